@@ -1,0 +1,196 @@
+"""The API client: addresses, error bodies to typed errors, JSON (API sections 1 to 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from algo_core.errors import (
+    AlgoError,
+    AlreadyExists,
+    AuthError,
+    NotFoundError,
+    PermissionDenied,
+    PlatformError,
+    RequestRefused,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+    from algo_core.http import AlgoSession
+
+MESSAGE_LIMIT = 2000
+NOT_AUTHENTICATED = "authorization required"
+"""What the platform says when there was no credential, on some installations with status 200 (API section 1.2)."""
+
+
+class ApiClient:
+    """The platform's API as a profile sees it.
+
+    All methods raise the errors of `algo_core.errors`: AuthError (401), PermissionDenied (403), NotFoundError (404),
+    AlreadyExists (409), RequestRefused (other 4xx), PlatformError (5xx, or an answer that is not the API's),
+    NetworkError and its kinds.
+    """
+
+    def __init__(self, session: AlgoSession) -> None:
+        self.session = session
+        self.address = session.profile.address
+
+    def url(self, path: str, query: Mapping[str, Any] | None = None) -> str:
+        """The address of `/v1/PATH`; every component of `path` is percent-encoded, slashes are kept."""
+        encoded = quote(path, safe="/~:")
+        filled = {name: value for name, value in (query or {}).items() if value is not None}
+        return f"{self.address}/v1/{encoded}" + (f"?{urlencode(filled)}" if filled else "")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        stream: bool = False,
+        read_timeout: float | None = None,
+    ) -> requests.Response:
+        """Send one request and return the answer, which has a 2xx status.
+
+        `body` is bytes, a file opened for reading bytes, or an iterable of bytes. With `stream` the answer's body is
+        not read yet: wrap its reading into `network_errors`. `read_timeout` is in seconds.
+        """
+        from algo_core.http import network_errors, repeating
+
+        timeout = (self.session.timeout[0], read_timeout) if read_timeout else None
+        with network_errors(self.address):
+            response = repeating(
+                self.session.request,
+                method,
+                self.url(path, query),
+                headers=dict(headers or {}),
+                data=body,
+                stream=stream,
+                timeout=timeout,
+            )
+        if not response.ok or 300 <= response.status_code < 400:
+            with network_errors(self.address):
+                raise error_from(response, self.session.profile.name)
+        return response
+
+    def send_json(self, method: str, path: str, value: Any, **options: Any) -> requests.Response:
+        """Send a value as a JSON body; options as for `request`."""
+        import json
+
+        headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+        return self.request(method, path, body=json.dumps(value).encode("utf-8"), headers=headers, **options)
+
+    def get_json(self, path: str, *, query: Mapping[str, Any] | None = None) -> Any:
+        """GET a JSON value; an `error` member is raised even when the status says 200."""
+        return decode_json(self.request("GET", path, query=query), self.session.profile.name)
+
+    def username(self) -> str:
+        """The account's name: the first folder of the root listing (API section 4.3)."""
+        listing = self.get_json("data/")
+        folders = listing.get("folders") if isinstance(listing, dict) else None
+        name = folders[0].get("name") if folders and isinstance(folders[0], dict) else None
+        if not isinstance(name, str):
+            raise PlatformError(
+                f"{self.address} did not say whose account this is",
+                "Check that it is the address of the API: algo profile show",
+            )
+        return name
+
+
+def decode_json(response: requests.Response, profile: str = "default") -> Any:
+    """The JSON body of an answer.
+
+    Raises:
+        PlatformError: if the body is not JSON.
+        AuthError, RequestRefused: if it is an `error` object in spite of its status (API section 2.1).
+    """
+    try:
+        value = response.json()
+    except ValueError:
+        raise PlatformError(
+            f"{_shown(response)} answered with something that is not JSON",
+            "Check that the profile's address is that of the API: algo profile show",
+        ) from None
+    if isinstance(value, dict) and "error" in value and "result" not in value and "metadata" not in value:
+        message, code = _message_in(value)
+        if message and message.lower() == NOT_AUTHENTICATED:
+            raise _not_authenticated(message, profile)
+        raise RequestRefused(message or "The platform refused the request" + (f" (code {code})" if code else ""))
+    return value
+
+
+def error_from(response: requests.Response, profile: str = "default") -> AlgoError:
+    """The typed error for an answer with a failing status, with the server's own message (API section 2)."""
+    status = response.status_code
+    message, code = _message_of(response)
+    text = message or f"{_shown(response)} answered {status} {_phrase(response)}"
+    if status == 401 or (message or "").lower() == NOT_AUTHENTICATED:
+        return _not_authenticated(text, profile)
+    if status == 403:
+        return PermissionDenied(text, "The account of this profile may not do that; another profile: --profile NAME")
+    if status == 404:
+        return NotFoundError(text)
+    if status == 409:
+        return AlreadyExists(text)
+    if status == 429:
+        return RequestRefused(text, "Too many requests at once; try again in a moment")
+    if status == 504:
+        return PlatformError(text, "The platform's gateway gave up waiting; try again")
+    if status >= 500:
+        return PlatformError(text, None if message else "Try again; if it stays so, ask whoever runs the platform")
+    if status < 400:
+        return PlatformError(f"{text} and pointed elsewhere", "Check the profile's address: algo profile show")
+    return RequestRefused(text + (f" (code {code})" if code and not message else ""))
+
+
+def _not_authenticated(message: str, profile: str) -> AuthError:
+    flag = "" if profile == "default" else f" --profile {profile}"
+    return AuthError(message, f"Give this profile a valid key with: algo auth{flag}")
+
+
+def _message_of(response: requests.Response) -> tuple[str | None, int | None]:
+    content_type = response.headers.get("Content-Type", "").lower()
+    if response.content and "html" not in content_type:
+        try:
+            message, code = _message_in(response.json())
+        except ValueError:
+            message, code = (response.text.strip() if content_type.startswith("text/plain") else None), None
+        if message:
+            return message[:MESSAGE_LIMIT], code
+    header = response.headers.get("X-Error-Message", "").strip()
+    return header[:MESSAGE_LIMIT] or None, None
+
+
+def _message_in(body: Any) -> tuple[str | None, int | None]:
+    """Find the message and the code in any of the shapes E1 to E6 and E8."""
+    if not isinstance(body, dict):
+        return None, None
+    error = body.get("error", body)
+    if isinstance(error, str):
+        return error.strip() or None, None
+    if not isinstance(error, dict):
+        return None, None
+    message, code = error.get("message"), error.get("code")
+    if not message and "deleted" in error:
+        message = f"Only {error['deleted']} files were deleted"
+    return (
+        str(message).strip() if message else None,
+        code if isinstance(code, int) else None,
+    )
+
+
+def _shown(response: requests.Response) -> str:
+    return (response.url or "The platform").partition("?")[0]
+
+
+def _phrase(response: requests.Response) -> str:
+    try:
+        return HTTPStatus(response.status_code).phrase
+    except ValueError:
+        return response.reason or ""

@@ -1,0 +1,78 @@
+"""Editing the user's configuration file: comments and order survive, nobody else can read it, no half file appears."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from algo_core.errors import ConfigError
+from algo_core.files import replacing
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+
+HEADER = "Settings and profiles of the algo command line; 'algo config' and 'algo profile' edit it too."
+
+
+@contextmanager
+def editing(path: Path) -> Iterator[Any]:
+    """Change the document in place within the block; it is written when the block ends without an error.
+
+    Two processes that edit at once take turns. Yields a `tomlkit.TOMLDocument`.
+
+    Raises:
+        ConfigError: if the file is not TOML, or cannot be read or written; the older file is then as it was.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
+        with _turn(path):
+            try:
+                document = tomlkit.parse(path.read_text("utf-8"))
+            except FileNotFoundError:
+                document = tomlkit.document()
+                document.add(tomlkit.comment(HEADER))
+            except (TOMLKitError, UnicodeDecodeError) as error:
+                raise ConfigError(f"Cannot edit {path}: {error}", "Mend it by hand first") from None
+            before = tomlkit.dumps(document)
+            yield document
+            if (after := tomlkit.dumps(document)) != before or not path.exists():
+                with replacing(path, mode=FILE_MODE, durable=True) as file:
+                    file.write(after.encode("utf-8"))
+            if path.parent.stat().st_mode & 0o077 and path.parent.name == "algo":
+                path.parent.chmod(DIRECTORY_MODE)
+    except OSError as error:
+        raise ConfigError(f"Cannot write {path}: {error.strerror}", "Check the directory's owner and rights") from None
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Wait until no other process edits the same file."""
+    try:
+        import fcntl
+    except ImportError:  # a system without advisory locks: the rename alone still keeps the file whole
+        yield
+        return
+    descriptor = os.open(path.parent / f".{path.name}.lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def table_at(document: Any, *names: str) -> Any:
+    """The table `[names...]` of a document, made where it is missing."""
+    import tomlkit
+
+    table = document
+    for index, name in enumerate(names):
+        if name not in table:
+            table[name] = tomlkit.table(is_super_table=index + 1 < len(names))
+        table = table[name]
+    return table

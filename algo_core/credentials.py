@@ -1,0 +1,207 @@
+"""Credentials: what they look like, where they come from, and how they stay out of sight (API sections 1.2, 1.3)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from algo_core.errors import ConfigError, UsageError
+
+KEY_PREFIX = "sim"
+KEY_LENGTH = 28
+KEYRING_SERVICE = "algo"
+COMMAND_SECONDS = 60.0
+
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+
+Kind = Literal["api_key", "bearer_token"]
+
+
+class Secret:
+    """A text that never prints itself: `str`, `repr` and formatting give stars; `reveal` gives the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(****)"
+
+    def __str__(self) -> str:
+        return "****"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """An API key or a bearer token, and where it came from."""
+
+    kind: Kind
+    secret: Secret
+    origin: str = ""
+
+    def header(self) -> str:
+        """The value of `Authorization` (API section 1.2)."""
+        scheme = "Simple" if self.kind == "api_key" else "Bearer"
+        return f"{scheme} {self.secret.reveal()}"
+
+    @property
+    def masked(self) -> str:
+        """Enough to recognise it by: its first and last three characters."""
+        text = self.secret.reveal()
+        return f"{text[:3]}…{text[-3:]}" if len(text) >= 12 else "****"
+
+
+def looks_like_jwt(text: str) -> bool:
+    """Whether a text has the shape of a JSON web token: three base64url parts, the first a JSON object with `alg`."""
+    if not _JWT.fullmatch(text):
+        return False
+    head = text.partition(".")[0]
+    try:
+        header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except ValueError:
+        return False
+    return isinstance(header, dict) and "alg" in header
+
+
+def classify(text: str, origin: str = "") -> Credential:
+    """Tell an API key from a bearer token by its shape (API section 1.3).
+
+    Raises:
+        UsageError: if it is neither; the message never holds the text.
+    """
+    text = text.strip()
+    if looks_like_jwt(text):
+        return Credential("bearer_token", Secret(text), origin)
+    if text.startswith(KEY_PREFIX) and len(text) == KEY_LENGTH and text.isascii() and text.isprintable():
+        return Credential("api_key", Secret(text), origin)
+    if not text:
+        raise UsageError("An empty API key", "Paste the key; it is not shown while you type")
+    raise UsageError(
+        f"Neither an API key nor a bearer token ({len(text)} characters)",
+        f"API keys start with '{KEY_PREFIX}' and have {KEY_LENGTH} characters; bearer tokens are JWTs",
+    )
+
+
+def _ambient(kind: Kind, text: str, origin: str) -> Credential:
+    """A credential that is taken as it is: inside a cluster keys may have other shapes (API section 1.1)."""
+    text = text.strip()
+    if not text.isascii() or not text.isprintable():
+        raise ConfigError(f"The credential from {origin} holds characters that no key has")
+    return Credential(kind, Secret(text), origin)
+
+
+def from_environment(environ: Mapping[str, str]) -> Credential | None:
+    """`ALGORITHMIA_API_KEY`, else `ALGORITHMIA_BEARER_TOKEN` (API section 1.4)."""
+    variables: tuple[tuple[str, Kind], ...] = (
+        ("ALGORITHMIA_API_KEY", "api_key"),
+        ("ALGORITHMIA_BEARER_TOKEN", "bearer_token"),
+    )
+    for variable, kind in variables:
+        if text := environ.get(variable, "").strip():
+            return _ambient(kind, text, f"environment variable {variable}")
+    return None
+
+
+def from_table(name: str, table: Mapping[str, Any], origin: str) -> Credential | None:
+    """The credential that a profile's table gives: by command, else from the keyring, else written in the file.
+
+    Raises:
+        ConfigError: if the command fails, or the keyring has nothing or is not there.
+    """
+    if command := table.get("credential_command"):
+        return _from_command(name, command, origin)
+    if table.get("keyring"):
+        return _from_keyring(name, origin)
+    if text := str(table.get("api_key") or ""):
+        return _ambient("api_key", text, f"{origin} (api_key)")
+    if text := str(table.get("bearer_token") or ""):
+        return _ambient("bearer_token", text, f"{origin} (bearer_token)")
+    return None
+
+
+def _from_command(name: str, command: object, origin: str) -> Credential:
+    where = f"credential_command of profile {name}"
+    if not isinstance(command, list) or not command or not all(isinstance(part, str) for part in command):
+        raise ConfigError(
+            f"The {where} is not a list of words ({origin})",
+            'Write it as credential_command = ["program", "argument"]: it is run without a shell',
+        )
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False)
+    except OSError as error:
+        raise ConfigError(f"The {where} cannot be run: {error.strerror}: {command[0]}", f"Mend it in {origin}") from None
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"The {where} did not answer within {COMMAND_SECONDS:.0f} s") from None
+    text = done.stdout.decode("utf-8", "replace").strip()
+    if done.returncode or not text:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise ConfigError(
+            f"The {where} failed with exit code {done.returncode}" + (f": {said[-1]}" if said else ""),
+            f"Run it by hand to see why: {' '.join(command)}",
+        )
+    kind: Kind = "bearer_token" if looks_like_jwt(text) else "api_key"
+    return _ambient(kind, text, where)
+
+
+def _keyring() -> Any:
+    try:
+        import keyring
+    except ImportError:
+        raise ConfigError(
+            "The keyring is not available: the package 'keyring' is not installed",
+            "Install it with: pip install 'algo-core[keyring]'",
+        ) from None
+    return keyring
+
+
+def _from_keyring(name: str, origin: str) -> Credential:
+    keyring = _keyring()
+    try:
+        text = keyring.get_password(KEYRING_SERVICE, name)
+    except keyring.errors.KeyringError as error:
+        raise ConfigError(f"The keyring did not give the key of profile {name}: {error}") from None
+    if not text:
+        raise ConfigError(
+            f"The keyring holds no key for profile {name}, though {origin} says so",
+            f"Store it again with: algo auth --profile {name} --keyring",
+        )
+    kind: Kind = "bearer_token" if looks_like_jwt(text) else "api_key"
+    return _ambient(kind, text, f"keyring ({KEYRING_SERVICE}, {name})")
+
+
+def store_in_keyring(name: str, credential: Credential) -> None:
+    """Put a profile's credential into the system's keyring.
+
+    Raises:
+        ConfigError: if there is no keyring, or it refuses.
+    """
+    keyring = _keyring()
+    try:
+        keyring.set_password(KEYRING_SERVICE, name, credential.secret.reveal())
+    except keyring.errors.KeyringError as error:
+        raise ConfigError(f"The keyring did not take the key: {error}", "Leave out --keyring") from None
+
+
+def forget_in_keyring(name: str) -> None:
+    """Remove a profile's credential from the keyring; a keyring that has none is left as it is."""
+    keyring = _keyring()
+    try:
+        keyring.delete_password(KEYRING_SERVICE, name)
+    except keyring.errors.KeyringError:
+        pass

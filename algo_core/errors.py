@@ -1,0 +1,129 @@
+"""Every failure that `algo` reports, and the exit code that each becomes.
+
+The tree is small on purpose: one class for each exit code that a script may want to tell apart
+(`algo help exit-codes` prints the same table), and a few below them that carry more facts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+EXIT_CODES: dict[int, str] = {
+    0: "success",
+    1: "the algorithm or the operation failed",
+    2: "the command line was wrong",
+    3: "the configuration is wrong or incomplete",
+    4: "not authenticated, or not permitted",
+    5: "something named on the command line does not exist",
+    6: "the network, TLS or a time limit failed",
+    7: "the platform failed, or answered with something that is not its API",
+    8: "a plugin failed",
+    130: "interrupted (Ctrl-C)",
+    141: "the reader of the output went away (closed pipe)",
+}
+"""Exit codes and their meaning, as `algo help exit-codes` prints them."""
+
+
+class AlgoError(Exception):
+    """A failure to report to the person at the terminal: one message, and what to do about it.
+
+    `message` is a sentence without a full stop at its end; `hint` ends in the command or the change that mends it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def facts(self) -> dict[str, Any]:
+        """What `--json` reports beside type, message and hint; members that are None are left out."""
+        return {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The `error` object that `--json` prints on stderr."""
+        members = {"type": type(self).__name__, "message": self.message, "hint": self.hint, **self.facts()}
+        return {"error": {name: value for name, value in members.items() if value is not None}}
+
+
+class UsageError(AlgoError):
+    """The command line cannot mean anything; nothing was done."""
+
+    exit_code = 2
+
+
+class ConfigError(AlgoError):
+    """A configuration file, an environment variable or a profile is missing or wrong."""
+
+    exit_code = 3
+
+
+class AuthError(AlgoError):
+    """The platform knows no such credential, or got none (API section 2.2: 401)."""
+
+    exit_code = 4
+
+
+class PermissionDenied(AuthError):
+    """The caller is known but may not do this (API section 2.2: 403)."""
+
+
+class NotFoundError(AlgoError):
+    """An algorithm, version, file, directory, profile or path does not exist (API section 2.2: 404)."""
+
+    exit_code = 5
+
+
+class NetworkError(AlgoError):
+    """No connection, a broken one, or a name that does not resolve."""
+
+    exit_code = 6
+
+
+class TlsError(NetworkError):
+    """The certificate of the other side could not be verified."""
+
+
+class TimedOut(NetworkError):
+    """The other side did not answer in time."""
+
+
+class PlatformError(AlgoError):
+    """The platform answered with a server error, or with something that its API does not allow."""
+
+    exit_code = 7
+
+
+class PluginError(AlgoError):
+    """A plugin could not be loaded, or failed where it should not."""
+
+    exit_code = 8
+
+
+class RequestRefused(AlgoError):
+    """The platform refused a request for another reason than those above (400, 409, 415, 429, ...)."""
+
+
+class AlreadyExists(RequestRefused):
+    """What was to be made exists already (API section 2.2: 409)."""
+
+
+class AlgorithmFailed(AlgoError):
+    """The algorithm ran and failed: HTTP 200 with an `error` object (API sections 2.1 E4, 2.5)."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_type: str | None = None,
+        stacktrace: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint)
+        self.error_type = error_type
+        self.stacktrace = stacktrace
+
+    def facts(self) -> dict[str, Any]:
+        """The platform's error type and, if the caller may see it, the stack trace."""
+        return {"error_type": self.error_type, "stacktrace": self.stacktrace}

@@ -1,0 +1,58 @@
+"""Files that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int | None = None, durable: bool = False) -> Iterator[BinaryIO]:
+    """Open a file to be written in the place of `path`: it takes that name when the block ends without an error.
+
+    The content goes to a hidden file beside it, which is renamed; after an error it is removed and the older file is
+    as it was. A link is followed, so that its target is replaced and the link stays. Devices, pipes and sockets are
+    written to directly. `mode` sets the permission bits; without it an older file's are kept and a new one gets what
+    the umask allows. `durable` waits until the bytes are on the disk.
+
+    Raises:
+        OSError: whatever the file system answers; nothing is left behind.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        older: os.stat_result | None = target.stat()
+    except FileNotFoundError:
+        older = None
+    if older and not stat.S_ISREG(older.st_mode) and not stat.S_ISDIR(older.st_mode):
+        with target.open("wb") as device:
+            yield device
+        return
+    if older and stat.S_ISDIR(older.st_mode):
+        raise IsADirectoryError(21, os.strerror(21), str(path))
+    descriptor, beside = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent)
+    try:
+        with open(descriptor, "wb", buffering=0) as raw:
+            yield raw
+            if durable:
+                os.fsync(raw.fileno())
+        os.chmod(beside, mode if mode is not None else _usual_mode(older))
+        os.replace(beside, target)
+    except BaseException:
+        try:
+            os.unlink(beside)
+        except FileNotFoundError:
+            pass
+        raise
+
+
+def _usual_mode(older: os.stat_result | None) -> int:
+    if older:
+        return stat.S_IMODE(older.st_mode)
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask

@@ -1,0 +1,109 @@
+"""Results to stdout, everything else to stderr; text for people, JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, TextIO
+
+
+class Output:
+    """Where a command says things.
+
+    `is_json` and `quiet` are the person's `--json` and `--quiet`. Nothing but results goes to stdout.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_json: bool = False,
+        quiet: bool = False,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.is_json = is_json
+        self.quiet = quiet
+        self._stdout = stdout
+        self._stderr = stderr
+        self._environ = environ
+
+    @property
+    def stdout(self) -> TextIO:
+        """The stream for results."""
+        return self._stdout or sys.stdout
+
+    @property
+    def stderr(self) -> TextIO:
+        """The stream for everything else."""
+        return self._stderr or sys.stderr
+
+    @property
+    def binary(self) -> BinaryIO:
+        """The stream for results that are bytes; text written before comes out before."""
+        self.stdout.flush()
+        return self.stdout.buffer
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether results go to a person's terminal."""
+        return self.stdout.isatty()
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether a progress display is wanted: stderr is a terminal that can move its cursor, and not `--quiet`."""
+        return self.stderr.isatty() and not self.quiet and not self.is_json and self._environ.get("TERM") != "dumb"
+
+    @property
+    def colour(self) -> bool:
+        """Whether stderr may be coloured (`NO_COLOR`, `TERM=dumb` and pipes forbid it)."""
+        return (
+            self.stderr.isatty() and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
+        )
+
+    def print(self, text: str) -> None:
+        """One result as text, with a newline."""
+        self.stdout.write(text + "\n")
+
+    def json(self, value: Any, *, indent: int | None = 2) -> None:
+        """One result as JSON; `indent=None` writes it on a single line."""
+        import json
+
+        self.stdout.write(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Rows in columns as wide as their widest cell; no spaces at the ends of lines."""
+        cells = [list(headers), *([str(cell) for cell in row] for row in rows)]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+        for row in cells:
+            padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self.print("  ".join(padded).rstrip())
+
+    def info(self, text: str) -> None:
+        """A remark for the person at the terminal; `--quiet` drops it."""
+        if not self.quiet:
+            self._say(text)
+
+    def warn(self, text: str) -> None:
+        """Something that is wrong but does not end the command."""
+        self._say(self.styled("warning: ", "33") + text)
+
+    def error(self, text: str) -> None:
+        """Why the command failed."""
+        self._say(self.styled("error: ", "31;1") + text)
+
+    def hint(self, text: str) -> None:
+        """What to do about it."""
+        self._say(self.styled("hint: ", "36") + text)
+
+    def styled(self, text: str, codes: str) -> str:
+        """The text with terminal codes around it, where colour is allowed on stderr."""
+        return f"\x1b[{codes}m{text}\x1b[0m" if self.colour else text
+
+    def _say(self, text: str) -> None:
+        try:
+            self.stderr.write(text + "\n")
+            self.stderr.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads stderr any more, and there is nowhere else to say so

@@ -1,0 +1,146 @@
+"""Data URIs and algorithm references: parse, join, print (API sections 3.1, 3.2, 4.2, 4.3)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from algo_core.errors import UsageError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]*)(?:\+([A-Za-z0-9]+))?:/{1,2}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+_ALGORITHM = re.compile(rf"(?:algo:/{{1,2}}|/)?({_NAME})/({_NAME})(?:/([^/\s]*))?/?")
+_ALGORITHM_ID = re.compile(r"(?:algo:/{1,2}|/)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/([^/\s]*))?/?")
+_VERSION = re.compile(r"latest|latestPrivate|[0-9a-f]{40}|\d+(?:\.(?:\d+|[*x])){0,2}", re.ASCII)
+
+HOSTED_ROOTS = (".my", ".algo", ".session")
+"""First components that mean hosted data even without `data://` (API section 4.3)."""
+
+LOCAL = "file"
+"""The scheme of the local file system; it never reaches the platform."""
+
+HOSTED = "data"
+"""The scheme of hosted data."""
+
+
+@dataclass(frozen=True)
+class DataUri:
+    """A place in some storage: `scheme[+label]://path`.
+
+    `path` has no slash at its start (except for local absolute paths) and keeps one at its end if it was given, which
+    means "a directory". For the scheme `file` it is a path of the local file system, as it was typed.
+    """
+
+    scheme: str
+    path: str
+    label: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a path of the local file system."""
+        return self.scheme == LOCAL
+
+    @property
+    def connector(self) -> str:
+        """`scheme` or `scheme+label`: what API section 4.2 calls the connector."""
+        return f"{self.scheme}+{self.label}" if self.label else self.scheme
+
+    @property
+    def name(self) -> str:
+        """The last component, without a slash; empty for a root."""
+        return self.path.rstrip("/").rpartition("/")[2]
+
+    @property
+    def names_directory(self) -> bool:
+        """Whether it can only mean a directory: a root, or written with a slash at its end."""
+        return not self.path or self.path.endswith("/") or self.name in {".", ".."}
+
+    def child(self, name: str) -> DataUri:
+        """The URI of an entry in this directory."""
+        separator = "" if not self.path or self.path.endswith("/") else "/"
+        return DataUri(self.scheme, f"{self.path}{separator}{name}", self.label)
+
+    @property
+    def parent(self) -> DataUri:
+        """The directory in which this stands; the root is its own parent."""
+        trimmed = self.path.rstrip("/")
+        if not trimmed:
+            return self
+        head, slash, _ = trimmed.rpartition("/")
+        if self.is_local and slash and not head:
+            head = "/"
+        return DataUri(self.scheme, head or ("." if self.is_local else ""), self.label)
+
+    def __str__(self) -> str:
+        return self.path if self.is_local else f"{self.connector}://{self.path}"
+
+
+def parse_data_uri(text: str, *, bare: str = LOCAL) -> DataUri:
+    """Read a data URI as a person types it.
+
+    Without a scheme, a path whose first component is `.my`, `.algo` or `.session` is hosted data, as the guide writes
+    it, and one that starts with `/`, `./` or `../` is local; anything else has the scheme `bare`: `"file"` where a
+    local name is what people mean (`cp`), `"data"` where it is not (`ls`, `mkdir`, ...).
+
+    Raises:
+        UsageError: for an empty text, a NUL byte, or a label on a scheme that has none.
+    """
+    if not text:
+        raise UsageError("An empty path", "Name a local path or a data URI such as data://.my/collection/file")
+    if "\0" in text:
+        raise UsageError("A path cannot hold a NUL byte")
+    match = _SCHEME.match(text)
+    if match and not (len(match[1]) == 1 and match[2] is None):
+        scheme, label, rest = match[1].lower(), match[2], text[match.end() :]
+        if scheme == LOCAL:
+            slashes = text[len("file:") :]
+            return DataUri(LOCAL, slashes[2:] if slashes.startswith("//") else slashes)
+        if scheme == HOSTED and label:
+            raise UsageError(f"Hosted data has no labels: {text}", "Write data:// without +label")
+        return DataUri(scheme, rest.lstrip("/"), label)
+    first = text.partition("/")[0]
+    if first in HOSTED_ROOTS:
+        return DataUri(HOSTED, text)
+    return DataUri(LOCAL if first in {"", ".", "..", "~"} else bare, text)
+
+
+@dataclass(frozen=True)
+class AlgorithmRef:
+    """An algorithm and, maybe, one of its versions: `OWNER/NAME[/VERSION]`, or an id in the place of both names."""
+
+    owner: str
+    name: str
+    version: str | None = None
+
+    @property
+    def path(self) -> str:
+        """What stands behind `/v1/algo/` (API section 3.1)."""
+        return "/".join(part for part in (self.owner, self.name, self.version) if part)
+
+    def __str__(self) -> str:
+        return self.path
+
+
+def parse_algorithm_ref(text: str) -> AlgorithmRef:
+    """Read `OWNER/NAME`, `OWNER/NAME/VERSION` or an id, with or without `algo://`.
+
+    Raises:
+        UsageError: if it is neither, or the version has none of the forms of API section 3.2.
+    """
+    by_id = _ALGORITHM_ID.fullmatch(text)
+    by_name = _ALGORITHM.fullmatch(text)
+    if by_id:
+        ref = AlgorithmRef(by_id[1], "", by_id[2] or None)
+    elif by_name:
+        ref = AlgorithmRef(by_name[1], by_name[2], by_name[3] or None)
+    else:
+        raise UsageError(
+            f"Not an algorithm: {text!r}",
+            "Write OWNER/NAME or OWNER/NAME/VERSION, for example demo/Hello or nlp/LDA/1.0.0",
+        )
+    if ref.version and not _VERSION.fullmatch(ref.version):
+        raise UsageError(
+            f"Not a version: {ref.version!r}",
+            "Versions look like 1.0.0, 1.2.*, 1.*, latest, latestPrivate, or the 40 hex digits of a commit",
+        )
+    return ref
