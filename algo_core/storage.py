@@ -11,10 +11,13 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from algo_core.errors import NotFoundError
+from algo_core.errors import NotFoundError, UsageError
 from algo_core.uri import DataUri
+
+if TYPE_CHECKING:
+    from algo_core.context import App
 
 
 class Kind(enum.Enum):
@@ -124,3 +127,30 @@ class Storage(abc.ABC):
             return self.stat(uri)
         except NotFoundError:
             return None
+
+
+def open_storage(app: App, uri: DataUri) -> Storage:
+    """Open the storage that a plugin has registered for a URI's scheme (the hook `algo_connectors`).
+
+    Raises:
+        UsageError: if there is none, or several plugins claim the scheme.
+        PluginError: if the plugin's function cannot be loaded.
+    """
+    claims = [
+        (record, target)
+        for record in app.plugins.allowed
+        for scheme, target, _, labels in record.connectors
+        if scheme == uri.scheme and (labels or not uri.label)
+    ]
+    if not claims:
+        known = sorted({row[0] for record in app.plugins.allowed for row in record.connectors})
+        raise UsageError(
+            f"Nothing here can open {uri.connector}://",
+            f"Known are: {', '.join(f'{scheme}://' for scheme in known)}" if known else "Install algo-data",
+        )
+    if len(claims) > 1:
+        names = ", ".join(record.dist for record, _ in claims)
+        raise UsageError(f"Several plugins claim {uri.scheme}://: {names}", "algo plugins disable one of them")
+    record, target = claims[0]
+    storage: Storage = app.plugins.load_target(record, target)(app, uri)
+    return storage

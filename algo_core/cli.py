@@ -1,0 +1,232 @@
+"""The click group: names, help lines and completion from the index; a command is imported only when it runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import click
+from click.shell_completion import CompletionItem
+
+from algo_core.context import App
+from algo_core.errors import PluginError, UsageError
+from algo_core.index import PluginRecord
+from algo_core.manager import broken
+from algo_core.options import add_global_options, format_global_options, global_options
+
+
+class Row(NamedTuple):
+    """A line of the help: a command, who gave it (None: built in), and where it is imported from."""
+
+    name: str
+    target: str
+    help: str
+    group: str
+    hidden: bool
+    record: PluginRecord | None
+
+
+def _built_in(name: str, target: str, text: str) -> Row:
+    return Row(name, f"algo_core.commands.{target}", text, "Setup", False, None)
+
+
+BUILT_IN: dict[str, Row] = {
+    row.name: row
+    for row in (
+        _built_in("auth", "auth:auth", "Configure a profile: address, key, CA."),
+        _built_in("profile", "profile:profile", "List, show, import and remove profiles."),
+        _built_in("config", "config:config", "Show and change settings."),
+        _built_in("plugins", "plugins:plugins", "See and choose the installed plugins."),
+        _built_in("doctor", "doctor:doctor", "Check that everything is in order."),
+        _built_in("completion", "completion:completion", "Print the completion script of a shell."),
+        _built_in("help", "help:help_command", "Explain a command or a topic."),
+    )
+}
+"""The core's own commands; plugins cannot have their names."""
+
+GROUP_ORDER = ("Algorithms", "Data", "Environments", "Platform")
+LAST_GROUP = "Setup"
+
+EPILOG = """\
+\b
+Examples:
+  algo run demo/Hello -d "HAL 9000"
+  algo mkdir .my/pictures
+  algo cp friends.jpg data://.my/pictures
+  algo ls .my/pictures
+
+'algo COMMAND --help' explains a command, 'algo help exit-codes' what the exit codes mean."""
+
+
+class AlgoGroup(click.Group):
+    """`algo` itself."""
+
+    def rows(self, ctx: click.Context) -> dict[str, list[Row]]:
+        """Every command by name, with all that claim the name; built-in ones cannot be claimed."""
+        found: dict[str, list[Row]] = {name: [row] for name, row in BUILT_IN.items()}
+        for record in _app(ctx).plugins.allowed:
+            for name, target, text, group, hidden in record.commands:
+                if name not in BUILT_IN:
+                    found.setdefault(name, []).append(Row(name, target, text, group, hidden, record))
+        return found
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, sorted."""
+        return sorted(self.rows(ctx))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command.
+
+        Raises:
+            PluginError: if its plugin is broken.
+            UsageError: if two plugins claim the name.
+        """
+        claims = self.rows(ctx).get(cmd_name)
+        if not claims:
+            return None
+        if len(claims) > 1:
+            names = " and ".join(row.record.label for row in claims if row.record)
+            raise UsageError(
+                f"Two plugins have a command {cmd_name!r}: {names}",
+                f"Disable one of them, for example: algo plugins disable {claims[-1].record.dist}"  # type: ignore[union-attr]  # only plugins can clash
+            )
+        return add_global_options(self._import(ctx, claims[0]))
+
+    def _import(self, ctx: click.Context, row: Row) -> click.Command:
+        if row.record is None:
+            from importlib import import_module
+
+            module, _, attribute = row.target.partition(":")
+            found = getattr(import_module(module), attribute)
+        elif row.record.error:
+            raise broken(row.record, row.record.error)
+        else:
+            found = _app(ctx).plugins.load_target(row.record, row.target)
+        if not isinstance(found, click.Command):
+            raise PluginError(f"{row.target} is not a click command")
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was typed; an unknown one is answered with those that are spelled alike."""
+        name = args[0]
+        if ctx.resilient_parsing or name in (rows := self.rows(ctx)) or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, rows, n=3)
+        hint = f"Did you mean: {', '.join(close)}?" if close else "'algo --help' lists the commands"
+        failed = [record.label for record in _app(ctx).plugins.allowed if record.error]
+        if failed:
+            hint += f" (broken plugins: {', '.join(failed)})"
+        raise UsageError(f"There is no command {name!r}", hint)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands under their headings, with no plugin imported."""
+        headings: dict[str, list[tuple[str, str]]] = {}
+        for name, claims in sorted(self.rows(ctx).items()):
+            row = claims[0]
+            if row.hidden:
+                continue
+            text = row.help
+            if len(claims) > 1:
+                text = f"(claimed by {len(claims)} plugins) {text}"
+            elif row.record and row.record.error:
+                text = f"(broken: {row.record.label}) {text}"
+            headings.setdefault(row.group, []).append((name, text))
+        order = [*GROUP_ORDER, *sorted(set(headings) - {*GROUP_ORDER, LAST_GROUP}), LAST_GROUP]
+        width = max(len(name) for lines in headings.values() for name, _ in lines)
+        for heading in order:
+            if lines := headings.get(heading):
+                with formatter.section(heading):
+                    formatter.write_dl([(name.ljust(width), text) for name, text in lines])
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Commands first: they are what people look for."""
+        self.format_commands(ctx, formatter)
+        records = [record for p in self.get_params(ctx) if (record := p.get_help_record(ctx))]
+        with formatter.section("Options"):
+            formatter.write_dl(records)
+        format_global_options(self, ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and help lines from the index, options from here."""
+        names = [
+            CompletionItem(name, help=claims[0].help)
+            for name, claims in sorted(self.rows(ctx).items())
+            if name.startswith(incomplete) and not claims[0].hidden
+        ]
+        return names if not incomplete.startswith("-") else click.Command.shell_complete(self, ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the command; what it returns means nothing."""
+        super().invoke(ctx)
+
+
+def _app(ctx: click.Context) -> App:
+    app = ctx.find_object(App)
+    assert app is not None, "the group is always run with an App"
+    return app
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from algo_core.version import __version__
+
+        _app(ctx).output.print(f"algo {__version__}")
+        ctx.exit()
+
+
+def _leave_out(name: str) -> Any:
+    def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value:
+            setattr(_app(ctx), name, value)
+
+    return callback
+
+
+def build() -> AlgoGroup:
+    """The command `algo`."""
+    hidden: Mapping[str, Any] = {"expose_value": False, "is_eager": True}
+    return AlgoGroup(
+        "algo",
+        help="Run algorithms on a platform, and move data in and out of it.",
+        epilog=EPILOG,
+        no_args_is_help=False,
+        invoke_without_command=True,
+        callback=_without_command,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        params=[
+            click.Option(
+                ["--version"], is_flag=True, callback=_print_version, help="Print the version and exit.", **hidden
+            ),
+            click.Option(
+                ["--no-plugins"], is_flag=True, callback=_leave_out("no_plugins"), help="Load no plugin.", **hidden
+            ),
+            click.Option(
+                ["--no-plugin"],
+                metavar="DIST",
+                multiple=True,
+                callback=_leave_out("no_plugin"),
+                help="Leave out a distribution's plugins; may be repeated.",
+                **hidden,
+            ),
+            *global_options(),
+        ],
+    )
+
+
+def _without_command() -> None:
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is None:
+        _app(ctx).output.print(ctx.get_help())
+
+
+def run(arguments: list[str], app: App | None = None) -> int:
+    """Run `algo` with these arguments; the exit code where click decided one. Exceptions are for `main`."""
+    app = app or App(os.environ)
+    code = build().main(arguments, prog_name="algo", standalone_mode=False, obj=app)
+    app.output.stdout.flush()
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,1 @@
+"""The core's own commands; they work however broken the plugins are."""

@@ -1,0 +1,136 @@
+"""`App`: what a running command has at hand. Each part is made when it is first asked for."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from algo_core import paths
+from algo_core.manager import Plugins
+from algo_core.output import Output
+from algo_core.policy import Policy
+
+if TYPE_CHECKING:
+    from algo_core.api import ApiClient
+    from algo_core.config import Config
+    from algo_core.http import AlgoSession
+    from algo_core.profiles import ProfileResolver
+    from algo_core.storage import Storage
+    from algo_core.types import Profile
+    from algo_core.uri import DataUri
+
+
+class App:
+    """One run of `algo`: flags, configuration, plugins, profile, session, API client, output.
+
+    The attributes `profile_flag`, `verbose`, `debug`, `no_plugins` and `no_plugin` are the global options.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self.environ = environ
+        self.output = Output(environ=environ)
+        self.profile_flag: str | None = None
+        self.verbose = False
+        self.debug = False
+        self.no_plugins = False
+        self.no_plugin: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def config(self) -> Config:
+        """The configuration. Raises ConfigError if a file cannot be read."""
+        from algo_core.config import Config
+
+        return Config.load(self.environ)
+
+    @functools.cached_property
+    def plugins(self) -> Plugins:
+        """The installed plugins, as far as the policy lets them take part."""
+        return Plugins(paths.cache_dir(self.environ), self._policy(), self.output.warn)
+
+    def _policy(self) -> Policy:
+        from algo_core.errors import ConfigError
+
+        try:
+            return Policy.read(self.config, no_plugins=self.no_plugins, no_plugin=self.no_plugin)
+        except ConfigError:
+            return Policy({}, {}, none_at_all="left out by --no-plugins" if self.no_plugins else None)
+
+    @functools.cached_property
+    def profiles(self) -> ProfileResolver:
+        """Finds profiles by name."""
+        from algo_core.profiles import ProfileResolver
+
+        return ProfileResolver(
+            self.config,
+            stand_in=lambda name: self.plugins.call("algo_default_profile", name=name),
+            other_credential=lambda profile: self.plugins.call("algo_credentials", profile=profile),
+        )
+
+    @functools.cached_property
+    def profile(self) -> Profile:
+        """The profile in use. Raises ConfigError if there is none, or it is wrong."""
+        profile = self.profiles.resolve(self.profile_flag)
+        if profile.notice:
+            self.output.info(profile.notice)
+        return profile
+
+    @functools.cached_property
+    def session(self) -> AlgoSession:
+        """The HTTP session for the profile in use."""
+        return self.open_session(self.profile)
+
+    def open_session(self, profile: Profile) -> AlgoSession:
+        """An HTTP session for any profile, with the time limits of the configuration."""
+        from algo_core.http import open_session
+
+        found = self.profiles.table(profile.name) or ({}, "")
+        setting = functools.partial(self.config.get, profile=found[0], origin=found[1])
+        return open_session(
+            profile,
+            timeout=(setting("connect_timeout").value, setting("timeout").value),
+            retries=setting("retries").value,
+            configure=lambda session, profile: self.plugins.call(
+                "algo_configure_session", session=session, profile=profile
+            ),
+            on_exchange=self._report_exchange if self.verbose else None,
+        )
+
+    def _report_exchange(self, method: str, url: str, status: int | None, seconds: float) -> None:
+        self.output.stderr.write(f"{method} {url} -> {status or 'no answer'} ({seconds * 1000:.0f} ms)\n")
+
+    @functools.cached_property
+    def api(self) -> ApiClient:
+        """The API client for the profile in use."""
+        from algo_core.api import ApiClient
+
+        return ApiClient(self.session)
+
+    def storage(self, uri: DataUri) -> Storage:
+        """The storage that a URI is in; the same one for every URI of a connector.
+
+        Raises:
+            UsageError: if no installed plugin knows the scheme.
+        """
+        if uri.connector not in self._storages:
+            from algo_core.storage import open_storage
+
+            self._storages[uri.connector] = open_storage(self, uri)
+        return self._storages[uri.connector]
+
+    @functools.cached_property
+    def _storages(self) -> dict[str, Storage]:
+        return {}
+
+    def close(self) -> None:
+        """Close the session, and with it what plugins have mounted on it, if there is one."""
+        session: Any = self.__dict__.get("session")
+        if session is not None:
+            session.close()
+
+
+pass_app = click.make_pass_decorator(App)
+"""Decorates a command's function: the running `App` becomes its first argument."""

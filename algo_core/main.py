@@ -1,0 +1,149 @@
+"""The console entry: `--version` before anything heavy, and the only place where an exception becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from algo_core.context import App
+
+INTERRUPTED = 130
+CLOSED_PIPE = 141
+PLUGIN_FAILED = 8
+
+
+def main() -> NoReturn:
+    """Run `algo` with the arguments of the process, and end the process with its exit code."""
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        from algo_core.version import __version__
+
+        sys.stdout.write(f"algo {__version__}\n")
+        code = _flushed(0)
+    else:
+        code = run(arguments)
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run `algo` with these arguments; every failure is reported on stderr and becomes the exit code."""
+    from algo_core.context import App
+
+    app = App(os.environ)
+    try:
+        return _flushed(_guarded(arguments, app))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        try:
+            app.close()
+        except KeyboardInterrupt:
+            pass
+
+
+def _guarded(arguments: list[str], app: App) -> int:
+    import click
+
+    from algo_core import cli
+    from algo_core.errors import AlgoError, UsageError
+
+    try:
+        return cli.run(arguments, app)
+    except (KeyboardInterrupt, click.Abort):
+        app.output.info("")
+        app.output.info("Interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _closed_pipe()
+    except click.UsageError as error:
+        context = error.ctx
+        where = context.command_path if context else "algo"
+        return _report(app, UsageError(error.format_message(), f"See: {where} --help"))
+    except click.ClickException as error:
+        return _report(app, AlgoError(error.format_message()))
+    except AlgoError as error:
+        return _report(app, error)
+    except OSError as error:
+        return _report(app, _from_system(error))
+    except Exception as error:
+        return _report(app, _unexpected(error))
+
+
+def _report(app: App, error: BaseException) -> int:
+    from algo_core.errors import AlgoError
+
+    assert isinstance(error, AlgoError)
+    more = [hint for hint in _further_hints(app, error) if isinstance(hint, str) and hint]
+    hints = [hint for hint in (error.hint, *more) if hint]
+    if app.debug:
+        import traceback
+
+        app.output.stderr.write(traceback.format_exc())
+    if app.output.is_json:
+        import json
+
+        described = error.as_dict()
+        if hints:
+            described["error"]["hint"] = "\n".join(hints)
+        app.output.stderr.write(json.dumps(described, ensure_ascii=False) + "\n")
+    else:
+        app.output.error(error.message)
+        for hint in hints:
+            app.output.hint(hint)
+    return error.exit_code
+
+
+def _further_hints(app: App, error: BaseException) -> list[object]:
+    try:
+        return list(app.plugins.call("algo_error_hints", error=error))
+    except Exception:  # advice must never hide the error itself
+        return []
+
+
+def _from_system(error: OSError) -> BaseException:
+    from algo_core.errors import AlgoError, NotFoundError
+
+    text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    return NotFoundError(text) if isinstance(error, FileNotFoundError) else AlgoError(text)
+
+
+def _unexpected(error: Exception) -> BaseException:
+    from algo_core.errors import PluginError
+    from algo_core.manager import cause
+
+    origin = _origin(error)
+    return PluginError(
+        f"{origin} failed unexpectedly: {cause(error)}", "This is a defect; see where with: algo --debug COMMAND ..."
+    )
+
+
+def _origin(error: Exception) -> str:
+    """The package in which an exception arose, for the message."""
+    traceback = error.__traceback__
+    module = "algo"
+    while traceback:
+        name = traceback.tb_frame.f_globals.get("__name__", "")
+        if not name.startswith(("click", "algo_core", "importlib", "runpy")) and "." in name:
+            module = name.partition(".")[0]
+            break
+        traceback = traceback.tb_next
+    return f"The plugin {module}" if module != "algo" else "algo"
+
+
+def _flushed(code: int) -> int:
+    try:
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return _closed_pipe()
+
+
+def _closed_pipe() -> int:
+    """Nobody reads stdout any more: keep the interpreter from complaining about it at its end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+    return CLOSED_PIPE

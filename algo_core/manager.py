@@ -1,0 +1,271 @@
+"""The plugin manager: pluggy, plus loading on demand, and a guard around every load and every call."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from algo_core import index
+from algo_core.errors import PluginError
+from algo_core.index import PluginRecord
+
+if TYPE_CHECKING:
+    import pluggy
+
+    from algo_core.policy import Policy
+
+Report = Callable[[str], None]
+
+
+class Plugins:
+    """The installed plugins: what they offer, and their hooks.
+
+    Nothing that a plugin does while it is loaded or called ends the program, KeyboardInterrupt apart: it is reported
+    once, with the distribution's name and version, through `report`.
+    """
+
+    def __init__(self, cache: Path, policy: Policy, report: Report) -> None:
+        self._cache = cache
+        self._policy = policy
+        self._report = report
+        self._manager: pluggy.PluginManager | None = None
+        self._registered: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
+
+    @functools.cached_property
+    def records(self) -> list[PluginRecord]:
+        """All installed plugins, those that may not load included; read from the index, or looked at anew."""
+        if self._policy.none_at_all:
+            return []
+        records = index.read(self._cache, self._policy)
+        if records is None:
+            records = index.build(self._cache, self._policy, self.examine)
+        for record in records:
+            record.refusal = self._policy.refusal(record.dist)
+        return records
+
+    @property
+    def allowed(self) -> Iterator[PluginRecord]:
+        """The plugins that may take part."""
+        return (record for record in self.records if not record.refusal)
+
+    def rebuild(self) -> list[PluginRecord]:
+        """Look at all plugins anew, whatever the index says."""
+        self.__dict__["records"] = index.build(self._cache, self._policy, self.examine)
+        return self.records
+
+    def call(self, hook: str, **arguments: Any) -> Any:
+        """Call a hook in every plugin that implements it; a list of results, or for first-result hooks one or None."""
+        implementing = [r for r in self.allowed if hook in r.hooks and not r.error]
+        if not implementing:
+            return None if hook in FIRST_RESULT else []
+        manager = self._pluggy()
+        for record in implementing:
+            self._register(manager, record)
+        return getattr(manager.hook, hook)(**arguments)
+
+    def load_target(self, record: PluginRecord, target: str) -> Any:
+        """What `"package.module:attribute"` names in a plugin.
+
+        Raises:
+            PluginError: if it cannot be loaded; the message says which distribution, and the cause in one line.
+        """
+        module, _, attribute = target.partition(":")
+        try:
+            found: Any = importlib.import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+            return found
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise broken(record, cause(error)) from error
+
+    def examine(self, record: PluginRecord) -> list[str]:
+        """Load a plugin's module and fill its record; the files that this loaded from the plugin's own package."""
+        before = set(sys.modules)
+        started = time.perf_counter()
+        try:
+            module = importlib.import_module(record.module)
+            self._learn(record, module)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            record.error = cause(error)
+            record.traceback = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        record.seconds = time.perf_counter() - started
+        top = record.module.partition(".")[0]
+        names = {name for name in set(sys.modules) - before if name.partition(".")[0] == top}
+        files = {getattr(sys.modules.get(name), "__file__", None) for name in {*names, record.module, top}}
+        return sorted({file for file in files if file} | _origin_of(record.module))
+
+    def _learn(self, record: PluginRecord, module: Any) -> None:
+        from algo_core.types import Command, Connector
+
+        if unmet := _unmet_api(getattr(module, "ALGO_API", None)):
+            raise PluginError(unmet)
+        specs = hook_names()
+        for name in implementations(module):
+            if name in specs:
+                record.hooks.append(name)
+            else:
+                record.remarks.append(f"implements {name}, which is no hook of this version")
+        manager = self._pluggy()
+        self._register(manager, record, module)
+        for hook, kind, kept in (
+            ("algo_commands", Command, record.commands),
+            ("algo_connectors", Connector, record.connectors),
+        ):
+            if hook not in record.hooks:
+                continue
+            for item in _as_list(getattr(module, hook)(), hook):
+                if not isinstance(item, kind):
+                    raise TypeError(f"{hook} returned {item!r:.80}, which is no {kind.__name__}")
+                kept.append(_flat(item))  # type: ignore[attr-defined]  # both lists hold such tuples
+
+    def _register(self, manager: pluggy.PluginManager, record: PluginRecord, module: Any = None) -> None:
+        key = (record.dist, record.entry)
+        if key in self._registered:
+            return
+        self._registered.add(key)
+        try:
+            module = module or importlib.import_module(record.module)
+            manager.register(self._guarded(record, module), name=f"{record.dist}:{record.entry}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._failed(record, "while it was loaded", error)
+
+    def _guarded(self, record: PluginRecord, module: Any) -> Any:
+        """A stand-in for the plugin's module whose hooks never raise."""
+        guards = type(f"Guarded_{record.entry}", (), {})()
+        for name, function in implementations(module).items():
+            if name in hook_names():
+                setattr(guards, name, self._guard(record, name, function))
+        return guards
+
+    def _guard(self, record: PluginRecord, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._failed(record, f"in {name}", error)
+                return None
+
+        return call
+
+    def _failed(self, record: PluginRecord, where: str, error: BaseException) -> None:
+        if (record.dist, where) not in self._reported:
+            self._reported.add((record.dist, where))
+            self._report(
+                f"the plugin {record.label} failed {where}: {cause(error)}; "
+                f"leave it out with: algo plugins disable {record.dist}"
+            )
+
+    def _pluggy(self) -> pluggy.PluginManager:
+        if self._manager is None:
+            import pluggy
+
+            from algo_core import hookspecs
+
+            self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+            self._manager.add_hookspecs(hookspecs)
+        return self._manager
+
+
+FIRST_RESULT = frozenset({"algo_default_profile", "algo_credentials"})
+"""Hooks of which the first answer counts; known here so that a hook that nobody implements needs no pluggy."""
+
+
+@functools.cache
+def hook_names() -> frozenset[str]:
+    """The names of all hooks."""
+    from algo_core import hookspecs
+
+    return frozenset(n for n, f in vars(hookspecs).items() if hasattr(f, f"{hookspecs.PROJECT}_spec"))
+
+
+def implementations(module: Any) -> dict[str, Callable[..., Any]]:
+    """The functions of a module that are marked with `hookimpl`, by the name of the hook that they implement."""
+    found = {}
+    for name, value in vars(module).items():
+        options = getattr(value, "algo_impl", None)
+        if isinstance(options, dict) and callable(value):
+            found[options.get("specname") or name] = value
+    return found
+
+
+def cause(error: BaseException) -> str:
+    """An exception in one line."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    if isinstance(error, PluginError):
+        return error.message
+    text = str(error).strip().splitlines()
+    return type(error).__name__ + (f": {text[0][:200]}" if text else "")
+
+
+def broken(record: PluginRecord, why: str) -> PluginError:
+    """The error of a command whose plugin does not work."""
+    return PluginError(
+        f"The plugin {record.label} is broken: {why}",
+        f"Leave it out with: algo plugins disable {record.dist}; remove it with: pip uninstall {record.dist}",
+    )
+
+
+def _flat(item: Any) -> tuple[Any, ...]:
+    return tuple(getattr(item, name) for name in item.__dataclass_fields__)
+
+
+def _as_list(result: Any, hook: str) -> list[Any]:
+    if not isinstance(result, (list, tuple)):
+        raise TypeError(f"{hook} returned {result!r:.80}, not a list")
+    return list(result)
+
+
+def _origin_of(module: str) -> set[str]:
+    """The file of a module that could not be loaded."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except BaseException:  # the parent package may be what is broken
+        return set()
+    return {spec.origin} if spec and spec.origin else set()
+
+
+def _unmet_api(wanted: Any) -> str | None:
+    """Why a plugin's `ALGO_API` does not fit the hook API of this core, or None."""
+    from algo_core.types import HOOK_API
+
+    if wanted is None:
+        return None
+    have = ".".join(map(str, HOOK_API))
+    for clause in str(wanted).split(","):
+        operator = clause.strip().rstrip("0123456789. ")
+        try:
+            number = tuple(int(part) for part in clause.strip()[len(operator) :].strip().split("."))
+            met = _COMPARE[operator](HOOK_API[: len(number)], number)
+        except (KeyError, ValueError):
+            return f"its ALGO_API {wanted!r} cannot be read: write it like '>=1,<2'"
+        if not met:
+            return f"it needs hook API {wanted}, and this is {have}"
+    return None
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+}

@@ -1,0 +1,101 @@
+"""The global options: declared once, understood before and after every subcommand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+import click
+
+from algo_core.context import App
+
+SECTION = "Global options"
+
+
+class GlobalOption(click.Option):
+    """An option that every command understands; help lists it in a section of its own."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Nothing: `format_global_options` writes it."""
+        return None
+
+    def record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """What the section of global options shows."""
+        return super().get_help_record(ctx)
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        app = ctx.find_object(App)
+        if app is None or not value:
+            return
+        if name in {"is_json", "quiet"}:
+            setattr(app.output, name, value)
+        else:
+            setattr(app, name, value)
+
+    return callback
+
+
+def _complete_profile(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    app = ctx.find_object(App) or App()
+    return [name for name in app.profiles.names() if name.startswith(incomplete)]
+
+
+_DECLARED: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (
+    (
+        ("--profile",),
+        "profile_flag",
+        {"metavar": "NAME", "help": "Use this profile.", "shell_complete": _complete_profile},
+    ),
+    (("--json",), "is_json", {"is_flag": True, "help": "Print results, and errors, as JSON."}),
+    (("-q", "--quiet"), "quiet", {"is_flag": True, "help": "Print nothing but results and errors."}),
+    (("-v", "--verbose"), "verbose", {"is_flag": True, "help": "Print each request and its time."}),
+    (("--debug",), "debug", {"is_flag": True, "help": "Show the traceback of an error."}),
+)
+
+
+def global_options(taken: set[str] = frozenset()) -> list[GlobalOption]:  # type: ignore[assignment]  # never changed
+    """The global options, without the spellings that a command has already."""
+    options = []
+    for spellings, name, attributes in _DECLARED:
+        free = [spelling for spelling in spellings if spelling not in taken]
+        if any(spelling.startswith("--") for spelling in free):
+            declared = [*free, f"_global_{name}"]
+            options.append(
+                GlobalOption(declared, expose_value=False, is_eager=True, callback=_remember(name), **attributes)
+            )
+    return options
+
+
+def add_global_options(command: click.Command) -> click.Command:
+    """Let a command, and the commands below it, understand the global options; doing it twice changes nothing."""
+    if any(isinstance(parameter, GlobalOption) for parameter in command.params):
+        return command
+    taken = {o for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)}
+    command.params = [*command.params, *global_options(taken)]
+    shown = command.format_options
+
+    def format_options(self: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        shown(ctx, formatter)
+        format_global_options(self, ctx, formatter)
+
+    command.format_options = MethodType(format_options, command)  # type: ignore[method-assign]  # this one command only
+    if isinstance(command, click.Group):
+        find = command.get_command
+
+        def get_command(self: click.Group, ctx: click.Context, name: str) -> click.Command | None:
+            found = find(ctx, name)
+            return add_global_options(found) if found else None
+
+        command.get_command = MethodType(get_command, command)  # type: ignore[method-assign]  # this one group only
+    return command
+
+
+def format_global_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write the section of global options."""
+    records = [p.record(ctx) for p in command.get_params(ctx) if isinstance(p, GlobalOption)]
+    if rows := [record for record in records if record]:
+        with formatter.section(SECTION):
+            formatter.write_dl(rows)
