@@ -89,7 +89,7 @@ class AlgoGroup(click.Group):
             names = " and ".join(row.record.label for row in claims if row.record)
             raise UsageError(
                 f"Two plugins have a command {cmd_name!r}: {names}",
-                f"Disable one of them, for example: algo plugins disable {claims[-1].record.dist}"  # type: ignore[union-attr]  # only plugins can clash
+                f"Disable one of them, for example: algo plugins disable {claims[-1].record.dist}",  # type: ignore[union-attr]  # only plugins can clash
             )
         return add_global_options(self._import(ctx, claims[0]))
 
@@ -200,10 +200,18 @@ def build() -> AlgoGroup:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
         params=[
             click.Option(
-                ["--version"], is_flag=True, callback=_print_version, help="Print the version and exit.", **hidden
+                ["--version"],
+                is_flag=True,
+                callback=_print_version,
+                help="Print the version and exit.",
+                **hidden,
             ),
             click.Option(
-                ["--no-plugins"], is_flag=True, callback=_leave_out("no_plugins"), help="Load no plugin.", **hidden
+                ["--no-plugins"],
+                is_flag=True,
+                callback=_leave_out("no_plugins"),
+                help="Load no plugin.",
+                **hidden,
             ),
             click.Option(
                 ["--no-plugin"],

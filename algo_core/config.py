@@ -8,6 +8,7 @@ business of `algo_core.configfile`, so that reading never needs tomlkit.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,14 +109,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror}") from None
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib as toml
-    except ImportError:
-        import tomli as toml  # type: ignore[no-redef,unused-ignore]  # Python 3.10 has no tomllib
+    else:
+        import tomli as toml
     try:
-        return toml.loads(content.decode("utf-8"))
+        tables: dict[str, Any] = toml.loads(content.decode("utf-8"))
+        return tables
     except ValueError as error:
-        raise ConfigError(f"Cannot read {path}: {error}", "Mend it by hand, or move it away and run 'algo auth'") from None
+        raise ConfigError(
+            f"Cannot read {path}: {error}", "Mend it by hand, or move it away and run 'algo auth'"
+        ) from None
 
 
 class Config:
@@ -182,7 +186,7 @@ class Config:
         Raises:
             ConfigError: if one is not a table, or a member is not of the kind that it should be.
         """
-        found = []
+        found: list[tuple[Mapping[str, Any], str]] = []
         for source, file in ((self.user, self.user_file), (self.site, self.site_file)):
             table = _profiles(source, file).get(name)
             if table is None:

@@ -76,3 +76,16 @@ def table_at(document: Any, *names: str) -> Any:
             table[name] = tomlkit.table(is_super_table=index + 1 < len(names))
         table = table[name]
     return table
+
+
+def set_top_level(document: Any, key: str, value: Any) -> None:
+    """Set a key outside every table: TOML wants it before the first one."""
+    if key in document:
+        document[key] = value
+        return
+    later = {name: document[name] for name in list(document) if isinstance(document[name], dict)}
+    for name in later:
+        del document[name]
+    document[key] = value
+    for name, table in later.items():
+        document[name] = table

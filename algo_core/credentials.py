@@ -145,7 +145,9 @@ def _from_command(name: str, command: object, origin: str) -> Credential:
     try:
         done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False)
     except OSError as error:
-        raise ConfigError(f"The {where} cannot be run: {error.strerror}: {command[0]}", f"Mend it in {origin}") from None
+        raise ConfigError(
+            f"The {where} cannot be run: {error.strerror}: {command[0]}", f"Mend it in {origin}"
+        ) from None
     except subprocess.TimeoutExpired:
         raise ConfigError(f"The {where} did not answer within {COMMAND_SECONDS:.0f} s") from None
     text = done.stdout.decode("utf-8", "replace").strip()

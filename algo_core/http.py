@@ -77,11 +77,11 @@ class CaAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Give the pools the context, to which requests adds the public roots."""
-        super().init_poolmanager(*args, **{**options, **self._tls()})  # type: ignore[no-untyped-call]  # requests' own
+        super().init_poolmanager(*args, **{**options, **self._tls()})
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         """The same behind a proxy."""
-        return super().proxy_manager_for(*args, **{**options, **self._tls()})  # type: ignore[no-untyped-call]
+        return super().proxy_manager_for(*args, **{**options, **self._tls()})
 
     def _tls(self) -> dict[str, Any]:
         return {"ssl_context": self._context} if self._context else {}
@@ -124,9 +124,7 @@ class AlgoSession(requests.Session):
         self.mount("https://", CaAdapter(profile.ca_cert, max_retries=retry_policy(retries)))
         self.mount("http://", HTTPAdapter(max_retries=retry_policy(retries)))
 
-    def merge_environment_settings(
-        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
-    ) -> dict[str, Any]:
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Proxies come from the environment; its CA bundle counts only if the profile names no CA of its own.
 
         requests lets `REQUESTS_CA_BUNDLE` override `session.verify`, so the profile's CA is settled here.
@@ -134,7 +132,7 @@ class AlgoSession(requests.Session):
         Raises:
             ConfigError: if the environment names a bundle that cannot be read.
         """
-        merged: dict[str, Any] = super().merge_environment_settings(url, proxies, stream, verify, cert)  # type: ignore[no-untyped-call]
+        merged = super().merge_environment_settings(url, proxies, stream, verify, cert)
         if self.profile.ca_cert:
             merged["verify"] = True
         elif isinstance(merged["verify"], str):
@@ -241,7 +239,11 @@ def _translated(error: Exception, address: str) -> AlgoError:
     timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
     if isinstance(error, timeouts) or isinstance(cause, timeouts):
         return TimedOut(f"No answer from {address} in time", "Try again, or allow more with the setting 'timeout'")
-    unusable = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
+    unusable = (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+    )
     if isinstance(error, unusable):
         return ConfigError(f"Not a usable address: {address}", "Check it with: algo profile show")
     if isinstance(error, requests.exceptions.InvalidHeader):

@@ -115,7 +115,8 @@ def _unexpected(error: Exception) -> BaseException:
 
     origin = _origin(error)
     return PluginError(
-        f"{origin} failed unexpectedly: {cause(error)}", "This is a defect; see where with: algo --debug COMMAND ..."
+        f"{origin} failed unexpectedly: {cause(error)}",
+        "This is a defect; see where with: algo --debug COMMAND ...",
     )
 
 

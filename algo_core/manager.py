@@ -128,7 +128,7 @@ class Plugins:
             for item in _as_list(getattr(module, hook)(), hook):
                 if not isinstance(item, kind):
                     raise TypeError(f"{hook} returned {item!r:.80}, which is no {kind.__name__}")
-                kept.append(_flat(item))  # type: ignore[attr-defined]  # both lists hold such tuples
+                kept.append(_flat(item))
 
     def _register(self, manager: pluggy.PluginManager, record: PluginRecord, module: Any = None) -> None:
         key = (record.dist, record.entry)

@@ -58,9 +58,7 @@ class Output:
     @property
     def colour(self) -> bool:
         """Whether stderr may be coloured (`NO_COLOR`, `TERM=dumb` and pipes forbid it)."""
-        return (
-            self.stderr.isatty() and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
-        )
+        return self.stderr.isatty() and not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
 
     def print(self, text: str) -> None:
         """One result as text, with a newline."""

@@ -1,4 +1,4 @@
-"""A profile by its name: where it is written, what the environment makes of it, and what stands in when there is none."""
+"""A profile by its name: where it is written, what the environment makes of it, what stands in when there is none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from algo_core.config import DEFAULT_ADDRESS, Config, read_toml
 from algo_core.errors import ConfigError, UsageError
 from algo_core.types import Profile
 
-LEGACY_MEMBERS = {"api_key": "api_key", "api_server": "address", "ca_cert": "ca_cert", "bearer_token": "bearer_token"}
+LEGACY_MEMBERS = {
+    "api_key": "api_key",
+    "api_server": "address",
+    "ca_cert": "ca_cert",
+    "bearer_token": "bearer_token",
+}
 """Members of the older command lines' profiles (API section 9.3), and what they are called here."""
 
 

@@ -1,0 +1,196 @@
+"""`algo auth`: configure a profile, test it, save it (guide, "Authentication and configuration")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import click
+
+from algo_core.config import DEFAULT_ADDRESS
+from algo_core.configfile import editing, table_at
+from algo_core.context import App, pass_app
+from algo_core.credentials import Credential, classify, store_in_keyring
+from algo_core.errors import AlgoError, AuthError, UsageError
+from algo_core.profiles import check_address, check_ca_file
+from algo_core.prompts import Prompter, read_secret_from_stdin
+from algo_core.types import Profile
+
+_PROFILE_NAME = re.compile(r"\w[\w.@-]*")
+
+
+@click.command()
+@click.option("--api-address", metavar="URL", help="The API's address, without /v1.")
+@click.option(
+    "--api-key-stdin", is_flag=True, help="Read the API key or bearer token from standard input; ask nothing."
+)
+@click.option("--ca-cert", metavar="PATH", help="PEM file of a CA to trust besides the public ones.")
+@click.option("--insecure-http", is_flag=True, help="Allow an http:// address beyond this machine.")
+@click.option("--keyring", is_flag=True, help="Keep the key in the system's keyring instead of the file.")
+@click.option("--no-test", is_flag=True, help="Save without asking the platform whether the profile works.")
+@pass_app
+def auth(
+    app: App,
+    api_address: str | None,
+    api_key_stdin: bool,
+    ca_cert: str | None,
+    insecure_http: bool,
+    keyring: bool,
+    no_test: bool,
+) -> None:
+    """Configure a profile: where the platform is, and who you are there.
+
+    Asks for the API's address, for an API key (or a bearer token), which is not shown, and for an optional CA
+    certificate; tests the profile, saves it, and prints the account's name.
+
+    In a script: printf '%s\\n' "$KEY" | algo auth --api-address URL --api-key-stdin
+    """
+    name = str(app.config.get("profile", flag=app.profile_flag).value)
+    if not _PROFILE_NAME.fullmatch(name):
+        raise UsageError(f"Not a name for a profile: {name!r}", "Use letters, digits, and . _ - @")
+    questions = _Questions(app, name, insecure_http)
+    app.output.info(f"Configuring authentication for profile: {name}")
+    if api_key_stdin:
+        profile = questions.from_options(api_address, read_secret_from_stdin("API key"), ca_cert)
+        account = None if no_test else _account(app, profile)
+    else:
+        profile, account = _asked(app, questions, api_address, ca_cert, no_test)
+    _save(app, profile, keyring=keyring)
+    if app.output.is_json:
+        app.output.json({"profile": name, "address": profile.address, "account": account})
+    elif account is None:
+        app.output.print(f"Profile {name} is saved; it was not tested")
+    else:
+        flag = "" if name == "default" else f" --profile {name}"
+        app.output.info(f"Profile {name} is ready to use. Test with 'algo ls{flag}'")
+        app.output.print(f"Account: {account}")
+
+
+class _Questions:
+    """The three questions, and the checks of their answers."""
+
+    def __init__(self, app: App, name: str, insecure_http: bool) -> None:
+        found = app.profiles.table(name)
+        table = found[0] if found else {}
+        self.name = name
+        self.insecure_http = insecure_http or bool(app.config.get("insecure_http", profile=table).value)
+        self.enforced_address = app.config.enforced("address")
+        self.enforced_ca = app.config.enforced("ca_cert")
+        ambient = app.environ.get("ALGORITHMIA_API", "").strip()
+        self.default_address = str(table.get("address") or ambient or DEFAULT_ADDRESS)
+        if self.enforced_address:
+            self.default_address = str(self.enforced_address.value)
+
+    def address(self, text: str) -> str:
+        """The address, if it is one, and the one that the administrator enforces, if any."""
+        address = check_address(text, insecure_http=self.insecure_http)
+        if self.enforced_address and address != check_address(self.default_address, insecure_http=True):
+            raise UsageError(f"The address must be {self.default_address}: {self.enforced_address.origin}")
+        return address
+
+    def key_for(self, address: str) -> Callable[[str], Credential | None]:
+        """Checks a key; a platform in this process needs none."""
+
+        def check(text: str) -> Credential | None:
+            if not text and not address.startswith("http"):
+                return None
+            return classify(text, "algo auth")
+
+        return check
+
+    def ca_cert(self, text: str) -> str | None:
+        """The CA file's absolute path, or None for no file."""
+        if self.enforced_ca:
+            return None
+        return check_ca_file(text, "the answer") if text else None
+
+    def from_options(self, address: str | None, key: str, ca_cert: str | None) -> Profile:
+        """A profile from the command line alone."""
+        checked = self.address(address or self.default_address)
+        credential = self.key_for(checked)(key)
+        return self.profile(checked, credential, self.ca_cert(ca_cert or ""))
+
+    def profile(self, address: str, credential: Credential | None, ca_cert: str | None) -> Profile:
+        """The profile that these answers make."""
+        return Profile(
+            name=self.name,
+            address=address,
+            credential=credential,
+            ca_cert=ca_cert or (str(self.enforced_ca.value) if self.enforced_ca else None),
+            ca_cert_origin="algo auth",
+            origin="algo auth",
+            insecure_http=self.insecure_http,
+        )
+
+
+def _asked(
+    app: App, questions: _Questions, api_address: str | None, ca_cert: str | None, no_test: bool
+) -> tuple[Profile, str | None]:
+    """Ask what the options did not say, until the platform knows the account; on a pipe the first error ends it."""
+    prompter = Prompter(app.output)
+    profile: Profile | None = None
+    while True:
+        if profile is None:
+            default = questions.default_address
+            address = (
+                questions.address(api_address)
+                if api_address
+                else prompter.ask(f"enter API address [{default}]", questions.address, default=default)
+            )
+            profile = questions.profile(address, None, None)
+            credential = prompter.ask("enter API key", questions.key_for(address), hidden=True)
+            chosen_ca = (
+                questions.ca_cert(ca_cert)
+                if ca_cert
+                else prompter.ask("(optional) enter path to custom CA certificate", questions.ca_cert)
+            )
+            profile = questions.profile(address, credential, chosen_ca)
+        else:
+            credential = prompter.ask("enter API key", questions.key_for(profile.address), hidden=True)
+            profile = replace(profile, credential=credential)
+        if no_test:
+            return profile, None
+        try:
+            return profile, _account(app, profile)
+        except AlgoError as error:
+            if not prompter.is_terminal:
+                raise
+            app.output.error(error.message)
+            if not isinstance(error, AuthError):
+                if error.hint:
+                    app.output.hint(error.hint)
+                if api_address and ca_cert:
+                    raise
+                api_address, profile = None, None
+
+
+def _account(app: App, profile: Profile) -> str:
+    from algo_core.api import ApiClient
+
+    with app.open_session(profile) as session:
+        return ApiClient(session).username()
+
+
+def _save(app: App, profile: Profile, *, keyring: bool) -> None:
+    credential = profile.credential
+    if keyring and credential:
+        store_in_keyring(profile.name, credential)
+    members: dict[str, str | bool | None] = {
+        "address": profile.address,
+        "api_key": None,
+        "bearer_token": None,
+        "credential_command": None,
+        "keyring": True if keyring and credential else None,
+        "ca_cert": profile.ca_cert if not app.config.enforced("ca_cert") else None,
+        "insecure_http": True if profile.insecure_http and profile.address.startswith("http:") else None,
+    }
+    if credential and not keyring:
+        members[credential.kind] = credential.secret.reveal()
+    with editing(app.config.user_file) as document:
+        table = table_at(document, "profiles", profile.name)
+        for member, value in members.items():
+            if value is not None:
+                table[member] = value
+            elif member in table:
+                del table[member]

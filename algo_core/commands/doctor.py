@@ -1,0 +1,86 @@
+"""`algo doctor`: is everything in order, and if not, what to do."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+
+import click
+
+from algo_core import paths
+from algo_core.context import App, pass_app
+from algo_core.errors import AlgoError
+from algo_core.manager import cause
+
+Check = Callable[[], tuple[bool, str]]
+
+
+@click.command()
+@pass_app
+def doctor(app: App) -> None:
+    """Check configuration, profile, connection and plugins; exit code 1 if anything is wrong."""
+    results = []
+    for name, check in _checks(app):
+        ok, text = _carried_out(check)
+        results.append({"check": name, "ok": ok, "text": text})
+        if not app.output.is_json:
+            app.output.print(f"{'ok  ' if ok else 'FAIL'}  {name}: {text}")
+    if app.output.is_json:
+        app.output.json(results)
+    wrong = [result for result in results if not result["ok"]]
+    if wrong:
+        raise AlgoError(f"{len(wrong)} of {len(results)} checks failed")
+
+
+def _checks(app: App) -> Iterator[tuple[str, Check]]:
+    yield "configuration", lambda: _configuration(app)
+    yield "profile", lambda: _profile(app)
+    yield "platform", lambda: _platform(app)
+    yield "plugin index", lambda: _index(app)
+    for record in app.plugins.records:
+        yield (
+            f"plugin {record.label}",
+            lambda record=record: (  # type: ignore[misc]  # mypy cannot type the default
+                record.error is None,
+                record.refusal or record.error or f"loaded in {record.seconds * 1000:.0f} ms",
+            ),
+        )
+    for checks in app.plugins.call("algo_doctor_checks"):
+        for check in checks:
+            yield check.name, check.run
+
+
+def _carried_out(check: Check) -> tuple[bool, str]:
+    try:
+        return check()
+    except AlgoError as error:
+        return False, error.message + (f" ({error.hint})" if error.hint else "")
+    except Exception as error:  # a plugin's check must not end the others
+        return False, cause(error)
+
+
+def _configuration(app: App) -> tuple[bool, str]:
+    file = app.config.user_file
+    if not file.exists():
+        return True, f"{file} is not there yet; defaults are used"
+    mode = stat.S_IMODE(os.stat(file).st_mode)
+    if mode & 0o077:
+        return False, f"{file} can be read by others (mode {mode:04o}); mend it with: chmod 600 {file}"
+    return True, str(file)
+
+
+def _profile(app: App) -> tuple[bool, str]:
+    profile = app.profiles.resolve(app.profile_flag)
+    return True, f"{profile.name}: {profile.address}"
+
+
+def _platform(app: App) -> tuple[bool, str]:
+    return True, f"account {app.api.username()}"
+
+
+def _index(app: App) -> tuple[bool, str]:
+    directory = paths.cache_dir(app.environ)
+    app.plugins.rebuild()
+    writable = os.access(directory, os.W_OK)
+    return writable, str(directory) if writable else f"{directory} cannot be written: every start looks at all plugins"

@@ -1,0 +1,125 @@
+"""`algo profile`: the profiles that are configured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from algo_core.config import SECRET_MEMBERS
+from algo_core.configfile import editing, set_top_level, table_at
+from algo_core.context import App, pass_app
+from algo_core.credentials import forget_in_keyring
+from algo_core.errors import AlreadyExists, ConfigError, NotFoundError
+from algo_core.profiles import legacy_profiles
+from algo_core.types import Profile
+
+
+@click.group()
+def profile() -> None:
+    """List, show, import and remove profiles; `algo auth --profile NAME` makes one."""
+
+
+def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    app = ctx.find_object(App) or App()
+    return [name for name in app.profiles.names() if name.startswith(incomplete)]
+
+
+@profile.command("list")
+@pass_app
+def list_profiles(app: App) -> None:
+    """List the profiles, the one in use marked with *."""
+    chosen = str(app.config.get("profile", flag=app.profile_flag).value)
+    rows = []
+    for name in app.profiles.names():
+        found = app.profiles.table(name)
+        table, origin = found if found else ({}, "")
+        rows.append({"name": name, "in_use": name == chosen, "address": table.get("address"), "origin": origin})
+    if app.output.is_json:
+        app.output.json(rows)
+    elif rows:
+        app.output.table(
+            ["", "Name", "Address", "From"],
+            [["*" if r["in_use"] else "", r["name"], r["address"] or "(default)", r["origin"]] for r in rows],
+        )
+    else:
+        app.output.info("There are no profiles yet; 'algo auth' makes one")
+
+
+@profile.command()
+@click.argument("name", required=False, shell_complete=_complete_name)
+@pass_app
+def show(app: App, name: str | None) -> None:
+    """Show the profile in use, or NAME: address, key (masked), CA, and where each came from."""
+    found = app.profiles.resolve(name or app.profile_flag)
+    described = _describe(found)
+    if app.output.is_json:
+        app.output.json(described)
+    else:
+        app.output.table(["Member", "Value"], [[k, v] for k, v in described.items() if v is not None])
+
+
+def _describe(found: Profile) -> dict[str, Any]:
+    credential = found.credential
+    return {
+        "name": found.name,
+        "address": found.address,
+        "credential": f"{credential.kind} {credential.masked}" if credential else None,
+        "credential_origin": credential.origin if credential else None,
+        "ca_cert": found.ca_cert,
+        "origin": found.origin or None,
+    }
+
+
+@profile.command()
+@click.argument("name", shell_complete=_complete_name)
+@pass_app
+def use(app: App, name: str) -> None:
+    """Make NAME the profile that is used when --profile is not given."""
+    if name not in app.profiles.names():
+        raise ConfigError(f"There is no profile {name!r}", f"Configure it with: algo auth --profile {name}")
+    if enforced := app.config.enforced("profile"):
+        raise ConfigError(f"The profile cannot be chosen: {enforced.origin}")
+    with editing(app.config.user_file) as document:
+        set_top_level(document, "profile", name)
+    app.output.info(f"Profile {name} is now in use")
+
+
+@profile.command("import")
+@click.argument("names", nargs=-1)
+@click.option("--force", is_flag=True, help="Replace profiles of the same names.")
+@pass_app
+def import_profiles(app: App, names: tuple[str, ...], force: bool) -> None:
+    """Copy NAMES, or all profiles, from the configuration of the older command line, which is left as it is."""
+    legacy, file = legacy_profiles(app.environ)
+    if not legacy:
+        raise NotFoundError(f"There is no profile to import in {file or 'the home directory'}")
+    if unknown := [name for name in names if name not in legacy]:
+        raise NotFoundError(f"{file} has no profile {unknown[0]!r}", f"It has: {', '.join(sorted(legacy))}")
+    chosen = names or tuple(sorted(legacy))
+    mine = app.config.user.get("profiles", {})
+    if not force and (taken := [name for name in chosen if name in mine]):
+        raise AlreadyExists(f"There is a profile {taken[0]!r} already", "Replace it with --force")
+    with editing(app.config.user_file) as document:
+        for name in chosen:
+            table = table_at(document, "profiles", name)
+            for member in SECRET_MEMBERS & set(table):
+                del table[member]
+            table.update(legacy[name])
+    for name in chosen:
+        app.output.print(f"Imported {name}")
+
+
+@profile.command()
+@click.argument("name", shell_complete=_complete_name)
+@pass_app
+def remove(app: App, name: str) -> None:
+    """Remove the profile NAME and its key from the configuration."""
+    mine = app.config.user.get("profiles", {})
+    if name not in mine:
+        raise NotFoundError(f"{app.config.user_file} has no profile {name!r}", "See: algo profile list")
+    if mine[name].get("keyring"):
+        forget_in_keyring(name)
+    with editing(app.config.user_file) as document:
+        del document["profiles"][name]
+    app.output.print(f"Removed {name}")
