@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from algo_core.errors import AlgoError
+
 ContentType = Literal["text", "json", "binary"]
 
 
@@ -57,6 +59,14 @@ class Build:
     """Dotted name of the module with `apply`, for example `src.Hello`."""
     log: str
     """What the build had to say."""
+
+
+class BuildError(AlgoError):
+    """A directory cannot be built into something that runs; `log` is what the build had said until then."""
+
+    def __init__(self, message: str, hint: str | None = None, log: str = "") -> None:
+        super().__init__(message, hint)
+        self.log = log
 
 
 @dataclass(frozen=True, slots=True)

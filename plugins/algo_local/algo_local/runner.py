@@ -1,0 +1,217 @@
+"""Run one algorithm by the platform's process protocol, inside the algorithm's own Python (API sections 8.4-8.6).
+
+Started as `python runner.py SOURCE MODULE FIFO LIVENESS` in the algorithm's working directory. This file imports the
+standard library only, and nothing of this distribution: the interpreter that runs it knows no other package of ours.
+
+* A module that serves itself (the ADK's `ADK(apply).init()`, or the older `Algorithmia.handler(apply).serve()`) is
+  imported and left to it, with the published packages repaired where today's Python breaks them; see `REPAIRS`.
+* A module with a plain `apply(input)`, and perhaps a `load()`, is served from here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any, Callable, Sequence
+
+
+class Pipe:
+    """The FIFO that answers go to, and whether the algorithm has taken it for itself."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.taken = False
+
+    def path(self) -> str:
+        """Where to write one answer. Flushes: what was printed before the answer belongs to this request."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass  # an algorithm may close them: it loses its output, not its answer
+        return self._path
+
+    def answer(self, text: str) -> None:
+        """Write one line, opened and closed for it alone as the protocol wants."""
+        with open(self.path(), "w", encoding="utf-8") as fifo:
+            fifo.write(text + "\n")
+
+    def as_attribute(self) -> property:
+        """Stand-in for the attribute `FIFO_PATH`, which both published classes set to one path for a whole machine."""
+
+        def take(instance: object, value: str) -> None:
+            self.taken = True
+
+        return property(lambda instance: self.path(), take)
+
+
+def error_line(error: BaseException, default: str) -> str:
+    """The error object of the protocol; `error.error_type`, where there is one, names the kind."""
+    import traceback
+
+    kind = getattr(error, "error_type", None)
+    details = {
+        "message": str(error) or type(error).__name__,
+        "error_type": kind if isinstance(kind, str) else default,
+        "stacktrace": "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+    }
+    return json.dumps({"error": details})
+
+
+def result_line(result: Any) -> str:
+    """The result object of the protocol: bytes are binary, strings are text, all else is JSON."""
+    if isinstance(result, (bytes, bytearray)):
+        import base64
+
+        content_type, result = "binary", base64.b64encode(result).decode()
+    else:
+        content_type = "text" if isinstance(result, str) else "json"
+    return json.dumps({"result": result, "metadata": {"content_type": content_type}})
+
+
+def _copy_of(module: ModuleType, **changes: Any) -> ModuleType:
+    copy = ModuleType(module.__name__)
+    copy.__dict__.update(vars(module), **changes)
+    return copy
+
+
+def _repair_adk(module: Any, pipe: Pipe) -> None:
+    """One FIFO for each process: two algorithms on one machine would otherwise read each other's answers."""
+    module.ADK.FIFO_PATH = pipe.as_attribute()
+
+
+def _repair_adk_errors(module: Any, pipe: Pipe) -> None:
+    """`create_exception` passes the keyword `etype`, gone since Python 3.10: every error would end the process."""
+    import traceback
+
+    def format_exception(*args: Any, etype: Any = None, **named: Any) -> list[str]:
+        return traceback.format_exception(*(args if etype is None else (etype, *args)), **named)
+
+    module.traceback = _copy_of(traceback, format_exception=format_exception)
+
+
+def _repair_handler(module: Any, pipe: Pipe) -> None:
+    """Private FIFO as above; `getargspec`, gone since Python 3.11; and `bytes(str)`, which cannot decode base64."""
+    import base64
+    import inspect
+
+    module.Handler.FIFO_PATH = pipe.as_attribute()
+    module.Handler.wrap_binary_data = lambda handler, data: base64.b64decode(data)
+    if not hasattr(inspect, "getargspec"):
+
+        def getargspec(function: Callable[..., Any]) -> tuple[Any, ...]:
+            return tuple(inspect.getfullargspec(function)[:4])
+
+        module.inspect = _copy_of(inspect, getargspec=getargspec)
+
+
+REPAIRS: dict[str, Callable[[Any, Pipe], None]] = {
+    "adk.ADK": _repair_adk,
+    "adk.io": _repair_adk_errors,
+    "Algorithmia.handler": _repair_handler,
+}
+"""What is mended in which module of the published packages, right after it was imported and before it is used."""
+
+
+class Repairs:
+    """Import hook that applies `REPAIRS`, so that an algorithm that imports none of them pays for none."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The ordinary spec, whose loader repairs the module once it is loaded; None for every other module."""
+        repair = REPAIRS.get(name)
+        spec = PathFinder.find_spec(name, path, target) if repair else None
+        if repair is None or spec is None or spec.loader is None:
+            return None
+        load = spec.loader.exec_module
+
+        def load_and_repair(module: ModuleType) -> None:
+            load(module)
+            repair(module, self._pipe)
+
+        spec.loader.exec_module = load_and_repair  # type: ignore[method-assign]  # of this one loader, not its class
+        return spec
+
+
+def _bind(module: Any) -> Callable[[Any], Any]:
+    """The function that takes a request's input: `apply`, given what `load()` returned if it asks for two arguments.
+
+    Only a `load` of the module itself that needs no argument is meant; `from json import load` is not.
+    """
+    import inspect
+
+    apply, load = module.apply, getattr(module, "load", None)
+    if not callable(load) or getattr(load, "__module__", None) != module.__name__:
+        return apply  # type: ignore[no-any-return]  # whatever it is, the module calls it so
+    if any(parameter.default is parameter.empty for parameter in inspect.signature(load).parameters.values()):
+        return apply  # type: ignore[no-any-return]  # as above
+    state = load()
+    if len(inspect.signature(apply).parameters) == 2:
+        return lambda data: apply(data, state)
+    return apply  # type: ignore[no-any-return]  # as above
+
+
+def serve(module: Any, pipe: Pipe) -> None:
+    """Answer each request line on standard input until it ends; a failed load is the answer to all of them."""
+    failed_load = None
+    try:
+        apply = _bind(module)
+    except Exception as error:
+        failed_load = error_line(error, "LoadingError")
+    print("PIPE_INIT_COMPLETE", flush=True)
+    for line in sys.stdin:
+        if failed_load is not None:
+            pipe.answer(failed_load)
+            continue
+        try:
+            request = json.loads(line)
+            data = request["data"]
+            if request["content_type"] == "binary":
+                import base64
+
+                data = base64.b64decode(data)
+            answer = result_line(apply(data))
+        except Exception as error:
+            answer = error_line(error, "AlgorithmError")
+        pipe.answer(answer)
+
+
+def end_with_platform(liveness: int) -> None:
+    """Have the kernel end this process and its children when the platform's process ends, however it ends.
+
+    The platform alone holds the other end of this pipe. When that closes, the kernel sends SIGIO, whose default action
+    ends a process. A thread that waits for it would do the same, but every `fork` of the algorithm would be warned of it.
+    """
+    fcntl.fcntl(liveness, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(liveness, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+
+
+def main(source: str, name: str, fifo: str, liveness: str) -> int:
+    """Import the algorithm and serve it; 0 when standard input ends, 1 when the algorithm could not be loaded."""
+    end_with_platform(int(liveness))
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is the interpreter's own
+    sys.argv = [name]
+    sys.path.insert(0, source)
+    pipe = Pipe(fifo)
+    sys.meta_path.insert(0, Repairs(pipe))  # type: ignore[arg-type]  # finders need no common base
+    try:
+        module = import_module(name)
+        if not pipe.taken:
+            serve(module, pipe)
+    except Exception as error:
+        pipe.answer(error_line(error, "AlgorithmError" if pipe.taken else "LoadingError"))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:5]))

@@ -1,0 +1,5 @@
+"""Greets whoever the input names."""
+
+
+def apply(input):
+    return "Hello " + str(input)
