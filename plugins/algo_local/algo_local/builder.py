@@ -31,9 +31,7 @@ class Builder:
         self._sources = root.resolve() / "sources"
         self._environments = Environments(root.resolve() / "environments")
 
-    def build(
-        self, directory: Path, owner: str, name: str, *, report: Callable[[str], None] | None = None
-    ) -> Build:
+    def build(self, directory: Path, owner: str, name: str, *, report: Callable[[str], None] | None = None) -> Build:
         """Copy, check and equip the algorithm in `directory`, for publication as OWNER/NAME.
 
         `report` is called with each line of the build log as it comes. Raises BuildError for a directory that is no

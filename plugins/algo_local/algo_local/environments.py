@@ -134,13 +134,12 @@ def _make(environment: Path, source: Path, report: Report) -> None:
 
 
 def _our_pip_installs_elsewhere() -> bool:
-    """Whether our interpreter has a pip that knows `--python` (22.3 and later); that saves installing a pip each time."""
+    """Whether our interpreter has a pip that knows `--python` (22.3 and later): no environment then needs its own."""
     try:
         import pip
     except ImportError:
         return False
-    major, minor = (int(part) for part in (*pip.__version__.split(".")[:2], "0")[:2])
-    return (major, minor) >= (22, 3)
+    return tuple(int(part) for part in pip.__version__.split(".")[:2]) >= (22, 3)
 
 
 def build_environment() -> dict[str, str]:
@@ -178,5 +177,6 @@ def _run(command: list[str], directory: Path, title: str, report: Report) -> Non
         process.wait()
         raise
     if code:
-        told = [line for line in lines if line.strip()][-_TAIL:]
-        raise BuildError(f"{title} failed (exit code {code})", "\n".join(told) or None)
+        told = [line for line in lines if line.strip()]
+        cause = next((line for line in reversed(told) if line.startswith("ERROR: ")), f"exit code {code}")
+        raise BuildError(f"{title} failed: {cause.removeprefix('ERROR: ')}", "\n".join(told[-_TAIL:]) or None)

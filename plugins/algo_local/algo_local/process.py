@@ -1,8 +1,8 @@
 """One running algorithm: a process that is started, asked one thing at a time, and ended with all its children.
 
-The protocol is that of the platform's language server (API section 8.4). Everything happens in the calling thread, which
-waits in `poll` for whatever comes first: output, an answer, the end of the process, or the deadline. So nothing here
-spins, nothing outlasts the deadline, and a process that misbehaves harms its own call only.
+The protocol is that of the platform's language server (API section 8.4). Everything happens in the calling thread,
+which waits in `poll` for whatever comes first: output, an answer, the end of the process, or the deadline. So nothing
+here spins, nothing outlasts the deadline, and a process that misbehaves harms its own call only.
 """
 
 from __future__ import annotations
@@ -124,9 +124,7 @@ class AlgorithmProcess:
         os.mkfifo(fifo, 0o600)
         return fifo
 
-    def _start(
-        self, build: Build, fifo: str, alive: int, environment: Mapping[str, str]
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, build: Build, fifo: str, alive: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [*command_prefix(build.python), _RUNNER, str(build.source), build.module, fifo, str(alive)],
             stdin=subprocess.PIPE,
@@ -191,7 +189,7 @@ class AlgorithmProcess:
         return Outcome(None, answer, duration, self._output.take())
 
     def _take_answer(self) -> tuple[Payload | Failure, bool]:
-        """The answer, and whether the process is in step: it read all that it was sent, and said no more than one line."""
+        """The answer, and whether the process is in step: it read all that it was sent and wrote one line, no more."""
         line, _, rest = bytes(self._answer).partition(b"\n")
         in_step = not rest and not self._unsent
         self._answer, self._answered = bytearray(), False

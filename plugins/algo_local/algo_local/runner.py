@@ -14,10 +14,11 @@ import fcntl
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any, Callable, Sequence
+from typing import Any
 
 
 class Pipe:
@@ -167,7 +168,8 @@ def serve(module: Any, pipe: Pipe) -> None:
         apply = _bind(module)
     except Exception as error:
         failed_load = error_line(error, "LoadingError")
-    print("PIPE_INIT_COMPLETE", flush=True)
+    sys.stdout.write("PIPE_INIT_COMPLETE\n")
+    sys.stdout.flush()
     for line in sys.stdin:
         if failed_load is not None:
             pipe.answer(failed_load)
@@ -189,7 +191,7 @@ def end_with_platform(liveness: int) -> None:
     """Have the kernel end this process and its children when the platform's process ends, however it ends.
 
     The platform alone holds the other end of this pipe. When that closes, the kernel sends SIGIO, whose default action
-    ends a process. A thread that waits for it would do the same, but every `fork` of the algorithm would be warned of it.
+    ends a process. A thread could wait for the same, but Python would then warn of every `fork` of the algorithm.
     """
     fcntl.fcntl(liveness, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(liveness, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
@@ -202,7 +204,7 @@ def main(source: str, name: str, fifo: str, liveness: str) -> int:
     sys.argv = [name]
     sys.path.insert(0, source)
     pipe = Pipe(fifo)
-    sys.meta_path.insert(0, Repairs(pipe))  # type: ignore[arg-type]  # finders need no common base
+    sys.meta_path.insert(0, Repairs(pipe))
     try:
         module = import_module(name)
         if not pipe.taken:

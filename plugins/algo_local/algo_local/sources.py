@@ -6,9 +6,9 @@ import ast
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,10 @@ def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
     root = directory.resolve()
     entries = sorted(_entries(root, owner, name), key=lambda entry: entry.name)
     tree = hashlib.sha1(usedforsecurity=False)
-    for before, entry in zip([None, *entries], entries):
-        if before is not None and before.name == entry.name:
+    for before, entry in pairwise(entries):
+        if before.name == entry.name:
             raise BuildError(f"{before.path} and {entry.path} would both be called {entry.name} once published")
+    for entry in entries:
         destination = target / entry.name
         destination.parent.mkdir(parents=True, exist_ok=True)
         if entry.link is not None:
@@ -159,7 +160,7 @@ def _link_within(path: Path, root: Path) -> str:
 
 
 def read_configuration(directory: Path) -> dict[str, Any]:
-    """The members of `algorithmia.conf`; none if there is no such file. Raises BuildError if it is not a JSON object."""
+    """The members of `algorithmia.conf`; none if there is no such file. BuildError if it is not a JSON object."""
     path = directory / _CONFIGURATION
     try:
         members = json.loads(path.read_text("utf-8"))
@@ -212,7 +213,7 @@ def find_module(directory: Path, name: str) -> str:
     found = sorted(path.name for path in source.glob("*.py") if not path.name.endswith(("__init__.py", "_test.py")))
     raise BuildError(
         f"There is no src/{name}.py (src holds {', '.join(found) or 'no module'})",
-        f"Rename the module to {name}.py, or name it in {_CONFIGURATION} as \"algoname\"",
+        f'Rename the module to {name}.py, or name it in {_CONFIGURATION} as "algoname"',
     )
 
 
@@ -225,36 +226,29 @@ def _check_module(path: Path, shown: str) -> None:
         ) from error
     except (OSError, ValueError) as error:  # unreadable, or not source text at all
         raise BuildError(f"{shown} is not Python source: {error}") from error
-    if not any(_offers_work(node) for node in _top_level(tree.body)):
+    if not any(_offers_work(node) for node in _outside_functions(tree)):
         raise BuildError(
             f"{shown} has nothing to run: neither a function 'apply', nor an ADK",
             "Define apply(input) in it",
         )
 
 
-def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module, those inside its `if`, `try`, `with` and loops included."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            continue
-        for field in ("body", "orelse", "finalbody"):
-            yield from _top_level(getattr(statement, field, []))
-        for handler in getattr(statement, "handlers", []):
-            yield from _top_level(handler.body)
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """What a module does when it is imported: all of its tree except what functions and classes hold."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            yield from _outside_functions(child)
 
 
-def _offers_work(statement: ast.stmt) -> bool:
+def _offers_work(node: ast.AST) -> bool:
     """Whether it binds `apply`, may bind it, or serves by itself: `ADK(f).init()`, `Algorithmia.handler(f).serve()`."""
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return statement.name == "apply"
-    if isinstance(statement, (ast.Import, ast.ImportFrom)):
-        return any((alias.asname or alias.name) in ("apply", "*") for alias in statement.names)
-    nodes = list(ast.walk(statement)) if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Expr)) else []
-    binds = any(isinstance(node, ast.Name) and node.id == "apply" for node in nodes)
-    serves = any(
-        getattr(node.func, "attr", getattr(node.func, "id", "")) in ("ADK", "handler", "init", "serve")
-        for node in nodes
-        if isinstance(node, ast.Call)
-    )
-    return binds or serves
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "apply"
+    if isinstance(node, ast.alias):
+        return (node.asname or node.name) in ("apply", "*")
+    if isinstance(node, ast.Name):
+        return node.id == "apply" and isinstance(node.ctx, ast.Store)
+    if isinstance(node, ast.Call):
+        return getattr(node.func, "attr", getattr(node.func, "id", "")) in ("ADK", "handler")
+    return False
