@@ -5,9 +5,10 @@ Everything here is loaded when it is first asked for, so that importing `algo_co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
+    from typing import Any
+
     from algo_core.context import App, pass_app
     from algo_core.errors import AlgoError
     from algo_core.hookspecs import hookimpl

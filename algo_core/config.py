@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from algo_core import paths
@@ -96,14 +95,14 @@ def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
     return value
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: str) -> dict[str, Any]:
     """The tables of a TOML file; a file that does not exist has none.
 
     Raises:
         ConfigError: if it cannot be read or is not TOML; the message names the file and the line.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             content = file.read()
     except (FileNotFoundError, NotADirectoryError):
         return {}
@@ -130,8 +129,8 @@ class Config:
         user: Mapping[str, Any],
         site: Mapping[str, Any],
         environ: Mapping[str, str],
-        user_file: Path,
-        site_file: Path,
+        user_file: str,
+        site_file: str,
     ) -> None:
         self.user = user
         self.site = site
@@ -146,7 +145,7 @@ class Config:
         Raises:
             ConfigError: if one of them cannot be read or is not TOML.
         """
-        user_file = paths.config_dir(environ) / paths.CONFIG_FILE
+        user_file = os.path.join(paths.config_dir(environ), paths.CONFIG_FILE)
         site_file = paths.site_config_file(environ)
         return cls(read_toml(user_file), read_toml(site_file), environ, user_file, site_file)
 
@@ -166,14 +165,14 @@ class Config:
         if value := self.enforced(key):
             if flag is not None and flag != value.value:
                 raise UsageError(f"{key} cannot be changed: {value.origin}")
-            return Value(check_kind(key, setting.kind, value.value, str(self.site_file)), value.origin, True)
+            return Value(check_kind(key, setting.kind, value.value, self.site_file), value.origin, True)
         if flag is not None:
             return Value(flag, "command line")
         text = self.environ.get(setting.variable) if setting.variable else None
         if text:
             where = f"environment variable {setting.variable}"
             return Value(parse_text(key, setting.kind, text, where), where)
-        layers = ((profile or {}, origin), (self.user, str(self.user_file)), (self.site, str(self.site_file)))
+        layers = ((profile or {}, origin), (self.user, self.user_file), (self.site, self.site_file))
         for table, where in layers:
             found = _dig(table, key)
             if found is not None:
@@ -195,8 +194,8 @@ class Config:
                 raise ConfigError(f"[profiles.{name}] in {file} is not a table")
             for member, value in table.items():
                 if member in PROFILE_MEMBERS:
-                    check_kind(f"profiles.{name}.{member}", PROFILE_MEMBERS[member], value, str(file))
-            found.append((table, str(file)))
+                    check_kind(f"profiles.{name}.{member}", PROFILE_MEMBERS[member], value, file)
+            found.append((table, file))
         return found
 
     def profile_names(self) -> list[str]:
@@ -216,7 +215,7 @@ def known(key: str) -> Setting:
     return SETTINGS[key]
 
 
-def _profiles(source: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
+def _profiles(source: Mapping[str, Any], file: str) -> Mapping[str, Any]:
     tables = source.get("profiles", {})
     if not isinstance(tables, dict):
         raise ConfigError(f"'profiles' in {file} is not a table", "Write [profiles.NAME] tables")

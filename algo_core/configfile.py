@@ -18,7 +18,7 @@ HEADER = "Settings and profiles of the algo command line; 'algo config' and 'alg
 
 
 @contextmanager
-def editing(path: Path) -> Iterator[Any]:
+def editing(file: str) -> Iterator[Any]:
     """Change the document in place within the block; it is written when the block ends without an error.
 
     Two processes that edit at once take turns. Yields a `tomlkit.TOMLDocument`.
@@ -29,6 +29,7 @@ def editing(path: Path) -> Iterator[Any]:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
+    path = Path(file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
         with _turn(path):
@@ -42,8 +43,8 @@ def editing(path: Path) -> Iterator[Any]:
             before = tomlkit.dumps(document)
             yield document
             if (after := tomlkit.dumps(document)) != before or not path.exists():
-                with replacing(path, mode=FILE_MODE, durable=True) as file:
-                    file.write(after.encode("utf-8"))
+                with replacing(path, mode=FILE_MODE, durable=True) as new:
+                    new.write(after.encode("utf-8"))
             if path.parent.stat().st_mode & 0o077 and path.parent.name == "algo":
                 path.parent.chmod(DIRECTORY_MODE)
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int | None = None, durable: bool = False) -> Iterator[BinaryIO]:
+def replacing(path: Path | str, *, mode: int | None = None, durable: bool = False) -> Iterator[BinaryIO]:
     """Open a file to be written in the place of `path`: it takes that name when the block ends without an error.
 
     The content goes to a hidden file beside it, which is renamed; after an error it is removed and the older file is

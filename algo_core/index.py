@@ -12,7 +12,6 @@ import marshal
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algo_core.version import __version__
@@ -107,13 +106,13 @@ def _identity(policy: Policy) -> tuple[Any, ...]:
     return (FORMAT, __version__, sys.version, sys.prefix, tuple(search_path()), tuple(sorted(policy.lasting)))
 
 
-def _file(cache: Path, identity: tuple[Any, ...]) -> Path:
+def _file(cache: str, identity: tuple[Any, ...]) -> str:
     import zlib
 
-    return cache / f"plugins-{zlib.crc32(repr(identity[2:5]).encode()):08x}.index"
+    return os.path.join(cache, f"plugins-{zlib.crc32(repr(identity[2:5]).encode()):08x}.index")
 
 
-def read(cache: Path, policy: Policy) -> list[PluginRecord] | None:
+def read(cache: str, policy: Policy) -> list[PluginRecord] | None:
     """The kept index, if it is there, whole, and still true."""
     identity = _identity(policy)
     try:
@@ -126,7 +125,7 @@ def read(cache: Path, policy: Policy) -> list[PluginRecord] | None:
         return None
 
 
-def build(cache: Path, policy: Policy, load: Loader) -> list[PluginRecord]:
+def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
     """Look at every installed plugin and keep what was found; passing refusals are obeyed and then not kept."""
     identity = _identity(policy)
     older = _older_commands(cache, identity)
@@ -172,7 +171,7 @@ def discover() -> list[PluginRecord]:
     return [found[key] for key in sorted(found)]
 
 
-def _older_commands(cache: Path, identity: tuple[Any, ...]) -> dict[tuple[str, str], Any]:
+def _older_commands(cache: str, identity: tuple[Any, ...]) -> dict[tuple[str, str], Any]:
     """Commands that plugins had when they last loaded: a plugin that is broken now keeps its place in the help."""
     try:
         with open(_file(cache, identity), "rb") as file:
@@ -182,12 +181,12 @@ def _older_commands(cache: Path, identity: tuple[Any, ...]) -> dict[tuple[str, s
         return {}
 
 
-def _keep(cache: Path, identity: tuple[Any, ...], stamps: Iterable[Stamp], records: Iterable[PluginRecord]) -> None:
+def _keep(cache: str, identity: tuple[Any, ...], stamps: Iterable[Stamp], records: Iterable[PluginRecord]) -> None:
     from algo_core.files import replacing
 
     kept = {"identity": identity, "stamps": list(stamps), "plugins": [record.dump() for record in records]}
     try:
-        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.makedirs(cache, exist_ok=True, mode=0o700)
         with replacing(_file(cache, identity), mode=0o600) as file:
             file.write(marshal.dumps(kept))
     except OSError:

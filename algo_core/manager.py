@@ -7,9 +7,7 @@ import importlib
 import importlib.util
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algo_core import index
@@ -31,7 +29,7 @@ class Plugins:
     once, with the distribution's name and version, through `report`.
     """
 
-    def __init__(self, cache: Path, policy: Policy, report: Report) -> None:
+    def __init__(self, cache: str, policy: Policy, report: Report) -> None:
         self._cache = cache
         self._policy = policy
         self._report = report
@@ -98,6 +96,8 @@ class Plugins:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            import traceback
+
             record.error = cause(error)
             record.traceback = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         record.seconds = time.perf_counter() - started

@@ -80,7 +80,7 @@ def check_ca_file(path: str, origin: str) -> str:
     return str(file.absolute())
 
 
-def legacy_profiles(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str]], Path | None]:
+def legacy_profiles(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str]], str | None]:
     """The usable profiles of the older command lines, and their file, which is only ever read.
 
     The older tool wrote an empty `default` profile at its first use: one without a credential does not count.

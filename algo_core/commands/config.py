@@ -129,4 +129,4 @@ def unset(app: App, key: str) -> None:
 @pass_app
 def path(app: App) -> None:
     """Print the path of your file; it need not exist."""
-    app.output.print(str(app.config.user_file))
+    app.output.print(app.config.user_file)

@@ -62,7 +62,7 @@ def _carried_out(check: Check) -> tuple[bool, str]:
 
 def _configuration(app: App) -> tuple[bool, str]:
     file = app.config.user_file
-    if not file.exists():
+    if not os.path.exists(file):
         return True, f"{file} is not there yet; defaults are used"
     mode = stat.S_IMODE(os.stat(file).st_mode)
     if mode & 0o077:

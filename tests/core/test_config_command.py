@@ -1,0 +1,124 @@
+"""`algo config` and `algo profile`, run as a person would."""
+
+import stat
+import subprocess
+from pathlib import Path
+
+from algo_core.testing import Home
+
+KEY = "sim" + "s" * 25
+
+
+def test_set_get_unset_keep_comments_and_order(algo_home: Home) -> None:
+    algo_home.write_config('# mine\n[profiles.x]  # keep me\naddress = "https://a.example"\n')
+    assert algo_home.run("config", "set", "timeout", "12").code == 0
+    assert algo_home.run("config", "set", "plugins.disabled", "a,b").code == 0
+    text = algo_home.config_file.read_text()
+    assert "# mine" in text
+    assert "# keep me" in text
+    assert algo_home.run("config", "get", "timeout").text == "12\n"
+    assert algo_home.run("config", "get", "plugins.disabled", "--json").json == ["a", "b"]
+    assert algo_home.run("config", "unset", "timeout").code == 0
+    assert algo_home.run("config", "get", "timeout").text == "60\n"
+
+
+def test_files_are_for_the_owner_only(algo_home: Home) -> None:
+    algo_home.environ.pop("ALGO_CONFIG_DIR")
+    algo_home.environ["XDG_CONFIG_HOME"] = str(algo_home.root / "xdg")
+    assert algo_home.run("config", "set", "timeout", "12").code == 0
+    file = Path(algo_home.run("config", "path").text.strip())
+    assert file == algo_home.root / "xdg" / "algo" / "config.toml"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    file.chmod(0o644)
+    assert algo_home.run("config", "set", "timeout", "13").code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_origins(algo_home: Home) -> None:
+    algo_home.write_config(f'timeout = 7\n[profiles.default]\naddress = "https://a.example"\napi_key = "{KEY}"\nretries = 1\n')
+    (algo_home.root / "site.toml").write_text("[enforce]\nconnect_timeout = 3\n")
+    result = algo_home.run("config", "list", "--json", environ={"ALGO_INSECURE_HTTP": "yes"})
+    origins = {row["key"]: (row["value"], row["origin"]) for row in result.json}
+    assert origins["timeout"] == (7.0, str(algo_home.config_file))
+    assert origins["retries"] == (1, str(algo_home.config_file))
+    assert origins["connect_timeout"] == (3.0, f"enforced by {algo_home.root / 'site.toml'}")
+    assert origins["insecure_http"] == (True, "environment variable ALGO_INSECURE_HTTP")
+    assert origins["address"] == ("https://a.example", str(algo_home.config_file))
+    assert KEY not in result.text
+    shown = algo_home.run("config", "list", "--origin").text
+    assert "enforced by" in shown
+    assert KEY not in shown
+
+
+def test_enforced_values_cannot_be_set(algo_home: Home) -> None:
+    (algo_home.root / "site.toml").write_text("[enforce]\ntimeout = 3\n")
+    result = algo_home.run("config", "set", "timeout", "5")
+    assert result.code == 3
+    assert "enforced by" in result.stderr
+
+
+def test_bad_input_is_explained(algo_home: Home) -> None:
+    for arguments, code, said in (
+        (("config", "set", "timeout", "soon"), 3, "a number of seconds"),
+        (("config", "set", "nope", "1"), 2, "No such setting"),
+        (("config", "get", "nope"), 2, "Settings: profile"),
+        (("profile", "use", "nope"), 3, "algo auth --profile nope"),
+        (("profile", "remove", "nope"), 5, "algo profile list"),
+        (("profile", "show", "nope"), 3, "algo auth --profile nope"),
+    ):
+        result = algo_home.run(*arguments)
+        assert (result.code, said in result.stderr) == (code, True), (arguments, result)
+        assert "Traceback" not in result.stderr
+    assert not algo_home.config_file.exists()
+
+
+def test_a_broken_file_stops_nobody_from_reading_help(algo_home: Home) -> None:
+    algo_home.write_config("profiles = [")
+    assert algo_home.run("--help").code == 0
+    assert algo_home.run("config", "path").code == 3
+    result = algo_home.run("config", "set", "timeout", "5")
+    assert result.code == 3
+    assert str(algo_home.config_file) in result.stderr
+    assert algo_home.config_file.read_text() == "profiles = ["
+
+
+def test_profiles_are_listed_shown_used_and_removed(algo_home: Home) -> None:
+    algo_home.write_config(
+        f'# top\n[profiles.a]\naddress = "https://a.example"\napi_key = "{KEY}"\n[profiles.b]\naddress = "https://b.example"\n'
+    )
+    assert algo_home.run("profile", "use", "a").code == 0
+    listed = {row["name"]: row["in_use"] for row in algo_home.run("profile", "list", "--json").json}
+    assert listed == {"a": True, "b": False}
+    shown = algo_home.run("profile", "show").text
+    assert "https://a.example" in shown
+    assert KEY not in shown
+    assert algo_home.run("profile", "remove", "b").code == 0
+    assert "# top" in algo_home.config_file.read_text()
+    assert [row["name"] for row in algo_home.run("profile", "list", "--json").json] == ["a"]
+
+
+def test_import_copies_and_never_changes_the_older_file(algo_home: Home) -> None:
+    legacy = algo_home.root / ".algorithmia" / "config"
+    legacy.parent.mkdir()
+    legacy.write_text(f'[profiles.old]\napi_key = "{KEY}"\napi_server = "https://api.old.example"\nca_cert = ""\n')
+    before = (legacy.read_bytes(), legacy.stat().st_mtime_ns)
+    assert "https://api.old.example" in algo_home.run("profile", "show", "old").text
+    assert algo_home.run("profile", "import").text == "Imported old\n"
+    assert (legacy.read_bytes(), legacy.stat().st_mtime_ns) == before
+    assert f'api_key = "{KEY}"' in algo_home.config_file.read_text()
+    again = algo_home.run("profile", "import", "old")
+    assert again.code == 1
+    assert "--force" in again.stderr
+    assert algo_home.run("profile", "import", "old", "--force").code == 0
+    assert algo_home.run("profile", "import", "nope").code == 5
+
+
+def test_many_processes_edit_at_once_and_nothing_is_lost(algo_home: Home) -> None:
+    algo_home.write_config("".join(f'[profiles.p{i}]\naddress = "https://p{i}.example"\n' for i in range(12)))
+    running = [
+        subprocess.Popen(algo_home.command("profile", "remove", f"p{i}"), env=algo_home.environ, stdout=subprocess.DEVNULL)
+        for i in range(10)
+    ]
+    assert [process.wait(60) for process in running] == [0] * 10
+    assert [row["name"] for row in algo_home.run("profile", "list", "--json").json] == ["p10", "p11"]

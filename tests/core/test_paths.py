@@ -1,0 +1,33 @@
+"""The rules that `paths` applies itself must be those of platformdirs."""
+
+import sys
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from algo_core import paths
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there does paths apply a rule of its own")
+@pytest.mark.parametrize("xdg", [None, "/srv/xdg", ""])
+def test_same_as_platformdirs(xdg: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_DIRS", "ALGO_CONFIG_DIR", "ALGO_CACHE_DIR", "ALGO_SITE_CONFIG"):
+        monkeypatch.delenv(variable, raising=False)
+    if xdg is not None:
+        monkeypatch.setenv("XDG_CONFIG_HOME", xdg)
+        monkeypatch.setenv("XDG_CACHE_HOME", xdg)
+    assert paths.config_dir() == platformdirs.user_config_dir("algo", appauthor=False)
+    assert paths.cache_dir() == platformdirs.user_cache_dir("algo", appauthor=False)
+    assert paths.site_config_file() == platformdirs.site_config_dir("algo", appauthor=False) + "/config.toml"
+
+
+def test_variables_go_first() -> None:
+    environ = {"ALGO_CONFIG_DIR": "/c", "ALGO_CACHE_DIR": "/k", "ALGO_SITE_CONFIG": "/s.toml", "HOME": "/h"}
+    assert (paths.config_dir(environ), paths.cache_dir(environ), paths.site_config_file(environ)) == ("/c", "/k", "/s.toml")
+
+
+def test_without_a_home_there_is_no_older_configuration() -> None:
+    assert paths.legacy_config_file({}) is None
+    assert paths.legacy_config_file({"HOME": "/h"}) == "/h/.algorithmia/config"
