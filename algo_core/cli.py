@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -153,16 +152,13 @@ class AlgoGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names and help lines from the index, options from here."""
-        names = [
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
             CompletionItem(name, help=claims[0].help)
             for name, claims in sorted(self.rows(ctx).items())
             if name.startswith(incomplete) and not claims[0].hidden
         ]
-        return names if not incomplete.startswith("-") else click.Command.shell_complete(self, ctx, incomplete)
-
-    def invoke(self, ctx: click.Context) -> None:
-        """Run the command; what it returns means nothing."""
-        super().invoke(ctx)
 
 
 def _app(ctx: click.Context) -> App:
@@ -232,9 +228,24 @@ def _without_command() -> None:
         _app(ctx).output.print(ctx.get_help())
 
 
-def run(arguments: list[str], app: App | None = None) -> int:
-    """Run `algo` with these arguments; the exit code where click decided one. Exceptions are for `main`."""
-    app = app or App(os.environ)
-    code = build().main(arguments, prog_name="algo", standalone_mode=False, obj=app)
-    app.output.stdout.flush()
-    return code if isinstance(code, int) else 0
+COMPLETE_VARIABLE = "_ALGO_COMPLETE"
+
+
+def run(arguments: list[str], app: App) -> int:
+    """Run `algo` with these arguments; the exit code where click decided one. Exceptions are for `main`.
+
+    This is what `click.Command.main` does, without its own idea of closed pipes.
+    """
+    command = build()
+    if instruction := app.environ.get(COMPLETE_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(command, {"obj": app}, "algo", COMPLETE_VARIABLE, instruction)
+    try:
+        with command.make_context("algo", list(arguments), obj=app) as ctx:
+            command.invoke(ctx)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    finally:
+        app.output.stdout.flush()
+    return 0

@@ -211,8 +211,8 @@ def cause(error: BaseException) -> str:
         return f"it called sys.exit({error.code!r})"
     if isinstance(error, PluginError):
         return error.message
-    text = str(error).strip().splitlines()
-    return type(error).__name__ + (f": {text[0][:200]}" if text else "")
+    text = " ".join(str(error).split())
+    return type(error).__name__ + (f": {text[:300]}" if text else "")
 
 
 def broken(record: PluginRecord, why: str) -> PluginError:

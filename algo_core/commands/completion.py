@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from algo_core.cli import COMPLETE_VARIABLE
 from algo_core.context import App, pass_app
 from algo_core.errors import UsageError
 
@@ -26,4 +27,4 @@ def completion(app: App, shell: str) -> None:
     if kind is None:
         raise UsageError(f"No completion for {shell}")
     root = click.get_current_context().find_root().command
-    app.output.print(kind(root, {}, "algo", "_ALGO_COMPLETE").source())
+    app.output.print(kind(root, {}, "algo", COMPLETE_VARIABLE).source())

@@ -126,7 +126,9 @@ class PluginFolder:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
 
-    def add(self, dist: str, source: str, *, version: str = "1.0", commands: str = "", entry: str | None = None) -> Path:
+    def add(
+        self, dist: str, source: str, *, version: str = "1.0", commands: str = "", entry: str | None = None
+    ) -> Path:
         """A distribution whose plugin module is `source`, and whose `commands` module is imported when one runs."""
         package = dist.replace("-", "_")
         home = self.path / package

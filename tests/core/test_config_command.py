@@ -36,7 +36,9 @@ def test_files_are_for_the_owner_only(algo_home: Home) -> None:
 
 
 def test_origins(algo_home: Home) -> None:
-    algo_home.write_config(f'timeout = 7\n[profiles.default]\naddress = "https://a.example"\napi_key = "{KEY}"\nretries = 1\n')
+    algo_home.write_config(
+        f'timeout = 7\n[profiles.default]\naddress = "https://a.example"\napi_key = "{KEY}"\nretries = 1\n'
+    )
     (algo_home.root / "site.toml").write_text("[enforce]\nconnect_timeout = 3\n")
     result = algo_home.run("config", "list", "--json", environ={"ALGO_INSECURE_HTTP": "yes"})
     origins = {row["key"]: (row["value"], row["origin"]) for row in result.json}
@@ -117,7 +119,9 @@ def test_import_copies_and_never_changes_the_older_file(algo_home: Home) -> None
 def test_many_processes_edit_at_once_and_nothing_is_lost(algo_home: Home) -> None:
     algo_home.write_config("".join(f'[profiles.p{i}]\naddress = "https://p{i}.example"\n' for i in range(12)))
     running = [
-        subprocess.Popen(algo_home.command("profile", "remove", f"p{i}"), env=algo_home.environ, stdout=subprocess.DEVNULL)
+        subprocess.Popen(
+            algo_home.command("profile", "remove", f"p{i}"), env=algo_home.environ, stdout=subprocess.DEVNULL
+        )
         for i in range(10)
     ]
     assert [process.wait(60) for process in running] == [0] * 10

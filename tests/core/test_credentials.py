@@ -27,7 +27,9 @@ def test_keys_and_tokens_are_told_apart_by_shape() -> None:
     assert classify(token).header() == f"Bearer {token}"
 
 
-@pytest.mark.parametrize("text", ["", "sim", "sim" + "x" * 24, "sam" + "x" * 25, "a.b.c", jwt({"typ": "JWT"}), KEY[:-1] + "é"])
+@pytest.mark.parametrize(
+    "text", ["", "sim", "sim" + "x" * 24, "sam" + "x" * 25, "a.b.c", jwt({"typ": "JWT"}), KEY[:-1] + "é"]
+)
 def test_what_is_neither_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         classify(text)

@@ -13,7 +13,14 @@ from algo_core import paths
 @pytest.mark.parametrize("xdg", [None, "/srv/xdg", ""])
 def test_same_as_platformdirs(xdg: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    for variable in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_DIRS", "ALGO_CONFIG_DIR", "ALGO_CACHE_DIR", "ALGO_SITE_CONFIG"):
+    for variable in (
+        "XDG_CONFIG_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_DIRS",
+        "ALGO_CONFIG_DIR",
+        "ALGO_CACHE_DIR",
+        "ALGO_SITE_CONFIG",
+    ):
         monkeypatch.delenv(variable, raising=False)
     if xdg is not None:
         monkeypatch.setenv("XDG_CONFIG_HOME", xdg)
@@ -25,7 +32,11 @@ def test_same_as_platformdirs(xdg: str | None, tmp_path: Path, monkeypatch: pyte
 
 def test_variables_go_first() -> None:
     environ = {"ALGO_CONFIG_DIR": "/c", "ALGO_CACHE_DIR": "/k", "ALGO_SITE_CONFIG": "/s.toml", "HOME": "/h"}
-    assert (paths.config_dir(environ), paths.cache_dir(environ), paths.site_config_file(environ)) == ("/c", "/k", "/s.toml")
+    assert (paths.config_dir(environ), paths.cache_dir(environ), paths.site_config_file(environ)) == (
+        "/c",
+        "/k",
+        "/s.toml",
+    )
 
 
 def test_without_a_home_there_is_no_older_configuration() -> None:

@@ -29,7 +29,11 @@ def resolver(tmp_path: Path, user: str = "", site: str = "", legacy: str = "", *
     if legacy:
         (tmp_path / ".algorithmia").mkdir(exist_ok=True)
         (tmp_path / ".algorithmia" / "config").write_text(legacy)
-    paths = {"HOME": str(tmp_path), "ALGO_CONFIG_DIR": str(tmp_path / "config"), "ALGO_SITE_CONFIG": str(tmp_path / "site.toml")}
+    paths = {
+        "HOME": str(tmp_path),
+        "ALGO_CONFIG_DIR": str(tmp_path / "config"),
+        "ALGO_SITE_CONFIG": str(tmp_path / "site.toml"),
+    }
     return ProfileResolver(Config.load({**paths, **environ}))
 
 

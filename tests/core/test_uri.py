@@ -78,7 +78,9 @@ def test_algorithm_references(text: str, path: str) -> None:
     assert parse_algorithm_ref(text).path == path
 
 
-@pytest.mark.parametrize("text", ["", "Hello", "a/b/c/d", "a b/c", "demo/Hello/newest", "demo/Hello/" + "a" * 39, "../x"])
+@pytest.mark.parametrize(
+    "text", ["", "Hello", "a/b/c/d", "a b/c", "demo/Hello/newest", "demo/Hello/" + "a" * 39, "../x"]
+)
 def test_what_is_no_algorithm_reference_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_algorithm_ref(text)

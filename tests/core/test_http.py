@@ -1,0 +1,249 @@
+"""The session: who it trusts, what it repeats, where its secrets go."""
+
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+import trustme
+
+from algo_core.api import ApiClient
+from algo_core.credentials import Credential, Secret
+from algo_core.errors import ConfigError, NetworkError, PlatformError, TimedOut, TlsError
+from algo_core.http import AlgoSession, open_session, retry_policy
+from algo_core.types import Profile
+
+KEY = "sim" + "k" * 25
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("algo_core.http.BACKOFF_SECONDS", 0.001)
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def client(address: str, *, retries: int = 4, timeout: float = 10.0, **members: object) -> ApiClient:
+    profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
+    return ApiClient(open_session(profile, timeout=(5, timeout), retries=retries, configure=lambda s, p: None))
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_platform(platform, authority):
+    platform.stop()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    platform.start(context)
+    return platform
+
+
+@pytest.fixture
+def ca_file(authority, tmp_path: Path) -> Path:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    return tmp_path / "ca.pem"
+
+
+def test_the_profiles_ca_is_trusted(tls_platform, ca_file) -> None:
+    assert client(tls_platform.address, ca_cert=str(ca_file)).username() == "alice"
+
+
+def test_without_it_the_platform_is_not(tls_platform) -> None:
+    with pytest.raises(TlsError) as caught:
+        client(tls_platform.address).username()
+    assert "--ca-cert" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_profiles_ca_counts_whatever_the_environment_says(variable, tls_platform, ca_file, monkeypatch) -> None:
+    import certifi
+
+    for bundle in (certifi.where(), "/no/such/bundle.pem"):
+        monkeypatch.setenv(variable, bundle)
+        assert client(tls_platform.address, ca_cert=str(ca_file)).username() == "alice"
+
+
+def test_the_profiles_ca_is_added_to_the_public_roots(ca_file, tls_platform) -> None:
+    session = client(tls_platform.address, ca_cert=str(ca_file)).session
+    session.get(tls_platform.address + "/v1/data/")
+    adapter = session.get_adapter(tls_platform.address)
+    assert adapter._context.cert_store_stats()["x509_ca"] > 50
+
+
+def test_the_environments_bundle_counts_for_profiles_without_a_ca(tls_platform, ca_file, monkeypatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca_file))
+    assert client(tls_platform.address).username() == "alice"
+
+
+def test_a_bundle_that_does_not_exist_names_its_variable(tls_platform, monkeypatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    with pytest.raises(ConfigError, match="REQUESTS_CA_BUNDLE"):
+        client(tls_platform.address).username()
+
+
+def test_a_missing_ca_file_is_never_passed_over(platform) -> None:
+    with pytest.raises(ConfigError, match=r"/none\.pem \(from profile default in config\.toml\)"):
+        client(platform.address, ca_cert="/none.pem", ca_cert_origin="profile default in config.toml")
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_repeatable_calls_are_repeated(status, platform) -> None:
+    failing = platform.json_answer({"error": {"message": "busy"}}, status)
+    platform.on("GET", "/v1/data/", failing, failing, platform.json_answer({"folders": [{"name": "alice"}]}))
+    assert client(platform.address).username() == "alice"
+    assert len(platform.seen) == 3
+
+
+def test_after_the_last_try_the_servers_message_comes_through(platform) -> None:
+    platform.on("GET", "/v1/data/", platform.json_answer({"error": {"message": "disk is full"}}, 500))
+    with pytest.raises(PlatformError, match="disk is full"):
+        client(platform.address, retries=2).username()
+    assert len(platform.seen) == 3
+
+
+def test_calls_that_are_not_repeatable_are_sent_once(platform) -> None:
+    platform.on("POST", "/v1/algo/a/b", platform.json_answer({"error": {"message": "busy"}}, 503))
+    with pytest.raises(PlatformError, match="busy"):
+        client(platform.address).request("POST", "algo/a/b", body=b"x")
+    assert len(platform.seen) == 1
+
+
+def test_a_connection_that_is_dropped_is_made_again(platform) -> None:
+    def drop(handler) -> None:
+        handler.connection.shutdown(socket.SHUT_RDWR)
+        handler.close_connection = True
+
+    platform.on("GET", "/v1/data/", drop, drop, platform.json_answer({"folders": [{"name": "alice"}]}))
+    assert client(platform.address).username() == "alice"
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(platform) -> None:
+    def half(handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b'{"folders": [')
+        handler.close_connection = True
+
+    platform.on("GET", "/v1/data/", half, half, platform.json_answer({"folders": [{"name": "alice"}]}))
+    assert client(platform.address).username() == "alice"
+    platform.on("GET", "/v1/data/", half)
+    with pytest.raises(NetworkError, match="broke"):
+        client(platform.address).username()
+
+
+def test_the_wait_that_the_server_asks_for_is_kept_but_bounded(platform, monkeypatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    busy = [platform.json_answer({}, 429, **{"Retry-After": seconds}) for seconds in ("3", "99999", "rubbish")]
+    platform.on("GET", "/v1/data/", *busy, platform.json_answer({"folders": [{"name": "alice"}]}))
+    assert client(platform.address).username() == "alice"
+    assert waits[:2] == [3, 120]
+
+
+def test_backoff_grows_with_full_jitter() -> None:
+    policy = retry_policy(9)
+    ceilings = []
+    for _ in range(9):
+        policy = policy.increment("GET", "/", error=OSError())
+        ceilings.append(max(policy.get_backoff_time() for _ in range(200)))
+    assert ceilings[0] < ceilings[4] < ceilings[8] <= 20
+    assert min(policy.get_backoff_time() for _ in range(200)) < ceilings[8] / 4
+
+
+def test_a_server_that_never_answers_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimedOut):
+        client(f"http://127.0.0.1:{silent.getsockname()[1]}", retries=0, timeout=0.2).username()
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(NetworkError, match="Connection refused"):
+        client(f"http://127.0.0.1:{port}", retries=1).username()
+
+
+def test_every_request_has_a_time_limit(platform, monkeypatch) -> None:
+    limits = []
+    send = AlgoSession.send
+
+    def watch(self, request, **options):
+        response = send(self, request, **options)
+        limits.append(options.get("timeout") or self.timeout)
+        return response
+
+    monkeypatch.setattr(AlgoSession, "send", watch)
+    api = client(platform.address, timeout=7)
+    api.username()
+    api.request("GET", "data/", read_timeout=99)
+    api.session.get(platform.address + "/v1/data/")
+    assert limits == [(5, 7), (5, 99), (5, 7)]
+
+
+def test_the_key_does_not_follow_a_redirect_to_another_host(platform) -> None:
+    seen: list[str | None] = []
+
+    class Elsewhere(threading.Thread):
+        def __init__(self) -> None:
+            super().__init__(daemon=True)
+            self.server = socket.create_server(("127.0.0.1", 0))
+            self.start()
+
+        def run(self) -> None:
+            connection, _ = self.server.accept()
+            text = connection.recv(65536).decode()
+            seen.append(next((line for line in text.split("\r\n") if line.lower().startswith("authorization")), None))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}")
+            connection.close()
+
+    elsewhere = Elsewhere()
+    target = f"http://127.0.0.1:{elsewhere.server.getsockname()[1]}/x"
+    platform.on("GET", "/v1/x", platform.answer(302, b"", {"Location": target}))
+    client(platform.address).request("GET", "x")
+    assert seen == [None]
+
+
+def test_netrc_is_not_looked_at(platform, tmp_path, monkeypatch) -> None:
+    (tmp_path / ".netrc").write_text("machine localhost login a password b\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    profile = Profile("default", platform.address)
+    session = open_session(profile, timeout=(5, 5), retries=0, configure=lambda s, p: None)
+    session.get(platform.address + "/v1/data/")
+    assert "Authorization" not in platform.seen[0].headers
+
+
+def test_proxies_of_the_environment_are_used(platform, monkeypatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", platform.address)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    platform.on("GET", "http://api.corp.example/v1/data/", platform.json_answer({"folders": [{"name": "via-proxy"}]}))
+    assert client("http://api.corp.example", insecure_http=True).username() == "via-proxy"
+
+
+def test_a_proxy_that_is_not_there_is_named_as_the_cause(monkeypatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+    with pytest.raises(NetworkError, match="proxy"):
+        client("http://api.corp.example", retries=0, insecure_http=True).username()
+
+
+def test_an_address_that_no_adapter_serves_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigError, match="local:"):
+        client("local:")
+
+
+def test_who_is_asking(platform) -> None:
+    client(platform.address).username()
+    assert platform.seen[0].headers["User-Agent"].startswith("algo/")
+
+
+def test_paths_are_encoded_once_and_whole(platform) -> None:
+    api = client(platform.address)
+    assert api.url("data/.my/a b+c#d?e%f/ü") == f"{platform.address}/v1/data/.my/a%20b%2Bc%23d%3Fe%25f/%C3%BC"
+    assert api.url("x", {"a": None, "b": "1 2", "c": True}) == f"{platform.address}/v1/x?b=1+2&c=True"

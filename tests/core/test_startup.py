@@ -1,0 +1,70 @@
+"""What a start may import. Times are measured by `benchmarks/startup`; here modules are counted."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from algo_core.testing import Home
+
+HEAVY = {"requests", "urllib3", "ssl", "importlib.metadata", "importlib_metadata", "tomlkit", "platformdirs", "pluggy",
+         "keyring", "sqlite3", "json", "pathlib", "tempfile", "subprocess", "socket", "http.client", "asyncio"}  # fmt: skip
+
+PROBE = """
+import sys
+before = set(sys.modules)
+import atexit, io, json
+after_probe = set(sys.modules)
+sys.argv = ["algo", *sys.argv[1:]]
+out, sys.stdout = sys.stdout, io.StringIO()
+for name in ("json", "json.decoder", "json.encoder", "json.scanner"):
+    sys.modules.pop(name)
+from algo_core.main import main
+try:
+    main()
+except SystemExit:
+    pass
+out.write(json.dumps(sorted((set(sys.modules) - before) - (after_probe - {"json"}))))
+"""
+
+
+def imported(home: Home, *arguments: str, **environ: str) -> set[str]:
+    home.run("--help")
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments], env={**home.environ, **environ}, capture_output=True, check=True
+    )
+    return set(json.loads(done.stdout))
+
+
+def test_version_imports_next_to_nothing(algo_home: Home) -> None:
+    assert imported(algo_home, "--version") <= {"__future__", "algo_core", "algo_core.main", "algo_core.version"}
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ()])
+def test_help_imports_click_and_the_index_only(algo_home: Home, arguments: tuple[str, ...]) -> None:
+    modules = imported(algo_home, *arguments)
+    assert modules & HEAVY == set()
+    assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
+    assert {name for name in modules if name.startswith("algo_core")} == {
+        "algo_core", "algo_core.cli", "algo_core.config", "algo_core.context", "algo_core.errors", "algo_core.index",
+        "algo_core.main", "algo_core.manager", "algo_core.options", "algo_core.output", "algo_core.paths",
+        "algo_core.policy", "algo_core.version",
+    }  # fmt: skip
+
+
+def test_completion_imports_no_plugin_and_nothing_heavy(algo_home: Home) -> None:
+    modules = imported(algo_home, _ALGO_COMPLETE="bash_complete", COMP_WORDS="algo c", COMP_CWORD="1")
+    assert modules & HEAVY == set()
+    assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
+
+
+def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:
+    for record in algo_home.run("plugins", "list", "--json").json:
+        code = f"import sys, {record['module']}; sys.stdout.write(' '.join(sys.modules))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert (
+            set(done.stdout.split())
+            & {"requests", "sqlite3", "tomlkit", "platformdirs", "cheroot", "importlib_metadata"}
+            == set()
+        )
