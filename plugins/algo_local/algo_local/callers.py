@@ -1,0 +1,21 @@
+"""Who makes a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from algo_local.payload import CallContext
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An account, and the algorithm that acts for it, if the request comes from inside one."""
+
+    account: str
+    administrator: bool = False
+    """Whether the platform is this person's own: then all algorithms are as good as theirs."""
+    inside: CallContext | None = None
+
+    def owns_algorithm(self, owner: str) -> bool:
+        """Whether private versions, printed output and stack traces of that account's algorithms are for this caller."""
+        return self.administrator or self.account == owner

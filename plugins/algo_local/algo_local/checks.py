@@ -1,0 +1,30 @@
+"""What `algo doctor` finds out about the embedded platform."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from algo_core.errors import AlgoError
+from algo_local.paths import state_root
+from algo_local.platform import DATABASE, Platform
+
+LOW_BYTES = 100 << 20
+"""Free space below which data and builds will soon fail."""
+
+
+def check_state() -> tuple[bool, str]:
+    """Whether the state can be read and written, without making any; and one line that says what was found."""
+    try:
+        root = state_root()
+        if not (root / DATABASE).exists():
+            return True, f"not used yet (it will be made in {root})"
+        if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+            return False, f"{root} cannot be read and written by you"
+        counts = Platform(root).metadata.counts()
+        free = shutil.disk_usage(root).free
+    except AlgoError as error:
+        return False, error.message
+    if free < LOW_BYTES:
+        return False, f"only {free >> 20} MiB are free for {root}"
+    return True, f"{counts['algorithms']} algorithms, {counts['collections']} collections in {root}"

@@ -1,0 +1,219 @@
+"""The SQLite file: connections for many threads and processes, transactions, the schema and its version."""
+
+from __future__ import annotations
+
+import os
+import sqlite3  # noqa: TID253 - this module is the access to SQLite, and is only imported when that is needed
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from algo_core.errors import ConfigError, PlatformError
+
+BUSY_SECONDS = 30.0
+"""How long a transaction waits for that of another thread or process."""
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE settings (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE accounts (
+    name TEXT PRIMARY KEY COLLATE NOCASE,
+    created_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE keys (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL REFERENCES accounts (name),
+    digest BLOB NOT NULL UNIQUE,
+    mask TEXT NOT NULL,
+    label TEXT NOT NULL,
+    created_at REAL NOT NULL
+);
+CREATE TABLE algorithms (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL COLLATE NOCASE REFERENCES accounts (name),
+    name TEXT NOT NULL COLLATE NOCASE,
+    created_at REAL NOT NULL,
+    UNIQUE (owner, name)
+) WITHOUT ROWID;
+CREATE TABLE builds (
+    id TEXT PRIMARY KEY,
+    algorithm TEXT NOT NULL REFERENCES algorithms (id),
+    commit_hash TEXT NOT NULL,
+    source TEXT NOT NULL,
+    python TEXT NOT NULL,
+    module TEXT NOT NULL,
+    log TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    finished_at REAL NOT NULL,
+    UNIQUE (algorithm, commit_hash)
+) WITHOUT ROWID;
+CREATE TABLE versions (
+    id TEXT PRIMARY KEY,
+    algorithm TEXT NOT NULL REFERENCES algorithms (id),
+    major INTEGER NOT NULL,
+    minor INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    public INTEGER NOT NULL,
+    build TEXT NOT NULL REFERENCES builds (id),
+    published_at REAL NOT NULL,
+    UNIQUE (algorithm, major, minor, revision)
+) WITHOUT ROWID;
+CREATE TABLE collections (
+    owner TEXT NOT NULL REFERENCES accounts (name),
+    name TEXT NOT NULL,
+    acl TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
+CREATE TABLE digests (
+    path TEXT PRIMARY KEY,
+    identity TEXT NOT NULL,
+    md5 TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """One SQLite file, opened when it is first used, made when it is not there.
+
+    Connections are pooled rather than tied to threads: a reader or writer takes a free one, so that there are never
+    more than there are simultaneous users, and all can be closed. A fork starts with an empty pool.
+
+    Every method raises ConfigError if the file is not this platform's, or a newer one's, and PlatformError if SQLite
+    fails (disk full, no permission, locked for longer than `BUSY_SECONDS`).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._checked = False
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection for single queries."""
+        with self._translated():
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._give(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that no other thread or process writes beside; committed unless the block raises.
+
+        It also serves as the lock under which a change of the file system is joined to that of its rows.
+        """
+        with self.read() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; the database can be used again afterwards."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._pid != os.getpid():
+                # A connection must not be used, nor closed, in another process than the one that opened it.
+                self._idle, self._pid = [], os.getpid()
+            if self._idle:
+                return self._idle.pop()
+        return self._connect()
+
+    def _give(self, connection: sqlite3.Connection) -> None:
+        with self._lock:
+            self._idle.append(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise PlatformError(
+                f"Cannot make the embedded platform's directory {self.path.parent}: {error.strerror}",
+                "Choose another with ALGO_LOCAL_ROOT",
+            ) from error
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            # Rows outlive a killed process in any case; NORMAL gives up only the last ones at a power failure.
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            if not self._checked:
+                self._check_schema(connection)
+                self._checked = True
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            version = self._create(connection)
+        if version != SCHEMA_VERSION:
+            raise ConfigError(
+                f"{self.path} was made by a newer version of algo-local (schema {version}, this one knows {SCHEMA_VERSION})",
+                "Upgrade with: pip install --upgrade algo-local",
+            )
+
+    def _create(self, connection: sqlite3.Connection) -> int:
+        _use_wal(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                version = SCHEMA_VERSION
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+        return int(version)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.OperationalError as error:
+            raise PlatformError(
+                f"The embedded platform's database {self.path} cannot be used: {error}",
+                "See whether the disk is full or write-protected: algo local status",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(
+                f"{self.path} is not the embedded platform's database: {error}",
+                "Move it away, or start afresh with: algo local reset",
+            ) from error
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; SQLite's own waiting does not cover this when two processes do it at once."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,78 @@
+"""What names may look like: accounts, collections, algorithms, files (API sections 4.5, 6.3, 7)."""
+
+from __future__ import annotations
+
+import re
+
+from algo_core.errors import RequestRefused
+
+NAME_LIMIT = 30
+"""Characters of an account's or a collection's name."""
+
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*", re.ASCII)
+_RESERVED = frozenset({"temp", "perm", "default", "latest"})
+"""Words that stand in the place of an owner or a name in a data URI such as `data://.algo/temp`."""
+
+FILE_NAME_LIMIT = 255
+"""Bytes of a file's name as it is kept on disk."""
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f/%]|^\.")
+_ESCAPED = re.compile(r"%([0-9A-F]{2})")
+
+
+def check_name(name: object, what: str) -> str:
+    """A name of an account, a collection or an algorithm; `what` names the kind in the message.
+
+    Raises:
+        RequestRefused: if it is not one.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > NAME_LIMIT:
+        raise RequestRefused(
+            f"{name!r} is no name for {what}: a letter, then letters, digits and '_', at most {NAME_LIMIT} characters"
+        )
+    return name
+
+
+def check_owner(name: str) -> str:
+    """A name that an account can take; the same errors as `check_name`."""
+    if name.lower() in _RESERVED:
+        raise RequestRefused(f"'{name}' is reserved and cannot be an account's name")
+    return check_name(name, "an account")
+
+
+def account_name_from(person: str) -> str:
+    """An account's name that is as near as possible to a person's login, and never `demo`, which has another job."""
+    name = re.sub(r"[^a-zA-Z0-9_]+", "_", person).lstrip("0123456789_")[:NAME_LIMIT] or "me"
+    if name.lower() in _RESERVED | {"demo"}:
+        name += "_user"
+    return name
+
+
+def encode_file_name(name: str) -> str:
+    """The name under which a file is kept on disk: its own, with what could do harm there written as `%XX`.
+
+    Control characters, `%` and a leading dot are escaped; so `..` cannot occur, nor a hidden file, nor a clash with
+    the platform's own files.
+
+    Raises:
+        RequestRefused: if the name is empty, no Unicode text, or too long.
+    """
+    if not name:
+        raise RequestRefused("An empty file name")
+    encoded = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name)
+    try:
+        size = len(encoded.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise RequestRefused("A file name must be Unicode text") from None
+    if size > FILE_NAME_LIMIT:
+        raise RequestRefused(f"The file name is too long ({size} bytes; at most {FILE_NAME_LIMIT})")
+    return encoded
+
+
+def decode_file_name(entry: str) -> str | None:
+    """The file's name for an entry of a directory; None if the platform would never have called it so."""
+    name = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), entry)
+    try:
+        return name if encode_file_name(name) == entry else None
+    except RequestRefused:
+        return None

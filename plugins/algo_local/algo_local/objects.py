@@ -1,0 +1,272 @@
+"""Hosted data on disk: files in directories, which appear under their name only when they are whole.
+
+This part knows neither accounts nor permissions nor HTTP: it is given a directory (one of those that `Objects` names) and
+a file's name, and keeps both inside the platform's root whatever the name is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from algo_core.errors import NotFoundError, PlatformError, RequestRefused
+from algo_local.names import decode_file_name, encode_file_name
+
+BLOCK = 1 << 20
+"""Bytes that are moved at a time."""
+
+SESSION_SECONDS = 2 * 3600
+"""Age at which the data of a session must be a left-over: no request runs longer than 50 minutes."""
+
+Read = Callable[[int], bytes]
+"""Gives at most as many bytes as asked for; none at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file as a listing shows it."""
+
+    name: str
+    size: int
+    """Bytes."""
+    modified: float
+    """Seconds since the epoch."""
+    identity: str
+    """Changes whenever the content may have changed."""
+
+    @classmethod
+    def of(cls, name: str, status: os.stat_result) -> FileInfo:
+        """The facts that the file system has."""
+        identity = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+        return cls(name, status.st_size, status.st_mtime, identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file that has arrived as a whole but has no name yet."""
+
+    path: Path
+    size: int
+    md5: str
+
+
+class Objects:
+    """The directories of hosted data under the platform's root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._incoming = root / "incoming"
+        self._swept = False
+
+    def collection(self, owner: str, name: str) -> Path:
+        """The directory of a collection."""
+        return self.root / "data" / owner / name
+
+    def algorithm_space(self, owner: str, name: str, kind: str, user: str) -> Path:
+        """The directory of what one account keeps with an algorithm; `kind` is `temp` or `perm`."""
+        return self.root / "algorithm-data" / owner / name / kind / user
+
+    def session_space(self, session: str) -> Path:
+        """The directory of a session."""
+        return self.root / "sessions" / session
+
+    def relative(self, directory: Path, name: str) -> str:
+        """A file's place below the root: what its digest is remembered under."""
+        return str(directory.relative_to(self.root) / encode_file_name(name))
+
+    def names(self, directory: Path) -> list[str]:
+        """The names of the files in a directory, in order; none if it does not exist."""
+        try:
+            with os.scandir(directory) as entries:
+                found = [decode_file_name(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if name is not None)
+
+    def info(self, directory: Path, name: str) -> FileInfo | None:
+        """A file's facts; None if there is no such file."""
+        try:
+            status = os.lstat(directory / encode_file_name(name))
+        except FileNotFoundError:
+            return None
+        return FileInfo.of(name, status) if stat.S_ISREG(status.st_mode) else None
+
+    def open(self, directory: Path, name: str) -> tuple[BinaryIO, FileInfo] | None:
+        """A file to read from, unbuffered, and the facts of exactly that file; None if there is none.
+
+        It stays readable, unchanged, when the file is replaced or deleted meanwhile.
+        """
+        try:
+            descriptor = os.open(directory / encode_file_name(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - handed to the caller
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            file.close()
+            return None
+        return file, FileInfo.of(name, status)
+
+    @contextlib.contextmanager
+    def receive(self, read: Read, length: int | None = None, md5: str | None = None) -> Iterator[Received]:
+        """Take in a file of any size with constant memory; `place` gives it its name, else it is thrown away.
+
+        `length` in bytes and `md5` in hexadecimal digits are what the sender announced.
+
+        Raises:
+            RequestRefused: if what arrived is not what was announced.
+            PlatformError: if the disk is full or fails.
+        """
+        self._sweep()
+        with _disk_errors():
+            file = self._new_incoming()
+        path = Path(file.name)
+        try:
+            with file:
+                size, digest = _copy(read, file, length)
+                if md5 is not None and digest != md5:
+                    raise RequestRefused(f"The content does not have the announced MD5 ({digest} instead of {md5})")
+                yield Received(path, size, digest)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+    def place(self, received: Received, directory: Path, name: str) -> FileInfo:
+        """Give a received file its name, in the place of an older one.
+
+        Raises:
+            NotFoundError: if the directory does not exist (any more).
+        """
+        with _disk_errors():
+            status = received.path.stat()
+            try:
+                os.replace(received.path, directory / encode_file_name(name))
+            except (FileNotFoundError, NotADirectoryError):
+                raise NotFoundError("The directory does not exist") from None
+        return FileInfo.of(name, status)
+
+    def make(self, directory: Path) -> None:
+        """Make a directory and those above it, unless it is there."""
+        with _disk_errors():
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def remove(self, directory: Path, name: str) -> bool:
+        """Delete a file; whether there was one."""
+        try:
+            os.unlink(directory / encode_file_name(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def remove_empty(self, directory: Path) -> bool:
+        """Delete a directory without files; False, and nothing changed, if it has some."""
+        if self.names(directory):
+            return False
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            pass
+        except OSError:  # something came in meanwhile, or lies there that is not ours
+            if self.names(directory):
+                return False
+            self.discard(self.set_aside(directory))
+        return True
+
+    def set_aside(self, directory: Path) -> Path:
+        """Take a directory out of everybody's sight at once; `discard` then deletes it at leisure."""
+        aside = self.root / "trash" / uuid.uuid4().hex
+        self.make(aside.parent)
+        try:
+            os.replace(directory, aside)
+        except FileNotFoundError:
+            self.make(aside)
+        return aside
+
+    def discard(self, directory: Path) -> int:
+        """Delete a directory with all that it holds; the number of files that it had."""
+        count = len(self.names(directory))
+        shutil.rmtree(directory, ignore_errors=True)
+        return count
+
+    def forget_older(self, directory: Path, seconds: float) -> None:
+        """Delete the files of a directory that were written longer ago than that."""
+        limit = time.time() - seconds
+        for name in self.names(directory):
+            found = self.info(directory, name)
+            if found and found.modified < limit:
+                self.remove(directory, name)
+
+    def _new_incoming(self) -> BinaryIO:
+        """A new file that only we write, and hold a lock on while we do, so that others can tell it from a left-over."""
+        while True:
+            self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = open(self._incoming / uuid.uuid4().hex, "xb", buffering=0)  # noqa: SIM115 - handed to the caller
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass
+            else:
+                if os.fstat(file.fileno()).st_nlink:
+                    return file
+            file.close()  # another process took it for a left-over before it was locked
+
+    def _sweep(self) -> None:
+        """Once in a process: remove what killed processes left behind."""
+        if self._swept:
+            return
+        self._swept = True
+        for path in _entries(self._incoming):
+            with contextlib.suppress(OSError), open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+        for path in _entries(self.root / "trash"):
+            shutil.rmtree(path, ignore_errors=True)
+        limit = time.time() - SESSION_SECONDS
+        for path in _entries(self.root / "sessions"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < limit:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _copy(read: Read, file: BinaryIO, length: int | None) -> tuple[int, str]:
+    """Copy what comes; its size and MD5."""
+    digest = hashlib.md5(usedforsecurity=False)
+    size = 0
+    while length is None or size < length:
+        block = read(BLOCK if length is None else min(BLOCK, length - size))
+        if not block:
+            break
+        digest.update(block)
+        size += len(block)
+        with _disk_errors():
+            view = memoryview(block)
+            while view:
+                view = view[file.write(view) :]
+    if length is not None and size != length:
+        raise RequestRefused(f"The content broke off after {size} of {length} bytes; nothing was stored")
+    return size, digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PlatformError(f"The data could not be stored: {error.strerror or error}") from error

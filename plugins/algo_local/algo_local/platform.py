@@ -1,0 +1,201 @@
+"""The platform of one directory: its parts, opened when they are first needed, and what a fresh one holds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from algo_core.errors import NotFoundError
+from algo_local.callers import Caller
+from algo_local.database import Database
+from algo_local.metadata import Metadata, insert_account
+from algo_local.names import account_name_from, check_name, check_owner
+from algo_local.registry import Registry, Version, parse_version
+
+if TYPE_CHECKING:
+    from algo_local.builder import Builder
+    from algo_local.executor import Executor
+    from algo_local.hosted import HostedData
+    from algo_local.internal import InternalEndpoint
+    from algo_local.objects import Objects
+
+DATABASE = "platform.sqlite3"
+OWN_PARTS = ("data", "algorithm-data", "sessions", "incoming", "trash", "sources", "environments")
+"""The directories under the root that belong to the platform; nothing else there is ever touched."""
+
+_OWN_ACCOUNT = "account"
+
+_T = TypeVar("_T")
+
+
+class _Part(Generic[_T]):
+    """An attribute that is made when it is first asked for: once, whichever threads ask."""
+
+    def __init__(self, make: Callable[[Any], _T]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __get__(self, platform: Platform, owner: object = None) -> _T:
+        name = self._make.__name__
+        if name not in platform.parts:
+            with platform.lock:
+                if name not in platform.parts:
+                    platform.parts[name] = self._make(platform)
+        return cast("_T", platform.parts[name])
+
+
+class Platform:
+    """Accounts, algorithms, hosted data and running algorithms under one directory.
+
+    Any number of threads and processes may use the same directory at once. Nothing is opened, made or started before
+    it is needed. Its methods raise the errors of the parts.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.parts: dict[str, object] = {}
+        self.lock = threading.RLock()
+
+    @_Part
+    def database(self) -> Database:
+        """The file with all rows; a fresh one is filled before anybody sees it."""
+        database = Database(self.root / DATABASE)
+        if Metadata(database).setting(_OWN_ACCOUNT) is None:
+            self._furnish(database)
+        return database
+
+    @_Part
+    def metadata(self) -> Metadata:
+        """Accounts, keys, collections."""
+        return Metadata(self.database)
+
+    @_Part
+    def registry(self) -> Registry:
+        """Algorithms and versions."""
+        return Registry(self.database, self.root)
+
+    @_Part
+    def objects(self) -> Objects:
+        """Files of hosted data."""
+        from algo_local.objects import Objects
+
+        return Objects(self.root)
+
+    @_Part
+    def builder(self) -> Builder:
+        """Turns directories into builds."""
+        from algo_local.builder import Builder
+
+        return Builder(self.root)
+
+    @_Part
+    def executor(self) -> Executor:
+        """Runs builds. Its processes end with ours at the latest."""
+        from algo_local.executor import Executor
+
+        return Executor(lambda: self._internal.address)
+
+    @_Part
+    def account(self) -> str:
+        """The account of the person whose platform this is: who is meant when a caller inside this process names none."""
+        return self.metadata.setting(_OWN_ACCOUNT) or ""
+
+    @property
+    def person(self) -> Caller:
+        """The person whose platform this is, as a caller."""
+        return Caller(self.account, administrator=True)
+
+    def caller_of(self, account: str) -> Caller:
+        """An account as a caller."""
+        return Caller(account, administrator=account == self.account)
+
+    def connector(self, name: str) -> HostedData:
+        """The storage behind a connector (API section 4.2): here `data` only.
+
+        Raises:
+            NotFoundError: for any other.
+        """
+        if name != "data":
+            raise NotFoundError(f"No connector {name}: this platform has hosted data only (data://)")
+        return self._hosted
+
+    @_Part
+    def _hosted(self) -> HostedData:
+        from algo_local.hosted import HostedData
+        from algo_local.places import Places
+
+        return HostedData(self.metadata, self.objects, Places(self.metadata, self.registry, self.objects))
+
+    def publish(
+        self,
+        directory: Path,
+        owner: str,
+        name: str,
+        version: str,
+        *,
+        public: bool = True,
+        report: Callable[[str], None] | None = None,
+    ) -> Version:
+        """Build an algorithm directory and publish it; `report` is told about each step of the build.
+
+        Raises:
+            UsageError: if the version is no semantic version.
+            RequestRefused: if owner or name cannot be names.
+            AlreadyExists: if that version is published already.
+            BuildError: if the directory cannot be built.
+        """
+        number = parse_version(version)
+        check_owner(owner)
+        check_name(name, "an algorithm")
+        self.registry.refuse_existing(owner, name, number)
+        known = self.registry.algorithm(owner, name)
+        owner = known.owner if known else self.metadata.account(owner) or owner
+        name = known.name if known else name
+        started = time.time()
+        build = self.builder.build(directory, owner, name, report=report)
+        return self.registry.publish(owner, name, number, build, public=public, started_at=started)
+
+    def in_background(self, work: Callable[[], object]) -> None:
+        """Do something after the answer is given; the process does not end before it is done (`output=void`)."""
+        threading.Thread(target=work, name="algo-void", daemon=False).start()
+
+    def close(self) -> None:
+        """End all running algorithms and give back what is open. The platform can be used again afterwards."""
+        with self.lock:
+            parts, self.parts = self.parts, {}
+        for name in ("executor", "_internal", "database"):
+            if name in parts:
+                cast("Any", parts[name]).close()
+
+    @_Part
+    def _internal(self) -> InternalEndpoint:
+        from algo_local.internal import InternalEndpoint
+        from algo_local.web.app import Application
+
+        return InternalEndpoint(Application(self))
+
+    def _furnish(self, database: Database) -> None:
+        """Fill a fresh platform: the person's account, and `demo/Hello`. Does no harm when two processes do it at once."""
+        registry = Registry(database, self.root)
+        template = Path(__file__).with_name("templates") / "hello"
+        started = time.time()
+        build = self.builder.build(template, "demo", "Hello")
+        with database.write() as rows:
+            if rows.execute("SELECT 1 FROM settings WHERE name = ?", (_OWN_ACCOUNT,)).fetchone():
+                return
+            registry.publish_in(rows, "demo", "Hello", (1, 0, 0), build, public=True, started_at=started)
+            account = account_name_from(_login())
+            insert_account(rows, account)
+            rows.execute("INSERT INTO settings VALUES (?, ?)", (_OWN_ACCOUNT, account))
+
+
+def _login() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user id without a name, as in some containers
+        return ""

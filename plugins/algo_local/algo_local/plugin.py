@@ -1,0 +1,62 @@
+"""What this plugin adds to `algo`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from algo_core import Command, DoctorCheck, Profile, hookimpl
+
+if TYPE_CHECKING:
+    import requests
+
+ADDRESS = "local:"
+"""The address of the embedded platform."""
+
+
+@hookimpl
+def algo_commands() -> list[Command]:
+    """`algo local`."""
+    return [
+        Command(
+            "local",
+            "algo_local.commands:local",
+            help="Publish to, serve and look after the platform on this machine.",
+            group="Platform",
+        )
+    ]
+
+
+@hookimpl(trylast=True)
+def algo_default_profile(name: str) -> Profile | None:
+    """The embedded platform, for whoever has configured no other."""
+    if name != "default":
+        return None
+    return Profile(
+        name,
+        ADDRESS,
+        origin="the embedded platform",
+        notice="Using the embedded platform on this machine; 'algo auth' configures another.",
+    )
+
+
+@hookimpl
+def algo_configure_session(session: requests.Session, profile: Profile) -> None:
+    """Answer the requests of a profile with the embedded platform's address inside this process."""
+    if profile.address == ADDRESS:
+        from algo_local.adapter import LocalAdapter, platform_at
+        from algo_local.paths import state_root
+        from algo_local.web.app import Application
+
+        session.mount(ADDRESS, LocalAdapter(Application(platform_at(state_root()), trusted=True)))
+
+
+@hookimpl
+def algo_doctor_checks() -> list[DoctorCheck]:
+    """Whether the embedded platform's state can be used."""
+
+    def check() -> tuple[bool, str]:
+        from algo_local.checks import check_state
+
+        return check_state()
+
+    return [DoctorCheck("embedded platform", check)]

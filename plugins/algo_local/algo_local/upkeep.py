@@ -1,0 +1,67 @@
+"""What `algo local status` reports and `algo local reset` does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from algo_core.errors import AlgoError
+from algo_local.platform import DATABASE, OWN_PARTS, Platform
+
+
+def describe(platform: Platform) -> dict[str, Any]:
+    """Where a platform's state is, whose, how large, and its algorithms with their versions, newest first."""
+    counts = platform.metadata.counts()
+    algorithms = [
+        {
+            "name": f"{algorithm.owner}/{algorithm.name}",
+            "versions": [
+                f"{version.text}{'' if version.public else ' (private)'}"
+                for version in platform.registry.versions(algorithm)
+            ],
+        }
+        for algorithm in platform.registry.algorithms()
+    ]
+    return {
+        "root": str(platform.root),
+        "account": platform.account,
+        **{name: counts[name] for name in ("accounts", "keys", "collections")},
+        "bytes": {
+            "data": _size(platform.root / "data") + _size(platform.root / "algorithm-data"),
+            "builds": _size(platform.root / "sources") + _size(platform.root / "environments"),
+        },
+        "algorithms": algorithms,
+    }
+
+
+def delete_everything(root: Path) -> None:
+    """Delete a platform's state, and nothing else that may lie in its directory.
+
+    Raises:
+        AlgoError: if something cannot be deleted.
+    """
+    # The database goes first: without it the rest is no platform any more, however far the deletion gets.
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            (root / f"{DATABASE}{suffix}").unlink(missing_ok=True)
+        for name in OWN_PARTS:
+            if (root / name).exists():
+                shutil.rmtree(root / name)
+        if not any(root.iterdir()):
+            root.rmdir()
+    except OSError as error:
+        raise AlgoError(f"Cannot delete {error.filename}: {error.strerror}") from error
+
+
+def _size(directory: Path) -> int:
+    """Bytes of all files below a directory; one that goes away meanwhile counts nothing."""
+    total = 0
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                pass
+    return total

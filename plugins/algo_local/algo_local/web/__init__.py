@@ -1,0 +1,1 @@
+"""The platform's API as a WSGI application."""

@@ -1,0 +1,192 @@
+"""The data routes: `/v1/data` and `/v1/connector` (API section 4)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from email.utils import formatdate
+from time import gmtime, strftime
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import RequestRefused
+from algo_local.callers import Caller
+from algo_local.hosted import DirectoryNotEmpty, HostedData, StoredFile, parse_acl
+from algo_local.metadata import OWN_ALGORITHMS, Acl
+from algo_local.objects import FileInfo
+from algo_local.places import Branch, FilePlace, Space
+from algo_local.web.auth import caller_of
+from algo_local.web.http import (
+    ApiError,
+    FileBody,
+    Request,
+    Response,
+    decode,
+    decode_marker,
+    encode_marker,
+    json_response,
+)
+from algo_local.web.ranges import requested_range
+
+if TYPE_CHECKING:
+    from algo_local.web.app import Application
+
+_CONNECTOR = re.compile(r"([a-z0-9]+(?:\+[a-zA-Z0-9]+)?):/{1,2}(.*)", re.DOTALL)
+
+
+def data(app: Application, request: Request, rest: str) -> Response:
+    """`/v1/data/PATH`: hosted data, unless PATH begins with a connector of its own."""
+    return _answer(app, request, *_split(rest))
+
+
+def connector(app: Application, request: Request, rest: str) -> Response:
+    """`/v1/connector/CONNECTOR/PATH`."""
+    name, _, path = rest.partition("/")
+    if re.search("%2F", name, re.IGNORECASE):  # the whole rest is one encoded component
+        name, _, path = _decode_path(name).partition("/")
+        return _answer(app, request, name, _components(path))
+    return _answer(app, request, decode(name) or "data", _components(_decode_path(path)))
+
+
+def _split(rest: str) -> tuple[str, list[str]]:
+    path = _decode_path(rest).lstrip("/")
+    match = _CONNECTOR.fullmatch(path)
+    return (match[1], _components(match[2])) if match else ("data", _components(path))
+
+
+def _decode_path(raw: str) -> str:
+    """Decode before splitting. An encoded slash gives away a client that form-encodes: its `+` is a blank (API 4.1)."""
+    if re.search("%2F", raw, re.IGNORECASE):
+        raw = raw.replace("+", " ")
+    return decode(raw)
+
+
+def _components(path: str) -> list[str]:
+    return [part for part in path.split("/") if part]
+
+
+def _answer(app: Application, request: Request, name: str, path: list[str]) -> Response:
+    caller = caller_of(request, app.platform, trusted=app.trusted)
+    storage = app.platform.connector(name)
+    method = _METHODS.get(request.method)
+    if not method:
+        raise ApiError(405, f"{request.method} is not possible on data", 2015)
+    return method(storage, caller, request, path)
+
+
+def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    place = storage.find(caller, path)
+    if isinstance(place, FilePlace):
+        return _file_response(storage.open(place), request)
+    return _listing(storage, place, request)
+
+
+def _head(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    place = storage.find(caller, path)
+    if isinstance(place, FilePlace):
+        return _file_response(storage.open(place), request)
+    return Response(headers={"X-Data-Type": "directory", "Content-Type": "application/json"})
+
+
+def _listing(storage: HostedData, directory: Branch | Space, request: Request) -> Response:
+    marker = request.query.get("marker")
+    page = storage.list(directory, decode_marker(marker) if marker else None)
+    body: dict[str, Any] = {
+        "folders": [{"name": name} for name in page.folders],
+        "files": [_file_entry(info) for info in page.files],
+    }
+    if page.marker is not None:
+        body["marker"] = encode_marker(page.marker)
+    if page.acl is not None and request.flag("acl"):
+        body["acl"] = {"read": list(page.acl)}
+    return json_response(body, headers={"X-Data-Type": "directory"})
+
+
+def _file_entry(info: FileInfo) -> dict[str, Any]:
+    # Some clients read the fraction literally as ".000Z", so the time is cut to whole seconds.
+    modified = strftime("%Y-%m-%dT%H:%M:%S.000Z", gmtime(info.modified))
+    return {"filename": info.name, "last_modified": modified, "size": info.size}
+
+
+def _file_response(found: StoredFile, request: Request) -> Response:
+    size = found.info.size
+    modified = formatdate(int(found.info.modified), usegmt=True)
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "X-Data-Type": "file",
+        "ETag": found.md5,
+        "Last-Modified": modified,
+        "Accept-Ranges": "bytes",
+    }
+    part = requested_range(request, size, found.md5, modified)
+    if part is None:
+        return Response(200, FileBody(found.content, size), headers, size)
+    if not part:
+        found.content.close()
+        message = f"The range lies outside the file, which has {size} bytes"
+        raise ApiError(416, message, headers={"Content-Range": f"bytes */{size}"})
+    found.content.seek(part.start)
+    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+    return Response(206, FileBody(found.content, len(part)), headers, len(part))
+
+
+def _put(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    uri = storage.put(caller, path, request.read, request.length, _announced_md5(request))
+    return json_response({"result": uri})
+
+
+def _announced_md5(request: Request) -> str | None:
+    announced = request.header("Content-MD5")
+    if not announced:
+        return None
+    try:
+        digest = base64.b64decode(announced, validate=True)
+    except binascii.Error:
+        digest = b""
+    if len(digest) != 16:
+        raise ApiError(400, f"Not a Content-MD5: {announced[:100]!r}", 2015)
+    return digest.hex()
+
+
+def _post(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    name, acl = _new_directory(request)
+    return json_response({"result": storage.create(caller, path, name, acl)})
+
+
+def _new_directory(request: Request) -> tuple[Any, Acl]:
+    """Name and ACL in a body that is a JSON object, or the bare name as text (API section 4.5)."""
+    if request.content_type in {"text/plain", "application/text"}:
+        body = request.body(1 << 16)
+        return (body or b"").decode("utf-8", "replace").strip(), OWN_ALGORITHMS
+    value = request.json()
+    if isinstance(value, str):
+        return value, OWN_ALGORITHMS
+    if not isinstance(value, dict) or "name" not in value:
+        raise ApiError(400, 'A directory is made with a body such as {"name": "robots"}', 2013)
+    return value["name"], _acl_in(value)
+
+
+def _patch(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    value = request.json()
+    if not isinstance(value, dict) or not isinstance(value.get("acl"), dict) or "read" not in value["acl"]:
+        raise ApiError(400, 'An ACL is changed with a body such as {"acl": {"read": []}}', 2013)
+    storage.set_acl(caller, path, _acl_in(value))
+    return Response()
+
+
+def _acl_in(value: dict[str, Any]) -> Acl:
+    acl = value.get("acl")
+    if acl is not None and not isinstance(acl, dict):
+        raise RequestRefused('An ACL is an object such as {"read": []}')
+    return parse_acl(acl.get("read") if acl else None)
+
+
+def _delete(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    try:
+        deleted = storage.delete(caller, path, force=request.flag("force"))
+    except DirectoryNotEmpty as error:
+        return json_response({"error": {"deleted": error.deleted, "message": error.message}}, 400)
+    return json_response({"result": {"deleted": deleted}})
+
+
+_METHODS = {"GET": _get, "HEAD": _head, "PUT": _put, "POST": _post, "PATCH": _patch, "DELETE": _delete}

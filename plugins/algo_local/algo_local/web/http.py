@@ -1,0 +1,216 @@
+"""Requests and responses: what the routes are given and give back, on top of WSGI."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, BinaryIO
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+Environ = Mapping[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+BLOCK = 1 << 20
+"""Bytes that are sent at a time."""
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+_TRUE = frozenset({"true", "1", "yes", "t"})
+
+
+class ApiError(Exception):
+    """An answer other than success, with one of the platform's error codes if there is one (API section 2.4)."""
+
+    def __init__(
+        self, status: int, message: str, code: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.headers = dict(headers or {})
+
+
+class Request:
+    """One request, with its target as it came: nothing is decoded before the route that knows the rules."""
+
+    def __init__(self, environ: Environ) -> None:
+        self.method: str = environ["REQUEST_METHOD"]
+        target: str = environ["REQUEST_URI"]
+        if absolute := _ABSOLUTE.match(target):
+            target = target[absolute.end() :]
+        self.path, _, query = target.partition("?")
+        """The undecoded path."""
+        self.query = dict(parse_qsl(query, keep_blank_values=True))
+        self._environ = environ
+
+    def header(self, name: str) -> str:
+        """A header's value; empty if it is missing."""
+        key = name.upper().replace("-", "_")
+        prefix = "" if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else "HTTP_"
+        return str(self._environ.get(prefix + key, "")).strip()
+
+    def flag(self, name: str) -> bool:
+        """A boolean query parameter in any of the spellings that clients use (API section 3.3)."""
+        return self.query.get(name, "").lower() in _TRUE
+
+    @property
+    def content_type(self) -> str:
+        """The body's media type without parameters, in lower case."""
+        return self.header("Content-Type").partition(";")[0].strip().lower()
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body; None if that is not known before it has been read (a chunked upload)."""
+        text = self.header("Content-Length")
+        if text and not self._environ.get("wsgi.input_terminated"):
+            if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+                raise ApiError(400, f"Not a Content-Length: {text!r}", 2015)
+            return int(text)
+        return None if self._environ.get("wsgi.input_terminated") else 0
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes of the body; none at its end. ApiError if the sender breaks off or breaks the rules."""
+        try:
+            data: bytes = self._environ["wsgi.input"].read(size)
+        except (ValueError, ConnectionError) as error:
+            raise ApiError(400, f"The request's body is broken: {error}", 2015) from None
+        return data
+
+    def body(self, limit: int) -> bytes | None:
+        """The whole body; None if it is larger than `limit` bytes."""
+        length = self.length
+        if length is not None and length > limit:
+            return None
+        parts, size = [], 0
+        while length is None or size < length:
+            block = self.read(BLOCK if length is None else min(BLOCK, length - size))
+            if not block:
+                break
+            size += len(block)
+            if size > limit:
+                return None
+            parts.append(block)
+        if length is not None and size < length:
+            raise ApiError(400, f"The request's body broke off after {size} of {length} bytes", 2015)
+        return b"".join(parts)
+
+    def json(self, limit: int = 1 << 20) -> Any:
+        """The body as JSON. ApiError if it is none, or larger than `limit` bytes."""
+        body = self.body(limit)
+        if body is None:
+            raise ApiError(413, f"The request's body is larger than {limit} bytes", 2015)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise ApiError(400, f"The request's body is not JSON: {error}", 2013) from None
+
+
+class FileBody:
+    """A part of an open file as a response's body: iterable for WSGI, readable for a client in the same process."""
+
+    def __init__(self, file: BinaryIO, length: int) -> None:
+        self._file = file
+        self._left = length
+
+    def read(self, size: int | None = -1) -> bytes:
+        """At most `size` bytes; all that is left if it is negative or None."""
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        data = self._file.read(wanted)
+        self._left -= len(data)
+        if len(data) < wanted and data and (size is None or size < 0):
+            return data + self.read(-1)
+        return data
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:
+        """Fill as much of the buffer as one read does; the number of bytes."""
+        view = memoryview(buffer)[: self._left]
+        count: int = self._file.readinto(view)  # type: ignore[attr-defined]  # unbuffered files have it
+        self._left -= count
+        return count
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.read(BLOCK):
+            yield block
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed."""
+        return self._file.closed
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+@dataclass
+class Response:
+    """An answer; `body` is bytes or a `FileBody` whose length is given."""
+
+    status: int = 200
+    body: bytes | FileBody = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    length: int | None = None
+    """Bytes of the body, if it is a `FileBody`, or if a HEAD request leaves it out."""
+
+    def start(self, start_response: StartResponse, *, without_body: bool) -> Iterable[bytes]:
+        """Begin the answer as a WSGI application does, and return its body."""
+        length = self.length if self.length is not None else len(self.body) if isinstance(self.body, bytes) else 0
+        headers = {"Content-Length": str(length), "Date": formatdate(usegmt=True), **self.headers}
+        if self.status == HTTPStatus.NO_CONTENT:
+            del headers["Content-Length"]
+        start_response(f"{self.status} {HTTPStatus(self.status).phrase}", list(headers.items()))
+        if isinstance(self.body, FileBody):
+            if not without_body:
+                return self.body
+            self.body.close()
+            return []
+        return [] if without_body or not self.body else [self.body]
+
+
+def json_bytes(value: object) -> bytes:
+    """Compact JSON, as some clients compare it (API section 4.7). ValueError for NaN and infinities."""
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:  # half of a surrogate pair, which only the escaped form can express
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer with a JSON body."""
+    return Response(status, json_bytes(value), {"Content-Type": "application/json", **(headers or {})})
+
+
+def decode(text: str) -> str:
+    """Percent-decode a piece of a path. ApiError if that is not UTF-8, or holds a NUL."""
+    try:
+        decoded = unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
+    except UnicodeError:
+        raise ApiError(400, "The path is not UTF-8", 2015) from None
+    if "\0" in decoded:
+        raise ApiError(400, "A path cannot hold a NUL", 2015)
+    return decoded
+
+
+def components(path: str) -> list[str]:
+    """The components of an undecoded path, decoded; empty ones left out."""
+    return [decode(part) for part in path.split("/") if part]
+
+
+def encode_marker(name: str) -> str:
+    """An opaque marker that needs no quoting in an address, since some clients do not quote it (API section 4.4)."""
+    return base64.urlsafe_b64encode(name.encode("utf-8", "surrogatepass")).decode("ascii").rstrip("=")
+
+
+def decode_marker(marker: str) -> str:
+    """The name in a marker. ApiError if it is none of ours."""
+    try:
+        padded = marker + "=" * (-len(marker) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8", "surrogatepass")
+    except (binascii.Error, UnicodeError, ValueError):
+        raise ApiError(400, f"Not a marker: {marker[:100]!r}", 5002) from None
