@@ -11,9 +11,9 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from algo_core.errors import NotFoundError, UsageError
+from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.uri import DataUri
 
 if TYPE_CHECKING:
@@ -60,27 +60,63 @@ class Entry:
         return self.kind is Kind.DIRECTORY
 
 
+class IsADirectory(AlgoError):
+    """A file was meant, and a directory stands there."""
+
+
+class NotADirectory(AlgoError):
+    """A directory was meant, and a file stands there; `entry` is what is known of it, where something is."""
+
+    def __init__(self, message: str, hint: str | None = None, *, entry: Entry | None = None) -> None:
+        super().__init__(message, hint)
+        self.entry = entry
+
+
 class Reader(Protocol):
-    """A file that is being read: the part of `io.RawIOBase` that transfers need, and what is known of the file."""
+    """A file that is being read, and what is known of it.
+
+    `entry` describes the whole file as it was when it was opened. `offset` is where in it the first byte stands that
+    this reader gives: where it was asked to start, or 0 if the storage could not, or might have mixed two versions.
+    """
 
     entry: Entry
+    offset: int
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """Fill the buffer from the file; the number of bytes, 0 at its end. Raises NetworkError when cut short."""
+        """Fill the buffer from the file, as far as bytes are at hand; their number, 0 at the end of the file.
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Read at most `size` bytes, all that are left if it is negative."""
+        Raises:
+            NetworkError: if the connection breaks, or ends before the file does.
+            AlgoError: at the end, if the file was changed while it was read.
+        """
 
     def close(self) -> None:
         """Let go of the file or connection."""
+
+
+class Source(Protocol):
+    """What a file is written from: the part of `io.RawIOBase` and of files opened for reading that a storage needs."""
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int | None:
+        """Fill the buffer; the number of bytes, 0 at the end."""
+
+    def seekable(self) -> bool:
+        """Whether `tell` and `seek` work, so that a transfer can be tried again."""
+
+    def tell(self) -> int:
+        """The position of the next byte."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go back to a position that `tell` gave."""
 
 
 class Storage(abc.ABC):
     """Files and directories behind one scheme.
 
     Every method raises `NotFoundError` for a path that is not there, `PermissionDenied` where the caller may not,
-    `RequestRefused` or `AlreadyExists` where the storage does not allow it, and `NetworkError` or `PlatformError`
-    when the other side fails. All methods may be called from several threads at once.
+    `RequestRefused` or `AlreadyExists` where the storage does not allow it, `IsADirectory` or `NotADirectory` where
+    the other kind stands, and `NetworkError` or `PlatformError` when the other side fails. All methods may be called
+    from several threads at once. `algo_core.testing.storage.StorageContract` tests all of this for any storage.
     """
 
     has_folders: bool = True
@@ -92,21 +128,31 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def list(self, uri: DataUri) -> Iterator[Entry]:
-        """The entries of a directory, directories first, while they arrive: never a whole listing in memory.
+        """The entries of a directory, directories first, while they arrive.
 
-        Raises NotFoundError when iteration starts if there is no such directory.
+        The first ones are given before the last ones are known, unless the storage has no pages at all. What there is
+        to raise is raised when iteration starts: NotFoundError, NotADirectory (with the file's entry if it is known
+        without asking again).
         """
 
     @abc.abstractmethod
-    def open(self, uri: DataUri, offset: int = 0) -> Reader:
-        """Open a file for reading from a byte offset."""
+    def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
+        """Open a file for reading from a byte offset.
+
+        With `version` (an `Entry.version`) the reader starts at `offset` only if the content is still that one, and
+        otherwise at the beginning; `Reader.offset` and `Reader.entry` say what happened.
+        """
 
     @abc.abstractmethod
-    def write(self, uri: DataUri, source: BinaryIO, size: int | None = None) -> Entry:
-        """Make or replace a file with what `source` gives; it appears whole or not at all.
+    def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
+        """Make or replace a file with what `source` gives from its position; it appears whole or not at all.
 
-        `size` is the number of bytes to come where it is known; fewer or more is an error. A seekable source is read
-        again from its position when the transfer is tried again.
+        `size` is the number of bytes to come where it is known. A seekable source is read again from that position
+        when the storage tries again. The last bytes are handed on only after the source has said that it is at its
+        end, so that a source can still refuse then.
+
+        Raises:
+            AlgoError: if `source` gives more or fewer bytes than `size`; whatever the source raises.
         """
 
     @abc.abstractmethod
@@ -115,11 +161,14 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
-        """Remove a directory, with all that is in it if `force`; the number of files removed with it."""
+        """Remove a directory, with all that is in it if `force`; the number of files removed with it.
+
+        Raises NotADirectory for a file, which stays, and RequestRefused if it is not empty.
+        """
 
     @abc.abstractmethod
     def remove(self, uri: DataUri) -> None:
-        """Remove a file."""
+        """Remove a file. Raises IsADirectory for a directory, which stays, empty or not."""
 
     def exists(self, uri: DataUri) -> Entry | None:
         """What stands at a path, or None."""
@@ -127,6 +176,10 @@ class Storage(abc.ABC):
             return self.stat(uri)
         except NotFoundError:
             return None
+
+    def is_same(self, one: DataUri, other: DataUri) -> bool:
+        """Whether two URIs of this storage mean the same place, so that copying one to the other would be senseless."""
+        return [p for p in one.path.split("/") if p] == [p for p in other.path.split("/") if p]
 
 
 def open_storage(app: App, uri: DataUri) -> Storage:
