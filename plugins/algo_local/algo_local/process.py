@@ -72,6 +72,18 @@ def _open_pidfd(pid: int) -> int | None:
         return None
 
 
+def _kill_marked(mark: bytes) -> None:
+    """End every process whose environment holds `mark`: descendants that left the group of the one that was killed.
+
+    Does nothing where the system does not show environments (no /proc).
+    """
+    with contextlib.suppress(FileNotFoundError):
+        for pid in os.listdir("/proc"):
+            with contextlib.suppress(OSError, ValueError):
+                if mark in Path("/proc", pid, "environ").read_bytes():
+                    os.kill(int(pid), signal.SIGKILL)
+
+
 class _CutShort(Exception):
     """There will be no answer; carries what to report instead."""
 
@@ -314,7 +326,8 @@ class AlgorithmProcess:
             with contextlib.suppress(_CutShort):
                 self._pump(lambda: False, time.monotonic() + grace)
         self.kill()
-        self._process.wait()
+        if self._process.wait() != 0:
+            _kill_marked(str(self._directory).encode())
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             stream.close()

@@ -33,8 +33,8 @@ class Pipe:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except (OSError, ValueError):
-                pass  # an algorithm may close them: it loses its output, not its answer
+            except (AttributeError, OSError, ValueError):
+                pass  # an algorithm may close or replace them: it loses its output, not its answer
         return self._path
 
     def answer(self, text: str) -> None:
@@ -210,7 +210,7 @@ def main(source: str, name: str, fifo: str, liveness: str) -> int:
         if not pipe.taken:
             serve(module, pipe)
     except Exception as error:
-        pipe.answer(error_line(error, "AlgorithmError" if pipe.taken else "LoadingError"))
+        pipe.answer(error_line(error, "LoadingError"))
         return 1
     return 0
 
