@@ -1,0 +1,54 @@
+# Two commands matter: `make demo` and `make test`. Both need Python 3.10 or later and make, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DISTRIBUTIONS := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_local
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+READY := $(VENV)/.ready
+INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+
+.PHONY: help setup demo test test-deps lint format benchmarks wheels clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## Make the project's own environment in .venv
+
+$(READY): $(INPUTS)
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or later is needed: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+	$(PIP) --group dev
+	$(PIP) --no-build-isolation $(foreach part,$(DISTRIBUTIONS),--editable $(part))
+	touch $@
+
+demo: $(READY) ## The guide, from auth to the picture with the face marked, on the embedded platform
+	$(PIP) --group demo
+	$(BIN)/python examples/demo.py
+
+test: $(READY) ## Run every test (parts beyond PyPI: make test-deps)
+	$(BIN)/python -m pytest $(TESTS)
+
+test-deps: ## Install what tests need beyond PyPI (Debian packages; needs root)
+	@echo "Nothing beyond PyPI is needed"
+
+lint: $(READY) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: $(READY) ## Measure start-up against python, click and the older command line
+	$(BIN)/python benchmarks/startup.py
+
+wheels: $(READY) ## Build every distribution into dist/
+	rm -rf dist
+	for part in $(DISTRIBUTIONS); do $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist $$part || exit 1; done
+
+clean: ## Remove what was built, the environment included
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
