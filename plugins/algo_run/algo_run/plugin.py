@@ -1,4 +1,4 @@
-"""What this plugin adds to `algo`."""
+"""What this plugin adds to `algo`: the command `run`."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from algo_core import Command, hookimpl
 @hookimpl
 def algo_commands() -> list[Command]:
     """The commands of this plugin."""
-    return []
+    return [Command("run", "algo_run.command:run", help="Call an algorithm.", group="Algorithms")]

@@ -1,0 +1,178 @@
+"""One call of an algorithm, from a prepared payload to its answer (API section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from algo_core.api import decode_json
+from algo_core.errors import AlgorithmFailed, NotFoundError, PlatformError, RequestRefused, TimedOut
+
+if TYPE_CHECKING:
+    import requests
+
+    from algo_core.api import ApiClient
+    from algo_core.uri import AlgorithmRef
+    from algo_run.payload import Payload
+
+DEFAULT_TIMEOUT = 300
+MAX_TIMEOUT = 3000
+WAIT_MARGIN = 30
+"""Seconds that we wait for an answer beyond the algorithm's own limit, so that its verdict on the time reaches us."""
+
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Call:
+    """What to call, with what, and how. `timeout` is in seconds; None leaves it to the platform (300)."""
+
+    reference: AlgorithmRef
+    payload: Payload
+    timeout: int | None = None
+    wants_stdout: bool = False
+    output: Literal["raw", "void"] | None = None
+
+    @property
+    def query(self) -> dict[str, str | int | None]:
+        """The parameters of the request (API section 3.3)."""
+        return {"timeout": self.timeout, "stdout": "true" if self.wants_stdout else None, "output": self.output}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an algorithm answered (API section 3.5).
+
+    `kind` is `text`, `json`, `binary` (`result` is base64 then) or `void`; `stdout` is what the algorithm printed, as
+    far as it was asked for; `whole` is the response as it came.
+    """
+
+    kind: str
+    result: Any
+    whole: dict[str, Any]
+    alerts: list[str] = field(default_factory=list)
+    stdout: str | None = None
+    request_id: str | None = None
+
+
+class Failed(AlgorithmFailed):
+    """An algorithm's failure, with what came along with it."""
+
+    def __init__(self, error: Any, answer: Answer) -> None:
+        members = error if isinstance(error, dict) else {"message": error}
+        message = members.get("message")
+        super().__init__(
+            str(message) if message else "The algorithm failed and did not say why",
+            error_type=_text(members.get("error_type")),
+            stacktrace=_text(members.get("stacktrace")),
+        )
+        self.answer = answer
+        if "timed-out" in self.message:
+            self.hint = f"Allow it more time with --timeout SECONDS (at most {MAX_TIMEOUT})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The `error` object under the name that the core documents."""
+        described = super().as_dict()
+        described["error"]["type"] = AlgorithmFailed.__name__
+        return described
+
+
+def perform(api: ApiClient, call: Call) -> Answer:
+    """Call an algorithm and wait for its answer; with `output="void"`, for its request id only.
+
+    Raises:
+        AlgorithmFailed: if it ran and failed; a `Failed`, whose `answer` has alerts and stdout.
+        NotFoundError, AuthError, RequestRefused, PlatformError, NetworkError: as `ApiClient.request` does.
+    """
+    response = _send(api, call)
+    try:
+        value = decode_json(response, api.session.profile.name)
+    except RequestRefused:
+        value = response.json()  # an error object with status 200 is the algorithm's, even without metadata
+    if not isinstance(value, dict):
+        raise _malformed(api)
+    answer = _answer(value)
+    if value.get("error") is not None:
+        raise Failed(value["error"], answer)
+    if "result" not in value and not (call.output == "void" and answer.request_id):
+        raise _malformed(api)
+    return answer
+
+
+def perform_raw(api: ApiClient, call: Call) -> tuple[str, Iterator[bytes]]:
+    """Call an algorithm with `output="raw"`: the content type without parameters, and the body in blocks.
+
+    Raises:
+        RequestRefused: if the algorithm failed, with its message (API section 3.7: status 400).
+        NotFoundError, AuthError, PlatformError, NetworkError: as `ApiClient.request` does; the last one from the
+            blocks as well.
+    """
+    response = _send(api, call, stream=True)
+    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return content_type, _blocks(api, response)
+
+
+def _blocks(api: ApiClient, response: requests.Response) -> Iterator[bytes]:
+    from algo_core.http import network_errors
+
+    with response, network_errors(api.address):
+        yield from response.iter_content(BLOCK)
+
+
+def _send(api: ApiClient, call: Call, *, stream: bool = False) -> requests.Response:
+    try:
+        return api.request(
+            "POST",
+            f"algo/{call.reference.path}",
+            query=call.query,
+            headers={"Content-Type": call.payload.content_type},
+            body=call.payload.body,
+            stream=stream,
+            read_timeout=(call.timeout or DEFAULT_TIMEOUT) + WAIT_MARGIN,
+        )
+    except NotFoundError as error:
+        raise NotFoundError(error.message, error.hint or _not_found_hint(call.reference)) from None
+    except TimedOut as error:
+        raise TimedOut(
+            error.message, f"Allow the algorithm more time with --timeout SECONDS (at most {MAX_TIMEOUT}), or try again"
+        ) from error
+
+
+def _not_found_hint(reference: AlgorithmRef) -> str:
+    if reference.version:
+        return "Check the names and the version; without a version the newest public one is called"
+    return (
+        "Without a version the newest public one is called; a private one needs its full version, its commit hash "
+        f"or {reference}/latestPrivate"
+    )
+
+
+def _answer(value: dict[str, Any]) -> Answer:
+    """Read a response leniently: only `result` is ever missed."""
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = {}
+    result, alerts = value.get("result"), metadata.get("alerts")
+    kind = metadata.get("content_type")
+    if kind not in {"json", "binary", "void"}:
+        kind = "text" if isinstance(result, str) else "json"
+    return Answer(
+        kind,
+        result,
+        value,
+        [str(alert) for alert in alerts] if isinstance(alerts, list) else [],
+        _text(metadata.get("stdout")),
+        _text(value.get("request_id") or metadata.get("request_id")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _malformed(api: ApiClient) -> PlatformError:
+    return PlatformError(
+        f"{api.address} answered with something that is not the result of an algorithm",
+        "See the body with --raw, and check the profile's address: algo profile show",
+    )

@@ -1,0 +1,29 @@
+"""Completion of algorithm names, from what the platform lists."""
+
+from __future__ import annotations
+
+import click
+
+from algo_core.context import App
+
+IMPATIENCE = {"ALGO_TIMEOUT": "2", "ALGO_RETRIES": "0"}
+"""How long TAB may wait for an answer, in seconds, and how often it asks again."""
+
+
+def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """`OWNER/NAME` of the algorithms of the owner that was typed, else of the caller; nothing if that fails."""
+    typed = ctx.find_object(App) or App()
+    app = App({**typed.environ, **IMPATIENCE})
+    app.profile_flag = typed.profile_flag
+    app.output.quiet = True
+    owner, slash, _ = incomplete.partition("/")
+    try:
+        owner = owner if slash else app.api.username()
+        page = app.api.get_json(f"users/{owner}/algorithms", query={"limit": 1000})
+        entries = page["results"] if isinstance(page, dict) else page
+        names = [f"{owner}/{str(entry['name']).rpartition('/')[2]}" for entry in entries]
+    except Exception:  # whatever is wrong, TAB is not the place to say so
+        return []
+    finally:
+        app.close()
+    return [name for name in names if name.lower().startswith(incomplete.lower())]

@@ -1,0 +1,159 @@
+"""The input of a call: which option gave it, its bytes, and the content type that they are sent with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import dataclass
+from typing import BinaryIO, NoReturn
+
+from algo_core.errors import UsageError
+
+INPUT_LIMIT = 10 << 20
+"""Bytes of input that the platform takes, counted as it counts them: in base64 (API section 3.9, guide)."""
+
+BODY_LIMIT = INPUT_LIMIT // 4 * 3
+"""The same limit in bytes as they are sent; base64 makes four of three."""
+
+STDIN = "-"
+
+JSON = "application/json"
+TEXT = "text/plain"
+BINARY = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What is sent to an algorithm: the body, byte for byte, and its content type (API section 3.4)."""
+
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Given:
+    """An input option as it was typed.
+
+    `kind` is `data`, `text`, `json` or `binary`; `value` is the input itself, or the path of its file.
+    """
+
+    option: str
+    kind: str
+    value: str
+    is_file: bool
+
+    def payload(self, stdin: BinaryIO) -> Payload:
+        """Read the input and check it; a file, or `stdin` for `-`, is read once and never beyond the limit.
+
+        Raises:
+            UsageError: if it is too large, or is not what the option says.
+            OSError: if the file cannot be read.
+        """
+        body = self._read(stdin) if self.is_file else os.fsencode(self.value)
+        if len(body) > BODY_LIMIT:
+            self._refuse_size()
+        if self.kind == "binary":
+            return Payload(BINARY, body)
+        if self.kind == "json":
+            self._check_json(body)
+            return Payload(JSON, body)
+        if self.kind == "text":
+            self._check_text(body)
+            return Payload(TEXT, body)
+        return Payload(self._detected(body), body)
+
+    @property
+    def _source(self) -> str:
+        if not self.is_file:
+            return f"The value of {self.option}"
+        return "Standard input" if self.value == STDIN else self.value
+
+    def _read(self, stdin: BinaryIO) -> bytes:
+        if self.value == STDIN:
+            return stdin.read(BODY_LIMIT + 1)
+        with open(self.value, "rb") as file:
+            return file.read(BODY_LIMIT + 1)
+
+    def _refuse_size(self) -> NoReturn:
+        named = shlex.quote(self.value) if self.is_file else STDIN
+        raise UsageError(
+            f"{self._source} is larger than {BODY_LIMIT / (1 << 20):g} MiB, the most that an algorithm takes as input "
+            f"({INPUT_LIMIT >> 20} MiB in base64, which is how the platform counts)",
+            f"Upload it with 'algo cp {named} data://.my/COLLECTION/FILE' and pass that data URI as the input",
+        )
+
+    def _check_json(self, body: bytes) -> None:
+        try:
+            parse_json(body)
+        except json.JSONDecodeError as error:
+            raise UsageError(
+                f"{self._source} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+                "Names and strings need double quotes; in a shell, put single quotes around the whole",
+            ) from None
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{self._source} is not JSON: it is not UTF-8 at byte {error.start}") from None
+        except RecursionError:
+            self._refuse_depth()
+        except ValueError as error:
+            raise UsageError(f"{self._source} is not JSON: {error}") from None
+
+    def _check_text(self, body: bytes) -> None:
+        try:
+            body.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"{self._source} is not UTF-8 text, from byte {error.start} on", "Send bytes as they are with -b or -B"
+            ) from None
+
+    def _detected(self, body: bytes) -> str:
+        """JSON if it is that, else text if it is UTF-8, else binary (guide, "Complex JSON inputs")."""
+        try:
+            parse_json(body)
+            return JSON
+        except UnicodeDecodeError:
+            return BINARY
+        except RecursionError:
+            self._refuse_depth()
+        except ValueError:
+            return TEXT
+
+    def _refuse_depth(self) -> NoReturn:
+        raise UsageError(
+            f"{self._source} is nested too deeply to be checked as JSON", "Send it as text with -t or -T if it is text"
+        )
+
+
+def parse_json(body: bytes) -> None:
+    """Check that a body is JSON as the standard has it: UTF-8, without NaN and Infinity. Numbers are not converted.
+
+    Raises:
+        ValueError: `json.JSONDecodeError` with line and column, `UnicodeDecodeError`, or a plain one with the reason.
+        RecursionError: if it is nested too deeply.
+    """
+    json.loads(body.decode("utf-8"), parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def the_one(given: list[Given], *, stdin_is_piped: bool) -> Given:
+    """The single input that a call takes.
+
+    Raises:
+        UsageError: if none was given, or more than one.
+    """
+    if len(given) == 1:
+        return given[0]
+    if given:
+        raise UsageError(
+            f"An algorithm takes one input, not {len(given)}: {' '.join(one.option for one in given)}",
+            "Give one of them",
+        )
+    raise UsageError(
+        "The algorithm's input is missing",
+        "To send what is piped in: -D -"
+        if stdin_is_piped
+        else "Give one of: -d TEXT, -j JSON, -t TEXT, -b BYTES, or a FILE with -D, -J, -T, -B ('-' is standard input)",
+    )
