@@ -17,5 +17,5 @@ class Caller:
     inside: CallContext | None = None
 
     def owns_algorithm(self, owner: str) -> bool:
-        """Whether private versions, printed output and stack traces of that account's algorithms are for this caller."""
+        """Whether this caller may see that account's private versions, printed output and stack traces."""
         return self.administrator or self.account == owner

@@ -168,7 +168,7 @@ class Database:
             version = self._create(connection)
         if version != SCHEMA_VERSION:
             raise ConfigError(
-                f"{self.path} was made by a newer version of algo-local (schema {version}, this one knows {SCHEMA_VERSION})",
+                f"{self.path} was made by a newer algo-local (schema {version}; this one knows {SCHEMA_VERSION})",
                 "Upgrade with: pip install --upgrade algo-local",
             )
 

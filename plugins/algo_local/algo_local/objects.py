@@ -1,7 +1,7 @@
 """Hosted data on disk: files in directories, which appear under their name only when they are whole.
 
-This part knows neither accounts nor permissions nor HTTP: it is given a directory (one of those that `Objects` names) and
-a file's name, and keeps both inside the platform's root whatever the name is.
+This part knows neither accounts nor permissions nor HTTP: it is given a directory (one of those that `Objects` names)
+and a file's name, and stays inside the platform's root whatever the name is.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class Objects:
                 self.remove(directory, name)
 
     def _new_incoming(self) -> BinaryIO:
-        """A new file that only we write, and hold a lock on while we do, so that others can tell it from a left-over."""
+        """A new file, locked as long as it is written, so that others can tell it from a left-over."""
         while True:
             self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = open(self._incoming / uuid.uuid4().hex, "xb", buffering=0)  # noqa: SIM115 - handed to the caller

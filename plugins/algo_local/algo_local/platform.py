@@ -100,7 +100,7 @@ class Platform:
 
     @_Part
     def account(self) -> str:
-        """The account of the person whose platform this is: who is meant when a caller inside this process names none."""
+        """The account of the person whose platform this is, and who needs no key inside their own processes."""
         return self.metadata.setting(_OWN_ACCOUNT) or ""
 
     @property
@@ -178,11 +178,12 @@ class Platform:
         return InternalEndpoint(Application(self))
 
     def _furnish(self, database: Database) -> None:
-        """Fill a fresh platform: the person's account, and `demo/Hello`. Does no harm when two processes do it at once."""
+        """Fill a fresh platform: the person's account and `demo/Hello`. Two processes may do so at once."""
+        from algo_local.catalog import HELLO
+
         registry = Registry(database, self.root)
-        template = Path(__file__).with_name("templates") / "hello"
         started = time.time()
-        build = self.builder.build(template, "demo", "Hello")
+        build = self.builder.build(HELLO, "demo", "Hello")
         with database.write() as rows:
             if rows.execute("SELECT 1 FROM settings WHERE name = ?", (_OWN_ACCOUNT,)).fetchone():
                 return

@@ -11,7 +11,7 @@ from typing import Any
 
 import cheroot.server  # noqa: TID253 - this module is the server, and is only imported when one is started
 import cheroot.wsgi  # noqa: TID253 - as above
-from cheroot.workers.threadpool import ThreadPool, WorkerThread
+from cheroot.workers.threadpool import ThreadPool, WorkerThread  # noqa: TID253 - as above
 
 from algo_core.errors import ConfigError, UsageError
 
@@ -58,8 +58,8 @@ def listen(host: str, port: int) -> socket.socket:
 class Server(cheroot.wsgi.Server):
     """Serves an application on a socket that listens already, in threads of its own.
 
-    There are as many threads as requests under way, up to `max_threads`: calls of algorithms that call others must never
-    wait for a thread that waits for them.
+    There are as many threads as requests under way, up to `max_threads`: calls of algorithms that call others must
+    never wait for a thread that waits for them.
     """
 
     backlog = 128
