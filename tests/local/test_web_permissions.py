@@ -1,0 +1,169 @@
+"""Who may do what on a served platform: credentials, ACLs, other people's algorithms (API sections 1.2, 4.3, 4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+READER = """
+    import json, os, urllib.error, urllib.request
+
+    def apply(uri):
+        request = urllib.request.Request(os.environ["ALGORITHMIA_API"] + "/v1/data/" + uri)
+        request.add_header("Authorization", "Simple " + os.environ["ALGORITHMIA_API_KEY"])
+        try:
+            return urllib.request.urlopen(request).read().decode()
+        except urllib.error.HTTPError as error:
+            return f"{error.code}"
+"""
+
+Account = Callable[[str], Any]
+
+
+@pytest.mark.parametrize("form", ["{}", "Simple {}", "simple  {}", "Bearer {}", "BEARER {}"])
+def test_every_form_of_a_key_is_taken(account: Account, form: str) -> None:
+    alice = account("alice")
+    key = alice.session.headers["Authorization"].split()[1]
+    alice.session.headers["Authorization"] = form.format(key)
+    assert alice("GET", "data/").json()["folders"][0] == {"name": "alice"}
+
+
+@pytest.mark.parametrize("header", [None, "", "Simple", "Simple null", "null", "Bearer "])
+def test_without_a_credential_nothing_but_templates_is_given(address: str, header: str | None) -> None:
+    headers = {"Authorization": header} if header is not None else {}
+    for method, path in [
+        ("GET", "data/"),
+        ("POST", "algo/demo/Hello"),
+        ("GET", "algorithms/demo/Hello"),
+        ("GET", "algorithm-environments/edge/languages"),
+    ]:
+        answer = requests.request(method, f"{address}/v1/{path}", headers=headers, timeout=30)
+        assert answer.status_code == 401
+        assert answer.json()["error"]["message"] == "authorization required"
+    specification = "f626effa-e519-431e-9d7a-0d3a7563ae1e"
+    path = f"algorithm-environments/edge/environment-specifications/{specification}/template"
+    assert requests.get(f"{address}/v1/{path}", headers=headers, timeout=30).content[:2] == b"\x1f\x8b"
+
+
+@pytest.mark.parametrize(
+    "header", ["Simple sim0000000000000000000000000", "Bearer a.b.c", "Basic eDp5", "ünï".encode()]
+)
+def test_unknown_credentials_are_refused_with_the_reason(address: str, header: Any) -> None:
+    answer = requests.get(f"{address}/v1/data/", headers={"Authorization": header}, timeout=30)
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == 2002
+    assert answer.json()["error"]["message"] != "authorization required"
+
+
+def test_a_revoked_key_stops_working_at_once(account: Account, platform: Any) -> None:
+    alice = account("alice")
+    assert alice("GET", "data/").status_code == 200
+    platform.metadata.revoke_key(str(platform.metadata.keys()[0].id))
+    assert alice("GET", "data/").status_code == 401
+
+
+def test_a_known_key_selects_its_account_in_process_and_an_unknown_one_is_refused(embedded: Any, platform: Any) -> None:
+    key = platform.metadata.new_key(platform.metadata.ensure_account("alice"), "x")
+    answer = embedded("GET", "data/", headers={"Authorization": f"Simple {key}"})
+    assert answer.json()["folders"][0] == {"name": "alice"}
+    assert embedded("GET", "data/", headers={"Authorization": "Simple " + "sim" + "x" * 25}).status_code == 401
+
+
+def test_acl_decides_who_reads_and_nobody_else_ever_writes(account: Account) -> None:
+    alice, bob = account("alice"), account("bob")
+    for name, acl in [("private", []), ("usual", ["algo://.my/*"]), ("public", ["user://*"])]:
+        alice.mkdir(name, acl={"read": acl})
+        alice.put(f".my/{name}/f", b"secret")
+    for name, status in [("private", 403), ("usual", 403), ("public", 200)]:
+        for method, path in [("GET", f"alice/{name}/f"), ("HEAD", f"alice/{name}/f"), ("GET", f"alice/{name}")]:
+            assert bob(method, f"data/{path}").status_code == status, (method, path)
+        assert bob.put(f"alice/{name}/f", b"overwritten").status_code == 403
+        assert bob("DELETE", f"data/alice/{name}/f").status_code == 403
+        assert bob("DELETE", f"data/alice/{name}?force=true").status_code == 403
+        assert bob("PATCH", f"data/alice/{name}", json={"acl": {"read": []}}).status_code == 403
+        assert alice("GET", f"data/.my/{name}/f").content == b"secret"
+    assert bob("GET", "data/alice/private").json()["error"]["code"] == 2001
+    assert bob("GET", "data/alice").json()["folders"] == [{"name": "public"}]
+    assert bob("GET", "data/nobody").status_code == 404
+
+
+def test_the_default_acl_opens_data_to_the_owners_algorithms_whoever_calls_them(
+    account: Account, publish: Callable[..., None]
+) -> None:
+    alice, bob = account("alice"), account("bob")
+    publish("alice/Reader", READER)
+    publish("bob/Reader", READER)
+    for name, acl in [("private", []), ("usual", None)]:
+        alice.mkdir(name, acl=acl if acl is None else {"read": acl})
+        alice.put(f".my/{name}/f", b"secret")
+
+    def read(caller: Any, algorithm: str, uri: str) -> Any:
+        return caller.run(algorithm, uri.encode()).json()["result"]
+
+    assert read(bob, "alice/Reader", "alice/usual/f") == "secret"
+    assert read(bob, "bob/Reader", "alice/usual/f") == "403"
+    assert read(bob, "alice/Reader", "alice/private/f") == "403"
+    assert read(alice, "bob/Reader", "alice/private/f") == "secret"  # it acts for alice
+    assert read(alice, "bob/Reader", ".my/private/f") == "secret"
+
+
+def test_spaces_of_an_algorithm_belong_to_who_ran_it(account: Account) -> None:
+    alice, bob = account("alice"), account("bob")
+    alice.put(".algo/demo/Hello/perm/f", b"of alice")
+    assert bob("GET", "data/.algo/demo/Hello/perm/f").status_code == 404
+    bob.put(".algo/demo/Hello/perm/f", b"of bob")
+    assert alice("GET", "data/.algo/demo/Hello/perm/f").content == b"of alice"
+
+
+def test_private_versions_output_and_traces_are_for_the_owner(account: Account, publish: Callable[..., None]) -> None:
+    code = """
+        def apply(input):
+            print("thinking")
+            if input == "fail":
+                raise ValueError("no such luck")
+            return "{}"
+    """
+    publish("alice/Algo", code.replace("{}", "public"), "1.0.0")
+    publish("alice/Algo", code.replace("{}", "private"), "1.1.0", public=False)
+    publish("alice/Secret", code, "1.0.0", public=False)
+    alice, bob = account("alice"), account("bob")
+    for reference, mine, theirs in [
+        ("alice/Algo", "public", "public"),
+        ("alice/Algo/latest", "public", "public"),
+        ("alice/Algo/1.*", "public", "public"),
+        ("alice/Algo/1.0.0", "public", "public"),
+        ("alice/Algo/1.1.0", "private", None),
+        ("alice/Algo/latestPrivate", "private", None),
+        ("alice/Secret", None, None),
+    ]:
+        for caller, expected in [(alice, mine), (bob, theirs)]:
+            answer = caller.run(reference)
+            if expected is None:
+                assert answer.status_code == 404
+                assert answer.json()["error"]["message"] == f"algorithm algo://{reference} not found"
+            else:
+                assert answer.json()["result"] == expected
+    commit = alice("GET", "algorithms/alice/Secret").json()["version_info"]["git_hash"]
+    assert alice.run(f"alice/Secret/{commit}").status_code == 200
+    assert bob.run(f"alice/Secret/{commit}").status_code == 404
+    assert alice.run("alice/Algo?stdout=True").json()["metadata"]["stdout"] == "thinking\n"
+    assert "stdout" not in bob.run("alice/Algo?stdout=true").json()["metadata"]
+    assert "no such luck" in alice.run("alice/Algo", b"fail").json()["error"]["stacktrace"]
+    assert list(bob.run("alice/Algo", b"fail").json()["error"]) == ["message", "error_type"]
+    answer = bob("GET", "algorithms/alice/Secret")
+    assert (answer.status_code, answer.text) == (404, '{"error":"No such algorithm"}')
+    assert len(alice("GET", "algorithms/alice/Algo/versions").json()["results"]) == 2
+    assert len(bob("GET", "algorithms/alice/Algo/versions").json()["results"]) == 1
+    assert [a["name"] for a in bob("GET", "users/alice/algorithms").json()["results"]] == ["Algo"]
+    assert bob("GET", "data/.algo/alice").json()["folders"] == [{"name": "Algo"}]
+
+
+def test_the_platforms_own_person_counts_as_owner_of_every_algorithm(
+    embedded: Any, publish: Callable[..., None]
+) -> None:
+    publish("nlp/Secret", "def apply(x):\n    print('seen')\n    return x", public=False)
+    answer = embedded.run("nlp/Secret/1.0.0?stdout=1")
+    assert answer.json()["metadata"]["stdout"] == "seen\n"
