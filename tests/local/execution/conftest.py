@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from algo_local.builder import Builder
 from algo_local.executor import Executor
 from algo_local.payload import Build, CallContext, Outcome, Payload

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from algo_local import environments as environments_module
 from algo_local import sources
 from algo_local.builder import Builder, BuildError

@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from algo_local import catalog
 from algo_local.builder import Builder, BuildError
 from algo_local.executor import Executor

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from algo_local import executor as executor_module
 from algo_local.executor import Executor, base_environment
 from algo_local.payload import Build, CallContext, Outcome, Payload

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from algo_local.executor import Executor
 from algo_local.payload import Build, CallContext, Failure, Outcome, Payload
 from algo_local.process import CANNOT_RUN, MAX_OUTPUT
