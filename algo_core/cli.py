@@ -13,6 +13,7 @@ from algo_core.errors import PluginError, UsageError
 from algo_core.index import PluginRecord
 from algo_core.manager import broken
 from algo_core.options import add_global_options, format_global_options, global_options
+from algo_core.policy import normalized
 
 
 class Row(NamedTuple):
@@ -68,6 +69,11 @@ class AlgoGroup(click.Group):
             for name, target, text, group, hidden in record.commands:
                 if name not in BUILT_IN:
                     found.setdefault(name, []).append(Row(name, target, text, group, hidden, record))
+        if any(len(claims) > 1 for claims in found.values()):
+            chosen = _app(ctx).config.chosen_commands()
+            for name, claims in found.items():
+                picked = [row for row in claims if row.record and row.record.dist == normalized(chosen.get(name, ""))]
+                found[name] = picked or claims
         return found
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -86,13 +92,26 @@ class AlgoGroup(click.Group):
             return None
         if len(claims) > 1:
             names = " and ".join(row.record.label for row in claims if row.record)
+            some = claims[0].record.dist if claims[0].record else ""
             raise UsageError(
-                f"Two plugins have a command {cmd_name!r}: {names}",
-                f"Disable one of them, for example: algo plugins disable {claims[-1].record.dist}",  # type: ignore[union-attr]  # only plugins can clash
+                f"Several plugins have a command {cmd_name!r}: {names}",
+                f"Choose one for good with: algo plugins choose {cmd_name} {some}; "
+                f"or for once with: algo plugins run {some} {cmd_name}",
             )
-        return add_global_options(self._import(ctx, claims[0]))
+        return self.load(ctx, claims[0])
+
+    def load(self, ctx: click.Context, row: Row) -> click.Command:
+        """Import the command of a row.
+
+        Raises:
+            PluginError: if its plugin is broken.
+            ConfigError: if a plugin that the administrator requires is missing.
+        """
+        return add_global_options(self._import(ctx, row))
 
     def _import(self, ctx: click.Context, row: Row) -> click.Command:
+        if row.record is not None:
+            _app(ctx).plugins.check_required()
         if row.record is None:
             from importlib import import_module
 
@@ -103,7 +122,8 @@ class AlgoGroup(click.Group):
         else:
             found = _app(ctx).plugins.load_target(row.record, row.target)
         if not isinstance(found, click.Command):
-            raise PluginError(f"{row.target} is not a click command")
+            where = f"the plugin {row.record.label} names" if row.record else "the core names"
+            raise PluginError(f"{row.target}, which {where}, is not a click command")
         return found
 
     def resolve_command(
@@ -113,6 +133,13 @@ class AlgoGroup(click.Group):
         name = args[0]
         if ctx.resilient_parsing or name in (rows := self.rows(ctx)) or name.startswith("-"):
             return super().resolve_command(ctx, args)
+        from algo_core.external import external_command, find_external
+
+        external = find_external(_app(ctx).environ, name)
+        if external:
+            return name, external_command(_app(ctx), name, external), args[1:]
+        if _app(ctx).policy_error:
+            raise _app(ctx).policy_error  # it hides the plugins, and so the command
         from difflib import get_close_matches
 
         close = get_close_matches(name, rows, n=3)

@@ -34,7 +34,9 @@ SETTINGS: dict[str, Setting] = {
     "connect_timeout": Setting(float, 10.0, None, "seconds to wait for a connection"),
     "retries": Setting(int, 4, "ALGO_RETRIES", "how often a request that may be repeated is tried again"),
     "insecure_http": Setting(bool, False, "ALGO_INSECURE_HTTP", "allow http:// addresses beyond this machine"),
-    "plugins.disabled": Setting(list, [], "ALGO_DISABLE_PLUGINS", "distributions whose plugins are not loaded"),
+    "plugins.disabled": Setting(
+        list, [], "ALGO_DISABLE_PLUGINS", "distributions whose plugins are not loaded; * for all"
+    ),
 }
 """Settings that are not part of a profile, by their dotted name."""
 
@@ -197,6 +199,15 @@ class Config:
                     check_kind(f"profiles.{name}.{member}", PROFILE_MEMBERS[member], value, file)
             found.append((table, file))
         return found
+
+    def chosen_commands(self) -> dict[str, str]:
+        """Which distribution a command is taken from where several have it: `[plugins.commands]` of both files."""
+        chosen: dict[str, str] = {}
+        for source in (self.user, self.site):
+            table = _dig(source, "plugins.commands")
+            if isinstance(table, Mapping):
+                chosen.update({str(name): str(dist) for name, dist in table.items()})
+        return chosen
 
     def profile_names(self) -> list[str]:
         """The names of all profiles in both files, sorted."""

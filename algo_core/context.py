@@ -17,6 +17,7 @@ from algo_core.policy import Policy
 if TYPE_CHECKING:
     from algo_core.api import ApiClient
     from algo_core.config import Config
+    from algo_core.errors import ConfigError
     from algo_core.http import AlgoSession
     from algo_core.profiles import ProfileResolver
     from algo_core.storage import Storage
@@ -38,11 +39,13 @@ class App:
         self.debug = False
         self.no_plugins = False
         self.no_plugin: tuple[str, ...] = ()
+        self.policy_error: ConfigError | None = None
 
     @functools.cached_property
     def config(self) -> Config:
         """The configuration. Raises ConfigError if a file cannot be read."""
         from algo_core.config import Config
+    from algo_core.errors import ConfigError
 
         return Config.load(self.environ)
 
@@ -56,8 +59,9 @@ class App:
 
         try:
             return Policy.read(self.config, no_plugins=self.no_plugins, no_plugin=self.no_plugin)
-        except ConfigError:
-            return Policy({}, {}, none_at_all="left out by --no-plugins" if self.no_plugins else None)
+        except ConfigError as error:
+            self.policy_error = error
+            return Policy(none_at_all="left out: the configuration cannot be read")
 
     @functools.cached_property
     def profiles(self) -> ProfileResolver:

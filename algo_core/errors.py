@@ -96,9 +96,13 @@ class PlatformError(AlgoError):
 
 
 class PluginError(AlgoError):
-    """A plugin could not be loaded, or failed where it should not."""
+    """A plugin could not be loaded, or failed where it should not; `details` is for `--debug`."""
 
     exit_code = 8
+
+    def __init__(self, message: str, hint: str | None = None, *, details: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.details = details
 
 
 class RequestRefused(AlgoError):

@@ -103,7 +103,7 @@ def stamp(path: str) -> Stamp:
 
 def _identity(policy: Policy) -> tuple[Any, ...]:
     """What an index holds for: this interpreter, these paths, this version, these lasting refusals."""
-    return (FORMAT, __version__, sys.version, sys.prefix, tuple(search_path()), tuple(sorted(policy.lasting)))
+    return (FORMAT, __version__, sys.version, sys.prefix, tuple(search_path()), policy.fingerprint)
 
 
 def _file(cache: str, identity: tuple[Any, ...]) -> str:
@@ -131,16 +131,20 @@ def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
     older = _older_commands(cache, identity)
     stamps = {entry: stamp(entry) for entry in search_path()}
     records = []
+    complete = True
     for record in discover():
         records.append(record)
-        record.refusal = policy.refusal(record.dist)
+        record.refusal = policy.lasting_refusal(record.dist, record.version)
         if record.refusal:
+            continue
+        if policy.passing_refusal(record.dist):
+            complete = False
             continue
         for path in load(record):
             stamps[path] = stamp(path)
         if record.error:
             record.commands = older.get((record.dist, record.entry), [])
-    if not any(record.refusal and record.dist in policy.passing for record in records):
+    if complete:
         _keep(cache, identity, list(stamps.values()), records)
     return records
 

@@ -82,7 +82,7 @@ def _report(app: App, error: BaseException) -> int:
     if app.debug:
         import traceback
 
-        app.output.stderr.write(traceback.format_exc())
+        app.output.stderr.write(getattr(error, "details", None) or traceback.format_exc())
     if app.output.is_json:
         import json
 

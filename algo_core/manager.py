@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 Report = Callable[[str], None]
 
+Trace = Callable[[str, str, float, Any], None]
+"""Told of each hook call: the plugin's label, the hook, the seconds that it took, and the result or the exception."""
+
 
 class Plugins:
     """The installed plugins: what they offer, and their hooks.
@@ -34,6 +38,7 @@ class Plugins:
         self._policy = policy
         self._report = report
         self._manager: pluggy.PluginManager | None = None
+        self.trace: Trace | None = None
         self._registered: set[tuple[str, str]] = set()
         self._reported: set[tuple[str, str]] = set()
 
@@ -45,8 +50,11 @@ class Plugins:
         records = index.read(self._cache, self._policy)
         if records is None:
             records = index.build(self._cache, self._policy, self.examine)
+        return self._refused_for_now(records)
+
+    def _refused_for_now(self, records: list[PluginRecord]) -> list[PluginRecord]:
         for record in records:
-            record.refusal = self._policy.refusal(record.dist)
+            record.refusal = record.refusal or self._policy.passing_refusal(record.dist)
         return records
 
     @property
@@ -56,7 +64,7 @@ class Plugins:
 
     def rebuild(self) -> list[PluginRecord]:
         """Look at all plugins anew, whatever the index says."""
-        self.__dict__["records"] = index.build(self._cache, self._policy, self.examine)
+        self.__dict__["records"] = self._refused_for_now(index.build(self._cache, self._policy, self.examine))
         return self.records
 
     def call(self, hook: str, **arguments: Any) -> Any:
@@ -68,6 +76,10 @@ class Plugins:
         for record in implementing:
             self._register(manager, record)
         return getattr(manager.hook, hook)(**arguments)
+
+    def check_required(self) -> None:
+        """Raise ConfigError if a plugin that the administrator requires is missing."""
+        self._policy.check_required(self.records)
 
     def load_target(self, record: PluginRecord, target: str) -> Any:
         """What `"package.module:attribute"` names in a plugin.
@@ -91,8 +103,9 @@ class Plugins:
         before = set(sys.modules)
         started = time.perf_counter()
         try:
-            module = importlib.import_module(record.module)
-            self._learn(record, module)
+            with _time_limit(LOAD_SECONDS):
+                module = importlib.import_module(record.module)
+                self._learn(record, module)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -154,13 +167,20 @@ class Plugins:
     def _guard(self, record: PluginRecord, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*arguments: Any) -> Any:
+            started = time.perf_counter()
+            outcome: Any = None
             try:
-                return function(*arguments)
+                outcome = function(*arguments)
+                return outcome
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
+                outcome = error
                 self._failed(record, f"in {name}", error)
                 return None
+            finally:
+                if self.trace:
+                    self.trace(record.label, name, time.perf_counter() - started, outcome)
 
         return call
 
@@ -181,6 +201,36 @@ class Plugins:
             self._manager = pluggy.PluginManager(hookspecs.PROJECT)
             self._manager.add_hookspecs(hookspecs)
         return self._manager
+
+
+LOAD_SECONDS = 5.0
+"""How long loading a plugin may take; one that takes longer is broken, so that it cannot lock anybody out."""
+
+
+class TookTooLong(BaseException):
+    """Raised inside a plugin that does not get ready; no plugin's `except Exception` catches it."""
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """End what runs in the block after this time, where the system can (the main thread of a POSIX process)."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise TookTooLong(f"it was not ready after {seconds:g} s")
+
+    older = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, older)
 
 
 FIRST_RESULT = frozenset({"algo_default_profile", "algo_credentials"})
@@ -211,6 +261,8 @@ def cause(error: BaseException) -> str:
         return f"it called sys.exit({error.code!r})"
     if isinstance(error, PluginError):
         return error.message
+    if isinstance(error, TookTooLong):
+        return str(error)
     text = " ".join(str(error).split())
     return type(error).__name__ + (f": {text[:300]}" if text else "")
 
@@ -219,7 +271,8 @@ def broken(record: PluginRecord, why: str) -> PluginError:
     """The error of a command whose plugin does not work."""
     return PluginError(
         f"The plugin {record.label} is broken: {why}",
-        f"Leave it out with: algo plugins disable {record.dist}; remove it with: pip uninstall {record.dist}",
+        f"Leave it out with: algo plugins disable {record.dist}; remove it with: algo plugins uninstall {record.dist}",
+        details=record.traceback,
     )
 
 

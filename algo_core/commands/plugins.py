@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from algo_core.cli import AlgoGroup, Row
 from algo_core.configfile import editing, table_at
 from algo_core.context import App, pass_app
-from algo_core.errors import NotFoundError
+from algo_core.errors import NotFoundError, PluginError, UsageError
 from algo_core.index import PluginRecord
 from algo_core.policy import normalized
 
@@ -77,6 +78,69 @@ def enable(app: App, dist: str) -> None:
             raise NotFoundError(f"{name} is not disabled in {app.config.user_file}", "See: algo plugins list")
         table["disabled"] = [other for other in listed if normalized(other) != name]
     app.output.print(f"Enabled {name}")
+
+
+@plugins.command()
+@click.argument("command")
+@click.argument("dist")
+@pass_app
+def choose(app: App, command: str, dist: str) -> None:
+    """Take COMMAND from DIST where several plugins have it."""
+    name = normalized(dist)
+    if not any(row[0] == command for record in _records_of(app, dist) for row in record.commands):
+        raise NotFoundError(f"{name} has no command {command!r}", f"See: algo plugins show {name}")
+    with editing(app.config.user_file) as document:
+        table_at(document, "plugins", "commands")[command] = name
+    app.output.print(f"{command} is now that of {name}")
+
+
+_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@plugins.command(context_settings=_PASS_ON)
+@click.argument("dist")
+@click.argument("command")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def run(ctx: click.Context, dist: str, command: str, words: tuple[str, ...]) -> None:
+    """Run COMMAND of DIST, whatever else has a command of that name."""
+    root = ctx.find_root()
+    app = root.ensure_object(App)
+    group = root.command
+    assert isinstance(group, AlgoGroup)
+    for record in _records_of(app, dist):
+        for row in record.commands:
+            if row[0] == command:
+                if record.refusal:
+                    raise PluginError(f"The plugin {record.label} is left out: {record.refusal}")
+                _invoke(root, group.load(ctx, Row(*row, record)), command, words)
+                return
+    raise NotFoundError(f"{normalized(dist)} has no command {command!r}", f"See: algo plugins show {dist}")
+
+
+@plugins.command(context_settings=_PASS_ON)
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND [WORDS]...")
+@click.pass_context
+def trace(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Run a command, and print each hook call with its time and result on stderr."""
+    root = ctx.find_root()
+    app = root.ensure_object(App)
+    group = root.command
+    assert isinstance(group, AlgoGroup)
+
+    def show(label: str, hook: str, seconds: float, result: Any) -> None:
+        app.output.stderr.write(f"{label} {hook} {seconds * 1000:.1f} ms -> {result!r:.100}\n")
+
+    app.plugins.trace = show
+    name, command, rest = group.resolve_command(root, list(words))
+    if command is None:
+        raise UsageError(f"There is no command {words[0]!r}")
+    _invoke(root, command, name or words[0], tuple(rest))
+
+
+def _invoke(root: click.Context, command: click.Command, name: str, words: tuple[str, ...]) -> None:
+    with command.make_context(name, list(words), parent=root) as ctx:
+        command.invoke(ctx)
 
 
 def _records_of(app: App, dist: str) -> list[PluginRecord]:

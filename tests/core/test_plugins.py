@@ -119,6 +119,13 @@ def test_two_plugins_with_one_command_both_are_named(home: Home, add_command) ->
     assert result.code == 2
     assert "acme-a 1.0 and acme-b 1.0" in result.stderr
     assert "claimed by 2 plugins" in home.run("--help").text
+    assert home.run("plugins", "run", "acme-a", "greet").text == "from a\n"
+    assert home.run("plugins", "run", "acme-b", "greet").text == "from b\n"
+    assert "Say something" in home.run("plugins", "run", "acme-b", "greet", "--help").text
+    assert home.run("plugins", "choose", "greet", "acme-b").code == 0
+    assert home.run("greet").text == "from b\n"
+    assert "claimed by" not in home.run("--help").text
+    home.config_file.unlink()
     assert home.run("plugins", "disable", "acme-a").code == 0
     assert home.run("greet").text == "from b\n"
     assert home.run("plugins", "enable", "acme-a").code == 0
@@ -160,3 +167,129 @@ def test_the_public_names_are_importable_and_lazy() -> None:
         "import sys, algo_core; assert 'click' not in sys.modules; [getattr(algo_core, n) for n in algo_core.__all__]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_administrators_choice_between_commands_goes_before_the_users(home: Home, add_command) -> None:
+    add_command("acme-a", "greet", "from a")
+    add_command("acme-b", "greet", "from b")
+    home.write_config('[plugins.commands]\ngreet = "acme-b"\n')
+    (home.root / "site.toml").write_text('[plugins.commands]\ngreet = "acme-a"\n')
+    assert home.run("greet").text == "from a\n"
+
+
+def test_wrong_names_for_run_and_choose_are_explained(home: Home, add_command) -> None:
+    add_command("acme-a", "greet")
+    for arguments in (("run", "acme-x", "greet"), ("run", "acme-a", "nope"), ("choose", "nope", "acme-a")):
+        result = home.run("plugins", *arguments)
+        assert result.code == 5
+        assert "See: algo plugins" in result.stderr
+
+
+def test_trace_shows_each_hook_call(home: Home, plugin_folder) -> None:
+    plugin_folder.add(
+        "acme-hint",
+        HEAD + "@hookimpl\ndef algo_error_hints(error):\n    return 'ask ' + error.message[:5]\n"
+        "@hookimpl\ndef algo_doctor_checks():\n    raise ValueError('none today')\n",
+    )
+    result = home.run("plugins", "trace", "doctor")
+    assert "acme-hint 1.0 algo_doctor_checks" in result.stderr
+    assert "-> ValueError('none today')" in result.stderr
+    assert "algo_configure_session" in result.stderr
+
+
+SITE = {
+    "allow": '[plugins]\nallow = ["algo-*", "acme-good>=1"]\n',
+    "deny": '[plugins]\ndeny = ["acme-bad<2"]\n',
+}
+
+
+@pytest.mark.parametrize("how", SITE)
+def test_the_administrator_decides_what_loads(home: Home, plugin_folder, add_command, how: str) -> None:
+    plugin_folder.add("acme-bad", f"open({str(home.root / 'loaded')!r}, 'w').close()\n" + HEAD + COMMANDS)
+    add_command("acme-good", "good")
+    (home.root / "site.toml").write_text(SITE[how])
+    assert home.run("good").text == "hello\n"
+    assert "acme  " not in home.run("--help").text
+    listed = {row["distribution"]: row["status"] for row in home.run("plugins", "list", "--json").json}
+    assert str(home.root / "site.toml") in listed["acme-bad"]
+    assert not (home.root / "loaded").exists()
+    (home.root / "site.toml").write_text("")
+    home.run("--help")
+    assert (home.root / "loaded").exists()
+
+
+def test_a_version_bound_of_the_administrator_counts(home: Home, add_command) -> None:
+    add_command("acme-good", "good")
+    (home.root / "site.toml").write_text('[plugins]\nallow = ["acme-good>=2"]\n')
+    assert home.run("good").code == 2
+    (home.root / "site.toml").write_text('[plugins]\nallow = ["acme-good>=1,<2"]\n')
+    assert home.run("good").code == 0
+
+
+def test_what_is_required_and_missing_is_explained_before_anything_runs(home: Home, add_command) -> None:
+    add_command("acme-good", "good")
+    (home.root / "site.toml").write_text('[plugins]\nrequire = ["acme-bundle>=2"]\nhelp = "ask the help desk"\n')
+    result = home.run("good")
+    assert result.code == 3
+    assert "acme-bundle>=2 is required by" in result.stderr
+    assert "hint: ask the help desk" in result.stderr
+    for arguments in (["--help"], ["config", "list"], ["plugins", "list"]):
+        assert home.run(*arguments).code == 0
+    add_command("acme-bundle", "bundle", version="2.1")
+    assert home.run("good").code == 0
+
+
+@pytest.mark.parametrize("how", ["setting", "variable", "flag"])
+def test_what_is_required_cannot_be_left_out(home: Home, add_command, how: str) -> None:
+    add_command("acme-good", "good")
+    (home.root / "site.toml").write_text('[plugins]\nrequire = ["acme-good"]\n')
+    flags = ["--no-plugin", "acme-good"] if how == "flag" else []
+    if how == "setting":
+        home.write_config('[plugins]\ndisabled = ["acme-good"]\n')
+    environ = {"ALGO_DISABLE_PLUGINS": "acme-good"} if how == "variable" else {}
+    assert home.run(*flags, "good", environ=environ).text == "hello\n"
+
+
+@pytest.mark.parametrize("text", ["[plugins]\nallow = 3\n", "plugins = [", "[plugins]\nrequire = [3]\n"])
+def test_an_administrators_file_that_cannot_be_read_lets_no_plugin_in(home: Home, add_command, text: str) -> None:
+    add_command("acme-good", "good")
+    (home.root / "site.toml").write_text(text)
+    assert home.run("--help").code == 0
+    result = home.run("good")
+    assert (result.code, result.text) == (3, "")
+    assert str(home.root / "site.toml") in result.stderr
+
+
+def test_a_plugin_that_never_gets_ready_is_broken_and_costs_its_time_once(
+    home: Home, plugin_folder, add_command
+) -> None:
+    plugin_folder.add("acme-slow", "import time\ntime.sleep(600)\n")
+    add_command("acme-good", "good")
+    assert home.run("good").text == "hello\n"
+    listed = {row["distribution"]: row for row in home.run("plugins", "list", "--json").json}
+    assert listed["acme-slow"]["status"] == "broken: it was not ready after 5 s"
+    assert listed["acme-slow"]["load_seconds"] >= 5
+
+
+def test_debug_shows_where_a_plugin_broke(home: Home, plugin_folder, add_command) -> None:
+    package = add_command("acme-bad", "acme")
+    home.run("--help")
+    (package / "plugin.py").write_text("def deep():\n    return 1 / 0\ndeep()\n")
+    result = home.run("--debug", "acme")
+    assert "in deep" in result.stderr
+    assert "ZeroDivisionError" in result.stderr
+
+
+def test_executables_on_the_path_are_subcommands(home: Home, tmp_path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    tool = tools / "algo-hi"
+    tool.write_text('#!/bin/sh\necho "hi $* from $ALGO_PROFILE"\nexit 7\n')
+    tool.chmod(0o755)
+    home.environ["PATH"] = f"{tools}:{home.environ['PATH']}"
+    result = home.run("--profile", "work", "hi", "--json", "there", "-x")
+    assert (result.code, result.text) == (7, "hi --json there -x from work\n")
+    (tools / "algo-auth").symlink_to(tool)
+    assert home.run("auth", "--help").code == 0
+    tool.chmod(0o644)
+    assert home.run("hi").code == 2
