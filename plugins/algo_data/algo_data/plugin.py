@@ -1,11 +1,41 @@
-"""What this plugin adds to `algo`."""
+"""What this plugin adds to `algo`: the data commands, and the storages behind the URI schemes of the platform."""
 
 from __future__ import annotations
 
-from algo_core import Command, hookimpl
+from algo_core import Command, Connector, hookimpl
+
+_GROUP = "Data"
+
+
+def _command(name: str, text: str) -> Command:
+    return Command(name, f"algo_data.commands.{name}:{name}", text, _GROUP)
+
+
+def _on_platform(scheme: str, text: str) -> Connector:
+    return Connector(scheme, "algo_data.hosted:open_hosted", text, labels=scheme != "data")
 
 
 @hookimpl
 def algo_commands() -> list[Command]:
     """The commands of this plugin."""
-    return []
+    return [
+        _command("ls", "List hosted data, connectors and local directories."),
+        _command("cp", "Copy files to, from and within hosted data."),
+        _command("cat", "Print the content of files."),
+        _command("mkdir", "Make directories."),
+        _command("rm", "Remove files."),
+        _command("rmdir", "Remove directories."),
+    ]
+
+
+@hookimpl
+def algo_connectors() -> list[Connector]:
+    """The schemes of API section 4.2, reached through the platform, and the local file system."""
+    return [
+        _on_platform("data", "Hosted data."),
+        _on_platform("s3", "Amazon S3, as connected to the platform."),
+        _on_platform("azureblob", "Azure Blob Storage, as connected to the platform."),
+        _on_platform("gs", "Google Cloud Storage, as connected to the platform."),
+        _on_platform("dropbox", "Dropbox, as connected to the platform."),
+        Connector("file", "algo_data.local:open_local", "The local file system."),
+    ]

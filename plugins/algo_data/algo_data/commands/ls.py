@@ -1,0 +1,110 @@
+"""`algo ls`: list directories (API sections 4.4 and 9.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from algo_core.context import App, pass_app
+from algo_core.errors import AlgoError
+from algo_core.storage import Entry, NotADirectory
+from algo_data.engine.planner import Place
+from algo_data.operands import expanded, is_single, parse, paths_argument, short
+from algo_data.report import Report, line
+
+SIZE_WIDTH = 12
+"""Characters for sizes in columns: nearly a tebibyte, without having to wait for the whole listing."""
+
+TIME = "%Y-%m-%d %H:%M:%S"
+
+
+@click.command()
+@click.option("-l", "--long", "is_long", is_flag=True, help="Show time (UTC) and size in bytes of files.")
+@paths_argument("path", required=False)
+@pass_app
+def ls(app: App, is_long: bool, path: tuple[str, ...]) -> None:
+    """List directories, and files by name. Without PATH: what the account can see, its own name first.
+
+    Paths without a scheme are hosted data; local ones begin with /, ./ or ../
+
+    \b
+    Examples:
+      algo ls
+      algo ls -l .my/img_directory
+      algo ls 's3://bucket/2026-*'
+    """
+    places = parse(app, path or ("data://",))
+    report = Report(app, is_alone=is_single(places))
+    write = _JsonList(app) if app.output.is_json else _Lines(app, is_long)
+    try:
+        _list(places, report, write)
+    finally:
+        write.end()
+    report.finish()
+
+
+def _list(places: list[Place], report: Report, write: Callable[[Entry], None]) -> None:
+    for place, matched in expanded(places, report):
+        try:
+            for entry in [matched] if matched else _entries(place):
+                write(entry)
+        except AlgoError as error:
+            report.failed(place, error)
+
+
+def _entries(place: Place) -> Iterator[Entry]:
+    """What is in a directory, or the file itself; without asking first which of both it is."""
+    try:
+        yield from place.storage.list(place.uri)
+    except NotADirectory as error:
+        if place.uri.names_directory:
+            raise
+        yield error.entry or place.storage.stat(place.uri)
+
+
+class _Lines:
+    """One path per line; sizes stand in a column only where a person looks at them."""
+
+    def __init__(self, app: App, is_long: bool) -> None:
+        self._app = app
+        self._is_long = is_long
+        self._width = SIZE_WIDTH if app.output.is_terminal else 0
+
+    def __call__(self, entry: Entry) -> None:
+        path = short(entry.uri).rstrip("/") + ("/" if entry.is_directory else "")
+        line(self._app, self._long(entry, path) if self._is_long else path)
+
+    def _long(self, entry: Entry, path: str) -> str:
+        if entry.is_directory:
+            return f"{'':{19 + 3 + self._width + 3 if self._width else 0}}{path}"
+        modified = entry.modified.strftime(TIME) if entry.modified else "-" * 19
+        size = "-" if entry.size is None else str(entry.size)
+        return f"{modified}   {size:>{self._width}}   {path}"
+
+    def end(self) -> None:
+        """Nothing is left to write."""
+
+
+class _JsonList:
+    """A JSON list, one object per line, written while the listing arrives."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._before = "["
+
+    def __call__(self, entry: Entry) -> None:
+        members: dict[str, Any] = {
+            "uri": str(entry.uri),
+            "type": entry.kind.value,
+            "size": entry.size,
+            "modified": entry.modified.strftime("%Y-%m-%dT%H:%M:%SZ") if entry.modified else None,
+        }
+        self._app.output.stdout.write(f"{self._before}\n  {json.dumps(members)}")
+        self._before = ","
+
+    def end(self) -> None:
+        """Close the list, also after a failure: what was listed stays readable."""
+        self._app.output.stdout.write("[]\n" if self._before == "[" else "\n]\n")

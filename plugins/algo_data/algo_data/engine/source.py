@@ -1,0 +1,142 @@
+"""A file of any storage as one unbroken stream: resumed where it broke off, checked at its end."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+from algo_core.errors import AlgoError, NetworkError, PlatformError
+from algo_core.storage import Entry, Reader, Storage
+from algo_core.uri import DataUri
+from algo_data.patience import Patience
+
+Advanced = Callable[[int, "int | None"], None]
+"""Told the position in bytes, and the size if it is known."""
+
+
+class CannotResume(NetworkError):
+    """What was read so far is of no use: the storage cannot go on from there, or the file has changed."""
+
+
+class Corrupted(PlatformError):
+    """The content is not the one whose checksum the storage has given."""
+
+
+class FileSource(io.RawIOBase):
+    """Reads a file, whatever storage it is in.
+
+    When the connection breaks, it is opened again at the same position, if the storage can tell that it is still the
+    same version; `tries` is how often in a row without getting further. Length and, where the storage gives one,
+    checksum are compared at the end: `readinto` returns 0 only when both are right.
+    """
+
+    def __init__(self, storage: Storage, uri: DataUri, tries: int, advanced: Advanced | None = None) -> None:
+        super().__init__()
+        self._storage = storage
+        self._uri = uri
+        self._advanced = advanced
+        self._patience = Patience(tries)
+        self._position = 0
+        self._skip = 0
+        self._reader: Reader | None = storage.open(uri)
+        self.entry: Entry = self._reader.entry
+        self._digest = self._new_digest()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes; 0 at the end.
+
+        Raises:
+            CannotResume: if it broke off and has to be read from the beginning, by a new source.
+            NetworkError: if it broke off too often.
+            Corrupted: at the end, if the checksum is another.
+            AlgoError: at the end, if the file was changed meanwhile, or is shorter or longer than announced.
+        """
+        view = memoryview(buffer)
+        while True:
+            try:
+                count = self._read_at_position(view)
+                break
+            except NetworkError as error:
+                self._let_go()
+                if isinstance(error, CannotResume):
+                    raise
+                if self._position and self.entry.version is None:
+                    raise CannotResume(error.message, error.hint) from error
+                self._patience.spend(error)
+        if not count:
+            self._check()
+            return 0
+        if self._digest:
+            self._digest.update(view[:count])
+        self._position += count
+        self._patience.renew()
+        if self._advanced:
+            self._advanced(self._position, self.entry.size)
+        return count
+
+    def _read_at_position(self, view: memoryview) -> int:
+        reader = self._reader or self._open_again()
+        while self._skip:
+            skipped = reader.readinto(view[: min(len(view), self._skip)])
+            if not skipped:
+                raise CannotResume(f"{self._uri} has become shorter while it was read")
+            self._skip -= skipped
+        return reader.readinto(view)
+
+    def _open_again(self) -> Reader:
+        reader = self._storage.open(self._uri, self._position, version=self.entry.version)
+        self._reader = reader
+        if reader.entry.version != self.entry.version:
+            raise CannotResume(f"{self._uri} was changed while it was read", "Try again")
+        self._skip = self._position - reader.offset
+        return reader
+
+    def _new_digest(self) -> Any:
+        checksum = self.entry.checksum
+        return hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
+
+    def _check(self) -> None:
+        size, checksum = self.entry.size, self.entry.checksum
+        if size is not None and self._position != size:
+            raise AlgoError(f"{self._uri} should have {size} bytes, and gave {self._position}", "Copy it again")
+        if checksum and self._digest and self._digest.hexdigest() != checksum.digest:
+            raise Corrupted(
+                f"{self._uri} arrived damaged: its {checksum.algorithm.upper()} is {self._digest.hexdigest()}, "
+                f"and the platform says {checksum.digest}",
+                "Try again; if it stays so, the stored file is damaged, or something on the way changes it",
+            )
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether it can be read again: if the storage can tell that it is still the same file."""
+        return self.entry.version is not None
+
+    def tell(self) -> int:
+        """The position of the next byte."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go back to the beginning, for another try of what it is written to."""
+        if offset != 0 or whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("only the beginning can be returned to")
+        if self._position:
+            self._let_go()
+            self._position = 0
+            self._digest = self._new_digest()
+        return 0
+
+    def _let_go(self) -> None:
+        reader, self._reader, self._skip = self._reader, None, 0
+        if reader:
+            reader.close()
+
+    def close(self) -> None:
+        """Let go of the file or connection."""
+        if not self.closed:
+            self._let_go()
+        super().close()

@@ -1,0 +1,283 @@
+"""Hosted data, and the connectors of the platform, through its data API (API section 4)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import (
+    AlgoError,
+    AlreadyExists,
+    NetworkError,
+    NotFoundError,
+    PlatformError,
+    RequestRefused,
+    UsageError,
+)
+from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
+from algo_core.uri import HOSTED, DataUri
+from algo_data.download import HostedReader
+from algo_data.facts import content_range, entry_of, kind_of
+from algo_data.listing import entries_of, marker_of
+from algo_data.patience import Patience
+from algo_data.upload import Body, body_for
+
+if TYPE_CHECKING:
+    import requests
+
+    from algo_core.api import ApiClient
+    from algo_core.context import App
+
+MY = ".my"
+FILE_DEPTH = 3
+"""Components of a file in a collection: owner, collection, name (API section 4.2)."""
+
+
+def open_hosted(app: App, uri: DataUri) -> Storage:
+    """The storage for `data://` or one of the platform's connectors (the hook `algo_connectors`)."""
+    return HostedStorage(app.api, uri.scheme, int(app.config.get("retries").value))
+
+
+class HostedStorage(Storage):
+    """What the platform keeps, or reaches for the caller.
+
+    `retries` is how often a listing is asked for again when it breaks off; requests as such are repeated by the
+    session.
+    """
+
+    def __init__(self, api: ApiClient, scheme: str, retries: int = 4) -> None:
+        self._api = api
+        self._retries = retries
+        self.has_folders = scheme != HOSTED
+
+    def stat(self, uri: DataUri) -> Entry:
+        """One HEAD; none for the root."""
+        if not components(uri):
+            return Entry(uri, Kind.DIRECTORY)
+        return entry_of(uri, self._request("HEAD", uri).headers)
+
+    def list(self, uri: DataUri) -> Iterator[Entry]:
+        """One GET per page (API section 4.4)."""
+        marker: str | None = None
+        while True:
+            page = self._page(uri, marker)
+            yield from entries_of(uri, page)
+            following = marker_of(page)
+            if following is None:
+                return
+            if following == marker:
+                raise PlatformError(f"The listing of {uri} never ends: a page points to itself")
+            marker = following
+
+    def _page(self, uri: DataUri, marker: str | None) -> Any:
+        from algo_core.api import decode_json
+        from algo_core.http import network_errors
+
+        patience = Patience(self._retries)
+        while True:
+            # Streamed, because what stands there may be a file of any size.
+            response = self._request("GET", uri, query={"marker": marker}, stream=True)
+            try:
+                if kind_of(response.headers) is Kind.FILE:
+                    raise NotADirectory(f"{uri} is a file", entry=entry_of(uri, response.headers))
+                with network_errors(self._api.address):
+                    _ = response.content
+                return decode_json(response, self._api.session.profile.name)
+            except NetworkError as error:
+                patience.spend(error)
+            finally:
+                response.close()
+
+    def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
+        """One GET; from an offset with `Range`, and `If-Range` where the version is known."""
+        if uri.names_directory:
+            raise IsADirectory(f"{uri} is a directory")
+        headers = {"Accept-Encoding": "identity"}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+            if version:
+                headers["If-Range"] = version
+        response = self._request("GET", uri, headers=headers, stream=True)
+        try:
+            entry = entry_of(uri, response.headers)
+            if entry.is_directory:
+                raise IsADirectory(f"{uri} is a directory")
+            part = content_range(response.headers) if response.status_code == 206 else None
+            start = part[0] if part else 0
+            if start > offset or (response.status_code == 206 and not part):
+                raise PlatformError(f"The platform sent another part of {uri} than it was asked for")
+        except AlgoError:
+            response.close()
+            raise
+        if start and version and entry.version != version:  # If-Range was ignored
+            response.close()
+            return self.open(uri)
+        return HostedReader(response, entry, start, self._api.address)
+
+    def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
+        """One PUT; chunked if the size is not known."""
+        if uri.names_directory:
+            raise IsADirectory(f"{uri} is a directory", "Name the file in it")
+        body = body_for(source, size)
+        try:
+            response = self._request(
+                "PUT", uri, body=body, headers={"Content-Type": "application/octet-stream"}, confirms=True
+            )
+        except NetworkError as error:
+            raise self._upload_broke(uri, body, error) from error
+        except (NotFoundError, RequestRefused) as error:
+            raise self._upload_refused(uri, error) from error
+        sent = len(body) if isinstance(body, bytes) else body.tell()
+        return Entry(uri, Kind.FILE, size=sent, version=response.headers.get("ETag"))
+
+    def _upload_broke(self, uri: DataUri, body: bytes | Body, error: NetworkError) -> AlgoError:
+        """A platform that refuses a large file may close the connection before its reason gets through."""
+        try:
+            self.stat(uri.parent)
+        except NotFoundError as missing:
+            return self._upload_refused(uri, missing)
+        except AlgoError:
+            return error
+        if isinstance(body, Body) and body.is_spent:
+            return NetworkError(
+                f"The upload of {uri} broke off, and what it was read from cannot be read again",
+                "Write it to a file first, and copy that",
+            )
+        return error
+
+    def _upload_refused(self, uri: DataUri, error: AlgoError) -> AlgoError:
+        """A file can only go into a collection that is there: say how to make it."""
+        path = components(uri)
+        if self.has_folders or (path[0] != MY and len(path) < FILE_DEPTH and not isinstance(error, NotFoundError)):
+            return error
+        if len(path) < FILE_DEPTH and not path[0].startswith((".algo", ".session")):
+            error.message = f"There is no directory {uri}" + (
+                "" if isinstance(error, NotFoundError) else f": {error.message}"
+            )
+            error.hint = f"Make it with: algo mkdir {uri}"
+        elif isinstance(error, NotFoundError):
+            error.hint = f"Is the directory there? Make it with: algo mkdir {uri.parent}"
+        return error
+
+    def mkdir(self, uri: DataUri) -> None:
+        """One POST to the directory above (API section 4.5)."""
+        path = components(uri)
+        if not path:
+            raise AlreadyExists(f"{uri} is always there")
+        parent = DataUri(uri.scheme, "/".join(path[:-1]), uri.label)
+        try:
+            self._request("POST", parent, json={"name": path[-1]}, confirms=True)
+        except AlreadyExists:
+            raise
+        except RequestRefused as error:  # which some installations say instead of 409
+            if self._is_there(uri):
+                raise AlreadyExists(f"{uri} exists already") from error
+            raise
+
+    def _is_there(self, uri: DataUri) -> bool:
+        try:
+            return self.stat(uri).is_directory
+        except AlgoError:
+            return False
+
+    def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
+        """One HEAD, because a DELETE would remove a file as well, and one DELETE (API section 4.7)."""
+        entry = self.stat(uri)
+        if not entry.is_directory:
+            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {uri}", entry=entry)
+        if not components(uri):
+            raise RequestRefused(f"{uri} cannot be removed")
+        try:
+            response = self._request("DELETE", uri, query={"force": "true" if force else None})
+        except RequestRefused as error:
+            if not force:
+                error.hint = error.hint or f"If it holds files, remove them with it: algo rmdir -f {uri}"
+            raise
+        return _deleted(response)
+
+    def remove(self, uri: DataUri) -> None:
+        """One DELETE, after a HEAD where a directory could stand, which it would remove as well if it is empty."""
+        if uri.names_directory or (not self._can_only_be_file(uri) and self.stat(uri).is_directory):
+            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
+        self._request("DELETE", uri)
+
+    def _can_only_be_file(self, uri: DataUri) -> bool:
+        path = components(uri)
+        return not self.has_folders and len(path) == FILE_DEPTH and path[0] not in {".algo", ".session"}
+
+    def is_same(self, one: DataUri, other: DataUri) -> bool:
+        """The same path, `.my` and the caller's name being one."""
+        first, second = components(one), components(other)
+        if first == second or first[1:] != second[1:] or self.has_folders:
+            return first == second
+        names = {first[0], second[0]}
+        return MY in names and names == {MY, self._api.username()}
+
+    def _request(
+        self, method: str, uri: DataUri, *, json: Any = None, confirms: bool = False, **options: Any
+    ) -> requests.Response:
+        """Send a request for a path; with `confirms` the answer must be the API's own.
+
+        Raises:
+            PlatformError: if something between here and the platform has answered a request that changes something.
+        """
+        path = api_path(uri)
+        try:
+            if json is not None:
+                response = self._api.send_json(method, path, json, **options)
+            else:
+                response = self._api.request(method, path, **options)
+        except NotFoundError as error:
+            raise _not_found(uri, error) from error
+        if confirms:
+            self._confirm(response, method, uri)
+        return response
+
+    def _confirm(self, response: requests.Response, method: str, uri: DataUri) -> None:
+        if response.history and response.request.method != method:
+            raise PlatformError(
+                f"{self._api.address} redirects {method} requests, and {uri} was not changed",
+                "Set the address that it redirects to: algo auth",
+            )
+        if response.content.strip():
+            from algo_core.api import decode_json
+
+            decode_json(response, self._api.session.profile.name)
+
+
+def components(uri: DataUri) -> list[str]:
+    """The components of a path on the platform; empty ones do not count (API section 4.1).
+
+    Raises:
+        UsageError: if one is `.` or `..`, which no URL can carry, or not Unicode.
+    """
+    parts = [part for part in uri.path.split("/") if part]
+    if "." in parts or ".." in parts:
+        raise UsageError(f"'.' and '..' mean nothing in a data URI: {uri}", "Write the whole path")
+    try:
+        uri.path.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(uri.path).decode("utf-8", "backslashreplace")
+        raise UsageError(f"The name is not valid UTF-8: {shown}", "Give it another name in the destination") from None
+    return parts
+
+
+def api_path(uri: DataUri) -> str:
+    """What stands behind `/v1/` (API section 4.1)."""
+    path = "/".join(components(uri))
+    return f"data/{path}" if uri.scheme == HOSTED else f"connector/{uri.connector}/{path}"
+
+
+def _not_found(uri: DataUri, error: NotFoundError) -> NotFoundError:
+    if not error.hint and os.path.lexists(uri.path):
+        error.hint = f"For the local one write ./{uri.path}"
+    return error
+
+
+def _deleted(response: requests.Response) -> int:
+    """How many files a DELETE has removed; 0 if the platform does not say."""
+    try:
+        return int(response.json()["result"]["deleted"])
+    except (ValueError, KeyError, TypeError):
+        return 0

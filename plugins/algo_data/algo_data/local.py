@@ -1,0 +1,204 @@
+"""The local file system as a storage."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
+from algo_core.files import replacing
+from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
+from algo_core.uri import LOCAL, DataUri
+from algo_data.blocks import blocks
+
+if TYPE_CHECKING:
+    from algo_core.context import App
+
+
+def open_local(app: App, uri: DataUri) -> Storage:
+    """The storage for local paths (the hook `algo_connectors`)."""
+    return LocalStorage()
+
+
+class LocalStorage(Storage):
+    """Files and directories of this machine; links are followed.
+
+    A written file gets the time at which it was written, as with `cp`, and keeps the permissions of the one that it
+    replaces.
+    """
+
+    def stat(self, uri: DataUri) -> Entry:
+        """What stands at a path; devices, pipes and sockets count as files of unknown size."""
+        with system_errors(uri):
+            status = os.stat(local_path(uri))
+            if uri.path.endswith("/") and not stat.S_ISDIR(status.st_mode):
+                raise NotADirectory(f"{uri} is a file")
+        return _entry(uri, status)
+
+    def list(self, uri: DataUri) -> Iterator[Entry]:
+        """The names are sorted; each entry is looked at when it is its turn, and left out if it has gone by then."""
+        with system_errors(uri):
+            try:
+                with os.scandir(local_path(uri)) as found:
+                    names = sorted((not _leads_to_directory(entry), entry.name) for entry in found)
+            except NotADirectoryError:
+                raise NotADirectory(f"{uri} is a file", entry=self.stat(uri)) from None
+        for is_file, name in names:
+            child = uri.child(name)
+            try:
+                yield _entry(child, os.stat(local_path(child)))
+            except OSError:  # gone meanwhile, or a link to nowhere
+                if os.path.lexists(local_path(child)):
+                    yield Entry(child, Kind.FILE if is_file else Kind.DIRECTORY)
+
+    def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
+        """A regular file; anything else could block for ever or has no end."""
+        with system_errors(uri):
+            status = os.stat(local_path(uri))
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectory(f"{uri} is a directory")
+            if not stat.S_ISREG(status.st_mode):
+                raise AlgoError(f"{uri} is no ordinary file", "Pipe it in, and write - for the source")
+            return LocalReader(uri, offset, version)
+
+    def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
+        """Write beside it, then rename; what is not an ordinary file (/dev/null, a pipe) is written to."""
+        path = local_path(uri)
+        if uri.path.endswith("/"):
+            raise IsADirectory(f"{uri} is a directory", "Name the file in it")
+        with system_errors(uri, missing=f"There is no directory {uri.parent}"), replacing(path) as file:
+            written = 0
+            for block in blocks(source, size):
+                written += len(block)
+                while block:
+                    block = block[file.write(block) :]
+        with system_errors(uri):
+            status = os.stat(path)
+        return _entry(uri, status) if stat.S_ISREG(status.st_mode) else Entry(uri, Kind.FILE, size=written)
+
+    def mkdir(self, uri: DataUri) -> None:
+        """Make a directory in an existing one."""
+        with system_errors(uri, missing=f"There is no directory {uri.parent}"):
+            try:
+                os.mkdir(local_path(uri))
+            except FileExistsError:
+                raise AlreadyExists(f"{uri} exists already") from None
+
+    def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
+        """Remove a directory; a link to one is left alone."""
+        path = local_path(uri)
+        if uri.name in {"", ".", ".."}:
+            raise RequestRefused(f"{uri} is not removed", "Write its name")
+        with system_errors(uri):
+            if not stat.S_ISDIR(os.lstat(path.rstrip("/")).st_mode):
+                raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {uri}")
+            if not force:
+                try:
+                    os.rmdir(path)
+                except OSError:
+                    if os.listdir(path):
+                        raise RequestRefused(
+                            f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {uri}"
+                        ) from None
+                    raise
+                return 0
+            count = sum(len(files) for _, _, files in os.walk(path))
+            shutil.rmtree(path)
+            return count
+
+    def remove(self, uri: DataUri) -> None:
+        """Remove a file, or a link."""
+        path = local_path(uri)
+        with system_errors(uri):
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
+            os.unlink(path)
+
+    def is_same(self, one: DataUri, other: DataUri) -> bool:
+        """Whether two names lead to one file."""
+        try:
+            return os.path.samefile(local_path(one), local_path(other))
+        except OSError:
+            return False
+
+
+class LocalReader:
+    """An ordinary file that is being read; at its end it must be the one that it was at the beginning."""
+
+    def __init__(self, uri: DataUri, offset: int, version: str | None) -> None:
+        self._file = open(local_path(uri), "rb", buffering=0)  # noqa: SIM115 - `close` closes it
+        self._status = os.fstat(self._file.fileno())
+        self.entry = _entry(uri, self._status)
+        self.offset = 0 if version and version != self.entry.version else offset
+        self._file.seek(self.offset)
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """The next bytes. Raises AlgoError at the end if the file was changed meanwhile."""
+        with system_errors(self.entry.uri):
+            count = self._file.readinto(buffer)
+        if not count and _version(os.fstat(self._file.fileno())) != self.entry.version:
+            raise AlgoError(
+                f"{self.entry.uri} was changed while it was read", "Copy it again when nothing writes to it any more"
+            )
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def local_path(uri: DataUri) -> str:
+    """The path for the operating system; `~` is the home as in a shell."""
+    if uri.scheme != LOCAL:
+        raise AssertionError(f"not a local path: {uri}")
+    first = uri.path.partition("/")[0]
+    return os.path.expanduser(uri.path) if first == "~" else uri.path or "."
+
+
+@contextmanager
+def system_errors(uri: DataUri, *, missing: str | None = None) -> Iterator[None]:
+    """Turn what the operating system answers inside the block into this project's errors."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _not_found(uri, missing) from error
+    except IsADirectoryError as error:
+        raise IsADirectory(f"{uri} is a directory") from error
+    except NotADirectoryError as error:
+        raise NotFoundError(f"There is no {uri}: a file stands where a directory should") from error
+    except PermissionError as error:
+        raise PermissionDenied(f"{uri}: {error.strerror}") from error
+    except OSError as error:
+        raise AlgoError(f"{uri}: {error.strerror or error}") from error
+
+
+def _not_found(uri: DataUri, missing: str | None) -> NotFoundError:
+    if missing:
+        return NotFoundError(missing, f"Make it with: mkdir -p {uri.parent}")
+    plain = not uri.path.startswith(("/", ".", "~"))
+    return NotFoundError(f"There is no {uri}", f"Hosted data is written data://{uri.path}" if plain else None)
+
+
+def _leads_to_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _entry(uri: DataUri, status: os.stat_result) -> Entry:
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(uri, Kind.DIRECTORY)
+    modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+    if not stat.S_ISREG(status.st_mode):
+        return Entry(uri, Kind.FILE, modified=modified)
+    return Entry(uri, Kind.FILE, size=status.st_size, modified=modified, version=_version(status))
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"

@@ -1,0 +1,82 @@
+"""Paths as they are typed, and what they mean."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from algo_core.context import App
+from algo_core.errors import AlgoError, UsageError
+from algo_core.storage import Entry
+from algo_core.uri import HOSTED, DataUri, parse_data_uri
+from algo_data.completion import complete_path
+from algo_data.engine.planner import Place
+from algo_data.engine.streams import STREAM, StandardStreams
+from algo_data.globs import expand, has_magic
+from algo_data.report import Report
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def paths_argument(name: str, *, required: bool, nargs: int = -1) -> Callable[[_Function], _Function]:
+    """A click argument for paths, with completion."""
+    metavar = f"{name.upper()}..." if nargs == -1 else name.upper()
+    return click.argument(
+        name,
+        nargs=nargs,
+        required=required,
+        metavar=metavar if required else f"[{metavar}]",
+        shell_complete=complete_path,
+        type=click.UNPROCESSED,
+    )
+
+
+def parse(app: App, paths: Sequence[str], streams: StandardStreams | None = None) -> list[Place]:
+    """The places that paths name; without a scheme they are hosted data, unless they begin with `/`, `./` or `../`.
+
+    Where `streams` are given, `-` names them.
+
+    Raises:
+        UsageError: if one cannot be read, or nothing can open its scheme; nothing has been done then.
+    """
+    places = []
+    for path in paths:
+        if streams and path == "-":
+            places.append(Place(streams, STREAM))
+            continue
+        uri = parse_data_uri(path, bare=HOSTED)
+        if "**" in uri.path:
+            raise UsageError(f"'**' is not understood: {uri}", "Write one * for each level")
+        places.append(Place(app.storage(uri), uri))
+    return places
+
+
+def standard_streams(app: App) -> StandardStreams:
+    """Standard input and output as bytes."""
+    return StandardStreams(sys.stdin.buffer if sys.stdin else None, app.output.binary)
+
+
+def expanded(places: Sequence[Place], report: Report) -> Iterator[tuple[Place, Entry | None]]:
+    """Each place, wildcards expanded; the entry where a listing has given it. What matches nothing is reported."""
+    for place in places:
+        if not has_magic(place.uri):
+            yield place, None
+            continue
+        try:
+            for entry in expand(place.storage, place.uri):
+                yield Place(place.storage, entry.uri), entry
+        except AlgoError as error:
+            report.failed(place, error)
+
+
+def is_single(places: Sequence[Place]) -> bool:
+    """Whether there is one operand and it means one thing."""
+    return len(places) == 1 and not has_magic(places[0].uri)
+
+
+def short(uri: DataUri) -> str:
+    """How a listing shows a path: hosted data without `data://` (API section 9.2)."""
+    return uri.path if uri.scheme == HOSTED else str(uri)

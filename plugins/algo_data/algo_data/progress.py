@@ -1,0 +1,169 @@
+"""A line on the terminal that shows how far a copy is; nothing anywhere else."""
+
+from __future__ import annotations
+
+import os
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+from algo_core.context import App
+from algo_data.report import shown
+
+INTERVAL = 0.1
+"""Seconds between two drawings: often enough for the eye, too seldom to cost anything."""
+
+PATIENCE = 0.4
+"""Seconds before the first: what is done at once need not flicker."""
+
+MIN_NAME = 8
+_ERASE = "\r\x1b[K"
+
+
+class Progress(Protocol):
+    """What the report of a copy tells."""
+
+    def begin(self, name: str) -> None:
+        """A file begins."""
+
+    def advance(self, position: int, size: int | None) -> None:
+        """Bytes of it that have been read, and its size if it is known."""
+
+    def end(self) -> None:
+        """It is done or has failed: the line goes away, so that others can be written."""
+
+
+class Silent:
+    """No display."""
+
+    def begin(self, name: str) -> None:
+        """Nothing."""
+
+    def advance(self, position: int, size: int | None) -> None:
+        """Nothing."""
+
+    def end(self) -> None:
+        """Nothing."""
+
+
+class Line:
+    """One line, drawn over itself: name, share, bytes, rate, time left, and the number of files before it."""
+
+    def __init__(self, stream: TextIO, columns: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._columns = columns
+        self._clock = clock
+        self._started = clock()
+        self._drawn_at: float | None = None
+        self._is_visible = False
+        self._files = 0
+        self._name = ""
+        self._began = 0.0
+
+    def begin(self, name: str) -> None:
+        """Start counting for a file."""
+        self._files += 1
+        self._name = shown(name)
+        self._began = self._clock()
+
+    def advance(self, position: int, size: int | None) -> None:
+        """Draw, if it is time to."""
+        now = self._clock()
+        if now - self._started < PATIENCE or (self._drawn_at is not None and now - self._drawn_at < INTERVAL):
+            return
+        self._drawn_at = now
+        facts = _facts(position, size, now - self._began)
+        if self._files > 1:
+            facts.append(f"file {self._files}")
+        self._write(_ERASE + fitted(self._name, facts, self._columns() - 1))
+        self._is_visible = True
+
+    def end(self) -> None:
+        """Erase the line."""
+        if self._is_visible:
+            self._write(_ERASE)
+            self._is_visible = False
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # the terminal has gone; the copy need not stop for that
+
+
+@contextmanager
+def progress_for(app: App) -> Iterator[Progress]:
+    """The display that fits: a line on a terminal, else nothing. Erased in the end, whatever happens."""
+    progress: Progress = Line(app.output.stderr, _terminal_columns) if app.output.shows_progress else Silent()
+    try:
+        yield progress
+    finally:
+        progress.end()
+
+
+def fitted(name: str, facts: list[str], columns: int) -> str:
+    """A name and as many facts, from the first on, as fit beside it; the name is cut in its middle if it must be."""
+    while facts and MIN_NAME + 2 + len("  ".join(facts)) > columns:
+        facts = facts[:-1]
+    rest = f"  {'  '.join(facts)}" if facts else ""
+    return _cut(name, columns - len(rest)) + rest
+
+
+def _cut(name: str, columns: int) -> str:
+    if _width(name) <= columns:
+        return name
+    if columns < 3:
+        return ""
+    head, tail = "", ""
+    while True:
+        for_tail = _width(tail) < _width(head)
+        grown = _width(head) + _width(tail) + 1
+        taken = name[-len(tail) - 1] if for_tail else name[len(head)]
+        if grown + _width(taken) > columns:
+            return f"{head}…{tail}"
+        head, tail = (head, taken + tail) if for_tail else (head + taken, tail)
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal needs for it."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in {"W", "F"} else 1 for c in text
+    )
+
+
+def _facts(position: int, size: int | None, seconds: float) -> list[str]:
+    rate = position / seconds if seconds > 0 else 0.0
+    facts = [human(position)]
+    if size:
+        facts = [f"{min(100, position * 100 // size):3d}%", f"{human(position)} of {human(size)}"]
+    facts.append(f"{human(rate)}/s")
+    if size and rate:
+        facts.append(f"{_clock_time((size - position) / rate)} left")
+    return facts
+
+
+def human(count: float) -> str:
+    """A number of bytes in binary units, in at most 10 characters."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def _clock_time(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _terminal_columns() -> int:
+    try:
+        return os.get_terminal_size(2).columns or 80
+    except OSError:
+        return 80
