@@ -138,8 +138,8 @@ class AlgoGroup(click.Group):
         external = find_external(_app(ctx).environ, name)
         if external:
             return name, external_command(_app(ctx), name, external), args[1:]
-        if _app(ctx).policy_error:
-            raise _app(ctx).policy_error  # it hides the plugins, and so the command
+        if (hidden_by := _app(ctx).policy_error) is not None:
+            raise hidden_by
         from difflib import get_close_matches
 
         close = get_close_matches(name, rows, n=3)

@@ -45,7 +45,6 @@ class App:
     def config(self) -> Config:
         """The configuration. Raises ConfigError if a file cannot be read."""
         from algo_core.config import Config
-    from algo_core.errors import ConfigError
 
         return Config.load(self.environ)
 

@@ -1,0 +1,324 @@
+"""What every storage must do: a class of tests to inherit.
+
+    from algo_core.testing.storage import StorageContract
+
+    class TestAcme(StorageContract):
+        @pytest.fixture
+        def storage(self):
+            return AcmeStorage(...)
+
+        @pytest.fixture
+        def directory(self, storage):
+            return DataUri("acme", "somewhere/empty")
+
+Everything happens below `directory`, which must exist and be empty. Where a storage cannot have something, say so with
+one of the class's attributes.
+"""
+
+# ruff: noqa: D102 - a test says what it is for in its name
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused
+from algo_core.storage import IsADirectory, Kind, NotADirectory, Reader, Storage
+from algo_core.uri import DataUri
+
+MIB = 1 << 20
+
+ODD_NAMES = (
+    "plain.txt",
+    "with space.txt",
+    "plus+sign",
+    "hash#mark",
+    "question?mark",
+    "per%cent",
+    "per%2Fcent",
+    "über-日本-🎉.txt",
+    "quote'd",
+    "a&b=c;d,e",
+    "brackets[1]",
+    "colon:name",
+    "~tilde",
+    ".hidden",
+    "no-extension",
+    "x" * 100,
+)
+
+
+class Interrupted(AlgoError):
+    """What the tests let a source raise."""
+
+
+class _Failing(io.BytesIO):
+    """Gives all of its bytes, and raises where it should say that it is at its end."""
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]  # narrower on purpose
+        count = super().readinto(buffer)
+        if not count:
+            raise Interrupted("the source failed at its end")
+        return count
+
+
+class StorageContract:
+    """Tests of the contract of `algo_core.storage.Storage`; override the two fixtures."""
+
+    has_versions = True
+    """Whether an entry has a `version` when it is read: without one nothing can be resumed."""
+
+    reads_ranges = True
+    """Whether a file can be read from an offset."""
+
+    needs_directories = True
+    """Whether a directory must be made before files can be in it (object stores have prefixes instead)."""
+
+    @pytest.fixture
+    def storage(self) -> Storage:
+        """The storage to test."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def directory(self, storage: Storage) -> DataUri:
+        """An empty directory in it, in which files can be made."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def place_for_directories(self, directory: DataUri) -> DataUri:
+        """A directory in which directories can be made."""
+        return directory
+
+    # Files
+
+    @pytest.mark.parametrize("size", [0, 1, 4096, MIB, 2 * MIB + 17])
+    @pytest.mark.parametrize("is_size_known", [True, False])
+    def test_a_file_is_read_as_it_was_written(
+        self, storage: Storage, directory: DataUri, size: int, is_size_known: bool
+    ) -> None:
+        uri, content = directory.child("file.bin"), _content(size)
+        written = storage.write(uri, io.BytesIO(content), size if is_size_known else None)
+        assert written.kind is Kind.FILE
+        assert written.size in (size, None)
+        assert read(storage, uri) == content
+
+    @pytest.mark.parametrize("name", ODD_NAMES)
+    def test_any_name_is_kept(self, storage: Storage, directory: DataUri, name: str) -> None:
+        uri = directory.child(name)
+        storage.write(uri, io.BytesIO(name.encode()), None)
+        assert read(storage, uri) == name.encode()
+        assert [entry.name for entry in storage.list(directory)] == [name]
+        assert storage.stat(uri).size == len(name.encode())
+        storage.remove(uri)
+        assert list(storage.list(directory)) == []
+
+    def test_a_source_is_written_from_its_position(self, storage: Storage, directory: DataUri) -> None:
+        source = io.BytesIO(b"before and after")
+        source.seek(7)
+        storage.write(directory.child("file"), source, 9)
+        assert read(storage, directory.child("file")) == b"and after"
+
+    def test_an_older_file_is_replaced(self, storage: Storage, directory: DataUri) -> None:
+        uri = directory.child("file")
+        storage.write(uri, io.BytesIO(b"something longer"), 16)
+        storage.write(uri, io.BytesIO(b"short"), 5)
+        assert read(storage, uri) == b"short"
+
+    @pytest.mark.parametrize(("given", "announced"), [(10, 11), (10, 9), (0, 1), (1, 0), (3 * MIB, 3 * MIB + 1)])
+    def test_a_source_that_is_longer_or_shorter_than_announced_changes_nothing(
+        self, storage: Storage, directory: DataUri, given: int, announced: int
+    ) -> None:
+        uri = directory.child("file")
+        storage.write(uri, io.BytesIO(b"older"), 5)
+        with pytest.raises(AlgoError):
+            storage.write(uri, io.BytesIO(_content(given)), announced)
+        assert read(storage, uri) == b"older"
+        assert [entry.name for entry in storage.list(directory)] == ["file"]
+
+    @pytest.mark.parametrize("size", [5, 2 * MIB])
+    @pytest.mark.parametrize("is_size_known", [True, False])
+    def test_a_source_that_fails_at_its_very_end_changes_nothing(
+        self, storage: Storage, directory: DataUri, size: int, is_size_known: bool
+    ) -> None:
+        uri = directory.child("file")
+        storage.write(uri, io.BytesIO(b"older"), 5)
+        with pytest.raises(Interrupted):
+            storage.write(uri, _Failing(_content(size)), size if is_size_known else None)
+        assert read(storage, uri) == b"older"
+        assert [entry.name for entry in storage.list(directory)] == ["file"]
+
+    def test_a_file_can_be_read_from_an_offset(self, storage: Storage, directory: DataUri) -> None:
+        uri = directory.child("file")
+        storage.write(uri, io.BytesIO(b"0123456789"), 10)
+        reader = storage.open(uri, 4)
+        try:
+            assert reader.offset == (4 if self.reads_ranges else 0)
+            assert reader.entry.size in (10, None)
+            assert _rest(reader) == b"0123456789"[reader.offset :]
+        finally:
+            reader.close()
+
+    def test_reading_goes_on_only_in_the_same_version(self, storage: Storage, directory: DataUri) -> None:
+        if not self.has_versions:
+            pytest.skip("has no versions")
+        uri = directory.child("file")
+        storage.write(uri, io.BytesIO(b"first version"), 13)
+        version = _version(storage, uri)
+        assert version is not None
+        assert _offset(storage, uri, 6, version) == (6 if self.reads_ranges else 0)
+        storage.write(uri, io.BytesIO(b"another one, longer"), 19)
+        assert _version(storage, uri) != version
+        assert _offset(storage, uri, 6, version) == 0
+
+    def test_many_threads_can_read_and_write(self, storage: Storage, directory: DataUri) -> None:
+        def round_trip(number: int) -> bool:
+            uri, content = directory.child(f"file{number}"), _content(100_000 + number)
+            storage.write(uri, io.BytesIO(content), len(content))
+            return read(storage, uri) == content
+
+        with ThreadPoolExecutor(4) as threads:
+            assert all(threads.map(round_trip, range(12)))
+        assert sum(1 for _ in storage.list(directory)) == 12
+
+    def test_a_file_can_be_removed_once(self, storage: Storage, directory: DataUri) -> None:
+        uri = directory.child("file")
+        storage.write(uri, io.BytesIO(b"content"), 7)
+        storage.remove(uri)
+        assert storage.exists(uri) is None
+        with pytest.raises(NotFoundError):
+            storage.remove(uri)
+
+    # What is not there, or is the other kind
+
+    def test_a_missing_file_is_not_found(self, storage: Storage, directory: DataUri) -> None:
+        uri = directory.child("nothing")
+        assert storage.exists(uri) is None
+        with pytest.raises(NotFoundError):
+            storage.stat(uri)
+        with pytest.raises(NotFoundError):
+            read(storage, uri)
+        with pytest.raises(NotFoundError):
+            storage.rmdir(uri)
+
+    def test_a_missing_directory_is_not_found_when_the_listing_starts(
+        self, storage: Storage, place_for_directories: DataUri
+    ) -> None:
+        missing = place_for_directories.child("nothing")
+        with pytest.raises(NotFoundError):
+            next(storage.list(missing))
+        if self.needs_directories:
+            with pytest.raises(NotFoundError):
+                storage.write(missing.child("file"), io.BytesIO(b"x"), 1)
+
+    def test_a_directory_is_no_file(self, storage: Storage, place_for_directories: DataUri) -> None:
+        made = place_for_directories.child("made")
+        storage.mkdir(made)
+        with pytest.raises(IsADirectory):
+            storage.open(made)
+        with pytest.raises(IsADirectory):
+            storage.remove(made)
+        assert storage.stat(made).is_directory
+
+    def test_a_file_is_no_directory(self, storage: Storage, directory: DataUri) -> None:
+        uri = directory.child("file")
+        storage.write(uri, io.BytesIO(b"content"), 7)
+        with pytest.raises(NotADirectory):
+            next(storage.list(uri))
+        with pytest.raises(NotADirectory):
+            storage.rmdir(uri, force=True)
+        assert read(storage, uri) == b"content"
+
+    # Directories
+
+    def test_a_listing_has_directories_first_and_the_facts_of_files(
+        self, storage: Storage, directory: DataUri, place_for_directories: DataUri
+    ) -> None:
+        storage.write(directory.child("b"), io.BytesIO(b"12345"), 5)
+        storage.write(directory.child("a"), io.BytesIO(b""), 0)
+        if directory == place_for_directories:
+            storage.mkdir(directory.child("z"))
+        found = {entry.name: entry for entry in storage.list(directory)}
+        directories = [entry.is_directory for entry in storage.list(directory)]
+        assert directories == sorted(directories, reverse=True)
+        assert set(found) - {"z"} == {"a", "b"}
+        assert found["b"].uri == directory.child("b")
+        assert (found["b"].kind, found["b"].size, found["a"].size) == (Kind.FILE, 5, 0)
+        modified = found["b"].modified
+        assert modified is None or modified.tzinfo is not None
+
+    def test_making_a_directory_twice_is_told(self, storage: Storage, place_for_directories: DataUri) -> None:
+        made = place_for_directories.child("made")
+        storage.mkdir(made)
+        with pytest.raises(AlreadyExists):
+            storage.mkdir(made)
+        assert storage.stat(made).is_directory
+        assert list(storage.list(made)) == []
+
+    def test_a_directory_with_files_is_removed_only_by_force(
+        self, storage: Storage, place_for_directories: DataUri
+    ) -> None:
+        made = place_for_directories.child("made")
+        storage.mkdir(made)
+        storage.write(made.child("one"), io.BytesIO(b"1"), 1)
+        storage.write(made.child("two"), io.BytesIO(b"2"), 1)
+        with pytest.raises(RequestRefused):
+            storage.rmdir(made)
+        assert read(storage, made.child("one")) == b"1"
+        assert storage.rmdir(made, force=True) == 2
+        assert storage.exists(made) is None
+
+    def test_an_empty_directory_is_removed(self, storage: Storage, place_for_directories: DataUri) -> None:
+        made = place_for_directories.child("made")
+        storage.mkdir(made)
+        assert storage.rmdir(made) == 0
+        assert storage.exists(made) is None
+
+    def test_a_place_is_the_same_as_itself_only(self, storage: Storage, directory: DataUri) -> None:
+        one, other = directory.child("one"), directory.child("other")
+        for uri in (one, other):
+            storage.write(uri, io.BytesIO(b"x"), 1)
+        assert storage.is_same(one, one)
+        assert not storage.is_same(one, other)
+
+
+def read(storage: Storage, uri: DataUri) -> bytes:
+    """The content of a file."""
+    reader = storage.open(uri)
+    try:
+        assert reader.offset == 0
+        return _rest(reader)
+    finally:
+        reader.close()
+
+
+def _rest(reader: Reader) -> bytes:
+    return b"".join(_blocks(reader))
+
+
+def _blocks(reader: Reader) -> Iterator[bytes]:
+    buffer = bytearray(70_000)  # no power of two, so that blocks do not end where pages do
+    while count := reader.readinto(buffer):
+        yield bytes(buffer[:count])
+
+
+def _version(storage: Storage, uri: DataUri) -> str | None:
+    reader = storage.open(uri)
+    try:
+        return reader.entry.version
+    finally:
+        reader.close()
+
+
+def _offset(storage: Storage, uri: DataUri, offset: int, version: str) -> int:
+    reader = storage.open(uri, offset, version=version)
+    try:
+        return reader.offset
+    finally:
+        reader.close()
+
+
+def _content(size: int) -> bytes:
+    return bytes(range(251)) * (size // 251) + bytes(range(size % 251))
