@@ -46,6 +46,11 @@ class Builder:
 
         try:
             check_runnable(directory)
+            if self._sources.is_relative_to(directory.resolve()):
+                raise BuildError(
+                    f"The platform keeps its state in {self._sources.parent}, inside the algorithm's directory",
+                    "Set ALGO_LOCAL_ROOT to a directory outside of it",
+                )
             commit, source, module = self._keep(directory, owner, name)
             say(f"Source {commit}, module {module}")
             python = self._environments.python_for(source, commit, say)

@@ -195,6 +195,9 @@ class Executor:
 
     def _retire_idle(self) -> None:
         """End processes that nobody called for `idle_seconds`; ends itself when there is none left to watch."""
+        from algo_local.process import remove_abandoned
+
+        remove_abandoned()
         while True:
             with self._changed:
                 oldest = min(

@@ -8,6 +8,7 @@ here spins, nothing outlasts the deadline, and a process that misbehaves harms i
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -36,9 +37,12 @@ STOP_GRACE = 3.0
 """Seconds that a process has to end by itself once its input is closed (API section 8.4, item 7)."""
 
 _RUNNER = str(Path(__file__).with_name("runner.py"))
+_PREFIX = "algo-process-"
+_FIFO = "algoout"
 _CHUNK = 1 << 18
 _PIPE_SIZE = 1 << 20
 _LONGEST_LINE = 1 << 16
+_ABANDONED = 60.0  # seconds; a younger directory may be one whose FIFO is about to be opened
 _SLICE = 0.05  # seconds between looks at the process where its end cannot be polled for (systems without pidfd)
 
 
@@ -84,6 +88,19 @@ def _kill_marked(mark: bytes) -> None:
                     os.kill(int(pid), signal.SIGKILL)
 
 
+def remove_abandoned() -> None:
+    """Remove the directories of processes whose platform was killed: nobody reads their FIFOs any more."""
+    for directory in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - directory.stat().st_mtime < _ABANDONED:
+                continue
+            try:
+                os.close(os.open(directory / _FIFO, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    shutil.rmtree(directory, ignore_errors=True)
+
+
 class _CutShort(Exception):
     """There will be no answer; carries what to report instead."""
 
@@ -109,7 +126,7 @@ class AlgorithmProcess:
         self._answer = bytearray()
         self._answered = False
         self._unsent = memoryview(b"")
-        self._directory = Path(tempfile.mkdtemp(prefix="algo-"))
+        self._directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
         with contextlib.ExitStack() as undo:
             undo.callback(shutil.rmtree, self._directory, ignore_errors=True)
             fifo = self._furnish(build.source)
@@ -132,7 +149,7 @@ class AlgorithmProcess:
         with os.scandir(source) as entries:
             for entry in entries:
                 os.symlink(entry.path, self._directory / "algorithm" / entry.name)
-        fifo = str(self._directory / "algoout")
+        fifo = str(self._directory / _FIFO)
         os.mkfifo(fifo, 0o600)
         return fifo
 

@@ -197,6 +197,11 @@ def test_links_that_lead_elsewhere(builder: Builder, write: Write, target: str, 
     assert part in refusal(builder, directory).message
 
 
+def test_the_platforms_own_state_inside_the_directory(write: Write) -> None:
+    directory = write(PLAIN)
+    assert "ALGO_LOCAL_ROOT" in (refusal(Builder(directory / "state"), directory).hint or "")
+
+
 def test_what_is_no_file(builder: Builder, write: Write) -> None:
     directory = write(PLAIN)
     os.mkfifo(directory / "fifo")

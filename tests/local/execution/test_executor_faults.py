@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from algo_local.executor import Executor
 from algo_local.payload import Build, CallContext, Failure, Outcome, Payload
-from algo_local.process import CANNOT_RUN, MAX_OUTPUT
+from algo_local.process import CANNOT_RUN, MAX_OUTPUT, remove_abandoned
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 Run = Callable[..., Outcome]
@@ -409,7 +410,9 @@ executor.run(build, Payload("text", sys.argv[2]), timeout=300, context=CallConte
 """
 
 
-def test_a_busy_algorithm_ends_with_the_platform_however_that_ends(build: Callable[..., Build], tmp_path: Path) -> None:
+def test_a_busy_algorithm_ends_with_the_platform_however_that_ends(
+    build: Callable[..., Build], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = """
         import os, subprocess, time
         def apply(input):
@@ -420,7 +423,8 @@ def test_a_busy_algorithm_ends_with_the_platform_however_that_ends(build: Callab
             time.sleep(300)
         """
     pids = tmp_path / "pids"
-    platform = subprocess.Popen([sys.executable, "-c", PLATFORM, str(build(code).source), str(pids)])
+    command = [sys.executable, "-c", PLATFORM, str(build(code).source), str(pids)]
+    platform = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)})
     try:
         deadline = time.monotonic() + 20
         while not pids.exists() and time.monotonic() < deadline:
@@ -429,3 +433,13 @@ def test_a_busy_algorithm_ends_with_the_platform_however_that_ends(build: Callab
         platform.kill()
         platform.wait()
     assert all(gone(int(pid)) for pid in pids.read_text().split())
+
+    # What it could not remove any more, a later platform does; what is in use, it leaves.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (left,) = tmp_path.glob("algo-process-*")
+    run("def apply(input):\n    return 1\n")
+    (used,) = set(tmp_path.glob("algo-process-*")) - {left}
+    for directory in (left, used):
+        os.utime(directory, (1, 1))
+    remove_abandoned()
+    assert (left.exists(), used.exists()) == (False, True)
