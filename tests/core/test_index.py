@@ -36,7 +36,9 @@ def modules_after(home: Home, *arguments: str) -> set[str]:
     )
     import json
 
-    done = subprocess.run([sys.executable, "-c", code, *arguments], env=home.environ, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=home.environ, cwd=home.root, capture_output=True, check=True
+    )
     return set(json.loads(done.stdout))
 
 
