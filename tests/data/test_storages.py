@@ -1,0 +1,123 @@
+"""Each storage of the plugin keeps the contract."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from algo_core.api import ApiClient
+from algo_core.http import open_session
+from algo_core.storage import Storage
+from algo_core.testing.storage import StorageContract
+from algo_core.types import Profile
+from algo_core.uri import DataUri
+from algo_data.hosted import HostedStorage
+from algo_data.local import LocalStorage
+from algo_local.adapter import LocalAdapter
+from algo_local.platform import Platform
+from algo_local.server import Server, listen
+from algo_local.web.app import Application
+
+
+class TestLocal(StorageContract):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        return LocalStorage()
+
+    @pytest.fixture
+    def directory(self, tmp_path: Path) -> DataUri:
+        return DataUri("file", str(tmp_path))
+
+
+class _Hosted(StorageContract):
+    @pytest.fixture
+    def directory(self, storage: Storage) -> DataUri:
+        storage.mkdir(DataUri("data", ".my/contract"))
+        return DataUri("data", ".my/contract")
+
+    @pytest.fixture
+    def place_for_directories(self) -> DataUri:
+        return DataUri("data", ".my")
+
+
+def _api(address: str, adapter: LocalAdapter | None = None, key: str | None = None) -> ApiClient:
+    def configure(session: object, profile: Profile) -> None:
+        if adapter:
+            session.mount("local:", adapter)  # type: ignore[attr-defined]  # a requests session
+
+    session = open_session(Profile("default", address), timeout=(5, 20), retries=0, configure=configure)
+    if key:
+        session.auth = None
+        session.headers["Authorization"] = f"Simple {key}"
+    return ApiClient(session)
+
+
+@pytest.fixture
+def embedded_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LOGNAME", "jane")
+    platform = Platform(tmp_path / "platform")
+    yield platform
+    platform.close()
+
+
+class TestEmbedded(_Hosted):
+    @pytest.fixture
+    def storage(self, embedded_platform: Platform) -> Iterator[Storage]:
+        api = _api("local:", LocalAdapter(Application(embedded_platform, trusted=True)))
+        yield HostedStorage(api, "data")
+        api.session.close()
+
+
+class TestServed(_Hosted):
+    @pytest.fixture
+    def storage(self, embedded_platform: Platform) -> Iterator[Storage]:
+        listener = listen("127.0.0.1", 0)
+        server = Server(Application(embedded_platform), listener)
+        server.run()
+        account = embedded_platform.metadata.ensure_account("alice")
+        api = _api(
+            f"http://127.0.0.1:{listener.getsockname()[1]}", key=embedded_platform.metadata.new_key(account, "test")
+        )
+        yield HostedStorage(api, "data")
+        api.session.close()
+        server.stop()
+
+    def test_my_is_the_callers_own_name(self, storage: Storage) -> None:
+        assert storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", "alice/c/f"))
+        assert not storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", "bob/c/f"))
+        assert not storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", "alice/c/g"))
+
+
+class TestLocalOnly:
+    """What only a local file system can have."""
+
+    def test_a_link_to_nowhere_is_listed_and_not_readable(self, tmp_path: Path) -> None:
+        (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+        (entry,) = LocalStorage().list(DataUri("file", str(tmp_path)))
+        assert (entry.name, entry.size) == ("dangling", None)
+
+    def test_a_link_to_a_directory_is_a_directory_and_is_removed_as_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "real" / "file").write_text("x")
+        (tmp_path / "link").symlink_to("real")
+        storage, link = LocalStorage(), DataUri("file", str(tmp_path / "link"))
+        assert storage.stat(link).is_directory
+        storage.remove(link)
+        assert (tmp_path / "real" / "file").read_text() == "x"
+
+    def test_a_new_file_gets_the_usual_mode_and_an_older_one_keeps_its_own(self, tmp_path: Path) -> None:
+        import io
+
+        older = os.umask(0o022)
+        try:
+            storage = LocalStorage()
+            storage.write(DataUri("file", str(tmp_path / "new")), io.BytesIO(b"x"), 1)
+            (tmp_path / "old").touch(0o600)
+            storage.write(DataUri("file", str(tmp_path / "old")), io.BytesIO(b"x"), 1)
+        finally:
+            os.umask(older)
+        assert (tmp_path / "new").stat().st_mode & 0o777 == 0o644
+        assert (tmp_path / "old").stat().st_mode & 0o777 == 0o600
