@@ -7,6 +7,7 @@ and a file's name, and stays inside the platform's root whatever the name is.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -87,7 +88,7 @@ class Objects:
     def names(self, directory: Path) -> list[str]:
         """The names of the files in a directory, in order; none if it does not exist."""
         try:
-            with os.scandir(directory) as entries:
+            with _disk_errors("read", FileNotFoundError), os.scandir(directory) as entries:
                 found = [decode_file_name(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)]
         except FileNotFoundError:
             return []
@@ -96,7 +97,8 @@ class Objects:
     def info(self, directory: Path, name: str) -> FileInfo | None:
         """A file's facts; None if there is no such file."""
         try:
-            status = os.lstat(directory / encode_file_name(name))
+            with _disk_errors("read", FileNotFoundError):
+                status = os.lstat(directory / encode_file_name(name))
         except FileNotFoundError:
             return None
         return FileInfo.of(name, status) if stat.S_ISREG(status.st_mode) else None
@@ -106,16 +108,20 @@ class Objects:
 
         It stays readable, unchanged, when the file is replaced or deleted meanwhile.
         """
-        try:
-            descriptor = os.open(directory / encode_file_name(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - handed to the caller
+        # What lies there by hand may be a link, which is not followed, or a pipe, which is not waited for.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with _disk_errors("read"):
+            try:
+                descriptor = os.open(directory / encode_file_name(name), flags)
+            except OSError as error:
+                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
+                    return None
+                raise
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            file.close()
+            os.close(descriptor)
             return None
-        return file, FileInfo.of(name, status)
+        return open(descriptor, "rb", buffering=0), FileInfo.of(name, status)
 
     @contextlib.contextmanager
     def receive(self, read: Read, length: int | None = None, md5: str | None = None) -> Iterator[Received]:
@@ -163,8 +169,9 @@ class Objects:
     def remove(self, directory: Path, name: str) -> bool:
         """Delete a file; whether there was one."""
         try:
-            os.unlink(directory / encode_file_name(name))
-        except (FileNotFoundError, NotADirectoryError):
+            with _disk_errors("deleted", FileNotFoundError):
+                os.unlink(directory / encode_file_name(name))
+        except FileNotFoundError:
             return False
         return True
 
@@ -265,8 +272,11 @@ def _copy(read: Read, file: BinaryIO, length: int | None) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
+def _disk_errors(done: str = "stored", *expected: type[OSError]) -> Iterator[None]:
+    """Report what the file system refuses, other than the errors that are expected."""
     try:
         yield
+    except expected:
+        raise
     except OSError as error:
-        raise PlatformError(f"The data could not be stored: {error.strerror or error}") from error
+        raise PlatformError(f"The data could not be {done}: {error.strerror or error}") from error

@@ -84,6 +84,7 @@ class Server(cheroot.wsgi.Server):
         )
         self.requests = _GrowingPool(self, min=4, max=self.max_threads)
         self.keep_alive_conn_limit = 4096
+        self.expiration_interval = 0.1  # seconds that stopping may have to wait for
         self.ConnectionClass = _Connection
         self._listener = listener
         self._on_failure = on_failure
@@ -186,6 +187,11 @@ class _SizedBody:
         return data
 
     @property
+    def expected(self) -> int:
+        """Bytes that are still to come."""
+        return self._left
+
+    @property
     def finished(self) -> bool:
         """Whether all of it has been read."""
         return self._left <= 0
@@ -194,22 +200,28 @@ class _SizedBody:
 class _ChunkedBody:
     """A request's body in chunks, each of any size: no more than a block of one is held in memory."""
 
+    expected = 0
+    """Bytes that are still known to come: none are."""
+
     def __init__(self, source: Any) -> None:
         self._source = source
         self._left = 0
         self._begun = False
+        self._broken = False
         self.finished = False
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes; none at the end. ValueError if the client breaks off or breaks the coding."""
+        if self._broken:
+            raise ValueError("it was broken before")
+        self._broken = True
         if not self._left and not self.finished:
             self._next_chunk()
-        if self.finished:
-            return b""
-        data: bytes = self._source.read(min(size, self._left))
-        if not data:
+        data: bytes = b"" if self.finished else self._source.read(min(size, self._left))
+        if not data and not self.finished:
             raise ValueError("it ended in the middle of a chunk")
         self._left -= len(data)
+        self._broken = False
         return data
 
     def _next_chunk(self) -> None:
@@ -235,6 +247,10 @@ class _ChunkedBody:
 class _Request(cheroot.server.HTTPRequest):
     """A request whose body is never held in memory by the server, whatever the application leaves of it."""
 
+    def __init__(self, server: Any, conn: Any) -> None:
+        # Otherwise targets that begin with two slashes, from clients' sloppy joins, are refused.
+        super().__init__(server, conn, proxy_mode=True)
+
     def respond(self) -> None:
         """Call the application with the body as it comes, and send what it answers."""
         if self.chunked_read:
@@ -246,19 +262,27 @@ class _Request(cheroot.server.HTTPRequest):
             self.ensure_headers_sent()
         if self.chunked_write:
             self.conn.wfile.write(b"0\r\n\r\n")
+        if not self.rfile.finished:
+            _drain(self.rfile)
 
     def send_headers(self) -> None:
         """Before the answer, get what is left of the body out of the way, or else end the connection after it."""
-        drained = 0
-        with contextlib.suppress(ValueError, OSError):
-            while not self.rfile.finished and drained < DRAIN_BYTES:
-                block = self.rfile.read(BLOCK)
-                if not block:
-                    break
-                drained += len(block)
+        if self.rfile.expected <= DRAIN_BYTES:
+            _drain(self.rfile)
         if not self.rfile.finished:
             self.close_connection = True
         super().send_headers()
+
+
+def _drain(body: _SizedBody | _ChunkedBody) -> None:
+    """Read and forget what is left of a body, if it is not too much: a client that is busy sending hears no answer."""
+    drained = 0
+    with contextlib.suppress(ValueError, OSError):
+        while not body.finished and drained < DRAIN_BYTES:
+            block = body.read(BLOCK)
+            if not block:
+                break
+            drained += len(block)
 
 
 class _Connection(cheroot.server.HTTPConnection):

@@ -70,10 +70,12 @@ class Application:
     def _respond(self, environ: Environ) -> Response:
         try:
             return respond(lambda: self._routed(Request(environ)))
-        except Exception:
+        except Exception as error:
             if self._on_failure:
                 self._on_failure(traceback.format_exc())
-            return error_response(ApiError(500, "The platform failed", 5001))
+            # What exactly broke is told to the platform's own person only.
+            detail = f": {type(error).__name__}: {error}" if self.trusted else ""
+            return error_response(ApiError(500, f"The platform failed{detail}", 5001))
 
     def _routed(self, request: Request) -> Response:
         for pattern, target in _ROUTES:

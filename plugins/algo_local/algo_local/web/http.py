@@ -75,10 +75,10 @@ class Request:
         return None if self._environ.get("wsgi.input_terminated") else 0
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes of the body; none at its end. ApiError if the sender breaks off or breaks the rules."""
+        """At most `size` bytes of the body; none at its end. ApiError if it cannot be read, whatever the reason."""
         try:
             data: bytes = self._environ["wsgi.input"].read(size)
-        except (ValueError, ConnectionError) as error:
+        except Exception as error:
             raise ApiError(400, f"The request's body is broken: {error}", 2015) from None
         return data
 
