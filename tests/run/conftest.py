@@ -1,0 +1,135 @@
+"""A platform whose answers the tests choose, a profile for it, and `algo` on a terminal."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from algo_core.testing import Home
+
+_SPEC = importlib.util.spec_from_file_location(
+    "algo_tests_core_conftest", Path(__file__).parents[1] / "core" / "conftest.py"
+)
+assert _SPEC
+assert _SPEC.loader
+_core = sys.modules.setdefault(_SPEC.name, importlib.util.module_from_spec(_SPEC))
+_SPEC.loader.exec_module(_core)
+
+KEY: str = _core.KEY
+Answer = _core.Answer
+StubPlatform = _core.StubPlatform
+
+
+def result(value: Any, kind: str = "text", **metadata: Any) -> Any:
+    """The answer of an algorithm that succeeded."""
+    return _core.json_answer(
+        {
+            "result": value,
+            "metadata": {"content_type": kind, "duration": 0.0002127, **metadata},
+            "request_id": "req-1d2f8a1e-6c1f-4f0e-9d6a-0a6f4be3b5a7",
+        }
+    )
+
+
+def failure(error: Any, **metadata: Any) -> Any:
+    """The answer of an algorithm that failed: status 200."""
+    return _core.json_answer({"error": error, "metadata": {"duration": 0.1, **metadata}})
+
+
+class Algorithm:
+    """`demo/Echo` on a stub platform; what it answers next, and what it was sent."""
+
+    PATH = "/v1/algo/demo/Echo"
+    answer = Answer
+    result = staticmethod(result)
+    failure = staticmethod(failure)
+
+    def __init__(self, platform: Any) -> None:
+        self.platform = platform
+        self.answers(result("ok"))
+
+    def answers(self, *answers: Any, path: str = PATH) -> None:
+        """Give these answers in turn; the last one stays."""
+        self.platform.on("POST", path, *answers)
+
+    @property
+    def calls(self) -> list[Any]:
+        """The requests that called an algorithm."""
+        return [seen for seen in self.platform.seen if seen.method == "POST"]
+
+    @property
+    def call(self) -> Any:
+        """The only request that was sent."""
+        (seen,) = self.platform.seen
+        return seen
+
+    @property
+    def sent(self) -> tuple[str, bytes]:
+        """Content type and body of the only request."""
+        return self.call.headers["Content-Type"], self.call.body
+
+
+@pytest.fixture
+def platform() -> Iterator[Any]:
+    stub = StubPlatform()
+    stub.start()
+    yield stub
+    stub.stop()
+
+
+@pytest.fixture
+def algorithm(platform: Any) -> Algorithm:
+    return Algorithm(platform)
+
+
+@pytest.fixture
+def home(algo_home: Home, platform: Any) -> Home:
+    """A home whose default profile is that of `alice` on the stub platform."""
+    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
+    return algo_home
+
+
+@pytest.fixture
+def on_terminal() -> Iterator[Callable[..., tuple[int, str]]]:
+    """Runs `algo` on a terminal of its own: exit code, and all that was shown."""
+    started = []
+
+    def run(home: Home, *arguments: str) -> tuple[int, str]:
+        command, *rest = home.command(*arguments)
+        environ = {**home.environ, "TERM": "dumb", "COLUMNS": "200"}
+        child = pexpect.spawn(
+            command, rest, env=environ, cwd=str(home.root), encoding="utf-8", timeout=60, dimensions=(50, 200)
+        )
+        started.append(child)
+        child.expect(pexpect.EOF)
+        child.wait()
+        return child.exitstatus, child.before.replace("\r\n", "\n")
+
+    yield run
+    for child in started:
+        child.close(force=True)
+
+
+@pytest.fixture
+def publish(algo_home: Home, tmp_path: Path) -> Callable[..., None]:
+    """Publishes code on the embedded platform: `publish("me/Name", "def apply(input): ...")`."""
+
+    def publish(reference: str, code: str, version: str = "1.0.0", *flags: str) -> None:
+        name = reference.rpartition("/")[2]
+        directory = tmp_path / "algorithms" / name / version
+        (directory / "src").mkdir(parents=True)
+        (directory / "src" / "__init__.py").write_text("")
+        (directory / "src" / f"{name}.py").write_text(code)
+        conf = {"username": reference.partition("/")[0], "algoname": name, "language": "python3"}
+        (directory / "algorithmia.conf").write_text(json.dumps(conf))
+        done = algo_home.run("local", "publish", directory, reference, "--version", version, *flags)
+        assert done.code == 0, done.stderr
+
+    return publish
