@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -28,6 +27,7 @@ _BUILD_VARIABLES = {
     "PIP_REQUIRE_VIRTUALENV": "0",  # our own pip is not in one; what it installs into is
 }
 _STRIPPED_VARIABLES = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "VIRTUAL_ENV")
+_NAME_LENGTH = 40
 _TAIL = 12  # lines of pip's output to show when it fails
 
 
@@ -43,7 +43,8 @@ def command_prefix(python: Path) -> list[str]:
 
 
 def _made_here(python: Path) -> bool:
-    return python.parent.name == "bin" and python.parent.parent.parent.name == "environments"
+    environment = python.parent.parent
+    return environment.parent.name == "environments" and len(environment.name) == _NAME_LENGTH
 
 
 def requirements_of(source: Path) -> str:
@@ -102,10 +103,10 @@ def _identity(requirements: str, commit: str) -> str:
         commit if names_files else "",
         sys.base_prefix,
         sys.version,
-        platform.machine(),
+        os.uname().machine,
         os.environ.get("PYTHON_INDEX_URL", ""),
     ]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_NAME_LENGTH]
 
 
 @contextlib.contextmanager

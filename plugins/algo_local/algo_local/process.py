@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import select
 import shutil
@@ -40,7 +39,7 @@ _RUNNER = str(Path(__file__).with_name("runner.py"))
 _PREFIX = "algo-process-"
 _FIFO = "algoout"
 _CHUNK = 1 << 18
-_PIPE_SIZE = 1 << 20
+_PIPE_SIZE = 1 << 20  # bytes; no system's pipes hold more
 _LONGEST_LINE = 1 << 16
 _ABANDONED = 60.0  # seconds; a younger directory may be one whose FIFO is about to be opened
 _SLICE = 0.05  # seconds between looks at the process where its end cannot be polled for (systems without pidfd)
@@ -99,6 +98,13 @@ def remove_abandoned() -> None:
             except OSError as error:
                 if error.errno == errno.ENXIO:
                     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the real-time signals have no names
+        return f"signal {number}"
 
 
 class _CutShort(Exception):
@@ -179,10 +185,6 @@ class AlgorithmProcess:
                 poll.register(self._pidfd, select.POLLIN)
         for fd in (self._stdin, self._stdout):
             os.set_blocking(fd, False)
-        if hasattr(fcntl, "F_SETPIPE_SZ"):
-            for fd in (self._fifo, self._stdout, self._stdin):
-                with contextlib.suppress(OSError):  # a user's pipes may take only so much memory: slower, not wrong
-                    fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
     @property
     def reusable(self) -> bool:
@@ -235,6 +237,8 @@ class AlgorithmProcess:
                 raise _CutShort(Failure(CANNOT_RUN, "TimeoutError"))
             wait = remaining if self._pidfd is not None else min(remaining, _SLICE)
             ended = self._pidfd is None and self._process.poll() is not None
+            if ended:
+                self._signal_group()  # its number is free to be used again since the line above: now or never
             for fd, _ in [] if ended else self._poll.poll(wait * 1000):
                 if fd == self._fifo:
                     self._read_answer()
@@ -252,11 +256,7 @@ class AlgorithmProcess:
                     raise _CutShort(self._last_words())
 
     def _last_words(self) -> Failure:
-        """The answer that a process gave although it was not asked (a failed load), else how it ended."""
-        if self._answered:
-            answer, _ = self._take_answer()
-            if isinstance(answer, Failure):
-                return answer
+        """What to report of a process that ended without an answer."""
         was_killed = self._killed
         self.kill()
         code = self._process.wait()
@@ -265,7 +265,7 @@ class AlgorithmProcess:
         if code == -signal.SIGKILL:
             return Failure(CANNOT_RUN, "OutOfMemoryError")
         if code < 0:
-            return Failure(f"exited with code -99 ({signal.Signals(-code).name})", "SystemExit")
+            return Failure(f"exited with code -99 ({_signal_name(-code)})", "SystemExit")
         return Failure(f"exited with code {code}", "SystemExit")
 
     def _send(self, request: bytes) -> None:
@@ -329,8 +329,11 @@ class AlgorithmProcess:
         """End it and every process of its group, now. Safe from any thread, more than once."""
         self._killed = True
         if self._process.returncode is None:  # not reaped, so the number of the group is still its own
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._signal_group()
+
+    def _signal_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def end_input(self) -> None:
         """Ask it to end, by closing its input."""

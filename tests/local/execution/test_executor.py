@@ -321,8 +321,14 @@ def test_nothing_is_kept_about_builds_without_processes(executor: Executor, buil
     assert (executor._builds, executor._tokens, executor._serving) == ({}, {}, {})
 
 
-def test_a_build_that_is_gone_is_explained(executor: Executor, build: Callable[..., Build]) -> None:
-    made = replace(build(ECHO), source=Path("/nonexistent/source"))
+@pytest.mark.parametrize(
+    "gone",
+    [{"source": Path("/nonexistent/source")}, {"python": Path("/nonexistent/environments", "0" * 40, "bin/python")}],
+)
+def test_a_build_that_is_gone_is_explained(
+    executor: Executor, build: Callable[..., Build], gone: dict[str, Path]
+) -> None:
+    made = replace(build(ECHO), **gone)
     failure = executor.run(made, Payload("text", ""), timeout=20, context=CONTEXT).failure
     assert failure is not None
     assert "publish the algorithm again" in failure.message

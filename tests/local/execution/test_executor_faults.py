@@ -41,6 +41,13 @@ def gone(pid: int, seconds: float = 5.0) -> bool:
     return False
 
 
+@pytest.fixture(params=["pidfd", "no pidfd"])
+def each_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systems where the end of a process can be waited for, and those where it has to be looked for."""
+    if request.param == "no pidfd":
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+
+
 def test_an_exception_is_a_failure_with_its_trace(run: Run) -> None:
     code = "def apply(input):\n    print('before')\n    raise ValueError('no such word: æ')\n"
     outcome = run(code)
@@ -77,12 +84,14 @@ def test_a_failed_call_leaves_the_process_warm(run: Run) -> None:
     assert run(code, True).result == before
 
 
+@pytest.mark.usefixtures("each_system")
 @pytest.mark.parametrize(
     ("statement", "message", "error_type"),
     [
         ("sys.exit(3)", "exited with code 3", "SystemExit"),
         ("os._exit(0)", "exited with code 0", "SystemExit"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "exited with code -99 (SIGSEGV)", "SystemExit"),
+        ("os.kill(os.getpid(), signal.SIGRTMIN + 2)", "exited with code -99 (signal 36)", "SystemExit"),
         ("os.kill(os.getpid(), signal.SIGKILL)", CANNOT_RUN, "OutOfMemoryError"),
     ],
 )
@@ -94,6 +103,7 @@ def test_a_process_that_dies_and_the_next_call(run: Run, statement: str, message
     assert run(code, 0).result == Payload("json", None)
 
 
+@pytest.mark.usefixtures("each_system")
 def test_a_process_that_dies_while_idle_is_replaced(run: Run) -> None:
     code = "import os\ndef apply(input):\n    return os.getpid()\n"
     first = run(code).result
@@ -105,6 +115,7 @@ def test_a_process_that_dies_while_idle_is_replaced(run: Run) -> None:
     assert second.result.data != first.data
 
 
+@pytest.mark.usefixtures("each_system")
 def test_an_answer_given_before_dying_counts(run: Run) -> None:
     code = "import atexit, os, threading\ndef apply(input):\n    threading.Timer(0.2, os._exit, [0]).start()\n    return 1\n"
     assert run(code).result == Payload("json", 1)
@@ -138,6 +149,7 @@ def test_a_module_that_cannot_be_imported_is_told_with_its_trace(run: Run) -> No
     assert outcome.stdout == "hi\n"
 
 
+@pytest.mark.usefixtures("each_system")
 def test_a_module_that_exits_on_import(run: Run) -> None:
     outcome = run("import sys\nprint('bye')\nsys.exit(4)\ndef apply(input):\n    return 1\n")
     assert failure_of(outcome) == Failure("exited with code 4", "SystemExit")
@@ -155,6 +167,7 @@ def test_a_result_nested_too_deeply_for_either_side(run: Run) -> None:
     assert run("def apply(input):\n    return 1\n").result == Payload("json", 1)
 
 
+@pytest.mark.usefixtures("each_system")
 def test_a_timeout_ends_the_process_and_its_children(run: Run, tmp_path: Path) -> None:
     code = """
         import os, subprocess, time
@@ -353,6 +366,7 @@ def test_a_fork_that_returns_into_the_runner_costs_no_one_else_an_answer(run: Ru
     assert run(code, 2, timeout=10).result == Payload("json", 2)
 
 
+@pytest.mark.usefixtures("each_system")
 def test_a_forked_child_that_outlives_the_process_holds_up_nothing(run: Run, tmp_path: Path) -> None:
     code = """
         import os, time
@@ -373,6 +387,7 @@ def test_an_answer_beyond_all_limits(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert failure_of(run("def apply(input):\n    return 'x' * 2_000_000\n")).error_type == "TooLargeError"
 
 
+@pytest.mark.usefixtures("each_system")
 def test_no_files_or_descriptors_are_left(run: Run, executor: Executor, temporary_files: Path) -> None:
     code = "import os\ndef apply(input):\n    os._exit(1)\n"
     run(code)
