@@ -96,7 +96,8 @@ def test_keys_are_revoked_by_number_mask_or_themselves(platform: Platform) -> No
     assert metadata.revoke_key(str(kept[0].id)).label == "0"
     assert metadata.revoke_key(kept[1].mask).label == "1"
     assert metadata.revoke_key(keys[2]).label == "2"
-    assert [key.label for key in metadata.keys()] == ["3"]
+    (left,) = metadata.keys()
+    assert left.label == "3"
     for which in (str(kept[0].id), keys[1], "", "0", "nonsense"):
         with pytest.raises(NotFoundError):
             metadata.revoke_key(which)

@@ -85,7 +85,7 @@ class Metadata:
         with self.database.write() as rows:
             rows.execute(
                 "INSERT INTO keys (owner, digest, mask, label, created_at) VALUES (?, ?, ?, ?, ?)",
-                (owner, _key_digest(key), f"{key[:5]}...{key[-4:]}", label, time.time()),
+                (owner, _key_digest(key), _mask(key), label, time.time()),
             )
         return key
 
@@ -108,7 +108,8 @@ class Metadata:
                 (digest, which, int(which) if which.isdecimal() else -1),
             ).fetchall()
             if len(found) != 1:
-                raise NotFoundError(f"No key {which}", "List them with: algo local key list")
+                shown = which if len(which) < KEY_LENGTH else _mask(which)
+                raise NotFoundError(f"No key {shown}", "List them with: algo local key list")
             rows.execute("DELETE FROM keys WHERE id = ?", (found[0][0],))
         return Key(*found[0])
 
@@ -178,6 +179,10 @@ def collection_acl(rows: sqlite3.Connection, owner: str, name: str) -> Acl | Non
     """The ACL of a collection as a transaction sees it; None if there is no such collection."""
     found = rows.execute("SELECT acl FROM collections WHERE owner = ? AND name = ?", (owner, name)).fetchone()
     return tuple(json.loads(found[0])) if found else None
+
+
+def _mask(key: str) -> str:
+    return f"{key[:5]}...{key[-4:]}"
 
 
 def _key_digest(key: str) -> bytes:
