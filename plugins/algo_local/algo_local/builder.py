@@ -54,6 +54,8 @@ class Builder:
             commit, source, module = self._keep(directory, owner, name)
             say(f"Source {commit}, module {module}")
             python = self._environments.python_for(source, commit, say)
+        except OSError as error:  # a full disk, for one
+            raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:
             log = "\n".join(part for part in ("\n".join(lines), error.log) if part)
             raise BuildError(f"Cannot build {owner}/{name}: {error.message}", error.hint, log) from error

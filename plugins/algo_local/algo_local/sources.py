@@ -121,6 +121,8 @@ def _entries(root: Path, owner: str, name: str) -> Iterator[Entry]:
             children = list(os.scandir(directory))
         except OSError as error:
             raise BuildError(f"Cannot read {directory}: {error.strerror}") from error
+        if directory != root and any(child.name == "pyvenv.cfg" for child in children):
+            continue  # a virtual environment
         for child in children:
             path = Path(child.path)
             if child.name in _IGNORED or child.name.endswith((".pyc", ".pyo")):
@@ -130,8 +132,7 @@ def _entries(root: Path, owner: str, name: str) -> Iterator[Entry]:
             if child.is_symlink():
                 yield Entry(path, published, _link_within(path, root))
             elif child.is_dir():
-                if not (path / "pyvenv.cfg").exists():
-                    pending.append(path)
+                pending.append(path)
                 continue
             elif child.is_file():
                 size += child.stat().st_size

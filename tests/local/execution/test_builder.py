@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -392,3 +393,13 @@ def test_the_index_of_the_platform_is_asked(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_build_without_requirements_outlives_its_interpreter() -> None:
     assert command_prefix(Path("/gone/bin/python"))[0] == sys.executable
+
+
+def test_a_disk_that_is_full_is_told(builder: Builder, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    directory = write(PLAIN)
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(BuildError, match="No space left on device"):
+        builder.build(directory, "demo", "Hello")
