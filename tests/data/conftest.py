@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+
 from algo_core.testing import Home
 
 KEY = "sim" + "d" * 25
@@ -28,7 +29,7 @@ class Fault:
 
     method: str
     suffix: str
-    action: Callable[[_Handler], bool] | str
+    action: Callable[[_Handler], bool] | str | int
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -67,7 +68,7 @@ class DataPlatform:
         self._thread.join()
 
     def fail(self, method: str, suffix: str, action: Any, times: int = 1, **headers: str) -> None:
-        """Let something go wrong: a status, or the name of one of `_Handler`'s faults."""
+        """Let something go wrong: a status, the name of one of `_Handler`'s faults, or a function of the handler."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.faults.append(Fault(method, suffix, action, times, named))
 
@@ -98,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self._body()
                     self.answer(fault.action, b"", fault.headers)
                     return
-                if getattr(self, f"fault_{fault.action}")():
+                if fault.action(self) if callable(fault.action) else getattr(self, f"fault_{fault.action}")():
                     return
                 break
         getattr(self, f"on_{self.command.lower()}")()
@@ -197,7 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
         prefix = self.where if self.where.endswith("/") else self.where + "/"
         below = [d[len(prefix) :] for d in sorted(self.platform.directories) if d.startswith(prefix) and d != prefix]
         folders = [("folder", name) for name in below if "/" not in name]
-        files = [("file", path[len(prefix) :]) for path in sorted(self.platform.files) if path.startswith(prefix)]
+        inside = [path[len(prefix) :] for path in sorted(self.platform.files) if path.startswith(prefix)]
+        files = [("file", name) for name in inside if "/" not in name]
         every = [*folders, *files]
         start = int(self.query.get("marker", 0))
         page: dict[str, Any] = {}

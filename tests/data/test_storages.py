@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from algo_core.api import ApiClient
 from algo_core.http import open_session
 from algo_core.storage import Storage
@@ -54,41 +57,52 @@ def _api(address: str, adapter: LocalAdapter | None = None, key: str | None = No
     return ApiClient(session)
 
 
-@pytest.fixture
-def embedded_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("LOGNAME", "jane")
-    platform = Platform(tmp_path / "platform")
-    yield platform
-    platform.close()
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("LOGNAME", "jane")
+        platform = Platform(tmp_path_factory.mktemp("platform"))
+        yield platform
+        platform.close()
+
+
+@pytest.fixture(scope="module")
+def address(embedded: Platform) -> Iterator[str]:
+    listener = listen("127.0.0.1", 0)
+    server = Server(Application(embedded), listener)
+    server.run()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.stop()
 
 
 class TestEmbedded(_Hosted):
     @pytest.fixture
-    def storage(self, embedded_platform: Platform) -> Iterator[Storage]:
-        api = _api("local:", LocalAdapter(Application(embedded_platform, trusted=True)))
-        yield HostedStorage(api, "data")
+    def storage(self, embedded: Platform) -> Iterator[Storage]:
+        api = _api("local:", LocalAdapter(Application(embedded, trusted=True)))
+        storage = HostedStorage(api, "data")
+        yield storage
+        for made in ("contract", "made"):
+            if storage.exists(DataUri("data", f".my/{made}")):
+                storage.rmdir(DataUri("data", f".my/{made}"), force=True)
         api.session.close()
 
 
 class TestServed(_Hosted):
     @pytest.fixture
-    def storage(self, embedded_platform: Platform) -> Iterator[Storage]:
-        listener = listen("127.0.0.1", 0)
-        server = Server(Application(embedded_platform), listener)
-        server.run()
-        account = embedded_platform.metadata.ensure_account("alice")
-        api = _api(
-            f"http://127.0.0.1:{listener.getsockname()[1]}", key=embedded_platform.metadata.new_key(account, "test")
-        )
+    def account(self) -> str:
+        return f"u{uuid.uuid4().hex[:12]}"
+
+    @pytest.fixture
+    def storage(self, embedded: Platform, address: str, account: str) -> Iterator[Storage]:
+        key = embedded.metadata.new_key(embedded.metadata.ensure_account(account), "test")
+        api = _api(address, key=key)
         yield HostedStorage(api, "data")
         api.session.close()
-        server.stop()
 
-    def test_my_is_the_callers_own_name(self, storage: Storage) -> None:
-        assert storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", "alice/c/f"))
+    def test_my_is_the_callers_own_name(self, storage: Storage, account: str) -> None:
+        assert storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", f"{account}/c/f"))
         assert not storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", "bob/c/f"))
-        assert not storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", "alice/c/g"))
+        assert not storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", f"{account}/c/g"))
 
 
 class TestLocalOnly:
@@ -109,8 +123,6 @@ class TestLocalOnly:
         assert (tmp_path / "real" / "file").read_text() == "x"
 
     def test_a_new_file_gets_the_usual_mode_and_an_older_one_keeps_its_own(self, tmp_path: Path) -> None:
-        import io
-
         older = os.umask(0o022)
         try:
             storage = LocalStorage()

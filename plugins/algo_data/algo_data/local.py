@@ -35,8 +35,9 @@ class LocalStorage(Storage):
     def stat(self, uri: DataUri) -> Entry:
         """What stands at a path; devices, pipes and sockets count as files of unknown size."""
         with system_errors(uri):
-            status = os.stat(local_path(uri))
-            if uri.path.endswith("/") and not stat.S_ISDIR(status.st_mode):
+            path = local_path(uri)
+            status = os.stat(path.rstrip("/") or "/")
+            if path.endswith("/") and not stat.S_ISDIR(status.st_mode):
                 raise NotADirectory(f"{uri} is a file")
         return _entry(uri, status)
 

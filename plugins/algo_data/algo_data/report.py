@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import unicodedata
 from typing import Any
 
@@ -43,7 +44,7 @@ class Report:
         if self._is_alone or (isinstance(error, FATAL) and not isinstance(error, PermissionDenied)):
             raise error
         name = str(what)
-        if name not in error.message and name.rpartition("://")[2] not in error.message:
+        if not re.search(rf"(?<!\S){re.escape(name)}(?![^\s:,])", error.message):
             error.message = f"{name}: {error.message}"
         self._code = self._code or error.exit_code
         output = self._app.output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from algo_core.context import App
 from algo_core.errors import AlgoError
-from algo_core.storage import Entry
+from algo_core.storage import Entry, IsADirectory
 from algo_data.engine.planner import Transfer
 from algo_data.engine.streams import STREAM
 from algo_data.progress import Progress
@@ -39,6 +39,8 @@ class TransferReport:
     def failed(self, what: object, error: AlgoError) -> None:
         """Say why; the others go on."""
         self._progress.end()
+        if isinstance(error, IsADirectory) and not error.hint:
+            error.hint = f"Copy the files in it: algo cp '{str(what).rstrip('/')}/*' DEST"
         self._report.failed(what, error)
 
     def finish(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
-from algo_core.storage import IsADirectory, Storage
+from algo_core.storage import IsADirectory, NotADirectory, Storage
 from algo_core.uri import DataUri
 from algo_data.engine.streams import STREAM
 from algo_data.globs import expand, has_magic
@@ -67,21 +67,16 @@ def _sources(uris: Sequence[DataUri], storage_of: StorageOf, refuse: Refuse) -> 
             storage = storage_of(uri)
             if uri == STREAM or not has_magic(uri):
                 if uri != STREAM and uri.names_directory:
-                    raise _is_directory(uri)
+                    raise IsADirectory(f"{uri} is a directory")
                 yield Place(storage, uri)
                 continue
             for entry in expand(storage, uri):
                 if entry.is_directory:
-                    refuse(entry.uri, _is_directory(entry.uri))
+                    refuse(entry.uri, IsADirectory(f"{entry.uri} is a directory"))
                 else:
                     yield Place(storage, entry.uri)
         except AlgoError as error:
             refuse(uri, error)
-
-
-def _is_directory(uri: DataUri) -> IsADirectory:
-    inside = f"{str(uri).rstrip('/')}/*"
-    return IsADirectory(f"{uri} is a directory", f"Copy the files in it: algo cp '{inside}' DESTINATION")
 
 
 def _directory(target: Place, is_several: bool) -> Place | None:
@@ -96,10 +91,14 @@ def _directory(target: Place, is_several: bool) -> Place | None:
         if is_several:
             raise UsageError("Only one file can be copied to standard output", "Print several with: algo cat")
         return None
-    entry = target.storage.exists(uri)
+    try:
+        entry = target.storage.exists(uri)
+        is_file = entry is not None and not entry.is_directory
+    except NotADirectory:
+        entry, is_file = None, True
     if entry and entry.is_directory:
         return target
-    if entry and (is_several or uri.names_directory):
+    if is_file and (is_several or uri.names_directory):
         why = "Several files can only be copied into a directory" if is_several else "Write it without a slash"
         raise UsageError(f"{uri} is a file", why)
     if is_several or uri.names_directory:
