@@ -80,6 +80,5 @@ def apply(input, detector):
     return {"images": results}
 
 
-if __name__ != "__main__":
-    algorithm = ADK(apply, load)
-    algorithm.init()
+algorithm = ADK(apply, load)
+algorithm.init()

@@ -95,6 +95,6 @@ def apply(input):
     return topics(documents(input["docsList"]), settings(input))
 
 
-if __name__ != "__main__":
-    algorithm = ADK(apply)
-    algorithm.init({"docsList": ["It's apple picking season", "The apples are ready for picking"]})
+algorithm = ADK(apply)
+# Run as a file, this tries the documents below; on the platform it waits for requests.
+algorithm.init({"docsList": ["It's apple picking season", "The apples are ready for picking"]})
