@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,19 +34,17 @@ _FOREIGN_FILES = {
     "package.json": "JavaScript",
 }
 _FOREIGN_LANGUAGES = {
-    "anaconda": "Conda",
-    "conda": "Conda",
-    "csharp": "C#",
-    "java-": "Java",
-    "java1": "Java",
-    "javascript": "JavaScript",
-    "python-2": "Python 2",
-    "python2": "Python 2",
-    "r3": "R",
-    "ruby": "Ruby",
-    "rust": "Rust",
-    "scala": "Scala",
+    r"(ana)?conda": "Conda",
+    r"csharp": "C#",
+    r"javascript": "JavaScript",
+    r"java": "Java",
+    r"python-?2": "Python 2",
+    r"r(\d|$)": "R",
+    r"ruby": "Ruby",
+    r"rust": "Rust",
+    r"scala": "Scala",
 }
+"""How identifiers of languages begin (API sections 5.2 and 5.3); the first that matches counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
         try:
             digest, executable = _copy_file(entry.path, destination, replacements)
         except OSError as error:
-            raise BuildError(f"Cannot read {entry.path}: {error.strerror}") from error
+            raise BuildError(f"Cannot copy {entry.path}: {error.strerror}") from error
         _hash_record(tree, "program" if executable else "file", entry.name, digest)
     return tree.hexdigest()
 
@@ -183,9 +182,7 @@ def check_runnable(directory: Path) -> None:
     configuration = read_configuration(directory)
     # The published Python 3 template spells the member's name wrongly (API section 5.3).
     language = str(configuration.get("language", configuration.get("langauge", ""))).lower()
-    foreign = next((title for prefix, title in _FOREIGN_LANGUAGES.items() if language.startswith(prefix)), None)
-    if language in ("r", "java"):
-        foreign = language.title()
+    foreign = next((title for pattern, title in _FOREIGN_LANGUAGES.items() if re.match(pattern, language)), None)
     if foreign is None and not language:
         foreign = next((title for file, title in _FOREIGN_FILES.items() if (directory / file).exists()), None)
     if foreign:

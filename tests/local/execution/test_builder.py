@@ -213,7 +213,7 @@ def test_what_is_no_file(builder: Builder, write: Write) -> None:
 def test_what_cannot_be_read(builder: Builder, write: Write) -> None:
     directory = write(PLAIN, secret="x")
     (directory / "secret").chmod(0)
-    assert "Cannot read" in refusal(builder, directory).message
+    assert "Permission denied" in refusal(builder, directory).message
 
 
 @pytest.mark.parametrize("limit", [("MAX_FILES", 3), ("MAX_BYTES", 40)])
