@@ -29,6 +29,9 @@ BACKOFF_SECONDS = 0.25
 BACKOFF_MAX_SECONDS = 20.0
 RETRY_AFTER_MAX_SECONDS = 120.0
 
+POOL_SIZE = 64
+"""Connections to one host that are kept for further use."""
+
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -114,6 +117,7 @@ class AlgoSession(requests.Session):
         super().__init__()
         self.profile = profile
         self.timeout = timeout
+        self.retries = retries
         self.on_exchange = on_exchange
         self.auth = Authorization(profile)
         self.headers["User-Agent"] = (
@@ -121,8 +125,9 @@ class AlgoSession(requests.Session):
         )
         if profile.ca_cert:
             check_ca_file(profile.ca_cert, profile.ca_cert_origin or profile.origin)
-        self.mount("https://", CaAdapter(profile.ca_cert, max_retries=retry_policy(retries)))
-        self.mount("http://", HTTPAdapter(max_retries=retry_policy(retries)))
+        options: dict[str, Any] = {"max_retries": retry_policy(retries), "pool_maxsize": POOL_SIZE}
+        self.mount("https://", CaAdapter(profile.ca_cert, **options))
+        self.mount("http://", HTTPAdapter(**options))
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Proxies come from the environment; its CA bundle counts only if the profile names no CA of its own.
@@ -226,18 +231,33 @@ def network_errors(address: str) -> Iterator[None]:
         raise _translated(error, address) from error
 
 
+@contextmanager
+def socket_errors(address: str) -> Iterator[None]:
+    """The same for what a socket raises. Not for blocks that read files: their errors would be taken for those.
+
+    Raises:
+        TlsError, TimedOut, NetworkError: as the cause demands.
+    """
+    try:
+        yield
+    except (OSError, urllib3.exceptions.HTTPError) as error:
+        raise _translated(error, address) from error
+
+
 def _translated(error: Exception, address: str) -> AlgoError:
     cause = _innermost(error)
     said = _plain(cause)
     if isinstance(error, requests.exceptions.ProxyError):
         return NetworkError(f"The proxy failed: {said}", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
-    if isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError):
+    cut_off = isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+    if not cut_off and (isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError)):
         return TlsError(
             f"Cannot verify {address}: {said}",
             "If a company's CA signed it, give its file with: algo auth --ca-cert PATH",
         )
     timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-    if isinstance(error, timeouts) or isinstance(cause, timeouts):
+    said_by_system = isinstance(cause, OSError) and not isinstance(cause, TimeoutError)
+    if isinstance(cause, timeouts) or (isinstance(error, timeouts) and not said_by_system):
         return TimedOut(f"No answer from {address} in time", "Try again, or allow more with the setting 'timeout'")
     unusable = (
         requests.exceptions.InvalidURL,
@@ -253,7 +273,7 @@ def _translated(error: Exception, address: str) -> AlgoError:
     if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
         return PlatformError(f"{address} sent a body that is not encoded as it says: {said}")
     broken = (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError)
-    if isinstance(error, broken):
+    if isinstance(error, broken) or cut_off or isinstance(error, (ConnectionResetError, BrokenPipeError)):
         return NetworkError(f"The connection to {address} broke: {said}", "Try again")
     return NetworkError(f"Cannot reach {address}: {said}", "Check the address and the network: algo doctor")
 

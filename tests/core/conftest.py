@@ -38,6 +38,7 @@ class Seen:
     path: str
     headers: dict[str, str]
     body: bytes
+    peer: tuple[str, int]
 
 
 class StubPlatform:
@@ -71,7 +72,9 @@ class StubPlatform:
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 path = self.path.partition("?")[0]
-                platform.seen.append(Seen(self.command, self.path, dict(self.headers), self.rfile.read(length)))
+                platform.seen.append(
+                    Seen(self.command, self.path, dict(self.headers), self.rfile.read(length), self.client_address)
+                )
                 queue = platform.scripted.get((self.command, path))
                 if queue:
                     chosen = queue.pop(0) if len(queue) > 1 else queue[0]

@@ -32,7 +32,11 @@ out.write(json.dumps(sorted((set(sys.modules) - before) - (after_probe - {"json"
 def imported(home: Home, *arguments: str, **environ: str) -> set[str]:
     home.run("--help")
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, *arguments], env={**home.environ, **environ}, cwd=home.root, capture_output=True, check=True
+        [sys.executable, "-c", PROBE, *arguments],
+        env={**home.environ, **environ},
+        cwd=home.root,
+        capture_output=True,
+        check=True,
     )
     return set(json.loads(done.stdout))
 

@@ -1,0 +1,312 @@
+"""Many small exchanges, fast, on the session's own connections.
+
+requests spends more time on preparing and wrapping an exchange than a small file takes to arrive. So the session
+prepares one request for each host (credential, cookies, CA, user agent), and `Exchanger` then speaks HTTP/1.1 itself
+on connections that it takes from the pool of the session's adapter and gives back to it. Whatever is not plain goes the
+ordinary way through requests: proxies, adapters and authentication that plugins have put in, cookies, redirects.
+Both ways behave alike: the same errors, the same retries, the same `Reply`.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+from algo_core.errors import AlgoError, NetworkError, TimedOut, TlsError
+from algo_core.http import (
+    REPEATABLE,
+    RETRY_STATUSES,
+    AlgoSession,
+    Authorization,
+    CaAdapter,
+    network_errors,
+    retry_policy,
+    socket_errors,
+)
+from algo_core.reply import DirectReply, Head, Lease, OddReply, PlainReply, Reply
+
+if TYPE_CHECKING:
+    from urllib3.util.retry import Retry
+
+HEAD_LIMIT = 1 << 16
+BLOCK = 1 << 20
+"""Bytes that are sent at a time."""
+
+PLAIN_ADAPTERS = (HTTPAdapter, CaAdapter)
+NO_BODY = frozenset({204, 304})
+JOINED = 1 << 16
+"""Bytes up to which a block is sent together with what comes before it."""
+
+
+class Content(Protocol):
+    """What a body is sent from: blocks of bytes, `size` in all, and again from the beginning after `rewind`."""
+
+    size: int
+
+    def __iter__(self) -> Iterator[bytes | memoryview]: ...
+
+    def rewind(self) -> bool:
+        """Go back to the beginning; False if that cannot be done."""
+
+
+class _Route:
+    """How to reach a host directly: the pool, and the headers that every request to it carries."""
+
+    def __init__(self, pool: HTTPConnectionPool, headers: Mapping[str, str], host: str, address: str) -> None:
+        self.pool = pool
+        self.address = address
+        self.names = {name.lower() for name in headers}
+        lines = [f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
+        self.common = ("\r\n".join(lines) + "\r\n").encode("latin-1")
+
+
+class Exchanger:
+    """Sends requests for a session, by its time limits and as often as it tries again."""
+
+    def __init__(self, session: AlgoSession, address: str) -> None:
+        self._session = session
+        self._address = address
+        self._routes: dict[str, _Route | None] = {}
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: Content | None = None
+    ) -> Reply:
+        """Send one request; its answer, whatever its status.
+
+        Connection errors, 429 and 5xx are tried again for methods that may be repeated, as long as the content can be
+        read again, with the pauses of `algo_core.http.Backoff`, or those that the platform asks for.
+
+        Raises:
+            NetworkError and its kinds: when there is no answer in the end.
+            AlgoError: what the content raises while it is read.
+        """
+        route = self._route(url)
+        if route is None:
+            return self._plain(method, url, headers or {}, content)
+        retry = retry_policy(self._session.retries)
+        while True:
+            reply: Reply | None = None
+            problem: AlgoError | None = None
+            try:
+                reply = self._direct(route, method, url, headers or {}, content)
+            except TlsError:
+                raise
+            except NetworkError as error:
+                problem = error
+            if reply is not None and 300 <= reply.status_code < 400 and "Location" in reply.headers:
+                reply.close()
+                self._routes[_origin(url)] = None
+                if content is None or content.rewind():
+                    return self._plain(method, url, headers or {}, content)
+                raise NetworkError(f"{self._address} redirects, and what was sent cannot be read again")
+            if reply is not None and reply.status_code not in RETRY_STATUSES:
+                return reply
+            again = method in REPEATABLE and retry.total and (content is None or content.rewind())
+            if not again:
+                if problem:
+                    raise problem
+                assert reply
+                return reply
+            retry = _spent(retry, method, reply)
+
+    def _direct(
+        self, route: _Route, method: str, url: str, headers: Mapping[str, str], content: Content | None
+    ) -> Reply:
+        started = time.perf_counter()
+        status: int | None = None
+        try:
+            while True:
+                lease = self._lease(route)
+                try:
+                    head = self._exchange(lease, route, method, url, headers, content)
+                    break
+                except BaseException as error:
+                    lease.give_back(reusable=False)
+                    stale = isinstance(error, NetworkError) and not isinstance(error, TimedOut) and not lease.is_fresh
+                    if not (stale and method in REPEATABLE and (content is None or content.rewind())):
+                        raise
+            status = head.status
+            if "set-cookie" in head.headers:
+                self._routes[_origin(url)] = None  # the session keeps cookies; it only sees what requests sees
+            has_body = method != "HEAD" and head.status not in NO_BODY
+            if has_body and (head.is_chunked or head.length is None or "content-encoding" in head.headers):
+                return self._odd(url, head, lease, method)
+            return DirectReply(url, head, lease, has_body)
+        finally:
+            if self._session.on_exchange:
+                self._session.on_exchange(method, url, status, time.perf_counter() - started)
+
+    def _odd(self, url: str, head: Head, lease: Lease, method: str) -> Reply:
+        try:
+            return OddReply(url, head, lease, method)
+        except BaseException:
+            lease.give_back(reusable=False)
+            raise
+
+    def _lease(self, route: _Route) -> Lease:
+        connect, read = self._session.timeout
+        with socket_errors(route.address):
+            connection = route.pool._get_conn()
+            assert isinstance(connection, HTTPConnection)
+            is_fresh = connection.sock is None
+            try:
+                if is_fresh:
+                    connection.timeout = connect
+                    connection.connect()
+                connection.sock.settimeout(read)
+            except BaseException:
+                connection.close()
+                route.pool._put_conn(None)
+                raise
+        return Lease(route.pool, connection, route.address, is_fresh)
+
+    def _exchange(
+        self, lease: Lease, route: _Route, method: str, url: str, headers: Mapping[str, str], content: Content | None
+    ) -> Head:
+        sock = lease.sock
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        if content is not None:
+            lines.append(f"Content-Length: {content.size}")
+        own = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") if lines else b"\r\n"
+        opening = f"{method} {_target(url)} HTTP/1.1\r\n".encode("latin-1") + route.common + own
+        refused: NetworkError | None = None
+        if content is None:
+            with lease.errors():
+                sock.sendall(opening)
+        else:
+            refused = self._send_content(lease, opening, content)
+        try:
+            head = self._head(lease)
+        except NetworkError as error:
+            raise (refused or error) from error
+        if refused:
+            head.keeps_open = False
+        return head
+
+    def _send_content(self, lease: Lease, opening: bytes, content: Content) -> NetworkError | None:
+        """Send head and body; the error with which the other side stopped listening, which may have said why."""
+        pending = opening
+        try:
+            for block in content:
+                with lease.errors():
+                    if pending and len(block) < JOINED:
+                        lease.sock.sendall(pending + block)
+                    else:
+                        lease.sock.sendall(pending)
+                        lease.sock.sendall(block)
+                pending = b""
+            if pending:
+                with lease.errors():
+                    lease.sock.sendall(pending)
+        except TimedOut:
+            raise
+        except NetworkError as error:
+            return error
+        return None
+
+    def _head(self, lease: Lease) -> Head:
+        received = b""
+        while True:
+            end = received.find(b"\r\n\r\n")
+            if end >= 0:
+                head = Head(received, end)
+                if head.status >= 200:
+                    return head
+                received = head.rest
+                continue
+            if len(received) > HEAD_LIMIT:
+                raise NetworkError(f"{lease.address} sends headers without end")
+            with lease.errors():
+                part = lease.sock.recv(HEAD_LIMIT)
+            if not part:
+                raise NetworkError(f"{lease.address} closed the connection without an answer", "Try again")
+            received += part
+
+    def _plain(self, method: str, url: str, headers: Mapping[str, str], content: Content | None) -> Reply:
+        with network_errors(self._address):
+            response = self._session.request(
+                method, url, headers=dict(headers), data=_Body(content) if content is not None else None, stream=True
+            )
+        return PlainReply(response, self._address)
+
+    def _route(self, url: str) -> _Route | None:
+        origin = _origin(url)
+        if origin not in self._routes:
+            self._routes[origin] = self._find_route(url)
+        return self._routes[origin]
+
+    def _find_route(self, url: str) -> _Route | None:
+        """The direct way to a host, or None where only requests knows the way."""
+        session = self._session
+        if not url.startswith(("http://", "https://")) or any(session.hooks.values()) or len(session.cookies):
+            return None
+        adapter = session.get_adapter(url)
+        if type(adapter) not in PLAIN_ADAPTERS or type(session.auth) is not Authorization:
+            return None
+        settings = session.merge_environment_settings(url, {}, True, None, None)
+        if requests.utils.select_proxy(url, settings["proxies"]) or settings["cert"]:
+            return None
+        prepared = session.prepare_request(requests.Request("GET", url, headers={"Accept-Encoding": "identity"}))
+        assert isinstance(adapter, HTTPAdapter)
+        pool = adapter.get_connection_with_tls_context(prepared, settings["verify"], cert=None)
+        if not isinstance(pool, HTTPConnectionPool):
+            return None
+        headers = {k: v if isinstance(v, str) else v.decode("latin-1") for k, v in prepared.headers.items()}
+        parts = urlsplit(url)
+        return _Route(pool, headers, parts.netloc.rpartition("@")[2], self._address)
+
+
+class _Body:
+    """What requests needs of a body."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._position = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._content:
+            self._position += len(block)
+            yield bytes(block)
+
+    def __len__(self) -> int:
+        return self._content.size
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        if position or whence != io.SEEK_SET or (self._position and not self._content.rewind()):
+            raise OSError("what was sent cannot be read again")
+        self._position = 0
+        return 0
+
+
+def _spent(retry: Retry, method: str, reply: Reply | None) -> Retry:
+    """Wait before the next try, as long as the platform asks or as the backoff says; what is left of the tries."""
+    response = urllib3.HTTPResponse(status=reply.status_code, headers=dict(reply.headers)) if reply else None
+    if reply:
+        reply.close()
+        retry = retry.increment(method, response=response)
+    else:
+        retry = retry.increment(method, error=urllib3.exceptions.ProtocolError("broke"))
+    retry.sleep(response)
+    return retry
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port."""
+    return "/".join(url.split("/", 3)[:3])
+
+
+def _target(url: str) -> str:
+    """Path and query, which is what a request line names."""
+    return "/" + url.split("/", 3)[3].partition("#")[0] if url.count("/") >= 3 else "/"

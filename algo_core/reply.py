@@ -1,0 +1,276 @@
+"""The answer to an exchange, whichever way it came; `algo_core.exchange` makes them."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import NetworkError
+from algo_core.http import network_errors, socket_errors
+
+if TYPE_CHECKING:
+    import requests
+    from urllib3.connection import HTTPConnection
+    from urllib3.connectionpool import HTTPConnectionPool
+
+
+class Headers(Mapping[str, str]):
+    """Headers of an answer, looked up without regard to case; repeated ones are joined with a comma."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class Reply:
+    """The answer to an exchange: status, headers, and a body that is read as it arrives.
+
+    It has what `algo_core.api.error_from` and `decode_json` need of an answer. Use it as a context manager, or close
+    it: the connection goes back to the pool when the body was read to its end.
+    """
+
+    url: str
+    status_code: int
+    reason: str
+    headers: Mapping[str, str]
+    redirected: bool = False
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer; 0 at the end, also at one that came too early: compare with Content-Length."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        raise NotImplementedError
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success."""
+        return 200 <= self.status_code < 300
+
+    @property
+    def content(self) -> bytes:
+        """The whole body, read once. Raises NetworkError if it ends too early."""
+        if not hasattr(self, "_content"):
+            collected, buffer = bytearray(), memoryview(bytearray(1 << 16))
+            while count := self.readinto(buffer):
+                collected += buffer[:count]
+            expected = self.headers.get("Content-Length", "")
+            if expected.isdecimal() and "Content-Encoding" not in self.headers and len(collected) < int(expected):
+                self.close()
+                raise NetworkError(f"The connection to {self.url.partition('?')[0]} broke", "Try again")
+            self._content = bytes(collected)
+        return self._content
+
+    @property
+    def text(self) -> str:
+        """The whole body as text."""
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The whole body as JSON. Raises ValueError if it is none."""
+        return json.loads(self.content)
+
+    def __enter__(self) -> Reply:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class PlainReply(Reply):
+    """An answer that came through requests."""
+
+    def __init__(self, response: requests.Response, address: str) -> None:
+        self._response = response
+        self._address = address
+        self.url = response.url
+        self.status_code = response.status_code
+        self.reason = response.reason or ""
+        self.headers = response.headers
+        self.redirected = bool(response.history)
+        encoded = response.headers.get("Content-Encoding", "identity").strip().lower()
+        self._unpack = encoded not in {"", "identity"}
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes of the body; 0 at its end."""
+        with network_errors(self._address):
+            data = self._response.raw.read(len(buffer), decode_content=self._unpack)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._response.close()
+
+
+class DirectReply(Reply):
+    """An answer that is read from the connection itself."""
+
+    def __init__(self, url: str, head: Head, lease: Lease, has_body: bool) -> None:
+        self.url = url
+        self.status_code = head.status
+        self.reason = head.reason
+        self.headers = head.headers
+        self._lease: Lease | None = lease
+        self._early = memoryview(head.rest)
+        self._left = head.length if has_body else 0
+        self._keep = head.keeps_open
+        if not self._left:
+            self._done()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes of the body; 0 at its end."""
+        if not self._left or self._lease is None:
+            return 0
+        view = memoryview(buffer)[: self._left]
+        if self._early:
+            count = min(len(view), len(self._early))
+            view[:count] = self._early[:count]
+            self._early = self._early[count:]
+        else:
+            with self._lease.errors():
+                count = self._lease.sock.recv_into(view)
+        self._left -= count
+        if not count:
+            self.close()
+        elif not self._left:
+            self._done()
+        return count
+
+    def _done(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease:
+            lease.give_back(reusable=self._keep and not self._early)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        lease, self._lease = self._lease, None
+        if lease:
+            lease.give_back(reusable=False)
+
+
+class OddReply(Reply):
+    """An answer whose body has no length: http.client takes it apart."""
+
+    def __init__(self, url: str, head: Head, lease: Lease, method: str) -> None:
+        self.url = url
+        self.status_code = head.status
+        self.reason = head.reason
+        self.headers = head.headers
+        self._lease: Lease | None = lease
+        again = io.BufferedReader(_Replayed(head.whole, lease.sock))
+        self._response = http.client.HTTPResponse(_Stream(again), method=method)  # type: ignore[arg-type]  # all it needs
+        with lease.errors():
+            self._response.begin()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes of the body; 0 at its end."""
+        if self._lease is None:
+            return 0
+        try:
+            with self._lease.errors():
+                return self._response.readinto(buffer)
+        except http.client.HTTPException as error:
+            raise NetworkError(f"The connection to {self._lease.address} broke: {error!r}", "Try again") from error
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        lease, self._lease = self._lease, None
+        if lease:
+            lease.give_back(reusable=False)
+
+
+class _Replayed(io.RawIOBase):
+    """Bytes that were read already, then the connection."""
+
+    def __init__(self, early: bytes, sock: Any) -> None:
+        self._early = early
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes of the body; 0 at its end."""
+        if self._early:
+            part, self._early = self._early[: len(buffer)], self._early[len(buffer) :]
+            buffer[: len(part)] = part
+            return len(part)
+        return int(self._sock.recv_into(buffer))
+
+
+class _Stream:
+    """What http.client takes for a socket."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return self._file
+
+
+class Head:
+    """Status and headers of an answer, and what came with them of its body."""
+
+    def __init__(self, whole: bytes, end: int) -> None:
+        self.whole = whole
+        self.rest = whole[end + 4 :]
+        lines = whole[:end].decode("latin-1").split("\r\n")
+        protocol, _, status = lines[0].partition(" ")
+        code, _, self.reason = status.partition(" ")
+        if not protocol.startswith("HTTP/1.") or len(code) != 3 or not code.isdecimal():
+            raise NetworkError(f"What answered does not speak HTTP: {lines[0]!r:.60}")
+        self.status = int(code)
+        values: dict[str, str] = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            name, value = name.lower(), value.strip()
+            values[name] = f"{values[name]}, {value}" if name in values else value
+        self.headers = Headers(values)
+        length = values.get("content-length", "")
+        self.length = int(length) if length.isascii() and length.isdecimal() else None
+        self.is_chunked = "transfer-encoding" in values
+        connection = values.get("connection", "").lower()
+        self.keeps_open = "close" not in connection and (protocol != "HTTP/1.0" or "keep-alive" in connection)
+
+
+class Lease:
+    """A connection on loan from the adapter's pool."""
+
+    def __init__(self, pool: HTTPConnectionPool, connection: HTTPConnection, address: str, is_fresh: bool) -> None:
+        self._pool = pool
+        self._connection = connection
+        self.address = address
+        self.is_fresh = is_fresh
+
+    @property
+    def sock(self) -> Any:
+        """The socket, in TLS where it is used."""
+        return self._connection.sock
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Turns what goes wrong on the connection into this project's errors."""
+        return socket_errors(self.address)
+
+    def give_back(self, *, reusable: bool) -> None:
+        """Return it to the pool, or close it if an answer on it was not read to its end."""
+        if reusable:
+            self._pool._put_conn(self._connection)
+        else:
+            self._connection.close()
+            self._pool._put_conn(None)

@@ -1,0 +1,347 @@
+"""Exchanges on the session's own connections, and through requests: both ways behave alike."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+import trustme
+
+from algo_core.credentials import Credential, Secret
+from algo_core.errors import NetworkError, TimedOut, TlsError
+from algo_core.exchange import Exchanger
+from algo_core.http import open_session
+from algo_core.types import Profile
+
+KEY = "sim" + "k" * 25
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("algo_core.http.BACKOFF_SECONDS", 0.001)
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(params=["direct", "plain"])
+def way(request) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def plain_calls(monkeypatch) -> list[str]:
+    """The methods that went through requests."""
+    calls: list[str] = []
+    send = requests.Session.request
+
+    def watch(self, method, url, **options):
+        calls.append(method)
+        return send(self, method, url, **options)
+
+    monkeypatch.setattr(requests.Session, "request", watch)
+    return calls
+
+
+@pytest.fixture
+def exchanger(platform, way, plain_calls) -> Iterator[Exchanger]:
+    yield make(platform.address, way)
+    assert bool(plain_calls) == (way == "plain"), "it did not go the way that this test is about"
+
+
+def make(address: str, way: str = "direct", *, timeout: float = 5, retries: int = 4, **members: object) -> Exchanger:
+    profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
+    session = open_session(profile, timeout=(5, timeout), retries=retries, configure=lambda s, p: None)
+    if way == "plain":
+        session.hooks["response"].append(lambda response, **options: response)
+    return Exchanger(session, address)
+
+
+class Text:
+    """Content in blocks of some bytes."""
+
+    def __init__(self, data: bytes, block: int = 10, rewinds: bool = True) -> None:
+        self.data, self.block, self.rewinds, self.times = data, block, rewinds, 0
+        self.size = len(data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.times += 1
+        return (self.data[i : i + self.block] for i in range(0, len(self.data), self.block))
+
+    def rewind(self) -> bool:
+        return self.rewinds
+
+
+def raw(*parts: bytes, close: bool = True, pause: float = 0) -> Callable:
+    """An answer as bytes on the wire."""
+
+    def answer(handler) -> None:
+        for part in parts:
+            handler.wfile.write(part)
+            handler.wfile.flush()
+            threading.Event().wait(pause)
+        handler.close_connection = close
+
+    return answer
+
+
+def test_status_headers_and_body(exchanger, platform) -> None:
+    platform.on("GET", "/v1/x", platform.answer(200, b"hello", {"ETag": '"v1"', "X-Data-Type": "file"}))
+    with exchanger.send("GET", platform.address + "/v1/x?a=1", headers={"Range": "bytes=0-"}) as reply:
+        assert (reply.status_code, reply.reason, reply.ok) == (200, "OK", True)
+        assert reply.headers["etag"] == reply.headers["ETag"] == '"v1"'
+        assert reply.headers.get("x-data-type") == "file"
+        assert reply.content == b"hello"
+    seen = platform.seen[0]
+    assert seen.path == "/v1/x?a=1"
+    assert seen.headers["Authorization"] == f"Simple {KEY}"
+    assert seen.headers["Range"] == "bytes=0-"
+    assert seen.headers["User-Agent"].startswith("algo/")
+    assert seen.headers["Host"] == platform.address.partition("//")[2]
+    assert seen.headers["Accept-Encoding"] == "identity" or exchanger._session.hooks["response"]
+
+
+def test_a_body_read_in_pieces_and_a_connection_used_again(exchanger, platform) -> None:
+    platform.on("GET", "/v1/x", platform.answer(200, bytes(range(256)) * 1000))
+    for _ in range(3):
+        buffer, got = bytearray(1000), bytearray()
+        with exchanger.send("GET", platform.address + "/v1/x") as reply:
+            while count := reply.readinto(buffer):
+                got += buffer[:count]
+        assert got == bytes(range(256)) * 1000
+    assert len({seen.peer for seen in platform.seen}) == 1
+
+
+def test_a_reply_that_is_closed_early_gives_no_broken_connection_back(exchanger, platform) -> None:
+    platform.on("GET", "/v1/x", platform.answer(200, b"x" * 1_000_000))
+    platform.on("GET", "/v1/y", platform.answer(200, b"fine"))
+    with exchanger.send("GET", platform.address + "/v1/x") as reply:
+        reply.readinto(bytearray(10))
+    assert exchanger.send("GET", platform.address + "/v1/y").content == b"fine"
+
+
+@pytest.mark.parametrize("status", [200, 204, 404, 500])
+def test_answers_without_a_body(exchanger, platform, status) -> None:
+    exchanger._session.retries = 0
+    platform.on("HEAD", "/v1/x", platform.answer(status, b"", {"Content-Length": "77" if status != 204 else "0"}))
+    reply = exchanger.send("HEAD", platform.address + "/v1/x") if status != 500 else None
+    if reply:
+        assert (reply.status_code, reply.content if status == 204 else reply.readinto(bytearray(9))) in {
+            (status, 0),
+            (status, b""),
+        }
+    platform.on("DELETE", "/v1/x", platform.answer(204))
+    assert exchanger.send("DELETE", platform.address + "/v1/x").content == b""
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello world",
+        b"HTTP/1.0 200 OK\r\n\r\nhello world",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world",
+        b"HTTP/1.1 200 OK\r\ncontent-length:11\r\nX-Odd\r\n\r\nhello world",
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 20, 10_000])
+def test_unusual_but_legal_answers(exchanger, platform, wire, cut) -> None:
+    pieces = [wire[i : i + cut] for i in range(0, len(wire), cut)] if cut > 1 else [wire[:1], wire[1:]]
+    platform.on("GET", "/v1/x", raw(*pieces, pause=0.002))
+    assert exchanger.send("GET", platform.address + "/v1/x").content == b"hello world"
+
+
+@pytest.mark.parametrize("wire", [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b""])
+def test_what_is_no_answer(exchanger, platform, wire) -> None:
+    exchanger._session.retries = 1
+    platform.on("GET", "/v1/x", raw(wire))
+    with pytest.raises(NetworkError):
+        _ = exchanger.send("GET", platform.address + "/v1/x").content
+
+
+def test_headers_that_are_cut_off(platform) -> None:
+    platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent"))
+    with pytest.raises(NetworkError):
+        make(platform.address, retries=1).send("GET", platform.address + "/v1/x")
+
+
+def test_a_body_that_is_cut_off_is_noticed(exchanger, platform) -> None:
+    platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"))
+    with pytest.raises(NetworkError):
+        _ = exchanger.send("GET", platform.address + "/v1/x").content
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_what_may_be_repeated_is(exchanger, platform, status) -> None:
+    failing = platform.json_answer({"error": {"message": "busy"}}, status)
+    for method in ("GET", "PUT", "DELETE"):
+        platform.seen.clear()
+        platform.on(method, "/v1/x", failing, failing, platform.answer(200, b"ok"))
+        content = Text(b"x" * 25) if method == "PUT" else None
+        assert exchanger.send(method, platform.address + "/v1/x", content=content).content == b"ok"
+        assert [seen.method for seen in platform.seen] == [method] * 3
+        if content:
+            assert [seen.body for seen in platform.seen] == [b"x" * 25] * 3
+
+
+def test_after_the_last_try_the_answer_comes_through(exchanger, platform) -> None:
+    exchanger._session.retries = 4
+    platform.on("POST", "/v1/x", platform.json_answer({"error": {"message": "full"}}, 503))
+    reply = exchanger.send("POST", platform.address + "/v1/x", content=Text(b"x"))
+    assert (reply.status_code, reply.json()["error"]["message"]) == (503, "full")
+    assert len(platform.seen) == 1
+
+
+def test_retry_after_is_honoured(exchanger, platform, monkeypatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    platform.on("GET", "/v1/x", platform.json_answer({}, 429, **{"Retry-After": "3"}), platform.answer(200, b"ok"))
+    assert exchanger.send("GET", platform.address + "/v1/x").content == b"ok"
+    assert 3 in waits
+
+
+def test_dropped_connections_are_made_again(exchanger, platform) -> None:
+    def drop(handler) -> None:
+        handler.connection.shutdown(socket.SHUT_RDWR)
+        handler.close_connection = True
+
+    platform.on("PUT", "/v1/x", drop, drop, platform.answer(200, b"ok"))
+    assert exchanger.send("PUT", platform.address + "/v1/x", content=Text(b"abc")).content == b"ok"
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile(exchanger, platform) -> None:
+    def then_close(handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        handler.close_connection = True
+
+    platform.on("GET", "/v1/x", then_close)
+    exchanger._session.retries = 0
+    for _ in range(3):
+        assert exchanger.send("GET", platform.address + "/v1/x").content == b"ok"
+
+
+def test_content_that_cannot_be_read_again_is_sent_once(exchanger, platform) -> None:
+    platform.on("PUT", "/v1/x", platform.answer(503), platform.answer(200))
+    once = Text(b"abc", rewinds=False)
+    try:
+        assert exchanger.send("PUT", platform.address + "/v1/x", content=once).status_code == 503
+    except NetworkError:
+        pass
+    assert once.times == 1
+
+
+def test_a_refusal_in_the_middle_of_an_upload_is_heard(exchanger, platform) -> None:
+    """The server answers and closes without reading what is still being sent."""
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            for _ in range(2):
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                connection.recv(1000)
+                body = b'{"error":{"message":"too large"}}'
+                connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                connection.shutdown(socket.SHUT_WR)
+                threading.Event().wait(0.2)
+                connection.close()
+
+        threading.Thread(target=refuse, daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        mine = make(address, "plain" if exchanger._session.hooks["response"] else "direct", retries=0)
+        try:
+            reply = mine.send("PUT", address + "/v1/x", content=Text(b"x" * 30_000_000, block=1 << 20))
+            assert (reply.status_code, reply.json()["error"]["message"]) == (413, "too large")
+        except NetworkError:
+            assert mine._session.hooks["response"], "the direct way hears the answer"
+    platform.on("GET", "/v1/x", platform.answer(200))
+    exchanger.send("GET", platform.address + "/v1/x")
+
+
+def test_redirects_are_followed_without_the_key_on_another_host(platform, plain_calls) -> None:
+    platform.on(
+        "GET",
+        "/v1/x",
+        platform.answer(302, b"", {"Location": platform.address.replace("localhost", "127.0.0.1") + "/v1/y"}),
+    )
+    platform.on("GET", "/v1/y", platform.answer(200, b"there"))
+    reply = make(platform.address).send("GET", platform.address + "/v1/x")
+    assert reply.content == b"there"
+    assert reply.redirected
+    assert "Authorization" not in platform.seen[-1].headers
+
+
+def test_a_stall_ends_at_the_time_limit(platform, way) -> None:
+    platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", pause=3))
+    reply = make(platform.address, way, timeout=0.2).send("GET", platform.address + "/v1/x")
+    with pytest.raises(TimedOut):
+        _ = reply.content
+    platform.on("GET", "/v1/y", raw(b"", pause=3))
+    with pytest.raises(TimedOut):
+        make(platform.address, way, timeout=0.2, retries=0).send("GET", platform.address + "/v1/y")
+
+
+def test_nobody_there(way) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(NetworkError, match="refused"):
+        make(address, way, retries=1).send("GET", address + "/v1/x")
+
+
+def test_tls_is_verified_both_ways(platform, way, tmp_path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    platform.stop()
+    platform.start(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    platform.on("GET", "/v1/x", platform.answer(200, b"sealed"))
+    good = make(platform.address, way, ca_cert=str(tmp_path / "ca.pem"))
+    assert good.send("GET", platform.address + "/v1/x").content == b"sealed"
+    with pytest.raises(TlsError):
+        make(platform.address, way).send("GET", platform.address + "/v1/x")
+    other = platform.address.replace("localhost", "127.0.0.1")
+    with pytest.raises(TlsError):
+        make(other, way, ca_cert=str(tmp_path / "ca.pem")).send("GET", other + "/v1/x")
+
+
+@pytest.mark.parametrize("what", ["proxy", "auth", "adapter", "cookie", "hook"])
+def test_what_is_not_plain_goes_through_requests(platform, plain_calls, monkeypatch, what) -> None:
+    platform.on("GET", "/v1/x", platform.answer(200, b"ok", {"Set-Cookie": "lb=7"} if what == "cookie" else {}))
+    exchanger = make(platform.address)
+    if what == "proxy":
+        platform.on("GET", platform.address + "/v1/x", platform.answer(200, b"ok"))
+        monkeypatch.setenv("HTTP_PROXY", platform.address)
+        monkeypatch.setenv("NO_PROXY", "")
+    elif what == "auth":
+        exchanger._session.auth = ("user", "password")
+    elif what == "adapter":
+        exchanger._session.mount("http://", type("Special", (requests.adapters.HTTPAdapter,), {})())
+    elif what == "hook":
+        exchanger._session.hooks["response"].append(lambda response, **options: response)
+    assert exchanger.send("GET", platform.address + "/v1/x").content == b"ok"
+    assert exchanger.send("GET", platform.address + "/v1/x").content == b"ok"
+    assert len(plain_calls) == (1 if what == "cookie" else 2)
+
+
+def test_each_exchange_is_reported(platform, way) -> None:
+    reported = []
+    exchanger = make(platform.address, way)
+    exchanger._session.on_exchange = lambda *facts: reported.append(facts[:3])
+    platform.on("GET", "/v1/x", platform.answer(200, b"ok"))
+    exchanger.send("GET", platform.address + "/v1/x").close()
+    assert reported == [("GET", platform.address + "/v1/x", 200)]
+
+
+def test_what_the_content_raises_comes_through(platform, way) -> None:
+    class Bad(Text):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"x"
+            raise KeyError("the source is gone")
+
+    with pytest.raises(KeyError):
+        make(platform.address, way, timeout=1).send("PUT", platform.address + "/v1/x", content=Bad(b"xyz"))
+    platform.on("GET", "/v1/x", platform.answer(200, b"ok"))
