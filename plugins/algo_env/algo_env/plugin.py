@@ -1,4 +1,4 @@
-"""What this plugin adds to `algo`."""
+"""What this plugin adds to `algo`: `languages`, `environment` and `template`."""
 
 from __future__ import annotations
 
@@ -8,4 +8,12 @@ from algo_core import Command, hookimpl
 @hookimpl
 def algo_commands() -> list[Command]:
     """The commands of this plugin."""
-    return []
+
+    def command(name: str, text: str) -> Command:
+        return Command(name, f"algo_env.commands:{name}", help=text, group="Environments")
+
+    return [
+        command("languages", "List the languages that algorithms can be written in."),
+        command("environment", "List the environments of a language."),
+        command("template", "Download the template of an environment."),
+    ]

@@ -1,0 +1,131 @@
+"""What the platform knows of languages, environments and templates (API sections 5.1, 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRefused
+
+if TYPE_CHECKING:
+    from algo_core.api import ApiClient
+
+ROOT = "algorithm-environments/edge"
+
+ARCHIVE_LIMIT = 64 << 20
+"""Bytes of a template's archive, as it is downloaded. Templates are a few small source files."""
+
+BLOCK = 1 << 16
+
+Entry = dict[str, Any]
+"""A language or an environment, with the members of API section 5.2."""
+
+
+def languages(api: ApiClient) -> list[Entry]:
+    """The languages that algorithms can be written in.
+
+    Raises:
+        PlatformError: if the answer is not a list of them; and what `ApiClient.get_json` raises.
+    """
+    return _entries(api, api.get_json(f"{ROOT}/languages"), "languages")
+
+
+def environments(api: ApiClient, language: str) -> list[Entry]:
+    """The environments of a language.
+
+    Raises:
+        NotFoundError: if the platform has no such language; the hint lists those that it has.
+        PlatformError: if the answer is not a list of them; and what `ApiClient.get_json` raises.
+    """
+    unknown: AlgoError | None = None
+    if is_component(language):
+        try:
+            answer = api.get_json(f"{ROOT}/languages/{language}/environments")
+            found = answer.get("environments") if isinstance(answer, dict) else answer
+            if found != []:
+                return _entries(api, found, "environments")
+        except (NotFoundError, RequestRefused) as error:
+            unknown = error
+    names = [str(entry["name"]) for entry in languages(api)]
+    if language not in names:
+        raise NotFoundError(
+            f"The platform has no language {language!r}", f"It has {', '.join(names)}; see: algo languages"
+        ) from unknown
+    if unknown:
+        raise unknown
+    return []
+
+
+def is_component(text: str) -> bool:
+    """Whether a text can stand in a path without leading to another route."""
+    return "/" not in text and text not in {"", ".", ".."}
+
+
+@contextmanager
+def template_archive(api: ApiClient, specification_id: str) -> Iterator[IO[bytes]]:
+    """Download a template's archive into an unnamed temporary file, open at its start; it is gone after the block.
+
+    No credential is needed (API section 5.1).
+
+    Raises:
+        NotFoundError: if there is no such environment specification; the hint says what was meant, if it can be told.
+        PlatformError: if the archive is larger than `ARCHIVE_LIMIT`.
+        NetworkError: if it breaks off; and what `ApiClient.request` raises.
+    """
+    import tempfile
+
+    from algo_core.api import decode_json
+    from algo_core.http import network_errors
+
+    path = f"{ROOT}/environment-specifications/{specification_id}/template"
+    try:
+        # The archive is wanted as it is stored, so it may not be unpacked or packed once more on its way.
+        response = api.request("GET", path, stream=True, headers={"Accept-Encoding": "identity"})
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"The platform has no template {specification_id!r}", _what_was_meant(api, specification_id)
+        ) from error
+    with response, tempfile.TemporaryFile() as file:
+        if "json" in response.headers.get("Content-Type", "").lower():
+            with network_errors(api.address):
+                decode_json(response, api.session.profile.name)
+            raise PlatformError("The platform answered with JSON where a template's archive was asked for")
+        size = 0
+        with network_errors(api.address):
+            for block in response.raw.stream(BLOCK, decode_content=False):
+                size += len(block)
+                if size > ARCHIVE_LIMIT:
+                    raise PlatformError(f"The template's archive is larger than {ARCHIVE_LIMIT >> 20} MiB")
+                file.write(block)
+        file.seek(0)
+        yield file
+
+
+def _what_was_meant(api: ApiClient, text: str) -> str:
+    """Advice for somebody who gave an environment's other id, its name, or a language, instead of the specification."""
+    try:
+        known = [str(language["name"]) for language in languages(api)]
+        if text in known:
+            return f"That is a language; its templates are listed by: algo environment {text}"
+        for language in known:
+            for entry in environments(api, language):
+                if text.lower() in {str(entry.get("id")).lower(), str(entry.get("display_name")).lower()}:
+                    meant = entry.get("environment_specification_id")
+                    return f"That is the environment {entry.get('display_name')}; its template is {meant}"
+    except AlgoError:
+        pass  # the lists need a credential, which templates do not
+    return "Templates go by the environment_specification_id that is listed by: algo environment LANG"
+
+
+def _entries(api: ApiClient, value: Any, what: str) -> list[Entry]:
+    if not isinstance(value, list) or not all(isinstance(entry, dict) and _is_named(entry, what) for entry in value):
+        raise PlatformError(
+            f"{api.address} answered with something that is no list of {what}",
+            "Check that the profile's address is that of the API: algo profile show",
+        )
+    return value
+
+
+def _is_named(entry: Entry, what: str) -> bool:
+    return isinstance(entry.get("name" if what == "languages" else "display_name"), str)

@@ -1,0 +1,131 @@
+"""Putting unpacked files where they were asked for: all of them, or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from algo_core.errors import AlreadyExists
+from algo_env.archive import Contents
+
+SHOWN = 5
+"""How many files in the way an error names."""
+
+
+@dataclass(frozen=True)
+class Staging:
+    """Two directories on the file system of the destination: new files, and room for those that they replace."""
+
+    new: Path
+    replaced: Path
+
+
+def check_destination(destination: Path) -> None:
+    """Raise AlreadyExists if the destination is there and is not a directory."""
+    if os.path.lexists(destination) and not destination.is_dir():
+        raise AlreadyExists(f"{destination} is there and is not a directory", "Name another destination")
+
+
+@contextmanager
+def staging_for(destination: Path) -> Iterator[Staging]:
+    """A place to unpack into, from where files can be moved to the destination without being copied.
+
+    It is in the destination if that exists, else in the nearest of its parents that does. It is removed in the end,
+    except for replaced files that could not be put back.
+    """
+    home = destination
+    while not home.exists():
+        home = home.parent
+    root = Path(tempfile.mkdtemp(prefix=".algo-template-", dir=home))
+    staging = Staging(root / "new", root / "replaced")
+    try:
+        staging.new.mkdir()
+        staging.replaced.mkdir()
+        yield staging
+        shutil.rmtree(staging.replaced)
+    finally:
+        shutil.rmtree(staging.new, ignore_errors=True)
+        for directory in (staging.replaced, root):
+            try:
+                directory.rmdir()
+            except OSError:
+                pass
+
+
+def place(staging: Staging, contents: Contents, destination: Path, *, force: bool = False) -> None:
+    """Move what was unpacked to the destination, which is made if it is not there.
+
+    Raises:
+        AlreadyExists: if files are in the way and `force` is not set, or something that is no file; nothing has
+            changed then.
+        OSError: if something cannot be moved; what was moved before is back where it was.
+    """
+    with ExitStack() as undo:
+        if destination.exists():
+            _check_ways(contents, destination, force=force)
+            _merge(staging, contents, destination, undo)
+        else:
+            _make_parents(destination, undo)
+            staging.new.rename(destination)
+        undo.pop_all()
+
+
+def _make_parents(destination: Path, undo: ExitStack) -> None:
+    missing = [parent for parent in destination.parents if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir()
+        undo.callback(parent.rmdir)
+
+
+def _check_ways(contents: Contents, destination: Path, *, force: bool) -> None:
+    """Links to directories count as being in the way: behind them is a place that was not asked for."""
+    blocked = [
+        path
+        for path in contents.directories
+        if os.path.lexists(destination / path)
+        and ((destination / path).is_symlink() or not (destination / path).is_dir())
+    ]
+    present = [path for path in contents.files if os.path.lexists(destination / path)]
+    blocked += [path for path in present if (destination / path).is_dir() and not (destination / path).is_symlink()]
+    if blocked:
+        raise AlreadyExists(
+            f"Something of another kind is in the way in {destination}: {_listed(blocked)}",
+            "Move it away, or choose another destination; nothing was changed",
+        )
+    if present and not force:
+        raise AlreadyExists(
+            f"These files are in {destination} already: {_listed(present)}",
+            "Replace them with --force, or choose another destination; nothing was changed",
+        )
+
+
+def _listed(paths: list[str]) -> str:
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return ", ".join(sorted(paths)[:SHOWN]) + more
+
+
+def _merge(staging: Staging, contents: Contents, destination: Path, undo: ExitStack) -> None:
+    for path in contents.directories:
+        target = destination / path
+        if not target.exists():
+            target.mkdir()
+            undo.callback(target.rmdir)
+    for number, path in enumerate(contents.files):
+        source, target, kept = staging.new / path, destination / path, staging.replaced / str(number)
+        undo.callback(_put_back, source, target, kept)
+        if os.path.lexists(target):
+            target.rename(kept)
+        source.rename(target)
+
+
+def _put_back(source: Path, target: Path, kept: Path) -> None:
+    """Undo what was done for one file so far; it may be nothing."""
+    if os.path.lexists(kept):
+        kept.replace(target)
+    elif not os.path.lexists(source):
+        target.unlink()
