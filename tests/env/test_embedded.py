@@ -1,0 +1,26 @@
+"""The environment commands against the embedded platform, which knows the documented languages and has real templates."""
+
+import json
+
+
+def test_the_guides_steps_from_languages_to_a_template(algo_home, tmp_path) -> None:
+    languages = algo_home.run("languages")
+    assert languages.code == 0
+    assert languages.text.splitlines()[0] == "Name                      Display Name"
+    assert "python3                   Python 3.x (Environments)" in languages.text.splitlines()
+    (found,) = (e for e in algo_home.run("environment", "python3").json if "TensorFlow" in e["display_name"])
+    specification = found["environment_specification_id"]
+    assert algo_home.run("template", specification, tmp_path / "dest").code == 0
+    assert "def apply(" in (tmp_path / "dest/src/__ALGO__.py").read_text()
+    assert "tensorflow" in (tmp_path / "dest/requirements.txt").read_text()
+    assert json.loads((tmp_path / "dest/algorithmia.conf").read_text())["username"] == "__USER__"
+    wrong = algo_home.run("template", found["id"], tmp_path / "other")
+    assert wrong.code == 5
+    assert specification in wrong.stderr
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_unknown_language(algo_home) -> None:
+    done = algo_home.run("environment", "cobol")
+    assert done.code == 5
+    assert "python3" in done.stderr
