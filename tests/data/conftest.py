@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         for fault in self.platform.faults:
             if fault.method == self.command and self.where.endswith(fault.suffix) and fault.times:
                 fault.times -= 1
-                self.fault = fault
+                self.begun = b""
                 if isinstance(fault.action, int):
                     self._body()
                     self.answer(fault.action, b"", fault.headers)
@@ -108,7 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     # Faults; those that return True have answered
 
-    fault: Fault | None = None
+    begun = b""
+    """What a fault has read of the body before the API goes on with it."""
 
     def fault_reset(self) -> bool:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -303,7 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
             return b"".join(parts)
         length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
+        body = self.begun + self.rfile.read(length - len(self.begun))
         return body if len(body) == length else None
 
 
