@@ -201,6 +201,15 @@ def test_a_larger_input_is_refused_with_what_to_do_instead(home, algorithm, tmp_
     assert algorithm.calls == []
 
 
+@pytest.mark.parametrize(("option", "value", "code"), [("-d", "x", 0), ("-D", "-", 2)])
+def test_closed_standard_input_matters_only_to_who_reads_it(home, algorithm, option, value, code) -> None:
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *home.command("run", "demo/Echo", option, value)]
+    done = subprocess.run(command, env=home.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.startswith("error: Standard input is closed" if code else "")
+    assert "Traceback" not in done.stderr
+
+
 def test_an_endless_input_is_not_read_to_its_end(home, algorithm) -> None:
     done = home.run("run", "demo/Echo", "-B", "/dev/zero", timeout=60)
     assert done.code == 2

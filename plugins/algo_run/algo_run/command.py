@@ -98,9 +98,9 @@ def run(
     """
     _check(app, ctx.args, raw=raw, void=void)
     debug = debug or app.debug
-    given = the_one(ctx.meta.get(_GIVEN, []), stdin_is_piped=not sys.stdin.isatty())
+    given = the_one(ctx.meta.get(_GIVEN, []), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty())
     reference = parse_algorithm_ref(_MINE.sub(r"my/\1", algorithm))
-    payload = given.payload(sys.stdin.buffer)
+    payload = given.payload()
     if _MINE.fullmatch(algorithm):
         reference = replace(reference, owner=app.api.username())
     call = Call(

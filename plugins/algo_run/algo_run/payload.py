@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from dataclasses import dataclass
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 from algo_core.errors import UsageError
 
@@ -43,14 +44,14 @@ class Given:
     value: str
     is_file: bool
 
-    def payload(self, stdin: BinaryIO) -> Payload:
-        """Read the input and check it; a file, or `stdin` for `-`, is read once and never beyond the limit.
+    def payload(self) -> Payload:
+        """Read the input and check it; a file, or standard input for `-`, is read once and never beyond the limit.
 
         Raises:
             UsageError: if it is too large, or is not what the option says.
             OSError: if the file cannot be read.
         """
-        body = self._read(stdin) if self.is_file else os.fsencode(self.value)
+        body = self._read() if self.is_file else os.fsencode(self.value)
         if len(body) > BODY_LIMIT:
             self._refuse_size()
         if self.kind == "binary":
@@ -69,9 +70,11 @@ class Given:
             return f"The value of {self.option}"
         return "Standard input" if self.value == STDIN else self.value
 
-    def _read(self, stdin: BinaryIO) -> bytes:
+    def _read(self) -> bytes:
         if self.value == STDIN:
-            return stdin.read(BODY_LIMIT + 1)
+            if sys.stdin is None:
+                raise UsageError("Standard input is closed", "Name a file, or pipe the input in")
+            return sys.stdin.buffer.read(BODY_LIMIT + 1)
         with open(self.value, "rb") as file:
             return file.read(BODY_LIMIT + 1)
 
