@@ -449,3 +449,12 @@ def test_temporary_files_go_after_a_day_and_permanent_ones_stay(client: Any, pla
     }
     assert kept == {"temp": ["young"], "perm": ["old", "young"]}
     assert client("GET", "data/.algo/demo/Hello/temp/old").status_code == 404
+
+
+def test_digests_of_what_is_gone_are_forgotten(client: Any, platform: Any) -> None:
+    for name in ("c", "c0"):
+        client.mkdir(name)
+        client.put(f".my/{name}/big", b"x" * 500_000)
+    client("DELETE", "data/.my/c?force=true")
+    with platform.database.read() as rows:
+        assert rows.execute("SELECT path FROM digests").fetchall() == [("data/jane/c0/big",)]

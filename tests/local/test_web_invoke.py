@@ -352,3 +352,15 @@ def test_an_account_may_have_80_requests_under_way(account: Any, publish: Callab
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200] * 80 + [429]
+
+
+def test_a_void_child_has_a_session_of_its_own(client: Any, publish: Callable[..., None], platform: Any) -> None:
+    publish("jane/Many", MANY)
+    client.mkdir("c")
+    inner = '{"job":"call","path":"data/.session/late","method":"PUT","body":"x"}'
+    outer = f'{{"job":"call","path":"algo/jane/Many?output=void","body":{inner}}}'
+    assert '"async":"void"' in client.run("jane/Many", outer.encode(), "application/json").json()["result"]
+    deadline = time.monotonic() + 30
+    while any(thread.name == "algo-void" for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list((platform.root / "sessions").iterdir()) == []

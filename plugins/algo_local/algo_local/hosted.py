@@ -157,6 +157,12 @@ class HostedData:
         self._check_writable(place)
         return self._delete_collection(place, force) if place.collection else self._empty(place, force)
 
+    def end_session(self, session: str) -> None:
+        """Delete what was stored in `data://.session` of a request that has ended."""
+        directory = self._objects.session_space(session)
+        if self._objects.discard(directory):
+            self._metadata.forget_digests(self._objects.relative(directory))
+
     def _delete_collection(self, place: Space, force: bool) -> int:
         assert place.collection
         aside = None
@@ -168,6 +174,7 @@ class HostedData:
             elif not self._objects.remove_empty(place.path):
                 raise self._not_empty(place)
             self._metadata.delete_collection(rows, *place.collection)
+        self._metadata.forget_digests(self._objects.relative(place.path))
         return self._objects.discard(aside) if aside else 0
 
     def _empty(self, place: Space, force: bool) -> int:

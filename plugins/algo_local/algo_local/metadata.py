@@ -143,10 +143,8 @@ class Metadata:
         rows.execute("INSERT INTO collections VALUES (?, ?, ?, ?)", (owner, name, json.dumps(acl), time.time()))
 
     def delete_collection(self, rows: sqlite3.Connection, owner: str, name: str) -> None:
-        """Forget a collection inside a transaction, and the digests of what was in it."""
+        """Forget a collection inside a transaction."""
         rows.execute("DELETE FROM collections WHERE owner = ? AND name = ?", (owner, name))
-        prefix = f"data/{owner}/{name}/"
-        rows.execute("DELETE FROM digests WHERE substr(path, 1, ?) = ?", (len(prefix), prefix))
 
     def digest(self, path: str, identity: str) -> str | None:
         """The MD5 that was remembered for a file, if it is still the same file."""
@@ -158,6 +156,11 @@ class Metadata:
         """Remember a file's MD5, in hexadecimal digits, so that it need not be read again to know it."""
         with self.database.write() as rows:
             rows.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", (path, identity, md5))
+
+    def forget_digests(self, directory: str) -> None:
+        """Forget the MD5s of all files of a directory."""
+        with self.database.write() as rows:
+            rows.execute("DELETE FROM digests WHERE path > ? AND path < ?", (f"{directory}/", f"{directory}0"))
 
     def counts(self) -> dict[str, int]:
         """How many accounts, keys, collections, algorithms and versions there are."""

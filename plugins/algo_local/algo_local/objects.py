@@ -81,9 +81,10 @@ class Objects:
         """The directory of a session."""
         return self.root / "sessions" / session
 
-    def relative(self, directory: Path, name: str) -> str:
-        """A file's place below the root: what its digest is remembered under."""
-        return str(directory.relative_to(self.root) / encode_file_name(name))
+    def relative(self, directory: Path, name: str | None = None) -> str:
+        """A directory's or a file's place below the root: what digests are remembered under."""
+        place = directory.relative_to(self.root)
+        return str(place if name is None else place / encode_file_name(name))
 
     def names(self, directory: Path) -> list[str]:
         """The names of the files in a directory, in order; none if it does not exist."""

@@ -256,7 +256,7 @@ class _Request(cheroot.server.HTTPRequest):
         if self.chunked_read:
             self.rfile: Any = _ChunkedBody(self.conn.rfile)
         else:
-            self.rfile = _SizedBody(self.conn.rfile, int(self.inheaders.get(b"Content-Length", 0)))
+            self.rfile = _SizedBody(self.conn.rfile, max(0, int(self.inheaders.get(b"Content-Length", 0))))
         self.server.gateway(self).respond()
         if self.ready:
             self.ensure_headers_sent()

@@ -111,7 +111,7 @@ def _as_api_error(error: AlgoError) -> ApiError:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
             return ApiError(status, error.message, code)
-    return ApiError(500, error.message, 5001)
+    return ApiError(500, f"{error.message}. {error.hint}" if error.hint else error.message, 5001)
 
 
 def error_response(error: ApiError) -> Response:

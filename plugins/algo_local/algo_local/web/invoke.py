@@ -50,15 +50,14 @@ class _Call:
     context: CallContext
 
     def run(self) -> Outcome:
-        """Run it; a session that began with it ends with it."""
+        """Run it; the session that began with it ends with it."""
         try:
             return self.app.platform.executor.run(
                 self.version.build, self.payload, timeout=self.timeout, context=self.context
             )
         finally:
-            if not self.context.depth:
-                objects = self.app.platform.objects
-                objects.discard(objects.session_space(self.context.session))
+            if self.context.session == self.context.request_id:
+                self.app.platform.connector("data").end_session(self.context.session)
 
 
 def invoke_from_page(app: Application, request: Request, rest: str) -> Response:
@@ -79,8 +78,9 @@ def invoke(app: Application, request: Request, rest: str) -> Response:
     if request.method != "POST":
         raise ApiError(405, "Algorithms are called with POST", 2015, {"Allow": "POST"})
     version = _version(app, caller, rest)
-    call = _Call(app, caller, version, _payload(request), _timeout(request), _context(caller, version))
     output = request.query.get("output", "").lower()
+    context = _context(caller, version, own_session=not caller.inside or output == "void")
+    call = _Call(app, caller, version, _payload(request), _timeout(request), context)
     if output == "void":
         return _start_void(call)
     if caller.inside:
@@ -114,15 +114,15 @@ def _unknown(reference: str) -> ApiError:
     return ApiError(404, not_found(reference).message, 1000)
 
 
-def _context(caller: Caller, version: Version) -> CallContext:
+def _context(caller: Caller, version: Version, *, own_session: bool) -> CallContext:
+    """Calls made by algorithms share the session of the first one, unless they may outlive it."""
     request_id = f"req-{uuid.uuid4()}"
-    names = (version.algorithm.owner, version.algorithm.name)
-    if not caller.inside:
-        return CallContext(caller.account, names, request_id, request_id)
-    depth = caller.inside.depth + 1
+    depth = caller.inside.depth + 1 if caller.inside else 0
     if depth > DEPTH:
         raise ApiError(429, f"Algorithms may call each other at most {DEPTH} deep")
-    return CallContext(caller.account, names, caller.inside.session, request_id, depth)
+    session = caller.inside.session if caller.inside and not own_session else request_id
+    names = (version.algorithm.owner, version.algorithm.name)
+    return CallContext(caller.account, names, session, request_id, depth)
 
 
 def _timeout(request: Request) -> float:
