@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import NetworkError
 from algo_core.storage import Entry
-
 from algo_data.facts import is_encoded
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ class Patience:
     does too.
     """
 
-    def __init__(self, tries: int, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, tries: int, pause: Callable[[float], None] | None = None) -> None:
         self._tries = tries
         self._spent = 0
-        self._pause = pause
+        self._pause = pause or time.sleep
 
     def spend(self, error: Exception) -> None:
         """Wait before the next try; raises `error` if there is none left."""

@@ -1,0 +1,164 @@
+"""The progress line: on a terminal only, one line, gone when done."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pexpect
+import pytest
+
+from algo_data.progress import Line, fitted, human
+
+
+class Terminal:
+    """Collects what is written to it."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.fixture
+def line():
+    class Clocked:
+        now = 0.0
+        terminal = Terminal()
+        columns = 80
+
+        def __init__(self) -> None:
+            self.terminal = Terminal()
+            self.line = Line(self.terminal, lambda: self.columns, lambda: self.now)
+
+    return Clocked()
+
+
+def test_it_shows_share_bytes_rate_and_time_left(line):
+    line.line.begin("friends.jpg")
+    line.now = 2.0
+    line.line.advance(20 << 20, 80 << 20)
+    assert line.terminal.text == "\r\x1b[Kfriends.jpg   25%  20.0 MiB of 80.0 MiB  10.0 MiB/s  0:06 left"
+
+
+def test_without_a_size_it_shows_bytes_and_rate(line):
+    line.line.begin("-")
+    line.now = 1.0
+    line.line.advance(1536, None)
+    assert line.terminal.text == "\r\x1b[K-  1.5 KiB  1.5 KiB/s"
+
+
+def test_it_does_not_flood(line):
+    line.line.begin("f")
+    for step in range(10_000):
+        line.now = step / 1000
+        line.line.advance(step, 10_000)
+    assert 50 <= line.terminal.text.count("\r") <= 100
+
+
+def test_what_is_done_at_once_shows_nothing(line):
+    for number in range(3):
+        line.line.begin(f"f{number}")
+        line.line.advance(10, 10)
+        line.line.end()
+    assert line.terminal.text == ""
+
+
+def test_many_files_are_counted_and_the_line_is_erased(line):
+    for number in range(1, 4):
+        line.now += 1
+        line.line.begin(f"f{number}")
+        line.now += 1
+        line.line.advance(10, 10)
+        line.line.end()
+    assert "f3  100%  10 B of 10 B  10 B/s  0:00 left  file 3" in line.terminal.text
+    assert line.terminal.text.endswith("\r\x1b[K")
+
+
+def test_a_name_cannot_send_commands_to_the_terminal(line):
+    line.line.begin("a\x1b[31mb\nc")
+    line.now = 1
+    line.line.advance(1, 2)
+    assert line.terminal.text.startswith("\r\x1b[Ka?[31mb?c ")
+
+
+@pytest.mark.parametrize("columns", range(0, 100, 7))
+@pytest.mark.parametrize("name", ["friends.jpg", "x" * 200, "写真" * 40, "e\u0301" * 60, "f"])
+def test_it_fits_into_any_terminal(line, columns, name):
+    facts = ["25%", "20.0 MiB of 80.0 MiB", "10.0 MiB/s", "0:06 left"]
+    shown = fitted(name, facts, columns)
+    wide = len(re.findall("[写真]", shown))
+    assert len(shown.replace("\u0301", "")) + wide <= max(columns, 0)
+    if columns >= 91:
+        assert shown.endswith("  ".join(facts))
+
+
+def test_a_long_name_is_cut_in_its_middle():
+    assert fitted("a-very-long-name.tar.gz", [], 12) == "a-very…ar.gz"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (5 << 30, "5.0 GiB"),
+        (3 << 40, "3.0 TiB"),
+        (9 << 50, "9216.0 TiB"),
+    ],
+)
+def test_sizes_are_short(count, text):
+    assert human(count) == text
+
+
+def _slow(handler) -> bool:
+    """Takes its time, so that there is progress to see."""
+    content = handler.platform.files[handler.where]
+    handler._send_head(200, len(content), handler._facts(content, 0))
+    for start in range(0, len(content), len(content) // 8):
+        handler.wfile.write(content[start : start + len(content) // 8])
+        handler.platform.flag.wait(0.2)
+    return True
+
+
+@pytest.mark.parametrize("columns", [80, 30])
+def test_on_a_terminal_it_is_seen_and_then_gone(home, platform, work, columns):
+    platform.files["data/.my/c/picture.jpg"] = bytes(8 << 20)
+    platform.fail("GET", "picture.jpg", _slow)
+    first, *rest = home.command("cp", "data://.my/c/picture.jpg", work)
+    child = pexpect.spawn(
+        first, rest, env={**home.environ, "TERM": "xterm"}, encoding="utf-8", timeout=60, dimensions=(24, columns)
+    )
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    drawn = child.before.split("\r\x1b[K")
+    shown = [part for part in drawn if "%" in part]
+    assert shown, child.before
+    assert all(len(part) < columns for part in shown)
+    assert all(part.startswith("picture.jpg") for part in shown)
+    # What remains on the screen is the result and nothing else.
+    assert drawn[-1].strip() == f"Downloaded {work}/picture.jpg"
+
+
+@pytest.mark.parametrize("reason", ["pipe", "quiet", "json", "dumb"])
+def test_nowhere_else(home, platform, work, reason):
+    platform.files["data/.my/c/f"] = bytes(8 << 20)
+    platform.fail("GET", "/f", _slow)
+    flags = {"quiet": ["-q"], "json": ["--json"]}.get(reason, [])
+    environ = {**home.environ, "TERM": "dumb" if reason == "dumb" else "xterm"}
+    words = home.command(*flags, "cp", "data://.my/c/f", work)
+    if reason == "pipe":
+        done = subprocess.run(words, env=environ, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return
+    child = pexpect.spawn(words[0], words[1:], env=environ, encoding="utf-8", timeout=60)
+    child.expect(pexpect.EOF)
+    assert "\x1b[K" not in child.before
+    assert "%" not in child.before
