@@ -80,6 +80,7 @@ def test_the_process_ends_only_when_void_calls_are_done_and_no_algorithm_outlive
         plugin.algo_configure_session(session, Profile("default", "local:"))
         print(session.post("local:/v1/algo/jane/Late?output=void", data={str(tmp_path / "pid")!r},
                            headers={{"Content-Type": "text/plain"}}).json()["async"], flush=True)
+        session.close()
     """
     assert run_python(script) == "void\n"
     import os

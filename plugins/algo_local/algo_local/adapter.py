@@ -77,7 +77,8 @@ class LocalAdapter(requests.adapters.BaseAdapter):
         return _response(self, request, raw)
 
     def close(self) -> None:
-        """Nothing to do: the platform serves other sessions as well, and ends with the process."""
+        """Wait for calls without an answer to end. The platform stays: it serves other sessions as well."""
+        self._application.platform.wait_for_background()
 
 
 class _Input:

@@ -58,6 +58,7 @@ class Platform:
         self.root = root.resolve()
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
+        self._background: list[threading.Thread] = []
 
     @_Part
     def database(self) -> Database:
@@ -159,8 +160,19 @@ class Platform:
         return self.registry.publish(owner, name, number, build, public=public, started_at=started)
 
     def in_background(self, work: Callable[[], object]) -> None:
-        """Do something after the answer is given; the process does not end before it is done (`output=void`)."""
-        threading.Thread(target=work, name="algo-void", daemon=False).start()
+        """Do something after the answer is given (`output=void`); the process does not end before it is done."""
+        thread = threading.Thread(target=work, name="algo-void", daemon=False)
+        thread.start()
+        with self.lock:
+            self._background = [running for running in self._background if running.is_alive()] + [thread]
+
+    def wait_for_background(self) -> None:
+        """Return when all that was begun in the background is done.
+
+        The interpreter waits for these threads when it ends, but some (Python 3.12) let them start no process by then.
+        """
+        for thread in list(self._background):
+            thread.join()
 
     def close(self) -> None:
         """End all running algorithms and give back what is open. The platform can be used again afterwards."""
