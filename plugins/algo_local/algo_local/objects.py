@@ -18,13 +18,19 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from algo_core.errors import NotFoundError, PlatformError, RequestRefused
 from algo_local.names import decode_file_name, encode_file_name
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
 BLOCK = 1 << 20
 """Bytes that are moved at a time."""
+
+BESIDE_FROM = 8 * BLOCK
+"""Bytes from which on a content is worth a thread for its digest."""
 
 SESSION_SECONDS = 2 * 3600
 """Age at which the data of a session must be a left-over: no request runs longer than 50 minutes."""
@@ -255,21 +261,61 @@ def _entries(directory: Path) -> list[Path]:
 
 def _copy(read: Read, file: BinaryIO, length: int | None) -> tuple[int, str]:
     """Copy what comes; its size and MD5."""
-    digest = hashlib.md5(usedforsecurity=False)
     size = 0
-    while length is None or size < length:
-        block = read(BLOCK if length is None else min(BLOCK, length - size))
-        if not block:
-            break
-        digest.update(block)
-        size += len(block)
-        with _disk_errors():
-            view = memoryview(block)
-            while view:
-                view = view[file.write(view) :]
-    if length is not None and size != length:
-        raise RequestRefused(f"The content broke off after {size} of {length} bytes; nothing was stored")
-    return size, digest.hexdigest()
+    with _Digest() as digest:
+        while length is None or size < length:
+            block = read(BLOCK if length is None else min(BLOCK, length - size))
+            if not block:
+                break
+            digest.update(block)
+            size += len(block)
+            with _disk_errors():
+                view = memoryview(block)
+                while view:
+                    view = view[file.write(view) :]
+        if length is not None and size != length:
+            raise RequestRefused(f"The content broke off after {size} of {length} bytes; nothing was stored")
+        return size, digest.hexdigest()
+
+
+class _Digest:
+    """The MD5 of blocks; those of large contents are hashed in a thread, while they are written and the next is read."""
+
+    def __init__(self) -> None:
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._inline = BESIDE_FROM
+        self._pool: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
+
+    def __enter__(self) -> _Digest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown()
+
+    def update(self, block: bytes) -> None:
+        """Take in a block; it must not be changed afterwards."""
+        if self._inline > 0:
+            self._inline -= len(block)
+            self._md5.update(block)
+            return
+        if not self._pool:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(1, "algo-md5")
+        self._wait()
+        self._pending = self._pool.submit(self._md5.update, block)
+
+    def hexdigest(self) -> str:
+        """The MD5 of all blocks so far, in hexadecimal digits."""
+        self._wait()
+        return self._md5.hexdigest()
+
+    def _wait(self) -> None:
+        if self._pending:
+            self._pending.result()
+            self._pending = None
 
 
 @contextlib.contextmanager
