@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -142,6 +141,8 @@ def _from_command(name: str, command: object, origin: str) -> Credential:
             f"The {where} is not a list of words ({origin})",
             'Write it as credential_command = ["program", "argument"]: it is run without a shell',
         )
+    import subprocess
+
     try:
         done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False)
     except OSError as error:

@@ -15,9 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
@@ -32,6 +30,7 @@ from algo_core.http import (
     retry_policy,
     socket_errors,
 )
+from algo_core.lean import requests
 from algo_core.reply import DirectReply, Head, Lease, OddReply, PlainReply, Reply
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ HEAD_LIMIT = 1 << 16
 BLOCK = 1 << 20
 """Bytes that are sent at a time."""
 
-PLAIN_ADAPTERS = (HTTPAdapter, CaAdapter)
+PLAIN_ADAPTERS = (requests.adapters.HTTPAdapter, CaAdapter)
 NO_BODY = frozenset({204, 304})
 JOINED = 1 << 16
 """Bytes up to which a block is sent together with what comes before it."""
@@ -256,7 +255,7 @@ class Exchanger:
         if requests.utils.select_proxy(url, settings["proxies"]) or settings["cert"]:
             return None
         prepared = session.prepare_request(requests.Request("GET", url, headers={"Accept-Encoding": "identity"}))
-        assert isinstance(adapter, HTTPAdapter)
+        assert isinstance(adapter, requests.adapters.HTTPAdapter)
         pool = adapter.get_connection_with_tls_context(prepared, settings["verify"], cert=None)
         if not isinstance(pool, HTTPConnectionPool):
             return None

@@ -7,12 +7,18 @@ the functions below, each marked with `hookimpl`:
 
     @hookimpl
     def algo_commands():
-        return [Command("greet", "acme.commands:greet", help="Greet somebody.")]
+        return [Command("greet", "acme.commands:greet", help="Greet somebody.", group="Acme")]
 
 The module is loaded once after an install, to learn what it has, and afterwards only when one of its hooks is called or
 one of its commands runs: import nothing heavy in it. An implementation may leave out arguments that it does not need.
 Whatever one raises, `SystemExit` included, is reported once with the distribution's name and version, and the others go
-on; only Ctrl-C ends the command.
+on; only Ctrl-C ends the command. `hookimpl(tryfirst=True)` and `hookimpl(trylast=True)` say who is asked first.
+
+A plugin may state which hook API it needs (`ALGO_API = ">=1,<2"` in its module); one that needs another is left out,
+and `algo plugins list` says why. Hooks grow by further arguments, which older implementations do not notice. An
+argument that is to go is declared with `hookspec(warn_on_impl_args={"old": DeprecationWarning("use new")})`:
+implementations that still take it work as before, and `algo plugins show`, `algo doctor` and
+`algo_core.testing.assert_plugin_well_formed` tell their authors.
 """
 
 from __future__ import annotations
@@ -40,9 +46,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def algo_commands() -> list[Command]:  # type: ignore[empty-body]  # a specification has no body
     """Subcommands that this plugin adds.
 
-    Called once after an install or a change of the plugin's files; the answer is kept in the index, so that
-    `algo --help` and completion need no plugin. A name that is built in is refused; a name that two plugins claim is
-    given to neither.
+    When: after an install or a change of the plugin's files. The answer is kept in the index, so that `algo --help` and
+    completion need no plugin; what a command's target names is imported when the command runs.
+
+    Failures: whatever is raised, or an answer that is no list of `Command`, marks the plugin as broken: its commands
+    stay in the help with a mark, and running one says why (exit code 8). A name that is built in is not given away, and
+    one that two plugins claim goes to neither until somebody chooses.
+
+        from algo_core import Command, hookimpl
 
         @hookimpl
         def algo_commands():
@@ -52,14 +63,19 @@ def algo_commands() -> list[Command]:  # type: ignore[empty-body]  # a specifica
 
 @hookspec
 def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a specification has no body
-    """URI schemes that this plugin opens as a storage.
+    """URI schemes that this plugin opens as a storage, for `algo cp` and all other data commands.
 
-    Called when `algo_commands` is; kept in the index as well. A scheme that two plugins claim is an error that names
-    both when a URI with it is used.
+    When: with `algo_commands`, and kept in the index as well. The target is a function that takes the running `App` and
+    the `DataUri`, and returns an `algo_core.storage.Storage`; it is called once for each scheme that a command meets.
+
+    Failures: as those of `algo_commands`. A scheme that two plugins claim is a usage error that names both, when a URI
+    with it is used.
+
+        from algo_core import Connector, hookimpl
 
         @hookimpl
         def algo_connectors():
-            return [Connector("acme", "acme.storage:open_acme", help="Files of the Acme archive.")]
+            return [Connector("acme", "acme.archive:open_archive", help="Files of the Acme archive.")]
     """
 
 
@@ -67,8 +83,12 @@ def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a speci
 def algo_default_profile(name: str) -> Profile | None:
     """A profile for a name that nobody has configured: a company's preset, else the embedded platform.
 
-    Called when a command needs a profile and neither the configuration nor the environment has it. The first answer
+    When: a command needs the profile `name`, and neither the configuration nor the environment has it. The first answer
     that is not None counts; `hookimpl(trylast=True)` leaves others the first word.
+
+    Failures: reported; the next plugin is asked.
+
+        from algo_core import Profile, hookimpl
 
         @hookimpl
         def algo_default_profile(name):
@@ -81,13 +101,21 @@ def algo_default_profile(name: str) -> Profile | None:
 def algo_credentials(profile: Profile) -> Credential | None:
     """A credential for a profile that has none of its own: from a vault, a ticket, a company's login.
 
-    Called once per command, after the environment and the profile were looked at. The first answer that is not None
-    counts.
+    When: once per command that needs a profile, after the environment and the profile were looked at. The first answer
+    that is not None counts.
+
+    Failures: reported; the next plugin is asked, and without any answer the request goes out without a credential.
+
+        import os
+        from algo_core import hookimpl
 
         @hookimpl
         def algo_credentials(profile):
-            if profile.address == "https://api.acme.example":
-                return classify(acme_login_token(), origin="acme-login")
+            ticket = os.environ.get("ACME_TICKET")
+            if ticket and profile.address.endswith(".acme.example"):
+                from algo_core.credentials import classify
+
+                return classify(ticket, origin="the Acme ticket")
     """
 
 
@@ -95,8 +123,12 @@ def algo_credentials(profile: Profile) -> Credential | None:
 def algo_configure_session(session: requests.Session, profile: Profile) -> None:
     """Change the HTTP session before its first request: mount adapters, add headers, set `auth`.
 
-    Called once per session, with the profile that it is for. Secrets belong into `session.auth`, which is dropped when
-    a redirect leads to another host; custom headers are not.
+    When: once per session, with the profile that it is for. Secrets belong into `session.auth`, which is dropped when a
+    redirect leads to another host; custom headers are not.
+
+    Failures: reported; the session is used as it is then.
+
+        from algo_core import hookimpl
 
         @hookimpl
         def algo_configure_session(session, profile):
@@ -108,7 +140,11 @@ def algo_configure_session(session: requests.Session, profile: Profile) -> None:
 def algo_error_hints(error: AlgoError) -> str | None:
     """One more line of advice under an error that is about to be shown.
 
-    Called once, when a command has failed. None adds nothing.
+    When: once, when a command has failed. `error` has `message`, `hint` and `exit_code`; None adds nothing.
+
+    Failures: reported; the error is shown all the same.
+
+        from algo_core import hookimpl
 
         @hookimpl
         def algo_error_hints(error):
@@ -121,9 +157,18 @@ def algo_error_hints(error: AlgoError) -> str | None:
 def algo_doctor_checks() -> list[DoctorCheck]:  # type: ignore[empty-body]  # a specification has no body
     """Checks that `algo doctor` runs besides its own.
 
-    Called by `algo doctor` only. A check's `run` returns whether all is well, and one line that says what was found.
+    When: by `algo doctor` only. A check's `run` returns whether all is well, and one line that says what was found.
+
+    Failures: those of the hook are reported; a check that raises has failed, with the cause as its line.
+
+        import os
+        from algo_core import DoctorCheck, hookimpl
+
+        def has_ticket():
+            found = "ACME_TICKET" in os.environ
+            return found, "you have a ticket" if found else "get a ticket with: acme login"
 
         @hookimpl
         def algo_doctor_checks():
-            return [DoctorCheck("acme archive", lambda: (True, "reachable"))]
+            return [DoctorCheck("acme ticket", has_ticket)]
     """

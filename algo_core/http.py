@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from algo_core.errors import AlgoError, ConfigError, NetworkError, PlatformError, TimedOut, TlsError
+from algo_core.lean import requests
 from algo_core.profiles import check_ca_file
 from algo_core.types import Profile
 from algo_core.version import __version__
@@ -68,7 +67,7 @@ def retry_policy(retries: int) -> Retry:
     )
 
 
-class CaAdapter(HTTPAdapter):
+class CaAdapter(requests.adapters.HTTPAdapter):
     """An adapter whose connections trust a company's CA in addition to the public roots."""
 
     def __init__(self, ca_cert: str | None, **options: Any) -> None:
@@ -121,13 +120,13 @@ class AlgoSession(requests.Session):
         self.on_exchange = on_exchange
         self.auth = Authorization(profile)
         self.headers["User-Agent"] = (
-            f"algo/{__version__} (python/{platform.python_version()}; {platform.system().lower()})"
+            f"algo/{__version__} (python/{'.'.join(map(str, sys.version_info[:3]))}; {sys.platform})"
         )
         if profile.ca_cert:
             check_ca_file(profile.ca_cert, profile.ca_cert_origin or profile.origin)
         options: dict[str, Any] = {"max_retries": retry_policy(retries), "pool_maxsize": POOL_SIZE}
         self.mount("https://", CaAdapter(profile.ca_cert, **options))
-        self.mount("http://", HTTPAdapter(**options))
+        self.mount("http://", requests.adapters.HTTPAdapter(**options))
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Proxies come from the environment; its CA bundle counts only if the profile names no CA of its own.

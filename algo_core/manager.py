@@ -125,9 +125,10 @@ class Plugins:
         if unmet := _unmet_api(getattr(module, "ALGO_API", None)):
             raise PluginError(unmet)
         specs = hook_names()
-        for name in implementations(module):
+        for name, function in implementations(module).items():
             if name in specs:
                 record.hooks.append(name)
+                record.remarks += deprecated_arguments(name, function)
             else:
                 record.remarks.append(f"implements {name}, which is no hook of this version")
         manager = self._pluggy()
@@ -148,9 +149,13 @@ class Plugins:
         if key in self._registered:
             return
         self._registered.add(key)
+        import warnings
+
         try:
             module = module or importlib.import_module(record.module)
-            manager.register(self._guarded(record, module), name=f"{record.dist}:{record.entry}")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # deprecated arguments concern the author, not who runs the command
+                manager.register(self._guarded(record, module), name=f"{record.dist}:{record.entry}")
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -253,6 +258,18 @@ def implementations(module: Any) -> dict[str, Callable[..., Any]]:
         if isinstance(options, dict) and callable(value):
             found[options.get("specname") or name] = value
     return found
+
+
+def deprecated_arguments(hook: str, function: Callable[..., Any]) -> list[str]:
+    """A remark for each argument of an implementation that its hook's specification wants to be rid of."""
+    import inspect
+
+    from algo_core import hookspecs
+
+    options = getattr(getattr(hookspecs, hook), f"{hookspecs.PROJECT}_spec")
+    advice = options["warn_on_impl_args"] or {}
+    taken = [name for name in inspect.signature(function).parameters if name in advice]
+    return [f"{hook} takes the deprecated argument {name}: {advice[name]}" for name in taken]
 
 
 def cause(error: BaseException) -> str:

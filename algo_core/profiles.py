@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,15 @@ def is_loopback(host: str) -> bool:
     """Whether a host name or address can only mean this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    for family, is_own in (
+        (socket.AF_INET, lambda a: a[0] == 127),
+        (socket.AF_INET6, lambda a: a == b"\0" * 15 + b"\1"),
+    ):
+        try:
+            return is_own(socket.inet_pton(family, host))
+        except OSError:
+            continue
+    return False
 
 
 def check_ca_file(path: str, origin: str) -> str:

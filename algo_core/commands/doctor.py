@@ -43,7 +43,9 @@ def _checks(app: App) -> Iterator[tuple[str, Check]]:
             f"plugin {record.label}",
             lambda record=record: (  # type: ignore[misc]  # mypy cannot type the default
                 record.error is None,
-                record.refusal or record.error or f"loaded in {record.seconds * 1000:.0f} ms",
+                record.refusal
+                or record.error
+                or "; ".join([f"loaded in {record.seconds * 1000:.0f} ms", *record.remarks]),
             ),
         )
     for checks in app.plugins.call("algo_doctor_checks"):
