@@ -16,7 +16,7 @@ KEY_LENGTH = 28
 KEYRING_SERVICE = "algo"
 COMMAND_SECONDS = 60.0
 
-_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+_JWT = r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
 
 Kind = Literal["api_key", "bearer_token"]
 
@@ -68,7 +68,7 @@ class Credential:
 
 def looks_like_jwt(text: str) -> bool:
     """Whether a text has the shape of a JSON web token: three base64url parts, the first a JSON object with `alg`."""
-    if not _JWT.fullmatch(text):
+    if not re.fullmatch(_JWT, text):
         return False
     head = text.partition(".")[0]
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -29,6 +28,8 @@ def main() -> NoReturn:
         sys.stdout.write(f"algo {__version__}\n")
         code = _flushed(0)
     else:
+        import gc
+
         # Imports make many objects and hardly any garbage: collecting between them, and once more at the end, would be
         # a fifth of the time of a short command.
         gc.set_threshold(GARBAGE_THRESHOLD, 50, 50)

@@ -53,15 +53,14 @@ def is_loopback(host: str) -> bool:
     """Whether a host name or address can only mean this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    for family, is_own in (
-        (socket.AF_INET, lambda a: a[0] == 127),
-        (socket.AF_INET6, lambda a: a == b"\0" * 15 + b"\1"),
-    ):
-        try:
-            return is_own(socket.inet_pton(family, host))
-        except OSError:
-            continue
-    return False
+    try:
+        return socket.inet_pton(socket.AF_INET, host)[0] == 127
+    except OSError:
+        pass
+    try:
+        return socket.inet_pton(socket.AF_INET6, host) == bytes(15) + b"\1"
+    except OSError:
+        return False
 
 
 def check_ca_file(path: str, origin: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from algo_core.errors import UsageError
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]*)(?:\+([A-Za-z0-9]+))?:/{1,2}")
+# Compiled when they are first used: a command needs one of them at the most.
+_SCHEME = r"([A-Za-z][A-Za-z0-9.-]*)(?:\+([A-Za-z0-9]+))?:/{1,2}"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-_ALGORITHM = re.compile(rf"(?:algo:/{{1,2}}|/)?({_NAME})/({_NAME})(?:/([^/\s]*))?/?")
-_ALGORITHM_ID = re.compile(r"(?:algo:/{1,2}|/)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/([^/\s]*))?/?")
-_VERSION = re.compile(r"latest|latestPrivate|[0-9a-f]{40}|\d+(?:\.(?:\d+|[*x])){0,2}", re.ASCII)
+_ALGORITHM = rf"(?:algo:/{{1,2}}|/)?({_NAME})/({_NAME})(?:/([^/\s]*))?/?"
+_ALGORITHM_ID = r"(?:algo:/{1,2}|/)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/([^/\s]*))?/?"
+_VERSION = r"latest|latestPrivate|[0-9a-f]{40}|[0-9]+(?:\.(?:[0-9]+|[*x])){0,2}"
 
 HOSTED_ROOTS = (".my", ".algo", ".session")
 """First components that mean hosted data even without `data://` (API section 4.3)."""
@@ -89,7 +90,7 @@ def parse_data_uri(text: str, *, bare: str = LOCAL) -> DataUri:
         raise UsageError("An empty path", "Name a local path or a data URI such as data://.my/collection/file")
     if "\0" in text:
         raise UsageError("A path cannot hold a NUL byte")
-    match = _SCHEME.match(text)
+    match = re.match(_SCHEME, text)
     if match and not (len(match[1]) == 1 and match[2] is None):
         scheme, label, rest = match[1].lower(), match[2], text[match.end() :]
         if scheme == LOCAL:
@@ -127,18 +128,16 @@ def parse_algorithm_ref(text: str) -> AlgorithmRef:
     Raises:
         UsageError: if it is neither, or the version has none of the forms of API section 3.2.
     """
-    by_id = _ALGORITHM_ID.fullmatch(text)
-    by_name = _ALGORITHM.fullmatch(text)
-    if by_id:
+    if "-" in text and (by_id := re.fullmatch(_ALGORITHM_ID, text)):
         ref = AlgorithmRef(by_id[1], "", by_id[2] or None)
-    elif by_name:
+    elif by_name := re.fullmatch(_ALGORITHM, text):
         ref = AlgorithmRef(by_name[1], by_name[2], by_name[3] or None)
     else:
         raise UsageError(
             f"Not an algorithm: {text!r}",
             "Write OWNER/NAME or OWNER/NAME/VERSION, for example demo/Hello or nlp/LDA/1.0.0",
         )
-    if ref.version and not _VERSION.fullmatch(ref.version):
+    if ref.version and not re.fullmatch(_VERSION, ref.version):
         raise UsageError(
             f"Not a version: {ref.version!r}",
             "Versions look like 1.0.0, 1.2.*, 1.*, latest, latestPrivate, or the 40 hex digits of a commit",
