@@ -438,17 +438,19 @@ def test_temporary_files_go_after_a_day_and_permanent_ones_stay(client: Any, pla
     import time
 
     for kind in ("temp", "perm"):
-        client.put(f".algo/demo/Hello/{kind}/old", b"x")
-        client.put(f".algo/demo/Hello/{kind}/young", b"x")
-        path = platform.objects.algorithm_space("demo", "Hello", kind, "jane") / "old"
         long_ago = time.time() - 25 * 3600
-        os.utime(path, (long_ago, long_ago))
+        for name in ("old", "older", "young"):
+            client.put(f".algo/demo/Hello/{kind}/{name}", b"x")
+            path = platform.objects.algorithm_space("demo", "Hello", kind, "jane") / name
+            if name != "young":
+                os.utime(path, (long_ago, long_ago))
+    assert client("GET", "data/.algo/demo/Hello/temp/old").status_code == 404
+    assert client("GET", "data/.algo/demo/Hello/perm/old").content == b"x"
     kept = {
         kind: [e["filename"] for e in client("GET", f"data/.algo/demo/Hello/{kind}").json()["files"]]
         for kind in ("temp", "perm")
     }
-    assert kept == {"temp": ["young"], "perm": ["old", "young"]}
-    assert client("GET", "data/.algo/demo/Hello/temp/old").status_code == 404
+    assert kept == {"temp": ["young"], "perm": ["old", "older", "young"]}
 
 
 def test_digests_of_what_is_gone_are_forgotten(client: Any, platform: Any) -> None:

@@ -67,12 +67,12 @@ class HostedData:
     def find(self, caller: Caller, path: Sequence[str]) -> Place:
         """What a path means; it may be a file that does not exist. Refuses what the caller may not read."""
         place = self._places.find(caller, path)
-        space = place.space if isinstance(place, FilePlace) else place
-        if isinstance(space, Space):
+        if not isinstance(place, Branch):
+            space = place.space if isinstance(place, FilePlace) else place
             if not space.readable:
                 raise PermissionDenied(DENIED)
             if space.lifetime is not None:
-                self._objects.forget_older(space.path, space.lifetime)
+                self._objects.forget_older(space.path, space.lifetime, None if isinstance(place, Space) else place.name)
         return place
 
     def list(self, directory: Branch | Space, after: str | None = None) -> Page:

@@ -212,13 +212,13 @@ class Objects:
         shutil.rmtree(directory, ignore_errors=True)
         return count
 
-    def forget_older(self, directory: Path, seconds: float) -> None:
-        """Delete the files of a directory that were written longer ago than that."""
+    def forget_older(self, directory: Path, seconds: float, name: str | None = None) -> None:
+        """Delete the files of a directory, or just one of them, that were written longer ago than that."""
         limit = time.time() - seconds
-        for name in self.names(directory):
-            found = self.info(directory, name)
+        for candidate in self.names(directory) if name is None else [name]:
+            found = self.info(directory, candidate)
             if found and found.modified < limit:
-                self.remove(directory, name)
+                self.remove(directory, candidate)
 
     def _new_incoming(self) -> BinaryIO:
         """A new file, locked as long as it is written, so that others can tell it from a left-over."""
@@ -279,7 +279,7 @@ def _copy(read: Read, file: BinaryIO, length: int | None) -> tuple[int, str]:
 
 
 class _Digest:
-    """The MD5 of blocks; those of large contents are hashed in a thread, while they are written and the next is read."""
+    """The MD5 of blocks; large contents are hashed in a thread, while they are written and the next block is read."""
 
     def __init__(self) -> None:
         self._md5 = hashlib.md5(usedforsecurity=False)

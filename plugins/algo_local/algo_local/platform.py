@@ -39,12 +39,13 @@ class _Part(Generic[_T]):
         self.__doc__ = make.__doc__
 
     def __get__(self, platform: Platform, owner: object = None) -> _T:
-        name = self._make.__name__
-        if name not in platform.parts:
+        name, parts = self._make.__name__, platform.parts
+        if name not in parts:
             with platform.lock:
-                if name not in platform.parts:
-                    platform.parts[name] = self._make(platform)
-        return cast("_T", platform.parts[name])
+                parts = platform.parts
+                if name not in parts:
+                    parts[name] = self._make(platform)
+        return cast("_T", parts[name])
 
 
 class Platform:
