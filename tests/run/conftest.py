@@ -14,14 +14,20 @@ import pytest
 
 from algo_core.testing import Home
 
-_SPEC = importlib.util.spec_from_file_location(
-    "algo_tests_core_conftest", Path(__file__).parents[1] / "core" / "conftest.py"
-)
-assert _SPEC
-assert _SPEC.loader
-_core = sys.modules.setdefault(_SPEC.name, importlib.util.module_from_spec(_SPEC))
-_SPEC.loader.exec_module(_core)
 
+def _core_conftest() -> Any:
+    """The module of the core's fixtures, which has the stub platform; one for all areas of a test run."""
+    name, path = "algo_tests_core_conftest", Path(__file__).parents[1] / "core" / "conftest.py"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec
+        assert spec.loader
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+_core = _core_conftest()
 KEY: str = _core.KEY
 Answer = _core.Answer
 StubPlatform = _core.StubPlatform
