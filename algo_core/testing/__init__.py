@@ -1,93 +1,33 @@
-"""Help for people who test plugins: an isolated home, and the real `algo` run in it as a process."""
+"""Help for people who test plugins. Installing `algo-core[testing]` makes the fixtures known to pytest.
+
+| fixture | what it is |
+| --- | --- |
+| `algo_home` | a home directory of its own, and `run(...)`, which starts the real `algo` in it (`Home`) |
+| `invoke` | `algo_home.run`: `invoke("ls", "--json")` gives a `Result` |
+| `algo_platform` | the embedded platform (of `algo-local`) as the profile of `algo_home`; `serve()` (`Platform`) |
+
+| function or class | what it is for |
+| --- | --- |
+| `assert_plugin_well_formed(dist)` | fails with all that is wrong with a plugin, in sentences |
+| `StorageContract` | tests to inherit: what `algo cp` relies on in a storage |
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from algo_core.testing.home import SECONDS, Home, Result
+from algo_core.testing.platform import Platform, Served
+from algo_core.testing.wellformed import assert_plugin_well_formed
 
-SECONDS = 120.0
-"""How long a command may take before the test fails."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from algo_core.testing.storage import StorageContract
 
-_FOREIGN = ("ALGO", "XDG_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+__all__ = ["SECONDS", "Home", "Platform", "Result", "Served", "StorageContract", "assert_plugin_well_formed"]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a finished `algo` left: its exit code, and what it wrote."""
+def __getattr__(name: str) -> object:
+    if name == "StorageContract":  # which imports pytest: the rest does without
+        from algo_core.testing.storage import StorageContract
 
-    code: int
-    stdout: bytes
-    stderr: str
-
-    @property
-    def text(self) -> str:
-        """stdout as text."""
-        return self.stdout.decode("utf-8")
-
-    @property
-    def json(self) -> Any:
-        """stdout as a JSON value."""
-        return json.loads(self.stdout)
-
-    @property
-    def error(self) -> Any:
-        """The `error` object that `--json` printed as the last line of stderr."""
-        return json.loads(self.stderr.splitlines()[-1])["error"]
-
-
-class Home:
-    """A home directory of its own, with nothing of the person's who runs the tests.
-
-    `environ` is what commands run with; change it to set more. `cache` is where the plugin index is kept; sharing one
-    between homes saves looking at every plugin again.
-    """
-
-    def __init__(self, root: Path, *, cache: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
-        self.root = root
-        self.config_file = root / "config" / "config.toml"
-        kept = {name: value for name, value in environ.items() if not name.startswith(_FOREIGN)}
-        proxies = {name for name in kept if name.lower().endswith("_proxy")}
-        self.environ: dict[str, str] = {
-            **{name: value for name, value in kept.items() if name not in proxies},
-            "HOME": str(root),
-            "ALGO_CONFIG_DIR": str(root / "config"),
-            "ALGO_CACHE_DIR": str(cache or root / "cache"),
-            "ALGO_LOCAL_ROOT": str(root / "local"),
-            "ALGO_SITE_CONFIG": str(root / "site.toml"),
-        }
-        root.mkdir(parents=True, exist_ok=True)
-
-    def run(
-        self,
-        *arguments: str | Path,
-        input: bytes | str | None = None,
-        cwd: Path | None = None,
-        environ: Mapping[str, str] | None = None,
-        timeout: float = SECONDS,
-    ) -> Result:
-        """Run `algo` with these arguments as a process of its own; stdin is empty unless `input` is given."""
-        done = subprocess.run(
-            self.command(*arguments),
-            input=input.encode() if isinstance(input, str) else input or b"",
-            capture_output=True,
-            cwd=cwd or self.root,
-            env={**self.environ, **(environ or {})},
-            timeout=timeout,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
-
-    def command(self, *arguments: str | Path) -> list[str]:
-        """The words that start `algo` with the interpreter of the tests."""
-        return [str(Path(sys.executable).with_name("algo")), *map(str, arguments)]
-
-    def write_config(self, text: str) -> None:
-        """Write the configuration file."""
-        self.config_file.parent.mkdir(parents=True, exist_ok=True)
-        self.config_file.write_text(text)
+        return StorageContract
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,186 @@
+"""Is a plugin well formed: what `algo` relies on, found out before its users do."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from algo_core.errors import AlgoError
+from algo_core.index import PluginRecord, discover
+
+LIGHT = frozenset({"algo_core", "pluggy", "click", "typing_extensions"})
+"""Packages beyond the standard library that a plugin's module may import: `algo` has them loaded by then."""
+
+HEAVY = frozenset({"asyncio", "ctypes", "http.client", "multiprocessing", "sqlite3", "ssl", "urllib.request"})
+"""Modules of the standard library that cost more than a plugin's module should."""
+
+HELP_WIDTH = 80
+"""Characters that a help line may have: `algo --help` shows a command in one line."""
+
+_COMMAND_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_SCHEME = re.compile(r"[a-z][a-z0-9.-]+")
+
+
+def assert_plugin_well_formed(dist: str) -> None:
+    """Check the plugins of an installed distribution.
+
+    Looked at are: that each plugin module loads, and what it imports; that its hooks exist and take arguments that
+    they have; names, help lines and groups of commands; that what commands and connectors name can be imported and is
+    of the right kind. All of it happens in a new interpreter, so that nothing that a test has imported hides anything.
+    Arguments that are on their way out are named in a DeprecationWarning.
+
+    Raises:
+        AssertionError: with all that is wrong, one sentence in a line.
+    """
+    from algo_core.policy import normalized
+
+    records = [record for record in discover() if record.dist == normalized(dist)]
+    if not records:
+        raise AssertionError(f"No installed distribution {dist!r} has an entry point in the group algo.plugins")
+    found = [_looked_at(record) for record in records]
+    for remark in (remark for report in found for remark in report["deprecated"]):
+        warnings.warn(remark, DeprecationWarning, stacklevel=2)
+    problems = [problem for report in found for problem in report["problems"]]
+    if problems:
+        raise AssertionError(f"{dist} is not well formed:\n" + "\n".join(f"- {problem}" for problem in problems))
+
+
+_LOOK = f"from {__name__} import main; main()"
+
+
+def _looked_at(record: PluginRecord) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-c", _LOOK, record.entry, record.module, record.dist, record.version],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise AssertionError(f"{record.module} ended the interpreter with exit code {done.returncode}: {said}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def look_at(record: PluginRecord) -> dict[str, list[str]]:
+    """All `problems` of a plugin, and its `deprecated` arguments. It is loaded: call it in a process of its own."""
+    from algo_core.manager import Plugins, deprecated_arguments, implementations
+    from algo_core.policy import Policy
+
+    problems = [*_load_problems(record)]
+    if record.error:
+        return {"problems": problems, "deprecated": []}
+    plugins = Plugins("", Policy(), lambda text: None)
+    hooks = implementations(sys.modules[record.module])
+    problems += _hook_problems(record.module, hooks)
+    plugins.examine(record)
+    if record.error:
+        return {"problems": [*problems, f"{record.module} is broken: {record.error}"], "deprecated": []}
+    problems += [problem for row in record.commands for problem in _command_problems(record, plugins, *row)]
+    problems += [problem for row in record.connectors for problem in _connector_problems(record, plugins, *row)]
+    deprecated = [note for name in record.hooks for note in deprecated_arguments(name, hooks[name])]
+    return {"problems": problems, "deprecated": deprecated}
+
+
+def _load_problems(record: PluginRecord) -> Iterator[str]:
+    import importlib
+
+    import click  # noqa: F401 - loaded by then whenever algo runs
+    import pluggy  # noqa: F401 - as above
+
+    from algo_core import hookspecs, types  # noqa: F401 - as above
+    from algo_core.manager import cause
+
+    before = set(sys.modules)
+    try:
+        importlib.import_module(record.module)
+    except BaseException as error:  # whatever a plugin does is a finding
+        record.error = cause(error)
+        yield f"{record.module} cannot be imported: {record.error}"
+    own = record.module.partition(".")[0]
+    heavy = sorted({name for name in map(_heavy_name, set(sys.modules) - before) if name and name != own})
+    if heavy:
+        yield (
+            f"{record.module} imports {', '.join(heavy)} when it is loaded, which slows down every start that asks "
+            "its hooks: import them inside the functions that need them"
+        )
+
+
+def _heavy_name(module: str) -> str | None:
+    """What to call a module that a plugin should not have loaded; None for one that is cheap."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return module if module in HEAVY else None
+    return None if top in LIGHT else top.lstrip("_")
+
+
+def _hook_problems(module: str, hooks: dict[str, Callable[..., Any]]) -> Iterator[str]:
+    from algo_core import hookspecs
+    from algo_core.manager import hook_names
+
+    if not hooks:
+        yield f"{module} implements no hook: mark its functions with @hookimpl"
+    for name, function in hooks.items():
+        if name not in hook_names():
+            yield f"{module} implements {name}, which is no hook: there are {', '.join(sorted(hook_names()))}"
+            continue
+        known = list(inspect.signature(getattr(hookspecs, name)).parameters)
+        unknown = [argument for argument in inspect.signature(function).parameters if argument not in known]
+        if unknown:
+            has = f"its arguments are {', '.join(known)}" if known else "it has no arguments"
+            yield f"{name} in {module} takes {', '.join(unknown)}, which the hook does not give: {has}"
+
+
+def _command_problems(
+    record: PluginRecord, plugins: Any, name: str, target: str, text: str, group: str, hidden: bool
+) -> Iterator[str]:
+    import click
+
+    from algo_core.cli import BUILT_IN
+
+    if not _COMMAND_NAME.fullmatch(name):
+        yield f"The command {name!r} is not named in lower-case letters, digits and hyphens"
+    if name in BUILT_IN:
+        yield f"The command {name} has the name of a built-in one, and cannot be run"
+    if not text.strip() or "\n" in text or len(text) > HELP_WIDTH:
+        yield f"The command {name} needs a help line of 1 to {HELP_WIDTH} characters"
+    if not hidden and (not group.strip() or group == "Other"):
+        yield f"The command {name} has no group: give the heading under which 'algo --help' should list it"
+    try:
+        found = plugins.load_target(record, target)
+    except AlgoError as error:
+        yield f"What the command {name} names, {target}, cannot be loaded: {error.message}"
+        return
+    if not isinstance(found, click.Command):
+        yield f"What the command {name} names, {target}, is a {type(found).__name__}, not a click command"
+    elif not (found.help or "").strip():
+        yield f"{target} has no docstring: 'algo {name} --help' explains nothing"
+
+
+def _connector_problems(
+    record: PluginRecord, plugins: Any, scheme: str, target: str, text: str, labels: bool
+) -> Iterator[str]:
+    if not _SCHEME.fullmatch(scheme):
+        yield f"The scheme {scheme!r} is not two or more lower-case letters, digits, dots and hyphens"
+    if not text.strip():
+        yield f"The connector {scheme}:// needs a help line"
+    try:
+        found = plugins.load_target(record, target)
+    except AlgoError as error:
+        yield f"What the connector {scheme}:// names, {target}, cannot be loaded: {error.message}"
+        return
+    try:
+        inspect.signature(found).bind(object(), object())
+    except TypeError:
+        yield f"What the connector {scheme}:// names, {target}, cannot be called with (app, uri)"
+
+
+def main() -> None:
+    """Look at the plugin that the arguments describe; the findings are the last line of stdout."""
+    sys.stdout.write("\n" + json.dumps(look_at(PluginRecord(*sys.argv[1:]))) + "\n")
