@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from dataclasses import dataclass
 from typing import NoReturn
@@ -79,6 +78,8 @@ class Given:
             return file.read(BODY_LIMIT + 1)
 
     def _refuse_size(self) -> NoReturn:
+        import shlex
+
         named = shlex.quote(self.value) if self.is_file else STDIN
         raise UsageError(
             f"{self._source} is larger than {BODY_LIMIT / (1 << 20):g} MiB, the most that an algorithm takes as input "
