@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from algo_core.context import App
 
 MY = ".my"
+SPECIAL = (".algo", ".session")
+"""Owners whose directories are always there (API section 4.3)."""
+
 FILE_DEPTH = 3
 """Components of a file in a collection: owner, collection, name (API section 4.2)."""
 
@@ -147,17 +150,21 @@ class HostedStorage(Storage):
         return error
 
     def _upload_refused(self, uri: DataUri, error: AlgoError) -> AlgoError:
-        """A file can only go into a collection that is there: say how to make it."""
+        """A file can only go into a collection that is there: say which is missing, and how to make it."""
         path = components(uri)
-        if self.has_folders or (path[0] != MY and len(path) < FILE_DEPTH and not isinstance(error, NotFoundError)):
+        if self.has_folders or path[0] in SPECIAL or error.hint:
             return error
-        if len(path) < FILE_DEPTH and not path[0].startswith((".algo", ".session")):
-            error.message = f"There is no directory {uri}" + (
-                "" if isinstance(error, NotFoundError) else f": {error.message}"
-            )
-            error.hint = f"Make it with: algo mkdir {uri}"
-        elif isinstance(error, NotFoundError):
-            error.hint = f"Is the directory there? Make it with: algo mkdir {uri.parent}"
+        if len(path) >= FILE_DEPTH:
+            if isinstance(error, NotFoundError):
+                error.hint = f"Is the directory there? Make it with: algo mkdir {uri.parent}"
+            return error
+        if isinstance(error, NotFoundError):
+            error.message = f"There is no directory {uri}"
+        error.hint = (
+            f"If a directory was meant, make it with: algo mkdir {uri}"
+            if len(path) == FILE_DEPTH - 1
+            else "Files go into a collection: data://.my/COLLECTION/FILE"
+        )
         return error
 
     def mkdir(self, uri: DataUri) -> None:
@@ -204,7 +211,7 @@ class HostedStorage(Storage):
 
     def _can_only_be_file(self, uri: DataUri) -> bool:
         path = components(uri)
-        return not self.has_folders and len(path) == FILE_DEPTH and path[0] not in {".algo", ".session"}
+        return not self.has_folders and len(path) == FILE_DEPTH and path[0] not in SPECIAL
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """The same path, `.my` and the caller's name being one."""

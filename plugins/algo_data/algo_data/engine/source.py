@@ -95,7 +95,9 @@ class FileSource(io.RawIOBase):
 
     def _new_digest(self) -> Any:
         checksum = self.entry.checksum
-        return hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
+        if checksum is None or checksum.algorithm not in hashlib.algorithms_available:
+            return None
+        return hashlib.new(checksum.algorithm, usedforsecurity=False)
 
     def _check(self) -> None:
         size, checksum = self.entry.size, self.entry.checksum
