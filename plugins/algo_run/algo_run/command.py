@@ -99,9 +99,10 @@ def run(
     _check(app, ctx.args, raw=raw, void=void)
     debug = debug or app.debug
     given = the_one(ctx.meta.get(_GIVEN, []), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty())
-    reference = parse_algorithm_ref(_MINE.sub(r"my/\1", algorithm))
+    mine = _MINE.fullmatch(algorithm)
+    reference = parse_algorithm_ref(f"my/{mine[1]}" if mine else algorithm)
     payload = given.payload()
-    if _MINE.fullmatch(algorithm):
+    if mine:
         reference = replace(reference, owner=app.api.username())
     call = Call(
         reference,
@@ -143,7 +144,7 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
         if app.output.is_json:
             sink.write_json(answer.whole, indent=2)
         elif call.output == "void" and answer.request_id:
-            sink.write([answer.request_id.encode(), b"\n"])
+            sink.write([answer.request_id.encode("utf-8", "replace"), b"\n"])
         else:
             sink.write_answer(answer)
     except Failed as failure:
