@@ -24,7 +24,6 @@ $(READY): $(INPUTS)
 	touch $@
 
 demo: $(READY) ## The guide, from auth to the picture with the face marked, on the embedded platform
-	$(PIP) --group demo
 	$(BIN)/python examples/demo.py
 
 test: $(READY) ## Run every test (parts beyond PyPI: make test-deps)

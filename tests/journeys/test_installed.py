@@ -1,0 +1,74 @@
+"""What a person gets who installs the wheels and nothing else."""
+
+import subprocess
+
+from algo_core import __version__
+
+
+def test_the_first_commands_after_an_install(installed) -> None:
+    assert installed.run("--version").text == f"algo {__version__}\n"
+    text = installed.run("--help").text
+    for name in ("run", "cp", "ls", "languages", "template", "local", "auth"):
+        assert f"\n  {name} " in text
+    result = installed.run("run", "demo/Hello", "-d", "HAL 9000")
+    assert (result.code, result.text) == (0, "Hello HAL 9000\n")
+    assert result.stderr.count("\n") == 1
+    assert "embedded platform" in result.stderr
+    assert installed.run("doctor").code == 0
+
+
+def test_data_there_and_back(installed) -> None:
+    content = bytes(range(256)) * 5000
+    (installed.root / "picture.bin").write_bytes(content)
+    assert installed.run("mkdir", ".my/pictures").code == 0
+    assert (
+        installed.run("cp", "picture.bin", "data://.my/pictures").text == "Uploaded data://.my/pictures/picture.bin\n"
+    )
+    assert installed.run("cp", "data://.my/pictures/picture.bin", "back.bin").code == 0
+    assert (installed.root / "back.bin").read_bytes() == content
+    assert installed.run("cat", ".my/pictures/picture.bin").stdout == content
+
+
+def test_every_plugin_is_whole_in_its_wheel(installed) -> None:
+    """Templates, type markers and all modules are there: each command's help imports what it needs."""
+    listed = installed.run("plugins", "list", "--json").json
+    assert {row["status"] for row in listed} == {"ok"}
+    for row in listed:
+        for name in row["commands"]:
+            assert installed.run(name, "--help").code == 0
+    specification = installed.run("environment", "python3", "--json").json[0]["environment_specification_id"]
+    assert installed.run("template", specification, "mine").code == 0
+    assert (installed.root / "mine" / "src").is_dir()
+    subprocess.run(
+        [installed.binaries / "python", "-c", "import algo_core, algo_local, algo_data, algo_run, algo_env, pathlib\n"
+         "for p in (algo_core, algo_local, algo_data, algo_run, algo_env):\n"
+         "    assert (pathlib.Path(p.__file__).parent / 'py.typed').exists(), p"],
+        check=True,
+    )  # fmt: skip
+
+
+def test_nothing_is_written_outside_the_directories_that_are_ours(installed) -> None:
+    for variable in ("ALGO_CONFIG_DIR", "ALGO_CACHE_DIR", "ALGO_LOCAL_ROOT", "ALGO_SITE_CONFIG"):
+        del installed.environ[variable]
+    assert installed.run("run", "demo/Hello", "-d", "x").code == 0
+    assert installed.run("config", "set", "timeout", "9").code == 0
+    written = {str(path.relative_to(installed.root)) for path in installed.root.rglob("*") if path.is_file()}
+    ours = (".config/algo/", ".cache/algo/", ".local/share/algo/")
+    assert written
+    assert not [path for path in written if not path.startswith(ours)]
+
+
+def test_the_core_alone_answers_what_needs_no_plugin(core_alone) -> None:
+    for arguments in (
+        ["--help"],
+        ["--version"],
+        ["config", "list"],
+        ["profile", "list"],
+        ["plugins", "list"],
+        ["auth", "--help"],
+    ):
+        result = core_alone.run(*arguments)
+        assert (result.code, "Traceback" in result.stderr) == (0, False), result
+    result = core_alone.run("run", "demo/Hello", "-d", "x")
+    assert result.code == 2
+    assert "There is no command 'run'" in result.stderr
