@@ -198,7 +198,7 @@ def hammer(root: str, number: int, until: float, results: Any) -> None:
 def test_many_processes_at_once_see_whole_files_only(root: Path) -> None:
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    until = time.monotonic() + 6
+    until = time.monotonic() + 4
     workers = [context.Process(target=hammer, args=(str(root), number, until, results)) for number in range(5)]
     for worker in workers:
         worker.start()

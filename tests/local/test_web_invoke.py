@@ -364,3 +364,12 @@ def test_a_void_child_has_a_session_of_its_own(client: Any, publish: Callable[..
     while any(thread.name == "algo-void" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert list((platform.root / "sessions").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "body", [b'"\\ud800"', b"1e999", b"-1e999", b"[1" + b"0" * 4000 + b"]", b'{"a":1,"a":2}', b"\xef\xbb\xbf1"]
+)
+def test_strange_json_is_run_or_refused(client: Any, body: bytes) -> None:
+    answer = client.run("demo/Hello", body, "application/json")
+    assert answer.status_code in {200, 400}
+    assert answer.json().get("result") or answer.json()["error"]["message"]

@@ -39,7 +39,8 @@ def publish(app: App, directory: Path, algorithm: str, version: str, private: bo
     owner, slash, name = algorithm.removeprefix("algo://").partition("/")
     if not slash or not owner or not name or "/" in name:
         raise UsageError(f"Not an algorithm: {algorithm!r}", "Write OWNER/NAME, for example demo/Hello")
-    report = app.output.info if app.verbose else None
+    # Installing requirements can take minutes, in which a person wants to see something happen.
+    report = app.output.info if app.verbose or app.output.shows_progress else None
     platform = Platform(state_root())
     try:
         published = platform.publish(directory, owner, name, version, public=not private, report=report)
