@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 READY := $(VENV)/.ready
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-deps lint format benchmarks wheels clean
+.PHONY: help setup demo test test-deps lint format docs benchmarks wheels clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ lint: $(READY) ## Check style and types
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## Write the page of the hooks anew from the code
+	$(BIN)/python docs/render.py
 
 benchmarks: $(READY) ## Measure start-up against python, click and the older command line
 	$(BIN)/python benchmarks/startup.py

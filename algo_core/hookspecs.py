@@ -5,6 +5,7 @@ the functions below, each marked with `hookimpl`:
 
     from algo_core import Command, hookimpl
 
+
     @hookimpl
     def algo_commands():
         return [Command("greet", "acme.commands:greet", help="Greet somebody.", group="Acme")]
@@ -55,6 +56,7 @@ def algo_commands() -> list[Command]:  # type: ignore[empty-body]  # a specifica
 
         from algo_core import Command, hookimpl
 
+
         @hookimpl
         def algo_commands():
             return [Command("greet", "acme.commands:greet", help="Greet somebody.", group="Acme")]
@@ -73,6 +75,7 @@ def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a speci
 
         from algo_core import Connector, hookimpl
 
+
         @hookimpl
         def algo_connectors():
             return [Connector("acme", "acme.archive:open_archive", help="Files of the Acme archive.")]
@@ -89,6 +92,7 @@ def algo_default_profile(name: str) -> Profile | None:
     Failures: reported; the next plugin is asked.
 
         from algo_core import Profile, hookimpl
+
 
         @hookimpl
         def algo_default_profile(name):
@@ -107,7 +111,9 @@ def algo_credentials(profile: Profile) -> Credential | None:
     Failures: reported; the next plugin is asked, and without any answer the request goes out without a credential.
 
         import os
+
         from algo_core import hookimpl
+
 
         @hookimpl
         def algo_credentials(profile):
@@ -130,6 +136,7 @@ def algo_configure_session(session: requests.Session, profile: Profile) -> None:
 
         from algo_core import hookimpl
 
+
         @hookimpl
         def algo_configure_session(session, profile):
             session.headers["X-Cost-Centre"] = "4711"
@@ -145,6 +152,7 @@ def algo_error_hints(error: AlgoError) -> str | None:
     Failures: reported; the error is shown all the same.
 
         from algo_core import hookimpl
+
 
         @hookimpl
         def algo_error_hints(error):
@@ -162,11 +170,14 @@ def algo_doctor_checks() -> list[DoctorCheck]:  # type: ignore[empty-body]  # a 
     Failures: those of the hook are reported; a check that raises has failed, with the cause as its line.
 
         import os
+
         from algo_core import DoctorCheck, hookimpl
+
 
         def has_ticket():
             found = "ACME_TICKET" in os.environ
             return found, "you have a ticket" if found else "get a ticket with: acme login"
+
 
         @hookimpl
         def algo_doctor_checks():

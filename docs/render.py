@@ -1,0 +1,82 @@
+"""Writes `hooks.md` from `algo_core/hookspecs.py` and `algo_core/types.py`, which are the reference: `make docs`."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGE = HERE / "hooks.md"
+CORE = HERE.parent / "algo_core"
+
+HEAD = "<!-- Written by docs/render.py from algo_core/hookspecs.py and algo_core/types.py: change those. -->\n\n"
+
+
+def page() -> str:
+    """The page."""
+    specs, types = _parsed("hookspecs"), _parsed("types")
+    parts = ["# Hooks", _markdown(ast.get_docstring(specs) or "")]
+    parts += [_hook(node) for node in hooks(specs)]
+    parts += ["## The values", "What hooks are given and give back is imported from `algo_core`; all of it is frozen."]
+    parts += [_value(node) for node in types.body if isinstance(node, ast.ClassDef)]
+    return HEAD + "\n\n".join(parts) + "\n"
+
+
+def hooks(specs: ast.Module | None = None) -> Iterator[ast.FunctionDef]:
+    """The hooks' specifications, in the order of the file."""
+    for node in (specs or _parsed("hookspecs")).body:
+        if isinstance(node, ast.FunctionDef) and node.decorator_list:
+            yield node
+
+
+def signature(hook: ast.FunctionDef) -> str:
+    """How a hook is declared, as Python."""
+    returns = f" -> {ast.unparse(hook.returns)}" if hook.returns else ""
+    return f"def {hook.name}({ast.unparse(hook.args)}){returns}"
+
+
+def example(hook: ast.FunctionDef) -> str:
+    """The plugin module in a hook's documentation; empty if there is none."""
+    blocks = [text for is_code, text in _blocks(ast.get_docstring(hook) or "") if is_code]
+    return "\n\n".join(blocks)
+
+
+def _hook(node: ast.FunctionDef) -> str:
+    first = any("firstresult=True" in ast.unparse(decorator) for decorator in node.decorator_list)
+    remark = "\n\nThe first result counts." if first else ""
+    return f"## {node.name}\n\n{_fenced(signature(node))}{remark}\n\n{_markdown(ast.get_docstring(node) or '')}"
+
+
+def _value(node: ast.ClassDef) -> str:
+    source = (CORE / "types.py").read_text("utf-8")
+    fields = [ast.get_source_segment(source, part) for part in node.body if isinstance(part, ast.AnnAssign)]
+    declared = "\n".join([f"class {node.name}:", *(f"    {field}" for field in fields)])
+    return f"### {node.name}\n\n{_fenced(declared)}\n\n{ast.get_docstring(node)}"
+
+
+def _parsed(module: str) -> ast.Module:
+    return ast.parse((CORE / f"{module}.py").read_text("utf-8"))
+
+
+def _markdown(docstring: str) -> str:
+    return "\n\n".join(_fenced(text) if is_code else text for is_code, text in _blocks(docstring))
+
+
+def _fenced(code: str) -> str:
+    return f"```python\n{code}\n```"
+
+
+def _blocks(docstring: str) -> Iterator[tuple[bool, str]]:
+    """The paragraphs of a docstring, and its indented blocks, which are code."""
+    for paragraph in re.split(r"\n\n(?=\S)", docstring.strip()):
+        text, _, code = paragraph.partition("\n\n    ")
+        yield False, text
+        if code:
+            yield True, textwrap.dedent(f"    {code}")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")

@@ -1,0 +1,185 @@
+"""Every hook: documented, with its signature and an example; each example is installed as a plugin and does what it says.
+
+A hook's test has its name, `test_algo_...`; a hook without one fails `test_every_hook_has_a_test`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algo_core.manager import hook_names
+from algo_core.testing import Home
+
+RENDER = Path(__file__).parents[2] / "docs" / "render.py"
+_SPEC = importlib.util.spec_from_file_location("algo_docs_render", RENDER)
+assert _SPEC
+assert _SPEC.loader
+render = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(render)
+
+HOOKS = {hook.name: hook for hook in render.hooks()}
+KEY = "sim" + "h" * 25
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert render.PAGE.read_text("utf-8") == render.page(), "run: make docs"
+
+
+def test_every_hook_has_a_test() -> None:
+    assert set(HOOKS) == hook_names()
+    assert {f"test_{name}" for name in HOOKS} <= set(globals())
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_hook_says_what_it_is_for_when_it_is_called_and_what_may_fail(name: str) -> None:
+    documentation = ast.get_docstring(HOOKS[name]) or ""
+    summary, *paragraphs = documentation.split("\n\n")
+    assert "\n" not in summary
+    assert summary.endswith(".")
+    assert [p.partition(":")[0] for p in paragraphs if p.startswith(("When:", "Failures:"))] == ["When", "Failures"]
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_the_page_has_a_hooks_exact_signature_under_its_heading(name: str) -> None:
+    section = render.PAGE.read_text("utf-8").partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    source = (render.CORE / "hookspecs.py").read_text("utf-8")
+    shown = section.partition("```python\n")[2].partition("\n```")[0]
+    assert shown.startswith(f"def {name}(")
+    assert f"\n{shown}:" in source
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_an_example_implements_its_hook(name: str) -> None:
+    module = ast.parse(render.example(HOOKS[name]))
+    implemented = [node.name for node in module.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+    assert implemented == [name]
+
+
+@pytest.fixture
+def add_example(add_plugin: Callable[..., None]) -> Callable[..., None]:
+    """Installs the example of a hook as the distribution `acme`."""
+
+    def add(name: str, **modules: str) -> None:
+        add_plugin("acme", render.example(HOOKS[name]), **modules)
+
+    return add
+
+
+@pytest.fixture
+def refusing() -> Iterator[Any]:
+    """A platform that knows nobody; `refusing.headers` is what the last request had."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            server.headers = dict(self.headers)  # type: ignore[attr-defined]  # for the tests to look at
+            self.send_response(401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    server.environ = {  # type: ignore[attr-defined]  # as above
+        "ALGORITHMIA_API": f"http://127.0.0.1:{server.server_address[1]}",
+        "ALGORITHMIA_API_KEY": KEY,
+    }
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+GREET = """
+import click
+from algo_core import pass_app
+
+@click.command()
+@pass_app
+def greet(app):
+    '''Greet somebody.'''
+    app.output.print("hello")
+"""
+
+
+def test_algo_commands(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_commands", commands=GREET)
+    assert algo_home.run("greet").text == "hello\n"
+    assert "Acme:\n  greet" in algo_home.run("--help").text
+
+
+ARCHIVE = """
+import io
+from algo_core.storage import Entry, Kind, Storage
+
+class Archive(Storage):
+    list = write = mkdir = rmdir = remove = None
+
+    def stat(self, uri):
+        return Entry(uri, Kind.FILE, size=5)
+
+    def open(self, uri, offset=0, *, version=None):
+        reader = File(b"hello"[offset:])
+        reader.entry, reader.offset = self.stat(uri), offset
+        return reader
+
+class File(io.BytesIO):
+    pass
+
+def open_archive(app, uri):
+    return Archive()
+"""
+
+
+def test_algo_connectors(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_connectors", archive=ARCHIVE)
+    assert algo_home.run("cat", "acme://greeting").text == "hello"
+    assert algo_home.run("cat", "other://greeting").code == 2
+
+
+def test_algo_default_profile(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_default_profile")
+    shown = algo_home.run("profile", "show", "--json").json
+    assert (shown["address"], shown["origin"]) == ("https://api.acme.example", "acme-algo")
+    assert algo_home.run("profile", "show", "other").code == 3
+    algo_home.write_config('[profiles.default]\naddress = "https://mine.example"\n')
+    assert algo_home.run("profile", "show", "--json").json["address"] == "https://mine.example"
+
+
+def test_algo_credentials(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_credentials")
+    algo_home.write_config('[profiles.default]\naddress = "https://api.acme.example"\n')
+    assert algo_home.run("profile", "show", "--json").json["credential"] is None
+    shown = algo_home.run("profile", "show", "--json", environ={"ACME_TICKET": KEY}).json
+    assert shown["credential_origin"] == "the Acme ticket"
+
+
+def test_algo_configure_session(add_example: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+    add_example("algo_configure_session")
+    algo_home.run("ls", environ=refusing.environ)
+    assert refusing.headers["X-Cost-Centre"] == "4711"
+
+
+def test_algo_error_hints(add_example: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+    add_example("algo_error_hints")
+    refused = algo_home.run("ls", environ=refusing.environ)
+    assert refused.code == 4
+    assert refused.stderr.endswith("hint: Keys are given out by helpdesk@acme.example\n")
+    assert "helpdesk" not in algo_home.run("nonsense").stderr
+
+
+def test_algo_doctor_checks(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_doctor_checks")
+    for environ, row in (
+        ({}, {"check": "acme ticket", "ok": False, "text": "get a ticket with: acme login"}),
+        ({"ACME_TICKET": KEY}, {"check": "acme ticket", "ok": True, "text": "you have a ticket"}),
+    ):
+        assert row in algo_home.run("doctor", "--json", environ=environ).json
