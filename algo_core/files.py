@@ -34,12 +34,16 @@ def replacing(path: Path | str, *, mode: int | None = None, durable: bool = Fals
         return
     if older and stat.S_ISDIR(older.st_mode):
         raise IsADirectoryError(21, os.strerror(21), str(path))
-    descriptor, beside = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent)
     try:
-        with open(descriptor, "wb", buffering=0) as raw:
-            yield raw
+        descriptor, beside = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+            file.flush()
             if durable:
-                os.fsync(raw.fileno())
+                os.fsync(file.fileno())
         os.chmod(beside, mode if mode is not None else _usual_mode(older))
         os.replace(beside, target)
     except BaseException:

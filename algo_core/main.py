@@ -21,6 +21,7 @@ PLUGIN_FAILED = 8
 
 def main() -> NoReturn:
     """Run `algo` with the arguments of the process, and end the process with its exit code."""
+    _open_closed_streams()
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         from algo_core.version import __version__
@@ -36,6 +37,18 @@ def main() -> NoReturn:
         code = run(arguments)
         gc.freeze()
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Give streams that the shell has closed (`>&-`) a place to go to, before a file gets their number.
+
+    Standard input stays None, so that whoever reads it can say that there is none.
+    """
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # open until the process ends
 
 
 def run(arguments: list[str]) -> int:

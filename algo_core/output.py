@@ -68,7 +68,12 @@ class Output:
         """One result as JSON; `indent=None` writes it on a single line."""
         import json
 
-        self.stdout.write(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+        try:
+            text.encode(self.stdout.encoding or "utf-8")
+        except UnicodeEncodeError:  # a terminal that cannot show it, or half of a surrogate pair
+            text = json.dumps(value, indent=indent)
+        self.stdout.write(text + "\n")
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows in columns as wide as their widest cell; no spaces at the ends of lines."""

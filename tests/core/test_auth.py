@@ -1,9 +1,10 @@
 """`algo auth`: the guide's three questions on a terminal, and all of it in a script."""
 
 import base64
+import functools
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pexpect
 import pytest
@@ -17,19 +18,9 @@ TOKEN = base64.urlsafe_b64encode(json.dumps({"alg": "RS256"}).encode()).decode()
 
 
 @pytest.fixture
-def terminal(algo_home: Home) -> Iterator[object]:
+def terminal(algo_home: Home, spawn) -> Callable[..., pexpect.spawn]:
     """Starts `algo` on a terminal of its own."""
-    started = []
-
-    def start(*arguments: str) -> pexpect.spawn:
-        command, *rest = algo_home.command(*arguments)
-        child = pexpect.spawn(command, rest, env=algo_home.environ, encoding="utf-8", timeout=30, echo=True)
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        child.close(force=True)
+    return functools.partial(spawn, algo_home)
 
 
 def test_the_three_questions_of_the_guide(algo_home, platform, terminal) -> None:

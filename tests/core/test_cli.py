@@ -223,3 +223,11 @@ def test_stdout_that_cannot_be_written(algo_home: Home) -> None:
     assert done.returncode == 1
     assert b"No space left" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_are_no_reason_to_fail(algo_home: Home, stream: str) -> None:
+    for words in ("--version", "--help", "config list"):
+        command = f"{algo_home.command()[0]} {words} {stream}"
+        done = subprocess.run(["bash", "-c", command], env=algo_home.environ, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b"")

@@ -58,3 +58,9 @@ def test_devices_are_written_to_and_directories_refused(tmp_path: Path) -> None:
         device.write(b"gone")
     with pytest.raises(IsADirectoryError), replacing(tmp_path):
         pass
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, replacing(tmp_path / "missing" / "f"):
+        pass
+    assert caught.value.filename == str(tmp_path / "missing" / "f")

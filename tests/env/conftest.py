@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import sys
 import tarfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import pexpect
 import pytest
+from support.stub import KEY, Answer, StubPlatform, json_answer
 
 from algo_core.testing import Home
 
-
-def _core_conftest() -> Any:
-    """The module of the core's fixtures, which has the stub platform; one for all areas of a test run."""
-    name, path = "algo_tests_core_conftest", Path(__file__).parents[1] / "core" / "conftest.py"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec
-        assert spec.loader
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-_core = _core_conftest()
-KEY: str = _core.KEY
 ROOT = "/v1/algorithm-environments/edge"
 SPECIFICATION = "36fd467e-fbfe-4ea6-aa66-df3f403b7132"
 LANGUAGES = [
@@ -62,8 +44,8 @@ ENVIRONMENTS = [
 class Environments:
     """The routes of API section 5.1 on a stub platform."""
 
-    answer = _core.Answer
-    json_answer = staticmethod(_core.json_answer)
+    answer = Answer
+    json_answer = staticmethod(json_answer)
 
     def __init__(self, stub: Any) -> None:
         self.stub = stub
@@ -92,7 +74,7 @@ class Environments:
 
 @pytest.fixture
 def environments() -> Iterator[Environments]:
-    stub = _core.StubPlatform()
+    stub = StubPlatform()
     stub.start()
     yield Environments(stub)
     stub.stop()
@@ -103,24 +85,6 @@ def home(algo_home: Home, environments: Environments) -> Home:
     """A home whose default profile is that of `alice` on the stub platform."""
     algo_home.write_config(f'[profiles.default]\naddress = "{environments.stub.address}"\napi_key = "{KEY}"\n')
     return algo_home
-
-
-@pytest.fixture
-def on_terminal() -> Iterator[Callable[..., tuple[int, str]]]:
-    """Runs `algo` on a terminal of its own: exit code, and all that was shown."""
-    started = []
-
-    def run(home: Home, *arguments: str) -> tuple[int, str]:
-        command, *rest = home.command(*arguments)
-        child = pexpect.spawn(command, rest, env={**home.environ, "TERM": "dumb"}, encoding="utf-8", timeout=60)
-        started.append(child)
-        child.expect(pexpect.EOF)
-        child.wait()
-        return child.exitstatus, child.before.replace("\r\n", "\n")
-
-    yield run
-    for child in started:
-        child.close(force=True)
 
 
 class Archives:

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
+from support.stub import KEY, Answer, json_answer
 
 from algo_core.testing import Home
 
 
-def _core_conftest() -> Any:
-    """The module of the core's fixtures, which has the stub platform; one for all areas of a test run."""
-    name, path = "algo_tests_core_conftest", Path(__file__).parents[1] / "core" / "conftest.py"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec
-        assert spec.loader
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-_core = _core_conftest()
-KEY: str = _core.KEY
-Answer = _core.Answer
-StubPlatform = _core.StubPlatform
-
-
 def result(value: Any, kind: str = "text", **metadata: Any) -> Any:
     """The answer of an algorithm that succeeded."""
-    return _core.json_answer(
+    return json_answer(
         {
             "result": value,
             "metadata": {"content_type": kind, "duration": 0.0002127, **metadata},
@@ -46,7 +26,7 @@ def result(value: Any, kind: str = "text", **metadata: Any) -> Any:
 
 def failure(error: Any, **metadata: Any) -> Any:
     """The answer of an algorithm that failed: status 200."""
-    return _core.json_answer({"error": error, "metadata": {"duration": 0.1, **metadata}})
+    return json_answer({"error": error, "metadata": {"duration": 0.1, **metadata}})
 
 
 class Algorithm:
@@ -83,14 +63,6 @@ class Algorithm:
 
 
 @pytest.fixture
-def platform() -> Iterator[Any]:
-    stub = StubPlatform()
-    stub.start()
-    yield stub
-    stub.stop()
-
-
-@pytest.fixture
 def algorithm(platform: Any) -> Algorithm:
     return Algorithm(platform)
 
@@ -100,27 +72,6 @@ def home(algo_home: Home, platform: Any) -> Home:
     """A home whose default profile is that of `alice` on the stub platform."""
     algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
     return algo_home
-
-
-@pytest.fixture
-def on_terminal() -> Iterator[Callable[..., tuple[int, str]]]:
-    """Runs `algo` on a terminal of its own: exit code, and all that was shown."""
-    started = []
-
-    def run(home: Home, *arguments: str) -> tuple[int, str]:
-        command, *rest = home.command(*arguments)
-        environ = {**home.environ, "TERM": "dumb", "COLUMNS": "200"}
-        child = pexpect.spawn(
-            command, rest, env=environ, cwd=str(home.root), encoding="utf-8", timeout=60, dimensions=(50, 200)
-        )
-        started.append(child)
-        child.expect(pexpect.EOF)
-        child.wait()
-        return child.exitstatus, child.before.replace("\r\n", "\n")
-
-    yield run
-    for child in started:
-        child.close(force=True)
 
 
 @pytest.fixture
