@@ -79,6 +79,9 @@ def test_an_upload_into_a_missing_collection_says_how_to_make_it(home, platform,
     assert result.code == 5
     assert "There is no directory data://.my/nope" in result.stderr
     assert "algo mkdir data://.my/nope" in result.stderr
+    result = home.run("cp", work / "f", "data://.my/f.txt")
+    assert result.code == 5
+    assert "data://.my/COLLECTION/FILE" in result.stderr
     platform.log.clear()
     result = home.run("cp", work / "f", "data://.my/nope/")
     assert result.code == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 MY = ".my"
 SPECIAL = (".algo", ".session")
 """Owners whose directories are always there (API section 4.3)."""
+
+COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+"""What a collection may be called (API section 4.5)."""
 
 FILE_DEPTH = 3
 """Components of a file in a collection: owner, collection, name (API section 4.2)."""
@@ -127,45 +131,47 @@ class HostedStorage(Storage):
             response = self._request(
                 "PUT", uri, body=body, headers={"Content-Type": "application/octet-stream"}, confirms=True
             )
-        except NetworkError as error:
-            raise self._upload_broke(uri, body, error) from error
+        except NetworkError:
+            self._explain_break(uri, body)
+            raise
         except (NotFoundError, RequestRefused) as error:
-            raise self._upload_refused(uri, error) from error
+            self._explain_refusal(uri, error)
+            raise
         sent = len(body) if isinstance(body, bytes) else body.tell()
         return Entry(uri, Kind.FILE, size=sent, version=response.headers.get("ETag"))
 
-    def _upload_broke(self, uri: DataUri, body: bytes | Body, error: NetworkError) -> AlgoError:
-        """A platform that refuses a large file may close the connection before its reason gets through."""
+    def _explain_break(self, uri: DataUri, body: bytes | Body) -> None:
+        """Raise a better error than that the connection broke, if there is one.
+
+        A platform that refuses a large file may close the connection before its reason gets through.
+        """
         try:
             self.stat(uri.parent)
-        except NotFoundError as missing:
-            return self._upload_refused(uri, missing)
+        except NotFoundError as error:
+            self._explain_refusal(uri, error)
+            raise
         except AlgoError:
-            return error
+            return
         if isinstance(body, Body) and body.is_spent:
-            return NetworkError(
+            raise NetworkError(
                 f"The upload of {uri} broke off, and what it was read from cannot be read again",
                 "Write it to a file first, and copy that",
             )
-        return error
 
-    def _upload_refused(self, uri: DataUri, error: AlgoError) -> AlgoError:
+    def _explain_refusal(self, uri: DataUri, error: AlgoError) -> None:
         """A file can only go into a collection that is there: say which is missing, and how to make it."""
         path = components(uri)
         if self.has_folders or path[0] in SPECIAL or error.hint:
-            return error
+            return
         if len(path) >= FILE_DEPTH:
             if isinstance(error, NotFoundError):
                 error.hint = f"Is the directory there? Make it with: algo mkdir {uri.parent}"
-            return error
-        if isinstance(error, NotFoundError):
-            error.message = f"There is no directory {uri}"
-        error.hint = (
-            f"If a directory was meant, make it with: algo mkdir {uri}"
-            if len(path) == FILE_DEPTH - 1
-            else "Files go into a collection: data://.my/COLLECTION/FILE"
-        )
-        return error
+        elif len(path) == FILE_DEPTH - 1 and COLLECTION.fullmatch(path[1]):
+            if isinstance(error, NotFoundError):
+                error.message = f"There is no directory {uri}"
+            error.hint = f"If a directory was meant, make it with: algo mkdir {uri}"
+        else:
+            error.hint = "Files go into a collection: data://.my/COLLECTION/FILE"
 
     def mkdir(self, uri: DataUri) -> None:
         """One POST to the directory above (API section 4.5)."""
@@ -236,7 +242,9 @@ class HostedStorage(Storage):
             else:
                 response = self._api.request(method, path, **options)
         except NotFoundError as error:
-            raise _not_found(uri, error) from error
+            if not error.hint and os.path.lexists(uri.path):
+                error.hint = f"For the local one write ./{uri.path}"
+            raise
         if confirms:
             self._confirm(response, method, uri)
         return response
@@ -274,12 +282,6 @@ def api_path(uri: DataUri) -> str:
     """What stands behind `/v1/` (API section 4.1)."""
     path = "/".join(components(uri))
     return f"data/{path}" if uri.scheme == HOSTED else f"connector/{uri.connector}/{path}"
-
-
-def _not_found(uri: DataUri, error: NotFoundError) -> NotFoundError:
-    if not error.hint and os.path.lexists(uri.path):
-        error.hint = f"For the local one write ./{uri.path}"
-    return error
 
 
 def _deleted(response: requests.Response) -> int:

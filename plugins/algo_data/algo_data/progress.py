@@ -95,9 +95,10 @@ class Line:
 
 
 @contextmanager
-def progress_for(app: App) -> Iterator[Progress]:
-    """The display that fits: a line on a terminal, else nothing. Erased in the end, whatever happens."""
-    progress: Progress = Line(app.output.stderr, _terminal_columns) if app.output.shows_progress else Silent()
+def progress_for(app: App, *, stdout_has_content: bool) -> Iterator[Progress]:
+    """The display that fits: a line on a terminal that shows no content, else nothing. Erased whatever happens."""
+    is_wanted = app.output.shows_progress and not (stdout_has_content and app.output.is_terminal)
+    progress: Progress = Line(app.output.stderr, _terminal_columns) if is_wanted else Silent()
     try:
         yield progress
     finally:

@@ -36,7 +36,7 @@ def cp(app: App, source: tuple[str, ...], dest: str) -> None:
       pg_dump | algo cp - data://.my/backup/today.sql
     """
     sources, destination = [_parse(path) for path in source], _parse(dest)
-    if STREAM in {destination} and app.output.is_json:
+    if destination == STREAM and app.output.is_json:
         raise UsageError("Standard output cannot carry both the file and JSON", "Leave out --json")
     streams = standard_streams(app)
 
@@ -46,7 +46,7 @@ def cp(app: App, source: tuple[str, ...], dest: str) -> None:
     for uri in (*sources, destination):
         storage_of(uri)  # a scheme that nothing can open stops everything before anything is done
     is_alone = len(sources) == 1 and not has_magic(sources[0])
-    with progress_for(app) as progress:
+    with progress_for(app, stdout_has_content=destination == STREAM) as progress:
         report = TransferReport(app, progress, is_alone=is_alone)
         transfers = plan(sources, destination, storage_of, report.failed)
         run(transfers, report, tries=int(app.config.get("retries").value))

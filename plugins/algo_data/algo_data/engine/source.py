@@ -40,7 +40,8 @@ class FileSource(io.RawIOBase):
         self._patience = Patience(tries)
         self._position = 0
         self._skip = 0
-        self._reader: Reader | None = storage.open(uri)
+        self._reader: Reader | None = None
+        self._reader = storage.open(uri)
         self.entry: Entry = self._reader.entry
         self._digest = self._new_digest()
 
