@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
+from algo_core import paths
 from algo_core.context import App
 from algo_core.errors import PluginError, UsageError
 from algo_core.index import PluginRecord
@@ -30,6 +32,9 @@ class Row(NamedTuple):
 def _built_in(name: str, target: str, text: str) -> Row:
     return Row(name, f"algo_core.commands.{target}", text, "Setup", False, None)
 
+
+EXECUTABLE = "executable"
+"""The target of a command that is an executable `algo-NAME` of an isolated plugin."""
 
 BUILT_IN: dict[str, Row] = {
     row.name: row
@@ -69,6 +74,8 @@ class AlgoGroup(click.Group):
             for name, target, text, group, hidden in record.commands:
                 if name not in BUILT_IN:
                     found.setdefault(name, []).append(Row(name, target, text, group, hidden, record))
+        for name, text in _isolated_commands(_app(ctx).environ).items():
+            found.setdefault(name, [Row(name, EXECUTABLE, text, "Other", False, None)])
         if any(len(claims) > 1 for claims in found.values()):
             chosen = _app(ctx).config.chosen_commands()
             for name, claims in found.items():
@@ -98,6 +105,8 @@ class AlgoGroup(click.Group):
                 f"Choose one for good with: algo plugins choose {cmd_name} {some}; "
                 f"or for once with: algo plugins run {some} {cmd_name}",
             )
+        if claims[0].target == EXECUTABLE:
+            return _executable(_app(ctx), cmd_name)
         return self.load(ctx, claims[0])
 
     def load(self, ctx: click.Context, row: Row) -> click.Command:
@@ -133,11 +142,8 @@ class AlgoGroup(click.Group):
         name = args[0]
         if ctx.resilient_parsing or name in (rows := self.rows(ctx)) or name.startswith("-"):
             return super().resolve_command(ctx, args)
-        from algo_core.external import external_command, find_external
-
-        external = find_external(_app(ctx).environ, name)
-        if external:
-            return name, external_command(_app(ctx), name, external), args[1:]
+        if found := _executable(_app(ctx), name):
+            return name, found, args[1:]
         if (hidden_by := _app(ctx).policy_error) is not None:
             raise hidden_by
         from difflib import get_close_matches
@@ -192,6 +198,22 @@ def _app(ctx: click.Context) -> App:
     app = ctx.find_object(App)
     assert app is not None, "the group is always run with an App"
     return app
+
+
+def _isolated_commands(environ: Mapping[str, str]) -> dict[str, str]:
+    """The commands of isolated plugins and their help lines: one small file is all that this reads."""
+    try:
+        with open(os.path.join(paths.isolated_dir(environ), paths.ISOLATED_COMMANDS), encoding="utf-8") as file:
+            return {name: text for name, tab, text in (line.rstrip("\n").partition("\t") for line in file) if tab}
+    except (OSError, ValueError):
+        return {}
+
+
+def _executable(app: App, name: str) -> click.Command | None:
+    from algo_core.external import external_command, find_external
+
+    path = find_external(app.environ, name)
+    return external_command(app, name, path) if path else None
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

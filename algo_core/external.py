@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from algo_core.paths import isolated_dir
+
 if TYPE_CHECKING:
     from algo_core.context import App
 
 PREFIX = "algo-"
-
-
-def isolated_dir(environ: Mapping[str, str]) -> str:
-    """Where isolated plugins live: an environment for each, and `bin/` with their executables."""
-    if chosen := environ.get("ALGO_DATA_DIR"):
-        return os.path.join(os.path.expanduser(chosen), "isolated")
-    from platformdirs import user_data_dir
-
-    from algo_core.paths import APP
-
-    return os.path.join(user_data_dir(APP, appauthor=False), "isolated")
 
 
 def find_external(environ: Mapping[str, str], name: str) -> str | None:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 APP = "algo"
 CONFIG_FILE = "config.toml"
+ISOLATED_COMMANDS = "commands"
+"""The list in `isolated_dir`: a line for each command of an isolated plugin, its name, a tab and its help line."""
 
 
 def _xdg(environ: Mapping[str, str], variable: str, default: str) -> str | None:
@@ -44,6 +46,22 @@ def cache_dir(environ: Mapping[str, str] = os.environ) -> str:
     from platformdirs import user_cache_dir
 
     return user_cache_dir(APP, appauthor=False)
+
+
+def data_dir(environ: Mapping[str, str] = os.environ) -> str:
+    """The user's data directory: `ALGO_DATA_DIR`, else platformdirs' `user_data_dir`."""
+    if chosen := environ.get("ALGO_DATA_DIR"):
+        return os.path.expanduser(chosen)
+    if found := _xdg(environ, "XDG_DATA_HOME", os.path.join(".local", "share")):
+        return found
+    from platformdirs import user_data_dir
+
+    return user_data_dir(APP, appauthor=False)
+
+
+def isolated_dir(environ: Mapping[str, str] = os.environ) -> str:
+    """Where isolated plugins live: an environment for each, `bin/` with their executables, and the list of those."""
+    return os.path.join(data_dir(environ), "isolated")
 
 
 def site_config_file(environ: Mapping[str, str] = os.environ) -> str:

@@ -93,12 +93,19 @@ class Policy:
 
     def lasting_refusal(self, dist: str, version: str) -> str | None:
         """Why the files do not let this distribution load, or None."""
-        if any(_matches(entry, dist, version) for entry in self._lists.get("deny", ())):
-            return f"denied by {self._site_file}"
-        if "allow" in self._lists and not any(_matches(entry, dist, version) for entry in self._lists["allow"]):
-            return f"not allowed by {self._site_file}"
+        if why := self.site_refusal(dist, version):
+            return why
         if normalized(dist) in self._disabled and not self.is_required(dist):
             return f"disabled by {self._user_file}"
+        return None
+
+    def site_refusal(self, dist: str, version: str, *, is_plugin: bool = True) -> str | None:
+        """Why the administrator does not want this distribution, or None; what is no plugin need not be allowed."""
+        if any(_matches(entry, dist, version) for entry in self._lists.get("deny", ())):
+            return f"denied by {self._site_file}"
+        allowed = self._lists.get("allow") if is_plugin else None
+        if allowed is not None and not any(_matches(entry, dist, version) for entry in allowed):
+            return f"not allowed by {self._site_file}"
         return None
 
     def passing_refusal(self, dist: str) -> str | None:
@@ -106,6 +113,11 @@ class Policy:
         if self.none_at_all:
             return self.none_at_all
         return None if self.is_required(dist) else self._passing.get(normalized(dist))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """What the administrator requires, as requirements."""
+        return tuple(self._lists.get("require", ()))
 
     def is_required(self, dist: str) -> bool:
         """Whether the administrator requires this distribution."""

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from algo_core.cli import AlgoGroup, Row
+from algo_core.commands import plugins_install
+from algo_core.commands.plugins_new import new
 from algo_core.configfile import editing, table_at
 from algo_core.context import App, pass_app
 from algo_core.errors import NotFoundError, PluginError, UsageError
@@ -19,11 +21,16 @@ def plugins() -> None:
     """See and choose the installed plugins."""
 
 
+for command in plugins_install.COMMANDS:
+    plugins.add_command(command)
+plugins.add_command(new)
+
+
 @plugins.command("list")
 @pass_app
 def list_plugins(app: App) -> None:
     """List the installed plugins: version, what they add, and whether they work."""
-    described = [_describe(record) for record in app.plugins.records]
+    described = [*map(_describe, app.plugins.records), *_isolated(app)]
     if app.output.is_json:
         app.output.json(described)
     elif described:
@@ -38,14 +45,17 @@ def list_plugins(app: App) -> None:
 @pass_app
 def show(app: App, dist: str) -> None:
     """Show all that is known of the plugins of DIST."""
-    records = _records_of(app, dist)
+    apart = [plugin for plugin in _isolated(app) if plugin["distribution"] == normalized(dist)]
+    records = [] if apart else _records_of(app, dist)
+    described = [*apart, *map(_describe, records)]
     if app.output.is_json:
-        app.output.json([_describe(record) for record in records])
+        app.output.json(described)
         return
-    for record in records:
-        for key, value in _describe(record).items():
+    for plugin in described:
+        for key, value in plugin.items():
             if value not in (None, [], ""):
                 app.output.print(f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+    for record in records:
         if record.traceback:
             app.output.print(record.traceback.rstrip())
 
@@ -165,6 +175,26 @@ def _describe(record: PluginRecord) -> dict[str, Any]:
     }
 
 
+def _isolated(app: App) -> list[dict[str, Any]]:
+    """Plugins in environments of their own, described like the others; nothing of them is loaded."""
+    from algo_core.installer import isolated
+
+    return [
+        {
+            "distribution": plugin.name,
+            "version": plugin.version,
+            "module": None,
+            "commands": list(plugin.commands),
+            "connectors": [],
+            "hooks": [],
+            "status": f"broken: {why}" if (why := isolated.trouble(app.environ, plugin.name)) else "isolated",
+            "remarks": [f"runs in {isolated.place_of(app.environ, plugin.name)}"],
+            "load_seconds": None,
+        }
+        for plugin in isolated.installed(app.environ).values()
+    ]
+
+
 def _row(plugin: dict[str, Any]) -> list[str]:
     return [
         plugin["distribution"],
@@ -172,5 +202,5 @@ def _row(plugin: dict[str, Any]) -> list[str]:
         ", ".join(plugin["commands"]),
         ", ".join(plugin["connectors"]),
         plugin["status"],
-        f"{plugin['load_seconds'] * 1000:.0f} ms",
+        "" if plugin["load_seconds"] is None else f"{plugin['load_seconds'] * 1000:.0f} ms",
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from algo_core.installer.environment import CORE
 from algo_core.installer.tools import UNKNOWN, Change
@@ -11,8 +11,19 @@ from algo_core.policy import normalized
 from algo_core.types import GROUP
 
 if TYPE_CHECKING:
-    from importlib_metadata import Distribution
     from packaging.requirements import Requirement
+
+
+class Distribution(Protocol):
+    """What is asked of an installed distribution; importlib-metadata's classes for it differ between its versions."""
+
+    @property
+    def version(self) -> str: ...  # noqa: D102
+    @property
+    def requires(self) -> list[str] | None: ...  # noqa: D102
+    @property
+    def entry_points(self) -> Any: ...  # noqa: D102
+    def read_text(self, filename: str) -> str | None: ...  # noqa: D102
 
 
 class Conflict(NamedTuple):

@@ -219,7 +219,7 @@ def _failure(tool: str, what: str, said: str, code: int) -> AlgoError:
     if NO_NETWORK.search(said):
         return NetworkError(
             message,
-            f"The package index could not be reached: check the network, the proxy, and the index that {tool} is set to",
+            f"The package index could not be reached: check the network, the proxy, and {tool}'s index settings",
         )
     if CLASHES.search(said) and not MISSING.search(said):
         return Unresolvable(message)

@@ -1,0 +1,320 @@
+"""Installing beside the core, in every kind of environment, with real tools and wheels made on the spot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+KINDS = ["venv", "bare", "pipx", "uv-tool"]
+
+
+def recorded(place) -> str:
+    return place.home.config_file.read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_install_upgrade_and_uninstall_where_algo_is(make_place, house, kind: str) -> None:
+    house.library("acme-lib", "1.0")
+    house.plugin("acme-greet", "1.0", requires=["acme-lib"], lib="acme_lib")
+    place = make_place(kind)
+    result = place.install("acme-greet>=1")
+    assert (result.code, result.text) == (0, "Installed acme-lib 1.0\nInstalled acme-greet 1.0: greet\n") or (
+        sorted(result.text.splitlines()) == ["Installed acme-greet 1.0: greet", "Installed acme-lib 1.0"]
+    ), result
+    assert "  acme-greet 1.0" in result.stderr
+    assert place.run("greet", "x").json["words"] == ["x"]
+    assert 'installed = ["acme-greet>=1"]' in recorded(place)
+    if kind == "pipx":
+        kept = json.loads((place.python.parents[1] / "pipx_metadata.json").read_text())
+        assert kept["injected_packages"]["acme-greet"]["package_or_url"] == "acme-greet>=1"
+
+    house.plugin("acme-greet", "2.0", text="hello again")
+    house.library("acme-lib", "3.0")
+    result = place.run("plugins", "upgrade", "--json")
+    assert result.json["changes"] == [
+        {"environment": "venv" if kind == "bare" else kind, "distribution": "acme-greet", "version": "2.0", "previous": "1.0"}
+    ]
+    assert place.run("greet").json["say"] == "hello again"
+    assert place.run("plugins", "upgrade").text == "There is nothing to upgrade\n"
+
+    result = place.run("plugins", "uninstall", "Acme_Greet")
+    assert (result.code, result.text) == (0, "Removed acme-greet\n"), result
+    assert place.run("greet").code == 2
+    assert "acme-greet" not in recorded(place)
+    assert "acme-greet" not in place.versions()
+    assert "acme-lib" in place.versions()
+
+
+def test_what_a_tool_upgrade_dropped_is_restored(make_place, house) -> None:
+    house.plugin("acme-greet")
+    house.plugin("acme-other", command="other")
+    place = make_place("uv-tool")
+    assert place.install("acme-greet", "acme-other").code == 0
+    tool = ["uv", "tool", "install", "--force", "--reinstall", "--python", sys.executable, "algo-core"]
+    path = os.pathsep.join([place.home.environ["PATH"], os.environ["PATH"]])
+    subprocess.run(tool, env={**place.home.environ, "PATH": path}, check=True, capture_output=True)
+    assert "acme-greet" not in place.versions()
+    assert place.run("plugins", "restore", "-q").text.count("Installed ") == 2
+    assert place.run("greet").code == 0
+    assert place.run("plugins", "restore").text == "Nothing is missing\n"
+
+
+def test_pipx_reinstall_brings_the_plugins_back(make_place, house) -> None:
+    house.plugin("acme-greet")
+    place = make_place("pipx")
+    assert place.install("acme-greet").code == 0
+    pipx = ["pipx", "reinstall", "--python", sys.executable, "algo-core"]
+    environ = {**place.home.environ, "PATH": place.home.environ["PATH"]}
+    done = subprocess.run(pipx, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert place.run("greet").code == 0
+
+
+def test_an_interpreter_that_is_managed_by_others_is_refused_with_the_right_command(tmp_path, algo_home) -> None:
+    code = "import sys; sys.prefix = sys.base_prefix; from algo_core.main import main; main()"
+    command = [sys.executable, "-c", code, "plugins", "install", "acme-greet"]
+    done = subprocess.run(command, env=algo_home.environ, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "pipx inject algo-core" in done.stderr
+    assert "--isolated" in done.stderr
+    assert not algo_home.config_file.exists()
+
+
+@pytest.mark.parametrize(("kind", "tool"), [("pipx", "pipx"), ("uv-tool", "uv"), ("bare", "uv")])
+def test_a_tool_that_is_not_on_the_path_is_asked_for(make_place, house, tmp_path, kind: str, tool: str) -> None:
+    house.plugin("acme-greet")
+    place = make_place(kind)
+    (tmp_path / "bin" / tool).unlink()
+    result = place.install("acme-greet")
+    assert result.code == 3
+    assert tool in result.stderr.partition("hint: ")[2]
+
+
+def test_what_would_break_the_installed_is_refused_before_anything_changes(venv, house) -> None:
+    for version in ("1.0", "2.0"):
+        house.library("acme-lib", version)
+    house.plugin("acme-new", command="new", requires=["acme-lib>=2"], lib="acme_lib")
+    house.plugin("acme-old", command="old", requires=["acme-lib<2"], lib="acme_lib")
+    assert venv.install("acme-new").code == 0
+    before, config = venv.versions(), recorded(venv)
+    result = venv.install("acme-old")
+    assert result.code == 1
+    assert "acme-new 1.0 needs acme-lib>=2, and would get acme-lib 1.0" in result.stderr
+    assert "hint: Give it an environment of its own: algo plugins install --isolated" in result.stderr
+    assert (venv.versions(), recorded(venv)) == (before, config)
+    assert venv.run("new").json["lib"] == "2.0"
+
+
+@pytest.mark.parametrize("kind", ["venv", "bare"])
+def test_a_clash_with_the_core_is_refused(make_place, house, kind: str) -> None:
+    house.library("click", "7.1.2")
+    house.plugin("acme-old", requires=["click<8"])
+    place = make_place(kind)
+    before = place.versions()
+    result = place.install("acme-old")
+    assert result.code == 1
+    assert "click" in result.stderr
+    assert "--isolated" in result.stderr
+    assert place.versions() == before
+    assert "acme-old" not in recorded(place)
+
+
+def test_another_core_is_never_taken(venv, house) -> None:
+    house.plugin("acme-next", requires=["algo-core>=90"])
+    house.wheel("algo-core", "99.0", {"algo_core/__init__.py": ""})
+    result = venv.install("acme-next")
+    assert result.code == 1
+    assert venv.run("--version").code == 0
+    assert venv.install("algo-core").code == 2
+    assert venv.run("plugins", "upgrade", "algo-core").code == 5
+    assert venv.run("plugins", "uninstall", "algo-core").code == 2
+
+
+def test_files_and_directories_are_installed_and_restored(venv, house, tmp_path) -> None:
+    wheel = house.plugin("acme-greet").rename(tmp_path / "acme_greet-1.0-py3-none-any.whl")
+    result = venv.install(f"./{wheel.name}", cwd=tmp_path)
+    assert (result.code, venv.run("greet").code) == (0, 0), result
+    assert f'installed = ["acme-greet @ {wheel.as_uri()}"]' in recorded(venv)
+    subprocess.run(
+        [venv.python, "-m", "pip", "uninstall", "-q", "-y", "acme-greet"], env=venv.home.environ, check=True
+    )
+    assert venv.run("greet").code == 2
+    assert venv.run("plugins", "restore").code == 0
+    assert venv.run("greet").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["nope nope"], 2), (["--", "-r"], 2), (["./nothing.whl"], 5), (["https://host/x"], 2), (["acme>="], 2), ([], 2)],
+)
+def test_what_is_no_requirement_is_explained(algo_home, words: list[str], code: int) -> None:
+    result = algo_home.run("plugins", "install", *words)
+    assert result.code == code
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["venv", "bare"])
+def test_what_does_not_exist_and_no_network_are_told_apart(make_place, house, kind: str) -> None:
+    place = make_place(kind)
+    config = recorded(place)
+    result = place.install("acme-nowhere", environ={"UV_OFFLINE": "0", "UV_DEFAULT_INDEX": house.path.as_uri()})
+    assert result.code == 1
+    assert "acme-nowhere" in result.stderr
+    assert "--isolated" not in result.stderr
+    away = "http://me:s3cret@127.0.0.1:9/simple?key=t0ken"
+    offline = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": away, "PIP_RETRIES": "0", "UV_OFFLINE": "0", "UV_DEFAULT_INDEX": away,
+               "UV_HTTP_RETRIES": "0"}  # fmt: skip
+    result = place.install("acme-nowhere", environ=offline)
+    assert result.code == 6
+    assert "could not be reached" in result.stderr
+    assert "s3cret" not in result.stderr + result.text
+    assert "t0ken" not in result.stderr + result.text
+    assert recorded(place) == config
+
+
+def test_secrets_in_urls_are_not_shown(venv) -> None:
+    result = venv.install("acme-greet @ https://me:s3cret@127.0.0.1:9/acme_greet-1.0-py3-none-any.whl?sig=t0ken")
+    assert result.code == 6
+    assert "s3cret" not in result.stderr
+    assert "t0ken" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("policy", "requirement", "code"),
+    [
+        ('allow = ["algo-*"]', "acme-greet", 4),
+        ('deny = ["acme-*<2"]', "acme-greet==1.0", 4),
+        ('deny = ["acme-lib"]', "acme-greet==1.0", 4),
+        ('deny = ["acme-greet<2"]', "acme-greet", 0),
+        ('allow = ["acme-greet>=1"]', "acme-greet", 0),
+    ],
+)
+def test_the_administrator_is_asked_before(venv, house, policy: str, requirement: str, code: int) -> None:
+    house.library("acme-lib", "1.0")
+    house.plugin("acme-greet", "1.0", requires=["acme-lib"])
+    house.plugin("acme-greet", "2.0")
+    site = venv.home.root / "site.toml"
+    site.write_text(f"[plugins]\n{policy}\n")
+    before = venv.versions()
+    result = venv.install(requirement)
+    assert result.code == code, result
+    if code:
+        assert str(site) in result.stderr
+        assert venv.versions() == before
+    isolated = venv.install("--isolated", requirement)
+    assert isolated.code == (code or 1)
+
+
+def test_what_the_administrator_requires_stays(venv, house) -> None:
+    house.plugin("acme-greet")
+    (venv.home.root / "site.toml").write_text('[plugins]\nrequire = ["acme-greet>=1"]\n')
+    assert venv.install("acme-greet").code == 0
+    result = venv.run("plugins", "uninstall", "acme-greet")
+    assert result.code == 4
+    assert "is required by" in result.stderr
+    assert venv.run("greet").code == 0
+
+
+@pytest.mark.parametrize("source", ["import no_such_module", "import os; os._exit(3)", "def algo_commands(:"])
+def test_a_plugin_that_is_broken_is_reported_and_removable(venv, house, source: str) -> None:
+    house.plugin("acme-bad", source=source)
+    result = venv.install("acme-bad")
+    assert result.code == 8
+    assert "acme-bad" in result.stderr
+    assert "plugins uninstall" in result.stderr
+    assert "acme-bad" in recorded(venv)
+    assert venv.run("--no-plugins", "plugins", "uninstall", "acme-bad").code == 0
+    assert venv.run("plugins", "list", "--json").json == []
+    assert "acme-bad" not in recorded(venv)
+
+
+def test_the_record_keeps_comments_and_order(venv, house) -> None:
+    for name in ("acme-a", "acme-b"):
+        house.plugin(name, command=name[-1])
+    venv.home.write_config(
+        PROFILE_TEXT + '[plugins]\n# why\ninstalled = [\n    "acme-b>=1",  # for the reports\n]\n\n[plugins.commands]\nx = "y"\n'
+    )
+    assert venv.install("acme-a").code == 0
+    assert venv.install("acme-b==1.0").code == 0
+    text = recorded(venv)
+    assert "# why" in text
+    assert '"acme-b==1.0",  # for the reports' in text
+    assert '"acme-a"' in text
+    assert '[plugins.commands]\nx = "y"' in text
+    assert venv.run("plugins", "uninstall", "acme-b").code == 0
+    assert "acme-b" not in recorded(venv).replace("for the reports", "")
+    assert "acme-a" in recorded(venv)
+
+
+PROFILE_TEXT = '[profiles.default]\naddress = "https://platform.example"\napi_key = "sim123456789012345678901234"\n'
+
+
+@pytest.mark.parametrize("text", ["installed = 3", "installed = [3]", 'installed = ["!!"]', 'installed = ["acme >="]'])
+def test_a_record_that_cannot_be_read_is_explained(algo_home, text: str) -> None:
+    algo_home.write_config(f"[plugins]\n{text}\n")
+    result = algo_home.run("plugins", "restore")
+    assert result.code in (2, 3)
+    assert str(algo_home.config_file) in result.stderr
+
+
+def test_uninstall_looks_at_who_needs_it(venv, house) -> None:
+    house.plugin("acme-base", command="base")
+    house.plugin("acme-top", command="top", requires=["acme-base"])
+    assert venv.install("acme-top").code == 0
+    result = venv.run("plugins", "uninstall", "acme-base")
+    assert result.code == 1
+    assert "acme-top 1.0 needs acme-base" in result.stderr
+    assert venv.run("base").code == 0
+    assert venv.run("plugins", "uninstall", "acme-base", "acme-top").code == 0
+    for name in ("acme-top", "requests", "acme-never"):
+        assert venv.run("plugins", "uninstall", name).code == 5
+
+
+def test_standard_plugins_are_removed_after_a_question_only(venv, house) -> None:
+    house.plugin("algo-run", command="run")
+    assert venv.install("algo-run").code == 0
+    result = venv.run("plugins", "uninstall", "algo-run")
+    assert result.code == 2
+    assert "--yes" in result.stderr
+    assert venv.run("plugins", "uninstall", "algo-run", "--yes").code == 0
+
+
+def test_a_person_at_a_terminal_is_asked(venv, house) -> None:
+    import pexpect
+
+    house.plugin("acme-greet")
+    for answer, installed in (("n", False), ("y", True)):
+        algo = pexpect.spawn(
+            str(venv.home.algo), ["plugins", "install", "acme-greet"], env=venv.home.environ, encoding="utf-8", timeout=120
+        )
+        algo.expect_exact("acme-greet 1.0")
+        algo.expect_exact("Install? [y/N]: ")
+        algo.sendline(answer)
+        algo.expect(pexpect.EOF)
+        algo.close()
+        assert ("acme-greet" in venv.versions()) is installed
+        assert ("acme-greet" in recorded(venv)) is installed
+        assert algo.exitstatus == (0 if installed else 1)
+
+
+def test_the_tools_are_not_sent_elsewhere_by_the_environment(venv, house, tmp_path) -> None:
+    house.plugin("acme-greet")
+    away = {"PIP_TARGET": str(tmp_path / "elsewhere"), "VIRTUAL_ENV": str(tmp_path), "PIP_REQUIRE_VIRTUALENV": "1"}
+    assert venv.install("acme-greet", environ=away).code == 0
+    assert venv.run("greet").code == 0
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_damaged_wheel_installs_nothing_and_is_not_recorded(venv, house) -> None:
+    (house.path / "acme_greet-1.0-py3-none-any.whl").write_bytes(b"not a wheel")
+    before = venv.versions()
+    result = venv.install("acme-greet")
+    assert result.code == 1
+    assert "pip could not install acme-greet" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert venv.versions() == before
+    assert "acme" not in recorded(venv)
