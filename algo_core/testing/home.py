@@ -45,11 +45,20 @@ class Home:
     """A home directory of its own, with nothing of the person's who runs the tests.
 
     `environ` is what commands run with; change it to set more. `cache` is where the plugin index is kept; sharing one
-    between homes saves looking at every plugin again.
+    between homes saves looking at every plugin again. `program` is the `algo` to run, without which it is the one of
+    the interpreter of the tests.
     """
 
-    def __init__(self, root: Path, *, cache: Path | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        cache: Path | None = None,
+        environ: Mapping[str, str] = os.environ,
+        program: Path | None = None,
+    ) -> None:
         self.root = root
+        self.program = program or Path(sys.executable).with_name("algo")
         self.config_file = root / "config" / "config.toml"
         self.site_file = root / "site.toml"
         kept = {name: value for name, value in environ.items() if not name.startswith(_FOREIGN)}
@@ -89,8 +98,8 @@ class Home:
         return Result(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
 
     def command(self, *arguments: str | Path) -> list[str]:
-        """The words that start `algo` with the interpreter of the tests."""
-        return [str(Path(sys.executable).with_name("algo")), *map(str, arguments)]
+        """The words that start `algo`."""
+        return [str(self.program), *map(str, arguments)]
 
     def complete(self, *words: str) -> list[str]:
         """What TAB offers after `algo WORDS...`; the last word is the one that is being typed, and may be empty."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.environments import STANDARD, Environment, wheels_of
 
 from algo_core.testing import Home
 
@@ -36,3 +37,12 @@ def add_plugin(site: Path) -> Callable[..., None]:
         (info / "entry_points.txt").write_text(f"[algo.plugins]\n{package.name} = {package.name}.plugin\n")
 
     return add
+
+
+@pytest.fixture(scope="session")
+def team_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment in which the core, the standard plugins and pytest are installed from wheels."""
+    wheels = wheels_of(tmp_path_factory.getbasetemp() / "wheels", *STANDARD)
+    environment = Environment(tmp_path_factory.mktemp("team") / "venv", wheels)
+    environment.install("algo-core[standard,testing]", "hatchling", "editables", "mypy", "ruff")
+    return environment

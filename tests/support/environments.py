@@ -1,0 +1,80 @@
+"""Fresh environments, in which wheels are installed as people install them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from algo_core.testing import SECONDS
+
+ROOT = Path(__file__).resolve().parents[2]
+STANDARD = (".", *(f"plugins/{name}" for name in ("algo_run", "algo_data", "algo_env", "algo_local")))
+"""The directories of what `algo-core[standard]` consists of."""
+
+
+@functools.cache
+def wheels_of(folder: Path, *projects: str) -> Path:
+    """A folder with wheels of these projects of the repository, given by their directories; built once."""
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
+            *("--wheel-dir", folder, *(ROOT / project for project in projects)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+class Environment:
+    """A virtual environment; what is installed comes from the wheels first, in the versions of `constraints.txt`."""
+
+    def __init__(self, path: Path, wheels: Path) -> None:
+        self.path = path
+        self.bin = path / "bin"
+        self._wheels = wheels
+        subprocess.run([sys.executable, "-m", "venv", path], check=True)
+
+    def install(self, *requirements: str) -> None:
+        """Install with the environment's own pip."""
+        done = subprocess.run(
+            [self.bin / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements],
+            env={**os.environ, **self.pip_settings},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    @property
+    def pip_settings(self) -> dict[str, str]:
+        """What makes pip take the wheels, and the versions that everything else was tested with."""
+        return {"PIP_FIND_LINKS": str(self._wheels), "PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
+
+    @property
+    def site_packages(self) -> Path:
+        """Where its packages are."""
+        (found,) = self.path.glob("lib/python*/site-packages")
+        return found
+
+    def run(self, *words: str | Path, cwd: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run one of its programs, with its programs first on the path; stdout and stderr together."""
+        program, *rest = words
+        return subprocess.run(
+            [self.bin / program, *rest],
+            cwd=cwd,
+            env={**environ, "PATH": f"{self.bin}:{environ['PATH']}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS * 2,
+            text=True,
+            check=False,
+        )

@@ -1,0 +1,130 @@
+"""`algo plugins new`: the project that it makes works as it is, and nothing that exists is ever touched."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.environments import Environment
+
+from algo_core.testing import Home
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    work = tmp_path / "work"
+    work.mkdir()
+    return work
+
+
+def everything(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*")}
+
+
+def test_a_project_passes_its_own_tests_and_its_command_is_there(
+    team_environment: Environment, tmp_path: Path, work: Path
+) -> None:
+    home = Home(tmp_path / "home", program=team_environment.bin / "algo")
+    made = home.run("plugins", "new", "acme-reports", cwd=work)
+    assert made.code == 0, made.stderr
+    project = work / "acme-reports"
+    assert {str(Path(line)) for line in made.text.splitlines()} == {
+        f"acme-reports/{path}" for path in everything(project) if (project / path).is_file()
+    }
+    team_environment.install("--no-build-isolation", "--editable", f"{project}[test]")
+    assert "Acme reports:\n  acme-reports" in home.run("--help").text
+    assert home.run("acme-reports", "World").text == "Hello World\n"
+    for words in (["pytest", "-q"], ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
+        done = team_environment.run(*words, cwd=project, environ=home.environ)
+        assert done.returncode == 0, done.stdout
+    assert "no tests ran" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["a", "x2", "algo-z", "abcdefghij-abcdefghij-abcdefghij-abcdefg"])
+def test_a_project_of_any_name_is_in_good_style(algo_home: Home, work: Path, name: str) -> None:
+    assert algo_home.run("plugins", "new", name, cwd=work).code == 0
+    ruff = Path(sys.executable).with_name("ruff")
+    for words in (["check"], ["format", "--check"]):
+        subprocess.run([ruff, *words, "--no-cache", work / name], check=True)
+    for path in (work / name).rglob("*"):
+        assert not re.search(r"__[A-Z]+__|\.tmpl", path.name + (path.read_text() if path.is_file() else ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Acme_Reports", "acme-reports"),
+        ("acme.reports", "acme-reports"),
+        ("../acme", "acme"),
+        ("2acme", "acme"),
+        ("acme-", "acme"),
+        ("json", "acme-json"),
+        ("click", "acme-click"),
+        ("lambda", "acme-lambda"),
+        ("tests", "acme-tests"),
+        ("x" * 41, "x" * 40),
+        ("", "letters"),
+        ("日本", "letters"),
+    ],
+)
+def test_a_name_that_does_not_do_is_refused(algo_home: Home, work: Path, name: str, hint: str) -> None:
+    result = algo_home.run("plugins", "new", name, cwd=work)
+    assert result.code == 2
+    assert hint in result.stderr.partition("hint:")[2]
+    assert everything(work) == set()
+
+
+def test_a_command_that_is_built_in_is_refused(algo_home: Home, work: Path) -> None:
+    result = algo_home.run("plugins", "new", "algo-auth", cwd=work)
+    assert result.code == 2
+    assert "--command" in result.stderr
+    assert everything(work) == set()
+    named = algo_home.run("plugins", "new", "algo-auth", "--command", "login", cwd=work)
+    assert named.code == 0
+    assert '"login"' in (work / "algo-auth" / "algo_auth" / "plugin.py").read_text()
+
+
+def test_a_command_that_another_plugin_has_is_told(algo_home: Home, work: Path) -> None:
+    result = algo_home.run("plugins", "new", "acme-reports", "--command", "run", "--json", cwd=work)
+    assert result.code == 0
+    assert "algo-run 1" in result.stderr
+    assert (result.json["command"], result.json["directory"]) == ("run", "acme-reports")
+    assert "acme_reports/plugin.py" in result.json["files"]
+
+
+@pytest.mark.parametrize("there", ["a file", "a directory", "a link"])
+def test_what_exists_is_never_touched(algo_home: Home, work: Path, there: str) -> None:
+    place = work / "acme-reports"
+    if there == "a file":
+        place.write_text("precious")
+    else:
+        (work / "elsewhere").mkdir()
+        (work / "elsewhere" / "README.md").write_text("precious")
+        place.symlink_to("elsewhere") if there == "a link" else (work / "elsewhere").rename(place)
+    before = everything(work)
+    result = algo_home.run("plugins", "new", "acme-reports", cwd=work)
+    assert result.code == 1
+    assert "--dir" in result.stderr
+    assert everything(work) == before
+    assert (place if there == "a file" else place / "README.md").read_text() == "precious"
+
+
+def test_the_place_can_be_chosen(algo_home: Home, work: Path) -> None:
+    (work / "empty").mkdir()
+    for place in ("empty", "new/below", "."):
+        result = algo_home.run("plugins", "new", "acme-reports", "--dir", work / place, cwd=work)
+        assert result.code == (1 if place == "." else 0), result.stderr
+    assert (work / "empty" / "acme_reports" / "plugin.py").exists()
+    assert (work / "new" / "below" / "pyproject.toml").exists()
+    assert everything(work / "empty") == everything(work / "new" / "below")
+
+
+def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(algo_home: Home, work: Path) -> None:
+    (work / "file").write_text("")
+    result = algo_home.run("plugins", "new", "acme-reports", "--dir", work / "file" / "below", cwd=work)
+    assert result.code == 1
+    assert "Traceback" not in result.stderr
+    assert everything(work) == {"file"}
