@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from algo_core.reply import Reply
 
 MESSAGE_LIMIT = 2000
+FOLLOWED = frozenset({"GET", "HEAD"})
+"""Methods whose redirects are followed; of others HTTP clients make a GET, which looks like success and is none."""
 NOT_AUTHENTICATED = "authorization required"
 """What the platform says when there was no credential, on some installations with status 200 (API section 1.2)."""
 
@@ -105,6 +107,7 @@ class ApiClient:
                 data=body,
                 stream=stream,
                 timeout=timeout,
+                allow_redirects=method in FOLLOWED,
             )
         if not response.ok or 300 <= response.status_code < 400:
             with network_errors(self.address):

@@ -120,7 +120,10 @@ class AlgoGroup(click.Group):
 
     def _import(self, ctx: click.Context, row: Row) -> click.Command:
         if row.record is not None:
+            from algo_core.stopping import end_cleanly_on_signals
+
             _app(ctx).plugins.check_required()
+            end_cleanly_on_signals()
         if row.record is None:
             from importlib import import_module
 

@@ -17,7 +17,7 @@ from algo_core.policy import Policy
 if TYPE_CHECKING:
     from algo_core.api import ApiClient
     from algo_core.config import Config
-    from algo_core.errors import ConfigError
+    from algo_core.errors import AlgoError, ConfigError
     from algo_core.http import AlgoSession
     from algo_core.profiles import ProfileResolver
     from algo_core.storage import Storage
@@ -127,6 +127,33 @@ class App:
     @functools.cached_property
     def _storages(self) -> dict[str, Storage]:
         return {}
+
+    def report(self, error: AlgoError) -> int:
+        """Tell the person about an error, with the advice of plugins (the hook `algo_error_hints`); its exit code."""
+        more = [hint for hint in self._further_hints(error) if isinstance(hint, str) and hint]
+        hints = [hint for hint in (error.hint, *more) if hint]
+        if self.debug:
+            import traceback
+
+            self.output.stderr.write(getattr(error, "details", None) or traceback.format_exc())
+        if self.output.is_json:
+            import json
+
+            described = error.as_dict()
+            if hints:
+                described["error"]["hint"] = "\n".join(hints)
+            self.output.stderr.write(json.dumps(described) + "\n")
+        else:
+            self.output.error(error.message)
+            for hint in hints:
+                self.output.hint(hint)
+        return error.exit_code
+
+    def _further_hints(self, error: AlgoError) -> list[object]:
+        try:
+            return list(self.plugins.call("algo_error_hints", error=error))
+        except Exception:  # advice must never hide the error itself
+            return []
 
     def close(self) -> None:
         """Close the session, and with it what plugins have mounted on it, if there is one."""

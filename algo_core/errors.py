@@ -20,6 +20,7 @@ EXIT_CODES: dict[int, str] = {
     8: "a plugin failed",
     130: "interrupted (Ctrl-C)",
     141: "the reader of the output went away (closed pipe)",
+    143: "asked to end (SIGTERM; 129 for SIGHUP)",
 }
 """Exit codes and their meaning, as `algo help exit-codes` prints them."""
 

@@ -10,13 +10,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from algo_core.context import App
+    from algo_core.errors import AlgoError
 
 GARBAGE_THRESHOLD = 200_000
 """New objects after which garbage is looked for; the interpreter's own 700 is for programs that are running already."""
 
-INTERRUPTED = 130
 CLOSED_PIPE = 141
-PLUGIN_FAILED = 8
 
 
 def main() -> NoReturn:
@@ -58,8 +57,8 @@ def run(arguments: list[str]) -> int:
     app = App(os.environ)
     try:
         return _flushed(_guarded(arguments, app))
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as stopped:
+        return _stopped(stopped)
     finally:
         try:
             app.close()
@@ -75,65 +74,40 @@ def _guarded(arguments: list[str], app: App) -> int:
 
     try:
         return cli.run(arguments, app)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stopped:
         app.output.info("")
         app.output.info("Interrupted")
-        return INTERRUPTED
+        return _stopped(stopped)
     except BrokenPipeError:
         return _closed_pipe()
     except click.UsageError as error:
         context = error.ctx
         where = context.command_path if context else "algo"
-        return _report(app, UsageError(error.format_message(), f"See: {where} --help"))
+        return app.report(UsageError(error.format_message(), f"See: {where} --help"))
     except click.ClickException as error:
-        return _report(app, AlgoError(error.format_message()))
+        return app.report(AlgoError(error.format_message()))
     except AlgoError as error:
-        return _report(app, error)
+        return app.report(error)
     except OSError as error:
-        return _report(app, _from_system(error))
+        return app.report(_from_system(error))
     except Exception as error:
-        return _report(app, _unexpected(error))
+        return app.report(_unexpected(error))
 
 
-def _report(app: App, error: BaseException) -> int:
-    from algo_core.errors import AlgoError
+def _stopped(cause: BaseException) -> int:
+    from algo_core.stopping import exit_code_of
 
-    assert isinstance(error, AlgoError)
-    more = [hint for hint in _further_hints(app, error) if isinstance(hint, str) and hint]
-    hints = [hint for hint in (error.hint, *more) if hint]
-    if app.debug:
-        import traceback
-
-        app.output.stderr.write(getattr(error, "details", None) or traceback.format_exc())
-    if app.output.is_json:
-        import json
-
-        described = error.as_dict()
-        if hints:
-            described["error"]["hint"] = "\n".join(hints)
-        app.output.stderr.write(json.dumps(described, ensure_ascii=False) + "\n")
-    else:
-        app.output.error(error.message)
-        for hint in hints:
-            app.output.hint(hint)
-    return error.exit_code
+    return exit_code_of(cause)
 
 
-def _further_hints(app: App, error: BaseException) -> list[object]:
-    try:
-        return list(app.plugins.call("algo_error_hints", error=error))
-    except Exception:  # advice must never hide the error itself
-        return []
-
-
-def _from_system(error: OSError) -> BaseException:
+def _from_system(error: OSError) -> AlgoError:
     from algo_core.errors import AlgoError, NotFoundError
 
     text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     return NotFoundError(text) if isinstance(error, FileNotFoundError) else AlgoError(text)
 
 
-def _unexpected(error: Exception) -> BaseException:
+def _unexpected(error: Exception) -> AlgoError:
     from algo_core.errors import PluginError
     from algo_core.manager import cause
 

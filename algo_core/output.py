@@ -105,8 +105,23 @@ class Output:
         return f"\x1b[{codes}m{text}\x1b[0m" if self.colour else text
 
     def _say(self, text: str) -> None:
+        if self.stderr.isatty():
+            head, escape, rest = text.rpartition("\x1b[0m")
+            text = head + escape + "\n".join(shown(line) for line in rest.split("\n"))
         try:
             self.stderr.write(text + "\n")
             self.stderr.flush()
         except (OSError, ValueError):
             pass  # nobody reads stderr any more, and there is nowhere else to say so
+
+
+def shown(text: str) -> str:
+    """The text without characters that a terminal could take for commands, or cannot show.
+
+    Names and messages come from other people; a terminal obeys what it is sent.
+    """
+    if text.isprintable():
+        return text
+    import unicodedata
+
+    return "".join("?" if unicodedata.category(c) in {"Cc", "Cs", "Cf", "Zl", "Zp"} else c for c in text)

@@ -131,3 +131,12 @@ def test_every_error_class_has_a_documented_exit_code() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AlgoError)]
     assert len(kinds) > 10
     assert {kind.exit_code for kind in kinds} <= set(errors.EXIT_CODES)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307])
+def test_what_changes_something_is_never_redirected(api, platform, status) -> None:
+    platform.on("PUT", "/v1/x", platform.answer(status, b"", {"Location": "/v1/y"}))
+    platform.on("GET", "/v1/y", platform.answer(200))
+    with pytest.raises(errors.PlatformError, match="pointed elsewhere"):
+        api.request("PUT", "x", body=b"x")
+    assert [seen.method for seen in platform.seen] == ["PUT"]

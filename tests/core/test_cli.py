@@ -141,6 +141,18 @@ def test_every_setting_and_variable_is_in_the_help(algo_home: Home) -> None:
         assert setting.variable is None or setting.variable in text
 
 
+def test_what_others_write_cannot_command_the_terminal(algo_home: Home, platform, on_terminal) -> None:
+    platform.on("GET", "/v1/data/", platform.json_answer({"error": {"message": "\x1b]0;evil\x07gone"}}, 404))
+    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
+    code, text = on_terminal(algo_home, "auth", "--no-test", "--api-address", "x\x1b[31my")
+    assert code == 2
+    assert "\x1b[31m" not in text
+    code, text = on_terminal(algo_home, "ls")
+    assert code == 5
+    assert "\x1b]0" not in text
+    assert "gone" in text
+
+
 @pytest.fixture
 def failing(home: Home, plugin_folder) -> Home:
     plugin_folder.add(
@@ -174,13 +186,14 @@ def test_a_closed_pipe_is_not_an_error_message(failing: Home) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (141, b"0\n", b"")
 
 
-def test_ctrl_c_is_130(failing: Home) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_end_a_command_cleanly(failing: Home, number: signal.Signals, code: int) -> None:
     process = subprocess.Popen(failing.command("wait"), env=failing.environ, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     assert process.stderr.readline() == "waiting\n"
-    process.send_signal(signal.SIGINT)
-    assert "Traceback" not in process.stderr.read()
-    assert process.wait(30) == 130
+    process.send_signal(number)
+    assert process.stderr.read() == "\nInterrupted\n"
+    assert process.wait(30) == code
 
 
 def complete(home: Home, words: str, shell: str = "bash") -> list[str]:
