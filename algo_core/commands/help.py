@@ -16,6 +16,7 @@ _VARIABLES = {
     "ALGO_CONFIG_DIR": "directory of config.toml",
     "ALGO_SITE_CONFIG": "the administrator's configuration file",
     "ALGO_CACHE_DIR": "directory of the plugin index",
+    "ALGO_DATA_DIR": "directory of the embedded platform's state and of isolated plugins",
     "ALGO_LOCAL_ROOT": "state of the embedded platform",
     "REQUESTS_CA_BUNDLE": "CA bundle for profiles that name no CA of their own",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "proxies",

@@ -19,13 +19,17 @@ def test_same_as_platformdirs(xdg: str | None, tmp_path: Path, monkeypatch: pyte
         "XDG_CONFIG_DIRS",
         "ALGO_CONFIG_DIR",
         "ALGO_CACHE_DIR",
+        "ALGO_DATA_DIR",
+        "XDG_DATA_HOME",
         "ALGO_SITE_CONFIG",
     ):
         monkeypatch.delenv(variable, raising=False)
     if xdg is not None:
         monkeypatch.setenv("XDG_CONFIG_HOME", xdg)
         monkeypatch.setenv("XDG_CACHE_HOME", xdg)
+        monkeypatch.setenv("XDG_DATA_HOME", xdg)
     assert paths.config_dir() == platformdirs.user_config_dir("algo", appauthor=False)
+    assert paths.data_dir() == platformdirs.user_data_dir("algo", appauthor=False)
     assert paths.cache_dir() == platformdirs.user_cache_dir("algo", appauthor=False)
     assert paths.site_config_file() == platformdirs.site_config_dir("algo", appauthor=False) + "/config.toml"
 

@@ -1,6 +1,7 @@
 """The environment commands against the embedded platform, which knows the documented languages and has real templates."""
 
 import json
+import subprocess
 
 
 def test_the_guides_steps_from_languages_to_a_template(algo_home, tmp_path) -> None:
@@ -24,3 +25,12 @@ def test_an_unknown_language(algo_home) -> None:
     done = algo_home.run("environment", "cobol")
     assert done.code == 5
     assert "python3" in done.stderr
+
+
+def test_the_documented_search_finds_an_environment(algo_home) -> None:
+    """API section 5.4: `algo environment python3 | grep -iC4 -e "tensorflow 2"`."""
+    command = f'{algo_home.command()[0]} environment python3 | grep -iC4 -e "tensorflow 2"'
+    done = subprocess.run(["bash", "-c", command], env=algo_home.environ, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert '"id"' in done.stdout
+    assert '"environment_specification_id"' in done.stdout

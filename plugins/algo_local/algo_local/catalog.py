@@ -172,7 +172,7 @@ _ENVIRONMENTS = (
     _Environment(
         "python3",
         "Python 3.8 + TensorFlow GPU 2.3",
-        f"Python with TensorFlow {_HERE}",
+        f"Python with TensorFlow 2 {_HERE}",
         "fd980f4f-1f1c-4b2f-a128-d60b40c6567a",
         "36fd467e-fbfe-4ea6-aa66-df3f403b7132",
         "GPU",

@@ -7,22 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from algo_core.errors import ConfigError
+from algo_core.paths import data_dir
 
 ROOT_VARIABLE = "ALGO_LOCAL_ROOT"
 """Environment variable that moves the state elsewhere."""
 
 
 def state_root(environ: Mapping[str, str] = os.environ) -> Path:
-    """The directory of the platform's state: `ALGO_LOCAL_ROOT`, else `local` in platformdirs' user data directory.
+    """The directory of the platform's state: `ALGO_LOCAL_ROOT`, else `local` in the user's data directory.
 
     Raises:
         ConfigError: if the environment names neither it nor a home directory to put it in.
     """
     if chosen := environ.get(ROOT_VARIABLE):
         return Path(os.path.abspath(os.path.expanduser(chosen)))
-    from platformdirs import user_data_path
-
-    found = user_data_path("algo", appauthor=False) / "local"
+    found = Path(data_dir(environ), "local")
     if not found.is_absolute():
         raise ConfigError(
             "There is no home directory for the embedded platform's state",
