@@ -14,7 +14,7 @@ from algo_core.storage import Checksum, Entry, IsADirectory, Kind, Storage
 from algo_core.uri import DataUri, parse_data_uri
 from algo_data import patience
 from algo_data.blocks import SizeMismatch, blocks
-from algo_data.engine import run
+from algo_data.engine import Options, run
 from algo_data.engine.planner import Place, Transfer, plan
 from algo_data.engine.source import CannotResume, Corrupted, FileSource
 from algo_data.engine.streams import STREAM, StandardStreams
@@ -306,7 +306,7 @@ def test_the_run_goes_on_after_a_failure():
 
     storage = Memory(b=b"123")
     transfers = (Transfer(Place(storage, uri(n)), Place(storage, uri("x" + n))) for n in "ab")
-    run(transfers, Listener(), 0)
+    run(transfers, Listener(), Options(tries=0))
     assert said == [
         "start memory://a",
         "failed memory://a: memory://a is not there",

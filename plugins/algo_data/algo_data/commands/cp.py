@@ -8,7 +8,7 @@ from algo_core.context import App, pass_app
 from algo_core.errors import UsageError
 from algo_core.storage import Storage
 from algo_core.uri import DataUri, parse_data_uri
-from algo_data.engine import run
+from algo_data.engine import Options, run
 from algo_data.engine.planner import plan
 from algo_data.engine.streams import STREAM
 from algo_data.globs import has_magic
@@ -49,7 +49,7 @@ def cp(app: App, source: tuple[str, ...], dest: str) -> None:
     with progress_for(app, stdout_has_content=destination == STREAM) as progress:
         report = TransferReport(app, progress, is_alone=is_alone)
         transfers = plan(sources, destination, storage_of, report.failed)
-        run(transfers, report, tries=int(app.config.get("retries").value))
+        run(transfers, report, Options(tries=int(app.config.get("retries").value)))
     report.finish()
 
 

@@ -7,12 +7,30 @@ the other and tells an observer. What moves many at once takes the place of `run
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from algo_core.errors import AlgoError
 from algo_core.storage import Entry
 from algo_data.engine.planner import Transfer
 from algo_data.engine.worker import execute
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to go about it."""
+
+    max_transfers: int | None = None
+    """How many connections there may be at once; None leaves it to what the link and the machine give."""
+
+    bwlimit: int | None = None
+    """Bytes per second for all transfers together; None is no limit."""
+
+    check: bool = True
+    """Whether checksums are compared; lengths always are."""
+
+    tries: int = 4
+    """How often what broke off is tried again without getting further."""
 
 
 class Observer(Protocol):
@@ -31,12 +49,12 @@ class Observer(Protocol):
         """It, or planning it, failed. Raise here to end the whole."""
 
 
-def run(transfers: Iterable[Transfer], observer: Observer, tries: int) -> None:
+def run(transfers: Iterable[Transfer], observer: Observer, options: Options) -> None:
     """Carry out transfers one after the other; one that fails does not stop those after it."""
     for transfer in transfers:
         observer.started(transfer)
         try:
-            entry = execute(transfer, observer.advanced, tries)
+            entry = execute(transfer, observer.advanced, options.tries)
         except AlgoError as error:
             observer.failed(transfer.source, error)
         else:
