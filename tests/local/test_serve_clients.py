@@ -27,8 +27,6 @@ def client_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         check=False,
     )
-    if done.returncode and "Could not find a version" in done.stderr + done.stdout:
-        pytest.skip(f"no package index offers {CLIENT} here: {done.stderr}")
     assert done.returncode == 0, done.stderr
     return python
 
