@@ -122,6 +122,10 @@ class Storage(abc.ABC):
     has_folders: bool = True
     """Whether a directory can hold directories; hosted collections cannot (API section 4.2)."""
 
+    needs_directories: bool = True
+    """Whether a directory must be made before a file can be in it; object stores have prefixes instead, so that a tree
+    is copied into them without a request for each directory."""
+
     @abc.abstractmethod
     def stat(self, uri: DataUri) -> Entry:
         """What stands at a path."""
@@ -134,6 +138,14 @@ class Storage(abc.ABC):
         to raise is raised when iteration starts: NotFoundError, NotADirectory (with the file's entry if it is known
         without asking again).
         """
+
+    def scan(self, uri: DataUri) -> Iterator[Entry]:
+        """What `list` gives, in whatever order costs least, for trees and directories of any length.
+
+        A storage overrides it that has to collect a directory before it can sort it. Where a directory could be reached
+        on several ways (links), the `version` of its entry tells that it is the same one.
+        """
+        return self.list(uri)
 
     @abc.abstractmethod
     def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
@@ -169,6 +181,10 @@ class Storage(abc.ABC):
     @abc.abstractmethod
     def remove(self, uri: DataUri) -> None:
         """Remove a file. Raises IsADirectory for a directory, which stays, empty or not."""
+
+    def can_hold_directories(self, uri: DataUri) -> bool:
+        """Whether directories can be made in this directory, so that a copied tree can be refused beforehand."""
+        return self.has_folders
 
     def exists(self, uri: DataUri) -> Entry | None:
         """What stands at a path, or None."""

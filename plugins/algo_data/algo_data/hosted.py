@@ -57,6 +57,7 @@ class HostedStorage(Storage):
         self._api = api
         self._retries = retries
         self.has_folders = scheme != HOSTED
+        self.needs_directories = scheme == HOSTED
 
     def stat(self, uri: DataUri) -> Entry:
         """One HEAD; none for the root."""
@@ -218,6 +219,10 @@ class HostedStorage(Storage):
     def _can_only_be_file(self, uri: DataUri) -> bool:
         path = components(uri)
         return not self.has_folders and len(path) == FILE_DEPTH and path[0] not in SPECIAL
+
+    def can_hold_directories(self, uri: DataUri) -> bool:
+        """Everywhere behind a connector; of hosted data only the owner, whose collections these are."""
+        return self.has_folders or len(components(uri)) < FILE_DEPTH - 1
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """The same path, `.my` and the caller's name being one."""

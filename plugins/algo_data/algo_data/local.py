@@ -57,6 +57,22 @@ class LocalStorage(Storage):
                 if os.path.lexists(local_path(child)):
                     yield Entry(child, Kind.FILE if is_file else Kind.DIRECTORY)
 
+    def scan(self, uri: DataUri) -> Iterator[Entry]:
+        """In the order of the directory itself, without holding its names."""
+        with system_errors(uri):
+            try:
+                found = os.scandir(local_path(uri))
+            except NotADirectoryError:
+                raise NotADirectory(f"{uri} is a file", entry=self.stat(uri)) from None
+        with found:
+            for item in found:
+                child = uri.child(item.name)
+                try:
+                    yield _entry(child, item.stat())
+                except OSError:  # gone meanwhile, or a link to nowhere
+                    if os.path.lexists(item.path):
+                        yield Entry(child, Kind.FILE)
+
     def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
         """A regular file; anything else could block for ever or has no end."""
         with system_errors(uri):
@@ -194,7 +210,7 @@ def _leads_to_directory(entry: os.DirEntry[str]) -> bool:
 
 def _entry(uri: DataUri, status: os.stat_result) -> Entry:
     if stat.S_ISDIR(status.st_mode):
-        return Entry(uri, Kind.DIRECTORY)
+        return Entry(uri, Kind.DIRECTORY, version=f"{status.st_dev}:{status.st_ino}")
     modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
     if not stat.S_ISREG(status.st_mode):
         return Entry(uri, Kind.FILE, modified=modified)
