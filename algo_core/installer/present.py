@@ -110,8 +110,8 @@ def _met(requirement: Requirement, version: str) -> bool:
 
     try:
         return requirement.specifier.contains(version, prereleases=True)
-    except InvalidVersion:
-        return True
+    except InvalidVersion:  # what cannot be compared is not known to fit
+        return False
 
 
 def _applies(requirement: Requirement, *, extra: str = "") -> bool:

@@ -80,9 +80,10 @@ class Pip:
         self, options: Sequence[str], requirements: Sequence[str], constraints: Iterable[str], upgrade: bool
     ) -> None:
         with _constraints_file(constraints) as file:
+            log = f"{file}.log"  # only there pip says, with any settings, that an index could not be reached
             upgrading = ["--upgrade"] if upgrade else []
-            command = [*self._command, "install", *options, *upgrading, "--constraint", file, *requirements]
-            run(self.name, command, self._environ, f"install {_printable(requirements)}")
+            command = [*self._command, "install", "--log", log, *options, *upgrading, "--constraint", file]
+            run(self.name, [*command, *requirements], self._environ, f"install {_printable(requirements)}", log=log)
 
     def uninstall(self, names: Sequence[str]) -> None:
         """Run `pip uninstall`."""
@@ -183,8 +184,8 @@ class Pipx:
             return set()
 
 
-def run(tool: str, command: Sequence[str], environ: Mapping[str, str], what: str) -> str:
-    """Run a tool to its end; all that it said.
+def run(tool: str, command: Sequence[str], environ: Mapping[str, str], what: str, *, log: str | None = None) -> str:
+    """Run a tool to its end; all that it said. `log` is a file in which it says more of its failures.
 
     Raises:
         NetworkError: if it could not reach a package index.
@@ -199,8 +200,16 @@ def run(tool: str, command: Sequence[str], environ: Mapping[str, str], what: str
         raise AlgoError(f"Cannot run {command[0]}: {error.strerror}") from None
     said = done.stdout.decode("utf-8", "replace")
     if done.returncode:
-        raise _failure(tool, what, said, done.returncode)
+        raise _failure(tool, what, said, done.returncode, _unreached(log) if log else "")
     return said
+
+
+def _unreached(log: str) -> str:
+    try:
+        lines = Path(log).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(line for line in lines if "Could not fetch URL" in line)
 
 
 NO_NETWORK = re.compile(
@@ -212,11 +221,11 @@ CLASHES = re.compile(r"ResolutionImpossible|conflicting dependencies|No solution
 MISSING = re.compile(r"was not found|there are no versions of|No matching distribution")
 
 
-def _failure(tool: str, what: str, said: str, code: int) -> AlgoError:
+def _failure(tool: str, what: str, said: str, code: int, log: str) -> AlgoError:
     lines = [line.rstrip() for line in redacted(said).splitlines() if line.strip()]
     last = lines[-LAST_LINES:] or [f"it said nothing and ended with exit code {code}"]
     message = f"{tool} could not {what}:\n" + "\n".join(f"  {line.strip()}" for line in last)
-    if NO_NETWORK.search(said):
+    if NO_NETWORK.search(said + log):
         return NetworkError(
             message,
             f"The package index could not be reached: check the network, the proxy, and {tool}'s index settings",
@@ -229,7 +238,7 @@ def _failure(tool: str, what: str, said: str, code: int) -> AlgoError:
 def redacted(text: str) -> str:
     """Text without the user names, passwords and query values of the URLs in it."""
     text = re.sub(r"(?<=://)[^/\s@'\"]+@", "****@", text)
-    return re.sub(r"(://[^\s'\"?]+\?)[^\s'\"#]+", r"\1****", text)
+    return re.sub(r"\?[\w.~%-]+=[^\s'\"#]+", "?****", text)
 
 
 def _printable(requirements: Sequence[str]) -> str:

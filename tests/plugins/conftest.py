@@ -211,7 +211,9 @@ def make_place(tmp_path: Path, house: House, tools: Path, uv_cache: Path) -> Ite
     def make(kind: str) -> Place:
         home = PlacedHome(tmp_path / "home")
         path = os.pathsep.join([str(tmp_path / "bin"), "/usr/bin", "/bin"])
-        drop = [name for name in home.environ if name.startswith(("PIP", "UV_")) or name in {"VIRTUAL_ENV", "PYTHONPATH"}]
+        drop = [
+            name for name in home.environ if name.startswith(("PIP", "UV_")) or name in {"VIRTUAL_ENV", "PYTHONPATH"}
+        ]
         for name in drop:
             del home.environ[name]
         home.environ |= {
@@ -268,3 +270,9 @@ def uv_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def venv(make_place: MakePlace) -> Place:
     """A virtual environment with pip."""
     return make_place("venv")
+
+
+@pytest.fixture
+def place(make_place: MakePlace) -> Place:
+    """A virtual environment without pip: uv is quicker, for tests to which the tool does not matter."""
+    return make_place("bare")

@@ -36,7 +36,12 @@ def test_install_upgrade_and_uninstall_where_algo_is(make_place, house, kind: st
     house.library("acme-lib", "3.0")
     result = place.run("plugins", "upgrade", "--json")
     assert result.json["changes"] == [
-        {"environment": "venv" if kind == "bare" else kind, "distribution": "acme-greet", "version": "2.0", "previous": "1.0"}
+        {
+            "environment": "venv" if kind == "bare" else kind,
+            "distribution": "acme-greet",
+            "version": "2.0",
+            "previous": "1.0",
+        }
     ]
     assert place.run("greet").json["say"] == "hello again"
     assert place.run("plugins", "upgrade").text == "There is nothing to upgrade\n"
@@ -139,9 +144,7 @@ def test_files_and_directories_are_installed_and_restored(venv, house, tmp_path)
     result = venv.install(f"./{wheel.name}", cwd=tmp_path)
     assert (result.code, venv.run("greet").code) == (0, 0), result
     assert f'installed = ["acme-greet @ {wheel.as_uri()}"]' in recorded(venv)
-    subprocess.run(
-        [venv.python, "-m", "pip", "uninstall", "-q", "-y", "acme-greet"], env=venv.home.environ, check=True
-    )
+    subprocess.run([venv.python, "-m", "pip", "uninstall", "-q", "-y", "acme-greet"], env=venv.home.environ, check=True)
     assert venv.run("greet").code == 2
     assert venv.run("plugins", "restore").code == 0
     assert venv.run("greet").code == 0
@@ -193,61 +196,62 @@ def test_secrets_in_urls_are_not_shown(venv) -> None:
         ('allow = ["acme-greet>=1"]', "acme-greet", 0),
     ],
 )
-def test_the_administrator_is_asked_before(venv, house, policy: str, requirement: str, code: int) -> None:
+def test_the_administrator_is_asked_before(place, house, policy: str, requirement: str, code: int) -> None:
     house.library("acme-lib", "1.0")
     house.plugin("acme-greet", "1.0", requires=["acme-lib"])
     house.plugin("acme-greet", "2.0")
-    site = venv.home.root / "site.toml"
+    site = place.home.root / "site.toml"
     site.write_text(f"[plugins]\n{policy}\n")
-    before = venv.versions()
-    result = venv.install(requirement)
+    before = place.versions()
+    result = place.install(requirement)
     assert result.code == code, result
     if code:
         assert str(site) in result.stderr
-        assert venv.versions() == before
-    isolated = venv.install("--isolated", requirement)
+        assert place.versions() == before
+    isolated = place.install("--isolated", requirement)
     assert isolated.code == (code or 1)
 
 
-def test_what_the_administrator_requires_stays(venv, house) -> None:
+def test_what_the_administrator_requires_stays(place, house) -> None:
     house.plugin("acme-greet")
-    (venv.home.root / "site.toml").write_text('[plugins]\nrequire = ["acme-greet>=1"]\n')
-    assert venv.install("acme-greet").code == 0
-    result = venv.run("plugins", "uninstall", "acme-greet")
+    (place.home.root / "site.toml").write_text('[plugins]\nrequire = ["acme-greet>=1"]\n')
+    assert place.install("acme-greet").code == 0
+    result = place.run("plugins", "uninstall", "acme-greet")
     assert result.code == 4
     assert "is required by" in result.stderr
-    assert venv.run("greet").code == 0
+    assert place.run("greet").code == 0
 
 
 @pytest.mark.parametrize("source", ["import no_such_module", "import os; os._exit(3)", "def algo_commands(:"])
-def test_a_plugin_that_is_broken_is_reported_and_removable(venv, house, source: str) -> None:
+def test_a_plugin_that_is_broken_is_reported_and_removable(place, house, source: str) -> None:
     house.plugin("acme-bad", source=source)
-    result = venv.install("acme-bad")
+    result = place.install("acme-bad")
     assert result.code == 8
     assert "acme-bad" in result.stderr
     assert "plugins uninstall" in result.stderr
-    assert "acme-bad" in recorded(venv)
-    assert venv.run("--no-plugins", "plugins", "uninstall", "acme-bad").code == 0
-    assert venv.run("plugins", "list", "--json").json == []
-    assert "acme-bad" not in recorded(venv)
+    assert "acme-bad" in recorded(place)
+    assert place.run("--no-plugins", "plugins", "uninstall", "acme-bad").code == 0
+    assert place.run("plugins", "list", "--json").json == []
+    assert "acme-bad" not in recorded(place)
 
 
-def test_the_record_keeps_comments_and_order(venv, house) -> None:
+def test_the_record_keeps_comments_and_order(place, house) -> None:
     for name in ("acme-a", "acme-b"):
         house.plugin(name, command=name[-1])
-    venv.home.write_config(
-        PROFILE_TEXT + '[plugins]\n# why\ninstalled = [\n    "acme-b>=1",  # for the reports\n]\n\n[plugins.commands]\nx = "y"\n'
+    place.home.write_config(
+        PROFILE_TEXT
+        + '[plugins]\n# why\ninstalled = [\n    "acme-b>=1",  # for the reports\n]\n\n[plugins.commands]\nx = "y"\n'
     )
-    assert venv.install("acme-a").code == 0
-    assert venv.install("acme-b==1.0").code == 0
-    text = recorded(venv)
+    assert place.install("acme-a").code == 0
+    assert place.install("acme-b==1.0").code == 0
+    text = recorded(place)
     assert "# why" in text
     assert '"acme-b==1.0",  # for the reports' in text
     assert '"acme-a"' in text
     assert '[plugins.commands]\nx = "y"' in text
-    assert venv.run("plugins", "uninstall", "acme-b").code == 0
-    assert "acme-b" not in recorded(venv).replace("for the reports", "")
-    assert "acme-a" in recorded(venv)
+    assert place.run("plugins", "uninstall", "acme-b").code == 0
+    assert "acme-b" not in recorded(place).replace("for the reports", "")
+    assert "acme-a" in recorded(place)
 
 
 PROFILE_TEXT = '[profiles.default]\naddress = "https://platform.example"\napi_key = "sim123456789012345678901234"\n'
@@ -261,26 +265,26 @@ def test_a_record_that_cannot_be_read_is_explained(algo_home, text: str) -> None
     assert str(algo_home.config_file) in result.stderr
 
 
-def test_uninstall_looks_at_who_needs_it(venv, house) -> None:
+def test_uninstall_looks_at_who_needs_it(place, house) -> None:
     house.plugin("acme-base", command="base")
     house.plugin("acme-top", command="top", requires=["acme-base"])
-    assert venv.install("acme-top").code == 0
-    result = venv.run("plugins", "uninstall", "acme-base")
+    assert place.install("acme-top").code == 0
+    result = place.run("plugins", "uninstall", "acme-base")
     assert result.code == 1
     assert "acme-top 1.0 needs acme-base" in result.stderr
-    assert venv.run("base").code == 0
-    assert venv.run("plugins", "uninstall", "acme-base", "acme-top").code == 0
+    assert place.run("base").code == 0
+    assert place.run("plugins", "uninstall", "acme-base", "acme-top").code == 0
     for name in ("acme-top", "requests", "acme-never"):
-        assert venv.run("plugins", "uninstall", name).code == 5
+        assert place.run("plugins", "uninstall", name).code == 5
 
 
-def test_standard_plugins_are_removed_after_a_question_only(venv, house) -> None:
+def test_standard_plugins_are_removed_after_a_question_only(place, house) -> None:
     house.plugin("algo-run", command="run")
-    assert venv.install("algo-run").code == 0
-    result = venv.run("plugins", "uninstall", "algo-run")
+    assert place.install("algo-run").code == 0
+    result = place.run("plugins", "uninstall", "algo-run")
     assert result.code == 2
     assert "--yes" in result.stderr
-    assert venv.run("plugins", "uninstall", "algo-run", "--yes").code == 0
+    assert place.run("plugins", "uninstall", "algo-run", "--yes").code == 0
 
 
 def test_a_person_at_a_terminal_is_asked(venv, house) -> None:
@@ -289,7 +293,11 @@ def test_a_person_at_a_terminal_is_asked(venv, house) -> None:
     house.plugin("acme-greet")
     for answer, installed in (("n", False), ("y", True)):
         algo = pexpect.spawn(
-            str(venv.home.algo), ["plugins", "install", "acme-greet"], env=venv.home.environ, encoding="utf-8", timeout=120
+            str(venv.home.algo),
+            ["plugins", "install", "acme-greet"],
+            env=venv.home.environ,
+            encoding="utf-8",
+            timeout=120,
         )
         algo.expect_exact("acme-greet 1.0")
         algo.expect_exact("Install? [y/N]: ")

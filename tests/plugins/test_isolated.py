@@ -1,0 +1,273 @@
+"""Plugins in environments of their own: clashing requirements, the same configuration, nothing half-made."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+
+@pytest.fixture
+def clash(place, house):
+    """`new` is installed beside algo and needs acme-lib 2; acme-old needs acme-lib 1."""
+    for version in ("1.0", "2.0"):
+        house.library("acme-lib", version)
+    house.plugin("acme-new", command="new", requires=["acme-lib>=2"], lib="acme_lib")
+    house.plugin("acme-old", command="old", requires=["acme-lib<2"], lib="acme_lib")
+    assert place.install("acme-new").code == 0
+    return place
+
+
+def listed(place) -> dict[str, dict]:
+    return {row["distribution"]: row for row in place.run("plugins", "list", "--json").json}
+
+
+def contents(place) -> set[str]:
+    """What lies beside the environments and in `bin`."""
+    if not place.isolated.exists():
+        return set()
+    bin = place.isolated / "bin"
+    return {path.name for path in place.isolated.iterdir()} | {f"bin/{p.name}" for p in bin.glob("*")}
+
+
+def test_clashing_requirements_live_side_by_side(place, clash) -> None:
+    before = place.versions()
+    result = place.install("--isolated", "acme-old")
+    assert (result.code, result.text) == (0, "Installed acme-old 1.0: old\n"), result
+    old = place.run("old", "-x", "--json", "two words")
+    assert old.code == 2  # the command itself refuses -x: every word reaches it
+    assert "No such option" in old.stderr
+    old = place.run("old", "two words").json
+    assert (old["lib"], old["words"]) == ("1.0", ["two words"])
+    assert old["prefix"] == str(place.isolated / "acme-old")
+    assert old["profile"] == "https://platform.example"
+    assert place.run("new").json["lib"] == "2.0"
+    assert place.versions() == before
+    row = listed(place)["acme-old"]
+    assert (row["version"], row["commands"], row["status"]) == ("1.0", ["old"], "isolated")
+    assert "acme-old" in place.run("plugins", "list").text
+    assert str(place.isolated / "acme-old") in place.run("plugins", "show", "acme-old").text
+    help = place.run("--help").text
+    assert "Say old." in help
+    assert "Say something." in place.run("old", "--help").text
+    completion = place.run(environ={"_ALGO_COMPLETE": "bash_complete", "COMP_WORDS": "algo ol", "COMP_CWORD": "1"})
+    assert completion.text == "plain,old\n"
+    assert 'isolated = ["acme-old"]' in place.home.config_file.read_text()
+
+
+def test_the_profile_is_the_one_that_was_asked_for(place, house) -> None:
+    house.plugin("acme-greet")
+    assert place.install("--isolated", "acme-greet").code == 0
+    with place.home.config_file.open("a") as file:
+        file.write('\n[profiles.work]\naddress = "https://work.example"\napi_key = "sim123456789012345678901234"\n')
+    assert place.run("--profile", "work", "greet").json["profile"] == "https://work.example"
+    assert place.run("greet", "--profile", "work").json["profile"] == "https://work.example"
+    alone = subprocess.run(
+        [place.isolated / "bin" / "algo-greet"], env=place.home.environ, capture_output=True, check=True
+    )
+    assert json.loads(alone.stdout)["profile"] == "https://platform.example"
+
+
+def test_what_surrounds_algo_does_not_reach_in(place, house, tmp_path) -> None:
+    house.library("acme-lib", "1.0")
+    house.plugin("acme-greet", requires=["acme-lib"], lib="acme_lib")
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    (strange / "acme_lib.py").write_text("VERSION = 'strange'\n")
+    (strange / "json.py").write_text("raise SystemExit('strange')\n")
+    assert place.install("--isolated", "acme-greet", cwd=strange, environ={"PYTHONPATH": str(tmp_path)}).code == 0
+    (strange / "json.py").unlink()
+    assert place.run("greet", environ={"PYTHONPATH": str(strange)}, cwd=strange).json["lib"] == "1.0"
+
+
+@pytest.mark.parametrize("kind", ["venv", "pipx", "uv-tool"])
+def test_isolated_wherever_algo_is(make_place, house, kind: str) -> None:
+    house.plugin("acme-greet")
+    place = make_place(kind)
+    result = place.install("--isolated", "acme-greet")
+    assert result.code == 0, result
+    assert place.run("greet").json["say"] == "hello"
+    assert "acme-greet" not in place.versions()
+    assert place.run("plugins", "uninstall", "acme-greet").code == 0
+    assert contents(place) == {"bin", "commands"}
+
+
+def test_upgrade_and_uninstall(place, clash, house) -> None:
+    assert place.install("--isolated", "acme-old").code == 0
+    house.plugin("acme-old", "1.5", command="older", requires=["acme-lib<2"])
+    result = place.run("plugins", "upgrade", "acme-old", "--json")
+    assert result.json["changes"] == [
+        {"environment": "isolated", "distribution": "acme-old", "version": "1.5", "previous": "1.0"}
+    ]
+    assert place.run("older").code == 0
+    assert place.run("old").code == 2
+    assert contents(place) == {"acme-old", "bin", "commands", "bin/algo-older"}
+    assert place.run("plugins", "uninstall", "acme-old").text == "Removed acme-old\n"
+    assert place.run("older").code == 2
+    assert contents(place) == {"bin", "commands"}
+    assert "acme-old" not in place.home.config_file.read_text()
+    assert place.run("new").code == 0
+
+
+def test_restore_mends_an_environment_whose_interpreter_is_gone(place, house) -> None:
+    house.plugin("acme-greet")
+    house.plugin("acme-other", command="other")
+    assert place.install("--isolated", "acme-greet", "acme-other").code == 0
+    python = place.isolated / "acme-greet" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python3")
+    shutil.rmtree(place.isolated / "acme-other")
+    assert "algo plugins restore" in listed(place)["acme-greet"]["status"]
+    result = place.run("plugins", "restore")
+    assert result.text == "Upgraded acme-greet from 1.0 to 1.0: greet\nInstalled acme-other 1.0: other\n"
+    assert place.run("greet").code == 0
+    assert place.run("other").code == 0
+
+
+def test_a_clash_with_the_core_itself_needs_an_executable(place, house) -> None:
+    house.library("click", "7.1.2")
+    house.plugin("acme-plain", requires=["click<8"])
+    result = place.install("--isolated", "acme-plain")
+    assert result.code in (1, 8)
+    assert "click" in result.stderr
+    assert contents(place) <= {"bin", "commands"}
+
+    script = "import sys, click\ndef main():\n    print(click.VERSION, *sys.argv[1:])\n    return 7\n"
+    entries = "[console_scripts]\nalgo-ancient = acme_tool:main\nacme = acme_tool:main\n"
+    house.wheel("acme-tool", "1.0", {"acme_tool.py": script}, ["click<8"], entries)
+    result = place.install("--isolated", "acme-tool")
+    assert (result.code, result.text) == (0, "Installed acme-tool 1.0: ancient\n"), result
+    done = place.run("ancient", "--help", "x")
+    assert (done.code, done.text) == (7, "7.1.2 --help x\n")
+    assert "ancient" in place.run("--help").text
+    assert place.run("config", "list").code == 0
+
+
+def test_the_environment_has_what_the_administrator_requires(place, house) -> None:
+    house.plugin("acme-bundle", command="bundle")
+    house.plugin("acme-greet")
+    (place.home.root / "site.toml").write_text('[plugins]\nrequire = ["acme-bundle>=1"]\n')
+    assert place.install("acme-bundle").code == 0
+    assert place.install("--isolated", "acme-greet").code == 0
+    assert place.run("greet").code == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("import no_such_module", "no_such_module"), ("import os; os._exit(3)", "exit code 3"), ("", "has no command")],
+)
+def test_a_plugin_that_does_not_work_leaves_nothing(place, house, source: str, words: str) -> None:
+    house.plugin("acme-bad", source=source or "pass")
+    config = place.home.config_file.read_text()
+    result = place.install("--isolated", "acme-bad")
+    assert result.code == 8
+    assert words in result.stderr
+    assert contents(place) <= {"bin", "commands"}
+    assert place.home.config_file.read_text() == config
+
+
+def test_what_does_not_take_part_is_said(place, house) -> None:
+    source = (
+        "from algo_core import Command, Connector, hookimpl\n"
+        "@hookimpl\ndef algo_commands():\n    return [Command('greet', 'acme_both.commands:run', 'Say.')]\n"
+        "@hookimpl\ndef algo_connectors():\n    return [Connector('acme', 'acme_both.commands:run')]\n"
+        "@hookimpl\ndef algo_error_hints(error):\n    return None\n"
+    )
+    house.plugin("acme-both", source=source)
+    result = place.install("--isolated", "acme-both")
+    assert result.code == 0
+    assert "acme://, algo_error_hints" in result.stderr
+
+
+def test_names_that_are_taken(place, house) -> None:
+    house.plugin("acme-a")
+    house.plugin("acme-b")
+    house.plugin("acme-auth", command="auth")
+    assert place.install("--isolated", "acme-a").code == 0
+    assert "isolated" not in place.install("acme-a").text
+    result = place.install("--isolated", "acme-b")
+    assert (result.code, "acme-a has a command 'greet' already" in result.stderr) == (1, True)
+    assert place.install("acme-b").code == 0
+    assert place.run("greet").json["prefix"] == str(place.python.parents[1])  # what is installed goes before
+    result = place.install("--isolated", "acme-b")
+    assert (result.code, "installed beside algo already" in result.stderr) == (1, True)
+    result = place.install("--isolated", "acme-auth")
+    assert "cannot be reached" in result.stderr
+    assert "Configure" in place.run("auth", "--help").text
+    for name in ("bin", "commands", "algo-core"):
+        assert place.install("--isolated", name).code == 2
+
+
+def test_an_interrupted_installation_leaves_the_older_one(place, clash, house) -> None:
+    assert place.install("--isolated", "acme-old").code == 0
+    slow = "import os, time\nif '.new' in __file__:\n    time.sleep(60)\n"
+    house.plugin("acme-old", "1.5", requires=["acme-lib<2"], source=slow)
+    for number in (signal.SIGINT, signal.SIGKILL):
+        command = place.home.command("plugins", "upgrade", "acme-old")
+        running = subprocess.Popen(command, env=place.home.environ, start_new_session=True, stderr=subprocess.PIPE)
+        until = time.monotonic() + 60
+        while not list(place.isolated.glob(".new/lib/*/site-packages/acme_old-1.5.dist-info/METADATA")):
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        os.killpg(running.pid, number)
+        running.communicate()
+        assert running.returncode == (130 if number == signal.SIGINT else -number)
+        assert place.run("old").json["lib"] == "1.0"
+        assert listed(place)["acme-old"]["version"] == "1.0"
+    assert (place.isolated / ".new").exists()
+    (place.isolated / "acme-old").rename(place.isolated / ".acme-old.old")  # as if killed between the two renames
+    house.plugin("acme-greet")
+    assert place.install("--isolated", "acme-greet").code == 0
+    assert place.run("old").json["lib"] == "1.0"
+    assert contents(place) == {"acme-old", "acme-greet", "bin", "commands", "bin/algo-old", "bin/algo-greet"}
+
+
+def test_two_at_once_take_turns(place, house) -> None:
+    for name in "ab":
+        house.plugin(f"acme-{name}", command=name)
+    both = [
+        subprocess.Popen(
+            place.home.command("plugins", "install", "--isolated", f"acme-{name}"),
+            env=place.home.environ, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+        for name in "ab"
+    ]  # fmt: skip
+    said = [process.communicate()[1].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum("Waiting for another algo" in text for text in said) == 1
+    assert place.run("a").code == place.run("b").code == 0
+    text = place.home.config_file.read_text()
+    assert "acme-a" in text
+    assert "acme-b" in text
+
+
+def test_the_help_reads_one_small_file_for_isolated_commands(place, house) -> None:
+    house.plugin("acme-greet")
+    assert place.install("--isolated", "acme-greet").code == 0
+    place.run("--help")
+    code = (
+        "import sys\nsys.argv = ['algo', '--help']\nfrom algo_core.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "sys.stderr.write(' '.join(sys.modules))"
+    )
+    done = subprocess.run(
+        [place.python, "-c", code], env=place.home.environ, capture_output=True, text=True, check=True
+    )
+    assert "Say greet." in done.stdout
+    assert not {"platformdirs", "algo_core.external", "algo_core.installer", "subprocess", "json"} & set(
+        done.stderr.split()
+    )
+
+
+def test_a_place_that_cannot_be_written_is_explained(place, house) -> None:
+    house.plugin("acme-greet")
+    place.home.root.joinpath("file").write_text("")
+    result = place.install("--isolated", "acme-greet", environ={"ALGO_DATA_DIR": str(place.home.root / "file" / "x")})
+    assert result.code == 3
+    assert "ALGO_DATA_DIR" in result.stderr
