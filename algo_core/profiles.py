@@ -154,7 +154,7 @@ class ProfileResolver:
         ambient = None if explicit else credentials.from_environment(environ)
         if found is None and not ambient and not (ambient_address and not explicit):
             if stand_in := self.stand_in(name):
-                return self._with_other_credential(stand_in)
+                return self._with_other_credential(self._under_control(stand_in))
             raise self._missing(name, chosen.origin)
         table, origin = found or ({}, "environment")
         credential = ambient or credentials.from_table(name, table, origin)
@@ -169,7 +169,7 @@ class ProfileResolver:
             address = check_address(address or DEFAULT_ADDRESS, insecure_http=insecure)
         except UsageError as error:
             raise ConfigError(f"{error.message} (from {address_origin})", error.hint) from None
-        ca_cert, ca_origin = str(table.get("ca_cert") or "") or None, origin
+        ca_cert, ca_origin = str(table.get("ca_cert") or "") or None, f"profile {name} in {origin}"
         if enforced := self.config.enforced("ca_cert"):
             ca_cert, ca_origin = str(enforced.value), enforced.origin
         profile = Profile(
@@ -177,11 +177,30 @@ class ProfileResolver:
             address=address,
             credential=credential,
             ca_cert=str(Path(ca_cert).expanduser()) if ca_cert else None,
-            ca_cert_origin=f"profile {name} in {ca_origin}" if ca_cert else None,
+            ca_cert_origin=ca_origin if ca_cert else None,
             origin=origin,
             insecure_http=insecure,
         )
         return self._with_other_credential(profile)
+
+    def _under_control(self, profile: Profile) -> Profile:
+        """A profile that a plugin stands in with, and what the administrator enforces on it.
+
+        Raises:
+            ConfigError: if the enforced address is none.
+        """
+        from dataclasses import replace
+
+        if enforced := self.config.enforced("address"):
+            try:
+                address = check_address(str(enforced.value), insecure_http=profile.insecure_http)
+            except UsageError as error:
+                raise ConfigError(f"{error.message} (from {enforced.origin})", error.hint) from None
+            profile = replace(profile, address=address, origin=enforced.origin, notice=None)
+        if enforced := self.config.enforced("ca_cert"):
+            ca_cert = str(Path(str(enforced.value)).expanduser())
+            profile = replace(profile, ca_cert=ca_cert, ca_cert_origin=enforced.origin)
+        return profile
 
     def _with_other_credential(self, profile: Profile) -> Profile:
         if profile.credential is None and (credential := self.other_credential(profile)):
