@@ -15,48 +15,38 @@ ISOLATED_COMMANDS = "commands"
 """The list in `isolated_dir`: a line for each command of an isolated plugin, its name, a tab and its help line."""
 
 
-def _xdg(environ: Mapping[str, str], variable: str, default: str) -> str | None:
-    """The XDG base directory, where that rule applies: importing platformdirs for it would cost more than the rest."""
-    if sys.platform in {"darwin", "win32"} or "ANDROID_ROOT" in environ:
-        return None
-    chosen = environ.get(variable, "").strip()
-    if os.path.isabs(chosen):
-        return os.path.join(chosen, APP)
-    home = environ.get("HOME")
-    return os.path.join(home, default, APP) if home else None
-
-
 def config_dir(environ: Mapping[str, str] = os.environ) -> str:
     """The user's configuration directory: `ALGO_CONFIG_DIR`, else platformdirs' `user_config_dir`."""
-    if chosen := environ.get("ALGO_CONFIG_DIR"):
-        return os.path.expanduser(chosen)
-    if found := _xdg(environ, "XDG_CONFIG_HOME", ".config"):
-        return found
-    from platformdirs import user_config_dir
-
-    return user_config_dir(APP, appauthor=False)
+    return _user_dir(environ, "config", ".config")
 
 
 def cache_dir(environ: Mapping[str, str] = os.environ) -> str:
     """The cache directory: `ALGO_CACHE_DIR`, else platformdirs' `user_cache_dir`."""
-    if chosen := environ.get("ALGO_CACHE_DIR"):
-        return os.path.expanduser(chosen)
-    if found := _xdg(environ, "XDG_CACHE_HOME", ".cache"):
-        return found
-    from platformdirs import user_cache_dir
-
-    return user_cache_dir(APP, appauthor=False)
+    return _user_dir(environ, "cache", ".cache")
 
 
 def data_dir(environ: Mapping[str, str] = os.environ) -> str:
     """The user's data directory: `ALGO_DATA_DIR`, else platformdirs' `user_data_dir`."""
-    if chosen := environ.get("ALGO_DATA_DIR"):
-        return os.path.expanduser(chosen)
-    if found := _xdg(environ, "XDG_DATA_HOME", os.path.join(".local", "share")):
-        return found
-    from platformdirs import user_data_dir
+    return _user_dir(environ, "data", os.path.join(".local", "share"))
 
-    return user_data_dir(APP, appauthor=False)
+
+def _user_dir(environ: Mapping[str, str], kind: str, default: str) -> str:
+    """A directory of the user; `default` is where XDG's rule puts its kind below the home directory.
+
+    That rule is applied here where it holds: importing platformdirs for it would cost more than the rest of a start.
+    """
+    if chosen := environ.get(f"ALGO_{kind.upper()}_DIR"):
+        return os.path.expanduser(chosen)
+    if sys.platform not in {"darwin", "win32"} and "ANDROID_ROOT" not in environ:
+        base = environ.get(f"XDG_{kind.upper()}_HOME", "").strip()
+        if os.path.isabs(base):
+            return os.path.join(base, APP)
+        if home := environ.get("HOME"):
+            return os.path.join(home, default, APP)
+    import platformdirs
+
+    found: str = getattr(platformdirs, f"user_{kind}_dir")(APP, appauthor=False)
+    return found
 
 
 def isolated_dir(environ: Mapping[str, str] = os.environ) -> str:
