@@ -12,6 +12,7 @@ from algo_core.commands.plugins_new import new
 from algo_core.configfile import editing, table_at
 from algo_core.context import App, pass_app
 from algo_core.errors import NotFoundError, PluginError, UsageError
+from algo_core.external import external_command
 from algo_core.index import PluginRecord
 from algo_core.policy import normalized
 
@@ -118,6 +119,9 @@ def run(ctx: click.Context, dist: str, command: str, words: tuple[str, ...]) -> 
     app = root.ensure_object(App)
     group = root.command
     assert isinstance(group, AlgoGroup)
+    if executable := _isolated_executable(app, dist, command):
+        _invoke(root, external_command(app, command, executable), command, words)
+        return
     for record in _records_of(app, dist):
         for row in record.commands:
             if row[0] == command:
@@ -193,6 +197,15 @@ def _isolated(app: App) -> list[dict[str, Any]]:
         }
         for plugin in isolated.installed(app.environ).values()
     ]
+
+
+def _isolated_executable(app: App, dist: str, command: str) -> str | None:
+    from algo_core.installer import isolated
+
+    found = isolated.installed(app.environ).get(normalized(dist))
+    if found is None or command not in found.commands or isolated.is_within(app.environ, found.name):
+        return None
+    return str(isolated.executable_of(app.environ, command))
 
 
 def _row(plugin: dict[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from algo_core.errors import AlgoError, ConfigError
 from algo_core.external import PREFIX
 from algo_core.files import replacing
+from algo_core.installer.tools import SAFE_PATH
 from algo_core.paths import ISOLATED_COMMANDS, isolated_dir
 
 FACTS = "algo-isolated.json"
@@ -73,6 +74,16 @@ def place_of(environ: Mapping[str, str], name: str) -> Path:
     return Path(isolated_dir(environ), name)
 
 
+def executable_of(environ: Mapping[str, str], command: str) -> Path:
+    """The executable that runs a command of an isolated plugin."""
+    return Path(isolated_dir(environ), "bin", f"{PREFIX}{command}")
+
+
+def is_within(environ: Mapping[str, str], name: str) -> bool:
+    """Whether this process runs in the environment of an isolated plugin: it then is what the executable started."""
+    return os.path.realpath(sys.prefix) == os.path.realpath(place_of(environ, name))
+
+
 def trouble(environ: Mapping[str, str], name: str) -> str | None:
     """Why an isolated plugin cannot run, if so: its interpreter may be gone after an upgrade of the system."""
     python = python_of(place_of(environ, name))
@@ -102,7 +113,7 @@ def beside(environ: Mapping[str, str]) -> Iterator[Path]:
         raise ConfigError(f"Cannot write {folder}: {error.strerror}", "ALGO_DATA_DIR names another place") from None
     settle(environ)
     try:
-        command = [sys.executable, "-m", "venv", "--without-pip", str(place)]
+        command = [sys.executable, *SAFE_PATH, "-m", "venv", "--without-pip", str(place)]
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]

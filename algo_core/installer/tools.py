@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,10 @@ LAST_LINES = 6
 """How many lines of a failed tool are shown."""
 
 
+TIME_TO_PUT_BACK = 10.0
+"""How many seconds an interrupted tool may take to undo what it had begun."""
+
+
 class Change(NamedTuple):
     """A distribution that would be installed: its normalized name, its version, and its URL if no index gives it."""
 
@@ -31,6 +36,10 @@ class Change(NamedTuple):
 
 class Unresolvable(AlgoError):
     """No set of versions satisfies everything that is asked for."""
+
+
+SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []
+"""Keeps modules in the current directory from being taken for those of a tool, where Python can."""
 
 
 class Tool(Protocol):
@@ -57,7 +66,7 @@ class Pip:
 
     def __init__(self, python: str, environ: Mapping[str, str], *, target: str | None = None) -> None:
         for_target = ["--python", target] if target else []
-        self._command = [python, "-m", "pip", "--no-input", "--disable-pip-version-check", *for_target]
+        self._command = [python, *SAFE_PATH, "-m", "pip", "--no-input", "--disable-pip-version-check", *for_target]
         self._environ = _for_tools(environ, foreign=target is not None)
 
     def resolve(
@@ -193,15 +202,30 @@ def run(tool: str, command: Sequence[str], environ: Mapping[str, str], what: str
         AlgoError: if it failed in another way; the message ends with its last lines.
     """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
     except OSError as error:
         raise AlgoError(f"Cannot run {command[0]}: {error.strerror}") from None
-    said = done.stdout.decode("utf-8", "replace")
-    if done.returncode:
-        raise _failure(tool, what, said, done.returncode, _unreached(log) if log else "")
+    said = _all_of(process)
+    if process.returncode:
+        raise _failure(tool, what, said, process.returncode, _unreached(log) if log else "")
     return said
+
+
+def _all_of(process: subprocess.Popen[bytes]) -> str:
+    try:
+        try:
+            said = process.communicate()[0]
+        except KeyboardInterrupt:
+            # the terminal has interrupted the tool as well: it puts back what it was about to replace
+            process.communicate(timeout=TIME_TO_PUT_BACK)
+            raise
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return said.decode("utf-8", "replace")
 
 
 def _unreached(log: str) -> str:
@@ -218,6 +242,7 @@ NO_NETWORK = re.compile(
     r"|CERTIFICATE_VERIFY_FAILED|SSLError|invalid peer certificate|error sending request|network was disabled"
 )
 CLASHES = re.compile(r"ResolutionImpossible|conflicting dependencies|No solution found")
+TOO_OLD = re.compile(r"no such option|unexpected argument|unrecognized arguments")
 MISSING = re.compile(r"was not found|there are no versions of|No matching distribution")
 
 
@@ -229,6 +254,10 @@ def _failure(tool: str, what: str, said: str, code: int, log: str) -> AlgoError:
         return NetworkError(
             message,
             f"The package index could not be reached: check the network, the proxy, and {tool}'s index settings",
+        )
+    if TOO_OLD.search(said):
+        return AlgoError(
+            message, f"This {tool} is too old: upgrade it, pip with: {sys.executable} -m pip install -U pip"
         )
     if CLASHES.search(said) and not MISSING.search(said):
         return Unresolvable(message)

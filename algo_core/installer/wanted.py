@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import NotFoundError, UsageError
-from algo_core.installer.tools import Change
+from algo_core.installer.tools import Change, redacted
 from algo_core.policy import normalized
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def read(text: str) -> Wanted:
         requirement = parse(text)
     except ValueError as error:
         hint = "Write: NAME, 'NAME>=1,<2', 'NAME @ URL', or the path of a wheel or a directory"
-        raise UsageError(f"{text!r} is not a requirement: {str(error).splitlines()[0]}", hint) from None
+        raise UsageError(f"{redacted(text)!r} is not a requirement: {str(error).splitlines()[0]}", hint) from None
     return Wanted(text, normalized(requirement.name))
 
 

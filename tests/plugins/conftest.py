@@ -139,7 +139,7 @@ def base_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(core) as archive:
         metadata = archive.read(f"{core.name.removesuffix('-py3-none-any.whl')}.dist-info/METADATA").decode()
     needs = [line.partition(": ")[2] for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
-    for name in sorted({*closure(needs), "pip"}):
+    for name in sorted({*closure([*needs, "hatchling", "editables"]), "pip"}):
         pack_installed(folder, name)
     return folder
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -77,16 +79,6 @@ def test_pipx_reinstall_brings_the_plugins_back(make_place, house) -> None:
     done = subprocess.run(pipx, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert place.run("greet").code == 0
-
-
-def test_an_interpreter_that_is_managed_by_others_is_refused_with_the_right_command(tmp_path, algo_home) -> None:
-    code = "import sys; sys.prefix = sys.base_prefix; from algo_core.main import main; main()"
-    command = [sys.executable, "-c", code, "plugins", "install", "acme-greet"]
-    done = subprocess.run(command, env=algo_home.environ, capture_output=True, text=True)
-    assert done.returncode == 3
-    assert "pipx inject algo-core" in done.stderr
-    assert "--isolated" in done.stderr
-    assert not algo_home.config_file.exists()
 
 
 @pytest.mark.parametrize(("kind", "tool"), [("pipx", "pipx"), ("uv-tool", "uv"), ("bare", "uv")])
@@ -326,3 +318,59 @@ def test_a_damaged_wheel_installs_nothing_and_is_not_recorded(venv, house) -> No
     assert "Traceback" not in result.stderr
     assert venv.versions() == before
     assert "acme" not in recorded(venv)
+
+
+def test_a_pip_that_is_too_old_is_said(place, house) -> None:
+    main = "import sys\nsys.exit('no such option: --report')\n"
+    house.wheel("pip", "20.0", {"pip/__init__.py": "", "pip/__main__.py": main})
+    uv = [
+        place.home.environ["PATH"].split(":")[0] + "/uv",
+        "pip",
+        "install",
+        "--python",
+        str(place.python),
+        "pip==20.0",
+    ]
+    subprocess.run(uv, env=place.home.environ, check=True, capture_output=True)
+    result = place.install("acme-greet")
+    assert result.code == 1
+    assert "pip install -U pip" in result.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python cannot leave out the current directory before")
+def test_modules_in_the_current_directory_are_not_taken_for_those_of_pip(venv, house, tmp_path) -> None:
+    house.plugin("acme-greet")
+    (tmp_path / "strange").mkdir()
+    for name in ("json.py", "pip.py", "venv.py", "click.py"):
+        (tmp_path / "strange" / name).write_text("raise SystemExit('strange')")
+    assert venv.install("acme-greet", cwd=tmp_path / "strange").code == 0
+    assert venv.install("--isolated", "./nothing.whl", cwd=tmp_path / "strange").code == 5
+    assert venv.run("plugins", "uninstall", "acme-greet", cwd=tmp_path / "strange").code == 0
+    assert venv.install("--isolated", "acme-greet", cwd=tmp_path / "strange").code == 0
+
+
+def test_an_interrupted_installation_records_nothing(place, house, tmp_path) -> None:
+    tool = tmp_path / "bin" / "uv"
+    real = tool.resolve()
+    tool.unlink()
+    tool.write_text(
+        f"#!{sys.executable}\nimport os, sys, time\n"
+        "if '--dry-run' not in sys.argv:\n"
+        f"    open({str(tmp_path / 'begun')!r}, 'w').close()\n"
+        "    try:\n        time.sleep(60)\n    except KeyboardInterrupt:\n"
+        f"        time.sleep(1)\n        open({str(tmp_path / 'put-back')!r}, 'w').close()\n        sys.exit(1)\n"
+        f"os.execv({str(real)!r}, sys.argv)\n"
+    )
+    tool.chmod(0o755)
+    house.plugin("acme-greet")
+    config = recorded(place)
+    command = place.home.command("plugins", "install", "acme-greet")
+    running = subprocess.Popen(command, env=place.home.environ, start_new_session=True, stderr=subprocess.PIPE)
+    while not (tmp_path / "begun").exists():
+        assert running.poll() is None
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGINT)
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert (tmp_path / "put-back").exists()
+    assert recorded(place) == config

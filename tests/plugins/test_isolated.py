@@ -7,9 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -182,6 +186,52 @@ def test_what_does_not_take_part_is_said(place, house) -> None:
     result = place.install("--isolated", "acme-both")
     assert result.code == 0
     assert "acme://, algo_error_hints" in result.stderr
+
+
+def test_a_command_that_is_hidden_by_another_is_still_run_by_name(place, house) -> None:
+    house.plugin("acme-a", text="from a")
+    house.plugin("acme-b", text="from b")
+    assert place.install("--isolated", "acme-a").code == 0
+    assert place.install("acme-b").code == 0
+    assert place.run("greet").json["say"] == "from b"
+    assert place.run("plugins", "run", "acme-a", "greet").json["say"] == "from a"
+    assert place.run("plugins", "run", "acme-a", "other").code == 5
+    shutil.rmtree(next(place.isolated.glob("acme-a/lib/*/site-packages/acme_a-1.0.dist-info")))
+    assert place.run("plugins", "run", "acme-a", "greet").code == 5  # and does not run in circles
+
+
+def test_a_core_that_is_installed_from_a_working_tree_is_packed(place, house) -> None:
+    house.plugin("acme-greet")
+    uv = ["uv", "pip", "install", "--quiet", "--python", str(place.python)]
+    for words in (["hatchling", "editables"], ["--no-build-isolation", "--editable", str(ROOT)]):
+        path = {"PATH": f"{place.home.environ['PATH']}:{os.environ['PATH']}"}
+        subprocess.run([*uv, *words], env=place.home.environ | path, check=True)
+    assert place.install("--isolated", "acme-greet").code == 0
+    assert place.run("greet").code == 0
+    python = place.isolated / "acme-greet" / "bin" / "python"
+    code = "import algo_core; print(algo_core.__file__)"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(str(place.isolated))
+
+
+def test_an_interpreter_of_the_system_can_have_isolated_plugins(place, house) -> None:
+    house.plugin("acme-greet")
+    (site,) = place.python.parents[1].glob("lib/*/site-packages")
+    python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    place.home.environ["PYTHONPATH"] = str(site)
+
+    def algo(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [python, "-m", "algo_core", *words], env=place.home.environ, capture_output=True, text=True
+        )
+
+    refused = algo("plugins", "install", "acme-greet")
+    assert refused.returncode == 3
+    assert "pipx inject algo-core" in refused.stderr
+    assert "algo plugins install --isolated" in refused.stderr
+    done = algo("plugins", "install", "--isolated", "acme-greet")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(algo("greet").stdout)["say"] == "hello"
 
 
 def test_names_that_are_taken(place, house) -> None:
