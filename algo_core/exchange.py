@@ -10,15 +10,19 @@ Both ways behave alike: the same errors, the same retries, the same `Reply`.
 from __future__ import annotations
 
 import io
+import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from algo_core.api import FOLLOWED
 from algo_core.errors import AlgoError, NetworkError, TimedOut, TlsError
 from algo_core.http import (
     REPEATABLE,
@@ -46,10 +50,25 @@ JOINED = 1 << 16
 """Bytes up to which a block is sent together with what comes before it."""
 
 
+@dataclass(frozen=True)
+class FilePart:
+    """Bytes of an open file, which go from it to the connection without passing through this program."""
+
+    file: BinaryIO
+    offset: int
+    count: int
+
+
 class Content(Protocol):
     """What a body is sent from: blocks of bytes, `size` in all, and again from the beginning after `rewind`."""
 
     size: int
+
+    def parts(self) -> Iterator[FilePart]:
+        """Parts of a file with which it begins and which the system may send by itself; iteration gives the rest.
+
+        Each is asked for when the one before it was sent. What cannot be sent this way is given by iteration alone.
+        """
 
     def __iter__(self) -> Iterator[bytes | memoryview]: ...
 
@@ -101,12 +120,10 @@ class Exchanger:
                 raise
             except NetworkError as error:
                 problem = error
-            if reply is not None and 300 <= reply.status_code < 400 and "Location" in reply.headers:
+            if reply and 300 <= reply.status_code < 400 and "Location" in reply.headers and method in FOLLOWED:
                 reply.close()
                 self._routes[_origin(url)] = None
-                if content is None or content.rewind():
-                    return self._plain(method, url, headers or {}, content)
-                raise NetworkError(f"{self._address} redirects, and what was sent cannot be read again")
+                return self._plain(method, url, headers or {}, content)
             if reply is not None and reply.status_code not in RETRY_STATUSES:
                 return reply
             again = method in REPEATABLE and retry.total and (content is None or content.rewind())
@@ -195,6 +212,13 @@ class Exchanger:
         """Send head and body; the error with which the other side stopped listening, which may have said why."""
         pending = opening
         try:
+            if isinstance(lease.sock, socket.socket) and not isinstance(lease.sock, ssl.SSLSocket):
+                for part in content.parts():
+                    with lease.errors():
+                        if pending:
+                            lease.sock.sendall(pending)
+                        lease.sock.sendfile(part.file, part.offset, part.count)
+                    pending = b""
             for block in content:
                 with lease.errors():
                     if pending and len(block) < JOINED:
@@ -233,7 +257,12 @@ class Exchanger:
     def _plain(self, method: str, url: str, headers: Mapping[str, str], content: Content | None) -> Reply:
         with network_errors(self._address):
             response = self._session.request(
-                method, url, headers=dict(headers), data=_Body(content) if content is not None else None, stream=True
+                method,
+                url,
+                headers={"Accept-Encoding": "identity", **headers},
+                data=_Body(content) if content is not None else None,
+                stream=True,
+                allow_redirects=method in FOLLOWED,
             )
         return PlainReply(response, self._address)
 

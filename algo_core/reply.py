@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
+
+import urllib3
 
 from algo_core.errors import NetworkError
 from algo_core.http import network_errors, socket_errors
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     import requests
     from urllib3.connection import HTTPConnection
     from urllib3.connectionpool import HTTPConnectionPool
+
+
+def is_encoded(headers: Mapping[str, str]) -> bool:
+    """Whether a body is compressed: its length then says nothing about what is unpacked from it."""
+    return headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}
 
 
 class Headers(Mapping[str, str]):
@@ -103,13 +110,18 @@ class PlainReply(Reply):
         self.reason = response.reason or ""
         self.headers = response.headers
         self.redirected = bool(response.history)
-        encoded = response.headers.get("Content-Encoding", "identity").strip().lower()
-        self._unpack = encoded not in {"", "identity"}
+        self._unpack = is_encoded(response.headers)
+        raw = response.raw
+        self._read: Callable[..., bytes] = getattr(raw, "read1", raw.read)
 
     def readinto(self, buffer: Any, /) -> int:
         """The next bytes of the body; 0 at its end."""
         with network_errors(self._address):
-            data = self._response.raw.read(len(buffer), decode_content=self._unpack)
+            try:
+                data = self._read(len(buffer), decode_content=self._unpack)
+            except AttributeError:  # an answer that comes from no connection need not have read1
+                self._read = self._response.raw.read
+                data = self._read(len(buffer), decode_content=self._unpack)
         buffer[: len(data)] = data
         return len(data)
 
@@ -130,6 +142,7 @@ class DirectReply(Reply):
         self._early = memoryview(head.rest)
         self._left = head.length if has_body else 0
         self._keep = head.keeps_open
+        self._receive = lease.sock.recv_into
         if not self._left:
             self._done()
 
@@ -143,8 +156,11 @@ class DirectReply(Reply):
             view[:count] = self._early[:count]
             self._early = self._early[count:]
         else:
-            with self._lease.errors():
-                count = self._lease.sock.recv_into(view)
+            try:
+                count = self._receive(view)
+            except OSError:
+                with self._lease.errors():
+                    raise
         self._left -= count
         if not count:
             self.close()
@@ -165,7 +181,7 @@ class DirectReply(Reply):
 
 
 class OddReply(Reply):
-    """An answer whose body has no length: http.client takes it apart."""
+    """An answer whose body has no length, or is encoded: http.client takes it apart, and urllib3 unpacks it."""
 
     def __init__(self, url: str, head: Head, lease: Lease, method: str) -> None:
         self.url = url
@@ -177,6 +193,9 @@ class OddReply(Reply):
         self._response = http.client.HTTPResponse(_Stream(again), method=method)  # type: ignore[arg-type]  # all it needs
         with lease.errors():
             self._response.begin()
+        self._packed: urllib3.HTTPResponse | None = None
+        if is_encoded(head.headers):
+            self._packed = urllib3.HTTPResponse(self._response, dict(head.headers), head.status, preload_content=False)
 
     def readinto(self, buffer: Any, /) -> int:
         """The next bytes of the body; 0 at its end."""
@@ -184,7 +203,11 @@ class OddReply(Reply):
             return 0
         try:
             with self._lease.errors():
-                return self._response.readinto(buffer)
+                if self._packed is None:
+                    return self._response.readinto(buffer)
+                data = self._packed.read(len(buffer), decode_content=True)
+                buffer[: len(data)] = data
+                return len(data)
         except http.client.HTTPException as error:
             raise NetworkError(f"The connection to {self._lease.address} broke: {error!r}", "Try again") from error
 

@@ -187,7 +187,7 @@ def test_standard_input_and_output(home, platform, content):
     result = home.run("cp", "-", "data://.my/c/piped", input=content)
     assert (result.code, result.text) == (0, "Uploaded data://.my/c/piped\n")
     assert platform.files["data/.my/c/piped"] == content
-    assert platform.headers[-1]["Transfer-Encoding"] == "chunked"
+    assert platform.headers[-1]["Content-Length"] == str(len(content))
     result = home.run("cp", "data://.my/c/piped", "-")
     assert (result.code, result.stdout, result.stderr) == (0, content, "")
 

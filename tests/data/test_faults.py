@@ -218,13 +218,30 @@ def test_a_copy_between_two_places_is_read_and_sent_again(home, platform, remote
     assert platform.files["data/.my/c/copy"] == CONTENT
 
 
-def test_what_comes_from_a_pipe_cannot_be_sent_again_and_that_is_said(home, platform):
-    platform.fail("PUT", "/f", "reset_in_upload", times=9)
-    result = home.run("cp", "-", "data://.my/c/f", input=CONTENT)
-    assert result.code == 6
-    assert "cannot be read again" in result.stderr
-    assert platform.files == {}
-    assert len(platform.requests("PUT")) == 1
+@pytest.mark.parametrize("times", [1, 5])
+def test_what_comes_from_a_pipe_is_kept_and_sent_again(home, platform, times):
+    content = CONTENT * times
+    platform.fail("PUT", "/f", "reset_in_upload", times=2)
+    assert home.run("cp", "-", "data://.my/c/f", input=content).code == 0
+    assert platform.files == {"data/.my/c/f": content}
+    assert len(platform.requests("PUT")) == 3
+
+
+def test_a_pipe_that_cannot_be_kept_is_not_uploaded(home, platform):
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))
+
+    done = subprocess.run(
+        home.command("cp", "-", "data://.my/c/f"),
+        env=home.environ,
+        preexec_fn=limit,
+        capture_output=True,
+        input=CONTENT * 4,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"TMPDIR" in done.stderr
+    assert platform.requests("PUT") == []
 
 
 @pytest.mark.parametrize("action", ["redirect", "page"])

@@ -22,6 +22,19 @@ class SizeMismatch(AlgoError):
         super().__init__(f"The source {what} while it was read", "Copy it again when nothing writes to it any more")
 
 
+def joined(source: Source, size: int) -> bytes:
+    """The content of a small source at once. Raises SizeMismatch if there are more or fewer than `size` bytes."""
+    buffer = bytearray(size + 1)
+    view, filled = memoryview(buffer), 0
+    while count := source.readinto(view[filled:] if filled <= size else bytearray(1)):
+        filled += count
+        if filled > size:
+            raise SizeMismatch(filled, size)
+    if filled < size:
+        raise SizeMismatch(filled, size)
+    return bytes(view[:size])
+
+
 def blocks(source: Source, size: int | None = None) -> Iterator[memoryview]:
     """The content of a source from its position; each block is valid until the next one is asked for.
 

@@ -61,7 +61,7 @@ def _local_names(typed: str) -> list[str]:
 def _hosted_names(ctx: click.Context, uri: DataUri, typed: str) -> list[str]:
     app = ctx.find_object(App) or App()
     app.output.quiet = True
-    app.session.timeout = SECONDS
+    app.session.timeout, app.session.retries = SECONDS, 0
     for adapter in app.session.adapters.values():
         if hasattr(adapter, "max_retries"):
             adapter.max_retries = 0

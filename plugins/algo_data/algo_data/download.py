@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from algo_core.errors import NetworkError
@@ -11,68 +10,62 @@ from algo_core.storage import Entry
 from algo_data.facts import is_encoded
 
 if TYPE_CHECKING:
-    import requests
-
-PIECE = 1 << 18
-"""Bytes that are asked for at a time."""
+    from algo_core.reply import Reply
 
 WAIT = 0.2
 """Seconds after which what has arrived is handed on, though the buffer is not full."""
 
 
 class HostedReader:
-    """Reads the body of a GET (API section 4.7) as it arrives, and checks that all of it does.
+    """Reads the body of a GET (API section 4.7) as it arrives, and checks that all of it does: up to `end`.
 
     What had arrived when the connection broke is handed on before the error is raised, so that none of it has to be
     sent again. The platform is asked for plain bytes; where something on the way compresses them anyway, they are
     unpacked, and their length cannot be checked.
     """
 
-    def __init__(self, response: requests.Response, entry: Entry, offset: int, address: str) -> None:
+    def __init__(self, reply: Reply, entry: Entry, offset: int, end: int | None, address: str) -> None:
         self.entry = entry
         self.offset = offset
-        self._response = response
+        self._reply = reply
         self._address = address
-        self._unpack = is_encoded(response.headers)
-        self._left = None if entry.size is None else entry.size - offset
+        self._left = None if end is None or is_encoded(reply.headers) else end - offset
         self._broken: NetworkError | None = None
-        raw = response.raw
-        self._read: Callable[..., bytes] = getattr(raw, "read1", raw.read)
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
         """The next bytes. Raises NetworkError if the connection breaks, or ends too early."""
         if self._broken:
             raise self._broken
-        view, filled, end = memoryview(buffer), 0, time.monotonic() + WAIT
-        while filled < len(view) and (not filled or time.monotonic() < end):
+        view = memoryview(buffer)
+        if self._left is not None:
+            view = view[: self._left]
+        wanted, filled, until = len(view), 0, 0.0
+        receive = self._reply.readinto
+        while filled < wanted:
             try:
-                piece = self._piece(min(PIECE, len(view) - filled))
+                count = receive(view[filled:])
             except NetworkError as error:
-                if not filled:
-                    raise
                 self._broken = error
                 break
-            if not piece:
+            if not count:
+                if self._left is not None:
+                    missing = self._left - filled
+                    self._broken = NetworkError(
+                        f"The connection to {self._address} ended {missing} bytes too early", "Try again"
+                    )
                 break
-            view[filled : filled + len(piece)] = piece
-            filled += len(piece)
-        return filled
-
-    def _piece(self, size: int) -> bytes:
-        from algo_core.http import network_errors
-
-        with network_errors(self._address):
-            try:
-                piece = self._read(size, decode_content=self._unpack)
-            except AttributeError:  # an answer that comes from no connection need not have read1
-                self._read = self._response.raw.read
-                piece = self._read(size, decode_content=self._unpack)
+            filled += count
+            if filled < wanted:
+                now = time.monotonic()
+                until = until or now + WAIT
+                if now >= until:
+                    break
         if self._left is not None:
-            self._left -= len(piece)
-            if not piece and self._left:
-                raise NetworkError(f"The connection to {self._address} ended {self._left} bytes too early", "Try again")
-        return piece
+            self._left -= filled
+        if not filled and self._broken:
+            raise self._broken
+        return filled
 
     def close(self) -> None:
         """Let go of the connection; it is used again only if the body was read to its end."""
-        self._response.close()
+        self._reply.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import (
@@ -22,13 +23,13 @@ from algo_data.download import HostedReader
 from algo_data.facts import content_range, entry_of, kind_of
 from algo_data.listing import entries_of, marker_of
 from algo_data.patience import Patience
-from algo_data.upload import Body, body_for
+from algo_data.upload import Whole, content_of, spooled
 
 if TYPE_CHECKING:
-    import requests
-
     from algo_core.api import ApiClient
     from algo_core.context import App
+    from algo_core.exchange import Content
+    from algo_core.reply import Reply
 
 MY = ".my"
 SPECIAL = (".algo", ".session")
@@ -63,7 +64,8 @@ class HostedStorage(Storage):
         """One HEAD; none for the root."""
         if not components(uri):
             return Entry(uri, Kind.DIRECTORY)
-        return entry_of(uri, self._request("HEAD", uri).headers)
+        with self._request("HEAD", uri) as reply:
+            return entry_of(uri, reply.headers)
 
     def list(self, uri: DataUri) -> Iterator[Entry]:
         """One GET per page (API section 4.4)."""
@@ -80,68 +82,74 @@ class HostedStorage(Storage):
 
     def _page(self, uri: DataUri, marker: str | None) -> Any:
         from algo_core.api import decode_json
-        from algo_core.http import network_errors
 
         patience = Patience(self._retries)
         while True:
-            # Streamed, because what stands there may be a file of any size.
-            response = self._request("GET", uri, query={"marker": marker}, stream=True)
-            try:
-                if kind_of(response.headers) is Kind.FILE:
-                    raise NotADirectory(f"{uri} is a file", entry=entry_of(uri, response.headers))
-                with network_errors(self._api.address):
-                    _ = response.content
-                return decode_json(response, self._api.session.profile.name)
-            except NetworkError as error:
-                patience.spend(error)
-            finally:
-                response.close()
+            # What stands there may be a file of any size: the headers come first.
+            with self._request("GET", uri, query={"marker": marker}) as reply:
+                if kind_of(reply.headers) is Kind.FILE:
+                    raise NotADirectory(f"{uri} is a file", entry=entry_of(uri, reply.headers))
+                try:
+                    return decode_json(reply, self._api.session.profile.name)
+                except NetworkError as error:
+                    patience.spend(error)
 
     def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
         """One GET; from an offset with `Range`, and `If-Range` where the version is known."""
+        return self._open(uri, f"bytes={offset}-" if offset else None, offset, version)
+
+    def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
+        """One GET for a part of a file (`algo_data.engine.ranges.PartedStorage`)."""
+        return self._open(uri, f"bytes={offset}-{offset + length - 1}", offset, version)
+
+    def _open(self, uri: DataUri, asked: str | None, offset: int, version: str | None) -> Reader:
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory")
-        headers = {"Accept-Encoding": "identity"}
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
+        headers = {}
+        if asked:
+            headers["Range"] = asked
             if version:
                 headers["If-Range"] = version
-        response = self._request("GET", uri, headers=headers, stream=True)
+        reply = self._request("GET", uri, headers=headers)
         try:
-            entry = entry_of(uri, response.headers)
+            entry = entry_of(uri, reply.headers)
             if entry.is_directory:
                 raise IsADirectory(f"{uri} is a directory")
-            part = content_range(response.headers) if response.status_code == 206 else None
+            part = content_range(reply.headers) if reply.status_code == 206 else None
             start = part[0] if part else 0
-            if start > offset or (response.status_code == 206 and not part):
+            if start > offset or (reply.status_code == 206 and not part):
                 raise PlatformError(f"The platform sent another part of {uri} than it was asked for")
-        except AlgoError:
-            response.close()
+        except BaseException:
+            reply.close()
             raise
         if start and version and entry.version != version:  # If-Range was ignored
-            response.close()
-            return self.open(uri)
-        return HostedReader(response, entry, start, self._api.address)
+            reply.close()
+            return self._open(uri, None, 0, None)
+        end = part[1] + 1 if part else entry.size
+        return HostedReader(reply, entry, start, end, self._api.address)
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
-        """One PUT; chunked if the size is not known."""
+        """One PUT, repeated where it breaks off; what has no size is read to its end before."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
-        body = body_for(source, size)
+        if size is None:
+            with spooled(source) as (kept, length):
+                return self._put(uri, kept, length)
+        return self._put(uri, source, size)
+
+    def _put(self, uri: DataUri, source: Source, size: int) -> Entry:
+        headers = {"Content-Type": "application/octet-stream"}
         try:
-            response = self._request(
-                "PUT", uri, body=body, headers={"Content-Type": "application/octet-stream"}, confirms=True
-            )
+            with self._request("PUT", uri, headers=headers, content=content_of(source, size), confirms=True) as reply:
+                return Entry(uri, Kind.FILE, size=size, version=reply.headers.get("ETag"))
         except NetworkError:
-            self._explain_break(uri, body)
+            self._explain_break(uri)
             raise
         except (NotFoundError, RequestRefused) as error:
             self._explain_refusal(uri, error)
             raise
-        sent = len(body) if isinstance(body, bytes) else body.tell()
-        return Entry(uri, Kind.FILE, size=sent, version=response.headers.get("ETag"))
 
-    def _explain_break(self, uri: DataUri, body: bytes | Body) -> None:
+    def _explain_break(self, uri: DataUri) -> None:
         """Raise a better error than that the connection broke, if there is one.
 
         A platform that refuses a large file may close the connection before its reason gets through.
@@ -153,11 +161,6 @@ class HostedStorage(Storage):
             raise
         except AlgoError:
             return
-        if isinstance(body, Body) and body.is_spent:
-            raise NetworkError(
-                f"The upload of {uri} broke off, and what it was read from cannot be read again",
-                "Write it to a file first, and copy that",
-            )
 
     def _explain_refusal(self, uri: DataUri, error: AlgoError) -> None:
         """A file can only go into a collection that is there: say which is missing, and how to make it."""
@@ -181,7 +184,7 @@ class HostedStorage(Storage):
             raise AlreadyExists(f"{uri} is always there")
         parent = DataUri(uri.scheme, "/".join(path[:-1]), uri.label)
         try:
-            self._request("POST", parent, json={"name": path[-1]}, confirms=True)
+            self._request("POST", parent, json={"name": path[-1]}, confirms=True).close()
         except AlreadyExists:
             raise
         except RequestRefused as error:  # which some installations say instead of 409
@@ -203,18 +206,18 @@ class HostedStorage(Storage):
         if not components(uri):
             raise RequestRefused(f"{uri} cannot be removed")
         try:
-            response = self._request("DELETE", uri, query={"force": "true" if force else None})
+            with self._request("DELETE", uri, query={"force": "true" if force else None}) as reply:
+                return _deleted(reply)
         except RequestRefused as error:
             if not force:
                 error.hint = error.hint or f"If it holds files, remove them with it: algo rmdir -f {uri}"
             raise
-        return _deleted(response)
 
     def remove(self, uri: DataUri) -> None:
         """One DELETE, after a HEAD where a directory could stand, which it would remove as well if it is empty."""
         if uri.names_directory or (not self._can_only_be_file(uri) and self.stat(uri).is_directory):
             raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
-        self._request("DELETE", uri)
+        self._request("DELETE", uri).close()
 
     def _can_only_be_file(self, uri: DataUri) -> bool:
         path = components(uri)
@@ -233,37 +236,40 @@ class HostedStorage(Storage):
         return MY in names and names == {MY, self._api.username()}
 
     def _request(
-        self, method: str, uri: DataUri, *, json: Any = None, confirms: bool = False, **options: Any
-    ) -> requests.Response:
-        """Send a request for a path; with `confirms` the answer must be the API's own.
+        self,
+        method: str,
+        uri: DataUri,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: Content | None = None,
+        json: Any = None,
+        confirms: bool = False,
+    ) -> Reply:
+        """Send a request for a path, maybe with a JSON body; with `confirms` what the answer holds must be the API's.
 
         Raises:
             PlatformError: if something between here and the platform has answered a request that changes something.
         """
-        path = api_path(uri)
+        if json is not None:
+            content = Whole(dumps(json).encode("utf-8"))
+            headers = {"Content-Type": "application/json", **(headers or {})}
         try:
-            if json is not None:
-                response = self._api.send_json(method, path, json, **options)
-            else:
-                response = self._api.request(method, path, **options)
+            reply = self._api.exchange(method, api_path(uri), query=query, headers=headers, content=content)
         except NotFoundError as error:
             if not error.hint and os.path.lexists(uri.path):
                 error.hint = f"For the local one write ./{uri.path}"
             raise
         if confirms:
-            self._confirm(response, method, uri)
-        return response
-
-    def _confirm(self, response: requests.Response, method: str, uri: DataUri) -> None:
-        if response.history and response.request.method != method:
-            raise PlatformError(
-                f"{self._api.address} redirects {method} requests, and {uri} was not changed",
-                "Set the address that it redirects to: algo auth",
-            )
-        if response.content.strip():
             from algo_core.api import decode_json
 
-            decode_json(response, self._api.session.profile.name)
+            try:
+                if reply.content.strip():
+                    decode_json(reply, self._api.session.profile.name)
+            except BaseException:
+                reply.close()
+                raise
+        return reply
 
 
 def components(uri: DataUri) -> list[str]:
@@ -289,9 +295,9 @@ def api_path(uri: DataUri) -> str:
     return f"data/{path}" if uri.scheme == HOSTED else f"connector/{uri.connector}/{path}"
 
 
-def _deleted(response: requests.Response) -> int:
+def _deleted(reply: Reply) -> int:
     """How many files a DELETE has removed; 0 if the platform does not say."""
     try:
-        return int(response.json()["result"]["deleted"])
+        return int(reply.json()["result"]["deleted"])
     except (ValueError, KeyError, TypeError):
         return 0

@@ -3,71 +3,107 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, BinaryIO, cast
 
+from algo_core.errors import AlgoError
 from algo_core.storage import Source
-from algo_data.blocks import blocks
+from algo_data.blocks import BLOCK, blocks, joined
+
+if TYPE_CHECKING:
+    from algo_core.exchange import FilePart
 
 SMALL = 1 << 18
 """Bytes up to which a file is sent from memory: repeated without reading it again."""
 
+PART = 8 << 20
+"""Bytes of a file that the system sends by itself before it is looked at how far it is."""
 
-class Body:
-    """What requests and urllib3 need of a body: an iteration over blocks, and a position to return to.
+KEPT_IN_MEMORY = 8 << 20
 
-    Without a length it goes out chunked.
-    """
 
-    def __init__(self, source: Source, size: int | None) -> None:
-        self._source = source
-        self._size = size
-        self._start = source.tell() if source.seekable() else None
-        self._position = 0
-        self.is_spent = False
-        """Whether it had to be read again and could not."""
+class Whole:
+    """A small body: bytes in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = data
+
+    def parts(self) -> Iterator[FilePart]:
+        """None: there is no file."""
+        return iter(())
 
     def __iter__(self) -> Iterator[bytes]:
-        for block in blocks(self._source, self._size):
-            self._position += len(block)
-            yield bytes(block)
+        yield self._data
 
-    def tell(self) -> int:
-        """How many bytes were given."""
-        return self._position
-
-    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
-        """Return to the beginning.
-
-        Raises:
-            OSError: if the source cannot be read again, or the end is asked for, which is how requests looks for a
-                length that is not known here.
-        """
-        if whence != io.SEEK_SET:
-            raise OSError("the length is not known")
-        if position != 0 or (self._start is None and self._position):
-            self.is_spent = True
-            raise OSError("the source cannot be read again")
-        if self._start is not None:
-            self._source.seek(self._start)
-        self._position = 0
-        return 0
+    def rewind(self) -> bool:
+        """Nothing to do."""
+        return True
 
 
-class SizedBody(Body):
-    """A body whose length is known; requests takes it for `Content-Length`."""
+class Streamed:
+    """A body that is read while it is sent; a source that says where its bytes lie on disk is sent from there."""
 
     def __init__(self, source: Source, size: int) -> None:
-        super().__init__(source, size)
-        self._length = size
+        self.size = size
+        self._source = source
+        self._start = source.tell() if source.seekable() else None
+        self._sent = 0
 
-    def __len__(self) -> int:
-        return self._length
+    def parts(self) -> Iterator[FilePart]:
+        """All but the last block, which is read the ordinary way, so that the source can still refuse at its end."""
+        from algo_core.exchange import FilePart
+
+        lend = getattr(self._source, "lend", None)
+        while self.size - self._sent > PART + BLOCK and lend and (lent := lend(PART)):
+            file, offset = lent
+            yield FilePart(file, offset, PART)
+            self._source.moved(PART)  # type: ignore[attr-defined]  # goes with `lend`
+            self._sent += PART
+
+    def __iter__(self) -> Iterator[memoryview]:
+        for block in blocks(self._source, self.size - self._sent):
+            self._sent += len(block)
+            yield block
+
+    def rewind(self) -> bool:
+        """Return to where the source stood at first."""
+        if self._start is None:
+            return not self._sent
+        self._source.seek(self._start)
+        self._sent = 0
+        return True
 
 
-def body_for(source: Source, size: int | None) -> bytes | Body:
-    """The body that sends a source; small ones, and empty ones, are read at once."""
-    if size is None:
-        return Body(source, None)
-    if size <= SMALL:
-        return b"".join(bytes(block) for block in blocks(source, size))
-    return SizedBody(source, size)
+def content_of(source: Source, size: int) -> Whole | Streamed:
+    """The body that sends a source of known size; small ones are read at once."""
+    return Whole(joined(source, size)) if size <= SMALL else Streamed(source, size)
+
+
+@contextmanager
+def spooled(source: Source) -> Iterator[tuple[Source, int]]:
+    """What a source of unknown size gives, kept so that it can be sent as often as it takes; and its size.
+
+    A little is kept in memory, more in a nameless file where the system keeps temporary ones (`TMPDIR`).
+
+    Raises:
+        AlgoError: if it does not fit there.
+    """
+    with ExitStack() as closing:
+        kept: BinaryIO = io.BytesIO()
+        for block in blocks(source):
+            try:
+                if isinstance(kept, io.BytesIO) and kept.tell() + len(block) > KEPT_IN_MEMORY:
+                    early, kept = kept, closing.enter_context(tempfile.TemporaryFile())
+                    kept.write(early.getbuffer())
+                kept.write(block)
+            except OSError as error:
+                raise AlgoError(
+                    f"No room to keep what is to be uploaded in {tempfile.gettempdir()}: {error.strerror}",
+                    "Name a directory with more room in the environment variable TMPDIR",
+                ) from error
+        size = kept.tell()
+        kept.seek(0)
+        yield cast(Source, kept), size
