@@ -263,7 +263,7 @@ def test_a_directory_as_a_source_names_the_way(home, platform, work):
         result = home.run("cp", source, work, cwd=work)
         assert result.code == 1
         assert "is a directory" in result.stderr
-        assert "algo cp '" in result.stderr
+        assert "algo cp " in result.stderr
 
 
 def test_special_files_are_refused_as_a_source_and_written_to_as_a_destination(home, platform, work):

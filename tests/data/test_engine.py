@@ -347,11 +347,6 @@ def test_a_wildcard_lists_its_directory_once():
     assert storage.asked == ["list d"]
 
 
-def test_two_stars_are_refused():
-    with pytest.raises(UsageError):
-        list(expand(NAMES, uri("d/**")))
-
-
 def test_an_opened_directory_is_told_apart():
     with pytest.raises(IsADirectory):
         from algo_data.local import LocalStorage

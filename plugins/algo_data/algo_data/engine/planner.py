@@ -3,84 +3,129 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
-from algo_core.storage import IsADirectory, NotADirectory, Storage
+from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import DataUri
+from algo_data.engine.ahead import QUESTIONS, answered
+from algo_data.engine.comparison import Facts, Replaces, facts_of
+from algo_data.engine.directories import check_apart, check_fits, make
+from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.streams import STREAM
-from algo_data.globs import expand, has_magic
+from algo_data.engine.transfer import Place, StorageOf, Transfer
+from algo_data.globs import expand, has_magic, spans_directories
+from algo_data.tree import Refuse, below
+
+__all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan"]
 
 
 @dataclass(frozen=True)
-class Place:
-    """A URI and the storage that it is in."""
+class Manner:
+    """How to copy, beyond from where to where."""
 
-    storage: Storage
-    uri: DataUri
+    is_recursive: bool = False
+    """Whether directories are copied with all that is in them."""
 
-    def __str__(self) -> str:
-        return "-" if self.uri == STREAM else str(self.uri)
+    flattens: bool = False
+    """Whether files of all levels go straight into the destination."""
+
+    selection: Selection = EVERYTHING
+    """Which files of what is named are meant."""
+
+    replaces: Replaces | None = None
+    """Whether a file takes the place of one that is there; None if always, without looking."""
+
+    is_dry: bool = False
+    """Whether nothing is made yet."""
+
+    removes_sources: bool = False
+    """Whether a source is removed when its copy is whole."""
 
 
 @dataclass(frozen=True)
-class Transfer:
-    """One file to copy."""
+class _Found:
+    place: Place
+    entry: Entry | None = None
 
-    source: Place
-    target: Place
-
-
-StorageOf = Callable[[DataUri], Storage]
-Refuse = Callable[[object, AlgoError], None]
+    @property
+    def is_directory(self) -> bool:
+        return self.entry is not None and self.entry.is_directory
 
 
-def plan(sources: Sequence[DataUri], destination: DataUri, storage_of: StorageOf, refuse: Refuse) -> Iterator[Transfer]:
+def plan(
+    sources: Iterable[DataUri],
+    destination: DataUri,
+    storage_of: StorageOf,
+    refuse: Refuse,
+    manner: Manner | None = None,
+    *,
+    are_names: bool = False,
+) -> Iterator[Transfer]:
     """The transfers that copy `sources` to `destination`.
 
-    The destination is looked up once, before anything is copied. If it is a directory, each file goes into it under
+    The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
     its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
-    `refuse`, and the others go on.
+    `refuse`, and the others go on. With `are_names` a source is never a pattern.
 
     Raises:
         UsageError: for several sources and one file, or what can have no name.
         NotFoundError: for a directory that is not there, or a pattern that matches nothing.
     """
-    if sources.count(STREAM) > 1:
+    manner = manner or Manner()
+    if isinstance(sources, Sequence) and sources.count(STREAM) > 1:
         raise UsageError("Standard input can be copied only once")
-    found = _sources(sources, storage_of, refuse)
+    given = iter(sources)
+    named = list(itertools.islice(given, 2))
+    found = _sources(itertools.chain(named, given), storage_of, refuse, manner, are_names=are_names)
     first = list(itertools.islice(found, 2))
-    is_several = len(sources) > 1 or len(first) > 1
+    is_several = len(named) > 1 or len(first) > 1 or manner.flattens
+    is_tree = len(first) == 1 and first[0].is_directory
     target = Place(storage_of(destination), destination)
-    into = _directory(target, is_several)
-    if into and STREAM in sources:
+    into = _directory(target, is_several=is_several, is_tree=is_tree)
+    if into and STREAM in named:
         raise UsageError("What comes from standard input has no name", f"Name the file: {into.uri.child('NAME')}")
     # Names can clash only between what several sources give: one listing has each of them once, however long it is.
-    made: set[str] | None = set() if len(sources) > 1 else None
-    return _transfers(itertools.chain(first, found), target, into, made, refuse)
+    clash = len(named) > 1 or manner.flattens or any(spans_directories(uri) for uri in named)
+    planner = _Planner(target, into, refuse, manner, set() if clash else None)
+    transfers = planner.transfers(itertools.chain(first, found))
+    if manner.replaces is None:
+        return transfers
+    # Asking this machine's file system takes less time than asking a thread to.
+    return _needed(transfers, manner.replaces, refuse, 1 if destination.is_local and not are_names else QUESTIONS)
 
 
-def _sources(uris: Sequence[DataUri], storage_of: StorageOf, refuse: Refuse) -> Iterator[Place]:
+def _sources(
+    uris: Iterable[DataUri], storage_of: StorageOf, refuse: Refuse, manner: Manner, *, are_names: bool
+) -> Iterator[_Found]:
     for uri in uris:
         try:
             storage = storage_of(uri)
-            if uri == STREAM or not has_magic(uri):
+            if uri == STREAM or are_names or not has_magic(uri):
+                if uri != STREAM and manner.is_recursive:
+                    entry = storage.stat(uri)
+                    yield _Found(Place(storage, uri), entry)
+                    continue
                 if uri != STREAM and uri.names_directory:
-                    raise IsADirectory(f"{uri} is a directory")
-                yield Place(storage, uri)
+                    raise _is_directory(uri)
+                yield _Found(Place(storage, uri))
                 continue
             for entry in expand(storage, uri):
-                if entry.is_directory:
-                    refuse(entry.uri, IsADirectory(f"{entry.uri} is a directory"))
+                if entry.is_directory and not manner.is_recursive:
+                    refuse(entry.uri, _is_directory(entry.uri))
                 else:
-                    yield Place(storage, entry.uri)
+                    yield _Found(Place(storage, entry.uri), entry)
         except AlgoError as error:
             refuse(uri, error)
 
 
-def _directory(target: Place, is_several: bool) -> Place | None:
-    """The target if it is a directory, or has to be one.
+def _is_directory(uri: DataUri) -> IsADirectory:
+    return IsADirectory(f"{uri} is a directory", "Copy it with all that is in it: algo cp -r")
+
+
+def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | None:
+    """The target if it is a directory, or has to be one that is there.
 
     Raises:
         UsageError: if it has to be and is a file.
@@ -88,7 +133,7 @@ def _directory(target: Place, is_several: bool) -> Place | None:
     """
     uri = target.uri
     if uri == STREAM:
-        if is_several:
+        if is_several or is_tree:
             raise UsageError("Only one file can be copied to standard output", "Print several with: algo cat")
         return None
     try:
@@ -98,10 +143,12 @@ def _directory(target: Place, is_several: bool) -> Place | None:
         entry, is_file = None, True
     if entry and entry.is_directory:
         return target
+    if is_file and is_tree:
+        raise UsageError(f"{uri} is a file", "A directory can only be copied into a directory, or to a new name")
     if is_file and (is_several or uri.names_directory):
         why = "Several files can only be copied into a directory" if is_several else "Write it without a slash"
         raise UsageError(f"{uri} is a file", why)
-    if is_several or uri.names_directory:
+    if is_several or (uri.names_directory and not is_tree):
         command = "mkdir -p" if uri.is_local else "algo mkdir"
         raise NotFoundError(f"There is no directory {uri}", f"Make it with: {command} {uri}")
     if not uri.is_local and "*" in uri.name:
@@ -109,24 +156,109 @@ def _directory(target: Place, is_several: bool) -> Place | None:
     return None
 
 
-def _transfers(
-    sources: Iterable[Place], target: Place, into: Place | None, made: set[str] | None, refuse: Refuse
-) -> Iterator[Transfer]:
-    for source in sources:
-        name = source.uri.name
-        place = Place(into.storage, into.uri.child(name)) if into else target
+class _Planner:
+    """Gives each file of the sources its place."""
+
+    def __init__(
+        self, target: Place, into: Place | None, refuse: Refuse, manner: Manner, made: set[str] | None
+    ) -> None:
+        self._target = target
+        self._into = into
+        self._refuse = refuse
+        self._manner = manner
+        self._made = made
+
+    def transfers(self, sources: Iterable[_Found]) -> Iterator[Transfer]:
+        for found in sources:
+            try:
+                if found.entry and found.entry.is_directory:
+                    yield from self._tree(found.place, found.entry)
+                elif self._manner.selection.takes(found.place.uri.name):
+                    name = found.place.uri.name
+                    yield from self._file(found.place, found.entry, self._into.child(name) if self._into else None)
+            except AlgoError as error:
+                self._refuse(found.place, error)
+
+    def _tree(self, source: Place, top: Entry) -> Iterator[Transfer]:
+        """All files of a directory; the directories for them are made on the way."""
+        manner, name = self._manner, source.uri.name
+        if manner.flattens and self._into:
+            into = self._into
+            for relative, entry in below(source.storage, top, enters=self._enters, refuse=self._refuse):
+                if not entry.is_directory and manner.selection.takes(relative):
+                    yield from self._file(Place(source.storage, entry.uri), entry, into.child(entry.name))
+            return
+        has_no_name = name in {"", ".", ".."}
+        base = self._into.child(name) if self._into and not has_no_name else self._into or self._target
+        check_apart(source, base)
+        check_fits(source, base, manner.selection, is_there=base is self._into)
+        if base is not self._into:
+            self._make(base)
+
+        def enters(relative: str, entry: Entry) -> bool:
+            if not self._enters(relative, entry):
+                return False
+            try:
+                self._make(base.child(relative))
+            except AlgoError as error:
+                self._refuse(entry.uri, error)
+                return False
+            return True
+
+        for relative, entry in below(source.storage, top, enters=enters, refuse=self._refuse):
+            if not entry.is_directory and manner.selection.takes(relative):
+                yield self._transfer(Place(source.storage, entry.uri), entry, base.child(relative))
+
+    def _make(self, directory: Place) -> None:
+        if directory.storage.needs_directories and not self._manner.is_dry:
+            make(directory)
+
+    def _enters(self, relative: str, entry: Entry) -> bool:
+        return self._manner.selection.enters(relative)
+
+    def _file(self, source: Place, entry: Entry | None, target: Place | None) -> Iterator[Transfer]:
+        place = target or self._target
         try:
-            if made is not None and name in made:
+            if self._made is not None and place.uri.name in self._made:
                 raise AlgoError(f"{place} was just made: another source has the same name")
             _check_different(source, place)
         except AlgoError as error:
-            refuse(source, error)
-            continue
-        if made is not None:
-            made.add(name)
-        yield Transfer(source, place)
+            self._refuse(source, error)
+            return
+        if self._made is not None:
+            self._made.add(place.uri.name)
+        yield self._transfer(source, entry, place)
+
+    def _transfer(self, source: Place, entry: Entry | None, target: Place) -> Transfer:
+        return Transfer(source, target, entry, self._manner.removes_sources)
 
 
 def _check_different(source: Place, target: Place) -> None:
     if source.storage is target.storage and source.uri != STREAM and source.storage.is_same(source.uri, target.uri):
         raise AlgoError(f"{source} and {target} are the same file")
+
+
+def _needed(transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, at_once: int) -> Iterator[Transfer]:
+    """The transfers whose target is not there, or is to be replaced."""
+
+    def is_needed(transfer: Transfer) -> bool | AlgoError:
+        source, target = transfer.source, transfer.target
+        if source.uri == STREAM or target.uri == STREAM:
+            return True
+        try:
+            there = target.storage.exists(target.uri)
+            if there is None:
+                return True
+            return replaces(_facts(source, transfer.entry), facts_of(there))
+        except AlgoError as error:
+            return error
+
+    for transfer, answer in answered(is_needed, transfers, at_once):
+        if isinstance(answer, AlgoError):
+            refuse(transfer.source, answer)
+        elif answer:
+            yield transfer
+
+
+def _facts(source: Place, entry: Entry | None) -> Facts:
+    return facts_of(entry or source.storage.stat(source.uri))

@@ -1,0 +1,91 @@
+"""Directories for copied trees: where they can be, and making them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, UsageError
+from algo_core.storage import NotADirectory
+from algo_core.uri import LOCAL, DataUri
+from algo_data.engine.selection import Selection
+from algo_data.engine.transfer import Place
+
+
+class NoFolders(UsageError):
+    """A tree was to be copied to where no directory can be in another (API section 4.2)."""
+
+
+def make(place: Place, *, with_parents: bool = False) -> None:
+    """Make a directory if it is not there; with `with_parents` those above it as well.
+
+    Raises:
+        NotADirectory: if a file stands there.
+        AlgoError: if it cannot be made.
+    """
+    try:
+        place.storage.mkdir(place.uri)
+    except AlreadyExists:
+        if not place.storage.stat(place.uri).is_directory:
+            raise NotADirectory(f"{place} is a file") from None
+    except NotFoundError:
+        above = Place(place.storage, place.uri.parent)
+        if not with_parents or above == place:
+            raise
+        make(above, with_parents=True)
+        make(place)
+
+
+def check_apart(source: Place, target: Place) -> None:
+    """Refuse a copy of a directory to itself, or into itself, which would never end."""
+    if source.storage is not target.storage:
+        return
+    place, before = _absolute(target.uri), None
+    while place != before:
+        if source.storage.is_same(_absolute(source.uri), place):
+            raise UsageError(f"{target} is {source} itself, or in it", "Copy it to a place outside of it")
+        place, before = place.parent, place
+
+
+def _absolute(uri: DataUri) -> DataUri:
+    return DataUri(LOCAL, os.path.abspath(os.path.expanduser(uri.path))) if uri.is_local else uri
+
+
+def check_fits(source: Place, target: Place, selection: Selection, *, is_there: bool) -> None:
+    """Refuse a tree that the target cannot hold before anything is copied.
+
+    Only the first page of the source's listing is read for that: directories come first.
+
+    Raises:
+        NoFolders: with the ways in which it can be copied.
+    """
+    storage = target.storage
+    if storage.has_folders:
+        return
+    collection = target.uri if is_there else target.uri.parent
+    if not is_there and not storage.can_hold_directories(target.uri.parent):
+        raise _no_folders(f"{source} cannot become a directory in {collection}", source, collection)
+    if storage.can_hold_directories(target.uri):
+        return
+    for entry in itertools.takewhile(lambda entry: entry.is_directory, source.storage.list(source.uri)):
+        if selection.enters(entry.name):
+            what = f"{source} holds the directory {entry.name}, and {target} cannot hold directories"
+            raise _no_folders(what, source, target.uri)
+
+
+def _no_folders(what: str, source: Place, collection: DataUri) -> NoFolders:
+    files = str(source).rstrip("/")
+    return NoFolders(
+        f"{what}: hosted collections hold files only",
+        f"Put all files of the tree straight into it: algo cp -r --flatten {files} {collection}; "
+        f"or only those at the top: algo cp '{files}/*' {collection}; "
+        "or copy to a connector that has folders, such as s3://; or pack the tree into one file first",
+    )
+
+
+def remove_if_empty(place: Place) -> None:
+    """Remove a directory that nothing is left in; one that is not empty, or has gone, is no failure."""
+    try:
+        place.storage.rmdir(place.uri)
+    except AlgoError:
+        pass

@@ -1,0 +1,43 @@
+"""What the planner hands to the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from algo_core.storage import Entry, Storage
+from algo_core.uri import DataUri
+from algo_data.engine.streams import STREAM
+
+
+@dataclass(frozen=True)
+class Place:
+    """A URI and the storage that it is in."""
+
+    storage: Storage
+    uri: DataUri
+
+    def child(self, name: str) -> Place:
+        """The place of an entry in this directory."""
+        return Place(self.storage, self.uri.child(name))
+
+    def __str__(self) -> str:
+        return "-" if self.uri == STREAM else str(self.uri)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One file to copy.
+
+    `entry` is what a listing has said of the source, where one was read: its size may be out of date when the file is
+    read. With `removes_source` the source is removed when the copy is whole.
+    """
+
+    source: Place
+    target: Place
+    entry: Entry | None = None
+    removes_source: bool = False
+
+
+StorageOf = Callable[[DataUri], Storage]
+"""Gives the storage that a URI is in."""

@@ -1,0 +1,58 @@
+"""Everything below a directory, lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from algo_core.errors import AlgoError
+from algo_core.storage import Entry, Storage
+
+Refuse = Callable[[object, AlgoError], None]
+"""Told what cannot be used, and why; the rest goes on, unless it raises."""
+
+Enters = Callable[[str, Entry], bool]
+"""Whether to look into a directory; given its path below the one at the top, and its entry."""
+
+
+def below(
+    storage: Storage,
+    top: Entry,
+    *,
+    enters: Enters = lambda relative, entry: True,
+    refuse: Refuse | None = None,
+    is_sorted: bool = False,
+) -> Iterator[tuple[str, Entry]]:
+    """What is below a directory, each with its path relative to it; a directory comes before what is in it.
+
+    One directory on each level is being listed at a time, so that memory does not depend on the number of files. With
+    `is_sorted` they come in the order of `Storage.list`. A link to a directory above is told, and not followed.
+
+    Raises:
+        AlgoError: if a directory cannot be listed; without `refuse` for those below the top as well.
+    """
+    listing = storage.list if is_sorted else storage.scan
+    levels = [("", top, listing(top.uri))]
+    while levels:
+        prefix, directory, entries = levels[-1]
+        try:
+            entry = next(entries, None)
+        except AlgoError as error:
+            if refuse is None or len(levels) == 1:
+                raise
+            refuse(directory.uri, error)
+            entry = None
+        if entry is None:
+            levels.pop()
+            continue
+        relative = prefix + entry.name
+        if not entry.is_directory:
+            yield relative, entry
+        elif any(entry.version and entry.version == level.version for _, level, _ in levels):
+            loop = AlgoError(f"{entry.uri} leads back to a directory above it", "Leave it out with --exclude")
+            if refuse is None:
+                raise loop
+            refuse(entry.uri, loop)
+        else:
+            yield relative, entry
+            if enters(relative, entry):
+                levels.append((f"{relative}/", entry, listing(entry.uri)))
