@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,10 @@ def test_it_passes_its_own_tests(acme_environment: Environment, tmp_path: Path) 
     words = ("pytest", "-q", "-p", "no:cacheprovider", "-c", BUNDLE / "pyproject.toml", BUNDLE / "tests")
     done = acme_environment.run(*words, cwd=tmp_path, environ=environ)
     assert done.returncode == 0, done.stdout
+
+
+def test_its_types_are_right() -> None:
+    subprocess.run([sys.executable, "-m", "mypy", "--strict", "--package", "acme_bundle"], cwd=BUNDLE, check=True)
 
 
 def test_who_configures_nothing_is_on_the_companys_platform(
