@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import sys
 import time
@@ -157,6 +158,9 @@ class AlgoSession(requests.Session):
         """Send with the session's time limit and report the exchange: method, address, status, seconds."""
         if options.get("timeout") is None:
             options["timeout"] = self.timeout
+        if request.body is not None and not isinstance(request.body, (bytes, str)):
+            # urllib3 sends bodies under the limit for connecting, which says nothing of how fast they are taken.
+            options["timeout"] = (options["timeout"][1],) * 2
         started = time.perf_counter()
         status: int | None = None
         try:
@@ -271,6 +275,8 @@ def _translated(error: Exception, address: str) -> AlgoError:
         return PlatformError(f"{address} redirects without end", "Check the address: algo profile show")
     if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
         return PlatformError(f"{address} sent a body that is not encoded as it says: {said}")
+    if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, ConnectionError):
+        return NetworkError(f"What answered at {address} does not speak HTTP", "Check the address: algo profile show")
     broken = (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError)
     if isinstance(error, broken) or cut_off or isinstance(error, (ConnectionResetError, BrokenPipeError)):
         return NetworkError(f"The connection to {address} broke: {said}", "Try again")
@@ -297,5 +303,5 @@ def _plain(error: BaseException) -> str:
         return error.verify_message or str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = str(error)
+    text = " ".join(str(error).split())
     return text.rpartition(">: ")[2] or type(error).__name__

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import requests
 import trustme
 
 from algo_core.api import ApiClient
@@ -247,3 +248,29 @@ def test_paths_are_encoded_once_and_whole(platform) -> None:
     api = client(platform.address)
     assert api.url("data/.my/a b+c#d?e%f/ü") == f"{platform.address}/v1/data/.my/a%20b%2Bc%23d%3Fe%25f/%C3%BC"
     assert api.url("x", {"a": None, "b": "1 2", "c": True}) == f"{platform.address}/v1/x?b=1+2&c=True"
+
+
+def test_what_does_not_speak_http_is_called_that(platform) -> None:
+    def gibberish(handler) -> None:
+        handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+        handler.close_connection = True
+
+    platform.on("GET", "/v1/data/", gibberish)
+    with pytest.raises(NetworkError, match="does not speak HTTP"):
+        client(platform.address, retries=0).username()
+
+
+def test_bodies_are_sent_under_the_limit_for_answers_not_for_connecting(platform, monkeypatch) -> None:
+    limits = []
+    send = requests.adapters.HTTPAdapter.send
+
+    def watch(self, request, **options):
+        limits.append(options["timeout"])
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", watch)
+    platform.on("PUT", "/v1/x", platform.answer(200))
+    api = client(platform.address, timeout=7)
+    api.request("PUT", "x", body=b"small")
+    api.request("PUT", "x", body=iter([b"x"]))
+    assert limits == [(5, 7), (7, 7)]
