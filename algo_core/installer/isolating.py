@@ -45,23 +45,23 @@ class Isolating:
 
     def upgrade(self, names: Iterable[str]) -> Outcome:
         """Make environments anew, with the newest versions that the requirements allow and the running core."""
-        present = isolated.installed(self._environ)
+        there = isolated.installed(self._environ)
         outcome = Outcome()
         for name in names:
-            self._add(wanted.read(present[name].requirement), outcome)
+            self._add(wanted.read(there[name].requirement), outcome)
         return outcome
 
     def restore(self) -> Outcome:
         """Make environments anew that are recorded and are missing or cannot run."""
-        present = isolated.installed(self._environ)
+        there = isolated.installed(self._environ)
         outcome = Outcome()
         for name, text in record.read(self._operations.config, "isolated").items():
-            if name not in present or isolated.trouble(self._environ, name):
+            if name not in there or isolated.trouble(self._environ, name):
                 self._add(wanted.read(text), outcome)
         return outcome
 
     def _add(self, want: Wanted, outcome: Outcome) -> None:
-        beside_algo = present.distributions()
+        beside_algo = {n for n, distribution in present.distributions().items() if present.has_plugins(distribution)}
         self._check_name(want.name, beside_algo)
         with isolated.beside(self._environ) as place:
             tool = tool_for(self._environ, isolated.python_of(place))
@@ -74,6 +74,7 @@ class Isolating:
             previous = isolated.installed(self._environ).get(found.name)
             isolated.put_into_place(self._environ, place, found)
         record.add(self._operations.config, "isolated", [want.text])
+        self._operations.output.info(f"{found.name} {found.version} is in its place")
         outcome.changes.append(Step(WHERE, found.name, found.version, previous.version if previous else None))
         outcome.plugins.append(described(found))
 
@@ -161,12 +162,12 @@ class Isolating:
             self._operations.output.warn(f"The command {name!r} of {found.name} cannot be reached: algo has its own")
 
 
-def described(plugin: Isolated, error: str | None = None) -> dict[str, Any]:
+def described(plugin: Isolated) -> dict[str, Any]:
     """An isolated plugin as `Outcome.plugins` describes others."""
     return {
         "distribution": plugin.name,
         "version": plugin.version,
-        "error": error,
+        "error": None,
         "refusal": None,
         "commands": plugin.commands,
         "connectors": [],

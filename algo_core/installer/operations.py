@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -124,11 +124,12 @@ class Operations:
             AlgoError: if something that stays needs one.
         """
         installed = present.distributions()
-        recorded = {**record.read(self.config, "installed"), **record.read(self.config, "isolated")}
-        apart = [name for name in names if name in isolated.installed(self.environ)]
-        here = [name for name in names if name in installed]
+        asked_for = record.read(self.config, "installed")
+        present_apart = isolated.installed(self.environ)
+        apart = [name for name in names if name in present_apart]
+        here = [n for n in names if n in installed and (n in asked_for or present.has_plugins(installed[n]))]
         for name in names:
-            self._check_removal(name, installed, recorded, apart)
+            self._check_removal(name, {*apart, *here, *asked_for, *record.read(self.config, "isolated")})
         if broken := present.needed_by(installed, here):
             raise AlgoError("Not removed: " + "; ".join(map(str, broken)), "Remove both, or leave both")
         for name in sorted(present.standard(installed).intersection(here)):
@@ -141,15 +142,12 @@ class Operations:
         record.remove(self.config, names)
         return Outcome(removed=list(names))
 
-    def _check_removal(
-        self, name: str, installed: Mapping[str, Distribution], recorded: Mapping[str, str], apart: Iterable[str]
-    ) -> None:
+    def _check_removal(self, name: str, known: Container[str]) -> None:
         if name == CORE:
             raise UsageError(f"{CORE} is algo itself", "Remove it with the tool that installed it")
         if self.policy.is_required(name):
             raise PermissionDenied(f"{name} is required by {self.config.site_file}", "Ask your administrator")
-        is_plugin = name in installed and present.has_plugins(installed[name])
-        if not is_plugin and name not in recorded and name not in apart:
+        if name not in known:
             raise NotFoundError(f"No plugin of a distribution {name!r} is installed", "See: algo plugins list")
 
     def _change(self, where: Environment, asked: list[Wanted], *, upgrade: bool = False) -> Outcome:
@@ -173,7 +171,10 @@ class Operations:
         if not upgrade:
             record.add(self.config, "installed", [want.text for want in asked])
         names = {want.name for want in asked} | {change.name for change in changes}
-        return Outcome(steps, [p for p in self._look() if p["distribution"] in names])
+        plugins = [plugin for plugin in self._look() if plugin["distribution"] in names]
+        for name in sorted({str(want.name) for want in asked} - {plugin["distribution"] for plugin in plugins}):
+            self.output.warn(f"{name} brings no plugin; it is there for plugins that can use it")
+        return Outcome(steps, plugins)
 
     def _check(self, installed: Mapping[str, Distribution], asked: list[Wanted], changes: list[Change]) -> None:
         """Refuse what the administrator refuses, and what would break something."""

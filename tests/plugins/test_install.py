@@ -374,3 +374,13 @@ def test_an_interrupted_installation_records_nothing(place, house, tmp_path) -> 
     assert running.returncode == 130
     assert (tmp_path / "put-back").exists()
     assert recorded(place) == config
+
+
+def test_a_library_is_installed_and_recorded_with_a_remark(place, house) -> None:
+    house.library("acme-lib", "1.0")
+    result = place.install("acme-lib")
+    assert (result.code, result.text) == (0, "Installed acme-lib 1.0\n")
+    assert "acme-lib brings no plugin" in result.stderr
+    assert place.run("plugins", "uninstall", "acme-lib").code == 0
+    result = place.install("--isolated", "acme-lib")
+    assert (result.code, "has no command" in result.stderr) == (8, True)

@@ -321,3 +321,31 @@ def test_a_place_that_cannot_be_written_is_explained(place, house) -> None:
     result = place.install("--isolated", "acme-greet", environ={"ALGO_DATA_DIR": str(place.home.root / "file" / "x")})
     assert result.code == 3
     assert "ALGO_DATA_DIR" in result.stderr
+
+
+def test_of_several_those_before_a_failure_stay_and_are_said(place, house) -> None:
+    house.plugin("acme-a", command="a")
+    house.plugin("acme-bad", source="import no_such_module")
+    result = place.install("--isolated", "acme-a", "acme-bad")
+    assert result.code == 8
+    assert "acme-a 1.0 is in its place" in result.stderr
+    assert place.run("a").code == 0
+    assert contents(place) == {"acme-a", "bin", "commands", "bin/algo-a"}
+
+
+def test_a_library_of_the_same_name_beside_algo_stays(place, house) -> None:
+    house.library("acme-lib", "1.0")
+    house.plugin("acme-greet", requires=["acme-lib"])
+    assert place.install("acme-greet").code == 0
+    house.wheel(
+        "acme-lib",
+        "2.0",
+        {"acme_lib.py": "def main(): print('2')\n"},
+        [],
+        "[console_scripts]\nalgo-lib = acme_lib:main\n",
+    )
+    assert place.install("--isolated", "acme-lib").code == 0
+    assert place.run("lib").text == "2\n"
+    assert place.run("plugins", "uninstall", "acme-lib").code == 0
+    assert place.run("lib").code == 2
+    assert place.versions()["acme-lib"] == "1.0"
