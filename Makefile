@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_local
+DISTRIBUTIONS := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_local plugins/algo_connectors
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 READY := $(VENV)/.ready
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)

@@ -19,7 +19,7 @@ from algo_core.version import __version__
 if TYPE_CHECKING:
     from algo_core.policy import Policy
 
-FORMAT = 1
+FORMAT = 2
 
 Stamp = tuple[str, int, int]
 """A path, its modification time in nanoseconds and its size; -1 for both where there is nothing."""
@@ -28,8 +28,8 @@ Stamp = tuple[str, int, int]
 class PluginRecord:
     """What the index knows of one plugin.
 
-    `commands` holds `(name, target, help, group, hidden)`, `connectors` `(scheme, target, help, labels)`; `error` is
-    the cause in one line if the plugin could not be loaded, `refusal` the reason if it was not allowed to; `seconds`
+    `commands` holds `(name, target, help, group, hidden)`, `connectors` `(scheme, target, help, labels, direct)`;
+    `error` is the cause in one line if the plugin could not be loaded, `refusal` the reason if it was not allowed to; `seconds`
     is how long loading it took.
     """
 
@@ -54,7 +54,7 @@ class PluginRecord:
         self.dist = dist
         self.version = version
         self.commands: list[tuple[str, str, str, str, bool]] = []
-        self.connectors: list[tuple[str, str, str, bool]] = []
+        self.connectors: list[tuple[str, str, str, bool, bool]] = []
         self.hooks: list[str] = []
         self.remarks: list[str] = []
         self.error: str | None = None

@@ -16,6 +16,10 @@ GROUP = "algo.plugins"
 """The entry-point group in which a plugin's distribution names its plugin module."""
 
 
+ANY_SCHEME = "*"
+"""What a connector claims that opens whatever nobody else does, by the protocol that the configuration names."""
+
+
 @dataclass(frozen=True)
 class Command:
     """A subcommand, described without importing it.
@@ -39,12 +43,19 @@ class Connector:
     `target` is `"package.module:function"`; the function takes `(app, uri)`, the running `App` and a
     `algo_core.uri.DataUri` of this scheme, and returns an `algo_core.storage.Storage`.
     `labels` says whether `SCHEME+label://` belongs to it as well (API section 4.2).
+
+    With `direct` the function takes `(scheme, options)` instead, a text and a mapping from option names to values, and
+    returns a storage that needs nothing else: it reaches a store from whichever machine calls it. That is how a person
+    uses it with `[connectors.SCHEME]` in config.toml, and how a platform uses it with the options of its connector.
+    Where another plugin claims the scheme for the platform, that claim wins until the person asks for the direct one
+    (`direct = true`). The scheme `*` stands for all that nobody else claims.
     """
 
     scheme: str
     target: str
     help: str = ""
     labels: bool = False
+    direct: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from algo_core.errors import AlgoError
 from algo_core.index import PluginRecord, discover
+from algo_core.types import ANY_SCHEME
 
 LIGHT = frozenset({"algo_core", "pluggy", "click", "typing_extensions"})
 """Packages beyond the standard library that a plugin's module may import: `algo` has them loaded by then."""
@@ -164,9 +165,9 @@ def _command_problems(
 
 
 def _connector_problems(
-    record: PluginRecord, plugins: Any, scheme: str, target: str, text: str, labels: bool
+    record: PluginRecord, plugins: Any, scheme: str, target: str, text: str, labels: bool, direct: bool
 ) -> Iterator[str]:
-    if not _SCHEME.fullmatch(scheme):
+    if not _SCHEME.fullmatch(scheme) and not (direct and scheme == ANY_SCHEME):
         yield f"The scheme {scheme!r} is not two or more lower-case letters, digits, dots and hyphens"
     if not text.strip():
         yield f"The connector {scheme}:// needs a help line"
@@ -175,10 +176,11 @@ def _connector_problems(
     except AlgoError as error:
         yield f"What the connector {scheme}:// names, {target}, cannot be loaded: {error.message}"
         return
+    arguments = "(scheme, options)" if direct else "(app, uri)"
     try:
         inspect.signature(found).bind(object(), object())
     except TypeError:
-        yield f"What the connector {scheme}:// names, {target}, cannot be called with (app, uri)"
+        yield f"What the connector {scheme}:// names, {target}, cannot be called with {arguments}"
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Object stores and other file systems for `algo`, over fsspec."""

@@ -1,0 +1,79 @@
+"""Options of a connector, as they come from `[connectors.NAME]` or from the platform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from algo_core.errors import ConfigError
+
+_T = TypeVar("_T")
+_NUMBERS = ("port", "timeout", "retries", "concurrency", "block_size")
+"""Endings of names whose values are numbers; a key that consists of digits stays text."""
+
+
+class Options:
+    """The options of one connector; each is taken once, and what is left goes to the file system's class."""
+
+    def __init__(self, scheme: str, given: Mapping[str, Any]) -> None:
+        self.scheme = scheme
+        self._given: dict[str, Any] = {}
+        for name, value in given.items():
+            self._set(name.split("."), _value(name, value))
+
+    def _set(self, path: list[str], value: Any) -> None:
+        """`client_kwargs.region_name` is a member of the table `client_kwargs`."""
+        table = self._given
+        for part in path[:-1]:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"The option {part} of {self.scheme}:// is given as a value and as a table")
+        table[path[-1]] = value
+
+    def take(self, name: str) -> Any:
+        """An option's value, or None; it is not passed on."""
+        return self._given.pop(name, None)
+
+    def table(self, name: str) -> dict[str, Any]:
+        """An option that is a table, empty if it is not given. Raises ConfigError if it is none."""
+        found = self._given.pop(name, None) or {}
+        if not isinstance(found, Mapping):
+            raise ConfigError(f"The option {name} of {self.scheme}:// is a table, not {found!r}")
+        return dict(found)
+
+    def rename(self, name: str, other: str) -> None:
+        """Accept an option under a second name, which the platform or the cloud's own tools use."""
+        if name in self._given:
+            self._given.setdefault(other, self._given.pop(name))
+
+    def make(self, kind: Callable[..., _T], **fixed: Any) -> _T:
+        """Make the file system from what is left.
+
+        Raises:
+            ConfigError: if its class does not take it.
+        """
+        try:
+            return kind(**self._given, **fixed)
+        except (TypeError, ValueError, KeyError) as error:
+            raise ConfigError(
+                f"{self.scheme}:// cannot be opened with these options: {error}",
+                f"Options given: {', '.join(sorted(self._given)) or 'none'}",
+            ) from error
+
+
+def _value(name: str, value: Any) -> Any:
+    """Text from a command line as the value that it means: true, false, JSON objects and lists, some numbers."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    if text[:1] in {"{", "["}:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return value
+    if text.isdecimal() and name.endswith(_NUMBERS):
+        return int(text)
+    return value

@@ -1,0 +1,107 @@
+"""What all stores have in common: files are read in ranges and written in parts, several at once, in constant memory.
+
+A store adds how one range is fetched, how one part is sent, and what its directories are.
+"""
+
+from __future__ import annotations
+
+import abc
+from concurrent.futures import Executor
+from functools import cached_property
+
+from algo_connectors.errors import Changed, store_errors
+from algo_connectors.reading import BLOCK, RangeReader, fetched
+from algo_connectors.writing import Upload, send
+from algo_core.errors import RequestRefused, UsageError
+from algo_core.storage import Entry, IsADirectory, Kind, Reader, Source, Storage
+from algo_core.uri import DataUri
+
+PARALLEL = 4
+"""Ranges or parts of one file that are on their way at once."""
+
+
+class RemoteStorage(Storage):
+    """Files of a store behind a connection that may break.
+
+    Subclasses give `fetch`, `put` and `begin` for files, and the methods of `Storage` for directories. What those raise
+    is turned into this project's errors by `store_errors`, here or there.
+    """
+
+    part_size = 8 << 20
+    """Bytes of a part, and up to which a file is sent in one request."""
+
+    parallel = PARALLEL
+
+    @abc.abstractmethod
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+        """The bytes of a file from `start` up to `stop` or its end, and what is known of the whole file.
+
+        Raises:
+            Changed: if `version` is given and the file is another one by now.
+            Unsatisfiable: if there are no bytes behind `start`.
+        """
+
+    @abc.abstractmethod
+    def put(self, uri: DataUri, content: bytes | bytearray) -> Entry:
+        """Make or replace a file that fits into one request."""
+
+    @abc.abstractmethod
+    def begin(self, uri: DataUri, size: int | None) -> Upload:
+        """Begin a file that needs several requests; nobody sees it before it is finished."""
+
+    def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
+        """One request for the first block; further ones are fetched ahead while it is read."""
+        if uri.names_directory:
+            raise IsADirectory(f"{uri} is a directory")
+        if version:
+            try:
+                entry, first = fetched(self, uri, offset, offset + BLOCK, version)
+            except Changed:
+                return self.open(uri)
+        else:
+            entry, first = fetched(self, uri, offset, offset + BLOCK, None)
+        return RangeReader(self, entry, offset, first)
+
+    def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
+        """One request if it fits into a part, else parts, several at once."""
+        self.check_file(uri)
+        with store_errors(uri):
+            return send(self, uri, source, size)
+
+    def check_file(self, uri: DataUri) -> None:
+        """Raise if a path cannot be that of a file."""
+        if uri.names_directory:
+            raise IsADirectory(f"{uri} is a directory", "Name the file in it")
+
+    @cached_property
+    def pool(self) -> Executor:
+        """Threads for what is fetched and sent ahead; shared by all files of this storage."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(4 * self.parallel, "algo-connector")
+
+
+def components(uri: DataUri) -> list[str]:
+    """The components of a path; empty ones do not count.
+
+    Raises:
+        UsageError: if one is `.` or `..`, or not Unicode.
+    """
+    parts = [part for part in uri.path.split("/") if part]
+    if "." in parts or ".." in parts:
+        raise UsageError(f"'.' and '..' mean nothing in a data URI: {uri}", "Write the whole path")
+    try:
+        uri.path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(f"The name is not valid UTF-8: {uri.path!r}", "Give it another name") from None
+    return parts
+
+
+def directory(uri: DataUri) -> Entry:
+    """The entry of a directory."""
+    return Entry(uri, Kind.DIRECTORY)
+
+
+def not_empty(uri: DataUri) -> RequestRefused:
+    """The error of removing a directory that holds something."""
+    return RequestRefused(f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {uri}")

@@ -1,0 +1,175 @@
+"""Amazon S3, and what speaks its protocol, through s3fs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timezone
+from typing import Any
+
+from algo_connectors.errors import Unsatisfiable
+from algo_connectors.objects import Names, ObjectStorage, child_of, key_of
+from algo_connectors.options import Options
+from algo_connectors.writing import Upload
+from algo_core.errors import AlgoError
+from algo_core.storage import Entry, Kind
+from algo_core.uri import DataUri
+
+
+def open_s3(options: Options) -> S3Storage:
+    """The storage for `s3://`.
+
+    Without options the credentials are those of the AWS tools (environment, `~/.aws`, instance role). Options are those
+    of `s3fs.S3FileSystem`, and `region`, `access_key_id`, `secret_access_key`, `session_token`.
+    """
+    from s3fs import S3FileSystem
+
+    options.rename("access_key_id", "key")
+    options.rename("secret_access_key", "secret")
+    options.rename("session_token", "token")
+    config = {"connect_timeout": 10, "read_timeout": 60, "max_pool_connections": 32, **options.table("config_kwargs")}
+    # s3fs tries again on top of what botocore does, which alone knows what may be repeated.
+    config.setdefault("retries", {"mode": "standard", "total_max_attempts": 5})
+    client = options.table("client_kwargs")
+    if region := options.take("region"):
+        client.setdefault("region_name", region)
+    bucket = options.take("bucket")
+    files = options.make(
+        S3FileSystem, config_kwargs=config, client_kwargs=client, use_listings_cache=False, skip_instance_cache=True
+    )
+    files.retries = 1
+    return S3Storage(files, bucket)
+
+
+class S3Storage(ObjectStorage):
+    """Buckets of S3. A file's version is its ETag."""
+
+    def __init__(self, files: Any, bucket: str | None = None) -> None:
+        self._files = files
+        self.bucket = bucket
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """One request, as botocore names it; arguments that are None are left out."""
+        return self._files.call_s3(method, **{name: value for name, value in arguments.items() if value is not None})
+
+    def head(self, uri: DataUri, bucket: str, key: str) -> Entry:
+        """HeadObject."""
+        return _entry(uri, self.call("head_object", Bucket=bucket, Key=key))
+
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+        """GetObject for a range, of exactly one version."""
+        bucket, key = self.place(uri)
+        if not key:
+            raise self.missing(uri)
+        try:
+            return self._get(uri, bucket, key, start, stop, version)
+        except FileNotFoundError:
+            raise self.missing(uri) from None
+
+    def _get(
+        self, uri: DataUri, bucket: str, key: str, start: int, stop: int, version: str | None
+    ) -> tuple[Entry, bytes]:
+        from fsspec.asyn import sync
+
+        async def get() -> tuple[Mapping[str, Any], bytes]:
+            arguments = {"IfMatch": version} if version else {}
+            answer = await self._files._call_s3(
+                "get_object", Bucket=bucket, Key=key, Range=f"bytes={start}-{stop - 1}", **arguments
+            )
+            async with answer["Body"] as body:
+                return answer, await body.read()
+
+        answer, content = sync(self._files.loop, get)
+        whole = int(answer["ContentRange"].rpartition("/")[2]) if "ContentRange" in answer else answer["ContentLength"]
+        if "ContentRange" not in answer and start:  # the range was ignored
+            if start >= whole:
+                raise Unsatisfiable(f"{uri} ends before byte {start}")
+            content = content[start:stop]
+        return _entry(uri, answer, whole), content
+
+    def put(self, uri: DataUri, content: bytes | bytearray) -> Entry:
+        """PutObject."""
+        bucket, key = key_of(self, uri)
+        answer = self.call("put_object", Bucket=bucket, Key=key, Body=content)
+        return Entry(uri, Kind.FILE, size=len(content), version=answer.get("ETag"))
+
+    def begin(self, uri: DataUri, size: int | None) -> Upload:
+        """CreateMultipartUpload."""
+        return _Parts(self, uri)
+
+    def pages(
+        self, uri: DataUri, bucket: str, prefix: str, *, deep: bool = False, limit: int = 1000
+    ) -> Iterator[Names]:
+        """ListObjectsV2, a page at a time."""
+        token = None
+        while True:
+            answer = self.call(
+                "list_objects_v2",
+                Bucket=bucket,
+                Prefix=prefix,
+                Delimiter=None if deep else "/",
+                MaxKeys=limit,
+                ContinuationToken=token,
+            )
+            folders = [found["Prefix"][len(prefix) :].rstrip("/") for found in answer.get("CommonPrefixes", ())]
+            objects = [
+                (found["Key"], _entry(child_of(uri, prefix, found["Key"]), found, found["Size"]))
+                for found in answer.get("Contents", ())
+            ]
+            yield [name for name in folders if name], objects
+            token = answer.get("NextContinuationToken")
+            if not token or not answer.get("IsTruncated"):
+                return
+
+    def buckets(self, uri: DataUri) -> Iterable[str]:
+        """ListBuckets."""
+        return [found["Name"] for found in self.call("list_buckets")["Buckets"]]
+
+    def delete(self, bucket: str, keys: Sequence[str]) -> None:
+        """DeleteObject, or DeleteObjects for several."""
+        if len(keys) == 1:
+            self.call("delete_object", Bucket=bucket, Key=keys[0])
+            return
+        answer = self.call(
+            "delete_objects", Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        )
+        for failed in answer.get("Errors", ()):
+            raise AlgoError(f"{bucket}/{failed.get('Key')} was not removed: {failed.get('Message')}")
+
+
+class _Parts(Upload):
+    """A multi-part upload."""
+
+    def __init__(self, storage: S3Storage, uri: DataUri) -> None:
+        self._storage = storage
+        self._uri = uri
+        self._bucket, self._key = storage.place(uri)
+        self._tags: dict[int, str] = {}
+        self._id = storage.call("create_multipart_upload", Bucket=self._bucket, Key=self._key)["UploadId"]
+
+    def _call(self, method: str, **arguments: Any) -> Any:
+        return self._storage.call(method, Bucket=self._bucket, Key=self._key, UploadId=self._id, **arguments)
+
+    def part(self, number: int, offset: int, content: bytearray) -> None:
+        """UploadPart."""
+        self._tags[number] = self._call("upload_part", PartNumber=number + 1, Body=content)["ETag"]
+
+    def finish(self, size: int) -> Entry:
+        """CompleteMultipartUpload."""
+        parts = [{"PartNumber": number + 1, "ETag": tag} for number, tag in sorted(self._tags.items())]
+        answer = self._call("complete_multipart_upload", MultipartUpload={"Parts": parts})
+        return Entry(self._uri, Kind.FILE, size=size, version=answer.get("ETag"))
+
+    def abort(self) -> None:
+        """AbortMultipartUpload."""
+        self._call("abort_multipart_upload")
+
+
+def _entry(uri: DataUri, answer: Mapping[str, Any], size: int | None = None) -> Entry:
+    modified = answer.get("LastModified")
+    return Entry(
+        uri,
+        Kind.FILE,
+        size=answer["ContentLength"] if size is None else size,
+        modified=modified.astimezone(timezone.utc) if modified else None,
+        version=answer.get("ETag"),
+    )

@@ -1,0 +1,105 @@
+"""Real implementations of the stores' protocols on loopback, started once for all tests, and `algo` talking to them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from support.stores import Store
+
+ROOT = Path(__file__).parents[2]
+AZURITE = ROOT / "node_modules" / ".bin" / "azurite-blob"
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""The key that Azurite's documentation gives to its one account."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody listens on."""
+    with ExitStack() as held:
+        listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(listener.getsockname()[1]) for listener in listeners]
+
+
+def until(attempt: Callable[[], object], seconds: float = 60) -> None:
+    """Try until it works: a server that listens may still refuse."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            attempt()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., None]]:
+    """Starts a server that ends with the tests: its command, and the port on which it is to answer."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(command: list[str], port: int) -> None:
+        log = tmp_path_factory.mktemp("server") / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=log.parent)
+        running.append(process)
+        end = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                assert process.poll() is None, log.read_text("utf-8", "replace")
+                assert time.monotonic() < end, f"{command[0]} does not listen"
+                time.sleep(0.05)
+
+    yield start
+    for process in running:
+        process.kill()  # nothing of what they keep is needed any more
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def s3(started: Callable[..., None]) -> Store:
+    """Amazon S3 as moto plays it."""
+    (port,) = free_ports(1)
+    started([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port)
+    store = _s3_at(port)
+    until(lambda: store.open().call("create_bucket", Bucket="bucket"))  # type: ignore[attr-defined]  # an S3Storage
+    return store
+
+
+@pytest.fixture(scope="session")
+def seaweed(started: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A second implementation of S3, that of SeaweedFS."""
+    home = tmp_path_factory.mktemp("seaweed")
+    identity = {"name": "test", "credentials": [{"accessKey": "AKIAEXAMPLE", "secretKey": "wJalrXUtnFEMI"}]}
+    (home / "s3.json").write_text(json.dumps({"identities": [{**identity, "actions": ["Admin"]}]}))
+    names = ("s3.port", "master.port", "volume.port", "filer.port")
+    names += ("s3.port.grpc", "master.port.grpc", "volume.port.grpc", "filer.port.grpc")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    started(
+        [
+            str(Path(sys.executable).with_name("weed")),
+            *["server", "-dir", str(home), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", "-filer", "-s3"],
+            *["-s3.config", str(home / "s3.json"), "-s3.port.iceberg", "0", "-s3.port.lance", "0"],
+            *["-master.telemetry=false", "-volume.max", "20", "-master.volumeSizeLimitMB", "256"],
+            *[word for name, port in ports.items() for word in (f"-{name}", str(port))],
+        ],
+        ports["s3.port"],
+    )
+    store = _s3_at(ports["s3.port"])
+    until(lambda: store.open().call("create_bucket", Bucket="bucket"))  # type: ignore[attr-defined]  # an S3Storage
+    return store
+
+
+def _s3_at(port: int) -> Store:
+    options = {"endpoint_url": f"http://127.0.0.1:{port}", "region": "us-east-1"}
+    return Store("s3", {**options, "key": "AKIAEXAMPLE", "secret": "wJalrXUtnFEMI"}, "bucket")

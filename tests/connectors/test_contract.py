@@ -1,0 +1,49 @@
+"""Every store keeps the contract, each against a server that speaks its real protocol."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+
+import pytest
+from support.stores import Store
+
+from algo_core.storage import Storage
+from algo_core.testing.storage import StorageContract
+from algo_core.uri import DataUri
+
+
+@functools.cache
+def opened(store: Store) -> Storage:
+    """One storage for all tests of a store, as in a command."""
+    return store.open()
+
+
+class _Store(StorageContract):
+    needs_directories = False
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def storage(self, store: Store) -> Storage:
+        return opened(store)
+
+    @pytest.fixture
+    def directory(self, store: Store, storage: Storage) -> DataUri:
+        made = store.uri(f"contract-{uuid.uuid4().hex}")
+        storage.mkdir(made)
+        return made
+
+
+class TestS3(_Store):
+    @pytest.fixture
+    def store(self, s3: Store) -> Store:
+        return s3
+
+
+class TestS3OfSeaweed(_Store):
+    @pytest.fixture
+    def store(self, seaweed: Store) -> Store:
+        return seaweed
