@@ -176,6 +176,7 @@ class Plugins:
             outcome: Any = None
             try:
                 outcome = function(*arguments)
+                _check_result(name, outcome)
                 return outcome
             except KeyboardInterrupt:
                 raise
@@ -291,6 +292,24 @@ def broken(record: PluginRecord, why: str) -> PluginError:
         f"Leave it out with: algo plugins disable {record.dist}; remove it with: algo plugins uninstall {record.dist}",
         details=record.traceback,
     )
+
+
+def _check_result(hook: str, outcome: Any) -> None:
+    """Refuse what the caller of a hook could not use.
+
+    Raises:
+        TypeError: if it is of another kind than the hook's specification says.
+    """
+    from algo_core.credentials import Credential
+    from algo_core.types import DoctorCheck, Profile
+
+    wanted = {"algo_default_profile": Profile, "algo_credentials": Credential, "algo_error_hints": str}.get(hook)
+    if wanted and not (outcome is None or isinstance(outcome, wanted)):
+        raise TypeError(f"it returned {outcome!r:.80}, which is no {wanted.__name__}")
+    if hook == "algo_doctor_checks":
+        for check in _as_list(outcome, hook):
+            if not isinstance(check, DoctorCheck):
+                raise TypeError(f"it returned {check!r:.80}, which is no DoctorCheck")
 
 
 def _flat(item: Any) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import click
 from algo_core import paths
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
+from algo_core.installer import isolated
 from algo_core.manager import cause
 
 Check = Callable[[], tuple[bool, str]]
@@ -48,6 +50,8 @@ def _checks(app: App) -> Iterator[tuple[str, Check]]:
                 or "; ".join([f"loaded in {record.seconds * 1000:.0f} ms", *record.remarks]),
             ),
         )
+    for name in isolated.installed(app.environ):
+        yield f"isolated plugin {name}", functools.partial(_isolated, app, name)
     for checks in app.plugins.call("algo_doctor_checks"):
         for check in checks:
             yield check.name, check.run
@@ -55,7 +59,8 @@ def _checks(app: App) -> Iterator[tuple[str, Check]]:
 
 def _carried_out(check: Check) -> tuple[bool, str]:
     try:
-        return check()
+        ok, text = check()
+        return bool(ok), str(text)
     except AlgoError as error:
         return False, error.message + (f" ({error.hint})" if error.hint else "")
     except Exception as error:  # a plugin's check must not end the others
@@ -79,6 +84,11 @@ def _profile(app: App) -> tuple[bool, str]:
 
 def _platform(app: App) -> tuple[bool, str]:
     return True, f"account {app.api.username()}"
+
+
+def _isolated(app: App, name: str) -> tuple[bool, str]:
+    why = isolated.trouble(app.environ, name)
+    return why is None, why or str(isolated.place_of(app.environ, name))
 
 
 def _index(app: App) -> tuple[bool, str]:

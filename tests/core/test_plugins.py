@@ -105,6 +105,29 @@ def test_hooks_that_fail_are_reported_once_and_left_out(home: Home, plugin_folde
     assert "hint: ask the help desk" in failed.stderr
 
 
+def test_hooks_that_answer_rubbish_are_reported_and_left_out(home: Home, plugin_folder, platform) -> None:
+    plugin_folder.add(
+        "acme-bad",
+        HEAD
+        + "@hookimpl(tryfirst=True)\ndef algo_default_profile(name):\n    return 42\n"
+        + "@hookimpl(tryfirst=True)\ndef algo_credentials(profile):\n    return 'a key'\n"
+        + "@hookimpl\ndef algo_error_hints(error):\n    return 42\n"
+        + "@hookimpl\ndef algo_doctor_checks():\n    return [3]\n",
+    )
+    plugin_folder.add(
+        "acme-odd",
+        HEAD
+        + "@hookimpl\ndef algo_doctor_checks():\n    return [DoctorCheck('odd', lambda: 3), DoctorCheck('none', None)]\n",
+    )
+    result = home.run("doctor", "--json")
+    checks = {row["check"]: row["ok"] for row in result.json}
+    assert checks["platform"], "the embedded platform stands in"
+    assert (checks["odd"], checks["none"]) == (False, False)
+    for hook in ("algo_default_profile", "algo_credentials", "algo_error_hints", "algo_doctor_checks"):
+        assert result.stderr.count(f"acme-bad 1.0 failed in {hook}: TypeError") == 1, result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_unknown_hooks_are_reported_not_fatal(home: Home, plugin_folder) -> None:
     plugin_folder.add("acme-new", HEAD + "@hookimpl\ndef algo_of_the_future():\n    pass\n")
     listed = {row["distribution"]: row for row in home.run("plugins", "list", "--json").json}

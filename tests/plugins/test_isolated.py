@@ -127,6 +127,9 @@ def test_restore_mends_an_environment_whose_interpreter_is_gone(place, house) ->
     python.symlink_to("/nowhere/python3")
     shutil.rmtree(place.isolated / "acme-other")
     assert "algo plugins restore" in listed(place)["acme-greet"]["status"]
+    doctor = place.run("doctor")
+    assert doctor.code == 1
+    assert "FAIL  isolated plugin acme-greet" in doctor.text
     result = place.run("plugins", "restore")
     assert result.text == "Upgraded acme-greet from 1.0 to 1.0: greet\nInstalled acme-other 1.0: other\n"
     assert place.run("greet").code == 0
