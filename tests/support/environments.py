@@ -12,8 +12,8 @@ from pathlib import Path
 from algo_core.testing import SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
-STANDARD = (".", *(f"plugins/{name}" for name in ("algo_run", "algo_data", "algo_env", "algo_local")))
-"""The directories of what `algo-core[standard]` consists of."""
+STANDARD = (".", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("plugins/*/pyproject.toml")))
+"""The directories of the core and of all standard plugins."""
 
 
 @functools.cache
