@@ -11,6 +11,7 @@ import click
 
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
+from algo_local.connectors_commands import connector
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 
@@ -23,6 +24,9 @@ def local() -> None:
 
     Its state lies in one directory: 'algo local status' says where, ALGO_LOCAL_ROOT moves it.
     """
+
+
+local.add_command(connector)
 
 
 @local.command()

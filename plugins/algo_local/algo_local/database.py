@@ -15,9 +15,7 @@ from algo_core.errors import ConfigError, PlatformError
 BUSY_SECONDS = 30.0
 """How long a transaction waits for that of another thread or process."""
 
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE settings (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -77,6 +75,23 @@ CREATE TABLE digests (
     md5 TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_WITH_CONNECTORS = """
+CREATE TABLE connectors (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL REFERENCES accounts (name),
+    scheme TEXT NOT NULL,
+    label TEXT NOT NULL,
+    path TEXT NOT NULL,
+    writable INTEGER NOT NULL,
+    is_default INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    UNIQUE (owner, scheme, label)
+) WITHOUT ROWID;
+"""
+_SCHEMAS = (_FIRST, _WITH_CONNECTORS)
+"""What each version of the schema adds to the one before."""
+
+SCHEMA_VERSION = len(_SCHEMAS)
 
 
 class Database:
@@ -164,24 +179,24 @@ class Database:
 
     def _check_schema(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            version = self._create(connection)
-        if version != SCHEMA_VERSION:
+        if version < SCHEMA_VERSION:
+            version = self._upgrade(connection)
+        if version > SCHEMA_VERSION:
             raise ConfigError(
                 f"{self.path} was made by a newer algo-local (schema {version}; this one knows {SCHEMA_VERSION})",
                 "Upgrade with: pip install --upgrade algo-local",
             )
 
-    def _create(self, connection: sqlite3.Connection) -> int:
+    def _upgrade(self, connection: sqlite3.Connection) -> int:
         _use_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
+            for added in _SCHEMAS[version:]:
+                for statement in added.split(";"):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-                version = SCHEMA_VERSION
+                version += 1
+            connection.execute(f"PRAGMA user_version={version}")
         except BaseException:
             connection.execute("ROLLBACK")
             raise

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from algo_core.errors import NotFoundError
 from algo_local.callers import Caller
 from algo_local.database import Database
 from algo_local.metadata import Metadata, insert_account
@@ -17,13 +16,15 @@ from algo_local.registry import Registry, Version, parse_version
 
 if TYPE_CHECKING:
     from algo_local.builder import Builder
+    from algo_local.connectors import Connectors
+    from algo_local.connectors_data import ConnectedData
     from algo_local.executor import Executor
     from algo_local.hosted import HostedData
     from algo_local.internal import InternalEndpoint
     from algo_local.objects import Objects
 
 DATABASE = "platform.sqlite3"
-OWN_PARTS = ("data", "algorithm-data", "sessions", "incoming", "trash", "sources", "environments")
+OWN_PARTS = ("data", "algorithm-data", "sessions", "incoming", "trash", "sources", "environments", "connectors")
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
 _OWN_ACCOUNT = "account"
@@ -114,18 +115,28 @@ class Platform:
         """An account as a caller."""
         return Caller(account, administrator=account == self.account)
 
-    def connector(self, name: str) -> HostedData:
-        """The storage behind a connector (API section 4.2): here `data` only.
+    @_Part
+    def connectors(self) -> Connectors:
+        """The connectors of all accounts, to stores other than hosted data."""
+        from algo_local.connectors import Connectors
+
+        return Connectors(self.database, self.root)
+
+    def connector(self, caller: Caller, name: str) -> ConnectedData:
+        """The data behind one of the caller's connectors (API section 4.2).
 
         Raises:
-            NotFoundError: for any other.
+            NotFoundError: if they have none of this name.
+            ConfigError: if what it needs is not installed, or its options are wrong.
         """
-        if name != "data":
-            raise NotFoundError(f"No connector {name}: this platform has hosted data only (data://)")
-        return self._hosted
+        from algo_local.connectors_data import ConnectedData
+
+        found = self.connectors.find(caller.account, name)
+        return ConnectedData(found, name, self.connectors.open(found))
 
     @_Part
-    def _hosted(self) -> HostedData:
+    def hosted(self) -> HostedData:
+        """Hosted data: the connector `data`."""
         from algo_local.hosted import HostedData
         from algo_local.places import Places
 

@@ -44,7 +44,7 @@ def algorithms(app: Application, request: Request, rest: str) -> Response:
         return json_response(_newest(app, versions))
     if below[0] in {"versions", "version"}:
         if len(below) == 1:
-            return _page(request, [_published(app, version) for version in _filtered(request, versions)])
+            return page(request, [_published(app, version) for version in _filtered(request, versions)])
         if len(below) == 2:
             return json_response(_published(app, _by_commit(versions, below[1])))
     if below[0] == "builds" and len(below) <= 3:
@@ -53,16 +53,20 @@ def algorithms(app: Application, request: Request, rest: str) -> Response:
 
 
 def users(app: Application, request: Request, rest: str) -> Response:
-    """`GET /v1/users/USER/algorithms`."""
+    """`GET /v1/users/USER/algorithms`, and what `/v1/users/USER/connectors` answers."""
     caller = caller_of(request, app.platform, trusted=app.trusted)
     parts = components(rest)
+    if len(parts) == 2 and parts[1] == "connectors":
+        from algo_local.web.connectors import connectors_of
+
+        return connectors_of(app.platform, caller, request, parts[0])
     if len(parts) != 2 or parts[1] != "algorithms" or request.method not in {"GET", "HEAD"}:
         raise ApiError(404, f"No such route: /v1/users/{rest[:200]}", 5005)
     owner = app.platform.metadata.account(parts[0])
     if not owner:
         raise ApiError(404, f"No account {parts[0]}", 3000)
     found = [_visible(app, caller, algorithm) for algorithm in app.platform.registry.algorithms(owner)]
-    return _page(request, [_newest(app, versions) for versions in found if versions])
+    return page(request, [_newest(app, versions) for versions in found if versions])
 
 
 def _visible(app: Application, caller: Caller, algorithm: Algorithm) -> list[Version]:
@@ -129,7 +133,7 @@ def _builds(app: Application, request: Request, caller: Caller, versions: list[V
         raise ApiError(403, "Caller is not authorized to perform the operation", 2001)
     by_id = {version.build_id: version for version in reversed(versions)}
     if not below:
-        return _page(request, [_build(version) for version in reversed(by_id.values())])
+        return page(request, [_build(version) for version in reversed(by_id.values())])
     version = by_id.get(below[0])
     if not version:
         raise ApiError(404, f"No build {below[0][:100]}", 1010)
@@ -156,7 +160,7 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _page(request: Request, entries: list[dict[str, Any]]) -> Response:
+def page(request: Request, entries: list[dict[str, Any]]) -> Response:
     """One page of a collection of the management API (API section 1.6)."""
     limit = request.query.get("limit", str(PAGE_SIZE))
     if not limit.isascii() or not limit.isdigit() or not 0 < int(limit) <= PAGE_LIMIT:

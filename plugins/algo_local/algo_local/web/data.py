@@ -10,10 +10,10 @@ from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import RequestRefused
+from algo_core.uri import HOSTED
 from algo_local.callers import Caller
 from algo_local.hosted import DirectoryNotEmpty, HostedData, StoredFile, parse_acl
 from algo_local.metadata import OWN_ALGORITHMS, Acl
-from algo_local.objects import FileInfo
 from algo_local.places import Branch, FilePlace, Space
 from algo_local.web.auth import caller_of
 from algo_local.web.http import (
@@ -67,11 +67,14 @@ def _components(path: str) -> list[str]:
 
 def _answer(app: Application, request: Request, name: str, path: list[str]) -> Response:
     caller = caller_of(request, app.platform, trusted=app.trusted)
-    storage = app.platform.connector(name)
+    if name != HOSTED:
+        from algo_local.web.connectors import answer
+
+        return answer(app.platform.connector(caller, name), request, path)
     method = _METHODS.get(request.method)
     if not method:
         raise ApiError(405, f"{request.method} is not possible on data", 2015)
-    return method(storage, caller, request, path)
+    return method(app.platform.hosted, caller, request, path)
 
 
 def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
@@ -93,7 +96,7 @@ def _listing(storage: HostedData, directory: Branch | Space, request: Request) -
     page = storage.list(directory, decode_marker(marker) if marker else None)
     body: dict[str, Any] = {
         "folders": [{"name": name} for name in page.folders],
-        "files": [_file_entry(info) for info in page.files],
+        "files": [file_entry(info.name, info.modified, info.size) for info in page.files],
     }
     if page.marker is not None:
         body["marker"] = encode_marker(page.marker)
@@ -102,10 +105,14 @@ def _listing(storage: HostedData, directory: Branch | Space, request: Request) -
     return json_response(body, headers={"X-Data-Type": "directory"})
 
 
-def _file_entry(info: FileInfo) -> dict[str, Any]:
+def file_entry(name: str, modified: float, size: int) -> dict[str, Any]:
+    """A file in a listing; `modified` in seconds since the epoch, `size` in bytes (API section 4.4)."""
     # Some clients read the fraction literally as ".000Z", so the time is cut to whole seconds.
-    modified = strftime("%Y-%m-%dT%H:%M:%S.000Z", gmtime(info.modified))
-    return {"filename": info.name, "last_modified": modified, "size": info.size}
+    return {
+        "filename": name,
+        "last_modified": strftime("%Y-%m-%dT%H:%M:%S.000Z", gmtime(modified)),
+        "size": size,
+    }
 
 
 def _file_response(found: StoredFile, request: Request) -> Response:
@@ -131,11 +138,12 @@ def _file_response(found: StoredFile, request: Request) -> Response:
 
 
 def _put(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
-    uri = storage.put(caller, path, request.read, request.length, _announced_md5(request))
+    uri = storage.put(caller, path, request.read, request.length, announced_md5(request))
     return json_response({"result": uri})
 
 
-def _announced_md5(request: Request) -> str | None:
+def announced_md5(request: Request) -> str | None:
+    """The MD5 in hexadecimal digits that `Content-MD5` gives for the body, if it does."""
     announced = request.header("Content-MD5")
     if not announced:
         return None
@@ -149,11 +157,11 @@ def _announced_md5(request: Request) -> str | None:
 
 
 def _post(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
-    name, acl = _new_directory(request)
+    name, acl = new_directory(request)
     return json_response({"result": storage.create(caller, path, name, acl)})
 
 
-def _new_directory(request: Request) -> tuple[Any, Acl]:
+def new_directory(request: Request) -> tuple[Any, Acl]:
     """Name and ACL in a body that is a JSON object, or the bare name as text (API section 4.5)."""
     if request.content_type in {"text/plain", "application/text"}:
         body = request.body(1 << 16)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
+from io import RawIOBase
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -114,14 +115,14 @@ class Request:
 class FileBody:
     """A part of an open file as a response's body: iterable for WSGI, readable for a client in the same process."""
 
-    def __init__(self, file: BinaryIO, length: int) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO | RawIOBase, length: int) -> None:
+        self._file: Any = file  # unbuffered ones read into a buffer, which their common type does not say
         self._left = length
 
     def read(self, size: int | None = -1) -> bytes:
         """At most `size` bytes; all that is left if it is negative or None."""
         wanted = self._left if size is None or size < 0 else min(size, self._left)
-        data = self._file.read(wanted)
+        data: bytes = self._file.read(wanted)
         self._left -= len(data)
         if len(data) < wanted and data and (size is None or size < 0):
             return data + self.read(-1)
@@ -130,7 +131,7 @@ class FileBody:
     def readinto(self, buffer: memoryview | bytearray) -> int:
         """Fill as much of the buffer as one read does; the number of bytes."""
         view = memoryview(buffer)[: self._left]
-        count: int = self._file.readinto(view)  # type: ignore[attr-defined]  # unbuffered files have it
+        count: int = self._file.readinto(view)
         self._left -= count
         return count
 
@@ -141,7 +142,8 @@ class FileBody:
     @property
     def closed(self) -> bool:
         """Whether the file is closed."""
-        return self._file.closed
+        closed: bool = self._file.closed
+        return closed
 
     def close(self) -> None:
         """Close the file."""

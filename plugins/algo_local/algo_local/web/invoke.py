@@ -57,7 +57,7 @@ class _Call:
             )
         finally:
             if self.context.session == self.context.request_id:
-                self.app.platform.connector("data").end_session(self.context.session)
+                self.app.platform.hosted.end_session(self.context.session)
 
 
 def invoke_from_page(app: Application, request: Request, rest: str) -> Response:

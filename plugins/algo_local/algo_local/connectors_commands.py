@@ -1,0 +1,154 @@
+"""`algo local connector`: which stores the platform's accounts are connected to."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from algo_core import App, pass_app
+from algo_core.errors import NotFoundError, UsageError
+from algo_local.paths import state_root
+
+if TYPE_CHECKING:
+    from algo_local.platform import Platform
+
+_owner = click.option("--owner", metavar="ACCOUNT", help="Whose connector; without it your own account's.")
+
+
+@click.group()
+def connector() -> None:
+    """Connect the platform to object stores and other file systems.
+
+    A connector is used by data URIs: s3+label://bucket/file, or s3://bucket/file for the default one.
+    """
+
+
+@connector.command("add")
+@click.argument("name", metavar="SCHEME[+LABEL]")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="What the store needs; may be repeated.")
+@click.option("--options-stdin", is_flag=True, help="Read NAME=VALUE lines from stdin, so that nobody sees secrets.")
+@click.option("--default", is_flag=True, help="Use it where a data URI has no label.")
+@click.option("--path", default="*", show_default=True, metavar="GLOB", help="What may be reached through it.")
+@click.option("--writable", is_flag=True, help="Allow writing and deleting.")
+@_owner
+@pass_app
+def add_connector(
+    app: App,
+    name: str,
+    options: tuple[str, ...],
+    options_stdin: bool,
+    default: bool,
+    path: str,
+    writable: bool,
+    owner: str | None,
+) -> None:
+    """Connect an account to a store.
+
+    The options are kept in a file that only you can read, and are never shown. See whether it works with
+    'algo local connector test'.
+    """
+    lines = list(options)
+    if options_stdin:
+        lines += [line for line in sys.stdin.read().splitlines() if line.strip()]
+    given = dict(_pair(line) for line in lines)
+    platform = _platform()
+    made = platform.connectors.add(
+        _account(platform, owner), name, given, path=path, writable=writable, default=default
+    )
+    if app.output.is_json:
+        app.output.json({"name": made.name, "owner": made.owner, "id": made.id})
+    else:
+        app.output.print(f"Connected {made.name}:// for {made.owner}")
+
+
+@connector.command("list")
+@_owner
+@pass_app
+def list_connectors(app: App, owner: str | None) -> None:
+    """List an account's connectors: name, restriction, whether they may be written to."""
+    platform = _platform()
+    found = platform.connectors.of(_account(platform, owner))
+    if app.output.is_json:
+        app.output.json(
+            [
+                {
+                    "name": each.name,
+                    "owner": each.owner,
+                    "path": each.path,
+                    "writable": each.writable,
+                    "default": each.is_default,
+                    "id": each.id,
+                }
+                for each in found
+            ]
+        )
+    elif found:
+        rows = [(each.name, each.path, _yes(each.writable), _yes(each.is_default)) for each in found]
+        app.output.table(("Name", "Path", "Writable", "Default"), rows)
+    else:
+        app.output.info("There are no connectors yet; 'algo local connector add' makes one")
+
+
+@connector.command("test")
+@click.argument("name", metavar="SCHEME[+LABEL]")
+@click.argument("path", required=False)
+@_owner
+@pass_app
+def test_connector(app: App, name: str, path: str | None, owner: str | None) -> None:
+    """See whether a store answers, by listing PATH, or what the connector may reach."""
+    platform = _platform()
+    account = _account(platform, owner)
+    data = platform.connector(platform.caller_of(account), name)
+    where = [part for part in (_fixed(data.connector.path) if path is None else path).split("/") if part]
+    first = next(data.list(where), None)
+    uri = data.uri(where)
+    if app.output.is_json:
+        app.output.json({"name": name, "uri": str(uri), "works": True, "empty": first is None})
+    else:
+        app.output.print(f"{uri} answers" + (", and is empty" if first is None else f"; it holds {first.name}"))
+
+
+@connector.command("remove")
+@click.argument("name", metavar="SCHEME[+LABEL]")
+@_owner
+@pass_app
+def remove_connector(app: App, name: str, owner: str | None) -> None:
+    """Forget a connector and its options. What it leads to stays as it is."""
+    platform = _platform()
+    removed = platform.connectors.remove(_account(platform, owner), name)
+    app.output.info(f"Removed {removed.name}:// of {removed.owner}")
+
+
+def _platform() -> Platform:
+    from algo_local.platform import Platform
+
+    return Platform(state_root())
+
+
+def _account(platform: Platform, owner: str | None) -> str:
+    if owner is None:
+        return platform.account
+    found = platform.metadata.account(owner)
+    if not found:
+        raise NotFoundError(f"No account {owner}", f"An API key makes it: algo local key new {owner}")
+    return found
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name.strip()):
+        # The text is not shown: it may be a secret.
+        raise UsageError("An option is written NAME=VALUE", "For example --option endpoint_url=https://s3.example")
+    return name.strip(), value
+
+
+def _fixed(pattern: str) -> str:
+    """The directory above the first wildcard of a restriction."""
+    return re.split(r"[*?\[]", pattern)[0].rpartition("/")[0]
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

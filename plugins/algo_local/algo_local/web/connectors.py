@@ -1,0 +1,271 @@
+"""The data routes for connectors other than `data`, and the routes of connectors themselves (API sections 4.1, 4.9)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from email.utils import format_datetime, formatdate
+from typing import Any
+
+from algo_core.errors import NotFoundError, PermissionDenied, RequestRefused
+from algo_core.storage import Entry, IsADirectory, NotADirectory, Reader
+from algo_local.callers import Caller
+from algo_local.connectors import Connector
+from algo_local.connectors_data import ConnectedData
+from algo_local.platform import Platform
+from algo_local.web.algorithms import page
+from algo_local.web.connector_pages import Listings
+from algo_local.web.data import announced_md5, file_entry, new_directory
+from algo_local.web.http import ApiError, FileBody, Request, Response, decode_marker, encode_marker, json_response
+from algo_local.web.ranges import requested_range
+
+DENIED = "Caller is not authorized to perform the operation"
+PROTOCOLS = ("s3", "azureblob", "gs", "dropbox")
+CREDENTIALS = {
+    "iam": ("access_key_id", "secret_access_key"),
+    "sas": ("storage_uri", "sas_token", "container_name"),
+    "serviceaccount": ("email", "private_key_id", "private_key"),
+    "oauth": ("access_token", "refresh_token"),
+}
+"""What `cred_data` holds for each `cred_type`; the stores take options of these names."""
+
+_listings = Listings()
+
+
+def answer(data: ConnectedData, request: Request, path: list[str]) -> Response:
+    """The answer to a request on the data behind a connector."""
+    method = _METHODS.get(request.method)
+    if not method:
+        raise ApiError(405, f"{request.method} is not possible on data", 2015)
+    try:
+        return method(data, request, path)
+    except (IsADirectory, NotADirectory) as error:
+        raise ApiError(400, error.message, 2015) from error
+
+
+def connectors_of(platform: Platform, caller: Caller, request: Request, owner: str) -> Response:
+    """`GET` and `POST /v1/users/USER/connectors`."""
+    owner = caller.account if owner == ".my" else owner
+    name = platform.metadata.account(owner)
+    if not caller.owns_algorithm(name or owner):
+        raise ApiError(403, DENIED, 2001)
+    if not name:
+        raise ApiError(404, f"No account {owner[:100]}", 3000)
+    if request.method in {"GET", "HEAD"}:
+        return page(request, [_described(found) for found in platform.connectors.of(name)])
+    if request.method != "POST":
+        raise ApiError(405, f"{request.method} is not possible on connectors", 5005, {"Allow": "GET, HEAD, POST"})
+    return json_response(_described(_add(platform, name, request.json())))
+
+
+def _add(platform: Platform, owner: str, body: Any) -> Connector:
+    if not isinstance(body, dict) or body.get("protocol") not in PROTOCOLS:
+        raise ApiError(400, f"A connector has a protocol, one of {', '.join(PROTOCOLS)}", 2013)
+    if str(body.get("username") or owner).lower() != owner.lower():
+        raise ApiError(400, f"The username is not that of the address: {owner}", 2013)
+    label, path = body.get("label") or "", body.get("path") or "*"
+    if not isinstance(label, str) or not isinstance(path, str):
+        raise ApiError(400, "label and path are texts", 2013)
+    return platform.connectors.add(
+        owner,
+        f"{body['protocol']}+{label}" if label else body["protocol"],
+        _options_in(body),
+        path=path,
+        writable=bool(body.get("writeable")),
+        default=bool(body.get("is_default")),
+    )
+
+
+def _options_in(body: dict[str, Any]) -> dict[str, Any]:
+    """The options in `cred_data`, an object or the text of one, and in `options`, which this platform adds."""
+    kind, given, more = body.get("cred_type"), body.get("cred_data"), body.get("options") or {}
+    if kind not in CREDENTIALS:
+        raise ApiError(400, f"cred_type is one of {', '.join(CREDENTIALS)}", 2013)
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            given = None
+    if not isinstance(given, dict) or not isinstance(more, dict):
+        raise ApiError(400, f"cred_data of {kind} is an object with {', '.join(CREDENTIALS[kind])}", 2013)
+    return {**{name: given[name] for name in CREDENTIALS[kind] if given.get(name)}, **more}
+
+
+def _described(connector: Connector) -> dict[str, Any]:
+    return {
+        "connector_id": connector.id,
+        "username": connector.owner,
+        "label": connector.label,
+        "protocol": connector.scheme,
+        "is_default": connector.is_default,
+        "path": connector.path,
+        "writeable": connector.writable,
+        "permissions": ["read", "write"] if connector.writable else ["read"],
+    }
+
+
+def _get(data: ConnectedData, request: Request, path: list[str]) -> Response:
+    """A file, or else a directory; a range of a file needs its size first."""
+    if request.header("Range"):
+        entry = data.stat(path)
+        if not entry.is_directory:
+            return _part(data, request, path, entry)
+    if len(path) > 1 and not request.query.get("marker"):
+        try:
+            reader = data.open(path)
+        except IsADirectory:
+            pass
+        else:
+            return _file(reader)
+    try:
+        return _listing(data, request, path)
+    except NotADirectory:
+        return _file(data.open(path))
+
+
+def _head(data: ConnectedData, request: Request, path: list[str]) -> Response:
+    entry = data.stat(path)
+    if entry.is_directory:
+        return Response(headers={"X-Data-Type": "directory", "Content-Type": "application/json"})
+    return Response(200, b"", _facts(entry), entry.size)
+
+
+def _listing(data: ConnectedData, request: Request, path: list[str]) -> Response:
+    marker = request.query.get("marker")
+    entries, following = _listings.page(data, path, decode_marker(marker) if marker else None)
+    body: dict[str, Any] = {
+        "folders": [{"name": entry.name} for entry in entries if entry.is_directory],
+        "files": [
+            file_entry(entry.name, entry.modified.timestamp() if entry.modified else 0, entry.size or 0)
+            for entry in entries
+            if not entry.is_directory
+        ],
+    }
+    if following is not None:
+        body["marker"] = encode_marker(following)
+    return json_response(body, headers={"X-Data-Type": "directory"})
+
+
+def _file(reader: Reader) -> Response:
+    size = reader.entry.size
+    if size is None:
+        reader.close()
+        raise ApiError(500, f"The store does not say how large {reader.entry.uri} is", 5001)
+    return Response(200, FileBody(_File(reader), size), _facts(reader.entry), size)
+
+
+def _part(data: ConnectedData, request: Request, path: list[str], entry: Entry) -> Response:
+    size, facts = entry.size or 0, _facts(entry)
+    part = requested_range(request, size, facts.get("ETag", "").strip('"'), facts["Last-Modified"])
+    if part is None:
+        return _file(data.open(path))
+    if not part:
+        message = f"The range lies outside the file, which has {size} bytes"
+        raise ApiError(416, message, headers={"Content-Range": f"bytes */{size}"})
+    reader = data.open(path, part.start, version=entry.version)
+    if reader.offset != part.start:  # changed since it was looked at, or the store cannot start there
+        return _file(reader)
+    headers = {**facts, "Content-Range": f"bytes {part.start}-{part.stop - 1}/{size}"}
+    return Response(206, FileBody(_File(reader), len(part)), headers, len(part))
+
+
+def _facts(entry: Entry) -> dict[str, str]:
+    modified = format_datetime(entry.modified, usegmt=True) if entry.modified else formatdate(0, usegmt=True)
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "X-Data-Type": "file",
+        "Last-Modified": modified,
+        "Accept-Ranges": "bytes",
+    }
+    if entry.version:
+        headers["ETag"] = entry.version if entry.version.startswith('"') else f'"{entry.version}"'
+    return headers
+
+
+def _put(data: ConnectedData, request: Request, path: list[str]) -> Response:
+    uri = data.write(path, _Upload(request), request.length)
+    return json_response({"result": str(uri)})
+
+
+def _post(data: ConnectedData, request: Request, path: list[str]) -> Response:
+    name, _ = new_directory(request)
+    if not isinstance(name, str) or not name or "/" in name:
+        raise RequestRefused(f"{name!r} is no name for a directory")
+    return json_response({"result": str(data.mkdir([*path, name]))})
+
+
+def _patch(data: ConnectedData, request: Request, path: list[str]) -> Response:
+    raise RequestRefused("Only collections of hosted data have an ACL")
+
+
+def _delete(data: ConnectedData, request: Request, path: list[str]) -> Response:
+    try:
+        deleted = data.delete(path, force=request.flag("force"))
+    except (NotFoundError, PermissionDenied):
+        raise
+    except RequestRefused as error:
+        return json_response({"error": {"deleted": 0, "message": error.message}}, 400)
+    return json_response({"result": {"deleted": deleted}})
+
+
+class _Upload:
+    """A request's body as the source of a write; refused at its end if it is not what was announced."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._left = request.length
+        announced = announced_md5(request)
+        self._announced = announced
+        self._digest = hashlib.md5(usedforsecurity=False) if announced else None
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """The next bytes."""
+        wanted = len(buffer) if self._left is None else min(len(buffer), self._left)
+        data = self._request.read(wanted) if wanted else b""
+        if self._left is not None:
+            if wanted and not data:
+                raise RequestRefused(f"The content broke off {self._left} bytes too early; nothing was stored")
+            self._left -= len(data)
+        if self._digest:
+            self._digest.update(data)
+            if not data and self._digest.hexdigest() != self._announced:
+                raise RequestRefused(f"The content does not have the announced MD5 ({self._announced})")
+        memoryview(buffer)[: len(data)] = data
+        return len(data)
+
+    def seekable(self) -> bool:
+        """A connection cannot be read again."""
+        return False
+
+    def tell(self) -> int:
+        """Nobody asks, since it is not seekable."""
+        raise OSError("a request's body has no position")
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Nobody asks, since it is not seekable."""
+        raise OSError("a request's body cannot be read again")
+
+
+class _File(io.RawIOBase):
+    """A reader as an unbuffered file, which is what the body of a response is read from."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes."""
+        return self._reader.readinto(buffer)
+
+    def close(self) -> None:
+        """Let go of the store's connection."""
+        if not self.closed:
+            self._reader.close()
+        super().close()
+
+
+_METHODS = {"GET": _get, "HEAD": _head, "PUT": _put, "POST": _post, "PATCH": _patch, "DELETE": _delete}
