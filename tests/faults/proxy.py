@@ -167,6 +167,7 @@ class FaultProxy:
         self._origin = urlsplit(origin).netloc
         self._tls = tls
         self._plans: list[_Plan] = []
+        self._each: tuple[Fault, ...] = ()
         self._numbers: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -188,9 +189,17 @@ class FaultProxy:
         pattern = re.compile(".*" + ".*".join(map(re.escape, name.split("*"))) + "$")
         self._plans.append(_Plan(method, pattern, list(faults)))
 
+    def fail_each(self, *faults: Fault) -> None:
+        """Let the first tries of every request go wrong, whatever its object, but for POST, which is sent once."""
+        self._each = faults
+
     def heal(self) -> None:
-        """Let nothing go wrong any more."""
-        self._plans.clear()
+        """Let nothing go wrong any more, and count tries anew."""
+        with self._lock:
+            self._plans.clear()
+            self._each = ()
+            self._numbers.clear()
+            self.exchanges.clear()
 
     def tries(self, method: str, name: str = "") -> list[Exchange]:
         """The requests of a method for objects whose path ends so."""
@@ -285,6 +294,8 @@ class FaultProxy:
             for plan in self._plans:
                 if plan.faults and plan.method in {exchange.method, "*"} and plan.name.match(exchange.path):
                     return plan.faults.pop(0)
+        if exchange.number <= len(self._each) and exchange.method != "POST":
+            return self._each[exchange.number - 1]
         return Exchange.forward
 
     def origin(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 from faults.proxy import Answer, Exchange, Fault
 
@@ -234,3 +235,34 @@ def endless_head(exchange: Exchange) -> None:
     exchange.connection.sock.sendall(b"HTTP/1.1 200 OK\r\n")
     for number in range(100_000):
         exchange.connection.sock.sendall(b"X-%d: %s\r\n" % (number, b"x" * 1000))
+
+
+def half(exchange: Exchange) -> None:
+    """Half of the body, with the length of that."""
+    answer = exchange.answer()
+    exchange.send(answer.changed(answer.body[: len(answer.body) // 2]))
+
+
+# Listings
+
+
+def with_file(name: str, size: int) -> Fault:
+    """A listing that holds one file more."""
+
+    def fault(exchange: Exchange) -> None:
+        answer = exchange.answer()
+        page = json.loads(answer.body)
+        page["files"].append({"filename": name, "size": size, "last_modified": "2016-01-06T10:22:34.000Z"})
+        exchange.send(answer.changed(json.dumps(page).encode()))
+
+    return fault
+
+
+def file(content: bytes) -> Fault:
+    """A file that the platform does not have."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.take()
+        exchange.send(Answer(200, {}).changed(content, x_data_type="file"))
+
+    return fault
