@@ -187,9 +187,9 @@ class _Handler(BaseHTTPRequestHandler):
     def on_get(self) -> None:
         if self.where in self.platform.files:
             content = self.platform.files[self.where]
-            start = self._range(content)
-            self._send_head(206 if start else 200, len(content) - start, self._facts(content, start))
-            self._send(content[start:])
+            start, end = self._range(content), self._end(content)
+            self._send_head(206 if start else 200, end - start, self._facts(content, start, end))
+            self._send(content[start:end])
         elif self.where in self.platform.directories:
             self._list()
         else:
@@ -278,19 +278,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.platform.sent += len(content)
         self.wfile.write(content)
 
-    def _facts(self, content: bytes, start: int) -> dict[str, str]:
+    def _facts(self, content: bytes, start: int, end: int | None = None) -> dict[str, str]:
         headers = {"X-Data-Type": "file", "Last-Modified": "Wed, 06 Jan 2016 10:22:34 GMT"}
         if self.platform.etags:
             headers["ETag"] = hashlib.md5(content).hexdigest()
         if start:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            headers["Content-Range"] = f"bytes {start}-{(end or len(content)) - 1}/{len(content)}"
         return headers
 
     def _range(self, content: bytes) -> int:
-        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        match = re.fullmatch(r"bytes=(\d+)-\d*", self.headers.get("Range", ""))
         condition = self.headers.get("If-Range")
         is_other = condition is not None and condition.strip('"') != hashlib.md5(content).hexdigest()
         return int(match[1]) if match and self.platform.ranges and not is_other else 0
+
+    def _end(self, content: bytes) -> int:
+        match = re.fullmatch(r"bytes=\d+-(\d+)", self.headers.get("Range", ""))
+        return min(len(content), int(match[1]) + 1) if match and self._range(content) else len(content)
 
     def _body(self) -> bytes | None:
         """The body of the request, or None if it was cut short."""

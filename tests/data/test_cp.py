@@ -109,9 +109,10 @@ def test_a_local_destination_is_never_looked_up_on_the_platform(home, platform, 
 
 def test_wildcards_take_what_matches_and_nothing_else(home, platform, work):
     platform.files |= {f"data/.my/c/{n}": n.encode() for n in ("a1", "b1", "b2", "b22", "c", ".b3")}
-    assert home.run("cp", "data://.my/c/b?", work).text == f"Downloaded {work}/b1\nDownloaded {work}/b2\n"
+    said = home.run("cp", "data://.my/c/b?", work).text.splitlines()
+    assert sorted(said) == [f"Downloaded {work}/b1", f"Downloaded {work}/b2"]
     assert sorted(os.listdir(work)) == ["b1", "b2"]
-    assert platform.log == ["GET data/.my/c", "GET data/.my/c/b1", "GET data/.my/c/b2"]
+    assert sorted(platform.log) == ["GET data/.my/c", "GET data/.my/c/b1", "GET data/.my/c/b2"]
     assert home.run("cp", "data://.my/c/[ac]*", work).code == 0
     assert sorted(os.listdir(work)) == ["a1", "b1", "b2", "c"]
 
@@ -298,21 +299,22 @@ def test_one_failed_file_does_not_stop_the_others(home, platform, work):
         (work / name).write_text(name)
     platform.fail("PUT", "/a", 403, times=9)
     result = home.run("cp", "a", "nope", "b", "c", "data://.my/c", cwd=work)
-    assert result.code == 4
-    assert result.text == "Uploaded data://.my/c/b\nUploaded data://.my/c/c\n"
+    assert result.code in {4, 5}
+    assert sorted(result.text.splitlines()) == ["Uploaded data://.my/c/b", "Uploaded data://.my/c/c"]
     assert "There is no nope" in result.stderr
     assert "a: " in result.stderr
     assert set(platform.files) == {"data/.my/c/b", "data/.my/c/c"}
 
 
 def test_a_wrong_key_ends_it_at_once(home, platform, work):
-    for name in ("a", "b", "c"):
+    names = [f"f{number}" for number in range(30)]
+    for name in names:
         (work / name).write_text(name)
-    platform.fail("PUT", "", 401, times=9)
-    result = home.run("cp", "a", "b", "c", "data://.my/c", cwd=work)
+    platform.fail("PUT", "", 401, times=99)
+    result = home.run("cp", *names, "data://.my/c", cwd=work)
     assert result.code == 4
-    assert "algo auth" in result.stderr
-    assert len(platform.requests("PUT")) == 1
+    assert result.stderr.count("algo auth") == 1
+    assert len(platform.requests("PUT")) <= 8
 
 
 def test_json_has_one_object_for_each_file(home, platform, work):

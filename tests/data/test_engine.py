@@ -16,7 +16,8 @@ from algo_data import patience
 from algo_data.blocks import SizeMismatch, blocks
 from algo_data.engine import Options, run
 from algo_data.engine.planner import Place, Transfer, plan
-from algo_data.engine.source import CannotResume, Corrupted, FileSource
+from algo_data.engine.digest import Corrupted
+from algo_data.engine.source import CannotResume, FileSource
 from algo_data.engine.streams import STREAM, StandardStreams
 from algo_data.engine.worker import execute
 from algo_data.globs import expand
@@ -184,11 +185,13 @@ def test_the_worker_starts_anew_when_a_source_cannot_go_on(no_pauses):
     source, target = Memory(f=ALPHABET), Memory()
     source.versions = False
     source.breaks = [7, 7]
-    execute(Transfer(Place(source, uri("f")), Place(target, uri("g"))), lambda position, size: None, 2)
+    execute(Transfer(Place(source, uri("f")), Place(target, uri("g"))), lambda position, size: None, Options(tries=2))
     assert target.files == {"g": ALPHABET}
     source.breaks = [7] * 3
     with pytest.raises(NetworkError):
-        execute(Transfer(Place(source, uri("f")), Place(target, uri("h"))), lambda position, size: None, 2)
+        execute(
+            Transfer(Place(source, uri("f")), Place(target, uri("h"))), lambda position, size: None, Options(tries=2)
+        )
     assert "h" not in target.files
 
 
@@ -199,7 +202,7 @@ def test_what_was_printed_is_never_printed_twice():
     printed = io.BytesIO()
     target = Place(StandardStreams(None, printed), STREAM)
     with pytest.raises(CannotResume):
-        execute(Transfer(Place(source, uri("f")), target), lambda position, size: None, 5)
+        execute(Transfer(Place(source, uri("f")), target), lambda position, size: None, Options(tries=5))
     assert printed.getvalue() == ALPHABET[:17]
 
 
@@ -292,10 +295,13 @@ def test_the_run_goes_on_after_a_failure():
     said: list[str] = []
 
     class Listener:
+        def planned(self, transfer):
+            pass
+
         def started(self, transfer):
             said.append(f"start {transfer.source}")
 
-        def advanced(self, position, size):
+        def advanced(self, transfer, position, size):
             said.append(f"{position}/{size}")
 
         def finished(self, transfer, entry):
@@ -306,7 +312,7 @@ def test_the_run_goes_on_after_a_failure():
 
     storage = Memory(b=b"123")
     transfers = (Transfer(Place(storage, uri(n)), Place(storage, uri("x" + n))) for n in "ab")
-    run(transfers, Listener(), Options(tries=0))
+    run(transfers, Listener(), Options(tries=0, max_transfers=1))
     assert said == [
         "start memory://a",
         "failed memory://a: memory://a is not there",

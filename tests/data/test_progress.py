@@ -40,31 +40,32 @@ def line():
 
 
 def test_it_shows_share_bytes_rate_and_time_left(line):
-    line.line.begin("friends.jpg")
+    line.line.begin(0, "friends.jpg")
     line.now = 2.0
-    line.line.advance(20 << 20, 80 << 20)
+    line.line.advance(0, 20 << 20, 80 << 20)
     assert line.terminal.text == "\r\x1b[Kfriends.jpg   25%  20.0 MiB of 80.0 MiB  10.0 MiB/s  0:06 left"
 
 
 def test_without_a_size_it_shows_bytes_and_rate(line):
-    line.line.begin("-")
+    line.line.begin(0, "-")
     line.now = 1.0
-    line.line.advance(1536, None)
+    line.line.advance(0, 1536, None)
     assert line.terminal.text == "\r\x1b[K-  1.5 KiB  1.5 KiB/s"
 
 
 def test_it_does_not_flood(line):
-    line.line.begin("f")
+    line.line.begin(0, "f")
     for step in range(10_000):
         line.now = step / 1000
-        line.line.advance(step, 10_000)
+        line.line.advance(0, step, 10_000)
     assert 50 <= line.terminal.text.count("\r") <= 100
 
 
 def test_what_is_done_at_once_shows_nothing(line):
     for number in range(3):
-        line.line.begin(f"f{number}")
-        line.line.advance(10, 10)
+        line.line.begin(number, f"f{number}")
+        line.line.advance(number, 10, 10)
+        line.line.done(number)
         line.line.end()
     assert line.terminal.text == ""
 
@@ -72,18 +73,19 @@ def test_what_is_done_at_once_shows_nothing(line):
 def test_many_files_are_counted_and_the_line_is_erased(line):
     for number in range(1, 4):
         line.now += 1
-        line.line.begin(f"f{number}")
+        line.line.begin(number, f"f{number}")
         line.now += 1
-        line.line.advance(10, 10)
+        line.line.advance(number, 10, 10)
+        line.line.done(number)
         line.line.end()
-    assert "f3  100%  10 B of 10 B  10 B/s  0:00 left  file 3" in line.terminal.text
+    assert "f3  2 files  30 B  5 B/s" in line.terminal.text
     assert line.terminal.text.endswith("\r\x1b[K")
 
 
 def test_a_name_cannot_send_commands_to_the_terminal(line):
-    line.line.begin("a\x1b[31mb\nc")
+    line.line.begin(0, "a\x1b[31mb\nc")
     line.now = 1
-    line.line.advance(1, 2)
+    line.line.advance(0, 1, 2)
     assert line.terminal.text.startswith("\r\x1b[Ka?[31mb?c ")
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 """Bytes that are moved at a time."""
 
+SMALL = 1 << 18
+"""Bytes up to which a file is kept in memory as a whole while it is moved."""
+
 
 class SizeMismatch(AlgoError):
     """A source gave more or fewer bytes than it had announced."""

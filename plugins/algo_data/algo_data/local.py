@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
-from algo_core.files import replacing
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.uri import LOCAL, DataUri
-from algo_data.blocks import blocks
+from algo_data.beside import Beside, open_beside, room_for
+from algo_data.blocks import SMALL, blocks, joined
 
 if TYPE_CHECKING:
     from algo_core.context import App
@@ -88,15 +88,36 @@ class LocalStorage(Storage):
         path = local_path(uri)
         if uri.path.endswith("/"):
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
-        with system_errors(uri, missing=f"There is no directory {uri.parent}"), replacing(path) as file:
-            written = 0
-            for block in blocks(source, size):
-                written += len(block)
-                while block:
-                    block = block[file.write(block) :]
-        with system_errors(uri):
-            status = os.stat(path)
-        return _entry(uri, status) if stat.S_ISREG(status.st_mode) else Entry(uri, Kind.FILE, size=written)
+        with system_errors(uri, missing=f"There is no directory {uri.parent}"):
+            # A small file is read before one is made for it: what fails till then leaves no trace anywhere.
+            content = [memoryview(joined(source, size))] if size is not None and size <= SMALL else blocks(source, size)
+            beside = open_beside(path)
+            if beside is None:
+                with open(path, "wb", buffering=0) as device:
+                    return Entry(uri, Kind.FILE, size=_written(device.fileno(), content))
+            try:
+                if beside.is_left_over:
+                    os.ftruncate(beside.descriptor, 0)
+                _written(beside.descriptor, content)
+                return _entry(uri, beside.commit())
+            except BaseException:
+                beside.discard()
+                raise
+
+    def place(self, uri: DataUri, size: int) -> Beside | None:
+        """A hidden file for a large one, written in any order (`algo_data.engine.large.PlacingStorage`)."""
+        path = local_path(uri)
+        if uri.path.endswith("/"):
+            return None
+        with system_errors(uri, missing=f"There is no directory {uri.parent}"):
+            beside = open_beside(path)
+            if beside and not beside.is_left_over:
+                try:
+                    room_for(path, size)
+                except OSError:
+                    beside.discard()
+                    raise
+            return beside
 
     def mkdir(self, uri: DataUri) -> None:
         """Make a directory in an existing one."""
@@ -144,6 +165,16 @@ class LocalStorage(Storage):
             return False
 
 
+def _written(descriptor: int, content: Iterable[memoryview]) -> int:
+    """Write all of it; how much it was."""
+    written = 0
+    for block in content:
+        written += len(block)
+        while block:
+            block = block[os.write(descriptor, block) :]
+    return written
+
+
 class LocalReader:
     """An ordinary file that is being read; at its end it must be the one that it was at the beginning."""
 
@@ -163,6 +194,10 @@ class LocalReader:
                 f"{self.entry.uri} was changed while it was read", "Copy it again when nothing writes to it any more"
             )
         return count
+
+    def lend(self, position: int) -> tuple[BinaryIO, int]:
+        """The file itself, for whoever can send it without reading it here; reading goes on behind what was taken."""
+        return self._file, position
 
     def close(self) -> None:
         """Close the file."""

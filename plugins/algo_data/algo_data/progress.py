@@ -7,6 +7,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol, TextIO
 
 from algo_core.context import App
@@ -23,33 +24,61 @@ _ERASE = "\r\x1b[K"
 
 
 class Progress(Protocol):
-    """What the report of a copy tells."""
+    """What the report of a copy tells; files under way at the same time are told apart by any `key`."""
 
-    def begin(self, name: str) -> None:
+    def planned(self, size: int | None) -> None:
+        """One more file is to come, of this size if it is known."""
+
+    def all_planned(self) -> None:
+        """No more will come."""
+
+    def begin(self, key: object, name: str) -> None:
         """A file begins."""
 
-    def advance(self, position: int, size: int | None) -> None:
+    def advance(self, key: object, position: int, size: int | None) -> None:
         """Bytes of it that have been read, and its size if it is known."""
 
+    def done(self, key: object) -> None:
+        """It is done, or has failed."""
+
     def end(self) -> None:
-        """It is done or has failed: the line goes away, so that others can be written."""
+        """The line goes away, so that others can be written."""
 
 
 class Silent:
     """No display."""
 
-    def begin(self, name: str) -> None:
+    def planned(self, size: int | None) -> None:
         """Nothing."""
 
-    def advance(self, position: int, size: int | None) -> None:
+    def all_planned(self) -> None:
+        """Nothing."""
+
+    def begin(self, key: object, name: str) -> None:
+        """Nothing."""
+
+    def advance(self, key: object, position: int, size: int | None) -> None:
+        """Nothing."""
+
+    def done(self, key: object) -> None:
         """Nothing."""
 
     def end(self) -> None:
         """Nothing."""
 
 
+@dataclass
+class _File:
+    """A file under way."""
+
+    name: str
+    began: float
+    position: int = 0
+    size: int | None = None
+
+
 class Line:
-    """One line, drawn over itself: name, share, bytes, rate, time left, and the number of files before it."""
+    """One line, drawn over itself: name or number of files, share, bytes, rate, time left."""
 
     def __init__(self, stream: TextIO, columns: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
@@ -58,27 +87,59 @@ class Line:
         self._started = clock()
         self._drawn_at: float | None = None
         self._is_visible = False
-        self._files = 0
-        self._name = ""
-        self._began = 0.0
+        self._running: dict[object, _File] = {}
+        self._begun = self._done = 0
+        self._bytes = 0  # of files that are done
+        self._to_come = 0
+        self._size_to_come: int | None = 0
+        self._is_all_planned = False
 
-    def begin(self, name: str) -> None:
+    def planned(self, size: int | None) -> None:
+        """Count it."""
+        self._to_come += 1
+        if size is None or self._size_to_come is None:
+            self._size_to_come = None
+        else:
+            self._size_to_come += size
+
+    def all_planned(self) -> None:
+        """From now on it is known how much there is in all."""
+        self._is_all_planned = True
+
+    def begin(self, key: object, name: str) -> None:
         """Start counting for a file."""
-        self._files += 1
-        self._name = shown(name)
-        self._began = self._clock()
+        self._begun += 1
+        self._running[key] = _File(shown(name), self._clock())
 
-    def advance(self, position: int, size: int | None) -> None:
+    def advance(self, key: object, position: int, size: int | None) -> None:
         """Draw, if it is time to."""
+        file = self._running[key]
+        file.position, file.size = position, size
         now = self._clock()
         if now - self._started < PATIENCE or (self._drawn_at is not None and now - self._drawn_at < INTERVAL):
             return
         self._drawn_at = now
-        facts = _facts(position, size, now - self._began)
-        if self._files > 1:
-            facts.append(f"file {self._files}")
-        self._write(_ERASE + fitted(self._name, facts, self._columns() - 1))
+        name, facts = self._one(file, now) if max(self._begun, self._to_come) == 1 else self._many(now)
+        self._write(_ERASE + fitted(name, facts, self._columns() - 1))
         self._is_visible = True
+
+    def _one(self, file: _File, now: float) -> tuple[str, list[str]]:
+        return file.name, _facts(file.position, file.size, now - file.began)
+
+    def _many(self, now: float) -> tuple[str, list[str]]:
+        """All files together; a file that is under way is named, because that is what a person waits for."""
+        moved = self._bytes + sum(file.position for file in self._running.values())
+        size = self._size_to_come if self._is_all_planned else None
+        facts = _facts(moved, size, now - self._started)
+        count = f"{self._done} of {self._to_come}" if self._is_all_planned else f"{self._done}"
+        largest = max(self._running.values(), key=lambda file: file.size or 0)
+        return largest.name, [f"{count} files", *facts]
+
+    def done(self, key: object) -> None:
+        """Count it with those that are done."""
+        if file := self._running.pop(key, None):
+            self._done += 1
+            self._bytes += file.position
 
     def end(self) -> None:
         """Erase the line."""

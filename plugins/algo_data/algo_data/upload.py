@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from algo_core.errors import AlgoError
 from algo_core.storage import Source
-from algo_data.blocks import BLOCK, blocks, joined
+from algo_data.blocks import BLOCK, SMALL, blocks, joined
 
 if TYPE_CHECKING:
     from algo_core.exchange import FilePart
-
-SMALL = 1 << 18
-"""Bytes up to which a file is sent from memory: repeated without reading it again."""
 
 PART = 8 << 20
 """Bytes of a file that the system sends by itself before it is looked at how far it is."""

@@ -7,6 +7,7 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, UsageError
 from algo_core.storage import IsADirectory
+from algo_data.engine.options import Options
 from algo_data.engine.planner import Place, Transfer
 from algo_data.engine.streams import STREAM
 from algo_data.engine.worker import execute
@@ -30,12 +31,12 @@ def cat(app: App, path: tuple[str, ...]) -> None:
     places = parse(app, path, streams)
     report = Report(app, is_alone=is_single(places))
     target = Place(streams, STREAM)
-    tries = int(app.config.get("retries").value)
+    options = Options(tries=int(app.config.get("retries").value))
     for place, entry in expanded(places, report):
         try:
             if entry and entry.is_directory:
                 raise IsADirectory(f"{place} is a directory")
-            execute(Transfer(place, target), lambda position, size: None, tries)
+            execute(Transfer(place, target), lambda position, size: None, options)
         except AlgoError as error:
             report.failed(place, error)
     report.finish()

@@ -1,46 +1,36 @@
 """The transfer engine: knows storages by their contract, and neither the platform nor the terminal.
 
-`planner` turns sources and a destination into transfers, lazily; `worker` carries one out; `run` takes them one after
-the other and tells an observer. What moves many at once takes the place of `run` and needs no other change.
+`planner` turns sources and a destination into transfers, lazily; `worker` carries one out; `runner` has many of them
+carried out at once and tells an observer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from algo_core.errors import AlgoError
 from algo_core.storage import Entry
-from algo_data.engine.planner import Transfer
-from algo_data.engine.worker import execute
+from algo_data.engine.options import Options
+from algo_data.engine.transfer import Transfer
 
-
-@dataclass(frozen=True)
-class Options:
-    """How to go about it."""
-
-    max_transfers: int | None = None
-    """How many connections there may be at once; None leaves it to what the link and the machine give."""
-
-    bwlimit: int | None = None
-    """Bytes per second for all transfers together; None is no limit."""
-
-    check: bool = True
-    """Whether checksums are compared; lengths always are."""
-
-    tries: int = 4
-    """How often what broke off is tried again without getting further."""
+__all__ = ["Observer", "Options", "run"]
 
 
 class Observer(Protocol):
-    """Whoever wants to know how it goes. Positions and sizes are in bytes."""
+    """Whoever wants to know how it goes. Positions and sizes are in bytes.
+
+    It is told from several threads, by one at a time; what the planner refuses can come between.
+    """
+
+    def planned(self, transfer: Transfer | None) -> None:
+        """One more transfer is to come; None when there will be no more."""
 
     def started(self, transfer: Transfer) -> None:
         """A transfer begins."""
 
-    def advanced(self, position: int, size: int | None) -> None:
-        """So much of the current one has been read; it can fall when it starts anew."""
+    def advanced(self, transfer: Transfer, position: int, size: int | None) -> None:
+        """So much of it has been read; it can fall when it starts anew."""
 
     def finished(self, transfer: Transfer, entry: Entry) -> None:
         """It is done; `entry` is what was written."""
@@ -50,12 +40,11 @@ class Observer(Protocol):
 
 
 def run(transfers: Iterable[Transfer], observer: Observer, options: Options) -> None:
-    """Carry out transfers one after the other; one that fails does not stop those after it."""
-    for transfer in transfers:
-        observer.started(transfer)
-        try:
-            entry = execute(transfer, observer.advanced, options.tries)
-        except AlgoError as error:
-            observer.failed(transfer.source, error)
-        else:
-            observer.finished(transfer, entry)
+    """Carry out transfers, many at once; one that fails does not stop the others.
+
+    When it is interrupted, or an observer raises, no transfer is begun any more, those under way end at once, and
+    nothing half done is left behind.
+    """
+    from algo_data.engine.runner import Runner
+
+    Runner(transfers, observer, options).run()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
-from algo_core.errors import AlgoError, NetworkError, PlatformError
+from algo_core.errors import AlgoError, NetworkError
 from algo_core.storage import Entry, Reader, Storage
 from algo_core.uri import DataUri
+from algo_data.blocks import BLOCK
+from algo_data.engine.digest import Digest, compare
 from algo_data.patience import Patience
 
 Advanced = Callable[[int, "int | None"], None]
@@ -20,10 +21,6 @@ class CannotResume(NetworkError):
     """What was read so far is of no use: the storage cannot go on from there, or the file has changed."""
 
 
-class Corrupted(PlatformError):
-    """The content is not the one whose checksum the storage has given."""
-
-
 class FileSource(io.RawIOBase):
     """Reads a file, whatever storage it is in.
 
@@ -32,8 +29,19 @@ class FileSource(io.RawIOBase):
     checksum are compared at the end: `readinto` returns 0 only when both are right.
     """
 
-    def __init__(self, storage: Storage, uri: DataUri, tries: int, advanced: Advanced | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        uri: DataUri,
+        tries: int,
+        advanced: Advanced | None = None,
+        *,
+        check: bool = True,
+        block: int = BLOCK,
+    ) -> None:
         super().__init__()
+        self._is_checked = check
+        self._block = block
         self._storage = storage
         self._uri = uri
         self._advanced = advanced
@@ -43,7 +51,8 @@ class FileSource(io.RawIOBase):
         self._reader: Reader | None = None
         self._reader = storage.open(uri)
         self.entry: Entry = self._reader.entry
-        self._digest = self._new_digest()
+        self._digest: Digest | None = None
+        self._renew_digest()
 
     def readinto(self, buffer: Any, /) -> int:
         """The next bytes; 0 at the end.
@@ -54,7 +63,9 @@ class FileSource(io.RawIOBase):
             Corrupted: at the end, if the checksum is another.
             AlgoError: at the end, if the file was changed meanwhile, or is shorter or longer than announced.
         """
-        view = memoryview(buffer)
+        view = memoryview(buffer)[: self._block]
+        if self._digest:
+            self._digest.wait_for(buffer)
         while True:
             try:
                 count = self._read_at_position(view)
@@ -70,12 +81,38 @@ class FileSource(io.RawIOBase):
             self._check()
             return 0
         if self._digest:
-            self._digest.update(view[:count])
+            self._digest.update(buffer, view[:count])
+        self.moved(count)
+        return count
+
+    def moved(self, count: int) -> None:
+        """So many bytes more have been read, or were taken out of what `lend` gave."""
         self._position += count
         self._patience.renew()
         if self._advanced:
             self._advanced(self._position, self.entry.size)
-        return count
+
+    def lend(self, count: int) -> tuple[BinaryIO, int] | None:
+        """The file of this machine that holds the next `count` bytes, and where; None if it has to be read here.
+
+        Whoever takes them from there tells it with `moved`.
+        """
+        lend = getattr(self._reader, "lend", None)
+        if lend is None or self._digest or self._block < BLOCK:
+            return None
+        lent: tuple[BinaryIO, int] = lend(self._position)
+        return lent
+
+    def hand_over(self) -> None:
+        """Leave the checksum and telling how far it is to whoever reads."""
+        self._is_checked = False
+        self._advanced = None
+        self._renew_digest()
+
+    def leave_out(self, count: int) -> None:
+        """Go on behind the first `count` bytes, which whoever reads has already."""
+        self._let_go()
+        self._position = count
 
     def _read_at_position(self, view: memoryview) -> int:
         reader = self._reader or self._open_again()
@@ -94,22 +131,17 @@ class FileSource(io.RawIOBase):
         self._skip = self._position - reader.offset
         return reader
 
-    def _new_digest(self) -> Any:
-        checksum = self.entry.checksum
-        if checksum is None or checksum.algorithm not in hashlib.algorithms_available:
-            return None
-        return hashlib.new(checksum.algorithm, usedforsecurity=False)
+    def _renew_digest(self) -> None:
+        if self._digest:
+            self._digest.close()
+        self._digest = Digest.of(self.entry) if self._is_checked else None
 
     def _check(self) -> None:
         size, checksum = self.entry.size, self.entry.checksum
         if size is not None and self._position != size:
             raise AlgoError(f"{self._uri} should have {size} bytes, and gave {self._position}", "Copy it again")
-        if checksum and self._digest and self._digest.hexdigest() != checksum.digest:
-            raise Corrupted(
-                f"{self._uri} arrived damaged: its {checksum.algorithm.upper()} is {self._digest.hexdigest()}, "
-                f"and the platform says {checksum.digest}",
-                "Try again; if it stays so, the stored file is damaged, or something on the way changes it",
-            )
+        if checksum and self._digest:
+            compare(self._uri, checksum, self._digest.hexdigest())
 
     def readable(self) -> bool:
         """Always."""
@@ -130,7 +162,7 @@ class FileSource(io.RawIOBase):
         if self._position:
             self._let_go()
             self._position = 0
-            self._digest = self._new_digest()
+            self._renew_digest()
         return 0
 
     def _let_go(self) -> None:
@@ -142,4 +174,6 @@ class FileSource(io.RawIOBase):
         """Let go of the file or connection."""
         if not self.closed:
             self._let_go()
+            if self._digest:
+                self._digest.close()
         super().close()

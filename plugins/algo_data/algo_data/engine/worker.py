@@ -2,29 +2,85 @@
 
 from __future__ import annotations
 
-from algo_core.storage import Entry
-from algo_data.engine.planner import Transfer
+from typing import Protocol
+
+from algo_core.errors import NetworkError
+from algo_core.storage import Entry, Kind, Storage
+from algo_data.blocks import BLOCK
+from algo_data.engine.digest import Corrupted
+from algo_data.engine.options import Options
+from algo_data.engine.parts import PlacingStorage
 from algo_data.engine.source import Advanced, CannotResume, FileSource
 from algo_data.engine.streams import StandardStreams
+from algo_data.engine.transfer import Transfer
 from algo_data.patience import Patience
 
+LARGE = 8 << 20
+"""Bytes from which on a file is fetched in a way that can go on after anything, and over several connections."""
 
-def execute(transfer: Transfer, advanced: Advanced, tries: int) -> Entry:
+
+class Spare(Protocol):
+    """Connections beyond the first that a transfer may have."""
+
+    def take(self) -> bool:
+        """Have one more; False if there is none left."""
+
+    def give_back(self) -> None:
+        """It is closed."""
+
+
+class NoSpare:
+    """There are none."""
+
+    def take(self) -> bool:
+        """Never."""
+        return False
+
+    def give_back(self) -> None:
+        """Nothing."""
+
+
+def execute(
+    transfer: Transfer,
+    advanced: Advanced,
+    options: Options,
+    *,
+    block: int = BLOCK,
+    spare: Spare | None = None,
+) -> Entry:
     """Copy a file; what was written.
 
-    A source that breaks off and cannot go on from there is copied from its beginning again, `tries` times at most,
-    unless what was written cannot be taken back.
+    A source that breaks off and cannot go on from there is copied from its beginning again, `options.tries` times at
+    most, and once if it arrived damaged, unless what was written cannot be taken back. `block` is how many bytes are
+    moved at a time; `spare` is asked for each further connection.
 
     Raises:
         AlgoError: why it failed; the destination is as it was before.
     """
-    patience = Patience(tries)
-    target = transfer.target
+    patience = Patience(options.tries)
+    was_damaged = False
     while True:
-        with FileSource(transfer.source.storage, transfer.source.uri, tries, advanced) as source:
+        storage, uri = transfer.source.storage, transfer.source.uri
+        with FileSource(storage, uri, options.tries, advanced, check=options.check, block=block) as source:
             try:
-                return target.storage.write(target.uri, source, source.entry.size)
-            except CannotResume as error:
-                if isinstance(target.storage, StandardStreams) and source.tell():
+                return _write(transfer, source, advanced, options, spare)
+            except (CannotResume, Corrupted, NetworkError) as error:
+                is_printed = isinstance(transfer.target.storage, StandardStreams) and source.tell() > 0
+                may_help = isinstance(error, CannotResume) or not (source.seekable() or was_damaged)
+                if isinstance(error, Corrupted):
+                    may_help, was_damaged = not was_damaged, True
+                if is_printed or not may_help:
                     raise
                 patience.spend(error)
+
+
+def _write(transfer: Transfer, source: FileSource, advanced: Advanced, options: Options, spare: Spare | None) -> Entry:
+    storage: Storage = transfer.target.storage
+    uri, entry = transfer.target.uri, source.entry
+    if entry.size is not None and entry.size >= LARGE and entry.version and isinstance(storage, PlacingStorage):
+        from algo_data.engine.large import LargeDownload
+
+        if beside := storage.place(uri, entry.size):
+            status = LargeDownload(transfer, source, beside, options, advanced, spare or NoSpare()).run()
+            return Entry(uri, Kind.FILE, size=status.st_size)
+    return storage.write(uri, source, entry.size)

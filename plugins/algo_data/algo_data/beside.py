@@ -1,0 +1,191 @@
+"""A file beside the one that it will replace, hidden until it is whole.
+
+It is locked while it is written. One that a killed process has left behind is not locked, and the next one that writes
+the same file takes it over: what it holds of a large file counts, if its record says that it is of the same version.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import stat
+from pathlib import Path
+
+SUFFIX = ".algo-part"
+NAME_LIMIT = 255
+RECORD_LIMIT = 4096
+
+_unfinished: set[str] = set()
+
+
+class Beside:
+    """Opened for writing under a hidden name; `commit` gives it its own, `discard` removes it.
+
+    Raises:
+        OSError: what the system says: there is no such directory, it may not be written to, ...
+    """
+
+    def __init__(self, path: str, older: os.stat_result | None) -> None:
+        self._path = path
+        self._older = older
+        head, name = os.path.split(path)
+        self._beside = os.path.join(head, _hidden(name))
+        self.is_left_over = False
+        """Whether it holds what a killed process has written."""
+        try:
+            self.descriptor = self._create()
+        except OSError as error:
+            _unfinished.discard(self._beside)
+            raise OSError(error.errno, error.strerror, path) from None
+
+    def _create(self) -> int:
+        # An older file's permissions are given to the new one when it is whole; until then nobody else reads it.
+        mode = 0o600 if self._older else 0o666
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        _unfinished.add(self._beside)
+        try:
+            descriptor = os.open(self._beside, flags | os.O_EXCL, mode)
+        except FileExistsError:
+            if (found := self._take_over(flags)) is not None:
+                return found
+            _unfinished.discard(self._beside)
+            self._beside += secrets.token_hex(6)
+            _unfinished.add(self._beside)
+            descriptor = os.open(self._beside, flags | os.O_EXCL, mode)
+        _lock(descriptor)
+        return descriptor
+
+    def _take_over(self, flags: int) -> int | None:
+        """Open what lies there, unless another process writes it or it is not ours."""
+        try:
+            descriptor = os.open(self._beside, flags & ~os.O_CREAT)
+        except OSError:
+            return None
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _lock(descriptor):
+            try:
+                if os.path.samestat(status, os.lstat(self._beside)):
+                    self.is_left_over = True
+                    return descriptor
+            except FileNotFoundError:
+                pass
+        os.close(descriptor)
+        return None
+
+    def commit(self) -> os.stat_result:
+        """Give it its name; what the file system knows of it."""
+        if self._older:
+            os.fchmod(self.descriptor, stat.S_IMODE(self._older.st_mode))
+        status = os.fstat(self.descriptor)
+        os.replace(self._beside, self._path)
+        _unfinished.discard(self._beside)
+        os.close(self.descriptor)
+        return status
+
+    def discard(self, *, in_use: bool = False) -> None:
+        """Remove it; with `in_use` it stays open, because somebody may still write to it."""
+        _remove(self._beside)
+        if not in_use:
+            os.close(self.descriptor)
+
+
+class Record:
+    """What the end of an unfinished large file says of it: which version of what it is, and how much is there.
+
+    It stands behind the `size` bytes of the file itself. What was written before the machine was started anew does not
+    count: nobody knows how much of it has reached the disk.
+    """
+
+    def __init__(self, descriptor: int, source: str, version: str, size: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._members = {"source": source, "version": version, "size": size, "boot": _boot()}
+
+    def done(self) -> int:
+        """Bytes from the beginning on that are there already."""
+        try:
+            found = json.loads(os.pread(self._descriptor, RECORD_LIMIT, self._size))
+            done = found.pop("done")
+        except (OSError, ValueError, KeyError, AttributeError):
+            return 0
+        return done if found == self._members and isinstance(done, int) and 0 <= done <= self._size else 0
+
+    def write(self, done: int) -> None:
+        """Note that so many bytes from the beginning on are there."""
+        # Of one length, so that a shorter one leaves nothing of a longer one behind.
+        text = json.dumps({**self._members, "done": done})
+        os.pwrite(self._descriptor, text.encode().ljust(RECORD_LIMIT), self._size)
+
+
+def open_beside(path: str) -> Beside | None:
+    """A hidden file for a path; a link is followed, so that its target is replaced and the link stays.
+
+    None for devices, pipes and sockets, which are written to directly.
+
+    Raises:
+        IsADirectoryError: if a directory stands there.
+        OSError: whatever else the system says.
+    """
+    try:
+        older: os.stat_result | None = os.lstat(path)
+        if older and stat.S_ISLNK(older.st_mode):
+            path = os.path.realpath(path)
+            older = os.stat(path) if os.path.lexists(path) else None
+    except FileNotFoundError:
+        older = None
+    if older and stat.S_ISDIR(older.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if older and not stat.S_ISREG(older.st_mode):
+        return None
+    return Beside(path, older)
+
+
+def discard_all() -> None:
+    """Remove what is unfinished in this process: for an end that waits for nobody."""
+    for path in list(_unfinished):
+        _remove(path)
+
+
+def room_for(path: str, size: int) -> None:
+    """Raises OSError (ENOSPC) if a file of this size cannot fit where `path` is."""
+    try:
+        found = os.statvfs(Path(path).parent)
+    except OSError:
+        return
+    if found.f_blocks > 0 and found.f_bavail * found.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def _remove(path: str) -> None:
+    _unfinished.discard(path)
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # gone, or in a directory that has become read-only
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _hidden(name: str) -> str:
+    hidden = f".{name}{SUFFIX}"
+    if len(os.fsencode(hidden)) <= NAME_LIMIT:
+        return hidden
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f".{digest}{SUFFIX}"
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

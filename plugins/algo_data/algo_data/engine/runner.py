@@ -1,0 +1,210 @@
+"""Has transfers carried out by as many threads as it pays, while the plan is still being made."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from algo_core.errors import AlgoError
+from algo_data.beside import discard_all
+from algo_data.blocks import BLOCK
+from algo_data.engine import Observer
+from algo_data.engine.options import Options
+from algo_data.engine.pace import Pace
+from algo_data.engine.throttle import Throttle
+from algo_data.engine.transfer import Transfer
+from algo_data.engine.worker import execute
+
+MOST = 64
+"""Connections at once, as many as the session keeps."""
+
+FIRST = 4
+AHEAD = 2048
+"""Transfers that are planned ahead: bounds the memory, and lets a listing arrive while copies are made."""
+
+TICK = 0.03
+"""Seconds between two looks at how it goes."""
+
+GRACE = 0.5
+"""Seconds that workers get to end by themselves after an interruption, before they are left to themselves."""
+
+PER_FILE = 64 << 10
+"""What a file weighs beside its bytes where progress is measured, so that empty ones count too."""
+
+
+class Halted(BaseException):
+    """Raised inside a transfer when the whole run is over; no error of its own."""
+
+
+class Runner:
+    """Carries out transfers and tells an observer."""
+
+    def __init__(self, transfers: Iterable[Transfer], observer: Observer, options: Options) -> None:
+        self._transfers: Iterator[Transfer] = iter(transfers)
+        self._observer = observer
+        self._options = options
+        self._most = options.max_transfers or MOST
+        self._throttle = Throttle(options.bwlimit) if options.bwlimit else None
+        self._ready: queue.Queue[Transfer | None] = queue.Queue(AHEAD)
+        self._changed = threading.Condition()
+        self._telling = threading.RLock()
+        self._error: BaseException | None = None
+        self._is_over = False
+        self._is_drained = False
+        self._workers = self._wanted = self._added = 0
+        self._files = self._bytes = 0  # counted without a lock: only rates are taken from them
+
+    def run(self) -> None:
+        """Carry them all out. Raises what the observer or the plan raises, and KeyboardInterrupt."""
+        try:
+            first, second = next(self._transfers, None), next(self._transfers, None)
+            if first is None:
+                return
+            self._observer.planned(first)
+            if second is None:
+                self._observer.planned(None)
+                self._carry_out(first)
+            else:
+                self._observer.planned(second)
+                self._run_many(first, second)
+        except BaseException:
+            self._is_over = True
+            discard_all()
+            raise
+
+    # One thread watches, one plans, the others copy.
+
+    def _run_many(self, *first: Transfer) -> None:
+        for transfer in first:
+            self._ready.put(transfer)
+        self._start(self._plan, "algo-plan")
+        pace = Pace(most=self._most, start=FIRST)
+        self._wanted = min(FIRST, self._most)
+        try:
+            with self._changed:
+                for _ in range(self._wanted):
+                    self._hire()
+                while self._workers and not self._error:
+                    self._changed.wait(TICK)
+                    done = self._bytes + self._files * PER_FILE
+                    self._wanted = pace.wanted(done, self._workers, self._files + self._bytes // BLOCK)
+                    while self._workers + self._added < self._wanted and not (self._is_drained or self._ready.empty()):
+                        self._hire()
+            if self._error:
+                raise self._error
+        except BaseException:
+            self._halt()
+            raise
+
+    def _hire(self) -> None:
+        self._workers += 1
+        self._start(self._work, "algo-transfer")
+
+    def _start(self, target: Callable[[], None], name: str) -> None:
+        threading.Thread(target=self._guarded, args=(target,), name=name, daemon=True).start()
+
+    def _guarded(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except Halted:
+            pass
+        except BaseException as error:
+            with self._changed:
+                self._error = self._error or error
+                self._is_over = True
+                self._changed.notify()
+
+    def _plan(self) -> None:
+        for transfer in self._transfers:
+            self._observer.planned(transfer)
+            self._offer(transfer)
+        self._observer.planned(None)
+        self._offer(None)
+
+    def _offer(self, transfer: Transfer | None) -> None:
+        while not self._is_over:
+            try:
+                self._ready.put(transfer, timeout=1)
+                return
+            except queue.Full:
+                continue
+
+    def _work(self) -> None:
+        is_counted = True
+        try:
+            while not self._is_over:
+                transfer = self._ready.get()
+                if transfer is None:
+                    self._is_drained = True
+                    self._ready.put(None)  # for the next one
+                    return
+                self._carry_out(transfer)
+                with self._changed:
+                    if self._workers > max(1, self._wanted):
+                        self._workers -= 1
+                        is_counted = False
+                        return
+        finally:
+            with self._changed:
+                self._workers -= is_counted
+                if not self._workers:
+                    self._changed.notify()
+
+    def _carry_out(self, transfer: Transfer) -> None:
+        observer, seen = self._observer, 0
+
+        def advanced(position: int, size: int | None) -> None:
+            nonlocal seen
+            self._heard()
+            moved, seen = position - seen, position
+            self._bytes += moved
+            if self._throttle and moved > 0:
+                self._throttle.spend(moved, self._heard)
+            with self._telling:
+                observer.advanced(transfer, position, size)
+
+        with self._telling:
+            observer.started(transfer)
+        block = self._throttle.block if self._throttle else BLOCK
+        try:
+            entry = execute(transfer, advanced, self._options, block=block, spare=self)
+        except AlgoError as error:
+            with self._telling:
+                self._heard()  # what fails after the end fails because of it
+                observer.failed(transfer.source, error)
+        else:
+            with self._telling:
+                observer.finished(transfer, entry)
+        self._files += 1
+
+    def _heard(self) -> None:
+        if self._is_over:
+            raise Halted
+
+    def take(self) -> bool:
+        """One more connection for a transfer under way (`algo_data.engine.worker.Spare`)."""
+        with self._changed:
+            if max(1, self._workers) + self._added >= self._most:
+                return False
+            self._added += 1
+            return True
+
+    def give_back(self) -> None:
+        """It is closed."""
+        with self._changed:
+            self._added -= 1
+
+    def _halt(self) -> None:
+        """Let the workers notice, and wait for them a little; who waits for a connection cannot notice anything."""
+        self._is_over = True
+        try:
+            while True:
+                self._ready.get_nowait()
+        except queue.Empty:
+            self._ready.put(None)
+        until = time.monotonic() + GRACE
+        with self._changed:
+            while self._workers and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
