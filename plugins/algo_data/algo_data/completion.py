@@ -17,6 +17,9 @@ LIMIT = 1000
 SECONDS = (1.0, 2.0)
 """How long connecting and answering may take."""
 
+LOCAL_FIRST = {"cp", "mv", "sync"}
+"""Commands for which a path without a scheme is a local one."""
+
 MY = ".my/"
 DATA = f"{HOSTED}://"
 
@@ -24,7 +27,7 @@ DATA = f"{HOSTED}://"
 def complete_path(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The ways in which a path can go on; local ones are left to the shell where only they are possible."""
     typed, before = _whole_word(ctx, incomplete)
-    bare = LOCAL if ctx.command.name == "cp" else HOSTED
+    bare = LOCAL if ctx.command.name in LOCAL_FIRST else HOSTED
     try:
         uri = parse_data_uri(typed, bare=bare) if typed else DataUri(bare, "")
         if uri.is_local:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from algo_core.context import App
-from algo_core.errors import AlgoError, UsageError
+from algo_core.errors import AlgoError
 from algo_core.storage import Entry
 from algo_core.uri import HOSTED, DataUri, parse_data_uri
 from algo_data.completion import complete_path
@@ -21,14 +21,16 @@ from algo_data.report import Report
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def paths_argument(name: str, *, required: bool, nargs: int = -1) -> Callable[[_Function], _Function]:
+def paths_argument(
+    name: str, *, required: bool, nargs: int = -1, metavar: str | None = None
+) -> Callable[[_Function], _Function]:
     """A click argument for paths, with completion."""
-    metavar = f"{name.upper()}..." if nargs == -1 else name.upper()
+    shown = f"{name.upper()}..." if nargs == -1 else name.upper()
     return click.argument(
         name,
         nargs=nargs,
         required=required,
-        metavar=metavar if required else f"[{metavar}]",
+        metavar=metavar or (shown if required else f"[{shown}]"),
         shell_complete=complete_path,
         type=click.UNPROCESSED,
     )
@@ -48,8 +50,6 @@ def parse(app: App, paths: Sequence[str], streams: StandardStreams | None = None
             places.append(Place(streams, STREAM))
             continue
         uri = parse_data_uri(path, bare=HOSTED)
-        if "**" in uri.path:
-            raise UsageError(f"'**' is not understood: {uri}", "Write one * for each level")
         places.append(Place(app.storage(uri), uri))
     return places
 

@@ -20,11 +20,16 @@ def algo_commands() -> list[Command]:
     """The commands of this plugin."""
     return [
         _command("ls", "List hosted data, connectors and local directories."),
-        _command("cp", "Copy files to, from and within hosted data."),
+        _command("cp", "Copy files and directories to, from and within hosted data."),
+        _command("mv", "Move files and directories."),
+        _command("sync", "Make a directory like another one."),
         _command("cat", "Print the content of files."),
         _command("mkdir", "Make directories."),
-        _command("rm", "Remove files."),
+        _command("rm", "Remove files, and directories with -r."),
         _command("rmdir", "Remove directories."),
+        _command("du", "Add up the sizes of files."),
+        _command("stat", "Show what is known of files and directories."),
+        _command("acl", "Show and change who may read a collection."),
     ]
 
 

@@ -2,56 +2,98 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import UsageError
-from algo_core.storage import Storage
+from algo_core.errors import AlgoError, UsageError
 from algo_core.uri import DataUri, parse_data_uri
-from algo_data.engine import Options, run
-from algo_data.engine.planner import plan
+from algo_data.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.engine.planner import Manner, plan
 from algo_data.engine.streams import STREAM
 from algo_data.globs import has_magic
-from algo_data.operands import paths_argument, standard_streams
-from algo_data.progress import progress_for
-from algo_data.transfers import TransferReport
+from algo_data.operands import paths_argument
 
 
 @click.command()
-@paths_argument("source", required=True)
-@paths_argument("dest", required=True, nargs=1)
+@click.option("-r", "-R", "--recursive", is_flag=True, help="Copy directories with all that is in them.")
+@click.option("--flatten", is_flag=True, help="Put the files of all directories straight into DEST; implies -r.")
+@click.option(
+    "--from-file",
+    metavar="LIST",
+    type=click.UNPROCESSED,
+    help="Read the sources from a file, one per line; - is stdin.",
+)
+@copy_options
+@paths_argument("path", required=False, metavar="SOURCE... DEST")
 @pass_app
-def cp(app: App, source: tuple[str, ...], dest: str) -> None:
+def cp(
+    app: App, /, recursive: bool, flatten: bool, from_file: str | None, path: tuple[str, ...], **options: Any
+) -> None:
     """Copy files to DEST: a name for one, a directory for several.
 
     Hosted data is written data://.my/... or .my/..., connectors s3://..., anything else is a local path, and - is
-    standard input or output. An existing file is replaced, and only by a whole one. Wildcards (* ? [...]) work on both
-    sides; quote those for hosted data.
+    standard input or output. An existing file is replaced, and only by a whole one. Wildcards (* ? [...], and ** for
+    directories of any depth) work on both sides; quote those for hosted data.
 
     \b
     Examples:
       algo cp ./friends.jpg data://.my/img_directory
       algo cp 'data://.my/img_directory/*.png' ./pictures
-      algo cp data://.my/a/big.csv s3://bucket/big.csv
+      algo cp -r ./site s3://bucket/site --exclude '*.tmp'
       pg_dump | algo cp - data://.my/backup/today.sql
     """
-    sources, destination = [_parse(path) for path in source], _parse(dest)
+    flags = Flags(**options)
+    if flags.retry_failed:
+        if path or from_file:
+            raise UsageError("--retry-failed knows what to copy", "Leave out the paths")
+        retry(app, flags)
+        return
+    if from_file and len(path) != 1:
+        raise UsageError("With --from-file there is only DEST", "Usage: algo cp --from-file LIST DEST")
+    if not from_file and len(path) < 2:
+        raise UsageError("Missing: what to copy, or where to", "Usage: algo cp SOURCE... DEST")
+    *given, destination = map(_parse, path)
     if destination == STREAM and app.output.is_json:
         raise UsageError("Standard output cannot carry both the file and JSON", "Leave out --json")
-    streams = standard_streams(app)
-
-    def storage_of(uri: DataUri) -> Storage:
-        return streams if uri == STREAM else app.storage(uri)
-
-    for uri in (*sources, destination):
+    storage_of = storages(app)
+    for uri in (*given, destination):
         storage_of(uri)  # a scheme that nothing can open stops everything before anything is done
-    is_alone = len(sources) == 1 and not has_magic(sources[0])
-    with progress_for(app, stdout_has_content=destination == STREAM) as progress:
-        report = TransferReport(app, progress, is_alone=is_alone)
-        transfers = plan(sources, destination, storage_of, report.failed)
-        run(transfers, report, Options(tries=int(app.config.get("retries").value)))
-    report.finish()
+    manner = Manner(
+        is_recursive=recursive or flatten,
+        flattens=flatten,
+        selection=flags.selection(),
+        replaces=flags.replaces(),
+        is_dry=flags.dry_run,
+    )
+    sources: Iterable[DataUri] = _listed(from_file) if from_file else given
+    finish = carry_out(
+        app,
+        flags,
+        lambda refuse: plan(sources, destination, storage_of, refuse, manner, are_names=from_file is not None),
+        is_alone=len(given) == 1 and not has_magic(given[0]) and not manner.is_recursive,
+        to_stdout=destination == STREAM,
+    )
+    if finish:
+        finish()
 
 
 def _parse(path: str) -> DataUri:
     return STREAM if path == "-" else parse_data_uri(path)
+
+
+def _listed(path: str) -> Iterator[DataUri]:
+    """The paths that a file lists: one on each line, or, if it holds NUL bytes, one before each of them."""
+    try:
+        with open(0 if path == "-" else path, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as file:
+            rest = ""
+            while block := file.read(1 << 16):
+                *whole, rest = (rest + block).split("\0" if "\0" in rest + block else "\n")
+                yield from (parse_data_uri(text.rstrip("\r")) for text in whole if text.strip())
+            if rest.strip():
+                yield parse_data_uri(rest)
+    except OSError as error:
+        raise AlgoError(f"{path}: {error.strerror or error}", "Name a file that lists one path per line") from error

@@ -10,10 +10,11 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
-from algo_core.storage import Entry, NotADirectory
+from algo_core.storage import Entry, Kind, NotADirectory
 from algo_data.engine.planner import Place
 from algo_data.operands import expanded, is_single, parse, paths_argument, short
 from algo_data.report import Report, line
+from algo_data.tree import below
 
 SIZE_WIDTH = 12
 """Characters for sizes in columns: nearly a tebibyte, without having to wait for the whole listing."""
@@ -23,9 +24,10 @@ TIME = "%Y-%m-%d %H:%M:%S"
 
 @click.command()
 @click.option("-l", "--long", "is_long", is_flag=True, help="Show time (UTC) and size in bytes of files.")
+@click.option("-R", "-r", "--recursive", is_flag=True, help="List what is in the directories as well, on all levels.")
 @paths_argument("path", required=False)
 @pass_app
-def ls(app: App, is_long: bool, path: tuple[str, ...]) -> None:
+def ls(app: App, is_long: bool, recursive: bool, path: tuple[str, ...]) -> None:
     """List directories, and files by name. Without PATH: what the account can see, its own name first.
 
     Paths without a scheme are hosted data; local ones begin with /, ./ or ../
@@ -34,35 +36,45 @@ def ls(app: App, is_long: bool, path: tuple[str, ...]) -> None:
     Examples:
       algo ls
       algo ls -l .my/img_directory
-      algo ls 's3://bucket/2026-*'
+      algo ls -R 's3://bucket/2026-*'
     """
     places = parse(app, path or ("data://",))
     report = Report(app, is_alone=is_single(places))
     write = _JsonList(app) if app.output.is_json else _Lines(app, is_long)
     try:
-        _list(places, report, write)
+        _list(places, report, write, is_recursive=recursive)
     finally:
         write.end()
     report.finish()
 
 
-def _list(places: list[Place], report: Report, write: Callable[[Entry], None]) -> None:
+def _list(places: list[Place], report: Report, write: Callable[[Entry], None], *, is_recursive: bool) -> None:
     for place, matched in expanded(places, report):
         try:
-            for entry in [matched] if matched else _entries(place):
+            if matched:
+                write(matched)
+                entries = _below(place, report) if is_recursive and matched.is_directory else iter(())
+            else:
+                entries = _entries(place, report, is_recursive=is_recursive)
+            for entry in entries:
                 write(entry)
         except AlgoError as error:
             report.failed(place, error)
 
 
-def _entries(place: Place) -> Iterator[Entry]:
+def _entries(place: Place, report: Report, *, is_recursive: bool) -> Iterator[Entry]:
     """What is in a directory, or the file itself; without asking first which of both it is."""
     try:
-        yield from place.storage.list(place.uri)
+        yield from _below(place, report) if is_recursive else place.storage.list(place.uri)
     except NotADirectory as error:
         if place.uri.names_directory:
             raise
         yield error.entry or place.storage.stat(place.uri)
+
+
+def _below(place: Place, report: Report) -> Iterator[Entry]:
+    top = Entry(place.uri, Kind.DIRECTORY)
+    return (entry for _, entry in below(place.storage, top, refuse=report.failed, is_sorted=True))
 
 
 class _Lines:

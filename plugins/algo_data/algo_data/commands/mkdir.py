@@ -6,27 +6,66 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
+from algo_core.storage import NotADirectory
+from algo_data.acl import NAMES, check_has_acl, write_acl
+from algo_data.engine.directories import make
+from algo_data.engine.transfer import Place
 from algo_data.operands import is_single, parse, paths_argument
 from algo_data.report import Report
 
 
 @click.command()
+@click.option("-p", "--parents", is_flag=True, help="Make those above as well; one that is there is no failure.")
+@click.option("--acl", "readers", type=click.Choice(NAMES), help="Who may read the collections that are made.")
 @paths_argument("path", required=True)
 @pass_app
-def mkdir(app: App, path: tuple[str, ...]) -> None:
+def mkdir(app: App, parents: bool, readers: str | None, path: tuple[str, ...]) -> None:
     """Make directories; for hosted data these are collections, and their names letters, digits and _.
 
     \b
-    Example:
+    Examples:
       algo mkdir .my/img_directory
+      algo mkdir --acl public .my/published
     """
     places = parse(app, path)
+    if readers:
+        for place in places:
+            check_has_acl(place.uri)
     report = Report(app, is_alone=is_single(places))
     for place in places:
         try:
-            place.storage.mkdir(place.uri)
+            is_new = _make(app, place, readers, with_parents=parents)
         except AlgoError as error:
             report.failed(place, error)
         else:
-            report.result(f"Created directory {place}", created=str(place))
+            if is_new:
+                report.result(f"Created directory {place}", created=str(place))
     report.finish()
+
+
+def _make(app: App, place: Place, readers: str | None, *, with_parents: bool) -> bool:
+    """Whether it had to be made."""
+    if with_parents:
+        there = place.storage.exists(place.uri)
+        if there and not there.is_directory:
+            raise NotADirectory(f"{place} is a file")
+        if there:
+            return False
+        make(place, with_parents=True)
+    else:
+        place.storage.mkdir(place.uri)
+    if readers:
+        _let_read(app, place, readers)
+    return True
+
+
+def _let_read(app: App, place: Place, readers: str) -> None:
+    """Set the ACL of a directory that was just made; nothing is in it yet that the wrong people could read."""
+    try:
+        write_acl(app.api, place.uri, readers)
+    except AlgoError as error:
+        try:
+            place.storage.rmdir(place.uri)
+        except AlgoError:
+            error.hint = f"The directory was made; set its ACL with: algo acl set {readers} {place}"
+        raise

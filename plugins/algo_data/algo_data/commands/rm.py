@@ -1,35 +1,67 @@
-"""`algo rm`: remove files (API section 4.7)."""
+"""`algo rm`: remove files, and trees (API section 4.7)."""
 
 from __future__ import annotations
 
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import AlgoError
-from algo_core.storage import IsADirectory
+from algo_core.errors import AlgoError, NotFoundError
+from algo_core.storage import Entry, IsADirectory, NotADirectory
+from algo_data.engine.ahead import QUESTIONS, answered
+from algo_data.engine.transfer import Place
 from algo_data.operands import expanded, is_single, parse, paths_argument
 from algo_data.report import Report
 
 
 @click.command()
+@click.option("-r", "-R", "--recursive", is_flag=True, help="Remove directories with all that is in them.")
+@click.option("-f", "--force", is_flag=True, help="What is not there is no failure.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and do nothing.")
 @paths_argument("path", required=True)
 @pass_app
-def rm(app: App, path: tuple[str, ...]) -> None:
+def rm(app: App, recursive: bool, force: bool, dry_run: bool, path: tuple[str, ...]) -> None:
     """Remove files. Quote wildcards, so that they are matched where the files are.
 
     \b
-    Example:
+    Examples:
       algo rm '.my/img_directory/*.png'
+      algo rm -r .my/img_directory
     """
     places = parse(app, path)
     report = Report(app, is_alone=is_single(places))
-    for place, entry in expanded(places, report):
+
+    def remove(found: tuple[Place, Entry | None]) -> AlgoError | None:
         try:
-            if entry and entry.is_directory:
-                raise IsADirectory(f"{place} is a directory", f"Remove it with: algo rmdir {place}")
-            place.storage.remove(place.uri)
+            _remove(*found, recursive=recursive, is_dry=dry_run)
         except AlgoError as error:
+            return error
+        return None
+
+    at_once = 1 if all(place.uri.is_local for place in places) else QUESTIONS
+    for (place, _), error in answered(remove, expanded(places, report), at_once):
+        if error is None:
+            word = "Would delete" if dry_run else "Deleted"
+            report.result(f"{word} {place}", **{"would delete" if dry_run else "deleted": str(place)})
+        elif not (force and isinstance(error, NotFoundError)):
             report.failed(place, error)
-        else:
-            report.result(f"Deleted {place}", deleted=str(place))
     report.finish()
+
+
+def _remove(place: Place, entry: Entry | None, *, recursive: bool, is_dry: bool) -> None:
+    storage, uri = place.storage, place.uri
+    if recursive or is_dry:
+        entry = entry or storage.stat(uri)
+    if entry and entry.is_directory:
+        if not recursive:
+            raise IsADirectory(f"{place} is a directory", f"Remove it with all that is in it: algo rm -r {place}")
+        if not is_dry:
+            _remove_tree(place)
+    elif not is_dry:
+        storage.remove(uri)
+
+
+def _remove_tree(place: Place) -> None:
+    try:
+        place.storage.rmdir(place.uri, force=True)
+    except NotADirectory:  # a link to a directory: the link goes, and not what it leads to
+        place.storage.remove(place.uri)

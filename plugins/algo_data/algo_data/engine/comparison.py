@@ -16,22 +16,21 @@ from algo_data.engine.transfer import Place
 class Facts(NamedTuple):
     """What is compared of an entry; a tuple, so that a million of them can be written to a file and read back.
 
-    `size` is in bytes, `modified` in seconds since 1970 (UTC).
+    `size` is in bytes, `modified` in seconds since 1970 (UTC); `identity` is the version of a directory.
     """
 
     name: str
     is_directory: bool
     size: int | None
     modified: float | None
-
-    def entry(self, place: Place) -> Entry:
-        """The file as an entry, which stands at `place`."""
-        return Entry(place.uri, Kind.FILE, size=self.size)
+    identity: str | None = None
 
 
 def facts_of(entry: Entry) -> Facts:
     """The facts of an entry."""
-    return Facts(entry.name, entry.is_directory, entry.size, entry.modified.timestamp() if entry.modified else None)
+    if entry.kind is Kind.DIRECTORY:
+        return Facts(entry.name, True, None, None, entry.version)
+    return Facts(entry.name, False, entry.size, entry.modified.timestamp() if entry.modified else None)
 
 
 Replaces = Callable[[Facts, Facts], bool]

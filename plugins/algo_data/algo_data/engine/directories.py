@@ -10,6 +10,7 @@ from algo_core.storage import NotADirectory
 from algo_core.uri import LOCAL, DataUri
 from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
+from algo_data.tree import below
 
 
 class NoFolders(UsageError):
@@ -81,6 +82,18 @@ def _no_folders(what: str, source: Place, collection: DataUri) -> NoFolders:
         f"or only those at the top: algo cp '{files}/*' {collection}; "
         "or copy to a connector that has folders, such as s3://; or pack the tree into one file first",
     )
+
+
+def remove_emptied(tree: Place) -> None:
+    """Remove the directories of a tree in which nothing is left; those that hold something stay."""
+    try:
+        found = below(tree.storage, tree.storage.stat(tree.uri))
+        directories = [entry.uri for _, entry in found if entry.is_directory]
+    except AlgoError:  # a storage that has prefixes in the place of directories: nothing is left of it
+        return
+    for uri in reversed(directories):
+        remove_if_empty(Place(tree.storage, uri))
+    remove_if_empty(tree)
 
 
 def remove_if_empty(place: Place) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
@@ -60,6 +60,7 @@ def plan(
     storage_of: StorageOf,
     refuse: Refuse,
     manner: Manner | None = None,
+    on_tree: Callable[[Place], None] | None = None,
     *,
     are_names: bool = False,
 ) -> Iterator[Transfer]:
@@ -67,7 +68,8 @@ def plan(
 
     The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
     its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
-    `refuse`, and the others go on. With `are_names` a source is never a pattern.
+    `refuse`, and the others go on. A directory that is copied is told to `on_tree`. With `are_names` a source is never
+    a pattern.
 
     Raises:
         UsageError: for several sources and one file, or what can have no name.
@@ -88,7 +90,7 @@ def plan(
         raise UsageError("What comes from standard input has no name", f"Name the file: {into.uri.child('NAME')}")
     # Names can clash only between what several sources give: one listing has each of them once, however long it is.
     clash = len(named) > 1 or manner.flattens or any(spans_directories(uri) for uri in named)
-    planner = _Planner(target, into, refuse, manner, set() if clash else None)
+    planner = _Planner(target, into, refuse, manner, on_tree, set() if clash else None)
     transfers = planner.transfers(itertools.chain(first, found))
     if manner.replaces is None:
         return transfers
@@ -160,12 +162,19 @@ class _Planner:
     """Gives each file of the sources its place."""
 
     def __init__(
-        self, target: Place, into: Place | None, refuse: Refuse, manner: Manner, made: set[str] | None
+        self,
+        target: Place,
+        into: Place | None,
+        refuse: Refuse,
+        manner: Manner,
+        on_tree: Callable[[Place], None] | None,
+        made: set[str] | None,
     ) -> None:
         self._target = target
         self._into = into
         self._refuse = refuse
         self._manner = manner
+        self._on_tree = on_tree
         self._made = made
 
     def transfers(self, sources: Iterable[_Found]) -> Iterator[Transfer]:
@@ -182,6 +191,8 @@ class _Planner:
     def _tree(self, source: Place, top: Entry) -> Iterator[Transfer]:
         """All files of a directory; the directories for them are made on the way."""
         manner, name = self._manner, source.uri.name
+        if self._on_tree:
+            self._on_tree(source)
         if manner.flattens and self._into:
             into = self._into
             for relative, entry in below(source.storage, top, enters=self._enters, refuse=self._refuse):

@@ -17,7 +17,7 @@ from algo_data.engine.comparison import Facts
 HELD = 20_000
 """Entries that are held at a time; a longer listing goes through a temporary file."""
 
-CHUNK = 500
+CHUNK = 100
 """Entries that are read back at a time from each run."""
 
 _order = operator.itemgetter(0, 1)

@@ -1,0 +1,52 @@
+"""`algo du`: add up the sizes of files."""
+
+from __future__ import annotations
+
+import click
+
+from algo_core.context import App, pass_app
+from algo_core.errors import AlgoError
+from algo_core.storage import Entry
+from algo_data.answers import answer
+from algo_data.engine.transfer import Place
+from algo_data.operands import expanded, is_single, parse, paths_argument
+from algo_data.progress import human
+from algo_data.report import Report
+from algo_data.tree import below
+
+
+@click.command()
+@click.option("--human", "is_human", is_flag=True, help="Show sizes in KiB, MiB, GiB.")
+@paths_argument("path", required=True)
+@pass_app
+def du(app: App, is_human: bool, path: tuple[str, ...]) -> None:
+    """Show how many bytes, in how many files, a directory holds on all levels.
+
+    \b
+    Examples:
+      algo du .my/img_directory
+      algo du --human 's3://bucket/2026-*'
+    """
+    places = parse(app, path)
+    report = Report(app, is_alone=is_single(places))
+    for place, matched in expanded(places, report):
+        try:
+            size, files = _sum(place, matched or place.storage.stat(place.uri), report)
+        except AlgoError as error:
+            report.failed(place, error)
+        else:
+            shown = human(size) if is_human else str(size)
+            text = f"{shown}\t{files} {'file' if files == 1 else 'files'}\t{place}"
+            answer(app, text, uri=str(place), bytes=size, files=files)
+    report.finish()
+
+
+def _sum(place: Place, top: Entry, report: Report) -> tuple[int, int]:
+    """Bytes and number of files; what has no size, such as a pipe, counts as a file."""
+    if not top.is_directory:
+        return top.size or 0, 1
+    size = files = 0
+    for _, entry in below(place.storage, top, refuse=report.failed):
+        if not entry.is_directory:
+            size, files = size + (entry.size or 0), files + 1
+    return size, files

@@ -1,0 +1,59 @@
+"""`algo mv`: move files and directories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from algo_core.context import App, pass_app
+from algo_core.errors import UsageError
+from algo_core.uri import parse_data_uri
+from algo_data.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.engine.directories import remove_emptied
+from algo_data.engine.planner import Manner, Place, plan
+from algo_data.operands import paths_argument
+
+
+@click.command()
+@copy_options
+@paths_argument("path", required=False, metavar="SOURCE... DEST")
+@pass_app
+def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
+    """Move files and directories to DEST: a name for one, a directory for several.
+
+    Each file is copied and checked before it is removed where it was; what could not be moved stays.
+
+    \b
+    Examples:
+      algo mv data://.my/inbox/a.csv data://.my/done/a.csv
+      algo mv './results/*.png' data://.my/pictures
+    """
+    flags = Flags(**options)
+    if flags.retry_failed:
+        if path:
+            raise UsageError("--retry-failed knows what to move", "Leave out the paths")
+        retry(app, flags)
+        return
+    if len(path) < 2:
+        raise UsageError("Missing: what to move, or where to", "Usage: algo mv SOURCE... DEST")
+    if "-" in path:
+        raise UsageError("Standard input and output cannot be moved", "Copy them: algo cp")
+    *sources, destination = map(parse_data_uri, path)
+    storage_of = storages(app)
+    for uri in (*sources, destination):
+        storage_of(uri)
+    trees: list[Place] = []
+    manner = Manner(
+        is_recursive=True,
+        selection=flags.selection(),
+        replaces=flags.replaces(),
+        is_dry=flags.dry_run,
+        removes_sources=True,
+    )
+    finish = carry_out(app, flags, lambda refuse: plan(sources, destination, storage_of, refuse, manner, trees.append))
+    if not flags.dry_run:
+        for tree in trees:
+            remove_emptied(tree)
+    if finish:
+        finish()

@@ -1,0 +1,64 @@
+"""`algo sync`: make a directory like another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from algo_core.context import App, pass_app
+from algo_core.errors import UsageError
+from algo_core.uri import parse_data_uri
+from algo_data.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.engine.comparison import differs
+from algo_data.engine.removal import Extras, removed
+from algo_data.engine.sync import SyncManner, plan_sync
+from algo_data.engine.transfer import Place
+from algo_data.operands import paths_argument
+from algo_data.report import Report
+
+
+@click.command()
+@click.option("--delete", "deletes", is_flag=True, help="Remove from DEST what SOURCE does not have.")
+@click.option("--checksum", is_flag=True, help="Compare content by checksum, not by time.")
+@copy_options
+@paths_argument("path", required=False, metavar="SOURCE DEST")
+@pass_app
+def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **options: Any) -> None:
+    """Copy what is in the directory SOURCE, and new or changed, to the directory DEST.
+
+    A file has changed if its size is another, or it is newer than its copy. DEST is made if it is not there. Files in
+    DEST that SOURCE does not have stay, unless --delete is given; then they are removed at the end, if nothing failed.
+
+    \b
+    Examples:
+      algo sync ./site s3://bucket/site --delete
+      algo sync data://.my/results ./results --exclude '*.log'
+    """
+    flags = Flags(**options)
+    if flags.retry_failed:
+        if path:
+            raise UsageError("--retry-failed knows what to copy", "Leave out the paths")
+        retry(app, flags)
+        return
+    if len(path) != 2:
+        raise UsageError("A sync has one SOURCE and one DEST", "Usage: algo sync SOURCE DEST")
+    if "-" in path:
+        raise UsageError("Standard input and output are no directories", "Copy them: algo cp")
+    if checksum and flags.replaces():
+        raise UsageError("--checksum compares content, not times", "Leave out --update and --no-clobber")
+    storage_of = storages(app)
+    source, target = (Place(storage_of(uri), uri) for uri in map(parse_data_uri, path))
+    manner = SyncManner(flags.selection(), flags.replaces() or differs, by_checksum=checksum, is_dry=flags.dry_run)
+    with Extras() as extras:
+        remember = extras.add if deletes else lambda relative, is_directory: None
+        finish = carry_out(app, flags, lambda refuse: plan_sync(source, target, refuse, remember, manner))
+        if finish:
+            if extras.count:
+                app.output.warn(f"Nothing was removed from {target}, because not all went well")
+            finish()
+        report = Report(app, is_alone=False)
+        word = "Would delete" if flags.dry_run else "Deleted"
+        for place in removed(extras, target, manner.selection, report.failed, is_dry=flags.dry_run):
+            report.result(f"{word} {place}", action=word.lower(), destination=str(place))
+        report.finish()

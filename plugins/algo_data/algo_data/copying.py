@@ -1,0 +1,165 @@
+"""What `cp`, `mv` and `sync` have in common: their options, and carrying out a plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from algo_core.context import App
+from algo_core.errors import UsageError
+from algo_core.storage import Storage
+from algo_core.uri import DataUri
+from algo_data.engine import Options, run
+from algo_data.engine.comparison import Replaces, is_newer, never
+from algo_data.engine.selection import Selection
+from algo_data.engine.streams import STREAM
+from algo_data.engine.transfer import StorageOf, Transfer
+from algo_data.failures import Keeper, failed_before, forget
+from algo_data.operands import standard_streams
+from algo_data.progress import progress_for
+from algo_data.report import Report
+from algo_data.transfers import TransferReport
+from algo_data.tree import Refuse
+
+MOST_TRANSFERS = 256
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _rate(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Bytes per second: `500k`, `10M`, `1.5MiB/s`; the units are binary."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?(?:/s)?", value.strip().lower())
+    rate = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if rate < 1:
+        raise click.BadParameter(f"{value!r} is not a rate in bytes per second; write 500k, 10M or 1.5G")
+    return rate
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The common options, as they were given."""
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    no_clobber: bool
+    update: bool
+    dry_run: bool
+    max_transfers: int | None
+    bwlimit: int | None
+    no_check: bool
+    retry_failed: bool
+
+    def selection(self) -> Selection:
+        """Which files are meant. Raises UsageError for a pattern that cannot be read."""
+        return Selection(self.include, self.exclude)
+
+    def replaces(self) -> Replaces | None:
+        """Whether a file takes the place of another; None if nothing was said about that.
+
+        Raises:
+            UsageError: if two things were said.
+        """
+        if self.no_clobber and self.update:
+            raise UsageError("--no-clobber and --update contradict each other", "Leave out one of them")
+        return never if self.no_clobber else is_newer if self.update else None
+
+
+def copy_options(function: _Function) -> _Function:
+    """The options that `Flags` holds."""
+    for option in reversed(
+        (
+            click.option("--include", multiple=True, metavar="PATTERN", help="Only files that match this, or another."),
+            click.option("--exclude", multiple=True, metavar="PATTERN", help="No files or directories that match."),
+            click.option("-n", "--no-clobber", is_flag=True, help="Leave files that are there as they are."),
+            click.option("-u", "--update", is_flag=True, help="Replace only files that are older than their source."),
+            click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
+            click.option(
+                "--max-transfers",
+                type=click.IntRange(1, MOST_TRANSFERS),
+                metavar="N",
+                help="At most so many at once; as many as pay if left out.",
+            ),
+            click.option("--bwlimit", callback=_rate, metavar="RATE", help="Bytes per second in all: 500k, 10M."),
+            click.option("--no-check", is_flag=True, help="Compare lengths only, and no checksums."),
+            click.option("--retry-failed", is_flag=True, help="Copy again what failed last time; name no paths."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def storages(app: App) -> StorageOf:
+    """The storage of a URI, standard input and output included."""
+    streams = standard_streams(app)
+
+    def storage_of(uri: DataUri) -> Storage:
+        return streams if uri == STREAM else app.storage(uri)
+
+    return storage_of
+
+
+def carry_out(
+    app: App,
+    flags: Flags,
+    plan: Callable[[Refuse], Iterator[Transfer]],
+    *,
+    is_alone: bool = False,
+    to_stdout: bool = False,
+) -> Callable[[], None] | None:
+    """Do what a plan says, or say it; None if all went well, else what ends the command with its exit code.
+
+    `is_alone` says that there is one file, `to_stdout` that its content goes to standard output.
+    """
+    if flags.dry_run:
+        return _say(app, plan, is_alone=is_alone)
+    options = Options(
+        max_transfers=flags.max_transfers,
+        bwlimit=flags.bwlimit,
+        check=not flags.no_check,
+        tries=int(app.config.get("retries").value),
+    )
+    with progress_for(app, stdout_has_content=to_stdout) as progress:
+        report = TransferReport(app, progress, is_alone=is_alone)
+        with Keeper(app, report) as keeper:
+            run(plan(keeper.failed), keeper, options)
+    if keeper.count:
+        return report.finish
+    report.finish()
+    return None
+
+
+def retry(app: App, flags: Flags) -> None:
+    """Carry out what failed in the last run that had failures."""
+    storage_of = storages(app)
+    finish = carry_out(app, flags, lambda refuse: failed_before(app, storage_of))
+    if finish:
+        finish()
+    elif not flags.dry_run:
+        forget(app)
+
+
+def _say(app: App, plan: Callable[[Refuse], Iterator[Transfer]], *, is_alone: bool) -> Callable[[], None] | None:
+    report, failures = Report(app, is_alone=is_alone), 0
+
+    def refuse(what: object, error: Any) -> None:
+        nonlocal failures
+        failures += 1
+        report.failed(what, error)
+
+    for transfer in plan(refuse):
+        verb = "move" if transfer.removes_source else "copy"
+        report.result(
+            f"Would {verb} {transfer.source} to {transfer.target}",
+            action=f"would {verb}",
+            source=str(transfer.source),
+            destination=str(transfer.target),
+            bytes=transfer.entry.size if transfer.entry else None,
+        )
+    return report.finish if failures else None

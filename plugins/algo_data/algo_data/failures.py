@@ -1,0 +1,136 @@
+"""What failed in the last copy, so that `--retry-failed` can copy just that."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import BinaryIO
+
+from algo_core import paths
+from algo_core.context import App
+from algo_core.errors import AlgoError, UsageError
+from algo_core.files import replacing
+from algo_core.storage import Entry
+from algo_core.uri import LOCAL, DataUri, parse_data_uri
+from algo_data.engine import Observer
+from algo_data.engine.streams import STREAM
+from algo_data.engine.transfer import Place, StorageOf, Transfer
+
+FILE = "failed-transfers.jsonl"
+"""In the cache directory: a line for each transfer that failed, and one for each thing that was never planned."""
+
+
+def path_of(app: App) -> str:
+    """Where the record is."""
+    return os.path.join(paths.cache_dir(app.environ), FILE)
+
+
+class Keeper:
+    """Stands between the engine and its observer, and writes down what fails.
+
+    `save` puts it in the place of what an earlier run has left, if anything failed.
+    """
+
+    def __init__(self, app: App, observer: Observer) -> None:
+        self._path = path_of(app)
+        self._observer = observer
+        self._running: dict[str, Transfer] = {}
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._file: BinaryIO | None = None
+        self._is_unwritable = False
+        self.planned = observer.planned
+        self.planned = observer.planned
+        self.advanced = observer.advanced
+        self.count = 0
+        """How much has failed."""
+
+    def started(self, transfer: Transfer) -> None:
+        """Remember it while it runs."""
+        with self._lock:
+            self._running[str(transfer.source)] = transfer
+        self._observer.started(transfer)
+
+    def finished(self, transfer: Transfer, entry: Entry) -> None:
+        """Forget it."""
+        with self._lock:
+            self._running.pop(str(transfer.source), None)
+        self._observer.finished(transfer, entry)
+
+    def failed(self, what: object, error: AlgoError) -> None:
+        """Write it down."""
+        with self._lock:
+            self.count += 1
+            self._write(_record(what, self._running.pop(str(what), None)))
+        self._observer.failed(what, error)
+
+    def _write(self, members: dict[str, object]) -> None:
+        if self._is_unwritable:
+            return
+        try:
+            if self._file is None:
+                os.makedirs(os.path.dirname(self._path), exist_ok=True)
+                self._file = self._stack.enter_context(replacing(self._path, mode=0o600))
+            self._file.write(json.dumps(members).encode() + b"\n")
+        except OSError:  # a cache that cannot be written costs the convenience and nothing else
+            self._is_unwritable = True
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(self, *facts: object) -> None:
+        """Keep the record, also when the command ends early: what was written down has failed."""
+        try:
+            self._stack.close()
+        except OSError:
+            pass
+
+
+def _record(what: object, transfer: Transfer | None) -> dict[str, object]:
+    if transfer is None or STREAM in (transfer.source.uri, transfer.target.uri):
+        return {"not_planned": str(what)}
+    record: dict[str, object] = {"source": _absolute(transfer.source.uri), "target": _absolute(transfer.target.uri)}
+    return {**record, "move": True} if transfer.removes_source else record
+
+
+def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:
+    """The transfers that failed in the last run that had failures.
+
+    Raises:
+        UsageError: if there is no such run, or not all of it was planned.
+    """
+    try:
+        with open(path_of(app), encoding="ascii") as file:
+            lines = file.readlines()
+        records = [json.loads(line) for line in lines]
+    except FileNotFoundError:
+        raise UsageError("No copy has failed before", "Name what is to be copied: algo cp SOURCE... DEST") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path_of(app)} cannot be read: {error}", "Run the command again that failed") from None
+    for record in records:
+        if "not_planned" in record:
+            raise UsageError(
+                f"{record['not_planned']} failed before any file of it was known", "Run the command again that failed"
+            )
+    for record in records:
+        source, target = parse_data_uri(record["source"]), parse_data_uri(record["target"])
+        yield Transfer(
+            Place(storage_of(source), source), Place(storage_of(target), target), removes_source="move" in record
+        )
+
+
+def forget(app: App) -> None:
+    """Remove the record: everything in it has been made up for."""
+    try:
+        os.unlink(path_of(app))
+    except OSError:
+        pass
+
+
+def _absolute(uri: DataUri) -> str:
+    if not uri.is_local:
+        return str(uri)
+    return str(DataUri(LOCAL, f"file://{os.path.abspath(os.path.expanduser(uri.path))}"))
