@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ def test_the_enterprise_page_is_true(
 ) -> None:
     (jane.root / ".acme").mkdir()
     (jane.root / ".acme" / "token").write_text(company_platform.key)
+    for left_over in archive.directory.iterdir():
+        shutil.rmtree(left_over)
     (archive.directory / "march.csv").write_text("day,sum\n1,42\n")
     work = tmp_path / "work"
     work.mkdir()
