@@ -269,6 +269,8 @@ def _translated(error: Exception, address: str) -> AlgoError:
     )
     if isinstance(error, unusable):
         return ConfigError(f"Not a usable address: {address}", "Check it with: algo profile show")
+    if isinstance(error, requests.exceptions.InvalidHeader) and isinstance(cause, urllib3.exceptions.InvalidHeader):
+        return PlatformError(f"{address} sent headers that contradict each other: {said}")
     if isinstance(error, requests.exceptions.InvalidHeader):
         return ConfigError("The credential holds characters that no header can carry")
     if isinstance(error, requests.TooManyRedirects):

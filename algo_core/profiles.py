@@ -156,7 +156,7 @@ class ProfileResolver:
             if stand_in := self.stand_in(name):
                 return self._with_other_credential(self._under_control(stand_in))
             raise self._missing(name, chosen.origin)
-        table, origin = found or ({}, "environment")
+        table, origin = found or self._preset(name) or ({}, "environment")
         credential = ambient or credentials.from_table(name, table, origin)
         written = str(table.get("address") or "")
         address, address_origin = written, origin
@@ -182,6 +182,13 @@ class ProfileResolver:
             insecure_http=insecure,
         )
         return self._with_other_credential(profile)
+
+    def _preset(self, name: str) -> tuple[Mapping[str, Any], str] | None:
+        """Where a company's preset leads, for a key that the environment gives; the embedded platform wants no key."""
+        preset = self.stand_in(name)
+        if preset is None or not preset.address.startswith("http"):
+            return None
+        return {"address": preset.address, "ca_cert": preset.ca_cert}, preset.origin
 
     def _under_control(self, profile: Profile) -> Profile:
         """A profile that a plugin stands in with, and what the administrator enforces on it.

@@ -274,3 +274,13 @@ def test_bodies_are_sent_under_the_limit_for_answers_not_for_connecting(platform
     api.request("PUT", "x", body=b"small")
     api.request("PUT", "x", body=iter([b"x"]))
     assert limits == [(5, 7), (7, 7)]
+
+
+def test_headers_that_contradict_each_other_are_the_platforms_fault(platform) -> None:
+    def twice(handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
+        handler.close_connection = True
+
+    platform.on("GET", "/v1/data/", twice)
+    with pytest.raises(PlatformError, match="contradict"):
+        client(platform.address, retries=0).username()

@@ -189,3 +189,16 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
 def test_values_of_the_wrong_kind_are_configuration_errors(user: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         resolver(tmp_path, user).resolve()
+
+
+def test_a_key_of_the_environment_goes_to_the_companys_preset_and_never_to_the_embedded_platform(
+    tmp_path: Path,
+) -> None:
+    config = resolver(tmp_path, ALGORITHMIA_API_KEY="k").config
+    preset = ProfileResolver(config, lambda name: Profile(name, "https://api.corp.example", ca_cert="/corp.pem"))
+    assert parts(preset.resolve()) == ("https://api.corp.example", "k")
+    assert preset.resolve().ca_cert == "/corp.pem"
+    embedded = ProfileResolver(config, lambda name: Profile(name, "local:"))
+    assert parts(embedded.resolve()) == ("https://api.algorithmia.com", "k")
+    both = resolver(tmp_path, ALGORITHMIA_API_KEY="k", ALGORITHMIA_API="https://api.ambient.example").config
+    assert parts(ProfileResolver(both, preset.stand_in).resolve()) == ("https://api.ambient.example", "k")
