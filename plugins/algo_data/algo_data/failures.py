@@ -55,7 +55,13 @@ class Keeper:
         self._observer.started(transfer)
 
     def finished(self, transfer: Transfer, entry: Entry) -> None:
-        """Forget it."""
+        """Forget it; the source of a move goes now that its copy is whole."""
+        if transfer.removes_source:
+            try:
+                transfer.source.storage.remove(transfer.source.uri)
+            except AlgoError as error:
+                self.failed(transfer.source, _left(transfer, error))
+                return
         with self._lock:
             self._running.pop(str(transfer.source), None)
         self._observer.finished(transfer, entry)
@@ -87,6 +93,11 @@ class Keeper:
             self._stack.close()
         except OSError:
             pass
+
+
+def _left(transfer: Transfer, error: AlgoError) -> AlgoError:
+    error.message = f"{transfer.source} was copied to {transfer.target}, and could not be removed: {error.message}"
+    return error
 
 
 def _record(what: object, transfer: Transfer | None) -> dict[str, object]:

@@ -70,7 +70,7 @@ class TransferReport:
         with self._lock:
             self._progress.end()
             if isinstance(error, IsADirectory) and not error.hint:
-                error.hint = f"Copy the files in it: algo cp '{str(what).rstrip('/')}/*' DEST"
+                error.hint = f"Copy it with all that is in it: algo cp -r {what} DEST"
             self._report.failed(what, error)
             self._failed += 1
             if self._failed <= MOST_FAILURES:
@@ -100,6 +100,8 @@ class TransferReport:
 
 def _said(transfer: Transfer) -> tuple[str, str]:
     source, target = transfer.source, transfer.target
+    if transfer.removes_source:
+        return "moved", f"Moved {source} to {target}"
     from_here = source.uri.is_local or source.uri == STREAM
     if from_here and not target.uri.is_local:
         return "uploaded", f"Uploaded {target}"

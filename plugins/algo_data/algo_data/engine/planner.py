@@ -218,7 +218,7 @@ class _Planner:
 
         for relative, entry in below(source.storage, top, enters=enters, refuse=self._refuse):
             if not entry.is_directory and manner.selection.takes(relative):
-                yield self._transfer(Place(source.storage, entry.uri), entry, base.child(relative))
+                yield from self._different(Place(source.storage, entry.uri), entry, base.child(relative))
 
     def _make(self, directory: Place) -> None:
         if directory.storage.needs_directories and not self._manner.is_dry:
@@ -229,24 +229,26 @@ class _Planner:
 
     def _file(self, source: Place, entry: Entry | None, target: Place | None) -> Iterator[Transfer]:
         place = target or self._target
+        if self._made is not None and place.uri.name in self._made:
+            self._refuse(source, AlgoError(f"{place} was just made: another source has the same name"))
+            return
+        for transfer in self._different(source, entry, place):
+            if self._made is not None:
+                self._made.add(place.uri.name)
+            yield transfer
+
+    def _different(self, source: Place, entry: Entry | None, target: Place) -> Iterator[Transfer]:
+        """The transfer, unless both are one file: through a link in a tree they can be."""
+        storage = source.storage
         try:
-            if self._made is not None and place.uri.name in self._made:
-                raise AlgoError(f"{place} was just made: another source has the same name")
-            _check_different(source, place)
+            is_same = storage is target.storage and source.uri != STREAM and storage.is_same(source.uri, target.uri)
         except AlgoError as error:
             self._refuse(source, error)
             return
-        if self._made is not None:
-            self._made.add(place.uri.name)
-        yield self._transfer(source, entry, place)
-
-    def _transfer(self, source: Place, entry: Entry | None, target: Place) -> Transfer:
-        return Transfer(source, target, entry, self._manner.removes_sources)
-
-
-def _check_different(source: Place, target: Place) -> None:
-    if source.storage is target.storage and source.uri != STREAM and source.storage.is_same(source.uri, target.uri):
-        raise AlgoError(f"{source} and {target} are the same file")
+        if is_same:
+            self._refuse(source, AlgoError(f"{source} and {target} are the same file"))
+        else:
+            yield Transfer(source, target, entry, self._manner.removes_sources)
 
 
 def _needed(transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, at_once: int) -> Iterator[Transfer]:
