@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from algo_core import paths
 from algo_core.context import App
-from algo_core.errors import AlgoError, UsageError
+from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.files import replacing
 from algo_core.storage import Entry
 from algo_core.uri import LOCAL, DataUri, parse_data_uri
@@ -59,6 +59,8 @@ class Keeper:
         if transfer.removes_source:
             try:
                 transfer.source.storage.remove(transfer.source.uri)
+            except NotFoundError:
+                pass  # it has gone, which is all that was wanted
             except AlgoError as error:
                 self.failed(transfer.source, _left(transfer, error))
                 return

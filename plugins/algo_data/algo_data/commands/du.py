@@ -9,7 +9,7 @@ from algo_core.errors import AlgoError
 from algo_core.storage import Entry
 from algo_data.answers import answer
 from algo_data.engine.transfer import Place
-from algo_data.operands import expanded, is_single, parse, paths_argument
+from algo_data.operands import expanded, parse, paths_argument
 from algo_data.progress import human
 from algo_data.report import Report
 from algo_data.tree import below
@@ -28,7 +28,7 @@ def du(app: App, is_human: bool, path: tuple[str, ...]) -> None:
       algo du --human 's3://bucket/2026-*'
     """
     places = parse(app, path)
-    report = Report(app, is_alone=is_single(places))
+    report = Report(app, is_alone=False)
     for place, matched in expanded(places, report):
         try:
             size, files = _sum(place, matched or place.storage.stat(place.uri), report)

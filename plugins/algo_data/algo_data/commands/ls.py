@@ -39,7 +39,7 @@ def ls(app: App, is_long: bool, recursive: bool, path: tuple[str, ...]) -> None:
       algo ls -R 's3://bucket/2026-*'
     """
     places = parse(app, path or ("data://",))
-    report = Report(app, is_alone=is_single(places))
+    report = Report(app, is_alone=is_single(places) and not recursive)
     write = _JsonList(app) if app.output.is_json else _Lines(app, is_long)
     try:
         _list(places, report, write, is_recursive=recursive)

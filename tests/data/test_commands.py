@@ -1,0 +1,430 @@
+"""`cp -r`, `mv`, `sync`, `rm -r`, `du`, `stat`, `ls -R`, `mkdir -p`: what they do, and with how many requests."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+BUCKET = "connector/s3/bucket"
+
+
+@pytest.fixture
+def tree(work: Path) -> Path:
+    """Files on three levels."""
+    for name in ("a.txt", "s/b.txt", "s/u/c.log", ".hidden/d.txt"):
+        path = work / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return work / "tree"
+
+
+@pytest.fixture
+def bucket(platform) -> str:
+    """A connector that takes files below any prefix."""
+    platform.directories |= {BUCKET, *(f"{BUCKET}/{d}" for d in ("tree", "tree/s", "tree/s/u", "tree/.hidden"))}
+    return "s3://bucket"
+
+
+def files_below(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+
+
+NAMES = [".hidden/d.txt", "a.txt", "s/b.txt", "s/u/c.log"]
+
+
+# cp -r
+
+
+def test_a_tree_goes_up_to_a_connector_and_comes_down_again(home, platform, tree, bucket):
+    assert home.run("cp", "-r", "tree", bucket, cwd=tree.parent).code == 0
+    assert sorted(platform.files) == [f"{BUCKET}/tree/{name}" for name in NAMES]
+    assert platform.requests("POST") == []
+    assert home.run("cp", "-r", f"{bucket}/tree", "back", cwd=tree.parent).code == 0
+    assert files_below(tree.parent / "back") == NAMES
+    assert (tree.parent / "back/s/u/c.log").read_text() == "s/u/c.log"
+
+
+def test_a_tree_into_a_collection_is_an_error_that_names_the_ways(home, platform, tree):
+    for destination in ("data://.my/c", "data://.my/new", "data://.my"):
+        result = home.run("cp", "-r", tree, destination)
+        assert (result.code, result.text) == (2, "")
+        assert "--flatten" in result.stderr
+        assert "s3://" in result.stderr
+    assert platform.requests("PUT") == platform.requests("POST") == []
+
+
+def test_flatten_puts_all_files_into_the_collection(home, platform, tree):
+    assert home.run("cp", "--flatten", tree, "data://.my/c").code == 0
+    assert sorted(platform.files) == [f"data/.my/c/{name}" for name in ("a.txt", "b.txt", "c.log", "d.txt")]
+
+
+def test_a_flat_directory_becomes_a_collection(home, platform, work):
+    (work / "flat").mkdir()
+    (work / "flat" / "f").write_text("x")
+    assert home.run("cp", "-r", work / "flat", "data://.my/new").code == 0
+    assert platform.files == {"data/.my/new/f": b"x"}
+    assert platform.requests("POST") == ["POST data/.my"]
+
+
+def test_one_failing_file_of_a_tree_does_not_stop_the_others_and_can_be_retried(home, platform, tree, bucket):
+    platform.fail("PUT", "s/b.txt", 403)
+    result = home.run("cp", "-r", "tree", bucket, cwd=tree.parent)
+    assert result.code == 4
+    assert "s/b.txt" in result.stderr
+    assert len(platform.files) == 3
+    platform.log.clear()
+    result = home.run("cp", "--retry-failed", cwd=tree)
+    assert (result.code, result.text) == (0, "Uploaded s3://bucket/tree/s/b.txt\n")
+    assert platform.requests("PUT") == [f"PUT {BUCKET}/tree/s/b.txt"]
+    result = home.run("cp", "--retry-failed")
+    assert result.code == 2
+    assert "No copy has failed" in result.stderr
+
+
+def test_what_was_never_planned_cannot_be_retried_alone(home, platform, tree):
+    assert home.run("cp", tree / "a.txt", tree / "nothing*", "data://.my/c").code == 5
+    result = home.run("cp", "--retry-failed")
+    assert result.code == 2
+    assert "Run the command again" in result.stderr
+
+
+def test_a_dry_run_changes_nothing(home, platform, tree, bucket):
+    result = home.run("cp", "-r", "--dry-run", "--json", tree, bucket)
+    said = [json.loads(line) for line in result.text.splitlines()]
+    assert sorted(item["destination"] for item in said) == [f"s3://bucket/tree/{name}" for name in NAMES]
+    assert {item["action"] for item in said} == {"would copy"}
+    assert [line for line in platform.log if line.startswith(("PUT", "POST"))] == []
+    assert home.run("cp", "-r", "--dry-run", tree, tree.parent / "copy").code == 0
+    assert not (tree.parent / "copy").exists()
+
+
+def test_no_clobber_and_update_leave_what_is_there(home, platform, work):
+    for name in ("new", "old"):
+        (work / name).write_text("mine")
+    os.utime(work / "old", (0, 0))
+    platform.files["data/.my/c/old"] = b"theirs"
+    assert home.run("cp", "--no-clobber", work / "new", work / "old", "data://.my/c").code == 0
+    assert platform.files == {"data/.my/c/new": b"mine", "data/.my/c/old": b"theirs"}
+    platform.files["data/.my/c/new"] = b"theirs"
+    assert home.run("cp", "--update", work / "new", work / "old", "data://.my/c").code == 0
+    assert platform.files == {"data/.my/c/new": b"mine", "data/.my/c/old": b"theirs"}
+    result = home.run("cp", "-n", "-u", work / "new", "data://.my/c")
+    assert (result.code, "contradict" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("separator", ["\n", "\r\n", "\0"])
+def test_sources_from_a_list_are_names_and_no_patterns(home, platform, work, separator):
+    for name in ("a*", "ab", "[x]", "café"):
+        (work / name).write_text(name)
+    (work / "list").write_bytes(separator.join(["a*", "[x]", "café", ""]).encode())
+    assert home.run("cp", "--from-file", "list", "data://.my/c", cwd=work).code == 0
+    assert set(platform.files) == {"data/.my/c/a*", "data/.my/c/[x]", "data/.my/c/café"}
+    platform.files.clear()
+    result = home.run("cp", "--from-file", "-", "data://.my/c", cwd=work, input="ab\nnope\n")
+    assert result.code == 5
+    assert set(platform.files) == {"data/.my/c/ab"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a"], "Usage: algo cp"),
+        ([], "Usage: algo cp"),
+        (["--from-file", "list", "a", "b"], "only DEST"),
+        (["--from-file", "nothing", "b"], "nothing"),
+        (["--retry-failed", "a", "b"], "Leave out the paths"),
+        (["--bwlimit", "fast", "a", "b"], "10M"),
+        (["--bwlimit", "0", "a", "b"], "10M"),
+        (["--max-transfers", "0", "a", "b"], "max-transfers"),
+        (["--include", "[z-a]", "a", "b"], "Not a pattern"),
+    ],
+)
+def test_a_command_line_that_means_nothing_does_nothing(home, platform, work, arguments, words):
+    result = home.run("cp", *arguments, cwd=work)
+    assert result.code in (1, 2)
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert platform.log == []
+
+
+@pytest.mark.parametrize("rate", ["500k", "10M", "1.5GiB/s", "1000000", "3 MB"])
+def test_rates_are_written_in_many_ways(home, platform, work, rate):
+    (work / "f").write_text("x")
+    assert home.run("cp", "--bwlimit", rate, "--max-transfers", "2", "--no-check", work / "f", "data://.my/c").code == 0
+
+
+def test_two_stars_copy_what_is_below_and_refuse_a_name_that_comes_twice(home, platform, tree):
+    (tree / "s" / "a.txt").write_text("another")
+    result = home.run("cp", f"{tree}/**/*.txt", "data://.my/c")
+    assert result.code == 1
+    assert result.stderr.count("just made") == 1
+    assert set(platform.files) == {"data/.my/c/a.txt", "data/.my/c/b.txt"}
+
+
+# mv
+
+
+def test_a_moved_file_is_removed_when_its_copy_is_there(home, platform, work):
+    (work / "f").write_text("x")
+    assert home.run("mv", "f", "data://.my/c", cwd=work).text == "Moved f to data://.my/c/f\n"
+    assert platform.files == {"data/.my/c/f": b"x"}
+    assert os.listdir(work) == []
+    assert home.run("mv", "data://.my/c/f", "data://.my/c/g").code == 0
+    assert platform.files == {"data/.my/c/g": b"x"}
+
+
+def test_a_moved_tree_leaves_nothing_behind(home, platform, tree):
+    assert home.run("mv", tree, tree.parent / "moved").code == 0
+    assert files_below(tree.parent / "moved") == NAMES
+    assert not tree.exists()
+
+
+def test_what_could_not_be_moved_stays(home, platform, tree, bucket):
+    platform.fail("PUT", "c.log", 403)
+    assert home.run("mv", "tree", bucket, cwd=tree.parent).code == 4
+    assert files_below(tree) == ["s/u/c.log"]
+    assert home.run("mv", "--retry-failed").code == 0
+    assert files_below(tree) == []
+    assert len(platform.files) == 4
+
+
+def test_a_file_that_cannot_be_removed_was_copied_and_is_told(home, platform, work):
+    platform.files["data/.my/c/f"] = b"x"
+    platform.fail("DELETE", "c/f", 403)
+    result = home.run("mv", "data://.my/c/f", work)
+    assert result.code == 4
+    assert "could not be removed" in result.stderr
+    assert (work / "f").read_bytes() == b"x"
+
+
+def test_what_is_excluded_is_not_moved(home, platform, tree):
+    assert home.run("mv", "--exclude", "*.log", tree, tree.parent / "moved").code == 0
+    assert files_below(tree) == ["s/u/c.log"]
+
+
+@pytest.mark.parametrize("arguments", [["f"], ["-", "data://.my/c/f"], ["f", "-"]])
+def test_a_move_needs_two_places_that_last(home, platform, work, arguments):
+    (work / "f").write_text("x")
+    assert home.run("mv", *arguments, cwd=work).code == 2
+    assert (work / "f").exists()
+
+
+def test_a_file_moved_to_itself_stays(home, platform, work):
+    (work / "f").write_text("x")
+    (work / "link").symlink_to("f")
+    assert home.run("mv", "f", "link", cwd=work).code == 1
+    assert home.run("mv", "f", "./f", cwd=work).code == 1
+    assert (work / "f").read_text() == "x"
+
+
+# sync
+
+
+def test_a_sync_moves_only_what_has_changed(home, platform, work):
+    (work / "d").mkdir()
+    for name in ("a", "b"):
+        (work / "d" / name).write_text(name)
+        os.utime(work / "d" / name, (0, 0))
+    assert len(home.run("sync", "d", "data://.my/c", cwd=work).text.splitlines()) == 2
+    platform.log.clear()
+    result = home.run("sync", "d", "data://.my/c", cwd=work)
+    assert (result.code, result.text) == (0, "")
+    assert platform.log == ["HEAD data/.my/c", "GET data/.my/c"]
+    (work / "d" / "b").write_text("longer")
+    assert home.run("sync", "d", "data://.my/c", cwd=work).text == "Uploaded data://.my/c/b\n"
+
+
+def test_a_sync_down_is_up_to_date_afterwards(home, platform, work):
+    platform.files |= {"data/.my/c/a": b"1", "data/.my/c/b": b"2"}
+    assert home.run("sync", "data://.my/c", "new/dir", cwd=work).code == 0
+    assert files_below(work / "new" / "dir") == ["a", "b"]
+    assert home.run("sync", "data://.my/c", "new/dir", cwd=work).text == ""
+
+
+def test_delete_removes_what_the_source_does_not_have_at_the_end(home, platform, work):
+    (work / "d").mkdir()
+    (work / "d" / "a").write_text("a")
+    platform.files |= {"data/.my/c/a": b"old one", "data/.my/c/b": b"2", "data/.my/c/keep.log": b"3"}
+    arguments = ["sync", "--delete", "--exclude", "*.log", "d", "data://.my/c"]
+    dry = home.run(*arguments, "--dry-run", cwd=work)
+    assert dry.text == "Would copy d/a to data://.my/c/a\nWould delete data://.my/c/b\n"
+    assert len(platform.files) == 3
+    result = home.run(*arguments, cwd=work)
+    assert result.text == "Uploaded data://.my/c/a\nDeleted data://.my/c/b\n"
+    assert set(platform.files) == {"data/.my/c/a", "data/.my/c/keep.log"}
+
+
+def test_nothing_is_deleted_when_something_failed(home, platform, work):
+    (work / "d").mkdir()
+    (work / "d" / "a").write_text("a")
+    platform.files["data/.my/c/b"] = b"2"
+    platform.fail("PUT", "c/a", 403)
+    result = home.run("sync", "--delete", "d", "data://.my/c", cwd=work)
+    assert result.code == 4
+    assert "Nothing was removed" in result.stderr
+    assert set(platform.files) == {"data/.my/c/b"}
+    assert home.run("sync", "--delete", "d", "data://.my/c", cwd=work).code == 0
+    assert set(platform.files) == {"data/.my/c/a"}
+
+
+def test_a_source_that_breaks_off_in_its_listing_deletes_nothing(home, platform, work):
+    (work / "d").mkdir()
+    (work / "d" / "mine").write_text("x")
+    platform.fail("GET", ".my/c", 403)
+    assert home.run("sync", "--delete", "data://.my/c", "d", cwd=work).code == 4
+    assert (work / "d" / "mine").exists()
+
+
+def test_a_sync_by_checksum_finds_what_time_and_size_hide(home, platform, work):
+    (work / "d").mkdir()
+    for name in ("same", "other"):
+        (work / "d" / name).write_bytes(b"mine1")
+        os.utime(work / "d" / name, (0, 0))
+    platform.files |= {"data/.my/c/same": b"mine1", "data/.my/c/other": b"mine2"}
+    assert home.run("sync", "d", "data://.my/c", cwd=work).text == ""
+    assert home.run("sync", "--checksum", "d", "data://.my/c", cwd=work).text == "Uploaded data://.my/c/other\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["d"], 2),
+        (["d", "-"], 2),
+        (["nothing", "data://.my/c"], 5),
+        (["d/f", "data://.my/c"], 1),
+        (["d", "data://.my/c/f"], 1),
+        (["--checksum", "--update", "d", "data://.my/c"], 2),
+        (["d", "d/sub"], 2),
+    ],
+)
+def test_a_sync_that_makes_no_sense_changes_nothing(home, platform, work, arguments, code):
+    (work / "d").mkdir()
+    (work / "d" / "f").write_text("x")
+    platform.files["data/.my/c/f"] = b""
+    result = home.run("sync", *arguments, cwd=work)
+    assert result.code == code
+    assert [line for line in platform.log if line.startswith(("PUT", "POST", "DELETE"))] == []
+    assert files_below(work) == ["d/f"]
+
+
+# ls -R, du, stat
+
+
+def test_ls_lists_all_levels(home, platform, tree):
+    lines = home.run("ls", "-R", "./tree", cwd=tree.parent).text.splitlines()
+    assert lines == [
+        "./tree/.hidden/",
+        "./tree/.hidden/d.txt",
+        "./tree/s/",
+        "./tree/s/u/",
+        "./tree/s/u/c.log",
+        "./tree/s/b.txt",
+        "./tree/a.txt",
+    ]
+    platform.files |= {"data/.my/c/f": b"", "data/jane/x": b""}
+    assert home.run("ls", "-R", ".my").text == ".my/c/\n.my/c/f\n"
+    assert home.run("ls", "-R", ".my/c/f").text == ".my/c/f\n"
+    assert home.run("ls", "-R", ".my/nope").code == 5
+
+
+def test_a_part_that_cannot_be_listed_is_told_and_the_rest_shown(home, platform):
+    platform.directories |= {"data/.my/d"}
+    platform.files |= {"data/.my/d/f": b""}
+    platform.fail("GET", ".my/c", 403, times=9)
+    result = home.run("ls", "-R", ".my")
+    assert (result.code, result.text) == (4, ".my/c/\n.my/d/\n.my/d/f\n")
+
+
+def test_du_adds_up_all_levels(home, platform, tree):
+    platform.files |= {"data/.my/c/a": b"123", "data/.my/c/b": b"45"}
+    assert home.run("du", ".my/c", ".my/c/a").text == "5\t2 files\tdata://.my/c\n3\t1 file\tdata://.my/c/a\n"
+    assert home.run("du", "--json", "./tree", cwd=tree.parent).json == {"uri": "./tree", "bytes": 34, "files": 4}
+    assert home.run("-q", "du", "--human", ".my/c").text == "5 B\t2 files\tdata://.my/c\n"
+    assert home.run("du", ".my/nope").code == 5
+
+
+def test_stat_shows_what_is_known(home, platform, work):
+    platform.files["data/.my/c/f"] = b"x"
+    assert home.run("stat", "--json", ".my/c/f").json == {
+        "uri": "data://.my/c/f",
+        "type": "file",
+        "size": 1,
+        "modified": "2016-01-06T10:22:34Z",
+        "checksum": "md5:9dd4e461268c8034f5c8564e155c67a6",
+        "version": "9dd4e461268c8034f5c8564e155c67a6",
+    }
+    assert home.run("stat", ".my/c").text == "uri:      data://.my/c\ntype:     directory\n"
+    result = home.run("stat", ".my/c/nope", ".my/c/f")
+    assert (result.code, "size:     1" in result.text) == (5, True)
+
+
+# rm -r, mkdir -p
+
+
+def test_rm_removes_trees_only_when_it_is_told_to(home, platform, tree):
+    platform.files |= {"data/.my/c/a": b"", "data/.my/c/b": b""}
+    result = home.run("rm", ".my/c")
+    assert (result.code, "algo rm" in result.stderr) == (1, True)
+    assert home.run("rm", "-r", "--dry-run", ".my/c").text == "Would delete data://.my/c\n"
+    assert len(platform.files) == 2
+    assert home.run("rm", "-r", ".my/c").text == "Deleted data://.my/c\n"
+    assert platform.files == {}
+    assert platform.requests("DELETE")[-1] == "DELETE data/.my/c?force=true"
+    (tree.parent / "link").symlink_to("tree")
+    assert home.run("rm", "-r", "./link", cwd=tree.parent).code == 0
+    assert files_below(tree) == NAMES
+    assert home.run("rm", "-r", "./tree", cwd=tree.parent).code == 0
+    assert not tree.exists()
+
+
+def test_rm_removes_many_and_tells_each_in_order(home, platform):
+    platform.files |= {f"data/.my/c/f{n:03d}": b"" for n in range(60)}
+    platform.fail("DELETE", "f007", 403)
+    result = home.run("rm", ".my/c/f*")
+    assert result.code == 4
+    assert result.text.splitlines() == [f"Deleted data://.my/c/f{n:03d}" for n in range(60) if n != 7]
+    assert set(platform.files) == {"data/.my/c/f007"}
+
+
+def test_rm_force_forgives_what_is_not_there(home, platform):
+    assert home.run("rm", ".my/c/nope").code == 5
+    assert home.run("rm", "-f", ".my/c/nope").code == 0
+
+
+def test_mkdir_makes_parents_and_forgives_what_is_there(home, platform, work):
+    assert home.run("mkdir", "./a/b", cwd=work).code == 5
+    assert home.run("mkdir", "-p", "./a/b", cwd=work).text == "Created directory ./a/b\n"
+    assert (work / "a" / "b").is_dir()
+    assert home.run("mkdir", "-p", "./a/b", ".my/c", cwd=work).text == ""
+    (work / "f").touch()
+    assert home.run("mkdir", "-p", "./f", cwd=work).code == 1
+
+
+# acl, on the embedded platform
+
+
+def test_an_acl_is_shown_and_changed(algo_home):
+    algo_home.run("mkdir", ".my/one")
+    assert algo_home.run("mkdir", "--acl", "public", ".my/two").code == 0
+    assert algo_home.run("acl", "get", ".my/one").text == "my-algos\n"
+    assert algo_home.run("acl", "get", ".my/*").text == "my-algos\tdata://.my/one\npublic\tdata://.my/two\n"
+    assert algo_home.run("acl", "set", "private", ".my/one").text == "data://.my/one is private now\n"
+    shown = algo_home.run("acl", "get", "--json", ".my/one")
+    assert shown.json == {"uri": "data://.my/one", "acl": "private", "read": []}
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/x", "./here", ".my", ".my/c/f", ".algo/a/b/temp"])
+def test_only_collections_have_an_acl(algo_home, path):
+    for arguments in (["acl", "get", path], ["acl", "set", "public", path], ["mkdir", "--acl", "public", path]):
+        result = algo_home.run(*arguments)
+        assert result.code == 2
+        assert "has no ACL" in result.stderr
+
+
+def test_a_directory_whose_acl_could_not_be_set_is_not_left_with_another(home, platform):
+    result = home.run("mkdir", "--acl", "private", ".my/secret")
+    assert result.code != 0
+    assert "data/.my/secret" not in platform.directories
