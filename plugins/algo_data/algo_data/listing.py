@@ -19,15 +19,18 @@ def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
     """
     if not isinstance(page, dict):
         raise PlatformError(f"The listing of {directory} is not what the API describes")
+    scheme, label = directory.scheme, directory.label
+    above = directory.path if not directory.path or directory.path.endswith("/") else f"{directory.path}/"
     for folder in _members(directory, page, "folders"):
-        yield Entry(_child(directory, folder.get("name")), Kind.DIRECTORY)
+        name = _name(directory, folder.get("name"))
+        yield Entry(DataUri(scheme, above + name, label), Kind.DIRECTORY)
     for file in _members(directory, page, "files"):
-        size = file.get("size")
+        name, size = _name(directory, file.get("filename")), file.get("size")
         yield Entry(
-            _child(directory, file.get("filename")),
+            DataUri(scheme, above + name, label),
             Kind.FILE,
-            size=size if isinstance(size, int) else None,
-            modified=_time(file.get("last_modified")),
+            size if isinstance(size, int) else None,
+            _time(file.get("last_modified")),
         )
 
 
@@ -44,10 +47,17 @@ def _members(directory: DataUri, page: dict[str, Any], name: str) -> list[dict[s
     return found
 
 
-def _child(directory: DataUri, name: Any) -> DataUri:
-    if not isinstance(name, str) or name.strip("/") in {"", ".", ".."} or "/" in name.rstrip("/") or "\0" in name:
-        raise PlatformError(f"The listing of {directory} holds something that is no name: {name!r:.80}")
-    return directory.child(name.rstrip("/"))
+def _name(directory: DataUri, name: Any) -> str:
+    if not isinstance(name, str):
+        raise _no_name(directory, name)
+    trimmed = name.rstrip("/")
+    if trimmed.strip("/") in {"", ".", ".."} or "/" in trimmed or "\0" in trimmed:
+        raise _no_name(directory, name)
+    return trimmed
+
+
+def _no_name(directory: DataUri, name: Any) -> PlatformError:
+    return PlatformError(f"The listing of {directory} holds something that is no name: {name!r:.80}")
 
 
 def _time(text: Any) -> datetime | None:
@@ -57,4 +67,6 @@ def _time(text: Any) -> datetime | None:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None
+    if found.tzinfo is timezone.utc:
+        return found
     return found.astimezone(timezone.utc) if found.tzinfo else found.replace(tzinfo=timezone.utc)

@@ -19,7 +19,11 @@ from algo_data.tree import below
 SIZE_WIDTH = 12
 """Characters for sizes in columns: nearly a tebibyte, without having to wait for the whole listing."""
 
-TIME = "%Y-%m-%d %H:%M:%S"
+MOST_HELD = 512
+"""Lines that are written at once."""
+
+TIME = 19
+"""Characters of a time: 2026-11-23 21:48:13."""
 
 
 @click.command()
@@ -78,26 +82,42 @@ def _below(place: Place, report: Report) -> Iterator[Entry]:
 
 
 class _Lines:
-    """One path per line; sizes stand in a column only where a person looks at them."""
+    """One path per line; sizes stand in a column only where a person looks at them.
+
+    Lines are handed on in groups that grow, so that the first is out at once, and a long listing costs few writes.
+    """
 
     def __init__(self, app: App, is_long: bool) -> None:
         self._app = app
         self._is_long = is_long
-        self._width = SIZE_WIDTH if app.output.is_terminal else 0
+        self._is_terminal = app.output.is_terminal
+        self._width = SIZE_WIDTH if self._is_terminal else 0
+        self._held: list[str] = []
+        self._room = 1
 
     def __call__(self, entry: Entry) -> None:
-        path = short(entry.uri).rstrip("/") + ("/" if entry.is_directory else "")
-        line(self._app, self._long(entry, path) if self._is_long else path)
+        path = short(entry.uri).rstrip("/") + ("/" if entry.kind is Kind.DIRECTORY else "")
+        self._held.append(self._long(entry, path) if self._is_long else path)
+        if len(self._held) >= self._room:
+            self._room = min(2 * self._room, MOST_HELD)
+            self.end()
+
+    def end(self) -> None:
+        """Hand on what is held."""
+        if self._is_terminal:
+            for text in self._held:
+                line(self._app, text)
+        elif self._held:
+            line(self._app, "\n".join(self._held))
+        self._held.clear()
+        self._app.output.stdout.flush()
 
     def _long(self, entry: Entry, path: str) -> str:
         if entry.is_directory:
-            return f"{'':{19 + 3 + self._width + 3 if self._width else 0}}{path}"
-        modified = entry.modified.strftime(TIME) if entry.modified else "-" * 19
+            return f"{'':{TIME + 3 + self._width + 3 if self._width else 0}}{path}"
+        modified = entry.modified.isoformat(" ")[:TIME] if entry.modified else "-" * TIME
         size = "-" if entry.size is None else str(entry.size)
         return f"{modified}   {size:>{self._width}}   {path}"
-
-    def end(self) -> None:
-        """Nothing is left to write."""
 
 
 class _JsonList:
