@@ -55,6 +55,8 @@ class Reply:
     reason: str
     headers: Mapping[str, str]
     redirected: bool = False
+    has_body: bool = True
+    """Whether a body follows; the answer to a HEAD has the length of one, and none."""
 
     def readinto(self, buffer: Any, /) -> int:
         """Fill the buffer; 0 at the end, also at one that came too early: compare with Content-Length."""
@@ -77,7 +79,12 @@ class Reply:
             while count := self.readinto(buffer):
                 collected += buffer[:count]
             expected = self.headers.get("Content-Length", "")
-            if expected.isdecimal() and "Content-Encoding" not in self.headers and len(collected) < int(expected):
+            if (
+                self.has_body
+                and expected.isdecimal()
+                and "Content-Encoding" not in self.headers
+                and len(collected) < int(expected)
+            ):
                 self.close()
                 raise NetworkError(f"The connection to {self.url.partition('?')[0]} broke", "Try again")
             self._content = bytes(collected)
@@ -110,6 +117,7 @@ class PlainReply(Reply):
         self.reason = response.reason or ""
         self.headers = response.headers
         self.redirected = bool(response.history)
+        self.has_body = response.request.method != "HEAD"
         self._unpack = is_encoded(response.headers)
         raw = response.raw
         self._read: Callable[..., bytes] = getattr(raw, "read1", raw.read)
@@ -138,6 +146,7 @@ class DirectReply(Reply):
         self.status_code = head.status
         self.reason = head.reason
         self.headers = head.headers
+        self.has_body = has_body
         self._lease: Lease | None = lease
         self._early = memoryview(head.rest)
         self._left = head.length if has_body else 0
@@ -204,8 +213,9 @@ class OddReply(Reply):
         try:
             with self._lease.errors():
                 if self._packed is None:
-                    return self._response.readinto(buffer)
-                data = self._packed.read(len(buffer), decode_content=True)
+                    data = self._response.read1(len(buffer))  # `readinto` would lose what came of a broken chunk
+                else:
+                    data = self._packed.read(len(buffer), decode_content=True)
                 buffer[: len(data)] = data
                 return len(data)
         except http.client.HTTPException as error:

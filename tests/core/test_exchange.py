@@ -105,6 +105,12 @@ def test_status_headers_and_body(exchanger, platform) -> None:
     assert seen.headers["Accept-Encoding"] == "identity" or exchanger._session.hooks["response"]
 
 
+def test_a_refused_head_has_a_length_and_no_body(exchanger, platform) -> None:
+    platform.on("HEAD", "/v1/x", platform.answer(404, b"", {"Content-Length": "153"}))
+    reply = exchanger.send("HEAD", platform.address + "/v1/x")
+    assert (reply.status_code, reply.content) == (404, b"")
+
+
 def test_a_body_read_in_pieces_and_a_connection_used_again(exchanger, platform) -> None:
     platform.on("GET", "/v1/x", platform.answer(200, bytes(range(256)) * 1000))
     for _ in range(3):

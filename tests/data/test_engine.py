@@ -15,8 +15,8 @@ from algo_core.uri import DataUri, parse_data_uri
 from algo_data import patience
 from algo_data.blocks import SizeMismatch, blocks
 from algo_data.engine import Options, run
-from algo_data.engine.planner import Place, Transfer, plan
 from algo_data.engine.digest import Corrupted
+from algo_data.engine.planner import Place, Transfer, plan
 from algo_data.engine.source import CannotResume, FileSource
 from algo_data.engine.streams import STREAM, StandardStreams
 from algo_data.engine.worker import execute

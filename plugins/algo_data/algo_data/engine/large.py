@@ -184,25 +184,24 @@ class LargeDownload:
         assert isinstance(storage, PartedStorage)
         patience, position = Patience(self._options.tries), start
         while position < end:
+            reader = storage.open_part(uri, position, end - position, self._version)
             try:
-                reader = storage.open_part(uri, position, end - position, self._version)
-                try:
-                    if reader.entry.version != self._version or reader.offset != position:
-                        raise CannotResume(f"{uri} was changed while it was read", "Try again")
-                    while position < end:
-                        count = reader.readinto(buffer[: min(BLOCK, end - position)])
-                        if not count:
-                            raise NetworkError(f"A part of {uri} ended too early", "Try again")
-                        self._write(buffer[:count], position, start)
-                        position += count
-                        patience.renew()
-                        self._raise()
-                finally:
-                    reader.close()
+                if reader.entry.version != self._version or reader.offset != position:
+                    raise CannotResume(f"{uri} was changed while it was read", "Try again")
+                while position < end:
+                    count = reader.readinto(buffer[: min(BLOCK, end - position)])
+                    if not count:
+                        raise NetworkError(f"A part of {uri} ended too early", "Try again")
+                    self._write(buffer[:count], position, start)
+                    position += count
+                    patience.renew()
+                    self._raise()
             except CannotResume:
                 raise
             except NetworkError as error:
                 patience.spend(error)
+            finally:
+                reader.close()
 
     def _write(self, block: memoryview, position: int, start: int) -> None:
         """Keep a block of the stretch that begins at `start`, all of which before `position` is there."""

@@ -67,6 +67,8 @@ class FileSource(io.RawIOBase):
         if self._digest:
             self._digest.wait_for(buffer)
         while True:
+            if self._reader is None:
+                self._open_again()  # which has tried as often as it may, when it raises
             try:
                 count = self._read_at_position(view)
                 break
@@ -115,7 +117,8 @@ class FileSource(io.RawIOBase):
         self._position = count
 
     def _read_at_position(self, view: memoryview) -> int:
-        reader = self._reader or self._open_again()
+        reader = self._reader
+        assert reader
         while self._skip:
             skipped = reader.readinto(view[: min(len(view), self._skip)])
             if not skipped:
@@ -123,13 +126,12 @@ class FileSource(io.RawIOBase):
             self._skip -= skipped
         return reader.readinto(view)
 
-    def _open_again(self) -> Reader:
+    def _open_again(self) -> None:
         reader = self._storage.open(self._uri, self._position, version=self.entry.version)
         self._reader = reader
         if reader.entry.version != self.entry.version:
             raise CannotResume(f"{self._uri} was changed while it was read", "Try again")
         self._skip = self._position - reader.offset
-        return reader
 
     def _renew_digest(self) -> None:
         if self._digest:
