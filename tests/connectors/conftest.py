@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.dropbox import KEY as DROPBOX_KEY
+from support.dropbox import DropboxServer
 from support.stores import Store
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +101,55 @@ def seaweed(started: Callable[..., None], tmp_path_factory: pytest.TempPathFacto
     store = _s3_at(ports["s3.port"])
     until(lambda: store.open().call("create_bucket", Bucket="bucket"))  # type: ignore[attr-defined]  # an S3Storage
     return store
+
+
+@pytest.fixture(scope="session")
+def azureblob(started: Callable[..., None]) -> Store:
+    """Azure Blob Storage as Azurite plays it, with the container that the connector is fixed to."""
+    if not AZURITE.exists():
+        missing = "Azurite is not installed: make test-deps"
+        assert not os.environ.get("CI"), missing
+        pytest.skip(missing)
+    (port,) = free_ports(1)
+    flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence"]
+    started([str(AZURITE), "--blobHost", "127.0.0.1", "--blobPort", str(port), *flags], port)
+    account = {"account_name": "devstoreaccount1", "account_key": AZURE_KEY}
+    store = Store(
+        "azureblob", {"storage_uri": f"http://127.0.0.1:{port}/devstoreaccount1", **account, "container": "box"}, ""
+    )
+    opened = store.open()
+    opened.run(opened._files.service_client.create_container, "box")  # type: ignore[attr-defined]  # an AzureStorage
+    return store
+
+
+@pytest.fixture(scope="session")
+def gs(started: Callable[..., None]) -> Store:
+    """Google Cloud Storage as gcp-storage-emulator plays it."""
+    (port,) = free_ports(1)
+    program = str(Path(sys.executable).with_name("gcp-storage-emulator"))
+    flags = ["--host", "127.0.0.1", "--port", str(port), "--in-memory", "--default-bucket", "bucket"]
+    started([program, "start", *flags], port)
+    return Store("gs", {"endpoint_url": f"http://127.0.0.1:{port}", "anon": True}, "bucket")
+
+
+@pytest.fixture(scope="session")
+def dropbox_server() -> Iterator[DropboxServer]:
+    server = DropboxServer()
+    server.address = server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def dropbox(dropbox_server: DropboxServer) -> Store:
+    """Dropbox as the tests play it, by its published contract."""
+    return Store("dropbox", {"endpoint_url": dropbox_server.address, "access_token": DROPBOX_KEY}, "")
+
+
+@pytest.fixture(scope="session")
+def stores(s3: Store, azureblob: Store, gs: Store, dropbox: Store) -> dict[str, Store]:
+    """One of each kind, by its scheme."""
+    return {store.scheme: store for store in (s3, azureblob, gs, dropbox)}
 
 
 def _s3_at(port: int) -> Store:

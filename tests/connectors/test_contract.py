@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import uuid
 
+from pathlib import Path
+
 import pytest
 from support.stores import Store
 
@@ -41,6 +43,36 @@ class TestS3(_Store):
     @pytest.fixture
     def store(self, s3: Store) -> Store:
         return s3
+
+
+class TestAzureBlob(_Store):
+    @pytest.fixture
+    def store(self, azureblob: Store) -> Store:
+        return azureblob
+
+
+class TestGoogleStorage(_Store):
+    @pytest.fixture
+    def store(self, gs: Store, request: pytest.FixtureRequest) -> Store:
+        if ";" in request.node.name:
+            pytest.skip("the emulator takes what follows a ';' in a path for parameters, which the store does not")
+        return gs
+
+
+class TestDropbox(_Store):
+    @pytest.fixture
+    def store(self, dropbox: Store) -> Store:
+        return dropbox
+
+
+class TestAnyOtherProtocol(_Store):
+    """A directory through fsspec's own class, which no code here knows."""
+
+    needs_directories = True
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return Store("local", {"root": str(tmp_path)}, "")
 
 
 class TestS3OfSeaweed(_Store):

@@ -31,6 +31,10 @@ class Options:
                 raise ConfigError(f"The option {part} of {self.scheme}:// is given as a value and as a table")
         table[path[-1]] = value
 
+    def set(self, name: str, value: Any) -> None:
+        """Give an option a value of ours."""
+        self._given[name] = value
+
     def take(self, name: str) -> Any:
         """An option's value, or None; it is not passed on."""
         return self._given.pop(name, None)
@@ -46,6 +50,11 @@ class Options:
         """Accept an option under a second name, which the platform or the cloud's own tools use."""
         if name in self._given:
             self._given.setdefault(other, self._given.pop(name))
+
+    def refuse_rest(self) -> None:
+        """Raise ConfigError if anything was given that nobody took."""
+        if self._given:
+            raise ConfigError(f"{self.scheme}:// has no option {', '.join(sorted(self._given))}")
 
     def make(self, kind: Callable[..., _T], **fixed: Any) -> _T:
         """Make the file system from what is left.

@@ -53,13 +53,12 @@ class RemoteStorage(Storage):
         """One request for the first block; further ones are fetched ahead while it is read."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory")
-        if version:
-            try:
-                entry, first = fetched(self, uri, offset, offset + BLOCK, version)
-            except Changed:
-                return self.open(uri)
-        else:
-            entry, first = fetched(self, uri, offset, offset + BLOCK, None)
+        try:
+            entry, first = fetched(self, uri, offset, offset + BLOCK, version)
+        except Changed:
+            return self.open(uri)
+        if version and entry.version != version:  # the store takes no condition
+            return self.open(uri)
         return RangeReader(self, entry, offset, first)
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:

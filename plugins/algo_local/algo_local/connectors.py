@@ -177,7 +177,12 @@ def parse_name(name: str) -> tuple[str, str]:
 
 def _rows(rows: sqlite3.Connection, condition: str, *values: str) -> list[Connector]:
     found = rows.execute(f"SELECT {_COLUMNS} FROM connectors WHERE {condition}", values).fetchall()
-    return [Connector(*who, bool(writable), bool(is_default), at) for *who, writable, is_default, at in found]
+    return [_connector(*row) for row in found]
+
+
+def _connector(*row: Any) -> Connector:
+    *named, writable, is_default, created_at = row
+    return Connector(*named, bool(writable), bool(is_default), created_at)  # type: ignore[call-arg]  # the columns
 
 
 def _installed(scheme: str, options: Mapping[str, Any]) -> Storage:

@@ -1,0 +1,260 @@
+"""Dropbox, through its official SDK.
+
+The package that makes a file system of it for fsspec (dropboxdrivefs) takes errors for empty answers, gives other names
+to files that exist, and cannot read ranges: this storage uses the SDK below it instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timezone
+from functools import cached_property
+from typing import Any
+
+from algo_connectors.errors import Unsatisfiable, error_of, store_errors
+from algo_connectors.options import Options
+from algo_connectors.remote import RemoteStorage, components, directory, not_empty
+from algo_connectors.writing import Upload
+from algo_core.errors import (
+    AlgoError,
+    AlreadyExists,
+    ConfigError,
+    NotFoundError,
+    PermissionDenied,
+    RequestRefused,
+)
+from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory
+from algo_core.uri import DataUri
+
+TIMEOUT = 60.0
+"""Seconds without an answer after which a request is given up."""
+
+
+def open_dropbox(options: Options) -> DropboxStorage:
+    """The storage for `dropbox://`.
+
+    Options: `access_token` (or `token`), or `refresh_token` with `app_key` and, for apps that have one, `app_secret`;
+    `endpoint_url` for a gateway that stands in for api.dropboxapi.com and content.dropboxapi.com.
+    """
+    options.rename("token", "access_token")
+    given = {name: options.take(name) for name in ("access_token", "refresh_token", "app_key", "app_secret")}
+    address = options.take("endpoint_url")
+    options.refuse_rest()
+    import dropbox  # noqa: F401 - a missing package is told when the storage is opened, as with the others
+
+    if not given["access_token"] and not given["refresh_token"]:
+        raise ConfigError(
+            "dropbox:// needs a token", "Set access_token, or refresh_token and app_key, in [connectors.dropbox]"
+        )
+    if given["refresh_token"] and not given["app_key"]:
+        given.pop("refresh_token")  # which is worth nothing without the app that it was given to
+    return DropboxStorage(given, address)
+
+
+class DropboxStorage(RemoteStorage):
+    """Files and folders of an account or of an app's folder. A file's version is its revision."""
+
+    def __init__(self, credential: dict[str, Any], address: str | None = None) -> None:
+        self._credential = credential
+        self._address = address
+
+    @cached_property
+    def _client(self) -> Any:
+        import dropbox
+
+        session = dropbox.create_session(max_connections=16)
+        if self._address:
+            session.mount("https://", _gateway(self._address.rstrip("/")))
+        names = {"access_token": "oauth2_access_token", "refresh_token": "oauth2_refresh_token"}
+        credential = {names.get(name, name): value for name, value in self._credential.items()}
+        return dropbox.Dropbox(
+            **credential, session=session, timeout=TIMEOUT, max_retries_on_error=4, max_retries_on_rate_limit=8
+        )
+
+    def call(self, uri: DataUri, route: str, *arguments: Any, **options: Any) -> Any:
+        """One request; what the SDK raises becomes an error of this project's."""
+        with store_errors(uri):
+            try:
+                return getattr(self._client, route)(*arguments, **options)
+            except Exception as error:
+                raise _error(uri, error) from error
+
+    def stat(self, uri: DataUri) -> Entry:
+        """get_metadata; none for the root, which it does not know."""
+        if not components(uri):
+            return directory(uri)
+        entry = _entry(uri, self.call(uri, "files_get_metadata", _path(uri)))
+        if uri.path.endswith("/") and not entry.is_directory:
+            raise NotADirectory(f"{uri} is a file", entry=entry)
+        return entry
+
+    def list(self, uri: DataUri) -> Iterator[Entry]:
+        """list_folder, a page at a time; folders before files within each."""
+        for page in self._pages(uri):
+            entries = [_entry(uri.child(found.name), found) for found in page]
+            yield from sorted(entries, key=lambda entry: not entry.is_directory)
+
+    def _pages(self, uri: DataUri, *, deep: bool = False) -> Iterator[Sequence[Any]]:
+        answer = self.call(uri, "files_list_folder", _path(uri), recursive=deep, limit=1000)
+        while True:
+            yield answer.entries
+            if not answer.has_more:
+                return
+            answer = self.call(uri, "files_list_folder_continue", answer.cursor)
+
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+        """download of a range; the answer says which revision it is from."""
+        try:
+            found, answer = self.call(
+                uri, "files_download", _path(uri), extra_headers={"Range": f"bytes={start}-{stop - 1}"}
+            )
+        except RequestRefused as error:
+            if isinstance(error.__cause__, Exception) and getattr(error.__cause__, "status_code", None) == 416:
+                raise Unsatisfiable(f"{uri} ends before byte {start}") from None
+            raise
+        with answer, store_errors(uri):
+            content: bytes = answer.content
+        if answer.status_code != 206:  # the range was ignored
+            content = content[start:stop]
+        return _entry(uri, found), content
+
+    def put(self, uri: DataUri, content: bytes | bytearray) -> Entry:
+        """upload."""
+        from dropbox.files import WriteMode
+
+        return _entry(uri, self.call(uri, "files_upload", bytes(content), _path(uri), mode=WriteMode.overwrite))
+
+    def begin(self, uri: DataUri, size: int | None) -> Upload:
+        """An upload session."""
+        return _Session(self, uri)
+
+    def mkdir(self, uri: DataUri) -> None:
+        """create_folder."""
+        if not components(uri):
+            raise AlreadyExists(f"{uri} is always there")
+        self.call(uri, "files_create_folder_v2", _path(uri))
+
+    def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
+        """list_folder to see what is in it, and delete."""
+        if not components(uri):
+            raise RequestRefused(f"{uri} is not removed", "Write its name")
+        if not self.stat(uri).is_directory:
+            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {uri}")
+        inside = (found for page in self._pages(uri, deep=True) for found in page)
+        below = (found for found in inside if (found.path_lower or "") != _path(uri).lower())
+        if not force and next(below, None):
+            raise not_empty(uri)
+        count = sum(hasattr(found, "rev") for found in below)
+        self.call(uri, "files_delete_v2", _path(uri))
+        return count
+
+    def remove(self, uri: DataUri) -> None:
+        """get_metadata, since delete takes folders as well, and delete."""
+        if uri.names_directory or self.stat(uri).is_directory:
+            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
+        self.call(uri, "files_delete_v2", _path(uri))
+
+    def is_same(self, one: DataUri, other: DataUri) -> bool:
+        """The same path, upper and lower case being one."""
+        return _path(one).lower() == _path(other).lower()
+
+
+class _Session(Upload):
+    """An upload session: parts in their order. One that is not finished is seen by nobody, and forgotten by Dropbox."""
+
+    parallel = False
+
+    def __init__(self, storage: DropboxStorage, uri: DataUri) -> None:
+        self._storage = storage
+        self._uri = uri
+        self._id: str = storage.call(uri, "files_upload_session_start", b"").session_id
+
+    def part(self, number: int, offset: int, content: bytearray) -> None:
+        """append."""
+        self._storage.call(self._uri, "files_upload_session_append_v2", bytes(content), self._cursor(offset))
+
+    def finish(self, size: int) -> Entry:
+        """finish, with the name."""
+        from dropbox.files import CommitInfo, WriteMode
+
+        commit = CommitInfo(_path(self._uri), mode=WriteMode.overwrite)
+        found = self._storage.call(self._uri, "files_upload_session_finish", b"", self._cursor(size), commit)
+        return _entry(self._uri, found)
+
+    def _cursor(self, offset: int) -> Any:
+        from dropbox.files import UploadSessionCursor
+
+        return UploadSessionCursor(self._id, offset)
+
+    def abort(self) -> None:
+        """Nothing can be done, nor has to be."""
+
+
+def _path(uri: DataUri) -> str:
+    """A path as Dropbox writes it: nothing for the root, a slash before everything else."""
+    return "".join(f"/{part}" for part in components(uri))
+
+
+def _entry(uri: DataUri, found: Any) -> Entry:
+    if not hasattr(found, "rev"):
+        return directory(uri)
+    modified = found.server_modified.replace(tzinfo=timezone.utc)
+    return Entry(uri, Kind.FILE, size=found.size, modified=modified, version=found.rev)
+
+
+def _error(uri: DataUri, error: Exception) -> AlgoError:
+    """The error for what a route answers: the tags of its union say what is wrong."""
+    from dropbox.exceptions import ApiError, AuthError, BadInputError
+
+    if isinstance(error, AuthError):
+        return _of_status(uri, 401, error)
+    if isinstance(error, BadInputError):
+        return RequestRefused(f"{uri}: {error.message}")
+    if not isinstance(error, ApiError):
+        return error_of(uri, error)
+    tags = list(_tags(error.error))
+    if "not_found" in tags:
+        return NotFoundError(f"There is no {uri}")
+    if "conflict" in tags:
+        return AlreadyExists(f"{uri} exists already") if "upload_session_id" not in str(error.error) else _folder(uri)
+    if "not_file" in tags:
+        return _folder(uri)
+    if "not_folder" in tags:
+        return NotADirectory(f"{uri} is a file")
+    if {"no_write_permission", "restricted_content", "access_denied"} & set(tags):
+        return PermissionDenied(f"{uri}: Dropbox does not allow this ({', '.join(tags)})")
+    return RequestRefused(f"{uri}: Dropbox refused this ({', '.join(tags)})")
+
+
+def _folder(uri: DataUri) -> IsADirectory:
+    return IsADirectory(f"{uri} is a directory")
+
+
+def _of_status(uri: DataUri, status: int, error: Exception) -> AlgoError:
+    from algo_connectors.errors import of_status
+
+    return of_status(uri, status, ", ".join(_tags(getattr(error, "error", None))))
+
+
+def _tags(union: Any) -> Iterator[str]:
+    """The tags of an error from the outside to the inside."""
+    while union is not None:
+        if tag := getattr(union, "_tag", None):
+            yield str(tag)
+        union = (
+            getattr(union, "reason", None) if not tag and hasattr(union, "reason") else getattr(union, "_value", None)
+        )
+
+
+def _gateway(address: str) -> Any:
+    """An adapter that sends what is meant for Dropbox's hosts to another address."""
+    from urllib.parse import urlsplit
+
+    from requests.adapters import HTTPAdapter
+
+    class Gateway(HTTPAdapter):
+        def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
+            request.url = f"{address}{urlsplit(request.url).path}"
+            return super().send(request, *arguments, **options)
+
+    return Gateway()
