@@ -86,14 +86,21 @@ def _parse(path: str) -> DataUri:
 
 
 def _listed(path: str) -> Iterator[DataUri]:
-    """The paths that a file lists: one on each line, or, if it holds NUL bytes, one before each of them."""
+    """The paths that a file lists: one on each line, or one before each NUL byte if its beginning holds any."""
+    file = 0 if path == "-" else path
     try:
-        with open(0 if path == "-" else path, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as file:
-            rest = ""
-            while block := file.read(1 << 16):
-                *whole, rest = (rest + block).split("\0" if "\0" in rest + block else "\n")
-                yield from (parse_data_uri(text.rstrip("\r")) for text in whole if text.strip())
-            if rest.strip():
-                yield parse_data_uri(rest)
+        with open(
+            file, encoding=sys.getfilesystemencoding(), errors="surrogateescape", newline="\n", closefd=file != 0
+        ) as lines:
+            rest, separator = "", ""
+            while block := lines.read(1 << 16):
+                separator = separator or ("\0" if "\0" in block else "\n")
+                *whole, rest = (rest + block).split(separator)
+                yield from _parsed(whole)
+            yield from _parsed([rest])
     except OSError as error:
         raise AlgoError(f"{path}: {error.strerror or error}", "Name a file that lists one path per line") from error
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[DataUri]:
+    return (parse_data_uri(text) for line in lines if (text := line.rstrip("\r")))
