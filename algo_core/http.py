@@ -38,6 +38,25 @@ BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 class Backoff(Retry):
     """urllib3's retries, with full jitter and a bound on what `Retry-After` may ask for."""
 
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: Any = None,
+    ) -> Retry:
+        """The tries that are left; raises `error` if there is none, or trying again could do something twice.
+
+        urllib3 repeats what broke at a proxy whatever the method, also when the request had been sent.
+        """
+        if isinstance(error, urllib3.exceptions.ProxyError) and method and method.upper() not in REPEATABLE:
+            unreached = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+            if not isinstance(error.original_error, unreached):
+                raise error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
     def get_backoff_time(self) -> float:
         """Seconds to wait: anywhere between nothing and the doubled delay, so that many clients spread out."""
         import random

@@ -284,3 +284,19 @@ def test_headers_that_contradict_each_other_are_the_platforms_fault(platform) ->
     platform.on("GET", "/v1/data/", twice)
     with pytest.raises(PlatformError, match="contradict"):
         client(platform.address, retries=0).username()
+
+
+def test_behind_a_proxy_nothing_is_done_twice(platform, monkeypatch) -> None:
+    def drop(handler) -> None:
+        handler.connection.shutdown(socket.SHUT_RDWR)
+        handler.close_connection = True
+
+    monkeypatch.setenv("HTTP_PROXY", platform.address)
+    monkeypatch.setenv("NO_PROXY", "")
+    platform.on("POST", "http://api.corp.example/v1/algo/a/b", drop)
+    platform.on("GET", "http://api.corp.example/v1/x", drop, drop, platform.answer(200))
+    api = client("http://api.corp.example", insecure_http=True)
+    with pytest.raises(NetworkError):
+        api.request("POST", "algo/a/b", body=b"x")
+    assert len(platform.seen) == 1
+    assert api.request("GET", "x").status_code == 200
