@@ -46,7 +46,7 @@ class Backoff(Retry):
         error: Exception | None = None,
         _pool: Any = None,
         _stacktrace: Any = None,
-    ) -> Retry:
+    ) -> Backoff:
         """The tries that are left; raises `error` if there is none, or trying again could do something twice.
 
         urllib3 repeats what broke at a proxy whatever the method, also when the request had been sent.
