@@ -249,6 +249,29 @@ class StorageContract:
         modified = found["b"].modified
         assert modified is None or modified.tzinfo is not None
 
+    def test_scanning_gives_what_listing_gives(
+        self, storage: Storage, directory: DataUri, place_for_directories: DataUri
+    ) -> None:
+        for name in ("b", "a", "c"):
+            storage.write(directory.child(name), io.BytesIO(name.encode()), 1)
+        listed = {entry.name: (entry.kind, entry.size) for entry in storage.list(directory)}
+        assert {entry.name: (entry.kind, entry.size) for entry in storage.scan(directory)} == listed
+        with pytest.raises(NotFoundError):
+            next(storage.scan(place_for_directories.child("nothing")))
+
+    def test_a_directory_that_can_hold_directories_is_told(
+        self, storage: Storage, place_for_directories: DataUri
+    ) -> None:
+        made = place_for_directories.child("made")
+        assert storage.can_hold_directories(place_for_directories)
+        storage.mkdir(made)
+        if storage.can_hold_directories(made):
+            storage.mkdir(made.child("within"))
+            assert storage.stat(made.child("within")).is_directory
+        else:
+            with pytest.raises(AlgoError):
+                storage.mkdir(made.child("within"))
+
     def test_making_a_directory_twice_is_told(self, storage: Storage, place_for_directories: DataUri) -> None:
         made = place_for_directories.child("made")
         storage.mkdir(made)

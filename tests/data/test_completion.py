@@ -40,6 +40,10 @@ def content(platform):
         (["ls", "data://.m"], ["data://.my/c/", "data://.my/d/", "data://.my/empty/"]),
         (["cp", ".my/c/a"], [".my/c/a1", ".my/c/a2"]),
         (["cp", "./x", "data://.my/d"], ["data://.my/d/"]),
+        (["sync", "./x", "data://.my/d"], ["data://.my/d/"]),
+        (["mv", ".my/c/a"], [".my/c/a1", ".my/c/a2"]),
+        (["stat", ".my/e"], [".my/empty/"]),
+        (["acl", "get", ".my/e"], [".my/empty/"]),
         (["cp", ".m"], [".my/c/", ".my/d/", ".my/empty/"]),
         (["cat", ".my/nope/"], []),
         (["cat", "data+label://x"], []),
@@ -51,7 +55,9 @@ def test_paths_of_the_platform(home, platform, words, values):
     assert len(platform.log) <= 2
 
 
-@pytest.mark.parametrize("words", [["cp", ""], ["cp", "fri"], ["cp", "./x"], ["ls", "/t"], ["cat", "../"]])
+@pytest.mark.parametrize(
+    "words", [["cp", ""], ["cp", "fri"], ["mv", "fri"], ["sync", "fri"], ["cp", "./x"], ["ls", "/t"], ["cat", "../"]]
+)
 def test_local_paths_are_left_to_the_shell(home, platform, words):
     result = home.run(
         environ={"_ALGO_COMPLETE": "fish_complete", "COMP_WORDS": f"algo {words[0]}", "COMP_CWORD": words[1]}
