@@ -84,6 +84,16 @@ def test_one_failing_file_of_a_tree_does_not_stop_the_others_and_can_be_retried(
     assert "No copy has failed" in result.stderr
 
 
+def test_a_retry_never_goes_to_another_platform(home, platform, work):
+    (work / "f").write_text("x")
+    platform.fail("PUT", "c/f", 403)
+    assert home.run("cp", "f", "data://.my/c", cwd=work).code == 4
+    result = home.run("cp", "--retry-failed", environ={"ALGORITHMIA_API": "http://127.0.0.1:9"})
+    assert (result.code, "--profile" in result.stderr) == (2, True)
+    assert home.run("cp", "--retry-failed").code == 0
+    assert platform.files == {"data/.my/c/f": b"x"}
+
+
 def test_what_was_never_planned_cannot_be_retried_alone(home, platform, tree):
     assert home.run("cp", tree / "a.txt", tree / "nothing*", "data://.my/c").code == 5
     result = home.run("cp", "--retry-failed")

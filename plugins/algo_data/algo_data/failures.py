@@ -35,6 +35,7 @@ class Keeper:
     """
 
     def __init__(self, app: App, observer: Observer) -> None:
+        self._app = app
         self._path = path_of(app)
         self._observer = observer
         self._running: dict[str, Transfer] = {}
@@ -72,8 +73,19 @@ class Keeper:
         """Write it down."""
         with self._lock:
             self.count += 1
-            self._write(_record(what, self._running.pop(str(what), None)))
+            self._write(self._record(what, self._running.pop(str(what), None)))
         self._observer.failed(what, error)
+
+    def _record(self, what: object, transfer: Transfer | None) -> dict[str, object]:
+        if transfer is None or STREAM in (transfer.source.uri, transfer.target.uri):
+            return {"not_planned": str(what)}
+        source, target = transfer.source.uri, transfer.target.uri
+        record: dict[str, object] = {"source": _absolute(source), "target": _absolute(target)}
+        if transfer.removes_source:
+            record["move"] = True
+        if not (source.is_local and target.is_local):
+            record["address"] = self._app.profile.address
+        return record
 
     def _write(self, members: dict[str, object]) -> None:
         if self._is_unwritable:
@@ -102,18 +114,11 @@ def _left(transfer: Transfer, error: AlgoError) -> AlgoError:
     return error
 
 
-def _record(what: object, transfer: Transfer | None) -> dict[str, object]:
-    if transfer is None or STREAM in (transfer.source.uri, transfer.target.uri):
-        return {"not_planned": str(what)}
-    record: dict[str, object] = {"source": _absolute(transfer.source.uri), "target": _absolute(transfer.target.uri)}
-    return {**record, "move": True} if transfer.removes_source else record
-
-
 def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:
     """The transfers that failed in the last run that had failures.
 
     Raises:
-        UsageError: if there is no such run, or not all of it was planned.
+        UsageError: if there is no such run, it was on another platform, or not all of it was planned.
     """
     try:
         with open(path_of(app), encoding="ascii") as file:
@@ -128,6 +133,8 @@ def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:
             raise UsageError(
                 f"{record['not_planned']} failed before any file of it was known", "Run the command again that failed"
             )
+        if "address" in record and record["address"] != app.profile.address:
+            raise UsageError(f"What failed was meant for {record['address']}", "Choose its profile with --profile NAME")
     for record in records:
         source, target = parse_data_uri(record["source"]), parse_data_uri(record["target"])
         yield Transfer(
