@@ -44,6 +44,11 @@ class Row:
     ways: tuple[str, ...] = (DIRECT, REQUESTS)
     is_replaced: bool = False
 
+    @property
+    def is_in_body(self) -> bool:
+        """Whether something happens to the body, so that its size could make a difference."""
+        return not wrongs.IN_BODY.isdisjoint(self.faults)
+
 
 RESUMED = "goes on where it stopped"
 AGAIN = "asked for again"

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from faults.matrix import DOWNLOADS, UPLOADS, Row
+from faults.matrix import DIRECT, DOWNLOADS, UPLOADS, Row
 from faults.proxy import FaultProxy
 from faults.scene import CONTENT, Collection, assert_untouched
 
@@ -19,9 +19,19 @@ SMALL_SHARE = 0.05
 OLDER = b"older"
 
 
+LARGE = CONTENT * 3
+"""So much that it goes on even after the process was killed; fetched by other means than smaller ones."""
+
+
 def on_each_way(rows: tuple[Row, ...]) -> pytest.MarkDecorator:
     cases = [pytest.param(row, way, id=f"{row.name}-{way}") for row in rows for way in row.ways]
     return pytest.mark.parametrize(("row", "way"), cases, indirect=["way"])
+
+
+def large_as_well(rows: tuple[Row, ...]) -> pytest.MarkDecorator:
+    cases = [pytest.param(row, way, CONTENT, id=f"{row.name}-{way}") for row in rows for way in row.ways]
+    cases += [pytest.param(row, DIRECT, LARGE, id=f"{row.name}-large") for row in rows if row.is_in_body]
+    return pytest.mark.parametrize(("row", "way", "content"), cases, indirect=["way"])
 
 
 def assert_promised(row: Row, result: Result, tries: int, travelled: int, size: int) -> None:
@@ -36,20 +46,20 @@ def assert_promised(row: Row, result: Result, tries: int, travelled: int, size: 
         assert travelled <= (row.share + SMALL_SHARE) * size
 
 
-@on_each_way(DOWNLOADS)
+@large_as_well(DOWNLOADS)
 def test_a_download_keeps_what_is_promised(
-    row: Row, algo: Home, proxy: FaultProxy, collection: Collection, older: Path
+    row: Row, content: bytes, algo: Home, proxy: FaultProxy, collection: Collection, older: Path
 ) -> None:
-    remote = collection.put("f", CONTENT)
+    remote = collection.put("f", content)
     proxy.fail("GET", f".my/{collection.name}/f", *row.faults)
     result = algo.run("cp", remote, older, environ=row.environ)
     gets = proxy.tries("GET", f"{collection.name}/f")
-    assert_promised(row, result, len(gets), sum(get.sent for get in gets), len(CONTENT))
+    assert_promised(row, result, len(gets), sum(get.sent for get in gets), len(content))
     if row.code:
         assert_untouched(older)
         proxy.heal()
         assert algo.run("cp", remote, older).code == 0
-    assert older.read_bytes() == (CONTENT[::-1] if row.is_replaced else CONTENT)
+    assert older.read_bytes() == (content[::-1] if row.is_replaced else content)
     assert os.listdir(older.parent) == [older.name]
 
 

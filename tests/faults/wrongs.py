@@ -10,6 +10,11 @@ from faults.proxy import Answer, Exchange, Fault
 SMALL = 1000
 
 
+def forward(exchange: Exchange) -> None:
+    """All is well."""
+    exchange.forward()
+
+
 def status(code: int, *, body: bytes = b"", **headers: str) -> Fault:
     """Another answer in the place of the platform's: `status(429, retry_after="1")`."""
 
@@ -195,6 +200,16 @@ def redirect(exchange: Exchange) -> None:
     exchange.take()
     location = exchange.proxy.address + exchange.target.replace("/.my/", "/jane/")
     exchange.send(Answer(302, {}).changed(b"", location=location))
+
+
+IN_BODY: frozenset[Fault] = frozenset(
+    {
+        *(cut, reset_in_body, reset_after_body, stall_in_body, cut_without_length, cut_in_chunk, in_chunks),
+        *(announce_less, announce_more, damage, damage_with_digest, compress, claim_compressed),
+        *(ignore_range, other_range, other_version, redirect),
+    }
+)
+"""What happens to the body of a download."""
 
 
 # Bodies of uploads
