@@ -139,9 +139,17 @@ class HostedStorage(Storage):
 
     def _put(self, uri: DataUri, source: Source, size: int) -> Entry:
         headers = {"Content-Type": "application/octet-stream"}
+        content, patience = content_of(source, size), Patience(self._retries)
         try:
-            with self._request("PUT", uri, headers=headers, content=content_of(source, size), confirms=True) as reply:
-                return Entry(uri, Kind.FILE, size=size, version=reply.headers.get("ETag"))
+            while True:
+                reply = self._request("PUT", uri, headers=headers, content=content)
+                try:
+                    self._confirm(reply)
+                    return Entry(uri, Kind.FILE, size=size, version=reply.headers.get("ETag"))
+                except NetworkError as error:  # the answer broke off: what it would have said is not known
+                    if not content.rewind():
+                        raise
+                    patience.spend(error)
         except NetworkError:
             self._explain_break(uri)
             raise
@@ -261,15 +269,15 @@ class HostedStorage(Storage):
                 error.hint = f"For the local one write ./{uri.path}"
             raise
         if confirms:
-            from algo_core.api import decode_json
-
-            try:
-                if reply.content.strip():
-                    decode_json(reply, self._api.session.profile.name)
-            except BaseException:
-                reply.close()
-                raise
+            self._confirm(reply)
         return reply
+
+    def _confirm(self, reply: Reply) -> None:
+        from algo_core.api import decode_json
+
+        with reply:
+            if reply.content.strip():
+                decode_json(reply, self._api.session.profile.name)
 
 
 def components(uri: DataUri) -> list[str]:
