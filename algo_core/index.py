@@ -29,8 +29,8 @@ class PluginRecord:
     """What the index knows of one plugin.
 
     `commands` holds `(name, target, help, group, hidden)`, `connectors` `(scheme, target, help, labels, direct)`;
-    `error` is the cause in one line if the plugin could not be loaded, `refusal` the reason if it was not allowed to; `seconds`
-    is how long loading it took.
+    `error` is the cause in one line if the plugin could not be loaded, `refusal` the reason if it was not allowed to;
+    `seconds` is how long loading it took.
     """
 
     __slots__ = (
