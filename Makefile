@@ -29,8 +29,8 @@ demo: $(READY) ## The guide, from auth to the picture with the face marked, on t
 test: $(READY) ## Run every test (parts beyond PyPI: make test-deps)
 	$(BIN)/python -m pytest $(TESTS)
 
-test-deps: ## Install what tests need beyond PyPI (Debian packages; needs root)
-	@echo "Nothing beyond PyPI is needed"
+test-deps: ## Install what tests need beyond PyPI: Azurite, from npm
+	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,35 +13,95 @@ from support.stores import Store
 
 from algo_core.testing import Home
 
-STORES = ("s3", "azureblob", "gs", "dropbox")
+CONTENT = random.Random(1).randbytes(5000)
 
 
 @pytest.fixture(params=["direct", "platform"])
-def home(request: pytest.FixtureRequest, algo_home: Home, stores: dict[str, Store]) -> Home:
+def route(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def home(route: str, algo_home: Home, stores: dict[str, Store]) -> Home:
     """A home in which each scheme opens its store: from this machine, or by the embedded platform."""
     algo_home.write_config('[profiles.default]\naddress = "local:"\n\n')
-    if request.param == "direct":
-        with algo_home.config_file.open("a") as file:
-            file.write("\n".join(store.toml for store in stores.values()))
-        return algo_home
     for store in stores.values():
-        made = algo_home.run("local", "connector", "add", f"{store.scheme}+test", "--writable", *store.flags)
-        assert made.code == 0, made.stderr
+        if route == "direct":
+            with algo_home.config_file.open("a") as file:
+                file.write(store.toml)
+        else:
+            made = algo_home.run("local", "connector", "add", f"{store.scheme}+test", "--writable", *store.flags)
+            assert made.code == 0, made.stderr
     return algo_home
 
 
-def test_a_small_file_goes_from_anywhere_to_anywhere(home: Home, stores: dict[str, Store], tmp_path: Path) -> None:
-    content = random.Random(1).randbytes(5000)
-    assert home.run("mkdir", ".my/pairs").code == 0
-    places = {"local": str(tmp_path), "data": "data://.my/pairs"}
-    places |= {
-        name: str(store.uri(f"pairs-{tmp_path.name}-{random.randrange(1 << 40)}")) for name, store in stores.items()
-    }
-    (tmp_path / "start").write_bytes(content)
-    for name, place in places.items():
-        done = home.run("cp", tmp_path / "start", f"{place}/from-{name}")
+@pytest.fixture
+def at(route: str, stores: dict[str, Store]) -> Callable[[str, str], str]:
+    """The URI of a path in a store, as a person writes it: with the label where the platform opens it."""
+
+    def uri(scheme: str, path: str) -> str:
+        found = str(stores[scheme].uri(path))
+        return found if route == "direct" else found.replace("://", "+test://", 1)
+
+    return uri
+
+
+def test_a_small_file_goes_from_anywhere_to_anywhere(
+    home: Home, stores: dict[str, Store], at: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    name = f"pairs{uuid.uuid4().hex[:8]}"
+    assert home.run("mkdir", f".my/{name}").code == 0
+    places = {"local": str(tmp_path), "data": f"data://.my/{name}", **{scheme: at(scheme, name) for scheme in stores}}
+    (hosted,) = (home.root / "local" / "data").glob(f"*/{name}")
+
+    def content(place: str, file: str) -> bytes:
+        if place in {"local", "data"}:
+            return ((tmp_path if place == "local" else hosted) / file).read_bytes()
+        reader = stores[place].open().open(stores[place].uri(f"{name}/{file}"))
+        buffer = bytearray(10_000)
+        return bytes(buffer[: reader.readinto(buffer)])
+
+    (tmp_path / "from-local").write_bytes(CONTENT)
+    for place in list(places)[1:]:
+        done = home.run("cp", tmp_path / "from-local", f"{places[place]}/from-{place}")
         assert done.code == 0, done.stderr
-    for (one, source), (other, target) in itertools.permutations(places.items(), 2):
-        done = home.run("cp", f"{source}/from-{one}", f"{target}/{one}-to-{other}")
+    for one, other in itertools.permutations(places, 2):
+        done = home.run("cp", f"{places[one]}/from-{one}", f"{places[other]}/{one}-to-{other}")
+        assert done.code == 0, (one, other, done.stderr)
+        assert content(other, f"{one}-to-{other}") == CONTENT, (one, other)
+
+
+def test_files_are_listed_found_by_wildcards_and_removed(
+    home: Home, at: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    name = f"commands{uuid.uuid4().hex[:8]}"
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(CONTENT)
+    (tmp_path / "notes.txt").write_bytes(b"notes")
+    files = [str(path) for path in sorted(tmp_path.glob("*.*"))]
+    for scheme in ("s3", "dropbox"):
+        place = at(scheme, name)
+        assert home.run("mkdir", place).code == 0
+        assert home.run("cp", *files, f"{place}/").code == 0
+        listed = home.run("ls", place).text.split()
+        assert listed == [f"{place}/{file}" for file in ("0.png", "1.png", "2.png", "notes.txt")]
+        down = tmp_path / scheme
+        down.mkdir()
+        assert home.run("cp", f"{place}/*.png", f"{down}/").code == 0
+        assert sorted(path.name for path in down.iterdir()) == ["0.png", "1.png", "2.png"]
+        assert home.run("cat", f"{place}/notes.txt").stdout == b"notes"
+        assert home.run("rm", f"{place}/notes.txt").code == 0
+        assert home.run("cat", f"{place}/notes.txt").code == 5
+        assert home.run("rmdir", place).code == 1
+        assert home.run("rmdir", "-f", place).code == 0
+        assert home.run("ls", place).code == 5
+
+
+def test_a_large_file_goes_up_across_and_down(home: Home, at: Callable[[str, str], str], tmp_path: Path) -> None:
+    content = random.Random(2).randbytes(18 << 20)
+    (tmp_path / "large").write_bytes(content)
+    one, other = at("s3", f"large{uuid.uuid4().hex[:8]}"), at("azureblob", f"large{uuid.uuid4().hex[:8]}")
+    for source, target in ((tmp_path / "large", one), (one, other), (other, tmp_path / "again")):
+        done = home.run("cp", source, target)
         assert done.code == 0, done.stderr
-        assert home.run("cat", f"{target}/{one}-to-{other}").stdout == content, (one, other)
+    assert (tmp_path / "again").read_bytes() == content

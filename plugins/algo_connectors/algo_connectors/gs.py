@@ -18,6 +18,9 @@ from algo_core.storage import Checksum, Entry, Kind
 from algo_core.uri import DataUri
 
 OBJECT = "b/{}/o/{}"
+ABORT_SECONDS = 3
+"""How long a copy that has failed waits for the store to forget it, which it does by itself after a week."""
+
 TOKEN_ADDRESS = "https://oauth2.googleapis.com/token"
 
 
@@ -217,7 +220,7 @@ class _Resumable(Upload):
 
     def abort(self) -> None:
         """Cancel the upload."""
-        self._storage.call("DELETE", self._address)
+        self._storage.call("DELETE", self._address, timeout=ABORT_SECONDS)
 
 
 def _stored(uri: DataUri, answer: bytes, size: int) -> Entry:

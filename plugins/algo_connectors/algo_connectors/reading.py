@@ -48,7 +48,7 @@ class RangeReader:
 
     def _look_ahead(self) -> None:
         size = self.entry.size or 0
-        while self._next < size and len(self._ahead) < self._storage.parallel - 1:
+        while self._next < size and len(self._ahead) < max(1, self._storage.parallel - 1):
             start, self._next = self._next, min(self._next + BLOCK, size)
             self._ahead.append(self._storage.pool.submit(self._fetch, start, self._next))
 
