@@ -130,7 +130,9 @@ class ApiClient:
         reply = self._exchanger.send(method, self.url(path, query), headers=headers, content=content)
         if not reply.ok:
             with reply:
-                raise error_from(reply, self.session.profile.name)
+                error = error_from(reply, self.session.profile.name)
+                error.after_lost_answer = reply.after_lost_answer
+                raise error
         return reply
 
     @functools.cached_property

@@ -32,6 +32,8 @@ class AlgoError(Exception):
     """
 
     exit_code = 1
+    after_lost_answer = False
+    """Whether the request had been sent before and its answer was lost: what it asked for may have been done then."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)

@@ -111,6 +111,7 @@ class Exchanger:
         if route is None:
             return self._plain(method, url, headers or {}, content)
         retry = retry_policy(self._session.retries)
+        is_lost = False
         while True:
             reply: Reply | None = None
             problem: AlgoError | None = None
@@ -119,7 +120,9 @@ class Exchanger:
             except TlsError:
                 raise
             except NetworkError as error:
-                problem = error
+                problem, is_lost = error, True
+            if reply:
+                reply.after_lost_answer = reply.after_lost_answer or is_lost
             if reply and 300 <= reply.status_code < 400 and "Location" in reply.headers and method in FOLLOWED:
                 reply.close()
                 self._routes[_origin(url)] = None
@@ -139,6 +142,7 @@ class Exchanger:
     ) -> Reply:
         started = time.perf_counter()
         status: int | None = None
+        is_lost = False
         try:
             while True:
                 lease = self._lease(route)
@@ -150,13 +154,17 @@ class Exchanger:
                     stale = isinstance(error, NetworkError) and not isinstance(error, TimedOut) and not lease.is_fresh
                     if not (stale and method in REPEATABLE and (content is None or content.rewind())):
                         raise
+                    is_lost = True
             status = head.status
             if "set-cookie" in head.headers:
                 self._routes[_origin(url)] = None  # the session keeps cookies; it only sees what requests sees
             has_body = method != "HEAD" and head.status not in NO_BODY
             if has_body and (head.is_chunked or head.length is None or "content-encoding" in head.headers):
-                return self._odd(url, head, lease, method)
-            return DirectReply(url, head, lease, has_body)
+                reply: Reply = self._odd(url, head, lease, method)
+            else:
+                reply = DirectReply(url, head, lease, has_body)
+            reply.after_lost_answer = is_lost
+            return reply
         finally:
             if self._session.on_exchange:
                 self._session.on_exchange(method, url, status, time.perf_counter() - started)

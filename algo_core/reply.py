@@ -55,6 +55,8 @@ class Reply:
     reason: str
     headers: Mapping[str, str]
     redirected: bool = False
+    after_lost_answer: bool = False
+    """Whether the same request had been sent before, and its answer was lost."""
     has_body: bool = True
     """Whether a body follows; the answer to a HEAD has the length of one, and none."""
 
@@ -117,6 +119,8 @@ class PlainReply(Reply):
         self.reason = response.reason or ""
         self.headers = response.headers
         self.redirected = bool(response.history)
+        tries = getattr(response.raw, "retries", None)
+        self.after_lost_answer = any(attempt.error for attempt in tries.history) if tries else False
         self.has_body = response.request.method != "HEAD"
         self._unpack = is_encoded(response.headers)
         raw = response.raw

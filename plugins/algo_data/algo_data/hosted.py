@@ -225,7 +225,11 @@ class HostedStorage(Storage):
         """One DELETE, after a HEAD where a directory could stand, which it would remove as well if it is empty."""
         if uri.names_directory or (not self._can_only_be_file(uri) and self.stat(uri).is_directory):
             raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
-        self._request("DELETE", uri).close()
+        try:
+            self._request("DELETE", uri).close()
+        except NotFoundError as error:
+            if not error.after_lost_answer:  # else the first request has removed it
+                raise
 
     def _can_only_be_file(self, uri: DataUri) -> bool:
         path = components(uri)
