@@ -74,7 +74,7 @@ class AzureStorage(ObjectStorage):
 
     def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
         """Get Blob for a range, of exactly one version."""
-        bucket, key = self.place(uri)
+        bucket, key = self.locate(uri)
         if not key:
             raise self.missing(uri)
         condition = {"etag": version, "match_condition": _unmodified()} if version else {}
@@ -158,7 +158,7 @@ class _Blocks(Upload):
     def __init__(self, storage: AzureStorage, uri: DataUri) -> None:
         self._storage = storage
         self._uri = uri
-        self._blob = storage.blob(*storage.place(uri))
+        self._blob = storage.blob(*storage.locate(uri))
         self._count = 0
 
     def part(self, number: int, offset: int, content: bytearray) -> None:

@@ -54,6 +54,8 @@ def open_dropbox(options: Options) -> DropboxStorage:
 class DropboxStorage(RemoteStorage):
     """Files and folders of an account or of an app's folder. A file's version is its revision."""
 
+    needs_directories = False
+
     def __init__(self, credential: dict[str, Any], address: str | None = None) -> None:
         self._credential = credential
         self._address = address

@@ -74,7 +74,7 @@ class GoogleStorage(ObjectStorage):
 
     def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
         """objects.get of the media for a range, of exactly one generation."""
-        bucket, key = self.place(uri)
+        bucket, key = self.locate(uri)
         if not key:
             raise self.missing(uri)
         try:
@@ -175,7 +175,7 @@ class _Resumable(Upload):
     def __init__(self, storage: GoogleStorage, uri: DataUri) -> None:
         self._storage = storage
         self._uri = uri
-        bucket, key = storage.place(uri)
+        bucket, key = storage.locate(uri)
         headers, _ = storage.call(
             "POST",
             f"{storage.location}/upload/storage/v1/b/{{}}/o",

@@ -23,6 +23,7 @@ Names = tuple[list[str], list[tuple[str, Entry]]]
 class ObjectStorage(RemoteStorage):
     """The contract over an object store. `bucket` fixes the bucket, else it is the first component of a path."""
 
+    needs_directories = False
     bucket_word = "bucket"
     bucket: str | None = None
 
@@ -47,7 +48,7 @@ class ObjectStorage(RemoteStorage):
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """Delete at most 1,000 objects; those that are not there do not matter."""
 
-    def place(self, uri: DataUri) -> tuple[str, str]:
+    def locate(self, uri: DataUri) -> tuple[str, str]:
         """Bucket and key of a path; either may be empty."""
         parts = components(uri)
         if self.bucket is not None:
@@ -57,7 +58,7 @@ class ObjectStorage(RemoteStorage):
     def stat(self, uri: DataUri) -> Entry:
         """One request for a file, two for a directory."""
         with store_errors(uri):
-            bucket, key = self.place(uri)
+            bucket, key = self.locate(uri)
             if not bucket:
                 return directory(uri)
             if key and not uri.names_directory and (entry := self._head(uri, bucket, key)):
@@ -71,7 +72,7 @@ class ObjectStorage(RemoteStorage):
     def list(self, uri: DataUri) -> Iterator[Entry]:
         """One request for each 1,000 entries; directories before files within each of these pages."""
         with store_errors(uri):
-            bucket, key = self.place(uri)
+            bucket, key = self.locate(uri)
             if not bucket:
                 for name in sorted(self.buckets(uri)):
                     yield directory(uri.child(name))
@@ -96,7 +97,7 @@ class ObjectStorage(RemoteStorage):
     def mkdir(self, uri: DataUri) -> None:
         """An object of no bytes in the directory's place, since prefixes alone are no directories."""
         with store_errors(uri):
-            bucket, key = self.place(uri)
+            bucket, key = self.locate(uri)
             if not key:
                 if bucket and not self._is_directory(uri, bucket, ""):
                     raise RequestRefused(
@@ -113,7 +114,7 @@ class ObjectStorage(RemoteStorage):
         with store_errors(uri):
             if not self.stat(uri).is_directory:
                 raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {uri}")
-            bucket, key = self.place(uri)
+            bucket, key = self.locate(uri)
             if not key:
                 raise RequestRefused(
                     f"{uri} is not removed", f"Remove a {self.bucket_word} with the tools of the store"
@@ -140,12 +141,12 @@ class ObjectStorage(RemoteStorage):
         with store_errors(uri):
             if uri.names_directory or self.stat(uri).is_directory:
                 raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
-            bucket, key = self.place(uri)
+            bucket, key = self.locate(uri)
             self.delete(bucket, [key])
 
     def check_file(self, uri: DataUri) -> None:
         """Nothing can stand beside the buckets (API section 4.2)."""
-        bucket, key = self.place(uri)
+        bucket, key = self.locate(uri)
         if bucket and not key and not uri.path.endswith("/"):
             raise RequestRefused(
                 f"{uri} is no place for a file", f"Files go into a {self.bucket_word}: {uri.connector}://{bucket}/FILE"
@@ -154,7 +155,7 @@ class ObjectStorage(RemoteStorage):
 
     def missing(self, uri: DataUri) -> AlgoError:
         """The error for an object that is not there: it may be a directory."""
-        bucket, key = self.place(uri)
+        bucket, key = self.locate(uri)
         if not key or self._is_directory(uri, bucket, key):
             return IsADirectory(f"{uri} is a directory")
         return NotFoundError(f"There is no {uri}")
@@ -181,7 +182,7 @@ class ObjectStorage(RemoteStorage):
 
 def key_of(storage: ObjectStorage, uri: DataUri) -> tuple[str, str]:
     """Bucket and key to write to; the key of a directory keeps its slash, which makes it the directory's mark."""
-    bucket, key = storage.place(uri)
+    bucket, key = storage.locate(uri)
     return bucket, f"{key}/" if uri.path.endswith("/") else key
 
 

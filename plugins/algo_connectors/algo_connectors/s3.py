@@ -57,7 +57,7 @@ class S3Storage(ObjectStorage):
 
     def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
         """GetObject for a range, of exactly one version."""
-        bucket, key = self.place(uri)
+        bucket, key = self.locate(uri)
         if not key:
             raise self.missing(uri)
         try:
@@ -142,7 +142,7 @@ class _Parts(Upload):
     def __init__(self, storage: S3Storage, uri: DataUri) -> None:
         self._storage = storage
         self._uri = uri
-        self._bucket, self._key = storage.place(uri)
+        self._bucket, self._key = storage.locate(uri)
         self._tags: dict[int, str] = {}
         self._id = storage.call("create_multipart_upload", Bucket=self._bucket, Key=self._key)["UploadId"]
 
