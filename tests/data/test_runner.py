@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from algo_core.errors import AlgoError, AuthError
+from algo_core.main import run as run_algo
 from algo_core.storage import Entry, Kind
 from algo_core.uri import DataUri
 from algo_data.blocks import BLOCK
@@ -194,12 +195,25 @@ def test_a_limit_on_bytes_is_shared_and_kept():
     assert max(slept) <= 0.2
 
 
-def test_a_limit_holds_for_uploads_and_downloads(home, platform, work):
+@pytest.mark.parametrize("flags", [(), ("--bwlimit", "100M")])
+def test_every_byte_of_uploads_and_downloads_is_taken_from_the_limit(home, platform, work, monkeypatch, flags):
+    """Run in this process, so that what is taken can be counted; how long that makes it wait is tested above."""
+    for name, value in home.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(work)
+    taken = []
+    spend = Throttle.spend
+
+    def watch(self, count, *arguments):
+        taken.append(count)
+        return spend(self, count, *arguments)
+
+    monkeypatch.setattr(Throttle, "spend", watch)
     (work / "f").write_bytes(bytes(300_000))
-    started = time.monotonic()
-    assert home.run("cp", "--bwlimit", "200k", work / "f", "data://.my/c/f").code == 0
-    assert time.monotonic() - started >= 300_000 / 204_800 - 0.2
-    assert home.run("cp", "--bwlimit", "100M", "data://.my/c/f", work / "g").code == 0
+    for source, target in (("f", "data://.my/c/f"), ("data://.my/c/f", "g")):
+        taken.clear()
+        assert run_algo(["cp", *flags, source, target]) == 0
+        assert sum(taken) == (300_000 if flags else 0)
     assert (work / "g").read_bytes() == bytes(300_000)
 
 
