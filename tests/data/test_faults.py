@@ -106,24 +106,6 @@ def test_a_download_survives_a_failure(home, platform, remote, older, action):
     assert older.read_bytes() == CONTENT
 
 
-def test_the_wait_that_a_server_asks_for_is_kept(home, platform, remote, older):
-    times: list[float] = []
-
-    def busy(handler):
-        times.append(time.monotonic())
-        handler.answer(429, b"", {"Retry-After": "1"})
-        return True
-
-    def note(handler):
-        times.append(time.monotonic())
-        return False
-
-    platform.fail("GET", "/f", busy)
-    platform.fail("GET", "/f", note)
-    assert home.run("cp", remote, older).code == 0
-    assert times[1] - times[0] >= 1
-
-
 def test_a_listing_that_breaks_off_is_asked_for_again(home, platform, remote):
     def cut(handler):
         handler._send_head(200, 1000, {"X-Data-Type": "directory", "Content-Type": "application/json"})
