@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import http.client
 import io
 import json
@@ -43,7 +44,7 @@ class Headers(Mapping[str, str]):
         return len(self._values)
 
 
-class Reply:
+class Reply(abc.ABC):
     """The answer to an exchange: status, headers, and a body that is read as it arrives.
 
     It has what `algo_core.api.error_from` and `decode_json` need of an answer. Use it as a context manager, or close
@@ -60,13 +61,13 @@ class Reply:
     has_body: bool = True
     """Whether a body follows; the answer to a HEAD has the length of one, and none."""
 
+    @abc.abstractmethod
     def readinto(self, buffer: Any, /) -> int:
         """Fill the buffer; 0 at the end, also at one that came too early: compare with Content-Length."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Let go of the connection."""
-        raise NotImplementedError
 
     @property
     def ok(self) -> bool:
