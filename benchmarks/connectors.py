@@ -51,7 +51,7 @@ def served(weed: Path, home: Path) -> Iterator[str]:
     rest = ["-s3.port.iceberg", "0", "-s3.port.lance", "0", "-master.telemetry=false", "-volume.max", "50"]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [weed, "server", "-dir", home, *fixed, *rest, "-master.volumeSizeLimitMB", "1024", *flags],
+            [weed, "-logtostderr", "server", "-dir", home, *fixed, *rest, "-master.volumeSizeLimitMB", "1024", *flags],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

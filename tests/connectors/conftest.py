@@ -90,7 +90,7 @@ def seaweed(started: Callable[..., None], tmp_path_factory: pytest.TempPathFacto
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     started(
         [
-            str(Path(sys.executable).with_name("weed")),
+            *[str(Path(sys.executable).with_name("weed")), "-logtostderr"],
             *["server", "-dir", str(home), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", "-filer", "-s3"],
             *["-s3.config", str(home / "s3.json"), "-s3.port.iceberg", "0", "-s3.port.lance", "0"],
             *["-master.telemetry=false", "-volume.max", "20", "-master.volumeSizeLimitMB", "256"],
