@@ -105,3 +105,15 @@ def test_a_large_file_goes_up_across_and_down(home: Home, at: Callable[[str, str
         done = home.run("cp", source, target)
         assert done.code == 0, done.stderr
     assert (tmp_path / "again").read_bytes() == content
+
+
+def test_a_directory_of_a_store_comes_about_with_its_first_file(
+    home: Home, stores: dict[str, Store], at: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "b").write_bytes(b"b")
+    for scheme in stores:
+        new = at(scheme, f"new{uuid.uuid4().hex[:8]}/deep") + "/"
+        assert home.run("cp", tmp_path / "a", new).code == 0
+        assert home.run("cp", tmp_path / "a", tmp_path / "b", new).code == 0
+        assert home.run("cat", f"{new}a", f"{new}b").stdout == b"ab"

@@ -151,6 +151,8 @@ def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | Non
         why = "Several files can only be copied into a directory" if is_several else "Write it without a slash"
         raise UsageError(f"{uri} is a file", why)
     if is_several or (uri.names_directory and not is_tree):
+        if uri.names_directory and not target.storage.needs_directories:
+            return target  # the slash says that a directory is meant, and there it comes about with its first file
         command = "mkdir -p" if uri.is_local else "algo mkdir"
         raise NotFoundError(f"There is no directory {uri}", f"Make it with: {command} {uri}")
     if not uri.is_local and "*" in uri.name:
