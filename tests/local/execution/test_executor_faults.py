@@ -33,7 +33,7 @@ def gone(pid: int, seconds: float = 30.0) -> bool:
     while time.monotonic() < deadline:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # it may go between opening and reading
             return True
         if state in "ZX":
             return True
