@@ -113,6 +113,7 @@ DOWNLOADS = (
         LATE,
         environ=PATIENT | IMPATIENT,
     ),
+    Row("a bit is wrong, once", (wrongs.damage,), "the checksum tells; starts anew", 2, 2.0),
     Row("a bit is wrong, every time", (wrongs.damage,) * ALWAYS, REFUSED, None, None, 7, DAMAGED, ways=EVERYWHERE),
     Row(
         "the content is not that of its Content-MD5",
