@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 
 import pexpect
@@ -9,6 +10,9 @@ import pytest
 from support.stub import StubPlatform
 
 from algo_core.testing import Home
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and their children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

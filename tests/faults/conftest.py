@@ -67,6 +67,7 @@ def algo(algo_home: Home, served: Served, proxy: FaultProxy, way: str, authority
         "ALGORITHMIA_API_KEY": served.key,
         "ALGO_TIMEOUT": "20",
         "LOGNAME": "jane",
+        "PYTHONPATH": str(Path(__file__).with_name("quick")),
     }
     if way == "requests":
         algo_home.environ["http_proxy"] = proxy.address
