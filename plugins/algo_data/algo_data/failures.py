@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from algo_core import paths
 from algo_core.context import App
-from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_core.errors import AlgoError, UsageError
 from algo_core.files import replacing
 from algo_core.storage import Entry
 from algo_core.uri import LOCAL, DataUri, parse_data_uri
@@ -44,7 +44,6 @@ class Keeper:
         self._file: BinaryIO | None = None
         self._is_unwritable = False
         self.planned = observer.planned
-        self.planned = observer.planned
         self.advanced = observer.advanced
         self.count = 0
         """How much has failed."""
@@ -56,15 +55,7 @@ class Keeper:
         self._observer.started(transfer)
 
     def finished(self, transfer: Transfer, entry: Entry) -> None:
-        """Forget it; the source of a move goes now that its copy is whole."""
-        if transfer.removes_source:
-            try:
-                transfer.source.storage.remove(transfer.source.uri)
-            except NotFoundError:
-                pass  # it has gone, which is all that was wanted
-            except AlgoError as error:
-                self.failed(transfer.source, _left(transfer, error))
-                return
+        """Forget it."""
         with self._lock:
             self._running.pop(str(transfer.source), None)
         self._observer.finished(transfer, entry)
@@ -107,11 +98,6 @@ class Keeper:
             self._stack.close()
         except OSError:
             pass
-
-
-def _left(transfer: Transfer, error: AlgoError) -> AlgoError:
-    error.message = f"{transfer.source} was copied to {transfer.target}, and could not be removed: {error.message}"
-    return error
 
 
 def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:

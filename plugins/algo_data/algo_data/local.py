@@ -15,6 +15,7 @@ from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, 
 from algo_core.uri import LOCAL, DataUri
 from algo_data.beside import Beside, open_beside, room_for
 from algo_data.blocks import SMALL, blocks, joined
+from algo_data.renaming import rename
 
 if TYPE_CHECKING:
     from algo_core.context import App
@@ -118,6 +119,11 @@ class LocalStorage(Storage):
                     beside.discard()
                     raise
             return beside
+
+    def move(self, source: DataUri, target: DataUri) -> Entry | None:
+        """A rename, on one file system (`algo_data.engine.moving.MovingStorage`); the file keeps its time and mode."""
+        status = rename(local_path(source), local_path(target))
+        return _entry(target, status) if status else None
 
     def mkdir(self, uri: DataUri) -> None:
         """Make a directory in an existing one."""

@@ -22,7 +22,8 @@ from algo_data.operands import paths_argument
 def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
     """Move files and directories to DEST: a name for one, a directory for several.
 
-    Each file is copied and checked before it is removed where it was; what could not be moved stays.
+    On one file system of this machine files are renamed. Everywhere else each is copied and checked before it is
+    removed where it was. What could not be moved stays.
 
     \b
     Examples:

@@ -30,7 +30,7 @@ class Transfer:
     """One file to copy.
 
     `entry` is what a listing has said of the source, where one was read: its size may be out of date when the file is
-    read. With `removes_source` whoever is told that the copy is whole removes the source.
+    read. With `removes_source` it is moved: the source goes when its copy is whole.
     """
 
     source: Place

@@ -8,6 +8,7 @@ from algo_core.errors import NetworkError
 from algo_core.storage import Entry, Kind, Storage
 from algo_data.blocks import BLOCK
 from algo_data.engine.digest import Corrupted
+from algo_data.engine.moving import remove_source, renamed
 from algo_data.engine.options import Options
 from algo_data.engine.parts import PlacingStorage
 from algo_data.engine.source import Advanced, CannotResume, FileSource
@@ -48,15 +49,25 @@ def execute(
     block: int = BLOCK,
     spare: Spare | None = None,
 ) -> Entry:
-    """Copy a file; what was written.
+    """Copy or move a file; what was written.
 
     A source that breaks off and cannot go on from there is copied from its beginning again, `options.tries` times at
     most, and once if it arrived damaged, unless what was written cannot be taken back. `block` is how many bytes are
     moved at a time; `spare` is asked for each further connection.
 
     Raises:
-        AlgoError: why it failed; the destination is as it was before.
+        AlgoError: why it failed; the destination is as it was before, unless only the source could not be removed.
     """
+    if not transfer.removes_source:
+        return _copied(transfer, advanced, options, block, spare)
+    if entry := renamed(transfer):
+        return entry
+    entry = _copied(transfer, advanced, options, block, spare)
+    remove_source(transfer)
+    return entry
+
+
+def _copied(transfer: Transfer, advanced: Advanced, options: Options, block: int, spare: Spare | None) -> Entry:
     patience = Patience(options.tries)
     was_damaged = False
     while True:

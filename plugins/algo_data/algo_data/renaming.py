@@ -1,0 +1,29 @@
+"""Giving a file of this machine another name, by the rules that hold for writing to that name."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+
+def rename(source: str, target: str) -> os.stat_result | None:
+    """Rename an ordinary file, in the place of an older one if there is one; what the file system knows of it.
+
+    None if that cannot be done, and nothing has been done then: on another file system, for a link, for what is no
+    ordinary file, or for any other reason, which copying it will tell. As with `algo_data.beside.open_beside` a link at
+    the target stays, and what it leads to is replaced.
+    """
+    try:
+        status = os.lstat(source)
+        older = os.lstat(target) if os.path.lexists(target) else None
+        if older and stat.S_ISLNK(older.st_mode):
+            target = os.path.realpath(target)
+            older = os.stat(target) if os.path.lexists(target) else None
+        if not stat.S_ISREG(status.st_mode) or (older and not stat.S_ISREG(older.st_mode)):
+            return None
+        if older and os.path.samestat(status, older):
+            return None  # two names of one file: to rename one would leave both
+        os.replace(source, target)
+    except OSError:
+        return None
+    return status

@@ -1,0 +1,166 @@
+"""`algo mv` on this machine: a rename where that is possible, with the rules of a copy; and what is never removed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from algo_core.errors import AlgoError
+from algo_core.uri import LOCAL, DataUri
+from algo_data.engine import Options
+from algo_data.engine.transfer import Place, Transfer
+from algo_data.engine.worker import execute
+from algo_data.local import LocalStorage
+
+STORAGE = LocalStorage()
+
+
+def moved(source: Path, target: Path) -> int | None:
+    places = (Place(STORAGE, DataUri(LOCAL, str(path))) for path in (source, target))
+    return execute(Transfer(*places, removes_source=True), lambda position, size: None, Options()).size
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[str]:
+    """The files that were opened to be copied."""
+    opened: list[str] = []
+    real = LocalStorage.open
+
+    def watch(self, uri, offset=0, *, version=None):
+        opened.append(uri.name)
+        return real(self, uri, offset, version=version)
+
+    monkeypatch.setattr(LocalStorage, "open", watch)
+    return opened
+
+
+@pytest.fixture
+def elsewhere(monkeypatch) -> None:
+    """Every other name is on another file system."""
+    real = os.replace
+
+    def replace(source, target):
+        if not os.path.basename(source).endswith(".algo-part"):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+def test_a_file_is_renamed_and_keeps_its_time_and_mode(work, reads):
+    (work / "f").write_bytes(b"content")
+    (work / "f").chmod(0o640)
+    os.utime(work / "f", (1000, 1000))
+    (work / "older").write_text("something else")
+    before = (work / "f").stat()
+    assert moved(work / "f", work / "older") == 7
+    after = (work / "older").stat()
+    assert (after.st_ino, after.st_mode, after.st_mtime) == (before.st_ino, before.st_mode, before.st_mtime)
+    assert os.listdir(work) == ["older"]
+    assert reads == []
+
+
+def test_what_takes_the_name_of_a_renamed_file_stays(home, work, monkeypatch):
+    """The source must not be removed after the rename: a file that has come there meanwhile is another one."""
+    (work / "f").write_text("moved")
+    real = os.replace
+
+    def replace(source, target):
+        real(source, target)
+        Path(source).write_text("new")
+
+    monkeypatch.setattr(os, "replace", replace)
+    moved(work / "f", work / "g")
+    assert ((work / "f").read_text(), (work / "g").read_text()) == ("new", "moved")
+
+
+def test_across_file_systems_a_file_is_copied_and_removed(work, reads, elsewhere):
+    (work / "f").write_bytes(b"content")
+    assert moved(work / "f", work / "g") == 7
+    assert ((work / "g").read_bytes(), os.listdir(work), reads) == (b"content", ["g"], ["f"])
+
+
+def test_a_link_at_the_target_stays_and_leads_to_what_was_moved(work, reads):
+    (work / "d").mkdir()
+    (work / "d" / "real").write_text("old")
+    (work / "link").symlink_to("d/real")
+    (work / "dangling").symlink_to("d/new")
+    for name in ("link", "dangling"):
+        (work / "f").write_text("moved")
+        moved(work / "f", work / name)
+        assert (work / name).is_symlink()
+        assert (work / name).read_text() == "moved"
+    assert reads == []
+
+
+def test_what_a_link_leads_to_is_copied_and_the_link_removed(work):
+    (work / "real").write_text("x")
+    (work / "d").mkdir()
+    (work / "d" / "link").symlink_to("../real")
+    moved(work / "d" / "link", work / "g")
+    assert ((work / "g").read_text(), (work / "g").is_symlink()) == ("x", False)
+    assert ((work / "real").read_text(), os.listdir(work / "d")) == ("x", [])
+
+
+@pytest.mark.parametrize("target", ["d", "d/", "nothing/g", "g/"])
+def test_what_a_copy_refuses_a_move_refuses_in_the_same_words(work, target):
+    (work / "f").write_text("x")
+    (work / "d").mkdir()
+    source, to = Place(STORAGE, DataUri(LOCAL, f"{work}/f")), Place(STORAGE, DataUri(LOCAL, f"{work}/{target}"))
+    said = []
+    for removes in (False, True):
+        with pytest.raises(AlgoError) as raised:
+            execute(Transfer(source, to, removes_source=removes), lambda position, size: None, Options())
+        said.append((type(raised.value), raised.value.message, raised.value.hint))
+    assert said[0] == said[1]
+    assert sorted(os.listdir(work)) == ["d", "f"]
+
+
+def test_a_pipe_is_neither_moved_nor_replaced(work):
+    os.mkfifo(work / "pipe")
+    (work / "f").write_text("x")
+    with pytest.raises(AlgoError, match="no ordinary file"):
+        moved(work / "pipe", work / "g")
+    reader = os.open(work / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        moved(work / "f", work / "pipe")
+        assert os.read(reader, 10) == b"x"
+    finally:
+        os.close(reader)
+    assert os.listdir(work) == ["pipe"]
+
+
+def test_two_names_of_one_file_are_no_move(home, work):
+    (work / "f").write_text("x")
+    os.link(work / "f", work / "g")
+    assert home.run("mv", "f", "g", cwd=work).code == 1
+    assert sorted(os.listdir(work)) == ["f", "g"]
+
+
+def test_a_rename_is_told_as_any_move_is(home, work):
+    (work / "f").write_text("12345")
+    number = (work / "f").stat().st_ino
+    result = home.run("mv", "--json", "f", "g", cwd=work)
+    assert json.loads(result.text) == {"action": "moved", "source": "f", "destination": "g", "bytes": 5}
+    assert (work / "g").stat().st_ino == number
+    assert home.run("mv", "g", "f", cwd=work).text == "Moved g to f\n"
+    (work / "new").write_text("new")
+    assert home.run("mv", "--no-clobber", "new", "f", cwd=work).text == ""
+    assert (work / "f").read_text() == "12345"
+    os.utime(work / "new", (0, 0))
+    assert home.run("mv", "--update", "new", "f", cwd=work).text == ""
+    assert sorted(os.listdir(work)) == ["f", "new"]
+
+
+def test_a_tree_is_moved_by_renaming_its_files(home, work):
+    for name in ("t/a", "t/s/b"):
+        (work / name).parent.mkdir(exist_ok=True)
+        (work / name).write_text(name)
+    numbers = {(work / name).stat().st_ino for name in ("t/a", "t/s/b")}
+    assert home.run("mv", "t", "u", cwd=work).code == 0
+    assert {(work / name).stat().st_ino for name in ("u/a", "u/s/b")} == numbers
+    assert os.listdir(work) == ["u"]
