@@ -27,12 +27,14 @@ from algo_core.errors import AlgoError, NetworkError, TimedOut, TlsError
 from algo_core.http import (
     REPEATABLE,
     RETRY_STATUSES,
+    SOCKET_ERRORS,
     AlgoSession,
     Authorization,
     CaAdapter,
     network_errors,
     retry_policy,
     socket_errors,
+    translated,
 )
 from algo_core.lean import requests
 from algo_core.reply import DirectReply, Head, Lease, OddReply, PlainReply, Reply
@@ -76,15 +78,70 @@ class Content(Protocol):
         """Go back to the beginning; False if that cannot be done."""
 
 
+RECENT = 1.0
+"""Seconds in which a connection that has just served is used again without asking first whether it is still there."""
+
+
 class _Route:
-    """How to reach a host directly: the pool, and the headers that every request to it carries."""
+    """How to reach a host directly: the pool, and the headers that every request to it carries.
+
+    A connection that has served waits here for the next exchange, and goes back to the pool with the session's end or
+    when it was not needed for a while: the pool looks at each one before it gives it away, which takes longer than a
+    small exchange.
+    """
 
     def __init__(self, pool: HTTPConnectionPool, headers: Mapping[str, str], host: str, address: str) -> None:
         self.pool = pool
         self.address = address
-        self.names = {name.lower() for name in headers}
         lines = [f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
         self.common = ("\r\n".join(lines) + "\r\n").encode("latin-1")
+        self._recent: list[tuple[float, HTTPConnection]] = []
+        self._is_closed = False
+
+    def take(self, connect: float, read: float, *, is_repeatable: bool) -> Lease:
+        """A connection, for exchanges with these time limits in seconds. Raises NetworkError and its kinds.
+
+        One that turns out to be closed costs a repetition; what may not be repeated gets one that was looked at.
+        """
+        try:
+            since, connection = self._recent.pop()
+        except IndexError:
+            return self._from_pool(connect, read)
+        if is_repeatable and time.monotonic() - since < RECENT:
+            return Lease(self, connection, is_fresh=False)
+        self.pool._put_conn(connection)
+        return self._from_pool(connect, read)
+
+    def _from_pool(self, connect: float, read: float) -> Lease:
+        with socket_errors(self.address):
+            connection = self.pool._get_conn()
+            assert isinstance(connection, HTTPConnection)
+            is_fresh = connection.sock is None
+            try:
+                if is_fresh:
+                    connection.timeout = connect
+                    connection.connect()
+                connection.sock.settimeout(read)
+            except BaseException:
+                self.give_back(connection, is_reusable=False)
+                raise
+        return Lease(self, connection, is_fresh=is_fresh)
+
+    def give_back(self, connection: HTTPConnection, *, is_reusable: bool) -> None:
+        """Keep a connection for the next exchange, or close one on which an answer was not read to its end."""
+        if not is_reusable:
+            connection.close()
+            self.pool._put_conn(None)
+        elif self._is_closed:
+            self.pool._put_conn(connection)
+        else:
+            self._recent.append((time.monotonic(), connection))
+
+    def close(self) -> None:
+        """Give the pool back what is here, and from now on at once what comes back."""
+        self._is_closed = True
+        while self._recent:
+            self.pool._put_conn(self._recent.pop()[1])
 
 
 class Exchanger:
@@ -94,6 +151,7 @@ class Exchanger:
         self._session = session
         self._address = address
         self._routes: dict[str, _Route | None] = {}
+        session.closing.callback(self._close_routes)
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: Content | None = None
@@ -110,7 +168,7 @@ class Exchanger:
         route = self._route(url)
         if route is None:
             return self._plain(method, url, headers or {}, content)
-        retry = retry_policy(self._session.retries)
+        retry: Retry | None = None
         is_lost = False
         while True:
             reply: Reply | None = None
@@ -125,10 +183,11 @@ class Exchanger:
                 reply.after_lost_answer = reply.after_lost_answer or is_lost
             if reply and 300 <= reply.status_code < 400 and "Location" in reply.headers and method in FOLLOWED:
                 reply.close()
-                self._routes[_origin(url)] = None
+                self._leave_route(url)
                 return self._plain(method, url, headers or {}, content)
             if reply is not None and reply.status_code not in RETRY_STATUSES:
                 return reply
+            retry = retry or retry_policy(self._session.retries)
             again = method in REPEATABLE and retry.total and (content is None or content.rewind())
             if not again:
                 if problem:
@@ -145,19 +204,19 @@ class Exchanger:
         is_lost = False
         try:
             while True:
-                lease = self._lease(route)
+                lease = route.take(*self._session.timeout, is_repeatable=method in REPEATABLE)
                 try:
                     head = self._exchange(lease, route, method, url, headers, content)
                     break
                 except BaseException as error:
-                    lease.give_back(reusable=False)
+                    lease.give_back(is_reusable=False)
                     stale = isinstance(error, NetworkError) and not isinstance(error, TimedOut) and not lease.is_fresh
                     if not (stale and method in REPEATABLE and (content is None or content.rewind())):
                         raise
                     is_lost = True
             status = head.status
             if "set-cookie" in head.headers:
-                self._routes[_origin(url)] = None  # the session keeps cookies; it only sees what requests sees
+                self._leave_route(url)  # the session keeps cookies; it only sees what requests sees
             has_body = method != "HEAD" and head.status not in NO_BODY
             if has_body and (head.is_chunked or head.length is None or "content-encoding" in head.headers):
                 reply: Reply = self._odd(url, head, lease, method)
@@ -173,25 +232,8 @@ class Exchanger:
         try:
             return OddReply(url, head, lease, method)
         except BaseException:
-            lease.give_back(reusable=False)
+            lease.give_back(is_reusable=False)
             raise
-
-    def _lease(self, route: _Route) -> Lease:
-        connect, read = self._session.timeout
-        with socket_errors(route.address):
-            connection = route.pool._get_conn()
-            assert isinstance(connection, HTTPConnection)
-            is_fresh = connection.sock is None
-            try:
-                if is_fresh:
-                    connection.timeout = connect
-                    connection.connect()
-                connection.sock.settimeout(read)
-            except BaseException:
-                connection.close()
-                route.pool._put_conn(None)
-                raise
-        return Lease(route.pool, connection, route.address, is_fresh)
 
     def _exchange(
         self, lease: Lease, route: _Route, method: str, url: str, headers: Mapping[str, str], content: Content | None
@@ -204,8 +246,10 @@ class Exchanger:
         opening = f"{method} {_target(url)} HTTP/1.1\r\n".encode("latin-1") + route.common + own
         refused: NetworkError | None = None
         if content is None:
-            with lease.errors():
+            try:
                 sock.sendall(opening)
+            except SOCKET_ERRORS as error:
+                raise translated(error, route.address) from error
         else:
             refused = self._send_content(lease, opening, content)
         try:
@@ -256,8 +300,10 @@ class Exchanger:
                 continue
             if len(received) > HEAD_LIMIT:
                 raise NetworkError(f"{lease.address} sends headers without end")
-            with lease.errors():
+            try:
                 part = lease.sock.recv(HEAD_LIMIT)
+            except SOCKET_ERRORS as error:
+                raise translated(error, lease.address) from error
             if not part:
                 raise NetworkError(f"{lease.address} closed the connection without an answer", "Try again")
             received += part
@@ -279,6 +325,16 @@ class Exchanger:
         if origin not in self._routes:
             self._routes[origin] = self._find_route(url)
         return self._routes[origin]
+
+    def _leave_route(self, url: str) -> None:
+        route, self._routes[_origin(url)] = self._routes[_origin(url)], None
+        if route:
+            route.close()
+
+    def _close_routes(self) -> None:
+        for route in self._routes.values():
+            if route:
+                route.close()
 
     def _find_route(self, url: str) -> _Route | None:
         """The direct way to a host, or None where only requests knows the way."""

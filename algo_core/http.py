@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ RETRY_AFTER_MAX_SECONDS = 120.0
 
 POOL_SIZE = 64
 """Connections to one host that are kept for further use."""
+
+SOCKET_ERRORS = (OSError, urllib3.exceptions.HTTPError)
+"""What using a connection directly raises, and `translated` takes."""
 
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -138,6 +141,8 @@ class AlgoSession(requests.Session):
         self.timeout = timeout
         self.retries = retries
         self.on_exchange = on_exchange
+        self.closing = contextlib.ExitStack()
+        """What is done before the connections are closed."""
         self.auth = Authorization(profile)
         self.headers["User-Agent"] = (
             f"algo/{__version__} (python/{'.'.join(map(str, sys.version_info[:3]))}; {sys.platform})"
@@ -162,6 +167,11 @@ class AlgoSession(requests.Session):
         elif isinstance(merged["verify"], str):
             self._check_bundle(merged["verify"])
         return merged
+
+    def close(self) -> None:
+        """Close all connections, those that were borrowed from the pools as well."""
+        self.closing.close()
+        super().close()
 
     def _check_bundle(self, path: str) -> None:
         import os
@@ -238,7 +248,7 @@ def repeating(send: Callable[..., requests.Response], method: str, url: str, **o
             retry.sleep()
 
 
-@contextmanager
+@contextlib.contextmanager
 def network_errors(address: str) -> Iterator[None]:
     """Turn what requests and urllib3 raise inside the block into this project's errors.
 
@@ -250,10 +260,10 @@ def network_errors(address: str) -> Iterator[None]:
     except AlgoError:
         raise
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _translated(error, address) from error
+        raise translated(error, address) from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def socket_errors(address: str) -> Iterator[None]:
     """The same for what a socket raises. Not for blocks that read files: their errors would be taken for those.
 
@@ -262,11 +272,12 @@ def socket_errors(address: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, urllib3.exceptions.HTTPError) as error:
-        raise _translated(error, address) from error
+    except SOCKET_ERRORS as error:
+        raise translated(error, address) from error
 
 
-def _translated(error: Exception, address: str) -> AlgoError:
+def translated(error: Exception, address: str) -> AlgoError:
+    """What to raise in the place of an error of requests, urllib3 or a socket: TlsError, TimedOut, NetworkError, ..."""
     cause = _innermost(error)
     said = _plain(cause)
     if isinstance(error, requests.exceptions.ProxyError):

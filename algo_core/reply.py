@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import urllib3
 
@@ -18,7 +18,6 @@ from algo_core.http import network_errors, socket_errors
 if TYPE_CHECKING:
     import requests
     from urllib3.connection import HTTPConnection
-    from urllib3.connectionpool import HTTPConnectionPool
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:
@@ -36,6 +35,10 @@ class Headers(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a header, or the default; Mapping's own would take several times as long."""
+        return self._values.get(name.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -182,16 +185,26 @@ class DirectReply(Reply):
             self._done()
         return count
 
+    @property
+    def content(self) -> bytes:
+        """The whole body, read once: what came with the headers is often all of it."""
+        if self._left and self._left == len(self._early):
+            self._content = bytes(self._early)
+            self._early, self._left = memoryview(b""), 0
+            self._done()
+            return self._content
+        return super().content
+
     def _done(self) -> None:
         lease, self._lease = self._lease, None
         if lease:
-            lease.give_back(reusable=self._keep and not self._early)
+            lease.give_back(is_reusable=self._keep and not self._early)
 
     def close(self) -> None:
         """Let go of the connection."""
         lease, self._lease = self._lease, None
         if lease:
-            lease.give_back(reusable=False)
+            lease.give_back(is_reusable=False)
 
 
 class OddReply(Reply):
@@ -230,7 +243,7 @@ class OddReply(Reply):
         """Let go of the connection."""
         lease, self._lease = self._lease, None
         if lease:
-            lease.give_back(reusable=False)
+            lease.give_back(is_reusable=False)
 
 
 class _Replayed(io.RawIOBase):
@@ -287,28 +300,38 @@ class Head:
         self.keeps_open = "close" not in connection and (protocol != "HTTP/1.0" or "keep-alive" in connection)
 
 
-class Lease:
-    """A connection on loan from the adapter's pool."""
+class Lender(Protocol):
+    """Where connections come from."""
 
-    def __init__(self, pool: HTTPConnectionPool, connection: HTTPConnection, address: str, is_fresh: bool) -> None:
-        self._pool = pool
+    address: str
+    """What they lead to, as a person knows it."""
+
+    def give_back(self, connection: HTTPConnection, *, is_reusable: bool) -> None:
+        """Take one back."""
+
+
+class Lease:
+    """A connection on loan."""
+
+    __slots__ = ("_connection", "_lender", "is_fresh", "sock")
+
+    def __init__(self, lender: Lender, connection: HTTPConnection, *, is_fresh: bool) -> None:
+        self._lender = lender
         self._connection = connection
-        self.address = address
+        self.sock: Any = connection.sock
+        """The socket, in TLS where it is used."""
         self.is_fresh = is_fresh
+        """Whether it was opened for this exchange, so that it cannot have been closed while nobody used it."""
 
     @property
-    def sock(self) -> Any:
-        """The socket, in TLS where it is used."""
-        return self._connection.sock
+    def address(self) -> str:
+        """What it leads to."""
+        return self._lender.address
 
     def errors(self) -> AbstractContextManager[None]:
         """Turns what goes wrong on the connection into this project's errors."""
         return socket_errors(self.address)
 
-    def give_back(self, *, reusable: bool) -> None:
-        """Return it to the pool, or close it if an answer on it was not read to its end."""
-        if reusable:
-            self._pool._put_conn(self._connection)
-        else:
-            self._connection.close()
-            self._pool._put_conn(None)
+    def give_back(self, *, is_reusable: bool) -> None:
+        """Return it, to be closed if an answer on it was not read to its end."""
+        self._lender.give_back(self._connection, is_reusable=is_reusable)

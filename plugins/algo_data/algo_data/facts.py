@@ -13,7 +13,9 @@ from algo_core.errors import PlatformError
 from algo_core.storage import Checksum, Entry, Kind
 from algo_core.uri import HOSTED, DataUri
 
-_MD5 = re.compile(r"[0-9a-f]{32}")
+_MD5 = re.compile(r'"?([0-9A-Fa-f]{32})"?')
+MD5_BYTES = 16
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _KINDS = {"file": Kind.FILE, "directory": Kind.DIRECTORY}
 
@@ -39,63 +41,70 @@ def entry_of(uri: DataUri, headers: Mapping[str, str]) -> Entry:
     if kind is Kind.DIRECTORY:
         return Entry(uri, kind)
     whole = content_range(headers)
+    if is_encoded(headers):
+        return Entry(uri, kind, whole[2] if whole else None, _modified(headers))
+    tag = headers.get("ETag", "").strip()
     return Entry(
         uri,
         kind,
-        size=whole[2] if whole else _size_of(headers),
+        size=whole[2] if whole else _length(headers),
         modified=_modified(headers),
-        checksum=_checksum(uri, headers, is_part=whole is not None),
-        version=_version(headers),
+        checksum=_checksum(uri, headers, tag, is_part=whole is not None),
+        version=None if not tag or tag.startswith("W/") else tag,  # as it came: weak ones `If-Range` does not allow
     )
 
 
 def content_range(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
     """First byte, last byte and size of the whole file, from `Content-Range`."""
-    match = _RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    text = headers.get("Content-Range")
+    match = _RANGE.fullmatch(text.strip()) if text else None
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:
     """Whether the body is compressed although that was not asked for: its length says nothing about the file then."""
-    return headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}
+    text = headers.get("Content-Encoding")
+    return text is not None and text.strip().lower() not in {"", "identity"}
 
 
-def _size_of(headers: Mapping[str, str]) -> int | None:
+def _length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("Content-Length", "").strip()
-    return int(text) if text.isdecimal() and not is_encoded(headers) else None
+    return int(text) if text.isdecimal() else None
 
 
 def _modified(headers: Mapping[str, str]) -> datetime | None:
     """`Last-Modified`, else `Date`: in which the platform gives the file's time (API section 4.7)."""
     for name in ("Last-Modified", "Date"):
-        try:
-            found = parsedate_to_datetime(headers[name])
-        except (KeyError, TypeError, ValueError):
+        if (text := headers.get(name)) is None:
             continue
-        return found.astimezone(timezone.utc)
+        try:
+            return _http_date(text) or parsedate_to_datetime(text).astimezone(timezone.utc)
+        except (TypeError, ValueError):
+            continue
     return None
 
 
-def _version(headers: Mapping[str, str]) -> str | None:
-    """The ETag exactly as it came, so that it can be sent back in `If-Range`, which allows no weak ones."""
-    tag = headers.get("ETag", "").strip()
-    return None if not tag or tag.startswith("W/") or is_encoded(headers) else tag
+def _http_date(text: str) -> datetime | None:
+    """A time in the one form that HTTP allows now, `Sun, 06 Nov 1994 08:49:37 GMT`; None if it has another."""
+    if len(text) != 29 or not text.endswith(" GMT") or (month := _MONTHS.find(text[8:11])) < 0 or month % 3:
+        return None
+    clock = int(text[17:19]), int(text[20:22]), int(text[23:25])
+    return datetime(int(text[12:16]), month // 3 + 1, int(text[5:7]), *clock, tzinfo=timezone.utc)
 
 
-def _checksum(uri: DataUri, headers: Mapping[str, str], *, is_part: bool) -> Checksum | None:
+def _checksum(uri: DataUri, headers: Mapping[str, str], tag: str, *, is_part: bool) -> Checksum | None:
     """The MD5 of the whole file: `Content-MD5` of a whole body, or the ETag of hosted data.
 
     The ETag of an object store can have the form of an MD5 without being one (encrypted or multi-part objects).
     """
-    if is_encoded(headers):
-        return None
-    try:
-        given = base64.b64decode(headers.get("Content-MD5", ""), validate=True).hex()
-    except (binascii.Error, ValueError):
-        given = ""
-    tag = headers.get("ETag", "").strip().strip('"').lower()
-    if _MD5.fullmatch(given) and not is_part:
-        return Checksum("md5", given)
-    if uri.scheme == HOSTED and _MD5.fullmatch(tag):
-        return Checksum("md5", tag)
+    given = headers.get("Content-MD5")
+    if given and not is_part:
+        try:
+            digest = base64.b64decode(given, validate=True)
+        except (binascii.Error, ValueError):
+            digest = b""
+        if len(digest) == MD5_BYTES:
+            return Checksum("md5", digest.hex())
+    if uri.scheme == HOSTED and (match := _MD5.fullmatch(tag)):
+        return Checksum("md5", match[1].lower())
     return None
