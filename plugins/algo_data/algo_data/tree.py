@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 
 from algo_core.errors import AlgoError
 from algo_core.storage import Entry, Storage
+from algo_data.lookahead import Enters, Lookahead
+
+__all__ = ["Enters", "Refuse", "below"]
 
 Refuse = Callable[[object, AlgoError], None]
 """Told what cannot be used, and why; the rest goes on, unless it raises."""
 
-Enters = Callable[[str, Entry], bool]
-"""Whether to look into a directory; given its path below the one at the top, and its entry."""
+Prepares = Callable[[str, Entry], bool]
+"""Told that a directory is looked into next, which it can prevent; given its path below the top, and its entry."""
 
 
 def below(
@@ -19,19 +22,38 @@ def below(
     top: Entry,
     *,
     enters: Enters = lambda relative, entry: True,
+    prepares: Prepares = lambda relative, entry: True,
     refuse: Refuse | None = None,
     is_sorted: bool = False,
 ) -> Iterator[tuple[str, Entry]]:
     """What is below a directory, each with its path relative to it; a directory comes before what is in it.
 
-    One directory on each level is being listed at a time, so that memory does not depend on the number of files. With
-    `is_sorted` they come in the order of `Storage.list`. A link to a directory above is told, and not followed.
+    One directory on each level is being listed at a time, and of a storage elsewhere a few that come next, so that
+    memory does not depend on the number of files. With `is_sorted` they come in the order of `Storage.list`. A link to
+    a directory above is told, and not followed.
 
     Raises:
         AlgoError: if a directory cannot be listed; without `refuse` for those below the top as well.
     """
     listing = storage.list if is_sorted else storage.scan
-    levels = [("", top, listing(top.uri))]
+    if top.uri.is_local:
+        yield from _walk(lambda relative, entry: listing(entry.uri), top, enters, prepares, refuse)
+        return
+    lookahead = Lookahead(listing, enters)
+    try:
+        yield from _walk(lookahead.entries, top, enters, prepares, refuse)
+    finally:
+        lookahead.close()
+
+
+def _walk(
+    entries_of: Callable[[str, Entry], Iterator[Entry]],
+    top: Entry,
+    enters: Enters,
+    prepares: Prepares,
+    refuse: Refuse | None,
+) -> Iterator[tuple[str, Entry]]:
+    levels = [("", top, entries_of("", top))]
     while levels:
         prefix, directory, entries = levels[-1]
         try:
@@ -54,5 +76,5 @@ def below(
             refuse(entry.uri, loop)
         else:
             yield relative, entry
-            if enters(relative, entry):
-                levels.append((f"{relative}/", entry, listing(entry.uri)))
+            if enters(relative, entry) and prepares(relative, entry):
+                levels.append((f"{relative}/", entry, entries_of(relative, entry)))

@@ -208,9 +208,7 @@ class _Planner:
         if base is not self._into:
             self._make(base)
 
-        def enters(relative: str, entry: Entry) -> bool:
-            if not self._enters(relative, entry):
-                return False
+        def prepares(relative: str, entry: Entry) -> bool:
             try:
                 self._make(base.child(relative))
             except AlgoError as error:
@@ -218,7 +216,8 @@ class _Planner:
                 return False
             return True
 
-        for relative, entry in below(source.storage, top, enters=enters, refuse=self._refuse):
+        found = below(source.storage, top, enters=self._enters, prepares=prepares, refuse=self._refuse)
+        for relative, entry in found:
             if not entry.is_directory and manner.selection.takes(relative):
                 yield from self._different(Place(source.storage, entry.uri), entry, base.child(relative))
 
