@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import enum
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -168,6 +169,18 @@ class Storage(abc.ABC):
         Raises:
             AlgoError: if `source` gives more or fewer bytes than `size`; whatever the source raises.
         """
+
+    def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
+        """A file of at most `limit` bytes at once: what is known of it, and its content, whose length was compared.
+
+        For thousands of small files, where each step beside the exchange itself counts. None where the file is larger,
+        broke off on the way, changed meanwhile, or cannot be had like this: then it is read with `open`.
+        """
+        return None
+
+    def write_small(self, uri: DataUri, content: bytes) -> Entry:
+        """Make or replace a file with content that is at hand; for the rest as `write`."""
+        return self.write(uri, io.BytesIO(content), len(content))
 
     @abc.abstractmethod
     def mkdir(self, uri: DataUri) -> None:

@@ -26,16 +26,21 @@ def moved(source: Path, target: Path) -> int | None:
 
 @pytest.fixture
 def reads(monkeypatch) -> list[str]:
-    """The files that were opened to be copied."""
-    opened: list[str] = []
-    real = LocalStorage.open
+    """The files that were read to be copied."""
+    seen: list[str] = []
 
-    def watch(self, uri, offset=0, *, version=None):
-        opened.append(uri.name)
-        return real(self, uri, offset, version=version)
+    def watch(method: str) -> None:
+        real = getattr(LocalStorage, method)
 
-    monkeypatch.setattr(LocalStorage, "open", watch)
-    return opened
+        def watched(self, uri, *arguments, **options):
+            seen.append(uri.name)
+            return real(self, uri, *arguments, **options)
+
+        monkeypatch.setattr(LocalStorage, method, watched)
+
+    watch("open")
+    watch("read_small")
+    return seen
 
 
 @pytest.fixture

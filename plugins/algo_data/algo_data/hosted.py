@@ -38,6 +38,8 @@ SPECIAL = (".algo", ".session")
 COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """What a collection may be called (API section 4.5)."""
 
+BYTES = {"Content-Type": "application/octet-stream"}
+
 FILE_DEPTH = 3
 """Components of a file in a collection: owner, collection, name (API section 4.2)."""
 
@@ -128,27 +130,47 @@ class HostedStorage(Storage):
         end = part[1] + 1 if part else entry.size
         return HostedReader(reply, entry, start, end, self._api.address)
 
+    def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
+        """One GET; nothing of a body that is too large, or is packed, is read."""
+        if uri.names_directory:
+            return None
+        with self._request("GET", uri) as reply:
+            entry = entry_of(uri, reply.headers)
+            if entry.is_directory or entry.size is None or entry.size > limit or reply.status_code != 200:
+                return None
+            try:
+                content = reply.content
+            except NetworkError:
+                return None
+            return (entry, content) if len(content) == entry.size else None
+
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
         """One PUT, repeated where it breaks off; what has no size is read to its end before."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
         if size is None:
             with spooled(source) as (kept, length):
-                return self._put(uri, kept, length)
-        return self._put(uri, source, size)
+                return self._put(uri, content_of(kept, length))
+        return self._put(uri, content_of(source, size))
 
-    def _put(self, uri: DataUri, source: Source, size: int) -> Entry:
-        headers = {"Content-Type": "application/octet-stream"}
-        content, patience = content_of(source, size), Patience(self._retries)
+    def write_small(self, uri: DataUri, content: bytes) -> Entry:
+        """One PUT, repeated where it breaks off."""
+        if uri.names_directory:
+            raise IsADirectory(f"{uri} is a directory", "Name the file in it")
+        return self._put(uri, Whole(content))
+
+    def _put(self, uri: DataUri, content: Content) -> Entry:
+        patience: Patience | None = None
         try:
             while True:
-                reply = self._request("PUT", uri, headers=headers, content=content)
+                reply = self._request("PUT", uri, headers=BYTES, content=content)
                 try:
                     self._confirm(reply)
-                    return Entry(uri, Kind.FILE, size=size, version=reply.headers.get("ETag"))
+                    return Entry(uri, Kind.FILE, size=content.size, version=reply.headers.get("ETag"))
                 except NetworkError as error:  # the answer broke off: what it would have said is not known
                     if not content.rewind():
                         raise
+                    patience = patience or Patience(self._retries)
                     patience.spend(error)
         except NetworkError:
             self._explain_break(uri)

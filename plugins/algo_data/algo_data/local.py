@@ -96,14 +96,33 @@ class LocalStorage(Storage):
             if beside is None:
                 with open(path, "wb", buffering=0) as device:
                     return Entry(uri, Kind.FILE, size=_written(device.fileno(), content))
+            return _entry(uri, _fill(beside, content))
+
+    def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
+        """An ordinary file that stays as it is while it is read."""
+        path = local_path(uri)
+        with system_errors(uri):
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+                return None
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                if beside.is_left_over:
-                    os.ftruncate(beside.descriptor, 0)
-                _written(beside.descriptor, content)
-                return _entry(uri, beside.commit())
-            except BaseException:
-                beside.discard()
-                raise
+                content = os.read(descriptor, status.st_size + 1)
+                entry = _entry(uri, status)
+                is_whole = len(content) == status.st_size and _version(os.fstat(descriptor)) == entry.version
+                return (entry, content) if is_whole else None
+            finally:
+                os.close(descriptor)
+
+    def write_small(self, uri: DataUri, content: bytes) -> Entry:
+        """Write beside it, then rename."""
+        if uri.path.endswith("/"):
+            return super().write_small(uri, content)
+        with system_errors(uri, missing=f"There is no directory {uri.parent}"):
+            beside = open_beside(local_path(uri))
+            if beside is None:
+                return super().write_small(uri, content)
+            return Entry(uri, Kind.FILE, size=_fill(beside, (memoryview(content),)).st_size)
 
     def place(self, uri: DataUri, size: int) -> Beside | None:
         """A hidden file for a large one, written in any order (`algo_data.engine.large.PlacingStorage`)."""
@@ -169,6 +188,17 @@ class LocalStorage(Storage):
             return os.path.samefile(local_path(one), local_path(other))
         except OSError:
             return False
+
+
+def _fill(beside: Beside, content: Iterable[memoryview]) -> os.stat_result:
+    try:
+        if beside.is_left_over:
+            os.ftruncate(beside.descriptor, 0)
+        _written(beside.descriptor, content)
+        return beside.commit()
+    except BaseException:
+        beside.discard()
+        raise
 
 
 def _written(descriptor: int, content: Iterable[memoryview]) -> int:

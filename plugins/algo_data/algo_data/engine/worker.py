@@ -6,8 +6,8 @@ from typing import Protocol
 
 from algo_core.errors import NetworkError
 from algo_core.storage import Entry, Kind, Storage
-from algo_data.blocks import BLOCK
-from algo_data.engine.digest import Corrupted
+from algo_data.blocks import BLOCK, SMALL
+from algo_data.engine.digest import Corrupted, compare, hasher
 from algo_data.engine.moving import remove_source, renamed
 from algo_data.engine.options import Options
 from algo_data.engine.parts import PlacingStorage
@@ -68,8 +68,14 @@ def execute(
 
 
 def _copied(transfer: Transfer, advanced: Advanced, options: Options, block: int, spare: Spare | None) -> Entry:
-    patience = Patience(options.tries)
     was_damaged = False
+    if block == BLOCK:
+        try:
+            if small := _small(transfer, advanced, options):
+                return small
+        except Corrupted:
+            was_damaged = True
+    patience = Patience(options.tries)
     while True:
         storage, uri = transfer.source.storage, transfer.source.uri
         with FileSource(storage, uri, options.tries, advanced, check=options.check, block=block) as source:
@@ -83,6 +89,26 @@ def _copied(transfer: Transfer, advanced: Advanced, options: Options, block: int
                 if is_printed or not may_help:
                     raise
                 patience.spend(error)
+
+
+def _small(transfer: Transfer, advanced: Advanced, options: Options) -> Entry | None:
+    """Copy a small file with one step on each side; None if it is not known to be one, or something came between."""
+    source, target, listed = transfer.source, transfer.target, transfer.entry
+    if listed is None:
+        is_small = source.uri.is_local  # which is found out at no cost
+    else:
+        is_small = listed.size is not None and listed.size <= SMALL
+    if not is_small:
+        return None
+    found = source.storage.read_small(source.uri, SMALL)
+    if found is None:
+        return None
+    entry, content = found
+    if options.check and entry.checksum and (digest := hasher(entry.checksum)):
+        digest.update(content)
+        compare(source.uri, entry.checksum, digest.hexdigest())
+    advanced(len(content), len(content))
+    return target.storage.write_small(target.uri, content)
 
 
 def _write(transfer: Transfer, source: FileSource, advanced: Advanced, options: Options, spare: Spare | None) -> Entry:
