@@ -75,6 +75,14 @@ class NotADirectory(AlgoError):
         self.entry = entry
 
 
+class SizeMismatch(AlgoError):
+    """A source gave more or fewer bytes than it had announced."""
+
+    def __init__(self, seen: int, size: int) -> None:
+        what = "grew" if seen > size else f"ended after {seen} of {size} bytes"
+        super().__init__(f"The source {what} while it was read", "Copy it again when nothing writes to it any more")
+
+
 class Reader(Protocol):
     """A file that is being read, and what is known of it.
 
@@ -167,7 +175,8 @@ class Storage(abc.ABC):
         end, so that a source can still refuse then.
 
         Raises:
-            AlgoError: if `source` gives more or fewer bytes than `size`; whatever the source raises.
+            SizeMismatch: if `source` gives more or fewer bytes than `size`.
+            AlgoError: whatever the source raises.
         """
 
     def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:

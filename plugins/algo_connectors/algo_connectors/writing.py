@@ -7,20 +7,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from algo_core.errors import AlgoError
-from algo_core.storage import Entry, Source
+from algo_core.storage import Entry, SizeMismatch, Source
 from algo_core.uri import DataUri
 
 if TYPE_CHECKING:
     from algo_connectors.remote import RemoteStorage
-
-
-class SizeMismatch(AlgoError):
-    """A source gave more or fewer bytes than it had announced."""
-
-    def __init__(self, seen: int, size: int) -> None:
-        what = "grew" if seen > size else f"ended after {seen} of {size} bytes"
-        super().__init__(f"The source {what} while it was read", "Copy it again when nothing writes to it any more")
 
 
 class Upload(abc.ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from algo_core.errors import AlgoError
+from algo_core.storage import SizeMismatch
 
 if TYPE_CHECKING:
     from algo_core.storage import Source
@@ -15,14 +15,6 @@ BLOCK = 1 << 20
 
 SMALL = 1 << 18
 """Bytes up to which a file is kept in memory as a whole while it is moved."""
-
-
-class SizeMismatch(AlgoError):
-    """A source gave more or fewer bytes than it had announced."""
-
-    def __init__(self, seen: int, size: int) -> None:
-        what = "grew" if seen > size else f"ended after {seen} of {size} bytes"
-        super().__init__(f"The source {what} while it was read", "Copy it again when nothing writes to it any more")
 
 
 def joined(source: Source, size: int) -> bytes:
