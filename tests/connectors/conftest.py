@@ -48,10 +48,17 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
     """Starts a server that ends with the tests: its command, and the port on which it is to answer."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(command: list[str], port: int) -> None:
+    def start(command: list[str], port: int, **environ: str) -> None:
         log = tmp_path_factory.mktemp("server") / "log"
         with log.open("wb") as output:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=log.parent)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=log.parent,
+                env={**os.environ, **environ},
+            )
         running.append(process)
         end = time.monotonic() + 60
         while True:
@@ -71,9 +78,13 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
 
 @pytest.fixture(scope="session")
 def s3(started: Callable[..., None]) -> Store:
-    """Amazon S3 as moto plays it."""
+    """Amazon S3 as moto plays it, which takes parts of 256 KiB so that tests need no large files."""
     (port,) = free_ports(1)
-    started([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port)
+    started(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        port,
+        S3_UPLOAD_PART_MIN_SIZE="262144",
+    )
     store = _s3_at(port)
     until(lambda: store.open().call("create_bucket", Bucket="bucket"))  # type: ignore[attr-defined]  # an S3Storage
     return store

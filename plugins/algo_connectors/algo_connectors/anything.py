@@ -111,11 +111,11 @@ class FileSystemStorage(RemoteStorage):
             stop = min(stop, entry.size)
         return entry, bytes(self.files.cat_file(self.path(uri), start=start, end=stop))
 
-    def put(self, uri: DataUri, content: bytes | bytearray) -> Entry:
+    def put(self, uri: DataUri, content: bytes) -> Entry:
         """The same as for large files, so that it appears whole as well."""
         upload = _Beside(self, uri)
         try:
-            upload.part(0, 0, bytearray(content))
+            upload.part(0, 0, content)
             return upload.finish(len(content))
         except BaseException:
             upload.abort()
@@ -175,9 +175,9 @@ class _Beside(Upload):
         self._beside = storage.path(uri.parent).rstrip("/") + f"/.{uri.name[:40]}.{uuid.uuid4().hex[:8]}.part"
         self._file = self._files.open(self._beside, "wb")
 
-    def part(self, number: int, offset: int, content: bytearray) -> None:
+    def part(self, number: int, offset: int, content: bytes) -> None:
         """write."""
-        self._file.write(bytes(content))
+        self._file.write(content)
 
     def finish(self, size: int) -> Entry:
         """close, and move."""

@@ -93,10 +93,10 @@ class AzureStorage(ObjectStorage):
             raise
         return _entry(uri, properties), content
 
-    def put(self, uri: DataUri, content: bytes | bytearray) -> Entry:
+    def put(self, uri: DataUri, content: bytes) -> Entry:
         """Put Blob."""
         bucket, key = key_of(self, uri)
-        answer = self.run(self.blob(bucket, key).upload_blob, bytes(content), overwrite=True)
+        answer = self.run(self.blob(bucket, key).upload_blob, content, overwrite=True)
         return Entry(
             uri, Kind.FILE, size=len(content), modified=answer.get("last_modified"), version=answer.get("etag")
         )
@@ -161,9 +161,9 @@ class _Blocks(Upload):
         self._blob = storage.blob(*storage.locate(uri))
         self._count = 0
 
-    def part(self, number: int, offset: int, content: bytearray) -> None:
+    def part(self, number: int, offset: int, content: bytes) -> None:
         """Put Block."""
-        self._storage.run(self._blob.stage_block, _block_id(number), bytes(content))
+        self._storage.run(self._blob.stage_block, _block_id(number), content)
         self._count = max(self._count, number + 1)
 
     def finish(self, size: int) -> Entry:

@@ -120,11 +120,11 @@ class DropboxStorage(RemoteStorage):
             content = content[start:stop]
         return _entry(uri, found), content
 
-    def put(self, uri: DataUri, content: bytes | bytearray) -> Entry:
+    def put(self, uri: DataUri, content: bytes) -> Entry:
         """upload."""
         from dropbox.files import WriteMode
 
-        return _entry(uri, self.call(uri, "files_upload", bytes(content), _path(uri), mode=WriteMode.overwrite))
+        return _entry(uri, self.call(uri, "files_upload", content, _path(uri), mode=WriteMode.overwrite))
 
     def begin(self, uri: DataUri, size: int | None) -> Upload:
         """An upload session."""
@@ -171,9 +171,9 @@ class _Session(Upload):
         self._uri = uri
         self._id: str = storage.call(uri, "files_upload_session_start", b"").session_id
 
-    def part(self, number: int, offset: int, content: bytearray) -> None:
+    def part(self, number: int, offset: int, content: bytes) -> None:
         """append."""
-        self._storage.call(self._uri, "files_upload_session_append_v2", bytes(content), self._cursor(offset))
+        self._storage.call(self._uri, "files_upload_session_append_v2", content, self._cursor(offset))
 
     def finish(self, size: int) -> Entry:
         """finish, with the name."""

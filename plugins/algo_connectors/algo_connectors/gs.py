@@ -98,7 +98,7 @@ class GoogleStorage(ObjectStorage):
             return self.head(uri, bucket, key)
         return Entry(uri, Kind.FILE, size=int(size), version=generation)
 
-    def put(self, uri: DataUri, content: bytes | bytearray) -> Entry:
+    def put(self, uri: DataUri, content: bytes) -> Entry:
         """objects.insert in one request."""
         bucket, key = key_of(self, uri)
         boundary = uuid.uuid4().hex
@@ -186,9 +186,9 @@ class _Resumable(Upload):
             json={"name": key},
         )
         self._address: str = headers["Location"]
-        self._last: tuple[int, bytearray] | None = None
+        self._last: tuple[int, bytes] | None = None
 
-    def part(self, number: int, offset: int, content: bytearray) -> None:
+    def part(self, number: int, offset: int, content: bytes) -> None:
         """Send the part before this one."""
         if self._last:
             self._send(*self._last, total="*")
@@ -199,7 +199,7 @@ class _Resumable(Upload):
         assert self._last
         return _stored(self._uri, self._send(*self._last, total=str(size)), size)
 
-    def _send(self, offset: int, content: bytearray, total: str) -> bytes:
+    def _send(self, offset: int, content: bytes, total: str) -> bytes:
         view = memoryview(content)
         while True:
             headers, answer = self._storage.call(

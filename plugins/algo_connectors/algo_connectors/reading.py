@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from algo_connectors.errors import Changed, Unsatisfiable, store_errors
-from algo_core.errors import AlgoError, NetworkError
+from algo_core.errors import NetworkError
 from algo_core.storage import Entry
 from algo_core.uri import DataUri
 
@@ -19,37 +19,94 @@ if TYPE_CHECKING:
 BLOCK = 8 << 20
 """Bytes of a range."""
 
+LEAST = 1 << 20
+"""Bytes of a range when what may be held is used up: these every file has, so that none waits for another."""
+
 TRIES = 4
 """How often a range is asked for before a broken connection counts."""
 
 
 class RangeReader:
-    """A file of a store; at most `parallel` ranges are held at once, whatever its size (`algo_core.storage.Reader`)."""
+    """A file of a store from a byte offset to `stop` or its end (`algo_core.storage.Reader`).
 
-    def __init__(self, storage: RemoteStorage, entry: Entry, offset: int, first: bytes) -> None:
-        self.entry = entry
+    One range is handed on while at most `ahead` further ones are fetched, as far as the storage's `readable` goes.
+
+    Raises:
+        Changed: if a version is given and the file is another one by now.
+    """
+
+    def __init__(
+        self,
+        storage: RemoteStorage,
+        uri: DataUri,
+        offset: int,
+        *,
+        version: str | None = None,
+        stop: int | None = None,
+        ahead: int = 0,
+    ) -> None:
         self.offset = offset
         self._storage = storage
+        self._most_ahead = ahead
+        self._ahead: deque[Future[bytes]] = deque()
+        self._reserved = 0
+        """What the current range takes of the allowance."""
+        length = self._length(BLOCK if stop is None else stop - offset)
+        try:
+            self.entry, first = fetched(storage, uri, offset, offset + length, version)
+        except BaseException:
+            self._let_go()
+            raise
         self._block = memoryview(first)
+        if len(first) <= LEAST:
+            self._let_go()
+        size = self.entry.size or 0
+        self._stop = size if stop is None else min(stop, size)
         self._next = offset + len(first)
         """Where the first range begins that was not asked for yet."""
-        self._ahead: deque[Future[bytes]] = deque()
+
+    def _length(self, wanted: int) -> int:
+        """How long the next range may be; if it is more than the least, it is reserved."""
+        if wanted <= LEAST or not self._storage.readable.take_at_once(BLOCK):
+            return min(wanted, LEAST)
+        self._reserved = BLOCK
+        return min(wanted, BLOCK)
+
+    def _let_go(self) -> None:
+        if self._reserved:
+            self._storage.readable.give_back(self._reserved)
+            self._reserved = 0
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """The next bytes. Raises AlgoError if the file was changed since it was opened."""
+        """The next bytes. Raises NetworkError if the file was changed since it was opened: it can be read anew."""
         self._look_ahead()
-        if not self._block and self._ahead:
-            self._block = memoryview(self._ahead.popleft().result())
+        if not self._block and self._next_block():
             self._look_ahead()
         count = min(len(buffer), len(self._block))
         memoryview(buffer)[:count] = self._block[:count]
         self._block = self._block[count:]
         return count
 
+    def _next_block(self) -> bool:
+        """Have a range to hand on; False at the end."""
+        self._block = memoryview(b"")
+        self._let_go()
+        if self._ahead:
+            self._reserved = BLOCK
+            self._block = memoryview(self._ahead.popleft().result())
+        elif self._next < self._stop:
+            start, length = self._next, self._length(self._stop - self._next)
+            self._block = memoryview(self._fetch(start, start + length))
+            self._next = start + length
+        else:
+            return False
+        return True
+
     def _look_ahead(self) -> None:
-        size = self.entry.size or 0
-        while self._next < size and len(self._ahead) < max(1, self._storage.parallel - 1):
-            start, self._next = self._next, min(self._next + BLOCK, size)
+        while self._next < self._stop and len(self._ahead) < self._most_ahead:
+            if not self._storage.readable.take_at_once(BLOCK):
+                return
+            start, self._next = self._next, min(self._next + BLOCK, self._stop)
             self._ahead.append(self._storage.pool.submit(self._fetch, start, self._next))
 
     def _fetch(self, start: int, stop: int) -> bytes:
@@ -67,9 +124,12 @@ class RangeReader:
     def close(self) -> None:
         """Give up what was asked for ahead."""
         for pending in self._ahead:
+            pending.add_done_callback(lambda _: self._storage.readable.give_back(BLOCK))
             pending.cancel()
         self._ahead.clear()
         self._block = memoryview(b"")
+        self._stop = self._next
+        self._let_go()
 
 
 def fetched(storage: RemoteStorage, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
@@ -87,5 +147,5 @@ def fetched(storage: RemoteStorage, uri: DataUri, start: int, stop: int, version
     raise AssertionError("the last attempt returns or raises")
 
 
-def _changed(uri: DataUri) -> AlgoError:
-    return AlgoError(f"{uri} was changed while it was read", "Copy it again when nothing writes to it any more")
+def _changed(uri: DataUri) -> NetworkError:
+    return NetworkError(f"{uri} was changed while it was read", "Copy it again when nothing writes to it any more")

@@ -9,8 +9,9 @@ import abc
 from concurrent.futures import Executor
 from functools import cached_property
 
+from algo_connectors.allowance import Allowance
 from algo_connectors.errors import Changed, store_errors
-from algo_connectors.reading import BLOCK, RangeReader, fetched
+from algo_connectors.reading import RangeReader
 from algo_connectors.writing import Upload, send
 from algo_core.errors import RequestRefused, UsageError
 from algo_core.storage import Entry, IsADirectory, Kind, Reader, Source, Storage
@@ -18,6 +19,9 @@ from algo_core.uri import DataUri
 
 PARALLEL = 4
 """Ranges or parts of one file that are on their way at once."""
+
+HELD = 128 << 20
+"""Bytes of all files together that are read ahead, and as many that are written, whatever their number and sizes."""
 
 
 class RemoteStorage(Storage):
@@ -42,7 +46,7 @@ class RemoteStorage(Storage):
         """
 
     @abc.abstractmethod
-    def put(self, uri: DataUri, content: bytes | bytearray) -> Entry:
+    def put(self, uri: DataUri, content: bytes) -> Entry:
         """Make or replace a file that fits into one request."""
 
     @abc.abstractmethod
@@ -51,15 +55,19 @@ class RemoteStorage(Storage):
 
     def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
         """One request for the first block; further ones are fetched ahead while it is read."""
+        return self._open(uri, offset, version, ahead=max(1, self.parallel - 1))
+
+    def _open(self, uri: DataUri, offset: int, version: str | None, stop: int | None = None, ahead: int = 0) -> Reader:
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory")
         try:
-            entry, first = fetched(self, uri, offset, offset + BLOCK, version)
+            reader = RangeReader(self, uri, offset, version=version, stop=stop, ahead=ahead)
         except Changed:
             return self.open(uri)
-        if version and entry.version != version:  # the store takes no condition
+        if version and reader.entry.version != version:  # the store takes no condition
+            reader.close()
             return self.open(uri)
-        return RangeReader(self, entry, offset, first)
+        return reader
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
         """One request if it fits into a part, else parts, several at once."""
@@ -71,6 +79,16 @@ class RemoteStorage(Storage):
         """Raise if a path cannot be that of a file."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
+
+    @cached_property
+    def readable(self) -> Allowance:
+        """What may be held of files that are read."""
+        return Allowance(HELD)
+
+    @cached_property
+    def writable(self) -> Allowance:
+        """What may be held of files that are written."""
+        return Allowance(HELD)
 
     @cached_property
     def pool(self) -> Executor:

@@ -86,7 +86,7 @@ class S3Storage(ObjectStorage):
             content = content[start:stop]
         return _entry(uri, answer, whole), content
 
-    def put(self, uri: DataUri, content: bytes | bytearray) -> Entry:
+    def put(self, uri: DataUri, content: bytes) -> Entry:
         """PutObject."""
         bucket, key = key_of(self, uri)
         answer = self.call("put_object", Bucket=bucket, Key=key, Body=content)
@@ -149,7 +149,7 @@ class _Parts(Upload):
     def _call(self, method: str, **arguments: Any) -> Any:
         return self._storage.call(method, Bucket=self._bucket, Key=self._key, UploadId=self._id, **arguments)
 
-    def part(self, number: int, offset: int, content: bytearray) -> None:
+    def part(self, number: int, offset: int, content: bytes) -> None:
         """UploadPart."""
         self._tags[number] = self._call("upload_part", PartNumber=number + 1, Body=content)["ETag"]
 

@@ -21,7 +21,7 @@ class Upload(abc.ABC):
     """Whether parts may be sent at once, and in any order."""
 
     @abc.abstractmethod
-    def part(self, number: int, offset: int, content: bytearray) -> None:
+    def part(self, number: int, offset: int, content: bytes) -> None:
         """Send a part; the first has number 0, and `offset` is where in the file it stands."""
 
     @abc.abstractmethod
@@ -35,53 +35,100 @@ class Upload(abc.ABC):
 
 def send(storage: RemoteStorage, uri: DataUri, source: Source, size: int | None) -> Entry:
     """Write what a source gives to a file of a store; if anything fails, the store is as it was."""
-    content = _filled(source, storage.part_size, 0, size)
-    if len(content) < storage.part_size:
-        _check_size(len(content), size)
-        return storage.put(uri, content)
-    upload = storage.begin(uri, size)
-    sending: set[Future[None]] = set()
-    try:
-        sent = _send_parts(storage, upload, source, size, content, sending)
-        return upload.finish(sent)
-    except BaseException:
-        for pending in sending:
+    with _Sender(storage, source, size) as sender:
+        if sender.fill(storage.part_size) < storage.part_size:
+            sender.check_size()
+            return storage.put(uri, sender.content)
+        upload = storage.begin(uri, size)
+        try:
+            return upload.finish(sender.send(upload))
+        except BaseException:
+            sender.give_up()
+            # What made the copy fail is what has to be told; stores forget unfinished uploads after some days.
+            with suppress(Exception):
+                upload.abort()
+            raise
+
+
+class _Sender:
+    """Takes parts from a source; of each, nothing is kept once it is sent, so that the allowance knows of all."""
+
+    def __init__(self, storage: RemoteStorage, source: Source, size: int | None) -> None:
+        self.content = b""
+        """The part that was read last, unless it is on its way."""
+        self._storage = storage
+        self._source = source
+        self._size = size
+        self._offset = 0  # of what is read next
+        self._filling = 0
+        self._sending: set[Future[None]] = set()
+
+    def __enter__(self) -> _Sender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._storage.writable.give_back(self._filling)
+
+    def fill(self, room: int) -> int:
+        """Read a part, shorter than `room` bytes only at the end; its length.
+
+        Raises:
+            SizeMismatch: if the source has more than it should.
+        """
+        if self._size is not None:
+            room = max(1, min(room, self._size - self._offset + 1))
+        self._storage.writable.take(room)
+        self._filling = room
+        buffer = bytearray(room)
+        view, filled = memoryview(buffer), 0
+        while filled < room:
+            count = self._source.readinto(view[filled:])
+            if not count:
+                break
+            filled += count
+            if self._size is not None and self._offset + filled > self._size:
+                raise SizeMismatch(self._offset + filled, self._size)
+        self.content = bytes(view[:filled])  # of which packages take slices without copying them
+        self._offset += filled
+        return filled
+
+    def send(self, upload: Upload) -> int:
+        """Send part after part until the source is at its end; the number of bytes."""
+        number = 0
+        limit = self._storage.parallel if upload.parallel else 1
+        while self.content:
+            self._submit(upload, number)
+            number += 1
+            self.fill(part_size(self._storage.part_size, number, self._size))
+            self._wait(limit - 1)
+        self.check_size()
+        self._wait(0)
+        return self._offset
+
+    def _submit(self, upload: Upload, number: int) -> None:
+        content, taken = self.content, self._filling
+        self.content, self._filling = b"", 0
+        sending = self._storage.pool.submit(upload.part, number, self._offset - len(content), content)
+        self._sending.add(sending)
+        sending.add_done_callback(lambda _: self._storage.writable.give_back(taken))
+
+    def _wait(self, most: int) -> None:
+        """Wait until at most so many parts are on their way. Raises what a part has raised."""
+        while len(self._sending) > most:
+            done, self._sending = wait(self._sending, return_when=FIRST_COMPLETED)
+            for one in done:
+                one.result()
+
+    def check_size(self) -> None:
+        """Raises SizeMismatch if the source has given more or fewer bytes than it should."""
+        if self._size is not None and self._offset != self._size:
+            raise SizeMismatch(self._offset, self._size)
+
+    def give_up(self) -> None:
+        """Send nothing more, and wait for what cannot be stopped."""
+        for pending in self._sending:
             pending.cancel()
-        wait(sending)
-        # What made the copy fail is what has to be told; a store forgets unfinished uploads after some days at last.
-        with suppress(Exception):
-            upload.abort()
-        raise
-
-
-def _send_parts(
-    storage: RemoteStorage,
-    upload: Upload,
-    source: Source,
-    size: int | None,
-    content: bytearray,
-    sending: set[Future[None]],
-) -> int:
-    """Send parts until the source is at its end; the number of bytes."""
-    number = offset = 0
-    limit = storage.parallel if upload.parallel else 1
-    while content:
-        sending.add(storage.pool.submit(upload.part, number, offset, content))
-        number, offset = number + 1, offset + len(content)
-        content = _filled(source, part_size(storage.part_size, number, size), offset, size)
-        while len(sending) >= limit:
-            _collect(sending)
-    _check_size(offset, size)
-    while sending:
-        _collect(sending)
-    return offset
-
-
-def _collect(sending: set[Future[None]]) -> None:
-    done, _ = wait(sending, return_when=FIRST_COMPLETED)
-    sending -= done
-    for one in done:
-        one.result()
+        wait(self._sending)
 
 
 def part_size(least: int, number: int, size: int | None) -> int:
@@ -92,26 +139,3 @@ def part_size(least: int, number: int, size: int | None) -> int:
     if size is None:
         return least << (number // 1000)
     return max(least, -(-size // 10_000))
-
-
-def _filled(source: Source, room: int, offset: int, size: int | None) -> bytearray:
-    """The next `room` bytes of a source, fewer only at its end; SizeMismatch if it has more than it should."""
-    if size is not None:
-        room = max(1, min(room, size - offset + 1))
-    buffer = bytearray(room)
-    view, filled = memoryview(buffer), 0
-    while filled < room:
-        count = source.readinto(view[filled:])
-        if not count:
-            break
-        filled += count
-        if size is not None and offset + filled > size:
-            raise SizeMismatch(offset + filled, size)
-    view.release()
-    del buffer[filled:]
-    return buffer
-
-
-def _check_size(seen: int, size: int | None) -> None:
-    if size is not None and seen != size:
-        raise SizeMismatch(seen, size)
