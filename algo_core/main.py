@@ -25,8 +25,7 @@ def main() -> NoReturn:
     if arguments == ["--version"]:
         from algo_core.version import __version__
 
-        sys.stdout.write(f"algo {__version__}\n")
-        code = _flushed(0)
+        code = _flushed(0, f"algo {__version__}\n")
     else:
         import gc
 
@@ -73,13 +72,15 @@ def _guarded(arguments: list[str], app: App) -> int:
     from algo_core.errors import AlgoError, UsageError
 
     try:
-        return cli.run(arguments, app)
+        code = cli.run(arguments, app)
+        sys.stdout.flush()
+        return code
     except (KeyboardInterrupt, click.Abort) as stopped:
         app.output.info("")
         app.output.info("Interrupted")
         return _stopped(stopped)
     except BrokenPipeError:
-        return _closed_pipe()
+        return CLOSED_PIPE
     except click.UsageError as error:
         context = error.ctx
         where = context.command_path if context else "algo"
@@ -131,18 +132,25 @@ def _origin(error: Exception) -> str:
     return f"The plugin {module}" if module != "algo" else "algo"
 
 
-def _flushed(code: int) -> int:
+def _flushed(code: int, last: str = "") -> int:
+    """The exit code when everything is written, and `last` after it."""
     try:
+        sys.stdout.write(last)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        return _closed_pipe()
+        _drop_stdout()
+        return CLOSED_PIPE
+    except OSError as error:
+        _drop_stdout()
+        if not code:
+            sys.stderr.write(f"error: {error.strerror or error}\n")
+        return code or 1
 
 
-def _closed_pipe() -> int:
-    """Nobody reads stdout any more: keep the interpreter from complaining about it at its end."""
+def _drop_stdout() -> None:
+    """Keep the interpreter from writing what is left, and complaining, at its end."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
         pass
-    return CLOSED_PIPE

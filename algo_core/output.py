@@ -105,6 +105,10 @@ class Output:
         return f"\x1b[{codes}m{text}\x1b[0m" if self.colour else text
 
     def _say(self, text: str) -> None:
+        try:
+            self.stdout.flush()  # where both go to one place, what was said first comes first
+        except (OSError, ValueError):
+            pass  # told when the command ends
         if self.stderr.isatty():
             head, escape, rest = text.rpartition("\x1b[0m")
             text = head + escape + "\n".join(shown(line) for line in rest.split("\n"))

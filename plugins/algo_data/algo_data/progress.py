@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TextIO
 
 from algo_core.context import App
-from algo_data.report import shown
+from algo_core.output import shown
 
 INTERVAL = 0.1
 """Seconds between two drawings: often enough for the eye, too seldom to cost anything."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import unicodedata
 from typing import Any
 
 import click
 
 from algo_core.context import App
 from algo_core.errors import AlgoError, AuthError, ConfigError, PermissionDenied, TlsError
+from algo_core.output import shown
 
 FATAL = (AuthError, ConfigError, TlsError)
 """What would fail for every other operand as well."""
@@ -75,10 +75,3 @@ def line(app: App, text: str) -> None:
         app.output.print(text)
     else:
         app.output.binary.write(os.fsencode(text) + b"\n")
-
-
-def shown(text: str) -> str:
-    """The text without characters that a terminal could take for commands, or cannot show."""
-    if text.isprintable():
-        return text
-    return "".join("?" if unicodedata.category(c) in {"Cc", "Cs", "Cf", "Zl", "Zp"} else c for c in text)

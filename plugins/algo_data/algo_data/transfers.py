@@ -7,11 +7,12 @@ import time
 
 from algo_core.context import App
 from algo_core.errors import AlgoError
+from algo_core.output import shown
 from algo_core.storage import Entry, IsADirectory
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import Transfer
 from algo_data.progress import Progress, human
-from algo_data.report import Report, shown
+from algo_data.report import Report
 
 SEVERAL = 20
 """Lines after which failures are told once more at the end, because they may have gone out of sight."""

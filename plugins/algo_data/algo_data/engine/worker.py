@@ -94,11 +94,9 @@ def _copied(transfer: Transfer, advanced: Advanced, options: Options, block: int
 def _small(transfer: Transfer, advanced: Advanced, options: Options) -> Entry | None:
     """Copy a small file with one step on each side; None if it is not known to be one, or something came between."""
     source, target, listed = transfer.source, transfer.target, transfer.entry
-    if listed is None:
-        is_small = source.uri.is_local  # which is found out at no cost
-    else:
-        is_small = listed.size is not None and listed.size <= SMALL
-    if not is_small:
+    if listed is None and not source.uri.is_local:  # where finding out costs nothing
+        return None
+    if listed and (listed.size is None or listed.size > SMALL):
         return None
     found = source.storage.read_small(source.uri, SMALL)
     if found is None:
