@@ -287,11 +287,13 @@ class Head:
         if not protocol.startswith("HTTP/1.") or len(code) != 3 or not code.isdecimal():
             raise NetworkError(f"What answered does not speak HTTP: {lines[0]!r:.60}")
         self.status = int(code)
-        values: dict[str, str] = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            name, value = name.lower(), value.strip()
-            values[name] = f"{values[name]}, {value}" if name in values else value
+        pairs = [line.partition(":") for line in lines[1:]]
+        values = {name.lower(): value.strip() for name, _, value in pairs}
+        if len(values) < len(pairs):
+            values = {}
+            for name, _, value in pairs:
+                name, value = name.lower(), value.strip()
+                values[name] = f"{values[name]}, {value}" if name in values else value
         self.headers = Headers(values)
         length = values.get("content-length", "")
         self.length = int(length) if length.isascii() and length.isdecimal() else None

@@ -32,8 +32,8 @@ class Beside:
     def __init__(self, path: str, older: os.stat_result | None) -> None:
         self._path = path
         self._older = older
-        head, name = os.path.split(path)
-        self._beside = os.path.join(head, _hidden(name))
+        head, slash, name = path.rpartition("/")
+        self._beside = f"{head}{slash}{_hidden(name)}"
         self.is_left_over = False
         """Whether it holds what a killed process has written."""
         try:
@@ -178,7 +178,7 @@ def _lock(descriptor: int) -> bool:
 
 def _hidden(name: str) -> str:
     hidden = f".{name}{SUFFIX}"
-    if len(os.fsencode(hidden)) <= NAME_LIMIT:
+    if len(hidden) * 4 <= NAME_LIMIT or len(os.fsencode(hidden)) <= NAME_LIMIT:
         return hidden
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()
     return f".{digest}{SUFFIX}"

@@ -38,7 +38,7 @@ class Keeper:
         self._app = app
         self._path = path_of(app)
         self._observer = observer
-        self._running: dict[str, Transfer] = {}
+        self._running: dict[int, Transfer] = {}  # by the identity of their sources
         self._lock = threading.Lock()
         self._stack = ExitStack()
         self._file: BinaryIO | None = None
@@ -50,21 +50,19 @@ class Keeper:
 
     def started(self, transfer: Transfer) -> None:
         """Remember it while it runs."""
-        with self._lock:
-            self._running[str(transfer.source)] = transfer
+        self._running[id(transfer.source)] = transfer
         self._observer.started(transfer)
 
     def finished(self, transfer: Transfer, entry: Entry) -> None:
         """Forget it."""
-        with self._lock:
-            self._running.pop(str(transfer.source), None)
+        self._running.pop(id(transfer.source), None)
         self._observer.finished(transfer, entry)
 
     def failed(self, what: object, error: AlgoError) -> None:
         """Write it down."""
         with self._lock:
             self.count += 1
-            self._write(self._record(what, self._running.pop(str(what), None)))
+            self._write(self._record(what, self._running.pop(id(what), None)))
         self._observer.failed(what, error)
 
     def _record(self, what: object, transfer: Transfer | None) -> dict[str, object]:

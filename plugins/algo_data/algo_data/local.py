@@ -89,7 +89,7 @@ class LocalStorage(Storage):
         path = local_path(uri)
         if uri.path.endswith("/"):
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
-        with system_errors(uri, missing=f"There is no directory {uri.parent}"):
+        with system_errors(uri, makes=True):
             # A small file is read before one is made for it: what fails till then leaves no trace anywhere.
             content = [memoryview(joined(source, size))] if size is not None and size <= SMALL else blocks(source, size)
             beside = open_beside(path)
@@ -118,7 +118,7 @@ class LocalStorage(Storage):
         """Write beside it, then rename."""
         if uri.path.endswith("/"):
             return super().write_small(uri, content)
-        with system_errors(uri, missing=f"There is no directory {uri.parent}"):
+        with system_errors(uri, makes=True):
             beside = open_beside(local_path(uri))
             if beside is None:
                 return super().write_small(uri, content)
@@ -129,7 +129,7 @@ class LocalStorage(Storage):
         path = local_path(uri)
         if uri.path.endswith("/"):
             return None
-        with system_errors(uri, missing=f"There is no directory {uri.parent}"):
+        with system_errors(uri, makes=True):
             beside = open_beside(path)
             if beside and not beside.is_left_over:
                 try:
@@ -146,7 +146,7 @@ class LocalStorage(Storage):
 
     def mkdir(self, uri: DataUri) -> None:
         """Make a directory in an existing one."""
-        with system_errors(uri, missing=f"There is no directory {uri.parent}"):
+        with system_errors(uri, makes=True):
             try:
                 os.mkdir(local_path(uri))
             except FileExistsError:
@@ -249,12 +249,15 @@ def local_path(uri: DataUri) -> str:
 
 
 @contextmanager
-def system_errors(uri: DataUri, *, missing: str | None = None) -> Iterator[None]:
-    """Turn what the operating system answers inside the block into this project's errors."""
+def system_errors(uri: DataUri, *, makes: bool = False) -> Iterator[None]:
+    """Turn what the operating system answers inside the block into this project's errors.
+
+    With `makes` the block makes what the URI names, so that it is the directory above which can be missing.
+    """
     try:
         yield
     except FileNotFoundError as error:
-        raise _not_found(uri, missing) from error
+        raise _not_found(uri, makes=makes) from error
     except IsADirectoryError as error:
         raise IsADirectory(f"{uri} is a directory") from error
     except NotADirectoryError as error:
@@ -265,9 +268,9 @@ def system_errors(uri: DataUri, *, missing: str | None = None) -> Iterator[None]
         raise AlgoError(f"{uri}: {error.strerror or error}") from error
 
 
-def _not_found(uri: DataUri, missing: str | None) -> NotFoundError:
-    if missing:
-        return NotFoundError(missing, f"Make it with: mkdir -p {uri.parent}")
+def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
+    if makes:
+        return NotFoundError(f"There is no directory {uri.parent}", f"Make it with: mkdir -p {uri.parent}")
     plain = not uri.path.startswith(("/", ".", "~"))
     return NotFoundError(f"There is no {uri}", f"Hosted data is written data://{uri.path}" if plain else None)
 

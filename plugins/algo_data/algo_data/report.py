@@ -28,11 +28,16 @@ class Report:
         self._is_alone = is_alone
         self._code = 0
 
+    @property
+    def tells_results(self) -> bool:
+        """Whether anybody hears them."""
+        return not self._app.output.quiet
+
     def result(self, text: str, **members: Any) -> None:
         """One thing done, as a line of text or a JSON object on a line; `--quiet` drops it."""
-        output = self._app.output
-        if output.quiet:
+        if not self.tells_results:
             return
+        output = self._app.output
         if output.is_json:
             line(self._app, json.dumps(members, ensure_ascii=False))
         else:

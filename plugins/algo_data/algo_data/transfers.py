@@ -59,7 +59,7 @@ class TransferReport:
             self._progress.end()
             self._copied += 1
             self._bytes += entry.size or 0
-            if transfer.target.uri == STREAM:
+            if transfer.target.uri == STREAM or not self._report.tells_results:
                 return
             action, text = _said(transfer)
             self._report.result(

@@ -24,6 +24,9 @@ FIRST = 4
 AHEAD = 2048
 """Transfers that are planned ahead: bounds the memory, and lets a listing arrive while copies are made."""
 
+PAUSE = 0.005
+"""Seconds between two looks at whether more has to be planned: less than half of what is ahead takes to copy."""
+
 TICK = 0.03
 """Seconds between two looks at how it goes."""
 
@@ -47,7 +50,7 @@ class Runner:
         self._options = options
         self._most = options.max_transfers or MOST
         self._throttle = Throttle(options.bwlimit) if options.bwlimit else None
-        self._ready: queue.Queue[Transfer | None] = queue.Queue(AHEAD)
+        self._ready: queue.SimpleQueue[Transfer | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._telling = threading.RLock()
         self._error: BaseException | None = None
@@ -118,18 +121,18 @@ class Runner:
 
     def _plan(self) -> None:
         for transfer in self._transfers:
+            if self._is_over:
+                return
             self._observer.planned(transfer)
             self._offer(transfer)
         self._observer.planned(None)
         self._offer(None)
 
     def _offer(self, transfer: Transfer | None) -> None:
-        while not self._is_over:
-            try:
-                self._ready.put(transfer, timeout=1)
-                return
-            except queue.Full:
-                continue
+        if self._ready.qsize() >= AHEAD:
+            while self._ready.qsize() > AHEAD // 2 and not self._is_over:
+                time.sleep(PAUSE)
+        self._ready.put(transfer)
 
     def _work(self) -> None:
         is_counted = True
@@ -141,11 +144,12 @@ class Runner:
                     self._ready.put(None)  # for the next one
                     return
                 self._carry_out(transfer)
-                with self._changed:
-                    if self._workers > max(1, self._wanted):
-                        self._workers -= 1
-                        is_counted = False
-                        return
+                if self._workers > self._wanted:
+                    with self._changed:
+                        if self._workers > max(1, self._wanted):
+                            self._workers -= 1
+                            is_counted = False
+                            return
         finally:
             with self._changed:
                 self._workers -= is_counted
