@@ -18,9 +18,10 @@ from algo_data.engine.ahead import answered
 from algo_data.engine.comparison import Facts, differs, facts_of, is_newer, never
 from algo_data.engine.directories import NoFolders, make
 from algo_data.engine.planner import Manner, Place, plan
-from algo_data.engine.removal import Extras, removed
+from algo_data.engine.removal import removed
 from algo_data.engine.selection import EVERYTHING, Selection
-from algo_data.engine.sorting import in_order
+from algo_data.engine.sorting import in_order, order
+from algo_data.engine.spool import Spool
 from algo_data.engine.sync import SyncManner, plan_sync
 from algo_data.globs import expand
 from algo_data.local import LocalStorage
@@ -415,7 +416,7 @@ def test_any_listing_comes_in_order(count, shuffled):
 def test_odd_names_and_missing_facts_survive_the_temporary_file():
     given = [Facts("caf\udce9", False, None, None), Facts("ü\n", True, None, None, "1:2"), Facts("a", True, None, None)]
     again = list(in_order([*given, *rows([str(n) for n in range(50)])], held=3))
-    assert sorted(again, key=lambda row: row[:2]) == again
+    assert sorted(again, key=order) == again
     assert set(given) <= set(again)
 
 
@@ -455,7 +456,7 @@ def test_without_room_for_the_temporary_file_the_error_says_so(monkeypatch):
 
 
 def synced(source: Stock, target: Stock, destination: str = "b", **manner) -> tuple[list[str], list[str], list[str]]:
-    """Paths below the target that are copied, those that are only there, and what was refused."""
+    """Paths below the target that are copied, those that are only there, and what was refused; the first two sorted."""
     extra: list[str] = []
     refused: list[str] = []
     transfers = plan_sync(
@@ -465,7 +466,7 @@ def synced(source: Stock, target: Stock, destination: str = "b", **manner) -> tu
         lambda relative, is_directory: extra.append(relative + "/" * is_directory),
         SyncManner(**manner),
     )
-    return [t.target.uri.path.partition("/")[2] for t in transfers], extra, refused
+    return sorted(t.target.uri.path.partition("/")[2] for t in transfers), sorted(extra), refused
 
 
 def test_a_sync_copies_what_is_missing_or_differs_and_tells_what_is_extra():
@@ -524,7 +525,7 @@ def test_a_sync_by_checksum_computes_those_of_this_machine(tmp_path: Path):
         (tmp_path / name).write_bytes(content)
     storage = LocalStorage()
     places = [Place(storage, local(tmp_path / name)) for name in ("one", "two")]
-    transfers = plan_sync(*places, pytest.fail, print, SyncManner(by_checksum=True))
+    transfers = plan_sync(*places, pytest.fail, None, SyncManner(by_checksum=True))
     assert [t.source.uri.name for t in transfers] == ["other"]
 
 
@@ -561,7 +562,7 @@ def test_an_entry_that_a_listing_gives_twice_is_copied_once():
 
 def test_extras_are_removed_with_what_is_in_them():
     target, refused = Stock("b/x", "b/d/y", "b/d/s/z", "b/keep"), []
-    with Extras() as extras:
+    with Spool() as extras:
         extras.add("x", False)
         extras.add("d", True)
         place = Place(target, uri("b"))
@@ -575,7 +576,7 @@ def test_extras_are_removed_with_what_is_in_them():
 
 def test_what_is_not_selected_stays_in_an_extra_directory():
     target = Stock("b/d/y.txt", "b/d/s/z.log")
-    with Extras() as extras:
+    with Spool() as extras:
         extras.add("d", True)
         done = removed(extras, Place(target, uri("b")), Selection((), ("*.log",)), pytest.fail, is_dry=False)
         assert [str(place) for place in done] == ["stock://b/d/y.txt"]
@@ -587,7 +588,7 @@ def test_an_extra_link_to_a_directory_goes_and_what_it_leads_to_stays(tmp_path: 
     (tmp_path / "real" / "file").touch()
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "link").symlink_to(tmp_path / "real")
-    with Extras() as extras:
+    with Spool() as extras:
         extras.add("link", True)
         place = Place(LocalStorage(), local(tmp_path / "target"))
         assert len(list(removed(extras, place, EVERYTHING, pytest.fail, is_dry=False))) == 1

@@ -46,7 +46,8 @@ class _Directory:
         self.above = above
         self.place: tuple[int, ...] = (*above.place, index) if above else ()
         self.state = _State.FORESEEN
-        self.below: deque[_Directory] = deque()
+        self.below: dict[str, _Directory] = {}
+        self.taken: _Directory | None = None
         self.seen = 0
         self.listing: Iterator[Entry] | None = None
         self.held: deque[Entry] = deque()
@@ -82,7 +83,11 @@ class Lookahead:
         self._is_closed = False
 
     def entries(self, relative: str, directory: Entry) -> Iterator[Entry]:
-        """The entries of a directory while they arrive; `relative` is its path below the top, which itself is ""."""
+        """The entries of a directory while they arrive; `relative` is its path below the top, which itself is "".
+
+        The one that was asked for before in the same directory is over then. What was given and is not asked for has to
+        be forgotten, lest it is held for nothing.
+        """
         taken = self._take(relative, directory)
         if taken.listing is None and taken.error is None:
             taken.listing = self._listing(directory.uri)
@@ -97,6 +102,14 @@ class Lookahead:
             if entry.is_directory:
                 self._foresee(taken, [entry])
             yield entry
+
+    def forget(self, relative: str) -> None:
+        """A directory will not be asked for."""
+        with self._changed:
+            directory = self._known.get(relative)
+            if directory and directory.above and directory.above.below.pop(relative, None):
+                self._drop(directory)
+                self._hire()
 
     def close(self) -> None:
         """Begin nothing any more."""
@@ -114,10 +127,10 @@ class Lookahead:
             if directory is None or directory.state in {_State.TAKEN, _State.DROPPED}:
                 directory = self._known[relative] = _Directory(relative, entry, above, -1)
             if above:
-                while above.below and above.below[0] is not directory and above.below[0].place <= directory.place:
-                    self._drop(above.below.popleft())
-                if not above.below or above.below[0] is not directory:
-                    above.below.appendleft(directory)
+                if above.taken:
+                    self._drop(above.taken)
+                above.below.pop(relative, None)
+                above.taken = directory
             while directory.state is _State.LISTED:
                 self._changed.wait()
             directory.state = _State.TAKEN
@@ -126,13 +139,12 @@ class Lookahead:
         return directory
 
     def _drop(self, directory: _Directory) -> None:
-        """Forget a directory that is not needed any more, or never was, and those below."""
         if directory.state is _State.KNOWN:
             self._held -= len(directory.held)
         directory.state = _State.DROPPED
         if self._known.get(directory.relative) is directory:
             del self._known[directory.relative]
-        for below in directory.below:
+        for below in (*directory.below.values(), *([directory.taken] if directory.taken else [])):
             self._drop(below)
 
     def _read(self, directory: _Directory) -> None:
@@ -157,9 +169,11 @@ class Lookahead:
             if directory.state is _State.DROPPED:
                 return
             for relative, entry in ahead[: max(0, PAGE - len(directory.below))]:
+                if relative in directory.below:
+                    continue  # a listing has given it twice
                 below = _Directory(relative, entry, directory, directory.seen)
                 directory.seen += 1
-                directory.below.append(below)
+                directory.below[relative] = below
                 self._known[relative] = below
                 heapq.heappush(self._waiting, (below.place, next(self._numbers), below))
             self._hire()

@@ -40,8 +40,15 @@ def below(
         yield from _walk(lambda relative, entry: listing(entry.uri), top, enters, prepares, refuse)
         return
     lookahead = Lookahead(listing, enters)
+
+    def is_prepared(relative: str, entry: Entry) -> bool:
+        if prepares(relative, entry):
+            return True
+        lookahead.forget(relative)
+        return False
+
     try:
-        yield from _walk(lookahead.entries, top, enters, prepares, refuse)
+        yield from _walk(lookahead.entries, top, enters, is_prepared, refuse)
     finally:
         lookahead.close()
 

@@ -11,7 +11,8 @@ from algo_core.errors import UsageError
 from algo_core.uri import parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.engine.comparison import differs
-from algo_data.engine.removal import Extras, removed
+from algo_data.engine.removal import removed
+from algo_data.engine.spool import Spool
 from algo_data.engine.sync import SyncManner, plan_sync
 from algo_data.engine.transfer import Place
 from algo_data.operands import paths_argument
@@ -50,8 +51,8 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **op
     storage_of = storages(app)
     source, target = (Place(storage_of(uri), uri) for uri in map(parse_data_uri, path))
     manner = SyncManner(flags.selection(), flags.replaces() or differs, by_checksum=checksum, is_dry=flags.dry_run)
-    with Extras() as extras:
-        remember = extras.add if deletes else lambda relative, is_directory: None
+    with Spool() as extras:
+        remember = extras.add if deletes else None
         finish = carry_out(app, flags, lambda refuse: plan_sync(source, target, refuse, remember, manner))
         if finish:
             if extras.count:

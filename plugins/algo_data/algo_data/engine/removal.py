@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import marshal
-import tempfile
 from collections.abc import Iterator
-from types import TracebackType
 
 from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage import Entry, Kind, NotADirectory
 from algo_data.engine.ahead import QUESTIONS, answered
 from algo_data.engine.directories import remove_if_empty
 from algo_data.engine.selection import Selection
+from algo_data.engine.spool import Spool
 from algo_data.engine.transfer import Place
 from algo_data.tree import Refuse, below
 
 
-class Extras:
-    """What is to be removed, in a temporary file: there can be as much of it as of files."""
+def removed(extras: Spool, target: Place, selection: Selection, refuse: Refuse, *, is_dry: bool) -> Iterator[Place]:
+    """Remove `extras`, several at a time; each file, or directory with all that was in it, that was removed.
 
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `__exit__` closes it
-        self.count = 0
-
-    def add(self, relative: str, is_directory: bool) -> None:
-        """Remember a path below the target."""
-        try:
-            marshal.dump((relative, is_directory), self._file)
-        except OSError as error:
-            raise AlgoError(f"No room to remember what is to be removed: {error.strerror}") from error
-        self.count += 1
-
-    def __iter__(self) -> Iterator[tuple[str, bool]]:
-        self._file.seek(0)
-        for _ in range(self.count):
-            yield marshal.load(self._file)
-
-    def __enter__(self) -> Extras:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-
-def removed(extras: Extras, target: Place, selection: Selection, refuse: Refuse, *, is_dry: bool) -> Iterator[Place]:
-    """Remove them, several at a time; each file, or directory with all that was in it, that was removed.
-
-    Of a directory only what the selection takes is removed, and the directory itself if nothing is left in it.
+    They are paths below the target, and whether each is a directory. Of a directory only what the
+    selection takes is removed, and the directory itself if nothing is left in it.
     """
 
     def remove(item: tuple[Place, bool]) -> AlgoError | None:
@@ -72,7 +42,7 @@ def removed(extras: Extras, target: Place, selection: Selection, refuse: Refuse,
                 remove_if_empty(target.child(relative))
 
 
-def _each(extras: Extras, target: Place, selection: Selection, refuse: Refuse) -> Iterator[tuple[Place, bool]]:
+def _each(extras: Spool, target: Place, selection: Selection, refuse: Refuse) -> Iterator[tuple[Place, bool]]:
     for relative, is_directory in extras:
         place = target.child(relative)
         if not is_directory or selection.is_everything:

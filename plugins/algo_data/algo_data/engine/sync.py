@@ -1,7 +1,8 @@
-"""The transfers that make one directory like another: both listings side by side, in the order of names."""
+"""The transfers that make one directory like another: both listings side by side, while they arrive."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,8 +12,10 @@ from algo_data.engine.ahead import answered
 from algo_data.engine.comparison import Facts, Replaces, differs, facts_of, has_other_size, has_same_content
 from algo_data.engine.directories import check_apart, check_fits, make
 from algo_data.engine.selection import EVERYTHING, Selection
-from algo_data.engine.sorting import in_order
+from algo_data.engine.sorting import Listing, OutOfOrder, in_order, side_by_side
+from algo_data.engine.spool import Spool
 from algo_data.engine.transfer import Place, Transfer
+from algo_data.lookahead import Lookahead
 from algo_data.tree import Refuse
 
 Extra = Callable[[str, bool], None]
@@ -36,11 +39,14 @@ class SyncManner:
     """Whether nothing is made yet."""
 
 
-def plan_sync(source: Place, target: Place, refuse: Refuse, extra: Extra, manner: SyncManner) -> Iterator[Transfer]:
+def plan_sync(
+    source: Place, target: Place, refuse: Refuse, extra: Extra | None, manner: SyncManner
+) -> Iterator[Transfer]:
     """The transfers that bring all files of `source` to `target` that are missing or differ there.
 
     The target is made if it is not there. A directory that cannot be listed is told to `refuse`, and nothing in it to
-    `extra`. Memory depends neither on the number of files nor on the order of listings.
+    `extra`, which is told of a directory when both of its listings have ended. Memory depends neither on the number of
+    files nor on the order of listings.
 
     Raises:
         NotFoundError, NotADirectory: if the source is no directory.
@@ -57,7 +63,8 @@ def plan_sync(source: Place, target: Place, refuse: Refuse, extra: Extra, manner
     check_fits(source, target, manner.selection, is_there=there is not None)
     if there is None and not manner.is_dry and target.storage.needs_directories:
         make(target, with_parents=True)
-    join = _Join(refuse, extra, manner)
+    sides = _Side(source, manner.selection), _Side(target, manner.selection)
+    join = _Join(*sides, refuse, extra, manner)
     level = _Level(source, target, top, "", is_there=there is not None)
     if not manner.by_checksum:
         return (pair.transfer for pair in join.pairs(level))
@@ -74,6 +81,11 @@ class _Level:
     prefix: str
     is_there: bool
 
+    @property
+    def there(self) -> Entry:
+        """The counterpart as an entry."""
+        return Entry(self.target.uri, Kind.DIRECTORY)
+
 
 @dataclass(frozen=True)
 class _Pair:
@@ -83,12 +95,55 @@ class _Pair:
     is_sure: bool = True
 
 
+class _Side:
+    """The listings of one of the two trees, as far as they are sorted as they arrive.
+
+    The API promises no order but that directories come first (section 4.4), and names come in order all the same. This
+    machine's file systems have none.
+    """
+
+    def __init__(self, top: Place, selection: Selection) -> None:
+        self._scan = top.storage.scan
+        self.arrives_sorted = not top.uri.is_local
+        self._lookahead = None
+        if not top.uri.is_local:
+            self._lookahead = Lookahead(top.storage.scan, lambda relative, entry: selection.enters(relative))
+
+    def listing(self, relative: str, directory: Entry) -> Listing:
+        """A directory on its way: as it arrives, or sorted before."""
+        if self._lookahead:
+            found = map(facts_of, self._lookahead.entries(relative, directory))
+        else:
+            found = map(facts_of, self._scan(directory.uri))
+        return Listing(found if self.arrives_sorted else in_order(found))
+
+    def sorted_anew(self, directory: Entry) -> Listing:
+        """A directory once more, sorted before."""
+        return Listing(in_order(map(facts_of, self._scan(directory.uri))))
+
+    def forget(self, relative: str) -> None:
+        """A directory will not be listed."""
+        if self._lookahead:
+            self._lookahead.forget(relative)
+
+    def close(self) -> None:
+        """List nothing ahead any more."""
+        if self._lookahead:
+            self._lookahead.close()
+
+
 class _Join:
-    def __init__(self, refuse: Refuse, extra: Extra, manner: SyncManner) -> None:
+    def __init__(self, source: _Side, target: _Side, refuse: Refuse, extra: Extra | None, manner: SyncManner) -> None:
+        self._source = source
+        self._target = target
         self._refuse = refuse
         self._extra = extra
         self._manner = manner
         self._replaces = has_other_size if manner.by_checksum else manner.replaces
+        if not manner.by_checksum and manner.replaces is not differs:
+            # Until a listing has ended nobody can be sure that it was sorted and that a file is not in it: too late
+            # for a copy that promises to leave some of what is there.
+            target.arrives_sorted = False
 
     def different(self, top: _Level) -> Iterator[Transfer]:
         """The files whose checksums are not known to be the same."""
@@ -108,6 +163,13 @@ class _Join:
     def pairs(self, top: _Level) -> Iterator[_Pair]:
         """The files of a tree that have to be copied, or looked at more closely."""
         levels = [(top, self._level(top))]
+        try:
+            yield from self._walk(levels)
+        finally:
+            self._source.close()
+            self._target.close()
+
+    def _walk(self, levels: list[tuple[_Level, Iterator[_Pair | _Level]]]) -> Iterator[_Pair]:
         while levels:
             level, found = levels[-1]
             try:
@@ -129,24 +191,63 @@ class _Join:
 
     def _level(self, level: _Level) -> Iterator[_Pair | _Level]:
         """One directory: its files that have to be copied, and the directories in it."""
-        selection = self._manner.selection
-        theirs_too = _entries(level.target) if level.is_there else iter(())
-        for ours, theirs in _side_by_side(_entries(level.source), theirs_too):
-            if ours is None:
-                if theirs is not None:
-                    self._only_there(level, theirs)
-            elif ours.is_directory:
-                relative = level.prefix + ours.name
-                place = level.source.child(ours.name)
-                entry = Entry(place.uri, Kind.DIRECTORY, version=ours.identity)
-                below = _Level(place, level.target.child(ours.name), entry, f"{relative}/", theirs is not None)
-                if selection.enters(relative) and self._is_made(below):
-                    yield below
-            elif selection.takes(level.prefix + ours.name):
-                if theirs is None or self._replaces(ours, theirs):
-                    yield self._pair(level, ours, is_sure=True)
-                elif self._manner.by_checksum:
-                    yield self._pair(level, ours, is_sure=False)
+        relative = level.prefix.rstrip("/")
+        ours = self._source.listing(relative, level.entry)
+        theirs = self._target.listing(relative, level.there) if level.is_there else Listing(())
+        # A directory that seems to be missing would be copied with all that is in it: first its turn must be over in
+        # a listing that is known to be sorted. A file that seems to be missing can be copied for nothing at worst.
+        waits = level.is_there and self._target.arrives_sorted
+        with Spool() as extras, Spool() as missing:
+            try:
+                for one, other in side_by_side(ours, theirs):
+                    if one and one.is_directory and not other and waits:
+                        missing.add(*one)
+                    elif one:
+                        yield from self._compared(level, one, other)
+                    elif other:
+                        self._note(level, other, extras)
+            except OutOfOrder as error:
+                side = self._source if error.listing is ours else self._target
+                side.arrives_sorted = False
+                left = itertools.chain(itertools.starmap(Facts, missing), ours.rest())
+                yield from self._anew(level, left)
+                return
+            for row in missing:
+                yield from self._compared(level, Facts(*row), None)
+            self._tell(extras)
+
+    def _anew(self, level: _Level, left: Iterator[Facts]) -> Iterator[_Pair | _Level]:
+        """What is left of the source's side of a directory, when a listing has turned out not to be sorted.
+
+        What came before was compared, and is not copied again. What was thought to be only at the target need not be:
+        only two whole listings can tell.
+        """
+        theirs = self._target.sorted_anew(level.there) if level.is_there else Listing(())
+        for one, other in side_by_side(Listing(in_order(left)), theirs):
+            if one:
+                yield from self._compared(level, one, other)
+        if not self._extra or not level.is_there:
+            return
+        ours, theirs = self._source.sorted_anew(level.entry), self._target.sorted_anew(level.there)
+        with Spool() as extras:
+            for one, other in side_by_side(ours, theirs):
+                if other and not one:
+                    self._note(level, other, extras)
+            self._tell(extras)
+
+    def _compared(self, level: _Level, ours: Facts, theirs: Facts | None) -> Iterator[_Pair | _Level]:
+        relative = level.prefix + ours.name
+        if ours.is_directory:
+            place = level.source.child(ours.name)
+            entry = Entry(place.uri, Kind.DIRECTORY, version=ours.identity)
+            below = _Level(place, level.target.child(ours.name), entry, f"{relative}/", theirs is not None)
+            if self._manner.selection.enters(relative) and self._is_made(below):
+                yield below
+        elif self._manner.selection.takes(relative):
+            if theirs is None or self._replaces(ours, theirs):
+                yield self._pair(level, ours, is_sure=True)
+            elif self._manner.by_checksum:
+                yield self._pair(level, ours, is_sure=False)
 
     def _pair(self, level: _Level, ours: Facts, *, is_sure: bool) -> _Pair:
         place = level.source.child(ours.name)
@@ -163,41 +264,16 @@ class _Join:
             return False
         return True
 
-    def _only_there(self, level: _Level, theirs: Facts) -> None:
+    def _note(self, level: _Level, theirs: Facts, extras: Spool) -> None:
+        """Remember what is only at the target, until both listings have ended."""
         relative = level.prefix + theirs.name
         selection = self._manner.selection
-        if selection.enters(relative) if theirs.is_directory else selection.takes(relative):
-            self._extra(relative, theirs.is_directory)
+        if theirs.is_directory:
+            self._target.forget(relative)
+        if self._extra and (selection.enters(relative) if theirs.is_directory else selection.takes(relative)):
+            extras.add(relative, theirs.is_directory)
 
-
-def _entries(directory: Place) -> Iterator[Facts]:
-    return in_order(facts_of(entry) for entry in directory.storage.scan(directory.uri))
-
-
-def _side_by_side(
-    ours: Iterator[Facts], theirs: Iterator[Facts]
-) -> Iterator[tuple[Facts, Facts] | tuple[Facts, None] | tuple[None, Facts]]:
-    """Both sorted listings as pairs of the same name and kind; an entry that a listing gave twice counts once."""
-    one, other = next(ours, None), next(theirs, None)
-    while True:
-        if one is None:
-            if other is None:
-                return
-            yield None, other
-            other = _following(theirs, other)
-        elif other is None or one[:2] < other[:2]:
-            yield one, None
-            one = _following(ours, one)
-        elif one[:2] == other[:2]:
-            yield one, other
-            one, other = _following(ours, one), _following(theirs, other)
-        else:
-            yield None, other
-            other = _following(theirs, other)
-
-
-def _following(listing: Iterator[Facts], before: Facts) -> Facts | None:
-    for facts in listing:
-        if facts[:2] != before[:2]:
-            return facts
-    return None
+    def _tell(self, extras: Spool) -> None:
+        if self._extra:
+            for relative, is_directory in extras:
+                self._extra(relative, is_directory)
