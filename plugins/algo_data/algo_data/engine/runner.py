@@ -20,7 +20,9 @@ from algo_data.engine.worker import execute
 MOST = 64
 """Connections at once, as many as the session keeps."""
 
-FIRST = 4
+FIRST = 2
+"""Connections to begin with: the processor is the limit with more, until a distant server shows that it is not."""
+
 AHEAD = 2048
 """Transfers that are planned ahead: bounds the memory, and lets a listing arrive while copies are made."""
 
