@@ -13,7 +13,7 @@ from typing import Any
 
 from algo_connectors.errors import Unsatisfiable, error_of, store_errors
 from algo_connectors.options import Options
-from algo_connectors.remote import RemoteStorage, components, directory, not_empty
+from algo_connectors.remote import VersionedStorage, components, directory, not_empty
 from algo_connectors.writing import Upload
 from algo_core.errors import (
     AlgoError,
@@ -51,7 +51,7 @@ def open_dropbox(options: Options) -> DropboxStorage:
     return DropboxStorage(given, address)
 
 
-class DropboxStorage(RemoteStorage):
+class DropboxStorage(VersionedStorage):
     """Files and folders of an account or of an app's folder. A file's version is its revision."""
 
     needs_directories = False

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from algo_connectors.errors import store_errors
-from algo_connectors.remote import RemoteStorage, components, directory, not_empty
+from algo_connectors.remote import VersionedStorage, components, directory, not_empty
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused
 from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import DataUri
@@ -20,7 +20,7 @@ Names = tuple[list[str], list[tuple[str, Entry]]]
 """One page of a listing: the names of directories, and the keys of objects with their entries."""
 
 
-class ObjectStorage(RemoteStorage):
+class ObjectStorage(VersionedStorage):
     """The contract over an object store. `bucket` fixes the bucket, else it is the first component of a path."""
 
     needs_directories = False

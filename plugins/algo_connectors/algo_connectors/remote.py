@@ -11,7 +11,7 @@ from functools import cached_property
 
 from algo_connectors.allowance import Allowance
 from algo_connectors.errors import Changed, store_errors
-from algo_connectors.reading import RangeReader
+from algo_connectors.reading import RangeReader, fetched
 from algo_connectors.writing import Upload, send
 from algo_core.errors import RequestRefused, UsageError
 from algo_core.storage import Entry, IsADirectory, Kind, Reader, Source, Storage
@@ -57,7 +57,9 @@ class RemoteStorage(Storage):
         """One request for the first block; further ones are fetched ahead while it is read."""
         return self._open(uri, offset, version, ahead=max(1, self.parallel - 1))
 
-    def _open(self, uri: DataUri, offset: int, version: str | None, stop: int | None = None, ahead: int = 0) -> Reader:
+    def _open(
+        self, uri: DataUri, offset: int, version: str | None, *, stop: int | None = None, ahead: int = 0
+    ) -> Reader:
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory")
         try:
@@ -68,6 +70,19 @@ class RemoteStorage(Storage):
             reader.close()
             return self.open(uri)
         return reader
+
+    def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
+        """One request."""
+        if uri.names_directory:
+            return None
+        entry, content = fetched(self, uri, 0, limit, None)
+        return (entry, content) if entry.size == len(content) else None
+
+    def write_small(self, uri: DataUri, content: bytes) -> Entry:
+        """One request."""
+        self.check_file(uri)
+        with store_errors(uri):
+            return self.put(uri, content)
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
         """One request if it fits into a part, else parts, several at once."""
@@ -96,6 +111,14 @@ class RemoteStorage(Storage):
         from concurrent.futures import ThreadPoolExecutor
 
         return ThreadPoolExecutor(4 * self.parallel, "algo-connector")
+
+
+class VersionedStorage(RemoteStorage):
+    """A store that gives a range of exactly one version, or says of which one it is: parts can be read at once."""
+
+    def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
+        """Ranges one after the other, so that each part is one connection (`algo_data.engine.parts.PartedStorage`)."""
+        return self._open(uri, offset, version, stop=offset + length)
 
 
 def components(uri: DataUri) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timezone
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from algo_connectors.errors import Unsatisfiable
@@ -21,6 +22,7 @@ def open_s3(options: Options) -> S3Storage:
     Without options the credentials are those of the AWS tools (environment, `~/.aws`, instance role). Options are those
     of `s3fs.S3FileSystem`, and `region`, `access_key_id`, `secret_access_key`, `session_token`.
     """
+    from aiobotocore.session import AioSession  # type: ignore[import-untyped]  # it has no types
     from s3fs import S3FileSystem
 
     options.rename("access_key_id", "key")
@@ -29,6 +31,8 @@ def open_s3(options: Options) -> S3Storage:
     config = {"connect_timeout": 10, "read_timeout": 60, "max_pool_connections": 32, **options.table("config_kwargs")}
     # s3fs tries again on top of what botocore does, which alone knows what may be repeated.
     config.setdefault("retries", {"mode": "standard", "total_max_attempts": 5})
+    config.setdefault("user_agent", "algo-connectors")  # else it is put together anew for each request
+    config.setdefault("response_checksum_validation", "when_required")  # there is none of a range
     client = options.table("client_kwargs")
     if region := options.take("region"):
         client.setdefault("region_name", region)
@@ -37,6 +41,8 @@ def open_s3(options: Options) -> S3Storage:
         S3FileSystem, config_kwargs=config, client_kwargs=client, use_listings_cache=False, skip_instance_cache=True
     )
     files.retries = 1
+    files.session = Options(options.scheme, files.kwargs).make(AioSession)  # as it would itself, at the first request
+    files.session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=moment)
     return S3Storage(files, bucket)
 
 
@@ -162,6 +168,23 @@ class _Parts(Upload):
     def abort(self) -> None:
         """AbortMultipartUpload."""
         self._call("abort_multipart_upload")
+
+
+def moment(text: Any) -> datetime:
+    """A time as S3 writes it, ISO 8601 in bodies and RFC 822 in headers.
+
+    botocore finds out the format of each, which takes as long as signing a request does.
+    """
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00")) if text[4:5] == "-" else parsedate_to_datetime(text)
+        if found.tzinfo:
+            return found
+    except (TypeError, ValueError, AttributeError, IndexError):
+        pass
+    from botocore.utils import parse_timestamp  # type: ignore[import-untyped]  # it has no types
+
+    parsed: datetime = parse_timestamp(text)
+    return parsed
 
 
 def _entry(uri: DataUri, answer: Mapping[str, Any], size: int | None = None) -> Entry:
