@@ -112,10 +112,12 @@ def carry_out(
     *,
     is_alone: bool = False,
     to_stdout: bool = False,
+    is_retry: bool = False,
 ) -> Callable[[], None] | None:
     """Do what a plan says, or say it; None if all went well, else what ends the command with its exit code.
 
-    `is_alone` says that there is one file, `to_stdout` that its content goes to standard output.
+    `is_alone` says that there is one file, `to_stdout` that its content goes to standard output, `is_retry` that it has
+    failed before.
     """
     if flags.dry_run:
         return _say(app, plan, is_alone=is_alone)
@@ -127,7 +129,7 @@ def carry_out(
     )
     with progress_for(app, stdout_has_content=to_stdout) as progress:
         report = TransferReport(app, progress, is_alone=is_alone)
-        with Keeper(app, report) as keeper:
+        with Keeper(app, report, is_alone=is_alone, is_retry=is_retry) as keeper:
             run(plan(keeper.failed), keeper, options)
     if keeper.count:
         return report.finish
@@ -138,7 +140,7 @@ def carry_out(
 def retry(app: App, flags: Flags) -> None:
     """Carry out what failed in the last run that had failures."""
     storage_of = storages(app)
-    finish = carry_out(app, flags, lambda refuse: failed_before(app, storage_of))
+    finish = carry_out(app, flags, lambda refuse: failed_before(app, storage_of), is_retry=True)
     if finish:
         finish()
     elif not flags.dry_run:

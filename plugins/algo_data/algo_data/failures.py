@@ -31,18 +31,25 @@ def path_of(app: App) -> str:
 class Keeper:
     """Stands between the engine and its observer, and writes down what fails.
 
-    `save` puts it in the place of what an earlier run has left, if anything failed.
+    At its end the record takes the place of what an earlier run has left, if anything failed. What fails is told by the
+    threads that plan and that copy, also after the end if it came early: nothing is written any more then.
+
+    What was never tried is in no record. Hence an early end is noted, unless what failed was all there is (`is_alone`),
+    and leaves the record alone that was carried out again (`is_retry`).
     """
 
-    def __init__(self, app: App, observer: Observer) -> None:
+    def __init__(self, app: App, observer: Observer, *, is_alone: bool = False, is_retry: bool = False) -> None:
         self._app = app
+        self._is_alone = is_alone
+        self._is_retry = is_retry
         self._path = path_of(app)
         self._observer = observer
         self._running: dict[int, Transfer] = {}  # by the identity of their sources
         self._lock = threading.Lock()
         self._stack = ExitStack()
         self._file: BinaryIO | None = None
-        self._is_unwritable = False
+        self._is_over = False
+        self._problem: OSError | None = None
         self.planned = observer.planned
         self.advanced = observer.advanced
         self.count = 0
@@ -77,25 +84,33 @@ class Keeper:
         return record
 
     def _write(self, members: dict[str, object]) -> None:
-        if self._is_unwritable:
+        if self._problem or self._is_over:
             return
         try:
             if self._file is None:
                 os.makedirs(os.path.dirname(self._path), exist_ok=True)
                 self._file = self._stack.enter_context(replacing(self._path, mode=0o600))
             self._file.write(json.dumps(members).encode() + b"\n")
-        except OSError:  # a cache that cannot be written costs the convenience and nothing else
-            self._is_unwritable = True
+        except OSError as error:  # a cache that cannot be written costs the convenience and nothing else
+            self._problem = error
 
     def __enter__(self) -> Keeper:
         return self
 
-    def __exit__(self, *facts: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *facts: object) -> None:
         """Keep the record, also when the command ends early: what was written down has failed."""
-        try:
-            self._stack.close()
-        except OSError:
-            pass
+        with self._lock:
+            if kind and self._file and not self._is_alone:
+                self._write({"ended_early": True})
+            self._is_over = True
+            problem = self._problem
+            unwanted = OSError() if problem or (kind and self._is_retry) else None
+            try:
+                self._stack.__exit__(type(unwanted) if unwanted else None, unwanted, None)
+            except OSError as error:
+                problem = error
+            if problem:  # part of a record, or one of an earlier run, would be taken for all that has failed
+                forget(self._app)
 
 
 def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:
@@ -113,6 +128,8 @@ def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path_of(app)} cannot be read: {error}", "Run the command again that failed") from None
     for record in records:
+        if "ended_early" in record:
+            raise UsageError("The last copy ended before all of it was tried", "Run the command again that failed")
         if "not_planned" in record:
             raise UsageError(
                 f"{record['not_planned']} failed before any file of it was known", "Run the command again that failed"
