@@ -7,6 +7,7 @@ Paths are those of `algo_core.uri.DataUri.path`.
 from __future__ import annotations
 
 import abc
+import builtins
 import enum
 import io
 from collections.abc import Iterator, Sequence
@@ -157,6 +158,14 @@ class Storage(abc.ABC):
         on several ways (links), the `version` of its entry tells that it is the same one.
         """
         return self.list(uri)
+
+    def names(self, uri: DataUri) -> Iterator[builtins.list[str]]:
+        """Only the names that `list` gives, some at a time, those of directories with a slash at their end.
+
+        A storage overrides it that can give a page of them for less than that many entries.
+        """
+        for entry in self.list(uri):
+            yield [f"{entry.name}/" if entry.is_directory else entry.name]
 
     @abc.abstractmethod
     def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:

@@ -150,6 +150,28 @@ class StorageContract:
         assert read(storage, uri) == b"older"
         assert [entry.name for entry in storage.list(directory)] == ["file"]
 
+    @pytest.mark.parametrize("size", [0, 1, 4096])
+    def test_a_small_file_is_written_and_read_at_once(self, storage: Storage, directory: DataUri, size: int) -> None:
+        uri, content = directory.child("small"), _content(size)
+        assert storage.write_small(uri, b"an older one") is not None
+        assert storage.write_small(uri, content).size in (size, None)
+        assert read(storage, uri) == content
+        found = storage.read_small(uri, size)
+        if found is not None:
+            assert (found[0].uri, found[0].size, found[1]) == (uri, size, content)
+        if size > 1:
+            assert storage.read_small(uri, size - 1) is None
+
+    def test_a_small_file_that_cannot_be_had_is_told_or_left_to_reading(
+        self, storage: Storage, directory: DataUri, place_for_directories: DataUri
+    ) -> None:
+        storage.mkdir(place_for_directories.child("made"))
+        assert storage.read_small(place_for_directories.child("made"), MIB) is None
+        try:
+            assert storage.read_small(directory.child("nothing"), MIB) is None
+        except NotFoundError:
+            pass
+
     def test_a_file_can_be_read_from_an_offset(self, storage: Storage, directory: DataUri) -> None:
         uri = directory.child("file")
         storage.write(uri, io.BytesIO(b"0123456789"), 10)
@@ -258,6 +280,20 @@ class StorageContract:
         assert {entry.name: (entry.kind, entry.size) for entry in storage.scan(directory)} == listed
         with pytest.raises(NotFoundError):
             next(storage.scan(place_for_directories.child("nothing")))
+
+    def test_names_are_those_of_the_listing(
+        self, storage: Storage, directory: DataUri, place_for_directories: DataUri
+    ) -> None:
+        for name in ("b", "a", "..c"):
+            storage.write(directory.child(name), io.BytesIO(b"x"), 1)
+        if directory == place_for_directories:
+            storage.mkdir(directory.child("z"))
+        listed = [f"{entry.name}/" if entry.is_directory else entry.name for entry in storage.list(directory)]
+        assert [name for names in storage.names(directory) for name in names] == listed
+        with pytest.raises(NotFoundError):
+            next(storage.names(place_for_directories.child("nothing")))
+        with pytest.raises(NotADirectory):
+            next(storage.names(directory.child("a")))
 
     def test_a_directory_that_can_hold_directories_is_told(
         self, storage: Storage, place_for_directories: DataUri

@@ -70,8 +70,8 @@ def _hosted_names(ctx: click.Context, uri: DataUri, typed: str) -> list[str]:
             adapter.max_retries = 0
     directory = uri if uri.names_directory else uri.parent
     start = typed[: len(typed) - len(typed.rpartition("/")[2])]
-    entries = itertools.islice(app.storage(uri).list(directory), LIMIT)
-    found = [f"{start}{entry.name}" + ("/" if entry.is_directory else "") for entry in entries]
+    names = itertools.chain.from_iterable(app.storage(uri).names(directory))
+    found = [f"{start}{name}" for name in itertools.islice(names, LIMIT)]
     if uri.scheme == HOSTED and not directory.path and f"{start}{MY}" not in found:
         found.append(f"{start}{MY}")
     return [text for text in found if text.startswith(typed)]

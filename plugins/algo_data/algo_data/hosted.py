@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, 
 from algo_core.uri import HOSTED, DataUri
 from algo_data.download import HostedReader
 from algo_data.facts import content_range, entry_of, kind_of
-from algo_data.listing import entries_of, marker_of
+from algo_data.listing import entries_of, marker_of, names_of
 from algo_data.patience import Patience
 from algo_data.upload import Whole, content_of, spooled
 
@@ -71,10 +72,19 @@ class HostedStorage(Storage):
 
     def list(self, uri: DataUri) -> Iterator[Entry]:
         """One GET per page (API section 4.4)."""
+        for page in self._pages(uri):
+            yield from entries_of(uri, page)
+
+    def names(self, uri: DataUri) -> Iterator[builtins.list[str]]:
+        """One GET per page, and its names together."""
+        for page in self._pages(uri):
+            yield names_of(uri, page)
+
+    def _pages(self, uri: DataUri) -> Iterator[Any]:
         marker: str | None = None
         while True:
             page = self._page(uri, marker)
-            yield from entries_of(uri, page)
+            yield page
             following = marker_of(page)
             if following is None:
                 return

@@ -10,6 +10,14 @@ from algo_core.errors import PlatformError
 from algo_core.storage import Entry, Kind
 from algo_core.uri import DataUri
 
+NO_NAMES = frozenset({"", ".", ".."})
+
+
+def _check(directory: DataUri, page: Any) -> None:
+    """Raises PlatformError if a page is no listing."""
+    if not isinstance(page, dict):
+        raise PlatformError(f"The listing of {directory} is not what the API describes")
+
 
 def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
     """The entries of a page, directories first; either member may be missing.
@@ -17,8 +25,7 @@ def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
     Raises:
         PlatformError: if the page is no listing, or holds a name that could lead out of the directory.
     """
-    if not isinstance(page, dict):
-        raise PlatformError(f"The listing of {directory} is not what the API describes")
+    _check(directory, page)
     scheme, label = directory.scheme, directory.label
     above = directory.path if not directory.path or directory.path.endswith("/") else f"{directory.path}/"
     for folder in _members(directory, page, "folders"):
@@ -32,6 +39,20 @@ def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
             size if isinstance(size, int) else None,
             _time(file.get("last_modified")),
         )
+
+
+def names_of(directory: DataUri, page: Any) -> list[str]:
+    """The names on a page as `Storage.names` gives them. Raises what `entries_of` raises."""
+    _check(directory, page)
+    folders = [f"{_name(directory, folder.get('name'))}/" for folder in _members(directory, page, "folders")]
+    files: list[Any] = [file.get("filename") for file in _members(directory, page, "files")]
+    try:
+        # One look at all of them: a page holds a thousand.
+        text = "\n".join(files)
+        is_plain = "/" not in text and "\0" not in text and NO_NAMES.isdisjoint(files)
+    except TypeError:
+        is_plain = False
+    return folders + (files if is_plain else [_name(directory, name) for name in files])
 
 
 def marker_of(page: Any) -> str | None:
@@ -51,7 +72,7 @@ def _name(directory: DataUri, name: Any) -> str:
     if not isinstance(name, str):
         raise _no_name(directory, name)
     trimmed = name.rstrip("/")
-    if trimmed.strip("/") in {"", ".", ".."} or "/" in trimmed or "\0" in trimmed:
+    if trimmed.strip("/") in NO_NAMES or "/" in trimmed or "\0" in trimmed:
         raise _no_name(directory, name)
     return trimmed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -11,6 +11,7 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
 from algo_core.storage import Entry, Kind, NotADirectory
+from algo_core.uri import DataUri
 from algo_data.engine.planner import Place
 from algo_data.operands import expanded, is_single, parse, paths_argument, short
 from algo_data.report import Report, line
@@ -52,12 +53,14 @@ def ls(app: App, is_long: bool, recursive: bool, path: tuple[str, ...]) -> None:
     report.finish()
 
 
-def _list(places: list[Place], report: Report, write: Callable[[Entry], None], *, is_recursive: bool) -> None:
+def _list(places: list[Place], report: Report, write: _Lines | _JsonList, *, is_recursive: bool) -> None:
     for place, matched in expanded(places, report):
         try:
             if matched:
                 write(matched)
                 entries = _below(place, report) if is_recursive and matched.is_directory else iter(())
+            elif isinstance(write, _Lines) and not write.is_long and not is_recursive:
+                entries = _named(place, write)
             else:
                 entries = _entries(place, report, is_recursive=is_recursive)
             for entry in entries:
@@ -71,9 +74,23 @@ def _entries(place: Place, report: Report, *, is_recursive: bool) -> Iterator[En
     try:
         yield from _below(place, report) if is_recursive else place.storage.list(place.uri)
     except NotADirectory as error:
-        if place.uri.names_directory:
-            raise
-        yield error.entry or place.storage.stat(place.uri)
+        yield _file(place, error)
+
+
+def _named(place: Place, write: _Lines) -> Iterator[Entry]:
+    """Writes the names in a directory; gives the file itself if it is none."""
+    try:
+        for names in place.storage.names(place.uri):
+            write.names(place.uri, names)
+    except NotADirectory as error:
+        yield _file(place, error)
+
+
+def _file(place: Place, error: NotADirectory) -> Entry:
+    """What stands where no directory is; raises the error if a directory was named."""
+    if place.uri.names_directory:
+        raise error
+    return error.entry or place.storage.stat(place.uri)
 
 
 def _below(place: Place, report: Report) -> Iterator[Entry]:
@@ -89,7 +106,7 @@ class _Lines:
 
     def __init__(self, app: App, is_long: bool) -> None:
         self._app = app
-        self._is_long = is_long
+        self.is_long = is_long
         self._is_terminal = app.output.is_terminal
         self._width = SIZE_WIDTH if self._is_terminal else 0
         self._held: list[str] = []
@@ -97,7 +114,16 @@ class _Lines:
 
     def __call__(self, entry: Entry) -> None:
         path = short(entry.uri).rstrip("/") + ("/" if entry.kind is Kind.DIRECTORY else "")
-        self._held.append(self._long(entry, path) if self._is_long else path)
+        self._held.append(self._long(entry, path) if self.is_long else path)
+        self._hand_on()
+
+    def names(self, directory: DataUri, names: list[str]) -> None:
+        """The same for several names in a directory."""
+        start = short(directory.child(""))
+        self._held.extend([start + name for name in names] if start else names)
+        self._hand_on()
+
+    def _hand_on(self) -> None:
         if len(self._held) >= self._room:
             self._room = min(2 * self._room, MOST_HELD)
             self.end()
