@@ -17,6 +17,7 @@ from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import Place, StorageOf, Transfer
 from algo_data.globs import expand, has_magic, spans_directories
 from algo_data.tree import Refuse, below
+from algo_data.unfinished import is_unfinished
 
 __all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan"]
 
@@ -69,7 +70,7 @@ def plan(
     The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
     its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
     `refuse`, and the others go on. A directory that is copied is told to `on_tree`. With `are_names` a source is never
-    a pattern.
+    a pattern. A file of this machine that is not finished (`algo_data.unfinished`) is a source only by its own name.
 
     Raises:
         UsageError: for several sources and one file, or what can have no name.
@@ -114,6 +115,8 @@ def _sources(
                 yield _Found(Place(storage, uri))
                 continue
             for entry in expand(storage, uri):
+                if is_unfinished(entry.uri):
+                    continue
                 if entry.is_directory and not manner.is_recursive:
                     refuse(entry.uri, _is_directory(entry.uri))
                 else:
@@ -198,7 +201,7 @@ class _Planner:
         if manner.flattens and self._into:
             into = self._into
             for relative, entry in below(source.storage, top, enters=self._enters, refuse=self._refuse):
-                if not entry.is_directory and manner.selection.takes(relative):
+                if self._takes(relative, entry):
                     yield from self._file(Place(source.storage, entry.uri), entry, into.child(entry.name))
             return
         has_no_name = name in {"", ".", ".."}
@@ -218,8 +221,12 @@ class _Planner:
 
         found = below(source.storage, top, enters=self._enters, prepares=prepares, refuse=self._refuse)
         for relative, entry in found:
-            if not entry.is_directory and manner.selection.takes(relative):
+            if self._takes(relative, entry):
                 yield from self._different(Place(source.storage, entry.uri), entry, base.child(relative))
+
+    def _takes(self, relative: str, entry: Entry) -> bool:
+        """Whether a file of a tree is meant; one that is still being written, or was given up, is nobody's file yet."""
+        return not entry.is_directory and self._manner.selection.takes(relative) and not is_unfinished(entry.uri)
 
     def _make(self, directory: Place) -> None:
         if directory.storage.needs_directories and not self._manner.is_dry:

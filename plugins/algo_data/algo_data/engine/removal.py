@@ -12,6 +12,7 @@ from algo_data.engine.selection import Selection
 from algo_data.engine.spool import Spool
 from algo_data.engine.transfer import Place
 from algo_data.tree import Refuse, below
+from algo_data.unfinished import in_use_below, is_unfinished, remove_abandoned
 
 
 def removed(extras: Spool, target: Place, selection: Selection, refuse: Refuse, *, is_dry: bool) -> Iterator[Place]:
@@ -21,20 +22,17 @@ def removed(extras: Spool, target: Place, selection: Selection, refuse: Refuse, 
     selection takes is removed, and the directory itself if nothing is left in it.
     """
 
-    def remove(item: tuple[Place, bool]) -> AlgoError | None:
-        if is_dry:
-            return None
+    def remove(item: tuple[Place, bool]) -> AlgoError | bool:
         try:
-            _remove(*item)
+            return is_dry or _remove(*item)
         except AlgoError as error:
             return error
-        return None
 
     at_once = 1 if target.uri.is_local or is_dry else QUESTIONS
-    for (place, _), error in answered(remove, _each(extras, target, selection, refuse), at_once):
-        if error:
-            refuse(place, error)
-        else:
+    for (place, _), answer in answered(remove, _each(extras, target, selection, refuse), at_once):
+        if isinstance(answer, AlgoError):
+            refuse(place, answer)
+        elif answer:
             yield place
     if not is_dry and not selection.is_everything:
         for relative, is_directory in extras:
@@ -61,14 +59,20 @@ def _selected(directory: Place, above: str, selection: Selection, refuse: Refuse
             yield Place(directory.storage, entry.uri), False
 
 
-def _remove(place: Place, is_directory: bool) -> None:
+def _remove(place: Place, is_directory: bool) -> bool:
+    """Whether it has gone; what a running process has begun to write stays."""
+    if is_unfinished(place.uri) and not is_directory:
+        return remove_abandoned(place.uri)
+    if is_directory and place.uri.is_local and (found := in_use_below(place.uri)):
+        raise AlgoError(f"{place} stays: another process is writing {found}", "Run the command again when it is done")
     try:
         if is_directory:
             try:
                 place.storage.rmdir(place.uri, force=True)
-                return
+                return True
             except NotADirectory:  # a link to one, which is removed like a file
                 pass
         place.storage.remove(place.uri)
     except NotFoundError:
         pass
+    return True

@@ -17,6 +17,7 @@ from algo_data.engine.spool import Spool
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.lookahead import Lookahead
 from algo_data.tree import Refuse
+from algo_data.unfinished import is_in_use, is_unfinished
 
 Extra = Callable[[str, bool], None]
 """Told what is only at the target, by its path below it, and whether it is a directory."""
@@ -63,7 +64,8 @@ def plan_sync(
     check_fits(source, target, manner.selection, is_there=there is not None)
     if there is None and not manner.is_dry and target.storage.needs_directories:
         make(target, with_parents=True)
-    sides = _Side(source, manner.selection), _Side(target, manner.selection)
+    selection = manner.selection
+    sides = _Side(source, selection, is_source=True), _Side(target, selection, is_source=False)
     join = _Join(*sides, refuse, extra, manner)
     level = _Level(source, target, top, "", is_there=there is not None)
     if not manner.by_checksum:
@@ -99,10 +101,12 @@ class _Side:
     """The listings of one of the two trees, as far as they are sorted as they arrive.
 
     The API promises no order but that directories come first (section 4.4), and names come in order all the same. This
-    machine's file systems have none.
+    machine's file systems have none, but unfinished files: these are no part of a source, and of a target neither as
+    long as they are being written.
     """
 
-    def __init__(self, top: Place, selection: Selection) -> None:
+    def __init__(self, top: Place, selection: Selection, *, is_source: bool) -> None:
+        self._is_source = is_source
         self._scan = top.storage.scan
         self.arrives_sorted = not top.uri.is_local
         self._lookahead = None
@@ -113,13 +117,16 @@ class _Side:
         """A directory on its way: as it arrives, or sorted before."""
         if self._lookahead:
             found = map(facts_of, self._lookahead.entries(relative, directory))
-        else:
-            found = map(facts_of, self._scan(directory.uri))
-        return Listing(found if self.arrives_sorted else in_order(found))
+            return Listing(found if self.arrives_sorted else in_order(found))
+        return self.sorted_anew(directory)
 
     def sorted_anew(self, directory: Entry) -> Listing:
         """A directory once more, sorted before."""
-        return Listing(in_order(map(facts_of, self._scan(directory.uri))))
+        found = self._scan(directory.uri)
+        return Listing(in_order(facts_of(entry) for entry in found if not self._is_left_out(entry)))
+
+    def _is_left_out(self, entry: Entry) -> bool:
+        return is_unfinished(entry.uri) and (self._is_source or is_in_use(entry.uri))
 
     def forget(self, relative: str) -> None:
         """A directory will not be listed."""
