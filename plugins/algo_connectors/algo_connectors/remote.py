@@ -75,8 +75,11 @@ class RemoteStorage(Storage):
         """One request."""
         if uri.names_directory:
             return None
-        entry, content = fetched(self, uri, 0, limit, None)
-        return (entry, content) if entry.size == len(content) else None
+        try:
+            entry, content = fetched(self, uri, 0, max(limit, 1), None)
+        except IsADirectory:
+            return None
+        return (entry, content) if entry.size == len(content) <= limit else None
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
         """One request."""
