@@ -192,8 +192,8 @@ class Storage(abc.ABC):
         """A file of at most `limit` bytes at once: what is known of it, and its content, whose length was compared.
 
         For thousands of small files, where each step beside the exchange itself counts. None where the file is larger,
-        broke off on the way, changed meanwhile, or cannot be had like this: then it is read with `open`. For a directory
-        None or IsADirectory, as it comes.
+        broke off on the way, changed meanwhile, or cannot be had like this: then it is read with `open`. For a
+        directory None or IsADirectory, as it comes.
         """
         return None
 
