@@ -169,3 +169,27 @@ def test_a_tree_is_moved_by_renaming_its_files(home, work):
     assert home.run("mv", "t", "u", cwd=work).code == 0
     assert {(work / name).stat().st_ino for name in ("u/a", "u/s/b")} == numbers
     assert os.listdir(work) == ["u"]
+
+
+def test_nothing_is_moved_or_removed_through_a_link_to_a_directory(home, work):
+    (work / "outside" / "empty").mkdir(parents=True)
+    (work / "outside" / "f").write_text("x")
+    (work / "t" / "s").mkdir(parents=True)
+    (work / "t" / "link").symlink_to("../outside")
+    (work / "t" / "s" / "g").write_text("x")
+    result = home.run("mv", "t", "u", cwd=work)
+    assert (result.code, "t/link is a link to a directory" in result.stderr) == (1, True)
+    assert sorted(os.listdir(work / "outside")) == ["empty", "f"]
+    assert os.listdir(work / "t") == ["link"]
+    assert os.listdir(work / "u") == ["s"]
+    for name in ("t/link", "t/link/"):
+        assert home.run("mv", name, "v", cwd=work).code == 1
+    assert sorted(os.listdir(work / "outside")) == ["empty", "f"]
+    assert not (work / "v").exists()
+
+
+def test_empty_directories_that_are_excluded_stay(home, work):
+    for name in ("t/keep", "t/go"):
+        (work / name).mkdir(parents=True)
+    assert home.run("mv", "--exclude", "keep", "t", "u", cwd=work).code == 0
+    assert (os.listdir(work / "t"), os.listdir(work / "u")) == (["keep"], ["go"])

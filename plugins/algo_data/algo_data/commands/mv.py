@@ -55,6 +55,6 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
     finish = carry_out(app, flags, lambda refuse: plan(sources, destination, storage_of, refuse, manner, trees.append))
     if not flags.dry_run:
         for tree in trees:
-            remove_emptied(tree)
+            remove_emptied(tree, manner.selection)
     if finish:
         finish()

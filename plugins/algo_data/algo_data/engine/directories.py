@@ -6,7 +6,7 @@ import itertools
 import os
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, UsageError
-from algo_core.storage import NotADirectory
+from algo_core.storage import Entry, NotADirectory
 from algo_core.uri import LOCAL, DataUri
 from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
@@ -84,11 +84,23 @@ def _no_folders(what: str, source: Place, collection: DataUri) -> NoFolders:
     )
 
 
-def remove_emptied(tree: Place) -> None:
-    """Remove the directories of a tree in which nothing is left; those that hold something stay."""
+def is_link(uri: DataUri) -> bool:
+    """Whether a directory of this machine is one by a link only."""
+    return uri.is_local and os.path.islink(_absolute(uri).path)
+
+
+def remove_emptied(tree: Place, selection: Selection) -> None:
+    """Remove the directories of a tree in which nothing is left, of those that the selection enters.
+
+    Those that hold something stay, and what a link leads to.
+    """
+
+    def enters(relative: str, entry: Entry) -> bool:
+        return selection.enters(relative) and not is_link(entry.uri)
+
     try:
-        found = below(tree.storage, tree.storage.stat(tree.uri))
-        directories = [entry.uri for _, entry in found if entry.is_directory]
+        found = below(tree.storage, tree.storage.stat(tree.uri), enters=enters)
+        directories = [entry.uri for relative, entry in found if entry.is_directory and enters(relative, entry)]
     except AlgoError:  # a storage that has prefixes in the place of directories: nothing is left of it
         return
     for uri in reversed(directories):

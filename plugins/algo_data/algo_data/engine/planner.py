@@ -11,7 +11,7 @@ from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import DataUri
 from algo_data.engine.ahead import QUESTIONS, answered
 from algo_data.engine.comparison import Facts, Replaces, facts_of
-from algo_data.engine.directories import check_apart, check_fits, make
+from algo_data.engine.directories import check_apart, check_fits, is_link, make
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import Place, StorageOf, Transfer
@@ -129,6 +129,13 @@ def _is_directory(uri: DataUri) -> IsADirectory:
     return IsADirectory(f"{uri} is a directory", "Copy it with all that is in it: algo cp -r")
 
 
+def _is_link(uri: DataUri) -> AlgoError:
+    return AlgoError(
+        f"{uri} is a link to a directory: what it leads to is not moved",
+        "Move that directory itself; or copy with algo cp -r, which follows links, and remove the link",
+    )
+
+
 def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | None:
     """The target if it is a directory, or has to be one that is there.
 
@@ -196,6 +203,8 @@ class _Planner:
     def _tree(self, source: Place, top: Entry) -> Iterator[Transfer]:
         """All files of a directory; the directories for them are made on the way."""
         manner, name = self._manner, source.uri.name
+        if manner.removes_sources and is_link(source.uri):
+            raise _is_link(source.uri)
         if self._on_tree:
             self._on_tree(source)
         if manner.flattens and self._into:
@@ -213,6 +222,8 @@ class _Planner:
 
         def prepares(relative: str, entry: Entry) -> bool:
             try:
+                if manner.removes_sources and is_link(entry.uri):
+                    raise _is_link(entry.uri)
                 self._make(base.child(relative))
             except AlgoError as error:
                 self._refuse(entry.uri, error)
