@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -397,6 +398,28 @@ def test_rm_removes_many_and_tells_each_in_order(home, platform):
     assert result.code == 4
     assert result.text.splitlines() == [f"Deleted data://.my/c/f{n:03d}" for n in range(60) if n != 7]
     assert set(platform.files) == {"data/.my/c/f007"}
+
+
+@pytest.fixture
+def counted_pages(platform, monkeypatch):
+    """Short pages, whose markers say how many entries came before: what goes meanwhile shifts the rest."""
+    monkeypatch.setattr(sys.modules[type(platform).__module__], "PAGE", 10)
+    return platform
+
+
+@pytest.mark.parametrize("command", [("rm", ".my/c/f*"), ("mv", "data://.my/c/f*", "."), ("mv", "data://.my/c", ".")])
+def test_nothing_is_passed_over_while_files_go(home, counted_pages, work, command):
+    counted_pages.files |= {f"data/.my/c/f{n:03d}": b"x" for n in range(120)}
+    assert home.run(*command, cwd=work).code == 0
+    assert counted_pages.files == {}
+
+
+def test_a_sync_that_deletes_by_pattern_passes_nothing_over(home, counted_pages, work, bucket):
+    (work / "d").mkdir()
+    counted_pages.directories.add(f"{BUCKET}/gone")
+    counted_pages.files |= {f"{BUCKET}/gone/f{n:03d}": b"x" for n in range(120)}
+    assert home.run("sync", "--delete", "--exclude", "*.log", "d", bucket, cwd=work).code == 0
+    assert counted_pages.files == {}
 
 
 def test_rm_force_forgives_what_is_not_there(home, platform):

@@ -666,6 +666,18 @@ def test_two_stars_list_each_directory_once():
     assert sorted(storage.asked) == ["list d", "list d/s"]
 
 
+def test_a_name_that_cannot_be_looked_up_is_an_error_and_not_left_out():
+    class Flaky(Stock):
+        def stat(self, uri: DataUri) -> Entry:
+            if uri.path == "d/s/b.txt":
+                raise AlgoError("the connection broke")
+            return super().stat(uri)
+
+    storage = Flaky("d/r/b.txt", "d/s/b.txt")
+    with pytest.raises(AlgoError, match="the connection broke"):
+        list(expand(storage, uri("d/*/b.txt")))
+
+
 def test_facts_are_those_of_the_entry():
     entry = Entry(uri("d/f"), Kind.FILE, size=3, modified=NOON)
     assert facts_of(entry) == Facts("f", False, 3, NOON.timestamp())

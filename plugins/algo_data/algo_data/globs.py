@@ -32,7 +32,7 @@ def expand(storage: Storage, uri: DataUri) -> Iterator[Entry]:
         NotFoundError: when nothing matches.
         UsageError: for a pattern that cannot be read.
     """
-    if "[" in uri.path and (literal := _exists(storage, uri)):
+    if "[" in uri.path and (literal := _literal(storage, uri)):
         yield literal
         return
     found = False
@@ -60,7 +60,7 @@ def _matching(storage: Storage, uri: DataUri) -> Iterator[Entry]:
         if above.name == ANY_DEPTH:
             entries: Iterator[Entry] = (entry for _, entry in _below(storage, parent))
         elif not is_magic(pattern):
-            entries = iter([found] if (found := _exists(storage, parent.child(pattern))) else [])
+            entries = iter([found] if (found := storage.exists(parent.child(pattern))) else [])
         else:
             entries = storage.list(parent)
         for entry in entries:
@@ -96,7 +96,8 @@ def _below(storage: Storage, uri: DataUri) -> Iterator[tuple[str, Entry]]:
     return (pair for pair in found if not pair[1].name.startswith("."))
 
 
-def _exists(storage: Storage, uri: DataUri) -> Entry | None:
+def _literal(storage: Storage, uri: DataUri) -> Entry | None:
+    """What has the pattern as its name; what cannot be looked up so is looked for in listings."""
     try:
         return storage.exists(uri)
     except AlgoError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -11,8 +12,10 @@ from algo_core.errors import UsageError
 from algo_core.uri import parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.engine.directories import remove_emptied
-from algo_data.engine.planner import Manner, Place, plan
+from algo_data.engine.moving import when_all_are_known
+from algo_data.engine.planner import Manner, Place, Transfer, plan
 from algo_data.operands import paths_argument
+from algo_data.tree import Refuse
 
 
 @click.command()
@@ -52,7 +55,12 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
         is_dry=flags.dry_run,
         removes_sources=True,
     )
-    finish = carry_out(app, flags, lambda refuse: plan(sources, destination, storage_of, refuse, manner, trees.append))
+
+    def planned(refuse: Refuse) -> Iterator[Transfer]:
+        transfers = plan(sources, destination, storage_of, refuse, manner, trees.append)
+        return transfers if all(uri.is_local for uri in sources) else when_all_are_known(transfers, storage_of)
+
+    finish = carry_out(app, flags, planned)
     if not flags.dry_run:
         for tree in trees:
             remove_emptied(tree, manner.selection)

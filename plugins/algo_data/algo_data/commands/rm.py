@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage import Entry, IsADirectory, NotADirectory
+from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory
+from algo_core.uri import DataUri
 from algo_data.engine.ahead import QUESTIONS, answered
+from algo_data.engine.spool import Spool
 from algo_data.engine.transfer import Place
 from algo_data.operands import expanded, is_single, parse, paths_argument
 from algo_data.report import Report
@@ -38,13 +42,28 @@ def rm(app: App, recursive: bool, force: bool, dry_run: bool, path: tuple[str, .
         return None
 
     at_once = 1 if all(place.uri.is_local for place in places) else QUESTIONS
-    for (place, _), error in answered(remove, expanded(places, report), at_once):
+    for (place, _), error in answered(remove, _when_all_are_known(places, report), at_once):
         if error is None:
             word = "Would delete" if dry_run else "Deleted"
             report.result(f"{word} {place}", **{"would delete" if dry_run else "deleted": str(place)})
         elif not (force and isinstance(error, NotFoundError)):
             report.failed(place, error)
     report.finish()
+
+
+def _when_all_are_known(places: list[Place], report: Report) -> Iterator[tuple[Place, Entry | None]]:
+    """What each place means. Where a listing tells, it has ended before anything in it is removed.
+
+    A storage may count to find the next page of a listing: when files go meanwhile, others would be passed over.
+    """
+    for place in places:
+        with Spool() as spool:
+            for found, entry in expanded([place], report):
+                spool.add(found.uri.scheme, found.uri.path, found.uri.label, entry.is_directory if entry else None)
+            for *parts, is_directory in spool:
+                uri = DataUri(*parts)
+                kind = Kind.DIRECTORY if is_directory else Kind.FILE
+                yield Place(place.storage, uri), None if is_directory is None else Entry(uri, kind)
 
 
 def _remove(place: Place, entry: Entry | None, *, recursive: bool, is_dry: bool) -> None:

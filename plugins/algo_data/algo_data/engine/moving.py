@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage import Entry
+from algo_core.storage import Entry, Kind
 from algo_core.uri import DataUri
-from algo_data.engine.transfer import Transfer
+from algo_data.engine.spool import Spool
+from algo_data.engine.transfer import Place, StorageOf, Transfer
 
 
 @runtime_checkable
@@ -19,6 +21,29 @@ class MovingStorage(Protocol):
 
         None if it has to be copied after all, also where that will be refused: nothing has been done then.
         """
+
+
+def when_all_are_known(transfers: Iterable[Transfer], storage_of: StorageOf) -> Iterator[Transfer]:
+    """The same, but none before the last is known.
+
+    A storage may count to find the next page of a listing: when sources go meanwhile, others would be passed over.
+    """
+    with Spool() as spool:
+        for transfer in transfers:
+            size = transfer.entry.size if transfer.entry else None
+            spool.add(*_row(transfer.source.uri), *_row(transfer.target.uri), size, transfer.entry is not None)
+        for *uris, size, has_entry in spool:
+            source, target = DataUri(*uris[:3]), DataUri(*uris[3:])
+            yield Transfer(
+                Place(storage_of(source), source),
+                Place(storage_of(target), target),
+                Entry(source, Kind.FILE, size=size) if has_entry else None,
+                removes_source=True,
+            )
+
+
+def _row(uri: DataUri) -> tuple[str, str, str | None]:
+    return uri.scheme, uri.path, uri.label
 
 
 def renamed(transfer: Transfer) -> Entry | None:

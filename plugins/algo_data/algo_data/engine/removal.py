@@ -54,9 +54,12 @@ def _selected(directory: Place, above: str, selection: Selection, refuse: Refuse
         return selection.enters(f"{above}/{relative}")
 
     top = Entry(directory.uri, Kind.DIRECTORY)
-    for relative, entry in below(directory.storage, top, enters=enters, refuse=refuse):
-        if not entry.is_directory and selection.takes(f"{above}/{relative}"):
-            yield Place(directory.storage, entry.uri), False
+    with Spool() as found:  # a listing can lose its place when what it lists is removed
+        for relative, entry in below(directory.storage, top, enters=enters, refuse=refuse):
+            if not entry.is_directory and selection.takes(f"{above}/{relative}"):
+                found.add(relative)
+        for (relative,) in found:
+            yield directory.child(relative), False
 
 
 def _remove(place: Place, is_directory: bool) -> bool:
