@@ -178,6 +178,16 @@ def test_what_ends_the_whole_ends_it(where):
 
     with pytest.raises(AuthError):
         run(plan(), Listener(), Options())
+    assert not planning()
+
+
+def planning() -> bool:
+    """Whether somebody still plans, after a while in which whoever does may notice that it is over."""
+    for thread in threading.enumerate():
+        if thread.name == "algo-plan":
+            thread.join(10)
+            return thread.is_alive()
+    return False
 
 
 def test_a_limit_on_bytes_is_shared_and_kept():
