@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -420,6 +423,33 @@ def test_a_sync_that_deletes_by_pattern_passes_nothing_over(home, counted_pages,
     counted_pages.files |= {f"{BUCKET}/gone/f{n:03d}": b"x" for n in range(120)}
     assert home.run("sync", "--delete", "--exclude", "*.log", "d", bucket, cwd=work).code == 0
     assert counted_pages.files == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "command"), [("HEAD", ("cp", "-n", "a", "b", "c", "data://.my/c")), ("DELETE", ("rm", ".my/c/*"))]
+)
+def test_an_interruption_waits_for_no_answer(home, platform, work, method, command):
+    """The server never answers, and would be waited for twice as long as the test waits for the command to end."""
+    asked = threading.Event()
+
+    def stall(handler) -> bool:
+        asked.set()
+        handler.platform.flag.wait(60)
+        handler.close_connection = True
+        return True
+
+    for name in ("a", "b", "c"):
+        (work / name).write_text("mine")
+        platform.files[f"data/.my/c/{name}"] = b"theirs"
+    platform.fail(method, "c/b", stall, times=9)
+    environ = home.environ | {"ALGO_TIMEOUT": "60"}
+    process = subprocess.Popen(
+        home.command(*command), env=environ, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert asked.wait(20)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
 
 
 def test_rm_force_forgives_what_is_not_there(home, platform):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from queue import SimpleQueue
 from typing import TypeVar
 
 QUESTIONS = 16
@@ -16,18 +18,37 @@ _Answer = TypeVar("_Answer")
 def answered(
     ask: Callable[[_Item], _Answer], items: Iterable[_Item], at_once: int = QUESTIONS
 ) -> Iterator[tuple[_Item, _Answer]]:
-    """Each item with its answer, in their order; a few items are taken in advance. What `ask` raises is raised here."""
+    """Each item with its answer, in their order; a few items are taken in advance. What `ask` raises is raised here.
+
+    Whoever ends early waits for no answer, nor does the end of the process.
+    """
     if at_once <= 1:
         for item in items:
             yield item, ask(item)
         return
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
-    pool = ThreadPoolExecutor(at_once, "algo-question")
+    questions: SimpleQueue[tuple[_Item, Future[_Answer]] | None] = SimpleQueue()
+    is_over = False
+
+    def work() -> None:
+        while (question := questions.get()) and not is_over:
+            asked, future = question
+            try:
+                future.set_result(ask(asked))
+            except BaseException as error:
+                future.set_exception(error)
+
+    threads = 0
     waiting: deque[tuple[_Item, Future[_Answer]]] = deque()
     try:
         for item in items:
-            waiting.append((item, pool.submit(ask, item)))
+            waiting.append((item, Future()))
+            questions.put(waiting[-1])
+            if threads < at_once:
+                threads += 1
+                # The threads of a pool would be waited for when the process ends, and a request can take long.
+                threading.Thread(target=work, name="algo-question", daemon=True).start()
             if len(waiting) >= 2 * at_once:
                 first, answer = waiting.popleft()
                 yield first, answer.result()
@@ -35,4 +56,6 @@ def answered(
             first, answer = waiting.popleft()
             yield first, answer.result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        is_over = True
+        for _ in range(threads):
+            questions.put(None)
