@@ -141,6 +141,18 @@ class ApiClient:
 
         return Exchanger(self.session, self.address)
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether exchanges take no part of requests, proxies or plugins, and nobody watches them."""
+        return self.session.on_exchange is None and self._exchanger.is_direct(self.url(""))
+
+    def divided(self) -> None:
+        """In a process that was made by `fork`: leave open connections to the other, and try everything only once."""
+        self._exchanger.close()
+        self.session.get_adapter(self.url("")).close()
+        self.session.retries = 0
+        del self._exchanger
+
     def send_json(self, method: str, path: str, value: Any, **options: Any) -> requests.Response:
         """Send a value as a JSON body; options as for `request`."""
         import json

@@ -151,7 +151,7 @@ class Exchanger:
         self._session = session
         self._address = address
         self._routes: dict[str, _Route | None] = {}
-        session.closing.callback(self._close_routes)
+        session.closing.callback(self.close)
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: Content | None = None
@@ -331,7 +331,12 @@ class Exchanger:
         if route:
             route.close()
 
-    def _close_routes(self) -> None:
+    def is_direct(self, url: str) -> bool:
+        """Whether requests to where a URL leads go directly."""
+        return self._route(url) is not None
+
+    def close(self) -> None:
+        """Give the connections back to the session."""
         for route in self._routes.values():
             if route:
                 route.close()

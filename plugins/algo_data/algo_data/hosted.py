@@ -267,6 +267,15 @@ class HostedStorage(Storage):
         path = components(uri)
         return not self.has_folders and len(path) == FILE_DEPTH and path[0] not in SPECIAL
 
+    def may_divide(self) -> bool:
+        """Whether the platform is spoken to directly, so that nothing of a plugin is shared."""
+        return self._api.is_direct
+
+    def divided(self) -> None:
+        """Use connections of this process (`algo_data.engine.second.Divisible`)."""
+        self._retries = 0
+        self._api.divided()
+
     def can_hold_directories(self, uri: DataUri) -> bool:
         """Everywhere behind a connector; of hosted data only the owner, whose collections these are."""
         return self.has_folders or len(components(uri)) < FILE_DEPTH - 1

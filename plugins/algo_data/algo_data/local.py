@@ -124,6 +124,13 @@ class LocalStorage(Storage):
                 return super().write_small(uri, content)
             return Entry(uri, Kind.FILE, size=_fill(beside, (memoryview(content),)).st_size)
 
+    def may_divide(self) -> bool:
+        """Always: nothing is kept open between two calls (`algo_data.engine.second.Divisible`)."""
+        return True
+
+    def divided(self) -> None:
+        """Nothing to let go of."""
+
     def place(self, uri: DataUri, size: int) -> Beside | None:
         """A hidden file for a large one, written in any order (`algo_data.engine.large.PlacingStorage`)."""
         path = local_path(uri)

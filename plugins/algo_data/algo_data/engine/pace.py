@@ -1,4 +1,4 @@
-"""How many connections pay: found out by trying, because only the link itself knows."""
+"""How many connections pay, and how much is handed over together: found out by trying; only the link itself knows."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ GAIN = 1.15
 
 PATIENCE = 8
 """Intervals to wait before something that did not pay is tried again."""
+
+
+BATCH = 0.008
+"""Seconds that a batch is meant to take: long beside handing it over, short for whoever waits for the last one."""
+
+MOST_TOGETHER = 64
 
 
 class Pace:
@@ -72,3 +78,26 @@ class Pace:
         elif busy < BUSY and self._wanted < self._most:
             self._before, self._rate_before = self._wanted, rate
             self._wanted = min(self._most, self._wanted * (4 if busy < IDLE else 2))
+
+
+class Batch:
+    """How many small files are handed over together: so many that it takes about `BATCH` seconds.
+
+    Used as a context manager around each handing over.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = 0.0
+        self.size = 4
+        """The number of files."""
+
+    def __enter__(self) -> None:
+        self._began = self._clock()
+
+    def __exit__(self, *exception: object) -> None:
+        seconds = self._clock() - self._began
+        if seconds > BATCH:
+            self.size = max(1, self.size // 2)
+        elif seconds < BATCH / 2:
+            self.size = min(MOST_TOGETHER, self.size * 2)

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from algo_core.errors import AlgoError
+from algo_core.storage import Entry
 from algo_data.beside import discard_all
 from algo_data.blocks import BLOCK
 from algo_data.engine import Observer
 from algo_data.engine.options import Options
-from algo_data.engine.pace import Pace
+from algo_data.engine.pace import Batch, Pace
+from algo_data.engine.second import WORTH_IT, Second, second_for
 from algo_data.engine.throttle import Throttle
 from algo_data.engine.transfer import Transfer
 from algo_data.engine.worker import execute
@@ -22,6 +24,9 @@ MOST = 64
 
 FIRST = 2
 """Connections to begin with: the processor is the limit with more, until a distant server shows that it is not."""
+
+MOMENT = 0.02
+"""Seconds that the plan may take before copying begins."""
 
 AHEAD = 2048
 """Transfers that are planned ahead: bounds the memory, and lets a listing arrive while copies are made."""
@@ -64,44 +69,63 @@ class Runner:
     def run(self) -> None:
         """Carry them all out. Raises what the observer or the plan raises, and KeyboardInterrupt."""
         try:
-            first, second = next(self._transfers, None), next(self._transfers, None)
-            if first is None:
-                return
-            self._observer.planned(first)
-            if second is None:
+            first, is_all = self._first()
+            if is_all and len(first) == 1:
                 self._observer.planned(None)
-                self._carry_out(first)
-            else:
-                self._observer.planned(second)
-                self._run_many(first, second)
+                self._carry_out(first[0])
+            elif first:
+                self._run_many(first)
         except BaseException:
             self._is_over = True
             discard_all()
             raise
 
-    # One thread watches, one plans, the others copy.
+    def _first(self) -> tuple[list[Transfer], bool]:
+        """As many transfers as the plan gives without delay, but enough to decide by; and whether these are all."""
+        first: list[Transfer] = []
+        until = time.monotonic() + MOMENT
+        for transfer in self._transfers:
+            self._observer.planned(transfer)
+            first.append(transfer)
+            if len(first) >= WORTH_IT or (len(first) > 1 and time.monotonic() > until):
+                return first, False
+        return first, True
 
-    def _run_many(self, *first: Transfer) -> None:
+    # One thread watches, one plans, the others copy, and maybe a second process does.
+
+    def _run_many(self, first: list[Transfer]) -> None:
         for transfer in first:
             self._ready.put(transfer)
+        second = second_for(first, self._options)
+        try:
+            self._watch(second)
+        except BaseException:
+            self._is_over = True
+            if second:
+                second.end()
+            self._halt()
+            raise
+        if second:
+            second.end()
+
+    def _watch(self, second: Second | None) -> None:
         self._start(self._plan, "algo-plan")
         pace = Pace(most=self._most, start=FIRST)
         self._wanted = min(FIRST, self._most)
-        try:
-            with self._changed:
-                for _ in range(self._wanted):
+        with self._changed:
+            if second:
+                self._workers += 1
+                self._start(lambda: self._work(second), "algo-second")
+            while self._workers < self._wanted:
+                self._hire()
+            while self._workers and not self._error:
+                self._changed.wait(TICK)
+                done = self._bytes + self._files * PER_FILE
+                self._wanted = pace.wanted(done, self._workers, self._files + self._bytes // BLOCK)
+                while self._workers + self._added < self._wanted and not (self._is_drained or self._ready.empty()):
                     self._hire()
-                while self._workers and not self._error:
-                    self._changed.wait(TICK)
-                    done = self._bytes + self._files * PER_FILE
-                    self._wanted = pace.wanted(done, self._workers, self._files + self._bytes // BLOCK)
-                    while self._workers + self._added < self._wanted and not (self._is_drained or self._ready.empty()):
-                        self._hire()
-            if self._error:
-                raise self._error
-        except BaseException:
-            self._halt()
-            raise
+        if self._error:
+            raise self._error
 
     def _hire(self) -> None:
         self._workers += 1
@@ -136,8 +160,10 @@ class Runner:
                 time.sleep(PAUSE)
         self._ready.put(transfer)
 
-    def _work(self) -> None:
+    def _work(self, second: Second | None = None) -> None:
+        """Carry out what is ready, one at a time, or have another process do what is suitable for it."""
         is_counted = True
+        batch = Batch()
         try:
             while not self._is_over:
                 transfer = self._ready.get()
@@ -145,8 +171,11 @@ class Runner:
                     self._is_drained = True
                     self._ready.put(None)  # for the next one
                     return
-                self._carry_out(transfer)
-                if self._workers > self._wanted:
+                if second and second.is_alive and second.takes(transfer):
+                    self._have_carried_out(transfer, second, batch)
+                else:
+                    self._carry_out(transfer)
+                if self._workers > self._wanted and not second:
                     with self._changed:
                         if self._workers > max(1, self._wanted):
                             self._workers -= 1
@@ -157,6 +186,39 @@ class Runner:
                 self._workers -= is_counted
                 if not self._workers:
                     self._changed.notify()
+
+    def _have_carried_out(self, first: Transfer, second: Second, batch: Batch) -> None:
+        """Have the other process carry out a transfer, and some that are ready as well; do here what it did not."""
+        transfers = [first]
+        others: list[Transfer] = []
+        for _ in range(batch.size - 1):
+            try:
+                transfer = self._ready.get_nowait()
+            except queue.Empty:
+                break
+            if transfer is None:
+                self._ready.put(None)
+                break
+            (transfers if second.takes(transfer) else others).append(transfer)
+        with batch:
+            entries = second.copy(transfers)
+        for transfer, entry in zip(transfers, entries, strict=True):
+            self._heard()
+            if entry:
+                self._tell_of_copy(transfer, entry)
+            else:
+                others.append(transfer)
+        for transfer in others:
+            self._carry_out(transfer)
+
+    def _tell_of_copy(self, transfer: Transfer, entry: Entry) -> None:
+        size = entry.size or 0
+        with self._telling:
+            self._observer.started(transfer)
+            self._observer.advanced(transfer, size, size)
+            self._observer.finished(transfer, entry)
+        self._files += 1
+        self._bytes += size
 
     def _carry_out(self, transfer: Transfer) -> None:
         observer, seen = self._observer, 0

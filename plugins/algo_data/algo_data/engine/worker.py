@@ -71,7 +71,7 @@ def _copied(transfer: Transfer, advanced: Advanced, options: Options, block: int
     was_damaged = False
     if block == BLOCK:
         try:
-            if small := _small(transfer, advanced, options):
+            if small := copy_small(transfer, advanced, options):
                 return small
         except Corrupted:
             was_damaged = True
@@ -91,13 +91,22 @@ def _copied(transfer: Transfer, advanced: Advanced, options: Options, block: int
                 patience.spend(error)
 
 
-def _small(transfer: Transfer, advanced: Advanced, options: Options) -> Entry | None:
-    """Copy a small file with one step on each side; None if it is not known to be one, or something came between."""
-    source, target, listed = transfer.source, transfer.target, transfer.entry
-    if listed is None and not source.uri.is_local:  # where finding out costs nothing
+def may_be_small(transfer: Transfer) -> bool:
+    """Whether a listing says that a file is small, or finding out costs nothing."""
+    entry = transfer.entry
+    return transfer.source.uri.is_local if entry is None else entry.size is not None and entry.size <= SMALL
+
+
+def copy_small(transfer: Transfer, advanced: Advanced, options: Options) -> Entry | None:
+    """Copy a small file with one step on each side; None if it is not known to be one, or something came between.
+
+    Raises:
+        Corrupted: if it arrived damaged; nothing was written.
+        AlgoError: what either side raises.
+    """
+    if not may_be_small(transfer):
         return None
-    if listed and (listed.size is None or listed.size > SMALL):
-        return None
+    source, target = transfer.source, transfer.target
     found = source.storage.read_small(source.uri, SMALL)
     if found is None:
         return None

@@ -1,0 +1,271 @@
+"""The second process for many small files: used where it pays, unnoticed when it fails, never left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from algo_core.storage import Entry, Kind
+from algo_core.uri import LOCAL, DataUri
+from algo_data.beside import Beside
+from algo_data.engine import Options, second
+from algo_data.engine.second import Second, second_for
+from algo_data.engine.transfer import Place, Transfer
+from algo_data.local import LocalStorage
+
+STORAGE = LocalStorage()
+COUNT = 700
+NAMES = [f"f{number:03}" for number in range(COUNT)]
+
+pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="with one processor there is none")
+
+
+def transfer(source: Path, target: Path, size: int | None = None) -> Transfer:
+    uris = DataUri(LOCAL, str(source)), DataUri(LOCAL, str(target))
+    listed = None if size is None else Entry(uris[0], Kind.FILE, size=size)
+    return Transfer(Place(STORAGE, uris[0]), Place(STORAGE, uris[1]), listed)
+
+
+@pytest.fixture
+def other():
+    """The process, which copies files of this machine."""
+    made = Second([STORAGE], Options())
+    yield made
+    made.end()
+
+
+# The process itself
+
+
+def test_it_copies_and_says_what_it_could_not(other, work):
+    (work / "a").write_bytes(b"content")
+    (work / "empty").write_bytes(b"")
+    wishes = [
+        transfer(work / "a", work / "b"),
+        transfer(work / "nothing", work / "c"),
+        transfer(work / "empty", work / "d"),
+        transfer(work / "a", work / "no" / "directory"),
+    ]
+    found = other.copy(wishes)
+    assert [entry and (str(entry.uri), entry.size) for entry in found] == [
+        (str(work / "b"), 7),
+        None,
+        (str(work / "d"), 0),
+        None,
+    ]
+    assert (work / "b").read_bytes() == b"content"
+    assert sorted(os.listdir(work)) == ["a", "b", "d", "empty"]
+
+
+def test_it_takes_what_is_small_and_only_copied(other, work):
+    plain = transfer(work / "a", work / "b", 10)
+    assert other.takes(plain)
+    assert not other.takes(transfer(work / "a", work / "b", 10 << 20))
+    assert not other.takes(Transfer(plain.source, plain.target, plain.entry, removes_source=True))
+    elsewhere = LocalStorage()
+    assert not other.takes(Transfer(Place(elsewhere, plain.source.uri), plain.target, plain.entry))
+
+
+def test_nothing_is_copied_when_it_has_gone(work):
+    (work / "a").write_text("x")
+    made = Second([STORAGE], Options())
+    os.kill(made._process, signal.SIGKILL)
+    assert made.copy([transfer(work / "a", work / "b")] * 3) == [None] * 3
+    assert not made.is_alive
+    made.end()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(made._process, os.WNOHANG)
+
+
+def test_it_ends_at_once_and_leaves_nothing_beside(work, monkeypatch):
+    def hang(self):
+        (work / "reached").touch()
+        time.sleep(60)
+
+    monkeypatch.setattr(Beside, "commit", hang)
+    (work / "a").write_text("x")
+    made = Second([STORAGE], Options())
+    asking = threading.Thread(target=made.copy, args=([transfer(work / "a", work / "b")],))
+    asking.start()
+    wait_for((work / "reached").exists)
+    assert [name for name in os.listdir(work) if name.endswith(".algo-part")]
+    made.end()
+    asking.join(5)
+    assert sorted(os.listdir(work)) == ["a", "reached"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(made._process, 0)
+
+
+# Whether there is one
+
+
+class Asked(LocalStorage):
+    may = True
+
+    def may_divide(self) -> bool:
+        return self.may
+
+
+@pytest.fixture
+def wanted(monkeypatch, work):
+    """Whether there would be one for so many transfers."""
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    monkeypatch.setattr(second, "Second", lambda storages, options: "made")
+
+    def ask(count: int = COUNT, options: Options | None = None, storage: object = STORAGE, size: int = 10) -> bool:
+        uri = DataUri(LOCAL, str(work / "f"))
+        one = Transfer(Place(storage, uri), Place(STORAGE, uri), Entry(uri, Kind.FILE, size=size))
+        return second_for([one] * count, options or Options()) is not None
+
+    return ask
+
+
+def test_many_small_files_have_one(wanted):
+    assert wanted()
+    assert wanted(storage=Asked())
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"count": 100},
+        {"size": 1 << 20},
+        {"options": Options(max_transfers=1)},
+        {"options": Options(bwlimit=10_000)},
+        {"storage": object()},
+    ],
+)
+def test_others_have_none(wanted, case):
+    assert not wanted(**case)
+
+
+def test_what_may_not_be_divided_is_not(wanted):
+    storage = Asked()
+    storage.may = False
+    assert not wanted(storage=storage)
+
+
+def test_there_is_none_beside_other_threads(wanted, monkeypatch):
+    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    assert not wanted()
+
+
+# From a command
+
+
+def wait_for(condition) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(word) for word in path.read_text().split()] if path.exists() else []
+
+
+@pytest.fixture
+def halfway(home, platform, work):
+    """`algo cp` of many files, down or up, which stands still in the middle; the process, and its child's id."""
+    reached = threading.Event()
+    started = []
+
+    def start(is_down: bool) -> tuple[subprocess.Popen[bytes], int]:
+        def hold(handler) -> bool:
+            reached.set()
+            platform.flag.wait(30)
+            return False
+
+        method = "GET" if is_down else "PUT"
+        platform.fail(method, "00", hold, times=99)
+        if is_down:
+            platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
+            words = ["data://.my/c/*", str(work)]
+        else:
+            for name in NAMES:
+                (work / name).write_text(name)
+            words = [*(str(work / name) for name in NAMES), "data://.my/c"]
+        process = subprocess.Popen(
+            home.command("cp", *words), env=home.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        started.append(process)
+        assert reached.wait(30)
+        wait_for(lambda: children(process))
+        return process, children(process)[0]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_it_shares_the_work(halfway, platform, work):
+    process, child = halfway(is_down=True)
+    platform.flag.set()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert sorted(os.listdir(work)) == NAMES
+    assert len(out.splitlines()) == COUNT
+    assert platform.requests("GET").count("GET data/.my/c/f001") == 1
+    assert len(platform.requests("GET")) == COUNT + 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+@pytest.mark.parametrize("is_down", [True, False])
+def test_when_it_dies_the_files_arrive_all_the_same(halfway, platform, work, is_down):
+    process, child = halfway(is_down)
+    os.kill(child, signal.SIGKILL)
+    platform.flag.set()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert len(set(out.splitlines())) == COUNT
+    if is_down:
+        assert sorted(os.listdir(work)) == NAMES
+        assert all((work / name).read_text() == name for name in NAMES)
+    else:
+        assert platform.files == {f"data/.my/c/{name}": name.encode() for name in NAMES}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_both_end_when_the_command_is_stopped(halfway, work, number):
+    process, child = halfway(is_down=True)
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert not [name for name in os.listdir(work) if name.startswith(".")]
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_it_ends_when_the_command_is_killed(halfway, platform, work):
+    process, child = halfway(is_down=True)
+    process.kill()
+    process.wait()
+    platform.flag.set()
+
+    def has_ended() -> bool:
+        try:
+            return Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except FileNotFoundError:
+            return True
+
+    wait_for(has_ended)
+
+
+def test_what_fails_is_tried_again_and_told_by_the_command(home, platform, work):
+    platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
+    platform.fail("GET", "50", 503, times=3)
+    platform.fail("GET", "f444", 403, times=99)
+    result = home.run("cp", "data://.my/c/*", work)
+    assert result.code == 4
+    assert result.stderr.count("error: data://.my/c/f444") == 1
+    assert sorted(os.listdir(work)) == [name for name in NAMES if name != "f444"]
