@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 PART = 16 << 20
 """Bytes that are asked for at a time, once there are several connections."""
 
+PART_BLOCK = 1 << 18
+"""Bytes that each of several connections moves at a time, so that all of them together hold little."""
+
 NOTED = 32 << 20
 """Bytes after which it is noted how much is there."""
 
@@ -170,7 +173,7 @@ class LargeDownload:
             self._spare.give_back()
 
     def _read_parts(self) -> None:
-        buffer = memoryview(bytearray(BLOCK))
+        buffer = memoryview(bytearray(PART_BLOCK))
         while not self._is_over and self._error is None:
             with self._lock:
                 start = self._next
@@ -189,7 +192,7 @@ class LargeDownload:
                 if reader.entry.version != self._version or reader.offset != position:
                     raise CannotResume(f"{uri} was changed while it was read", "Try again")
                 while position < end:
-                    count = reader.readinto(buffer[: min(BLOCK, end - position)])
+                    count = reader.readinto(buffer[: min(PART_BLOCK, end - position)])
                     if not count:
                         raise NetworkError(f"A part of {uri} ended too early", "Try again")
                     self._write(buffer[:count], position, start)
