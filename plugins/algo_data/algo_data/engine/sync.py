@@ -202,7 +202,7 @@ class _Join:
         ours = self._source.listing(relative, level.entry)
         theirs = self._target.listing(relative, level.there) if level.is_there else Listing(())
         # A directory that seems to be missing would be copied with all that is in it: first its turn must be over in
-        # a listing that is known to be sorted. A file that seems to be missing can be copied for nothing at worst.
+        # a listing that is known to be sorted. A file that seems to be missing is copied at once, for nothing at worst.
         waits = level.is_there and self._target.arrives_sorted
         with Spool() as extras, Spool() as missing:
             try:
@@ -248,8 +248,12 @@ class _Join:
             place = level.source.child(ours.name)
             entry = Entry(place.uri, Kind.DIRECTORY, version=ours.identity)
             below = _Level(place, level.target.child(ours.name), entry, f"{relative}/", theirs is not None)
-            if self._manner.selection.enters(relative) and self._is_made(below):
+            if not self._manner.selection.enters(relative):
+                return
+            if self._is_made(below):
                 yield below
+            else:
+                self._source.forget(relative)
         elif self._manner.selection.takes(relative):
             if theirs is None or self._replaces(ours, theirs):
                 yield self._pair(level, ours, is_sure=True)
