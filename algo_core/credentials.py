@@ -6,8 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from algo_core.errors import ConfigError, UsageError
 
@@ -46,8 +45,7 @@ class Secret:
         return hash(self._text)
 
 
-@dataclass(frozen=True)
-class Credential:
+class Credential(NamedTuple):
     """An API key or a bearer token, and where it came from."""
 
     kind: Kind

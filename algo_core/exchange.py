@@ -14,8 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
@@ -52,13 +51,12 @@ JOINED = 1 << 16
 """Bytes up to which a block is sent together with what comes before it."""
 
 
-@dataclass(frozen=True)
-class FilePart:
+class FilePart(NamedTuple):
     """Bytes of an open file, which go from it to the connection without passing through this program."""
 
     file: BinaryIO
     offset: int
-    count: int
+    length: int
 
 
 class Content(Protocol):
@@ -269,7 +267,7 @@ class Exchanger:
                     with lease.errors():
                         if pending:
                             lease.sock.sendall(pending)
-                        lease.sock.sendfile(part.file, part.offset, part.count)
+                        lease.sock.sendfile(part.file, part.offset, part.length)
                     pending = b""
             for block in content:
                 with lease.errors():

@@ -11,9 +11,8 @@ import builtins
 import enum
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.types import ANY_SCHEME
@@ -31,16 +30,14 @@ class Kind(enum.Enum):
     DIRECTORY = "directory"
 
 
-@dataclass(frozen=True)
-class Checksum:
+class Checksum(NamedTuple):
     """A digest of a whole file's content, in lower-case hexadecimal digits; `algorithm` as `hashlib` names it."""
 
     algorithm: str
     digest: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A file or a directory. `name` is its last component; `size` is in bytes, `modified` in UTC, where known.
 
     `version` is a text that changes whenever the content does (an ETag), where the storage has one.

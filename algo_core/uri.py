@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from algo_core.errors import UsageError
 
@@ -24,8 +24,7 @@ HOSTED = "data"
 """The scheme of hosted data."""
 
 
-@dataclass(frozen=True)
-class DataUri:
+class DataUri(NamedTuple):
     """A place in some storage: `scheme[+label]://path`.
 
     `path` has no slash at its start (except for local absolute paths) and keeps one at its end if it was given, which
@@ -105,8 +104,7 @@ def parse_data_uri(text: str, *, bare: str = LOCAL) -> DataUri:
     return DataUri(LOCAL if first in {"", ".", "..", "~"} else bare, text)
 
 
-@dataclass(frozen=True)
-class AlgorithmRef:
+class AlgorithmRef(NamedTuple):
     """An algorithm and, maybe, one of its versions: `OWNER/NAME[/VERSION]`, or an id in the place of both names."""
 
     owner: str

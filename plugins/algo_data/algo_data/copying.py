@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -42,8 +41,7 @@ def _rate(context: click.Context, parameter: click.Parameter, value: str | None)
     return rate
 
 
-@dataclass(frozen=True)
-class Flags:
+class Flags(NamedTuple):
     """The common options, as they were given."""
 
     include: tuple[str, ...]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from algo_core.api import decode_json
 from algo_core.errors import AlgorithmFailed, NotFoundError, PlatformError, RequestRefused, TimedOut
@@ -24,8 +24,7 @@ WAIT_MARGIN = 30
 BLOCK = 1 << 16
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """What to call, with what, and how. `timeout` is in seconds; None leaves it to the platform (300)."""
 
     reference: AlgorithmRef
@@ -40,8 +39,7 @@ class Call:
         return {"timeout": self.timeout, "stdout": "true" if self.wants_stdout else None, "output": self.output}
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What an algorithm answered (API section 3.5).
 
     `kind` is `text`, `json`, `binary` (`result` is base64 then) or `void`; `stdout` is what the algorithm printed, as

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
@@ -103,7 +102,7 @@ def run(
     reference = parse_algorithm_ref(f"my/{mine[1]}" if mine else algorithm)
     payload = given.payload()
     if mine:
-        reference = replace(reference, owner=app.api.username())
+        reference = reference._replace(owner=app.api.username())
     call = Call(
         reference,
         payload,

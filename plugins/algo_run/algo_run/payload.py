@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from algo_core.errors import UsageError
 
@@ -23,16 +22,14 @@ TEXT = "text/plain"
 BINARY = "application/octet-stream"
 
 
-@dataclass(frozen=True)
-class Payload:
+class Payload(NamedTuple):
     """What is sent to an algorithm: the body, byte for byte, and its content type (API section 3.4)."""
 
     content_type: str
     body: bytes
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """An input option as it was typed.
 
     `kind` is `data`, `text`, `json` or `binary`; `value` is the input itself, or the path of its file.
@@ -64,7 +61,7 @@ class Given:
         return Payload(self._detected(body), body)
 
     @property
-    def _source(self) -> str:
+    def _shown(self) -> str:
         if not self.is_file:
             return f"The value of {self.option}"
         return "Standard input" if self.value == STDIN else self.value
@@ -82,7 +79,7 @@ class Given:
 
         named = shlex.quote(self.value) if self.is_file else STDIN
         raise UsageError(
-            f"{self._source} is larger than {BODY_LIMIT / (1 << 20):g} MiB, the most that an algorithm takes as input "
+            f"{self._shown} is larger than {BODY_LIMIT / (1 << 20):g} MiB, the most that an algorithm takes as input "
             f"({INPUT_LIMIT >> 20} MiB in base64, which is how the platform counts)",
             f"Upload it with 'algo cp {named} data://.my/COLLECTION/FILE' and pass that data URI as the input",
         )
@@ -92,22 +89,23 @@ class Given:
             parse_json(body)
         except json.JSONDecodeError as error:
             raise UsageError(
-                f"{self._source} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+                f"{self._shown} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
                 "Names and strings need double quotes; in a shell, put single quotes around the whole",
             ) from None
         except UnicodeDecodeError as error:
-            raise UsageError(f"{self._source} is not JSON: it is not UTF-8 at byte {error.start}") from None
+            raise UsageError(f"{self._shown} is not JSON: it is not UTF-8 at byte {error.start}") from None
         except RecursionError:
             self._refuse_depth()
         except ValueError as error:
-            raise UsageError(f"{self._source} is not JSON: {error}") from None
+            raise UsageError(f"{self._shown} is not JSON: {error}") from None
 
     def _check_text(self, body: bytes) -> None:
         try:
             body.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UsageError(
-                f"{self._source} is not UTF-8 text, from byte {error.start} on", "Send bytes as they are with -b or -B"
+                f"{self._shown} is not UTF-8 text, from byte {error.start} on",
+                "Send bytes as they are with -b or -B",
             ) from None
 
     def _detected(self, body: bytes) -> str:
@@ -124,7 +122,8 @@ class Given:
 
     def _refuse_depth(self) -> NoReturn:
         raise UsageError(
-            f"{self._source} is nested too deeply to be checked as JSON", "Send it as text with -t or -T if it is text"
+            f"{self._shown} is nested too deeply to be checked as JSON",
+            "Send it as text with -t or -T if it is text",
         )
 
 

@@ -9,8 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from algo_core.errors import PlatformError, UsageError
 from algo_core.files import replacing
@@ -18,8 +17,7 @@ from algo_core.output import Output
 from algo_run.call import Answer
 
 
-@dataclass(frozen=True)
-class Sink:
+class Sink(NamedTuple):
     """An opened destination. On a terminal JSON is indented, and binary results are kept off it."""
 
     file: BinaryIO

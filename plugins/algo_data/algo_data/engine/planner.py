@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.storage import Entry, IsADirectory, NotADirectory
@@ -22,8 +22,7 @@ from algo_data.unfinished import is_unfinished
 __all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan"]
 
 
-@dataclass(frozen=True)
-class Manner:
+class Manner(NamedTuple):
     """How to copy, beyond from where to where."""
 
     is_recursive: bool = False
@@ -45,8 +44,7 @@ class Manner:
     """Whether a source is removed when its copy is whole."""
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     place: Place
     entry: Entry | None = None
 

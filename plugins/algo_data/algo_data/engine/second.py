@@ -14,7 +14,6 @@ import struct
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from algo_core.storage import Entry, Kind, Storage
@@ -149,7 +148,7 @@ def _live(line: socket.socket, other_end: socket.socket, storages: list[Storage]
         for storage in storages:
             assert isinstance(storage, Divisible)
             storage.divided()
-        once = replace(options, tries=0)
+        once = options._replace(tries=0)
         tasks: list[_Task] | None
         while tasks := _receive(line):
             _send(line, [_done(task, storages, once) for task in tasks])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from algo_core.errors import AlgoError
 from algo_core.storage import Entry, Kind, NotADirectory
@@ -23,8 +23,7 @@ Extra = Callable[[str, bool], None]
 """Told what is only at the target, by its path below it, and whether it is a directory."""
 
 
-@dataclass(frozen=True)
-class SyncManner:
+class SyncManner(NamedTuple):
     """How to compare, beyond what with what."""
 
     selection: Selection = EVERYTHING
@@ -73,8 +72,7 @@ def plan_sync(
     return join.different(level)
 
 
-@dataclass(frozen=True)
-class _Level:
+class _Level(NamedTuple):
     """A directory of the source and its counterpart, which need not be there."""
 
     source: Place
@@ -89,8 +87,7 @@ class _Level:
         return Entry(self.target.uri, Kind.DIRECTORY)
 
 
-@dataclass(frozen=True)
-class _Pair:
+class _Pair(NamedTuple):
     """A file to copy; `is_sure` if nothing more has to be known for that."""
 
     transfer: Transfer

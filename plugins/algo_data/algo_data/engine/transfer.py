@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from algo_core.storage import Entry, Storage
 from algo_core.uri import DataUri
 from algo_data.engine.streams import STREAM
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A URI and the storage that it is in."""
 
     storage: Storage
@@ -25,8 +24,7 @@ class Place:
         return "-" if self.uri == STREAM else str(self.uri)
 
 
-@dataclass(frozen=True)
-class Transfer:
+class Transfer(NamedTuple):
     """One file to copy.
 
     `entry` is what a listing has said of the source, where one was read: its size may be out of date when the file is
