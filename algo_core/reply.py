@@ -36,9 +36,14 @@ class Headers(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
 
+    # Mapping's own would take several times as long.
+
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of a header, or the default; Mapping's own would take several times as long."""
+        """The value of a header, or the default."""
         return self._values.get(name.lower(), default)
+
+    def __contains__(self, name: object) -> bool:
+        return str(name).lower() in self._values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -188,7 +193,9 @@ class DirectReply(Reply):
     @property
     def content(self) -> bytes:
         """The whole body, read once: what came with the headers is often all of it."""
-        if self._left and self._left == len(self._early):
+        if not self._left:
+            return getattr(self, "_content", b"")
+        if self._left == len(self._early):
             self._content = bytes(self._early)
             self._early, self._left = memoryview(b""), 0
             self._done()

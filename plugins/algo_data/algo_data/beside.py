@@ -16,7 +16,10 @@ import stat
 from pathlib import Path
 
 SUFFIX = ".algo-part"
-NAME_LIMIT = 255
+SPARE = 6
+"""Bytes, written as twice as many digits, that make another name where the usual one is taken."""
+
+NAME_LIMIT = 255 - 2 * SPARE
 RECORD_LIMIT = 4096
 
 _unfinished: set[str] = set()
@@ -46,18 +49,20 @@ class Beside:
         # An older file's permissions are given to the new one when it is whole; until then nobody else reads it.
         mode = 0o600 if self._older else 0o666
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        _unfinished.add(self._beside)
-        try:
-            descriptor = os.open(self._beside, flags | os.O_EXCL, mode)
-        except FileExistsError:
-            if (found := self._take_over(flags)) is not None:
-                return found
-            _unfinished.discard(self._beside)
-            self._beside += secrets.token_hex(6)
+        usual = self._beside
+        while True:
             _unfinished.add(self._beside)
-            descriptor = os.open(self._beside, flags | os.O_EXCL, mode)
-        _lock(descriptor)
-        return descriptor
+            try:
+                descriptor = os.open(self._beside, flags | os.O_EXCL, mode)
+            except FileExistsError:
+                if self._beside == usual and (found := self._take_over(flags)) is not None:
+                    return found
+            else:
+                if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+                    return descriptor
+                os.close(descriptor)  # another process took it over, or removed it, before it was locked
+            _unfinished.discard(self._beside)
+            self._beside = usual + secrets.token_hex(SPARE)
 
     def _take_over(self, flags: int) -> int | None:
         """Open what lies there, unless another process writes it or it is not ours."""
@@ -168,11 +173,14 @@ def _remove(path: str) -> None:
         pass  # gone, or in a directory that has become read-only
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int) -> bool | None:
+    """Lock a file; False if another process has, None where the file system knows no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 

@@ -1,0 +1,85 @@
+"""Hidden files that take their names when they are whole: never written by two at once."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+import pytest
+
+from algo_data import beside
+from algo_data.beside import Beside, open_beside
+
+
+def finish(made: Beside, content: bytes) -> None:
+    os.write(made.descriptor, content)
+    made.commit()
+
+
+def test_two_at_once_have_files_of_their_own(work):
+    path = str(work / "f")
+    first, second = open_beside(path), open_beside(path)
+    os.write(first.descriptor, b"first")
+    finish(second, b"second")
+    assert (work / "f").read_bytes() == b"second"
+    first.commit()
+    assert (work / "f").read_bytes() == b"first"
+    assert os.listdir(work) == ["f"]
+
+
+def test_one_that_is_taken_over_before_it_is_locked_is_left_to_the_other(work, monkeypatch):
+    """Another process can see it between the moment in which it is made and that in which it is locked."""
+    others: list[int] = []
+    real = os.open
+
+    def opened(path, flags, *rest, **options):
+        descriptor = real(path, flags, *rest, **options)
+        if flags & os.O_EXCL and not others:
+            others.append(real(path, os.O_RDWR))
+            fcntl.flock(others[0], fcntl.LOCK_EX)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", opened)
+    finish(open_beside(str(work / "f")), b"mine")
+    os.write(others[0], b"of the other")
+    os.close(others[0])
+    assert (work / "f").read_bytes() == b"mine"
+
+
+def test_one_that_is_removed_before_it_is_locked_is_made_again(work, monkeypatch):
+    removed: list[str] = []
+    real = os.open
+
+    def opened(path, flags, *rest, **options):
+        descriptor = real(path, flags, *rest, **options)
+        if flags & os.O_EXCL and not removed:
+            removed.append(path)
+            os.unlink(path)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", opened)
+    finish(open_beside(str(work / "f")), b"mine")
+    assert removed
+    assert (work / "f").read_bytes() == b"mine"
+
+
+def test_a_file_system_without_locks_is_written_to(work, monkeypatch):
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(beside.fcntl, "flock", flock)
+    first, second = open_beside(str(work / "f")), open_beside(str(work / "f"))
+    finish(first, b"first")
+    finish(second, b"second")
+    assert (work / "f").read_bytes() == b"second"
+    assert os.listdir(work) == ["f"]
+
+
+@pytest.mark.parametrize("length", [237, 243, 244, 255])
+def test_long_names_have_room_for_a_second_file(work, length):
+    path = str(work / ("n" * length))
+    first, second = open_beside(path), open_beside(path)
+    finish(first, b"first")
+    finish(second, b"second")
+    assert os.listdir(work) == ["n" * length]
