@@ -272,7 +272,7 @@ class HostedStorage(Storage):
         return self._api.is_direct
 
     def divided(self) -> None:
-        """Use connections of this process (`algo_data.engine.second.Divisible`)."""
+        """Use connections of this process (`algo_data.engine.processes.Divisible`)."""
         self._retries = 0
         self._api.divided()
 

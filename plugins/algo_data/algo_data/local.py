@@ -125,7 +125,7 @@ class LocalStorage(Storage):
             return Entry(uri, Kind.FILE, size=_fill(beside, (memoryview(content),)).st_size)
 
     def may_divide(self) -> bool:
-        """Always: nothing is kept open between two calls (`algo_data.engine.second.Divisible`)."""
+        """Always: nothing is kept open between two calls (`algo_data.engine.processes.Divisible`)."""
         return True
 
     def divided(self) -> None:

@@ -14,7 +14,7 @@ from algo_data.blocks import BLOCK
 from algo_data.engine import Observer
 from algo_data.engine.options import Options
 from algo_data.engine.pace import Batch, Pace
-from algo_data.engine.second import WORTH_IT, Second, second_for
+from algo_data.engine.processes import WORTH_IT, CopyProcess, processes_for
 from algo_data.engine.throttle import Throttle
 from algo_data.engine.transfer import Transfer
 from algo_data.engine.worker import execute
@@ -63,6 +63,7 @@ class Runner:
         self._error: BaseException | None = None
         self._is_over = False
         self._is_drained = False
+        self._processes: list[CopyProcess] = []
         self._workers = self._wanted = self._added = 0
         self._files = self._bytes = 0  # counted without a lock: only rates are taken from them
 
@@ -91,31 +92,32 @@ class Runner:
                 return first, False
         return first, True
 
-    # One thread watches, one plans, the others copy, and maybe a second process does.
+    # One thread watches, one plans, the others copy, or have processes copy.
 
     def _run_many(self, first: list[Transfer]) -> None:
         for transfer in first:
             self._ready.put(transfer)
-        second = second_for(first, self._options)
+        self._processes = processes_for(first, self._options)
         try:
-            self._watch(second)
+            self._watch()
         except BaseException:
             self._is_over = True
-            if second:
-                second.end()
+            self._end_processes()
             self._halt()
             raise
-        if second:
-            second.end()
+        self._end_processes()
 
-    def _watch(self, second: Second | None) -> None:
+    def _end_processes(self) -> None:
+        for process in self._processes:
+            process.end()
+
+    def _watch(self) -> None:
         self._start(self._plan, "algo-plan")
-        pace = Pace(most=self._most, start=FIRST)
-        self._wanted = min(FIRST, self._most)
+        self._wanted = min(max(FIRST, len(self._processes)), self._most)
+        pace = Pace(most=self._most, start=self._wanted, cpu=self._cpu)
         with self._changed:
-            if second:
-                self._workers += 1
-                self._start(lambda: self._work(second), "algo-second")
+            for process in self._processes:
+                self._hire(process)
             while self._workers < self._wanted:
                 self._hire()
             while self._workers and not self._error:
@@ -127,9 +129,12 @@ class Runner:
         if self._error:
             raise self._error
 
-    def _hire(self) -> None:
+    def _cpu(self) -> float:
+        return time.process_time() + sum(process.cpu for process in self._processes)
+
+    def _hire(self, process: CopyProcess | None = None) -> None:
         self._workers += 1
-        self._start(self._work, "algo-transfer")
+        self._start(lambda: self._work(process), "algo-transfer")
 
     def _start(self, target: Callable[[], None], name: str) -> None:
         threading.Thread(target=self._guarded, args=(target,), name=name, daemon=True).start()
@@ -160,7 +165,7 @@ class Runner:
                 time.sleep(PAUSE)
         self._ready.put(transfer)
 
-    def _work(self, second: Second | None = None) -> None:
+    def _work(self, process: CopyProcess | None) -> None:
         """Carry out what is ready, one at a time, or have another process do what is suitable for it."""
         is_counted = True
         batch = Batch()
@@ -171,11 +176,11 @@ class Runner:
                     self._is_drained = True
                     self._ready.put(None)  # for the next one
                     return
-                if second and second.is_alive and second.takes(transfer):
-                    self._have_carried_out(transfer, second, batch)
+                if process and process.is_alive and process.takes(transfer):
+                    self._have_carried_out(transfer, process, batch)
                 else:
                     self._carry_out(transfer)
-                if self._workers > self._wanted and not second:
+                if self._workers > self._wanted and not process:
                     with self._changed:
                         if self._workers > max(1, self._wanted):
                             self._workers -= 1
@@ -187,7 +192,7 @@ class Runner:
                 if not self._workers:
                     self._changed.notify()
 
-    def _have_carried_out(self, first: Transfer, second: Second, batch: Batch) -> None:
+    def _have_carried_out(self, first: Transfer, process: CopyProcess, batch: Batch) -> None:
         """Have the other process carry out a transfer, and some that are ready as well; do here what it did not."""
         transfers = [first]
         others: list[Transfer] = []
@@ -199,9 +204,9 @@ class Runner:
             if transfer is None:
                 self._ready.put(None)
                 break
-            (transfers if second.takes(transfer) else others).append(transfer)
+            (transfers if process.takes(transfer) else others).append(transfer)
         with batch:
-            entries = second.copy(transfers)
+            entries = process.copy(transfers)
         for transfer, entry in zip(transfers, entries, strict=True):
             self._heard()
             if entry:

@@ -1,4 +1,4 @@
-"""The second process for many small files: used where it pays, unnoticed when it fails, never left behind."""
+"""Processes for many small files: used where they pay, unnoticed when they fail, never left behind."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import pytest
 from algo_core.storage import Entry, Kind
 from algo_core.uri import LOCAL, DataUri
 from algo_data.beside import Beside
-from algo_data.engine import Options, second
-from algo_data.engine.second import Second, second_for
+from algo_data.engine import Options, processes
+from algo_data.engine.processes import CopyProcess, processes_for
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.local import LocalStorage
 
 STORAGE = LocalStorage()
+HERE = Place(STORAGE, DataUri(LOCAL, "."))
 COUNT = 700
 NAMES = [f"f{number:03}" for number in range(COUNT)]
 
@@ -35,7 +36,7 @@ def transfer(source: Path, target: Path, size: int | None = None) -> Transfer:
 @pytest.fixture
 def other():
     """The process, which copies files of this machine."""
-    made = Second([STORAGE], Options())
+    made = CopyProcess([HERE], Options())
     yield made
     made.end()
 
@@ -70,11 +71,12 @@ def test_it_takes_what_is_small_and_only_copied(other, work):
     assert not other.takes(Transfer(plain.source, plain.target, plain.entry, removes_source=True))
     elsewhere = LocalStorage()
     assert not other.takes(Transfer(Place(elsewhere, plain.source.uri), plain.target, plain.entry))
+    assert not other.takes(Transfer(plain.source, Place(STORAGE, DataUri("s3", "bucket/b")), plain.entry))
 
 
 def test_nothing_is_copied_when_it_has_gone(work):
     (work / "a").write_text("x")
-    made = Second([STORAGE], Options())
+    made = CopyProcess([HERE], Options())
     os.kill(made._process, signal.SIGKILL)
     assert made.copy([transfer(work / "a", work / "b")] * 3) == [None] * 3
     assert not made.is_alive
@@ -90,7 +92,7 @@ def test_it_ends_at_once_and_leaves_nothing_beside(work, monkeypatch):
 
     monkeypatch.setattr(Beside, "commit", hang)
     (work / "a").write_text("x")
-    made = Second([STORAGE], Options())
+    made = CopyProcess([HERE], Options())
     asking = threading.Thread(target=made.copy, args=([transfer(work / "a", work / "b")],))
     asking.start()
     wait_for((work / "reached").exists)
@@ -116,12 +118,12 @@ class Asked(LocalStorage):
 def wanted(monkeypatch, work):
     """Whether there would be one for so many transfers."""
     monkeypatch.setattr(threading, "active_count", lambda: 1)
-    monkeypatch.setattr(second, "Second", lambda storages, options: "made")
+    monkeypatch.setattr(processes, "CopyProcess", lambda places, options: "made")
 
     def ask(count: int = COUNT, options: Options | None = None, storage: object = STORAGE, size: int = 10) -> bool:
         uri = DataUri(LOCAL, str(work / "f"))
         one = Transfer(Place(storage, uri), Place(STORAGE, uri), Entry(uri, Kind.FILE, size=size))
-        return second_for([one] * count, options or Options()) is not None
+        return processes_for([one] * count, options or Options()) != []
 
     return ask
 
@@ -166,6 +168,13 @@ def wait_for(condition) -> None:
         time.sleep(0.01)
 
 
+def is_alive(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def children(process: subprocess.Popen[bytes]) -> list[int]:
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     return [int(word) for word in path.read_text().split()] if path.exists() else []
@@ -173,11 +182,11 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 @pytest.fixture
 def halfway(home, platform, work):
-    """`algo cp` of many files, down or up, which stands still in the middle; the process, and its child's id."""
+    """`algo cp` of many files, down or up, which stands still in the middle; the process, and its children's ids."""
     reached = threading.Event()
     started = []
 
-    def start(is_down: bool) -> tuple[subprocess.Popen[bytes], int]:
+    def start(is_down: bool) -> tuple[subprocess.Popen[bytes], list[int]]:
         def hold(handler) -> bool:
             reached.set()
             platform.flag.wait(30)
@@ -197,8 +206,8 @@ def halfway(home, platform, work):
         )
         started.append(process)
         assert reached.wait(30)
-        wait_for(lambda: children(process))
-        return process, children(process)[0]
+        wait_for(lambda: len(children(process)) > 1)
+        return process, children(process)
 
     yield start
     for process in started:
@@ -207,8 +216,8 @@ def halfway(home, platform, work):
         process.communicate()
 
 
-def test_it_shares_the_work(halfway, platform, work):
-    process, child = halfway(is_down=True)
+def test_they_do_the_work(halfway, platform, work):
+    process, others = halfway(is_down=True)
     platform.flag.set()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -216,14 +225,15 @@ def test_it_shares_the_work(halfway, platform, work):
     assert len(out.splitlines()) == COUNT
     assert platform.requests("GET").count("GET data/.my/c/f001") == 1
     assert len(platform.requests("GET")) == COUNT + 1
-    with pytest.raises(ProcessLookupError):
-        os.kill(child, 0)
+    assert not any(map(is_alive, others))
 
 
 @pytest.mark.parametrize("is_down", [True, False])
-def test_when_it_dies_the_files_arrive_all_the_same(halfway, platform, work, is_down):
-    process, child = halfway(is_down)
-    os.kill(child, signal.SIGKILL)
+@pytest.mark.parametrize("count", [1, 9])
+def test_when_some_die_the_files_arrive_all_the_same(halfway, platform, work, is_down, count):
+    process, others = halfway(is_down)
+    for other in others[:count]:
+        os.kill(other, signal.SIGKILL)
     platform.flag.set()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -236,29 +246,22 @@ def test_when_it_dies_the_files_arrive_all_the_same(halfway, platform, work, is_
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_both_end_when_the_command_is_stopped(halfway, work, number):
-    process, child = halfway(is_down=True)
+def test_all_end_when_the_command_is_stopped(halfway, work, number):
+    process, others = halfway(is_down=True)
     process.send_signal(number)
     process.communicate(timeout=20)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     assert not [name for name in os.listdir(work) if name.startswith(".")]
-    with pytest.raises(ProcessLookupError):
-        os.kill(child, 0)
+    assert not any(map(is_alive, others))
 
 
-def test_it_ends_when_the_command_is_killed(halfway, platform, work):
-    process, child = halfway(is_down=True)
+def test_they_end_when_the_command_is_killed(halfway, platform, work):
+    process, others = halfway(is_down=True)
     process.kill()
     process.wait()
     platform.flag.set()
 
-    def has_ended() -> bool:
-        try:
-            return Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except FileNotFoundError:
-            return True
-
-    wait_for(has_ended)
+    wait_for(lambda: not any(map(is_alive, others)))
 
 
 def test_what_fails_is_tried_again_and_told_by_the_command(home, platform, work):

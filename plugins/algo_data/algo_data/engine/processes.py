@@ -1,0 +1,211 @@
+"""Processes that copy small files, because in one process only one processor can be used at a time.
+
+They are made by `fork`, before the first thread is: then they have all that is needed, and cost a few milliseconds.
+They only do what goes well at once; the rest they leave to the process that asked, which tries again and tells.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn, Protocol, runtime_checkable
+
+from algo_core.storage import Entry, Kind
+from algo_core.uri import DataUri
+from algo_data.beside import discard_all
+from algo_data.engine.options import Options
+from algo_data.engine.transfer import Place, Transfer
+from algo_data.engine.worker import copy_small, may_be_small
+
+WORTH_IT = 500
+"""Small files from which on it pays to make processes for them."""
+
+MOST_PROCESSES = 4
+
+GRACE = 0.5
+"""Seconds that one gets to end by itself."""
+
+_LENGTH = struct.Struct("!I")
+
+_Task = tuple[int, str, int, str, "int | None"]
+"""Numbers of the connectors and paths of source and destination, and the size that a listing has told."""
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A storage that can be used in a process made by `fork` as well."""
+
+    def may_divide(self) -> bool:
+        """Whether it can at this time."""
+
+    def divided(self) -> None:
+        """Called in the new process: let go of what cannot be shared, and try nothing more than once."""
+
+
+class CopyProcess:
+    """A process, for transfers between the connectors of some places. One thread at a time may use it."""
+
+    def __init__(self, places: Iterable[Place], options: Options) -> None:
+        self._connectors = list({id(place.storage): place for place in places}.values())
+        self._numbers = {id(place.storage): number for number, place in enumerate(self._connectors)}
+        ours, theirs = socket.socketpair()
+        self._process = os.fork()
+        if not self._process:
+            _live(theirs, ours, self._connectors, options)
+        theirs.close()
+        self._socket = ours
+        self.is_alive = True
+        self.cpu = 0.0
+        """Seconds of a processor that it has used."""
+
+    def takes(self, transfer: Transfer) -> bool:
+        """Whether a transfer is of the kind that it can do."""
+        return _is_plain(transfer) and self._knows(transfer.source) and self._knows(transfer.target)
+
+    def _knows(self, place: Place) -> bool:
+        number = self._numbers.get(id(place.storage))
+        return number is not None and place.uri.connector == self._connectors[number].uri.connector
+
+    def copy(self, transfers: Sequence[Transfer]) -> list[Entry | None]:
+        """Copy files; what was written of each, or None if it was not."""
+        numbers = self._numbers
+        tasks: list[_Task] = [
+            (numbers[id(source.storage)], source.uri.path, numbers[id(target.storage)], target.uri.path, size)
+            for source, target, size in ((each.source, each.target, _size(each)) for each in transfers)
+        ]
+        try:
+            _send(self._socket, tasks)
+            answer = _receive(self._socket)
+        except OSError:
+            answer = None
+        if answer is None:
+            self.is_alive = False
+            return [None] * len(transfers)
+        self.cpu, *sizes = answer
+        return [
+            None if size is None else Entry(each.target.uri, Kind.FILE, size)
+            for each, size in zip(transfers, sizes, strict=True)
+        ]
+
+    def end(self) -> None:
+        """Have it end at once, leaving nothing half done behind."""
+        self.is_alive = False
+        try:
+            os.kill(self._process, signal.SIGTERM)
+            if not self._has_ended(GRACE):
+                os.kill(self._process, signal.SIGKILL)
+                os.waitpid(self._process, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        self._socket.close()
+
+    def _has_ended(self, seconds: float) -> bool:
+        # Its end of the line is closed when it ends, whatever is still under way on this one.
+        self._socket.settimeout(seconds)
+        try:
+            while self._socket.recv(1 << 16):
+                pass
+        except TimeoutError:
+            return False
+        except OSError:
+            pass
+        os.waitpid(self._process, 0)
+        return True
+
+
+def processes_for(transfers: Sequence[Transfer], options: Options) -> list[CopyProcess]:
+    """Processes for transfers of which these are the first; none if that is not possible or does not pay."""
+    if sys.platform != "linux" or threading.active_count() > 1 or options.bwlimit is not None:
+        return []
+    count = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, options.max_transfers or MOST_PROCESSES)
+    if count < 2 or len(transfers) < WORTH_IT or sum(map(_is_plain, transfers)) < WORTH_IT:
+        return []
+    places = {id(place.storage): place for each in transfers for place in (each.source, each.target)}.values()
+    if not all(isinstance(place.storage, Divisible) and place.storage.may_divide() for place in places):
+        return []
+    made: list[CopyProcess] = []
+    try:
+        for _ in range(count):
+            made.append(CopyProcess(places, options))
+    except OSError:  # no room for another process
+        pass
+    return made
+
+
+def _is_plain(transfer: Transfer) -> bool:
+    return may_be_small(transfer) and not transfer.removes_source
+
+
+def _size(transfer: Transfer) -> int | None:
+    return transfer.entry.size if transfer.entry else None
+
+
+def _live(line: socket.socket, other_end: socket.socket, connectors: list[Place], options: Options) -> NoReturn:
+    """All that the new process does, from its beginning to its end."""
+    try:
+        other_end.close()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells the whole group; the other process decides
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, _stop)
+        for place in connectors:
+            assert isinstance(place.storage, Divisible)
+            place.storage.divided()
+        once = options._replace(tries=0)
+        tasks: list[_Task] | None
+        while tasks := _receive(line):
+            sizes = [_done(task, connectors, once) for task in tasks]
+            _send(line, [time.process_time(), *sizes])
+    finally:
+        discard_all()
+        os._exit(0)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise SystemExit
+
+
+def _done(task: _Task, connectors: list[Place], options: Options) -> int | None:
+    """The size of what was copied; None if it was not."""
+    source_number, source_path, target_number, target_path, size = task
+    source = _place(connectors[source_number], source_path)
+    listed = None if size is None else Entry(source.uri, Kind.FILE, size)
+    transfer = Transfer(source, _place(connectors[target_number], target_path), listed)
+    try:
+        entry = copy_small(transfer, lambda position, size: None, options)
+        return entry.size if entry else None
+    except Exception:
+        return None
+
+
+def _place(connector: Place, path: str) -> Place:
+    uri = connector.uri
+    return Place(connector.storage, DataUri(uri.scheme, path, uri.label))
+
+
+def _send(line: socket.socket, value: list[Any]) -> None:
+    data = marshal.dumps(value)
+    line.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def _receive(line: socket.socket) -> list[Any] | None:
+    """What the other side has sent; None if it has gone."""
+    head = _exactly(line, _LENGTH.size)
+    data = _exactly(line, _LENGTH.unpack(head)[0]) if head else None
+    return None if data is None else list(marshal.loads(data))
+
+
+def _exactly(line: socket.socket, count: int) -> bytes | None:
+    data = b""
+    while len(data) < count:
+        part = line.recv(count - len(data))
+        if not part:
+            return None
+        data += part
+    return data
