@@ -6,50 +6,19 @@ import abc
 import http.client
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import urllib3
 
 from algo_core.errors import NetworkError
+from algo_core.headers import Headers, is_encoded
 from algo_core.http import network_errors, socket_errors
 
 if TYPE_CHECKING:
     import requests
     from urllib3.connection import HTTPConnection
-
-
-def is_encoded(headers: Mapping[str, str]) -> bool:
-    """Whether a body is compressed: its length then says nothing about what is unpacked from it."""
-    return headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}
-
-
-class Headers(Mapping[str, str]):
-    """Headers of an answer, looked up without regard to case; repeated ones are joined with a comma."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: dict[str, str]) -> None:
-        self._values = values
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()]
-
-    # Mapping's own would take several times as long.
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of a header, or the default."""
-        return self._values.get(name.lower(), default)
-
-    def __contains__(self, name: object) -> bool:
-        return str(name).lower() in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
 
 class Reply(abc.ABC):

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from algo_core.errors import NetworkError
+from algo_core.headers import is_encoded
 from algo_core.storage import Entry
-from algo_data.facts import is_encoded
 
 if TYPE_CHECKING:
     from algo_core.reply import Reply

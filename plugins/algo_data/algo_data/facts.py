@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from algo_core.errors import PlatformError
+from algo_core.headers import is_encoded
 from algo_core.storage import Checksum, Entry, Kind
 from algo_core.uri import HOSTED, DataUri
 
@@ -59,12 +60,6 @@ def content_range(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
     text = headers.get("Content-Range")
     match = _RANGE.fullmatch(text.strip()) if text else None
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
-
-
-def is_encoded(headers: Mapping[str, str]) -> bool:
-    """Whether the body is compressed although that was not asked for: its length says nothing about the file then."""
-    text = headers.get("Content-Encoding")
-    return text is not None and text.strip().lower() not in {"", "identity"}
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
