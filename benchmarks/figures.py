@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 RCLONE = "rclone"
@@ -150,14 +151,15 @@ def spend(side: Side) -> Spent:
 
 
 class _Memory:
-    """Looks at how much memory a process has had at most, until it ends.
+    """Looks at how much memory a process has had at most, until it ends, and what its children have beside it.
 
-    What the system says at its end counts what its parent had when it was started.
+    What the system says at its end counts what its parent had when it was started. Of a child counts what it does not
+    share.
     """
 
     def __init__(self, pid: int) -> None:
         self.most = 0
-        self._status = f"/proc/{pid}/status"
+        self._process = Path(f"/proc/{pid}")
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -170,11 +172,19 @@ class _Memory:
         self._thread.join()
 
     def _watch(self) -> None:
+        own = beside = 0
         while not self._over.wait(INTERVAL):
             try:
-                with open(self._status) as file:
-                    found = next((line for line in file if line.startswith("VmHWM:")), None)
+                own = max(own, _kibibytes(self._process / "status", "VmHWM:"))
+                children = (self._process / "task" / self._process.name / "children").read_text().split()
+                private = ("Private_Clean:", "Private_Dirty:")
+                now = sum(_kibibytes(Path(f"/proc/{child}/smaps_rollup"), *private) for child in children)
             except OSError:
-                return
-            if found:
-                self.most = max(self.most, int(found.split()[1]) * 1024)
+                continue  # one of them has ended
+            beside = max(beside, now)
+            self.most = (own + beside) * 1024
+
+
+def _kibibytes(path: Path, *names: str) -> int:
+    lines = (line.split() for line in path.read_text().splitlines())
+    return sum(int(words[1]) for words in lines if words and words[0] in names)

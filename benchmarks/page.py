@@ -58,6 +58,7 @@ class Target:
 TARGETS = (
     Target("1024 MiB down", "curl -o", 1.05),
     Target("1024 MiB down", OLDER, 0.17),
+    Target("1024 MiB down, TLS", OLDER, 0.22),
     Target("1024 MiB up", "curl -T", 1.0),
     Target("1024 MiB up", OLDER, 0.70),
     Target("1024 MiB up, TLS", "curl -T", 1.2),

@@ -54,9 +54,9 @@ class Bench:
         more = {"ALGORITHMIA_API": address or self.server.address, **environ}
         return Side([str(self.peers.algo), *map(str, words)], {**self.environ, **more})
 
-    def older(self, *words: str | Path, address: str | None = None) -> Side:
+    def older(self, *words: str | Path, address: str | None = None, **environ: str) -> Side:
         """The command line that ours takes the place of."""
-        more = {"ALGORITHMIA_API": address or self.server.address}
+        more = {"ALGORITHMIA_API": address or self.server.address, **environ}
         return Side([str(self.peers.older), *map(str, words)], {**self.environ, **more})
 
     def curl(self, *words: str | Path) -> Side:
@@ -158,12 +158,14 @@ def large(bench: Bench, size: int, *, with_older: bool) -> None:
         },
     )
     secret = {"REQUESTS_CA_BUNDLE": str(server.authority)}
+    older = {OLDER: bench.older("cp", remote, out, address=server.tls_address, **secret)} if with_older else {}
     bench.compare(
         f"{size >> 20} MiB down, TLS",
         "curl -o",
         {
             "algo": bench.algo("cp", remote, out, address=server.tls_address, **secret),
             "curl -o": bench.curl("--cacert", server.authority, "-o", out, f"{server.tls_address}/{url}"),
+            **older,
         },
     )
     older = {OLDER: bench.older("cp", local, "data://.my/up/f")} if with_older else {}
