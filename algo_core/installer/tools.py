@@ -18,8 +18,8 @@ from algo_core.policy import normalized
 UNKNOWN = "?"
 """The version of something that has to be built before its version is known."""
 
-LAST_LINES = 6
-"""How many lines of a failed tool are shown."""
+LAST_LINES = 12
+"""How many lines of a failed tool are shown: of a clash, its cause comes before what follows from it."""
 
 
 TIME_TO_PUT_BACK = 10.0

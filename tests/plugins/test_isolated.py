@@ -141,7 +141,7 @@ def test_a_clash_with_the_core_itself_needs_an_executable(place, house) -> None:
     house.plugin("acme-plain", requires=["click<8"])
     result = place.install("--isolated", "acme-plain")
     assert result.code in (1, 8)
-    assert "click" in result.stderr
+    assert "click" in result.stderr, result.stderr
     assert contents(place) <= {"bin", "commands"}
 
     script = "import sys, click\ndef main():\n    print(click.VERSION, *sys.argv[1:])\n    return 7\n"
