@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 DISTRIBUTIONS := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_local plugins/algo_connectors
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 READY := $(VENV)/.ready
+PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help setup demo test test-deps lint format docs benchmarks wheels clean
@@ -26,8 +27,8 @@ $(READY): $(INPUTS)
 demo: $(READY) ## The guide, from auth to the picture with the face marked, on the embedded platform
 	$(BIN)/python examples/demo.py
 
-test: $(READY) ## Run every test (parts beyond PyPI: make test-deps)
-	$(BIN)/python -m pytest $(TESTS)
+test: $(READY) ## Run every test, on all processors; TESTS=tests/core runs some, one after the other
+	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
 test-deps: ## Install what tests need beyond PyPI: Azurite, from npm
 	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0

@@ -1,11 +1,13 @@
 """The user's guide, command by command, on a platform of its own: what `make demo` runs.
 
 A throw-away root holds a served platform with three algorithms; every command is run as a person would type it, its
-output is shown and checked, and the picture with the marked face is kept in `build/demo`.
+output is shown and checked, and the picture with the marked face is kept in `build/demo`. What the algorithms require
+is thrown away as well, unless `--environments DIRECTORY` names a place where the next run finds it.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -94,9 +96,16 @@ def photograph(path: Path) -> None:
 
 def main() -> None:
     """Follow the guide."""
+    parser = argparse.ArgumentParser(description="The user's guide, command by command.")
+    parser.add_argument("--environments", metavar="DIRECTORY", type=Path, help="keep there what the algorithms require")
+    kept: Path | None = parser.parse_args().environments
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="algo-demo-") as name:
         demo = Demo(Path(name))
+        if kept:
+            kept.mkdir(parents=True, exist_ok=True)
+            (Path(name) / "platform").mkdir(mode=0o700)
+            (Path(name) / "platform" / "environments").symlink_to(kept.resolve())
         photograph(demo.work / "friends.jpg")
         say("Publishing three ordinary algorithm directories; their requirements are installed, which takes a while.")
         algorithms = ROOT / "examples" / "algorithms"

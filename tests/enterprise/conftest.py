@@ -26,9 +26,8 @@ _SPEC.loader.exec_module(servers)
 @pytest.fixture(scope="session")
 def acme_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment into which somebody at Acme has installed the bundle, from wheels."""
-    base = tmp_path_factory.getbasetemp()
-    wheels = wheels_of(base / "wheels", *STANDARD)
-    (wheel,) = wheels_of(base / "bundle", "examples/acme_bundle").glob("*.whl")
+    wheels = wheels_of(tmp_path_factory, *STANDARD)
+    (wheel,) = wheels_of(tmp_path_factory, "examples/acme_bundle").glob("*.whl")
     environment = Environment(tmp_path_factory.mktemp("acme") / "venv", wheels)
     environment.install(f"{wheel}[test]", "algo-local")
     return environment

@@ -1,6 +1,6 @@
 """The example algorithms: built from their requirements, called through the platform's API, on real input.
 
-Both environments are installed once for all tests here (some 600 MB, from the package index).
+Both environments are installed once for all tests (some 600 MB, from the package index).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.shared import shared_environments
 
 from algo_local.adapter import LocalAdapter
 from algo_local.environments import command_prefix
@@ -29,7 +30,9 @@ Call = Callable[..., requests.Response]
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    platform = Platform(tmp_path_factory.mktemp("platform"))
+    root = tmp_path_factory.mktemp("platform")
+    shared_environments(tmp_path_factory, root)
+    platform = Platform(root)
     platform.publish(ALGORITHMS / "LDA", "nlp", "LDA", "1.0.0")
     platform.publish(ALGORITHMS / "FaceDetection", "dlib", "FaceDetection", "0.2.1")
     yield platform

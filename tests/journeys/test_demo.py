@@ -3,14 +3,16 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import pytest
+from support.environments import ROOT
+from support.shared import shared_environments
 
 
-def test_the_demonstration_does_as_the_guide_says() -> None:
+def test_the_demonstration_does_as_the_guide_says(tmp_path_factory: pytest.TempPathFactory) -> None:
+    kept = shared_environments(tmp_path_factory)
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / "demo.py"],
+        [sys.executable, ROOT / "examples" / "demo.py", "--environments", kept],
         capture_output=True,
         text=True,
         timeout=900,

@@ -40,7 +40,7 @@ def test_every_plugin_is_whole_in_its_wheel(installed) -> None:
     assert installed.run("template", specification, "mine").code == 0
     assert (installed.root / "mine" / "src").is_dir()
     subprocess.run(
-        [installed.binaries / "python", "-c", "import algo_core, algo_local, algo_data, algo_run, algo_env, pathlib\n"
+        [installed.program.with_name("python"), "-c", "import algo_core, algo_local, algo_data, algo_run, algo_env, pathlib\n"
          "for p in (algo_core, algo_local, algo_data, algo_run, algo_env):\n"
          "    assert (pathlib.Path(p.__file__).parent / 'py.typed').exists(), p"],
         check=True,

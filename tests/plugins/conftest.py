@@ -16,10 +16,10 @@ from typing import Any
 import importlib_metadata
 import pytest
 from packaging.requirements import Requirement
+from support.environments import wheels_of
+from support.shared import made_once, shared_directory
 
 from algo_core.testing import Home, Result
-
-ROOT = Path(__file__).parents[2]
 
 WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
@@ -132,16 +132,18 @@ def closure(requirements: Sequence[str]) -> set[str]:
 @pytest.fixture(scope="session")
 def base_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheels of the core, of all that it needs, and of pip."""
-    folder = tmp_path_factory.mktemp("house")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", folder, ROOT], check=True)
-    (core,) = folder.glob("algo_core-*.whl")
-    with zipfile.ZipFile(core) as archive:
-        metadata = archive.read(f"{core.name.removesuffix('-py3-none-any.whl')}.dist-info/METADATA").decode()
-    needs = [line.partition(": ")[2] for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
-    for name in sorted({*closure([*needs, "hatchling", "editables"]), "pip"}):
-        pack_installed(folder, name)
-    return folder
+    (core,) = wheels_of(tmp_path_factory, ".").iterdir()
+
+    def pack(folder: Path) -> None:
+        folder.mkdir()
+        os.link(core, folder / core.name)
+        with zipfile.ZipFile(core) as archive:
+            metadata = archive.read(f"{core.name.removesuffix('-py3-none-any.whl')}.dist-info/METADATA").decode()
+        needs = [line.partition(": ")[2] for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
+        for name in sorted({*closure([*needs, "hatchling", "editables"]), "pip"}):
+            pack_installed(folder, name)
+
+    return made_once(shared_directory(tmp_path_factory) / "house", pack)
 
 
 @pytest.fixture
@@ -157,10 +159,12 @@ def house(base_house: Path, tmp_path: Path) -> House:
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with uv and pipx."""
-    place = tmp_path_factory.mktemp("tools") / "env"
-    subprocess.run([sys.executable, "-m", "venv", place], check=True)
-    subprocess.run([place / "bin" / "python", "-m", "pip", "install", "--quiet", "uv", "pipx"], check=True)
-    return place / "bin"
+
+    def install(place: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
+        subprocess.run([place / "bin" / "python", "-m", "pip", "install", "--quiet", "uv", "pipx"], check=True)
+
+    return made_once(shared_directory(tmp_path_factory) / "tools", install) / "bin"
 
 
 @dataclass
@@ -205,7 +209,7 @@ MakePlace = Callable[[str], Place]
 
 
 @pytest.fixture
-def make_place(tmp_path: Path, house: House, tools: Path, uv_cache: Path) -> Iterator[MakePlace]:
+def make_place(tmp_path: Path, house: House, tools: Path, caches: Path) -> Iterator[MakePlace]:
     """Makes an environment: `venv` (with pip), `bare` (without), `pipx`, `uv-tool`."""
 
     def make(kind: str) -> Place:
@@ -225,13 +229,13 @@ def make_place(tmp_path: Path, house: House, tools: Path, uv_cache: Path) -> Ite
             "PIP_NO_CACHE_DIR": "1",
             "UV_OFFLINE": "1",
             "UV_FIND_LINKS": str(house.path),
-            "UV_CACHE_DIR": str(uv_cache),
+            "UV_CACHE_DIR": str(caches / "uv"),
             "UV_TOOL_DIR": str(tmp_path / "tool"),
             "UV_TOOL_BIN_DIR": str(tmp_path / "tool-bin"),
             "PIPX_HOME": str(tmp_path / "pipx"),
             "PIPX_BIN_DIR": str(tmp_path / "pipx-bin"),
+            "PIPX_SHARED_LIBS": str(caches / "pipx"),
             "PIPX_DISABLE_SHARED_LIBS_AUTO_UPGRADE": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         home.write_config(PROFILE)
         (tmp_path / "bin").mkdir(exist_ok=True)
@@ -262,8 +266,9 @@ def make_place(tmp_path: Path, house: House, tools: Path, uv_cache: Path) -> Ite
 
 
 @pytest.fixture(scope="session")
-def uv_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uv-cache")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What uv and pipx keep for the next environment: unpacked wheels, and the pip that pipx installs with."""
+    return tmp_path_factory.mktemp("caches")
 
 
 @pytest.fixture

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from algo_core.testing import SECONDS
+from support.shared import made_once, shared_directory
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDARD = (".", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("plugins/*/pyproject.toml")))
 """The directories of the core and of all standard plugins."""
 
 
-@functools.cache
-def wheels_of(folder: Path, *projects: str) -> Path:
+def wheels_of(factory: pytest.TempPathFactory, *projects: str) -> Path:
     """A folder with wheels of these projects of the repository, given by their directories; built once."""
-    folder.mkdir(exist_ok=True)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
-            *("--wheel-dir", folder, *(ROOT / project for project in projects)),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+
+    def build(folder: Path) -> None:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
+                *("--wheel-dir", folder, *(ROOT / project for project in projects)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    name = "-".join(Path(project).name or "core" for project in projects)
+    return made_once(shared_directory(factory) / f"wheels-of-{name}", build)
 
 
 class Environment:

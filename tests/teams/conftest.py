@@ -42,7 +42,7 @@ def add_plugin(site: Path) -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def team_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment in which the core, the standard plugins and pytest are installed from wheels."""
-    wheels = wheels_of(tmp_path_factory.getbasetemp() / "wheels", *STANDARD)
+    wheels = wheels_of(tmp_path_factory, *STANDARD)
     environment = Environment(tmp_path_factory.mktemp("team") / "venv", wheels)
     environment.install("algo-core[standard,testing]", "hatchling", "editables", "mypy", "ruff")
     return environment

@@ -10,7 +10,7 @@ from algo_core.testing import Home
 
 
 def test_the_example_passes_its_own_tests(team_environment: Environment, tmp_path_factory, tmp_path: Path) -> None:
-    wheels = wheels_of(tmp_path_factory.getbasetemp() / "reports", "examples/algo_reports")
+    wheels = wheels_of(tmp_path_factory, "examples/algo_reports")
     (wheel,) = wheels.glob("*.whl")
     team_environment.install(str(wheel))
     home = Home(tmp_path / "home", program=team_environment.bin / "algo")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.shared import shared_environments
 
 from algo_local.builder import Builder
 from algo_local.executor import Executor
@@ -23,7 +24,9 @@ Serve = Callable[..., Call]
 @pytest.fixture(scope="session")
 def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     """One for all tests, so that each set of requirements is installed once."""
-    return Builder(tmp_path_factory.mktemp("platform"))
+    root = tmp_path_factory.mktemp("platform")
+    shared_environments(tmp_path_factory, root)
+    return Builder(root)
 
 
 @pytest.fixture(scope="module", params=["algorithmia>=1.0.0,<2.0", "algorithmia==2.0.5"])
