@@ -9,10 +9,11 @@ READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-deps lint format docs benchmarks wheels clean
+.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmark-deps
+.PHONY: wheels clean
 
 help: ## Show what can be made
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
 
 setup: $(READY) ## Make the project's own environment in .venv
 
@@ -47,6 +48,16 @@ docs: $(READY) ## Write the page of the hooks anew from the code
 
 benchmarks: $(READY) ## Measure start-up against python, click and the older command line
 	$(BIN)/python benchmarks/startup.py
+
+benchmarks-transfer: $(READY) ## Measure moving data against curl, rclone and the older command line (an hour)
+	$(BIN)/python benchmarks/transfer.py
+
+benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS CLI and rclone
+	$(BIN)/python benchmarks/connectors.py
+
+benchmark-deps: ## Install what benchmarks-transfer needs beyond PyPI, from Debian: nginx and curl
+	@command -v apt-get >/dev/null || { echo 'There is no apt-get here: install nginx, its module dav-ext, and curl' >&2; exit 1; }
+	$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install --yes nginx libnginx-mod-http-dav-ext curl
 
 wheels: $(READY) ## Build every distribution into dist/
 	rm -rf dist

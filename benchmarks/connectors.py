@@ -1,6 +1,6 @@
 """A large file and many small ones to and from S3: `algo`, the AWS CLI and rclone in turn, as ratios of wall times.
 
-Run with `python benchmarks/connectors.py`. The server is SeaweedFS, which is compiled: with one written in Python all
+Run with `make benchmarks-connectors`. The server is SeaweedFS, which is compiled: with one written in Python all
 three would measure the server. It shares the machine with them all the same, so that what it costs (it hashes and
 stores what it gets) is part of every figure and pulls the ratios towards one. Everything is installed into fresh
 environments from wheels, runs on loopback in a temporary directory, and is gone afterwards.

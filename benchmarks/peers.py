@@ -22,7 +22,7 @@ class Peers:
         self.older = _environment(base / "older", OLDER).with_name("algo")
         self.rclone = _environment(base / "rclone", RCLONE).with_name("rclone")
         if not shutil.which("curl"):
-            raise RuntimeError("curl is needed: make test-deps")
+            raise RuntimeError("curl is needed: make benchmark-deps")
 
     def versions(self) -> dict[str, str]:
         """What each says of its version."""

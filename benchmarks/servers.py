@@ -134,12 +134,12 @@ def nginx(base: Path) -> Iterator[Nginx]:
     """Serve `base`.
 
     Raises:
-        RuntimeError: if nginx is not installed (`make test-deps`), or does not start.
+        RuntimeError: if nginx is not installed (`make benchmark-deps`), or does not start.
     """
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     modules = Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so")
     if not program or not modules.exists():
-        raise RuntimeError("nginx and its module dav-ext are needed: make test-deps")
+        raise RuntimeError("nginx and its module dav-ext are needed: make benchmark-deps")
     for folder in ("root/.my", "listings"):
         (base / folder).mkdir(parents=True)
     authority = trustme.CA()

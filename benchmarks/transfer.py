@@ -1,9 +1,9 @@
 """Moving data, beside curl, rclone and the older command line, against nginx on loopback.
 
-Run with `make benchmarks`, or `python benchmarks/transfer.py --write` to write the tables and the picture of
+Run with `make benchmarks-transfer`, or `python benchmarks/transfer.py --write` to write the tables and the picture of
 `docs/benchmarks.md` anew. Builds wheels and installs them and the peers' packages into fresh environments; nginx is a
-Debian package (`make test-deps`). All data is in memory. Every figure is the median over rounds in which all sides ran
-in turn; ratios are taken round by round, because seconds drift on a shared machine.
+Debian package (`make benchmark-deps`). All data is in memory. Every figure is the median over rounds in which all sides
+ran in turn; ratios are taken round by round, because seconds drift on a shared machine.
 """
 
 from __future__ import annotations
