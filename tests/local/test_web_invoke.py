@@ -204,8 +204,10 @@ def test_a_failing_algorithm_answers_200_with_strings(client: Any, publish: Call
 def test_time_limit_ends_the_process(client: Any, publish: Callable[..., None], tmp_path: Any) -> None:
     publish(
         "jane/Slow",
-        "import os, time\ndef apply(path):\n    open(path, 'w').write(str(os.getpid()))\n    time.sleep(60)",
+        "import os, time\ndef apply(path):\n    if path:\n"
+        "        open(path, 'w').write(str(os.getpid()))\n        time.sleep(60)",
     )
+    assert "result" in client.run("jane/Slow", b"").json()  # so that the time that follows is that of the call alone
     answer = client.run("jane/Slow?timeout=1", str(tmp_path / "pid").encode())
     assert answer.status_code == 200
     assert answer.json()["error"]["message"] == (

@@ -21,7 +21,7 @@ CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1",
 ECHO = "def apply(input):\n    return input\n"
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -133,30 +133,41 @@ def test_calls_at_once_run_at_once_up_to_the_limit(build: Callable[..., Build]) 
         executor.close()
 
 
-def test_an_algorithm_that_calls_itself_does_not_wait_for_itself(build: Callable[..., Build]) -> None:
-    made = build("import time\ndef apply(input):\n    time.sleep(input)\n")
+HOLD = """
+    import os, time
+    def apply(path):
+        while path and not os.path.exists(path):
+            time.sleep(0.01)
+    """
+"""Runs until there is such a file."""
+
+
+def test_an_algorithm_that_calls_itself_does_not_wait_for_itself(build: Callable[..., Build], tmp_path: Path) -> None:
+    made, goes_on = build(HOLD), tmp_path / "goes-on"
     executor = Executor(lambda: "http://127.0.0.1:9", replicas_per_build=1)
     try:
         with ThreadPoolExecutor(1) as threads:
-            outer = threads.submit(executor.run, made, Payload("json", 2.0), timeout=30, context=CONTEXT)
+            outer = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
             assert wait_until(lambda: bool(executor._serving))
-            inner = executor.run(made, Payload("json", 0), timeout=30, context=replace(CONTEXT, depth=1))
+            inner = executor.run(made, Payload("text", ""), timeout=30, context=replace(CONTEXT, depth=1))
             assert not outer.done()
+            goes_on.touch()
             assert inner.failure is None
             assert outer.result().failure is None
     finally:
         executor.close()
 
 
-def test_waiting_for_a_process_ends_with_the_timeout(build: Callable[..., Build]) -> None:
-    made = build("import time\ndef apply(input):\n    time.sleep(input)\n")
+def test_waiting_for_a_process_ends_with_the_timeout(build: Callable[..., Build], tmp_path: Path) -> None:
+    made, goes_on = build(HOLD), tmp_path / "goes-on"
     executor = Executor(lambda: "http://127.0.0.1:9", replicas_per_build=1)
     try:
         with ThreadPoolExecutor(1) as threads:
-            busy = threads.submit(executor.run, made, Payload("json", 1.5), timeout=30, context=CONTEXT)
+            busy = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
             assert wait_until(lambda: bool(executor._serving))
-            outcome = executor.run(made, Payload("json", 0), timeout=0.2, context=CONTEXT)
+            outcome = executor.run(made, Payload("text", ""), timeout=0.2, context=CONTEXT)
             assert not busy.done()
+            goes_on.touch()
         assert outcome.failure is not None
         assert outcome.failure.error_type == "TimeoutError"
         assert busy.result().failure is None
