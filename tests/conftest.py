@@ -12,8 +12,11 @@ from support.stub import StubPlatform
 
 from algo_core.testing import Home
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and their children would inherit that.
+# A shell that starts the tests in the background has them ignore Ctrl-C, and `nohup` a hang-up; their children would
+# inherit that. A handler they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 # What `algo` does must not depend on these, which some machines set: it would flush what users see buffered, and compile
 # itself whenever it starts.
