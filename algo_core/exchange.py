@@ -10,11 +10,9 @@ Both ways behave alike: the same errors, the same retries, the same `Reply`.
 from __future__ import annotations
 
 import io
-import socket
-import ssl
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
@@ -51,24 +49,10 @@ JOINED = 1 << 16
 """Bytes up to which a block is sent together with what comes before it."""
 
 
-class FilePart(NamedTuple):
-    """Bytes of an open file, which go from it to the connection without passing through this program."""
-
-    file: BinaryIO
-    offset: int
-    length: int
-
-
 class Content(Protocol):
     """What a body is sent from: blocks of bytes, `size` in all, and again from the beginning after `rewind`."""
 
     size: int
-
-    def parts(self) -> Iterator[FilePart]:
-        """Parts of a file with which it begins and which the system may send by itself; iteration gives the rest.
-
-        Each is asked for when the one before it was sent. What cannot be sent this way is given by iteration alone.
-        """
 
     def __iter__(self) -> Iterator[bytes | memoryview]: ...
 
@@ -262,13 +246,6 @@ class Exchanger:
         """Send head and body; the error with which the other side stopped listening, which may have said why."""
         pending = opening
         try:
-            if isinstance(lease.sock, socket.socket) and not isinstance(lease.sock, ssl.SSLSocket):
-                for part in content.parts():
-                    with lease.errors():
-                        if pending:
-                            lease.sock.sendall(pending)
-                        lease.sock.sendfile(part.file, part.offset, part.length)
-                    pending = b""
             for block in content:
                 with lease.errors():
                     if pending and len(block) < JOINED:

@@ -32,12 +32,13 @@ each round, because seconds drift on a shared machine and only what ran side by 
 the client share the machine's processors: {machine}.
 
 What takes part: {versions}.
-Of `algo` memory counts what its processes have together. rclone reads the same files over WebDAV, without the pauses that it makes between requests there, or over plain HTTP
-without asking for each file's head, whichever is faster; and is given several settings, of which the fastest counts.
-The older command line lists the directory for each file that it uploads.
+Of `algo` memory counts what its processes have together. rclone reads the same files over WebDAV, without the pauses
+that it makes between requests there, or over plain HTTP without asking for each file's head, whichever is faster; and
+is given several settings, of which the fastest counts. The older command line lists the directory for each file that
+it uploads.
 
-Targets that are a share of the older command line's time for 1 GiB come from a machine on which curl itself took 0.17 of
-it, down, and 0.70, up; the tables show what curl takes here.
+Targets that are a share of the older command line's time for 1 GiB come from a machine on which curl itself took 0.17
+of it, down, and 0.70, up; the tables show what curl takes here.
 """
 
 GROWTH_TEXT = """\

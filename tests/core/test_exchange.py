@@ -11,7 +11,7 @@ import trustme
 
 from algo_core.credentials import Credential, Secret
 from algo_core.errors import NetworkError, TimedOut, TlsError
-from algo_core.exchange import Exchanger, FilePart
+from algo_core.exchange import Exchanger
 from algo_core.http import open_session
 from algo_core.types import Profile
 
@@ -64,9 +64,6 @@ class Text:
     def __init__(self, data: bytes, block: int = 10, rewinds: bool = True) -> None:
         self.data, self.block, self.rewinds, self.times = data, block, rewinds, 0
         self.size = len(data)
-
-    def parts(self) -> Iterator[FilePart]:
-        return iter(())
 
     def __iter__(self) -> Iterator[bytes]:
         self.times += 1

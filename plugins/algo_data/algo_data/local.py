@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
@@ -237,10 +237,6 @@ class LocalReader:
                 f"{self.entry.uri} was changed while it was read", "Copy it again when nothing writes to it any more"
             )
         return count
-
-    def lend(self, position: int) -> tuple[BinaryIO, int]:
-        """The file itself, for whoever can send it without reading it here; reading goes on behind what was taken."""
-        return self._file, position
 
     def close(self) -> None:
         """Close the file."""

@@ -6,17 +6,11 @@ import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from algo_core.errors import AlgoError
 from algo_core.storage import Source
-from algo_data.blocks import BLOCK, SMALL, blocks, joined
-
-if TYPE_CHECKING:
-    from algo_core.exchange import FilePart
-
-PART = 8 << 20
-"""Bytes of a file that the system sends by itself before it is looked at how far it is."""
+from algo_data.blocks import SMALL, blocks, joined
 
 KEPT_IN_MEMORY = 8 << 20
 
@@ -28,10 +22,6 @@ class Whole:
         self.size = len(data)
         self._data = data
 
-    def parts(self) -> Iterator[FilePart]:
-        """None: there is no file."""
-        return iter(())
-
     def __iter__(self) -> Iterator[bytes]:
         yield self._data
 
@@ -41,24 +31,13 @@ class Whole:
 
 
 class Streamed:
-    """A body that is read while it is sent; a source that says where its bytes lie on disk is sent from there."""
+    """A body that is read while it is sent, so that the source can still refuse at its end."""
 
     def __init__(self, source: Source, size: int) -> None:
         self.size = size
         self._source = source
         self._start = source.tell() if source.seekable() else None
         self._sent = 0
-
-    def parts(self) -> Iterator[FilePart]:
-        """All but the last block, which is read the ordinary way, so that the source can still refuse at its end."""
-        from algo_core.exchange import FilePart
-
-        lend = getattr(self._source, "lend", None)
-        while self.size - self._sent > PART + BLOCK and lend and (lent := lend(PART)):
-            file, offset = lent
-            yield FilePart(file, offset, PART)
-            self._source.moved(PART)  # type: ignore[attr-defined]  # goes with `lend`
-            self._sent += PART
 
     def __iter__(self) -> Iterator[memoryview]:
         for block in blocks(self._source, self.size - self._sent):

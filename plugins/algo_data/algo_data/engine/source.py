@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 from algo_core.errors import AlgoError, NetworkError
 from algo_core.storage import Entry, Reader, Storage
@@ -84,26 +84,11 @@ class FileSource(io.RawIOBase):
             return 0
         if self._digest:
             self._digest.update(buffer, view[:count])
-        self.moved(count)
-        return count
-
-    def moved(self, count: int) -> None:
-        """So many bytes more have been read, or were taken out of what `lend` gave."""
         self._position += count
         self._patience.renew()
         if self._advanced:
             self._advanced(self._position, self.entry.size)
-
-    def lend(self, count: int) -> tuple[BinaryIO, int] | None:
-        """The file of this machine that holds the next `count` bytes, and where; None if it has to be read here.
-
-        Whoever takes them from there tells it with `moved`.
-        """
-        lend = getattr(self._reader, "lend", None)
-        if lend is None or self._digest or self._block < BLOCK:
-            return None
-        lent: tuple[BinaryIO, int] = lend(self._position)
-        return lent
+        return count
 
     def hand_over(self) -> None:
         """Leave the checksum and telling how far it is to whoever reads."""
