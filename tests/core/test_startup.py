@@ -72,3 +72,15 @@ def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:
             & {"requests", "sqlite3", "tomlkit", "platformdirs", "cheroot", "importlib_metadata"}
             == set()
         )
+
+
+def test_requests_comes_without_what_nobody_here_needs() -> None:
+    """The guesser of encodings, and `importlib.metadata`, which urllib3 finds all the same when it asks for it."""
+    code = (
+        "import sys, algo_core.lean, urllib3.http2\n"
+        "assert not {'charset_normalizer', 'chardet', 'importlib.metadata'} & set(sys.modules), sys.modules.keys()\n"
+        "from importlib.metadata import version\n"
+        "assert urllib3.http2.version('requests') == version('requests')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

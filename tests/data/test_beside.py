@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -28,37 +29,47 @@ def test_two_at_once_have_files_of_their_own(work):
     assert os.listdir(work) == ["f"]
 
 
-def test_one_that_is_taken_over_before_it_is_locked_is_left_to_the_other(work, monkeypatch):
-    """Another process can see it between the moment in which it is made and that in which it is locked."""
-    others: list[int] = []
+@pytest.fixture
+def between(monkeypatch):
+    """Has something happen between the moment in which the first one is made and that in which it is locked."""
     real = os.open
 
-    def opened(path, flags, *rest, **options):
-        descriptor = real(path, flags, *rest, **options)
-        if flags & os.O_EXCL and not others:
-            others.append(real(path, os.O_RDWR))
-            fcntl.flock(others[0], fcntl.LOCK_EX)
-        return descriptor
+    def do(action: Callable[[str], None]) -> None:
+        waiting = [action]
 
-    monkeypatch.setattr(os, "open", opened)
+        def opened(path, flags, *rest, **options):
+            descriptor = real(path, flags, *rest, **options)
+            if flags & os.O_EXCL and waiting:
+                waiting.pop()(path)
+            return descriptor
+
+        monkeypatch.setattr(os, "open", opened)
+
+    return do
+
+
+def test_one_that_is_taken_over_before_it_is_locked_is_left_to_the_other(work, between):
+    others: list[int] = []
+
+    def take_over(path: str) -> None:
+        others.append(os.open(path, os.O_RDWR))
+        fcntl.flock(others[0], fcntl.LOCK_EX)
+
+    between(take_over)
     finish(open_beside(str(work / "f")), b"mine")
     os.write(others[0], b"of the other")
     os.close(others[0])
     assert (work / "f").read_bytes() == b"mine"
 
 
-def test_one_that_is_removed_before_it_is_locked_is_made_again(work, monkeypatch):
+def test_one_that_is_removed_before_it_is_locked_is_made_again(work, between):
     removed: list[str] = []
-    real = os.open
 
-    def opened(path, flags, *rest, **options):
-        descriptor = real(path, flags, *rest, **options)
-        if flags & os.O_EXCL and not removed:
-            removed.append(path)
-            os.unlink(path)
-        return descriptor
+    def remove(path: str) -> None:
+        removed.append(path)
+        os.unlink(path)
 
-    monkeypatch.setattr(os, "open", opened)
+    between(remove)
     finish(open_beside(str(work / "f")), b"mine")
     assert removed
     assert (work / "f").read_bytes() == b"mine"

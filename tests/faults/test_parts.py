@@ -107,16 +107,27 @@ def test_parts_that_are_stopped_leave_nothing(
     assert_untouched(older)
 
 
+@pytest.fixture
+def killed(start: Callable[..., Running], proxy: FaultProxy, collection: Collection, older: Path) -> Callable[[], str]:
+    """Has a download of a large file killed in its middle; the file's URI."""
+
+    def kill() -> str:
+        remote = collection.put("f", LARGE)
+        moment = When(proxy, "GET", "/f", "asked", 6)
+        running = start("cp", remote, older)
+        moment.wait()
+        running.send(signal.SIGKILL)
+        running.result()
+        moment.go_on()
+        return remote
+
+    return kill
+
+
 def test_after_a_kill_it_goes_on_where_it_stopped(
-    start: Callable[..., Running], algo: Home, proxy: FaultProxy, collection: Collection, older: Path
+    killed: Callable[[], str], algo: Home, proxy: FaultProxy, collection: Collection, older: Path
 ) -> None:
-    remote = collection.put("f", LARGE)
-    moment = When(proxy, "GET", "/f", "asked", 6)
-    running = start("cp", remote, older)
-    moment.wait()
-    running.send(signal.SIGKILL)
-    running.result()
-    moment.go_on()
+    remote = killed()
     assert older.read_text() == "older"
     assert len(os.listdir(older.parent)) == 2
     proxy.heal()
@@ -128,15 +139,9 @@ def test_after_a_kill_it_goes_on_where_it_stopped(
 
 
 def test_after_a_kill_another_version_starts_anew(
-    start: Callable[..., Running], algo: Home, proxy: FaultProxy, collection: Collection, older: Path
+    killed: Callable[[], str], algo: Home, proxy: FaultProxy, collection: Collection, older: Path
 ) -> None:
-    remote = collection.put("f", LARGE)
-    moment = When(proxy, "GET", "/f", "asked", 6)
-    running = start("cp", remote, older)
-    moment.wait()
-    running.send(signal.SIGKILL)
-    running.result()
-    moment.go_on()
+    remote = killed()
     proxy.heal()
     collection.put("f", CONTENT * 4)
     assert algo.run("cp", remote, older).code == 0

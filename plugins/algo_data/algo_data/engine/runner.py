@@ -97,8 +97,8 @@ class Runner:
     def _run_many(self, first: list[Transfer]) -> None:
         for transfer in first:
             self._ready.put(transfer)
-        self._processes = processes_for(first, self._options)
         try:
+            self._processes = processes_for(first, self._options)
             self._watch()
         except BaseException:
             self._is_over = True
