@@ -227,6 +227,30 @@ def test_a_connection_that_the_server_has_closed_meanwhile(exchanger, platform) 
         assert exchanger.send("GET", platform.address + "/v1/x").content == b"ok"
 
 
+def test_what_may_not_be_repeated_goes_on_no_connection_that_was_closed_meanwhile(exchanger) -> None:
+    """Nobody could tell whether it arrived, so the connection is looked at before, however recently it served."""
+    closed, methods = threading.Event(), []
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for _ in range(2):
+                connection, _ = server.accept()
+                with connection:
+                    methods.append(connection.recv(1 << 16).split()[0])
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                closed.set()
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/v1/x"
+        assert exchanger.send("GET", address).content == b"ok"
+        assert closed.wait(10)
+        assert exchanger.send("POST", address).content == b"ok"
+        thread.join(10)
+    assert methods == [b"GET", b"POST"]
+
+
 def test_content_that_cannot_be_read_again_is_sent_once(exchanger, platform) -> None:
     platform.on("PUT", "/v1/x", platform.answer(503), platform.answer(200))
     once = Text(b"abc", rewinds=False)
