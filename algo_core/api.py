@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
+from algo_core.backoff import Tries
 from algo_core.errors import (
     AlgoError,
     AlreadyExists,
     AuthError,
+    NetworkError,
     NotFoundError,
     PermissionDenied,
     PlatformError,
@@ -19,13 +20,15 @@ from algo_core.errors import (
 )
 
 if TYPE_CHECKING:
-    import requests
-
     from algo_core.exchange import Content, Exchanger
-    from algo_core.http import AlgoSession
+    from algo_core.lane import Lane
     from algo_core.reply import Reply
+    from algo_core.session import DeferredSession
 
 MESSAGE_LIMIT = 2000
+BODY_TRIES = 3
+"""How often an answer that breaks off is asked for again; what fails before its body, the exchange itself repeats."""
+
 FOLLOWED = frozenset({"GET", "HEAD"})
 """Methods whose redirects are followed; of others HTTP clients make a GET, which looks like success and is none."""
 NOT_AUTHENTICATED = "authorization required"
@@ -69,7 +72,7 @@ class ApiClient:
     NetworkError and its kinds.
     """
 
-    def __init__(self, session: AlgoSession) -> None:
+    def __init__(self, session: DeferredSession) -> None:
         self.session = session
         self.address = session.profile.address
 
@@ -86,48 +89,24 @@ class ApiClient:
         *,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        stream: bool = False,
-        read_timeout: float | None = None,
-    ) -> requests.Response:
-        """Send one request and return the answer, which has a 2xx status.
-
-        `body` is bytes, a file opened for reading bytes, or an iterable of bytes. With `stream` the answer's body is
-        not read yet: wrap its reading into `network_errors`. `read_timeout` is in seconds.
-        """
-        from algo_core.http import network_errors, repeating
-
-        timeout = (self.session.timeout[0], read_timeout) if read_timeout else None
-        with network_errors(self.address):
-            response = repeating(
-                self.session.request,
-                method,
-                self.url(path, query),
-                headers=dict(headers or {}),
-                data=body,
-                stream=stream,
-                timeout=timeout,
-                allow_redirects=method in FOLLOWED,
-            )
-        if not response.ok or 300 <= response.status_code < 400:
-            with network_errors(self.address):
-                raise error_from(response, self.session.profile.name)
-        return response
-
-    def exchange(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         content: Content | None = None,
+        read_timeout: float | None = None,
+        as_stored: bool = False,
     ) -> Reply:
-        """The same for transfers: fast on the session's own connections, and through requests where it must be.
+        """Send one request and return the answer, which has a 2xx status and whose body is still to be read.
 
-        Returns an answer with a 2xx status, whose body is still to be read. Raises what `request` raises.
+        What is sent is `body`, or `content`, which is read while it is sent. `read_timeout` is in seconds; with
+        `as_stored` a compressed answer is left so. Goes the fast way where it can (`algo_core.exchange`).
         """
-        reply = self._exchanger.send(method, self.url(path, query), headers=headers, content=content)
+        if body is not None:
+            from algo_core.exchange import Whole
+
+            content = Whole(body)
+        timeout = (self.session.timeout[0], read_timeout) if read_timeout else None
+        reply = self._exchanger.send(
+            method, self.url(path, query), headers=headers, content=content, timeout=timeout, as_stored=as_stored
+        )
         if not reply.ok:
             with reply:
                 error = error_from(reply, self.session.profile.name)
@@ -141,6 +120,18 @@ class ApiClient:
 
         return Exchanger(self.session, self.address)
 
+    def lane(self, limit: int) -> Lane | None:
+        """For small exchanges by the thousand, with answers of up to `limit` bytes; None where requests is needed."""
+        return self._exchanger.lane(self.url(""), limit)
+
+    def target(self, path: str) -> str:
+        """What the first line of a request names for `/v1/PATH`."""
+        return self._prefix + quote(path, safe="/~:")
+
+    @functools.cached_property
+    def _prefix(self) -> str:
+        return "/" + self.url("").split("/", 3)[3]
+
     @property
     def is_direct(self) -> bool:
         """Whether exchanges take no part of requests, proxies or plugins, and nobody watches them."""
@@ -149,11 +140,12 @@ class ApiClient:
     def divided(self) -> None:
         """In a process that was made by `fork`: leave open connections to the other, and try everything only once."""
         self._exchanger.close()
-        self.session.get_adapter(self.url("")).close()
+        if self.session.is_open:
+            self.session.get_adapter(self.url("")).close()
         self.session.retries = 0
         del self._exchanger
 
-    def send_json(self, method: str, path: str, value: Any, **options: Any) -> requests.Response:
+    def send_json(self, method: str, path: str, value: Any, **options: Any) -> Reply:
         """Send a value as a JSON body; options as for `request`."""
         import json
 
@@ -161,8 +153,16 @@ class ApiClient:
         return self.request(method, path, body=json.dumps(value).encode("utf-8"), headers=headers, **options)
 
     def get_json(self, path: str, *, query: Mapping[str, Any] | None = None) -> Any:
-        """GET a JSON value; an `error` member is raised even when the status says 200."""
-        return decode_json(self.request("GET", path, query=query), self.session.profile.name)
+        """GET a JSON value, again if it breaks off; an `error` member is raised even when the status says 200."""
+        tries = Tries(BODY_TRIES)
+        while True:
+            with self.request("GET", path, query=query) as reply:
+                try:
+                    return decode_json(reply, self.session.profile.name)
+                except NetworkError:
+                    if not tries.left:
+                        raise
+            tries.spend(None)
 
     def username(self) -> str:
         """The account's name: the first folder of the root listing (API section 4.3)."""
@@ -264,6 +264,8 @@ def _shown(response: Answer) -> str:
 
 
 def _phrase(response: Answer) -> str:
+    from http import HTTPStatus
+
     try:
         return HTTPStatus(response.status_code).phrase
     except ValueError:

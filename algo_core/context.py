@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from algo_core.api import ApiClient
     from algo_core.config import Config
     from algo_core.errors import AlgoError, ConfigError
-    from algo_core.http import AlgoSession
     from algo_core.profiles import ProfileResolver
+    from algo_core.session import DeferredSession
     from algo_core.storage import Storage
     from algo_core.types import Profile
     from algo_core.uri import DataUri
@@ -82,13 +82,13 @@ class App:
         return profile
 
     @functools.cached_property
-    def session(self) -> AlgoSession:
+    def session(self) -> DeferredSession:
         """The HTTP session for the profile in use."""
         return self.open_session(self.profile)
 
-    def open_session(self, profile: Profile) -> AlgoSession:
+    def open_session(self, profile: Profile) -> DeferredSession:
         """An HTTP session for any profile, with the time limits of the configuration."""
-        from algo_core.http import open_session
+        from algo_core.session import open_session
 
         found = self.profiles.table(profile.name) or ({}, "")
         setting = functools.partial(self.config.get, profile=found[0], origin=found[1])

@@ -82,6 +82,8 @@ class NetworkError(AlgoError):
     """No connection, a broken one, or a name that does not resolve."""
 
     exit_code = 6
+    nothing_sent = False
+    """Whether the request never left this machine, so that sending it again does nothing twice."""
 
 
 class TlsError(NetworkError):

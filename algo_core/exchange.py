@@ -1,50 +1,36 @@
-"""Many small exchanges, fast, on the session's own connections.
+"""Exchanges, fast: HTTP/1.1 spoken on connections, without what requests does for each.
 
-requests spends more time on preparing and wrapping an exchange than a small file takes to arrive. So the session
-prepares one request for each host (credential, cookies, CA, user agent), and `Exchanger` then speaks HTTP/1.1 itself
-on connections that it takes from the pool of the session's adapter and gives back to it. Whatever is not plain goes the
-ordinary way through requests: proxies, adapters and authentication that plugins have put in, cookies, redirects.
-Both ways behave alike: the same errors, the same retries, the same `Reply`.
+Importing requests is half of what a short command takes, and preparing and wrapping an exchange takes it longer than a
+small file needs to arrive. So what is plain goes another way: on connections of our own as long as nothing has needed
+the session, and from then on on those of its own pools, with what the session prepared for the host once (credential,
+cookies, CA, user agent). Whatever is not plain goes the ordinary way through requests: proxies, adapters and
+authentication that plugins have put in, cookies, redirects. All ways behave alike: the same errors, the same retries,
+the same `Reply`.
 """
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
-
 from algo_core.api import FOLLOWED
-from algo_core.errors import AlgoError, NetworkError, TimedOut, TlsError
-from algo_core.http import (
-    REPEATABLE,
-    RETRY_STATUSES,
-    SOCKET_ERRORS,
-    AlgoSession,
-    Authorization,
-    CaAdapter,
-    network_errors,
-    retry_policy,
-    socket_errors,
-    translated,
-)
-from algo_core.lean import requests
-from algo_core.reply import DirectReply, Head, Lease, OddReply, PlainReply, Reply
+from algo_core.backoff import REPEATABLE, RETRY_STATUSES, Tries
+from algo_core.errors import NetworkError, TimedOut, TlsError
+from algo_core.headers import request_headers
+from algo_core.reply import NO_BODY, DirectReply, Head, Lease, OddReply, Reply
+from algo_core.session import DeferredSession
+from algo_core.supply import Connection, Supply, own_supply
+from algo_core.wire import translated
 
 if TYPE_CHECKING:
-    from urllib3.util.retry import Retry
+    from algo_core.lane import Lane
 
 HEAD_LIMIT = 1 << 16
 BLOCK = 1 << 20
 """Bytes that are sent at a time."""
 
-PLAIN_ADAPTERS = (requests.adapters.HTTPAdapter, CaAdapter)
-NO_BODY = frozenset({204, 304})
 JOINED = 1 << 16
 """Bytes up to which a block is sent together with what comes before it."""
 
@@ -60,24 +46,39 @@ class Content(Protocol):
         """Go back to the beginning; False if that cannot be done."""
 
 
+class Whole:
+    """A small body: bytes in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = data
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._data
+
+    def rewind(self) -> bool:
+        """Nothing to do."""
+        return True
+
+
 RECENT = 1.0
 """Seconds in which a connection that has just served is used again without asking first whether it is still there."""
 
 
-class _Route:
-    """How to reach a host directly: the pool, and the headers that every request to it carries.
+class Route:
+    """How to reach a host directly: where connections come from, and the headers that every request to it carries.
 
-    A connection that has served waits here for the next exchange, and goes back to the pool with the session's end or
-    when it was not needed for a while: the pool looks at each one before it gives it away, which takes longer than a
-    small exchange.
+    A connection that has served waits here for the next exchange, and goes back to where it came from with the end of
+    the session or when it was not needed for a while: there each one is looked at before it is given away again, which
+    takes longer than a small exchange.
     """
 
-    def __init__(self, pool: HTTPConnectionPool, headers: Mapping[str, str], host: str, address: str) -> None:
-        self.pool = pool
+    def __init__(self, supply: Supply, headers: Mapping[str, str], host: str, address: str) -> None:
+        self._supply = supply
         self.address = address
         lines = [f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
         self.common = ("\r\n".join(lines) + "\r\n").encode("latin-1")
-        self._recent: list[tuple[float, HTTPConnection]] = []
+        self._recent: list[tuple[float, Connection]] = []
         self._is_closed = False
 
     def take(self, connect: float, read: float, *, is_repeatable: bool) -> Lease:
@@ -88,152 +89,161 @@ class _Route:
         try:
             since, connection = self._recent.pop()
         except IndexError:
-            return self._from_pool(connect, read)
+            return self._from_supply(connect, read)
         if is_repeatable and time.monotonic() - since < RECENT:
-            return Lease(self, connection, is_fresh=False)
-        self.pool._put_conn(connection)
-        return self._from_pool(connect, read)
-
-    def _from_pool(self, connect: float, read: float) -> Lease:
-        with socket_errors(self.address):
-            connection = self.pool._get_conn()
-            assert isinstance(connection, HTTPConnection)
-            is_fresh = connection.sock is None
-            try:
-                if is_fresh:
-                    connection.timeout = connect
-                    connection.connect()
+            if connection.sock.gettimeout() != read:
                 connection.sock.settimeout(read)
-            except BaseException:
-                self.give_back(connection, is_reusable=False)
-                raise
+            return Lease(self, connection, is_fresh=False)
+        self._supply.put_back(connection, is_reusable=True)
+        return self._from_supply(connect, read)
+
+    def _from_supply(self, connect: float, read: float) -> Lease:
+        connection, is_fresh = self._supply.take(connect)
+        connection.sock.settimeout(read)
         return Lease(self, connection, is_fresh=is_fresh)
 
-    def give_back(self, connection: HTTPConnection, *, is_reusable: bool) -> None:
+    def give_back(self, connection: Connection, *, is_reusable: bool) -> None:
         """Keep a connection for the next exchange, or close one on which an answer was not read to its end."""
-        if not is_reusable:
-            connection.close()
-            self.pool._put_conn(None)
-        elif self._is_closed:
-            self.pool._put_conn(connection)
-        else:
+        if is_reusable and not self._is_closed:
             self._recent.append((time.monotonic(), connection))
+        else:
+            self._supply.put_back(connection, is_reusable=is_reusable)
 
     def close(self) -> None:
-        """Give the pool back what is here, and from now on at once what comes back."""
+        """Give back what is here, and from now on at once what comes back."""
         self._is_closed = True
         while self._recent:
-            self.pool._put_conn(self._recent.pop()[1])
+            self._supply.put_back(self._recent.pop()[1], is_reusable=True)
 
 
 class Exchanger:
     """Sends requests for a session, by its time limits and as often as it tries again."""
 
-    def __init__(self, session: AlgoSession, address: str) -> None:
+    def __init__(self, session: DeferredSession, address: str) -> None:
         self._session = session
         self._address = address
-        self._routes: dict[str, _Route | None] = {}
+        self._routes: dict[str, Route | None] = {}
         session.closing.callback(self.close)
 
     def send(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: Content | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: Content | None = None,
+        timeout: tuple[float, float] | None = None,
+        as_stored: bool = False,
     ) -> Reply:
         """Send one request; its answer, whatever its status.
 
         Connection errors, 429 and 5xx are tried again for methods that may be repeated, as long as the content can be
-        read again, with the pauses of `algo_core.http.Backoff`, or those that the platform asks for.
+        read again, with the pauses of `algo_core.backoff`, or those that the platform asks for; a connection that could
+        not be made is tried again for every method. `timeout` (connect and
+        read, in seconds) takes the place of the session's. With `as_stored` a compressed body is left so.
 
         Raises:
             NetworkError and its kinds: when there is no answer in the end.
+            ConfigError: if the credential, or a CA that the environment names, cannot be used.
             AlgoError: what the content raises while it is read.
         """
+        request = _Request(method, url, headers or {}, content, timeout or self._session.timeout, as_stored)
         route = self._route(url)
         if route is None:
-            return self._plain(method, url, headers or {}, content)
-        retry: Retry | None = None
+            return self._plain(request)
+        tries: Tries | None = None
         is_lost = False
         while True:
             reply: Reply | None = None
-            problem: AlgoError | None = None
+            problem: NetworkError | None = None
             try:
-                reply = self._direct(route, method, url, headers or {}, content)
+                reply = self._direct(route, request)
             except TlsError:
                 raise
             except NetworkError as error:
-                problem, is_lost = error, True
+                problem, is_lost = error, is_lost or not error.nothing_sent
             if reply:
                 reply.after_lost_answer = reply.after_lost_answer or is_lost
             if reply and 300 <= reply.status_code < 400 and "Location" in reply.headers and method in FOLLOWED:
                 reply.close()
                 self._leave_route(url)
-                return self._plain(method, url, headers or {}, content)
+                return self._plain(request)
             if reply is not None and reply.status_code not in RETRY_STATUSES:
                 return reply
-            retry = retry or retry_policy(self._session.retries)
-            again = method in REPEATABLE and retry.total and (content is None or content.rewind())
-            if not again:
+            tries = tries or Tries(self._session.retries)
+            may_repeat = method in REPEATABLE or (problem is not None and problem.nothing_sent)
+            if not (may_repeat and tries.left > 0 and request.rewind()):
                 if problem:
                     raise problem
                 assert reply
                 return reply
-            retry = _spent(retry, method, reply)
+            if reply:
+                reply.close()
+            tries.spend(reply.headers if reply else None)
 
-    def _direct(
-        self, route: _Route, method: str, url: str, headers: Mapping[str, str], content: Content | None
-    ) -> Reply:
+    def _direct(self, route: Route, request: _Request) -> Reply:
         started = time.perf_counter()
         status: int | None = None
         is_lost = False
         try:
             while True:
-                lease = route.take(*self._session.timeout, is_repeatable=method in REPEATABLE)
                 try:
-                    head = self._exchange(lease, route, method, url, headers, content)
+                    lease = route.take(*request.timeout, is_repeatable=request.is_repeatable)
+                except NetworkError as error:
+                    error.nothing_sent = True
+                    raise
+                try:
+                    head = self._exchange(lease, route, request)
                     break
                 except BaseException as error:
                     lease.give_back(is_reusable=False)
                     stale = isinstance(error, NetworkError) and not isinstance(error, TimedOut) and not lease.is_fresh
-                    if not (stale and method in REPEATABLE and (content is None or content.rewind())):
+                    if not (stale and request.is_repeatable and request.rewind()):
                         raise
                     is_lost = True
             status = head.status
-            if "set-cookie" in head.headers:
-                self._leave_route(url)  # the session keeps cookies; it only sees what requests sees
-            has_body = method != "HEAD" and head.status not in NO_BODY
-            if has_body and (head.is_chunked or head.length is None or "content-encoding" in head.headers):
-                reply: Reply = self._odd(url, head, lease, method)
-            else:
-                reply = DirectReply(url, head, lease, has_body)
+            reply = self._reply(request, head, lease)
             reply.after_lost_answer = is_lost
             return reply
         finally:
             if self._session.on_exchange:
-                self._session.on_exchange(method, url, status, time.perf_counter() - started)
+                self._session.on_exchange(request.method, request.url, status, time.perf_counter() - started)
 
-    def _odd(self, url: str, head: Head, lease: Lease, method: str) -> Reply:
+    def _reply(self, request: _Request, head: Head, lease: Lease) -> Reply:
+        if "set-cookie" in head.headers:
+            self._leave_route(request.url)  # the session keeps cookies; it only sees what requests sees
+        has_body = request.method != "HEAD" and head.status not in NO_BODY
+        if has_body and (head.is_chunked or head.length is None or "content-encoding" in head.headers):
+            return self._odd(request, head, lease)
+        return DirectReply(request.url, head, lease, has_body)
+
+    def _odd(self, request: _Request, head: Head, lease: Lease) -> Reply:
         try:
-            return OddReply(url, head, lease, method)
+            return OddReply(request.url, head, lease, request.method, as_stored=request.as_stored)
         except BaseException:
             lease.give_back(is_reusable=False)
             raise
 
-    def _exchange(
-        self, lease: Lease, route: _Route, method: str, url: str, headers: Mapping[str, str], content: Content | None
-    ) -> Head:
-        sock = lease.sock
-        lines = [f"{name}: {value}" for name, value in headers.items()]
+    def _exchange(self, lease: Lease, route: Route, request: _Request) -> Head:
+        return self._answer(lease, self._ask(lease, route, request))
+
+    def _ask(self, lease: Lease, route: Route, request: _Request) -> NetworkError | None:
+        """Send a request; the error with which the other side stopped listening, which may have said why."""
+        content = request.content
+        lines = [f"{name}: {value}" for name, value in request.headers.items()]
         if content is not None:
             lines.append(f"Content-Length: {content.size}")
         own = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") if lines else b"\r\n"
-        opening = f"{method} {_target(url)} HTTP/1.1\r\n".encode("latin-1") + route.common + own
-        refused: NetworkError | None = None
-        if content is None:
-            try:
-                sock.sendall(opening)
-            except SOCKET_ERRORS as error:
-                raise translated(error, route.address) from error
-        else:
-            refused = self._send_content(lease, opening, content)
+        opening = f"{request.method} {_target(request.url)} HTTP/1.1\r\n".encode("latin-1") + route.common + own
+        if content is not None:
+            return self._send_content(lease, opening, content)
+        try:
+            lease.sock.sendall(opening)
+        except OSError as error:
+            raise translated(error, route.address) from error
+        return None
+
+    def _answer(self, lease: Lease, refused: NetworkError | None) -> Head:
         try:
             head = self._head(lease)
         except NetworkError as error:
@@ -277,25 +287,21 @@ class Exchanger:
                 raise NetworkError(f"{lease.address} sends headers without end")
             try:
                 part = lease.sock.recv(HEAD_LIMIT)
-            except SOCKET_ERRORS as error:
+            except OSError as error:
                 raise translated(error, lease.address) from error
             if not part:
                 raise NetworkError(f"{lease.address} closed the connection without an answer", "Try again")
             received += part
 
-    def _plain(self, method: str, url: str, headers: Mapping[str, str], content: Content | None) -> Reply:
-        with network_errors(self._address):
-            response = self._session.request(
-                method,
-                url,
-                headers={"Accept-Encoding": "identity", **headers},
-                data=_Body(content) if content is not None else None,
-                stream=True,
-                allow_redirects=method in FOLLOWED,
-            )
-        return PlainReply(response, self._address)
+    def _plain(self, request: _Request) -> Reply:
+        from algo_core.pooled import exchanged
 
-    def _route(self, url: str) -> _Route | None:
+        session, timeout = self._session.opened(), request.timeout
+        return exchanged(
+            session, request.method, request.url, request.headers, request.content, timeout, as_stored=request.as_stored
+        )
+
+    def _route(self, url: str) -> Route | None:
         origin = _origin(url)
         if origin not in self._routes:
             self._routes[origin] = self._find_route(url)
@@ -306,72 +312,51 @@ class Exchanger:
         if route:
             route.close()
 
+    def lane(self, url: str, limit: int) -> Lane | None:
+        """For small exchanges with where a URL leads, each tried once; None if they do not go directly."""
+        from algo_core.lane import Lane
+
+        route = self._route(url)
+        return Lane(route, self._session.timeout, limit) if route else None
+
     def is_direct(self, url: str) -> bool:
         """Whether requests to where a URL leads go directly."""
         return self._route(url) is not None
 
     def close(self) -> None:
-        """Give the connections back to the session."""
+        """Give back the connections."""
         for route in self._routes.values():
             if route:
                 route.close()
 
-    def _find_route(self, url: str) -> _Route | None:
+    def _find_route(self, url: str) -> Route | None:
         """The direct way to a host, or None where only requests knows the way."""
-        session = self._session
-        if not url.startswith(("http://", "https://")) or any(session.hooks.values()) or len(session.cookies):
-            return None
-        adapter = session.get_adapter(url)
-        if type(adapter) not in PLAIN_ADAPTERS or type(session.auth) is not Authorization:
-            return None
-        settings = session.merge_environment_settings(url, {}, True, None, None)
-        if requests.utils.select_proxy(url, settings["proxies"]) or settings["cert"]:
-            return None
-        prepared = session.prepare_request(requests.Request("GET", url, headers={"Accept-Encoding": "identity"}))
-        assert isinstance(adapter, requests.adapters.HTTPAdapter)
-        pool = adapter.get_connection_with_tls_context(prepared, settings["verify"], cert=None)
-        if not isinstance(pool, HTTPConnectionPool):
-            return None
-        headers = {k: v if isinstance(v, str) else v.decode("latin-1") for k, v in prepared.headers.items()}
-        parts = urlsplit(url)
-        return _Route(pool, headers, parts.netloc.rpartition("@")[2], self._address)
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        if own := own_supply(self._session, url):
+            return Route(own, request_headers(self._session.profile), host, self._address)
+        from algo_core.pooled import pooled_supply
+
+        found = pooled_supply(self._session.opened(), url)
+        return Route(*found, host, self._address) if found else None
 
 
-class _Body:
-    """What requests needs of a body."""
+class _Request(NamedTuple):
+    """What is sent, and how."""
 
-    def __init__(self, content: Content) -> None:
-        self._content = content
-        self._position = 0
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: Content | None
+    timeout: tuple[float, float]
+    as_stored: bool
 
-    def __iter__(self) -> Iterator[bytes]:
-        for block in self._content:
-            self._position += len(block)
-            yield bytes(block)
+    @property
+    def is_repeatable(self) -> bool:
+        return self.method in REPEATABLE
 
-    def __len__(self) -> int:
-        return self._content.size
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
-        if position or whence != io.SEEK_SET or (self._position and not self._content.rewind()):
-            raise OSError("what was sent cannot be read again")
-        self._position = 0
-        return 0
-
-
-def _spent(retry: Retry, method: str, reply: Reply | None) -> Retry:
-    """Wait before the next try, as long as the platform asks or as the backoff says; what is left of the tries."""
-    response = urllib3.HTTPResponse(status=reply.status_code, headers=dict(reply.headers)) if reply else None
-    if reply:
-        reply.close()
-        retry = retry.increment(method, response=response)
-    else:
-        retry = retry.increment(method, error=urllib3.exceptions.ProtocolError("broke"))
-    retry.sleep(response)
-    return retry
+    def rewind(self) -> bool:
+        """Whether it can be sent once more."""
+        return self.content is None or self.content.rewind()
 
 
 def _origin(url: str) -> str:

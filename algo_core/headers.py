@@ -1,9 +1,44 @@
-"""Headers of an answer, and what they say of its body."""
+"""Headers: those that every request carries, and what those of an answer say."""
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import ConfigError
+from algo_core.version import __version__
+
+if TYPE_CHECKING:
+    from algo_core.types import Profile
+
+UNUSABLE_CREDENTIAL = "The credential holds characters that no header can carry"
+_VALUE = re.compile(r"\S[\t\x20-\x7e\x80-\xff]*")
+
+
+def user_agent() -> str:
+    """How this program introduces itself."""
+    return f"algo/{__version__} (python/{'.'.join(map(str, sys.version_info[:3]))}; {sys.platform})"
+
+
+def request_headers(profile: Profile) -> dict[str, str]:
+    """What every request of a profile carries, as the requests session of it would send it.
+
+    Raises:
+        ConfigError: if the credential cannot be sent.
+    """
+    headers = {
+        "User-Agent": user_agent(),
+        "Accept-Encoding": "identity",
+        "Accept": "*/*",
+        "Connection": "keep-alive",
+    }
+    if profile.credential:
+        headers["Authorization"] = profile.credential.header()
+        if not _VALUE.fullmatch(headers["Authorization"]):
+            raise ConfigError(UNUSABLE_CREDENTIAL)
+    return headers
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:

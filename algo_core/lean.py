@@ -32,8 +32,9 @@ with warnings.catch_warnings():
     try:
         import requests
         import requests.adapters
+        import urllib3
     finally:
         for _name in _replaced:
             del sys.modules[_name]
 
-__all__ = ["requests"]
+__all__ = ["requests", "urllib3"]

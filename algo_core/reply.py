@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import abc
-import http.client
 import io
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-import urllib3
-
-from algo_core.errors import NetworkError
+from algo_core.errors import NetworkError, PlatformError
 from algo_core.headers import Headers, is_encoded
-from algo_core.http import network_errors, socket_errors
+from algo_core.wire import socket_errors
 
 if TYPE_CHECKING:
-    import requests
-    from urllib3.connection import HTTPConnection
+    from algo_core.supply import Connection
+
+
+NO_BODY = frozenset({204, 304})
+"""Statuses of answers without a body, whatever their headers say."""
 
 
 class Reply(abc.ABC):
@@ -37,6 +37,8 @@ class Reply(abc.ABC):
     """Whether the same request had been sent before, and its answer was lost."""
     has_body: bool = True
     """Whether a body follows; the answer to a HEAD has the length of one, and none."""
+    as_stored: bool = False
+    """Whether a body that is compressed is left so."""
 
     @abc.abstractmethod
     def readinto(self, buffer: Any, /) -> int:
@@ -55,19 +57,7 @@ class Reply(abc.ABC):
     def content(self) -> bytes:
         """The whole body, read once. Raises NetworkError if it ends too early."""
         if not hasattr(self, "_content"):
-            collected, buffer = bytearray(), memoryview(bytearray(1 << 16))
-            while count := self.readinto(buffer):
-                collected += buffer[:count]
-            expected = self.headers.get("Content-Length", "")
-            if (
-                self.has_body
-                and expected.isdecimal()
-                and "Content-Encoding" not in self.headers
-                and len(collected) < int(expected)
-            ):
-                self.close()
-                raise NetworkError(f"The connection to {self.url.partition('?')[0]} broke", "Try again")
-            self._content = bytes(collected)
+            self._content = b"".join(self.blocks(1 << 16))
         return self._content
 
     @property
@@ -79,45 +69,29 @@ class Reply(abc.ABC):
         """The whole body as JSON. Raises ValueError if it is none."""
         return json.loads(self.content)
 
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """The body in blocks of at most so many bytes. Raises NetworkError if it ends too early."""
+        buffer = memoryview(bytearray(size))
+        expected = self._announced()
+        seen = 0
+        while count := self.readinto(buffer):
+            seen += count
+            yield bytes(buffer[:count])
+        if expected is not None and seen < expected:
+            self.close()
+            raise NetworkError(f"The connection to {self.url.partition('?')[0]} broke", "Try again")
+
+    def _announced(self) -> int | None:
+        """How many bytes the body has, where headers tell."""
+        length = self.headers.get("Content-Length", "")
+        is_of_body = self.has_body and (self.as_stored or not is_encoded(self.headers))
+        return int(length) if is_of_body and length.isascii() and length.isdecimal() else None
+
     def __enter__(self) -> Reply:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-class PlainReply(Reply):
-    """An answer that came through requests."""
-
-    def __init__(self, response: requests.Response, address: str) -> None:
-        self._response = response
-        self._address = address
-        self.url = response.url
-        self.status_code = response.status_code
-        self.reason = response.reason or ""
-        self.headers = response.headers
-        self.redirected = bool(response.history)
-        tries = getattr(response.raw, "retries", None)
-        self.after_lost_answer = any(attempt.error for attempt in tries.history) if tries else False
-        self.has_body = response.request.method != "HEAD"
-        self._unpack = is_encoded(response.headers)
-        raw = response.raw
-        self._read: Callable[..., bytes] = getattr(raw, "read1", raw.read)
-
-    def readinto(self, buffer: Any, /) -> int:
-        """The next bytes of the body; 0 at its end."""
-        with network_errors(self._address):
-            try:
-                data = self._read(len(buffer), decode_content=self._unpack)
-            except AttributeError:  # an answer that comes from no connection need not have read1
-                self._read = self._response.raw.read
-                data = self._read(len(buffer), decode_content=self._unpack)
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._response.close()
 
 
 class DirectReply(Reply):
@@ -184,36 +158,59 @@ class DirectReply(Reply):
 
 
 class OddReply(Reply):
-    """An answer whose body has no length, or is encoded: http.client takes it apart, and urllib3 unpacks it."""
+    """An answer whose body has no length, or is encoded: http.client takes it apart, and urllib3 unpacks it.
 
-    def __init__(self, url: str, head: Head, lease: Lease, method: str) -> None:
+    With `as_stored` it is left packed.
+    """
+
+    def __init__(self, url: str, head: Head, lease: Lease, method: str, *, as_stored: bool) -> None:
+        import http.client
+
         self.url = url
         self.status_code = head.status
         self.reason = head.reason
         self.headers = head.headers
+        self.as_stored = as_stored
         self._lease: Lease | None = lease
+        self._address = lease.address
         again = io.BufferedReader(_Replayed(head.whole, lease.sock))
         self._response = http.client.HTTPResponse(_Stream(again), method=method)  # type: ignore[arg-type]  # all it needs
         with lease.errors():
             self._response.begin()
-        self._packed: urllib3.HTTPResponse | None = None
-        if is_encoded(head.headers):
+        self._packed: Any = None
+        if is_encoded(head.headers) and not as_stored:
+            from algo_core.lean import urllib3
+
             self._packed = urllib3.HTTPResponse(self._response, dict(head.headers), head.status, preload_content=False)
 
     def readinto(self, buffer: Any, /) -> int:
         """The next bytes of the body; 0 at its end."""
         if self._lease is None:
             return 0
+        if self._packed is not None:
+            return self._unpacked(buffer)
+        with self._errors(), self._lease.errors():
+            data = self._response.read1(len(buffer))  # `readinto` would lose what came of a broken chunk
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _unpacked(self, buffer: Any) -> int:
+        from algo_core.http import network_errors
+
+        assert self._lease
+        with self._errors(), network_errors(self._lease.address), self._lease.errors():
+            data = self._packed.read(len(buffer), decode_content=True)
+        buffer[: len(data)] = data
+        return len(data)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import http.client
+
         try:
-            with self._lease.errors():
-                if self._packed is None:
-                    data = self._response.read1(len(buffer))  # `readinto` would lose what came of a broken chunk
-                else:
-                    data = self._packed.read(len(buffer), decode_content=True)
-                buffer[: len(data)] = data
-                return len(data)
+            yield
         except http.client.HTTPException as error:
-            raise NetworkError(f"The connection to {self._lease.address} broke: {error!r}", "Try again") from error
+            raise NetworkError(f"The connection to {self._address} broke: {error!r}", "Try again") from error
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -273,6 +270,8 @@ class Head:
         self.headers = Headers(values)
         length = values.get("content-length", "")
         self.length = int(length) if length.isascii() and length.isdecimal() else None
+        if "," in length and len({part.strip() for part in length.split(",")}) > 1:
+            raise PlatformError(f"The platform sent headers that contradict each other: Content-Length {length}")
         self.is_chunked = "transfer-encoding" in values
         connection = values.get("connection", "").lower()
         self.keeps_open = "close" not in connection and (protocol != "HTTP/1.0" or "keep-alive" in connection)
@@ -284,7 +283,7 @@ class Lender(Protocol):
     address: str
     """What they lead to, as a person knows it."""
 
-    def give_back(self, connection: HTTPConnection, *, is_reusable: bool) -> None:
+    def give_back(self, connection: Connection, *, is_reusable: bool) -> None:
         """Take one back."""
 
 
@@ -293,7 +292,7 @@ class Lease:
 
     __slots__ = ("_connection", "_lender", "is_fresh", "sock")
 
-    def __init__(self, lender: Lender, connection: HTTPConnection, *, is_fresh: bool) -> None:
+    def __init__(self, lender: Lender, connection: Connection, *, is_fresh: bool) -> None:
         self._lender = lender
         self._connection = connection
         self.sock: Any = connection.sock

@@ -5,13 +5,13 @@ import pytest
 from algo_core import errors
 from algo_core.api import ApiClient
 from algo_core.credentials import Credential, Secret
-from algo_core.http import open_session
+from algo_core.session import open_session
 from algo_core.types import Profile
 
 
 @pytest.fixture
 def api(platform, monkeypatch) -> ApiClient:
-    monkeypatch.setattr("algo_core.http.BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.0)
     profile = Profile("work", platform.address, credential=Credential("api_key", Secret("k")))
     return ApiClient(open_session(profile, timeout=(5, 5), retries=1, configure=lambda s, p: None))
 

@@ -12,7 +12,7 @@ import trustme
 from algo_core.credentials import Credential, Secret
 from algo_core.errors import NetworkError, TimedOut, TlsError
 from algo_core.exchange import Exchanger
-from algo_core.http import open_session
+from algo_core.session import open_session
 from algo_core.types import Profile
 
 KEY = "sim" + "k" * 25
@@ -20,7 +20,7 @@ KEY = "sim" + "k" * 25
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_core.http.BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.001)
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(variable, raising=False)
 

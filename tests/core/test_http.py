@@ -12,7 +12,8 @@ import trustme
 from algo_core.api import ApiClient
 from algo_core.credentials import Credential, Secret
 from algo_core.errors import ConfigError, NetworkError, PlatformError, TimedOut, TlsError
-from algo_core.http import AlgoSession, open_session, retry_policy
+from algo_core.http import AlgoSession, retry_policy
+from algo_core.session import open_session
 from algo_core.types import Profile
 
 KEY = "sim" + "k" * 25
@@ -20,7 +21,7 @@ KEY = "sim" + "k" * 25
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_core.http.BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.001)
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -180,6 +181,7 @@ def test_every_request_has_a_time_limit(platform, monkeypatch) -> None:
 
     monkeypatch.setattr(AlgoSession, "send", watch)
     api = client(platform.address, timeout=7)
+    api.session.hooks["response"].append(lambda response, **options: response)  # so that requests is asked
     api.username()
     api.request("GET", "data/", read_timeout=99)
     api.session.get(platform.address + "/v1/data/")
@@ -270,9 +272,9 @@ def test_bodies_are_sent_under_the_limit_for_answers_not_for_connecting(platform
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", watch)
     platform.on("PUT", "/v1/x", platform.answer(200))
-    api = client(platform.address, timeout=7)
-    api.request("PUT", "x", body=b"small")
-    api.request("PUT", "x", body=iter([b"x"]))
+    session = client(platform.address, timeout=7).session
+    session.put(platform.address + "/v1/x", data=b"small")
+    session.put(platform.address + "/v1/x", data=iter([b"x"]))
     assert limits == [(5, 7), (7, 7)]
 
 

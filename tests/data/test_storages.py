@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from algo_core.api import ApiClient
-from algo_core.http import open_session
+from algo_core.session import open_session
 from algo_core.storage import Storage
 from algo_core.testing.storage import StorageContract
 from algo_core.types import Profile

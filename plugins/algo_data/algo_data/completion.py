@@ -65,9 +65,10 @@ def _hosted_names(ctx: click.Context, uri: DataUri, typed: str) -> list[str]:
     app = ctx.find_object(App) or App()
     app.output.quiet = True
     app.session.timeout, app.session.retries = SECONDS, 0
-    for adapter in app.session.adapters.values():
-        if hasattr(adapter, "max_retries"):
-            adapter.max_retries = 0
+    if app.session.is_open:
+        for adapter in app.session.adapters.values():
+            if hasattr(adapter, "max_retries"):
+                adapter.max_retries = 0
     directory = uri if uri.names_directory else uri.parent
     start = typed[: len(typed) - len(typed.rpartition("/")[2])]
     names = itertools.chain.from_iterable(app.storage(uri).names(directory))

@@ -7,7 +7,6 @@ import binascii
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 
 from algo_core.errors import PlatformError
 from algo_core.headers import is_encoded
@@ -50,7 +49,7 @@ def entry_of(uri: DataUri, headers: Mapping[str, str]) -> Entry:
         kind,
         size=whole[2] if whole else _length(headers),
         modified=_modified(headers),
-        checksum=_checksum(uri, headers, tag, is_part=whole is not None),
+        checksum=checksum_of(uri, headers, is_part=whole is not None),
         version=None if not tag or tag.startswith("W/") else tag,  # as it came: weak ones `If-Range` does not allow
     )
 
@@ -73,7 +72,7 @@ def _modified(headers: Mapping[str, str]) -> datetime | None:
         if (text := headers.get(name)) is None:
             continue
         try:
-            return _http_date(text) or parsedate_to_datetime(text).astimezone(timezone.utc)
+            return _http_date(text) or _older_date(text)
         except (TypeError, ValueError):
             continue
     return None
@@ -87,7 +86,14 @@ def _http_date(text: str) -> datetime | None:
     return datetime(int(text[12:16]), month // 3 + 1, int(text[5:7]), *clock, tzinfo=timezone.utc)
 
 
-def _checksum(uri: DataUri, headers: Mapping[str, str], tag: str, *, is_part: bool) -> Checksum | None:
+def _older_date(text: str) -> datetime:
+    """A time in one of the other forms that HTTP has had."""
+    from email.utils import parsedate_to_datetime
+
+    return parsedate_to_datetime(text).astimezone(timezone.utc)
+
+
+def checksum_of(uri: DataUri, headers: Mapping[str, str], *, is_part: bool = False) -> Checksum | None:
     """The MD5 of the whole file: `Content-MD5` of a whole body, or the ETag of hosted data.
 
     The ETag of an object store can have the form of an MD5 without being one (encrypted or multi-part objects).
@@ -100,6 +106,6 @@ def _checksum(uri: DataUri, headers: Mapping[str, str], tag: str, *, is_part: bo
             digest = b""
         if len(digest) == MD5_BYTES:
             return Checksum("md5", digest.hex())
-    if uri.scheme == HOSTED and (match := _MD5.fullmatch(tag)):
+    if uri.scheme == HOSTED and (match := _MD5.fullmatch(headers.get("ETag", "").strip())):
         return Checksum("md5", match[1].lower())
     return None

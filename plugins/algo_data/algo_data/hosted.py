@@ -5,8 +5,8 @@ from __future__ import annotations
 import builtins
 import os
 import re
-from collections.abc import Iterator, Mapping
-from json import dumps
+from collections.abc import Callable, Iterator, Mapping
+from json import dumps, loads
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import (
@@ -18,19 +18,25 @@ from algo_core.errors import (
     RequestRefused,
     UsageError,
 )
-from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
+from algo_core.exchange import Whole
+from algo_core.storage import Checksum, Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.uri import HOSTED, DataUri
+from algo_data.blocks import SMALL
 from algo_data.download import HostedReader
-from algo_data.facts import content_range, entry_of, kind_of
+from algo_data.facts import checksum_of, content_range, entry_of, kind_of
 from algo_data.listing import entries_of, marker_of, names_of
 from algo_data.patience import Patience
-from algo_data.upload import Whole, content_of, spooled
+from algo_data.upload import content_of, spooled
 
 if TYPE_CHECKING:
     from algo_core.api import ApiClient
     from algo_core.context import App
     from algo_core.exchange import Content
+    from algo_core.lane import Lane
     from algo_core.reply import Reply
+
+    Answered = Callable[[], tuple[Checksum | None, bytes] | None]
+    Confirmed = Callable[[], bool]
 
 MY = ".my"
 SPECIAL = (".algo", ".session")
@@ -60,6 +66,7 @@ class HostedStorage(Storage):
     def __init__(self, api: ApiClient, scheme: str, retries: int = 4) -> None:
         self._api = api
         self._retries = retries
+        self._lanes: dict[int, Lane | None] = {}
         self.has_folders = scheme != HOSTED
         self.needs_directories = scheme == HOSTED
 
@@ -153,6 +160,44 @@ class HostedStorage(Storage):
             except NetworkError:
                 return None
             return (entry, content) if len(content) == entry.size else None
+
+    def ask_small(self, uri: DataUri, limit: int) -> Answered | None:
+        """One GET, whose answer is awaited later (`algo_data.engine.processes.AskingStorage`)."""
+        lane = self._lane(limit)
+        if lane is None or uri.names_directory:
+            return None
+        asked = lane.get(self._api.target(api_path(uri)))
+
+        def answered() -> tuple[Checksum | None, bytes] | None:
+            answer = asked.answer()
+            if answer is None or answer.status != 200 or kind_of(answer.headers) is not Kind.FILE:
+                return None
+            return checksum_of(uri, answer.headers), answer.content
+
+        return answered
+
+    def send_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
+        """One PUT, whose answer is awaited later (`algo_data.engine.processes.AskingStorage`)."""
+        lane = self._lane(SMALL)
+        if lane is None or uri.names_directory:
+            return None
+        asked = lane.put(self._api.target(api_path(uri)), content)
+
+        def confirmed() -> bool:
+            answer = asked.answer()
+            if answer is None or not 200 <= answer.status < 300:
+                return False
+            if answer.content.strip():
+                decoded = loads(answer.content)
+                return isinstance(decoded, dict) and "error" not in decoded
+            return True
+
+        return confirmed
+
+    def _lane(self, limit: int) -> Lane | None:
+        if limit not in self._lanes:
+            self._lanes[limit] = self._api.lane(limit)
+        return self._lanes[limit]
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
         """One PUT, repeated where it breaks off; what has no size is read to its end before."""
@@ -308,7 +353,7 @@ class HostedStorage(Storage):
             content = Whole(dumps(json).encode("utf-8"))
             headers = {"Content-Type": "application/json", **(headers or {})}
         try:
-            reply = self._api.exchange(method, api_path(uri), query=query, headers=headers, content=content)
+            reply = self._api.request(method, api_path(uri), query=query, headers=headers, content=content)
         except NotFoundError as error:
             if not error.hint and os.path.lexists(uri.path):
                 error.hint = f"For the local one write ./{uri.path}"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 
-FIRST_PAUSE = 0.25
-LONGEST_PAUSE = 20.0
+from algo_core.backoff import pause_after
 
 
 class Patience:
@@ -26,8 +24,8 @@ class Patience:
         """Wait before the next try; raises `error` if there is none left."""
         if self._spent >= self._tries:
             raise error
-        self._pause(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._spent)))
         self._spent += 1
+        self._pause(pause_after(self._spent))
 
     def renew(self) -> None:
         """Something got further: all tries are there again."""

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
 
 from algo_core.errors import AlgoError
+from algo_core.exchange import Whole
 from algo_core.storage import Source
 from algo_data.blocks import SMALL, blocks, joined
 
 KEPT_IN_MEMORY = 8 << 20
-
-
-class Whole:
-    """A small body: bytes in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self.size = len(data)
-        self._data = data
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._data
-
-    def rewind(self) -> bool:
-        """Nothing to do."""
-        return True
 
 
 class Streamed:
@@ -67,6 +52,8 @@ def spooled(source: Source) -> Iterator[tuple[Source, int]]:
     Raises:
         AlgoError: if it does not fit there.
     """
+    import tempfile
+
     with ExitStack() as closing:
         kept: BinaryIO = io.BytesIO()
         for block in blocks(source):

@@ -76,28 +76,25 @@ def template_archive(api: ApiClient, specification_id: str) -> Iterator[IO[bytes
     import tempfile
 
     from algo_core.api import decode_json
-    from algo_core.http import network_errors
 
     path = f"{ROOT}/environment-specifications/{specification_id}/template"
     try:
         # The archive is wanted as it is stored, so it may not be unpacked or packed once more on its way.
-        response = api.request("GET", path, stream=True, headers={"Accept-Encoding": "identity"})
+        response = api.request("GET", path, as_stored=True)
     except NotFoundError as error:
         raise NotFoundError(
             f"The platform has no template {specification_id!r}", _what_was_meant(api, specification_id)
         ) from error
     with response, tempfile.TemporaryFile() as file:
         if "json" in response.headers.get("Content-Type", "").lower():
-            with network_errors(api.address):
-                decode_json(response, api.session.profile.name)
+            decode_json(response, api.session.profile.name)
             raise PlatformError("The platform answered with JSON where a template's archive was asked for")
         size = 0
-        with network_errors(api.address):
-            for block in response.raw.stream(BLOCK, decode_content=False):
-                size += len(block)
-                if size > ARCHIVE_LIMIT:
-                    raise PlatformError(f"The template's archive is larger than {ARCHIVE_LIMIT >> 20} MiB")
-                file.write(block)
+        for block in response.blocks(BLOCK):
+            size += len(block)
+            if size > ARCHIVE_LIMIT:
+                raise PlatformError(f"The template's archive is larger than {ARCHIVE_LIMIT >> 20} MiB")
+            file.write(block)
         file.seek(0)
         yield file
 

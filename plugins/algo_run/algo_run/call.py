@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from algo_core.api import decode_json
 from algo_core.errors import AlgorithmFailed, NotFoundError, PlatformError, RequestRefused, TimedOut
 
 if TYPE_CHECKING:
-    import requests
-
     from algo_core.api import ApiClient
+    from algo_core.reply import Reply
     from algo_core.uri import AlgorithmRef
     from algo_run.payload import Payload
 
@@ -49,7 +47,7 @@ class Answer(NamedTuple):
     kind: str
     result: Any
     whole: dict[str, Any]
-    alerts: list[str] = field(default_factory=list)
+    alerts: list[str]
     stdout: str | None = None
     request_id: str | None = None
 
@@ -106,19 +104,17 @@ def perform_raw(api: ApiClient, call: Call) -> tuple[str, Iterator[bytes]]:
         NotFoundError, AuthError, PlatformError, NetworkError: as `ApiClient.request` does; the last one from the
             blocks as well.
     """
-    response = _send(api, call, stream=True)
+    response = _send(api, call)
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return content_type, _blocks(api, response)
+    return content_type, _blocks(response)
 
 
-def _blocks(api: ApiClient, response: requests.Response) -> Iterator[bytes]:
-    from algo_core.http import network_errors
-
-    with response, network_errors(api.address):
-        yield from response.iter_content(BLOCK)
+def _blocks(response: Reply) -> Iterator[bytes]:
+    with response:
+        yield from response.blocks(BLOCK)
 
 
-def _send(api: ApiClient, call: Call, *, stream: bool = False) -> requests.Response:
+def _send(api: ApiClient, call: Call) -> Reply:
     try:
         return api.request(
             "POST",
@@ -126,7 +122,6 @@ def _send(api: ApiClient, call: Call, *, stream: bool = False) -> requests.Respo
             query=call.query,
             headers={"Content-Type": call.payload.content_type},
             body=call.payload.body,
-            stream=stream,
             read_timeout=(call.timeout or DEFAULT_TIMEOUT) + WAIT_MARGIN,
         )
     except NotFoundError as error:
