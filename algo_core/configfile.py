@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import ConfigError
 from algo_core.files import replacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
@@ -26,6 +28,8 @@ def editing(file: str) -> Iterator[Any]:
     Raises:
         ConfigError: if the file is not TOML, or cannot be read or written; the older file is then as it was.
     """
+    from pathlib import Path
+
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 

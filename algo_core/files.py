@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @contextmanager
@@ -23,19 +24,22 @@ def replacing(path: Path | str, *, mode: int | None = None, durable: bool = Fals
     Raises:
         OSError: whatever the file system answers; nothing is left behind.
     """
-    target = Path(os.path.realpath(path))
+    import tempfile
+
+    target = os.path.realpath(path)
+    head, name = os.path.split(target)
     try:
-        older: os.stat_result | None = target.stat()
+        older: os.stat_result | None = os.stat(target)
     except FileNotFoundError:
         older = None
     if older and not stat.S_ISREG(older.st_mode) and not stat.S_ISDIR(older.st_mode):
-        with target.open("wb") as device:
+        with open(target, "wb") as device:
             yield device
         return
     if older and stat.S_ISDIR(older.st_mode):
         raise IsADirectoryError(21, os.strerror(21), str(path))
     try:
-        descriptor, beside = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent)
+        descriptor, beside = tempfile.mkstemp(prefix=f".{name[:40]}.", suffix=".part", dir=head)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     try:

@@ -142,7 +142,7 @@ class Plugins:
             for item in _as_list(getattr(module, hook)(), hook):
                 if not isinstance(item, kind):
                     raise TypeError(f"{hook} returned {item!r:.80}, which is no {kind.__name__}")
-                kept.append(_flat(item))
+                kept.append(tuple[Any, ...](item))
 
     def _register(self, manager: pluggy.PluginManager, record: PluginRecord, module: Any = None) -> None:
         key = (record.dist, record.entry)
@@ -312,12 +312,8 @@ def _check_result(hook: str, outcome: Any) -> None:
                 raise TypeError(f"it returned {check!r:.80}, which is no DoctorCheck")
 
 
-def _flat(item: Any) -> tuple[Any, ...]:
-    return tuple(getattr(item, name) for name in item.__dataclass_fields__)
-
-
 def _as_list(result: Any, hook: str) -> list[Any]:
-    if not isinstance(result, (list, tuple)):
+    if not isinstance(result, (list, tuple)) or hasattr(result, "_fields"):  # one of our values is no list of them
         raise TypeError(f"{hook} returned {result!r:.80}, not a list")
     return list(result)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,17 +71,18 @@ def check_ca_file(path: str, origin: str) -> str:
     """
     import ssl
 
-    file = Path(path).expanduser()
+    file = os.path.expanduser(path)
     hint = "Give the path of a PEM file that holds the CA's certificate"
     try:
-        file.read_bytes()
+        with open(file, "rb") as opened:
+            opened.read(1)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(file)
     except ssl.SSLError:
         raise ConfigError(f"No certificate in the CA file {path} (from {origin})", hint) from None
     except OSError as error:
         raise ConfigError(f"Cannot read the CA file {path} (from {origin}): {error.strerror}", hint) from None
-    return str(file.absolute())
+    return os.path.abspath(file)
 
 
 def legacy_profiles(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str]], str | None]:
@@ -176,7 +177,7 @@ class ProfileResolver:
             name=name,
             address=address,
             credential=credential,
-            ca_cert=str(Path(ca_cert).expanduser()) if ca_cert else None,
+            ca_cert=os.path.expanduser(ca_cert) if ca_cert else None,
             ca_cert_origin=ca_origin if ca_cert else None,
             origin=origin,
             insecure_http=insecure,
@@ -196,24 +197,20 @@ class ProfileResolver:
         Raises:
             ConfigError: if the enforced address is none.
         """
-        from dataclasses import replace
-
         if enforced := self.config.enforced("address"):
             try:
                 address = check_address(str(enforced.value), insecure_http=profile.insecure_http)
             except UsageError as error:
                 raise ConfigError(f"{error.message} (from {enforced.origin})", error.hint) from None
-            profile = replace(profile, address=address, origin=enforced.origin, notice=None)
+            profile = profile._replace(address=address, origin=enforced.origin, notice=None)
         if enforced := self.config.enforced("ca_cert"):
-            ca_cert = str(Path(str(enforced.value)).expanduser())
-            profile = replace(profile, ca_cert=ca_cert, ca_cert_origin=enforced.origin)
+            ca_cert = os.path.expanduser(str(enforced.value))
+            profile = profile._replace(ca_cert=ca_cert, ca_cert_origin=enforced.origin)
         return profile
 
     def _with_other_credential(self, profile: Profile) -> Profile:
         if profile.credential is None and (credential := self.other_credential(profile)):
-            from dataclasses import replace
-
-            return replace(profile, credential=credential)
+            return profile._replace(credential=credential)
         return profile
 
     def _missing(self, name: str, origin: str) -> ConfigError:

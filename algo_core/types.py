@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from algo_core.credentials import Credential
@@ -20,8 +19,7 @@ ANY_SCHEME = "*"
 """What a connector claims that opens whatever nobody else does, by the protocol that the configuration names."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A subcommand, described without importing it.
 
     `target` is `"package.module:attribute"`, a `click.Command` or `click.Group`, imported only when the command
@@ -36,8 +34,7 @@ class Command:
     hidden: bool = False
 
 
-@dataclass(frozen=True)
-class Connector:
+class Connector(NamedTuple):
     """A URI scheme that a plugin can open as a storage.
 
     `target` is `"package.module:function"`; the function takes `(app, uri)`, the running `App` and a
@@ -58,8 +55,7 @@ class Connector:
     direct: bool = False
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(NamedTuple):
     """Where requests go and as whom: an address, a credential, a company's CA.
 
     `address` has no `/v1` and no slash at its end; `origin` says where the profile came from, for messages; `notice`
@@ -77,8 +73,7 @@ class Profile:
     insecure_http: bool = False
 
 
-@dataclass(frozen=True)
-class DoctorCheck:
+class DoctorCheck(NamedTuple):
     """A check for `algo doctor`: `run()` returns whether all is well, and one line that says what was found."""
 
     name: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import click
 
@@ -148,7 +147,7 @@ def _asked(
             profile = questions.profile(address, credential, chosen_ca)
         else:
             credential = prompter.ask("enter API key", questions.key_for(profile.address), hidden=True)
-            profile = replace(profile, credential=credential)
+            profile = profile._replace(credential=credential)
         if no_test:
             return profile, None
         try:

@@ -447,7 +447,7 @@ def test_without_room_for_the_temporary_file_the_error_says_so(monkeypatch):
         def __exit__(self, *facts: object) -> None:
             pass
 
-    monkeypatch.setattr("algo_data.engine.sorting.tempfile.TemporaryFile", lambda **_: Full())
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
     with pytest.raises(AlgoError, match="No room"):
         list(in_order(rows(["a", "b", "c"]), held=2))
 

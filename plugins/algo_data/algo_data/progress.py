@@ -7,7 +7,6 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol, TextIO
 
 from algo_core.context import App
@@ -67,14 +66,14 @@ class Silent:
         """Nothing."""
 
 
-@dataclass
 class _File:
     """A file under way."""
 
-    name: str
-    began: float
-    position: int = 0
-    size: int | None = None
+    def __init__(self, name: str, began: float) -> None:
+        self.name = name
+        self.began = began
+        self.position = 0
+        self.size: int | None = None
 
 
 class Line:

@@ -6,7 +6,6 @@ import base64
 import binascii
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
@@ -33,6 +32,8 @@ class Sink(NamedTuple):
             for block in blocks:
                 _write_all(self.file, block)
             return
+        import tempfile
+
         descriptor, path = tempfile.mkstemp(prefix="algo-result-", suffix=".bin")
         try:
             with open(descriptor, "wb") as saved:

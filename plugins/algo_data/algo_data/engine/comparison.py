@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -81,6 +80,8 @@ def has_same_content(source: Place, target: Place) -> bool:
 
 
 def _computed(place: Place, algorithm: str) -> Checksum | None:
+    import hashlib
+
     if algorithm not in hashlib.algorithms_available:
         return None
     digest, buffer = hashlib.new(algorithm, usedforsecurity=False), memoryview(bytearray(BLOCK))

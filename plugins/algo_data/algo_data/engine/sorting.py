@@ -6,7 +6,6 @@ import heapq
 import itertools
 import marshal
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -105,6 +104,8 @@ def in_order(entries: Iterable[Facts], held: int = HELD) -> Iterator[Facts]:
     if len(first) < held:
         yield from first
         return
+    import tempfile
+
     with tempfile.TemporaryFile(buffering=0) as file:
         runs: list[list[_Chunk]] = []
         last: tuple[bool, str] | None = None

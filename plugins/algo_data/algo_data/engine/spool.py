@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import marshal
 import os
-import tempfile
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -40,6 +39,8 @@ class Spool:
         data = marshal.dumps(self._held)
         try:
             if self._file is None:
+                import tempfile
+
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - `__exit__` closes it
             write_whole(self._file, data)
         except OSError as error:
@@ -72,6 +73,8 @@ def write_whole(file: BinaryIO, data: bytes) -> None:
 
 def no_room(purpose: str, error: OSError) -> AlgoError:
     """Why a temporary file could not be written."""
+    import tempfile
+
     return AlgoError(
         f"No room to {purpose} in {tempfile.gettempdir()}: {error.strerror}",
         "Name a directory with more room: export TMPDIR=...",
