@@ -96,6 +96,7 @@ def test_it_ends_at_once_and_leaves_nothing_beside(work, monkeypatch):
 
     monkeypatch.setattr(Beside, "commit", hang)
     (work / "a").write_text("x")
+    (work / "b").write_text("older")  # a new file would have no hidden one
     made = CopyProcess([HERE], Options())
     asking = threading.Thread(target=made.copy, args=([transfer(work / "a", work / "b")],))
     asking.start()
@@ -103,7 +104,7 @@ def test_it_ends_at_once_and_leaves_nothing_beside(work, monkeypatch):
     assert [name for name in os.listdir(work) if name.endswith(".algo-part")]
     made.end()
     asking.join(5)
-    assert sorted(os.listdir(work)) == ["a", "reached"]
+    assert sorted(os.listdir(work)) == ["a", "b", "reached"]
     with pytest.raises(ProcessLookupError):
         os.kill(made._process, 0)
 

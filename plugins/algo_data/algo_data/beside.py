@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
-import secrets
 import stat
-from pathlib import Path
 
 SUFFIX = ".algo-part"
 SPARE = 6
@@ -35,8 +32,7 @@ class Beside:
     def __init__(self, path: str, older: os.stat_result | None) -> None:
         self._path = path
         self._older = older
-        head, slash, name = path.rpartition("/")
-        self._beside = f"{head}{slash}{_hidden(name)}"
+        self._beside = hidden_path(path)
         self.is_left_over = False
         """Whether it holds what a killed process has written."""
         try:
@@ -62,6 +58,8 @@ class Beside:
                     return descriptor
                 os.close(descriptor)  # another process took it over, or removed it, before it was locked
             _unfinished.discard(self._beside)
+            import secrets
+
             self._beside = usual + secrets.token_hex(SPARE)
 
     def _take_over(self, flags: int) -> int | None:
@@ -80,6 +78,11 @@ class Beside:
                 pass
         os.close(descriptor)
         return None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no older file."""
+        return self._older is None
 
     def commit(self) -> os.stat_result:
         """Give it its name; what the file system knows of it."""
@@ -158,7 +161,7 @@ def discard_all() -> None:
 def room_for(path: str, size: int) -> None:
     """Raises OSError (ENOSPC) if a file of this size cannot fit where `path` is."""
     try:
-        found = os.statvfs(Path(path).parent)
+        found = os.statvfs(os.path.dirname(path) or ".")
     except OSError:
         return
     if found.f_blocks > 0 and found.f_bavail * found.f_frsize < size:
@@ -184,16 +187,30 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
+def has_left_over(path: str) -> bool:
+    """Whether a hidden file stands beside a path, left behind or being written."""
+    return os.access(hidden_path(path), os.F_OK)
+
+
+def hidden_path(path: str) -> str:
+    """Where the hidden file for a path stands, unless that name is taken."""
+    head, slash, name = path.rpartition("/")
+    return f"{head}{slash}{_hidden(name)}"
+
+
 def _hidden(name: str) -> str:
     hidden = f".{name}{SUFFIX}"
     if len(hidden) * 4 <= NAME_LIMIT or len(os.fsencode(hidden)) <= NAME_LIMIT:
         return hidden
+    import hashlib
+
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()
     return f".{digest}{SUFFIX}"
 
 
 def _boot() -> str:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
     except OSError:
         return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.uri import LOCAL, DataUri
-from algo_data.beside import Beside, open_beside, room_for
+from algo_data.beside import Beside, has_left_over, open_beside, room_for
 from algo_data.blocks import SMALL, blocks, joined
+from algo_data.nameless import Appearance
 from algo_data.renaming import rename
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class LocalStorage(Storage):
     A written file gets the time at which it was written, as with `cp`, and keeps the permissions of the one that it
     replaces.
     """
+
+    def __init__(self) -> None:
+        self._appearance = Appearance()
 
     def stat(self, uri: DataUri) -> Entry:
         """What stands at a path; devices, pipes and sockets count as files of unknown size."""
@@ -115,13 +118,17 @@ class LocalStorage(Storage):
                 os.close(descriptor)
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
-        """Write beside it, then rename."""
+        """Have a new file appear whole; in the place of an older one write beside it, then rename."""
+        path = local_path(uri)
         if uri.path.endswith("/"):
             return super().write_small(uri, content)
+        if not has_left_over(path) and self._appearance.make(path, content):
+            return Entry(uri, Kind.FILE, size=len(content))
         with system_errors(uri, makes=True):
-            beside = open_beside(local_path(uri))
+            beside = open_beside(path)
             if beside is None:
                 return super().write_small(uri, content)
+            self._appearance.may_be_new = beside.is_new
             return Entry(uri, Kind.FILE, size=_fill(beside, (memoryview(content),)).st_size)
 
     def may_divide(self) -> bool:
@@ -178,6 +185,8 @@ class LocalStorage(Storage):
                     raise
                 return 0
             count = sum(len(files) for _, _, files in os.walk(path))
+            import shutil
+
             shutil.rmtree(path)
             return count
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import PlatformError
@@ -30,9 +29,20 @@ def compare(uri: DataUri, expected: Checksum, found: str) -> None:
         )
 
 
+def check_content(uri: DataUri, checksum: Checksum | None, content: bytes) -> None:
+    """Raises Corrupted if content that is at hand has another checksum than its storage has given."""
+    if checksum and (digest := hasher(checksum)):
+        digest.update(content)
+        compare(uri, checksum, digest.hexdigest())
+
+
 def hasher(checksum: Checksum | None) -> Any:
     """The hash function of a checksum; None if there is none, or one that is not known here."""
-    if checksum is None or checksum.algorithm not in hashlib.algorithms_available:
+    if checksum is None:
+        return None
+    import hashlib
+
+    if checksum.algorithm not in hashlib.algorithms_available:
         return None
     return hashlib.new(checksum.algorithm, usedforsecurity=False)
 

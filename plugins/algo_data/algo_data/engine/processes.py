@@ -14,12 +14,15 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
-from algo_core.storage import Entry, Kind
+from algo_core.storage import Checksum, Entry, Kind
 from algo_core.uri import DataUri
 from algo_data.beside import discard_all
+from algo_data.blocks import SMALL
+from algo_data.engine.digest import check_content
 from algo_data.engine.options import Options
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.engine.worker import copy_small, may_be_small
@@ -28,6 +31,9 @@ WORTH_IT = 500
 """Small files from which on it pays to make processes for them."""
 
 MOST_PROCESSES = 4
+
+AT_ONCE = 4
+"""Files that one has under way at the same time: one is answered while others are asked for or written."""
 
 GRACE = 0.5
 """Seconds that one gets to end by itself."""
@@ -47,6 +53,23 @@ class Divisible(Protocol):
 
     def divided(self) -> None:
         """Called in the new process: let go of what cannot be shared, and try nothing more than once."""
+
+
+@runtime_checkable
+class AskingStorage(Protocol):
+    """A storage that can be asked for one small file while others are still under way.
+
+    Each of these is tried once, and explains nothing: what does not go well at once is done in the ordinary way.
+    """
+
+    def ask_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
+        """Ask for a file of at most `limit` bytes; what waits for it, or None if it has to be had in another way.
+
+        What waits gives its checksum, where one is known, and its whole content; or None.
+        """
+
+    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], bool] | None:
+        """Send a file; what waits and says whether it is there now, or None if it has to go in another way."""
 
 
 class CopyProcess:
@@ -160,8 +183,7 @@ def _live(line: socket.socket, other_end: socket.socket, connectors: list[Place]
         once = options._replace(tries=0)
         tasks: list[_Task] | None
         while tasks := _receive(line):
-            sizes = [_done(task, connectors, once) for task in tasks]
-            _send(line, [time.process_time(), *sizes])
+            _send(line, [time.process_time(), *_sizes(tasks, connectors, once)])
     finally:
         discard_all()
         os._exit(0)
@@ -171,17 +193,63 @@ def _stop(number: int, frame: object) -> NoReturn:
     raise SystemExit
 
 
-def _done(task: _Task, connectors: list[Place], options: Options) -> int | None:
-    """The size of what was copied; None if it was not."""
+def _sizes(tasks: list[_Task], connectors: list[Place], options: Options) -> list[int | None]:
+    """Copy files, some of them under way at the same time; the size of each, None for one that was not copied."""
+    sizes: list[int | None] = [None] * len(tasks)
+    under_way: deque[tuple[int, Callable[[], int | None]]] = deque()
+
+    def end_one() -> None:
+        number, rest = under_way.popleft()
+        try:
+            sizes[number] = rest()
+        except Exception:
+            pass
+
+    for number, task in enumerate(tasks):
+        if len(under_way) >= AT_ONCE:
+            end_one()
+        try:
+            under_way.append((number, _begun(_transfer(task, connectors), options)))
+        except Exception:
+            pass
+    while under_way:
+        end_one()
+    return sizes
+
+
+def _begun(transfer: Transfer, options: Options) -> Callable[[], int | None]:
+    """Begin to copy a file; what does the rest and gives its size, or None if it was not copied."""
+    source, target = transfer.source, transfer.target
+    if isinstance(source.storage, AskingStorage) and may_be_small(transfer):
+        if answered := source.storage.ask_small(source.uri, SMALL):
+            return lambda: _received(transfer, answered(), options)
+    elif isinstance(target.storage, AskingStorage) and (found := source.storage.read_small(source.uri, SMALL)):
+        content = found[1]
+        if confirmed := target.storage.send_small(target.uri, content):
+            return lambda: len(content) if confirmed() else None
+    return lambda: _copied(transfer, options)
+
+
+def _received(transfer: Transfer, found: tuple[Checksum | None, bytes] | None, options: Options) -> int | None:
+    if found is None:
+        return None
+    checksum, content = found
+    if options.check:
+        check_content(transfer.source.uri, checksum, content)
+    transfer.target.storage.write_small(transfer.target.uri, content)
+    return len(content)
+
+
+def _copied(transfer: Transfer, options: Options) -> int | None:
+    entry = copy_small(transfer, lambda position, size: None, options)
+    return entry.size if entry else None
+
+
+def _transfer(task: _Task, connectors: list[Place]) -> Transfer:
     source_number, source_path, target_number, target_path, size = task
     source = _place(connectors[source_number], source_path)
     listed = None if size is None else Entry(source.uri, Kind.FILE, size)
-    transfer = Transfer(source, _place(connectors[target_number], target_path), listed)
-    try:
-        entry = copy_small(transfer, lambda position, size: None, options)
-        return entry.size if entry else None
-    except Exception:
-        return None
+    return Transfer(source, _place(connectors[target_number], target_path), listed)
 
 
 def _place(connector: Place, path: str) -> Place:

@@ -26,7 +26,7 @@ FIRST = 2
 """Connections to begin with: the processor is the limit with more, until a distant server shows that it is not."""
 
 MOMENT = 0.02
-"""Seconds that the plan may take before copying begins."""
+"""Seconds that the plan may take for one transfer, or ten times that for the first few, before copying begins."""
 
 AHEAD = 2048
 """Transfers that are planned ahead: bounds the memory, and lets a listing arrive while copies are made."""
@@ -84,12 +84,16 @@ class Runner:
     def _first(self) -> tuple[list[Transfer], bool]:
         """As many transfers as the plan gives without delay, but enough to decide by; and whether these are all."""
         first: list[Transfer] = []
-        until = time.monotonic() + MOMENT
+        until = time.monotonic() + 10 * MOMENT
+        before = until
         for transfer in self._transfers:
             self._observer.planned(transfer)
             first.append(transfer)
-            if len(first) >= WORTH_IT or (len(first) > 1 and time.monotonic() > until):
+            now = time.monotonic()
+            is_slow = now - before > MOMENT or now > until
+            if len(first) >= WORTH_IT or (len(first) > 1 and is_slow):
                 return first, False
+            before = now
         return first, True
 
     # One thread watches, one plans, the others copy, or have processes copy.

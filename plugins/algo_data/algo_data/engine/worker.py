@@ -7,7 +7,7 @@ from typing import Protocol
 from algo_core.errors import NetworkError
 from algo_core.storage import Entry, Kind, Storage
 from algo_data.blocks import BLOCK, SMALL
-from algo_data.engine.digest import Corrupted, compare, hasher
+from algo_data.engine.digest import Corrupted, check_content
 from algo_data.engine.moving import remove_source, renamed
 from algo_data.engine.options import Options
 from algo_data.engine.parts import PlacingStorage
@@ -111,9 +111,8 @@ def copy_small(transfer: Transfer, advanced: Advanced, options: Options) -> Entr
     if found is None:
         return None
     entry, content = found
-    if options.check and entry.checksum and (digest := hasher(entry.checksum)):
-        digest.update(content)
-        compare(source.uri, entry.checksum, digest.hexdigest())
+    if options.check:
+        check_content(source.uri, entry.checksum, content)
     advanced(len(content), len(content))
     return target.storage.write_small(target.uri, content)
 
