@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import NetworkError
 from algo_core.reply import NO_BODY, Head, Lease
+from algo_core.wire import translated
 
 if TYPE_CHECKING:
     from algo_core.exchange import Route
@@ -50,10 +51,11 @@ class Lane:
         connect, read = self._timeout
         lease = self._route.take(connect, read, is_repeatable=True)
         try:
-            with lease.errors():
-                lease.sock.sendall(request)
-        except BaseException:
+            lease.sock.sendall(request)
+        except BaseException as error:
             lease.give_back(is_reusable=False)
+            if isinstance(error, OSError):
+                raise translated(error, lease.address) from error
             raise
         return Asked(lease, self._limit)
 
@@ -107,8 +109,10 @@ class Asked:
         return b"".join(parts)
 
     def _received(self) -> bytes:
-        with self._lease.errors():
+        try:
             data: bytes = self._lease.sock.recv(RECEIVED)
+        except OSError as error:
+            raise translated(error, self._lease.address) from error
         if not data:
             raise NetworkError(f"{self._lease.address} closed the connection before its answer was whole", "Try again")
         return data

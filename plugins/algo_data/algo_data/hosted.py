@@ -195,9 +195,10 @@ class HostedStorage(Storage):
         return confirmed
 
     def _lane(self, limit: int) -> Lane | None:
-        if limit not in self._lanes:
-            self._lanes[limit] = self._api.lane(limit)
-        return self._lanes[limit]
+        try:
+            return self._lanes[limit]
+        except KeyError:
+            return self._lanes.setdefault(limit, self._api.lane(limit))
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
         """One PUT, repeated where it breaks off; what has no size is read to its end before."""

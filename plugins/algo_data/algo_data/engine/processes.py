@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
-from algo_core.storage import Checksum, Entry, Kind
+from algo_core.storage import Checksum, Entry, Kind, Storage
 from algo_core.uri import DataUri
 from algo_data.beside import discard_all
 from algo_data.blocks import SMALL
@@ -181,9 +181,10 @@ def _live(line: socket.socket, other_end: socket.socket, connectors: list[Place]
             assert isinstance(place.storage, Divisible)
             place.storage.divided()
         once = options._replace(tries=0)
+        sides = [_Side(place) for place in connectors]
         tasks: list[_Task] | None
         while tasks := _receive(line):
-            _send(line, [time.process_time(), *_sizes(tasks, connectors, once)])
+            _send(line, [time.process_time(), *_sizes(tasks, sides, once)])
     finally:
         discard_all()
         os._exit(0)
@@ -193,7 +194,20 @@ def _stop(number: int, frame: object) -> NoReturn:
     raise SystemExit
 
 
-def _sizes(tasks: list[_Task], connectors: list[Place], options: Options) -> list[int | None]:
+class _Side:
+    """A connector's storage, and what it can do."""
+
+    def __init__(self, connector: Place) -> None:
+        self._scheme, _, self._label = connector.uri
+        self.storage = connector.storage
+        self.asking = self.storage if isinstance(self.storage, AskingStorage) else None
+
+    def uri(self, path: str) -> DataUri:
+        """The URI of a path."""
+        return DataUri(self._scheme, path, self._label)
+
+
+def _sizes(tasks: list[_Task], sides: list[_Side], options: Options) -> list[int | None]:
     """Copy files, some of them under way at the same time; the size of each, None for one that was not copied."""
     sizes: list[int | None] = [None] * len(tasks)
     under_way: deque[tuple[int, Callable[[], int | None]]] = deque()
@@ -209,7 +223,7 @@ def _sizes(tasks: list[_Task], connectors: list[Place], options: Options) -> lis
         if len(under_way) >= AT_ONCE:
             end_one()
         try:
-            under_way.append((number, _begun(_transfer(task, connectors), options)))
+            under_way.append((number, _begun(task, sides, options)))
         except Exception:
             pass
     while under_way:
@@ -217,44 +231,37 @@ def _sizes(tasks: list[_Task], connectors: list[Place], options: Options) -> lis
     return sizes
 
 
-def _begun(transfer: Transfer, options: Options) -> Callable[[], int | None]:
+def _begun(task: _Task, sides: list[_Side], options: Options) -> Callable[[], int | None]:
     """Begin to copy a file; what does the rest and gives its size, or None if it was not copied."""
-    source, target = transfer.source, transfer.target
-    if isinstance(source.storage, AskingStorage) and may_be_small(transfer):
-        if answered := source.storage.ask_small(source.uri, SMALL):
-            return lambda: _received(transfer, answered(), options)
-    elif isinstance(target.storage, AskingStorage) and (found := source.storage.read_small(source.uri, SMALL)):
+    source, target = sides[task[0]], sides[task[2]]
+    source_uri, target_uri, size = source.uri(task[1]), target.uri(task[3]), task[4]
+    if source.asking:
+        if size is not None and size <= SMALL and (answered := source.asking.ask_small(source_uri, SMALL)):
+            return lambda: _received(source_uri, answered(), target.storage, target_uri, options)
+    elif target.asking and (found := source.storage.read_small(source_uri, SMALL)):
         content = found[1]
-        if confirmed := target.storage.send_small(target.uri, content):
+        if confirmed := target.asking.send_small(target_uri, content):
             return lambda: len(content) if confirmed() else None
+    listed = None if size is None else Entry(source_uri, Kind.FILE, size)
+    transfer = Transfer(Place(source.storage, source_uri), Place(target.storage, target_uri), listed)
     return lambda: _copied(transfer, options)
 
 
-def _received(transfer: Transfer, found: tuple[Checksum | None, bytes] | None, options: Options) -> int | None:
+def _received(
+    uri: DataUri, found: tuple[Checksum | None, bytes] | None, storage: Storage, target: DataUri, options: Options
+) -> int | None:
     if found is None:
         return None
     checksum, content = found
     if options.check:
-        check_content(transfer.source.uri, checksum, content)
-    transfer.target.storage.write_small(transfer.target.uri, content)
+        check_content(uri, checksum, content)
+    storage.write_small(target, content)
     return len(content)
 
 
 def _copied(transfer: Transfer, options: Options) -> int | None:
     entry = copy_small(transfer, lambda position, size: None, options)
     return entry.size if entry else None
-
-
-def _transfer(task: _Task, connectors: list[Place]) -> Transfer:
-    source_number, source_path, target_number, target_path, size = task
-    source = _place(connectors[source_number], source_path)
-    listed = None if size is None else Entry(source.uri, Kind.FILE, size)
-    return Transfer(source, _place(connectors[target_number], target_path), listed)
-
-
-def _place(connector: Place, path: str) -> Place:
-    uri = connector.uri
-    return Place(connector.storage, DataUri(uri.scheme, path, uri.label))
 
 
 def _send(line: socket.socket, value: list[Any]) -> None:
