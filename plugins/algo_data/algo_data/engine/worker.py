@@ -83,10 +83,12 @@ def _copied(transfer: Transfer, advanced: Advanced, options: Options, block: int
                 return _write(transfer, source, advanced, options, spare)
             except (CannotResume, Corrupted, NetworkError) as error:
                 is_printed = isinstance(transfer.target.storage, StandardStreams) and source.tell() > 0
+                # A pipe gives what it gave once only: its next reader would find it empty.
+                is_used_up = isinstance(storage, StandardStreams) and source.tell() > 0 and not source.seekable()
                 may_help = isinstance(error, CannotResume) or not (source.seekable() or was_damaged)
                 if isinstance(error, Corrupted):
                     may_help, was_damaged = not was_damaged, True
-                if is_printed or not may_help:
+                if is_printed or is_used_up or not may_help:
                     raise
                 patience.spend(error)
 
