@@ -24,6 +24,7 @@ from algo_data.beside import discard_all
 from algo_data.blocks import SMALL
 from algo_data.engine.digest import check_content
 from algo_data.engine.options import Options
+from algo_data.engine.stored import confirm
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.engine.worker import copy_small, may_be_small
 
@@ -68,8 +69,8 @@ class AskingStorage(Protocol):
         What waits gives its checksum, where one is known, and its whole content; or None.
         """
 
-    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], bool] | None:
-        """Send a file; what waits and says whether it is there now, or None if it has to go in another way."""
+    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
+        """Send a file; what waits and gives what was written, if it was, or None if it has to go in another way."""
 
 
 class CopyProcess:
@@ -226,7 +227,7 @@ def _begun(transfer: Transfer, options: Options) -> Callable[[], int | None]:
     elif isinstance(target.storage, AskingStorage) and (found := source.storage.read_small(source.uri, SMALL)):
         content = found[1]
         if confirmed := target.storage.send_small(target.uri, content):
-            return lambda: len(content) if confirmed() else None
+            return lambda: _sent(transfer, content, confirmed(), options)
     return lambda: _copied(transfer, options)
 
 
@@ -237,6 +238,14 @@ def _received(transfer: Transfer, found: tuple[Checksum | None, bytes] | None, o
     if options.check:
         check_content(transfer.source.uri, checksum, content)
     transfer.target.storage.write_small(transfer.target.uri, content)
+    return len(content)
+
+
+def _sent(transfer: Transfer, content: bytes, written: Entry | None, options: Options) -> int | None:
+    if written is None:
+        return None
+    if options.check:
+        confirm(transfer.target, written, [content])
     return len(content)
 
 
