@@ -159,6 +159,7 @@ class Far(LocalStorage):
     """A storage elsewhere that tells the MD5 of what it has stored; `meanwhile` is what happens before it does."""
 
     def __init__(self, tells: bool) -> None:
+        super().__init__()
         self.tells = tells
         self.written = 0
         self.meanwhile = lambda: None

@@ -8,7 +8,7 @@ from algo_core.errors import NetworkError
 from algo_core.storage import Entry, Kind, Source, Storage
 from algo_data.blocks import BLOCK, SMALL, blocks
 from algo_data.engine.digest import Corrupted, check_content
-from algo_data.engine.moving import remove_source, renamed
+from algo_data.engine.moving import faithful, remove_source, renamed
 from algo_data.engine.options import Options
 from algo_data.engine.parts import PlacingStorage
 from algo_data.engine.source import Advanced, CannotResume, FileSource
@@ -63,7 +63,7 @@ def execute(
         return _copied(transfer, advanced, options, block, spare)
     if entry := renamed(transfer):
         return entry
-    entry = _copied(transfer, advanced, options, block, spare)
+    entry = _copied(faithful(transfer), advanced, options, block, spare)
     remove_source(transfer)
     return entry
 
