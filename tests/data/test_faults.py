@@ -339,6 +339,7 @@ def test_a_directory_where_the_file_should_go_is_refused(home, platform, remote,
     result = home.run("cp", remote, work)
     assert result.code == 1
     assert "is a directory" in result.stderr
+    assert "cp -r" not in result.stderr
     assert list((work / "f").iterdir()) == []
 
 
