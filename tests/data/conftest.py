@@ -264,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(200, b"")
 
     def on_delete(self) -> None:
-        inside = [path for path in self.platform.files if path.startswith(self.where + "/")]
+        inside = [path for path in list(self.platform.files) if path.startswith(self.where + "/")]
         if self.where in self.platform.files:
             del self.platform.files[self.where]
         elif self.where not in self.platform.directories:
