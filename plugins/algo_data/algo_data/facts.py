@@ -54,6 +54,18 @@ def entry_of(uri: DataUri, headers: Mapping[str, str]) -> Entry:
     )
 
 
+def stored_checksum(uri: DataUri, headers: Mapping[str, str], body: bytes) -> Checksum | None:
+    """The MD5 of a file that the answer to its PUT gives: headers, and the body of the answer."""
+    found = checksum_of(uri, headers)
+    if found and "Content-MD5" in headers:
+        import hashlib
+
+        # Strictly that is the one of the message that it stands in (RFC 1864).
+        if found.digest == hashlib.md5(body, usedforsecurity=False).hexdigest():
+            return checksum_of(uri, headers, is_part=True)
+    return found
+
+
 def content_range(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
     """First byte, last byte and size of the whole file, from `Content-Range`."""
     text = headers.get("Content-Range")

@@ -6,6 +6,7 @@ import builtins
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from algo_core.storage import Checksum, Entry, IsADirectory, Kind, NotADirectory
 from algo_core.uri import HOSTED, DataUri
 from algo_data.blocks import SMALL
 from algo_data.download import HostedReader
-from algo_data.facts import checksum_of, content_range, entry_of, kind_of
+from algo_data.facts import checksum_of, content_range, entry_of, kind_of, stored_checksum
 from algo_data.listing import entries_of, marker_of, names_of
 from algo_data.patience import Patience
 from algo_data.upload import content_of, spooled
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from algo_core.reply import Reply
 
     Answered = Callable[[], tuple[Checksum | None, bytes] | None]
-    Confirmed = Callable[[], bool]
+    Confirmed = Callable[[], Entry | None]
 
 MY = ".my"
 SPECIAL = (".algo", ".session")
@@ -183,14 +184,16 @@ class HostedStorage(Storage):
             return None
         asked = lane.put(self._api.target(api_path(uri)), content)
 
-        def confirmed() -> bool:
+        def confirmed() -> Entry | None:
             answer = asked.answer()
             if answer is None or not 200 <= answer.status < 300:
-                return False
+                return None
             if answer.content.strip():
                 decoded = loads(answer.content)
-                return isinstance(decoded, dict) and "error" not in decoded
-            return True
+                if not isinstance(decoded, dict) or "error" in decoded:
+                    return None
+            checksum = stored_checksum(uri, answer.headers, answer.content)
+            return Entry(uri, Kind.FILE, len(content), checksum=checksum)
 
         return confirmed
 
@@ -209,6 +212,10 @@ class HostedStorage(Storage):
                 return self._put(uri, content_of(kept, length))
         return self._put(uri, content_of(source, size))
 
+    def kept(self, source: Source) -> AbstractContextManager[tuple[Source, int]]:
+        """In memory, or a nameless file (`algo_data.engine.stored.KeepingStorage`)."""
+        return spooled(source)
+
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
         """One PUT, repeated where it breaks off."""
         if uri.names_directory:
@@ -222,7 +229,8 @@ class HostedStorage(Storage):
                 reply = self._request("PUT", uri, headers=BYTES, content=content)
                 try:
                     self._confirm(reply)
-                    return Entry(uri, Kind.FILE, size=content.size, version=reply.headers.get("ETag"))
+                    checksum = stored_checksum(uri, reply.headers, reply.content)
+                    return Entry(uri, Kind.FILE, content.size, checksum=checksum, version=reply.headers.get("ETag"))
                 except NetworkError as error:  # the answer broke off: what it would have said is not known
                     if not content.rewind():
                         raise

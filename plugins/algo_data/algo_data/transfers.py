@@ -70,7 +70,7 @@ class TransferReport:
         """Say why; the others go on."""
         with self._lock:
             self._progress.end()
-            if isinstance(error, IsADirectory) and not error.hint:
+            if isinstance(error, IsADirectory) and not error.hint and error.message.startswith(f"{what} "):
                 error.hint = f"Copy it with all that is in it: algo cp -r {what} DEST"
             self._report.failed(what, error)
             self._failed += 1

@@ -24,6 +24,7 @@ from algo_data.beside import discard_all
 from algo_data.blocks import SMALL
 from algo_data.engine.digest import check_content
 from algo_data.engine.options import Options
+from algo_data.engine.stored import confirm
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.engine.worker import copy_small, may_be_small
 
@@ -68,8 +69,8 @@ class AskingStorage(Protocol):
         What waits gives its checksum, where one is known, and its whole content; or None.
         """
 
-    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], bool] | None:
-        """Send a file; what waits and says whether it is there now, or None if it has to go in another way."""
+    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
+        """Send a file; what waits and gives what was written, if it was, or None if it has to go in another way."""
 
 
 class CopyProcess:
@@ -241,7 +242,7 @@ def _begun(task: _Task, sides: list[_Side], options: Options) -> Callable[[], in
     elif target.asking and (found := source.storage.read_small(source_uri, SMALL)):
         content = found[1]
         if confirmed := target.asking.send_small(target_uri, content):
-            return lambda: len(content) if confirmed() else None
+            return lambda: _sent(Place(target.storage, target_uri), content, confirmed(), options)
     listed = None if size is None else Entry(source_uri, Kind.FILE, size)
     transfer = Transfer(Place(source.storage, source_uri), Place(target.storage, target_uri), listed)
     return lambda: _copied(transfer, options)
@@ -255,7 +256,14 @@ def _received(
     checksum, content = found
     if options.check:
         check_content(uri, checksum, content)
-    storage.write_small(target, content)
+    return _sent(Place(storage, target), content, storage.write_small(target, content), options)
+
+
+def _sent(target: Place, content: bytes, written: Entry | None, options: Options) -> int | None:
+    if written is None:
+        return None
+    if options.check:
+        confirm(target, written, (content,))
     return len(content)
 
 
