@@ -26,9 +26,9 @@ def opened(monkeypatch) -> list[str]:
     made: list[str] = []
     begin = Beside.__init__
 
-    def watch(self, path, older) -> None:
+    def watch(self, path, *rest) -> None:
         made.append(path)
-        begin(self, path, older)
+        begin(self, path, *rest)
 
     monkeypatch.setattr(Beside, "__init__", watch)
     return made
