@@ -91,15 +91,14 @@ class Route:
         except IndexError:
             return self._from_supply(connect, read)
         if is_repeatable and time.monotonic() - since < RECENT:
-            if connection.sock.gettimeout() != read:
-                connection.sock.settimeout(read)
+            self._supply.limit(connection, read)
             return Lease(self, connection, is_fresh=False)
         self._supply.put_back(connection, is_reusable=True)
         return self._from_supply(connect, read)
 
     def _from_supply(self, connect: float, read: float) -> Lease:
         connection, is_fresh = self._supply.take(connect)
-        connection.sock.settimeout(read)
+        self._supply.limit(connection, read)
         return Lease(self, connection, is_fresh=is_fresh)
 
     def give_back(self, connection: Connection, *, is_reusable: bool) -> None:

@@ -45,6 +45,11 @@ class PooledSupply:
                 raise
         return connection, is_new
 
+    def limit(self, connection: Connection, seconds: float) -> None:
+        """Set the time limit of its socket."""
+        if connection.sock.gettimeout() != seconds:
+            connection.sock.settimeout(seconds)
+
     def put_back(self, connection: Connection, *, is_reusable: bool) -> None:
         """Give it back, closed if it is of no more use."""
         if is_reusable:

@@ -154,3 +154,16 @@ def test_no_descriptor_stays_open(tmp_path) -> None:
     for number in range(5):
         storage.write_small(at(tmp_path / str(number % 3)), b"x")
     assert sys.platform != "linux" or len(os.listdir("/proc/self/fd")) == before
+
+
+@linux_only
+@pytest.mark.parametrize("many", [3, 1000])
+def test_what_was_left_behind_is_found_however_many_files_come(tmp_path, monkeypatch, many) -> None:
+    monkeypatch.setattr("algo_data.nameless.MANY", many)
+    for name in ("f1", "f30"):
+        (tmp_path / f".{name}.algo-part").write_text("half")
+    storage = LocalStorage()
+    for number in range(40):
+        storage.write_small(at(tmp_path / f"f{number}"), b"whole")
+    assert len(os.listdir(tmp_path)) == 40
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"whole"}

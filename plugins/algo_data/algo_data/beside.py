@@ -37,7 +37,8 @@ class Beside:
         self._path = path
         self._older = older
         self._model = model
-        self._beside = hidden_path(path)
+        head, slash, name = path.rpartition("/")
+        self._beside = f"{head}{slash}{hidden_name(name)}"
         self.is_left_over = False
         """Whether it holds what a killed process has written."""
         try:
@@ -194,18 +195,8 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
-def has_left_over(path: str) -> bool:
-    """Whether a hidden file stands beside a path, left behind or being written."""
-    return os.access(hidden_path(path), os.F_OK)
-
-
-def hidden_path(path: str) -> str:
-    """Where the hidden file for a path stands, unless that name is taken."""
-    head, slash, name = path.rpartition("/")
-    return f"{head}{slash}{_hidden(name)}"
-
-
-def _hidden(name: str) -> str:
+def hidden_name(name: str) -> str:
+    """What the hidden file for a name is called, unless that is taken."""
     hidden = f".{name}{SUFFIX}"
     if len(hidden) * 4 <= NAME_LIMIT or len(os.fsencode(hidden)) <= NAME_LIMIT:
         return hidden

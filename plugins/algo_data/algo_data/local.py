@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.uri import LOCAL, DataUri
-from algo_data.beside import Beside, has_left_over, open_beside, room_for
+from algo_data.beside import Beside, open_beside, room_for
 from algo_data.blocks import SMALL, blocks, joined
 from algo_data.nameless import Appearance
 from algo_data.renaming import rename
@@ -123,7 +123,7 @@ class LocalStorage(Storage):
         path = local_path(uri)
         if uri.path.endswith("/"):
             return super().write_small(uri, content)
-        if not self._model and not has_left_over(path) and self._appearance.make(path, content):
+        if not self._model and self._appearance.make(path, content):
             return Entry(uri, Kind.FILE, size=len(content))
         with system_errors(uri, makes=True):
             beside = open_beside(path, self._model)

@@ -118,11 +118,18 @@ class CopyProcess:
             for each, size in zip(transfers, sizes, strict=True)
         ]
 
-    def end(self) -> None:
-        """Have it end at once, leaving nothing half done behind."""
+    def ask_to_end(self) -> None:
+        """Have it end at once, leaving nothing half done behind, and wait for that later (`end`)."""
         self.is_alive = False
         try:
             os.kill(self._process, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+    def end(self) -> None:
+        """Have it end at once, leaving nothing half done behind."""
+        self.ask_to_end()
+        try:
             if not self._has_ended(GRACE):
                 os.kill(self._process, signal.SIGKILL)
                 os.waitpid(self._process, 0)

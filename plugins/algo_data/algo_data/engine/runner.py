@@ -113,6 +113,8 @@ class Runner:
 
     def _end_processes(self) -> None:
         for process in self._processes:
+            process.ask_to_end()
+        for process in self._processes:
             process.end()
 
     def _watch(self) -> None:
