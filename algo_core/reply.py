@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from algo_core.supply import Connection
 
 
+HEAD_LIMIT = 1 << 16
+"""Bytes that the headers of an answer may have."""
+
 NO_BODY = frozenset({204, 304})
 """Statuses of answers without a body, whatever their headers say."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from algo_core.errors import (
     AlgoError,
@@ -68,6 +69,7 @@ class HostedStorage(Storage):
         self._api = api
         self._retries = retries
         self._lanes: dict[int, Lane | None] = {}
+        self._directory = ("", "")
         self.has_folders = scheme != HOSTED
         self.needs_directories = scheme == HOSTED
 
@@ -167,7 +169,7 @@ class HostedStorage(Storage):
         lane = self._lane(limit)
         if lane is None or uri.names_directory:
             return None
-        asked = lane.get(self._api.target(api_path(uri)))
+        asked = lane.get(self._target(uri))
 
         def answered() -> tuple[Checksum | None, bytes] | None:
             answer = asked.answer()
@@ -182,7 +184,7 @@ class HostedStorage(Storage):
         lane = self._lane(SMALL)
         if lane is None or uri.names_directory:
             return None
-        asked = lane.put(self._api.target(api_path(uri)), content)
+        asked = lane.put(self._target(uri), content)
 
         def confirmed() -> Entry | None:
             answer = asked.answer()
@@ -196,6 +198,14 @@ class HostedStorage(Storage):
             return Entry(uri, Kind.FILE, len(content), checksum=checksum)
 
         return confirmed
+
+    def _target(self, uri: DataUri) -> str:
+        """What a request names for a file, whose directory is usually that of the one before."""
+        head, _, name = uri.path.rpartition("/")
+        if head != self._directory[0] or name in {"", ".", ".."}:
+            self._directory = (head, self._api.target(api_path(uri._replace(path=head))).rstrip("/") + "/")
+            return self._api.target(api_path(uri))
+        return self._directory[1] + quote(name, safe="~:")
 
     def _lane(self, limit: int) -> Lane | None:
         try:

@@ -33,8 +33,8 @@ WORTH_IT = 500
 
 MOST_PROCESSES = 4
 
-AT_ONCE = 4
-"""Files that one has under way at the same time: one is answered while others are asked for or written."""
+AT_ONCE = 8
+"""Files that one has under way at the same time: some are answered while others are asked for or written."""
 
 GRACE = 0.5
 """Seconds that one gets to end by itself."""
@@ -76,16 +76,18 @@ class AskingStorage(Protocol):
 class CopyProcess:
     """A process, for transfers between the connectors of some places. One thread at a time may use it."""
 
-    def __init__(self, places: Iterable[Place], options: Options) -> None:
+    def __init__(self, places: Iterable[Place], options: Options, at_once: int = AT_ONCE) -> None:
         self._connectors = list({id(place.storage): place for place in places}.values())
         self._numbers = {id(place.storage): number for number, place in enumerate(self._connectors)}
         ours, theirs = socket.socketpair()
         self._process = os.fork()
         if not self._process:
-            _live(theirs, ours, self._connectors, options)
+            _live(theirs, ours, self._connectors, options, at_once)
         theirs.close()
         self._socket = ours
         self.is_alive = True
+        self.at_once = at_once
+        """Files that it has under way at the same time."""
         self.cpu = 0.0
         """Seconds of a processor that it has used."""
 
@@ -161,10 +163,12 @@ def processes_for(transfers: Sequence[Transfer], options: Options) -> list[CopyP
     places = {id(place.storage): place for each in transfers for place in (each.source, each.target)}.values()
     if not all(isinstance(place.storage, Divisible) and place.storage.may_divide() for place in places):
         return []
+    # Half of what may be at once is for them, so that there are others for what is large, or far away.
+    at_once = max(1, min(AT_ONCE, options.most // (2 * count)))
     made: list[CopyProcess] = []
     try:
         for _ in range(count):
-            made.append(CopyProcess(places, options))
+            made.append(CopyProcess(places, options, at_once))
     except OSError:  # no room for another process
         pass
     return made
@@ -178,7 +182,9 @@ def _size(transfer: Transfer) -> int | None:
     return transfer.entry.size if transfer.entry else None
 
 
-def _live(line: socket.socket, other_end: socket.socket, connectors: list[Place], options: Options) -> NoReturn:
+def _live(
+    line: socket.socket, other_end: socket.socket, connectors: list[Place], options: Options, at_once: int
+) -> NoReturn:
     """All that the new process does, from its beginning to its end."""
     try:
         other_end.close()
@@ -192,7 +198,7 @@ def _live(line: socket.socket, other_end: socket.socket, connectors: list[Place]
         sides = [_Side(place) for place in connectors]
         tasks: list[_Task] | None
         while tasks := _receive(line):
-            _send(line, [time.process_time(), *_sizes(tasks, sides, once)])
+            _send(line, [time.process_time(), *_sizes(tasks, sides, once, at_once)])
     finally:
         discard_all()
         os._exit(0)
@@ -215,8 +221,8 @@ class _Side:
         return DataUri(self._scheme, path, self._label)
 
 
-def _sizes(tasks: list[_Task], sides: list[_Side], options: Options) -> list[int | None]:
-    """Copy files, some of them under way at the same time; the size of each, None for one that was not copied."""
+def _sizes(tasks: list[_Task], sides: list[_Side], options: Options, at_once: int) -> list[int | None]:
+    """Copy files, `at_once` of them under way at the same time; the size of each, None for one that was not copied."""
     sizes: list[int | None] = [None] * len(tasks)
     under_way: deque[tuple[int, Callable[[], int | None]]] = deque()
 
@@ -228,7 +234,7 @@ def _sizes(tasks: list[_Task], sides: list[_Side], options: Options) -> list[int
             pass
 
     for number, task in enumerate(tasks):
-        if len(under_way) >= AT_ONCE:
+        if len(under_way) >= at_once:
             end_one()
         try:
             under_way.append((number, _begun(task, sides, options)))

@@ -19,9 +19,6 @@ from algo_data.engine.throttle import Throttle
 from algo_data.engine.transfer import Transfer
 from algo_data.engine.worker import execute
 
-MOST = 64
-"""Connections at once, as many as the session keeps."""
-
 FIRST = 2
 """Connections to begin with: the processor is the limit with more, until a distant server shows that it is not."""
 
@@ -55,7 +52,7 @@ class Runner:
         self._transfers: Iterator[Transfer] = iter(transfers)
         self._observer = observer
         self._options = options
-        self._most = options.max_transfers or MOST
+        self._most = options.most
         self._throttle = Throttle(options.bwlimit) if options.bwlimit else None
         self._ready: queue.SimpleQueue[Transfer | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
@@ -103,6 +100,7 @@ class Runner:
             self._ready.put(transfer)
         try:
             self._processes = processes_for(first, self._options)
+            self._most -= sum(process.at_once - 1 for process in self._processes)
             self._watch()
         except BaseException:
             self._is_over = True
