@@ -33,8 +33,9 @@ def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
     for folder in _members(directory, page, "folders"):
         name = _name(directory, folder.get("name"))
         yield Entry(DataUri(scheme, above + name, label), Kind.DIRECTORY)
-    for file in _members(directory, page, "files"):
-        name, size = _name(directory, file.get("filename")), file.get("size")
+    files = _members(directory, page, "files")
+    for name, file in zip(_filenames(directory, files), files, strict=True):
+        size = file.get("size")
         yield Entry(
             DataUri(scheme, above + name, label),
             Kind.FILE,
@@ -47,18 +48,19 @@ def names_of(directory: DataUri, page: Any) -> list[str]:
     """The names on a page as `Storage.names` gives them. Raises what `entries_of` raises."""
     _check(directory, page)
     folders = [f"{_name(directory, folder.get('name'))}/" for folder in _members(directory, page, "folders")]
-    members = _members(directory, page, "files")
-    # In few steps for all of them: a page holds a thousand.
+    return folders + _filenames(directory, _members(directory, page, "files"))
+
+
+def _filenames(directory: DataUri, files: list[dict[str, Any]]) -> list[str]:
+    """The names of files, looked at in few steps for all of them: a page holds a thousand."""
     try:
-        files: list[Any] = list(map(_FILENAME, members))
-    except KeyError:
-        files = [file.get("filename") for file in members]
-    try:
-        text = "\n".join(files)
-        is_plain = "/" not in text and "\0" not in text and NO_NAMES.isdisjoint(files)
-    except TypeError:
-        is_plain = False
-    return folders + (files if is_plain else [_name(directory, name) for name in files])
+        names: list[Any] = list(map(_FILENAME, files))
+        text = "\n".join(names)
+        if "/" not in text and "\0" not in text and NO_NAMES.isdisjoint(names):
+            return names
+    except (KeyError, TypeError):
+        pass
+    return [_name(directory, file.get("filename")) for file in files]
 
 
 def marker_of(page: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
 from algo_core.context import App
 from algo_core.errors import AlgoError
@@ -57,14 +58,25 @@ class TransferReport:
         with self._lock:
             self._progress.done(transfer)
             self._progress.end()
-            self._copied += 1
-            self._bytes += entry.size or 0
-            if transfer.target.uri == STREAM or not self._report.tells_results:
-                return
-            action, text = _said(transfer)
-            self._report.result(
-                text, action=action, source=str(transfer.source), destination=str(transfer.target), bytes=entry.size
-            )
+            self._tell(transfer, entry)
+
+    def copied(self, several: Sequence[tuple[Transfer, Entry]]) -> None:
+        """Say so of each."""
+        with self._lock:
+            self._progress.passed(len(several), sum(entry.size or 0 for _, entry in several))
+            self._progress.end()
+            for transfer, entry in several:
+                self._tell(transfer, entry)
+
+    def _tell(self, transfer: Transfer, entry: Entry) -> None:
+        self._copied += 1
+        self._bytes += entry.size or 0
+        if not self._report.tells_results or transfer.target.uri == STREAM:
+            return
+        action, text = _said(transfer)
+        self._report.result(
+            text, action=action, source=str(transfer.source), destination=str(transfer.target), bytes=entry.size
+        )
 
     def failed(self, what: object, error: AlgoError) -> None:
         """Say why; the others go on."""

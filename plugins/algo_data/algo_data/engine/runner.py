@@ -211,23 +211,22 @@ class Runner:
             (transfers if process.takes(transfer) else others).append(transfer)
         with batch:
             entries = process.copy(transfers)
+        self._heard()
+        copied: list[tuple[Transfer, Entry]] = []
         for transfer, entry in zip(transfers, entries, strict=True):
-            self._heard()
             if entry:
-                self._tell_of_copy(transfer, entry)
+                copied.append((transfer, entry))
             else:
                 others.append(transfer)
+        self._tell_of_copies(copied)
         for transfer in others:
             self._carry_out(transfer)
 
-    def _tell_of_copy(self, transfer: Transfer, entry: Entry) -> None:
-        size = entry.size or 0
+    def _tell_of_copies(self, copied: list[tuple[Transfer, Entry]]) -> None:
         with self._telling:
-            self._observer.started(transfer)
-            self._observer.advanced(transfer, size, size)
-            self._observer.finished(transfer, entry)
-        self._files += 1
-        self._bytes += size
+            self._observer.copied(copied)
+        self._files += len(copied)
+        self._bytes += sum(entry.size or 0 for _, entry in copied)
 
     def _carry_out(self, transfer: Transfer) -> None:
         observer, seen = self._observer, 0
