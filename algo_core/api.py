@@ -121,7 +121,12 @@ class ApiClient:
         return Exchanger(self.session, self.address)
 
     def lane(self, limit: int) -> Lane | None:
-        """For small exchanges by the thousand, with answers of up to `limit` bytes; None where requests is needed."""
+        """For small exchanges by the thousand, with answers of up to `limit` bytes.
+
+        None where requests is needed, or somebody watches each exchange.
+        """
+        if self.session.on_exchange:
+            return None
         return self._exchanger.lane(self.url(""), limit)
 
     def target(self, path: str) -> str:

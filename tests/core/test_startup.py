@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from support.stub import KEY, StubPlatform
 
 from algo_core.testing import Home
 
@@ -17,7 +19,7 @@ before = set(sys.modules)
 import atexit, io, json
 after_probe = set(sys.modules)
 sys.argv = ["algo", *sys.argv[1:]]
-out, sys.stdout = sys.stdout, io.StringIO()
+out, sys.stdout = sys.stdout, io.TextIOWrapper(io.BytesIO())
 for name in ("json", "json.decoder", "json.encoder", "json.scanner"):
     sys.modules.pop(name)
 from algo_core.main import main
@@ -26,6 +28,7 @@ try:
 except SystemExit:
     pass
 out.write(json.dumps(sorted((set(sys.modules) - before) - (after_probe - {"json"}))))
+out.flush()
 """
 
 
@@ -61,6 +64,43 @@ def test_completion_imports_no_plugin_and_nothing_heavy(algo_home: Home) -> None
     modules = imported(algo_home, _ALGO_COMPLETE="bash_complete", COMP_WORDS="algo c", COMP_CWORD="1")
     assert modules & HEAVY == set()
     assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
+
+
+SELDOM_NEEDED = {"requests", "urllib3", "ssl", "http.client", "email", "certifi", "encodings.idna", "importlib.metadata",
+                 "importlib_metadata", "tomlkit", "platformdirs", "tempfile", "hashlib", "random", "shutil", "dataclasses",
+                 "subprocess", "asyncio", "concurrent.futures"}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["ls", "ls -l", "cp down", "cp up", "cat", "stat", "run", "languages"])
+def test_plain_commands_open_no_requests_session(
+    algo_home: Home, platform: StubPlatform, tmp_path: Path, command: str
+) -> None:
+    file = platform.answer(200, b"content", {"X-Data-Type": "file", "Last-Modified": "Wed, 06 Jan 2016 10:22:34 GMT"})
+    page = {"files": [{"filename": "f", "size": 7, "last_modified": "2016-01-06T10:22:34.000Z"}]}
+    platform.on("GET", "/v1/data/.my/c", platform.json_answer(page, **{"X-Data-Type": "directory"}))
+    platform.on("GET", "/v1/data/.my/c/f", file)
+    platform.on("HEAD", "/v1/data/.my/c/f", file)
+    platform.on("PUT", "/v1/data/.my/c/g", platform.json_answer({"result": "data://.my/c/g"}))
+    platform.on("HEAD", "/v1/data/.my/c/g", platform.answer(404))
+    platform.on(
+        "POST", "/v1/algo/demo/Echo", platform.json_answer({"result": "x", "metadata": {"content_type": "text"}})
+    )
+    platform.on("GET", "/v1/algorithm-environments/edge/languages", platform.json_answer([{"name": "python3"}]))
+    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
+    (tmp_path / "g").write_text("content")
+    words = {
+        "ls": ("ls", ".my/c"),
+        "ls -l": ("ls", "-l", ".my/c"),
+        "cp down": ("cp", "data://.my/c/f", str(tmp_path / "f")),
+        "cp up": ("cp", str(tmp_path / "g"), "data://.my/c/g"),
+        "cat": ("cat", ".my/c/f"),
+        "stat": ("stat", ".my/c/f"),
+        "run": ("run", "demo/Echo", "-d", "x"),
+        "languages": ("languages",),
+    }[command]
+    modules = imported(algo_home, *words)
+    assert platform.seen, "it asked the platform"
+    assert modules & SELDOM_NEEDED == set()
 
 
 def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from algo_core.api import ApiClient
+from algo_core.credentials import Credential, Secret
 from algo_core.session import open_session
 from algo_core.storage import Storage
 from algo_core.testing.storage import StorageContract
@@ -50,11 +51,9 @@ def _api(address: str, adapter: LocalAdapter | None = None, key: str | None = No
         if adapter:
             session.mount("local:", adapter)  # type: ignore[attr-defined]  # a requests session
 
-    session = open_session(Profile("default", address), timeout=(5, 20), retries=0, configure=configure)
-    if key:
-        session.auth = None
-        session.headers["Authorization"] = f"Simple {key}"
-    return ApiClient(session)
+    credential = Credential("api_key", Secret(key)) if key else None
+    profile = Profile("default", address, credential=credential)
+    return ApiClient(open_session(profile, timeout=(5, 20), retries=0, configure=configure))
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +91,14 @@ class TestServed(_Hosted):
     def account(self) -> str:
         return f"u{uuid.uuid4().hex[:12]}"
 
-    @pytest.fixture
-    def storage(self, embedded: Platform, address: str, account: str) -> Iterator[Storage]:
+    @pytest.fixture(params=["own connections", "requests"])
+    def storage(
+        self, embedded: Platform, address: str, account: str, request: pytest.FixtureRequest
+    ) -> Iterator[Storage]:
         key = embedded.metadata.new_key(embedded.metadata.ensure_account(account), "test")
         api = _api(address, key=key)
+        if request.param == "requests":
+            api.session.hooks["response"].append(lambda response, **options: response)
         yield HostedStorage(api, "data")
         api.session.close()
 

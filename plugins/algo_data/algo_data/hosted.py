@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from algo_core.errors import (
     AlgoError,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from algo_core.api import ApiClient
     from algo_core.context import App
     from algo_core.exchange import Content
-    from algo_core.lane import Lane
+    from algo_core.lane import Asked, Lane
     from algo_core.reply import Reply
 
     Answered = Callable[[], tuple[Checksum | None, bytes] | None]
@@ -46,6 +46,9 @@ SPECIAL = (".algo", ".session")
 
 COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """What a collection may be called (API section 4.5)."""
+
+PAGE_LIMIT = 16 << 20
+"""Bytes of a page that is asked for while the one before it is looked at."""
 
 BYTES = {"Content-Type": "application/octet-stream"}
 
@@ -91,16 +94,49 @@ class HostedStorage(Storage):
             yield names_of(uri, page)
 
     def _pages(self, uri: DataUri) -> Iterator[Any]:
+        """Page after page; each following one is on its way while whoever asked is busy with the one before."""
         marker: str | None = None
-        while True:
-            page = self._page(uri, marker)
-            yield page
-            following = marker_of(page)
-            if following is None:
-                return
-            if following == marker:
-                raise PlatformError(f"The listing of {uri} never ends: a page points to itself")
-            marker = following
+        asked: Asked | None = None
+        try:
+            while True:
+                answer, asked = self._answered_page(asked), None
+                page = answer if answer is not None else self._page(uri, marker)
+                following = marker_of(page)
+                if following is not None and following != marker:
+                    asked = self._ask_page(uri, following)
+                yield page
+                if following is None:
+                    return
+                if following == marker:
+                    raise PlatformError(f"The listing of {uri} never ends: a page points to itself")
+                marker = following
+        finally:
+            if asked:
+                asked.forget()
+
+    def _ask_page(self, uri: DataUri, marker: str) -> Asked | None:
+        """Ask for a page, once; None if that cannot be done, or goes wrong."""
+        lane = self._lane(PAGE_LIMIT)
+        try:
+            return lane.get(f"{self._api.target(api_path(uri))}?{urlencode({'marker': marker})}") if lane else None
+        except NetworkError:
+            return None
+
+    def _answered_page(self, asked: Asked | None) -> dict[str, Any] | None:
+        """The page that was asked for; None if it has to be asked for in the ordinary way, which says why it fails."""
+        if asked is None:
+            return None
+        try:
+            answer = asked.answer()
+        except (NetworkError, PlatformError):
+            return None
+        if answer is None or answer.status != 200 or kind_of(answer.headers) is not Kind.DIRECTORY:
+            return None
+        try:
+            page = loads(answer.content)
+        except ValueError:
+            return None
+        return page if isinstance(page, dict) and "error" not in page else None
 
     def _page(self, uri: DataUri, marker: str | None) -> Any:
         from algo_core.api import decode_json
