@@ -8,7 +8,7 @@ import subprocess
 import pexpect
 import pytest
 
-from algo_data.progress import Line, fitted, human
+from algo_data.progress import Fact, Line, fitted, human
 
 
 class Terminal:
@@ -92,12 +92,17 @@ def test_a_name_cannot_send_commands_to_the_terminal(line):
 @pytest.mark.parametrize("columns", range(0, 100, 7))
 @pytest.mark.parametrize("name", ["friends.jpg", "x" * 200, "写真" * 40, "e\u0301" * 60, "f"])
 def test_it_fits_into_any_terminal(line, columns, name):
-    facts = ["25%", "20.0 MiB of 80.0 MiB", "10.0 MiB/s", "0:06 left"]
+    facts = [Fact(0, " 25%"), Fact(4, "20.0 MiB of 80.0 MiB"), Fact(3, "10.0 MiB/s"), Fact(1, "0:06 left")]
     shown = fitted(name, facts, columns)
     wide = len(re.findall("[写真]", shown))
     assert len(shown.replace("\u0301", "")) + wide <= max(columns, 0)
     if columns >= 91:
-        assert shown.endswith("  ".join(facts))
+        assert shown.endswith("  ".join(fact.text for fact in facts))
+    if columns >= 15:
+        assert "25%  " in shown
+        assert "0:06 left" in shown
+    kept = [fact.text.strip() in shown for fact in sorted(facts)]
+    assert kept == sorted(kept, reverse=True), "nothing stays when something more important goes"
 
 
 def test_a_long_name_is_cut_in_its_middle():
@@ -144,9 +149,55 @@ def test_on_a_terminal_it_is_seen_and_then_gone(home, platform, work, columns):
     shown = [part for part in drawn if "%" in part]
     assert shown, child.before
     assert all(len(part) < columns for part in shown)
-    assert all(part.startswith("picture.jpg") for part in shown)
+    assert all(part.startswith("picture.jpg") or columns < 80 for part in shown)
+    assert columns == 80 or any("left" in part for part in shown), "how long it takes is more important than the name"
     # What remains on the screen is the result and nothing else.
     assert drawn[-1].strip() == f"Downloaded {work}/picture.jpg"
+
+
+@pytest.mark.parametrize("flags", [[], ["--verbose"]])
+def test_many_files_do_not_flood_a_terminal(home, platform, work, flags):
+    names = [f"f{number:03}" for number in range(300)]
+    platform.files |= {f"data/.my/c/{name}": name.encode() for name in names}
+    for digit in range(10):
+        platform.fail("GET", str(digit), lambda handler: handler.platform.flag.wait(0.01), times=300)
+    platform.fail("GET", "f299", 403, times=9)
+    platform.faults.insert(0, platform.faults.pop())
+    words = home.command(*flags, "cp", "--max-transfers", "2", "data://.my/c/*", work)
+    environ = {**home.environ, "TERM": "xterm"}
+    child = pexpect.spawn(words[0], words[1:], env=environ, encoding="utf-8", timeout=60, dimensions=(24, 80))
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 4
+    assert len(list(work.iterdir())) == 299
+    assert child.before.count("Downloaded") == (299 if flags else 20)
+    assert child.before.count("error: ") == 1
+    drawn = re.findall(r"(\d+) of 300 files +\d+%", child.before)
+    assert len(drawn) >= 5
+    assert [int(count) for count in drawn] == sorted(map(int, drawn))
+    *_, summary = child.before.strip().splitlines()
+    assert summary.startswith("299 files, ")
+    assert summary.endswith("; 1 failed")
+
+
+def test_results_that_go_elsewhere_leave_the_line_alone(home, platform, work):
+    """A script collects them, a person watches."""
+    platform.files |= {f"data/.my/c/f{number:02}": b"x" for number in range(100)}
+    for digit in range(10):
+        platform.fail("GET", str(digit), lambda handler: handler.platform.flag.wait(0.01), times=100)
+    command = " ".join(map(str, home.command("cp", "--max-transfers", "1", "'data://.my/c/*'", work)))
+    child = pexpect.spawn(
+        "sh",
+        ["-c", f"{command} > results"],
+        env={**home.environ, "TERM": "xterm"},
+        cwd=str(work.parent),
+        encoding="utf-8",
+    )
+    child.expect(pexpect.EOF)
+    assert len((work.parent / "results").read_text().splitlines()) == 100
+    drawn = child.before.split("\r\x1b[K")
+    assert not [part for part in drawn[1:-1] if not part], "it is drawn over, not erased, until the end"
+    assert sum("files" in part for part in drawn) >= 5
 
 
 @pytest.mark.parametrize("reason", ["pipe", "quiet", "json", "dumb"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 from algo_core.context import App
 from algo_core.output import shown
@@ -19,7 +19,17 @@ PATIENCE = 0.4
 """Seconds before the first: what is done at once need not flicker."""
 
 MIN_NAME = 8
+NAME_RANK = 3.5
+"""A name is less important than how many files, how fast and how long it takes; more so than how many bytes."""
+
 _ERASE = "\r\x1b[K"
+
+
+class Fact(NamedTuple):
+    """Something to show; what has a lower rank is more important where there is not enough room."""
+
+    rank: float
+    text: str
 
 
 class Progress(Protocol):
@@ -131,17 +141,17 @@ class Line:
         self._write(_ERASE + fitted(name, facts, self._columns() - 1))
         self._is_visible = True
 
-    def _one(self, file: _File, now: float) -> tuple[str, list[str]]:
+    def _one(self, file: _File, now: float) -> tuple[str, list[Fact]]:
         return file.name, _facts(file.position, file.size, now - file.began)
 
-    def _many(self, now: float) -> tuple[str, list[str]]:
+    def _many(self, now: float) -> tuple[str, list[Fact]]:
         """All files together; a file that is under way is named, because that is what a person waits for."""
         moved = self._bytes + sum(file.position for file in self._running.values())
         size = self._size_to_come if self._is_all_planned else None
         facts = _facts(moved, size, now - self._started)
         count = f"{self._done} of {self._to_come}" if self._is_all_planned else f"{self._done}"
         largest = max(self._running.values(), key=lambda file: file.size or 0, default=None)
-        return largest.name if largest else "", [f"{count} files", *facts]
+        return largest.name if largest else "", [Fact(2, f"{count} files"), *facts]
 
     def passed(self, count: int, size: int) -> None:
         """Count them with those that are done, and draw, if it is time to."""
@@ -151,16 +161,19 @@ class Line:
         self._draw()
 
     def done(self, key: object) -> None:
-        """Count it with those that are done."""
+        """Count it with those that are done, and draw, if it is time to and others are to come."""
         if file := self._running.pop(key, None):
             self._done += 1
             self._bytes += file.position
+            if self._to_come > self._done:
+                self._draw()
 
     def end(self) -> None:
-        """Erase the line."""
+        """Erase the line, to be drawn again with the next thing that happens."""
         if self._is_visible:
             self._write(_ERASE)
             self._is_visible = False
+            self._drawn_at = None
 
     def _write(self, text: str) -> None:
         try:
@@ -181,12 +194,18 @@ def progress_for(app: App, *, stdout_has_content: bool) -> Iterator[Progress]:
         progress.end()
 
 
-def fitted(name: str, facts: list[str], columns: int) -> str:
-    """A name and as many facts, from the first on, as fit beside it; the name is cut in its middle if it must be."""
-    while facts and MIN_NAME + 2 + len("  ".join(facts)) > columns:
-        facts = facts[:-1]
-    rest = f"  {'  '.join(facts)}" if facts else ""
-    return _cut(name, columns - len(rest)) + rest
+def fitted(name: str, facts: Sequence[Fact], columns: int) -> str:
+    """As much of a name and of facts as fits, the least important left out first; the name is cut in its middle."""
+    kept = sorted([*facts, Fact(NAME_RANK, "")] if name else facts)
+    while True:
+        has_name = any(fact.rank == NAME_RANK for fact in kept)
+        text = "  ".join(fact.text for fact in facts if fact in kept)
+        room = columns - len(text) - 2 * bool(text) if has_name else 0
+        if has_name and (room >= MIN_NAME or len(kept) == 1 or _width(name) <= room):
+            return _cut(name, room) + ("  " + text if text else "")
+        if not has_name and len(text) <= columns:
+            return text
+        kept.pop()
 
 
 def _cut(name: str, columns: int) -> str:
@@ -213,14 +232,14 @@ def _width(text: str) -> int:
     )
 
 
-def _facts(position: int, size: int | None, seconds: float) -> list[str]:
+def _facts(position: int, size: int | None, seconds: float) -> list[Fact]:
     rate = position / seconds if seconds > 0 else 0.0
-    facts = [human(position)]
+    facts = [Fact(4, human(position))]
     if size:
-        facts = [f"{min(100, position * 100 // size):3d}%", f"{human(position)} of {human(size)}"]
-    facts.append(f"{human(rate)}/s")
+        facts = [Fact(0, f"{min(100, position * 100 // size):3d}%"), Fact(4, f"{human(position)} of {human(size)}")]
+    facts.append(Fact(3, f"{human(rate)}/s"))
     if size and rate:
-        facts.append(f"{_clock_time((size - position) / rate)} left")
+        facts.append(Fact(1, f"{_clock_time((size - position) / rate)} left"))
     return facts
 
 

@@ -16,7 +16,7 @@ from algo_data.progress import Progress, human
 from algo_data.report import Report
 
 SEVERAL = 20
-"""Lines after which failures are told once more at the end, because they may have gone out of sight."""
+"""Lines that a person reads: no more results are told on a terminal, and failures once more at the end."""
 
 MOST_FAILURES = 50
 
@@ -28,6 +28,7 @@ class TransferReport:
         self._app = app
         self._report = Report(app, is_alone=is_alone)
         self._progress = progress
+        self._is_read = app.output.is_terminal and not app.output.is_json and not app.verbose
         self._lock = threading.RLock()
         self._began = time.monotonic()
         self._planned = self._copied = self._bytes = 0
@@ -57,14 +58,12 @@ class TransferReport:
         """Say so, unless stdout carries the file itself."""
         with self._lock:
             self._progress.done(transfer)
-            self._progress.end()
             self._tell(transfer, entry)
 
     def copied(self, several: Sequence[tuple[Transfer, Entry]]) -> None:
         """Say so of each."""
         with self._lock:
             self._progress.passed(len(several), sum(entry.size or 0 for _, entry in several))
-            self._progress.end()
             for transfer, entry in several:
                 self._tell(transfer, entry)
 
@@ -73,6 +72,10 @@ class TransferReport:
         self._bytes += entry.size or 0
         if not self._report.tells_results or transfer.target.uri == STREAM:
             return
+        if self._is_read:
+            if self._copied > SEVERAL:
+                return  # a person sees how it goes, and at the end how it went
+            self._progress.end()
         action, text = _said(transfer)
         self._report.result(
             text, action=action, source=str(transfer.source), destination=str(transfer.target), bytes=entry.size
