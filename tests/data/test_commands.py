@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.uri import LOCAL, DataUri
+from algo_data.engine.planner import Manner, plan
+from algo_data.local import LocalStorage
+
 BUCKET = "connector/s3/bucket"
 
 
@@ -58,6 +62,49 @@ def test_a_tree_into_a_collection_is_an_error_that_names_the_ways(home, platform
         assert "--flatten" in result.stderr
         assert "s3://" in result.stderr
     assert platform.requests("PUT") == platform.requests("POST") == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "made"),
+    [
+        (["m1/sub", "m2/sub"], {"sub/f": "m1/sub/f", "sub/g": "m1/sub/g", "sub/h": "m2/sub/h"}),
+        (["m1/sub/.", "m2/sub/."], {"f": "m1/sub/f", "g": "m1/sub/g", "h": "m2/sub/h"}),
+        (["m1/sub/.", "f"], {"f": "m1/sub/f", "g": "m1/sub/g"}),
+        (["f", "m1/sub/."], {"f": "f", "g": "m1/sub/g"}),
+        (["m1/./", "m2/sub"], {"sub/f": "m1/sub/f", "sub/g": "m1/sub/g", "sub/h": "m2/sub/h"}),
+    ],
+)
+@pytest.mark.parametrize("is_list", [False, True])
+def test_a_file_that_was_just_made_is_not_replaced_by_one_of_another_tree(home, platform, work, sources, made, is_list):
+    for name in ("m1/sub/f", "m1/sub/g", "m2/sub/f", "m2/sub/h", "f"):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(name)
+    (work / "md").mkdir()
+    (work / "list").write_text("\n".join(sources))
+    given = ["--from-file", "list"] if is_list else sources
+    result = home.run("cp", "-r", *given, "md", cwd=work)
+    assert (result.code, result.stderr.count("another source has the same name")) == (1, 1)
+    assert {name: (work / "md" / name).read_text() for name in files_below(work / "md")} == made
+
+
+def test_paths_below_trees_are_remembered_only_where_trees_can_meet(work, monkeypatch):
+    remembered: list[str] = []
+
+    class Watched(set):
+        def add(self, path: str) -> None:
+            remembered.append(path)
+            super().add(path)
+
+    monkeypatch.setattr("algo_data.engine.planner.set", Watched, raising=False)
+    for name in ("one/f", "two/f", "three"):
+        (work / name).parent.mkdir(exist_ok=True)
+        (work / name).touch()
+    (work / "d").mkdir()
+    sources = [DataUri(LOCAL, str(work / name)) for name in ("one", "two", "three")]
+    storage = LocalStorage()
+    found = plan(sources, DataUri(LOCAL, str(work / "d")), lambda uri: storage, pytest.fail, Manner(is_recursive=True))
+    assert len(list(found)) == 3
+    assert remembered == [str(work / "d" / "three")]
 
 
 def test_flatten_puts_all_files_into_the_collection(home, platform, tree):

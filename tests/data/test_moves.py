@@ -193,3 +193,27 @@ def test_empty_directories_that_are_excluded_stay(home, work):
         (work / name).mkdir(parents=True)
     assert home.run("mv", "--exclude", "keep", "t", "u", cwd=work).code == 0
     assert (os.listdir(work / "t"), os.listdir(work / "u")) == (["keep"], ["go"])
+
+
+@pytest.mark.parametrize(
+    ("sources", "refused"),
+    [
+        (["m1/sub", "m2/sub"], {"m2/sub/f", "m2/sub/s/f"}),
+        (["m1/sub/", "m2/sub/"], {"m2/sub/f", "m2/sub/s/f"}),
+        (["m1", "m2/sub", "m3/m1"], {"m3/m1/sub/f"}),
+        (["m?/sub"], {"m2/sub/f", "m2/sub/s/f"}),
+    ],
+)
+def test_of_two_trees_that_land_on_one_place_nothing_is_replaced_and_the_rest_is_moved(home, work, sources, refused):
+    names = {"m1/sub/f", "m1/sub/s/f", "m1/sub/g", "m2/sub/f", "m2/sub/s/f", "m2/sub/h", "m3/m1/sub/f"}
+    for name in names:
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(name)
+    (work / "md").mkdir()
+    result = home.run("mv", *sources, "md", cwd=work)
+    assert result.code == 1
+    assert result.stderr.count("another source has the same name") == len(refused)
+    everything = {path.read_text() for path in work.rglob("*") if path.is_file()}
+    assert everything == names
+    assert {name for name in refused if (work / name).read_text() == name} == refused
+    assert (work / "md/sub/h").exists()

@@ -21,6 +21,9 @@ from algo_data.unfinished import is_unfinished
 
 __all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan"]
 
+NAMELESS = frozenset({"", ".", ".."})
+"""Names of directories that are copied under no name of their own."""
+
 
 class Manner(NamedTuple):
     """How to copy, beyond from where to where."""
@@ -89,12 +92,25 @@ def plan(
         raise UsageError("What comes from standard input has no name", f"Name the file: {into.uri.child('NAME')}")
     # Names can clash only between what several sources give: one listing has each of them once, however long it is.
     clash = len(named) > 1 or manner.flattens or any(spans_directories(uri) for uri in named)
-    planner = _Planner(target, into, refuse, manner, on_tree, set() if clash else None)
+    meets = clash and manner.is_recursive and (are_names or _may_meet(sources if isinstance(sources, Sequence) else ()))
+    planner = _Planner(target, into, refuse, manner, on_tree, set() if clash else None, trees_meet=meets)
     transfers = planner.transfers(itertools.chain(first, found))
     if manner.replaces is None:
         return transfers
     # Asking this machine's file system takes less time than asking a thread to.
     return _needed(transfers, manner.replaces, refuse, 1 if destination.is_local and not are_names else QUESTIONS)
+
+
+def _may_meet(sources: Sequence[DataUri]) -> bool:
+    """Whether what is below a directory can land where something of another source does.
+
+    Only where two have one name, or one has none and goes straight into the destination. What patterns match is not
+    known yet.
+    """
+    if len(sources) == 1:
+        return spans_directories(sources[0])
+    names = {uri.name for uri in sources}
+    return len(names) < len(sources) or not names.isdisjoint(NAMELESS) or any(map(has_magic, sources))
 
 
 def _sources(
@@ -179,6 +195,8 @@ class _Planner:
         manner: Manner,
         on_tree: Callable[[Place], None] | None,
         made: set[str] | None,
+        *,
+        trees_meet: bool,
     ) -> None:
         self._target = target
         self._into = into
@@ -186,6 +204,7 @@ class _Planner:
         self._manner = manner
         self._on_tree = on_tree
         self._made = made
+        self._trees_meet = trees_meet
 
     def transfers(self, sources: Iterable[_Found]) -> Iterator[Transfer]:
         for found in sources:
@@ -211,8 +230,7 @@ class _Planner:
                 if self._takes(relative, entry):
                     yield from self._file(Place(source.storage, entry.uri), entry, into.child(entry.name))
             return
-        has_no_name = name in {"", ".", ".."}
-        base = self._into.child(name) if self._into and not has_no_name else self._into or self._target
+        base = self._into.child(name) if self._into and name not in NAMELESS else self._into or self._target
         check_apart(source, base)
         check_fits(source, base, manner.selection, is_there=base is self._into)
         if base is not self._into:
@@ -228,10 +246,11 @@ class _Planner:
                 return False
             return True
 
+        placed = self._file if self._trees_meet else self._different
         found = below(source.storage, top, enters=self._enters, prepares=prepares, refuse=self._refuse)
         for relative, entry in found:
             if self._takes(relative, entry):
-                yield from self._different(Place(source.storage, entry.uri), entry, base.child(relative))
+                yield from placed(Place(source.storage, entry.uri), entry, base.child(relative))
 
     def _takes(self, relative: str, entry: Entry) -> bool:
         """Whether a file of a tree is meant; one that is still being written, or was given up, is nobody's file yet."""
@@ -246,12 +265,12 @@ class _Planner:
 
     def _file(self, source: Place, entry: Entry | None, target: Place | None) -> Iterator[Transfer]:
         place = target or self._target
-        if self._made is not None and place.uri.name in self._made:
+        if self._made is not None and place.uri.path in self._made:
             self._refuse(source, AlgoError(f"{place} was just made: another source has the same name"))
             return
         for transfer in self._different(source, entry, place):
             if self._made is not None:
-                self._made.add(place.uri.name)
+                self._made.add(place.uri.path)
             yield transfer
 
     def _different(self, source: Place, entry: Entry | None, target: Place) -> Iterator[Transfer]:
