@@ -217,3 +217,34 @@ def test_of_two_trees_that_land_on_one_place_nothing_is_replaced_and_the_rest_is
     assert everything == names
     assert {name for name in refused if (work / name).read_text() == name} == refused
     assert (work / "md/sub/h").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sync", "lnk", "lt", "--delete"],
+        ["sync", "lt", "lnk", "--delete"],
+        ["sync", "lt", "lnk/new/deep", "--delete"],
+        ["sync", "whole", "lt/sub", "--delete"],
+        ["cp", "-r", "lt", "lnk/new"],
+        ["cp", "-r", "whole", "lt/sub/new"],
+        ["mv", "lt", "lnk"],
+        ["mv", "lt", "lnk/new"],
+    ],
+)
+def test_a_link_hides_no_directory_that_is_in_the_other(home, work, arguments):
+    (work / "lt" / "sub").mkdir(parents=True)
+    (work / "lt" / "f").write_text("x")
+    (work / "lt" / "sub" / "g").write_text("y")
+    (work / "lnk").symlink_to("lt/sub")
+    (work / "whole").symlink_to("lt")
+    result = home.run(*arguments, cwd=work)
+    assert (result.code, "itself, or in it" in result.stderr) == (2, True)
+    assert sorted(str(path.relative_to(work)) for path in work.rglob("*")) == [
+        "lnk",
+        "lt",
+        "lt/f",
+        "lt/sub",
+        "lt/sub/g",
+        "whole",
+    ]

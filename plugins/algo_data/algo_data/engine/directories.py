@@ -38,18 +38,23 @@ def make(place: Place, *, with_parents: bool = False) -> None:
 
 
 def check_apart(source: Place, target: Place) -> None:
-    """Refuse a copy of a directory to itself, or into itself, which would never end."""
+    """Refuse a copy of a directory to itself, or into itself, which would never end; links on the way are followed."""
     if source.storage is not target.storage:
         return
-    place, before = _absolute(target.uri), None
+    top, place, before = _real(source.uri), _real(target.uri), None
     while place != before:
-        if source.storage.is_same(_absolute(source.uri), place):
+        if source.storage.is_same(top, place):
             raise UsageError(f"{target} is {source} itself, or in it", "Copy it to a place outside of it")
         place, before = place.parent, place
 
 
 def _absolute(uri: DataUri) -> DataUri:
     return DataUri(LOCAL, os.path.abspath(os.path.expanduser(uri.path))) if uri.is_local else uri
+
+
+def _real(uri: DataUri) -> DataUri:
+    """Where it is on this machine, or will be: as far as it is there, without links."""
+    return DataUri(LOCAL, os.path.realpath(_absolute(uri).path)) if uri.is_local else uri
 
 
 def check_fits(source: Place, target: Place, selection: Selection, *, is_there: bool) -> None:
