@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage import Entry, Kind, Storage
 from algo_core.uri import DataUri
+from algo_data.local import local_path
 from algo_data.patterns import ANY_DEPTH, is_magic, name_pattern
 from algo_data.tree import below
+
+HELD = 1000
+"""Matches that wait for one whose very name is the pattern: what a page of a listing holds."""
 
 
 def has_magic(uri: DataUri) -> bool:
@@ -25,18 +30,25 @@ def expand(storage: Storage, uri: DataUri) -> Iterator[Entry]:
     """The entries that a path with wildcards means, while the listing arrives.
 
     A wildcard stands for one component or a part of it, and does not match a dot at the beginning of a name. The
-    component `**` stands for any number of directories, and at the end for all files below. A file whose very name is
-    the pattern is that file, and nothing else is meant: brackets are common in names.
+    component `**` stands for any number of directories, and at the end for all files below.
+
+    A file whose very name is the pattern is that file, and nothing else is meant. On this machine, and for brackets,
+    which are common in names, it is looked up. Elsewhere the listing tells that is read anyway; only if more matches
+    than a page holds it is asked for, before any of them is given.
 
     Raises:
         NotFoundError: when nothing matches.
         UsageError: for a pattern that cannot be read.
     """
-    if "[" in uri.path and (literal := _literal(storage, uri)):
+    is_looked_up = uri.is_local or "[" in uri.path
+    if is_looked_up and (literal := _literal(storage, uri)):
         yield literal
         return
     found = False
-    for entry in _matching(storage, uri):
+    matching = _matching(storage, uri)
+    if not (is_looked_up or spans_directories(uri) or uri.name == ANY_DEPTH):
+        matching = _only_literal(storage, uri, matching)
+    for entry in matching:
         found = True
         yield entry
     if not found:
@@ -96,9 +108,28 @@ def _below(storage: Storage, uri: DataUri) -> Iterator[tuple[str, Entry]]:
     return (pair for pair in found if not pair[1].name.startswith("."))
 
 
+def _only_literal(storage: Storage, uri: DataUri, matching: Iterator[Entry]) -> Iterator[Entry]:
+    """The one that has the pattern as its name, or all if none has."""
+    held: list[Entry] = []
+    for entry in matching:
+        if entry.name == uri.name:
+            yield entry
+            return
+        held.append(entry)
+        if len(held) > HELD:
+            if literal := _literal(storage, uri):
+                yield literal
+                return
+            break
+    yield from held
+    yield from matching
+
+
 def _literal(storage: Storage, uri: DataUri) -> Entry | None:
-    """What has the pattern as its name; what cannot be looked up so is looked for in listings."""
+    """What has the pattern as its name, a link to nowhere too; what cannot be looked up is looked for in listings."""
     try:
-        return storage.exists(uri)
+        if found := storage.exists(uri):
+            return found
     except AlgoError:
-        return None
+        pass
+    return Entry(uri, Kind.FILE) if uri.is_local and os.path.lexists(local_path(uri)) else None
