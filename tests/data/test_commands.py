@@ -176,6 +176,25 @@ def test_no_clobber_and_update_leave_what_is_there(home, platform, work):
     assert (result.code, "contradict" in result.stderr) == (2, True)
 
 
+def test_standard_input_leaves_what_is_there_too(home, platform, work):
+    platform.files["data/.my/c/f"] = b"theirs"
+    (work / "f").write_text("theirs")
+    for target in ("data://.my/c/f", "./f"):
+        result = home.run("cp", "-n", "-", target, cwd=work, input="mine")
+        assert (result.code, result.text) == (0, "")
+    assert (platform.files, (work / "f").read_text()) == ({"data/.my/c/f": b"theirs"}, "theirs")
+    for target in ("data://.my/c/new", "./new"):
+        assert home.run("cp", "-n", "-", target, cwd=work, input="mine").code == 0
+    assert (platform.files["data/.my/c/new"], (work / "new").read_text()) == (b"mine", "mine")
+
+
+def test_standard_input_is_neither_older_nor_newer(home, platform, work):
+    (work / "f").write_text("theirs")
+    result = home.run("cp", "-u", "-", "./f", cwd=work, input="mine")
+    assert (result.code, "Leave out --update" in result.stderr) == (2, True)
+    assert (work / "f").read_text() == "theirs"
+
+
 @pytest.mark.parametrize("separator", ["\n", "\r\n", "\0"])
 def test_sources_from_a_list_are_names_and_no_patterns(home, platform, work, separator):
     for name in ("a*", "ab", "[x]", "café"):

@@ -10,7 +10,7 @@ from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import DataUri
 from algo_data.engine.ahead import QUESTIONS, answered
-from algo_data.engine.comparison import Facts, Replaces, facts_of
+from algo_data.engine.comparison import Facts, Replaces, facts_of, is_newer
 from algo_data.engine.directories import check_apart, check_fits, is_link, make
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.streams import STREAM
@@ -80,6 +80,8 @@ def plan(
     manner = manner or Manner()
     if isinstance(sources, Sequence) and sources.count(STREAM) > 1:
         raise UsageError("Standard input can be copied only once")
+    if manner.replaces is is_newer and isinstance(sources, Sequence) and STREAM in sources:
+        raise UsageError("Standard input has no time that could be compared", "Leave out --update")
     given = iter(sources)
     named = list(itertools.islice(given, 2))
     found = _sources(itertools.chain(named, given), storage_of, refuse, manner, are_names=are_names)
@@ -292,7 +294,7 @@ def _needed(transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, a
 
     def is_needed(transfer: Transfer) -> bool | AlgoError:
         source, target = transfer.source, transfer.target
-        if source.uri == STREAM or target.uri == STREAM:
+        if target.uri == STREAM:
             return True
         try:
             there = target.storage.exists(target.uri)
@@ -310,4 +312,6 @@ def _needed(transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, a
 
 
 def _facts(source: Place, entry: Entry | None) -> Facts:
+    if source.uri == STREAM:
+        return Facts("-", False, None, None)
     return facts_of(entry or source.storage.stat(source.uri))
