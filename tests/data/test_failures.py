@@ -127,3 +127,44 @@ def test_a_copy_that_ended_early_cannot_be_completed_by_what_failed_of_it(home, 
     assert home.run("cp", "--max-transfers", "1", "a", "b", "c", "data://.my/c", cwd=work).code == 4
     result = home.run("cp", "--retry-failed")
     assert (result.code, "Run the command again" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["cp", "mv"])
+@pytest.mark.parametrize("option", ["--no-clobber", "--update"])
+def test_what_failed_leaves_what_is_there_as_it_was_to_when_it_is_tried_again(home, platform, work, command, option):
+    for name in ("a", "b"):
+        (work / name).write_text("mine")
+        os.utime(work / name, (0, 0))
+        platform.fail("PUT", f"c/{name}", 403, times=2)
+    assert home.run(command, option, "a", "b", "data://.my/c", cwd=work).code == 4
+    platform.files["data/.my/c/a"] = b"came meanwhile"
+    for code in (4, 0):
+        assert home.run(command, "--retry-failed").code == code
+        assert platform.files["data/.my/c/a"] == b"came meanwhile"
+    assert platform.files["data/.my/c/b"] == b"mine"
+    assert (work / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("cp", ["-n"]),
+        ("cp", ["-u"]),
+        ("cp", ["-r"]),
+        ("cp", ["--flatten"]),
+        ("cp", ["--include", "*.txt"]),
+        ("mv", ["--exclude", "*.txt"]),
+        ("mv", ["--no-clobber"]),
+        ("sync", ["--delete"]),
+        ("sync", ["--checksum"]),
+    ],
+)
+def test_what_failed_is_tried_again_by_no_other_rules(home, platform, work, command, options):
+    (work / "f").write_text("x")
+    platform.fail("PUT", "c/f", 403)
+    assert home.run("cp", "f", "data://.my/c", cwd=work).code == 4
+    result = home.run(command, "--retry-failed", *options)
+    assert (result.code, "cannot be combined with --retry-failed" in result.stderr) == (2, True)
+    assert platform.files == {}
+    assert home.run(command, "--retry-failed", "--max-transfers", "1", "--no-check", "--json").code == 0
+    assert platform.files == {"data/.my/c/f": b"x"}

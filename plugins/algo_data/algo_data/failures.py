@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from algo_core import paths
 from algo_core.context import App
@@ -28,6 +28,10 @@ def path_of(app: App) -> str:
     return os.path.join(paths.cache_dir(app.environ), FILE)
 
 
+RULES = ("no_clobber", "update")
+"""Options of a run that hold for what failed of it."""
+
+
 class Keeper:
     """Stands between the engine and its observer, and writes down what fails.
 
@@ -35,13 +39,23 @@ class Keeper:
     threads that plan and that copy, also after the end if it came early: nothing is written any more then.
 
     What was never tried is in no record. Hence an early end is noted, unless what failed was all there is (`is_alone`),
-    and leaves the record alone that was carried out again (`is_retry`).
+    and leaves the record alone that was carried out again (`is_retry`). `rules` are those options of `RULES` that were
+    given: what failed must not replace now what it was to leave then.
     """
 
-    def __init__(self, app: App, observer: Observer, *, is_alone: bool = False, is_retry: bool = False) -> None:
+    def __init__(
+        self,
+        app: App,
+        observer: Observer,
+        *,
+        is_alone: bool = False,
+        is_retry: bool = False,
+        rules: dict[str, Any] | None = None,
+    ) -> None:
         self._app = app
         self._is_alone = is_alone
         self._is_retry = is_retry
+        self._rules = rules
         self._path = path_of(app)
         self._observer = observer
         self._running: dict[int, Transfer] = {}  # by the identity of their sources
@@ -90,6 +104,8 @@ class Keeper:
             if self._file is None:
                 os.makedirs(os.path.dirname(self._path), exist_ok=True)
                 self._file = self._stack.enter_context(replacing(self._path, mode=0o600))
+                if self._rules:
+                    self._file.write(json.dumps({"rules": self._rules}).encode() + b"\n")
             self._file.write(json.dumps(members).encode() + b"\n")
         except OSError as error:  # a cache that cannot be written costs the convenience and nothing else
             self._problem = error
@@ -113,8 +129,27 @@ class Keeper:
                 forget(self._app)
 
 
-def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:
-    """The transfers that failed in the last run that had failures.
+class FailedBefore:
+    """What a run that had failures has left."""
+
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self._records = [record for record in records if "rules" not in record]
+        self.rules: dict[str, Any] = {}
+        """The options of `RULES` that it had."""
+        for record in records:
+            self.rules |= record.get("rules", {})
+
+    def transfers(self, storage_of: StorageOf) -> Iterator[Transfer]:
+        """Those that failed."""
+        for record in self._records:
+            source, target = parse_data_uri(record["source"]), parse_data_uri(record["target"])
+            yield Transfer(
+                Place(storage_of(source), source), Place(storage_of(target), target), removes_source="move" in record
+            )
+
+
+def failed_before(app: App) -> FailedBefore:
+    """What failed in the last run that had failures.
 
     Raises:
         UsageError: if there is no such run, it was on another platform, or not all of it was planned.
@@ -136,11 +171,7 @@ def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:
             )
         if "address" in record and record["address"] != app.profile.address:
             raise UsageError(f"What failed was meant for {record['address']}", "Choose its profile with --profile NAME")
-    for record in records:
-        source, target = parse_data_uri(record["source"]), parse_data_uri(record["target"])
-        yield Transfer(
-            Place(storage_of(source), source), Place(storage_of(target), target), removes_source="move" in record
-        )
+    return FailedBefore(records)
 
 
 def forget(app: App) -> None:

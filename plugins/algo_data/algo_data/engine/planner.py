@@ -19,7 +19,7 @@ from algo_data.globs import expand, has_magic, spans_directories
 from algo_data.tree import Refuse, below
 from algo_data.unfinished import is_unfinished
 
-__all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan"]
+__all__ = ["Manner", "Place", "StorageOf", "Transfer", "needed", "plan"]
 
 NAMELESS = frozenset({"", ".", ".."})
 """Names of directories that are copied under no name of their own."""
@@ -100,7 +100,7 @@ def plan(
     if manner.replaces is None:
         return transfers
     # Asking this machine's file system takes less time than asking a thread to.
-    return _needed(transfers, manner.replaces, refuse, 1 if destination.is_local and not are_names else QUESTIONS)
+    return needed(transfers, manner.replaces, refuse, 1 if destination.is_local and not are_names else QUESTIONS)
 
 
 def _may_meet(sources: Sequence[DataUri]) -> bool:
@@ -289,7 +289,9 @@ class _Planner:
             yield Transfer(source, target, entry, self._manner.removes_sources)
 
 
-def _needed(transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, at_once: int) -> Iterator[Transfer]:
+def needed(
+    transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, at_once: int = QUESTIONS
+) -> Iterator[Transfer]:
     """The transfers whose target is not there, or is to be replaced."""
 
     def is_needed(transfer: Transfer) -> bool | AlgoError:
