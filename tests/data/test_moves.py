@@ -248,3 +248,23 @@ def test_a_link_hides_no_directory_that_is_in_the_other(home, work, arguments):
         "lt/sub/g",
         "whole",
     ]
+
+
+@pytest.mark.parametrize("destination", ["t/sub", "t/new", "data://.my/c", "data://.my", "file", "nothing/u"])
+def test_a_move_that_is_refused_leaves_empty_directories_too(home, platform, work, destination):
+    for name in ("t/empty", "t/sub/empty"):
+        (work / name).mkdir(parents=True)
+    (work / "t/sub/f").write_text("x")
+    (work / "file").touch()
+    before = sorted(work.rglob("*"))
+    assert home.run("mv", "t", destination, cwd=work).code != 0
+    assert sorted(work.rglob("*")) == before
+
+
+def test_what_is_in_a_directory_that_could_not_be_made_stays(home, work):
+    (work / "t/sub/empty").mkdir(parents=True)
+    (work / "t/other/empty").mkdir(parents=True)
+    (work / "there/t").mkdir(parents=True)
+    (work / "there/t/sub").touch()
+    assert home.run("mv", "t", "there", cwd=work).code == 1
+    assert sorted(str(path.relative_to(work / "t")) for path in (work / "t").rglob("*")) == ["sub", "sub/empty"]

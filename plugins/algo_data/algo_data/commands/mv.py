@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import UsageError
-from algo_core.uri import parse_data_uri
+from algo_core.errors import AlgoError, UsageError
+from algo_core.uri import DataUri, parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.engine.directories import remove_emptied
 from algo_data.engine.moving import when_all_are_known
@@ -48,6 +48,7 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
     for uri in (*sources, destination):
         storage_of(uri)
     trees: list[Place] = []
+    stays: set[DataUri] = set()
     manner = Manner(
         is_recursive=True,
         selection=flags.selection(),
@@ -57,12 +58,17 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
     )
 
     def planned(refuse: Refuse) -> Iterator[Transfer]:
-        transfers = plan(sources, destination, storage_of, refuse, manner, trees.append)
+        def refused(what: object, error: AlgoError) -> None:
+            if isinstance(what, DataUri):
+                stays.add(what)
+            refuse(what, error)
+
+        transfers = plan(sources, destination, storage_of, refused, manner, trees.append)
         return transfers if all(uri.is_local for uri in sources) else when_all_are_known(transfers, storage_of)
 
     finish = carry_out(app, flags, planned)
     if not flags.dry_run:
         for tree in trees:
-            remove_emptied(tree, manner.selection)
+            remove_emptied(tree, manner.selection, stays)
     if finish:
         finish()

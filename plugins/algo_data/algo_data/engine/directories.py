@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Container
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, UsageError
 from algo_core.storage import Entry, NotADirectory
@@ -94,14 +95,14 @@ def is_link(uri: DataUri) -> bool:
     return uri.is_local and os.path.islink(_absolute(uri).path)
 
 
-def remove_emptied(tree: Place, selection: Selection) -> None:
+def remove_emptied(tree: Place, selection: Selection, refused: Container[DataUri]) -> None:
     """Remove the directories of a tree in which nothing is left, of those that the selection enters.
 
-    Those that hold something stay, and what a link leads to.
+    Those that hold something stay, what a link leads to, and with all that is in it what was `refused`.
     """
 
     def enters(relative: str, entry: Entry) -> bool:
-        return selection.enters(relative) and not is_link(entry.uri)
+        return selection.enters(relative) and not is_link(entry.uri) and entry.uri not in refused
 
     try:
         found = below(tree.storage, tree.storage.stat(tree.uri), enters=enters)

@@ -70,7 +70,7 @@ def plan(
 
     The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
     its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
-    `refuse`, and the others go on. A directory that is copied is told to `on_tree`. With `are_names` a source is never
+    `refuse`, and the others go on. A directory that is not refused is told to `on_tree`. With `are_names` a source is never
     a pattern. A file of this machine that is not finished (`algo_data.unfinished`) is a source only by its own name.
 
     Raises:
@@ -224,8 +224,6 @@ class _Planner:
         manner, name = self._manner, source.uri.name
         if manner.removes_sources and is_link(source.uri):
             raise _is_link(source.uri)
-        if self._on_tree:
-            self._on_tree(source)
         if manner.flattens and self._into:
             into = self._into
             for relative, entry in below(source.storage, top, enters=self._enters, refuse=self._refuse):
@@ -237,6 +235,8 @@ class _Planner:
         check_fits(source, base, manner.selection, is_there=base is self._into)
         if base is not self._into:
             self._make(base)
+        if self._on_tree:
+            self._on_tree(source)
 
         def prepares(relative: str, entry: Entry) -> bool:
             try:
