@@ -170,7 +170,11 @@ def retry(app: App, flags: Flags) -> None:
 def _check_rules(context: click.Context) -> None:
     for parameter in context.command.params:
         name = parameter.name or ""  # those of every command are not exposed
-        if parameter.expose_value and name not in _RETRY and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if (
+            parameter.expose_value
+            and name not in _RETRY
+            and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        ):
             raise UsageError(
                 f"{max(parameter.opts, key=len)} cannot be combined with --retry-failed",
                 "Leave it out: what failed is carried out again as it was to be then, and nothing else",
