@@ -15,7 +15,7 @@ from algo_core.storage import Storage
 from algo_core.uri import DataUri
 from algo_data.engine import Options, run
 from algo_data.engine.comparison import Replaces, is_newer, never
-from algo_data.engine.planner import needed
+from algo_data.engine.planner import Manner, plan_again
 from algo_data.engine.selection import Selection
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import StorageOf, Transfer
@@ -74,8 +74,8 @@ class Flags(NamedTuple):
         return never if self.no_clobber else is_newer if self.update else None
 
     def rules(self) -> dict[str, Any]:
-        """Those that say what is to be done with a file, where they were given: they hold for `--retry-failed`."""
-        return {name: True for name in RULES if getattr(self, name)}
+        """Those that say which files are meant and what is replaced, as given: they hold for `--retry-failed`."""
+        return {name: value for name in RULES if (value := getattr(self, name))}
 
 
 def copy_options(function: _Function) -> _Function:
@@ -154,11 +154,10 @@ def retry(app: App, flags: Flags) -> None:
     storage_of = storages(app)
     before = failed_before(app)
     flags = flags._replace(**before.rules)
-    replaces = flags.replaces()
+    manner = Manner(selection=flags.selection(), replaces=flags.replaces(), is_dry=flags.dry_run)
 
     def planned(refuse: Refuse) -> Iterator[Transfer]:
-        transfers = before.transfers(storage_of)
-        return needed(transfers, replaces, refuse) if replaces else transfers
+        return plan_again(before.parts(storage_of), refuse, manner, storage_of)
 
     finish = carry_out(app, flags, planned, is_retry=True)
     if finish:
@@ -169,12 +168,10 @@ def retry(app: App, flags: Flags) -> None:
 
 def _check_rules(context: click.Context) -> None:
     for parameter in context.command.params:
-        name = parameter.name or ""  # those of every command are not exposed
-        if (
-            parameter.expose_value
-            and name not in _RETRY
-            and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        ):
+        name = parameter.name or ""
+        if not parameter.expose_value or name in _RETRY:  # options that all commands have are not exposed
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise UsageError(
                 f"{max(parameter.opts, key=len)} cannot be combined with --retry-failed",
                 "Leave it out: what failed is carried out again as it was to be then, and nothing else",

@@ -8,7 +8,15 @@ from algo_core.errors import AlgoError
 from algo_core.storage import Entry, Storage
 from algo_data.lookahead import Enters, Lookahead
 
-__all__ = ["Enters", "Refuse", "below"]
+__all__ = ["Enters", "LeadsBack", "Refuse", "below"]
+
+
+class LeadsBack(AlgoError):
+    """A link to a directory above it, which has no end."""
+
+    def __init__(self, what: object) -> None:
+        super().__init__(f"{what} leads back to a directory above it", "Leave it out with --exclude")
+
 
 Refuse = Callable[[object, AlgoError], None]
 """Told what cannot be used, and why; the rest goes on, unless it raises."""
@@ -77,7 +85,7 @@ def _walk(
         if not entry.is_directory:
             yield relative, entry
         elif any(entry.version and entry.version == level.version for _, level, _ in levels):
-            loop = AlgoError(f"{entry.uri} leads back to a directory above it", "Leave it out with --exclude")
+            loop = LeadsBack(entry.uri)
             if refuse is None:
                 raise loop
             refuse(entry.uri, loop)

@@ -14,6 +14,7 @@ from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.engine.directories import remove_emptied
 from algo_data.engine.moving import when_all_are_known
 from algo_data.engine.planner import Manner, Place, Transfer, plan
+from algo_data.engine.transfer import Unlisted
 from algo_data.operands import paths_argument
 from algo_data.tree import Refuse
 
@@ -59,8 +60,8 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
 
     def planned(refuse: Refuse) -> Iterator[Transfer]:
         def refused(what: object, error: AlgoError) -> None:
-            if isinstance(what, DataUri):
-                stays.add(what)
+            if isinstance(what, DataUri | Unlisted):
+                stays.add(what if isinstance(what, DataUri) else what.source.uri)
             refuse(what, error)
 
         transfers = plan(sources, destination, storage_of, refused, manner, trees.append)

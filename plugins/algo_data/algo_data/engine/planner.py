@@ -12,14 +12,15 @@ from algo_core.uri import DataUri
 from algo_data.engine.ahead import QUESTIONS, answered
 from algo_data.engine.comparison import Facts, Replaces, facts_of, is_newer
 from algo_data.engine.directories import check_apart, check_fits, is_link, make
+from algo_data.engine.moving import when_all_are_known
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.streams import STREAM
-from algo_data.engine.transfer import Place, StorageOf, Transfer
+from algo_data.engine.transfer import NotPlanned, Place, StorageOf, Transfer, Unlisted
 from algo_data.globs import expand, has_magic, spans_directories
-from algo_data.tree import Refuse, below
+from algo_data.tree import LeadsBack, Refuse, below
 from algo_data.unfinished import is_unfinished
 
-__all__ = ["Manner", "Place", "StorageOf", "Transfer", "needed", "plan"]
+__all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan", "plan_again"]
 
 NAMELESS = frozenset({"", ".", ".."})
 """Names of directories that are copied under no name of their own."""
@@ -70,8 +71,9 @@ def plan(
 
     The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
     its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
-    `refuse`, and the others go on. A directory that is not refused is told to `on_tree`. With `are_names` a source is never
-    a pattern. A file of this machine that is not finished (`algo_data.unfinished`) is a source only by its own name.
+    `refuse`, and the others go on: a directory of a tree as an `Unlisted`, if it can be planned again. A directory that
+    is not refused is told to `on_tree`. With `are_names` a source is never a pattern. A file of this machine that is
+    not finished (`algo_data.unfinished`) is a source only by its own name.
 
     Raises:
         UsageError: for several sources and one file, or what can have no name.
@@ -100,7 +102,7 @@ def plan(
     if manner.replaces is None:
         return transfers
     # Asking this machine's file system takes less time than asking a thread to.
-    return needed(transfers, manner.replaces, refuse, 1 if destination.is_local and not are_names else QUESTIONS)
+    return _needed(transfers, manner.replaces, refuse, 1 if destination.is_local and not are_names else QUESTIONS)
 
 
 def _may_meet(sources: Sequence[DataUri]) -> bool:
@@ -237,22 +239,61 @@ class _Planner:
             self._make(base)
         if self._on_tree:
             self._on_tree(source)
+        yield from self.part(Unlisted(source, base, "", manner.removes_sources), top)
+
+    def again(self, part: Unlisted) -> Iterator[Transfer]:
+        """All files of a directory that could not be planned before; it is refused as such again if it cannot now."""
+        source = part.source
+        try:
+            top = source.storage.stat(source.uri)
+            if not top.is_directory:
+                raise NotADirectory(f"{source} is a file")
+            if part.removes_source and is_link(source.uri):
+                raise _is_link(source.uri)
+            self._make(part.target)
+        except AlgoError as error:
+            self._refuse(part, error)
+            return
+        yield from self.part(part, top)
+
+    def part(self, part: Unlisted, top: Entry) -> Iterator[Transfer]:
+        """All files of a directory of a tree; what cannot be listed or made is refused as such a part."""
+        source, base, prefix, removes_source = part
+        storage, prefix = source.storage, f"{prefix}/" if prefix else ""
+
+        def part_of(uri: DataUri) -> object:
+            if self._trees_meet:  # what the others have made is not known when it is planned again
+                return uri
+            relative = uri.path[len(top.uri.path) :].strip("/")
+            place = base.child(relative) if relative else base
+            return Unlisted(Place(storage, uri), place, (prefix + relative).rstrip("/"), removes_source)
+
+        def enters(relative: str, entry: Entry) -> bool:
+            return self._manner.selection.enters(prefix + relative)
 
         def prepares(relative: str, entry: Entry) -> bool:
             try:
-                if manner.removes_sources and is_link(entry.uri):
-                    raise _is_link(entry.uri)
+                if removes_source and is_link(entry.uri):
+                    self._refuse(entry.uri, _is_link(entry.uri))
+                    return False
                 self._make(base.child(relative))
             except AlgoError as error:
-                self._refuse(entry.uri, error)
+                self._refuse(part_of(entry.uri), error)
                 return False
             return True
 
+        def refuse(what: object, error: AlgoError) -> None:
+            is_listing = isinstance(what, DataUri) and not isinstance(error, LeadsBack)
+            self._refuse(part_of(what) if is_listing else what, error)
+
         placed = self._file if self._trees_meet else self._different
-        found = below(source.storage, top, enters=self._enters, prepares=prepares, refuse=self._refuse)
-        for relative, entry in found:
-            if self._takes(relative, entry):
-                yield from placed(Place(source.storage, entry.uri), entry, base.child(relative))
+        found = below(storage, top, enters=enters, prepares=prepares, refuse=refuse)
+        try:
+            for relative, entry in found:
+                if self._takes(prefix + relative, entry):
+                    yield from placed(Place(storage, entry.uri), entry, base.child(relative))
+        except AlgoError as error:
+            self._refuse(part_of(top.uri), error)
 
     def _takes(self, relative: str, entry: Entry) -> bool:
         """Whether a file of a tree is meant; one that is still being written, or was given up, is nobody's file yet."""
@@ -289,7 +330,36 @@ class _Planner:
             yield Transfer(source, target, entry, self._manner.removes_sources)
 
 
-def needed(
+def plan_again(
+    parts: Iterable[Transfer | Unlisted | NotPlanned], refuse: Refuse, manner: Manner, storage_of: StorageOf
+) -> Iterator[Transfer]:
+    """The transfers of a plan that failed, and those of directories that could not be planned then.
+
+    What no more is known of is refused again when all others are planned.
+    """
+    transfers = _again(parts, refuse, manner, storage_of)
+    return _needed(transfers, manner.replaces, refuse) if manner.replaces else transfers
+
+
+def _again(
+    parts: Iterable[Transfer | Unlisted | NotPlanned], refuse: Refuse, manner: Manner, storage_of: StorageOf
+) -> Iterator[Transfer]:
+    unknown: list[NotPlanned] = []
+    for part in parts:
+        if isinstance(part, NotPlanned):
+            unknown.append(part)
+        elif isinstance(part, Transfer):
+            yield part
+        else:
+            how = manner._replace(removes_sources=part.removes_source)
+            transfers = _Planner(part.target, None, refuse, how, None, None, trees_meet=False).again(part)
+            is_far = part.removes_source and not part.source.uri.is_local
+            yield from when_all_are_known(transfers, storage_of) if is_far else transfers
+    for error in unknown:
+        refuse(error.what, error)
+
+
+def _needed(
     transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, at_once: int = QUESTIONS
 ) -> Iterator[Transfer]:
     """The transfers whose target is not there, or is to be replaced."""
