@@ -64,6 +64,34 @@ def test_a_tree_into_a_collection_is_an_error_that_names_the_ways(home, platform
     assert platform.requests("PUT") == platform.requests("POST") == []
 
 
+@pytest.mark.parametrize("command", [["sync", "t"], ["cp", "-r", "t/."], ["cp", "-r", "t/"], ["mv", "t"]])
+@pytest.mark.parametrize("held", ["one/s/f", "one/s/u/f"])
+def test_a_tree_that_an_account_cannot_hold_is_refused_before_anything(home, platform, work, command, held):
+    for name in ("one/f", held):
+        (work / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / "t" / name).write_text("x")
+    for more in ([], ["--dry-run"]):
+        result = home.run(*command, "data://.my", *more, cwd=work)
+        assert (result.code, result.text) == (2, "")
+        assert "--flatten" in result.stderr
+    assert platform.requests("POST") == platform.requests("PUT") == []
+    assert files_below(work / "t") == ["one/f", held]
+
+
+@pytest.mark.parametrize("command", [["sync", "t"], ["cp", "-r", "t/."]])
+def test_an_account_holds_collections_and_no_files(home, platform, work, command):
+    for name in ("one/f", "two/f"):
+        (work / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / "t" / name).write_text(name)
+    (work / "t/top").touch()
+    result = home.run(*command, "data://.my", cwd=work)
+    assert (result.code, result.text) == (2, "")
+    assert "data://.my/COLLECTION" in result.stderr
+    assert platform.requests("POST") == platform.requests("PUT") == []
+    assert home.run(*command, "data://.my", "--exclude", "top", cwd=work).code == 0
+    assert platform.files == {f"data/.my/{name}": name.encode() for name in ("one/f", "two/f")}
+
+
 @pytest.mark.parametrize(
     ("sources", "made"),
     [
@@ -521,6 +549,16 @@ def test_an_interruption_waits_for_no_answer(home, platform, work, method, comma
 def test_rm_force_forgives_what_is_not_there(home, platform):
     assert home.run("rm", ".my/c/nope").code == 5
     assert home.run("rm", "-f", ".my/c/nope").code == 0
+
+
+@pytest.mark.parametrize("path", [".my/half/sub", ".my/half/sub/deeper", ".my/c/sub"])
+def test_parents_are_not_made_for_what_no_collection_can_hold(home, platform, path):
+    before = set(platform.directories)
+    result = home.run("mkdir", "-p", path)
+    assert (result.code, result.text) == (1, "")
+    assert "cannot hold directories" in result.stderr
+    assert platform.directories == before
+    assert platform.requests("POST") == []
 
 
 def test_mkdir_makes_parents_and_forgives_what_is_there(home, platform, work):
