@@ -373,3 +373,16 @@ def test_a_file_of_this_machine_that_a_store_also_has_is_not_removed_by_a_move(w
             Options(),
         )
     assert (work / "f").read_text() == "x"
+
+
+@pytest.mark.parametrize("source", [".", "..", "./", "d/..", "../work/.", "/", "data://", "data://.my/c/."])
+def test_what_has_no_name_is_not_moved(home, platform, work, source):
+    (work / "d").mkdir()
+    (work / "f").write_text("x")
+    platform.files["data/.my/c/f"] = b"x"
+    for target in ("d", f"{work.parent}/elsewhere"):
+        result = home.run("mv", "f", source, target, cwd=work)
+        assert (result.code, "no name" in result.stderr) == (2, True)
+    assert sorted(os.listdir(work)) == ["d", "f"]
+    assert (work.parent / "elsewhere").exists() is False
+    assert platform.log == []

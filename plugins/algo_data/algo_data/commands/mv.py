@@ -13,7 +13,7 @@ from algo_core.uri import DataUri, parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.engine.directories import remove_emptied
 from algo_data.engine.moving import when_all_are_known
-from algo_data.engine.planner import Manner, Place, Transfer, plan
+from algo_data.engine.planner import NAMELESS, Manner, Place, Transfer, plan
 from algo_data.engine.transfer import Unlisted
 from algo_data.operands import paths_argument
 from algo_data.tree import Refuse
@@ -45,6 +45,9 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
     if "-" in path:
         raise UsageError("Standard input and output cannot be moved", "Copy them: algo cp")
     *sources, destination = map(parse_data_uri, path)
+    for uri in sources:
+        if uri.name in NAMELESS:
+            raise UsageError(f"{uri} has no name under which it could be moved", "Write its name, or what is in it")
     storage_of = storages(app)
     for uri in (*sources, destination):
         storage_of(uri)

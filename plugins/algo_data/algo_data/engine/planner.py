@@ -20,7 +20,7 @@ from algo_data.globs import expand, has_magic, spans_directories
 from algo_data.tree import LeadsBack, Refuse, below
 from algo_data.unfinished import is_unfinished
 
-__all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan", "plan_again"]
+__all__ = ["NAMELESS", "Manner", "Place", "StorageOf", "Transfer", "plan", "plan_again"]
 
 NAMELESS = frozenset({"", ".", ".."})
 """Names of directories that are copied under no name of their own."""
