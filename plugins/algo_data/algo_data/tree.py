@@ -38,7 +38,7 @@ def below(
 
     One directory on each level is being listed at a time, and of a storage elsewhere a few that come next, so that
     memory does not depend on the number of files. With `is_sorted` they come in the order of `Storage.list`. A link to
-    a directory above is told, and not followed.
+    a directory above that would be entered is told, and not followed.
 
     Raises:
         AlgoError: if a directory cannot be listed; without `refuse` for those below the top as well.
@@ -82,7 +82,7 @@ def _walk(
             levels.pop()
             continue
         relative = prefix + entry.name
-        if not entry.is_directory:
+        if not (entry.is_directory and enters(relative, entry)):
             yield relative, entry
         elif any(entry.version and entry.version == level.version for _, level, _ in levels):
             loop = LeadsBack(entry.uri)
@@ -91,5 +91,5 @@ def _walk(
             refuse(entry.uri, loop)
         else:
             yield relative, entry
-            if enters(relative, entry) and prepares(relative, entry):
+            if prepares(relative, entry):
                 levels.append((f"{relative}/", entry, entries_of(relative, entry)))

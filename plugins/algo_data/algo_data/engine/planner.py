@@ -132,7 +132,7 @@ def _sources(
                     raise _is_directory(uri)
                 yield _Found(Place(storage, uri))
                 continue
-            for entry in expand(storage, uri):
+            for entry in expand(storage, uri, refuse):
                 if is_unfinished(entry.uri):
                     continue
                 if entry.is_directory and not manner.is_recursive:
