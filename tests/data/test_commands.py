@@ -190,6 +190,57 @@ def test_a_dry_run_changes_nothing(home, platform, tree, bucket):
     assert not (tree.parent / "copy").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cp", "f", "data://.my/nonexist/f"], "algo mkdir data://.my/nonexist"),
+        (["cp", "f", "data://.my/f.txt"], "Files go into a collection"),
+        (["cp", "f", "nonexist/f"], "There is no directory nonexist"),
+        (["cp", "nothing", "data://.my/c/f"], "There is no nothing"),
+        (["cp", "data://.my/c/nothing", "."], "data not found"),
+        (["cp", "data://.my/c", "new"], "algo cp -r data://.my/c"),
+        (["cp", "d", "new"], "d is a directory"),
+        (["cp", "pipe", "new"], "no ordinary file"),
+        (["cp", "g", "there"], "there/g is a directory"),
+        (["cp", "-r", "t", "there"], "there/t/s is a file"),
+        (["mv", "t", "there"], "there/t/s is a file"),
+        (["mv", "t", "data://.my"], "--flatten"),
+        (["sync", "deep", "data://.my", "--delete"], "--flatten"),
+        (["cp", "-r", "t", "nonexist/new"], "There is no directory nonexist"),
+        (["rm", "-r", "."], "is not removed"),
+        (["rm", "-r", "./d/.."], "is not removed"),
+    ],
+)
+def test_a_dry_run_says_what_the_command_would_refuse(home, platform, work, arguments, words):
+    for name in ("t/s/f", "deep/t/s/f", "there/g/f", "there/t/s", "d/f", "f", "g"):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(name)
+    os.mkfifo(work / "pipe")
+    before = sorted(work.rglob("*"))
+    dry = home.run(*arguments, "--dry-run", cwd=work)
+    assert sorted(work.rglob("*")) == before
+    assert platform.requests("POST") == platform.requests("PUT") == platform.requests("DELETE") == []
+    real = home.run(*arguments, cwd=work)
+    assert (dry.code, dry.text) == (real.code, "")
+    assert real.code != 0
+    assert words in dry.stderr
+    assert words in real.stderr
+
+
+def test_a_dry_run_supposes_the_directories_that_would_be_made(home, platform, tree, bucket):
+    for destination in ("new", f"{bucket}/new"):
+        result = home.run("cp", "-r", "--dry-run", "tree", destination, cwd=tree.parent)
+        assert (result.code, len(result.text.splitlines())) == (0, 4)
+    assert platform.log == [f"HEAD {BUCKET}/new"]
+    result = home.run("cp", "--dry-run", "--json", tree / "a.txt", "data://.my/c/f")
+    assert result.json["bytes"] == 5
+    platform.log.clear()
+    for number in range(40):
+        (tree / str(number)).touch()
+    assert home.run("cp", "--dry-run", *tree.glob("[0-9]*"), "data://.my/c").code == 0
+    assert platform.log == ["HEAD data/.my/c"] * 2
+
+
 def test_no_clobber_and_update_leave_what_is_there(home, platform, work):
     for name in ("new", "old"):
         (work / name).write_text("mine")

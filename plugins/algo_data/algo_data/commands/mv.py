@@ -13,8 +13,8 @@ from algo_core.uri import DataUri, parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.engine.directories import remove_emptied
 from algo_data.engine.moving import when_all_are_known
-from algo_data.engine.planner import NAMELESS, Manner, Place, Transfer, plan
-from algo_data.engine.transfer import Unlisted
+from algo_data.engine.planner import Manner, Place, Transfer, plan
+from algo_data.engine.transfer import NAMELESS, Unlisted
 from algo_data.operands import paths_argument
 from algo_data.tree import Refuse
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.storage import Entry, IsADirectory, NotADirectory
@@ -15,15 +15,15 @@ from algo_data.engine.directories import check_apart, check_fits, is_link, make
 from algo_data.engine.moving import when_all_are_known
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.streams import STREAM
-from algo_data.engine.transfer import NotPlanned, Place, StorageOf, Transfer, Unlisted
+from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Transfer, Unlisted
 from algo_data.globs import expand, has_magic, spans_directories
 from algo_data.tree import LeadsBack, Refuse, below
 from algo_data.unfinished import is_unfinished
 
-__all__ = ["NAMELESS", "Manner", "Place", "StorageOf", "Transfer", "plan", "plan_again"]
+if TYPE_CHECKING:
+    from algo_data.engine.rehearsal import Rehearsal
 
-NAMELESS = frozenset({"", ".", ".."})
-"""Names of directories that are copied under no name of their own."""
+__all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan", "plan_again"]
 
 
 class Manner(NamedTuple):
@@ -42,7 +42,7 @@ class Manner(NamedTuple):
     """Whether a file takes the place of one that is there; None if always, without looking."""
 
     is_dry: bool = False
-    """Whether nothing is made yet."""
+    """Whether nothing is made, and only what would be done is planned."""
 
     removes_sources: bool = False
     """Whether a source is removed when its copy is whole."""
@@ -97,12 +97,23 @@ def plan(
     # Names can clash only between what several sources give: one listing has each of them once, however long it is.
     clash = len(named) > 1 or manner.flattens or any(spans_directories(uri) for uri in named)
     meets = clash and manner.is_recursive and (are_names or _may_meet(sources if isinstance(sources, Sequence) else ()))
-    planner = _Planner(target, into, refuse, manner, on_tree, set() if clash else None, trees_meet=meets)
+    made: set[str] | None = set() if clash else None
+    rehearsal = _rehearsal(manner)
+    planner = _Planner(target, into, refuse, manner, on_tree, made, trees_meet=meets, rehearsal=rehearsal)
     transfers = planner.transfers(itertools.chain(first, found))
-    if manner.replaces is None:
-        return transfers
     # Asking this machine's file system takes less time than asking a thread to.
-    return _needed(transfers, manner.replaces, refuse, 1 if destination.is_local and not are_names else QUESTIONS)
+    at_once = 1 if destination.is_local and not are_names else QUESTIONS
+    if manner.replaces:
+        transfers = _needed(transfers, manner.replaces, refuse, at_once)
+    return rehearsal.passed(transfers, refuse) if rehearsal else transfers
+
+
+def _rehearsal(manner: Manner) -> Rehearsal | None:
+    if not manner.is_dry:
+        return None
+    from algo_data.engine.rehearsal import Rehearsal
+
+    return Rehearsal()
 
 
 def _may_meet(sources: Sequence[DataUri]) -> bool:
@@ -201,6 +212,7 @@ class _Planner:
         made: set[str] | None,
         *,
         trees_meet: bool,
+        rehearsal: Rehearsal | None,
     ) -> None:
         self._target = target
         self._into = into
@@ -209,6 +221,7 @@ class _Planner:
         self._on_tree = on_tree
         self._made = made
         self._trees_meet = trees_meet
+        self._rehearsal = rehearsal
 
     def transfers(self, sources: Iterable[_Found]) -> Iterator[Transfer]:
         for found in sources:
@@ -283,8 +296,9 @@ class _Planner:
             return True
 
         def refuse(what: object, error: AlgoError) -> None:
-            is_listing = isinstance(what, DataUri) and not isinstance(error, LeadsBack)
-            self._refuse(part_of(what) if is_listing else what, error)
+            if isinstance(what, DataUri) and not isinstance(error, LeadsBack):
+                what = part_of(what)
+            self._refuse(what, error)
 
         placed = self._file if self._trees_meet else self._different
         found = below(storage, top, enters=enters, prepares=prepares, refuse=refuse)
@@ -300,8 +314,8 @@ class _Planner:
         return not entry.is_directory and self._manner.selection.takes(relative) and not is_unfinished(entry.uri)
 
     def _make(self, directory: Place) -> None:
-        if directory.storage.needs_directories and not self._manner.is_dry:
-            make(directory)
+        if directory.storage.needs_directories:
+            (self._rehearsal.make if self._rehearsal else make)(directory)
 
     def _enters(self, relative: str, entry: Entry) -> bool:
         return self._manner.selection.enters(relative)
@@ -337,12 +351,19 @@ def plan_again(
 
     What no more is known of is refused again when all others are planned.
     """
-    transfers = _again(parts, refuse, manner, storage_of)
-    return _needed(transfers, manner.replaces, refuse) if manner.replaces else transfers
+    rehearsal = _rehearsal(manner)
+    transfers = _again(parts, refuse, manner, storage_of, rehearsal)
+    if manner.replaces:
+        transfers = _needed(transfers, manner.replaces, refuse)
+    return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 
 def _again(
-    parts: Iterable[Transfer | Unlisted | NotPlanned], refuse: Refuse, manner: Manner, storage_of: StorageOf
+    parts: Iterable[Transfer | Unlisted | NotPlanned],
+    refuse: Refuse,
+    manner: Manner,
+    storage_of: StorageOf,
+    rehearsal: Rehearsal | None,
 ) -> Iterator[Transfer]:
     unknown: list[NotPlanned] = []
     for part in parts:
@@ -352,7 +373,8 @@ def _again(
             yield part
         else:
             how = manner._replace(removes_sources=part.removes_source)
-            transfers = _Planner(part.target, None, refuse, how, None, None, trees_meet=False).again(part)
+            planner = _Planner(part.target, None, refuse, how, None, None, trees_meet=False, rehearsal=rehearsal)
+            transfers = planner.again(part)
             is_far = part.removes_source and not part.source.uri.is_local
             yield from when_all_are_known(transfers, storage_of) if is_far else transfers
     for error in unknown:

@@ -10,6 +10,9 @@ from algo_core.storage import Entry, Storage
 from algo_core.uri import DataUri
 from algo_data.engine.streams import STREAM
 
+NAMELESS = frozenset({"", ".", ".."})
+"""Names of directories that have none of their own: roots, and those that are named by where one is."""
+
 
 class Place(NamedTuple):
     """A URI and the storage that it is in."""
