@@ -19,7 +19,7 @@ from algo_core.api import FOLLOWED
 from algo_core.backoff import REPEATABLE, RETRY_STATUSES, Tries
 from algo_core.errors import NetworkError, TimedOut, TlsError
 from algo_core.headers import request_headers
-from algo_core.reply import NO_BODY, DirectReply, Head, Lease, OddReply, Reply
+from algo_core.reply import HEAD_LIMIT, NO_BODY, DirectReply, Head, Lease, OddReply, Reply
 from algo_core.session import DeferredSession
 from algo_core.supply import Connection, Supply, own_supply
 from algo_core.wire import translated
@@ -27,7 +27,6 @@ from algo_core.wire import translated
 if TYPE_CHECKING:
     from algo_core.lane import Lane
 
-HEAD_LIMIT = 1 << 16
 BLOCK = 1 << 20
 """Bytes that are sent at a time."""
 
@@ -91,15 +90,14 @@ class Route:
         except IndexError:
             return self._from_supply(connect, read)
         if is_repeatable and time.monotonic() - since < RECENT:
-            if connection.sock.gettimeout() != read:
-                connection.sock.settimeout(read)
+            self._supply.limit(connection, read)
             return Lease(self, connection, is_fresh=False)
         self._supply.put_back(connection, is_reusable=True)
         return self._from_supply(connect, read)
 
     def _from_supply(self, connect: float, read: float) -> Lease:
         connection, is_fresh = self._supply.take(connect)
-        connection.sock.settimeout(read)
+        self._supply.limit(connection, read)
         return Lease(self, connection, is_fresh=is_fresh)
 
     def give_back(self, connection: Connection, *, is_reusable: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,11 @@ from algo_core.errors import ConfigError
 from algo_core.version import __version__
 
 if TYPE_CHECKING:
+    from algo_core.credentials import Credential
     from algo_core.types import Profile
 
 UNUSABLE_CREDENTIAL = "The credential holds characters that no header can carry"
-_VALUE = re.compile(r"\S[\t\x20-\x7e\x80-\xff]*")
+_VALUE = r"\S[\t\x20-\x7e\x80-\xff]*"
 
 
 def user_agent() -> str:
@@ -35,10 +35,22 @@ def request_headers(profile: Profile) -> dict[str, str]:
         "Connection": "keep-alive",
     }
     if profile.credential:
-        headers["Authorization"] = profile.credential.header()
-        if not _VALUE.fullmatch(headers["Authorization"]):
-            raise ConfigError(UNUSABLE_CREDENTIAL)
+        headers["Authorization"] = authorization(profile.credential)
     return headers
+
+
+def authorization(credential: Credential) -> str:
+    """The header that sends a credential (API section 1.2).
+
+    Raises:
+        ConfigError: if it cannot be sent; in a header a line's end would begin another one.
+    """
+    import re
+
+    value = credential.header()
+    if not re.fullmatch(_VALUE, value):
+        raise ConfigError(UNUSABLE_CREDENTIAL)
+    return value
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:

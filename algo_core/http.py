@@ -12,7 +12,7 @@ from typing import Any
 from algo_core import backoff
 from algo_core.backoff import REPEATABLE, RETRY_STATUSES
 from algo_core.errors import AlgoError, ConfigError, NetworkError, PlatformError
-from algo_core.headers import UNUSABLE_CREDENTIAL, user_agent
+from algo_core.headers import UNUSABLE_CREDENTIAL, authorization, user_agent
 from algo_core.lean import requests, urllib3
 from algo_core.session import OnExchange
 from algo_core.trust import environment_bundle
@@ -97,7 +97,7 @@ class Authorization(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the header (API section 1.2); requests drops it when a redirect changes the host."""
         if self._profile.credential:
-            request.headers["Authorization"] = self._profile.credential.header()
+            request.headers["Authorization"] = authorization(self._profile.credential)
         return request
 
 

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import NetworkError
-from algo_core.reply import NO_BODY, Head, Lease
+from algo_core.reply import HEAD_LIMIT, NO_BODY, Head, Lease
+from algo_core.wire import translated
 
 if TYPE_CHECKING:
     from algo_core.exchange import Route
 
-RECEIVED = 1 << 17
-"""Bytes that are taken from a connection at a time."""
+RECEIVED = 1 << 14
+"""Bytes that are taken from a connection at first: most answers are smaller, and room for more has to be made."""
 
 
 class SmallAnswer(NamedTuple):
@@ -50,10 +51,11 @@ class Lane:
         connect, read = self._timeout
         lease = self._route.take(connect, read, is_repeatable=True)
         try:
-            with lease.errors():
-                lease.sock.sendall(request)
-        except BaseException:
+            lease.sock.sendall(request)
+        except BaseException as error:
             lease.give_back(is_reusable=False)
+            if isinstance(error, OSError):
+                raise translated(error, lease.address) from error
             raise
         return Asked(lease, self._limit)
 
@@ -91,24 +93,26 @@ class Asked:
             lease.give_back(is_reusable=is_reusable)
 
     def _head(self) -> Head:
-        received = self._received()
+        received = self._received(RECEIVED)
         while (end := received.find(b"\r\n\r\n")) < 0:
-            if len(received) > RECEIVED:
+            if len(received) > HEAD_LIMIT:
                 raise NetworkError(f"{self._lease.address} sends headers without end")
-            received += self._received()
+            received += self._received(RECEIVED)
         return Head(received, end)
 
     def _whole(self, content: bytes, length: int) -> bytes:
         parts = [content]
         missing = length - len(content)
         while missing > 0:
-            parts.append(self._received())
+            parts.append(self._received(missing))
             missing -= len(parts[-1])
         return b"".join(parts)
 
-    def _received(self) -> bytes:
-        with self._lease.errors():
-            data: bytes = self._lease.sock.recv(RECEIVED)
+    def _received(self, most: int) -> bytes:
+        try:
+            data: bytes = self._lease.sock.recv(most)
+        except OSError as error:
+            raise translated(error, self._lease.address) from error
         if not data:
             raise NetworkError(f"{self._lease.address} closed the connection before its answer was whole", "Try again")
         return data

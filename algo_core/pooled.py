@@ -14,6 +14,7 @@ from algo_core.headers import is_encoded
 from algo_core.http import AlgoSession, Authorization, CaAdapter, network_errors
 from algo_core.lean import requests
 from algo_core.reply import Reply
+from algo_core.wire import socket_errors
 
 if TYPE_CHECKING:
     from algo_core.exchange import Content
@@ -31,7 +32,7 @@ class PooledSupply:
 
     def take(self, connect: float) -> tuple[Connection, bool]:
         """One that the pool has looked at, or a new one."""
-        with network_errors(self._address):
+        with socket_errors(self._address), network_errors(self._address):
             connection = self._pool._get_conn()
             assert isinstance(connection, HTTPConnection)
             is_new = connection.sock is None
@@ -43,6 +44,11 @@ class PooledSupply:
                 self.put_back(connection, is_reusable=False)
                 raise
         return connection, is_new
+
+    def limit(self, connection: Connection, seconds: float) -> None:
+        """Set the time limit of its socket."""
+        if connection.sock.gettimeout() != seconds:
+            connection.sock.settimeout(seconds)
 
     def put_back(self, connection: Connection, *, is_reusable: bool) -> None:
         """Give it back, closed if it is of no more use."""
@@ -57,9 +63,12 @@ class PooledSupply:
 def pooled_supply(session: AlgoSession, url: str) -> tuple[PooledSupply, Mapping[str, str]] | None:
     """Connections to where a URL leads, and what every request on them carries; None where only requests knows the way.
 
-    That is: proxies, adapters, authentication and hooks that plugins have put in, cookies, client certificates.
+    That is: proxies, adapters, authentication, hooks and parameters that plugins have put in, cookies, client
+    certificates.
     """
-    if not url.startswith(("http://", "https://")) or any(session.hooks.values()) or len(session.cookies):
+    if not url.startswith(("http://", "https://")) or session.params or any(session.hooks.values()):
+        return None
+    if len(session.cookies):
         return None
     adapter = session.get_adapter(url)
     if type(adapter) not in PLAIN_ADAPTERS or type(session.auth) is not Authorization:

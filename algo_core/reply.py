@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from algo_core.supply import Connection
 
 
+HEAD_LIMIT = 1 << 16
+"""Bytes that the headers of an answer may have."""
+
 NO_BODY = frozenset({204, 304})
 """Statuses of answers without a body, whatever their headers say."""
+
+
+AT_ONCE = 16 << 20
+"""Bytes up to which room for a whole body is made before it comes."""
 
 
 class Reply(abc.ABC):
@@ -78,8 +85,11 @@ class Reply(abc.ABC):
             seen += count
             yield bytes(buffer[:count])
         if expected is not None and seen < expected:
-            self.close()
-            raise NetworkError(f"The connection to {self.url.partition('?')[0]} broke", "Try again")
+            raise self._broken()
+
+    def _broken(self) -> NetworkError:
+        self.close()
+        return NetworkError(f"The connection to {self.url.partition('?')[0]} broke", "Try again")
 
     def _announced(self) -> int | None:
         """How many bytes the body has, where headers tell."""
@@ -143,7 +153,19 @@ class DirectReply(Reply):
             self._early, self._left = memoryview(b""), 0
             self._done()
             return self._content
+        if self._left <= AT_ONCE:
+            self._content = self._rest()
+            return self._content
         return super().content
+
+    def _rest(self) -> bytes:
+        buffer = memoryview(bytearray(self._left or 0))
+        filled = 0
+        while count := self.readinto(buffer[filled:]):
+            filled += count
+        if filled < len(buffer):
+            raise self._broken()
+        return bytes(buffer)
 
     def _done(self) -> None:
         lease, self._lease = self._lease, None
@@ -260,13 +282,12 @@ class Head:
         if not protocol.startswith("HTTP/1.") or len(code) != 3 or not code.isdecimal():
             raise NetworkError(f"What answered does not speak HTTP: {lines[0]!r:.60}")
         self.status = int(code)
-        pairs = [line.partition(":") for line in lines[1:]]
-        values = {name.lower(): value.strip() for name, _, value in pairs}
-        if len(values) < len(pairs):
-            values = {}
-            for name, _, value in pairs:
-                name, value = name.lower(), value.strip()
-                values[name] = f"{values[name]}, {value}" if name in values else value
+        del lines[0]
+        values: dict[str, str] = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            name, value = name.lower(), value.strip()
+            values[name] = f"{values[name]}, {value}" if name in values else value
         self.headers = Headers(values)
         length = values.get("content-length", "")
         self.length = int(length) if length.isascii() and length.isdecimal() else None

@@ -178,7 +178,8 @@ class Storage(abc.ABC):
 
         `size` is the number of bytes to come where it is known. A seekable source is read again from that position
         when the storage tries again. The last bytes are handed on only after the source has said that it is at its
-        end, so that a source can still refuse then.
+        end, so that a source can still refuse then. What is returned has a `checksum` only if the storage itself has
+        computed it of what it stored: it is compared with what was sent.
 
         Raises:
             SizeMismatch: if `source` gives more or fewer bytes than `size`.

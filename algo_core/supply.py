@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import struct
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import ssl
 
     from algo_core.session import DeferredSession
+
+_TIMEVAL = struct.Struct("@ll")
 
 PORTS = {"http": 80, "https": 443}
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
@@ -42,6 +45,9 @@ class Supply(Protocol):
             NetworkError and its kinds: if none can be made.
         """
 
+    def limit(self, connection: Connection, seconds: float) -> None:
+        """Have it be silent for so long at the most."""
+
     def put_back(self, connection: Connection, *, is_reusable: bool) -> None:
         """Keep it for later, or close it."""
 
@@ -49,10 +55,11 @@ class Supply(Protocol):
 class OwnConnection:
     """A socket."""
 
-    __slots__ = ("sock",)
+    __slots__ = ("limit", "sock")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.limit: float | None = None
 
     def close(self) -> None:
         """End it."""
@@ -99,6 +106,20 @@ class OwnSupply:
                 sock.close()
                 raise
         return OwnConnection(sock)
+
+    def limit(self, connection: Connection, seconds: float) -> None:
+        """Leave it to the system to look at the clock: Python would ask before each step whether it can be done."""
+        assert isinstance(connection, OwnConnection)
+        if connection.limit == seconds:
+            return
+        connection.limit = seconds
+        if self._context:
+            connection.sock.settimeout(seconds)  # TLS has its own ways to wait
+            return
+        connection.sock.settimeout(None)
+        span = _TIMEVAL.pack(int(seconds), max(1, int(seconds % 1 * 1e6)))
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
     def put_back(self, connection: Connection, *, is_reusable: bool) -> None:
         """Keep it, or close it."""

@@ -30,7 +30,7 @@ def translated(error: OSError, address: str) -> AlgoError:
         return NetworkError(f"The connection to {address} broke: {said_by(error)}", "Try again")
     if is_tls_error(error):
         return unverified(address, said_by(error))
-    if isinstance(error, TimeoutError):
+    if isinstance(error, (TimeoutError, BlockingIOError)):  # the latter of a socket that the system looks after
         return late(address)
     return NetworkError(f"Cannot reach {address}: {said_by(error)}", "Check the address and the network: algo doctor")
 

@@ -1,4 +1,4 @@
-"""Exchanges on the session's own connections, and through requests: both ways behave alike."""
+"""Exchanges on connections of our own, on those of the session's pools, and through requests: all behave alike."""
 
 import socket
 import ssl
@@ -25,7 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-@pytest.fixture(params=["direct", "plain"])
+@pytest.fixture(params=["direct", "pooled", "plain"])
 def way(request) -> str:
     return str(request.param)
 
@@ -46,13 +46,17 @@ def plain_calls(monkeypatch) -> list[str]:
 
 @pytest.fixture
 def exchanger(platform, way, plain_calls) -> Iterator[Exchanger]:
-    yield make(platform.address, way)
+    exchanger = make(platform.address, way)
+    yield exchanger
     assert bool(plain_calls) == (way == "plain"), "it did not go the way that this test is about"
+    assert exchanger._session.is_open == (way != "direct")
 
 
 def make(address: str, way: str = "direct", *, timeout: float = 5, retries: int = 4, **members: object) -> Exchanger:
     profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
     session = open_session(profile, timeout=(5, timeout), retries=retries, configure=lambda s, p: None)
+    if way == "pooled":
+        session.opened()
     if way == "plain":
         session.hooks["response"].append(lambda response, **options: response)
     return Exchanger(session, address)
@@ -99,7 +103,8 @@ def test_status_headers_and_body(exchanger, platform) -> None:
     assert seen.headers["Range"] == "bytes=0-"
     assert seen.headers["User-Agent"].startswith("algo/")
     assert seen.headers["Host"] == platform.address.partition("//")[2]
-    assert seen.headers["Accept-Encoding"] == "identity" or exchanger._session.hooks["response"]
+    assert seen.headers["Accept-Encoding"] == "identity"
+    assert (seen.headers["Accept"], seen.headers["Connection"]) == ("*/*", "keep-alive")
 
 
 def test_a_refused_head_has_a_length_and_no_body(exchanger, platform) -> None:
@@ -261,7 +266,7 @@ def test_content_that_cannot_be_read_again_is_sent_once(exchanger, platform) -> 
     assert once.times == 1
 
 
-def test_a_refusal_in_the_middle_of_an_upload_is_heard(exchanger, platform) -> None:
+def test_a_refusal_in_the_middle_of_an_upload_is_heard(exchanger, platform, way) -> None:
     """The server answers and closes without reading what is still being sent."""
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -281,12 +286,12 @@ def test_a_refusal_in_the_middle_of_an_upload_is_heard(exchanger, platform) -> N
 
         threading.Thread(target=refuse, daemon=True).start()
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        mine = make(address, "plain" if exchanger._session.hooks["response"] else "direct", retries=0)
+        mine = make(address, way, retries=0)
         try:
             reply = mine.send("PUT", address + "/v1/x", content=Text(b"x" * 30_000_000, block=1 << 20))
             assert (reply.status_code, reply.json()["error"]["message"]) == (413, "too large")
         except NetworkError:
-            assert mine._session.hooks["response"], "the direct way hears the answer"
+            assert way == "plain", "who speaks HTTP directly hears the answer"
     platform.on("GET", "/v1/x", platform.answer(200))
     exchanger.send("GET", platform.address + "/v1/x")
 

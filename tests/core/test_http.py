@@ -19,8 +19,11 @@ from algo_core.types import Profile
 KEY = "sim" + "k" * 25
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=["own connections", "the session's"])
+def no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything holds on both kinds of connections, and is not waited for."""
+    if request.param == "the session's":
+        monkeypatch.setattr("algo_core.exchange.own_supply", lambda session, url: None)
     monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.001)
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(variable, raising=False)

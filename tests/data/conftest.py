@@ -44,7 +44,8 @@ class Fault:
 class DataPlatform:
     """`/v1/data` and `/v1/connector/...` as in API section 4, kept in two dictionaries.
 
-    `log` has a line for each request, such as `GET data/.my/c/f`; `sent` counts the bytes of files that were sent.
+    `log` has a line for each request, such as `GET data/.my/c/f`; `sent` counts the bytes of files that were sent. With
+    `tells_stored` the answer to an upload has the MD5 of what was stored as its ETag.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class DataPlatform:
         self.faults: list[Fault] = []
         self.sent = 0
         self.etags = True
+        self.tells_stored = False
         self.ranges = True
         self.flag = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"platform": self}))
@@ -180,6 +182,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(302, b"", {"Location": self.path.replace(".my", "jane")})
         return True
 
+    def fault_damage_upload(self) -> bool:
+        """One bit of what was sent is another."""
+        body = self._body() or b""
+        self.store(body[:-1] + bytes([body[-1] ^ 1]))
+        return True
+
     # The API
 
     def on_head(self) -> None:
@@ -235,8 +243,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.where.rpartition("/")[0] not in self.platform.directories or self.where.count("/") < 3:
             self._missing()
             return
-        self.platform.files[self.where] = body
-        self.answer(200, json.dumps({"result": self.where.replace("data/", "data://", 1)}).encode())
+        self.store(body)
+
+    def store(self, content: bytes, **headers: str) -> None:
+        """Keep a file and say so."""
+        self.platform.files[self.where] = content
+        if self.platform.tells_stored:
+            headers["ETag"] = digest(content)
+        self.answer(200, json.dumps({"result": self.where.replace("data/", "data://", 1)}).encode(), headers)
 
     def on_post(self) -> None:
         name = json.loads(self._body() or b"{}")["name"]
@@ -250,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(200, b"")
 
     def on_delete(self) -> None:
-        inside = [path for path in self.platform.files if path.startswith(self.where + "/")]
+        inside = [path for path in list(self.platform.files) if path.startswith(self.where + "/")]
         if self.where in self.platform.files:
             del self.platform.files[self.where]
         elif self.where not in self.platform.directories:

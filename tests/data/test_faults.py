@@ -209,6 +209,14 @@ def test_what_comes_from_a_pipe_is_kept_and_sent_again(home, platform, times):
     assert len(platform.requests("PUT")) == 3
 
 
+@pytest.mark.parametrize("times", range(2, 8))
+def test_a_pipe_that_could_not_be_sent_is_not_taken_for_an_empty_one(home, platform, times):
+    """It can be read once: a second try from its beginning would find nothing in it, and upload that."""
+    platform.fail("PUT", "/f", "reset", times=times)
+    result = home.run("cp", "-", "data://.my/c/f", input=b"content", environ={"ALGO_RETRIES": "1"})
+    assert (result.code, platform.files) in [(0, {"data/.my/c/f": b"content"}), (6, {})]
+
+
 def test_a_pipe_that_cannot_be_kept_is_not_uploaded(home, platform):
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))
@@ -331,6 +339,7 @@ def test_a_directory_where_the_file_should_go_is_refused(home, platform, remote,
     result = home.run("cp", remote, work)
     assert result.code == 1
     assert "is a directory" in result.stderr
+    assert "cp -r" not in result.stderr
     assert list((work / "f").iterdir()) == []
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage import Entry, Kind, Storage
 from algo_core.uri import LOCAL, DataUri
+from algo_data.beside import open_beside
 from algo_data.engine import Options
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.engine.worker import execute
 from algo_data.local import LocalStorage
 
+MIB = 1 << 20
 STORAGE = LocalStorage()
 
 
@@ -89,6 +93,78 @@ def test_across_file_systems_a_file_is_copied_and_removed(work, reads, elsewhere
     (work / "f").write_bytes(b"content")
     assert moved(work / "f", work / "g") == 7
     assert ((work / "g").read_bytes(), os.listdir(work), reads) == (b"content", ["g"], ["f"])
+
+
+@pytest.mark.parametrize("size", [7, MIB, 9 * MIB], ids=["small", "streamed", "large"])
+def test_a_file_that_is_copied_for_a_move_keeps_its_time_and_mode(work, elsewhere, size):
+    for name, mode in (("f", 0o640), ("older", 0o604)):
+        (work / name).write_bytes(bytes(size))
+        (work / name).chmod(mode)
+    os.utime(work / "f", ns=(1_000_000_000_123_456_789, 1_100_000_000_987_654_321))
+    before = (work / "f").stat()
+    assert moved(work / "f", work / "older") == size
+    after = (work / "older").stat()
+    assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+    assert os.listdir(work) == ["older"]
+
+
+def test_nobody_else_can_read_a_private_file_while_it_is_copied_for_a_move(work, elsewhere, monkeypatch):
+    (work / "f").write_bytes(bytes(MIB))
+    (work / "f").chmod(0o600)
+    modes = []
+    real = os.write
+
+    def write(descriptor, data):
+        modes.append(os.fstat(descriptor).st_mode & 0o777)
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    moved(work / "f", work / "g")
+    assert set(modes) == {0o600}
+
+
+def test_rights_of_another_owner_are_not_passed_on(work, monkeypatch):
+    (work / "f").write_bytes(b"x")
+    (work / "f").chmod(0o6755)
+    status = (work / "f").stat()
+    facts = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
+    open_beside(str(work / "g"), SimpleNamespace(**facts | {"st_uid": status.st_uid + 1})).commit()
+    assert (work / "g").stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_file_system_that_has_no_modes_and_times_is_no_obstacle(work, elsewhere, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    monkeypatch.setattr(os, "utime", refuse)
+    (work / "f").write_bytes(b"content")
+    assert moved(work / "f", work / "g") == 7
+    assert os.listdir(work) == ["g"]
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="there is no second file system")
+def test_a_tree_that_is_moved_to_another_file_system_keeps_times_and_modes_of_its_files(home, work):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        assert os.stat(elsewhere).st_dev != work.stat().st_dev
+        (work / "t" / "s").mkdir(parents=True)
+        for name, mode in (("t/a", 0o700), ("t/s/b", 0o444)):
+            (work / name).write_text(name)
+            (work / name).chmod(mode)
+            os.utime(work / name, ns=(1, 1_100_000_000_987_654_321))
+        assert home.run("mv", "t", elsewhere, cwd=work).code == 0
+        found = {name: Path(elsewhere, name).stat() for name in ("t/a", "t/s/b")}
+        assert [status.st_mode & 0o7777 for status in found.values()] == [0o700, 0o444]
+        assert {status.st_mtime_ns for status in found.values()} == {1_100_000_000_987_654_321}
+        assert os.listdir(work) == []
+
+
+def test_a_copy_gets_the_time_of_the_copy_and_the_usual_mode(home, work):
+    (work / "f").write_text("x")
+    (work / "f").chmod(0o700)
+    os.utime(work / "f", (1000, 1000))
+    assert home.run("cp", "f", "g", cwd=work).code == 0
+    assert ((work / "g").stat().st_mode & 0o100, (work / "g").stat().st_mtime > 1000) == (0, True)
 
 
 def test_a_link_at_the_target_stays_and_leads_to_what_was_moved(work, reads):

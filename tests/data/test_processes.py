@@ -123,12 +123,13 @@ class Asked(LocalStorage):
 def wanted(monkeypatch, work):
     """Whether there would be one for so many transfers."""
     monkeypatch.setattr(threading, "active_count", lambda: 1)
-    monkeypatch.setattr(processes, "CopyProcess", lambda places, options: "made")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    monkeypatch.setattr(processes, "CopyProcess", lambda places, options, at_once: f"made for {at_once}")
 
-    def ask(count: int = COUNT, options: Options | None = None, storage: object = STORAGE, size: int = 10) -> bool:
+    def ask(count: int = COUNT, options: Options | None = None, storage: object = STORAGE, size: int = 10) -> list:
         uri = DataUri(LOCAL, str(work / "f"))
         one = Transfer(Place(storage, uri), Place(STORAGE, uri), Entry(uri, Kind.FILE, size=size))
-        return processes_for([one] * count, options or Options()) != []
+        return processes_for([one] * count, options or Options())
 
     return ask
 
@@ -231,6 +232,36 @@ def test_they_do_the_work(halfway, platform, work):
     assert platform.requests("GET").count("GET data/.my/c/f001") == 1
     assert len(platform.requests("GET")) == COUNT + 1
     assert not any(map(is_alive, others))
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_each_has_several_files_under_way_within_the_limit(home, platform, work, limit):
+    platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
+    lock, now, most = threading.Lock(), 0, 0
+
+    def count(handler) -> bool:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.005)
+        with lock:
+            now -= 1
+        return False
+
+    for digit in range(10):
+        platform.fail("GET", str(digit), count, times=COUNT)
+    words = ["--max-transfers", str(limit)] if limit else []
+    result = home.run("cp", *words, "data://.my/c/*", work)
+    assert result.code == 0, result.stderr
+    assert len(os.listdir(work)) == COUNT
+    assert most <= limit if limit else most > 4
+
+
+@pytest.mark.parametrize("most", [None, 2, 8])
+def test_they_get_half_of_what_may_be_at_once(wanted, most):
+    found = wanted(options=Options(max_transfers=most))
+    assert found[0] == {None: "made for 8", 2: "made for 1", 8: "made for 2"}[most]
 
 
 @pytest.mark.parametrize("is_down", [True, False])

@@ -164,3 +164,15 @@ def test_nowhere_else(home, platform, work, reason):
     child.expect(pexpect.EOF)
     assert "\x1b[K" not in child.before
     assert "%" not in child.before
+
+
+def test_files_that_went_elsewhere_are_counted_and_shown(line):
+    for _ in range(600):
+        line.line.planned(10)
+    line.line.all_planned()
+    line.now = 1.0
+    line.line.passed(300, 3000)
+    assert "300 of 600 files" in line.terminal.text
+    assert "50%" in line.terminal.text
+    line.line.end()
+    assert line.terminal.text.endswith("\r\x1b[K")

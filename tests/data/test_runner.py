@@ -102,6 +102,10 @@ class Listener:
         with self.inside:
             self.done.append(transfer.source.uri.path)
 
+    def copied(self, several) -> None:
+        for transfer, entry in several:
+            self.finished(transfer, entry)
+
     def failed(self, what, error) -> None:
         self.failures.append(f"{what}: {error.message}")
         if isinstance(error, AuthError):

@@ -30,7 +30,8 @@ class Row:
 
     `code` is the exit code, `says` what stands on stderr if it fails. `tries` is the number of requests for the file,
     None where it is not promised; `share` how many times its size travels at most. `ways` are those on which it is
-    tested: TLS only where it could make a difference. `is_replaced` says that the other version is what is to arrive.
+    tested: TLS only where it could make a difference. `is_replaced` says that the other version is what is to arrive,
+    `is_removed` that nothing is there after a failure.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Row:
     environ: Mapping[str, str] = field(default_factory=dict)
     ways: tuple[str, ...] = (DIRECT, REQUESTS)
     is_replaced: bool = False
+    is_removed: bool = False
 
     @property
     def is_in_body(self) -> bool:
@@ -164,6 +166,18 @@ UPLOADS = (
         2,
         environ=PATIENT,
         ways=EVERYWHERE,
+    ),
+    Row("a bit is wrong, once", (wrongs.damage_in_upload,), "the checksum tells; sent again", 2, 2),
+    Row(
+        "a bit is wrong, every time",
+        (wrongs.damage_in_upload,) * ALWAYS,
+        "fails; what was stored is removed",
+        2,
+        2,
+        7,
+        DAMAGED,
+        ways=EVERYWHERE,
+        is_removed=True,
     ),
     Row("refused before the body has come", (wrongs.refuse_early,) * ALWAYS, NOT_MADE, None, None, 1, "too large"),
     Row("redirected", (wrongs.redirect,) * ALWAYS, NOT_MADE, 1, 1, 7, "elsewhere|redirect"),

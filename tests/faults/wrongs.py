@@ -221,6 +221,13 @@ def reset_in_upload(exchange: Exchange) -> None:
     exchange.reset()
 
 
+def damage_in_upload(exchange: Exchange) -> None:
+    """One bit of what the platform gets is another."""
+    content = bytearray(exchange.take())
+    content[len(content) // 2] ^= 1
+    exchange.send(exchange.proxy.origin(exchange.method, exchange.target, exchange.headers, bytes(content)))
+
+
 def stall_in_upload(exchange: Exchange) -> None:
     """Some of it is taken, and no more."""
     exchange.take(min(1000, exchange.length or 1000))

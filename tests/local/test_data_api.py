@@ -53,6 +53,7 @@ def test_a_file_goes_up_and_down(client: Any) -> None:
     assert client.mkdir("robots").text == '{"result":"data://.my/robots"}'
     answer = client.put(".my/robots/r2.txt", b"beep")
     assert (answer.status_code, answer.text) == (200, '{"result":"data://.my/robots/r2.txt"}')
+    assert answer.headers["ETag"] == hashlib.md5(b"beep").hexdigest()
     answer = client("GET", "data/jane/robots/r2.txt")
     assert answer.content == b"beep"
     assert answer.headers["X-Data-Type"] == "file"

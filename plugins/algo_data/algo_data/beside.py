@@ -12,6 +12,8 @@ import json
 import os
 import stat
 
+from algo_data.renaming import take_after
+
 SUFFIX = ".algo-part"
 SPARE = 6
 """Bytes, written as twice as many digits, that make another name where the usual one is taken."""
@@ -25,14 +27,18 @@ _unfinished: set[str] = set()
 class Beside:
     """Opened for writing under a hidden name; `commit` gives it its own, `discard` removes it.
 
+    It gets the permissions of the `older` file that it replaces, or permissions and times of its `model`.
+
     Raises:
         OSError: what the system says: there is no such directory, it may not be written to, ...
     """
 
-    def __init__(self, path: str, older: os.stat_result | None) -> None:
+    def __init__(self, path: str, older: os.stat_result | None, model: os.stat_result | None = None) -> None:
         self._path = path
         self._older = older
-        self._beside = hidden_path(path)
+        self._model = model
+        head, slash, name = path.rpartition("/")
+        self._beside = f"{head}{slash}{hidden_name(name)}"
         self.is_left_over = False
         """Whether it holds what a killed process has written."""
         try:
@@ -42,8 +48,8 @@ class Beside:
             raise OSError(error.errno, error.strerror, path) from None
 
     def _create(self) -> int:
-        # An older file's permissions are given to the new one when it is whole; until then nobody else reads it.
-        mode = 0o600 if self._older else 0o666
+        # Another file's permissions are given to the new one when it is whole; until then nobody else reads it.
+        mode = 0o600 if self._older or self._model else 0o666
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         usual = self._beside
         while True:
@@ -86,7 +92,9 @@ class Beside:
 
     def commit(self) -> os.stat_result:
         """Give it its name; what the file system knows of it."""
-        if self._older:
+        if self._model:
+            take_after(self.descriptor, self._model)
+        elif self._older:
             os.fchmod(self.descriptor, stat.S_IMODE(self._older.st_mode))
         status = os.fstat(self.descriptor)
         os.replace(self._beside, self._path)
@@ -129,7 +137,7 @@ class Record:
         os.pwrite(self._descriptor, text.encode().ljust(RECORD_LIMIT), self._size)
 
 
-def open_beside(path: str) -> Beside | None:
+def open_beside(path: str, model: os.stat_result | None = None) -> Beside | None:
     """A hidden file for a path; a link is followed, so that its target is replaced and the link stays.
 
     None for devices, pipes and sockets, which are written to directly.
@@ -149,7 +157,7 @@ def open_beside(path: str) -> Beside | None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if older and not stat.S_ISREG(older.st_mode):
         return None
-    return Beside(path, older)
+    return Beside(path, older, model)
 
 
 def discard_all() -> None:
@@ -187,18 +195,8 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
-def has_left_over(path: str) -> bool:
-    """Whether a hidden file stands beside a path, left behind or being written."""
-    return os.access(hidden_path(path), os.F_OK)
-
-
-def hidden_path(path: str) -> str:
-    """Where the hidden file for a path stands, unless that name is taken."""
-    head, slash, name = path.rpartition("/")
-    return f"{head}{slash}{_hidden(name)}"
-
-
-def _hidden(name: str) -> str:
+def hidden_name(name: str) -> str:
+    """What the hidden file for a name is called, unless that is taken."""
     hidden = f".{name}{SUFFIX}"
     if len(hidden) * 4 <= NAME_LIMIT or len(os.fsencode(hidden)) <= NAME_LIMIT:
         return hidden

@@ -13,10 +13,10 @@ from algo_core.headers import is_encoded
 from algo_core.storage import Checksum, Entry, Kind
 from algo_core.uri import HOSTED, DataUri
 
-_MD5 = re.compile(r'"?([0-9A-Fa-f]{32})"?')
 MD5_BYTES = 16
+_HEXADECIMAL = "0123456789abcdefABCDEF"
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE = r"bytes (\d+)-(\d+)/(\d+)"
 _KINDS = {"file": Kind.FILE, "directory": Kind.DIRECTORY}
 
 
@@ -54,10 +54,22 @@ def entry_of(uri: DataUri, headers: Mapping[str, str]) -> Entry:
     )
 
 
+def stored_checksum(uri: DataUri, headers: Mapping[str, str], body: bytes) -> Checksum | None:
+    """The MD5 of a file that the answer to its PUT gives: headers, and the body of the answer."""
+    found = checksum_of(uri, headers)
+    if found and "Content-MD5" in headers:
+        import hashlib
+
+        # Strictly that is the one of the message that it stands in (RFC 1864).
+        if found.digest == hashlib.md5(body, usedforsecurity=False).hexdigest():
+            return checksum_of(uri, headers, is_part=True)
+    return found
+
+
 def content_range(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
     """First byte, last byte and size of the whole file, from `Content-Range`."""
     text = headers.get("Content-Range")
-    match = _RANGE.fullmatch(text.strip()) if text else None
+    match = re.fullmatch(_RANGE, text.strip()) if text else None
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
@@ -106,6 +118,9 @@ def checksum_of(uri: DataUri, headers: Mapping[str, str], *, is_part: bool = Fal
             digest = b""
         if len(digest) == MD5_BYTES:
             return Checksum("md5", digest.hex())
-    if uri.scheme == HOSTED and (match := _MD5.fullmatch(headers.get("ETag", "").strip())):
-        return Checksum("md5", match[1].lower())
+    if uri.scheme == HOSTED:
+        tag = headers.get("ETag", "").strip()
+        text = tag[1:-1] if tag[:1] == tag[-1:] == '"' else tag
+        if len(text) == 2 * MD5_BYTES and not text.strip(_HEXADECIMAL):
+            return Checksum("md5", text.lower())
     return None

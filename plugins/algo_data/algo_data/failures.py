@@ -67,6 +67,7 @@ class Keeper:
         self._problem: OSError | None = None
         self.planned = observer.planned
         self.advanced = observer.advanced
+        self.copied = observer.copied
         self.count = 0
         """How much has failed."""
 

@@ -6,8 +6,10 @@ import builtins
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from algo_core.errors import (
     AlgoError,
@@ -23,7 +25,7 @@ from algo_core.storage import Checksum, Entry, IsADirectory, Kind, NotADirectory
 from algo_core.uri import HOSTED, DataUri
 from algo_data.blocks import SMALL
 from algo_data.download import HostedReader
-from algo_data.facts import checksum_of, content_range, entry_of, kind_of
+from algo_data.facts import checksum_of, content_range, entry_of, kind_of, stored_checksum
 from algo_data.listing import entries_of, marker_of, names_of
 from algo_data.patience import Patience
 from algo_data.upload import content_of, spooled
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from algo_core.reply import Reply
 
     Answered = Callable[[], tuple[Checksum | None, bytes] | None]
-    Confirmed = Callable[[], bool]
+    Confirmed = Callable[[], Entry | None]
 
 MY = ".my"
 SPECIAL = (".algo", ".session")
@@ -67,6 +69,7 @@ class HostedStorage(Storage):
         self._api = api
         self._retries = retries
         self._lanes: dict[int, Lane | None] = {}
+        self._directory = ("", "")
         self.has_folders = scheme != HOSTED
         self.needs_directories = scheme == HOSTED
 
@@ -166,7 +169,7 @@ class HostedStorage(Storage):
         lane = self._lane(limit)
         if lane is None or uri.names_directory:
             return None
-        asked = lane.get(self._api.target(api_path(uri)))
+        asked = lane.get(self._target(uri))
 
         def answered() -> tuple[Checksum | None, bytes] | None:
             answer = asked.answer()
@@ -181,23 +184,34 @@ class HostedStorage(Storage):
         lane = self._lane(SMALL)
         if lane is None or uri.names_directory:
             return None
-        asked = lane.put(self._api.target(api_path(uri)), content)
+        asked = lane.put(self._target(uri), content)
 
-        def confirmed() -> bool:
+        def confirmed() -> Entry | None:
             answer = asked.answer()
             if answer is None or not 200 <= answer.status < 300:
-                return False
+                return None
             if answer.content.strip():
                 decoded = loads(answer.content)
-                return isinstance(decoded, dict) and "error" not in decoded
-            return True
+                if not isinstance(decoded, dict) or "error" in decoded:
+                    return None
+            checksum = stored_checksum(uri, answer.headers, answer.content)
+            return Entry(uri, Kind.FILE, len(content), checksum=checksum)
 
         return confirmed
 
+    def _target(self, uri: DataUri) -> str:
+        """What a request names for a file, whose directory is usually that of the one before."""
+        head, _, name = uri.path.rpartition("/")
+        if head != self._directory[0] or name in {"", ".", ".."}:
+            self._directory = (head, self._api.target(api_path(uri._replace(path=head))).rstrip("/") + "/")
+            return self._api.target(api_path(uri))
+        return self._directory[1] + quote(name, safe="~:")
+
     def _lane(self, limit: int) -> Lane | None:
-        if limit not in self._lanes:
-            self._lanes[limit] = self._api.lane(limit)
-        return self._lanes[limit]
+        try:
+            return self._lanes[limit]
+        except KeyError:
+            return self._lanes.setdefault(limit, self._api.lane(limit))
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
         """One PUT, repeated where it breaks off; what has no size is read to its end before."""
@@ -207,6 +221,10 @@ class HostedStorage(Storage):
             with spooled(source) as (kept, length):
                 return self._put(uri, content_of(kept, length))
         return self._put(uri, content_of(source, size))
+
+    def kept(self, source: Source) -> AbstractContextManager[tuple[Source, int]]:
+        """In memory, or a nameless file (`algo_data.engine.stored.KeepingStorage`)."""
+        return spooled(source)
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
         """One PUT, repeated where it breaks off."""
@@ -221,7 +239,8 @@ class HostedStorage(Storage):
                 reply = self._request("PUT", uri, headers=BYTES, content=content)
                 try:
                     self._confirm(reply)
-                    return Entry(uri, Kind.FILE, size=content.size, version=reply.headers.get("ETag"))
+                    checksum = stored_checksum(uri, reply.headers, reply.content)
+                    return Entry(uri, Kind.FILE, content.size, checksum=checksum, version=reply.headers.get("ETag"))
                 except NetworkError as error:  # the answer broke off: what it would have said is not known
                     if not content.rewind():
                         raise

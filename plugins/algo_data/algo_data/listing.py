@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from operator import itemgetter
 from typing import Any
 
 from algo_core.errors import PlatformError
 from algo_core.storage import Entry, Kind
 from algo_core.uri import DataUri
 
+_FILENAME = itemgetter("filename")
 NO_NAMES = frozenset({"", ".", ".."})
 
 
@@ -31,8 +33,9 @@ def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
     for folder in _members(directory, page, "folders"):
         name = _name(directory, folder.get("name"))
         yield Entry(DataUri(scheme, above + name, label), Kind.DIRECTORY)
-    for file in _members(directory, page, "files"):
-        name, size = _name(directory, file.get("filename")), file.get("size")
+    files = _members(directory, page, "files")
+    for name, file in zip(_filenames(directory, files), files, strict=True):
+        size = file.get("size")
         yield Entry(
             DataUri(scheme, above + name, label),
             Kind.FILE,
@@ -45,14 +48,19 @@ def names_of(directory: DataUri, page: Any) -> list[str]:
     """The names on a page as `Storage.names` gives them. Raises what `entries_of` raises."""
     _check(directory, page)
     folders = [f"{_name(directory, folder.get('name'))}/" for folder in _members(directory, page, "folders")]
-    files: list[Any] = [file.get("filename") for file in _members(directory, page, "files")]
+    return folders + _filenames(directory, _members(directory, page, "files"))
+
+
+def _filenames(directory: DataUri, files: list[dict[str, Any]]) -> list[str]:
+    """The names of files, looked at in few steps for all of them: a page holds a thousand."""
     try:
-        # One look at all of them: a page holds a thousand.
-        text = "\n".join(files)
-        is_plain = "/" not in text and "\0" not in text and NO_NAMES.isdisjoint(files)
-    except TypeError:
-        is_plain = False
-    return folders + (files if is_plain else [_name(directory, name) for name in files])
+        names: list[Any] = list(map(_FILENAME, files))
+        text = "\n".join(names)
+        if "/" not in text and "\0" not in text and NO_NAMES.isdisjoint(names):
+            return names
+    except (KeyError, TypeError):
+        pass
+    return [_name(directory, file.get("filename")) for file in files]
 
 
 def marker_of(page: Any) -> str | None:
@@ -63,7 +71,7 @@ def marker_of(page: Any) -> str | None:
 
 def _members(directory: DataUri, page: dict[str, Any], name: str) -> list[dict[str, Any]]:
     found = page.get(name) or []
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+    if not isinstance(found, list) or not {dict}.issuperset(map(type, found)):
         raise PlatformError(f"The listing of {directory} is not what the API describes: {name}")
     return found
 

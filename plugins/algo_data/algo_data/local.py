@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.uri import LOCAL, DataUri
-from algo_data.beside import Beside, has_left_over, open_beside, room_for
+from algo_data.beside import Beside, open_beside, room_for
 from algo_data.blocks import SMALL, blocks, joined
 from algo_data.nameless import Appearance
 from algo_data.renaming import rename
@@ -30,10 +30,11 @@ class LocalStorage(Storage):
     """Files and directories of this machine; links are followed.
 
     A written file gets the time at which it was written, as with `cp`, and keeps the permissions of the one that it
-    replaces.
+    replaces; or it gets time and permissions of a `model`, as with `mv`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: os.stat_result | None = None) -> None:
+        self._model = model
         self._appearance = Appearance()
 
     def stat(self, uri: DataUri) -> Entry:
@@ -95,7 +96,7 @@ class LocalStorage(Storage):
         with system_errors(uri, makes=True):
             # A small file is read before one is made for it: what fails till then leaves no trace anywhere.
             content = [memoryview(joined(source, size))] if size is not None and size <= SMALL else blocks(source, size)
-            beside = open_beside(path)
+            beside = open_beside(path, self._model)
             if beside is None:
                 with open(path, "wb", buffering=0) as device:
                     return Entry(uri, Kind.FILE, size=_written(device.fileno(), content))
@@ -122,10 +123,10 @@ class LocalStorage(Storage):
         path = local_path(uri)
         if uri.path.endswith("/"):
             return super().write_small(uri, content)
-        if not has_left_over(path) and self._appearance.make(path, content):
+        if not self._model and self._appearance.make(path, content):
             return Entry(uri, Kind.FILE, size=len(content))
         with system_errors(uri, makes=True):
-            beside = open_beside(path)
+            beside = open_beside(path, self._model)
             if beside is None:
                 return super().write_small(uri, content)
             self._appearance.may_be_new = beside.is_new
@@ -144,7 +145,7 @@ class LocalStorage(Storage):
         if uri.path.endswith("/"):
             return None
         with system_errors(uri, makes=True):
-            beside = open_beside(path)
+            beside = open_beside(path, self._model)
             if beside and not beside.is_left_over:
                 try:
                     room_for(path, size)
@@ -157,6 +158,11 @@ class LocalStorage(Storage):
         """A rename, on one file system (`algo_data.engine.moving.MovingStorage`); the file keeps its time and mode."""
         status = rename(local_path(source), local_path(target))
         return _entry(target, status) if status else None
+
+    def taking_after(self, source: DataUri) -> Storage:
+        """One whose files get time and permissions of `source` (`algo_data.engine.moving.MovingStorage`)."""
+        with system_errors(source):
+            return LocalStorage(os.stat(local_path(source)))
 
     def mkdir(self, uri: DataUri) -> None:
         """Make a directory in an existing one."""

@@ -13,8 +13,8 @@ from algo_core.errors import AlgoError
 from algo_core.storage import Entry
 from algo_core.uri import HOSTED, DataUri, parse_data_uri
 from algo_data.completion import complete_path
-from algo_data.engine.planner import Place
 from algo_data.engine.streams import STREAM, StandardStreams
+from algo_data.engine.transfer import Place
 from algo_data.globs import expand, has_magic
 from algo_data.report import Report
 

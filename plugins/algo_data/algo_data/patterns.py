@@ -9,12 +9,12 @@ from algo_core.errors import UsageError
 ANY_DEPTH = "**"
 """The component that stands for any number of directories, none included."""
 
-_MAGIC = re.compile(r"[*?\[]")
+_MAGIC = frozenset("*?[")
 
 
 def is_magic(text: str) -> bool:
     """Whether a text holds a wildcard."""
-    return _MAGIC.search(text) is not None
+    return not _MAGIC.isdisjoint(text)
 
 
 def name_pattern(pattern: str) -> re.Pattern[str]:

@@ -40,6 +40,9 @@ class Progress(Protocol):
     def done(self, key: object) -> None:
         """It is done, or has failed."""
 
+    def passed(self, count: int, size: int) -> None:
+        """So many files, of so many bytes together, have begun and are done."""
+
     def end(self) -> None:
         """The line goes away, so that others can be written."""
 
@@ -60,6 +63,9 @@ class Silent:
         """Nothing."""
 
     def done(self, key: object) -> None:
+        """Nothing."""
+
+    def passed(self, count: int, size: int) -> None:
         """Nothing."""
 
     def end(self) -> None:
@@ -114,11 +120,14 @@ class Line:
         """Draw, if it is time to."""
         file = self._running[key]
         file.position, file.size = position, size
+        self._draw(file)
+
+    def _draw(self, file: _File | None = None) -> None:
         now = self._clock()
         if now - self._started < PATIENCE or (self._drawn_at is not None and now - self._drawn_at < INTERVAL):
             return
         self._drawn_at = now
-        name, facts = self._one(file, now) if max(self._begun, self._to_come) == 1 else self._many(now)
+        name, facts = self._one(file, now) if file and max(self._begun, self._to_come) == 1 else self._many(now)
         self._write(_ERASE + fitted(name, facts, self._columns() - 1))
         self._is_visible = True
 
@@ -131,8 +140,15 @@ class Line:
         size = self._size_to_come if self._is_all_planned else None
         facts = _facts(moved, size, now - self._started)
         count = f"{self._done} of {self._to_come}" if self._is_all_planned else f"{self._done}"
-        largest = max(self._running.values(), key=lambda file: file.size or 0)
-        return largest.name, [f"{count} files", *facts]
+        largest = max(self._running.values(), key=lambda file: file.size or 0, default=None)
+        return largest.name if largest else "", [f"{count} files", *facts]
+
+    def passed(self, count: int, size: int) -> None:
+        """Count them with those that are done, and draw, if it is time to."""
+        self._begun += count
+        self._done += count
+        self._bytes += size
+        self._draw()
 
     def done(self, key: object) -> None:
         """Count it with those that are done."""

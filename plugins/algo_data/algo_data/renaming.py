@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 
 
 def rename(source: str, target: str) -> os.stat_result | None:
@@ -27,3 +28,17 @@ def rename(source: str, target: str) -> os.stat_result | None:
     except OSError:
         return None
     return status
+
+
+def take_after(descriptor: int, model: os.stat_result) -> None:
+    """Give a file the permissions and times of the one that it is a copy of, as far as the file system has them.
+
+    What lets others act as the owner (setuid, setgid) goes with the owner only.
+    """
+    mode, status = stat.S_IMODE(model.st_mode), os.fstat(descriptor)
+    if (status.st_uid, status.st_gid) != (model.st_uid, model.st_gid):
+        mode &= ~(stat.S_ISUID | stat.S_ISGID)
+    with suppress(OSError):
+        os.fchmod(descriptor, mode)
+    with suppress(OSError):
+        os.utime(descriptor, ns=(model.st_atime_ns, model.st_mtime_ns))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
 from algo_core.context import App
 from algo_core.errors import AlgoError
@@ -57,20 +58,31 @@ class TransferReport:
         with self._lock:
             self._progress.done(transfer)
             self._progress.end()
-            self._copied += 1
-            self._bytes += entry.size or 0
-            if transfer.target.uri == STREAM or not self._report.tells_results:
-                return
-            action, text = _said(transfer)
-            self._report.result(
-                text, action=action, source=str(transfer.source), destination=str(transfer.target), bytes=entry.size
-            )
+            self._tell(transfer, entry)
+
+    def copied(self, several: Sequence[tuple[Transfer, Entry]]) -> None:
+        """Say so of each."""
+        with self._lock:
+            self._progress.passed(len(several), sum(entry.size or 0 for _, entry in several))
+            self._progress.end()
+            for transfer, entry in several:
+                self._tell(transfer, entry)
+
+    def _tell(self, transfer: Transfer, entry: Entry) -> None:
+        self._copied += 1
+        self._bytes += entry.size or 0
+        if not self._report.tells_results or transfer.target.uri == STREAM:
+            return
+        action, text = _said(transfer)
+        self._report.result(
+            text, action=action, source=str(transfer.source), destination=str(transfer.target), bytes=entry.size
+        )
 
     def failed(self, what: object, error: AlgoError) -> None:
         """Say why; the others go on."""
         with self._lock:
             self._progress.end()
-            if isinstance(error, IsADirectory) and not error.hint:
+            if isinstance(error, IsADirectory) and not error.hint and error.message.startswith(f"{what} "):
                 error.hint = f"Copy it with all that is in it: algo cp -r {what} DEST"
             self._report.failed(what, error)
             self._failed += 1

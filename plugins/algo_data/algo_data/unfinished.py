@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from algo_core.uri import DataUri
-from algo_data.beside import SUFFIX
+from algo_data.beside import SPARE, SUFFIX
 from algo_data.local import local_path, system_errors
-
-_NAME = re.compile(rf"\..+{re.escape(SUFFIX)}(?:[0-9a-f]{{12}})?", re.DOTALL)
 
 
 def is_unfinished(uri: DataUri) -> bool:
@@ -24,7 +21,11 @@ def is_unfinished(uri: DataUri) -> bool:
 
 
 def _is_name(name: str) -> bool:
-    return name.startswith(".") and _NAME.fullmatch(name) is not None
+    if not name.startswith("."):
+        return False
+    hidden, suffix, further = name[1:].rpartition(SUFFIX)
+    is_further = not further or (len(further) == 2 * SPARE and not further.strip("0123456789abcdef"))
+    return bool(hidden and suffix and is_further)
 
 
 def is_in_use(uri: DataUri) -> bool:

@@ -126,8 +126,11 @@ class HostedData:
 
     def put(
         self, caller: Caller, path: Sequence[str], read: Read, length: int | None = None, md5: str | None = None
-    ) -> str:
-        """Store a file; its URI. `length` in bytes and `md5` in hexadecimal digits are checked if they are given."""
+    ) -> tuple[str, str]:
+        """Store a file; its URI, and the MD5 of what was stored, in hexadecimal digits.
+
+        `length` in bytes and `md5` are what the sender announced, and are checked if they are given.
+        """
         place = self._places.find(caller, path)
         if not isinstance(place, FilePlace):
             raise RequestRefused(f"data://{'/'.join(path)} is a directory; name a file in it")
@@ -142,7 +145,7 @@ class HostedData:
                 info = self._objects.place(received, place.space.path, place.name)
             if info.size > SMALL:
                 self._metadata.remember_digest(stored_as, info.identity, received.md5)
-        return place.uri
+        return place.uri, received.md5
 
     def delete(self, caller: Caller, path: Sequence[str], *, force: bool) -> int:
         """Delete a file, or a directory if it is empty or `force` is set; the number of files deleted."""

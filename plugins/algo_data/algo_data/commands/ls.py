@@ -12,7 +12,7 @@ from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
 from algo_core.storage import Entry, Kind, NotADirectory
 from algo_core.uri import DataUri
-from algo_data.engine.planner import Place
+from algo_data.engine.transfer import Place
 from algo_data.operands import expanded, is_single, parse, paths_argument, short
 from algo_data.report import Report, line
 from algo_data.tree import below
@@ -110,21 +110,28 @@ class _Lines:
         self._is_terminal = app.output.is_terminal
         self._width = SIZE_WIDTH if self._is_terminal else 0
         self._held: list[str] = []
+        self._count = 0
         self._room = 1
 
     def __call__(self, entry: Entry) -> None:
         path = short(entry.uri).rstrip("/") + ("/" if entry.kind is Kind.DIRECTORY else "")
         self._held.append(self._long(entry, path) if self.is_long else path)
-        self._hand_on()
+        self._hand_on(1)
 
     def names(self, directory: DataUri, names: list[str]) -> None:
         """The same for several names in a directory."""
+        if not names:
+            return
         start = short(directory.child(""))
-        self._held.extend([start + name for name in names] if start else names)
-        self._hand_on()
+        if self._is_terminal:
+            self._held.extend([start + name for name in names])
+        else:
+            self._held.append(start + f"\n{start}".join(names))
+        self._hand_on(len(names))
 
-    def _hand_on(self) -> None:
-        if len(self._held) >= self._room:
+    def _hand_on(self, count: int) -> None:
+        self._count += count
+        if self._count >= self._room:
             self._room = min(2 * self._room, MOST_HELD)
             self.end()
 
@@ -136,6 +143,7 @@ class _Lines:
         elif self._held:
             line(self._app, "\n".join(self._held))
         self._held.clear()
+        self._count = 0
         self._app.output.stdout.flush()
 
     def _long(self, entry: Entry, path: str) -> str:

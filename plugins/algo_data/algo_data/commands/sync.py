@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -11,9 +12,10 @@ from algo_core.errors import UsageError
 from algo_core.uri import parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.engine.comparison import differs
+from algo_data.engine.obstacles import cleared, may_be_removed
 from algo_data.engine.removal import removed
 from algo_data.engine.spool import Spool
-from algo_data.engine.sync import SyncManner, plan_sync
+from algo_data.engine.sync import SyncManner, plan_freed, plan_sync
 from algo_data.engine.transfer import Place
 from algo_data.operands import paths_argument
 from algo_data.report import Report
@@ -29,7 +31,8 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **op
     """Copy what is in the directory SOURCE, and new or changed, to the directory DEST.
 
     A file has changed if its size is another, or it is newer than its copy. DEST is made if it is not there. Files in
-    DEST that SOURCE does not have stay, unless --delete is given; then they are removed at the end, if nothing failed.
+    DEST that SOURCE does not have stay, unless --delete is given; then they are removed at the end, if nothing failed,
+    and so is a directory in the place of a file, or a file in that of a directory, which is an error otherwise.
 
     \b
     Examples:
@@ -51,15 +54,44 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **op
     storage_of = storages(app)
     source, target = (Place(storage_of(uri), uri) for uri in map(parse_data_uri, path))
     manner = SyncManner(flags.selection(), flags.replaces() or differs, by_checksum=checksum, is_dry=flags.dry_run)
-    with Spool() as extras:
-        remember = extras.add if deletes else None
-        finish = carry_out(app, flags, lambda refuse: plan_sync(source, target, refuse, remember, manner))
+    with Spool() as extras, Spool() as obstructed:
+        told = (extras.add, manner, obstructed.add) if deletes else (None, manner, None)
+        finish = carry_out(app, flags, lambda refuse: plan_sync(source, target, refuse, *told))
         if finish:
             if extras.count:
                 app.output.warn(f"Nothing was removed from {target}, because not all went well")
             finish()
         report = Report(app, is_alone=False)
         word = "Would delete" if flags.dry_run else "Deleted"
-        for place in removed(extras, target, manner.selection, report.failed, is_dry=flags.dry_run):
-            report.result(f"{word} {place}", action=word.lower(), destination=str(place))
+
+        def tell(places: Iterable[Place]) -> None:
+            for place in places:
+                report.result(f"{word} {place}", action=word.lower(), destination=str(place))
+
+        if obstructed.count:
+            _clear_the_way(app, flags, source, target, manner, obstructed, report, tell)
+        tell(removed(extras, target, manner.selection, report.failed, is_dry=flags.dry_run))
         report.finish()
+
+
+def _clear_the_way(
+    app: App,
+    flags: Flags,
+    source: Place,
+    target: Place,
+    manner: SyncManner,
+    obstructed: Spool,
+    report: Report,
+    tell: Callable[[Iterable[Place]], None],
+) -> None:
+    """Remove what stands in the way of copies, and make them; ends the command if not all goes well."""
+    if not may_be_removed(obstructed, source, target, manner.selection, report.failed):
+        app.output.warn(f"Nothing was removed from {target}, because not all that stands in the way may go")
+        report.finish()
+    with Spool() as free:
+        tell(cleared(obstructed, free, target, report.failed, is_dry=flags.dry_run))
+        if free.count:
+            finish = carry_out(app, flags, lambda refuse: plan_freed(source, target, refuse, iter(free), manner))
+            if finish:
+                finish()
+    report.finish()

@@ -6,7 +6,7 @@ carried out at once and tells an observer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from algo_core.errors import AlgoError
@@ -34,6 +34,9 @@ class Observer(Protocol):
 
     def finished(self, transfer: Transfer, entry: Entry) -> None:
         """It is done; `entry` is what was written."""
+
+    def copied(self, several: Sequence[tuple[Transfer, Entry]]) -> None:
+        """The same for several files that began and ended without having been told of: `entry` is what was written."""
 
     def failed(self, what: object, error: AlgoError) -> None:
         """It, or planning it, failed. Raise here to end the whole."""

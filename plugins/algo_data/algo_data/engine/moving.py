@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol, runtime_checkable
 
 from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage import Entry, Kind
+from algo_core.storage import Entry, Kind, Storage
 from algo_core.uri import DataUri
 from algo_data.engine.spool import Spool
 from algo_data.engine.transfer import Place, StorageOf, Transfer
@@ -29,6 +29,9 @@ class MovingStorage(Protocol):
 
         None if it has to be copied after all, also where that will be refused: nothing has been done then.
         """
+
+    def taking_after(self, source: DataUri) -> Storage:
+        """The same storage, to write a copy that is to have what the source has beside its content: mode and time."""
 
 
 def when_all_are_known(transfers: Iterable[Transfer], storage_of: StorageOf) -> Iterator[Transfer]:
@@ -60,6 +63,18 @@ def renamed(transfer: Transfer) -> Entry | None:
     if storage is not transfer.target.storage or not isinstance(storage, MovingStorage):
         return None
     return storage.move(transfer.source.uri, transfer.target.uri)
+
+
+def faithful(transfer: Transfer) -> Transfer:
+    """The copy that is made in the place of a rename: of the file with all that belongs to it.
+
+    Raises:
+        AlgoError: if the source cannot be looked at.
+    """
+    storage, target = transfer.source.storage, transfer.target
+    if storage is not target.storage or not isinstance(storage, MovingStorage):
+        return transfer
+    return transfer._replace(target=Place(storage.taking_after(transfer.source.uri), target.uri))
 
 
 def check_is_another(transfer: Transfer, before: Entry, copy_again: Callable[[], object]) -> None:

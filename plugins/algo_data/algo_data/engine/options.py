@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+MOST = 64
+"""Connections at once where nobody has set a limit, as many as the session keeps."""
+
 
 class Options(NamedTuple):
     """How to go about it."""
@@ -19,3 +22,8 @@ class Options(NamedTuple):
 
     tries: int = 4
     """How often what broke off is tried again without getting further."""
+
+    @property
+    def most(self) -> int:
+        """Connections that there may be at once."""
+        return self.max_transfers or MOST

@@ -18,12 +18,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
-from algo_core.storage import Checksum, Entry, Kind
+from algo_core.storage import Checksum, Entry, Kind, Storage
 from algo_core.uri import DataUri
 from algo_data.beside import discard_all
 from algo_data.blocks import SMALL
 from algo_data.engine.digest import check_content
 from algo_data.engine.options import Options
+from algo_data.engine.stored import confirm
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.engine.worker import copy_small, may_be_small
 
@@ -32,8 +33,8 @@ WORTH_IT = 500
 
 MOST_PROCESSES = 4
 
-AT_ONCE = 4
-"""Files that one has under way at the same time: one is answered while others are asked for or written."""
+AT_ONCE = 8
+"""Files that one has under way at the same time: some are answered while others are asked for or written."""
 
 GRACE = 0.5
 """Seconds that one gets to end by itself."""
@@ -68,23 +69,25 @@ class AskingStorage(Protocol):
         What waits gives its checksum, where one is known, and its whole content; or None.
         """
 
-    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], bool] | None:
-        """Send a file; what waits and says whether it is there now, or None if it has to go in another way."""
+    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
+        """Send a file; what waits and gives what was written, if it was, or None if it has to go in another way."""
 
 
 class CopyProcess:
     """A process, for transfers between the connectors of some places. One thread at a time may use it."""
 
-    def __init__(self, places: Iterable[Place], options: Options) -> None:
+    def __init__(self, places: Iterable[Place], options: Options, at_once: int = AT_ONCE) -> None:
         self._connectors = list({id(place.storage): place for place in places}.values())
         self._numbers = {id(place.storage): number for number, place in enumerate(self._connectors)}
         ours, theirs = socket.socketpair()
         self._process = os.fork()
         if not self._process:
-            _live(theirs, ours, self._connectors, options)
+            _live(theirs, ours, self._connectors, options, at_once)
         theirs.close()
         self._socket = ours
         self.is_alive = True
+        self.at_once = at_once
+        """Files that it has under way at the same time."""
         self.cpu = 0.0
         """Seconds of a processor that it has used."""
 
@@ -117,11 +120,18 @@ class CopyProcess:
             for each, size in zip(transfers, sizes, strict=True)
         ]
 
-    def end(self) -> None:
-        """Have it end at once, leaving nothing half done behind."""
+    def ask_to_end(self) -> None:
+        """Have it end at once, leaving nothing half done behind, and wait for that later (`end`)."""
         self.is_alive = False
         try:
             os.kill(self._process, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+    def end(self) -> None:
+        """Have it end at once, leaving nothing half done behind."""
+        self.ask_to_end()
+        try:
             if not self._has_ended(GRACE):
                 os.kill(self._process, signal.SIGKILL)
                 os.waitpid(self._process, 0)
@@ -153,10 +163,12 @@ def processes_for(transfers: Sequence[Transfer], options: Options) -> list[CopyP
     places = {id(place.storage): place for each in transfers for place in (each.source, each.target)}.values()
     if not all(isinstance(place.storage, Divisible) and place.storage.may_divide() for place in places):
         return []
+    # Half of what may be at once is for them, so that there are others for what is large, or far away.
+    at_once = max(1, min(AT_ONCE, options.most // (2 * count)))
     made: list[CopyProcess] = []
     try:
         for _ in range(count):
-            made.append(CopyProcess(places, options))
+            made.append(CopyProcess(places, options, at_once))
     except OSError:  # no room for another process
         pass
     return made
@@ -170,7 +182,9 @@ def _size(transfer: Transfer) -> int | None:
     return transfer.entry.size if transfer.entry else None
 
 
-def _live(line: socket.socket, other_end: socket.socket, connectors: list[Place], options: Options) -> NoReturn:
+def _live(
+    line: socket.socket, other_end: socket.socket, connectors: list[Place], options: Options, at_once: int
+) -> NoReturn:
     """All that the new process does, from its beginning to its end."""
     try:
         other_end.close()
@@ -181,9 +195,10 @@ def _live(line: socket.socket, other_end: socket.socket, connectors: list[Place]
             assert isinstance(place.storage, Divisible)
             place.storage.divided()
         once = options._replace(tries=0)
+        sides = [_Side(place) for place in connectors]
         tasks: list[_Task] | None
         while tasks := _receive(line):
-            _send(line, [time.process_time(), *_sizes(tasks, connectors, once)])
+            _send(line, [time.process_time(), *_sizes(tasks, sides, once, at_once)])
     finally:
         discard_all()
         os._exit(0)
@@ -193,8 +208,21 @@ def _stop(number: int, frame: object) -> NoReturn:
     raise SystemExit
 
 
-def _sizes(tasks: list[_Task], connectors: list[Place], options: Options) -> list[int | None]:
-    """Copy files, some of them under way at the same time; the size of each, None for one that was not copied."""
+class _Side:
+    """A connector's storage, and what it can do."""
+
+    def __init__(self, connector: Place) -> None:
+        self._scheme, _, self._label = connector.uri
+        self.storage = connector.storage
+        self.asking = self.storage if isinstance(self.storage, AskingStorage) else None
+
+    def uri(self, path: str) -> DataUri:
+        """The URI of a path."""
+        return DataUri(self._scheme, path, self._label)
+
+
+def _sizes(tasks: list[_Task], sides: list[_Side], options: Options, at_once: int) -> list[int | None]:
+    """Copy files, `at_once` of them under way at the same time; the size of each, None for one that was not copied."""
     sizes: list[int | None] = [None] * len(tasks)
     under_way: deque[tuple[int, Callable[[], int | None]]] = deque()
 
@@ -206,10 +234,10 @@ def _sizes(tasks: list[_Task], connectors: list[Place], options: Options) -> lis
             pass
 
     for number, task in enumerate(tasks):
-        if len(under_way) >= AT_ONCE:
+        if len(under_way) >= at_once:
             end_one()
         try:
-            under_way.append((number, _begun(_transfer(task, connectors), options)))
+            under_way.append((number, _begun(task, sides, options)))
         except Exception:
             pass
     while under_way:
@@ -217,44 +245,44 @@ def _sizes(tasks: list[_Task], connectors: list[Place], options: Options) -> lis
     return sizes
 
 
-def _begun(transfer: Transfer, options: Options) -> Callable[[], int | None]:
+def _begun(task: _Task, sides: list[_Side], options: Options) -> Callable[[], int | None]:
     """Begin to copy a file; what does the rest and gives its size, or None if it was not copied."""
-    source, target = transfer.source, transfer.target
-    if isinstance(source.storage, AskingStorage) and may_be_small(transfer):
-        if answered := source.storage.ask_small(source.uri, SMALL):
-            return lambda: _received(transfer, answered(), options)
-    elif isinstance(target.storage, AskingStorage) and (found := source.storage.read_small(source.uri, SMALL)):
+    source, target = sides[task[0]], sides[task[2]]
+    source_uri, target_uri, size = source.uri(task[1]), target.uri(task[3]), task[4]
+    if source.asking:
+        if size is not None and size <= SMALL and (answered := source.asking.ask_small(source_uri, SMALL)):
+            return lambda: _received(source_uri, answered(), target.storage, target_uri, options)
+    elif target.asking and (found := source.storage.read_small(source_uri, SMALL)):
         content = found[1]
-        if confirmed := target.storage.send_small(target.uri, content):
-            return lambda: len(content) if confirmed() else None
+        if confirmed := target.asking.send_small(target_uri, content):
+            return lambda: _sent(Place(target.storage, target_uri), content, confirmed(), options)
+    listed = None if size is None else Entry(source_uri, Kind.FILE, size)
+    transfer = Transfer(Place(source.storage, source_uri), Place(target.storage, target_uri), listed)
     return lambda: _copied(transfer, options)
 
 
-def _received(transfer: Transfer, found: tuple[Checksum | None, bytes] | None, options: Options) -> int | None:
+def _received(
+    uri: DataUri, found: tuple[Checksum | None, bytes] | None, storage: Storage, target: DataUri, options: Options
+) -> int | None:
     if found is None:
         return None
     checksum, content = found
     if options.check:
-        check_content(transfer.source.uri, checksum, content)
-    transfer.target.storage.write_small(transfer.target.uri, content)
+        check_content(uri, checksum, content)
+    return _sent(Place(storage, target), content, storage.write_small(target, content), options)
+
+
+def _sent(target: Place, content: bytes, written: Entry | None, options: Options) -> int | None:
+    if written is None:
+        return None
+    if options.check:
+        confirm(target, written, (content,))
     return len(content)
 
 
 def _copied(transfer: Transfer, options: Options) -> int | None:
     entry = copy_small(transfer, lambda position, size: None, options)
     return entry.size if entry else None
-
-
-def _transfer(task: _Task, connectors: list[Place]) -> Transfer:
-    source_number, source_path, target_number, target_path, size = task
-    source = _place(connectors[source_number], source_path)
-    listed = None if size is None else Entry(source.uri, Kind.FILE, size)
-    return Transfer(source, _place(connectors[target_number], target_path), listed)
-
-
-def _place(connector: Place, path: str) -> Place:
-    uri = connector.uri
-    return Place(connector.storage, DataUri(uri.scheme, path, uri.label))
 
 
 def _send(line: socket.socket, value: list[Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage import Entry, Kind, NotADirectory
+from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory
 from algo_data.engine.ahead import QUESTIONS, answered
 from algo_data.engine.directories import remove_if_empty
 from algo_data.engine.selection import Selection
@@ -24,7 +24,7 @@ def removed(extras: Spool, target: Place, selection: Selection, refuse: Refuse, 
 
     def remove(item: tuple[Place, bool]) -> AlgoError | bool:
         try:
-            return is_dry or _remove(*item)
+            return is_dry or remove_extra(*item)
         except AlgoError as error:
             return error
 
@@ -55,27 +55,49 @@ def _selected(directory: Place, above: str, selection: Selection, refuse: Refuse
 
     top = Entry(directory.uri, Kind.DIRECTORY)
     with Spool() as found:  # a listing can lose its place when what it lists is removed
-        for relative, entry in below(directory.storage, top, enters=enters, refuse=refuse):
-            if not entry.is_directory and selection.takes(f"{above}/{relative}"):
-                found.add(relative)
+        try:
+            for relative, entry in below(directory.storage, top, enters=enters, refuse=refuse):
+                if not entry.is_directory and selection.takes(f"{above}/{relative}"):
+                    found.add(relative)
+        except NotADirectory:
+            return
         for (relative,) in found:
             yield directory.child(relative), False
 
 
-def _remove(place: Place, is_directory: bool) -> bool:
-    """Whether it has gone; what a running process has begun to write stays."""
+def check_unused(directory: Place) -> None:
+    """Raises AlgoError if another process is writing a file of this machine in it, on whatever level."""
+    if directory.uri.is_local and (found := in_use_below(directory.uri)):
+        raise AlgoError(
+            f"{directory} stays: another process is writing {found}", "Run the command again when it is done"
+        )
+
+
+def remove_extra(place: Place, is_directory: bool) -> bool:
+    """Remove a file, or a directory with all that is in it; whether it has gone.
+
+    What a running process has begun to write stays, and so does a file where a directory was, or the other way round:
+    it has come since.
+
+    Raises:
+        AlgoError: if it cannot be removed, or is a directory in which another process writes.
+    """
     if is_unfinished(place.uri) and not is_directory:
         return remove_abandoned(place.uri)
-    if is_directory and place.uri.is_local and (found := in_use_below(place.uri)):
-        raise AlgoError(f"{place} stays: another process is writing {found}", "Run the command again when it is done")
+    if is_directory:
+        check_unused(place)
     try:
         if is_directory:
             try:
                 place.storage.rmdir(place.uri, force=True)
                 return True
-            except NotADirectory:  # a link to one, which is removed like a file
-                pass
+            except NotADirectory:
+                if not place.storage.stat(place.uri).is_directory:
+                    return False
+                # A link to one is removed like a file.
         place.storage.remove(place.uri)
     except NotFoundError:
         pass
+    except IsADirectory:
+        return False
     return True

@@ -19,9 +19,6 @@ from algo_data.engine.throttle import Throttle
 from algo_data.engine.transfer import Transfer
 from algo_data.engine.worker import execute
 
-MOST = 64
-"""Connections at once, as many as the session keeps."""
-
 FIRST = 2
 """Connections to begin with: the processor is the limit with more, until a distant server shows that it is not."""
 
@@ -55,7 +52,7 @@ class Runner:
         self._transfers: Iterator[Transfer] = iter(transfers)
         self._observer = observer
         self._options = options
-        self._most = options.max_transfers or MOST
+        self._most = options.most
         self._throttle = Throttle(options.bwlimit) if options.bwlimit else None
         self._ready: queue.SimpleQueue[Transfer | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
@@ -103,6 +100,7 @@ class Runner:
             self._ready.put(transfer)
         try:
             self._processes = processes_for(first, self._options)
+            self._most -= sum(process.at_once - 1 for process in self._processes)
             self._watch()
         except BaseException:
             self._is_over = True
@@ -112,6 +110,8 @@ class Runner:
         self._end_processes()
 
     def _end_processes(self) -> None:
+        for process in self._processes:
+            process.ask_to_end()
         for process in self._processes:
             process.end()
 
@@ -211,23 +211,22 @@ class Runner:
             (transfers if process.takes(transfer) else others).append(transfer)
         with batch:
             entries = process.copy(transfers)
+        self._heard()
+        copied: list[tuple[Transfer, Entry]] = []
         for transfer, entry in zip(transfers, entries, strict=True):
-            self._heard()
             if entry:
-                self._tell_of_copy(transfer, entry)
+                copied.append((transfer, entry))
             else:
                 others.append(transfer)
+        self._tell_of_copies(copied)
         for transfer in others:
             self._carry_out(transfer)
 
-    def _tell_of_copy(self, transfer: Transfer, entry: Entry) -> None:
-        size = entry.size or 0
+    def _tell_of_copies(self, copied: list[tuple[Transfer, Entry]]) -> None:
         with self._telling:
-            self._observer.started(transfer)
-            self._observer.advanced(transfer, size, size)
-            self._observer.finished(transfer, entry)
-        self._files += 1
-        self._bytes += size
+            self._observer.copied(copied)
+        self._files += len(copied)
+        self._bytes += sum(entry.size or 0 for _, entry in copied)
 
     def _carry_out(self, transfer: Transfer) -> None:
         observer, seen = self._observer, 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from algo_core.errors import AlgoError
@@ -11,6 +11,7 @@ from algo_core.storage import Entry, Kind, NotADirectory
 from algo_data.engine.ahead import answered
 from algo_data.engine.comparison import Facts, Replaces, differs, facts_of, has_other_size, has_same_content
 from algo_data.engine.directories import check_apart, check_fits, make
+from algo_data.engine.obstacles import Directories, Obstructed, in_the_way
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.sorting import Listing, OutOfOrder, in_order, side_by_side
 from algo_data.engine.spool import Spool
@@ -40,13 +41,19 @@ class SyncManner(NamedTuple):
 
 
 def plan_sync(
-    source: Place, target: Place, refuse: Refuse, extra: Extra | None, manner: SyncManner
+    source: Place,
+    target: Place,
+    refuse: Refuse,
+    extra: Extra | None,
+    manner: SyncManner,
+    obstructed: Obstructed | None = None,
 ) -> Iterator[Transfer]:
     """The transfers that bring all files of `source` to `target` that are missing or differ there.
 
     The target is made if it is not there. A directory that cannot be listed is told to `refuse`, and nothing in it to
-    `extra`, which is told of a directory when both of its listings have ended. Memory depends neither on the number of
-    files nor on the order of listings.
+    `extra`, which is told of a directory when both of its listings have ended. What cannot be copied because a
+    directory stands where the file should go, or a file where the directory should, is told to `obstructed`, or else to
+    `refuse`. Memory depends neither on the number of files nor on the order of listings.
 
     Raises:
         NotFoundError, NotADirectory: if the source is no directory.
@@ -63,13 +70,30 @@ def plan_sync(
     check_fits(source, target, manner.selection, is_there=there is not None)
     if there is None and not manner.is_dry and target.storage.needs_directories:
         make(target, with_parents=True)
-    selection = manner.selection
-    sides = _Side(source, selection, is_source=True), _Side(target, selection, is_source=False)
-    join = _Join(*sides, refuse, extra, manner)
+    join = _Join(source, target, refuse, extra, manner, obstructed)
     level = _Level(source, target, top, "", is_there=there is not None)
     if not manner.by_checksum:
         return (pair.transfer for pair in join.pairs(level))
     return join.different(level)
+
+
+def plan_freed(
+    source: Place, target: Place, refuse: Refuse, freed: Iterable[tuple[str, bool, int | None]], manner: SyncManner
+) -> Iterator[Transfer]:
+    """The transfers of what had something in its way, as it was told to `obstructed`; nothing is there any more."""
+    for relative, is_directory, size in freed:
+        place, goal = source.child(relative), target.child(relative)
+        if not is_directory:
+            yield Transfer(place, goal, Entry(place.uri, Kind.FILE, size=size))
+            continue
+        try:
+            if goal.storage.needs_directories and not manner.is_dry:
+                make(goal)
+            join = _Join(source, target, refuse, None, manner)
+            level = _Level(place, goal, place.storage.stat(place.uri), f"{relative}/", is_there=False)
+            yield from (pair.transfer for pair in join.pairs(level))
+        except AlgoError as error:
+            refuse(place, error)
 
 
 class _Level(NamedTuple):
@@ -137,17 +161,26 @@ class _Side:
 
 
 class _Join:
-    def __init__(self, source: _Side, target: _Side, refuse: Refuse, extra: Extra | None, manner: SyncManner) -> None:
-        self._source = source
-        self._target = target
+    def __init__(
+        self,
+        source: Place,
+        target: Place,
+        refuse: Refuse,
+        extra: Extra | None,
+        manner: SyncManner,
+        obstructed: Obstructed | None = None,
+    ) -> None:
+        self._source = _Side(source, manner.selection, is_source=True)
+        self._target = _Side(target, manner.selection, is_source=False)
         self._refuse = refuse
         self._extra = extra
+        self._obstructed = obstructed
         self._manner = manner
         self._replaces = has_other_size if manner.by_checksum else manner.replaces
         if not manner.by_checksum and manner.replaces is not differs:
             # Until a listing has ended nobody can be sure that it was sorted and that a file is not in it: too late
             # for a copy that promises to leave some of what is there.
-            target.arrives_sorted = False
+            self._target.arrives_sorted = False
 
     def different(self, top: _Level) -> Iterator[Transfer]:
         """The files whose checksums are not known to be the same."""
@@ -201,14 +234,16 @@ class _Join:
         # A directory that seems to be missing would be copied with all that is in it: first its turn must be over in
         # a listing that is known to be sorted. A file that seems to be missing is copied at once, for nothing at worst.
         waits = level.is_there and self._target.arrives_sorted
-        with Spool() as extras, Spool() as missing:
+        with Spool() as extras, Spool() as missing, Directories() as alone:
             try:
                 for one, other in side_by_side(ours, theirs):
                     if one and one.is_directory and not other and waits:
                         missing.add(*one)
                     elif one:
-                        yield from self._compared(level, one, other)
+                        yield from self._compared(level, one, other, alone)
                     elif other:
+                        if other.is_directory:
+                            alone.add(other.name)
                         self._note(level, other, extras)
             except OutOfOrder as error:
                 side = self._source if error.listing is ours else self._target
@@ -217,7 +252,7 @@ class _Join:
                 yield from self._anew(level, left)
                 return
             for row in missing:
-                yield from self._compared(level, Facts(*row), None)
+                yield from self._compared(level, Facts(*row), None, alone)
             self._tell(extras)
 
     def _anew(self, level: _Level, left: Iterator[Facts]) -> Iterator[_Pair | _Level]:
@@ -227,9 +262,12 @@ class _Join:
         only two whole listings can tell.
         """
         theirs = self._target.sorted_anew(level.there) if level.is_there else Listing(())
-        for one, other in side_by_side(Listing(in_order(left)), theirs):
-            if one:
-                yield from self._compared(level, one, other)
+        with Directories() as alone:
+            for one, other in side_by_side(Listing(in_order(left)), theirs):
+                if one:
+                    yield from self._compared(level, one, other, alone)
+                elif other and other.is_directory:
+                    alone.add(other.name)
         if not self._extra or not level.is_there:
             return
         ours, theirs = self._source.sorted_anew(level.entry), self._target.sorted_anew(level.there)
@@ -239,7 +277,10 @@ class _Join:
                     self._note(level, other, extras)
             self._tell(extras)
 
-    def _compared(self, level: _Level, ours: Facts, theirs: Facts | None) -> Iterator[_Pair | _Level]:
+    def _compared(
+        self, level: _Level, ours: Facts, theirs: Facts | None, alone: Directories
+    ) -> Iterator[_Pair | _Level]:
+        """What comes of an entry of the source; `alone` are the directories of which the target alone has some."""
         relative = level.prefix + ours.name
         if ours.is_directory:
             place = level.source.child(ours.name)
@@ -247,12 +288,14 @@ class _Join:
             below = _Level(place, level.target.child(ours.name), entry, f"{relative}/", theirs is not None)
             if not self._manner.selection.enters(relative):
                 return
-            if self._is_made(below):
+            if self._is_made(below, level):
                 yield below
             else:
                 self._source.forget(relative)
         elif self._manner.selection.takes(relative):
-            if theirs is None or self._replaces(ours, theirs):
+            if theirs is None and level.target.storage.needs_directories and alone.has(ours.name):
+                self._obstruct(level.source.child(ours.name), level.target.child(ours.name), relative, ours)
+            elif theirs is None or self._replaces(ours, theirs):
                 yield self._pair(level, ours, is_sure=True)
             elif self._manner.by_checksum:
                 yield self._pair(level, ours, is_sure=False)
@@ -262,15 +305,28 @@ class _Join:
         entry = Entry(place.uri, Kind.FILE, size=ours.size)
         return _Pair(Transfer(place, level.target.child(ours.name), entry), is_sure)
 
-    def _is_made(self, level: _Level) -> bool:
-        if level.is_there or self._manner.is_dry or not level.target.storage.needs_directories:
+    def _is_made(self, level: _Level, above: _Level) -> bool:
+        if level.is_there or not level.target.storage.needs_directories:
             return True
         try:
-            make(level.target)
+            if not self._manner.is_dry:
+                make(level.target)
+            elif above.is_there and (there := level.target.storage.exists(level.target.uri)) and not there.is_directory:
+                raise NotADirectory(f"{level.target} is a file")
+        except NotADirectory:
+            facts = Facts(level.source.uri.name, True, None, None)
+            self._obstruct(level.source, level.target, level.prefix.rstrip("/"), facts)
+            return False
         except AlgoError as error:
             self._refuse(level.source, error)
             return False
         return True
+
+    def _obstruct(self, source: Place, target: Place, relative: str, ours: Facts) -> None:
+        if self._obstructed:
+            self._obstructed(relative, ours.is_directory, ours.size)
+        else:
+            self._refuse(source, in_the_way(source, target, of_directory=ours.is_directory))
 
     def _note(self, level: _Level, theirs: Facts, extras: Spool) -> None:
         """Remember what is only at the target, until both listings have ended."""

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from algo_core.errors import NetworkError
-from algo_core.storage import Entry, Kind, Storage
-from algo_data.blocks import BLOCK, SMALL
+from algo_core.storage import Entry, Kind, Source, Storage
+from algo_data.blocks import BLOCK, SMALL, blocks
 from algo_data.engine.digest import Corrupted, check_content
-from algo_data.engine.moving import check_is_another, remove_source, renamed
+from algo_data.engine.moving import check_is_another, faithful, remove_source, renamed
 from algo_data.engine.options import Options
 from algo_data.engine.parts import PlacingStorage
 from algo_data.engine.source import Advanced, CannotResume, FileSource
+from algo_data.engine.stored import KeepingStorage, confirm, confirm_source
 from algo_data.engine.streams import StandardStreams
-from algo_data.engine.transfer import Transfer
+from algo_data.engine.transfer import Place, Transfer
 from algo_data.patience import Patience
 
 LARGE = 8 << 20
@@ -64,7 +65,7 @@ def execute(
     if entry := renamed(transfer):
         return entry
     seen: list[Entry] = []
-    entry = _copied(transfer, advanced, options, block, spare, seen.append)
+    entry = _copied(faithful(transfer), advanced, options, block, spare, seen.append)
     if transfer.source.storage is not transfer.target.storage:
         check_is_another(transfer, seen[-1], lambda: _copied(transfer, advanced, options, block, spare))
     remove_source(transfer)
@@ -97,10 +98,12 @@ def _copied(
                 return _write(transfer, source, advanced, options, spare)
             except (CannotResume, Corrupted, NetworkError) as error:
                 is_printed = isinstance(transfer.target.storage, StandardStreams) and source.tell() > 0
+                # A pipe gives what it gave once only: its next reader would find it empty.
+                is_used_up = isinstance(storage, StandardStreams) and source.tell() > 0 and not source.seekable()
                 may_help = isinstance(error, CannotResume) or not (source.seekable() or was_damaged)
                 if isinstance(error, Corrupted):
                     may_help, was_damaged = not was_damaged, True
-                if is_printed or not may_help:
+                if is_printed or is_used_up or not may_help:
                     raise
                 patience.spend(error)
 
@@ -119,7 +122,7 @@ def copy_small(
     `read` is told what was read.
 
     Raises:
-        Corrupted: if it arrived damaged; nothing was written.
+        Corrupted: if it arrived damaged, here or there.
         AlgoError: what either side raises.
     """
     if not may_be_small(transfer):
@@ -134,7 +137,10 @@ def copy_small(
     if options.check:
         check_content(source.uri, entry.checksum, content)
     advanced(len(content), len(content))
-    return target.storage.write_small(target.uri, content)
+    written = target.storage.write_small(target.uri, content)
+    if options.check and written.checksum and written.checksum != entry.checksum:
+        confirm(target, written, [content])
+    return written
 
 
 def _write(transfer: Transfer, source: FileSource, advanced: Advanced, options: Options, spare: Spare | None) -> Entry:
@@ -146,4 +152,27 @@ def _write(transfer: Transfer, source: FileSource, advanced: Advanced, options: 
         if beside := storage.place(uri, entry.size):
             status = LargeDownload(transfer, source, beside, options, advanced, spare or NoSpare()).run()
             return Entry(uri, Kind.FILE, size=status.st_size)
-    return storage.write(uri, source, entry.size)
+    if entry.size is None and isinstance(storage, KeepingStorage):
+        with storage.kept(source) as (kept, size):
+            return _write_kept(transfer.target, kept, size, options)
+    written = storage.write(uri, source, entry.size)
+    if options.check:
+        confirm_source(transfer, source, written, advanced)
+    return written
+
+
+def _write_kept(target: Place, kept: Source, size: int, options: Options) -> Entry:
+    was_damaged = False
+    while True:
+        written = target.storage.write(target.uri, kept, size)
+        kept.seek(0)
+        if not options.check:
+            return written
+        try:
+            confirm(target, written, blocks(kept, size))
+            return written
+        except Corrupted:
+            if was_damaged or not options.tries:
+                raise
+            was_damaged = True
+            kept.seek(0)

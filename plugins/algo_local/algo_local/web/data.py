@@ -138,8 +138,8 @@ def _file_response(found: StoredFile, request: Request) -> Response:
 
 
 def _put(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
-    uri = storage.put(caller, path, request.read, request.length, announced_md5(request))
-    return json_response({"result": uri})
+    uri, md5 = storage.put(caller, path, request.read, request.length, announced_md5(request))
+    return json_response({"result": uri}, headers={"ETag": md5})
 
 
 def announced_md5(request: Request) -> str | None:
