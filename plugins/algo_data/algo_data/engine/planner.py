@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import DataUri
-from algo_data.engine.ahead import QUESTIONS, answered
-from algo_data.engine.comparison import Facts, Replaces, facts_of, is_newer
+from algo_data.engine.ahead import QUESTIONS
+from algo_data.engine.comparison import Replaces, is_newer
 from algo_data.engine.directories import check_apart, check_fits, is_link, make
 from algo_data.engine.moving import when_all_are_known
+from algo_data.engine.needed import needed
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Transfer, Unlisted
@@ -104,7 +105,7 @@ def plan(
     # Asking this machine's file system takes less time than asking a thread to.
     at_once = 1 if destination.is_local and not are_names else QUESTIONS
     if manner.replaces:
-        transfers = _needed(transfers, manner.replaces, refuse, at_once)
+        transfers = needed(transfers, manner.replaces, refuse, at_once)
     return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 
@@ -354,7 +355,7 @@ def plan_again(
     rehearsal = _rehearsal(manner)
     transfers = _again(parts, refuse, manner, storage_of, rehearsal)
     if manner.replaces:
-        transfers = _needed(transfers, manner.replaces, refuse)
+        transfers = needed(transfers, manner.replaces, refuse)
     return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 
@@ -379,33 +380,3 @@ def _again(
             yield from when_all_are_known(transfers, storage_of) if is_far else transfers
     for error in unknown:
         refuse(error.what, error)
-
-
-def _needed(
-    transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, at_once: int = QUESTIONS
-) -> Iterator[Transfer]:
-    """The transfers whose target is not there, or is to be replaced."""
-
-    def is_needed(transfer: Transfer) -> bool | AlgoError:
-        source, target = transfer.source, transfer.target
-        if target.uri == STREAM:
-            return True
-        try:
-            there = target.storage.exists(target.uri)
-            if there is None:
-                return True
-            return replaces(_facts(source, transfer.entry), facts_of(there))
-        except AlgoError as error:
-            return error
-
-    for transfer, answer in answered(is_needed, transfers, at_once):
-        if isinstance(answer, AlgoError):
-            refuse(transfer.source, answer)
-        elif answer:
-            yield transfer
-
-
-def _facts(source: Place, entry: Entry | None) -> Facts:
-    if source.uri == STREAM:
-        return Facts("-", False, None, None)
-    return facts_of(entry or source.storage.stat(source.uri))
