@@ -218,6 +218,10 @@ class Storage(abc.ABC):
         """Whether directories can be made in this directory, so that a copied tree can be refused beforehand."""
         return self.has_folders
 
+    def can_hold_files(self, uri: DataUri) -> bool:
+        """Whether files can be in this directory: only collections hold them in an account (API section 4.2)."""
+        return True
+
     def exists(self, uri: DataUri) -> Entry | None:
         """What stands at a path, or None."""
         try:

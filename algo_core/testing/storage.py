@@ -295,6 +295,9 @@ class StorageContract:
         with pytest.raises(NotADirectory):
             next(storage.names(directory.child("a")))
 
+    def test_a_directory_that_can_hold_files_is_told(self, storage: Storage, directory: DataUri) -> None:
+        assert storage.can_hold_files(directory)
+
     def test_a_directory_that_can_hold_directories_is_told(
         self, storage: Storage, place_for_directories: DataUri
     ) -> None:

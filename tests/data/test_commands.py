@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.uri import LOCAL, DataUri
+from algo_data.engine.planner import Manner, plan
+from algo_data.local import LocalStorage
+
 BUCKET = "connector/s3/bucket"
 
 
@@ -58,6 +62,77 @@ def test_a_tree_into_a_collection_is_an_error_that_names_the_ways(home, platform
         assert "--flatten" in result.stderr
         assert "s3://" in result.stderr
     assert platform.requests("PUT") == platform.requests("POST") == []
+
+
+@pytest.mark.parametrize("command", [["sync", "t"], ["cp", "-r", "t/."], ["cp", "-r", "t/"], ["mv", "t"]])
+@pytest.mark.parametrize("held", ["one/s/f", "one/s/u/f"])
+def test_a_tree_that_an_account_cannot_hold_is_refused_before_anything(home, platform, work, command, held):
+    for name in ("one/f", held):
+        (work / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / "t" / name).write_text("x")
+    for more in ([], ["--dry-run"]):
+        result = home.run(*command, "data://.my", *more, cwd=work)
+        assert (result.code, result.text) == (2, "")
+        assert "--flatten" in result.stderr
+    assert platform.requests("POST") == platform.requests("PUT") == []
+    assert files_below(work / "t") == ["one/f", held]
+
+
+@pytest.mark.parametrize("command", [["sync", "t"], ["cp", "-r", "t/."]])
+def test_an_account_holds_collections_and_no_files(home, platform, work, command):
+    for name in ("one/f", "two/f"):
+        (work / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / "t" / name).write_text(name)
+    (work / "t/top").touch()
+    result = home.run(*command, "data://.my", cwd=work)
+    assert (result.code, result.text) == (2, "")
+    assert "data://.my/COLLECTION" in result.stderr
+    assert platform.requests("POST") == platform.requests("PUT") == []
+    assert home.run(*command, "data://.my", "--exclude", "top", cwd=work).code == 0
+    assert platform.files == {f"data/.my/{name}": name.encode() for name in ("one/f", "two/f")}
+
+
+@pytest.mark.parametrize(
+    ("sources", "made"),
+    [
+        (["m1/sub", "m2/sub"], {"sub/f": "m1/sub/f", "sub/g": "m1/sub/g", "sub/h": "m2/sub/h"}),
+        (["m1/sub/.", "m2/sub/."], {"f": "m1/sub/f", "g": "m1/sub/g", "h": "m2/sub/h"}),
+        (["m1/sub/.", "f"], {"f": "m1/sub/f", "g": "m1/sub/g"}),
+        (["f", "m1/sub/."], {"f": "f", "g": "m1/sub/g"}),
+        (["m1/./", "m2/sub"], {"sub/f": "m1/sub/f", "sub/g": "m1/sub/g", "sub/h": "m2/sub/h"}),
+    ],
+)
+@pytest.mark.parametrize("is_list", [False, True])
+def test_a_file_that_was_just_made_is_not_replaced_by_one_of_another_tree(home, platform, work, sources, made, is_list):
+    for name in ("m1/sub/f", "m1/sub/g", "m2/sub/f", "m2/sub/h", "f"):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(name)
+    (work / "md").mkdir()
+    (work / "list").write_text("\n".join(sources))
+    given = ["--from-file", "list"] if is_list else sources
+    result = home.run("cp", "-r", *given, "md", cwd=work)
+    assert (result.code, result.stderr.count("another source has the same name")) == (1, 1)
+    assert {name: (work / "md" / name).read_text() for name in files_below(work / "md")} == made
+
+
+def test_paths_below_trees_are_remembered_only_where_trees_can_meet(work, monkeypatch):
+    remembered: list[str] = []
+
+    class Watched(set):
+        def add(self, path: str) -> None:
+            remembered.append(path)
+            super().add(path)
+
+    monkeypatch.setattr("algo_data.engine.planner.set", Watched, raising=False)
+    for name in ("one/f", "two/f", "three"):
+        (work / name).parent.mkdir(exist_ok=True)
+        (work / name).touch()
+    (work / "d").mkdir()
+    sources = [DataUri(LOCAL, str(work / name)) for name in ("one", "two", "three")]
+    storage = LocalStorage()
+    found = plan(sources, DataUri(LOCAL, str(work / "d")), lambda uri: storage, pytest.fail, Manner(is_recursive=True))
+    assert len(list(found)) == 3
+    assert remembered == [str(work / "d" / "three")]
 
 
 def test_flatten_puts_all_files_into_the_collection(home, platform, tree):
@@ -115,6 +190,57 @@ def test_a_dry_run_changes_nothing(home, platform, tree, bucket):
     assert not (tree.parent / "copy").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cp", "f", "data://.my/nonexist/f"], "algo mkdir data://.my/nonexist"),
+        (["cp", "f", "data://.my/f.txt"], "Files go into a collection"),
+        (["cp", "f", "nonexist/f"], "There is no directory nonexist"),
+        (["cp", "nothing", "data://.my/c/f"], "There is no nothing"),
+        (["cp", "data://.my/c/nothing", "."], "data not found"),
+        (["cp", "data://.my/c", "new"], "algo cp -r data://.my/c"),
+        (["cp", "d", "new"], "d is a directory"),
+        (["cp", "pipe", "new"], "no ordinary file"),
+        (["cp", "g", "there"], "there/g is a directory"),
+        (["cp", "-r", "t", "there"], "there/t/s is a file"),
+        (["mv", "t", "there"], "there/t/s is a file"),
+        (["mv", "t", "data://.my"], "--flatten"),
+        (["sync", "deep", "data://.my", "--delete"], "--flatten"),
+        (["cp", "-r", "t", "nonexist/new"], "There is no directory nonexist"),
+        (["rm", "-r", "."], "is not removed"),
+        (["rm", "-r", "./d/.."], "is not removed"),
+    ],
+)
+def test_a_dry_run_says_what_the_command_would_refuse(home, platform, work, arguments, words):
+    for name in ("t/s/f", "deep/t/s/f", "there/g/f", "there/t/s", "d/f", "f", "g"):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(name)
+    os.mkfifo(work / "pipe")
+    before = sorted(work.rglob("*"))
+    dry = home.run(*arguments, "--dry-run", cwd=work)
+    assert sorted(work.rglob("*")) == before
+    assert platform.requests("POST") == platform.requests("PUT") == platform.requests("DELETE") == []
+    real = home.run(*arguments, cwd=work)
+    assert (dry.code, dry.text) == (real.code, "")
+    assert real.code != 0
+    assert words in dry.stderr
+    assert words in real.stderr
+
+
+def test_a_dry_run_supposes_the_directories_that_would_be_made(home, platform, tree, bucket):
+    for destination in ("new", f"{bucket}/new"):
+        result = home.run("cp", "-r", "--dry-run", "tree", destination, cwd=tree.parent)
+        assert (result.code, len(result.text.splitlines())) == (0, 4)
+    assert platform.log == [f"HEAD {BUCKET}/new"]
+    result = home.run("cp", "--dry-run", "--json", tree / "a.txt", "data://.my/c/f")
+    assert result.json["bytes"] == 5
+    platform.log.clear()
+    for number in range(40):
+        (tree / str(number)).touch()
+    assert home.run("cp", "--dry-run", *tree.glob("[0-9]*"), "data://.my/c").code == 0
+    assert platform.log == ["HEAD data/.my/c"] * 2
+
+
 def test_no_clobber_and_update_leave_what_is_there(home, platform, work):
     for name in ("new", "old"):
         (work / name).write_text("mine")
@@ -127,6 +253,25 @@ def test_no_clobber_and_update_leave_what_is_there(home, platform, work):
     assert platform.files == {"data/.my/c/new": b"mine", "data/.my/c/old": b"theirs"}
     result = home.run("cp", "-n", "-u", work / "new", "data://.my/c")
     assert (result.code, "contradict" in result.stderr) == (2, True)
+
+
+def test_standard_input_leaves_what_is_there_too(home, platform, work):
+    platform.files["data/.my/c/f"] = b"theirs"
+    (work / "f").write_text("theirs")
+    for target in ("data://.my/c/f", "./f"):
+        result = home.run("cp", "-n", "-", target, cwd=work, input="mine")
+        assert (result.code, result.text) == (0, "")
+    assert (platform.files, (work / "f").read_text()) == ({"data/.my/c/f": b"theirs"}, "theirs")
+    for target in ("data://.my/c/new", "./new"):
+        assert home.run("cp", "-n", "-", target, cwd=work, input="mine").code == 0
+    assert (platform.files["data/.my/c/new"], (work / "new").read_text()) == (b"mine", "mine")
+
+
+def test_standard_input_is_neither_older_nor_newer(home, platform, work):
+    (work / "f").write_text("theirs")
+    result = home.run("cp", "-u", "-", "./f", cwd=work, input="mine")
+    assert (result.code, "Leave out --update" in result.stderr) == (2, True)
+    assert (work / "f").read_text() == "theirs"
 
 
 @pytest.mark.parametrize("separator", ["\n", "\r\n", "\0"])
@@ -455,6 +600,16 @@ def test_an_interruption_waits_for_no_answer(home, platform, work, method, comma
 def test_rm_force_forgives_what_is_not_there(home, platform):
     assert home.run("rm", ".my/c/nope").code == 5
     assert home.run("rm", "-f", ".my/c/nope").code == 0
+
+
+@pytest.mark.parametrize("path", [".my/half/sub", ".my/half/sub/deeper", ".my/c/sub"])
+def test_parents_are_not_made_for_what_no_collection_can_hold(home, platform, path):
+    before = set(platform.directories)
+    result = home.run("mkdir", "-p", path)
+    assert (result.code, result.text) == (1, "")
+    assert "cannot hold directories" in result.stderr
+    assert platform.directories == before
+    assert platform.requests("POST") == []
 
 
 def test_mkdir_makes_parents_and_forgives_what_is_there(home, platform, work):

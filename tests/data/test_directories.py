@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 
@@ -116,6 +118,37 @@ def test_rm_of_a_name_with_brackets_removes_that_file_only(home, platform):
     platform.files |= {"data/.my/c/a[1]": b"", "data/.my/c/a1": b""}
     assert home.run("rm", ".my/c/a[1]").text == "Deleted data://.my/c/a[1]\n"
     assert set(platform.files) == {"data/.my/c/a1"}
+
+
+@pytest.mark.parametrize("name", ["a*b", "a?b", "*", "?", "a**b"])
+def test_rm_of_a_name_that_is_a_pattern_removes_that_file_only(home, platform, work, name):
+    names = {name, "a!b", "axb", "ab", "a-b", "x"}
+    platform.files |= {f"data/.my/c/{each}": b"" for each in names}
+    for each in names:
+        (work / each).touch()
+    assert home.run("rm", f".my/c/{name}").text == f"Deleted data://.my/c/{name}\n"
+    assert set(platform.files) == {f"data/.my/c/{each}" for each in names - {name}}
+    assert platform.log == ["GET data/.my/c", f"DELETE data/.my/c/{name}"]
+    assert home.run("rm", f"./{name}", cwd=work).text == f"Deleted ./{name}\n"
+    assert set(os.listdir(work)) == names - {name}
+
+
+def test_a_link_to_nowhere_is_its_name_and_no_pattern(home, work):
+    (work / "a*b").symlink_to("nowhere")
+    (work / "axb").touch()
+    assert home.run("rm", "./a*b", cwd=work).code == 0
+    assert os.listdir(work) == ["axb"]
+
+
+def test_among_more_matches_than_a_page_holds_the_very_name_is_asked_for(home, platform):
+    names = [*(f"a{number:04d}b" for number in range(1100)), "a????b"]
+    platform.files |= {f"data/.my/c/{name}": b"" for name in names}
+    assert home.run("rm", ".my/c/a????b").text == "Deleted data://.my/c/a????b\n"
+    assert len(platform.files) == 1100
+    assert len(platform.requests("HEAD")) == 1
+    platform.log.clear()
+    assert home.run("rm", ".my/c/a????b").text.count("Deleted") == 1100
+    assert (platform.files, len(platform.requests("HEAD"))) == ({}, 1)
 
 
 def test_local_files_and_directories(home, platform, work):

@@ -6,12 +6,14 @@ import errno
 import json
 import os
 import tempfile
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from algo_core.errors import AlgoError
+from algo_core.errors import AlgoError, NotFoundError
+from algo_core.storage import Entry, Kind, Storage
 from algo_core.uri import LOCAL, DataUri
 from algo_data.beside import open_beside
 from algo_data.engine import Options
@@ -269,3 +271,194 @@ def test_empty_directories_that_are_excluded_stay(home, work):
         (work / name).mkdir(parents=True)
     assert home.run("mv", "--exclude", "keep", "t", "u", cwd=work).code == 0
     assert (os.listdir(work / "t"), os.listdir(work / "u")) == (["keep"], ["go"])
+
+
+@pytest.mark.parametrize(
+    ("sources", "refused"),
+    [
+        (["m1/sub", "m2/sub"], {"m2/sub/f", "m2/sub/s/f"}),
+        (["m1/sub/", "m2/sub/"], {"m2/sub/f", "m2/sub/s/f"}),
+        (["m1", "m2/sub", "m3/m1"], {"m3/m1/sub/f"}),
+        (["m?/sub"], {"m2/sub/f", "m2/sub/s/f"}),
+    ],
+)
+def test_of_two_trees_that_land_on_one_place_nothing_is_replaced_and_the_rest_is_moved(home, work, sources, refused):
+    names = {"m1/sub/f", "m1/sub/s/f", "m1/sub/g", "m2/sub/f", "m2/sub/s/f", "m2/sub/h", "m3/m1/sub/f"}
+    for name in names:
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(name)
+    (work / "md").mkdir()
+    result = home.run("mv", *sources, "md", cwd=work)
+    assert result.code == 1
+    assert result.stderr.count("another source has the same name") == len(refused)
+    everything = {path.read_text() for path in work.rglob("*") if path.is_file()}
+    assert everything == names
+    assert {name for name in refused if (work / name).read_text() == name} == refused
+    assert (work / "md/sub/h").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sync", "lnk", "lt", "--delete"],
+        ["sync", "lt", "lnk", "--delete"],
+        ["sync", "lt", "lnk/new/deep", "--delete"],
+        ["sync", "whole", "lt/sub", "--delete"],
+        ["cp", "-r", "lt", "lnk/new"],
+        ["cp", "-r", "whole", "lt/sub/new"],
+        ["mv", "lt", "lnk"],
+        ["mv", "lt", "lnk/new"],
+    ],
+)
+def test_a_link_hides_no_directory_that_is_in_the_other(home, work, arguments):
+    (work / "lt" / "sub").mkdir(parents=True)
+    (work / "lt" / "f").write_text("x")
+    (work / "lt" / "sub" / "g").write_text("y")
+    (work / "lnk").symlink_to("lt/sub")
+    (work / "whole").symlink_to("lt")
+    result = home.run(*arguments, cwd=work)
+    assert (result.code, "itself, or in it" in result.stderr) == (2, True)
+    assert sorted(str(path.relative_to(work)) for path in work.rglob("*")) == [
+        "lnk",
+        "lt",
+        "lt/f",
+        "lt/sub",
+        "lt/sub/g",
+        "whole",
+    ]
+
+
+@pytest.mark.parametrize("destination", ["t/sub", "t/new", "data://.my/c", "data://.my", "file", "nothing/u"])
+def test_a_move_that_is_refused_leaves_empty_directories_too(home, platform, work, destination):
+    for name in ("t/empty", "t/sub/empty"):
+        (work / name).mkdir(parents=True)
+    (work / "t/sub/f").write_text("x")
+    (work / "file").touch()
+    before = sorted(work.rglob("*"))
+    assert home.run("mv", "t", destination, cwd=work).code != 0
+    assert sorted(work.rglob("*")) == before
+
+
+def test_what_is_in_a_directory_that_could_not_be_made_stays(home, work):
+    (work / "t/sub/empty").mkdir(parents=True)
+    (work / "t/other/empty").mkdir(parents=True)
+    (work / "there/t").mkdir(parents=True)
+    (work / "there/t/sub").touch()
+    assert home.run("mv", "t", "there", cwd=work).code == 1
+    assert sorted(str(path.relative_to(work / "t")) for path in (work / "t").rglob("*")) == ["sub", "sub/empty"]
+
+
+class Store(Storage):
+    """Files in memory, whose times have no fractions and whose versions are their contents, as in many stores."""
+
+    def __init__(self, files: dict[str, tuple[bytes, datetime]]) -> None:
+        self.files = files
+        self.looks = 0
+
+    def stat(self, uri: DataUri) -> Entry:
+        self.looks += 1
+        if uri.path not in self.files:
+            raise NotFoundError(f"There is no {uri}")
+        content, modified = self.files[uri.path]
+        return Entry(uri, Kind.FILE, len(content), modified.replace(microsecond=0), version=content.decode())
+
+    def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes]:
+        entry = self.stat(uri)
+        self.looks -= 1
+        return entry, self.files[uri.path][0]
+
+    def write_small(self, uri: DataUri, content: bytes) -> Entry:
+        self.files[uri.path] = content, datetime.now(timezone.utc)
+        return Entry(uri, Kind.FILE, len(content))
+
+    def remove(self, uri: DataUri) -> None:
+        del self.files[uri.path]
+
+    list = open = write = mkdir = rmdir = None  # type: ignore[assignment]  # not called
+
+
+def moved_between(source: Store, target: Store, name: str = "f") -> Entry:
+    uri = DataUri("store", "f")
+    places = Place(source, uri), Place(target, DataUri("other", name))
+    entry = Entry(uri, Kind.FILE, size=1)
+    return execute(Transfer(*places, entry, removes_source=True), lambda position, size: None, Options())
+
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("modified", [LONG_AGO, None])
+def test_a_file_under_another_name_of_its_store_is_not_removed_by_a_move(modified):
+    """The time tells, and one from the same second is let pass."""
+    files = {"f": (b"x", modified or datetime.now(timezone.utc))}
+    with pytest.raises(AlgoError, match="f stays") as raised:
+        moved_between(Store(files), Store(files))
+    assert "names of one place" in str(raised.value.hint)
+    assert files["f"][0] == b"x"
+
+
+def test_a_new_file_is_moved_to_another_store_though_both_are_of_one_second():
+    files, others = {"f": (b"x", datetime.now(timezone.utc))}, {}
+    moved_between(Store(files), Store(others))
+    assert (files, others["f"][0]) == ({}, b"x")
+
+
+def test_a_move_between_stores_costs_one_look_at_the_source():
+    source, target = Store({"f": (b"x", LONG_AGO)}), Store({})
+    moved_between(source, target)
+    assert (source.looks, target.looks, source.files) == (1, 0, {})
+    same = Store({"f": (b"x", LONG_AGO)})
+    moved_between(same, same, "g")
+    assert (same.looks, list(same.files)) == (0, ["g"])
+
+
+def test_a_source_that_was_replaced_while_it_was_moved_stays():
+    class Busy(Store):
+        def write_small(self, uri: DataUri, content: bytes) -> Entry:
+            source.files["f"] = b"newer", LONG_AGO
+            return super().write_small(uri, content)
+
+    source = Store({"f": (b"x", LONG_AGO)})
+    with pytest.raises(AlgoError, match="f stays"):
+        moved_between(source, Busy({}))
+    assert source.files["f"][0] == b"newer"
+
+
+def test_a_source_that_cannot_be_looked_at_again_stays():
+    class Blind(Store):
+        def stat(self, uri: DataUri) -> Entry:
+            if self.files is not target.files and target.files:
+                raise AlgoError("it broke")
+            return super().stat(uri)
+
+    source, target = Blind({"f": (b"x", LONG_AGO)}), Store({})
+    with pytest.raises(AlgoError) as raised:
+        moved_between(source, target)
+    assert raised.value.message == "store://f was copied to other://f, and stays: it broke"
+    assert "f" in source.files
+
+
+def test_a_file_of_this_machine_that_a_store_also_has_is_not_removed_by_a_move(work):
+    """A connector can lead back to the directory that the file is in."""
+    (work / "f").write_text("x")
+    uri = DataUri(LOCAL, f"{work}/f")
+    with pytest.raises(AlgoError, match="f stays"):
+        execute(
+            Transfer(Place(LocalStorage(), uri), Place(LocalStorage(), uri), removes_source=True),
+            lambda position, size: None,
+            Options(),
+        )
+    assert (work / "f").read_text() == "x"
+
+
+@pytest.mark.parametrize("source", [".", "..", "./", "d/..", "../work/.", "/", "data://", "data://.my/c/."])
+def test_what_has_no_name_is_not_moved(home, platform, work, source):
+    (work / "d").mkdir()
+    (work / "f").write_text("x")
+    platform.files["data/.my/c/f"] = b"x"
+    for target in ("d", f"{work.parent}/elsewhere"):
+        result = home.run("mv", "f", source, target, cwd=work)
+        assert (result.code, "no name" in result.stderr) == (2, True)
+    assert sorted(os.listdir(work)) == ["d", "f"]
+    assert (work.parent / "elsewhere").exists() is False
+    assert platform.log == []

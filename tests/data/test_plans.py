@@ -678,6 +678,51 @@ def test_a_name_that_cannot_be_looked_up_is_an_error_and_not_left_out():
         list(expand(storage, uri("d/*/b.txt")))
 
 
+@pytest.mark.parametrize("pattern", ["d/**", "d/**/*.txt", "d/*/*.txt", "d/**/b.txt"])
+def test_a_directory_that_cannot_be_listed_is_told_and_the_others_are_matched(pattern):
+    storage, refused = Stock("d/r/b.txt", "d/s/b.txt", "d/t/b.txt"), []
+    storage.unlistable.add("d/s")
+    found = [entry.uri.path for entry in expand(storage, uri(pattern), lambda what, error: refused.append(str(what)))]
+    assert (sorted(found), refused) == (["d/r/b.txt", "d/t/b.txt"], ["stock://d/s"])
+    with pytest.raises(AlgoError, match="cannot be listed"):
+        list(expand(storage, uri(pattern)))
+    storage.unlistable.add("d")
+    with pytest.raises(AlgoError, match="d cannot be listed"):
+        list(expand(storage, uri(pattern), lambda what, error: refused.append(str(what))))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("**", ["d/a", "d/s/a", "real/a"]),
+        ("**/a", ["d/a", "d/s/a", "real/a"]),
+        ("**/", ["d", "d/link", "d/s", "d/s/up", "real"]),
+        ("d/**/up", ["d/s/up"]),
+        ("d/link/**", ["d/link/a"]),
+        ("d/*/a", ["d/link/a", "d/s/a"]),
+        ("d/**/**/a", ["d/a", "d/s/a"]),
+    ],
+)
+def test_two_stars_go_through_no_link(tmp_path: Path, pattern, matches):
+    for name in ("d/a", "d/s/a", "real/a"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "d/link").symlink_to("../real")
+    (tmp_path / "d/s/up").symlink_to("..")
+    found = expand(LocalStorage(), DataUri(LOCAL, f"{tmp_path}/{pattern}"), pytest.fail)
+    assert sorted({os.path.relpath(entry.uri.path, tmp_path) for entry in found}) == matches
+
+
+def test_a_link_back_that_is_left_out_is_not_told(tmp_path: Path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/f").touch()
+    (tmp_path / "t/up").symlink_to(".")
+    storage = LocalStorage()
+    manner = Manner(is_recursive=True, selection=Selection((), ("up",)))
+    found = plan([local(tmp_path / "t")], local(tmp_path / "new"), lambda uri: storage, pytest.fail, manner)
+    assert [transfer.source.uri.name for transfer in found] == ["f"]
+
+
 def test_facts_are_those_of_the_entry():
     entry = Entry(uri("d/f"), Kind.FILE, size=3, modified=NOON)
     assert facts_of(entry) == Facts("f", False, 3, NOON.timestamp())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from algo_core.context import App
 from algo_core.errors import UsageError
@@ -14,10 +15,11 @@ from algo_core.storage import Storage
 from algo_core.uri import DataUri
 from algo_data.engine import Options, run
 from algo_data.engine.comparison import Replaces, is_newer, never
+from algo_data.engine.planner import Manner, plan_again
 from algo_data.engine.selection import Selection
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import StorageOf, Transfer
-from algo_data.failures import Keeper, failed_before, forget
+from algo_data.failures import RULES, Keeper, failed_before, forget
 from algo_data.operands import standard_streams
 from algo_data.progress import progress_for
 from algo_data.report import Report
@@ -27,6 +29,9 @@ from algo_data.tree import Refuse
 MOST_TRANSFERS = 256
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_RETRY = frozenset({"retry_failed", "dry_run", "max_transfers", "bwlimit", "no_check"})
+"""What can be said together with `--retry-failed`: how to go about it, and not what to do."""
+
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -67,6 +72,10 @@ class Flags(NamedTuple):
         if self.no_clobber and self.update:
             raise UsageError("--no-clobber and --update contradict each other", "Leave out one of them")
         return never if self.no_clobber else is_newer if self.update else None
+
+    def rules(self) -> dict[str, Any]:
+        """Those that say which files are meant and what is replaced, as given: they hold for `--retry-failed`."""
+        return {name: value for name in RULES if (value := getattr(self, name))}
 
 
 def copy_options(function: _Function) -> _Function:
@@ -127,7 +136,7 @@ def carry_out(
     )
     with progress_for(app, stdout_has_content=to_stdout) as progress:
         report = TransferReport(app, progress, is_alone=is_alone)
-        with Keeper(app, report, is_alone=is_alone, is_retry=is_retry) as keeper:
+        with Keeper(app, report, is_alone=is_alone, is_retry=is_retry, rules=flags.rules()) as keeper:
             run(plan(keeper.failed), keeper, options)
     if keeper.count:
         return report.finish
@@ -136,13 +145,37 @@ def carry_out(
 
 
 def retry(app: App, flags: Flags) -> None:
-    """Carry out what failed in the last run that had failures."""
+    """Carry out what failed in the last run that had failures, by the same rules.
+
+    Raises:
+        UsageError: if other rules are given, or there is nothing that could be carried out.
+    """
+    _check_rules(click.get_current_context())
     storage_of = storages(app)
-    finish = carry_out(app, flags, lambda refuse: failed_before(app, storage_of), is_retry=True)
+    before = failed_before(app)
+    flags = flags._replace(**before.rules)
+    manner = Manner(selection=flags.selection(), replaces=flags.replaces(), is_dry=flags.dry_run)
+
+    def planned(refuse: Refuse) -> Iterator[Transfer]:
+        return plan_again(before.parts(storage_of), refuse, manner, storage_of)
+
+    finish = carry_out(app, flags, planned, is_retry=True)
     if finish:
         finish()
     elif not flags.dry_run:
         forget(app)
+
+
+def _check_rules(context: click.Context) -> None:
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if not parameter.expose_value or name in _RETRY:  # options that all commands have are not exposed
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                f"{max(parameter.opts, key=len)} cannot be combined with --retry-failed",
+                "Leave it out: what failed is carried out again as it was to be then, and nothing else",
+            )
 
 
 def _say(app: App, plan: Callable[[Refuse], Iterator[Transfer]], *, is_alone: bool) -> Callable[[], None] | None:

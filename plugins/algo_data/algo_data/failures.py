@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from algo_core import paths
 from algo_core.context import App
@@ -17,15 +17,20 @@ from algo_core.storage import Entry
 from algo_core.uri import LOCAL, DataUri, parse_data_uri
 from algo_data.engine import Observer
 from algo_data.engine.streams import STREAM
-from algo_data.engine.transfer import Place, StorageOf, Transfer
+from algo_data.engine.transfer import NotPlanned, Place, StorageOf, Transfer, Unlisted
 
 FILE = "failed-transfers.jsonl"
-"""In the cache directory: a line for each transfer that failed, and one for each thing that was never planned."""
+"""In the cache directory: a line for each transfer that failed, for each directory of a tree that could not be planned,
+and for each thing of which no more is known than its name; before them one with the rules of the run, if it had any."""
 
 
 def path_of(app: App) -> str:
     """Where the record is."""
     return os.path.join(paths.cache_dir(app.environ), FILE)
+
+
+RULES = ("no_clobber", "update", "include", "exclude")
+"""Options of a run that hold for what failed of it."""
 
 
 class Keeper:
@@ -35,13 +40,23 @@ class Keeper:
     threads that plan and that copy, also after the end if it came early: nothing is written any more then.
 
     What was never tried is in no record. Hence an early end is noted, unless what failed was all there is (`is_alone`),
-    and leaves the record alone that was carried out again (`is_retry`).
+    and leaves the record alone that was carried out again (`is_retry`). `rules` are those options of `RULES` that were
+    given: what failed must not replace now what it was to leave then, nor bring what was left out.
     """
 
-    def __init__(self, app: App, observer: Observer, *, is_alone: bool = False, is_retry: bool = False) -> None:
+    def __init__(
+        self,
+        app: App,
+        observer: Observer,
+        *,
+        is_alone: bool = False,
+        is_retry: bool = False,
+        rules: dict[str, Any] | None = None,
+    ) -> None:
         self._app = app
         self._is_alone = is_alone
         self._is_retry = is_retry
+        self._rules = rules
         self._path = path_of(app)
         self._observer = observer
         self._running: dict[int, Transfer] = {}  # by the identity of their sources
@@ -74,11 +89,14 @@ class Keeper:
         self._observer.failed(what, error)
 
     def _record(self, what: object, transfer: Transfer | None) -> dict[str, object]:
-        if transfer is None or STREAM in (transfer.source.uri, transfer.target.uri):
+        known = what if isinstance(what, Unlisted) else transfer
+        if known is None or STREAM in (known.source.uri, known.target.uri):
             return {"not_planned": str(what)}
-        source, target = transfer.source.uri, transfer.target.uri
+        source, target = known.source.uri, known.target.uri
         record: dict[str, object] = {"source": _absolute(source), "target": _absolute(target)}
-        if transfer.removes_source:
+        if isinstance(known, Unlisted):
+            record["unlisted"] = known.relative
+        if known.removes_source:
             record["move"] = True
         if not (source.is_local and target.is_local):
             record["address"] = self._app.profile.address
@@ -91,6 +109,8 @@ class Keeper:
             if self._file is None:
                 os.makedirs(os.path.dirname(self._path), exist_ok=True)
                 self._file = self._stack.enter_context(replacing(self._path, mode=0o600))
+                if self._rules:
+                    self._file.write(json.dumps({"rules": self._rules}).encode() + b"\n")
             self._file.write(json.dumps(members).encode() + b"\n")
         except OSError as error:  # a cache that cannot be written costs the convenience and nothing else
             self._problem = error
@@ -114,11 +134,35 @@ class Keeper:
                 forget(self._app)
 
 
-def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:
-    """The transfers that failed in the last run that had failures.
+class FailedBefore:
+    """What a run that had failures has left."""
+
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self._records = [record for record in records if "rules" not in record]
+        self.rules: dict[str, Any] = {}
+        """The options of `RULES` that it had."""
+        for record in records:
+            self.rules |= record.get("rules", {})
+
+    def parts(self, storage_of: StorageOf) -> Iterator[Transfer | Unlisted | NotPlanned]:
+        """The transfers that failed, the directories that could not be planned, and what is known by name only."""
+        for record in self._records:
+            if "not_planned" in record:
+                yield NotPlanned(record["not_planned"])
+                continue
+            source, target = parse_data_uri(record["source"]), parse_data_uri(record["target"])
+            places, moves = (Place(storage_of(source), source), Place(storage_of(target), target)), "move" in record
+            if "unlisted" in record:
+                yield Unlisted(*places, record["unlisted"], moves)
+            else:
+                yield Transfer(*places, removes_source=moves)
+
+
+def failed_before(app: App) -> FailedBefore:
+    """What failed in the last run that had failures.
 
     Raises:
-        UsageError: if there is no such run, it was on another platform, or not all of it was planned.
+        UsageError: if there is no such run, it was on another platform, or it ended before all was tried.
     """
     try:
         with open(path_of(app), encoding="ascii") as file:
@@ -131,17 +175,9 @@ def failed_before(app: App, storage_of: StorageOf) -> Iterator[Transfer]:
     for record in records:
         if "ended_early" in record:
             raise UsageError("The last copy ended before all of it was tried", "Run the command again that failed")
-        if "not_planned" in record:
-            raise UsageError(
-                f"{record['not_planned']} failed before any file of it was known", "Run the command again that failed"
-            )
         if "address" in record and record["address"] != app.profile.address:
             raise UsageError(f"What failed was meant for {record['address']}", "Choose its profile with --profile NAME")
-    for record in records:
-        source, target = parse_data_uri(record["source"]), parse_data_uri(record["target"])
-        yield Transfer(
-            Place(storage_of(source), source), Place(storage_of(target), target), removes_source="move" in record
-        )
+    return FailedBefore(records)
 
 
 def forget(app: App) -> None:

@@ -380,6 +380,10 @@ class HostedStorage(Storage):
         """Everywhere behind a connector; of hosted data only the owner, whose collections these are."""
         return self.has_folders or len(components(uri)) < FILE_DEPTH - 1
 
+    def can_hold_files(self, uri: DataUri) -> bool:
+        """Everywhere behind a connector; of hosted data only collections, not the owner."""
+        return self.has_folders or len(components(uri)) >= FILE_DEPTH - 1
+
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """The same path, `.my` and the caller's name being one."""
         first, second = components(one), components(other)

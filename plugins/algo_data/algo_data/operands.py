@@ -66,7 +66,7 @@ def expanded(places: Sequence[Place], report: Report) -> Iterator[tuple[Place, E
             yield place, None
             continue
         try:
-            for entry in expand(place.storage, place.uri):
+            for entry in expand(place.storage, place.uri, report.failed):
                 yield Place(place.storage, entry.uri), entry
         except AlgoError as error:
             report.failed(place, error)

@@ -8,7 +8,15 @@ from algo_core.errors import AlgoError
 from algo_core.storage import Entry, Storage
 from algo_data.lookahead import Enters, Lookahead
 
-__all__ = ["Enters", "Refuse", "below"]
+__all__ = ["Enters", "LeadsBack", "Refuse", "below"]
+
+
+class LeadsBack(AlgoError):
+    """A link to a directory above it, which has no end."""
+
+    def __init__(self, what: object) -> None:
+        super().__init__(f"{what} leads back to a directory above it", "Leave it out with --exclude")
+
 
 Refuse = Callable[[object, AlgoError], None]
 """Told what cannot be used, and why; the rest goes on, unless it raises."""
@@ -30,7 +38,7 @@ def below(
 
     One directory on each level is being listed at a time, and of a storage elsewhere a few that come next, so that
     memory does not depend on the number of files. With `is_sorted` they come in the order of `Storage.list`. A link to
-    a directory above is told, and not followed.
+    a directory above that would be entered is told, and not followed.
 
     Raises:
         AlgoError: if a directory cannot be listed; without `refuse` for those below the top as well.
@@ -74,14 +82,14 @@ def _walk(
             levels.pop()
             continue
         relative = prefix + entry.name
-        if not entry.is_directory:
+        if not (entry.is_directory and enters(relative, entry)):
             yield relative, entry
         elif any(entry.version and entry.version == level.version for _, level, _ in levels):
-            loop = AlgoError(f"{entry.uri} leads back to a directory above it", "Leave it out with --exclude")
+            loop = LeadsBack(entry.uri)
             if refuse is None:
                 raise loop
             refuse(entry.uri, loop)
         else:
             yield relative, entry
-            if enters(relative, entry) and prepares(relative, entry):
+            if prepares(relative, entry):
                 levels.append((f"{relative}/", entry, entries_of(relative, entry)))

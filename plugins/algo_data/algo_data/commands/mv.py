@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import UsageError
-from algo_core.uri import parse_data_uri
+from algo_core.errors import AlgoError, UsageError
+from algo_core.uri import DataUri, parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.engine.directories import remove_emptied
 from algo_data.engine.moving import when_all_are_known
 from algo_data.engine.planner import Manner, Place, Transfer, plan
+from algo_data.engine.transfer import NAMELESS, Unlisted
 from algo_data.operands import paths_argument
 from algo_data.tree import Refuse
 
@@ -44,10 +45,14 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
     if "-" in path:
         raise UsageError("Standard input and output cannot be moved", "Copy them: algo cp")
     *sources, destination = map(parse_data_uri, path)
+    for uri in sources:
+        if uri.name in NAMELESS:
+            raise UsageError(f"{uri} has no name under which it could be moved", "Write its name, or what is in it")
     storage_of = storages(app)
     for uri in (*sources, destination):
         storage_of(uri)
     trees: list[Place] = []
+    stays: set[DataUri] = set()
     manner = Manner(
         is_recursive=True,
         selection=flags.selection(),
@@ -57,12 +62,17 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
     )
 
     def planned(refuse: Refuse) -> Iterator[Transfer]:
-        transfers = plan(sources, destination, storage_of, refuse, manner, trees.append)
+        def refused(what: object, error: AlgoError) -> None:
+            if isinstance(what, DataUri | Unlisted):
+                stays.add(what if isinstance(what, DataUri) else what.source.uri)
+            refuse(what, error)
+
+        transfers = plan(sources, destination, storage_of, refused, manner, trees.append)
         return transfers if all(uri.is_local for uri in sources) else when_all_are_known(transfers, storage_of)
 
     finish = carry_out(app, flags, planned)
     if not flags.dry_run:
         for tree in trees:
-            remove_emptied(tree, manner.selection)
+            remove_emptied(tree, manner.selection, stays)
     if finish:
         finish()

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import AlgoError, NotFoundError
+from algo_core.errors import AlgoError, NotFoundError, RequestRefused
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory
 from algo_core.uri import DataUri
 from algo_data.engine.ahead import QUESTIONS, answered
 from algo_data.engine.spool import Spool
-from algo_data.engine.transfer import Place
+from algo_data.engine.transfer import NAMELESS, Place
 from algo_data.operands import expanded, is_single, parse, paths_argument
 from algo_data.report import Report
 
@@ -73,6 +73,8 @@ def _remove(place: Place, entry: Entry | None, *, recursive: bool, is_dry: bool)
     if entry and entry.is_directory:
         if not recursive:
             raise IsADirectory(f"{place} is a directory", f"Remove it with all that is in it: algo rm -r {place}")
+        if uri.name in NAMELESS:
+            raise RequestRefused(f"{place} is not removed", "Write its name")
         if not is_dry:
             _remove_tree(place)
     elif not is_dry:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+from collections.abc import Container
 
-from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, UsageError
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage import Entry, NotADirectory
 from algo_core.uri import LOCAL, DataUri
 from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
 from algo_data.tree import below
+from algo_data.unfinished import is_unfinished
 
 
 class NoFolders(UsageError):
@@ -22,8 +23,13 @@ def make(place: Place, *, with_parents: bool = False) -> None:
 
     Raises:
         NotADirectory: if a file stands there.
-        AlgoError: if it cannot be made.
+        AlgoError: if it cannot be made; nothing has been made then, where that can be known beforehand.
     """
+    storage = place.storage
+    if with_parents and not (storage.has_folders or storage.can_hold_directories(place.uri.parent)):
+        raise RequestRefused(
+            f"{place} cannot be made: {place.uri.parent} cannot hold directories", "Hosted collections hold files only"
+        )
     try:
         place.storage.mkdir(place.uri)
     except AlreadyExists:
@@ -38,12 +44,12 @@ def make(place: Place, *, with_parents: bool = False) -> None:
 
 
 def check_apart(source: Place, target: Place) -> None:
-    """Refuse a copy of a directory to itself, or into itself, which would never end."""
+    """Refuse a copy of a directory to itself, or into itself, which would never end; links on the way are followed."""
     if source.storage is not target.storage:
         return
-    place, before = _absolute(target.uri), None
+    top, place, before = _real(source.uri), _real(target.uri), None
     while place != before:
-        if source.storage.is_same(_absolute(source.uri), place):
+        if source.storage.is_same(top, place):
             raise UsageError(f"{target} is {source} itself, or in it", "Copy it to a place outside of it")
         place, before = place.parent, place
 
@@ -52,26 +58,50 @@ def _absolute(uri: DataUri) -> DataUri:
     return DataUri(LOCAL, os.path.abspath(os.path.expanduser(uri.path))) if uri.is_local else uri
 
 
+def _real(uri: DataUri) -> DataUri:
+    """Where it is on this machine, or will be: as far as it is there, without links."""
+    return DataUri(LOCAL, os.path.realpath(_absolute(uri).path)) if uri.is_local else uri
+
+
 def check_fits(source: Place, target: Place, selection: Selection, *, is_there: bool) -> None:
     """Refuse a tree that the target cannot hold before anything is copied.
 
-    Only the first page of the source's listing is read for that: directories come first.
+    Only the first page of the source's listing is read for that: directories come first. For the directory of an
+    account all of it is, and the first page of each directory in it.
 
     Raises:
         NoFolders: with the ways in which it can be copied.
     """
-    storage = target.storage
-    if storage.has_folders:
+    if target.storage.has_folders:
         return
     collection = target.uri if is_there else target.uri.parent
-    if not is_there and not storage.can_hold_directories(target.uri.parent):
+    if not is_there and not target.storage.can_hold_directories(target.uri.parent):
         raise _no_folders(f"{source} cannot become a directory in {collection}", source, collection)
-    if storage.can_hold_directories(target.uri):
-        return
-    for entry in itertools.takewhile(lambda entry: entry.is_directory, source.storage.list(source.uri)):
-        if selection.enters(entry.name):
-            what = f"{source} holds the directory {entry.name}, and {target} cannot hold directories"
-            raise _no_folders(what, source, target.uri)
+    _check_level(source, source, target, selection, "")
+
+
+def _check_level(top: Place, source: Place, target: Place, selection: Selection, prefix: str) -> None:
+    takes_directories = target.storage.can_hold_directories(target.uri)
+    takes_files = target.storage.can_hold_files(target.uri)
+    for entry in source.storage.list(source.uri):
+        relative = prefix + entry.name
+        if entry.is_directory:
+            if not selection.enters(relative):
+                continue
+            if not takes_directories:
+                what = f"{top} holds the directory {relative}, and {target} cannot hold directories"
+                raise _no_folders(what, top, target.uri)
+            try:
+                _check_level(top, source.child(entry.name), target.child(entry.name), selection, f"{relative}/")
+            except NoFolders:
+                raise
+            except AlgoError:  # what cannot be listed now is told when it is its turn
+                continue
+        elif takes_files:
+            return
+        elif selection.takes(relative) and not is_unfinished(entry.uri):
+            what = f"{top} holds the file {relative}, and {target} holds no files but in collections"
+            raise _no_folders(what, top, target.child("COLLECTION").uri)
 
 
 def _no_folders(what: str, source: Place, collection: DataUri) -> NoFolders:
@@ -89,14 +119,14 @@ def is_link(uri: DataUri) -> bool:
     return uri.is_local and os.path.islink(_absolute(uri).path)
 
 
-def remove_emptied(tree: Place, selection: Selection) -> None:
+def remove_emptied(tree: Place, selection: Selection, refused: Container[DataUri]) -> None:
     """Remove the directories of a tree in which nothing is left, of those that the selection enters.
 
-    Those that hold something stay, and what a link leads to.
+    Those that hold something stay, what a link leads to, and with all that is in it what was `refused`.
     """
 
     def enters(relative: str, entry: Entry) -> bool:
-        return selection.enters(relative) and not is_link(entry.uri)
+        return selection.enters(relative) and not is_link(entry.uri) and entry.uri not in refused
 
     try:
         found = below(tree.storage, tree.storage.stat(tree.uri), enters=enters)

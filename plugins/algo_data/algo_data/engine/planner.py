@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import DataUri
-from algo_data.engine.ahead import QUESTIONS, answered
-from algo_data.engine.comparison import Facts, Replaces, facts_of
+from algo_data.engine.ahead import QUESTIONS
+from algo_data.engine.comparison import Replaces, is_newer
 from algo_data.engine.directories import check_apart, check_fits, is_link, make
+from algo_data.engine.moving import when_all_are_known
+from algo_data.engine.needed import needed
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.streams import STREAM
-from algo_data.engine.transfer import Place, StorageOf, Transfer
+from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Transfer, Unlisted
 from algo_data.globs import expand, has_magic, spans_directories
-from algo_data.tree import Refuse, below
+from algo_data.tree import LeadsBack, Refuse, below
 from algo_data.unfinished import is_unfinished
 
-__all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan"]
+if TYPE_CHECKING:
+    from algo_data.engine.rehearsal import Rehearsal
+
+__all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan", "plan_again"]
 
 
 class Manner(NamedTuple):
@@ -38,7 +43,7 @@ class Manner(NamedTuple):
     """Whether a file takes the place of one that is there; None if always, without looking."""
 
     is_dry: bool = False
-    """Whether nothing is made yet."""
+    """Whether nothing is made, and only what would be done is planned."""
 
     removes_sources: bool = False
     """Whether a source is removed when its copy is whole."""
@@ -67,8 +72,9 @@ def plan(
 
     The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
     its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
-    `refuse`, and the others go on. A directory that is copied is told to `on_tree`. With `are_names` a source is never
-    a pattern. A file of this machine that is not finished (`algo_data.unfinished`) is a source only by its own name.
+    `refuse`, and the others go on: a directory of a tree as an `Unlisted`, if it can be planned again. A directory that
+    is not refused is told to `on_tree`. With `are_names` a source is never a pattern. A file of this machine that is
+    not finished (`algo_data.unfinished`) is a source only by its own name.
 
     Raises:
         UsageError: for several sources and one file, or what can have no name.
@@ -77,6 +83,8 @@ def plan(
     manner = manner or Manner()
     if isinstance(sources, Sequence) and sources.count(STREAM) > 1:
         raise UsageError("Standard input can be copied only once")
+    if manner.replaces is is_newer and isinstance(sources, Sequence) and STREAM in sources:
+        raise UsageError("Standard input has no time that could be compared", "Leave out --update")
     given = iter(sources)
     named = list(itertools.islice(given, 2))
     found = _sources(itertools.chain(named, given), storage_of, refuse, manner, are_names=are_names)
@@ -89,12 +97,36 @@ def plan(
         raise UsageError("What comes from standard input has no name", f"Name the file: {into.uri.child('NAME')}")
     # Names can clash only between what several sources give: one listing has each of them once, however long it is.
     clash = len(named) > 1 or manner.flattens or any(spans_directories(uri) for uri in named)
-    planner = _Planner(target, into, refuse, manner, on_tree, set() if clash else None)
+    meets = clash and manner.is_recursive and (are_names or _may_meet(sources if isinstance(sources, Sequence) else ()))
+    made: set[str] | None = set() if clash else None
+    rehearsal = _rehearsal(manner)
+    planner = _Planner(target, into, refuse, manner, on_tree, made, trees_meet=meets, rehearsal=rehearsal)
     transfers = planner.transfers(itertools.chain(first, found))
-    if manner.replaces is None:
-        return transfers
     # Asking this machine's file system takes less time than asking a thread to.
-    return _needed(transfers, manner.replaces, refuse, 1 if destination.is_local and not are_names else QUESTIONS)
+    at_once = 1 if destination.is_local and not are_names else QUESTIONS
+    if manner.replaces:
+        transfers = needed(transfers, manner.replaces, refuse, at_once)
+    return rehearsal.passed(transfers, refuse) if rehearsal else transfers
+
+
+def _rehearsal(manner: Manner) -> Rehearsal | None:
+    if not manner.is_dry:
+        return None
+    from algo_data.engine.rehearsal import Rehearsal
+
+    return Rehearsal()
+
+
+def _may_meet(sources: Sequence[DataUri]) -> bool:
+    """Whether what is below a directory can land where something of another source does.
+
+    Only where two have one name, or one has none and goes straight into the destination. What patterns match is not
+    known yet.
+    """
+    if len(sources) == 1:
+        return spans_directories(sources[0])
+    names = {uri.name for uri in sources}
+    return len(names) < len(sources) or not names.isdisjoint(NAMELESS) or any(map(has_magic, sources))
 
 
 def _sources(
@@ -112,7 +144,7 @@ def _sources(
                     raise _is_directory(uri)
                 yield _Found(Place(storage, uri))
                 continue
-            for entry in expand(storage, uri):
+            for entry in expand(storage, uri, refuse):
                 if is_unfinished(entry.uri):
                     continue
                 if entry.is_directory and not manner.is_recursive:
@@ -179,6 +211,9 @@ class _Planner:
         manner: Manner,
         on_tree: Callable[[Place], None] | None,
         made: set[str] | None,
+        *,
+        trees_meet: bool,
+        rehearsal: Rehearsal | None,
     ) -> None:
         self._target = target
         self._into = into
@@ -186,6 +221,8 @@ class _Planner:
         self._manner = manner
         self._on_tree = on_tree
         self._made = made
+        self._trees_meet = trees_meet
+        self._rehearsal = rehearsal
 
     def transfers(self, sources: Iterable[_Found]) -> Iterator[Transfer]:
         for found in sources:
@@ -203,55 +240,95 @@ class _Planner:
         manner, name = self._manner, source.uri.name
         if manner.removes_sources and is_link(source.uri):
             raise _is_link(source.uri)
-        if self._on_tree:
-            self._on_tree(source)
         if manner.flattens and self._into:
             into = self._into
             for relative, entry in below(source.storage, top, enters=self._enters, refuse=self._refuse):
                 if self._takes(relative, entry):
                     yield from self._file(Place(source.storage, entry.uri), entry, into.child(entry.name))
             return
-        has_no_name = name in {"", ".", ".."}
-        base = self._into.child(name) if self._into and not has_no_name else self._into or self._target
+        base = self._into.child(name) if self._into and name not in NAMELESS else self._into or self._target
         check_apart(source, base)
         check_fits(source, base, manner.selection, is_there=base is self._into)
         if base is not self._into:
             self._make(base)
+        if self._on_tree:
+            self._on_tree(source)
+        yield from self.part(Unlisted(source, base, "", manner.removes_sources), top)
+
+    def again(self, part: Unlisted) -> Iterator[Transfer]:
+        """All files of a directory that could not be planned before; it is refused as such again if it cannot now."""
+        source = part.source
+        try:
+            top = source.storage.stat(source.uri)
+            if not top.is_directory:
+                raise NotADirectory(f"{source} is a file")
+            if part.removes_source and is_link(source.uri):
+                raise _is_link(source.uri)
+            self._make(part.target)
+        except AlgoError as error:
+            self._refuse(part, error)
+            return
+        yield from self.part(part, top)
+
+    def part(self, part: Unlisted, top: Entry) -> Iterator[Transfer]:
+        """All files of a directory of a tree; what cannot be listed or made is refused as such a part."""
+        source, base, prefix, removes_source = part
+        storage, prefix = source.storage, f"{prefix}/" if prefix else ""
+
+        def part_of(uri: DataUri) -> object:
+            if self._trees_meet:  # what the others have made is not known when it is planned again
+                return uri
+            relative = uri.path[len(top.uri.path) :].strip("/")
+            place = base.child(relative) if relative else base
+            return Unlisted(Place(storage, uri), place, (prefix + relative).rstrip("/"), removes_source)
+
+        def enters(relative: str, entry: Entry) -> bool:
+            return self._manner.selection.enters(prefix + relative)
 
         def prepares(relative: str, entry: Entry) -> bool:
             try:
-                if manner.removes_sources and is_link(entry.uri):
-                    raise _is_link(entry.uri)
+                if removes_source and is_link(entry.uri):
+                    self._refuse(entry.uri, _is_link(entry.uri))
+                    return False
                 self._make(base.child(relative))
             except AlgoError as error:
-                self._refuse(entry.uri, error)
+                self._refuse(part_of(entry.uri), error)
                 return False
             return True
 
-        found = below(source.storage, top, enters=self._enters, prepares=prepares, refuse=self._refuse)
-        for relative, entry in found:
-            if self._takes(relative, entry):
-                yield from self._different(Place(source.storage, entry.uri), entry, base.child(relative))
+        def refuse(what: object, error: AlgoError) -> None:
+            if isinstance(what, DataUri) and not isinstance(error, LeadsBack):
+                what = part_of(what)
+            self._refuse(what, error)
+
+        placed = self._file if self._trees_meet else self._different
+        found = below(storage, top, enters=enters, prepares=prepares, refuse=refuse)
+        try:
+            for relative, entry in found:
+                if self._takes(prefix + relative, entry):
+                    yield from placed(Place(storage, entry.uri), entry, base.child(relative))
+        except AlgoError as error:
+            self._refuse(part_of(top.uri), error)
 
     def _takes(self, relative: str, entry: Entry) -> bool:
         """Whether a file of a tree is meant; one that is still being written, or was given up, is nobody's file yet."""
         return not entry.is_directory and self._manner.selection.takes(relative) and not is_unfinished(entry.uri)
 
     def _make(self, directory: Place) -> None:
-        if directory.storage.needs_directories and not self._manner.is_dry:
-            make(directory)
+        if directory.storage.needs_directories:
+            (self._rehearsal.make if self._rehearsal else make)(directory)
 
     def _enters(self, relative: str, entry: Entry) -> bool:
         return self._manner.selection.enters(relative)
 
     def _file(self, source: Place, entry: Entry | None, target: Place | None) -> Iterator[Transfer]:
         place = target or self._target
-        if self._made is not None and place.uri.name in self._made:
+        if self._made is not None and place.uri.path in self._made:
             self._refuse(source, AlgoError(f"{place} was just made: another source has the same name"))
             return
         for transfer in self._different(source, entry, place):
             if self._made is not None:
-                self._made.add(place.uri.name)
+                self._made.add(place.uri.path)
             yield transfer
 
     def _different(self, source: Place, entry: Entry | None, target: Place) -> Iterator[Transfer]:
@@ -268,27 +345,38 @@ class _Planner:
             yield Transfer(source, target, entry, self._manner.removes_sources)
 
 
-def _needed(transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, at_once: int) -> Iterator[Transfer]:
-    """The transfers whose target is not there, or is to be replaced."""
+def plan_again(
+    parts: Iterable[Transfer | Unlisted | NotPlanned], refuse: Refuse, manner: Manner, storage_of: StorageOf
+) -> Iterator[Transfer]:
+    """The transfers of a plan that failed, and those of directories that could not be planned then.
 
-    def is_needed(transfer: Transfer) -> bool | AlgoError:
-        source, target = transfer.source, transfer.target
-        if source.uri == STREAM or target.uri == STREAM:
-            return True
-        try:
-            there = target.storage.exists(target.uri)
-            if there is None:
-                return True
-            return replaces(_facts(source, transfer.entry), facts_of(there))
-        except AlgoError as error:
-            return error
-
-    for transfer, answer in answered(is_needed, transfers, at_once):
-        if isinstance(answer, AlgoError):
-            refuse(transfer.source, answer)
-        elif answer:
-            yield transfer
+    What no more is known of is refused again when all others are planned.
+    """
+    rehearsal = _rehearsal(manner)
+    transfers = _again(parts, refuse, manner, storage_of, rehearsal)
+    if manner.replaces:
+        transfers = needed(transfers, manner.replaces, refuse)
+    return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 
-def _facts(source: Place, entry: Entry | None) -> Facts:
-    return facts_of(entry or source.storage.stat(source.uri))
+def _again(
+    parts: Iterable[Transfer | Unlisted | NotPlanned],
+    refuse: Refuse,
+    manner: Manner,
+    storage_of: StorageOf,
+    rehearsal: Rehearsal | None,
+) -> Iterator[Transfer]:
+    unknown: list[NotPlanned] = []
+    for part in parts:
+        if isinstance(part, NotPlanned):
+            unknown.append(part)
+        elif isinstance(part, Transfer):
+            yield part
+        else:
+            how = manner._replace(removes_sources=part.removes_source)
+            planner = _Planner(part.target, None, refuse, how, None, None, trees_meet=False, rehearsal=rehearsal)
+            transfers = planner.again(part)
+            is_far = part.removes_source and not part.source.uri.is_local
+            yield from when_all_are_known(transfers, storage_of) if is_far else transfers
+    for error in unknown:
+        refuse(error.what, error)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from algo_core.errors import UsageError
 from algo_core.storage import Entry, Storage
 from algo_core.uri import DataUri
 from algo_data.engine.streams import STREAM
+
+NAMELESS = frozenset({"", ".", ".."})
+"""Names of directories that have none of their own: roots, and those that are named by where one is."""
 
 
 class Place(NamedTuple):
@@ -35,6 +39,26 @@ class Transfer(NamedTuple):
     target: Place
     entry: Entry | None = None
     removes_source: bool = False
+
+
+class Unlisted(NamedTuple):
+    """A directory whose files could not be planned: one of a tree, with its path `relative` to the top of that."""
+
+    source: Place
+    target: Place
+    relative: str = ""
+    removes_source: bool = False
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
+class NotPlanned(UsageError):
+    """Something failed in an earlier run of which only its name is known."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} failed before any file of it was known", "Run the command again that failed")
+        self.what = what
 
 
 StorageOf = Callable[[DataUri], Storage]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from algo_core.errors import NetworkError
 from algo_core.storage import Entry, Kind, Source, Storage
 from algo_data.blocks import BLOCK, SMALL, blocks
 from algo_data.engine.digest import Corrupted, check_content
-from algo_data.engine.moving import faithful, remove_source, renamed
+from algo_data.engine.moving import check_is_another, faithful, remove_source, renamed
 from algo_data.engine.options import Options
 from algo_data.engine.parts import PlacingStorage
 from algo_data.engine.source import Advanced, CannotResume, FileSource
@@ -63,16 +64,27 @@ def execute(
         return _copied(transfer, advanced, options, block, spare)
     if entry := renamed(transfer):
         return entry
-    entry = _copied(faithful(transfer), advanced, options, block, spare)
+    seen: list[Entry] = []
+    entry = _copied(faithful(transfer), advanced, options, block, spare, seen.append)
+    if transfer.source.storage is not transfer.target.storage:
+        check_is_another(transfer, seen[-1], lambda: _copied(transfer, advanced, options, block, spare))
     remove_source(transfer)
     return entry
 
 
-def _copied(transfer: Transfer, advanced: Advanced, options: Options, block: int, spare: Spare | None) -> Entry:
+def _copied(
+    transfer: Transfer,
+    advanced: Advanced,
+    options: Options,
+    block: int,
+    spare: Spare | None,
+    read: Callable[[Entry], None] | None = None,
+) -> Entry:
+    """Copy it; what was written. `read` is told what was read, as it was then."""
     was_damaged = False
     if block == BLOCK:
         try:
-            if small := copy_small(transfer, advanced, options):
+            if small := copy_small(transfer, advanced, options, read):
                 return small
         except Corrupted:
             was_damaged = True
@@ -80,6 +92,8 @@ def _copied(transfer: Transfer, advanced: Advanced, options: Options, block: int
     while True:
         storage, uri = transfer.source.storage, transfer.source.uri
         with FileSource(storage, uri, options.tries, advanced, check=options.check, block=block) as source:
+            if read:
+                read(source.entry)
             try:
                 return _write(transfer, source, advanced, options, spare)
             except (CannotResume, Corrupted, NetworkError) as error:
@@ -100,8 +114,12 @@ def may_be_small(transfer: Transfer) -> bool:
     return transfer.source.uri.is_local if entry is None else entry.size is not None and entry.size <= SMALL
 
 
-def copy_small(transfer: Transfer, advanced: Advanced, options: Options) -> Entry | None:
+def copy_small(
+    transfer: Transfer, advanced: Advanced, options: Options, read: Callable[[Entry], None] | None = None
+) -> Entry | None:
     """Copy a small file with one step on each side; None if it is not known to be one, or something came between.
+
+    `read` is told what was read.
 
     Raises:
         Corrupted: if it arrived damaged, here or there.
@@ -114,6 +132,8 @@ def copy_small(transfer: Transfer, advanced: Advanced, options: Options) -> Entr
     if found is None:
         return None
     entry, content = found
+    if read:
+        read(entry)
     if options.check:
         check_content(source.uri, entry.checksum, content)
     advanced(len(content), len(content))
