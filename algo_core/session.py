@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from _thread import LockType, allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,15 @@ if TYPE_CHECKING:
     from algo_core.http import AlgoSession
     from algo_core.types import Profile
 
+    _StoodFor = AlgoSession
+else:
+    _StoodFor = object  # the session itself would have to be imported
+
 OnExchange = Callable[[str, str, "int | None", float], None]
 """Told of each exchange: method, address, status if there was an answer, seconds."""
 
 
-class DeferredSession:
+class DeferredSession(_StoodFor):
     """Stands for a profile's requests session, which is opened when something needs it.
 
     Opening it means importing requests and urllib3, which is half of what a short command takes. A plain exchange needs
@@ -36,17 +41,15 @@ class DeferredSession:
             "on_exchange": on_exchange,
             "closing": contextlib.ExitStack(),
             "_opened": None,
+            "_turn": allocate_lock(),
         }
         self.__dict__.update(facts)
 
     if TYPE_CHECKING:
-        profile: Profile
-        timeout: tuple[float, float]
-        retries: int
-        on_exchange: OnExchange | None
         closing: contextlib.ExitStack
         """What is done before the connections are closed."""
         _opened: AlgoSession | None
+        _turn: LockType
 
     @property
     def is_open(self) -> bool:
@@ -55,14 +58,15 @@ class DeferredSession:
 
     def opened(self) -> AlgoSession:
         """The session itself."""
-        if self._opened is None:
-            from algo_core.http import AlgoSession
+        with self._turn:  # one for all threads
+            if self._opened is None:
+                from algo_core.http import AlgoSession
 
-            self.__dict__["_opened"] = AlgoSession(
-                self.profile, timeout=self.timeout, retries=self.retries, on_exchange=self.on_exchange
-            )
-            assert self._opened
-        return self._opened
+                self.__dict__["_opened"] = AlgoSession(
+                    self.profile, timeout=self.timeout, retries=self.retries, on_exchange=self.on_exchange
+                )
+                assert self._opened
+            return self._opened
 
     @property  # type: ignore[misc]  # for `isinstance`: what it stands for
     def __class__(self) -> type[AlgoSession]:  # type: ignore[override]  # see above
