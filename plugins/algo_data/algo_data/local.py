@@ -253,6 +253,10 @@ class LocalReader:
             )
         return count
 
+    def rewind(self) -> None:
+        """Go back to its beginning (`algo_data.engine.source.Rewinding`)."""
+        self._file.seek(0)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

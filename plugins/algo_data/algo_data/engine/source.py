@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from algo_core.errors import AlgoError, NetworkError
 from algo_core.storage import Entry, Reader, Storage
@@ -19,6 +19,14 @@ Advanced = Callable[[int, "int | None"], None]
 
 class CannotResume(NetworkError):
     """What was read so far is of no use: the storage cannot go on from there, or the file has changed."""
+
+
+@runtime_checkable
+class Rewinding(Protocol):
+    """A reader that can begin anew with the file that it has open."""
+
+    def rewind(self) -> None:
+        """Go back to its beginning."""
 
 
 class FileSource(io.RawIOBase):
@@ -151,6 +159,14 @@ class FileSource(io.RawIOBase):
             self._position = 0
             self._renew_digest()
         return 0
+
+    def again(self) -> bool:
+        """Go back to the beginning of what is open, whatever its name leads to by now; False if that cannot be done."""
+        if not isinstance(self._reader, Rewinding):
+            return False
+        self._reader.rewind()
+        self._position = 0
+        return True
 
     def _let_go(self) -> None:
         reader, self._reader, self._skip = self._reader, None, 0

@@ -15,7 +15,7 @@ from algo_core.errors import AlgoError
 from algo_core.storage import Checksum, Entry, Source
 from algo_data.blocks import blocks
 from algo_data.engine.digest import Corrupted, hasher
-from algo_data.engine.source import Advanced, FileSource
+from algo_data.engine.source import Advanced, CannotResume, FileSource
 from algo_data.engine.streams import StandardStreams
 from algo_data.engine.transfer import Place, Transfer
 
@@ -53,16 +53,24 @@ def confirm_source(transfer: Transfer, source: FileSource, written: Entry, advan
         return
     if known and known.algorithm == stored.algorithm:
         _compare(transfer.target, stored, known.digest)
-    elif source.seekable() and (transfer.source.uri.is_local or isinstance(transfer.source.storage, StandardStreams)):
+        return
+    is_standard_input = isinstance(transfer.source.storage, StandardStreams) and source.seekable()
+    if is_standard_input or source.again():
         source.hand_over()
-        source.seek(0)
+        if is_standard_input:
+            source.seek(0)
         confirm(transfer.target, written, _watched(source, advanced))
 
 
 def _watched(source: FileSource, advanced: Advanced) -> Iterator[memoryview]:
-    for block in blocks(source, source.entry.size):
-        advanced(source.tell(), source.entry.size)
-        yield block
+    try:
+        for block in blocks(source, source.entry.size):
+            advanced(source.tell(), source.entry.size)
+            yield block
+    except CannotResume:
+        raise
+    except AlgoError as error:  # it was changed: what was sent cannot be read any more
+        raise CannotResume(error.message, error.hint) from error
 
 
 def _compare(target: Place, stored: Checksum, sent: str) -> None:
