@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 
 import pexpect
 import pytest
@@ -43,14 +44,14 @@ def test_it_shows_share_bytes_rate_and_time_left(line):
     line.line.begin(0, "friends.jpg")
     line.now = 2.0
     line.line.advance(0, 20 << 20, 80 << 20)
-    assert line.terminal.text == "\r\x1b[Kfriends.jpg   25%  20.0 MiB of 80.0 MiB  10.0 MiB/s  0:06 left"
+    assert line.terminal.text == "\r\x1b[Kfriends.jpg   25%  20.0 MiB of 80.0 MiB  10.0 MiB/s  0:06 left\r"
 
 
 def test_without_a_size_it_shows_bytes_and_rate(line):
     line.line.begin(0, "-")
     line.now = 1.0
     line.line.advance(0, 1536, None)
-    assert line.terminal.text == "\r\x1b[K-  1.5 KiB  1.5 KiB/s"
+    assert line.terminal.text == "\r\x1b[K-  1.5 KiB  1.5 KiB/s\r"
 
 
 def test_it_does_not_flood(line):
@@ -58,7 +59,7 @@ def test_it_does_not_flood(line):
     for step in range(10_000):
         line.now = step / 1000
         line.line.advance(0, step, 10_000)
-    assert 50 <= line.terminal.text.count("\r") <= 100
+    assert 50 <= line.terminal.text.count("\x1b[K") <= 100
 
 
 def test_what_is_done_at_once_shows_nothing(line):
@@ -80,6 +81,37 @@ def test_many_files_are_counted_and_the_line_is_erased(line):
         line.line.end()
     assert "f3  2 files  30 B  5 B/s" in line.terminal.text
     assert line.terminal.text.endswith("\r\x1b[K")
+
+
+def test_a_narrower_window_leaves_no_half_line(line):
+    """Where it breaks the line in two, the cursor stands at the beginning of the first, and all below is erased."""
+    line.line.begin(0, "friends.jpg")
+    line.now = 1.0
+    line.line.advance(0, 20 << 20, 80 << 20)
+    assert line.terminal.text.endswith("left\r")
+    line.columns, line.now = 40, 2.0
+    line.line.advance(0, 40 << 20, 80 << 20)
+    assert line.terminal.text.endswith("\r\x1b[Jfrien….jpg   50%  20.0 MiB/s  0:02 left\r")
+    line.columns = 30
+    line.line.end()
+    assert line.terminal.text.endswith("left\r\r\x1b[J")
+
+
+def test_it_is_drawn_anew_while_nothing_happens():
+    """A connection that has stalled: the rate falls, and what is left takes longer."""
+    terminal = Terminal()
+    drawn = threading.Event()
+    terminal.write = lambda text: drawn.set() if "files" in text or "%" in text else None
+    line = Line(terminal, lambda: 80, iter(range(1_000_000)).__next__, refresh=0.01)
+    with line.lock:
+        line.begin(0, "f")
+        line.advance(0, 10, 100)
+        drawn.clear()
+    assert drawn.wait(60)
+    line.close()
+    drawn.clear()
+    with line.lock:
+        assert not drawn.is_set()
 
 
 def test_a_name_cannot_send_commands_to_the_terminal(line):
@@ -146,7 +178,7 @@ def test_on_a_terminal_it_is_seen_and_then_gone(home, platform, work, columns):
     child.close()
     assert child.exitstatus == 0
     drawn = child.before.split("\r\x1b[K")
-    shown = [part for part in drawn if "%" in part]
+    shown = [part.rstrip("\r") for part in drawn if "%" in part]
     assert shown, child.before
     assert all(len(part) < columns for part in shown)
     assert all(part.startswith("picture.jpg") or columns < 80 for part in shown)

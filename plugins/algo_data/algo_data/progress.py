@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple, Protocol, TextIO
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, Protocol, TextIO
 
 from algo_core.context import App
 from algo_core.output import shown
 
 INTERVAL = 0.1
 """Seconds between two drawings: often enough for the eye, too seldom to cost anything."""
+
+REFRESH = 0.5
+"""Seconds after which it is drawn anew though nothing has happened: rate and time left tell of that."""
 
 PATIENCE = 0.4
 """Seconds before the first: what is done at once need not flicker."""
@@ -23,6 +27,8 @@ NAME_RANK = 3.5
 """A name is less important than how many files, how fast and how long it takes; more so than how many bytes."""
 
 _ERASE = "\r\x1b[K"
+_ERASE_ROWS = "\r\x1b[J"
+"""For a line that has become several because the window is narrower now: the cursor stands in the first of them."""
 
 
 class Fact(NamedTuple):
@@ -33,7 +39,12 @@ class Fact(NamedTuple):
 
 
 class Progress(Protocol):
-    """What the report of a copy tells; files under way at the same time are told apart by any `key`."""
+    """What the report of a copy tells; files under way at the same time are told apart by any `key`.
+
+    Whoever tells it something, or has erased it to write, holds its `lock`: it is also drawn when nothing happens.
+    """
+
+    lock: AbstractContextManager[Any]
 
     def planned(self, size: int | None) -> None:
         """One more file is to come, of this size if it is known."""
@@ -59,6 +70,9 @@ class Progress(Protocol):
 
 class Silent:
     """No display."""
+
+    def __init__(self) -> None:
+        self.lock: AbstractContextManager[Any] = threading.RLock()
 
     def planned(self, size: int | None) -> None:
         """Nothing."""
@@ -93,10 +107,24 @@ class _File:
 
 
 class Line:
-    """One line, drawn over itself: name or number of files, share, bytes, rate, time left."""
+    """One line, drawn over itself: name or number of files, share, bytes, rate, time left.
 
-    def __init__(self, stream: TextIO, columns: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+    With `refresh` a thread draws it whenever so many seconds have passed, from the first file on: processes are made by
+    fork before that, when there must be no other thread.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        columns: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+        refresh: float | None = None,
+    ) -> None:
+        self.lock: AbstractContextManager[Any] = threading.RLock()
+        self._refresh = refresh
+        self._over = threading.Event()
         self._stream = stream
+        self._width = 0  # of the terminal, when it was drawn
         self._columns = columns
         self._clock = clock
         self._started = clock()
@@ -125,6 +153,7 @@ class Line:
         """Start counting for a file."""
         self._begun += 1
         self._running[key] = _File(shown(name), self._clock())
+        self._keep_fresh()
 
     def advance(self, key: object, position: int, size: int | None) -> None:
         """Draw, if it is time to."""
@@ -137,9 +166,29 @@ class Line:
         if now - self._started < PATIENCE or (self._drawn_at is not None and now - self._drawn_at < INTERVAL):
             return
         self._drawn_at = now
+        file = file or next(iter(self._running.values()), None)
         name, facts = self._one(file, now) if file and max(self._begun, self._to_come) == 1 else self._many(now)
-        self._write(_ERASE + fitted(name, facts, self._columns() - 1))
+        columns = self._columns()
+        # The cursor goes back to the beginning: a terminal that breaks the line when it gets narrower keeps it there.
+        self._write(self._erase(columns) + fitted(name, facts, columns - 1) + "\r")
         self._is_visible = True
+
+    def _erase(self, columns: int) -> str:
+        has_shrunk, self._width = columns < self._width, columns
+        return _ERASE_ROWS if has_shrunk else _ERASE
+
+    def _keep_fresh(self) -> None:
+        if self._refresh is None:
+            return
+        refresh, self._refresh = self._refresh, None
+
+        def draw() -> None:
+            while not self._over.wait(refresh):
+                with self.lock:
+                    if self._running and not self._over.is_set():
+                        self._draw()
+
+        threading.Thread(target=draw, name="algo-progress", daemon=True).start()
 
     def _one(self, file: _File, now: float) -> tuple[str, list[Fact]]:
         return file.name, _facts(file.position, file.size, now - file.began)
@@ -159,6 +208,7 @@ class Line:
         self._done += count
         self._bytes += size
         self._draw()
+        self._keep_fresh()
 
     def done(self, key: object) -> None:
         """Count it with those that are done, and draw, if it is time to and others are to come."""
@@ -171,9 +221,15 @@ class Line:
     def end(self) -> None:
         """Erase the line, to be drawn again with the next thing that happens."""
         if self._is_visible:
-            self._write(_ERASE)
+            self._write(self._erase(self._columns()))
             self._is_visible = False
             self._drawn_at = None
+
+    def close(self) -> None:
+        """Erase the line for good."""
+        with self.lock:
+            self._over.set()
+            self.end()
 
     def _write(self, text: str) -> None:
         try:
@@ -187,11 +243,14 @@ class Line:
 def progress_for(app: App, *, stdout_has_content: bool) -> Iterator[Progress]:
     """The display that fits: a line on a terminal that shows no content, else nothing. Erased whatever happens."""
     is_wanted = app.output.shows_progress and not (stdout_has_content and app.output.is_terminal)
-    progress: Progress = Line(app.output.stderr, _terminal_columns) if is_wanted else Silent()
+    if not is_wanted:
+        yield Silent()
+        return
+    line = Line(app.output.stderr, _terminal_columns, refresh=REFRESH)
     try:
-        yield progress
+        yield line
     finally:
-        progress.end()
+        line.close()
 
 
 def fitted(name: str, facts: Sequence[Fact], columns: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 
@@ -29,7 +28,7 @@ class TransferReport:
         self._report = Report(app, is_alone=is_alone)
         self._progress = progress
         self._is_read = app.output.is_terminal and not app.output.is_json and not app.verbose
-        self._lock = threading.RLock()
+        self._lock = progress.lock
         self._began = time.monotonic()
         self._planned = self._copied = self._bytes = 0
         self._failures: list[str] = []
