@@ -76,8 +76,11 @@ def _guarded(arguments: list[str], app: App) -> int:
         sys.stdout.flush()
         return code
     except (KeyboardInterrupt, click.Abort) as stopped:
-        app.output.info("")
-        app.output.info("Interrupted")
+        if app.output.is_json:
+            app.output.tell(error={"type": "Interrupted", "message": "Interrupted"})
+        else:
+            app.output.info("")
+            app.output.info(f"Interrupted: {app.so_far}" if app.so_far else "Interrupted")
         return _stopped(stopped)
     except BrokenPipeError:
         return CLOSED_PIPE

@@ -1,4 +1,7 @@
-"""Results to stdout, everything else to stderr; text for people, JSON for programs."""
+"""Results to stdout, everything else to stderr; text for people, JSON for programs.
+
+With `--json` each line of stderr is an object too, named after what it is: `{"error": {...}}`, `{"warning": {...}}`.
+"""
 
 from __future__ import annotations
 
@@ -84,34 +87,52 @@ class Output:
             self.print("  ".join(padded).rstrip())
 
     def info(self, text: str) -> None:
-        """A remark for the person at the terminal; `--quiet` drops it."""
-        if not self.quiet:
+        """A remark for the person at the terminal; `--quiet` drops it, and so does `--json`."""
+        if not self.quiet and not self.is_json:
             self._say(text)
 
     def warn(self, text: str) -> None:
         """Something that is wrong but does not end the command."""
-        self._say(self.styled("warning: ", "33") + text)
+        if self.is_json:
+            self.tell(warning={"message": text})
+        else:
+            self._say(self.styled("warning: ", "33") + text)
 
     def error(self, text: str) -> None:
         """Why the command failed."""
-        self._say(self.styled("error: ", "31;1") + text)
+        if self.is_json:
+            self.tell(error={"message": text})
+        else:
+            self._say(self.styled("error: ", "31;1") + text)
 
     def hint(self, text: str) -> None:
         """What to do about it."""
-        self._say(self.styled("hint: ", "36") + text)
+        if self.is_json:
+            self.tell(hint={"message": text})
+        else:
+            self._say(self.styled("hint: ", "36") + text)
+
+    def tell(self, **members: Any) -> None:
+        """An object on a line of stderr: what `--json` has in the place of text for people."""
+        import json
+
+        self._write(json.dumps(members))
 
     def styled(self, text: str, codes: str) -> str:
         """The text with terminal codes around it, where colour is allowed on stderr."""
         return f"\x1b[{codes}m{text}\x1b[0m" if self.colour else text
 
     def _say(self, text: str) -> None:
+        if self.stderr.isatty():
+            head, escape, rest = text.rpartition("\x1b[0m")
+            text = head + escape + "\n".join(shown(line) for line in rest.split("\n"))
+        self._write(text)
+
+    def _write(self, text: str) -> None:
         try:
             self.stdout.flush()  # where both go to one place, what was said first comes first
         except (OSError, ValueError):
             pass  # told when the command ends
-        if self.stderr.isatty():
-            head, escape, rest = text.rpartition("\x1b[0m")
-            text = head + escape + "\n".join(shown(line) for line in rest.split("\n"))
         try:
             self.stderr.write(text + "\n")
             self.stderr.flush()

@@ -62,23 +62,27 @@ def cp(
     storage_of = storages(app)
     for uri in (*given, destination):
         storage_of(uri)  # a scheme that nothing can open stops everything before anything is done
+    summary = flags.summary(app)
     manner = Manner(
         is_recursive=recursive or flatten,
         flattens=flatten,
         selection=flags.selection(),
         replaces=flags.replaces(),
         is_dry=flags.dry_run,
+        tally=summary.tally,
     )
     sources: Iterable[DataUri] = _listed(from_file) if from_file else given
-    finish = carry_out(
-        app,
-        flags,
-        lambda refuse: plan(sources, destination, storage_of, refuse, manner, are_names=from_file is not None),
-        is_alone=len(given) == 1 and not has_magic(given[0]) and not manner.is_recursive,
-        to_stdout=destination == STREAM,
-    )
-    if finish:
-        finish()
+    with summary:
+        finish = carry_out(
+            app,
+            flags,
+            lambda refuse: plan(sources, destination, storage_of, refuse, manner, are_names=from_file is not None),
+            summary,
+            is_alone=len(given) == 1 and not has_magic(given[0]) and not manner.is_recursive,
+            to_stdout=destination == STREAM,
+        )
+        if finish:
+            finish()
 
 
 def _parse(path: str) -> DataUri:

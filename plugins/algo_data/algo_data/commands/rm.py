@@ -44,8 +44,7 @@ def rm(app: App, recursive: bool, force: bool, dry_run: bool, path: tuple[str, .
     at_once = 1 if all(place.uri.is_local for place in places) else QUESTIONS
     for (place, _), error in answered(remove, _when_all_are_known(places, report), at_once):
         if error is None:
-            word = "Would delete" if dry_run else "Deleted"
-            report.result(f"{word} {place}", **{"would delete" if dry_run else "deleted": str(place)})
+            report.deleted(place, is_dry=dry_run)
         elif not (force and isinstance(error, NotFoundError)):
             report.failed(place, error)
     report.finish()

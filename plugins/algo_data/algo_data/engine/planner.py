@@ -16,7 +16,7 @@ from algo_data.engine.moving import when_all_are_known
 from algo_data.engine.needed import needed
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.streams import STREAM
-from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Transfer, Unlisted
+from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Tally, Transfer, Unlisted
 from algo_data.globs import expand, has_magic, spans_directories
 from algo_data.tree import LeadsBack, Refuse, below
 from algo_data.unfinished import is_unfinished
@@ -47,6 +47,9 @@ class Manner(NamedTuple):
 
     removes_sources: bool = False
     """Whether a source is removed when its copy is whole."""
+
+    tally: Tally | None = None
+    """Counts what is left as it is."""
 
 
 class _Found(NamedTuple):
@@ -105,7 +108,7 @@ def plan(
     # Asking this machine's file system takes less time than asking a thread to.
     at_once = 1 if destination.is_local and not are_names else QUESTIONS
     if manner.replaces:
-        transfers = needed(transfers, manner.replaces, refuse, at_once)
+        transfers = needed(transfers, manner.replaces, refuse, at_once, manner.tally)
     return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 
@@ -355,7 +358,7 @@ def plan_again(
     rehearsal = _rehearsal(manner)
     transfers = _again(parts, refuse, manner, storage_of, rehearsal)
     if manner.replaces:
-        transfers = needed(transfers, manner.replaces, refuse)
+        transfers = needed(transfers, manner.replaces, refuse, tally=manner.tally)
     return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 
