@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from algo_core.context import App
 from algo_core.errors import AlgoError
 from algo_core.storage import Entry, IsADirectory
+from algo_data.descriptors import is_stdout
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import Transfer
 from algo_data.progress import Progress
@@ -63,7 +64,8 @@ class TransferReport:
         summary = self._summary
         summary.copied += 1
         summary.bytes += entry.size or 0
-        if not self._report.tells_results or transfer.target.uri == STREAM:
+        target = transfer.target.uri
+        if not self._report.tells_results or target == STREAM or is_stdout(target):
             return
         if self._is_read:
             if summary.copied > SEVERAL:

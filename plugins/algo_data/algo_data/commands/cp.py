@@ -12,6 +12,7 @@ from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, UsageError
 from algo_core.uri import DataUri, parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.descriptors import is_stdout
 from algo_data.engine.planner import Manner, plan
 from algo_data.engine.streams import STREAM
 from algo_data.globs import has_magic
@@ -57,7 +58,8 @@ def cp(
     if not from_file and len(path) < 2:
         raise UsageError("Missing: what to copy, or where to", "Usage: algo cp SOURCE... DEST")
     *given, destination = map(_parse, path)
-    if destination == STREAM and app.output.is_json:
+    to_stdout = destination == STREAM or is_stdout(destination)
+    if to_stdout and app.output.is_json:
         raise UsageError("Standard output cannot carry both the file and JSON", "Leave out --json")
     storage_of = storages(app)
     for uri in (*given, destination):
@@ -79,7 +81,7 @@ def cp(
             lambda refuse: plan(sources, destination, storage_of, refuse, manner, are_names=from_file is not None),
             summary,
             is_alone=len(given) == 1 and not has_magic(given[0]) and not manner.is_recursive,
-            to_stdout=destination == STREAM,
+            to_stdout=to_stdout,
         )
         if finish:
             finish()
