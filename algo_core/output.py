@@ -5,10 +5,44 @@ With `--json` each line of stderr is an object too, named after what it is: `{"e
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, TextIO
+
+CLOSED = "Standard output is closed"
+
+
+class Nowhere(io.RawIOBase):
+    """In the place of a standard output that the shell has closed (`>&-`): remembers whether anything was written.
+
+    `descriptor` keeps its number from being that of another file.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self.has_lost = False
+
+    def writable(self) -> bool:
+        """Yes, for what that is worth."""
+        return True
+
+    def fileno(self) -> int:
+        """Where nothing comes of what is written."""
+        return self._descriptor
+
+    def write(self, data: Any, /) -> int:
+        """Lose it."""
+        self.has_lost = self.has_lost or len(data) > 0
+        return len(data)
+
+    @staticmethod
+    def behind(stream: TextIO) -> Nowhere | None:
+        """The one that a stream writes to."""
+        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        return raw if isinstance(raw, Nowhere) else None
 
 
 class Output:
@@ -47,6 +81,11 @@ class Output:
         """The stream for results that are bytes; text written before comes out before."""
         self.stdout.flush()
         return self.stdout.buffer
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is no stream for results, so that a command which has some fails at its end."""
+        return Nowhere.behind(self.stdout) is not None
 
     @property
     def is_terminal(self) -> bool:
@@ -101,7 +140,7 @@ class Output:
     def error(self, text: str) -> None:
         """Why the command failed."""
         if self.is_json:
-            self.tell(error={"message": text})
+            self.tell(error={"type": "AlgoError", "message": text})
         else:
             self._say(self.styled("error: ", "31;1") + text)
 

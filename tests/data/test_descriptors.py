@@ -61,3 +61,17 @@ def test_one_that_is_not_open_is_an_error(home, work, content):
     done = script(home, work, "algo cp .my/c/f /dev/fd/77")
     assert done.returncode != 0
     assert done.stderr.startswith(b"error: ")
+
+
+@pytest.mark.parametrize("command", ["cp .my/c/f -", "cp .my/c/f /dev/stdout", "cat .my/c/f", "ls .my/c"])
+def test_without_a_standard_output_results_are_not_lost_in_silence(home, work, content, command):
+    done = script(home, work, f"algo {command} >&-")
+    assert (done.returncode, done.stderr) == (1, b"error: Standard output is closed\n")
+
+
+def test_without_a_standard_output_files_are_copied_all_the_same(home, work, content):
+    done = script(home, work, "algo cp .my/c/f ./one >&-")
+    assert (done.returncode, done.stderr) == (1, b"error: Standard output is closed\n")
+    assert (work / "one").read_bytes() == content
+    assert script(home, work, "algo --quiet cp .my/c/f ./two >&-").returncode == 0
+    assert (work / "two").read_bytes() == content

@@ -10,6 +10,7 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, UsageError
+from algo_core.output import CLOSED
 from algo_core.uri import DataUri, parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.descriptors import is_stdout
@@ -61,6 +62,8 @@ def cp(
     to_stdout = destination == STREAM or is_stdout(destination)
     if to_stdout and app.output.is_json:
         raise UsageError("Standard output cannot carry both the file and JSON", "Leave out --json")
+    if to_stdout and app.output.is_closed:
+        raise AlgoError(CLOSED)
     storage_of = storages(app)
     for uri in (*given, destination):
         storage_of(uri)  # a scheme that nothing can open stops everything before anything is done
