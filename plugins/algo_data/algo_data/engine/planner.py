@@ -76,7 +76,8 @@ def plan(
     The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
     its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
     `refuse`, and the others go on: a directory of a tree as an `Unlisted`, if it can be planned again. A directory that
-    is not refused is told to `on_tree`. With `are_names` a source is never a pattern. A file of this machine that is
+    is not refused is told to `on_tree`. With `are_names` a source is never a pattern, and
+    the destination always a directory. A file of this machine that is
     not finished (`algo_data.unfinished`) is a source only by its own name.
 
     Raises:
@@ -92,7 +93,7 @@ def plan(
     named = list(itertools.islice(given, 2))
     found = _sources(itertools.chain(named, given), storage_of, refuse, manner, are_names=are_names)
     first = list(itertools.islice(found, 2))
-    is_several = len(named) > 1 or len(first) > 1 or manner.flattens
+    is_several = len(named) > 1 or len(first) > 1 or manner.flattens or are_names
     is_tree = len(first) == 1 and first[0].is_directory
     target = Place(storage_of(destination), destination)
     into = _directory(target, is_several=is_several, is_tree=is_tree)
