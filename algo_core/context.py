@@ -40,6 +40,8 @@ class App:
         self.no_plugins = False
         self.no_plugin: tuple[str, ...] = ()
         self.policy_error: ConfigError | None = None
+        self.so_far = ""
+        """What an interrupted command had done, for its last words."""
 
     @functools.cached_property
     def config(self) -> Config:
@@ -103,6 +105,9 @@ class App:
         )
 
     def _report_exchange(self, method: str, url: str, status: int | None, seconds: float) -> None:
+        if self.output.is_json:
+            self.output.tell(request={"method": method, "url": url, "status": status, "seconds": round(seconds, 4)})
+            return
         self.output.stderr.write(f"{method} {url} -> {status or 'no answer'} ({seconds * 1000:.0f} ms)\n")
 
     @functools.cached_property
@@ -135,14 +140,16 @@ class App:
         if self.debug:
             import traceback
 
-            self.output.stderr.write(getattr(error, "details", None) or traceback.format_exc())
+            details = getattr(error, "details", None) or traceback.format_exc()
+            if self.output.is_json:
+                self.output.tell(traceback=details)
+            else:
+                self.output.stderr.write(details)
         if self.output.is_json:
-            import json
-
             described = error.as_dict()
             if hints:
                 described["error"]["hint"] = "\n".join(hints)
-            self.output.stderr.write(json.dumps(described) + "\n")
+            self.output.tell(**described)
         else:
             self.output.error(error.message)
             for hint in hints:

@@ -40,13 +40,20 @@ def main() -> NoReturn:
 def _open_closed_streams() -> None:
     """Give streams that the shell has closed (`>&-`) a place to go to, before a file gets their number.
 
-    Standard input stays None, so that whoever reads it can say that there is none.
+    Standard input stays None, so that whoever reads it can say that there is none. Results that nobody can get make
+    the command fail at its end; remarks do not.
     """
     if sys.stdin is None:
         os.open(os.devnull, os.O_RDONLY)
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # open until the process ends
+    if sys.stdout is None:
+        import io
+
+        from algo_core.output import Nowhere
+
+        nowhere = Nowhere(os.open(os.devnull, os.O_WRONLY))
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(nowhere), encoding="utf-8", errors="surrogateescape")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # open until the process ends
 
 
 def run(arguments: list[str]) -> int:
@@ -55,7 +62,7 @@ def run(arguments: list[str]) -> int:
 
     app = App(os.environ)
     try:
-        return _flushed(_guarded(arguments, app))
+        return _flushed(_guarded(arguments, app), app=app)
     except KeyboardInterrupt as stopped:
         return _stopped(stopped)
     finally:
@@ -76,8 +83,11 @@ def _guarded(arguments: list[str], app: App) -> int:
         sys.stdout.flush()
         return code
     except (KeyboardInterrupt, click.Abort) as stopped:
-        app.output.info("")
-        app.output.info("Interrupted")
+        if app.output.is_json:
+            app.output.tell(error={"type": "Interrupted", "message": "Interrupted"})
+        else:
+            app.output.info("")
+            app.output.info(f"Interrupted: {app.so_far}" if app.so_far else "Interrupted")
         return _stopped(stopped)
     except BrokenPipeError:
         return CLOSED_PIPE
@@ -132,20 +142,36 @@ def _origin(error: Exception) -> str:
     return f"The plugin {module}" if module != "algo" else "algo"
 
 
-def _flushed(code: int, last: str = "") -> int:
+def _flushed(code: int, last: str = "", app: App | None = None) -> int:
     """The exit code when everything is written, and `last` after it."""
     try:
         sys.stdout.write(last)
         sys.stdout.flush()
-        return code
+        return code or _lost(app)
     except BrokenPipeError:
         _drop_stdout()
         return CLOSED_PIPE
     except OSError as error:
         _drop_stdout()
-        if not code:
-            sys.stderr.write(f"error: {error.strerror or error}\n")
-        return code or 1
+        return code or _unwritten(error.strerror or str(error), app)
+
+
+def _lost(app: App | None) -> int:
+    """0, or 1 if there was a result and no standard output."""
+    if "algo_core.output" not in sys.modules:
+        return 0
+    from algo_core.output import CLOSED, Nowhere
+
+    nowhere = Nowhere.behind(sys.stdout)
+    return _unwritten(CLOSED, app) if nowhere and nowhere.has_lost else 0
+
+
+def _unwritten(why: str, app: App | None) -> int:
+    if app:
+        app.output.error(why)
+    else:
+        sys.stderr.write(f"error: {why}\n")
+    return 1
 
 
 def _drop_stdout() -> None:

@@ -1,11 +1,48 @@
-"""Results to stdout, everything else to stderr; text for people, JSON for programs."""
+"""Results to stdout, everything else to stderr; text for people, JSON for programs.
+
+With `--json` each line of stderr is an object too, named after what it is: `{"error": {...}}`, `{"warning": {...}}`.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, TextIO
+
+CLOSED = "Standard output is closed"
+
+
+class Nowhere(io.RawIOBase):
+    """In the place of a standard output that the shell has closed (`>&-`): remembers whether anything was written.
+
+    `descriptor` keeps its number from being that of another file.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self.has_lost = False
+
+    def writable(self) -> bool:
+        """Yes, for what that is worth."""
+        return True
+
+    def fileno(self) -> int:
+        """Where nothing comes of what is written."""
+        return self._descriptor
+
+    def write(self, data: Any, /) -> int:
+        """Lose it."""
+        self.has_lost = self.has_lost or len(data) > 0
+        return len(data)
+
+    @staticmethod
+    def behind(stream: TextIO) -> Nowhere | None:
+        """The one that a stream writes to."""
+        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        return raw if isinstance(raw, Nowhere) else None
 
 
 class Output:
@@ -46,6 +83,11 @@ class Output:
         return self.stdout.buffer
 
     @property
+    def is_closed(self) -> bool:
+        """Whether there is no stream for results, so that a command which has some fails at its end."""
+        return Nowhere.behind(self.stdout) is not None
+
+    @property
     def is_terminal(self) -> bool:
         """Whether results go to a person's terminal."""
         return self.stdout.isatty()
@@ -84,34 +126,52 @@ class Output:
             self.print("  ".join(padded).rstrip())
 
     def info(self, text: str) -> None:
-        """A remark for the person at the terminal; `--quiet` drops it."""
-        if not self.quiet:
+        """A remark for the person at the terminal; `--quiet` drops it, and so does `--json`."""
+        if not self.quiet and not self.is_json:
             self._say(text)
 
     def warn(self, text: str) -> None:
         """Something that is wrong but does not end the command."""
-        self._say(self.styled("warning: ", "33") + text)
+        if self.is_json:
+            self.tell(warning={"message": text})
+        else:
+            self._say(self.styled("warning: ", "33") + text)
 
     def error(self, text: str) -> None:
         """Why the command failed."""
-        self._say(self.styled("error: ", "31;1") + text)
+        if self.is_json:
+            self.tell(error={"type": "AlgoError", "message": text})
+        else:
+            self._say(self.styled("error: ", "31;1") + text)
 
     def hint(self, text: str) -> None:
         """What to do about it."""
-        self._say(self.styled("hint: ", "36") + text)
+        if self.is_json:
+            self.tell(hint={"message": text})
+        else:
+            self._say(self.styled("hint: ", "36") + text)
+
+    def tell(self, **members: Any) -> None:
+        """An object on a line of stderr: what `--json` has in the place of text for people."""
+        import json
+
+        self._write(json.dumps(members))
 
     def styled(self, text: str, codes: str) -> str:
         """The text with terminal codes around it, where colour is allowed on stderr."""
         return f"\x1b[{codes}m{text}\x1b[0m" if self.colour else text
 
     def _say(self, text: str) -> None:
+        if self.stderr.isatty():
+            head, escape, rest = text.rpartition("\x1b[0m")
+            text = head + escape + "\n".join(shown(line) for line in rest.split("\n"))
+        self._write(text)
+
+    def _write(self, text: str) -> None:
         try:
             self.stdout.flush()  # where both go to one place, what was said first comes first
         except (OSError, ValueError):
             pass  # told when the command ends
-        if self.stderr.isatty():
-            head, escape, rest = text.rpartition("\x1b[0m")
-            text = head + escape + "\n".join(shown(line) for line in rest.split("\n"))
         try:
             self.stderr.write(text + "\n")
             self.stderr.flush()

@@ -37,8 +37,9 @@ class Result:
 
     @property
     def error(self) -> Any:
-        """The `error` object that `--json` printed as the last line of stderr."""
-        return json.loads(self.stderr.splitlines()[-1])["error"]
+        """The last `error` object that `--json` printed on stderr."""
+        *_, last = (told["error"] for line in self.stderr.splitlines() if "error" in (told := json.loads(line)))
+        return last
 
 
 class Home:

@@ -238,7 +238,23 @@ def test_stdout_that_cannot_be_written(algo_home: Home, option: str, unbuffered:
     assert (done.returncode, done.stderr) == (1, b"error: No space left on device\n")
 
 
-@pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["--version", "--help", "config list"])
+@pytest.mark.parametrize("others", ["", "<&-"])
+def test_results_that_cannot_be_written_are_a_failure(algo_home: Home, words: str, others: str) -> None:
+    command = f"{algo_home.command()[0]} {words} {others} >&-"
+    done = subprocess.run(["bash", "-c", command], env=algo_home.environ, capture_output=True)
+    assert (done.returncode, done.stderr) == (1, b"error: Standard output is closed\n")
+    done = subprocess.run(["bash", "-c", f"{command} 2>&-"], env=algo_home.environ, capture_output=True)
+    assert done.returncode == 1
+
+
+def test_a_command_without_results_needs_no_standard_output(failing: Home) -> None:
+    words = " ".join(failing.command("config", "set", "retries", "3"))
+    done = subprocess.run(["bash", "-c", f"{words} >&-"], env=failing.environ, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("stream", ["<&-", "2>&-", "<&- 2>&-"])
 def test_streams_that_are_closed_are_no_reason_to_fail(algo_home: Home, stream: str) -> None:
     for words in ("--version", "--help", "config list"):
         command = f"{algo_home.command()[0]} {words} {stream}"

@@ -287,13 +287,44 @@ def test_sources_from_a_list_are_names_and_no_patterns(home, platform, work, sep
     assert set(platform.files) == {"data/.my/c/ab"}
 
 
+def test_several_lists_are_all_read(home, platform, work):
+    for name in ("a", "b"):
+        (work / name).write_text(name)
+        (work / f"list-{name}").write_text(name)
+    assert home.run("cp", "--from-file", "list-a", "--from-file", "list-b", "data://.my/c", cwd=work).code == 0
+    assert set(platform.files) == {"data/.my/c/a", "data/.my/c/b"}
+
+
+def test_the_destination_of_a_list_is_a_directory(home, platform, work):
+    """However many paths the list has: a script must not make a file of that name because there was only one."""
+    (work / "a").write_text("a")
+    (work / "list").write_text("a\n")
+    for destination in ("new", "data://.my/new"):
+        result = home.run("cp", "--from-file", "list", destination, cwd=work)
+        assert (result.code, "mkdir" in result.stderr) == (5, True)
+    assert sorted(path.name for path in work.iterdir()) == ["a", "list"]
+    assert platform.files == {}
+
+
+def test_a_list_that_is_not_there_is_not_found(home, platform, work):
+    result = home.run("cp", "--from-file", "nothing", "data://.my/c", cwd=work)
+    assert (result.code, "nothing: No such file" in result.stderr) == (5, True)
+
+
+@pytest.mark.parametrize("pattern", [".my/c/nope*", ".my/nope/*", ".my/c/nope", "./nope*"])
+def test_what_is_not_there_is_no_failure_with_force(home, platform, work, pattern):
+    platform.files["data/.my/c/f"] = b"x"
+    assert home.run("rm", pattern, cwd=work).code == 5
+    result = home.run("rm", "-f", pattern, ".my/c/f", cwd=work)
+    assert (result.code, result.stderr, platform.files) == (0, "", {})
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["a"], "Usage: algo cp"),
         ([], "Usage: algo cp"),
         (["--from-file", "list", "a", "b"], "only DEST"),
-        (["--from-file", "nothing", "b"], "nothing"),
         (["--retry-failed", "a", "b"], "Leave out the paths"),
         (["--bwlimit", "fast", "a", "b"], "10M"),
         (["--bwlimit", "0", "a", "b"], "10M"),
@@ -632,6 +663,13 @@ def test_an_acl_is_shown_and_changed(algo_home):
     assert algo_home.run("acl", "set", "private", ".my/one").text == "data://.my/one is private now\n"
     shown = algo_home.run("acl", "get", "--json", ".my/one")
     assert shown.json == {"uri": "data://.my/one", "acl": "private", "read": []}
+
+
+def test_the_acl_holds_also_for_a_collection_that_is_there(algo_home):
+    assert algo_home.run("mkdir", "--acl", "public", ".my/one").code == 0
+    result = algo_home.run("mkdir", "-p", "--acl", "private", ".my/one", ".my/two")
+    assert result.text == "data://.my/one is private now\nCreated directory data://.my/two\n"
+    assert algo_home.run("acl", "get", ".my/*").text == "private\tdata://.my/one\nprivate\tdata://.my/two\n"
 
 
 @pytest.mark.parametrize("path", ["s3://bucket/x", "./here", ".my", ".my/c/f", ".algo/a/b/temp"])

@@ -167,7 +167,11 @@ def test_local_files_and_directories(home, platform, work):
 def test_quiet_says_nothing_and_json_one_object_for_each(home, platform):
     assert home.run("-q", "mkdir", ".my/one").text == ""
     assert home.run("mkdir", "--json", ".my/two").json == {"created": "data://.my/two"}
-    assert home.run("rmdir", "--json", ".my/two").json == {"deleted": "data://.my/two", "files": 0}
+    assert home.run("rmdir", "--json", ".my/two").json == {
+        "action": "deleted",
+        "path": "data://.my/two",
+        "files": 0,
+    }
     result = home.run("rm", "--json", ".my/c/x", ".my/c/y")
     assert result.code == 5
     assert result.error["path"] == "data://.my/c/y"

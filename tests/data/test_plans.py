@@ -285,6 +285,13 @@ def test_flattening_puts_all_files_side_by_side_and_refuses_a_name_that_comes_tw
         (("**/e.*",), (), ["s/t/e.txt"]),
         ((), (".*",), ["a.txt", "b.log", "s/d.log", "s/t/e.txt"]),
         (("[ab].*",), ("b*",), ["a.txt"]),
+        (("./a.txt", "./s/./d.log"), (), ["a.txt", "s/d.log"]),
+        (("./d.log",), (), []),
+        ((), ("./s/",), ["a.txt", "b.log"]),
+        (("s/",), (), ["s/.c.txt", "s/d.log", "s/t/e.txt"]),
+        (("t/",), (), ["s/t/e.txt"]),
+        (("s/t/",), (), ["s/t/e.txt"]),
+        (("./t/", "a.txt/"), (), []),
     ],
 )
 def test_a_selection_takes_what_is_included_and_not_excluded(include, exclude, taken):
@@ -302,6 +309,13 @@ def test_a_selection_takes_what_is_included_and_not_excluded(include, exclude, t
 
 def test_files_that_are_named_are_selected_too():
     assert planned(Stock("a", "b"), Stock("out/x"), ["a", "b"], "out", selection=Selection((), ("b",))) == ["a > out/a"]
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "./", "../a", "a/../b"])
+def test_a_pattern_that_nothing_can_match_is_a_usage_error(pattern):
+    for patterns in (((pattern,), ()), ((), (pattern,))):
+        with pytest.raises(UsageError, match="nothing can match"):
+            Selection(*patterns)
 
 
 @pytest.mark.parametrize("pattern", ["[z-a]", "x/[9-0]"])

@@ -12,7 +12,7 @@ from algo_data.report import line
 def answer(app: App, text: str, **members: Any) -> None:
     """One answer, as lines of text or a JSON object on a line."""
     if app.output.is_json:
-        line(app, json.dumps(members, ensure_ascii=False))
+        line(app, json.dumps(members))
         return
     for part in text.split("\n"):
         line(app, part)

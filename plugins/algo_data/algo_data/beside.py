@@ -12,6 +12,7 @@ import json
 import os
 import stat
 
+from algo_data.descriptors import descriptor_of
 from algo_data.renaming import take_after
 
 SUFFIX = ".algo-part"
@@ -140,7 +141,8 @@ class Record:
 def open_beside(path: str, model: os.stat_result | None = None) -> Beside | None:
     """A hidden file for a path; a link is followed, so that its target is replaced and the link stays.
 
-    None for devices, pipes and sockets, which are written to directly.
+    None for devices, pipes and sockets, and for what this process has been given open (`/dev/stdout`): these are
+    written to directly (`algo_data.descriptors.open_directly`).
 
     Raises:
         IsADirectoryError: if a directory stands there.
@@ -149,6 +151,8 @@ def open_beside(path: str, model: os.stat_result | None = None) -> Beside | None
     try:
         older: os.stat_result | None = os.lstat(path)
         if older and stat.S_ISLNK(older.st_mode):
+            if descriptor_of(path) is not None:
+                return None
             path = os.path.realpath(path)
             older = os.stat(path) if os.path.lexists(path) else None
     except FileNotFoundError:

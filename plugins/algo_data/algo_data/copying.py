@@ -23,6 +23,7 @@ from algo_data.failures import RULES, Keeper, failed_before, forget
 from algo_data.operands import standard_streams
 from algo_data.progress import progress_for
 from algo_data.report import Report
+from algo_data.summary import Summary
 from algo_data.transfers import TransferReport
 from algo_data.tree import Refuse
 
@@ -73,6 +74,10 @@ class Flags(NamedTuple):
             raise UsageError("--no-clobber and --update contradict each other", "Leave out one of them")
         return never if self.no_clobber else is_newer if self.update else None
 
+    def summary(self, app: App, verb: str = "copied") -> Summary:
+        """What tells at the end how it went."""
+        return Summary(app, has_patterns=bool(self.include or self.exclude), is_dry=self.dry_run, verb=verb)
+
     def rules(self) -> dict[str, Any]:
         """Those that say which files are meant and what is replaced, as given: they hold for `--retry-failed`."""
         return {name: value for name in RULES if (value := getattr(self, name))}
@@ -116,6 +121,7 @@ def carry_out(
     app: App,
     flags: Flags,
     plan: Callable[[Refuse], Iterator[Transfer]],
+    summary: Summary,
     *,
     is_alone: bool = False,
     to_stdout: bool = False,
@@ -124,10 +130,10 @@ def carry_out(
     """Do what a plan says, or say it; None if all went well, else what ends the command with its exit code.
 
     `is_alone` says that there is one file, `to_stdout` that its content goes to standard output, `is_retry` that it has
-    failed before.
+    failed before. What is done is counted in `summary`, which tells it when the command ends.
     """
     if flags.dry_run:
-        return _say(app, plan, is_alone=is_alone)
+        return _say(app, plan, summary, is_alone=is_alone)
     options = Options(
         max_transfers=flags.max_transfers,
         bwlimit=flags.bwlimit,
@@ -135,7 +141,7 @@ def carry_out(
         tries=int(app.config.get("retries").value),
     )
     with progress_for(app, stdout_has_content=to_stdout) as progress:
-        report = TransferReport(app, progress, is_alone=is_alone)
+        report = TransferReport(app, progress, summary, is_alone=is_alone)
         with Keeper(app, report, is_alone=is_alone, is_retry=is_retry, rules=flags.rules()) as keeper:
             run(plan(keeper.failed), keeper, options)
     if keeper.count:
@@ -154,16 +160,19 @@ def retry(app: App, flags: Flags) -> None:
     storage_of = storages(app)
     before = failed_before(app)
     flags = flags._replace(**before.rules)
-    manner = Manner(selection=flags.selection(), replaces=flags.replaces(), is_dry=flags.dry_run)
+    with flags.summary(app) as summary:
+        manner = Manner(
+            selection=flags.selection(), replaces=flags.replaces(), is_dry=flags.dry_run, tally=summary.tally
+        )
 
-    def planned(refuse: Refuse) -> Iterator[Transfer]:
-        return plan_again(before.parts(storage_of), refuse, manner, storage_of)
+        def planned(refuse: Refuse) -> Iterator[Transfer]:
+            return plan_again(before.parts(storage_of), refuse, manner, storage_of)
 
-    finish = carry_out(app, flags, planned, is_retry=True)
-    if finish:
-        finish()
-    elif not flags.dry_run:
-        forget(app)
+        finish = carry_out(app, flags, planned, summary, is_retry=True)
+        if finish:
+            finish()
+        elif not flags.dry_run:
+            forget(app)
 
 
 def _check_rules(context: click.Context) -> None:
@@ -178,15 +187,19 @@ def _check_rules(context: click.Context) -> None:
             )
 
 
-def _say(app: App, plan: Callable[[Refuse], Iterator[Transfer]], *, is_alone: bool) -> Callable[[], None] | None:
-    report, failures = Report(app, is_alone=is_alone), 0
+def _say(
+    app: App, plan: Callable[[Refuse], Iterator[Transfer]], summary: Summary, *, is_alone: bool
+) -> Callable[[], None] | None:
+    report, before = Report(app, is_alone=is_alone), summary.failed
 
     def refuse(what: object, error: Any) -> None:
-        nonlocal failures
-        failures += 1
         report.failed(what, error)
+        summary.add_failure(error.message)
 
     for transfer in plan(refuse):
+        summary.planned += 1
+        summary.copied += 1
+        summary.bytes += (transfer.entry.size or 0) if transfer.entry else 0
         verb = "move" if transfer.removes_source else "copy"
         report.result(
             f"Would {verb} {transfer.source} to {transfer.target}",
@@ -195,4 +208,4 @@ def _say(app: App, plan: Callable[[Refuse], Iterator[Transfer]], *, is_alone: bo
             destination=str(transfer.target),
             bytes=transfer.entry.size if transfer.entry else None,
         )
-    return report.finish if failures else None
+    return report.finish if summary.failed > before else None

@@ -14,6 +14,7 @@ from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, 
 from algo_core.uri import LOCAL, DataUri
 from algo_data.beside import Beside, open_beside, room_for
 from algo_data.blocks import SMALL, blocks, joined
+from algo_data.descriptors import open_directly
 from algo_data.nameless import Appearance
 from algo_data.renaming import rename
 
@@ -98,8 +99,11 @@ class LocalStorage(Storage):
             content = [memoryview(joined(source, size))] if size is not None and size <= SMALL else blocks(source, size)
             beside = open_beside(path, self._model)
             if beside is None:
-                with open(path, "wb", buffering=0) as device:
-                    return Entry(uri, Kind.FILE, size=_written(device.fileno(), content))
+                device = open_directly(path)
+                try:
+                    return Entry(uri, Kind.FILE, size=_written(device, content))
+                finally:
+                    os.close(device)
             return _entry(uri, _fill(beside, content))
 
     def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:

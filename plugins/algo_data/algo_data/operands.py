@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from algo_core.context import App
-from algo_core.errors import AlgoError
+from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage import Entry
 from algo_core.uri import HOSTED, DataUri, parse_data_uri
 from algo_data.completion import complete_path
@@ -59,8 +59,13 @@ def standard_streams(app: App) -> StandardStreams:
     return StandardStreams(sys.stdin.buffer if sys.stdin else None, app.output.binary)
 
 
-def expanded(places: Sequence[Place], report: Report) -> Iterator[tuple[Place, Entry | None]]:
-    """Each place, wildcards expanded; the entry where a listing has given it. What matches nothing is reported."""
+def expanded(
+    places: Sequence[Place], report: Report, *, may_be_missing: bool = False
+) -> Iterator[tuple[Place, Entry | None]]:
+    """Each place, wildcards expanded; the entry where a listing has given it. What matches nothing is reported.
+
+    With `may_be_missing` a pattern that nothing matches means nothing, and is no failure.
+    """
     for place in places:
         if not has_magic(place.uri):
             yield place, None
@@ -69,7 +74,8 @@ def expanded(places: Sequence[Place], report: Report) -> Iterator[tuple[Place, E
             for entry in expand(place.storage, place.uri, report.failed):
                 yield Place(place.storage, entry.uri), entry
         except AlgoError as error:
-            report.failed(place, error)
+            if not (may_be_missing and isinstance(error, NotFoundError)):
+                report.failed(place, error)
 
 
 def is_single(places: Sequence[Place]) -> bool:

@@ -6,18 +6,22 @@ import os
 import stat
 from contextlib import suppress
 
+from algo_data.descriptors import descriptor_of
+
 
 def rename(source: str, target: str) -> os.stat_result | None:
     """Rename an ordinary file, in the place of an older one if there is one; what the file system knows of it.
 
     None if that cannot be done, and nothing has been done then: on another file system, for a link, for what is no
-    ordinary file, or for any other reason, which copying it will tell. As with `algo_data.beside.open_beside` a link at
-    the target stays, and what it leads to is replaced.
+    ordinary file or has been given to this process open (`/dev/stdout`), or for any other reason, which copying it
+    will tell. As with `algo_data.beside.open_beside` a link at the target stays, and what it leads to is replaced.
     """
     try:
         status = os.lstat(source)
         older = os.lstat(target) if os.path.lexists(target) else None
         if older and stat.S_ISLNK(older.st_mode):
+            if descriptor_of(target) is not None:
+                return None
             target = os.path.realpath(target)
             older = os.stat(target) if os.path.lexists(target) else None
         if not stat.S_ISREG(status.st_mode) or (older and not stat.S_ISREG(older.st_mode)):

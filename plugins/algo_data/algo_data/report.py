@@ -39,10 +39,15 @@ class Report:
             return
         output = self._app.output
         if output.is_json:
-            line(self._app, json.dumps(members, ensure_ascii=False))
+            line(self._app, json.dumps(members))
         else:
             line(self._app, text)
         output.stdout.flush()
+
+    def deleted(self, what: object, *, is_dry: bool = False, **members: Any) -> None:
+        """One thing that is gone, or would go: in one shape whichever command tells it."""
+        word = "Would delete" if is_dry else "Deleted"
+        self.result(f"{word} {what}", action=word.lower(), path=str(what), **members)
 
     def failed(self, what: object, error: AlgoError) -> None:
         """Say why something failed; raises it if nothing else can go better."""
@@ -56,7 +61,7 @@ class Report:
         if output.is_json:
             described = error.as_dict()
             described["error"]["path"] = name
-            output.stderr.write(json.dumps(described) + "\n")
+            output.tell(**described)
             return
         output.error(shown(error.message))
         if error.hint:

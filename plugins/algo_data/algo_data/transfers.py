@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from algo_core.context import App
 from algo_core.errors import AlgoError
-from algo_core.output import shown
 from algo_core.storage import Entry, IsADirectory
+from algo_data.descriptors import is_stdout
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import Transfer
-from algo_data.progress import Progress, human
+from algo_data.progress import Progress
 from algo_data.report import Report
+from algo_data.summary import Summary
 
 SEVERAL = 20
-"""Lines that a person reads: no more results are told on a terminal, and failures once more at the end."""
-
-MOST_FAILURES = 50
+"""Lines that a person reads: no more results are told on a terminal."""
 
 
 class TransferReport:
     """The engine's observer: progress while files move, a line when one is there, a message when it failed."""
 
-    def __init__(self, app: App, progress: Progress, *, is_alone: bool) -> None:
-        self._app = app
+    def __init__(self, app: App, progress: Progress, summary: Summary, *, is_alone: bool) -> None:
+        self._summary = summary
         self._report = Report(app, is_alone=is_alone)
         self._progress = progress
         self._is_read = app.output.is_terminal and not app.output.is_json and not app.verbose
         self._lock = progress.lock
-        self._began = time.monotonic()
-        self._planned = self._copied = self._bytes = 0
-        self._failures: list[str] = []
-        self._failed = 0
 
     def planned(self, transfer: Transfer | None) -> None:
         """Count it for what is to come."""
@@ -40,7 +34,7 @@ class TransferReport:
             if transfer is None:
                 self._progress.all_planned()
             else:
-                self._planned += 1
+                self._summary.planned += 1
                 self._progress.planned(transfer.entry.size if transfer.entry else None)
 
     def started(self, transfer: Transfer) -> None:
@@ -67,12 +61,14 @@ class TransferReport:
                 self._tell(transfer, entry)
 
     def _tell(self, transfer: Transfer, entry: Entry) -> None:
-        self._copied += 1
-        self._bytes += entry.size or 0
-        if not self._report.tells_results or transfer.target.uri == STREAM:
+        summary = self._summary
+        summary.copied += 1
+        summary.bytes += entry.size or 0
+        target = transfer.target.uri
+        if not self._report.tells_results or target == STREAM or is_stdout(target):
             return
         if self._is_read:
-            if self._copied > SEVERAL:
+            if summary.copied > SEVERAL:
                 return  # a person sees how it goes, and at the end how it went
             self._progress.end()
         action, text = _said(transfer)
@@ -87,30 +83,11 @@ class TransferReport:
             if isinstance(error, IsADirectory) and not error.hint and error.message.startswith(f"{what} "):
                 error.hint = f"Copy it with all that is in it: algo cp -r {what} DEST"
             self._report.failed(what, error)
-            self._failed += 1
-            if self._failed <= MOST_FAILURES:
-                self._failures.append(error.message)
+            self._summary.add_failure(error.message)
 
     def finish(self) -> None:
-        """Sum up what was more than one file, and end the command with the exit code of the first failure."""
-        if self._planned > 1 or (self._failed and self._copied):
-            self._sum_up(time.monotonic() - self._began)
+        """End the command with the exit code of the first failure."""
         self._report.finish()
-
-    def _sum_up(self, seconds: float) -> None:
-        output = self._app.output
-        if output.is_json:
-            return  # each object has told its own, and the last line on stderr is an error, if there was one
-        if self._failures and self._planned > SEVERAL:
-            output.info("What failed:")
-            for message in self._failures:
-                output.info(f"  {shown(message)}")
-            if self._failed > MOST_FAILURES:
-                output.info(f"  and {self._failed - MOST_FAILURES} more")
-        files = "1 file" if self._copied == 1 else f"{self._copied} files"
-        rate = f", {human(self._bytes / seconds)}/s" if seconds > 0 else ""
-        failed = f"; {self._failed} failed" if self._failed else ""
-        output.info(f"{files}, {human(self._bytes)} in {seconds:.1f} s{rate}{failed}")
 
 
 def _said(transfer: Transfer) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import AlgoError, UsageError
+from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_core.output import CLOSED
 from algo_core.uri import DataUri, parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.descriptors import is_stdout
 from algo_data.engine.planner import Manner, plan
 from algo_data.engine.streams import STREAM
 from algo_data.globs import has_magic
@@ -24,14 +27,15 @@ from algo_data.operands import paths_argument
 @click.option(
     "--from-file",
     metavar="LIST",
+    multiple=True,
     type=click.UNPROCESSED,
-    help="Read the sources from a file, one per line; - is stdin.",
+    help="Read the sources from a file, one per line; - is stdin. DEST is a directory then.",
 )
 @copy_options
 @paths_argument("path", required=False, metavar="SOURCE... DEST")
 @pass_app
 def cp(
-    app: App, /, recursive: bool, flatten: bool, from_file: str | None, path: tuple[str, ...], **options: Any
+    app: App, /, recursive: bool, flatten: bool, from_file: tuple[str, ...], path: tuple[str, ...], **options: Any
 ) -> None:
     """Copy files to DEST: a name for one, a directory for several.
 
@@ -57,28 +61,35 @@ def cp(
     if not from_file and len(path) < 2:
         raise UsageError("Missing: what to copy, or where to", "Usage: algo cp SOURCE... DEST")
     *given, destination = map(_parse, path)
-    if destination == STREAM and app.output.is_json:
+    to_stdout = destination == STREAM or is_stdout(destination)
+    if to_stdout and app.output.is_json:
         raise UsageError("Standard output cannot carry both the file and JSON", "Leave out --json")
+    if to_stdout and app.output.is_closed:
+        raise AlgoError(CLOSED)
     storage_of = storages(app)
     for uri in (*given, destination):
         storage_of(uri)  # a scheme that nothing can open stops everything before anything is done
+    summary = flags.summary(app)
     manner = Manner(
         is_recursive=recursive or flatten,
         flattens=flatten,
         selection=flags.selection(),
         replaces=flags.replaces(),
         is_dry=flags.dry_run,
+        tally=summary.tally,
     )
-    sources: Iterable[DataUri] = _listed(from_file) if from_file else given
-    finish = carry_out(
-        app,
-        flags,
-        lambda refuse: plan(sources, destination, storage_of, refuse, manner, are_names=from_file is not None),
-        is_alone=len(given) == 1 and not has_magic(given[0]) and not manner.is_recursive,
-        to_stdout=destination == STREAM,
-    )
-    if finish:
-        finish()
+    sources: Iterable[DataUri] = itertools.chain.from_iterable(map(_listed, from_file)) if from_file else given
+    with summary:
+        finish = carry_out(
+            app,
+            flags,
+            lambda refuse: plan(sources, destination, storage_of, refuse, manner, are_names=bool(from_file)),
+            summary,
+            is_alone=len(given) == 1 and not has_magic(given[0]) and not manner.is_recursive,
+            to_stdout=to_stdout,
+        )
+        if finish:
+            finish()
 
 
 def _parse(path: str) -> DataUri:
@@ -99,7 +110,8 @@ def _listed(path: str) -> Iterator[DataUri]:
                 yield from _parsed(whole)
             yield from _parsed([rest])
     except OSError as error:
-        raise AlgoError(f"{path}: {error.strerror or error}", "Name a file that lists one path per line") from error
+        kind = NotFoundError if isinstance(error, FileNotFoundError) else AlgoError
+        raise kind(f"{path}: {error.strerror or error}", "Name a file that lists one path per line") from error
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[DataUri]:

@@ -7,7 +7,7 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
 from algo_core.storage import NotADirectory
-from algo_data.acl import NAMES, check_has_acl, write_acl
+from algo_data.acl import NAMES, READERS, check_has_acl, write_acl
 from algo_data.engine.directories import make
 from algo_data.engine.transfer import Place
 from algo_data.operands import is_single, parse, paths_argument
@@ -16,7 +16,7 @@ from algo_data.report import Report
 
 @click.command()
 @click.option("-p", "--parents", is_flag=True, help="Make those above as well; one that is there is no failure.")
-@click.option("--acl", "readers", type=click.Choice(NAMES), help="Who may read the collections that are made.")
+@click.option("--acl", "readers", type=click.Choice(NAMES), help="Who may read them, found there or made.")
 @paths_argument("path", required=True)
 @pass_app
 def mkdir(app: App, parents: bool, readers: str | None, path: tuple[str, ...]) -> None:
@@ -35,11 +35,15 @@ def mkdir(app: App, parents: bool, readers: str | None, path: tuple[str, ...]) -
     for place in places:
         try:
             is_new = _make(app, place, readers, with_parents=parents)
+            if readers and not is_new:
+                write_acl(app.api, place.uri, readers)
         except AlgoError as error:
             report.failed(place, error)
         else:
             if is_new:
                 report.result(f"Created directory {place}", created=str(place))
+            elif readers:
+                report.result(f"{place} is {readers} now", uri=str(place), acl=readers, read=list(READERS[readers]))
     report.finish()
 
 

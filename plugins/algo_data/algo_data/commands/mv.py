@@ -53,12 +53,14 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
         storage_of(uri)
     trees: list[Place] = []
     stays: set[DataUri] = set()
+    summary = flags.summary(app, "moved")
     manner = Manner(
         is_recursive=True,
         selection=flags.selection(),
         replaces=flags.replaces(),
         is_dry=flags.dry_run,
         removes_sources=True,
+        tally=summary.tally,
     )
 
     def planned(refuse: Refuse) -> Iterator[Transfer]:
@@ -70,9 +72,10 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
         transfers = plan(sources, destination, storage_of, refused, manner, trees.append)
         return transfers if all(uri.is_local for uri in sources) else when_all_are_known(transfers, storage_of)
 
-    finish = carry_out(app, flags, planned)
-    if not flags.dry_run:
-        for tree in trees:
-            remove_emptied(tree, manner.selection, stays)
-    if finish:
-        finish()
+    with summary:
+        finish = carry_out(app, flags, planned, summary)
+        if not flags.dry_run:
+            for tree in trees:
+                remove_emptied(tree, manner.selection, stays)
+        if finish:
+            finish()

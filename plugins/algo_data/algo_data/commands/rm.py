@@ -42,23 +42,22 @@ def rm(app: App, recursive: bool, force: bool, dry_run: bool, path: tuple[str, .
         return None
 
     at_once = 1 if all(place.uri.is_local for place in places) else QUESTIONS
-    for (place, _), error in answered(remove, _when_all_are_known(places, report), at_once):
+    for (place, _), error in answered(remove, _when_all_are_known(places, report, force=force), at_once):
         if error is None:
-            word = "Would delete" if dry_run else "Deleted"
-            report.result(f"{word} {place}", **{"would delete" if dry_run else "deleted": str(place)})
+            report.deleted(place, is_dry=dry_run)
         elif not (force and isinstance(error, NotFoundError)):
             report.failed(place, error)
     report.finish()
 
 
-def _when_all_are_known(places: list[Place], report: Report) -> Iterator[tuple[Place, Entry | None]]:
+def _when_all_are_known(places: list[Place], report: Report, *, force: bool) -> Iterator[tuple[Place, Entry | None]]:
     """What each place means. Where a listing tells, it has ended before anything in it is removed.
 
     A storage may count to find the next page of a listing: when files go meanwhile, others would be passed over.
     """
     for place in places:
         with Spool() as spool:
-            for found, entry in expanded([place], report):
+            for found, entry in expanded([place], report, may_be_missing=force):
                 spool.add(found.uri.scheme, found.uri.path, found.uri.label, entry.is_directory if entry else None)
             for *parts, is_directory in spool:
                 uri = DataUri(*parts)

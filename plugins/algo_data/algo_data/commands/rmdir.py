@@ -29,5 +29,5 @@ def rmdir(app: App, force: bool, path: tuple[str, ...]) -> None:
         except AlgoError as error:
             report.failed(place, error)
         else:
-            report.result(f"Deleted directory {place}", deleted=str(place), files=count)
+            report.result(f"Deleted directory {place}", action="deleted", path=str(place), files=count)
     report.finish()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import UsageError
+from algo_core.errors import AlgoError, UsageError
 from algo_core.uri import parse_data_uri
 from algo_data.copying import Flags, carry_out, copy_options, retry, storages
 from algo_data.engine.comparison import differs
@@ -19,6 +19,7 @@ from algo_data.engine.sync import SyncManner, plan_freed, plan_sync
 from algo_data.engine.transfer import Place
 from algo_data.operands import paths_argument
 from algo_data.report import Report
+from algo_data.summary import Summary
 
 
 @click.command()
@@ -53,25 +54,42 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **op
         raise UsageError("--checksum compares content, not times", "Leave out --update and --no-clobber")
     storage_of = storages(app)
     source, target = (Place(storage_of(uri), uri) for uri in map(parse_data_uri, path))
-    manner = SyncManner(flags.selection(), flags.replaces() or differs, by_checksum=checksum, is_dry=flags.dry_run)
-    with Spool() as extras, Spool() as obstructed:
+    with flags.summary(app) as summary, Spool() as extras, Spool() as obstructed:
+        replaces = flags.replaces() or differs
+        manner = SyncManner(
+            flags.selection(), replaces, by_checksum=checksum, is_dry=flags.dry_run, tally=summary.tally
+        )
         told = (extras.add, manner, obstructed.add) if deletes else (None, manner, None)
-        finish = carry_out(app, flags, lambda refuse: plan_sync(source, target, refuse, *told))
+        finish = carry_out(app, flags, lambda refuse: plan_sync(source, target, refuse, *told), summary)
         if finish:
             if extras.count:
                 app.output.warn(f"Nothing was removed from {target}, because not all went well")
             finish()
-        report = Report(app, is_alone=False)
-        word = "Would delete" if flags.dry_run else "Deleted"
-
-        def tell(places: Iterable[Place]) -> None:
-            for place in places:
-                report.result(f"{word} {place}", action=word.lower(), destination=str(place))
-
+        removal = _Removal(app, summary, is_dry=flags.dry_run)
         if obstructed.count:
-            _clear_the_way(app, flags, source, target, manner, obstructed, report, tell)
-        tell(removed(extras, target, manner.selection, report.failed, is_dry=flags.dry_run))
-        report.finish()
+            _clear_the_way(app, flags, source, target, manner, obstructed, summary, removal)
+        removal.tell(removed(extras, target, manner.selection, removal.failed, is_dry=flags.dry_run))
+        removal.report.finish()
+
+
+class _Removal:
+    """Tells of what is removed."""
+
+    def __init__(self, app: App, summary: Summary, *, is_dry: bool) -> None:
+        self.report = Report(app, is_alone=False)
+        self._summary = summary
+        self._is_dry = is_dry
+
+    def tell(self, places: Iterable[Place]) -> None:
+        """Say that each is gone, or would go."""
+        for place in places:
+            self._summary.deleted += 1
+            self.report.deleted(place, is_dry=self._is_dry, destination=str(place))
+
+    def failed(self, what: object, error: AlgoError) -> None:
+        """Say that something stays."""
+        self.report.failed(what, error)
+        self._summary.add_failure(error.message)
 
 
 def _clear_the_way(
@@ -81,17 +99,19 @@ def _clear_the_way(
     target: Place,
     manner: SyncManner,
     obstructed: Spool,
-    report: Report,
-    tell: Callable[[Iterable[Place]], None],
+    summary: Summary,
+    removal: _Removal,
 ) -> None:
     """Remove what stands in the way of copies, and make them; ends the command if not all goes well."""
-    if not may_be_removed(obstructed, source, target, manner.selection, report.failed):
+    if not may_be_removed(obstructed, source, target, manner.selection, removal.failed):
         app.output.warn(f"Nothing was removed from {target}, because not all that stands in the way may go")
-        report.finish()
+        removal.report.finish()
     with Spool() as free:
-        tell(cleared(obstructed, free, target, report.failed, is_dry=flags.dry_run))
+        removal.tell(cleared(obstructed, free, target, removal.failed, is_dry=flags.dry_run))
         if free.count:
-            finish = carry_out(app, flags, lambda refuse: plan_freed(source, target, refuse, iter(free), manner))
+            finish = carry_out(
+                app, flags, lambda refuse: plan_freed(source, target, refuse, iter(free), manner), summary
+            )
             if finish:
                 finish()
-    report.finish()
+    removal.report.finish()

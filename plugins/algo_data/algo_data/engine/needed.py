@@ -9,14 +9,18 @@ from algo_core.storage import Entry
 from algo_data.engine.ahead import QUESTIONS, answered
 from algo_data.engine.comparison import Facts, Replaces, facts_of
 from algo_data.engine.streams import STREAM
-from algo_data.engine.transfer import Place, Transfer
+from algo_data.engine.transfer import Place, Tally, Transfer
 from algo_data.tree import Refuse
 
 
 def needed(
-    transfers: Iterable[Transfer], replaces: Replaces, refuse: Refuse, at_once: int = QUESTIONS
+    transfers: Iterable[Transfer],
+    replaces: Replaces,
+    refuse: Refuse,
+    at_once: int = QUESTIONS,
+    tally: Tally | None = None,
 ) -> Iterator[Transfer]:
-    """The transfers whose target is not there, or is to be replaced."""
+    """The transfers whose target is not there, or is to be replaced; `tally` counts the others."""
 
     def is_needed(transfer: Transfer) -> bool | AlgoError:
         source, target = transfer.source, transfer.target
@@ -35,6 +39,8 @@ def needed(
             refuse(transfer.source, answer)
         elif answer:
             yield transfer
+        elif tally:
+            tally.skipped += 1
 
 
 def _facts(source: Place, entry: Entry | None) -> Facts:

@@ -16,7 +16,7 @@ from algo_data.engine.moving import when_all_are_known
 from algo_data.engine.needed import needed
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.streams import STREAM
-from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Transfer, Unlisted
+from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Tally, Transfer, Unlisted
 from algo_data.globs import expand, has_magic, spans_directories
 from algo_data.tree import LeadsBack, Refuse, below
 from algo_data.unfinished import is_unfinished
@@ -48,6 +48,9 @@ class Manner(NamedTuple):
     removes_sources: bool = False
     """Whether a source is removed when its copy is whole."""
 
+    tally: Tally | None = None
+    """Counts what is left as it is."""
+
 
 class _Found(NamedTuple):
     place: Place
@@ -73,7 +76,8 @@ def plan(
     The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
     its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
     `refuse`, and the others go on: a directory of a tree as an `Unlisted`, if it can be planned again. A directory that
-    is not refused is told to `on_tree`. With `are_names` a source is never a pattern. A file of this machine that is
+    is not refused is told to `on_tree`. With `are_names` a source is never a pattern, and
+    the destination always a directory. A file of this machine that is
     not finished (`algo_data.unfinished`) is a source only by its own name.
 
     Raises:
@@ -89,7 +93,7 @@ def plan(
     named = list(itertools.islice(given, 2))
     found = _sources(itertools.chain(named, given), storage_of, refuse, manner, are_names=are_names)
     first = list(itertools.islice(found, 2))
-    is_several = len(named) > 1 or len(first) > 1 or manner.flattens
+    is_several = len(named) > 1 or len(first) > 1 or manner.flattens or are_names
     is_tree = len(first) == 1 and first[0].is_directory
     target = Place(storage_of(destination), destination)
     into = _directory(target, is_several=is_several, is_tree=is_tree)
@@ -105,7 +109,7 @@ def plan(
     # Asking this machine's file system takes less time than asking a thread to.
     at_once = 1 if destination.is_local and not are_names else QUESTIONS
     if manner.replaces:
-        transfers = needed(transfers, manner.replaces, refuse, at_once)
+        transfers = needed(transfers, manner.replaces, refuse, at_once, manner.tally)
     return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 
@@ -355,7 +359,7 @@ def plan_again(
     rehearsal = _rehearsal(manner)
     transfers = _again(parts, refuse, manner, storage_of, rehearsal)
     if manner.replaces:
-        transfers = needed(transfers, manner.replaces, refuse)
+        transfers = needed(transfers, manner.replaces, refuse, tally=manner.tally)
     return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 

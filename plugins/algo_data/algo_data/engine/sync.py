@@ -15,7 +15,7 @@ from algo_data.engine.obstacles import Directories, Obstructed, in_the_way
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.sorting import Listing, OutOfOrder, in_order, side_by_side
 from algo_data.engine.spool import Spool
-from algo_data.engine.transfer import Place, Transfer
+from algo_data.engine.transfer import Place, Tally, Transfer
 from algo_data.lookahead import Lookahead
 from algo_data.tree import Refuse
 from algo_data.unfinished import is_in_use, is_unfinished
@@ -38,6 +38,9 @@ class SyncManner(NamedTuple):
 
     is_dry: bool = False
     """Whether nothing is made yet."""
+
+    tally: Tally | None = None
+    """Counts the files that are left as they are."""
 
 
 def plan_sync(
@@ -176,6 +179,7 @@ class _Join:
         self._extra = extra
         self._obstructed = obstructed
         self._manner = manner
+        self._tally = manner.tally or Tally()
         self._replaces = has_other_size if manner.by_checksum else manner.replaces
         if not manner.by_checksum and manner.replaces is not differs:
             # Until a listing has ended nobody can be sure that it was sorted and that a file is not in it: too late
@@ -196,6 +200,8 @@ class _Join:
                 self._refuse(pair.transfer.source, answer)
             elif answer:
                 yield pair.transfer
+            else:
+                self._tally.skipped += 1
 
     def pairs(self, top: _Level) -> Iterator[_Pair]:
         """The files of a tree that have to be copied, or looked at more closely."""
@@ -299,6 +305,8 @@ class _Join:
                 yield self._pair(level, ours, is_sure=True)
             elif self._manner.by_checksum:
                 yield self._pair(level, ours, is_sure=False)
+            else:
+                self._tally.skipped += 1
 
     def _pair(self, level: _Level, ours: Facts, *, is_sure: bool) -> _Pair:
         place = level.source.child(ours.name)

@@ -61,5 +61,14 @@ class NotPlanned(UsageError):
         self.what = what
 
 
+class Tally:
+    """Counts what a plan leaves out because it is there already; only the thread that plans does."""
+
+    __slots__ = ("skipped",)
+
+    def __init__(self) -> None:
+        self.skipped = 0
+
+
 StorageOf = Callable[[DataUri], Storage]
 """Gives the storage that a URI is in."""
