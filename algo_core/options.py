@@ -75,7 +75,16 @@ def add_global_options(command: click.Command) -> click.Command:
         return command
     taken = {o for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)}
     command.params = [*command.params, *global_options(taken)]
-    shown = command.format_options
+    shown, parse = command.format_options, command.parse_args
+
+    def parse_args(self: click.Command, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return parse(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # click forgets it where an option has no value
+            raise
+
+    command.parse_args = MethodType(parse_args, command)  # type: ignore[method-assign]  # this one command only
 
     def format_options(self: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         shown(ctx, formatter)

@@ -28,7 +28,8 @@ data://OWNER/COLLECTION/FILE   hosted data; .my is your own account: data://.my/
 .my/pictures/a.jpg             the same: data:// may be left out before .my, .algo and .session
 data://.algo/OWNER/NAME/temp/  what an algorithm has stored for you
 s3://BUCKET/KEY, s3+label://…  a connector of the platform; also azureblob, gs, dropbox
-./a.jpg, /tmp/a.jpg, file://…  local files; a bare name is local for cp, hosted for ls, rm, mkdir, rmdir, cat
+./a.jpg, /tmp/a.jpg, file://…  local files; a bare name is local for cp, mv and sync,
+                               hosted for ls, cat, rm, mkdir, rmdir, du, stat and acl
 -                              standard input or output"""
 
 

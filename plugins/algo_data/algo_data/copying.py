@@ -36,6 +36,10 @@ _RETRY = frozenset({"retry_failed", "dry_run", "max_transfers", "bwlimit", "no_c
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
+class _Number(click.IntRange):
+    name = "number"  # click's own says that abc is no valid integer range
+
+
 def _rate(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     """Bytes per second: `500k`, `10M`, `1.5MiB/s`; the units are binary."""
     if value is None:
@@ -94,7 +98,7 @@ def copy_options(function: _Function) -> _Function:
             click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
             click.option(
                 "--max-transfers",
-                type=click.IntRange(1, MOST_TRANSFERS),
+                type=_Number(1, MOST_TRANSFERS),
                 metavar="N",
                 help="At most so many at once; as many as pay if left out.",
             ),

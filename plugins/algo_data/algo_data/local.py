@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -44,7 +45,7 @@ class LocalStorage(Storage):
             path = local_path(uri)
             status = os.stat(path.rstrip("/") or "/")
             if path.endswith("/") and not stat.S_ISDIR(status.st_mode):
-                raise NotADirectory(f"{uri} is a file")
+                raise NotADirectory(f"{uri} is a file", "Write it without a slash")
         return _entry(uri, status)
 
     def list(self, uri: DataUri) -> Iterator[Entry]:
@@ -295,10 +296,17 @@ def system_errors(uri: DataUri, *, makes: bool = False) -> Iterator[None]:
 
 
 def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
+    if match := re.match(r"[A-Za-z]:/", uri.path):
+        what = f"There is no directory {uri.parent}" if makes else f"There is no {uri}"
+        return NotFoundError(what, f"{match[0]}/ is no scheme; those that are have two letters and more, such as s3://")
     if makes:
         return NotFoundError(f"There is no directory {uri.parent}", f"Make it with: mkdir -p {uri.parent}")
-    plain = not uri.path.startswith(("/", ".", "~"))
-    return NotFoundError(f"There is no {uri}", f"Hosted data is written data://{uri.path}" if plain else None)
+    path = local_path(uri)
+    if os.path.islink(path):
+        return NotFoundError(f"There is no {uri}: it is a link to {os.readlink(path)}, which is not there")
+    # Of a path that begins with what is there, such as one in a tree, nobody has forgotten the scheme.
+    is_plain = not path.startswith(("/", ".", "~")) and not os.path.lexists(path.partition("/")[0])
+    return NotFoundError(f"There is no {uri}", f"Hosted data is written data://{uri.path}" if is_plain else None)
 
 
 def _leads_to_directory(entry: os.DirEntry[str]) -> bool:

@@ -38,6 +38,8 @@ def rm(app: App, recursive: bool, force: bool, dry_run: bool, path: tuple[str, .
         try:
             _remove(*found, recursive=recursive, is_dry=dry_run)
         except AlgoError as error:
+            if isinstance(error, IsADirectory):  # what a storage advises is of use for an empty one only
+                error.hint = _how_to_remove(found[0])
             return error
         return None
 
@@ -71,13 +73,17 @@ def _remove(place: Place, entry: Entry | None, *, recursive: bool, is_dry: bool)
         entry = entry or storage.stat(uri)
     if entry and entry.is_directory:
         if not recursive:
-            raise IsADirectory(f"{place} is a directory", f"Remove it with all that is in it: algo rm -r {place}")
+            raise IsADirectory(f"{place} is a directory", _how_to_remove(place))
         if uri.name in NAMELESS:
             raise RequestRefused(f"{place} is not removed", "Write its name")
         if not is_dry:
             _remove_tree(place)
     elif not is_dry:
         storage.remove(uri)
+
+
+def _how_to_remove(place: Place) -> str:
+    return f"Remove it with all that is in it: algo rm -r {place}; or, if it is empty: algo rmdir {place}"
 
 
 def _remove_tree(place: Place) -> None:

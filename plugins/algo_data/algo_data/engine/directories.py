@@ -13,6 +13,8 @@ from algo_data.engine.transfer import Place
 from algo_data.tree import below
 from algo_data.unfinished import is_unfinished
 
+COLLECTION_HINT = "Files go into a collection: data://.my/COLLECTION/FILE"
+
 
 class NoFolders(UsageError):
     """A tree was to be copied to where no directory can be in another (API section 4.2)."""
@@ -109,7 +111,7 @@ def _no_folders(what: str, source: Place, collection: DataUri) -> NoFolders:
     return NoFolders(
         f"{what}: hosted collections hold files only",
         f"Put all files of the tree straight into it: algo cp -r --flatten {files} {collection}; "
-        f"or only those at the top: algo cp '{files}/*' {collection}; "
+        f"or only those at the top: algo cp --flatten --exclude '*/' {files} {collection}; "
         "or copy to a connector that has folders, such as s3://; or pack the tree into one file first",
     )
 

@@ -11,7 +11,7 @@ from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import DataUri
 from algo_data.engine.ahead import QUESTIONS
 from algo_data.engine.comparison import Replaces, is_newer
-from algo_data.engine.directories import check_apart, check_fits, is_link, make
+from algo_data.engine.directories import COLLECTION_HINT, check_apart, check_fits, is_link, make
 from algo_data.engine.moving import when_all_are_known
 from algo_data.engine.needed import needed
 from algo_data.engine.selection import EVERYTHING, Selection
@@ -145,7 +145,7 @@ def _sources(
                     yield _Found(Place(storage, uri), entry)
                     continue
                 if uri != STREAM and uri.names_directory:
-                    raise _is_directory(uri)
+                    raise _is_directory(uri) if storage.stat(uri).is_directory else _is_file(uri)
                 yield _Found(Place(storage, uri))
                 continue
             for entry in expand(storage, uri, refuse):
@@ -160,7 +160,11 @@ def _sources(
 
 
 def _is_directory(uri: DataUri) -> IsADirectory:
-    return IsADirectory(f"{uri} is a directory", "Copy it with all that is in it: algo cp -r")
+    return IsADirectory(f"{uri} is a directory", f"Copy it with all that is in it: algo cp -r {uri} DEST")
+
+
+def _is_file(uri: DataUri) -> NotADirectory:
+    return NotADirectory(f"{uri} is a file", "Write it without a slash")
 
 
 def _is_link(uri: DataUri) -> AlgoError:
@@ -197,8 +201,10 @@ def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | Non
     if is_several or (uri.names_directory and not is_tree):
         if uri.names_directory and not target.storage.needs_directories:
             return target  # the slash says that a directory is meant, and there it comes about with its first file
-        command = "mkdir -p" if uri.is_local else "algo mkdir"
-        raise NotFoundError(f"There is no directory {uri}", f"Make it with: {command} {uri}")
+        hint = f"Make it with: {'mkdir -p' if uri.is_local else 'algo mkdir'} {uri}"
+        if not (target.storage.has_folders or target.storage.can_hold_directories(uri.parent)):
+            hint = f"{uri.parent} holds files only: name one in it, or copy to it"
+        raise NotFoundError(f"There is no directory {uri}", hint)
     if not uri.is_local and "*" in uri.name:
         raise UsageError(f"A destination cannot be a pattern: {uri}")
     return None
@@ -235,6 +241,8 @@ class _Planner:
                     yield from self._tree(found.place, found.entry)
                 elif self._manner.selection.takes(found.place.uri.name):
                     name = found.place.uri.name
+                    if self._into and not (self._into.storage.can_hold_files(self._into.uri)):
+                        raise NotFoundError(f"{self._into} holds no files", COLLECTION_HINT)
                     yield from self._file(found.place, found.entry, self._into.child(name) if self._into else None)
             except AlgoError as error:
                 self._refuse(found.place, error)

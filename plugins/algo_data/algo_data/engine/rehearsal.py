@@ -9,6 +9,7 @@ from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import HOSTED, DataUri
 from algo_data.engine.ahead import QUESTIONS, answered
+from algo_data.engine.directories import COLLECTION_HINT
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.tree import Refuse
@@ -63,9 +64,7 @@ class Rehearsal:
         if uri == STREAM or (uri.scheme == HOSTED and uri.path.startswith(_ALWAYS_THERE)):
             return
         if not storage.can_hold_files(uri.parent):
-            raise NotFoundError(
-                f"{uri.parent} holds no files", "Files go into a collection: data://.my/COLLECTION/FILE"
-            )
+            raise NotFoundError(f"{uri.parent} holds no files", COLLECTION_HINT)
         if storage.needs_directories:
             self._check_directory(Place(storage, uri.parent))
         if uri.is_local and uri.parent not in self._new and (there := storage.exists(uri)) and there.is_directory:
