@@ -56,7 +56,8 @@ def test_one_file_needs_no_summary(home, tree):
     assert home.run("cp", "src/a", "new", cwd=tree).stderr == ""
 
 
-def test_ctrl_c_tells_how_many_files_were_done(home, platform, work):
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_ctrl_c_tells_how_many_files_were_done(home, platform, work, flags):
     platform.files |= {f"data/.my/c/f{number}": b"x" for number in range(4)}
     reached = threading.Event()
 
@@ -65,13 +66,18 @@ def test_ctrl_c_tells_how_many_files_were_done(home, platform, work):
         return handler.platform.flag.wait(60)
 
     platform.fail("GET", "f3", hang)
-    words = home.command("cp", "--max-transfers", "1", "data://.my/c/*", work)
+    words = home.command(*flags, "cp", "--max-transfers", "1", "data://.my/c/*", work)
     child = subprocess.Popen(words, env=home.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert reached.wait(60)
     child.send_signal(signal.SIGINT)
     _, stderr = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert stderr == "\nInterrupted: 3 files copied\n"
+    if not flags:
+        assert stderr == "\nInterrupted: 3 files copied\n"
+        return
+    summary, error = map(json.loads, stderr.splitlines())
+    assert summary["summary"]["copied"] == 3
+    assert error == {"error": {"type": "Interrupted", "message": "Interrupted"}}
 
 
 def test_json_ends_with_a_summary_on_stderr(home, platform, tree):
