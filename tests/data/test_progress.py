@@ -212,6 +212,19 @@ def test_many_files_do_not_flood_a_terminal(home, platform, work, flags):
     assert summary.endswith("; 1 failed")
 
 
+@pytest.mark.parametrize(("flags", "told"), [([], 20), (["--dry-run"], 50), (["-v"], 50)])
+def test_many_deletions_do_not_flood_a_terminal(home, work, flags, told):
+    (work / "src").mkdir()
+    (work / "dst").mkdir()
+    for number in range(50):
+        (work / "dst" / f"f{number}").touch()
+    words = home.command("sync", "--delete", *flags, work / "src", work / "dst")
+    child = pexpect.spawn(words[0], words[1:], env={**home.environ, "TERM": "xterm"}, encoding="utf-8", timeout=60)
+    child.expect(pexpect.EOF)
+    assert len(re.findall("Deleted|Would delete", child.before)) == told
+    assert "50 deleted" in child.before
+
+
 def test_results_that_go_elsewhere_leave_the_line_alone(home, platform, work):
     """A script collects them, a person watches."""
     platform.files |= {f"data/.my/c/f{number:02}": b"x" for number in range(100)}

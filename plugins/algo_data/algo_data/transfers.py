@@ -18,6 +18,11 @@ SEVERAL = 20
 """Lines that a person reads: no more results are told on a terminal."""
 
 
+def is_read(app: App) -> bool:
+    """Whether results are read by a person, who is told of the first `SEVERAL`; `--verbose` asks for all."""
+    return app.output.is_terminal and not app.output.is_json and not app.verbose
+
+
 class TransferReport:
     """The engine's observer: progress while files move, a line when one is there, a message when it failed."""
 
@@ -25,7 +30,7 @@ class TransferReport:
         self._summary = summary
         self._report = Report(app, is_alone=is_alone)
         self._progress = progress
-        self._is_read = app.output.is_terminal and not app.output.is_json and not app.verbose
+        self._is_read = is_read(app)
         self._lock = progress.lock
 
     def planned(self, transfer: Transfer | None) -> None:

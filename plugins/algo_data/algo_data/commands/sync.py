@@ -20,6 +20,7 @@ from algo_data.engine.transfer import Place
 from algo_data.operands import paths_argument
 from algo_data.report import Report
 from algo_data.summary import Summary
+from algo_data.transfers import SEVERAL, is_read
 
 
 @click.command()
@@ -79,11 +80,14 @@ class _Removal:
         self.report = Report(app, is_alone=False)
         self._summary = summary
         self._is_dry = is_dry
+        self._most = SEVERAL if is_read(app) and not is_dry else None
 
     def tell(self, places: Iterable[Place]) -> None:
         """Say that each is gone, or would go."""
         for place in places:
             self._summary.deleted += 1
+            if self._most and self._summary.deleted > self._most:
+                continue  # the summary tells how many
             self.report.deleted(place, is_dry=self._is_dry, destination=str(place))
 
     def failed(self, what: object, error: AlgoError) -> None:
