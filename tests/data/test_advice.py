@@ -32,6 +32,8 @@ def test_a_file_below_a_collection_is_not_answered_with_a_directory_in_it(home, 
     result = home.run("cp", "f", ".my/c/new/f", cwd=work)
     assert (result.code, "mkdir" in result.stderr) == (5, False)
     assert "hint: data://.my/c holds files only: data://.my/c/f\n" in result.stderr
+    dry = home.run("cp", "--dry-run", "f", ".my/c/new/f", cwd=work)
+    assert (dry.code, "mkdir" in dry.stderr, "holds files only" in dry.stderr) == (5, False, True)
 
 
 def test_what_a_session_holds_is_for_the_platform_to_say(home, platform, work):

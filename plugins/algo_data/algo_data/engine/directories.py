@@ -117,6 +117,15 @@ def _no_folders(what: str, source: Place, collection: DataUri, *, may_be_missing
     )
 
 
+def no_directory(place: Place) -> NotFoundError:
+    """That a directory is missing, and how to make it, where there can be one."""
+    uri, storage = place.uri, place.storage
+    hint = f"Make it with: {'mkdir -p' if uri.is_local else 'algo mkdir'} {uri}"
+    if not (storage.has_folders or storage.can_hold_directories(uri.parent)):
+        hint = f"{uri.parent} holds files only: name one in it, or copy to it"
+    return NotFoundError(f"There is no directory {uri}", hint)
+
+
 def is_link(uri: DataUri) -> bool:
     """Whether a directory of this machine is one by a link only."""
     return uri.is_local and os.path.islink(_absolute(uri).path)
