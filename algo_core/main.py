@@ -92,6 +92,8 @@ def _guarded(arguments: list[str], app: App) -> int:
     except BrokenPipeError:
         return CLOSED_PIPE
     except click.UsageError as error:
+        if "--json" in arguments:  # the parser has stopped at something before it, maybe
+            app.output.is_json = True
         context = error.ctx
         where = context.command_path if context else "algo"
         return app.report(UsageError(error.format_message(), f"See: {where} --help"))

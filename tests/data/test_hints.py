@@ -36,7 +36,7 @@ def test_files_into_an_account_are_told_where_files_go(algo_home, tree):
         result = algo_home.run(*command, cwd=tree)
         assert result.code != 0
         assert "Files go into a collection: data://.my/COLLECTION/FILE" in result.stderr
-        assert "mkdir" not in result.stderr
+        assert "mkdir data://.my/f" not in result.stderr
 
 
 def test_the_ways_to_copy_a_tree_into_a_collection_work(algo_home, tree):

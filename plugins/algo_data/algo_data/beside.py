@@ -149,6 +149,8 @@ def open_beside(path: str, model: os.stat_result | None = None) -> Beside | None
         OSError: whatever else the system says.
     """
     try:
+        if path.startswith(("/dev/", "/proc/")) and descriptor_of(path) is not None:
+            return None  # also where nothing is open: to say that is better than that a directory is missing
         older: os.stat_result | None = os.lstat(path)
         if older and stat.S_ISLNK(older.st_mode):
             if descriptor_of(path) is not None:

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     Confirmed = Callable[[], Entry | None]
 
 MY = ".my"
-SPECIAL = (".algo", ".session")
+SESSION = ".session"
+SPECIAL = (".algo", SESSION)
 """Owners whose directories are always there (API section 4.3)."""
 
 COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -307,7 +308,10 @@ class HostedStorage(Storage):
         path = components(uri)
         if self.has_folders or path[0] in SPECIAL or error.hint:
             return
-        if len(path) >= FILE_DEPTH:
+        if len(path) > FILE_DEPTH:
+            collection = "/".join(path[: FILE_DEPTH - 1])
+            error.hint = f"data://{collection} holds files only: data://{collection}/{path[-1]}"
+        elif len(path) == FILE_DEPTH:
             if isinstance(error, NotFoundError):
                 error.hint = f"Is the directory there? Make it with: algo mkdir {uri.parent}"
         elif len(path) == FILE_DEPTH - 1 and COLLECTION.fullmatch(path[1]):
@@ -381,13 +385,14 @@ class HostedStorage(Storage):
         return self.has_folders or len(components(uri)) < FILE_DEPTH - 1
 
     def can_hold_files(self, uri: DataUri) -> bool:
-        """Everywhere behind a connector; of hosted data only collections, not the owner."""
-        return self.has_folders or len(components(uri)) >= FILE_DEPTH - 1
+        """Everywhere behind a connector; of hosted data only collections, not the owner, and what is always there."""
+        path = components(uri)
+        return self.has_folders or len(path) >= FILE_DEPTH - 1 or path[:1] == [SESSION]
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """The same path, `.my` and the caller's name being one."""
         first, second = components(one), components(other)
-        if first == second or first[1:] != second[1:] or self.has_folders:
+        if first == second or not (first and second) or first[1:] != second[1:] or self.has_folders:
             return first == second
         names = {first[0], second[0]}
         return MY in names and names == {MY, self._api.username()}

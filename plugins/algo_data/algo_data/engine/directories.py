@@ -92,7 +92,7 @@ def _check_level(top: Place, source: Place, target: Place, selection: Selection,
                 continue
             if not takes_directories:
                 what = f"{top} holds the directory {relative}, and {target} cannot hold directories"
-                raise _no_folders(what, top, target.uri)
+                raise _no_folders(what, top, target.uri, may_be_missing=True)
             try:
                 _check_level(top, source.child(entry.name), target.child(entry.name), selection, f"{relative}/")
             except NoFolders:
@@ -103,17 +103,27 @@ def _check_level(top: Place, source: Place, target: Place, selection: Selection,
             return
         elif selection.takes(relative) and not is_unfinished(entry.uri):
             what = f"{top} holds the file {relative}, and {target} holds no files but in collections"
-            raise _no_folders(what, top, target.child("COLLECTION").uri)
+            raise _no_folders(what, top, target.child("COLLECTION").uri, may_be_missing=True)
 
 
-def _no_folders(what: str, source: Place, collection: DataUri) -> NoFolders:
-    files = str(source).rstrip("/")
+def _no_folders(what: str, source: Place, collection: DataUri, *, may_be_missing: bool = False) -> NoFolders:
+    files = str(source).rstrip("/") or "/"
+    before = f"algo mkdir -p {collection} && " if may_be_missing else ""
     return NoFolders(
         f"{what}: hosted collections hold files only",
-        f"Put all files of the tree straight into it: algo cp -r --flatten {files} {collection}; "
-        f"or only those at the top: algo cp --flatten --exclude '*/' {files} {collection}; "
+        f"Put all files of the tree straight into it: {before}algo cp -r --flatten {files} {collection}; "
+        f"or only those at the top: {before}algo cp --flatten --exclude '*/' {files} {collection}; "
         "or copy to a connector that has folders, such as s3://; or pack the tree into one file first",
     )
+
+
+def no_directory(place: Place) -> NotFoundError:
+    """That a directory is missing, and how to make it, where there can be one."""
+    uri, storage = place.uri, place.storage
+    hint = f"Make it with: {'mkdir -p' if uri.is_local else 'algo mkdir'} {uri}"
+    if not (storage.has_folders or storage.can_hold_directories(uri.parent)):
+        hint = f"{uri.parent} holds files only: name one in it, or copy to it"
+    return NotFoundError(f"There is no directory {uri}", hint)
 
 
 def is_link(uri: DataUri) -> bool:

@@ -11,7 +11,7 @@ from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import DataUri
 from algo_data.engine.ahead import QUESTIONS
 from algo_data.engine.comparison import Replaces, is_newer
-from algo_data.engine.directories import COLLECTION_HINT, check_apart, check_fits, is_link, make
+from algo_data.engine.directories import COLLECTION_HINT, check_apart, check_fits, is_link, make, no_directory
 from algo_data.engine.moving import when_all_are_known
 from algo_data.engine.needed import needed
 from algo_data.engine.selection import EVERYTHING, Selection
@@ -201,10 +201,7 @@ def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | Non
     if is_several or (uri.names_directory and not is_tree):
         if uri.names_directory and not target.storage.needs_directories:
             return target  # the slash says that a directory is meant, and there it comes about with its first file
-        hint = f"Make it with: {'mkdir -p' if uri.is_local else 'algo mkdir'} {uri}"
-        if not (target.storage.has_folders or target.storage.can_hold_directories(uri.parent)):
-            hint = f"{uri.parent} holds files only: name one in it, or copy to it"
-        raise NotFoundError(f"There is no directory {uri}", hint)
+        raise no_directory(target)
     if not uri.is_local and "*" in uri.name:
         raise UsageError(f"A destination cannot be a pattern: {uri}")
     return None

@@ -9,7 +9,7 @@ from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage import Entry, IsADirectory, NotADirectory
 from algo_core.uri import HOSTED, DataUri
 from algo_data.engine.ahead import QUESTIONS, answered
-from algo_data.engine.directories import COLLECTION_HINT
+from algo_data.engine.directories import COLLECTION_HINT, no_directory
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.tree import Refuse
@@ -77,8 +77,7 @@ class Rehearsal:
                 return
             entry = place.storage.exists(uri)
             if entry is None:
-                command = "mkdir -p" if uri.is_local else "algo mkdir"
-                raise NotFoundError(f"There is no directory {place}", f"Make it with: {command} {place}")
+                raise no_directory(place)
             if not entry.is_directory:
                 raise NotADirectory(f"{place} is a file")
             self._there.add(uri)
