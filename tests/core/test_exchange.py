@@ -18,11 +18,7 @@ from algo_core.types import Profile
 KEY = "sim" + "k" * 25
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.001)
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.delenv(variable, raising=False)
+pytestmark = pytest.mark.usefixtures("plain_environment")
 
 
 @pytest.fixture(params=["direct", "pooled", "plain"])

@@ -19,14 +19,13 @@ from algo_core.types import Profile
 KEY = "sim" + "k" * 25
 
 
+pytestmark = pytest.mark.usefixtures("plain_environment")
+
+
 @pytest.fixture(autouse=True, params=["own connections", "the session's"])
-def no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything holds on both kinds of connections, and is not waited for."""
+def on_both_kinds_of_connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "the session's":
         monkeypatch.setattr("algo_core.exchange.own_supply", lambda session, url: None)
-    monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.001)
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.delenv(variable, raising=False)
 
 
 def client(address: str, *, retries: int = 4, timeout: float = 10.0, **members: object) -> ApiClient:

@@ -20,12 +20,7 @@ from algo_core.types import Profile
 KEY = "sim" + "k" * 25
 
 
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.001)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+pytestmark = pytest.mark.usefixtures("plain_environment")
 
 
 def opened(address: str, configure=lambda session, profile: None, key: str = KEY, **members: object) -> DeferredSession:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import PlatformError, UsageError
 from algo_core.uri import HOSTED, DataUri
-from algo_data.hosted import api_path, components
+from algo_data.apipath import api_path, components
 
 if TYPE_CHECKING:
     from algo_core.api import ApiClient

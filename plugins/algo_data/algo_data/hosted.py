@@ -5,11 +5,10 @@ from __future__ import annotations
 import builtins
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from json import dumps, loads
+from json import dumps
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
 
 from algo_core.errors import (
     AlgoError,
@@ -18,14 +17,14 @@ from algo_core.errors import (
     NotFoundError,
     PlatformError,
     RequestRefused,
-    UsageError,
 )
 from algo_core.exchange import Whole
-from algo_core.storage import Checksum, Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
+from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.uri import HOSTED, DataUri
-from algo_data.blocks import SMALL
+from algo_data.apipath import api_path, components
 from algo_data.download import HostedReader
-from algo_data.facts import checksum_of, content_range, entry_of, kind_of, stored_checksum
+from algo_data.facts import content_range, entry_of, kind_of, stored_checksum
+from algo_data.lanes import Lanes, page_of
 from algo_data.listing import entries_of, marker_of, names_of
 from algo_data.patience import Patience
 from algo_data.upload import content_of, spooled
@@ -34,11 +33,9 @@ if TYPE_CHECKING:
     from algo_core.api import ApiClient
     from algo_core.context import App
     from algo_core.exchange import Content
-    from algo_core.lane import Asked, Lane
+    from algo_core.lane import Asked
     from algo_core.reply import Reply
-
-    Answered = Callable[[], tuple[Checksum | None, bytes] | None]
-    Confirmed = Callable[[], Entry | None]
+    from algo_data.lanes import Answered, Confirmed
 
 MY = ".my"
 SESSION = ".session"
@@ -47,9 +44,6 @@ SPECIAL = (".algo", SESSION)
 
 COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """What a collection may be called (API section 4.5)."""
-
-PAGE_LIMIT = 16 << 20
-"""Bytes of a page that is asked for while the one before it is looked at."""
 
 BYTES = {"Content-Type": "application/octet-stream"}
 
@@ -72,8 +66,7 @@ class HostedStorage(Storage):
     def __init__(self, api: ApiClient, scheme: str, retries: int = 4) -> None:
         self._api = api
         self._retries = retries
-        self._lanes: dict[int, Lane | None] = {}
-        self._directory = ("", "")
+        self._lanes = Lanes(api)
         self.has_folders = scheme != HOSTED
         self.needs_directories = scheme == HOSTED
 
@@ -97,14 +90,14 @@ class HostedStorage(Storage):
     def _pages(self, uri: DataUri) -> Iterator[Any]:
         """Page after page; each following one is on its way while whoever asked is busy with the one before."""
         marker: str | None = None
-        asked: Asked | None = None
+        ahead: Asked | None = None
         try:
             while True:
-                answer, asked = self._answered_page(asked), None
+                answer, ahead = ahead and page_of(ahead), None
                 page = answer if answer is not None else self._page(uri, marker)
                 following = marker_of(page)
                 if following is not None and following != marker:
-                    asked = self._ask_page(uri, following)
+                    ahead = self._lanes.ask_page(uri, following)
                 yield page
                 if following is None:
                     return
@@ -112,32 +105,8 @@ class HostedStorage(Storage):
                     raise PlatformError(f"The listing of {uri} never ends: a page points to itself")
                 marker = following
         finally:
-            if asked:
-                asked.forget()
-
-    def _ask_page(self, uri: DataUri, marker: str) -> Asked | None:
-        """Ask for a page, once; None if that cannot be done, or goes wrong."""
-        lane = self._lane(PAGE_LIMIT)
-        try:
-            return lane.get(f"{self._api.target(api_path(uri))}?{urlencode({'marker': marker})}") if lane else None
-        except NetworkError:
-            return None
-
-    def _answered_page(self, asked: Asked | None) -> dict[str, Any] | None:
-        """The page that was asked for; None if it has to be asked for in the ordinary way, which says why it fails."""
-        if asked is None:
-            return None
-        try:
-            answer = asked.answer()
-        except (NetworkError, PlatformError):
-            return None
-        if answer is None or answer.status != 200 or kind_of(answer.headers) is not Kind.DIRECTORY:
-            return None
-        try:
-            page = loads(answer.content)
-        except ValueError:
-            return None
-        return page if isinstance(page, dict) and "error" not in page else None
+            if ahead:
+                ahead.forget()
 
     def _page(self, uri: DataUri, marker: str | None) -> Any:
         from algo_core.api import decode_json
@@ -203,52 +172,11 @@ class HostedStorage(Storage):
 
     def ask_small(self, uri: DataUri, limit: int) -> Answered | None:
         """One GET, whose answer is awaited later (`algo_data.engine.processes.AskingStorage`)."""
-        lane = self._lane(limit)
-        if lane is None or uri.names_directory:
-            return None
-        asked = lane.get(self._target(uri))
-
-        def answered() -> tuple[Checksum | None, bytes] | None:
-            answer = asked.answer()
-            if answer is None or answer.status != 200 or kind_of(answer.headers) is not Kind.FILE:
-                return None
-            return checksum_of(uri, answer.headers), answer.content
-
-        return answered
+        return None if uri.names_directory else self._lanes.ask(uri, limit)
 
     def send_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
         """One PUT, whose answer is awaited later (`algo_data.engine.processes.AskingStorage`)."""
-        lane = self._lane(SMALL)
-        if lane is None or uri.names_directory:
-            return None
-        asked = lane.put(self._target(uri), content)
-
-        def confirmed() -> Entry | None:
-            answer = asked.answer()
-            if answer is None or not 200 <= answer.status < 300:
-                return None
-            if answer.content.strip():
-                decoded = loads(answer.content)
-                if not isinstance(decoded, dict) or "error" in decoded:
-                    return None
-            checksum = stored_checksum(uri, answer.headers, answer.content)
-            return Entry(uri, Kind.FILE, len(content), checksum=checksum)
-
-        return confirmed
-
-    def _target(self, uri: DataUri) -> str:
-        """What a request names for a file, whose directory is usually that of the one before."""
-        head, _, name = uri.path.rpartition("/")
-        if head != self._directory[0] or name in {"", ".", ".."}:
-            self._directory = (head, self._api.target(api_path(uri._replace(path=head))).rstrip("/") + "/")
-            return self._api.target(api_path(uri))
-        return self._directory[1] + quote(name, safe="~:")
-
-    def _lane(self, limit: int) -> Lane | None:
-        try:
-            return self._lanes[limit]
-        except KeyError:
-            return self._lanes.setdefault(limit, self._api.lane(limit))
+        return None if uri.names_directory else self._lanes.send(uri, content)
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
         """One PUT, repeated where it breaks off; what has no size is read to its end before."""
@@ -379,6 +307,7 @@ class HostedStorage(Storage):
         """Use connections of this process (`algo_data.engine.processes.Divisible`)."""
         self._retries = 0
         self._api.divided()
+        self._lanes = Lanes(self._api)
 
     def can_hold_directories(self, uri: DataUri) -> bool:
         """Everywhere behind a connector; of hosted data only the owner, whose collections these are."""
@@ -432,29 +361,6 @@ class HostedStorage(Storage):
         with reply:
             if reply.content.strip():
                 decode_json(reply, self._api.session.profile.name)
-
-
-def components(uri: DataUri) -> list[str]:
-    """The components of a path on the platform; empty ones do not count (API section 4.1).
-
-    Raises:
-        UsageError: if one is `.` or `..`, which no URL can carry, or not Unicode.
-    """
-    parts = [part for part in uri.path.split("/") if part]
-    if "." in parts or ".." in parts:
-        raise UsageError(f"'.' and '..' mean nothing in a data URI: {uri}", "Write the whole path")
-    try:
-        uri.path.encode("utf-8")
-    except UnicodeEncodeError:
-        shown = os.fsencode(uri.path).decode("utf-8", "backslashreplace")
-        raise UsageError(f"The name is not valid UTF-8: {shown}", "Give it another name in the destination") from None
-    return parts
-
-
-def api_path(uri: DataUri) -> str:
-    """What stands behind `/v1/` (API section 4.1)."""
-    path = "/".join(components(uri))
-    return f"data/{path}" if uri.scheme == HOSTED else f"connector/{uri.connector}/{path}"
 
 
 def _deleted(reply: Reply) -> int:
