@@ -6,13 +6,10 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
-
 from algo_core.api import FOLLOWED
 from algo_core.headers import is_encoded
 from algo_core.http import AlgoSession, Authorization, CaAdapter, network_errors
-from algo_core.lean import requests
+from algo_core.lean import requests, urllib3
 from algo_core.reply import Reply
 from algo_core.wire import socket_errors
 
@@ -26,7 +23,7 @@ PLAIN_ADAPTERS = (requests.adapters.HTTPAdapter, CaAdapter)
 class PooledSupply:
     """Takes connections from a pool of the session's, and gives them back to it; `address` is what they lead to."""
 
-    def __init__(self, pool: HTTPConnectionPool, address: str) -> None:
+    def __init__(self, pool: urllib3.HTTPConnectionPool, address: str) -> None:
         self._pool = pool
         self._address = address
 
@@ -34,7 +31,7 @@ class PooledSupply:
         """One that the pool has looked at, or a new one."""
         with socket_errors(self._address), network_errors(self._address):
             connection = self._pool._get_conn()
-            assert isinstance(connection, HTTPConnection)
+            assert isinstance(connection, urllib3.connection.HTTPConnection)
             is_new = connection.sock is None
             try:
                 if is_new:
@@ -53,7 +50,7 @@ class PooledSupply:
     def put_back(self, connection: Connection, *, is_reusable: bool) -> None:
         """Give it back, closed if it is of no more use."""
         if is_reusable:
-            assert isinstance(connection, HTTPConnection)
+            assert isinstance(connection, urllib3.connection.HTTPConnection)
             self._pool._put_conn(connection)
         else:
             connection.close()
@@ -80,7 +77,7 @@ def pooled_supply(session: AlgoSession, url: str) -> tuple[PooledSupply, Mapping
         prepared = session.prepare_request(requests.Request("GET", url, headers={"Accept-Encoding": "identity"}))
         assert isinstance(adapter, requests.adapters.HTTPAdapter)
         pool = adapter.get_connection_with_tls_context(prepared, settings["verify"], cert=None)
-    if not isinstance(pool, HTTPConnectionPool):
+    if not isinstance(pool, urllib3.HTTPConnectionPool):
         return None
     headers = {k: v if isinstance(v, str) else v.decode("latin-1") for k, v in prepared.headers.items()}
     return PooledSupply(pool, session.profile.address), headers

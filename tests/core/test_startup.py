@@ -103,6 +103,16 @@ def test_plain_commands_open_no_requests_session(
     assert modules & SELDOM_NEEDED == set()
 
 
+def test_a_session_that_has_to_be_opened_comes_lean(algo_home: Home, platform: StubPlatform) -> None:
+    page = platform.json_answer({"files": [{"filename": "f", "size": 7}]}, **{"X-Data-Type": "directory"})
+    platform.on("GET", "/v1/data/.my/c", page)
+    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
+    modules = imported(algo_home, "ls", ".my/c", http_proxy="http://127.0.0.1:9", no_proxy="localhost")
+    assert platform.seen
+    assert "requests" in modules
+    assert not modules & {"charset_normalizer", "chardet", "importlib.metadata"}
+
+
 def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:
     for record in algo_home.run("plugins", "list", "--json").json:
         code = f"import sys, {record['module']}; sys.stdout.write(' '.join(sys.modules))"
