@@ -16,6 +16,7 @@ from algo_core.storage import Entry, Kind
 from algo_core.uri import LOCAL, DataUri
 from algo_data.beside import Beside
 from algo_data.engine import Options, processes
+from algo_data.engine.pace import Batch
 from algo_data.engine.processes import CopyProcess, processes_for
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.local import LocalStorage
@@ -256,6 +257,15 @@ def test_each_has_several_files_under_way_within_the_limit(home, platform, work,
     assert result.code == 0, result.stderr
     assert len(os.listdir(work)) == COUNT
     assert most <= limit if limit else most > 4
+
+
+def test_as_many_are_handed_over_as_are_under_way_however_long_they_take():
+    now = 0.0
+    batch = Batch(8, lambda: now)
+    for seconds, size in ((0.001, 16), (0.001, 32), (0.1, 16), (0.1, 8), (0.1, 8), (0.005, 8), (0.001, 16)):
+        with batch:
+            now += seconds
+        assert batch.size == size
 
 
 @pytest.mark.parametrize("most", [None, 2, 8])

@@ -83,13 +83,15 @@ class Pace:
 class Batch:
     """How many small files are handed over together: so many that it takes about `BATCH` seconds.
 
-    Used as a context manager around each handing over.
+    Never fewer than `least`, which are under way at the same time anyhow. Used as a context manager around each handing
+    over.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, least: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        self._least = least
         self._clock = clock
         self._began = 0.0
-        self.size = 4
+        self.size = max(4, least)
         """The number of files."""
 
     def __enter__(self) -> None:
@@ -98,6 +100,6 @@ class Batch:
     def __exit__(self, *exception: object) -> None:
         seconds = self._clock() - self._began
         if seconds > BATCH:
-            self.size = max(1, self.size // 2)
+            self.size = max(self._least, self.size // 2)
         elif seconds < BATCH / 2:
             self.size = min(MOST_TOGETHER, self.size * 2)

@@ -62,6 +62,8 @@ class Runner:
         self._is_drained = False
         self._processes: list[CopyProcess] = []
         self._workers = self._wanted = self._added = 0
+        self._beside = 0
+        """Connections of processes beyond one for each."""
         self._files = self._bytes = 0  # counted without a lock: only rates are taken from them
 
     def run(self) -> None:
@@ -100,7 +102,8 @@ class Runner:
             self._ready.put(transfer)
         try:
             self._processes = processes_for(first, self._options)
-            self._most -= sum(process.at_once - 1 for process in self._processes)
+            self._beside = sum(process.at_once - 1 for process in self._processes)
+            self._most -= self._beside
             self._watch()
         except BaseException:
             self._is_over = True
@@ -118,7 +121,8 @@ class Runner:
     def _watch(self) -> None:
         self._start(self._plan, "algo-plan")
         self._wanted = min(max(FIRST, len(self._processes)), self._most)
-        pace = Pace(most=self._most, start=self._wanted, cpu=self._cpu)
+        # What processes have under way beside the first counts as well: more than that has to be added to be noticed.
+        pace = Pace(most=self._most + self._beside, start=self._wanted + self._beside, cpu=self._cpu)
         with self._changed:
             for process in self._processes:
                 self._hire(process)
@@ -127,7 +131,8 @@ class Runner:
             while self._workers and not self._error:
                 self._changed.wait(TICK)
                 done = self._bytes + self._files * PER_FILE
-                self._wanted = pace.wanted(done, self._workers, self._files + self._bytes // BLOCK)
+                active, events = self._workers + self._beside, self._files + self._bytes // BLOCK
+                self._wanted = pace.wanted(done, active, events) - self._beside
                 while self._workers + self._added < self._wanted and not (self._is_drained or self._ready.empty()):
                     self._hire()
         if self._error:
@@ -172,7 +177,7 @@ class Runner:
     def _work(self, process: CopyProcess | None) -> None:
         """Carry out what is ready, one at a time, or have another process do what is suitable for it."""
         is_counted = True
-        batch = Batch()
+        batch = Batch(process.at_once if process else 1)
         try:
             while not self._is_over:
                 transfer = self._ready.get()
