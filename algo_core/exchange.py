@@ -27,9 +27,6 @@ from algo_core.wire import translated
 if TYPE_CHECKING:
     from algo_core.lane import Lane
 
-BLOCK = 1 << 20
-"""Bytes that are sent at a time."""
-
 JOINED = 1 << 16
 """Bytes up to which a block is sent together with what comes before it."""
 
@@ -137,8 +134,8 @@ class Exchanger:
 
         Connection errors, 429 and 5xx are tried again for methods that may be repeated, as long as the content can be
         read again, with the pauses of `algo_core.backoff`, or those that the platform asks for; a connection that could
-        not be made is tried again for every method. `timeout` (connect and
-        read, in seconds) takes the place of the session's. With `as_stored` a compressed body is left so.
+        not be made is tried again for every method. `timeout` (connect and read, in seconds) takes the place of the
+        session's. With `as_stored` a compressed body is left so.
 
         Raises:
             NetworkError and its kinds: when there is no answer in the end.
