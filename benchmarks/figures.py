@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import threading
@@ -15,6 +16,12 @@ RCLONE = "rclone"
 OLDER = "older algo"
 INTERVAL = 0.01
 """Seconds between two looks at a process."""
+
+ROOM = 256 << 20
+"""Bytes of memory that a process may want for itself, at the least."""
+
+MOST_ROOM = 2560 << 20
+"""The same at the most: the older command line keeps a whole file twice."""
 
 BEST_RCLONE = "best rclone"
 """In the place of a side to compare with: whichever setting of rclone is the fastest."""
@@ -98,7 +105,9 @@ def measured(
     clear: Callable[[], None],
     made: Callable[[], Made],
 ) -> Figures:
-    """Run all sides in turn, `rounds` times after one round that is not counted; `clear` before each of them.
+    """Run all sides in turn, `rounds` times after one round that is not counted.
+
+    Before each of them comes `clear`, and the memory that it is going to fill is touched.
 
     Raises:
         RuntimeError: if a side fails, or has made something else than the first one.
@@ -108,6 +117,7 @@ def measured(
     for number in range(rounds + 1):
         for name, side in sides.items():
             clear()
+            touch_memory(expected[1] if expected else 0)
             spent = spend(side)
             expected = expected or made()
             if made() != expected:
@@ -116,6 +126,17 @@ def measured(
                 taken[name].append(spent)
     clear()
     return Figures(title, base, taken)
+
+
+def touch_memory(size: int) -> None:
+    """Have the system get hold of memory for files of so many bytes, and for who writes them, and let go of it again.
+
+    In a virtual machine the host gives memory when it is touched first, and takes it back when it lies idle. That can
+    take several times as long as copying a file into it, and hits one side or the other by chance.
+    """
+    if populate := getattr(mmap, "MAP_POPULATE", 0):
+        wanted = size + max(ROOM, min(2 * size, MOST_ROOM))
+        mmap.mmap(-1, wanted, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | populate).close()
 
 
 def spend(side: Side) -> Spent:
