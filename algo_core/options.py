@@ -13,6 +13,12 @@ from algo_core.context import App
 SECTION = "Global options"
 
 
+class Number(click.IntRange):
+    """A whole number in a range; of abc it says that it is no valid number, where click's own names itself."""
+
+    name = "number"
+
+
 class GlobalOption(click.Option):
     """An option that every command understands; help lists it in a section of its own."""
 

@@ -75,6 +75,13 @@ class DataUri(NamedTuple):
         return self.path if self.is_local else f"{self.connector}://{self.path}"
 
 
+def pasted(place: object) -> str:
+    """A place or a path as it can be pasted behind a command, in quotes where a shell would take it apart."""
+    import shlex
+
+    return shlex.quote(str(place))
+
+
 def parse_data_uri(text: str, *, bare: str = LOCAL) -> DataUri:
     """Read a data URI as a person types it.
 

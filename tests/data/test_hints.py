@@ -104,3 +104,29 @@ def test_the_topic_of_paths_names_all_commands(home):
     text = home.run("help", "uris").text
     for command in ("cp", "mv", "sync", "ls", "cat", "rm", "mkdir", "rmdir", "du", "stat", "acl"):
         assert re.search(rf"\b{command}\b", text)
+
+
+def test_what_is_advised_can_be_pasted_whatever_the_names_are(algo_home, tree):
+    (tree / "a b").mkdir()
+    (tree / "a b" / "it's $HOME").write_text("x")
+    assert algo_home.run("cp", "a b/it's $HOME", ".my/c/", cwd=tree).code == 0
+    for operand in ("./a b/it's $HOME", "data://.my/c/it's $HOME"):
+        command = hint(algo_home.run("rmdir", operand, cwd=tree)).partition("algo ")[2]
+        assert algo_home.run(*shlex.split(command), cwd=tree).code == 0
+    command = hint(algo_home.run("rm", "./a b", cwd=tree)).rpartition("algo ")[2]
+    assert algo_home.run(*shlex.split(command), cwd=tree).code == 0
+    assert not (tree / "a b").exists()
+    command = hint(algo_home.run("cp", "f", "x y/", cwd=tree)).partition("with: ")[2]
+    assert shlex.split(command) == ["mkdir", "-p", "x y/"]
+
+
+def test_nobody_is_sent_to_make_a_collection_that_cannot_be(algo_home, tree):
+    for destination in (".my/bad-name/", ".my/bad-name/f"):
+        result = algo_home.run("cp", "f", destination, cwd=tree)
+        assert (result.code, "algo mkdir" in result.stderr) == (5, False)
+        assert "bad-name cannot be a collection: these have at most 30 letters, digits and _" in result.stderr
+
+
+def test_numbers_are_called_numbers(home, tmp_path):
+    for command in (["run", "demo/Hello", "--timeout", "abc"], ["local", "serve", "--port", "abc"]):
+        assert "'abc' is not a valid number" in home.run(*command).stderr

@@ -16,7 +16,7 @@ from algo_connectors.remote import RemoteStorage, components, directory, not_emp
 from algo_connectors.writing import Upload
 from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, RequestRefused
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory
-from algo_core.uri import DataUri
+from algo_core.uri import DataUri, pasted
 
 _VERSIONS = ("ETag", "etag", "checksum", "version_id")
 _TIMES = ("mtime", "modified", "last_modified", "LastModified", "created")
@@ -137,7 +137,7 @@ class FileSystemStorage(RemoteStorage):
     def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
         """rmdir, or rm for all that is in it."""
         if not self.stat(uri).is_directory:
-            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {uri}")
+            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
         if not components(uri):
             raise RequestRefused(f"{uri} is not removed", "Write its name")
         with store_errors(uri):
@@ -154,7 +154,7 @@ class FileSystemStorage(RemoteStorage):
     def remove(self, uri: DataUri) -> None:
         """info, since rm may take directories as well, and rm_file."""
         if self.stat(uri).is_directory:
-            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
+            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
         with store_errors(uri):
             self.files.rm_file(self.path(uri))
 

@@ -24,7 +24,7 @@ from algo_core.errors import (
     RequestRefused,
 )
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory
-from algo_core.uri import DataUri
+from algo_core.uri import DataUri, pasted
 
 TIMEOUT = 60.0
 """Seconds without an answer after which a request is given up."""
@@ -141,7 +141,7 @@ class DropboxStorage(VersionedStorage):
         if not components(uri):
             raise RequestRefused(f"{uri} is not removed", "Write its name")
         if not self.stat(uri).is_directory:
-            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {uri}")
+            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
         inside = (found for page in self._pages(uri, deep=True) for found in page)
         below = (found for found in inside if (found.path_lower or "") != _path(uri).lower())
         if not force and next(below, None):
@@ -153,7 +153,7 @@ class DropboxStorage(VersionedStorage):
     def remove(self, uri: DataUri) -> None:
         """get_metadata, since delete takes folders as well, and delete."""
         if uri.names_directory or self.stat(uri).is_directory:
-            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
+            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
         self.call(uri, "files_delete_v2", _path(uri))
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:

@@ -14,7 +14,7 @@ from algo_connectors.errors import store_errors
 from algo_connectors.remote import VersionedStorage, components, directory, not_empty
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused
 from algo_core.storage import Entry, IsADirectory, NotADirectory
-from algo_core.uri import DataUri
+from algo_core.uri import DataUri, pasted
 
 Names = tuple[list[str], list[tuple[str, Entry]]]
 """One page of a listing: the names of directories, and the keys of objects with their entries."""
@@ -113,7 +113,7 @@ class ObjectStorage(VersionedStorage):
         """One request to list, and one to delete, for each 1,000 objects below."""
         with store_errors(uri):
             if not self.stat(uri).is_directory:
-                raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {uri}")
+                raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
             bucket, key = self.locate(uri)
             if not key:
                 raise RequestRefused(
@@ -140,7 +140,7 @@ class ObjectStorage(VersionedStorage):
         """One request to see what stands there, since stores delete what is not there as well, and one to delete."""
         with store_errors(uri):
             if uri.names_directory or self.stat(uri).is_directory:
-                raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
+                raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
             bucket, key = self.locate(uri)
             self.delete(bucket, [key])
 

@@ -15,7 +15,7 @@ from algo_connectors.reading import RangeReader, fetched
 from algo_connectors.writing import Upload, send
 from algo_core.errors import RequestRefused, UsageError
 from algo_core.storage import Entry, IsADirectory, Kind, Reader, Source, Storage
-from algo_core.uri import DataUri
+from algo_core.uri import DataUri, pasted
 
 PARALLEL = 4
 """Ranges or parts of one file that are on their way at once."""
@@ -147,4 +147,4 @@ def directory(uri: DataUri) -> Entry:
 
 def not_empty(uri: DataUri) -> RequestRefused:
     """The error of removing a directory that holds something."""
-    return RequestRefused(f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {uri}")
+    return RequestRefused(f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {pasted(uri)}")

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from algo_core.context import App
 from algo_core.errors import UsageError
+from algo_core.options import Number
 from algo_core.storage import Storage
 from algo_core.uri import DataUri
 from algo_data.engine import Options, run
@@ -34,10 +35,6 @@ _RETRY = frozenset({"retry_failed", "dry_run", "max_transfers", "bwlimit", "no_c
 """What can be said together with `--retry-failed`: how to go about it, and not what to do."""
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-
-class _Number(click.IntRange):
-    name = "number"  # click's own says that abc is no valid integer range
 
 
 def _rate(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -98,7 +95,7 @@ def copy_options(function: _Function) -> _Function:
             click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
             click.option(
                 "--max-transfers",
-                type=_Number(1, MOST_TRANSFERS),
+                type=Number(1, MOST_TRANSFERS),
                 metavar="N",
                 help="At most so many at once; as many as pay if left out.",
             ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from json import dumps
@@ -20,8 +19,8 @@ from algo_core.errors import (
 )
 from algo_core.exchange import Whole
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
-from algo_core.uri import HOSTED, DataUri
-from algo_data.apipath import api_path, components
+from algo_core.uri import HOSTED, DataUri, pasted
+from algo_data.apipath import COLLECTION, api_path, components, how_to_make
 from algo_data.download import HostedReader
 from algo_data.facts import content_range, entry_of, kind_of, stored_checksum
 from algo_data.lanes import Lanes, page_of
@@ -41,9 +40,6 @@ MY = ".my"
 SESSION = ".session"
 SPECIAL = (".algo", SESSION)
 """Owners whose directories are always there (API section 4.3)."""
-
-COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-"""What a collection may be called (API section 4.5)."""
 
 BYTES = {"Content-Type": "application/octet-stream"}
 
@@ -241,11 +237,11 @@ class HostedStorage(Storage):
             error.hint = f"data://{collection} holds files only: data://{collection}/{path[-1]}"
         elif len(path) == FILE_DEPTH:
             if isinstance(error, NotFoundError):
-                error.hint = f"Is the directory there? Make it with: algo mkdir {uri.parent}"
+                error.hint = f"Is the directory there? {how_to_make(uri.parent)}"
         elif len(path) == FILE_DEPTH - 1 and COLLECTION.fullmatch(path[1]):
             if isinstance(error, NotFoundError):
                 error.message = f"There is no directory {uri}"
-            error.hint = f"If a directory was meant, make it with: algo mkdir {uri}"
+            error.hint = f"If a directory was meant, make it with: algo mkdir {pasted(uri)}"
         else:
             error.hint = "Files go into a collection: data://.my/COLLECTION/FILE"
 
@@ -274,7 +270,7 @@ class HostedStorage(Storage):
         """One HEAD, because a DELETE would remove a file as well, and one DELETE (API section 4.7)."""
         entry = self.stat(uri)
         if not entry.is_directory:
-            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {uri}", entry=entry)
+            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}", entry=entry)
         if not components(uri):
             raise RequestRefused(f"{uri} cannot be removed")
         try:
@@ -282,13 +278,13 @@ class HostedStorage(Storage):
                 return _deleted(reply)
         except RequestRefused as error:
             if not force:
-                error.hint = error.hint or f"If it holds files, remove them with it: algo rmdir -f {uri}"
+                error.hint = error.hint or f"If it holds files, remove them with it: algo rmdir -f {pasted(uri)}"
             raise
 
     def remove(self, uri: DataUri) -> None:
         """One DELETE, after a HEAD where a directory could stand, which it would remove as well if it is empty."""
         if uri.names_directory or (not self._can_only_be_file(uri) and self.stat(uri).is_directory):
-            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
+            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
         try:
             self._request("DELETE", uri).close()
         except NotFoundError as error:

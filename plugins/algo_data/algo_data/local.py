@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
-from algo_core.uri import LOCAL, DataUri
+from algo_core.uri import LOCAL, DataUri, pasted
 from algo_data.beside import Beside, open_beside, room_for
 from algo_data.blocks import SMALL, blocks, joined
 from algo_data.descriptors import open_directly
@@ -184,14 +184,14 @@ class LocalStorage(Storage):
             raise RequestRefused(f"{uri} is not removed", "Write its name")
         with system_errors(uri):
             if not stat.S_ISDIR(os.lstat(path.rstrip("/")).st_mode):
-                raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {uri}")
+                raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
             if not force:
                 try:
                     os.rmdir(path)
                 except OSError:
                     if os.listdir(path):
                         raise RequestRefused(
-                            f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {uri}"
+                            f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {pasted(uri)}"
                         ) from None
                     raise
                 return 0
@@ -206,7 +206,7 @@ class LocalStorage(Storage):
         path = local_path(uri)
         with system_errors(uri):
             if stat.S_ISDIR(os.lstat(path).st_mode):
-                raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {uri}")
+                raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
             os.unlink(path)
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:
@@ -300,7 +300,7 @@ def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
         what = f"There is no directory {uri.parent}" if makes else f"There is no {uri}"
         return NotFoundError(what, f"{match[0]}/ is no scheme; those that are have two letters and more, such as s3://")
     if makes:
-        return NotFoundError(f"There is no directory {uri.parent}", f"Make it with: mkdir -p {uri.parent}")
+        return NotFoundError(f"There is no directory {uri.parent}", f"Make it with: mkdir -p {pasted(uri.parent)}")
     path = local_path(uri)
     if os.path.islink(path):
         return NotFoundError(f"There is no {uri}: it is a link to {os.readlink(path)}, which is not there")

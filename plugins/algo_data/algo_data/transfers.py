@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from algo_core.context import App
 from algo_core.errors import AlgoError
 from algo_core.storage import Entry, IsADirectory
+from algo_core.uri import pasted
 from algo_data.descriptors import is_stdout
 from algo_data.engine.streams import STREAM
 from algo_data.engine.transfer import Transfer
@@ -86,7 +87,7 @@ class TransferReport:
         with self._lock:
             self._progress.end()
             if isinstance(error, IsADirectory) and not error.hint and error.message.startswith(f"{what} "):
-                error.hint = f"Copy it with all that is in it: algo cp -r {what} DEST"
+                error.hint = f"Copy it with all that is in it: algo cp -r {pasted(what)} DEST"
             self._report.failed(what, error)
             self._summary.add_failure(error.message)
 

@@ -11,6 +11,7 @@ import click
 
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
+from algo_core.options import Number
 from algo_local.connectors_commands import connector
 from algo_local.paths import state_root
 from algo_local.platform import Platform
@@ -66,7 +67,7 @@ def publish(app: App, directory: Path, algorithm: str, version: str, private: bo
 
 @local.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=Number(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate (PEM).")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its key (PEM).")
 @click.option("--insecure-http", is_flag=True, help="Allow other machines to connect without TLS.")

@@ -11,6 +11,7 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import PlatformError, UsageError
+from algo_core.options import Number
 from algo_core.uri import parse_algorithm_ref
 from algo_run.call import DEFAULT_TIMEOUT, MAX_TIMEOUT, Answer, Call, Failed, perform, perform_raw
 from algo_run.completion import complete_algorithm
@@ -66,7 +67,7 @@ def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False
 @_input("binary", "-B", "--binary-file", "A file, as it is.", is_file=True)
 @click.option(
     "--timeout",
-    type=click.IntRange(1, MAX_TIMEOUT),
+    type=Number(1, MAX_TIMEOUT),
     metavar="SECONDS",
     help=f"How long the algorithm may run (default: {DEFAULT_TIMEOUT}).",
 )

@@ -8,6 +8,7 @@ import sys
 from typing import NamedTuple, NoReturn
 
 from algo_core.errors import UsageError
+from algo_core.uri import pasted
 
 INPUT_LIMIT = 10 << 20
 """Bytes of input that the platform takes, counted as it counts them: in base64 (API section 3.9, guide)."""
@@ -75,9 +76,7 @@ class Given(NamedTuple):
             return file.read(BODY_LIMIT + 1)
 
     def _refuse_size(self) -> NoReturn:
-        import shlex
-
-        named = shlex.quote(self.value) if self.is_file else STDIN
+        named = pasted(self.value) if self.is_file else STDIN
         raise UsageError(
             f"{self._shown} is larger than {BODY_LIMIT / (1 << 20):g} MiB, the most that an algorithm takes as input "
             f"({INPUT_LIMIT >> 20} MiB in base64, which is how the platform counts)",

@@ -7,6 +7,7 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
 from algo_core.storage import NotADirectory
+from algo_core.uri import pasted
 from algo_data.acl import NAMES, READERS, check_has_acl, write_acl
 from algo_data.engine.directories import make
 from algo_data.engine.transfer import Place
@@ -71,5 +72,5 @@ def _let_read(app: App, place: Place, readers: str) -> None:
         try:
             place.storage.rmdir(place.uri)
         except AlgoError:
-            error.hint = f"The directory was made; set its ACL with: algo acl set {readers} {place}"
+            error.hint = f"The directory was made; set its ACL with: algo acl set {readers} {pasted(place)}"
         raise

@@ -9,7 +9,7 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError, RequestRefused
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory
-from algo_core.uri import DataUri
+from algo_core.uri import DataUri, pasted
 from algo_data.engine.ahead import QUESTIONS, answered
 from algo_data.engine.spool import Spool
 from algo_data.engine.transfer import NAMELESS, Place
@@ -83,7 +83,8 @@ def _remove(place: Place, entry: Entry | None, *, recursive: bool, is_dry: bool)
 
 
 def _how_to_remove(place: Place) -> str:
-    return f"Remove it with all that is in it: algo rm -r {place}; or, if it is empty: algo rmdir {place}"
+    operand = pasted(place)
+    return f"Remove it with all that is in it: algo rm -r {operand}; or, if it is empty: algo rmdir {operand}"
 
 
 def _remove_tree(place: Place) -> None:

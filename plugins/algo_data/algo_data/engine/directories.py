@@ -7,7 +7,8 @@ from collections.abc import Container
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage import Entry, NotADirectory
-from algo_core.uri import LOCAL, DataUri
+from algo_core.uri import LOCAL, DataUri, pasted
+from algo_data.apipath import how_to_make
 from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
 from algo_data.tree import below
@@ -107,12 +108,12 @@ def _check_level(top: Place, source: Place, target: Place, selection: Selection,
 
 
 def _no_folders(what: str, source: Place, collection: DataUri, *, may_be_missing: bool = False) -> NoFolders:
-    files = str(source).rstrip("/") or "/"
-    before = f"algo mkdir -p {collection} && " if may_be_missing else ""
+    files, into = pasted(str(source).rstrip("/") or "/"), pasted(collection)
+    before = f"algo mkdir -p {into} && " if may_be_missing else ""
     return NoFolders(
         f"{what}: hosted collections hold files only",
-        f"Put all files of the tree straight into it: {before}algo cp -r --flatten {files} {collection}; "
-        f"or only those at the top: {before}algo cp --flatten --exclude '*/' {files} {collection}; "
+        f"Put all files of the tree straight into it: {before}algo cp -r --flatten {files} {into}; "
+        f"or only those at the top: {before}algo cp --flatten --exclude '*/' {files} {into}; "
         "or copy to a connector that has folders, such as s3://; or pack the tree into one file first",
     )
 
@@ -120,7 +121,7 @@ def _no_folders(what: str, source: Place, collection: DataUri, *, may_be_missing
 def no_directory(place: Place) -> NotFoundError:
     """That a directory is missing, and how to make it, where there can be one."""
     uri, storage = place.uri, place.storage
-    hint = f"Make it with: {'mkdir -p' if uri.is_local else 'algo mkdir'} {uri}"
+    hint = f"Make it with: mkdir -p {pasted(uri)}" if uri.is_local else how_to_make(uri)
     if not (storage.has_folders or storage.can_hold_directories(uri.parent)):
         hint = f"{uri.parent} holds files only: name one in it, or copy to it"
     return NotFoundError(f"There is no directory {uri}", hint)

@@ -12,7 +12,7 @@ from typing import Any
 
 from algo_core.errors import AlgoError
 from algo_core.storage import Entry, Kind
-from algo_core.uri import DataUri
+from algo_core.uri import DataUri, pasted
 from algo_data.engine.directories import is_link
 from algo_data.engine.removal import check_unused, remove_extra
 from algo_data.engine.selection import Selection
@@ -146,9 +146,7 @@ def _stays(obstacle: Place, excluded: DataUri, *, of_directory: bool) -> AlgoErr
 
 def _removal(obstacle: Place, of_directory: bool) -> str:
     """The command that removes it."""
-    import shlex
-
     operand = str(obstacle)
     if obstacle.uri.is_local and not operand.startswith(("/", "./", "../", "~/", "file:")):
         operand = f"./{operand}"
-    return f"algo rm {'' if of_directory else '-r '}{shlex.quote(operand)}"
+    return f"algo rm {'' if of_directory else '-r '}{pasted(operand)}"

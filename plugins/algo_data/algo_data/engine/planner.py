@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.storage import Entry, IsADirectory, NotADirectory
-from algo_core.uri import DataUri
+from algo_core.uri import DataUri, pasted
 from algo_data.engine.ahead import QUESTIONS
 from algo_data.engine.comparison import Replaces, is_newer
 from algo_data.engine.directories import COLLECTION_HINT, check_apart, check_fits, is_link, make, no_directory
@@ -160,7 +160,7 @@ def _sources(
 
 
 def _is_directory(uri: DataUri) -> IsADirectory:
-    return IsADirectory(f"{uri} is a directory", f"Copy it with all that is in it: algo cp -r {uri} DEST")
+    return IsADirectory(f"{uri} is a directory", f"Copy it with all that is in it: algo cp -r {pasted(uri)} DEST")
 
 
 def _is_file(uri: DataUri) -> NotADirectory:

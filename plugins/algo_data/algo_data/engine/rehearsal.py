@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage import Entry, IsADirectory, NotADirectory
-from algo_core.uri import HOSTED, DataUri
+from algo_core.uri import HOSTED, DataUri, pasted
 from algo_data.engine.ahead import QUESTIONS, answered
 from algo_data.engine.directories import COLLECTION_HINT, no_directory
 from algo_data.engine.streams import STREAM
@@ -94,5 +94,5 @@ def _readable(transfer: Transfer) -> Entry | None:
         return reader.entry
     entry = transfer.entry or storage.stat(uri)
     if entry.is_directory:
-        raise IsADirectory(f"{uri} is a directory", f"Copy it with all that is in it: algo cp -r {uri} DEST")
+        raise IsADirectory(f"{uri} is a directory", f"Copy it with all that is in it: algo cp -r {pasted(uri)} DEST")
     return entry

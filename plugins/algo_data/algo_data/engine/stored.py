@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from algo_core.errors import AlgoError
 from algo_core.storage import Checksum, Entry, Source
+from algo_core.uri import pasted
 from algo_data.blocks import blocks
 from algo_data.engine.digest import Corrupted, hasher
 from algo_data.engine.source import Advanced, CannotResume, FileSource
@@ -87,7 +88,7 @@ def _compare(target: Place, stored: Checksum, sent: str) -> None:
         )
     raise Corrupted(
         f"{what}, and may still be there",
-        f"Try again, or remove it: algo rm {target}. --no-check copies without comparing",
+        f"Try again, or remove it: algo rm {pasted(target)}. --no-check copies without comparing",
     )
 
 
