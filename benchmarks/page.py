@@ -29,7 +29,9 @@ has its own figures, `make benchmarks`, and so have the stores that `algo` reach
 Both sides run in turn, as whole processes, against one nginx on loopback, with all data in memory; `algo` is installed
 from wheels, the peers from their packages. Times are medians of {rounds} rounds; ratios are medians of the ratios of
 each round, because seconds drift on a shared machine and only what ran side by side can be compared. The server and
-the client share the machine's processors: {machine}.
+the client share the machine's processors: {machine}. Before each run the
+memory that files come to lie in is touched: in a virtual machine the host gives it then, and takes it back when it lies
+idle, which can take longer than copying, and hits one side or the other by chance.
 
 What takes part: {versions}.
 Of `algo` memory counts what its processes have together. rclone reads the same files over WebDAV, without the pauses
