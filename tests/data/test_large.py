@@ -115,6 +115,20 @@ def test_parts_arrive_in_any_order_and_make_one_file(home, platform, remote, wor
     assert len(ranges(platform)) >= 80 // 4 - 3
 
 
+def test_connections_are_added_while_parts_arrive(home, platform, remote, work, parts, monkeypatch):
+    class Late(Steep):
+        most_active = 0
+
+        def wanted(self, done: float, active: int) -> int:
+            Late.most_active = max(active, Late.most_active)
+            return 2 if done < 24 * MIB else 6
+
+    monkeypatch.setattr(large, "Pace", Late)
+    assert copy(home, remote, work / "f") == 0
+    assert (work / "f").read_bytes() == CONTENT
+    assert Late.most_active == 6
+
+
 def test_parts_that_break_off_go_on_where_they_stopped(home, platform, remote, work, parts):
     def cut_part(handler):
         if "Range" not in handler.headers or handler.headers["Range"].endswith("-"):
@@ -216,3 +230,13 @@ def test_connections_are_added_as_long_as_it_pays(each, most, cpu, least, top):
     machine = Machine(each, most, cpu)
     pace = Pace(most=16, clock=lambda: machine.now, cpu=lambda: machine.used)
     assert least <= machine.settle(pace) <= top
+
+
+def test_what_did_not_pay_by_chance_and_stayed_is_counted_when_it_is_tried_again():
+    machine, active = Machine(1, 1000, 0.0001), 1
+    pace = Pace(most=16, clock=lambda: machine.now, cpu=lambda: machine.used)
+    for step in range(60):
+        machine.now += 0.06
+        machine.done += 0.06 * active * (0.2 if step == 1 else 1)  # a hitch just when there are more for the first time
+        active = max(active, pace.wanted(machine.done, active))
+    assert active == 16

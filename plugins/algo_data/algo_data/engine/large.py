@@ -71,6 +71,8 @@ class LargeDownload:
         self._is_over = False
         self._limit = self._size  # where the first stream ends
         self._next = self._size  # where the next part begins
+        self._pace: Pace | None = None
+        self._found = 0  # bytes that were there at the start
         self._done = 0  # bytes that are there, in whatever order
         self._whole = self._noted = 0  # bytes that are there from the beginning on, and how many are noted
         self._reached: dict[int, int] = {}  # stretches by where they begin: up to where they are there
@@ -89,7 +91,7 @@ class LargeDownload:
         try:
             self._begin()
             self._read_stream()
-            self._read_parts()
+            self._read_parts(self._watch_pace)
             self._wait()
             self._check()
             os.ftruncate(self._beside.descriptor, self._size)
@@ -107,14 +109,14 @@ class LargeDownload:
         self._source.hand_over()
         if done:
             self._source.leave_out(done)
-            self._done = self._whole = self._noted = self._front = done
+            self._found = self._done = self._whole = self._noted = self._front = done
             self._verifier.reached(done)
         self._record.write(done)
 
     def _read_stream(self) -> None:
-        """Read from the beginning, and look now and then whether more connections would help."""
+        """Read from the beginning, up to where parts begin."""
         buffer, start = memoryview(bytearray(BLOCK)), self._front
-        pace = Pace(most=MOST_PARTS) if self._may_part() else None
+        self._pace = Pace(most=MOST_PARTS) if self._may_part() else None
         while self._source.tell() < self._limit:
             position = self._source.tell()
             count = self._source.readinto(buffer[: min(BLOCK, self._limit - position)])
@@ -122,8 +124,7 @@ class LargeDownload:
                 return
             self._write(buffer[:count], position, start)
             self._raise()
-            if pace and not self._more(pace):
-                pace = None
+            self._watch_pace()
         if self._limit < self._size:
             self._source.close()
         else:
@@ -132,9 +133,14 @@ class LargeDownload:
     def _may_part(self) -> bool:
         return isinstance(self._transfer.source.storage, PartedStorage) and self._options.bwlimit is None
 
+    def _watch_pace(self) -> None:
+        """Look now and then whether more connections would help, as long as there can be more."""
+        if self._pace and not self._more(self._pace):
+            self._pace = None
+
     def _more(self, pace: Pace) -> bool:
         """Have as many connections as pay; False if the storage gives no parts, so that one is all there can be."""
-        wanted = pace.wanted(self._done, 1 + len(self._threads))
+        wanted = pace.wanted(self._done - self._found, 1 + len(self._threads))
         while 1 + len(self._threads) < wanted and self._has_parts() and self._spare.take():
             if not self._threads:
                 limit = self._source.tell() + PART
@@ -165,14 +171,15 @@ class LargeDownload:
 
     def _read_parts_beside(self) -> None:
         try:
-            self._read_parts()
+            self._read_parts(lambda: None)
         except BaseException as error:
             with self._lock:
                 self._error = self._error or error
         finally:
             self._spare.give_back()
 
-    def _read_parts(self) -> None:
+    def _read_parts(self, after_each: Callable[[], None]) -> None:
+        """Read part after part until there are no more, and call `after_each` block."""
         buffer = memoryview(bytearray(PART_BLOCK))
         while not self._is_over and self._error is None:
             with self._lock:
@@ -180,9 +187,9 @@ class LargeDownload:
                 self._next = end = min(self._size, start + PART)
             if start >= self._size:
                 return
-            self._read_part(start, end, buffer)
+            self._read_part(start, end, buffer, after_each)
 
-    def _read_part(self, start: int, end: int, buffer: memoryview) -> None:
+    def _read_part(self, start: int, end: int, buffer: memoryview, after_each: Callable[[], None]) -> None:
         storage, uri = self._transfer.source.storage, self._transfer.source.uri
         assert isinstance(storage, PartedStorage)
         patience, position = Patience(self._options.tries), start
@@ -199,6 +206,7 @@ class LargeDownload:
                     position += count
                     patience.renew()
                     self._raise()
+                    after_each()
             except CannotResume:
                 raise
             except NetworkError as error:

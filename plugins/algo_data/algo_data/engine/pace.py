@@ -66,18 +66,19 @@ class Pace:
         rate, busy = (done - self._done) / seconds, (used - self._used) / seconds
         self._since, self._used, self._done, self._events = now, used, done, events or 0
         if active >= self._wanted:
-            self._decide(rate, busy)
+            self._decide(rate, busy, active)
         return self._wanted
 
-    def _decide(self, rate: float, busy: float) -> None:
+    def _decide(self, rate: float, busy: float, active: int) -> None:
         if self._wanted > self._before and rate < self._rate_before * GAIN:
             self._wanted = self._before
             self._rest = PATIENCE
         elif self._rest:
             self._rest -= 1
         elif busy < BUSY and self._wanted < self._most:
+            # Those that did not pay may still be there: what was measured is what all of them brought.
             self._before, self._rate_before = self._wanted, rate
-            self._wanted = min(self._most, self._wanted * (4 if busy < IDLE else 2))
+            self._wanted = min(self._most, max(active, self._wanted) * (4 if busy < IDLE else 2))
 
 
 class Batch:
