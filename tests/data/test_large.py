@@ -129,6 +129,21 @@ def test_connections_are_added_while_parts_arrive(home, platform, remote, work, 
     assert Late.most_active == 6
 
 
+def test_what_was_there_already_is_not_taken_for_speed(home, platform, remote, work, monkeypatch):
+    seen = []
+
+    class Noting(Steep):
+        def wanted(self, done: float, active: int) -> int:
+            seen.append(done)
+            return 1
+
+    killed_half_way(home, platform, remote, work)
+    monkeypatch.setattr(large, "Pace", Noting)
+    assert copy(home, remote, work / "f") == 0
+    assert (work / "f").read_bytes() == CONTENT
+    assert 0 < seen[0] <= MIB
+
+
 def test_parts_that_break_off_go_on_where_they_stopped(home, platform, remote, work, parts):
     def cut_part(handler):
         if "Range" not in handler.headers or handler.headers["Range"].endswith("-"):

@@ -20,7 +20,7 @@ from algo_core.errors import (
 from algo_core.exchange import Whole
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.uri import HOSTED, DataUri, pasted
-from algo_data.apipath import COLLECTION, api_path, components, how_to_make
+from algo_data.apipath import COLLECTION, COLLECTION_DEPTH, api_path, components, how_to_make
 from algo_data.download import HostedReader
 from algo_data.facts import content_range, entry_of, kind_of, stored_checksum
 from algo_data.lanes import Lanes, page_of
@@ -43,7 +43,7 @@ SPECIAL = (".algo", SESSION)
 
 BYTES = {"Content-Type": "application/octet-stream"}
 
-FILE_DEPTH = 3
+FILE_DEPTH = COLLECTION_DEPTH + 1
 """Components of a file in a collection: owner, collection, name (API section 4.2)."""
 
 
@@ -233,12 +233,12 @@ class HostedStorage(Storage):
         if self.has_folders or path[0] in SPECIAL or error.hint:
             return
         if len(path) > FILE_DEPTH:
-            collection = "/".join(path[: FILE_DEPTH - 1])
+            collection = "/".join(path[:COLLECTION_DEPTH])
             error.hint = f"data://{collection} holds files only: data://{collection}/{path[-1]}"
         elif len(path) == FILE_DEPTH:
             if isinstance(error, NotFoundError):
                 error.hint = f"Is the directory there? {how_to_make(uri.parent)}"
-        elif len(path) == FILE_DEPTH - 1 and COLLECTION.fullmatch(path[1]):
+        elif len(path) == COLLECTION_DEPTH and COLLECTION.fullmatch(path[1]):
             if isinstance(error, NotFoundError):
                 error.message = f"There is no directory {uri}"
             error.hint = f"If a directory was meant, make it with: algo mkdir {pasted(uri)}"
@@ -307,12 +307,12 @@ class HostedStorage(Storage):
 
     def can_hold_directories(self, uri: DataUri) -> bool:
         """Everywhere behind a connector; of hosted data only the owner, whose collections these are."""
-        return self.has_folders or len(components(uri)) < FILE_DEPTH - 1
+        return self.has_folders or len(components(uri)) < COLLECTION_DEPTH
 
     def can_hold_files(self, uri: DataUri) -> bool:
         """Everywhere behind a connector; of hosted data only collections, not the owner, and what is always there."""
         path = components(uri)
-        return self.has_folders or len(path) >= FILE_DEPTH - 1 or path[:1] == [SESSION]
+        return self.has_folders or len(path) >= COLLECTION_DEPTH or path[:1] == [SESSION]
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """The same path, `.my` and the caller's name being one."""
