@@ -116,21 +116,26 @@ def test_a_credential_that_no_header_can_carry(platform, key, is_open) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-def test_addresses_are_reached_by_number(host) -> None:
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    try:
-        server = socket.create_server((host.strip("[]"), 0), family=family)
-    except OSError:
-        pytest.skip("this machine has no IPv6")
-    with server:
-        session = opened(f"http://{host}:{server.getsockname()[1]}")
+def test_addresses_are_reached_by_number(host, monkeypatch) -> None:
+    """What is asked of the system, which then leads elsewhere: not every machine has IPv6."""
+    asked, connect = [], socket.create_connection
+
+    def led_elsewhere(address, timeout):
+        asked.append(address)
+        return connect(("127.0.0.1", address[1]), timeout)
+
+    monkeypatch.setattr(socket, "create_connection", led_elsewhere)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        session = opened(f"http://{host}:{port}")
         session.retries = 0
         session.timeout = (5, 0.2)
         with pytest.raises(NetworkError):
             ApiClient(session).request("GET", "x")
+        assert asked == [(host.strip("[]").encode(), port)]
         connection, _ = server.accept()
         with connection:
-            assert f"\r\nHost: {host}:".encode() in connection.recv(4000)
+            assert f"\r\nHost: {host}:{port}\r\n".encode() in connection.recv(4000)
 
 
 @pytest.fixture
