@@ -13,12 +13,12 @@ import pytest
 
 from algo_core.errors import AlgoError, AuthError
 from algo_core.main import run as run_algo
-from algo_core.storage import Entry, Kind
-from algo_core.uri import DataUri
-from algo_data.blocks import BLOCK
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import DataUri
 from algo_data.engine import Options, run
-from algo_data.engine.runner import AHEAD
-from algo_data.engine.throttle import Throttle
+from algo_data.engine.io.blocks import BLOCK
+from algo_data.engine.run.runner import AHEAD
+from algo_data.engine.run.throttle import Throttle
 from algo_data.engine.transfer import Place, Transfer
 
 

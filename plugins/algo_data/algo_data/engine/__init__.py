@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from algo_core.errors import AlgoError
-from algo_core.storage import Entry
+from algo_core.storage.contract import Entry
 from algo_data.engine.options import Options
 from algo_data.engine.transfer import Transfer
 
@@ -48,6 +48,6 @@ def run(transfers: Iterable[Transfer], observer: Observer, options: Options) -> 
     When it is interrupted, or an observer raises, no transfer is begun any more, those under way end at once, and
     nothing half done is left behind.
     """
-    from algo_data.engine.runner import Runner
+    from algo_data.engine.run.runner import Runner
 
     Runner(transfers, observer, options).run()
