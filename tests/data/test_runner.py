@@ -153,7 +153,7 @@ def test_an_endless_plan_is_made_only_so_far_ahead():
             taken += 1
             yield from transfers(storage, [f"1-{taken}"])
 
-    worker = threading.Thread(target=run, args=(endless(), Listener(), Options()), daemon=True)
+    worker = threading.Thread(target=run_transfers, args=(endless(), Listener(), Options()), daemon=True)
     worker.start()
     end = time.monotonic() + 20
     while taken < AHEAD:
