@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
-from algo_core import paths
 from algo_core.context import App
 from algo_core.errors import PluginError, UsageError
-from algo_core.index import PluginRecord
-from algo_core.manager import broken
-from algo_core.options import add_global_options, format_global_options, global_options
-from algo_core.policy import normalized
+from algo_core.plugins.index import PluginRecord
+from algo_core.plugins.manager import broken
+from algo_core.plugins.policy import normalized
+from algo_core.settings import paths
+from algo_core.terminal.options import add_global_options, format_global_options, global_options
 
 
 class Row(NamedTuple):
@@ -120,7 +120,7 @@ class AlgoGroup(click.Group):
 
     def _import(self, ctx: click.Context, row: Row) -> click.Command:
         if row.record is not None:
-            from algo_core.stopping import end_cleanly_on_signals
+            from algo_core.terminal.signals import end_cleanly_on_signals
 
             _app(ctx).plugins.check_required()
             end_cleanly_on_signals()
@@ -213,7 +213,7 @@ def _isolated_commands(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _executable(app: App, name: str) -> click.Command | None:
-    from algo_core.external import external_command, find_external
+    from algo_core.plugins.external import external_command, find_external
 
     path = find_external(app.environ, name)
     return external_command(app, name, path) if path else None

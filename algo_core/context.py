@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from algo_core import paths
-from algo_core.manager import Plugins
-from algo_core.output import Output
-from algo_core.policy import Policy
+from algo_core.plugins.manager import Plugins
+from algo_core.plugins.policy import Policy
+from algo_core.settings import paths
+from algo_core.terminal.output import Output
 
 if TYPE_CHECKING:
-    from algo_core.api import ApiClient
-    from algo_core.config import Config
     from algo_core.errors import AlgoError, ConfigError
-    from algo_core.profiles import ProfileResolver
-    from algo_core.session import DeferredSession
-    from algo_core.storage import Storage
-    from algo_core.types import Profile
-    from algo_core.uri import DataUri
+    from algo_core.http.api import ApiClient
+    from algo_core.http.session import DeferredSession
+    from algo_core.plugins.types import Profile
+    from algo_core.settings.config import Config
+    from algo_core.settings.profiles import ProfileResolver
+    from algo_core.storage.contract import Storage
+    from algo_core.storage.uri import DataUri
 
 
 class App:
@@ -46,7 +46,7 @@ class App:
     @functools.cached_property
     def config(self) -> Config:
         """The configuration. Raises ConfigError if a file cannot be read."""
-        from algo_core.config import Config
+        from algo_core.settings.config import Config
 
         return Config.load(self.environ)
 
@@ -67,7 +67,7 @@ class App:
     @functools.cached_property
     def profiles(self) -> ProfileResolver:
         """Finds profiles by name."""
-        from algo_core.profiles import ProfileResolver
+        from algo_core.settings.profiles import ProfileResolver
 
         return ProfileResolver(
             self.config,
@@ -90,7 +90,7 @@ class App:
 
     def open_session(self, profile: Profile) -> DeferredSession:
         """An HTTP session for any profile, with the time limits of the configuration."""
-        from algo_core.session import open_session
+        from algo_core.http.session import open_session
 
         found = self.profiles.table(profile.name) or ({}, "")
         setting = functools.partial(self.config.get, profile=found[0], origin=found[1])
@@ -113,7 +113,7 @@ class App:
     @functools.cached_property
     def api(self) -> ApiClient:
         """The API client for the profile in use."""
-        from algo_core.api import ApiClient
+        from algo_core.http.api import ApiClient
 
         return ApiClient(self.session)
 
@@ -124,7 +124,7 @@ class App:
             UsageError: if no installed plugin knows the scheme.
         """
         if uri.connector not in self._storages:
-            from algo_core.storage import open_storage
+            from algo_core.storage.contract import open_storage
 
             self._storages[uri.connector] = open_storage(self, uri)
         return self._storages[uri.connector]

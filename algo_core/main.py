@@ -48,7 +48,7 @@ def _open_closed_streams() -> None:
     if sys.stdout is None:
         import io
 
-        from algo_core.output import Nowhere
+        from algo_core.terminal.output import Nowhere
 
         nowhere = Nowhere(os.open(os.devnull, os.O_WRONLY))
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(nowhere), encoding="utf-8", errors="surrogateescape")
@@ -108,7 +108,7 @@ def _guarded(arguments: list[str], app: App) -> int:
 
 
 def _stopped(cause: BaseException) -> int:
-    from algo_core.stopping import exit_code_of
+    from algo_core.terminal.signals import exit_code_of
 
     return exit_code_of(cause)
 
@@ -122,7 +122,7 @@ def _from_system(error: OSError) -> AlgoError:
 
 def _unexpected(error: Exception) -> AlgoError:
     from algo_core.errors import PluginError
-    from algo_core.manager import cause
+    from algo_core.plugins.manager import cause
 
     origin = _origin(error)
     return PluginError(
@@ -160,9 +160,9 @@ def _flushed(code: int, last: str = "", app: App | None = None) -> int:
 
 def _lost(app: App | None) -> int:
     """0, or 1 if there was a result and no standard output."""
-    if "algo_core.output" not in sys.modules:
+    if "algo_core.terminal.output" not in sys.modules:
         return 0
-    from algo_core.output import CLOSED, Nowhere
+    from algo_core.terminal.output import CLOSED, Nowhere
 
     nowhere = Nowhere.behind(sys.stdout)
     return _unwritten(CLOSED, app) if nowhere and nowhere.has_lost else 0

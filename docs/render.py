@@ -1,4 +1,4 @@
-"""Writes `hooks.md` from `algo_core/hookspecs.py` and `algo_core/types.py`, which are the reference: `make docs`."""
+"""Writes `hooks.md` from `hookspecs.py` and `types.py` in `algo_core/plugins/`, the reference: `make docs`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE / "hooks.md"
-CORE = HERE.parent / "algo_core"
+CORE = HERE.parent / "algo_core" / "plugins"
 
-HEAD = "<!-- Written by docs/render.py from algo_core/hookspecs.py and algo_core/types.py: change those. -->\n\n"
+HEAD = "<!-- Written by docs/render.py from hookspecs.py and types.py in algo_core/plugins/: change those. -->\n\n"
 
 
 def page() -> str:

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import click
 
-from algo_core.config import DEFAULT_ADDRESS
-from algo_core.configfile import editing, table_at
 from algo_core.context import App, pass_app
-from algo_core.credentials import Credential, classify, store_in_keyring
 from algo_core.errors import AlgoError, AuthError, UsageError
-from algo_core.profiles import check_address, check_ca_file
-from algo_core.prompts import Prompter, read_secret_from_stdin
-from algo_core.types import Profile
+from algo_core.plugins.types import Profile
+from algo_core.settings.config import DEFAULT_ADDRESS
+from algo_core.settings.credentials import Credential, classify, store_in_keyring
+from algo_core.settings.edit import editing, table_at
+from algo_core.settings.profiles import check_address, check_ca_file
+from algo_core.terminal.prompts import Prompter, read_secret_from_stdin
 
 _PROFILE_NAME = re.compile(r"\w[\w.@-]*")
 
@@ -165,7 +165,7 @@ def _asked(
 
 
 def _account(app: App, profile: Profile) -> str:
-    from algo_core.api import ApiClient
+    from algo_core.http.api import ApiClient
 
     with app.open_session(profile) as session:
         return ApiClient(session).username()

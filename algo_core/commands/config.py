@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from algo_core.config import SETTINGS, known, parse_text
-from algo_core.configfile import editing, set_top_level, table_at
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, ConfigError
+from algo_core.settings.config import SETTINGS, known, parse_text
+from algo_core.settings.edit import editing, set_top_level, table_at
 
 
 @click.group()

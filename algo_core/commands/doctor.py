@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from algo_core import paths
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
 from algo_core.installer import isolated
-from algo_core.manager import cause
+from algo_core.plugins.manager import cause
+from algo_core.settings import paths
 
 Check = Callable[[], tuple[bool, str]]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from algo_core.config import SETTINGS
 from algo_core.context import App, pass_app
 from algo_core.errors import EXIT_CODES
+from algo_core.settings.config import SETTINGS
 
 _VARIABLES = {
     "ALGORITHMIA_API_KEY": "API key; goes before the profile's unless --profile is given",

@@ -9,12 +9,12 @@ import click
 from algo_core.cli import AlgoGroup, Row
 from algo_core.commands import plugins_install
 from algo_core.commands.plugins_new import new
-from algo_core.configfile import editing, table_at
 from algo_core.context import App, pass_app
 from algo_core.errors import NotFoundError, PluginError, UsageError
-from algo_core.external import external_command
-from algo_core.index import PluginRecord
-from algo_core.policy import normalized
+from algo_core.plugins.external import external_command
+from algo_core.plugins.index import PluginRecord
+from algo_core.plugins.policy import normalized
+from algo_core.settings.edit import editing, table_at
 
 
 @click.group()

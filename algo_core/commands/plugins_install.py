@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.prompts import Prompter
+from algo_core.terminal.prompts import Prompter
 
 if TYPE_CHECKING:
     from algo_core.installer.operations import Operations, Outcome, Step

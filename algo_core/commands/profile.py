@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from algo_core.config import SECRET_MEMBERS
-from algo_core.configfile import editing, set_top_level, table_at
 from algo_core.context import App, pass_app
-from algo_core.credentials import forget_in_keyring
 from algo_core.errors import AlreadyExists, ConfigError, NotFoundError
-from algo_core.profiles import legacy_profiles
-from algo_core.types import Profile
+from algo_core.plugins.types import Profile
+from algo_core.settings.config import SECRET_MEMBERS
+from algo_core.settings.credentials import forget_in_keyring
+from algo_core.settings.edit import editing, set_top_level, table_at
+from algo_core.settings.profiles import legacy_profiles
 
 
 @click.group()

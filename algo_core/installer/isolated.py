@@ -20,10 +20,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from algo_core.errors import AlgoError, ConfigError
-from algo_core.external import PREFIX
 from algo_core.files import replacing
 from algo_core.installer.tools import SAFE_PATH
-from algo_core.paths import ISOLATED_COMMANDS, isolated_dir
+from algo_core.plugins.external import PREFIX
+from algo_core.settings.paths import ISOLATED_COMMANDS, isolated_dir
 
 FACTS = "algo-isolated.json"
 BESIDE = ".new"

@@ -9,13 +9,13 @@ from typing import Any
 
 from algo_core.cli import BUILT_IN
 from algo_core.errors import AlgoError, NotFoundError, PluginError, UsageError
-from algo_core.external import PREFIX
 from algo_core.installer import corewheel, isolated, present, probe, record, wanted
 from algo_core.installer.environment import CORE, tool_for
 from algo_core.installer.isolated import Isolated
 from algo_core.installer.operations import Declined, Operations, Outcome, Step
 from algo_core.installer.tools import Tool, Unresolvable
 from algo_core.installer.wanted import Wanted
+from algo_core.plugins.external import PREFIX
 
 WHERE = "isolated"
 

@@ -12,11 +12,11 @@ from algo_core.installer.environment import CORE, Environment, find
 from algo_core.installer.present import Distribution
 from algo_core.installer.tools import UNKNOWN, Change, Unresolvable, redacted
 from algo_core.installer.wanted import Wanted
-from algo_core.policy import Policy, normalized
+from algo_core.plugins.policy import Policy, normalized
 
 if TYPE_CHECKING:
-    from algo_core.config import Config
     from algo_core.context import App
+    from algo_core.settings.config import Config
 
 ISOLATE = "Give it an environment of its own: algo plugins install --isolated REQUIREMENT"
 

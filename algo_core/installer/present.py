@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from algo_core.installer.environment import CORE
 from algo_core.installer.tools import UNKNOWN, Change
-from algo_core.policy import normalized
-from algo_core.types import GROUP
+from algo_core.plugins.policy import normalized
+from algo_core.plugins.types import GROUP
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

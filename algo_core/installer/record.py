@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from algo_core.config import Config
-from algo_core.configfile import editing, table_at
 from algo_core.errors import ConfigError
 from algo_core.installer.tools import name_in
+from algo_core.settings.config import Config
+from algo_core.settings.edit import editing, table_at
 
 Kind = Literal["installed", "isolated"]
 KINDS: tuple[Kind, ...] = ("installed", "isolated")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from algo_core.errors import AlgoError, NetworkError
-from algo_core.policy import normalized
+from algo_core.plugins.policy import normalized
 
 UNKNOWN = "?"
 """The version of something that has to be built before its version is known."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from algo_core.errors import ConfigError
-from algo_core.paths import data_dir
+from algo_core.settings.paths import data_dir
 
 
 @contextmanager

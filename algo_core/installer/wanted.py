@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.installer.tools import Change, redacted
-from algo_core.policy import normalized
+from algo_core.plugins.policy import normalized
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

@@ -27,8 +27,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused
-from algo_core.storage import IsADirectory, Kind, NotADirectory, Reader, Storage
-from algo_core.uri import DataUri
+from algo_core.storage.contract import IsADirectory, Kind, NotADirectory, Reader, Storage
+from algo_core.storage.uri import DataUri
 
 MIB = 1 << 20
 
@@ -67,7 +67,7 @@ class _Failing(io.BytesIO):
 
 
 class StorageContract:
-    """Tests of the contract of `algo_core.storage.Storage`; override the two fixtures."""
+    """Tests of the contract of `algo_core.storage.contract.Storage`; override the two fixtures."""
 
     has_versions = True
     """Whether an entry has a `version` when it is read: without one nothing can be resumed."""

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from algo_core.errors import AlgoError
-from algo_core.index import PluginRecord, discover
-from algo_core.types import ANY_SCHEME
+from algo_core.plugins.index import PluginRecord, discover
+from algo_core.plugins.types import ANY_SCHEME
 
 LIGHT = frozenset({"algo_core", "pluggy", "click", "typing_extensions"})
 """Packages beyond the standard library that a plugin's module may import: `algo` has them loaded by then."""
@@ -40,7 +40,7 @@ def assert_plugin_well_formed(dist: str) -> None:
     Raises:
         AssertionError: with all that is wrong, one sentence in a line.
     """
-    from algo_core.policy import normalized
+    from algo_core.plugins.policy import normalized
 
     records = [record for record in discover() if record.dist == normalized(dist)]
     if not records:
@@ -71,8 +71,8 @@ def _looked_at(record: PluginRecord) -> Any:
 
 def look_at(record: PluginRecord) -> dict[str, list[str]]:
     """All `problems` of a plugin, and its `deprecated` arguments. It is loaded: call it in a process of its own."""
-    from algo_core.manager import Plugins, deprecated_arguments, implementations
-    from algo_core.policy import Policy
+    from algo_core.plugins.manager import Plugins, deprecated_arguments, implementations
+    from algo_core.plugins.policy import Policy
 
     problems = [*_load_problems(record)]
     if record.error:
@@ -95,8 +95,11 @@ def _load_problems(record: PluginRecord) -> Iterator[str]:
     import click  # noqa: F401 - loaded by then whenever algo runs
     import pluggy  # noqa: F401 - as above
 
-    from algo_core import hookspecs, types  # noqa: F401 - as above
-    from algo_core.manager import cause
+    from algo_core.plugins import (
+        hookspecs,  # noqa: F401 - as above
+        types,  # noqa: F401 - as above
+    )
+    from algo_core.plugins.manager import cause
 
     before = set(sys.modules)
     try:
@@ -122,8 +125,8 @@ def _heavy_name(module: str) -> str | None:
 
 
 def _hook_problems(module: str, hooks: dict[str, Callable[..., Any]]) -> Iterator[str]:
-    from algo_core import hookspecs
-    from algo_core.manager import hook_names
+    from algo_core.plugins import hookspecs
+    from algo_core.plugins.manager import hook_names
 
     if not hooks:
         yield f"{module} implements no hook: mark its functions with @hookimpl"

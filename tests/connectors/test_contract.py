@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from support.stores import Store
 
-from algo_core.storage import Storage
+from algo_core.storage.contract import Storage
+from algo_core.storage.uri import DataUri
 from algo_core.testing.storage import StorageContract
-from algo_core.uri import DataUri
 
 
 @functools.cache

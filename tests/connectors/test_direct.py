@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from support.stores import Store
 
-from algo_connectors.errors import error_of
-from algo_connectors.opening import STORES, open_store
+from algo_connectors.common.errors import error_of
+from algo_connectors.common.opening import STORES, open_store
 from algo_core.errors import (
     AuthError,
     ConfigError,
@@ -22,8 +22,8 @@ from algo_core.errors import (
     PlatformError,
     TimedOut,
 )
+from algo_core.storage.uri import DataUri
 from algo_core.testing import Home
-from algo_core.uri import DataUri
 
 
 def test_nothing_of_the_stores_is_imported_before_it_is_needed(algo_home: Home) -> None:

@@ -13,11 +13,11 @@ import pytest
 from support.dropbox import DropboxServer
 from support.stores import Store
 
-from algo_connectors import allowance, reading
-from algo_connectors.remote import RemoteStorage
+from algo_connectors.common import allowance, reading
+from algo_connectors.common.remote import RemoteStorage
 from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage import Storage
-from algo_core.uri import DataUri
+from algo_core.storage.contract import Storage
+from algo_core.storage.uri import DataUri
 
 MIB = 1 << 20
 SIZE = 20 * MIB + 12345

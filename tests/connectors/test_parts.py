@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from support.stores import Store
 
-from algo_connectors import reading
-from algo_connectors.remote import VersionedStorage
-from algo_core.storage import Entry
-from algo_core.uri import DataUri
-from algo_data.engine import large, worker
+from algo_connectors.common import reading
+from algo_connectors.common.remote import VersionedStorage
+from algo_core.storage.contract import Entry
+from algo_core.storage.uri import DataUri
 from algo_data.engine.options import Options
+from algo_data.engine.run import large, worker
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.local import LocalStorage
+from algo_data.local.storage import LocalStorage
 
 MIB = 1 << 20
 SIZE = 4 * MIB + 12345

@@ -77,7 +77,7 @@ def add_command(plugin_folder: PluginFolder) -> Callable[..., Path]:
 @pytest.fixture
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the environment speaks to sessions, and nobody waits before trying again."""
-    monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.001)
+    monkeypatch.setattr("algo_core.http.retry.FIRST_SECONDS", 0.001)
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

@@ -3,15 +3,15 @@
 import pytest
 
 from algo_core import errors
-from algo_core.api import ApiClient
-from algo_core.credentials import Credential, Secret
-from algo_core.session import open_session
-from algo_core.types import Profile
+from algo_core.http.api import ApiClient
+from algo_core.http.session import open_session
+from algo_core.plugins.types import Profile
+from algo_core.settings.credentials import Credential, Secret
 
 
 @pytest.fixture
 def api(platform, monkeypatch) -> ApiClient:
-    monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.0)
+    monkeypatch.setattr("algo_core.http.retry.FIRST_SECONDS", 0.0)
     profile = Profile("work", platform.address, credential=Credential("api_key", Secret("k")))
     return ApiClient(open_session(profile, timeout=(5, 5), retries=1, configure=lambda s, p: None))
 

@@ -134,7 +134,7 @@ def test_help_topics(algo_home: Home) -> None:
 
 
 def test_every_setting_and_variable_is_in_the_help(algo_home: Home) -> None:
-    from algo_core.config import SETTINGS
+    from algo_core.settings.config import SETTINGS
 
     text = algo_home.run("help", "variables").text
     for setting in SETTINGS.values():

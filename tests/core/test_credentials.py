@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from algo_core.credentials import Credential, Secret, classify, from_environment, from_table
 from algo_core.errors import ConfigError, UsageError
+from algo_core.settings.credentials import Credential, Secret, classify, from_environment, from_table
 
 KEY = "sim" + "x" * 25
 

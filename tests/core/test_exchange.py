@@ -9,11 +9,11 @@ import pytest
 import requests
 import trustme
 
-from algo_core.credentials import Credential, Secret
 from algo_core.errors import NetworkError, TimedOut, TlsError
-from algo_core.exchange import Exchanger
-from algo_core.session import open_session
-from algo_core.types import Profile
+from algo_core.http.direct import Exchanger
+from algo_core.http.session import open_session
+from algo_core.plugins.types import Profile
+from algo_core.settings.credentials import Credential, Secret
 
 KEY = "sim" + "k" * 25
 

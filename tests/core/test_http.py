@@ -9,12 +9,12 @@ import pytest
 import requests
 import trustme
 
-from algo_core.api import ApiClient
-from algo_core.credentials import Credential, Secret
 from algo_core.errors import ConfigError, NetworkError, PlatformError, TimedOut, TlsError
-from algo_core.http import AlgoSession, retry_policy
-from algo_core.session import open_session
-from algo_core.types import Profile
+from algo_core.http.api import ApiClient
+from algo_core.http.requests_transport import AlgoSession, retry_policy
+from algo_core.http.session import open_session
+from algo_core.plugins.types import Profile
+from algo_core.settings.credentials import Credential, Secret
 
 KEY = "sim" + "k" * 25
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("plain_environment")
 @pytest.fixture(autouse=True, params=["own connections", "the session's"])
 def on_both_kinds_of_connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "the session's":
-        monkeypatch.setattr("algo_core.exchange.own_supply", lambda session, url: None)
+        monkeypatch.setattr("algo_core.http.direct.own_supply", lambda session, url: None)
 
 
 def client(address: str, *, retries: int = 4, timeout: float = 10.0, **members: object) -> ApiClient:

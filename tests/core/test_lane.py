@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.stub import StubPlatform
 
-from algo_core.api import ApiClient
-from algo_core.credentials import Credential, Secret
 from algo_core.errors import NetworkError, TimedOut
-from algo_core.lane import Lane
-from algo_core.session import open_session
-from algo_core.types import Profile
+from algo_core.http.api import ApiClient
+from algo_core.http.pipeline import Lane
+from algo_core.http.session import open_session
+from algo_core.plugins.types import Profile
+from algo_core.settings.credentials import Credential, Secret
 
 KEY = "sim" + "k" * 25
 LIMIT = 1 << 18

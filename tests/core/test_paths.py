@@ -6,7 +6,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from algo_core import paths
+from algo_core.settings import paths
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there does paths apply a rule of its own")

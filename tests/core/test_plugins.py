@@ -85,7 +85,7 @@ def test_hooks_that_fail_are_reported_once_and_left_out(home: Home, plugin_folde
     )  # fmt: skip
     plugin_folder.add(
         "acme-good",
-        HEAD + "from algo_core.credentials import classify\n"
+        HEAD + "from algo_core.settings.credentials import classify\n"
         "@hookimpl\ndef algo_configure_session(session):\n    session.headers['X-Good'] = '1'\n"
         "@hookimpl\ndef algo_error_hints(error):\n    return 'ask the help desk'\n"
         "@hookimpl(trylast=True)\ndef algo_credentials(profile):\n    return classify('sim' + 'k' * 25, origin='vault')\n"

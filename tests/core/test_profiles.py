@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from algo_core.config import Config, read_toml
 from algo_core.errors import ConfigError, UsageError
-from algo_core.profiles import ProfileResolver, check_address, check_ca_file
-from algo_core.types import Profile
+from algo_core.plugins.types import Profile
+from algo_core.settings.config import Config, read_toml
+from algo_core.settings.profiles import ProfileResolver, check_address, check_ca_file
 
 KEY, OTHER = "sim" + "a" * 25, "sim" + "b" * 25
 

@@ -10,12 +10,12 @@ import pytest
 import requests
 import trustme
 
-from algo_core.api import ApiClient
-from algo_core.credentials import Credential, Secret
 from algo_core.errors import ConfigError, NetworkError, TlsError
-from algo_core.http import AlgoSession
-from algo_core.session import DeferredSession, open_session
-from algo_core.types import Profile
+from algo_core.http.api import ApiClient
+from algo_core.http.requests_transport import AlgoSession
+from algo_core.http.session import DeferredSession, open_session
+from algo_core.plugins.types import Profile
+from algo_core.settings.credentials import Credential, Secret
 
 KEY = "sim" + "k" * 25
 
@@ -195,7 +195,7 @@ def test_old_protocols_are_refused(platform, tmp_path) -> None:
 
 def test_importing_it_imports_no_requests() -> None:
     code = (
-        "import sys, algo_core.session, algo_core.exchange, algo_core.lane, algo_core.api\n"
+        "import sys, algo_core.http.session, algo_core.http.direct, algo_core.http.pipeline, algo_core.http.api\n"
         "heavy = {'requests', 'urllib3', 'ssl', 'http.client', 'email', 'certifi', 'tempfile', 'hashlib', 'random'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )

@@ -54,9 +54,10 @@ def test_help_imports_click_and_the_index_only(algo_home: Home, arguments: tuple
     assert modules & HEAVY == set()
     assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
     assert {name for name in modules if name.startswith("algo_core")} == {
-        "algo_core", "algo_core.cli", "algo_core.config", "algo_core.context", "algo_core.errors", "algo_core.index",
-        "algo_core.main", "algo_core.manager", "algo_core.options", "algo_core.output", "algo_core.paths",
-        "algo_core.policy", "algo_core.version",
+        "algo_core", "algo_core.cli", "algo_core.context", "algo_core.errors", "algo_core.main", "algo_core.version",
+        "algo_core.plugins", "algo_core.plugins.index", "algo_core.plugins.manager", "algo_core.plugins.policy",
+        "algo_core.settings", "algo_core.settings.config", "algo_core.settings.paths",
+        "algo_core.terminal", "algo_core.terminal.options", "algo_core.terminal.output",
     }  # fmt: skip
 
 
@@ -127,7 +128,7 @@ def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:
 def test_requests_comes_without_what_nobody_here_needs() -> None:
     """The guesser of encodings, and `importlib.metadata`, which urllib3 finds all the same when it asks for it."""
     code = (
-        "import sys, algo_core.lean, urllib3.http2\n"
+        "import sys, algo_core.http.lean, urllib3.http2\n"
         "assert not {'charset_normalizer', 'chardet', 'importlib.metadata'} & set(sys.modules), sys.modules.keys()\n"
         "from importlib.metadata import version\n"
         "assert urllib3.http2.version('requests') == version('requests')"

@@ -1,7 +1,7 @@
 import pytest
 
 from algo_core.errors import UsageError
-from algo_core.uri import DataUri, parse_algorithm_ref, parse_data_uri
+from algo_core.storage.uri import DataUri, parse_algorithm_ref, parse_data_uri
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from algo_core.uri import DataUri
-from algo_data.hosted import HostedStorage
+from algo_core.storage.uri import DataUri
+from algo_data.hosted.storage import HostedStorage
 
 
 @pytest.mark.parametrize("destination", [".my/c", ".my/new"])

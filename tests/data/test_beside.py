@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from algo_data import beside
-from algo_data.beside import Beside, open_beside
+from algo_data.local import partial_file as beside
+from algo_data.local.partial_file import Beside, open_beside
 
 
 def finish(made: Beside, content: bytes) -> None:

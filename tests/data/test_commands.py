@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from algo_core.uri import LOCAL, DataUri
-from algo_data.engine.planner import Manner, plan
-from algo_data.local import LocalStorage
+from algo_core.storage.uri import LOCAL, DataUri
+from algo_data.engine.plan.planner import Manner, plan
+from algo_data.local.storage import LocalStorage
 
 BUCKET = "connector/s3/bucket"
 
@@ -123,7 +123,7 @@ def test_paths_below_trees_are_remembered_only_where_trees_can_meet(work, monkey
             remembered.append(path)
             super().add(path)
 
-    monkeypatch.setattr("algo_data.engine.planner.set", Watched, raising=False)
+    monkeypatch.setattr("algo_data.engine.plan.planner.set", Watched, raising=False)
     for name in ("one/f", "two/f", "three"):
         (work / name).parent.mkdir(exist_ok=True)
         (work / name).touch()

@@ -10,18 +10,18 @@ from collections.abc import Iterator
 import pytest
 
 from algo_core.errors import AlgoError, NetworkError, NotFoundError, UsageError
-from algo_core.storage import Checksum, Entry, IsADirectory, Kind, Storage
-from algo_core.uri import DataUri, parse_data_uri
-from algo_data import patience
-from algo_data.blocks import SizeMismatch, blocks
-from algo_data.engine import Options, run
-from algo_data.engine.digest import Corrupted
-from algo_data.engine.planner import Place, Transfer, plan
-from algo_data.engine.source import CannotResume, FileSource
-from algo_data.engine.streams import STREAM, StandardStreams
-from algo_data.engine.worker import execute
-from algo_data.globs import expand
-from algo_data.patience import Patience
+from algo_core.storage.contract import Checksum, Entry, IsADirectory, Kind, Storage
+from algo_core.storage.uri import DataUri, parse_data_uri
+from algo_data.engine import Options, run_transfers
+from algo_data.engine.io import retry as patience
+from algo_data.engine.io.blocks import SizeMismatch, blocks
+from algo_data.engine.io.digest import Corrupted
+from algo_data.engine.io.retry import Patience
+from algo_data.engine.io.source import CannotResume, FileSource
+from algo_data.engine.io.streams import STREAM, StandardStreams
+from algo_data.engine.plan.globs import expand
+from algo_data.engine.plan.planner import Place, Transfer, plan
+from algo_data.engine.run.worker import execute
 
 
 class Memory(Storage):
@@ -312,7 +312,7 @@ def test_the_run_goes_on_after_a_failure():
 
     storage = Memory(b=b"123")
     transfers = (Transfer(Place(storage, uri(n)), Place(storage, uri("x" + n))) for n in "ab")
-    run(transfers, Listener(), Options(tries=0, max_transfers=1))
+    run_transfers(transfers, Listener(), Options(tries=0, max_transfers=1))
     assert said == [
         "start memory://a",
         "failed memory://a: memory://a is not there",
@@ -355,6 +355,6 @@ def test_a_wildcard_lists_its_directory_once():
 
 def test_an_opened_directory_is_told_apart():
     with pytest.raises(IsADirectory):
-        from algo_data.local import LocalStorage
+        from algo_data.local.storage import LocalStorage
 
         LocalStorage().open(parse_data_uri("/"))

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from algo_core.errors import AlgoError
-from algo_core.uri import DataUri
+from algo_core.storage.uri import DataUri
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.failures import Keeper, path_of
+from algo_data.reporting.failures import Keeper, path_of
 
 
 class Silent:
@@ -57,7 +57,7 @@ def test_threads_write_one_after_the_other(app, monkeypatch):
     def replacing(path, mode):
         yield Slow()
 
-    monkeypatch.setattr("algo_data.failures.replacing", replacing)
+    monkeypatch.setattr("algo_data.reporting.failures.replacing", replacing)
     with Keeper(app, Silent()) as keeper:
         threads = [
             threading.Thread(target=keeper.failed, args=(transfer(name).source, AlgoError("x"))) for name in "ab"

@@ -13,11 +13,11 @@ from unittest import mock
 import pytest
 
 from algo_core import main
-from algo_core.storage import Checksum
-from algo_data import beside
-from algo_data.engine import large
-from algo_data.engine.pace import Pace
-from algo_data.engine.verifier import Verifier
+from algo_core.storage.contract import Checksum
+from algo_data.engine.io.verifier import Verifier
+from algo_data.engine.run import large
+from algo_data.engine.run.concurrency import Pace
+from algo_data.local import partial_file as beside
 
 MIB = 1 << 20
 CONTENT = random.Random(7).randbytes(80 * MIB)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from algo_core.errors import AlgoError
-from algo_core.storage import Entry, Kind
-from algo_core.uri import LOCAL, DataUri
-from algo_data.lookahead import AT_ONCE, HELD, PAGE
-from algo_data.tree import below
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import LOCAL, DataUri
+from algo_data.engine.plan.prefetch import AT_ONCE, HELD, PAGE
+from algo_data.engine.plan.tree import below
 
 
 class Tree:

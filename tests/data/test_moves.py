@@ -13,13 +13,13 @@ from types import SimpleNamespace
 import pytest
 
 from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage import Entry, Kind, Storage
-from algo_core.uri import LOCAL, DataUri
-from algo_data.beside import open_beside
+from algo_core.storage.contract import Entry, Kind, Storage
+from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.engine import Options
+from algo_data.engine.run.worker import execute
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.engine.worker import execute
-from algo_data.local import LocalStorage
+from algo_data.local.partial_file import open_beside
+from algo_data.local.storage import LocalStorage
 
 MIB = 1 << 20
 STORAGE = LocalStorage()

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from algo_core.errors import AlgoError
-from algo_core.uri import DataUri
-from algo_data.beside import Beside
-from algo_data.local import LocalStorage
-from algo_data.nameless import Appearance
+from algo_core.storage.uri import DataUri
+from algo_data.local.partial_file import Beside
+from algo_data.local.storage import LocalStorage
+from algo_data.local.unnamed_file import Appearance
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has files without a name")
 
@@ -159,7 +159,7 @@ def test_no_descriptor_stays_open(tmp_path) -> None:
 @linux_only
 @pytest.mark.parametrize("many", [3, 1000])
 def test_what_was_left_behind_is_found_however_many_files_come(tmp_path, monkeypatch, many) -> None:
-    monkeypatch.setattr("algo_data.nameless.MANY", many)
+    monkeypatch.setattr("algo_data.local.unnamed_file.MANY", many)
     for name in ("f1", "f30"):
         (tmp_path / f".{name}.algo-part").write_text("half")
     storage = LocalStorage()

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from algo_core.storage import Entry, Kind
-from algo_core.uri import DataUri
-from algo_data.engine.obstacles import Directories, may_be_removed
-from algo_data.engine.removal import remove_extra
-from algo_data.engine.selection import EVERYTHING
-from algo_data.engine.spool import Spool
-from algo_data.engine.sync import SyncManner, plan_sync
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import DataUri
+from algo_data.engine.io.spool import Spool
+from algo_data.engine.plan.conflicts import Directories, may_be_removed
+from algo_data.engine.plan.removal import remove_extra
+from algo_data.engine.plan.selection import EVERYTHING
+from algo_data.engine.plan.sync import SyncManner, plan_sync
 from algo_data.engine.transfer import Place
-from algo_data.local import LocalStorage
+from algo_data.local.storage import LocalStorage
 
 
 def make(top: Path, *names: str) -> None:

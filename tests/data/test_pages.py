@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from algo_core.api import ApiClient
 from algo_core.errors import NetworkError, PlatformError
-from algo_core.session import open_session
-from algo_core.types import Profile
-from algo_core.uri import DataUri
-from algo_data.hosted import HostedStorage
+from algo_core.http.api import ApiClient
+from algo_core.http.session import open_session
+from algo_core.plugins.types import Profile
+from algo_core.storage.uri import DataUri
+from algo_data.hosted.storage import HostedStorage
 
 COLLECTION = DataUri("data", ".my/c")
 COUNT = 2500
@@ -40,7 +40,7 @@ def opened(platform):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch) -> None:
-    monkeypatch.setattr("algo_core.backoff.FIRST_SECONDS", 0.001)
+    monkeypatch.setattr("algo_core.http.retry.FIRST_SECONDS", 0.001)
 
 
 def listed(pages: Iterator[list[str]]) -> list[str]:

@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, UsageError
-from algo_core.storage import Checksum, Entry, Kind, NotADirectory, Storage
-from algo_core.uri import LOCAL, DataUri
-from algo_data.engine.ahead import answered
-from algo_data.engine.comparison import Facts, differs, facts_of, is_newer, never
-from algo_data.engine.directories import NoFolders, make
-from algo_data.engine.planner import Manner, Place, plan
-from algo_data.engine.removal import removed
-from algo_data.engine.selection import EVERYTHING, Selection
-from algo_data.engine.sorting import in_order, order
-from algo_data.engine.spool import Spool
-from algo_data.engine.sync import SyncManner, plan_sync
-from algo_data.globs import expand
-from algo_data.local import LocalStorage
-from algo_data.patterns import name_pattern, path_pattern
-from algo_data.tree import below
+from algo_core.storage.contract import Checksum, Entry, Kind, NotADirectory, Storage
+from algo_core.storage.uri import LOCAL, DataUri
+from algo_data.engine.io.spool import Spool
+from algo_data.engine.plan.comparison import Facts, differs, facts_of, is_newer, never
+from algo_data.engine.plan.concurrent_map import answered
+from algo_data.engine.plan.directories import NoFolders, make
+from algo_data.engine.plan.globs import expand
+from algo_data.engine.plan.patterns import name_pattern, path_pattern
+from algo_data.engine.plan.planner import Manner, Place, plan
+from algo_data.engine.plan.removal import removed
+from algo_data.engine.plan.selection import EVERYTHING, Selection
+from algo_data.engine.plan.sorting import in_order, order
+from algo_data.engine.plan.sync import SyncManner, plan_sync
+from algo_data.engine.plan.tree import below
+from algo_data.local.storage import LocalStorage
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from algo_core.storage import Entry, Kind
-from algo_core.uri import LOCAL, DataUri
-from algo_data.beside import Beside
-from algo_data.engine import Options, processes
-from algo_data.engine.pace import Batch
-from algo_data.engine.processes import CopyProcess, processes_for
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import LOCAL, DataUri
+from algo_data.engine import Options
+from algo_data.engine.run import processes
+from algo_data.engine.run.concurrency import Batch
+from algo_data.engine.run.processes import CopyProcess, processes_for
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.local import LocalStorage
+from algo_data.local.partial_file import Beside
+from algo_data.local.storage import LocalStorage
 
 STORAGE = LocalStorage()
 HERE = Place(STORAGE, DataUri(LOCAL, "."))

@@ -9,7 +9,7 @@ import threading
 import pexpect
 import pytest
 
-from algo_data.progress import Fact, Line, fitted, human
+from algo_data.reporting.progress import Fact, Line, fitted, human
 
 
 class Terminal:

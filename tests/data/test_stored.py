@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from algo_core.storage import Checksum, Entry
-from algo_core.uri import LOCAL, DataUri
-from algo_data.engine import Options, stored
-from algo_data.engine.digest import Corrupted
+from algo_core.storage.contract import Checksum, Entry
+from algo_core.storage.uri import LOCAL, DataUri
+from algo_data.engine import Options
+from algo_data.engine.io import stored
+from algo_data.engine.io.digest import Corrupted
+from algo_data.engine.run.worker import execute
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.engine.worker import execute
-from algo_data.local import LocalStorage
+from algo_data.local.storage import LocalStorage
 
 MIB = 1 << 20
 SIZES = pytest.mark.parametrize("size", [10, 3 * MIB + 7], ids=["small", "streamed"])

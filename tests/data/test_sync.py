@@ -12,10 +12,10 @@ from datetime import datetime, timezone
 import pytest
 
 from algo_core.errors import AlgoError
-from algo_core.storage import Entry, Kind
-from algo_core.uri import DataUri
-from algo_data.engine.comparison import differs, is_newer, never
-from algo_data.engine.sync import SyncManner, plan_sync
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import DataUri
+from algo_data.engine.plan.comparison import differs, is_newer, never
+from algo_data.engine.plan.sync import SyncManner, plan_sync
 from algo_data.engine.transfer import Place
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
@@ -95,7 +95,7 @@ def test_what_is_extra_is_told_when_both_listings_have_ended():
 
 def test_nothing_is_sorted_in_a_file_that_comes_sorted(monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: pytest.fail("it went through a temporary file"))
-    monkeypatch.setattr("algo_data.engine.sorting.HELD", 10)
+    monkeypatch.setattr("algo_data.engine.plan.sorting.HELD", 10)
     rows = [(f"{n:05d}", 1) for n in range(30_000)]
     copied, _, _ = synced(Far(a=lambda: iter(rows)), Far(b=lambda: iter(rows[1:])))
     assert list(copied) == ["00000"]
@@ -172,7 +172,7 @@ def test_a_listing_that_breaks_off_makes_nothing_extra():
 
 @pytest.mark.parametrize("is_sorted", [True, False])
 def test_memory_does_not_grow_with_the_listings(monkeypatch, is_sorted):
-    monkeypatch.setattr("algo_data.engine.sorting.in_order.__defaults__", (2000,))
+    monkeypatch.setattr("algo_data.engine.plan.sorting.in_order.__defaults__", (2000,))
 
     def peak(count: int) -> int:
         factor = 1 if is_sorted else 7919

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from algo_core.uri import LOCAL, DataUri
-from algo_data.beside import open_beside
-from algo_data.unfinished import in_use_below, is_in_use, is_unfinished, remove_abandoned
+from algo_core.storage.uri import LOCAL, DataUri
+from algo_data.local.leftovers import in_use_below, is_in_use, is_unfinished, remove_abandoned
+from algo_data.local.partial_file import open_beside
 
 
 def uri(path: object) -> DataUri:

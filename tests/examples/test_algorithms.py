@@ -16,10 +16,10 @@ import pytest
 import requests
 from support.shared import shared_environments
 
-from algo_local.adapter import LocalAdapter
-from algo_local.environments import command_prefix
-from algo_local.payload import Build
+from algo_local.algorithms.environments import command_prefix
+from algo_local.execution.payload import Build
 from algo_local.platform import Platform
+from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
 ALGORITHMS = Path(__file__).parents[2] / "examples" / "algorithms"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from algo_local.adapter import LocalAdapter
 from algo_local.platform import Platform
-from algo_local.server import Server, listen
+from algo_local.serving.server import Server, listen
+from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
 

@@ -16,7 +16,7 @@ import requests
 
 from algo_core import Profile
 from algo_local import plugin
-from algo_local.adapter import platform_at
+from algo_local.web.adapter import platform_at
 
 
 def test_the_default_profile_is_the_embedded_platform_and_only_that(root: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_call_on_an_existing_platform_needs_neither_server_nor_builder(root: P
         plugin.algo_configure_session(session, Profile("default", "local:"))
         answer = session.post("local:/v1/algo/demo/Hello", data=b"HAL 9000", headers={"Content-Type": "text/plain"})
         print(answer.json()["result"])
-        print(sorted({"cheroot", "platformdirs", "algo_local.builder", "algo_local.server"} & set(sys.modules)))
+        print(sorted({"cheroot", "platformdirs", "algo_local.algorithms.builder", "algo_local.serving.server"} & set(sys.modules)))
     """
     run_python(script)
     assert run_python(script) == "Hello HAL 9000\n[]\n"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, PlatformError, RequestRefused, UsageError
-from algo_local.database import Database
-from algo_local.payload import Build
+from algo_local.algorithms.registry import Algorithm, Registry, parse_version
+from algo_local.execution.payload import Build
+from algo_local.metadata.database import Database
 from algo_local.platform import DATABASE, Platform
-from algo_local.registry import Algorithm, Registry, parse_version
 
 FURNISH = """
 import sys

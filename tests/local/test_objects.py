@@ -16,10 +16,10 @@ import pytest
 import requests
 
 from algo_core.errors import NotFoundError, RequestRefused
-from algo_local.adapter import LocalAdapter
+from algo_local.data.objects import Objects
 from algo_local.names import account_name_from, decode_file_name, encode_file_name
-from algo_local.objects import Objects
 from algo_local.platform import Platform
+from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
 
@@ -121,7 +121,7 @@ def test_an_upload_that_is_killed_leaves_the_older_file(root: Path) -> None:
     script = """
         import os, sys, requests
         from pathlib import Path
-        from algo_local.adapter import LocalAdapter
+        from algo_local.web.adapter import LocalAdapter
         from algo_local.platform import Platform
         from algo_local.web.app import Application
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from algo_connectors.opening import open_store
-from algo_core.storage import Storage
-from algo_core.uri import DataUri
+from algo_connectors.common.opening import open_store
+from algo_core.storage.contract import Storage
+from algo_core.storage.uri import DataUri
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from algo_core.manager import hook_names
+from algo_core.plugins.manager import hook_names
 from algo_core.testing import Home
 
 RENDER = Path(__file__).parents[2] / "docs" / "render.py"
@@ -118,7 +118,7 @@ def test_algo_commands(add_example: Callable[..., None], algo_home: Home) -> Non
 
 ARCHIVE = """
 import io
-from algo_core.storage import Entry, Kind, Storage
+from algo_core.storage.contract import Entry, Kind, Storage
 
 class Archive(Storage):
     list = write = mkdir = rmdir = remove = None

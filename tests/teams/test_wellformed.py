@@ -33,7 +33,10 @@ BAD = {
     "exit": ("import os\nos._exit(3)\n", "acme.plugin ended the interpreter with exit code 3"),
     "third-party import": ("import requests\n" + commands(GOOD), "acme.plugin imports "),
     "heavy import": ("import sqlite3\n" + commands(GOOD), "imports sqlite3 when it is loaded"),
-    "heavy import through the core": ("from algo_core.http import retry_policy\n" + commands(GOOD), "requests"),
+    "heavy import through the core": (
+        "from algo_core.http.requests_transport import retry_policy\n" + commands(GOOD),
+        "requests",
+    ),
     "no hook": ("x = 1\n", "implements no hook"),
     "unknown hook": (HEAD + "@hookimpl\ndef algo_greet():\n    pass\n", "implements algo_greet, which is no hook"),
     "unknown argument": (
@@ -98,7 +101,7 @@ def test_a_distribution_that_is_no_plugin_is_told() -> None:
 
 DEPRECATE = """
 import warnings
-from algo_core import hookspecs
+from algo_core.plugins import hookspecs
 hookspecs.algo_error_hints.algo_spec["warn_on_impl_args"] = {"error": DeprecationWarning("take failure instead")}
 """
 

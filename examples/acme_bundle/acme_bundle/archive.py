@@ -17,7 +17,6 @@ from acme_bundle.company import company
 from acme_bundle.upload import body_of
 from acme_bundle.webdav import Resource, WebDav, http_date, strong_etag
 from algo_core import App, Profile
-from algo_core.backoff import REPEATABLE
 from algo_core.errors import (
     AlgoError,
     AlreadyExists,
@@ -27,10 +26,11 @@ from algo_core.errors import (
     RequestRefused,
     UsageError,
 )
-from algo_core.http import CaAdapter, network_errors, retry_policy
-from algo_core.profiles import check_address
+from algo_core.http.requests_transport import CaAdapter, network_errors, retry_policy
+from algo_core.http.retry import REPEATABLE
+from algo_core.settings.profiles import check_address
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
-from algo_core.uri import DataUri
+from algo_core.storage.uri import DataUri
 
 USER = "algo"
 """The user name under which the archive takes the log-in's token as a password."""

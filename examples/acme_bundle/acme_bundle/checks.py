@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from acme_bundle.archive import open_archive
 from algo_core import App
-from algo_core.uri import DataUri
+from algo_core.storage.uri import DataUri
 
 
 def check_archive() -> tuple[bool, str]:

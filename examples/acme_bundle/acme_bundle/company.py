@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from algo_core.config import Config
 from algo_core.errors import ConfigError
+from algo_core.settings.config import Config
 
 
 @dataclass(frozen=True)

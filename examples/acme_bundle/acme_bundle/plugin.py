@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from algo_core import AlgoError, Connector, DoctorCheck, Profile, hookimpl
 
 if TYPE_CHECKING:
-    from algo_core.credentials import Credential
+    from algo_core.settings.credentials import Credential
 
 ALGO_API = ">=1,<2"
 
@@ -43,7 +43,7 @@ def algo_credentials(profile: Profile) -> Credential | None:
     token = found.token() if profile.address == found.address else None
     if token is None:
         return None
-    from algo_core.credentials import classify
+    from algo_core.settings.credentials import classify
 
     return classify(token, origin=found.token_file)
 

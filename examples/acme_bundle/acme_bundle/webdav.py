@@ -22,7 +22,7 @@ from algo_core.errors import (
     RequestRefused,
     UsageError,
 )
-from algo_core.http import network_errors
+from algo_core.http.requests_transport import network_errors
 
 ASKED = b"""<?xml version="1.0" encoding="utf-8"?>
 <propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/></prop></propfind>"""

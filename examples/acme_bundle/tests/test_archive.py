@@ -13,9 +13,9 @@ from acme_bundle.archive import MISTAKEN, Archive, open_archive
 from algo_core import App
 from algo_core.errors import AuthError, ConfigError, NetworkError, RequestRefused, TlsError
 from algo_core.storage import IsADirectory, Storage
+from algo_core.storage.uri import DataUri
 from algo_core.testing import Home, StorageContract
 from algo_core.testing.storage import ODD_NAMES
-from algo_core.uri import DataUri
 
 
 @pytest.fixture

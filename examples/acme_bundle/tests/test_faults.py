@@ -13,8 +13,8 @@ from acme_bundle.archive import Archive, open_archive
 
 from algo_core import App
 from algo_core.errors import AlgoError, NetworkError, PlatformError, RequestRefused
+from algo_core.storage.uri import DataUri
 from algo_core.testing import Home
-from algo_core.uri import DataUri
 
 CONTENT = b"0123456789"
 LARGE = bytes(range(256)) * 4096

@@ -11,7 +11,7 @@ import click
 from click_option_group import optgroup
 
 from algo_core import App, pass_app
-from algo_core.uri import HOSTED, DataUri, parse_data_uri
+from algo_core.storage.uri import HOSTED, DataUri, parse_data_uri
 from algo_reports.completion import complete_directory
 from algo_reports.usage import Filter, files_below, usage_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from algo_core import App
-from algo_core.uri import HOSTED, parse_data_uri
+from algo_core.storage.uri import HOSTED, parse_data_uri
 
 IMPATIENCE = {"ALGO_TIMEOUT": "2", "ALGO_RETRIES": "0"}
 """How long TAB may wait for an answer, in seconds, and how often it asks again."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from algo_core.storage import Entry, Storage
-from algo_core.uri import DataUri
+from algo_core.storage.uri import DataUri
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from typing import Any
 from urllib.parse import urlsplit
 
-from algo_connectors.objects import Names, ObjectStorage, child_of, key_of
-from algo_connectors.options import Options
-from algo_connectors.writing import Upload
-from algo_core.storage import Entry, Kind
-from algo_core.uri import DataUri
+from algo_connectors.common.objects import Names, ObjectStorage, child_of, key_of
+from algo_connectors.common.options import Options
+from algo_connectors.common.writing import Upload
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import DataUri
 
 DELETED_AT_ONCE = 32
 """Deletions that are on their way at once."""

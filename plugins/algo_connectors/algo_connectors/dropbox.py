@@ -11,10 +11,10 @@ from datetime import timezone
 from functools import cached_property
 from typing import Any
 
-from algo_connectors.errors import Unsatisfiable, error_of, store_errors
-from algo_connectors.options import Options
-from algo_connectors.remote import VersionedStorage, components, directory, not_empty
-from algo_connectors.writing import Upload
+from algo_connectors.common.errors import Unsatisfiable, error_of, store_errors
+from algo_connectors.common.options import Options
+from algo_connectors.common.remote import VersionedStorage, components, directory, not_empty
+from algo_connectors.common.writing import Upload
 from algo_core.errors import (
     AlgoError,
     AlreadyExists,
@@ -23,8 +23,8 @@ from algo_core.errors import (
     PermissionDenied,
     RequestRefused,
 )
-from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory
-from algo_core.uri import DataUri, pasted
+from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
+from algo_core.storage.uri import DataUri, pasted
 
 TIMEOUT = 60.0
 """Seconds without an answer after which a request is given up."""
@@ -233,7 +233,7 @@ def _folder(uri: DataUri) -> IsADirectory:
 
 
 def _of_status(uri: DataUri, status: int, error: Exception) -> AlgoError:
-    from algo_connectors.errors import of_status
+    from algo_connectors.common.errors import of_status
 
     return of_status(uri, status, ", ".join(_tags(getattr(error, "error", None))))
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from algo_connectors.errors import Changed
-from algo_connectors.objects import Names, ObjectStorage, child_of, key_of
-from algo_connectors.options import Options
-from algo_connectors.writing import Upload
+from algo_connectors.common.errors import Changed
+from algo_connectors.common.objects import Names, ObjectStorage, child_of, key_of
+from algo_connectors.common.options import Options
+from algo_connectors.common.writing import Upload
 from algo_core.errors import ConfigError, NetworkError
-from algo_core.storage import Checksum, Entry, Kind
-from algo_core.uri import DataUri
+from algo_core.storage.contract import Checksum, Entry, Kind
+from algo_core.storage.uri import DataUri
 
 OBJECT = "b/{}/o/{}"
 ABORT_SECONDS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from algo_core import Connector, hookimpl
 
-_OPEN = "algo_connectors.opening:open_store"
+_OPEN = "algo_connectors.common.opening:open_store"
 
 
 @hookimpl

@@ -7,13 +7,13 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from algo_connectors.errors import Unsatisfiable
-from algo_connectors.objects import Names, ObjectStorage, child_of, key_of
-from algo_connectors.options import Options
-from algo_connectors.writing import Upload
+from algo_connectors.common.errors import Unsatisfiable
+from algo_connectors.common.objects import Names, ObjectStorage, child_of, key_of
+from algo_connectors.common.options import Options
+from algo_connectors.common.writing import Upload
 from algo_core.errors import AlgoError
-from algo_core.storage import Entry, Kind
-from algo_core.uri import DataUri
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import DataUri
 
 
 def open_s3(options: Options) -> S3Storage:

@@ -12,7 +12,7 @@ def _command(name: str, text: str) -> Command:
 
 
 def _on_platform(scheme: str, text: str) -> Connector:
-    return Connector(scheme, "algo_data.hosted:open_hosted", text, labels=scheme != "data")
+    return Connector(scheme, "algo_data.hosted.storage:open_hosted", text, labels=scheme != "data")
 
 
 @hookimpl
@@ -42,5 +42,5 @@ def algo_connectors() -> list[Connector]:
         _on_platform("azureblob", "Azure Blob Storage, as connected to the platform."),
         _on_platform("gs", "Google Cloud Storage, as connected to the platform."),
         _on_platform("dropbox", "Dropbox, as connected to the platform."),
-        Connector("file", "algo_data.local:open_local", "The local file system."),
+        Connector("file", "algo_data.local.storage:open_local", "The local file system."),
     ]

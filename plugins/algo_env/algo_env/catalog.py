@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRefused
 
 if TYPE_CHECKING:
-    from algo_core.api import ApiClient
+    from algo_core.http.api import ApiClient
 
 ROOT = "algorithm-environments/edge"
 
@@ -75,7 +75,7 @@ def template_archive(api: ApiClient, specification_id: str) -> Iterator[IO[bytes
     """
     import tempfile
 
-    from algo_core.api import decode_json
+    from algo_core.http.api import decode_json
 
     path = f"{ROOT}/environment-specifications/{specification_id}/template"
     try:

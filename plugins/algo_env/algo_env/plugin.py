@@ -10,7 +10,7 @@ def algo_commands() -> list[Command]:
     """The commands of this plugin."""
 
     def command(name: str, text: str) -> Command:
-        return Command(name, f"algo_env.commands:{name}", help=text, group="Environments")
+        return Command(name, f"algo_env.commands.environments:{name}", help=text, group="Environments")
 
     return [
         command("languages", "List the languages that algorithms can be written in."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from algo_local.payload import CallContext
+from algo_local.execution.payload import CallContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from algo_core.errors import ConfigError
-from algo_core.paths import data_dir
+from algo_core.settings.paths import data_dir
 
 ROOT_VARIABLE = "ALGO_LOCAL_ROOT"
 """Environment variable that moves the state elsewhere."""

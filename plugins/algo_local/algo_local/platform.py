@@ -8,20 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from algo_local.algorithms.registry import Registry, Version, parse_version
 from algo_local.callers import Caller
-from algo_local.database import Database
-from algo_local.metadata import Metadata, insert_account
+from algo_local.metadata.database import Database
+from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
-from algo_local.registry import Registry, Version, parse_version
 
 if TYPE_CHECKING:
-    from algo_local.builder import Builder
-    from algo_local.connectors import Connectors
-    from algo_local.connectors_data import ConnectedData
-    from algo_local.executor import Executor
-    from algo_local.hosted import HostedData
-    from algo_local.internal import InternalEndpoint
-    from algo_local.objects import Objects
+    from algo_local.algorithms.builder import Builder
+    from algo_local.data.connector_data import ConnectedData
+    from algo_local.data.connectors import Connectors
+    from algo_local.data.hosted import HostedData
+    from algo_local.data.objects import Objects
+    from algo_local.execution.executor import Executor
+    from algo_local.serving.callback import InternalEndpoint
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = ("data", "algorithm-data", "sessions", "incoming", "trash", "sources", "environments", "connectors")
@@ -83,21 +83,21 @@ class Platform:
     @_Part
     def objects(self) -> Objects:
         """Files of hosted data."""
-        from algo_local.objects import Objects
+        from algo_local.data.objects import Objects
 
         return Objects(self.root)
 
     @_Part
     def builder(self) -> Builder:
         """Turns directories into builds."""
-        from algo_local.builder import Builder
+        from algo_local.algorithms.builder import Builder
 
         return Builder(self.root)
 
     @_Part
     def executor(self) -> Executor:
         """Runs builds. Its processes end with ours at the latest."""
-        from algo_local.executor import Executor
+        from algo_local.execution.executor import Executor
 
         return Executor(lambda: self._internal.address)
 
@@ -118,7 +118,7 @@ class Platform:
     @_Part
     def connectors(self) -> Connectors:
         """The connectors of all accounts, to stores other than hosted data."""
-        from algo_local.connectors import Connectors
+        from algo_local.data.connectors import Connectors
 
         return Connectors(self.database, self.root)
 
@@ -129,7 +129,7 @@ class Platform:
             NotFoundError: if they have none of this name.
             ConfigError: if what it needs is not installed, or its options are wrong.
         """
-        from algo_local.connectors_data import ConnectedData
+        from algo_local.data.connector_data import ConnectedData
 
         found = self.connectors.find(caller.account, name)
         return ConnectedData(found, name, self.connectors.open(found))
@@ -137,8 +137,8 @@ class Platform:
     @_Part
     def hosted(self) -> HostedData:
         """Hosted data: the connector `data`."""
-        from algo_local.hosted import HostedData
-        from algo_local.places import Places
+        from algo_local.data.hosted import HostedData
+        from algo_local.data.path_resolver import Places
 
         return HostedData(self.metadata, self.objects, Places(self.metadata, self.registry, self.objects))
 
@@ -196,14 +196,14 @@ class Platform:
 
     @_Part
     def _internal(self) -> InternalEndpoint:
-        from algo_local.internal import InternalEndpoint
+        from algo_local.serving.callback import InternalEndpoint
         from algo_local.web.app import Application
 
         return InternalEndpoint(Application(self))
 
     def _furnish(self, database: Database) -> None:
         """Fill a fresh platform: the person's account and `demo/Hello`. Two processes may do so at once."""
-        from algo_local.catalog import HELLO
+        from algo_local.algorithms.catalog import HELLO
 
         registry = Registry(database, self.root)
         started = time.time()

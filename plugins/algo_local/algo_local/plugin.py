@@ -19,7 +19,7 @@ def algo_commands() -> list[Command]:
     return [
         Command(
             "local",
-            "algo_local.commands:local",
+            "algo_local.commands.local:local",
             help="Publish to, serve and look after the platform on this machine.",
             group="Platform",
         )
@@ -43,8 +43,8 @@ def algo_default_profile(name: str) -> Profile | None:
 def algo_configure_session(session: requests.Session, profile: Profile) -> None:
     """Answer the requests of a profile with the embedded platform's address inside this process."""
     if profile.address == ADDRESS:
-        from algo_local.adapter import LocalAdapter, platform_at
         from algo_local.paths import state_root
+        from algo_local.web.adapter import LocalAdapter, platform_at
         from algo_local.web.app import Application
 
         session.mount(ADDRESS, LocalAdapter(Application(platform_at(state_root()), trusted=True)))

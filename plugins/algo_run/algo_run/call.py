@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from algo_core.api import decode_json
 from algo_core.errors import AlgorithmFailed, NotFoundError, PlatformError, RequestRefused, TimedOut
+from algo_core.http.api import decode_json
 
 if TYPE_CHECKING:
-    from algo_core.api import ApiClient
-    from algo_core.reply import Reply
-    from algo_core.uri import AlgorithmRef
+    from algo_core.http.api import ApiClient
+    from algo_core.http.response import Reply
+    from algo_core.storage.uri import AlgorithmRef
     from algo_run.payload import Payload
 
 DEFAULT_TIMEOUT = 300

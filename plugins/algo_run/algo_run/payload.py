@@ -8,7 +8,7 @@ import sys
 from typing import NamedTuple, NoReturn
 
 from algo_core.errors import UsageError
-from algo_core.uri import pasted
+from algo_core.storage.uri import pasted
 
 INPUT_LIMIT = 10 << 20
 """Bytes of input that the platform takes, counted as it counts them: in base64 (API section 3.9, guide)."""

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from algo_core.errors import PlatformError, UsageError
 from algo_core.files import replacing
-from algo_core.output import Output
+from algo_core.terminal.output import Output
 from algo_run.call import Answer
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from algo_local.builder import Builder
-from algo_local.executor import Executor
-from algo_local.payload import Build, CallContext, Outcome, Payload
+from algo_local.algorithms.builder import Builder
+from algo_local.execution.executor import Executor
+from algo_local.execution.payload import Build, CallContext, Outcome, Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from algo_local import environments as environments_module
-from algo_local import sources
-from algo_local.builder import Builder, BuildError
-from algo_local.environments import Environments, build_environment, command_prefix, requirements_of
-from algo_local.payload import Build
+from algo_local.algorithms import environments as environments_module
+from algo_local.algorithms import sources
+from algo_local.algorithms.builder import Builder, BuildError
+from algo_local.algorithms.environments import Environments, build_environment, command_prefix, requirements_of
+from algo_local.execution.payload import Build
 
 Write = Callable[..., Path]
 PLAIN = "def apply(input):\n    return input\n"

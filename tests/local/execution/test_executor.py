@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from algo_local import executor as executor_module
-from algo_local.executor import Executor, base_environment
-from algo_local.payload import Build, CallContext, Outcome, Payload
+from algo_local.execution import executor as executor_module
+from algo_local.execution.executor import Executor, base_environment
+from algo_local.execution.payload import Build, CallContext, Outcome, Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 ECHO = "def apply(input):\n    return input\n"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from algo_local.executor import Executor
-from algo_local.payload import Build, CallContext, Failure, Outcome, Payload
-from algo_local.process import CANNOT_RUN, MAX_OUTPUT, remove_abandoned
+from algo_local.execution.executor import Executor
+from algo_local.execution.payload import Build, CallContext, Failure, Outcome, Payload
+from algo_local.execution.process import CANNOT_RUN, MAX_OUTPUT, remove_abandoned
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 Run = Callable[..., Outcome]
@@ -388,7 +388,7 @@ def test_a_forked_child_that_outlives_the_process_holds_up_nothing(run: Run, tmp
 
 
 def test_an_answer_beyond_all_limits(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algo_local.process.MAX_ANSWER", 1_000_000)
+    monkeypatch.setattr("algo_local.execution.process.MAX_ANSWER", 1_000_000)
     assert failure_of(run("def apply(input):\n    return 'x' * 2_000_000\n")).error_type == "TooLargeError"
 
 
@@ -421,8 +421,8 @@ def test_an_interrupted_caller_ends_the_process(run: Run, executor: Executor, te
 
 PLATFORM = """
 import sys, time
-from algo_local.executor import Executor
-from algo_local.payload import Build, CallContext, Payload
+from algo_local.execution.executor import Executor
+from algo_local.execution.payload import Build, CallContext, Payload
 from pathlib import Path
 build = Build("0" * 40, Path(sys.argv[1]), Path(sys.executable), "src.Hello", "")
 executor = Executor(lambda: "http://127.0.0.1:9")

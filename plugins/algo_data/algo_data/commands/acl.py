@@ -6,10 +6,10 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
-from algo_data.acl import NAMES, READERS, name_of, read_acl, write_acl
-from algo_data.answers import answer
-from algo_data.operands import expanded, is_single, parse, paths_argument
-from algo_data.report import Report
+from algo_data.commands.operands import expanded, is_single, parse, paths_argument
+from algo_data.hosted.acl import NAMES, READERS, name_of, read_acl, write_acl
+from algo_data.reporting.answers import answer
+from algo_data.reporting.report import Report
 
 
 @click.group()

@@ -6,13 +6,13 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, UsageError
-from algo_core.storage import IsADirectory
+from algo_core.storage.contract import IsADirectory
+from algo_data.commands.operands import expanded, is_single, parse, paths_argument, standard_streams
+from algo_data.engine.io.streams import STREAM
 from algo_data.engine.options import Options
-from algo_data.engine.planner import Place, Transfer
-from algo_data.engine.streams import STREAM
-from algo_data.engine.worker import execute
-from algo_data.operands import expanded, is_single, parse, paths_argument, standard_streams
-from algo_data.report import Report
+from algo_data.engine.plan.planner import Place, Transfer
+from algo_data.engine.run.worker import execute
+from algo_data.reporting.report import Report
 
 
 @click.command()

@@ -11,14 +11,14 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError, UsageError
-from algo_core.output import CLOSED
-from algo_core.uri import DataUri, parse_data_uri
-from algo_data.copying import Flags, carry_out, copy_options, retry, storages
-from algo_data.descriptors import is_stdout
-from algo_data.engine.planner import Manner, plan
-from algo_data.engine.streams import STREAM
-from algo_data.globs import has_magic
-from algo_data.operands import paths_argument
+from algo_core.storage.uri import DataUri, parse_data_uri
+from algo_core.terminal.output import CLOSED
+from algo_data.commands.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.commands.operands import paths_argument
+from algo_data.engine.io.streams import STREAM
+from algo_data.engine.plan.globs import has_magic
+from algo_data.engine.plan.planner import Manner, plan
+from algo_data.local.descriptors import is_stdout
 
 
 @click.command()

@@ -6,13 +6,13 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
-from algo_core.storage import Entry
-from algo_data.answers import answer
+from algo_core.storage.contract import Entry
+from algo_data.commands.operands import expanded, parse, paths_argument
+from algo_data.engine.plan.tree import below
 from algo_data.engine.transfer import Place
-from algo_data.operands import expanded, parse, paths_argument
-from algo_data.progress import human
-from algo_data.report import Report
-from algo_data.tree import below
+from algo_data.reporting.answers import answer
+from algo_data.reporting.progress import human
+from algo_data.reporting.report import Report
 
 
 @click.command()

@@ -10,12 +10,12 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
-from algo_core.storage import Entry, Kind, NotADirectory
-from algo_core.uri import DataUri
+from algo_core.storage.contract import Entry, Kind, NotADirectory
+from algo_core.storage.uri import DataUri
+from algo_data.commands.operands import expanded, is_single, parse, paths_argument, short
+from algo_data.engine.plan.tree import below
 from algo_data.engine.transfer import Place
-from algo_data.operands import expanded, is_single, parse, paths_argument, short
-from algo_data.report import Report, line
-from algo_data.tree import below
+from algo_data.reporting.report import Report, line
 
 SIZE_WIDTH = 12
 """Characters for sizes in columns: nearly a tebibyte, without having to wait for the whole listing."""

@@ -6,13 +6,13 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
-from algo_core.storage import NotADirectory
-from algo_core.uri import pasted
-from algo_data.acl import NAMES, READERS, check_has_acl, write_acl
-from algo_data.engine.directories import make
+from algo_core.storage.contract import NotADirectory
+from algo_core.storage.uri import pasted
+from algo_data.commands.operands import is_single, parse, paths_argument
+from algo_data.engine.plan.directories import make
 from algo_data.engine.transfer import Place
-from algo_data.operands import is_single, parse, paths_argument
-from algo_data.report import Report
+from algo_data.hosted.acl import NAMES, READERS, check_has_acl, write_acl
+from algo_data.reporting.report import Report
 
 
 @click.command()

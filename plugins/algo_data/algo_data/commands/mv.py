@@ -9,14 +9,14 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, UsageError
-from algo_core.uri import DataUri, parse_data_uri
-from algo_data.copying import Flags, carry_out, copy_options, retry, storages
-from algo_data.engine.directories import remove_emptied
-from algo_data.engine.moving import when_all_are_known
-from algo_data.engine.planner import Manner, Place, Transfer, plan
+from algo_core.storage.uri import DataUri, parse_data_uri
+from algo_data.commands.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.commands.operands import paths_argument
+from algo_data.engine.plan.directories import remove_emptied
+from algo_data.engine.plan.planner import Manner, Place, Transfer, plan
+from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.run.moving import when_all_are_known
 from algo_data.engine.transfer import NAMELESS, Unlisted
-from algo_data.operands import paths_argument
-from algo_data.tree import Refuse
 
 
 @click.command()

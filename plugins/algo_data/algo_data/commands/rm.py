@@ -8,13 +8,13 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError, RequestRefused
-from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory
-from algo_core.uri import DataUri, pasted
-from algo_data.engine.ahead import QUESTIONS, answered
-from algo_data.engine.spool import Spool
+from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
+from algo_core.storage.uri import DataUri, pasted
+from algo_data.commands.operands import expanded, is_single, parse, paths_argument
+from algo_data.engine.io.spool import Spool
+from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
 from algo_data.engine.transfer import NAMELESS, Place
-from algo_data.operands import expanded, is_single, parse, paths_argument
-from algo_data.report import Report
+from algo_data.reporting.report import Report
 
 
 @click.command()

@@ -6,8 +6,8 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
-from algo_data.operands import expanded, is_single, parse, paths_argument
-from algo_data.report import Report
+from algo_data.commands.operands import expanded, is_single, parse, paths_argument
+from algo_data.reporting.report import Report
 
 
 @click.command()

@@ -9,18 +9,18 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, UsageError
-from algo_core.uri import parse_data_uri
-from algo_data.copying import Flags, carry_out, copy_options, retry, storages
-from algo_data.engine.comparison import differs
-from algo_data.engine.obstacles import cleared, may_be_removed
-from algo_data.engine.removal import removed
-from algo_data.engine.spool import Spool
-from algo_data.engine.sync import SyncManner, plan_freed, plan_sync
+from algo_core.storage.uri import parse_data_uri
+from algo_data.commands.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.commands.operands import paths_argument
+from algo_data.engine.io.spool import Spool
+from algo_data.engine.plan.comparison import differs
+from algo_data.engine.plan.conflicts import cleared, may_be_removed
+from algo_data.engine.plan.removal import removed
+from algo_data.engine.plan.sync import SyncManner, plan_freed, plan_sync
 from algo_data.engine.transfer import Place
-from algo_data.operands import paths_argument
-from algo_data.report import Report
-from algo_data.summary import Summary
-from algo_data.transfers import SEVERAL, is_read
+from algo_data.reporting.report import Report
+from algo_data.reporting.summary import Summary
+from algo_data.reporting.transfers import SEVERAL, is_read
 
 
 @click.command()

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from algo_core.errors import UsageError
-from algo_core.storage import Entry, Storage
-from algo_core.uri import DataUri
-from algo_data.engine.streams import STREAM
+from algo_core.storage.contract import Entry, Storage
+from algo_core.storage.uri import DataUri
+from algo_data.engine.io.streams import STREAM
 
 NAMELESS = frozenset({"", ".", ".."})
 """Names of directories that have none of their own: roots, and those that are named by where one is."""

@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from algo_local.algorithms.registry import Algorithm, Version
 from algo_local.callers import Caller
-from algo_local.registry import Algorithm, Version
 from algo_local.web.auth import caller_of
 from algo_local.web.http import (
     ApiError,

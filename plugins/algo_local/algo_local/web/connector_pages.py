@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from algo_core.storage import Entry
+from algo_core.storage.contract import Entry
 from algo_local.web.http import ApiError
 
 if TYPE_CHECKING:
-    from algo_local.connectors_data import ConnectedData
+    from algo_local.data.connector_data import ConnectedData
 
 PAGE_SIZE = 1000
 """Entries of a page (API section 4.4)."""

@@ -9,10 +9,10 @@ from email.utils import format_datetime, formatdate
 from typing import Any
 
 from algo_core.errors import NotFoundError, PermissionDenied, RequestRefused
-from algo_core.storage import Entry, IsADirectory, NotADirectory, Reader
+from algo_core.storage.contract import Entry, IsADirectory, NotADirectory, Reader
 from algo_local.callers import Caller
-from algo_local.connectors import Connector
-from algo_local.connectors_data import ConnectedData
+from algo_local.data.connector_data import ConnectedData
+from algo_local.data.connectors import Connector
 from algo_local.platform import Platform
 from algo_local.web.algorithms import page
 from algo_local.web.connector_pages import Listings

@@ -10,11 +10,11 @@ from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import RequestRefused
-from algo_core.uri import HOSTED
+from algo_core.storage.uri import HOSTED
 from algo_local.callers import Caller
-from algo_local.hosted import DirectoryNotEmpty, HostedData, StoredFile, parse_acl
-from algo_local.metadata import OWN_ALGORITHMS, Acl
-from algo_local.places import Branch, FilePlace, Space
+from algo_local.data.hosted import DirectoryNotEmpty, HostedData, StoredFile, parse_acl
+from algo_local.data.path_resolver import Branch, FilePlace, Space
+from algo_local.metadata.store import OWN_ALGORITHMS, Acl
 from algo_local.web.auth import caller_of
 from algo_local.web.http import (
     ApiError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from algo_local import catalog
+from algo_local.algorithms import catalog
 from algo_local.web.auth import caller_of
 from algo_local.web.http import ApiError, Request, Response, components, json_response
 

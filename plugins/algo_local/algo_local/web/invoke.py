@@ -12,9 +12,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from algo_local.algorithms.registry import Version, not_found
 from algo_local.callers import Caller
-from algo_local.payload import CallContext, Failure, Outcome, Payload
-from algo_local.registry import Version, not_found
+from algo_local.execution.payload import CallContext, Failure, Outcome, Payload
 from algo_local.web.auth import caller_of
 from algo_local.web.http import ApiError, Request, Response, decode, json_bytes, json_response
 from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECONDS, OUTPUT_BYTES

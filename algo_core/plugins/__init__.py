@@ -1,0 +1,1 @@
+"""Plugins: hook specifications, the index of what is installed, loading and policy."""

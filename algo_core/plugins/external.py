@@ -1,0 +1,48 @@
+"""Executables named `algo-NAME` are subcommands too: those of isolated plugins, and any on `PATH`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from algo_core.settings.paths import isolated_dir
+
+if TYPE_CHECKING:
+    from algo_core.context import App
+
+PREFIX = "algo-"
+
+
+def find_external(environ: Mapping[str, str], name: str) -> str | None:
+    """The executable that a subcommand's name stands for, if there is one."""
+    if not name or os.sep in name or name.startswith("-"):
+        return None
+    from shutil import which
+
+    places = os.pathsep.join([os.path.join(isolated_dir(environ), "bin"), environ.get("PATH", os.defpath)])
+    return which(PREFIX + name, path=places)
+
+
+def external_command(app: App, name: str, path: str) -> click.Command:
+    """A command that runs an executable with all the words after its name; its exit code is ours.
+
+    The executable learns the profile from `ALGO_PROFILE`, if one was given before the name.
+    """
+
+    @click.command(
+        name,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+    )
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    def run(words: tuple[str, ...]) -> None:
+        import subprocess
+
+        chosen = {"ALGO_PROFILE": app.profile_flag} if app.profile_flag else {}
+        done = subprocess.run([path, *words], env={**app.environ, **chosen}, check=False)
+        click.get_current_context().exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+
+    return run

@@ -1,0 +1,189 @@
+"""The hooks: every way in which a plugin can take part.
+
+A plugin is a module that an installed distribution names in the entry-point group `algo.plugins`. It implements any of
+the functions below, each marked with `hookimpl`:
+
+    from algo_core import Command, hookimpl
+
+
+    @hookimpl
+    def algo_commands():
+        return [Command("greet", "acme.commands:greet", help="Greet somebody.", group="Acme")]
+
+The module is loaded once after an install, to learn what it has, and afterwards only when one of its hooks is called or
+one of its commands runs: import nothing heavy in it. An implementation may leave out arguments that it does not need.
+Whatever one raises, `SystemExit` included, is reported once with the distribution's name and version, and the others go
+on; only Ctrl-C ends the command. `hookimpl(tryfirst=True)` and `hookimpl(trylast=True)` say who is asked first.
+
+A plugin may state which hook API it needs (`ALGO_API = ">=1,<2"` in its module); one that needs another is left out,
+and `algo plugins list` says why. Hooks grow by further arguments, which older implementations do not notice. An
+argument that is to go is declared with `hookspec(warn_on_impl_args={"old": DeprecationWarning("use new")})`:
+implementations that still take it work as before, and `algo plugins show`, `algo doctor` and
+`algo_core.testing.assert_plugin_well_formed` tell their authors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from algo_core.plugins.types import Command, Connector, DoctorCheck, Profile
+
+if TYPE_CHECKING:
+    import requests
+
+    from algo_core.errors import AlgoError
+    from algo_core.settings.credentials import Credential
+
+PROJECT = "algo"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin module as the implementation of the hook that has its name."""
+
+
+@hookspec
+def algo_commands() -> list[Command]:  # type: ignore[empty-body]  # a specification has no body
+    """Subcommands that this plugin adds.
+
+    When: after an install or a change of the plugin's files. The answer is kept in the index, so that `algo --help` and
+    completion need no plugin; what a command's target names is imported when the command runs.
+
+    Failures: whatever is raised, or an answer that is no list of `Command`, marks the plugin as broken: its commands
+    stay in the help with a mark, and running one says why (exit code 8). A name that is built in is not given away, and
+    one that two plugins claim goes to neither until somebody chooses.
+
+        from algo_core import Command, hookimpl
+
+
+        @hookimpl
+        def algo_commands():
+            return [Command("greet", "acme.commands:greet", help="Greet somebody.", group="Acme")]
+    """
+
+
+@hookspec
+def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a specification has no body
+    """URI schemes that this plugin opens as a storage, for `algo cp` and all other data commands.
+
+    When: with `algo_commands`, and kept in the index as well. The target is a function that takes the running `App` and
+    the `DataUri`, and returns an `algo_core.storage.Storage`; it is called once for each scheme that a command meets.
+
+    Failures: as those of `algo_commands`. A scheme that two plugins claim is a usage error that names both, when a URI
+    with it is used.
+
+        from algo_core import Connector, hookimpl
+
+
+        @hookimpl
+        def algo_connectors():
+            return [Connector("acme", "acme.archive:open_archive", help="Files of the Acme archive.")]
+    """
+
+
+@hookspec(firstresult=True)
+def algo_default_profile(name: str) -> Profile | None:
+    """A profile for a name that nobody has configured: a company's preset, else the embedded platform.
+
+    When: a command needs the profile `name`, and neither the configuration nor the environment has it. The first answer
+    that is not None counts; `hookimpl(trylast=True)` leaves others the first word.
+
+    Failures: reported; the next plugin is asked.
+
+        from algo_core import Profile, hookimpl
+
+
+        @hookimpl
+        def algo_default_profile(name):
+            if name == "default":
+                return Profile(name, "https://api.acme.example", origin="acme-algo")
+    """
+
+
+@hookspec(firstresult=True)
+def algo_credentials(profile: Profile) -> Credential | None:
+    """A credential for a profile that has none of its own: from a vault, a ticket, a company's login.
+
+    When: once per command that needs a profile, after the environment and the profile were looked at. The first answer
+    that is not None counts.
+
+    Failures: reported; the next plugin is asked, and without any answer the request goes out without a credential.
+
+        import os
+
+        from algo_core import hookimpl
+
+
+        @hookimpl
+        def algo_credentials(profile):
+            ticket = os.environ.get("ACME_TICKET")
+            if ticket and profile.address.endswith(".acme.example"):
+                from algo_core.settings.credentials import classify
+
+                return classify(ticket, origin="the Acme ticket")
+    """
+
+
+@hookspec
+def algo_configure_session(session: requests.Session, profile: Profile) -> None:
+    """Change the HTTP session before its first request: mount adapters, add headers, set `auth`.
+
+    When: once per session, with the profile that it is for. Secrets belong into `session.auth`, which is dropped when a
+    redirect leads to another host; custom headers are not.
+
+    The session is opened when something of it is used: look at `profile` first, and leave a session alone that does not
+    concern you. A command for which nobody opens it makes its plain requests without importing requests, which halves
+    the time of a short one.
+
+    Failures: reported; the session is used as it is then.
+
+        from algo_core import hookimpl
+
+
+        @hookimpl
+        def algo_configure_session(session, profile):
+            session.headers["X-Cost-Centre"] = "4711"
+    """
+
+
+@hookspec
+def algo_error_hints(error: AlgoError) -> str | None:
+    """One more line of advice under an error that is about to be shown.
+
+    When: once, when a command has failed. `error` has `message`, `hint` and `exit_code`; None adds nothing.
+
+    Failures: reported; the error is shown all the same.
+
+        from algo_core import hookimpl
+
+
+        @hookimpl
+        def algo_error_hints(error):
+            if error.exit_code == 4:
+                return "Keys are given out by helpdesk@acme.example"
+    """
+
+
+@hookspec
+def algo_doctor_checks() -> list[DoctorCheck]:  # type: ignore[empty-body]  # a specification has no body
+    """Checks that `algo doctor` runs besides its own.
+
+    When: by `algo doctor` only. A check's `run` returns whether all is well, and one line that says what was found.
+
+    Failures: those of the hook are reported; a check that raises has failed, with the cause as its line.
+
+        import os
+
+        from algo_core import DoctorCheck, hookimpl
+
+
+        def has_ticket():
+            found = "ACME_TICKET" in os.environ
+            return found, "you have a ticket" if found else "get a ticket with: acme login"
+
+
+        @hookimpl
+        def algo_doctor_checks():
+            return [DoctorCheck("acme ticket", has_ticket)]
+    """

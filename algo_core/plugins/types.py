@@ -1,0 +1,80 @@
+"""The small values that cross the boundary between the core and its plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from algo_core.settings.credentials import Credential
+
+HOOK_API = (1, 0)
+"""The version of the hook API, major and minor: what a plugin's `ALGO_API` is compared with."""
+
+GROUP = "algo.plugins"
+"""The entry-point group in which a plugin's distribution names its plugin module."""
+
+
+ANY_SCHEME = "*"
+"""What a connector claims that opens whatever nobody else does, by the protocol that the configuration names."""
+
+
+class Command(NamedTuple):
+    """A subcommand, described without importing it.
+
+    `target` is `"package.module:attribute"`, a `click.Command` or `click.Group`, imported only when the command
+    runs or completes its own arguments. `help` is the one line that `algo --help` shows; `group` the heading under
+    which it stands.
+    """
+
+    name: str
+    target: str
+    help: str
+    group: str = "Other"
+    hidden: bool = False
+
+
+class Connector(NamedTuple):
+    """A URI scheme that a plugin can open as a storage.
+
+    `target` is `"package.module:function"`; the function takes `(app, uri)`, the running `App` and a
+    `algo_core.storage.uri.DataUri` of this scheme, and returns an `algo_core.storage.contract.Storage`.
+    `labels` says whether `SCHEME+label://` belongs to it as well (API section 4.2).
+
+    With `direct` the function takes `(scheme, options)` instead, a text and a mapping from option names to values, and
+    returns a storage that needs nothing else: it reaches a store from whichever machine calls it. That is how a person
+    uses it with `[connectors.SCHEME]` in config.toml, and how a platform uses it with the options of its connector.
+    Where another plugin claims the scheme for the platform, that claim wins until the person asks for the direct one
+    (`direct = true`). The scheme `*` stands for all that nobody else claims.
+    """
+
+    scheme: str
+    target: str
+    help: str = ""
+    labels: bool = False
+    direct: bool = False
+
+
+class Profile(NamedTuple):
+    """Where requests go and as whom: an address, a credential, a company's CA.
+
+    `address` has no `/v1` and no slash at its end; `origin` says where the profile came from, for messages; `notice`
+    is a line to print on stderr when the profile is used without having been asked for.
+    `ca_cert` is a path to a PEM file that is trusted *in addition to* the public roots.
+    """
+
+    name: str
+    address: str
+    credential: Credential | None = None
+    ca_cert: str | None = None
+    ca_cert_origin: str | None = None
+    origin: str = ""
+    notice: str | None = None
+    insecure_http: bool = False
+
+
+class DoctorCheck(NamedTuple):
+    """A check for `algo doctor`: `run()` returns whether all is well, and one line that says what was found."""
+
+    name: str
+    run: Callable[[], tuple[bool, str]]

@@ -1,0 +1,1 @@
+"""Configuration and profiles: where values come from, and how they are edited."""

@@ -1,0 +1,223 @@
+"""A profile by its name: where it is written, what the environment makes of it, what stands in when there is none."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from algo_core.errors import ConfigError, UsageError
+from algo_core.plugins.types import Profile
+from algo_core.settings import credentials, paths
+from algo_core.settings.config import DEFAULT_ADDRESS, Config, read_toml
+
+LEGACY_MEMBERS = {
+    "api_key": "api_key",
+    "api_server": "address",
+    "ca_cert": "ca_cert",
+    "bearer_token": "bearer_token",
+}
+"""Members of the older command lines' profiles (API section 9.3), and what they are called here."""
+
+
+def check_address(text: str, *, insecure_http: bool = False) -> str:
+    """An API address in the form that requests need: a scheme, a host, no `/v1`, no slash at the end.
+
+    Raises:
+        UsageError: if it is not an address, or would send a credential in clear beyond this machine.
+    """
+    text = text.strip().rstrip("/")
+    scheme, colon, rest = text.partition(":")
+    if colon and not rest.strip("/") and scheme.isalpha() and scheme.lower() not in {"http", "https"}:
+        return f"{scheme.lower()}:"
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"} or any(c.isspace() for c in text):
+        raise UsageError(f"Not an API address: {text!r}", f"It looks like {DEFAULT_ADDRESS}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UsageError("An API address has no user name, query or fragment", f"It looks like {DEFAULT_ADDRESS}")
+    if parts.scheme == "http" and not insecure_http and not is_loopback(host):
+        raise UsageError(
+            f"Plain http would send the key in clear to {host}",
+            "Use https://, or allow it with --insecure-http (setting insecure_http)",
+        )
+    return text[: -len("/v1")] if text.endswith("/v1") else text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return socket.inet_pton(socket.AF_INET, host)[0] == 127
+    except OSError:
+        pass
+    try:
+        return socket.inet_pton(socket.AF_INET6, host) == bytes(15) + b"\1"
+    except OSError:
+        return False
+
+
+def check_ca_file(path: str, origin: str) -> str:
+    """An absolute path to a PEM file with at least one certificate.
+
+    Raises:
+        ConfigError: if it is missing, unreadable or holds none; the message names its origin.
+    """
+    import ssl
+
+    file = os.path.expanduser(path)
+    hint = "Give the path of a PEM file that holds the CA's certificate"
+    try:
+        with open(file, "rb") as opened:
+            opened.read(1)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(file)
+    except ssl.SSLError:
+        raise ConfigError(f"No certificate in the CA file {path} (from {origin})", hint) from None
+    except OSError as error:
+        raise ConfigError(f"Cannot read the CA file {path} (from {origin}): {error.strerror}", hint) from None
+    return os.path.abspath(file)
+
+
+def legacy_profiles(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str]], str | None]:
+    """The usable profiles of the older command lines, and their file, which is only ever read.
+
+    The older tool wrote an empty `default` profile at its first use: one without a credential does not count.
+
+    Raises:
+        ConfigError: if the file is there but cannot be read.
+    """
+    file = paths.legacy_config_file(environ)
+    tables = read_toml(file).get("profiles", {}) if file else {}
+    found = {}
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        if not isinstance(table, dict):
+            continue
+        members = {new: str(table[old]) for old, new in LEGACY_MEMBERS.items() if table.get(old)}
+        if "api_key" in members or "bearer_token" in members:
+            found[name] = members
+    return found, file
+
+
+class ProfileResolver:
+    """Finds the profile to use.
+
+    `stand_in` is asked for a profile when nobody has configured one (the hook `algo_default_profile`), and
+    `other_credential` for a credential when the profile has none (the hook `algo_credentials`).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        stand_in: Callable[[str], Profile | None] = lambda name: None,
+        other_credential: Callable[[Profile], credentials.Credential | None] = lambda profile: None,
+    ) -> None:
+        self.config = config
+        self.stand_in = stand_in
+        self.other_credential = other_credential
+
+    def table(self, name: str) -> tuple[Mapping[str, Any], str] | None:
+        """The members of a written profile, and where it stands: ours, the administrator's, the older tools'."""
+        tables = self.config.profile_tables(name)
+        if tables:
+            merged: dict[str, Any] = {}
+            for table, _ in reversed(tables):
+                merged.update(table)
+            return merged, tables[0][1]
+        legacy, file = legacy_profiles(self.config.environ)
+        return (legacy[name], str(file)) if name in legacy else None
+
+    def names(self) -> list[str]:
+        """The names of all profiles that are written down anywhere."""
+        try:
+            legacy, _ = legacy_profiles(self.config.environ)
+        except ConfigError:
+            legacy = {}
+        return sorted({*self.config.profile_names(), *legacy})
+
+    def resolve(self, flag: str | None = None) -> Profile:
+        """The profile to use; `flag` is the name from `--profile`, which beats key and address of the environment.
+
+        Raises:
+            ConfigError: if there is no such profile, or one of its parts is missing or wrong.
+        """
+        chosen = self.config.get("profile", flag=flag)
+        name, environ = str(chosen.value), self.config.environ
+        explicit = flag is not None
+        found = self.table(name)
+        ambient_address = environ.get("ALGORITHMIA_API", "").strip()
+        ambient = None if explicit else credentials.from_environment(environ)
+        if found is None and not ambient and not (ambient_address and not explicit):
+            if stand_in := self.stand_in(name):
+                return self._with_other_credential(self._under_control(stand_in))
+            raise self._missing(name, chosen.origin)
+        table, origin = found or self._preset(name) or ({}, "environment")
+        credential = ambient or credentials.from_table(name, table, origin)
+        written = str(table.get("address") or "")
+        address, address_origin = written, origin
+        if ambient_address and (not explicit or not written):
+            address, address_origin = ambient_address, "environment variable ALGORITHMIA_API"
+        if enforced := self.config.enforced("address"):
+            address, address_origin = str(enforced.value), enforced.origin
+        insecure = bool(self.config.get("insecure_http", profile=table, origin=origin).value)
+        try:
+            address = check_address(address or DEFAULT_ADDRESS, insecure_http=insecure)
+        except UsageError as error:
+            raise ConfigError(f"{error.message} (from {address_origin})", error.hint) from None
+        ca_cert, ca_origin = str(table.get("ca_cert") or "") or None, f"profile {name} in {origin}"
+        if enforced := self.config.enforced("ca_cert"):
+            ca_cert, ca_origin = str(enforced.value), enforced.origin
+        profile = Profile(
+            name=name,
+            address=address,
+            credential=credential,
+            ca_cert=os.path.expanduser(ca_cert) if ca_cert else None,
+            ca_cert_origin=ca_origin if ca_cert else None,
+            origin=origin,
+            insecure_http=insecure,
+        )
+        return self._with_other_credential(profile)
+
+    def _preset(self, name: str) -> tuple[Mapping[str, Any], str] | None:
+        """Where a company's preset leads, for a key that the environment gives; the embedded platform wants no key."""
+        preset = self.stand_in(name)
+        if preset is None or not preset.address.startswith("http"):
+            return None
+        return {"address": preset.address, "ca_cert": preset.ca_cert}, preset.origin
+
+    def _under_control(self, profile: Profile) -> Profile:
+        """A profile that a plugin stands in with, and what the administrator enforces on it.
+
+        Raises:
+            ConfigError: if the enforced address is none.
+        """
+        if enforced := self.config.enforced("address"):
+            try:
+                address = check_address(str(enforced.value), insecure_http=profile.insecure_http)
+            except UsageError as error:
+                raise ConfigError(f"{error.message} (from {enforced.origin})", error.hint) from None
+            profile = profile._replace(address=address, origin=enforced.origin, notice=None)
+        if enforced := self.config.enforced("ca_cert"):
+            ca_cert = os.path.expanduser(str(enforced.value))
+            profile = profile._replace(ca_cert=ca_cert, ca_cert_origin=enforced.origin)
+        return profile
+
+    def _with_other_credential(self, profile: Profile) -> Profile:
+        if profile.credential is None and (credential := self.other_credential(profile)):
+            return profile._replace(credential=credential)
+        return profile
+
+    def _missing(self, name: str, origin: str) -> ConfigError:
+        others = self.names()
+        flag = "" if name == "default" else f" --profile {name}"
+        where = "" if origin == "default" else f" (asked for by {origin})"
+        return ConfigError(
+            f"There is no profile {name!r}{where}",
+            f"Configure it with: algo auth{flag}" + (f"; there are: {', '.join(others)}" if others else ""),
+        )

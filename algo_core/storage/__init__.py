@@ -1,0 +1,46 @@
+"""Storages: the contract, what finds one by its scheme, and data URIs.
+
+Plugins import these names from here; each is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing's own would have to be imported
+if TYPE_CHECKING:
+    from typing import Any
+
+    from algo_core.storage.contract import (
+        Checksum,
+        Entry,
+        IsADirectory,
+        Kind,
+        NotADirectory,
+        Reader,
+        SizeMismatch,
+        Source,
+        Storage,
+        only_claim,
+        open_storage,
+    )
+
+__all__ = [
+    "Checksum",
+    "Entry",
+    "IsADirectory",
+    "Kind",
+    "NotADirectory",
+    "Reader",
+    "SizeMismatch",
+    "Source",
+    "Storage",
+    "only_claim",
+    "open_storage",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from algo_core.storage import contract
+
+    return getattr(contract, name)

@@ -1,0 +1,103 @@
+"""Stores that are reached from this machine: who opens one, and with which options.
+
+A person describes one in `config.toml`; a platform keeps the options itself and calls `open_store` with them. Either
+way the plugin that does the work is found here, so that no plugin has to import another.
+
+    [connectors.s3]                      # s3:// is the platform's connector unless `direct` says otherwise
+    direct = true
+    endpoint_url = "https://minio.example:9000"
+
+    [connectors.archive]                 # archive://PATH, over any protocol that a connector plugin knows
+    protocol = "sftp"
+    host = "archive.example"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import ConfigError
+from algo_core.plugins.types import ANY_SCHEME
+from algo_core.storage.contract import Storage, only_claim
+from algo_core.storage.uri import DataUri
+
+if TYPE_CHECKING:
+    from algo_core.context import App
+    from algo_core.plugins.manager import Plugins
+    from algo_core.settings.config import Config
+
+TABLE = "connectors"
+"""The table of config.toml that holds one table for each connector."""
+
+_MEMBERS = {"direct": bool, "protocol": str}
+"""Members of such a table that are not options."""
+
+
+def open_from_here(app: App, uri: DataUri, *, elsewhere: bool) -> Storage | None:
+    """The storage of a URI if it is to be reached from this machine, else None.
+
+    `elsewhere` says that somebody else can open it as well: then only a table that says so leads here.
+
+    Raises:
+        ConfigError: if the URI's table is wrong, or its options do not fit the store.
+        UsageError: if several plugins claim its protocol.
+    """
+    options = options_of(app.config, uri.connector)
+    direct, protocol = options.pop("direct", None), options.pop("protocol", None)
+    if direct is False or (elsewhere and not direct and not protocol):
+        return None
+    if protocol is None and not _claims(app.plugins, uri.scheme, labelled=bool(uri.label)):
+        return None
+    return open_store(app.plugins, protocol or uri.scheme, options)
+
+
+def open_store(plugins: Plugins, scheme: str, options: Mapping[str, Any]) -> Storage:
+    """Open a store with nothing but these options, by whichever plugin claims its scheme directly.
+
+    Raises:
+        ConfigError: if no plugin does, or the options do not fit the store, or what it needs is not installed.
+        UsageError: if several plugins do.
+    """
+    claims = _claims(plugins, scheme) or _claims(plugins, ANY_SCHEME)
+    if not claims:
+        raise ConfigError(
+            f"No plugin here can open {scheme}:// directly", "Install one: algo plugins install algo-connectors"
+        )
+    record, target = only_claim(scheme, claims)
+    storage: Storage = plugins.load_target(record, target)(scheme, dict(options))
+    return storage
+
+
+def options_of(config: Config, connector: str) -> dict[str, Any]:
+    """The members of `[connectors.CONNECTOR]`: the person's before the administrator's, enforced ones before both.
+
+    Raises:
+        ConfigError: if it is no table, or a member of ours is not of its kind.
+    """
+    found: dict[str, Any] = {}
+    sources = (
+        (config.site, config.site_file),
+        (config.user, config.user_file),
+        (config.site.get("enforce", {}), config.site_file),
+    )
+    for source, file in sources:
+        tables = source.get(TABLE, {})
+        table = tables.get(connector, {}) if isinstance(tables, Mapping) else None
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"[{TABLE}.{connector}] in {file} is not a table")
+        for name, kind in _MEMBERS.items():
+            if name in table and not isinstance(table[name], kind):
+                wanted = "true or false" if kind is bool else "a text"
+                raise ConfigError(f"{TABLE}.{connector}.{name} in {file} wants {wanted}, not {table[name]!r}")
+        found |= table
+    return found
+
+
+def _claims(plugins: Plugins, wanted: str, *, labelled: bool = False) -> list[Any]:
+    return [
+        (record, target)
+        for record in plugins.allowed
+        for scheme, target, _, labels, direct in record.connectors
+        if scheme == wanted and direct and (labels or not labelled)
+    ]

@@ -1,0 +1,80 @@
+"""Asking a person: prompts on stderr, hidden answers, and plain lines when the input is a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from algo_core.errors import AlgoError, UsageError
+from algo_core.terminal.output import Output
+
+Answer = TypeVar("Answer")
+
+
+class Prompter:
+    """Asks questions one after the other; each answer is checked and asked for again with the reason.
+
+    On a terminal a wrong answer is asked for again; when the input is a pipe it is an error, since the next line
+    answers the next question.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self.is_terminal = sys.stdin is not None and sys.stdin.isatty()
+
+    def ask(
+        self, text: str, check: Callable[[str], Answer], *, default: str | None = None, hidden: bool = False
+    ) -> Answer:
+        """Ask until `check` takes the answer; it raises AlgoError with the reason why it does not.
+
+        Raises:
+            UsageError: when the input ends before the answer.
+            AlgoError: what `check` raised, when the input is not a terminal.
+            KeyboardInterrupt: on Ctrl-C.
+        """
+        while True:
+            answer = self._line(f"{text}: ", text, hidden)
+            try:
+                return check(answer.strip() or (default or ""))
+            except AlgoError as error:
+                if not self.is_terminal:
+                    raise
+                self._output.error(error.message)
+                if error.hint:
+                    self._output.hint(error.hint)
+
+    def confirm(self, text: str) -> bool:
+        """Ask a yes-or-no question; no is the default, and the answer when the input is not a terminal."""
+        return self.is_terminal and self._line(f"{text} [y/N]: ", text, False).strip().lower() in {"y", "yes"}
+
+    def _line(self, prompt: str, question: str, hidden: bool) -> str:
+        try:
+            if hidden and self.is_terminal:
+                from getpass import getpass
+
+                return getpass(prompt, stream=self._output.stderr)
+            self._output.stderr.write(prompt)
+            self._output.stderr.flush()
+            line = sys.stdin.readline() if sys.stdin is not None else ""
+        except EOFError:
+            line = ""
+        if not self.is_terminal or not line:
+            self._output.stderr.write("\n")
+        if not line:
+            raise UsageError(f"No answer to {question!r}: the input has ended", "Give the answers as options: --help")
+        return line
+
+
+def read_secret_from_stdin(what: str) -> str:
+    """The first line of standard input.
+
+    Raises:
+        click.UsageError: if there is none.
+    """
+    line = sys.stdin.readline().strip() if sys.stdin is not None else ""
+    if not line:
+        raise click.UsageError(f"Standard input holds no {what}")
+    return line

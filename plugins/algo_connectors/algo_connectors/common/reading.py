@@ -1,0 +1,151 @@
+"""Reading a file in ranges: the next ones are fetched while the current one is handed on."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
+from algo_core.errors import NetworkError
+from algo_core.storage.contract import Entry
+from algo_core.storage.uri import DataUri
+
+if TYPE_CHECKING:
+    from algo_connectors.common.remote import RemoteStorage
+
+BLOCK = 8 << 20
+"""Bytes of a range."""
+
+LEAST = 1 << 20
+"""Bytes of a range when what may be held is used up: these every file has, so that none waits for another."""
+
+TRIES = 4
+"""How often a range is asked for before a broken connection counts."""
+
+
+class RangeReader:
+    """A file of a store from a byte offset to `stop` or its end (`algo_core.storage.contract.Reader`).
+
+    One range is handed on while at most `ahead` further ones are fetched, as far as the storage's `readable` goes.
+
+    Raises:
+        Changed: if a version is given and the file is another one by now.
+    """
+
+    def __init__(
+        self,
+        storage: RemoteStorage,
+        uri: DataUri,
+        offset: int,
+        *,
+        version: str | None = None,
+        stop: int | None = None,
+        ahead: int = 0,
+    ) -> None:
+        self.offset = offset
+        self._storage = storage
+        self._most_ahead = ahead
+        self._ahead: deque[Future[bytes]] = deque()
+        self._reserved = 0
+        """What the current range takes of the allowance."""
+        length = self._length(BLOCK if stop is None else stop - offset)
+        try:
+            self.entry, first = fetched(storage, uri, offset, offset + length, version)
+        except BaseException:
+            self._let_go()
+            raise
+        self._block = memoryview(first)
+        if len(first) <= LEAST:
+            self._let_go()
+        size = self.entry.size or 0
+        self._stop = size if stop is None else min(stop, size)
+        self._next = offset + len(first)
+        """Where the first range begins that was not asked for yet."""
+
+    def _length(self, wanted: int) -> int:
+        """How long the next range may be; if it is more than the least, it is reserved."""
+        if wanted <= LEAST or not self._storage.readable.take_at_once(BLOCK):
+            return min(wanted, LEAST)
+        self._reserved = BLOCK
+        return min(wanted, BLOCK)
+
+    def _let_go(self) -> None:
+        if self._reserved:
+            self._storage.readable.give_back(self._reserved)
+            self._reserved = 0
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """The next bytes. Raises NetworkError if the file was changed since it was opened: it can be read anew."""
+        self._look_ahead()
+        if not self._block and self._next_block():
+            self._look_ahead()
+        count = min(len(buffer), len(self._block))
+        memoryview(buffer)[:count] = self._block[:count]
+        self._block = self._block[count:]
+        return count
+
+    def _next_block(self) -> bool:
+        """Have a range to hand on; False at the end."""
+        self._block = memoryview(b"")
+        self._let_go()
+        if self._ahead:
+            self._reserved = BLOCK
+            self._block = memoryview(self._ahead.popleft().result())
+        elif self._next < self._stop:
+            start, length = self._next, self._length(self._stop - self._next)
+            self._block = memoryview(self._fetch(start, start + length))
+            self._next = start + length
+        else:
+            return False
+        return True
+
+    def _look_ahead(self) -> None:
+        while self._next < self._stop and len(self._ahead) < self._most_ahead:
+            if not self._storage.readable.take_at_once(BLOCK):
+                return
+            start, self._next = self._next, min(self._next + BLOCK, self._stop)
+            self._ahead.append(self._storage.pool.submit(self._fetch, start, self._next))
+
+    def _fetch(self, start: int, stop: int) -> bytes:
+        uri = self.entry.uri
+        try:
+            entry, content = fetched(self._storage, uri, start, stop, self.entry.version)
+        except Changed:
+            raise _changed(uri) from None
+        if entry.size != self.entry.size or entry.version != self.entry.version:
+            raise _changed(uri)
+        if len(content) != stop - start:
+            raise NetworkError(f"{uri} ended {stop - start - len(content)} bytes too early", "Try again")
+        return content
+
+    def close(self) -> None:
+        """Give up what was asked for ahead."""
+        for pending in self._ahead:
+            pending.add_done_callback(lambda _: self._storage.readable.give_back(BLOCK))
+            pending.cancel()
+        self._ahead.clear()
+        self._block = memoryview(b"")
+        self._stop = self._next
+        self._let_go()
+
+
+def fetched(storage: RemoteStorage, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+    """A range, asked for again when the connection breaks; none, and the entry, behind the end of the file."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            with store_errors(uri):
+                return storage.fetch(uri, start, stop, version)
+        except Unsatisfiable:
+            return storage.stat(uri), b""
+        except NetworkError:
+            if attempt == TRIES:
+                raise
+        time.sleep(random.uniform(0, 0.2 * 2**attempt))
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _changed(uri: DataUri) -> NetworkError:
+    return NetworkError(f"{uri} was changed while it was read", "Copy it again when nothing writes to it any more")

@@ -1,0 +1,141 @@
+"""Writing a file: whole in one request, or in parts that become a file when the last has arrived."""
+
+from __future__ import annotations
+
+import abc
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from algo_core.storage.contract import Entry, SizeMismatch, Source
+from algo_core.storage.uri import DataUri
+
+if TYPE_CHECKING:
+    from algo_connectors.common.remote import RemoteStorage
+
+
+class Upload(abc.ABC):
+    """A file that is being written in parts."""
+
+    parallel = True
+    """Whether parts may be sent at once, and in any order."""
+
+    @abc.abstractmethod
+    def part(self, number: int, offset: int, content: bytes) -> None:
+        """Send a part; the first has number 0, and `offset` is where in the file it stands."""
+
+    @abc.abstractmethod
+    def finish(self, size: int) -> Entry:
+        """Let the file appear, all of its `size` bytes having been sent."""
+
+    @abc.abstractmethod
+    def abort(self) -> None:
+        """Leave nothing behind of what was sent."""
+
+
+def send(storage: RemoteStorage, uri: DataUri, source: Source, size: int | None) -> Entry:
+    """Write what a source gives to a file of a store; if anything fails, the store is as it was."""
+    with _Sender(storage, source, size) as sender:
+        if sender.fill(storage.part_size) < storage.part_size:
+            sender.check_size()
+            return storage.put(uri, sender.content)
+        upload = storage.begin(uri, size)
+        try:
+            return upload.finish(sender.send(upload))
+        except BaseException:
+            sender.give_up()
+            # What made the copy fail is what has to be told; stores forget unfinished uploads after some days.
+            with suppress(Exception):
+                upload.abort()
+            raise
+
+
+class _Sender:
+    """Takes parts from a source; of each, nothing is kept once it is sent, so that the allowance knows of all."""
+
+    def __init__(self, storage: RemoteStorage, source: Source, size: int | None) -> None:
+        self.content = b""
+        """The part that was read last, unless it is on its way."""
+        self._storage = storage
+        self._source = source
+        self._size = size
+        self._offset = 0  # of what is read next
+        self._filling = 0
+        self._sending: set[Future[None]] = set()
+
+    def __enter__(self) -> _Sender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._storage.writable.give_back(self._filling)
+
+    def fill(self, room: int) -> int:
+        """Read a part, shorter than `room` bytes only at the end; its length.
+
+        Raises:
+            SizeMismatch: if the source has more than it should.
+        """
+        if self._size is not None:
+            room = max(1, min(room, self._size - self._offset + 1))
+        self._storage.writable.take(room)
+        self._filling = room
+        buffer = bytearray(room)
+        view, filled = memoryview(buffer), 0
+        while filled < room:
+            count = self._source.readinto(view[filled:])
+            if not count:
+                break
+            filled += count
+            if self._size is not None and self._offset + filled > self._size:
+                raise SizeMismatch(self._offset + filled, self._size)
+        self.content = bytes(view[:filled])  # of which packages take slices without copying them
+        self._offset += filled
+        return filled
+
+    def send(self, upload: Upload) -> int:
+        """Send part after part until the source is at its end; the number of bytes."""
+        number = 0
+        limit = self._storage.parallel if upload.parallel else 1
+        while self.content:
+            self._submit(upload, number)
+            number += 1
+            self.fill(part_size(self._storage.part_size, number, self._size))
+            self._wait(limit - 1)
+        self.check_size()
+        self._wait(0)
+        return self._offset
+
+    def _submit(self, upload: Upload, number: int) -> None:
+        content, taken = self.content, self._filling
+        self.content, self._filling = b"", 0
+        sending = self._storage.pool.submit(upload.part, number, self._offset - len(content), content)
+        self._sending.add(sending)
+        sending.add_done_callback(lambda _: self._storage.writable.give_back(taken))
+
+    def _wait(self, most: int) -> None:
+        """Wait until at most so many parts are on their way. Raises what a part has raised."""
+        while len(self._sending) > most:
+            done, self._sending = wait(self._sending, return_when=FIRST_COMPLETED)
+            for one in done:
+                one.result()
+
+    def check_size(self) -> None:
+        """Raises SizeMismatch if the source has given more or fewer bytes than it should."""
+        if self._size is not None and self._offset != self._size:
+            raise SizeMismatch(self._offset, self._size)
+
+    def give_up(self) -> None:
+        """Send nothing more, and wait for what cannot be stopped."""
+        for pending in self._sending:
+            pending.cancel()
+        wait(self._sending)
+
+
+def part_size(least: int, number: int, size: int | None) -> int:
+    """Bytes of a part, so that 10,000 of them, which is what stores allow, are enough.
+
+    Without a size they double after each 1,000, so that memory grows with the logarithm of what comes.
+    """
+    if size is None:
+        return least << (number // 1000)
+    return max(least, -(-size // 10_000))

@@ -1,0 +1,219 @@
+"""Any other file system that fsspec knows: sftp, webdav, hdfs, smb, http, and those that other packages bring."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import Any
+
+from algo_connectors.common.errors import Unsatisfiable, store_errors
+from algo_connectors.common.options import Options
+from algo_connectors.common.remote import RemoteStorage, components, directory, not_empty
+from algo_connectors.common.writing import Upload
+from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, RequestRefused
+from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
+from algo_core.storage.uri import DataUri, pasted
+
+_VERSIONS = ("ETag", "etag", "checksum", "version_id")
+_TIMES = ("mtime", "modified", "last_modified", "LastModified", "created")
+
+
+def open_protocol(options: Options) -> FileSystemStorage:
+    """The storage for a protocol of fsspec; options are those of its class.
+
+    `root` is a path, or for http an address, in which the connector's paths begin.
+
+    Raises:
+        ConfigError: if fsspec knows no such protocol, or what it needs for it is not installed.
+    """
+    import fsspec
+
+    root = str(options.take("root") or "")
+    try:
+        kind = fsspec.get_filesystem_class(options.scheme)
+    except ValueError:
+        known = ", ".join(sorted(fsspec.available_protocols()))
+        raise ConfigError(f"Nothing here can open {options.scheme}://", f"fsspec knows: {known}") from None
+    except ImportError as error:
+        raise ConfigError(
+            f"{options.scheme}:// needs a package that is not installed: {error}",
+            f"Install it with: algo plugins install {error.name}" if error.name else None,
+        ) from error
+    return FileSystemStorage(kind, options, root)
+
+
+class FileSystemStorage(RemoteStorage):
+    """Files and directories of a file system of fsspec.
+
+    Files are written under another name beside their own, and moved when they are whole. A version is what the file
+    system has for one, else size and time.
+    """
+
+    parallel = 1
+
+    def __init__(self, kind: Any, options: Options, root: str) -> None:
+        self._kind = kind
+        self._options = options
+        self._root = root.rstrip("/")
+        self._own = threading.local()
+
+    @property
+    def files(self) -> Any:
+        """The file system; one for each thread unless it says that it can be shared."""
+        if getattr(self._kind, "async_impl", False):
+            return self._shared
+        if not hasattr(self._own, "files"):
+            self._own.files = self._made()
+        return self._own.files
+
+    @cached_property
+    def _shared(self) -> Any:
+        return self._made()
+
+    def _made(self) -> Any:
+        return self._options.make(self._kind, skip_instance_cache=True, use_listings_cache=False)
+
+    def path(self, uri: DataUri) -> str:
+        """A path as the file system takes it."""
+        found = "/".join([self._root, *components(uri)])
+        return found or self._kind.root_marker or "/"
+
+    def stat(self, uri: DataUri) -> Entry:
+        """info."""
+        with store_errors(uri):
+            entry = _entry(uri, self.files.info(self.path(uri)))
+        if uri.path.endswith("/") and not entry.is_directory:
+            raise NotADirectory(f"{uri} is a file", entry=entry)
+        return entry
+
+    def list(self, uri: DataUri) -> Iterator[Entry]:
+        """ls; fsspec has no pages."""
+        entry = self.stat(uri)
+        if not entry.is_directory:
+            raise NotADirectory(f"{uri} is a file", entry=entry)
+        with store_errors(uri):
+            found = [item for item in self.files.ls(self.path(uri), detail=True) if _name(item)]
+        entries = [_entry(uri.child(_name(item)), item) for item in found]
+        yield from sorted(entries, key=lambda entry: (not entry.is_directory, entry.name))
+
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+        """info, and cat_file of a range."""
+        entry = self.stat(uri)
+        if entry.is_directory:
+            raise IsADirectory(f"{uri} is a directory")
+        if entry.size is not None and start >= entry.size:
+            raise Unsatisfiable(f"{uri} ends before byte {start}")
+        if entry.size is not None:
+            stop = min(stop, entry.size)
+        return entry, bytes(self.files.cat_file(self.path(uri), start=start, end=stop))
+
+    def put(self, uri: DataUri, content: bytes) -> Entry:
+        """The same as for large files, so that it appears whole as well."""
+        upload = _Beside(self, uri)
+        try:
+            upload.part(0, 0, content)
+            return upload.finish(len(content))
+        except BaseException:
+            upload.abort()
+            raise
+
+    def begin(self, uri: DataUri, size: int | None) -> Upload:
+        """A file beside it."""
+        return _Beside(self, uri)
+
+    def mkdir(self, uri: DataUri) -> None:
+        """mkdir, which some file systems do not refuse for what is there."""
+        if self.exists(uri):
+            raise AlreadyExists(f"{uri} exists already")
+        if not self.stat(uri.parent).is_directory:
+            raise NotFoundError(f"There is no directory {uri.parent}")
+        with store_errors(uri):
+            self.files.mkdir(self.path(uri), create_parents=False)
+
+    def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
+        """rmdir, or rm for all that is in it."""
+        if not self.stat(uri).is_directory:
+            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
+        if not components(uri):
+            raise RequestRefused(f"{uri} is not removed", "Write its name")
+        with store_errors(uri):
+            path = self.path(uri)
+            if not self.files.ls(path, detail=False):
+                self.files.rmdir(path)
+                return 0
+            if not force:
+                raise not_empty(uri)
+            count = len(self.files.find(path))
+            self.files.rm(path, recursive=True)
+            return count
+
+    def remove(self, uri: DataUri) -> None:
+        """info, since rm may take directories as well, and rm_file."""
+        if self.stat(uri).is_directory:
+            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
+        with store_errors(uri):
+            self.files.rm_file(self.path(uri))
+
+
+class _Beside(Upload):
+    """A hidden file beside the one that is to be."""
+
+    parallel = False
+
+    def __init__(self, storage: FileSystemStorage, uri: DataUri) -> None:
+        if not storage.stat(uri.parent).is_directory:
+            raise NotFoundError(f"There is no directory {uri.parent}")
+        if (older := storage.exists(uri)) and older.is_directory:
+            raise IsADirectory(f"{uri} is a directory")
+        self._storage = storage
+        self._uri = uri
+        self._files = storage.files
+        self._beside = storage.path(uri.parent).rstrip("/") + f"/.{uri.name[:40]}.{uuid.uuid4().hex[:8]}.part"
+        self._file = self._files.open(self._beside, "wb")
+
+    def part(self, number: int, offset: int, content: bytes) -> None:
+        """write."""
+        self._file.write(content)
+
+    def finish(self, size: int) -> Entry:
+        """close, and move."""
+        self._file.close()
+        self._files.mv(self._beside, self._storage.path(self._uri))
+        return Entry(self._uri, Kind.FILE, size=size)
+
+    def abort(self) -> None:
+        """Remove what was written."""
+        with suppress(Exception):
+            self._file.close()
+        with suppress(Exception):
+            self._files.rm_file(self._beside)
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    return str(found["name"]).rstrip("/").rpartition("/")[2]
+
+
+def _entry(uri: DataUri, found: Mapping[str, Any]) -> Entry:
+    if found.get("type") == "directory":
+        return directory(uri)
+    modified = _modified(found)
+    size = found.get("size")
+    given: Sequence[Any] = [found[name] for name in _VERSIONS if found.get(name)]
+    version = str(given[0]) if given else None
+    if version is None and modified and size is not None:
+        version = f"{size}:{modified.timestamp()}"
+    return Entry(uri, Kind.FILE, size=size, modified=modified, version=version)
+
+
+def _modified(found: Mapping[str, Any]) -> datetime | None:
+    for name in _TIMES:
+        value = found.get(name)
+        if isinstance(value, (int, float)):
+            return datetime.fromtimestamp(value, timezone.utc)
+        if isinstance(value, datetime):
+            return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+    return None

@@ -1,0 +1,212 @@
+"""What `cp`, `mv` and `sync` have in common: their options, and carrying out a plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from algo_core.context import App
+from algo_core.errors import UsageError
+from algo_core.storage.contract import Storage
+from algo_core.storage.uri import DataUri
+from algo_core.terminal.options import Number
+from algo_data.commands.operands import standard_streams
+from algo_data.engine import Options, run_transfers
+from algo_data.engine.io.streams import STREAM
+from algo_data.engine.plan.comparison import Replaces, is_newer, never
+from algo_data.engine.plan.planner import Manner, plan_again
+from algo_data.engine.plan.selection import Selection
+from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.transfer import StorageOf, Transfer
+from algo_data.reporting.failures import RULES, Keeper, failed_before, forget
+from algo_data.reporting.progress import progress_for
+from algo_data.reporting.report import Report
+from algo_data.reporting.summary import Summary
+from algo_data.reporting.transfers import TransferReport
+
+MOST_TRANSFERS = 256
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_RETRY = frozenset({"retry_failed", "dry_run", "max_transfers", "bwlimit", "no_check"})
+"""What can be said together with `--retry-failed`: how to go about it, and not what to do."""
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _rate(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Bytes per second: `500k`, `10M`, `1.5MiB/s`; the units are binary."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?(?:/s)?", value.strip().lower())
+    rate = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if rate < 1:
+        raise click.BadParameter(f"{value!r} is not a rate in bytes per second; write 500k, 10M or 1.5G")
+    return rate
+
+
+class Flags(NamedTuple):
+    """The common options, as they were given."""
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    no_clobber: bool
+    update: bool
+    dry_run: bool
+    max_transfers: int | None
+    bwlimit: int | None
+    no_check: bool
+    retry_failed: bool
+
+    def selection(self) -> Selection:
+        """Which files are meant. Raises UsageError for a pattern that cannot be read."""
+        return Selection(self.include, self.exclude)
+
+    def replaces(self) -> Replaces | None:
+        """Whether a file takes the place of another; None if nothing was said about that.
+
+        Raises:
+            UsageError: if two things were said.
+        """
+        if self.no_clobber and self.update:
+            raise UsageError("--no-clobber and --update contradict each other", "Leave out one of them")
+        return never if self.no_clobber else is_newer if self.update else None
+
+    def summary(self, app: App, verb: str = "copied") -> Summary:
+        """What tells at the end how it went."""
+        return Summary(app, has_patterns=bool(self.include or self.exclude), is_dry=self.dry_run, verb=verb)
+
+    def rules(self) -> dict[str, Any]:
+        """Those that say which files are meant and what is replaced, as given: they hold for `--retry-failed`."""
+        return {name: value for name in RULES if (value := getattr(self, name))}
+
+
+def copy_options(function: _Function) -> _Function:
+    """The options that `Flags` holds."""
+    for option in reversed(
+        (
+            click.option("--include", multiple=True, metavar="PATTERN", help="Only files that match this, or another."),
+            click.option("--exclude", multiple=True, metavar="PATTERN", help="No files or directories that match."),
+            click.option("-n", "--no-clobber", is_flag=True, help="Leave files that are there as they are."),
+            click.option("-u", "--update", is_flag=True, help="Replace only files that are older than their source."),
+            click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
+            click.option(
+                "--max-transfers",
+                type=Number(1, MOST_TRANSFERS),
+                metavar="N",
+                help="At most so many at once; as many as pay if left out.",
+            ),
+            click.option("--bwlimit", callback=_rate, metavar="RATE", help="Bytes per second in all: 500k, 10M."),
+            click.option("--no-check", is_flag=True, help="Compare lengths only, and no checksums."),
+            click.option("--retry-failed", is_flag=True, help="Copy again what failed last time; name no paths."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def storages(app: App) -> StorageOf:
+    """The storage of a URI, standard input and output included."""
+    streams = standard_streams(app)
+
+    def storage_of(uri: DataUri) -> Storage:
+        return streams if uri == STREAM else app.storage(uri)
+
+    return storage_of
+
+
+def carry_out(
+    app: App,
+    flags: Flags,
+    plan: Callable[[Refuse], Iterator[Transfer]],
+    summary: Summary,
+    *,
+    is_alone: bool = False,
+    to_stdout: bool = False,
+    is_retry: bool = False,
+) -> Callable[[], None] | None:
+    """Do what a plan says, or say it; None if all went well, else what ends the command with its exit code.
+
+    `is_alone` says that there is one file, `to_stdout` that its content goes to standard output, `is_retry` that it has
+    failed before. What is done is counted in `summary`, which tells it when the command ends.
+    """
+    if flags.dry_run:
+        return _say(app, plan, summary, is_alone=is_alone)
+    options = Options(
+        max_transfers=flags.max_transfers,
+        bwlimit=flags.bwlimit,
+        check=not flags.no_check,
+        tries=int(app.config.get("retries").value),
+    )
+    with progress_for(app, stdout_has_content=to_stdout) as progress:
+        report = TransferReport(app, progress, summary, is_alone=is_alone)
+        with Keeper(app, report, is_alone=is_alone, is_retry=is_retry, rules=flags.rules()) as keeper:
+            run_transfers(plan(keeper.failed), keeper, options)
+    if keeper.count:
+        return report.finish
+    report.finish()
+    return None
+
+
+def retry(app: App, flags: Flags) -> None:
+    """Carry out what failed in the last run that had failures, by the same rules.
+
+    Raises:
+        UsageError: if other rules are given, or there is nothing that could be carried out.
+    """
+    _check_rules(click.get_current_context())
+    storage_of = storages(app)
+    before = failed_before(app)
+    flags = flags._replace(**before.rules)
+    with flags.summary(app) as summary:
+        manner = Manner(
+            selection=flags.selection(), replaces=flags.replaces(), is_dry=flags.dry_run, tally=summary.tally
+        )
+
+        def planned(refuse: Refuse) -> Iterator[Transfer]:
+            return plan_again(before.parts(storage_of), refuse, manner, storage_of)
+
+        finish = carry_out(app, flags, planned, summary, is_retry=True)
+        if finish:
+            finish()
+        elif not flags.dry_run:
+            forget(app)
+
+
+def _check_rules(context: click.Context) -> None:
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if not parameter.expose_value or name in _RETRY:  # options that all commands have are not exposed
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                f"{max(parameter.opts, key=len)} cannot be combined with --retry-failed",
+                "Leave it out: what failed is carried out again as it was to be then, and nothing else",
+            )
+
+
+def _say(
+    app: App, plan: Callable[[Refuse], Iterator[Transfer]], summary: Summary, *, is_alone: bool
+) -> Callable[[], None] | None:
+    report, before = Report(app, is_alone=is_alone), summary.failed
+
+    def refuse(what: object, error: Any) -> None:
+        report.failed(what, error)
+        summary.add_failure(error.message)
+
+    for transfer in plan(refuse):
+        summary.planned += 1
+        summary.copied += 1
+        summary.bytes += (transfer.entry.size or 0) if transfer.entry else 0
+        verb = "move" if transfer.removes_source else "copy"
+        report.result(
+            f"Would {verb} {transfer.source} to {transfer.target}",
+            action=f"would {verb}",
+            source=str(transfer.source),
+            destination=str(transfer.target),
+            bytes=transfer.entry.size if transfer.entry else None,
+        )
+    return report.finish if summary.failed > before else None

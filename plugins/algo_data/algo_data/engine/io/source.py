@@ -1,0 +1,182 @@
+"""A file of any storage as one unbroken stream: resumed where it broke off, checked at its end."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+from algo_core.errors import AlgoError, NetworkError
+from algo_core.storage.contract import Entry, Reader, Storage
+from algo_core.storage.uri import DataUri
+from algo_data.engine.io.blocks import BLOCK
+from algo_data.engine.io.digest import Digest, compare
+from algo_data.engine.io.retry import Patience
+
+Advanced = Callable[[int, "int | None"], None]
+"""Told the position in bytes, and the size if it is known."""
+
+
+class CannotResume(NetworkError):
+    """What was read so far is of no use: the storage cannot go on from there, or the file has changed."""
+
+
+@runtime_checkable
+class Rewinding(Protocol):
+    """A reader that can begin anew with the file that it has open."""
+
+    def rewind(self) -> None:
+        """Go back to its beginning."""
+
+
+class FileSource(io.RawIOBase):
+    """Reads a file, whatever storage it is in.
+
+    When the connection breaks, it is opened again at the same position, if the storage can tell that it is still the
+    same version; `tries` is how often in a row without getting further. Length and, where the storage gives one,
+    checksum are compared at the end: `readinto` returns 0 only when both are right.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        uri: DataUri,
+        tries: int,
+        advanced: Advanced | None = None,
+        *,
+        check: bool = True,
+        block: int = BLOCK,
+    ) -> None:
+        super().__init__()
+        self._is_checked = check
+        self._block = block
+        self._storage = storage
+        self._uri = uri
+        self._advanced = advanced
+        self._patience = Patience(tries)
+        self._position = 0
+        self._skip = 0
+        self._reader: Reader | None = None
+        self._reader = storage.open(uri)
+        self.entry: Entry = self._reader.entry
+        self._digest: Digest | None = None
+        self._renew_digest()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes; 0 at the end.
+
+        Raises:
+            CannotResume: if it broke off and has to be read from the beginning, by a new source.
+            NetworkError: if it broke off too often.
+            Corrupted: at the end, if the checksum is another.
+            AlgoError: at the end, if the file was changed meanwhile, or is shorter or longer than announced.
+        """
+        view = memoryview(buffer)[: self._block]
+        if self._digest:
+            self._digest.wait_for(buffer)
+        while True:
+            if self._reader is None:
+                self._open_again()  # which has tried as often as it may, when it raises
+            try:
+                count = self._read_at_position(view)
+                break
+            except NetworkError as error:
+                self._let_go()
+                if isinstance(error, CannotResume):
+                    raise
+                if self._position and self.entry.version is None:
+                    raise CannotResume(error.message, error.hint) from error
+                self._patience.spend(error)
+        if not count:
+            self._check()
+            return 0
+        if self._digest:
+            self._digest.update(buffer, view[:count])
+        self._position += count
+        self._patience.renew()
+        if self._advanced:
+            self._advanced(self._position, self.entry.size)
+        return count
+
+    def hand_over(self) -> None:
+        """Leave the checksum and telling how far it is to whoever reads."""
+        self._is_checked = False
+        self._advanced = None
+        self._renew_digest()
+
+    def leave_out(self, count: int) -> None:
+        """Go on behind the first `count` bytes, which whoever reads has already."""
+        self._let_go()
+        self._position = count
+
+    def _read_at_position(self, view: memoryview) -> int:
+        reader = self._reader
+        assert reader
+        while self._skip:
+            skipped = reader.readinto(view[: min(len(view), self._skip)])
+            if not skipped:
+                raise CannotResume(f"{self._uri} has become shorter while it was read")
+            self._skip -= skipped
+        return reader.readinto(view)
+
+    def _open_again(self) -> None:
+        reader = self._storage.open(self._uri, self._position, version=self.entry.version)
+        self._reader = reader
+        if reader.entry.version != self.entry.version:
+            raise CannotResume(f"{self._uri} was changed while it was read", "Try again")
+        self._skip = self._position - reader.offset
+
+    def _renew_digest(self) -> None:
+        if self._digest:
+            self._digest.close()
+        self._digest = Digest.of(self.entry) if self._is_checked else None
+
+    def _check(self) -> None:
+        size, checksum = self.entry.size, self.entry.checksum
+        if size is not None and self._position != size:
+            raise AlgoError(f"{self._uri} should have {size} bytes, and gave {self._position}", "Copy it again")
+        if checksum and self._digest:
+            compare(self._uri, checksum, self._digest.hexdigest())
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether it can be read again: if the storage can tell that it is still the same file."""
+        return self.entry.version is not None
+
+    def tell(self) -> int:
+        """The position of the next byte."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go back to the beginning, for another try of what it is written to."""
+        if offset != 0 or whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("only the beginning can be returned to")
+        if self._position:
+            self._let_go()
+            self._position = 0
+            self._renew_digest()
+        return 0
+
+    def again(self) -> bool:
+        """Go back to the beginning of what is open, whatever its name leads to by now; False if that cannot be done."""
+        if not isinstance(self._reader, Rewinding):
+            return False
+        self._reader.rewind()
+        self._position = 0
+        return True
+
+    def _let_go(self) -> None:
+        reader, self._reader, self._skip = self._reader, None, 0
+        if reader:
+            reader.close()
+
+    def close(self) -> None:
+        """Let go of the file or connection."""
+        if not self.closed:
+            self._let_go()
+            if self._digest:
+                self._digest.close()
+        super().close()

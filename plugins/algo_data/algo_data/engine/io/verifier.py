@@ -1,0 +1,71 @@
+"""Hashes a large file in its order, behind whoever writes it, in a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from algo_core.storage.contract import Checksum
+from algo_data.engine.io.blocks import BLOCK
+from algo_data.engine.io.digest import hasher
+
+
+class Verifier:
+    """Reads back what has been written, as far as the beginning of the file is whole.
+
+    The pages are still in memory, so this costs the hashing and little more, in whatever order the parts arrive.
+    """
+
+    def __init__(self, descriptor: int, checksum: Checksum | None) -> None:
+        self._descriptor = descriptor
+        self._hash = hasher(checksum)
+        self._reached = 0
+        self._is_over = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def reached(self, position: int) -> None:
+        """The first `position` bytes are there."""
+        if self._hash is None:
+            return
+        with self._changed:
+            self._reached = position
+            self._changed.notify()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._follow, name="algo-verifier", daemon=True)
+            self._thread.start()
+
+    def hexdigest(self) -> str | None:
+        """The checksum of all that was reached; None if there is nothing to compare it with."""
+        self.stop()
+        return self._hash.hexdigest() if self._hash is not None else None
+
+    def stop(self) -> None:
+        """Hash what is there, and end."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
+        if self._thread:
+            self._thread.join()
+
+    def abandon(self) -> None:
+        """End without having hashed the rest."""
+        with self._changed:
+            self._reached = 0
+        self.stop()
+
+    def _follow(self) -> None:
+        buffer, position = bytearray(BLOCK), 0
+        view = memoryview(buffer)
+        while True:
+            with self._changed:
+                while position >= self._reached and not self._is_over:
+                    self._changed.wait()
+                left = self._reached - position
+            if left <= 0:
+                return
+            count = os.preadv(self._descriptor, [view[: min(BLOCK, left)]], position)
+            if not count:
+                return  # shorter than it should be: the checksum will not match
+            self._hash.update(view[:count])
+            position += count

@@ -1,0 +1,1 @@
+"""Planning: from sources and a destination to transfers, without moving a byte."""

@@ -1,0 +1,96 @@
+"""Whether a file that is there already is to be replaced, by what listings say of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from algo_core.errors import AlgoError
+from algo_core.storage.contract import Checksum, Entry, Kind
+from algo_data.engine.io.blocks import BLOCK
+from algo_data.engine.transfer import Place
+
+
+class Facts(NamedTuple):
+    """What is compared of an entry; a tuple, so that a million of them can be written to a file and read back.
+
+    `size` is in bytes, `modified` in seconds since 1970 (UTC); `identity` is the version of a directory.
+    """
+
+    name: str
+    is_directory: bool
+    size: int | None
+    modified: float | None
+    identity: str | None = None
+
+
+def facts_of(entry: Entry) -> Facts:
+    """The facts of an entry."""
+    if entry.kind is Kind.DIRECTORY:
+        return Facts(entry.name, True, None, None, entry.version)
+    return Facts(entry.name, False, entry.size, entry.modified.timestamp() if entry.modified else None)
+
+
+Replaces = Callable[[Facts, Facts], bool]
+"""Whether a source is to replace the file that stands at its target."""
+
+
+def never(source: Facts, target: Facts) -> bool:
+    """What is there stays."""
+    return False
+
+
+def is_newer(source: Facts, target: Facts) -> bool:
+    """If it was modified later, or either time is unknown.
+
+    Whole seconds are compared: a listing of the platform has no more (API section 4.4).
+    """
+    if source.modified is None or target.modified is None:
+        return True
+    return math.floor(source.modified) > math.floor(target.modified)
+
+
+def differs(source: Facts, target: Facts) -> bool:
+    """If it has another size, or is newer: a copy is never older than what it was made from."""
+    return source.size != target.size or source.size is None or is_newer(source, target)
+
+
+def has_other_size(source: Facts, target: Facts) -> bool:
+    """If it has another size."""
+    return source.size != target.size
+
+
+def has_same_content(source: Place, target: Place) -> bool:
+    """Whether checksums show that two files are the same; False if nothing does.
+
+    A checksum that a storage does not know is computed where the file can be read without moving it.
+
+    Raises:
+        AlgoError: if a file cannot be looked at.
+    """
+    one, other = source.storage.stat(source.uri).checksum, target.storage.stat(target.uri).checksum
+    if one is None and other is None and source.uri.is_local and target.uri.is_local:
+        one = _computed(source, "blake2b")
+    if one is None and other is not None and source.uri.is_local:
+        one = _computed(source, other.algorithm)
+    if other is None and one is not None and target.uri.is_local:
+        other = _computed(target, one.algorithm)
+    return one is not None and one == other
+
+
+def _computed(place: Place, algorithm: str) -> Checksum | None:
+    import hashlib
+
+    if algorithm not in hashlib.algorithms_available:
+        return None
+    digest, buffer = hashlib.new(algorithm, usedforsecurity=False), memoryview(bytearray(BLOCK))
+    reader = place.storage.open(place.uri)
+    try:
+        while count := reader.readinto(buffer):
+            digest.update(buffer[:count])
+    except OSError as error:
+        raise AlgoError(f"{place}: {error.strerror or error}") from error
+    finally:
+        reader.close()
+    return Checksum(algorithm, digest.hexdigest())

@@ -1,0 +1,152 @@
+"""What stands in the way of a `sync`: a directory where a file should go, or a file where a directory should.
+
+It has to go before its own copy is made, and so after everything else: when all other copies are made, and it is known
+that all that stands in the way may go, and that what takes its place can be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from algo_core.errors import AlgoError
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import DataUri, pasted
+from algo_data.engine.io.spool import Spool
+from algo_data.engine.plan.directories import is_link
+from algo_data.engine.plan.removal import check_unused, remove_extra
+from algo_data.engine.plan.selection import Selection
+from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.transfer import Place
+
+Obstructed = Callable[[str, bool, "int | None"], None]
+"""Told what was not copied for that: its path below the source, whether it is a directory, and its size in bytes."""
+
+
+class Directories:
+    """Names of directories, which come in order before they are asked for, in the same order."""
+
+    def __init__(self) -> None:
+        self._names = Spool()
+        self._rows: Iterator[tuple[Any, ...]] | None = None
+        self._head: str | None = None
+
+    def add(self, name: str) -> None:
+        """Remember one."""
+        self._names.add(name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is one of this name."""
+        if not self._names.count:
+            return False
+        if self._rows is None:
+            self._rows = iter(self._names)
+            self._advance(self._rows)
+        while self._head is not None and self._head < name:
+            self._advance(self._rows)
+        return self._head == name
+
+    def _advance(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        (self._head,) = next(rows, (None,))
+
+    def __enter__(self) -> Directories:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._names.__exit__(kind, error, trace)
+
+
+def in_the_way(source: Place, target: Place, *, of_directory: bool) -> AlgoError:
+    """Why something was not copied, and what can be done."""
+    kinds = ("file", "directory") if of_directory else ("directory", "file")
+    return AlgoError(
+        f"{target} is a {kinds[0]}, and {source} a {kinds[1]}",
+        f"Have sync remove what stands in the way, with --delete; or remove it: {_removal(target, of_directory)}",
+    )
+
+
+def may_be_removed(obstructed: Spool, source: Place, target: Place, selection: Selection, refuse: Refuse) -> bool:
+    """Whether all of it may go; what may not is told, and nothing is removed yet.
+
+    It stays if anything in it is not selected or being written, if the source has a file and a directory of its name,
+    or if what should be in its place cannot be opened, or listed.
+    """
+    is_all = True
+    for relative, is_directory, _ in obstructed:
+        place, obstacle = source.child(relative), target.child(relative)
+        try:
+            if is_directory:
+                if not selection.takes(relative):
+                    raise _stays(obstacle, obstacle.uri, of_directory=True)
+            else:
+                _check_directory(obstacle, relative, selection)
+            _check_source(place, relative, selection, is_directory=is_directory)
+        except AlgoError as error:
+            is_all = False
+            refuse(place, error)
+    return is_all
+
+
+def cleared(obstructed: Spool, free: Spool, target: Place, refuse: Refuse, *, is_dry: bool) -> Iterator[Place]:
+    """Remove it; each thing that has gone. What can then be copied is added to `free`."""
+    for relative, is_directory, size in obstructed:
+        obstacle = target.child(relative)
+        try:
+            if not is_dry:
+                _remove(obstacle, is_directory=not is_directory)
+        except AlgoError as error:
+            refuse(obstacle, error)
+            continue
+        free.add(relative, is_directory, size)
+        if not is_dry:
+            yield obstacle
+
+
+def _remove(obstacle: Place, *, is_directory: bool) -> None:
+    if not remove_extra(obstacle, is_directory):
+        raise AlgoError(f"{obstacle} is in use, or was replaced meanwhile", "Run the command again")
+
+
+def _check_source(place: Place, relative: str, selection: Selection, *, is_directory: bool) -> None:
+    storage, name = place.storage, place.uri.name
+    # Object stores can have both: what stands in the way is then no extra, and would be made anew by the next sync.
+    if not storage.needs_directories and len({e.kind for e in storage.scan(place.uri.parent) if e.name == name}) > 1:
+        raise AlgoError(f"{place} is a file and a directory, and only one can be copied", "Give one another name")
+    if not is_directory:
+        storage.open(place.uri).close()
+        return
+    for _ in below(storage, storage.stat(place.uri), enters=lambda inner, _: selection.enters(f"{relative}/{inner}")):
+        pass
+
+
+def _check_directory(obstacle: Place, relative: str, selection: Selection) -> None:
+    check_unused(obstacle)
+    if selection.is_everything:
+        return
+    if not selection.enters(relative):
+        raise _stays(obstacle, obstacle.uri, of_directory=False)
+    if is_link(obstacle.uri):
+        return  # only the link goes
+    top = Entry(obstacle.uri, Kind.DIRECTORY)
+    for inner, entry in below(obstacle.storage, top, enters=lambda _, entry: not is_link(entry.uri)):
+        path = f"{relative}/{inner}"
+        if not (selection.enters(path) if entry.is_directory else selection.takes(path)):
+            raise _stays(obstacle, entry.uri, of_directory=False)
+
+
+def _stays(obstacle: Place, excluded: DataUri, *, of_directory: bool) -> AlgoError:
+    return AlgoError(
+        f"{obstacle} stands in the way and stays, because --include or --exclude leave out {excluded}",
+        f"Move that away, or remove it: {_removal(obstacle, of_directory)}",
+    )
+
+
+def _removal(obstacle: Place, of_directory: bool) -> str:
+    """The command that removes it."""
+    operand = str(obstacle)
+    if obstacle.uri.is_local and not operand.startswith(("/", "./", "../", "~/", "file:")):
+        operand = f"./{operand}"
+    return f"algo rm {'' if of_directory else '-r '}{pasted(operand)}"

@@ -1,0 +1,98 @@
+"""What would refuse a plan when it is carried out, found without changing anything: for `--dry-run`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+
+from algo_core.errors import AlgoError, NotFoundError
+from algo_core.storage.contract import Entry, IsADirectory, NotADirectory
+from algo_core.storage.uri import HOSTED, DataUri, pasted
+from algo_data.engine.io.streams import STREAM
+from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
+from algo_data.engine.plan.directories import COLLECTION_HINT, no_directory
+from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.transfer import Place, Transfer
+
+_ALWAYS_THERE = (".algo/", ".session/")
+"""Hosted directories that only a running algorithm can see (API section 4.3)."""
+
+
+class Rehearsal:
+    """Goes through a plan: which directories would be there by then, and which files could be read and written."""
+
+    def __init__(self) -> None:
+        self._there: set[DataUri] = set()
+        self._new: set[DataUri] = set()
+        self._asking = threading.Lock()
+
+    def make(self, place: Place) -> None:
+        """Suppose that a directory is made. Raises what `directories.make` would."""
+        uri = place.uri
+        if uri in self._there or uri in self._new:
+            return
+        if uri.parent in self._new:  # nothing can be in it yet
+            self._new.add(uri)
+            return
+        entry = place.storage.exists(uri)
+        if entry is None:
+            self._check_directory(Place(place.storage, uri.parent))
+            self._new.add(uri)
+        elif entry.is_directory:
+            self._there.add(uri)
+        else:
+            raise NotADirectory(f"{place} is a file")
+
+    def passed(self, transfers: Iterable[Transfer], refuse: Refuse, at_once: int = QUESTIONS) -> Iterator[Transfer]:
+        """The transfers that nothing speaks against, with what is known of their sources."""
+
+        def look(transfer: Transfer) -> Transfer | AlgoError:
+            try:
+                self._check_target(transfer.target)
+                return transfer._replace(entry=_readable(transfer))
+            except AlgoError as error:
+                return error
+
+        for transfer, answer in answered(look, transfers, at_once):
+            if isinstance(answer, AlgoError):
+                refuse(transfer.source, answer)
+            else:
+                yield answer
+
+    def _check_target(self, target: Place) -> None:
+        uri, storage = target.uri, target.storage
+        if uri == STREAM or (uri.scheme == HOSTED and uri.path.startswith(_ALWAYS_THERE)):
+            return
+        if not storage.can_hold_files(uri.parent):
+            raise NotFoundError(f"{uri.parent} holds no files", COLLECTION_HINT)
+        if storage.needs_directories:
+            self._check_directory(Place(storage, uri.parent))
+        if uri.is_local and uri.parent not in self._new and (there := storage.exists(uri)) and there.is_directory:
+            raise IsADirectory(f"{uri} is a directory")
+
+    def _check_directory(self, place: Place) -> None:
+        uri = place.uri
+        with self._asking:  # once for all that goes into it
+            if uri in self._there or uri in self._new:
+                return
+            entry = place.storage.exists(uri)
+            if entry is None:
+                raise no_directory(place)
+            if not entry.is_directory:
+                raise NotADirectory(f"{place} is a file")
+            self._there.add(uri)
+
+
+def _readable(transfer: Transfer) -> Entry | None:
+    """What is known of a source that can be read."""
+    storage, uri = transfer.source
+    if uri == STREAM:
+        return None
+    if uri.is_local:
+        reader = storage.open(uri)
+        reader.close()
+        return reader.entry
+    entry = transfer.entry or storage.stat(uri)
+    if entry.is_directory:
+        raise IsADirectory(f"{uri} is a directory", f"Copy it with all that is in it: algo cp -r {pasted(uri)} DEST")
+    return entry

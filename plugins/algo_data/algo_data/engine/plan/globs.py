@@ -1,0 +1,160 @@
+"""Wildcards, with one meaning on both sides: that of a shell (`*`, `?`, `[...]`, `**`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from algo_core.errors import AlgoError, NotFoundError
+from algo_core.storage.contract import Entry, Kind, Storage
+from algo_core.storage.uri import DataUri
+from algo_data.engine.plan.patterns import ANY_DEPTH, is_magic, name_pattern
+from algo_data.engine.plan.tree import Refuse, below
+from algo_data.local.storage import local_path
+
+HELD = 1000
+"""Matches that wait for one whose very name is the pattern: what a page of a listing holds."""
+
+
+def has_magic(uri: DataUri) -> bool:
+    """Whether a path holds a wildcard."""
+    return is_magic(uri.path)
+
+
+def spans_directories(uri: DataUri) -> bool:
+    """Whether what a path matches can be in several directories, so that names can be the same."""
+    return is_magic(uri.path.rstrip("/").rpartition("/")[0])
+
+
+def expand(storage: Storage, uri: DataUri, refuse: Refuse | None = None) -> Iterator[Entry]:
+    """The entries that a path with wildcards means, while the listing arrives.
+
+    A wildcard stands for one component or a part of it, and does not match a dot at the beginning of a name. The
+    component `**` stands for any number of directories, and at the end for all files below; it goes through no link to
+    a directory. A directory that cannot be listed is told to `refuse`, and the others go on.
+
+    A file whose very name is the pattern is that file, and nothing else is meant. On this machine, and for brackets,
+    which are common in names, it is looked up. Elsewhere the listing tells that is read anyway; only if more matches
+    than a page holds it is asked for, before any of them is given.
+
+    Raises:
+        NotFoundError: when nothing matches.
+        UsageError: for a pattern that cannot be read.
+        AlgoError: if a directory cannot be listed; with `refuse` only if it is the one that the path names.
+    """
+    is_looked_up = uri.is_local or "[" in uri.path
+    if is_looked_up and (literal := _literal(storage, uri)):
+        yield literal
+        return
+    found = False
+
+    def refused(what: object, error: AlgoError) -> None:
+        nonlocal found
+        if refuse is None:
+            raise error
+        found = True
+        refuse(what, error)
+
+    matching = _matching(storage, uri, refused)
+    if not (is_looked_up or spans_directories(uri) or uri.name == ANY_DEPTH):
+        matching = _only_literal(storage, uri, matching)
+    for entry in matching:
+        found = True
+        yield entry
+    if not found:
+        raise NotFoundError(f"Nothing matches {uri}")
+
+
+def _matching(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[Entry]:
+    head, _, pattern = uri.path.rstrip("/").rpartition("/")
+    if not head and uri.path.startswith("/"):
+        head = "/"
+    above = DataUri(uri.scheme, head, uri.label)
+    only_directories = uri.path.endswith("/")
+    is_deep = above.name == ANY_DEPTH and pattern != ANY_DEPTH  # one walk gives the entries of all levels
+    matches = name_pattern(pattern).match
+    for parent, is_named in _directories(storage, above.parent if is_deep else above, refuse):
+        try:
+            if pattern == ANY_DEPTH or is_deep:
+                entries: Iterator[Entry] = (entry for _, entry in _below(storage, parent, refuse))
+            elif not is_magic(pattern):
+                entries = iter([found] if (found := storage.exists(parent.child(pattern))) else [])
+            else:
+                entries = storage.list(parent)
+            for entry in entries:
+                if pattern == ANY_DEPTH:
+                    if entry.is_directory == only_directories:
+                        yield entry
+                    continue
+                hidden = entry.name.startswith(".") and not pattern.startswith(".")
+                if matches(entry.name) and not hidden and (entry.is_directory or not only_directories):
+                    yield entry
+        except AlgoError as error:
+            if is_named:
+                raise
+            refuse(parent, error)
+
+
+def _directories(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[tuple[DataUri, bool]]:
+    """The directories that a path means, and whether each is the one that it names, and no match of a pattern."""
+    if not has_magic(uri):
+        yield uri, True
+        return
+    if uri.name == ANY_DEPTH:
+        for top, is_named in _directories(storage, uri.parent, refuse):
+            yield top, is_named
+            try:
+                for _, entry in _below(storage, top, refuse):
+                    if entry.is_directory and not _is_link(entry.uri):
+                        yield entry.uri, False
+            except AlgoError as error:
+                if is_named:
+                    raise
+                refuse(top, error)
+        return
+    for entry in _matching(storage, uri, refuse):
+        if entry.is_directory:
+            yield entry.uri, False
+
+
+def _below(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[tuple[str, Entry]]:
+    """Everything below a directory that is not hidden, as a shell understands `**`: links are not followed."""
+    found = below(
+        storage,
+        Entry(uri, Kind.DIRECTORY),
+        enters=lambda relative, entry: not (entry.name.startswith(".") or _is_link(entry.uri)),
+        refuse=refuse,
+        is_sorted=True,
+    )
+    return (pair for pair in found if not pair[1].name.startswith("."))
+
+
+def _is_link(uri: DataUri) -> bool:
+    return uri.is_local and os.path.islink(local_path(uri))
+
+
+def _only_literal(storage: Storage, uri: DataUri, matching: Iterator[Entry]) -> Iterator[Entry]:
+    """The one that has the pattern as its name, or all if none has."""
+    held: list[Entry] = []
+    for entry in matching:
+        if entry.name == uri.name:
+            yield entry
+            return
+        held.append(entry)
+        if len(held) > HELD:
+            if literal := _literal(storage, uri):
+                yield literal
+                return
+            break
+    yield from held
+    yield from matching
+
+
+def _literal(storage: Storage, uri: DataUri) -> Entry | None:
+    """What has the pattern as its name, a link to nowhere too; what cannot be looked up is looked for in listings."""
+    try:
+        if found := storage.exists(uri):
+            return found
+    except AlgoError:
+        pass
+    return Entry(uri, Kind.FILE) if uri.is_local and os.path.lexists(local_path(uri)) else None

@@ -1,0 +1,391 @@
+"""From sources and a destination to transfers, one at a time, so that copying starts before a listing has ended."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_core.storage.contract import Entry, IsADirectory, NotADirectory
+from algo_core.storage.uri import DataUri, pasted
+from algo_data.engine.io.streams import STREAM
+from algo_data.engine.plan.comparison import Replaces, is_newer
+from algo_data.engine.plan.concurrent_map import QUESTIONS
+from algo_data.engine.plan.directories import COLLECTION_HINT, check_apart, check_fits, is_link, make, no_directory
+from algo_data.engine.plan.globs import expand, has_magic, spans_directories
+from algo_data.engine.plan.selection import EVERYTHING, Selection
+from algo_data.engine.plan.skip import needed
+from algo_data.engine.plan.tree import LeadsBack, Refuse, below
+from algo_data.engine.run.moving import when_all_are_known
+from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Tally, Transfer, Unlisted
+from algo_data.local.leftovers import is_unfinished
+
+if TYPE_CHECKING:
+    from algo_data.engine.plan.dry_run import Rehearsal
+
+__all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan", "plan_again"]
+
+
+class Manner(NamedTuple):
+    """How to copy, beyond from where to where."""
+
+    is_recursive: bool = False
+    """Whether directories are copied with all that is in them."""
+
+    flattens: bool = False
+    """Whether files of all levels go straight into the destination."""
+
+    selection: Selection = EVERYTHING
+    """Which files of what is named are meant."""
+
+    replaces: Replaces | None = None
+    """Whether a file takes the place of one that is there; None if always, without looking."""
+
+    is_dry: bool = False
+    """Whether nothing is made, and only what would be done is planned."""
+
+    removes_sources: bool = False
+    """Whether a source is removed when its copy is whole."""
+
+    tally: Tally | None = None
+    """Counts what is left as it is."""
+
+
+class _Found(NamedTuple):
+    place: Place
+    entry: Entry | None = None
+
+    @property
+    def is_directory(self) -> bool:
+        return self.entry is not None and self.entry.is_directory
+
+
+def plan(
+    sources: Iterable[DataUri],
+    destination: DataUri,
+    storage_of: StorageOf,
+    refuse: Refuse,
+    manner: Manner | None = None,
+    on_tree: Callable[[Place], None] | None = None,
+    *,
+    are_names: bool = False,
+) -> Iterator[Transfer]:
+    """The transfers that copy `sources` to `destination`.
+
+    The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
+    its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
+    `refuse`, and the others go on: a directory of a tree as an `Unlisted`, if it can be planned again. A directory that
+    is not refused is told to `on_tree`. With `are_names` a source is never a pattern, and
+    the destination always a directory. A file of this machine that is
+    not finished (`algo_data.local.leftovers`) is a source only by its own name.
+
+    Raises:
+        UsageError: for several sources and one file, or what can have no name.
+        NotFoundError: for a directory that is not there, or a pattern that matches nothing.
+    """
+    manner = manner or Manner()
+    if isinstance(sources, Sequence) and sources.count(STREAM) > 1:
+        raise UsageError("Standard input can be copied only once")
+    if manner.replaces is is_newer and isinstance(sources, Sequence) and STREAM in sources:
+        raise UsageError("Standard input has no time that could be compared", "Leave out --update")
+    given = iter(sources)
+    named = list(itertools.islice(given, 2))
+    found = _sources(itertools.chain(named, given), storage_of, refuse, manner, are_names=are_names)
+    first = list(itertools.islice(found, 2))
+    is_several = len(named) > 1 or len(first) > 1 or manner.flattens or are_names
+    is_tree = len(first) == 1 and first[0].is_directory
+    target = Place(storage_of(destination), destination)
+    into = _directory(target, is_several=is_several, is_tree=is_tree)
+    if into and STREAM in named:
+        raise UsageError("What comes from standard input has no name", f"Name the file: {into.uri.child('NAME')}")
+    # Names can clash only between what several sources give: one listing has each of them once, however long it is.
+    clash = len(named) > 1 or manner.flattens or any(spans_directories(uri) for uri in named)
+    meets = clash and manner.is_recursive and (are_names or _may_meet(sources if isinstance(sources, Sequence) else ()))
+    made: set[str] | None = set() if clash else None
+    rehearsal = _rehearsal(manner)
+    planner = _Planner(target, into, refuse, manner, on_tree, made, trees_meet=meets, rehearsal=rehearsal)
+    transfers = planner.transfers(itertools.chain(first, found))
+    # Asking this machine's file system takes less time than asking a thread to.
+    at_once = 1 if destination.is_local and not are_names else QUESTIONS
+    if manner.replaces:
+        transfers = needed(transfers, manner.replaces, refuse, at_once, manner.tally)
+    return rehearsal.passed(transfers, refuse) if rehearsal else transfers
+
+
+def _rehearsal(manner: Manner) -> Rehearsal | None:
+    if not manner.is_dry:
+        return None
+    from algo_data.engine.plan.dry_run import Rehearsal
+
+    return Rehearsal()
+
+
+def _may_meet(sources: Sequence[DataUri]) -> bool:
+    """Whether what is below a directory can land where something of another source does.
+
+    Only where two have one name, or one has none and goes straight into the destination. What patterns match is not
+    known yet.
+    """
+    if len(sources) == 1:
+        return spans_directories(sources[0])
+    names = {uri.name for uri in sources}
+    return len(names) < len(sources) or not names.isdisjoint(NAMELESS) or any(map(has_magic, sources))
+
+
+def _sources(
+    uris: Iterable[DataUri], storage_of: StorageOf, refuse: Refuse, manner: Manner, *, are_names: bool
+) -> Iterator[_Found]:
+    for uri in uris:
+        try:
+            storage = storage_of(uri)
+            if uri == STREAM or are_names or not has_magic(uri):
+                if uri != STREAM and manner.is_recursive:
+                    entry = storage.stat(uri)
+                    yield _Found(Place(storage, uri), entry)
+                    continue
+                if uri != STREAM and uri.names_directory:
+                    raise _is_directory(uri) if storage.stat(uri).is_directory else _is_file(uri)
+                yield _Found(Place(storage, uri))
+                continue
+            for entry in expand(storage, uri, refuse):
+                if is_unfinished(entry.uri):
+                    continue
+                if entry.is_directory and not manner.is_recursive:
+                    refuse(entry.uri, _is_directory(entry.uri))
+                else:
+                    yield _Found(Place(storage, entry.uri), entry)
+        except AlgoError as error:
+            refuse(uri, error)
+
+
+def _is_directory(uri: DataUri) -> IsADirectory:
+    return IsADirectory(f"{uri} is a directory", f"Copy it with all that is in it: algo cp -r {pasted(uri)} DEST")
+
+
+def _is_file(uri: DataUri) -> NotADirectory:
+    return NotADirectory(f"{uri} is a file", "Write it without a slash")
+
+
+def _is_link(uri: DataUri) -> AlgoError:
+    return AlgoError(
+        f"{uri} is a link to a directory: what it leads to is not moved",
+        "Move that directory itself; or copy with algo cp -r, which follows links, and remove the link",
+    )
+
+
+def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | None:
+    """The target if it is a directory, or has to be one that is there.
+
+    Raises:
+        UsageError: if it has to be and is a file.
+        NotFoundError: if it has to be and is not there.
+    """
+    uri = target.uri
+    if uri == STREAM:
+        if is_several or is_tree:
+            raise UsageError("Only one file can be copied to standard output", "Print several with: algo cat")
+        return None
+    try:
+        entry = target.storage.exists(uri)
+        is_file = entry is not None and not entry.is_directory
+    except NotADirectory:
+        entry, is_file = None, True
+    if entry and entry.is_directory:
+        return target
+    if is_file and is_tree:
+        raise UsageError(f"{uri} is a file", "A directory can only be copied into a directory, or to a new name")
+    if is_file and (is_several or uri.names_directory):
+        why = "Several files can only be copied into a directory" if is_several else "Write it without a slash"
+        raise UsageError(f"{uri} is a file", why)
+    if is_several or (uri.names_directory and not is_tree):
+        if uri.names_directory and not target.storage.needs_directories:
+            return target  # the slash says that a directory is meant, and there it comes about with its first file
+        raise no_directory(target)
+    if not uri.is_local and "*" in uri.name:
+        raise UsageError(f"A destination cannot be a pattern: {uri}")
+    return None
+
+
+class _Planner:
+    """Gives each file of the sources its place."""
+
+    def __init__(
+        self,
+        target: Place,
+        into: Place | None,
+        refuse: Refuse,
+        manner: Manner,
+        on_tree: Callable[[Place], None] | None,
+        made: set[str] | None,
+        *,
+        trees_meet: bool,
+        rehearsal: Rehearsal | None,
+    ) -> None:
+        self._target = target
+        self._into = into
+        self._refuse = refuse
+        self._manner = manner
+        self._on_tree = on_tree
+        self._made = made
+        self._trees_meet = trees_meet
+        self._rehearsal = rehearsal
+
+    def transfers(self, sources: Iterable[_Found]) -> Iterator[Transfer]:
+        for found in sources:
+            try:
+                if found.entry and found.entry.is_directory:
+                    yield from self._tree(found.place, found.entry)
+                elif self._manner.selection.takes(found.place.uri.name):
+                    name = found.place.uri.name
+                    if self._into and not (self._into.storage.can_hold_files(self._into.uri)):
+                        raise NotFoundError(f"{self._into} holds no files", COLLECTION_HINT)
+                    yield from self._file(found.place, found.entry, self._into.child(name) if self._into else None)
+            except AlgoError as error:
+                self._refuse(found.place, error)
+
+    def _tree(self, source: Place, top: Entry) -> Iterator[Transfer]:
+        """All files of a directory; the directories for them are made on the way."""
+        manner, name = self._manner, source.uri.name
+        if manner.removes_sources and is_link(source.uri):
+            raise _is_link(source.uri)
+        if manner.flattens and self._into:
+            into = self._into
+            for relative, entry in below(source.storage, top, enters=self._enters, refuse=self._refuse):
+                if self._takes(relative, entry):
+                    yield from self._file(Place(source.storage, entry.uri), entry, into.child(entry.name))
+            return
+        base = self._into.child(name) if self._into and name not in NAMELESS else self._into or self._target
+        check_apart(source, base)
+        check_fits(source, base, manner.selection, is_there=base is self._into)
+        if base is not self._into:
+            self._make(base)
+        if self._on_tree:
+            self._on_tree(source)
+        yield from self.part(Unlisted(source, base, "", manner.removes_sources), top)
+
+    def again(self, part: Unlisted) -> Iterator[Transfer]:
+        """All files of a directory that could not be planned before; it is refused as such again if it cannot now."""
+        source = part.source
+        try:
+            top = source.storage.stat(source.uri)
+            if not top.is_directory:
+                raise NotADirectory(f"{source} is a file")
+            if part.removes_source and is_link(source.uri):
+                raise _is_link(source.uri)
+            self._make(part.target)
+        except AlgoError as error:
+            self._refuse(part, error)
+            return
+        yield from self.part(part, top)
+
+    def part(self, part: Unlisted, top: Entry) -> Iterator[Transfer]:
+        """All files of a directory of a tree; what cannot be listed or made is refused as such a part."""
+        source, base, prefix, removes_source = part
+        storage, prefix = source.storage, f"{prefix}/" if prefix else ""
+
+        def part_of(uri: DataUri) -> object:
+            if self._trees_meet:  # what the others have made is not known when it is planned again
+                return uri
+            relative = uri.path[len(top.uri.path) :].strip("/")
+            place = base.child(relative) if relative else base
+            return Unlisted(Place(storage, uri), place, (prefix + relative).rstrip("/"), removes_source)
+
+        def enters(relative: str, entry: Entry) -> bool:
+            return self._manner.selection.enters(prefix + relative)
+
+        def prepares(relative: str, entry: Entry) -> bool:
+            try:
+                if removes_source and is_link(entry.uri):
+                    self._refuse(entry.uri, _is_link(entry.uri))
+                    return False
+                self._make(base.child(relative))
+            except AlgoError as error:
+                self._refuse(part_of(entry.uri), error)
+                return False
+            return True
+
+        def refuse(what: object, error: AlgoError) -> None:
+            if isinstance(what, DataUri) and not isinstance(error, LeadsBack):
+                what = part_of(what)
+            self._refuse(what, error)
+
+        placed = self._file if self._trees_meet else self._different
+        found = below(storage, top, enters=enters, prepares=prepares, refuse=refuse)
+        try:
+            for relative, entry in found:
+                if self._takes(prefix + relative, entry):
+                    yield from placed(Place(storage, entry.uri), entry, base.child(relative))
+        except AlgoError as error:
+            self._refuse(part_of(top.uri), error)
+
+    def _takes(self, relative: str, entry: Entry) -> bool:
+        """Whether a file of a tree is meant; one that is still being written, or was given up, is nobody's file yet."""
+        return not entry.is_directory and self._manner.selection.takes(relative) and not is_unfinished(entry.uri)
+
+    def _make(self, directory: Place) -> None:
+        if directory.storage.needs_directories:
+            (self._rehearsal.make if self._rehearsal else make)(directory)
+
+    def _enters(self, relative: str, entry: Entry) -> bool:
+        return self._manner.selection.enters(relative)
+
+    def _file(self, source: Place, entry: Entry | None, target: Place | None) -> Iterator[Transfer]:
+        place = target or self._target
+        if self._made is not None and place.uri.path in self._made:
+            self._refuse(source, AlgoError(f"{place} was just made: another source has the same name"))
+            return
+        for transfer in self._different(source, entry, place):
+            if self._made is not None:
+                self._made.add(place.uri.path)
+            yield transfer
+
+    def _different(self, source: Place, entry: Entry | None, target: Place) -> Iterator[Transfer]:
+        """The transfer, unless both are one file: through a link in a tree they can be."""
+        storage = source.storage
+        try:
+            is_same = storage is target.storage and source.uri != STREAM and storage.is_same(source.uri, target.uri)
+        except AlgoError as error:
+            self._refuse(source, error)
+            return
+        if is_same:
+            self._refuse(source, AlgoError(f"{source} and {target} are the same file"))
+        else:
+            yield Transfer(source, target, entry, self._manner.removes_sources)
+
+
+def plan_again(
+    parts: Iterable[Transfer | Unlisted | NotPlanned], refuse: Refuse, manner: Manner, storage_of: StorageOf
+) -> Iterator[Transfer]:
+    """The transfers of a plan that failed, and those of directories that could not be planned then.
+
+    What no more is known of is refused again when all others are planned.
+    """
+    rehearsal = _rehearsal(manner)
+    transfers = _again(parts, refuse, manner, storage_of, rehearsal)
+    if manner.replaces:
+        transfers = needed(transfers, manner.replaces, refuse, tally=manner.tally)
+    return rehearsal.passed(transfers, refuse) if rehearsal else transfers
+
+
+def _again(
+    parts: Iterable[Transfer | Unlisted | NotPlanned],
+    refuse: Refuse,
+    manner: Manner,
+    storage_of: StorageOf,
+    rehearsal: Rehearsal | None,
+) -> Iterator[Transfer]:
+    unknown: list[NotPlanned] = []
+    for part in parts:
+        if isinstance(part, NotPlanned):
+            unknown.append(part)
+        elif isinstance(part, Transfer):
+            yield part
+        else:
+            how = manner._replace(removes_sources=part.removes_source)
+            planner = _Planner(part.target, None, refuse, how, None, None, trees_meet=False, rehearsal=rehearsal)
+            transfers = planner.again(part)
+            is_far = part.removes_source and not part.source.uri.is_local
+            yield from when_all_are_known(transfers, storage_of) if is_far else transfers
+    for error in unknown:
+        refuse(error.what, error)

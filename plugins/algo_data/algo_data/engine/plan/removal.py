@@ -1,0 +1,103 @@
+"""Removing what is only at the target of a `sync`, after everything else has gone well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from algo_core.errors import AlgoError, NotFoundError
+from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
+from algo_data.engine.io.spool import Spool
+from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
+from algo_data.engine.plan.directories import remove_if_empty
+from algo_data.engine.plan.selection import Selection
+from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.transfer import Place
+from algo_data.local.leftovers import in_use_below, is_unfinished, remove_abandoned
+
+
+def removed(extras: Spool, target: Place, selection: Selection, refuse: Refuse, *, is_dry: bool) -> Iterator[Place]:
+    """Remove `extras`, several at a time; each file, or directory with all that was in it, that was removed.
+
+    They are paths below the target, and whether each is a directory. Of a directory only what the
+    selection takes is removed, and the directory itself if nothing is left in it.
+    """
+
+    def remove(item: tuple[Place, bool]) -> AlgoError | bool:
+        try:
+            return is_dry or remove_extra(*item)
+        except AlgoError as error:
+            return error
+
+    at_once = 1 if target.uri.is_local or is_dry else QUESTIONS
+    for (place, _), answer in answered(remove, _each(extras, target, selection, refuse), at_once):
+        if isinstance(answer, AlgoError):
+            refuse(place, answer)
+        elif answer:
+            yield place
+    if not is_dry and not selection.is_everything:
+        for relative, is_directory in extras:
+            if is_directory:
+                remove_if_empty(target.child(relative))
+
+
+def _each(extras: Spool, target: Place, selection: Selection, refuse: Refuse) -> Iterator[tuple[Place, bool]]:
+    for relative, is_directory in extras:
+        place = target.child(relative)
+        if not is_directory or selection.is_everything:
+            yield place, is_directory
+            continue
+        yield from _selected(place, relative, selection, refuse)
+
+
+def _selected(directory: Place, above: str, selection: Selection, refuse: Refuse) -> Iterator[tuple[Place, bool]]:
+    def enters(relative: str, entry: Entry) -> bool:
+        return selection.enters(f"{above}/{relative}")
+
+    top = Entry(directory.uri, Kind.DIRECTORY)
+    with Spool() as found:  # a listing can lose its place when what it lists is removed
+        try:
+            for relative, entry in below(directory.storage, top, enters=enters, refuse=refuse):
+                if not entry.is_directory and selection.takes(f"{above}/{relative}"):
+                    found.add(relative)
+        except NotADirectory:
+            return
+        for (relative,) in found:
+            yield directory.child(relative), False
+
+
+def check_unused(directory: Place) -> None:
+    """Raises AlgoError if another process is writing a file of this machine in it, on whatever level."""
+    if directory.uri.is_local and (found := in_use_below(directory.uri)):
+        raise AlgoError(
+            f"{directory} stays: another process is writing {found}", "Run the command again when it is done"
+        )
+
+
+def remove_extra(place: Place, is_directory: bool) -> bool:
+    """Remove a file, or a directory with all that is in it; whether it has gone.
+
+    What a running process has begun to write stays, and so does a file where a directory was, or the other way round:
+    it has come since.
+
+    Raises:
+        AlgoError: if it cannot be removed, or is a directory in which another process writes.
+    """
+    if is_unfinished(place.uri) and not is_directory:
+        return remove_abandoned(place.uri)
+    if is_directory:
+        check_unused(place)
+    try:
+        if is_directory:
+            try:
+                place.storage.rmdir(place.uri, force=True)
+                return True
+            except NotADirectory:
+                if not place.storage.stat(place.uri).is_directory:
+                    return False
+                # A link to one is removed like a file.
+        place.storage.remove(place.uri)
+    except NotFoundError:
+        pass
+    except IsADirectory:
+        return False
+    return True

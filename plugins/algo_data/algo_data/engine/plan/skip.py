@@ -1,0 +1,49 @@
+"""Which transfers of a plan are needed where not all replace what is there: `--no-clobber` and `--update`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from algo_core.errors import AlgoError
+from algo_core.storage.contract import Entry
+from algo_data.engine.io.streams import STREAM
+from algo_data.engine.plan.comparison import Facts, Replaces, facts_of
+from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
+from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.transfer import Place, Tally, Transfer
+
+
+def needed(
+    transfers: Iterable[Transfer],
+    replaces: Replaces,
+    refuse: Refuse,
+    at_once: int = QUESTIONS,
+    tally: Tally | None = None,
+) -> Iterator[Transfer]:
+    """The transfers whose target is not there, or is to be replaced; `tally` counts the others."""
+
+    def is_needed(transfer: Transfer) -> bool | AlgoError:
+        source, target = transfer.source, transfer.target
+        if target.uri == STREAM:
+            return True
+        try:
+            there = target.storage.exists(target.uri)
+            if there is None:
+                return True
+            return replaces(_facts(source, transfer.entry), facts_of(there))
+        except AlgoError as error:
+            return error
+
+    for transfer, answer in answered(is_needed, transfers, at_once):
+        if isinstance(answer, AlgoError):
+            refuse(transfer.source, answer)
+        elif answer:
+            yield transfer
+        elif tally:
+            tally.skipped += 1
+
+
+def _facts(source: Place, entry: Entry | None) -> Facts:
+    if source.uri == STREAM:
+        return Facts("-", False, None, None)
+    return facts_of(entry or source.storage.stat(source.uri))

@@ -1,0 +1,134 @@
+"""Listings of any length in one order, with memory that does not grow: as they arrive if they can be, else sorted."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import marshal
+import os
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from algo_data.engine.io.spool import no_room, write_whole
+from algo_data.engine.plan.comparison import Facts
+
+HELD = 20_000
+"""Entries that are held at a time; a longer listing goes through a temporary file."""
+
+CHUNK = 100
+"""Entries that are read back at a time from each run."""
+
+_Chunk = tuple[int, int]
+"""Where a chunk stands in the file: offset and length in bytes."""
+
+
+def order(facts: Facts) -> tuple[bool, str]:
+    """What listings are sorted by: directories come first (API section 4.4), names in the order of code points."""
+    return not facts.is_directory, facts.name
+
+
+class OutOfOrder(Exception):
+    """A listing that was taken for sorted is not."""
+
+    def __init__(self, listing: Listing) -> None:
+        super().__init__()
+        self.listing = listing
+
+
+class Listing:
+    """A listing that is gone through entry by entry as it arrives; what it gives twice in a row counts once.
+
+    `head` is the entry whose turn it is, None before `advance` is called first, and at the end.
+    """
+
+    def __init__(self, entries: Iterable[Facts]) -> None:
+        self._entries = iter(entries)
+        self.head: Facts | None = None
+
+    def advance(self) -> None:
+        """Go on to the next entry.
+
+        Raises:
+            OutOfOrder: if it should have come earlier; there is no head then.
+        """
+        before, self.head = self.head, None
+        for facts in self._entries:
+            if before is None or order(before) < order(facts):
+                self.head = facts
+                return
+            if order(facts) < order(before):
+                self._entries = itertools.chain([facts], self._entries)
+                raise OutOfOrder(self)
+
+    def rest(self) -> Iterator[Facts]:
+        """What is left, in whatever order, from the head on."""
+        return itertools.chain([self.head] if self.head else [], self._entries)
+
+
+def side_by_side(
+    ours: Listing, theirs: Listing
+) -> Iterator[tuple[Facts, Facts] | tuple[Facts, None] | tuple[None, Facts]]:
+    """Two sorted listings as pairs of the same name and kind.
+
+    Raises:
+        OutOfOrder: what has been given of both is right, if it was the other listing that is not sorted.
+    """
+    ours.advance()
+    theirs.advance()
+    while True:
+        one, other = ours.head, theirs.head
+        if one and (not other or order(one) < order(other)):
+            yield one, None
+            ours.advance()
+        elif other and (not one or order(other) < order(one)):
+            yield None, other
+            theirs.advance()
+        elif one and other:
+            yield one, other
+            ours.advance()
+            theirs.advance()
+        else:
+            return
+
+
+def in_order(entries: Iterable[Facts], held: int = HELD) -> Iterator[Facts]:
+    """The entries sorted.
+
+    A listing that comes in this order already is only written and read back; any other is merged from sorted runs.
+
+    Raises:
+        AlgoError: if there is no room for the temporary file.
+    """
+    rest = iter(entries)
+    first = sorted(itertools.islice(rest, held), key=order)
+    if len(first) < held:
+        yield from first
+        return
+    import tempfile
+
+    with tempfile.TemporaryFile(buffering=0) as file:
+        runs: list[list[_Chunk]] = []
+        last: tuple[bool, str] | None = None
+        while first:
+            if last is None or order(first[0]) < last:
+                runs.append([])
+            last = order(first[-1])
+            runs[-1].extend(_written(file, first))
+            first = sorted(itertools.islice(rest, held), key=order)
+        yield from heapq.merge(*(_read(file, run) for run in runs), key=order)
+
+
+def _written(file: BinaryIO, entries: list[Facts]) -> Iterator[_Chunk]:
+    for start in range(0, len(entries), CHUNK):
+        data = marshal.dumps([tuple(entry) for entry in entries[start : start + CHUNK]])
+        offset = file.tell()
+        try:
+            write_whole(file, data)
+        except OSError as error:
+            raise no_room("sort a long listing", error) from error
+        yield offset, len(data)
+
+
+def _read(file: BinaryIO, run: list[_Chunk]) -> Iterator[Facts]:
+    for offset, length in run:
+        yield from map(Facts._make, marshal.loads(os.pread(file.fileno(), length, offset)))

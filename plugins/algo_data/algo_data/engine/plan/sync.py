@@ -1,0 +1,351 @@
+"""The transfers that make one directory like another: both listings side by side, while they arrive."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from algo_core.errors import AlgoError
+from algo_core.storage.contract import Entry, Kind, NotADirectory
+from algo_data.engine.io.spool import Spool
+from algo_data.engine.plan.comparison import Facts, Replaces, differs, facts_of, has_other_size, has_same_content
+from algo_data.engine.plan.concurrent_map import answered
+from algo_data.engine.plan.conflicts import Directories, Obstructed, in_the_way
+from algo_data.engine.plan.directories import check_apart, check_fits, make
+from algo_data.engine.plan.prefetch import Lookahead
+from algo_data.engine.plan.selection import EVERYTHING, Selection
+from algo_data.engine.plan.sorting import Listing, OutOfOrder, in_order, side_by_side
+from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.transfer import Place, Tally, Transfer
+from algo_data.local.leftovers import is_in_use, is_unfinished
+
+Extra = Callable[[str, bool], None]
+"""Told what is only at the target, by its path below it, and whether it is a directory."""
+
+
+class SyncManner(NamedTuple):
+    """How to compare, beyond what with what."""
+
+    selection: Selection = EVERYTHING
+    """Which files take part; others are left alone on both sides."""
+
+    replaces: Replaces = differs
+    """Whether a file takes the place of the one that is there."""
+
+    by_checksum: bool = False
+    """Whether files of one size are compared by checksum, whatever their times."""
+
+    is_dry: bool = False
+    """Whether nothing is made yet."""
+
+    tally: Tally | None = None
+    """Counts the files that are left as they are."""
+
+
+def plan_sync(
+    source: Place,
+    target: Place,
+    refuse: Refuse,
+    extra: Extra | None,
+    manner: SyncManner,
+    obstructed: Obstructed | None = None,
+) -> Iterator[Transfer]:
+    """The transfers that bring all files of `source` to `target` that are missing or differ there.
+
+    The target is made if it is not there. A directory that cannot be listed is told to `refuse`, and nothing in it to
+    `extra`, which is told of a directory when both of its listings have ended. What cannot be copied because a
+    directory stands where the file should go, or a file where the directory should, is told to `obstructed`, or else to
+    `refuse`. Memory depends neither on the number of files nor on the order of listings.
+
+    Raises:
+        NotFoundError, NotADirectory: if the source is no directory.
+        UsageError: if one is in the other, or the target cannot hold the source.
+    """
+    top = source.storage.stat(source.uri)
+    if not top.is_directory:
+        raise NotADirectory(f"{source} is a file", "Copy it with: algo cp")
+    there = target.storage.exists(target.uri)
+    if there and not there.is_directory:
+        raise NotADirectory(f"{target} is a file", "Name a directory, which need not be there")
+    check_apart(source, target)
+    check_apart(target, source)
+    check_fits(source, target, manner.selection, is_there=there is not None)
+    if there is None and not manner.is_dry and target.storage.needs_directories:
+        make(target, with_parents=True)
+    join = _Join(source, target, refuse, extra, manner, obstructed)
+    level = _Level(source, target, top, "", is_there=there is not None)
+    if not manner.by_checksum:
+        return (pair.transfer for pair in join.pairs(level))
+    return join.different(level)
+
+
+def plan_freed(
+    source: Place, target: Place, refuse: Refuse, freed: Iterable[tuple[str, bool, int | None]], manner: SyncManner
+) -> Iterator[Transfer]:
+    """The transfers of what had something in its way, as it was told to `obstructed`; nothing is there any more."""
+    for relative, is_directory, size in freed:
+        place, goal = source.child(relative), target.child(relative)
+        if not is_directory:
+            yield Transfer(place, goal, Entry(place.uri, Kind.FILE, size=size))
+            continue
+        try:
+            if goal.storage.needs_directories and not manner.is_dry:
+                make(goal)
+            join = _Join(source, target, refuse, None, manner)
+            level = _Level(place, goal, place.storage.stat(place.uri), f"{relative}/", is_there=False)
+            yield from (pair.transfer for pair in join.pairs(level))
+        except AlgoError as error:
+            refuse(place, error)
+
+
+class _Level(NamedTuple):
+    """A directory of the source and its counterpart, which need not be there."""
+
+    source: Place
+    target: Place
+    entry: Entry
+    prefix: str
+    is_there: bool
+
+    @property
+    def there(self) -> Entry:
+        """The counterpart as an entry."""
+        return Entry(self.target.uri, Kind.DIRECTORY)
+
+
+class _Pair(NamedTuple):
+    """A file to copy; `is_sure` if nothing more has to be known for that."""
+
+    transfer: Transfer
+    is_sure: bool = True
+
+
+class _Side:
+    """The listings of one of the two trees, as far as they are sorted as they arrive.
+
+    The API promises no order but that directories come first (section 4.4), and names come in order all the same. This
+    machine's file systems have none, but unfinished files: these are no part of a source, and of a target neither as
+    long as they are being written.
+    """
+
+    def __init__(self, top: Place, selection: Selection, *, is_source: bool) -> None:
+        self._is_source = is_source
+        self._scan = top.storage.scan
+        self.arrives_sorted = not top.uri.is_local
+        self._lookahead = None
+        if not top.uri.is_local:
+            self._lookahead = Lookahead(top.storage.scan, lambda relative, entry: selection.enters(relative))
+
+    def listing(self, relative: str, directory: Entry) -> Listing:
+        """A directory on its way: as it arrives, or sorted before."""
+        if self._lookahead:
+            found = map(facts_of, self._lookahead.entries(relative, directory))
+            return Listing(found if self.arrives_sorted else in_order(found))
+        return self.sorted_anew(directory)
+
+    def sorted_anew(self, directory: Entry) -> Listing:
+        """A directory once more, sorted before."""
+        found = self._scan(directory.uri)
+        return Listing(in_order(facts_of(entry) for entry in found if not self._is_left_out(entry)))
+
+    def _is_left_out(self, entry: Entry) -> bool:
+        return is_unfinished(entry.uri) and (self._is_source or is_in_use(entry.uri))
+
+    def forget(self, relative: str) -> None:
+        """A directory will not be listed."""
+        if self._lookahead:
+            self._lookahead.forget(relative)
+
+    def close(self) -> None:
+        """List nothing ahead any more."""
+        if self._lookahead:
+            self._lookahead.close()
+
+
+class _Join:
+    def __init__(
+        self,
+        source: Place,
+        target: Place,
+        refuse: Refuse,
+        extra: Extra | None,
+        manner: SyncManner,
+        obstructed: Obstructed | None = None,
+    ) -> None:
+        self._source = _Side(source, manner.selection, is_source=True)
+        self._target = _Side(target, manner.selection, is_source=False)
+        self._refuse = refuse
+        self._extra = extra
+        self._obstructed = obstructed
+        self._manner = manner
+        self._tally = manner.tally or Tally()
+        self._replaces = has_other_size if manner.by_checksum else manner.replaces
+        if not manner.by_checksum and manner.replaces is not differs:
+            # Until a listing has ended nobody can be sure that it was sorted and that a file is not in it: too late
+            # for a copy that promises to leave some of what is there.
+            self._target.arrives_sorted = False
+
+    def different(self, top: _Level) -> Iterator[Transfer]:
+        """The files whose checksums are not known to be the same."""
+
+        def has_changed(pair: _Pair) -> bool | AlgoError:
+            try:
+                return pair.is_sure or not has_same_content(pair.transfer.source, pair.transfer.target)
+            except AlgoError as error:
+                return error
+
+        for pair, answer in answered(has_changed, self.pairs(top)):
+            if isinstance(answer, AlgoError):
+                self._refuse(pair.transfer.source, answer)
+            elif answer:
+                yield pair.transfer
+            else:
+                self._tally.skipped += 1
+
+    def pairs(self, top: _Level) -> Iterator[_Pair]:
+        """The files of a tree that have to be copied, or looked at more closely."""
+        levels = [(top, self._level(top))]
+        try:
+            yield from self._walk(levels)
+        finally:
+            self._source.close()
+            self._target.close()
+
+    def _walk(self, levels: list[tuple[_Level, Iterator[_Pair | _Level]]]) -> Iterator[_Pair]:
+        while levels:
+            level, found = levels[-1]
+            try:
+                item = next(found, None)
+            except AlgoError as error:
+                if len(levels) == 1:
+                    raise
+                self._refuse(level.source, error)
+                item = None
+            if item is None:
+                levels.pop()
+            elif isinstance(item, _Pair):
+                yield item
+            elif any(item.entry.version and item.entry.version == above.entry.version for above, _ in levels):
+                loop = AlgoError(f"{item.source} leads back to a directory above it", "Leave it out with --exclude")
+                self._refuse(item.source, loop)
+            else:
+                levels.append((item, self._level(item)))
+
+    def _level(self, level: _Level) -> Iterator[_Pair | _Level]:
+        """One directory: its files that have to be copied, and the directories in it."""
+        relative = level.prefix.rstrip("/")
+        ours = self._source.listing(relative, level.entry)
+        theirs = self._target.listing(relative, level.there) if level.is_there else Listing(())
+        # A directory that seems to be missing would be copied with all that is in it: first its turn must be over in
+        # a listing that is known to be sorted. A file that seems to be missing is copied at once, for nothing at worst.
+        waits = level.is_there and self._target.arrives_sorted
+        with Spool() as extras, Spool() as missing, Directories() as alone:
+            try:
+                for one, other in side_by_side(ours, theirs):
+                    if one and one.is_directory and not other and waits:
+                        missing.add(*one)
+                    elif one:
+                        yield from self._compared(level, one, other, alone)
+                    elif other:
+                        if other.is_directory:
+                            alone.add(other.name)
+                        self._note(level, other, extras)
+            except OutOfOrder as error:
+                side = self._source if error.listing is ours else self._target
+                side.arrives_sorted = False
+                left = itertools.chain(itertools.starmap(Facts, missing), ours.rest())
+                yield from self._anew(level, left)
+                return
+            for row in missing:
+                yield from self._compared(level, Facts(*row), None, alone)
+            self._tell(extras)
+
+    def _anew(self, level: _Level, left: Iterator[Facts]) -> Iterator[_Pair | _Level]:
+        """What is left of the source's side of a directory, when a listing has turned out not to be sorted.
+
+        What came before was compared, and is not copied again. What was thought to be only at the target need not be:
+        only two whole listings can tell.
+        """
+        theirs = self._target.sorted_anew(level.there) if level.is_there else Listing(())
+        with Directories() as alone:
+            for one, other in side_by_side(Listing(in_order(left)), theirs):
+                if one:
+                    yield from self._compared(level, one, other, alone)
+                elif other and other.is_directory:
+                    alone.add(other.name)
+        if not self._extra or not level.is_there:
+            return
+        ours, theirs = self._source.sorted_anew(level.entry), self._target.sorted_anew(level.there)
+        with Spool() as extras:
+            for one, other in side_by_side(ours, theirs):
+                if other and not one:
+                    self._note(level, other, extras)
+            self._tell(extras)
+
+    def _compared(
+        self, level: _Level, ours: Facts, theirs: Facts | None, alone: Directories
+    ) -> Iterator[_Pair | _Level]:
+        """What comes of an entry of the source; `alone` are the directories of which the target alone has some."""
+        relative = level.prefix + ours.name
+        if ours.is_directory:
+            place = level.source.child(ours.name)
+            entry = Entry(place.uri, Kind.DIRECTORY, version=ours.identity)
+            below = _Level(place, level.target.child(ours.name), entry, f"{relative}/", theirs is not None)
+            if not self._manner.selection.enters(relative):
+                return
+            if self._is_made(below, level):
+                yield below
+            else:
+                self._source.forget(relative)
+        elif self._manner.selection.takes(relative):
+            if theirs is None and level.target.storage.needs_directories and alone.has(ours.name):
+                self._obstruct(level.source.child(ours.name), level.target.child(ours.name), relative, ours)
+            elif theirs is None or self._replaces(ours, theirs):
+                yield self._pair(level, ours, is_sure=True)
+            elif self._manner.by_checksum:
+                yield self._pair(level, ours, is_sure=False)
+            else:
+                self._tally.skipped += 1
+
+    def _pair(self, level: _Level, ours: Facts, *, is_sure: bool) -> _Pair:
+        place = level.source.child(ours.name)
+        entry = Entry(place.uri, Kind.FILE, size=ours.size)
+        return _Pair(Transfer(place, level.target.child(ours.name), entry), is_sure)
+
+    def _is_made(self, level: _Level, above: _Level) -> bool:
+        if level.is_there or not level.target.storage.needs_directories:
+            return True
+        try:
+            if not self._manner.is_dry:
+                make(level.target)
+            elif above.is_there and (there := level.target.storage.exists(level.target.uri)) and not there.is_directory:
+                raise NotADirectory(f"{level.target} is a file")
+        except NotADirectory:
+            facts = Facts(level.source.uri.name, True, None, None)
+            self._obstruct(level.source, level.target, level.prefix.rstrip("/"), facts)
+            return False
+        except AlgoError as error:
+            self._refuse(level.source, error)
+            return False
+        return True
+
+    def _obstruct(self, source: Place, target: Place, relative: str, ours: Facts) -> None:
+        if self._obstructed:
+            self._obstructed(relative, ours.is_directory, ours.size)
+        else:
+            self._refuse(source, in_the_way(source, target, of_directory=ours.is_directory))
+
+    def _note(self, level: _Level, theirs: Facts, extras: Spool) -> None:
+        """Remember what is only at the target, until both listings have ended."""
+        relative = level.prefix + theirs.name
+        selection = self._manner.selection
+        if theirs.is_directory:
+            self._target.forget(relative)
+        if self._extra and (selection.enters(relative) if theirs.is_directory else selection.takes(relative)):
+            extras.add(relative, theirs.is_directory)
+
+    def _tell(self, extras: Spool) -> None:
+        if self._extra:
+            for relative, is_directory in extras:
+                self._extra(relative, is_directory)

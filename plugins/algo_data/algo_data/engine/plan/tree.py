@@ -1,0 +1,95 @@
+"""Everything below a directory, lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from algo_core.errors import AlgoError
+from algo_core.storage.contract import Entry, Storage
+from algo_data.engine.plan.prefetch import Enters, Lookahead
+
+__all__ = ["Enters", "LeadsBack", "Refuse", "below"]
+
+
+class LeadsBack(AlgoError):
+    """A link to a directory above it, which has no end."""
+
+    def __init__(self, what: object) -> None:
+        super().__init__(f"{what} leads back to a directory above it", "Leave it out with --exclude")
+
+
+Refuse = Callable[[object, AlgoError], None]
+"""Told what cannot be used, and why; the rest goes on, unless it raises."""
+
+Prepares = Callable[[str, Entry], bool]
+"""Told that a directory is looked into next, which it can prevent; given its path below the top, and its entry."""
+
+
+def below(
+    storage: Storage,
+    top: Entry,
+    *,
+    enters: Enters = lambda relative, entry: True,
+    prepares: Prepares = lambda relative, entry: True,
+    refuse: Refuse | None = None,
+    is_sorted: bool = False,
+) -> Iterator[tuple[str, Entry]]:
+    """What is below a directory, each with its path relative to it; a directory comes before what is in it.
+
+    One directory on each level is being listed at a time, and of a storage elsewhere a few that come next, so that
+    memory does not depend on the number of files. With `is_sorted` they come in the order of `Storage.list`. A link to
+    a directory above that would be entered is told, and not followed.
+
+    Raises:
+        AlgoError: if a directory cannot be listed; without `refuse` for those below the top as well.
+    """
+    listing = storage.list if is_sorted else storage.scan
+    if top.uri.is_local:
+        yield from _walk(lambda relative, entry: listing(entry.uri), top, enters, prepares, refuse)
+        return
+    lookahead = Lookahead(listing, enters)
+
+    def is_prepared(relative: str, entry: Entry) -> bool:
+        if prepares(relative, entry):
+            return True
+        lookahead.forget(relative)
+        return False
+
+    try:
+        yield from _walk(lookahead.entries, top, enters, is_prepared, refuse)
+    finally:
+        lookahead.close()
+
+
+def _walk(
+    entries_of: Callable[[str, Entry], Iterator[Entry]],
+    top: Entry,
+    enters: Enters,
+    prepares: Prepares,
+    refuse: Refuse | None,
+) -> Iterator[tuple[str, Entry]]:
+    levels = [("", top, entries_of("", top))]
+    while levels:
+        prefix, directory, entries = levels[-1]
+        try:
+            entry = next(entries, None)
+        except AlgoError as error:
+            if refuse is None or len(levels) == 1:
+                raise
+            refuse(directory.uri, error)
+            entry = None
+        if entry is None:
+            levels.pop()
+            continue
+        relative = prefix + entry.name
+        if not (entry.is_directory and enters(relative, entry)):
+            yield relative, entry
+        elif any(entry.version and entry.version == level.version for _, level, _ in levels):
+            loop = LeadsBack(entry.uri)
+            if refuse is None:
+                raise loop
+            refuse(entry.uri, loop)
+        else:
+            yield relative, entry
+            if prepares(relative, entry):
+                levels.append((f"{relative}/", entry, entries_of(relative, entry)))

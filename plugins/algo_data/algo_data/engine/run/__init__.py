@@ -1,0 +1,1 @@
+"""Running: transfers carried out by threads and processes."""

@@ -1,0 +1,307 @@
+"""Processes that copy small files, because in one process only one processor can be used at a time.
+
+They are made by `fork`, before the first thread is: then they have all that is needed, and cost a few milliseconds.
+They only do what goes well at once; the rest they leave to the process that asked, which tries again and tells.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn, Protocol, runtime_checkable
+
+from algo_core.storage.contract import Checksum, Entry, Kind, Storage
+from algo_core.storage.uri import DataUri
+from algo_data.engine.io.blocks import SMALL
+from algo_data.engine.io.digest import check_content
+from algo_data.engine.io.stored import confirm
+from algo_data.engine.options import Options
+from algo_data.engine.run.worker import copy_small, may_be_small
+from algo_data.engine.transfer import Place, Transfer
+from algo_data.local.partial_file import discard_all
+
+WORTH_IT = 500
+"""Small files from which on it pays to make processes for them."""
+
+MOST_PROCESSES = 4
+
+AT_ONCE = 8
+"""Files that one has under way at the same time: some are answered while others are asked for or written."""
+
+GRACE = 0.5
+"""Seconds that one gets to end by itself."""
+
+_LENGTH = struct.Struct("!I")
+
+_Task = tuple[int, str, int, str, "int | None"]
+"""Numbers of the connectors and paths of source and destination, and the size that a listing has told."""
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A storage that can be used in a process made by `fork` as well."""
+
+    def may_divide(self) -> bool:
+        """Whether it can at this time."""
+
+    def divided(self) -> None:
+        """Called in the new process: let go of what cannot be shared, and try nothing more than once."""
+
+
+@runtime_checkable
+class AskingStorage(Protocol):
+    """A storage that can be asked for one small file while others are still under way.
+
+    Each of these is tried once, and explains nothing: what does not go well at once is done in the ordinary way.
+    """
+
+    def ask_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
+        """Ask for a file of at most `limit` bytes; what waits for it, or None if it has to be had in another way.
+
+        What waits gives its checksum, where one is known, and its whole content; or None.
+        """
+
+    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
+        """Send a file; what waits and gives what was written, if it was, or None if it has to go in another way."""
+
+
+class CopyProcess:
+    """A process, for transfers between the connectors of some places. One thread at a time may use it."""
+
+    def __init__(self, places: Iterable[Place], options: Options, at_once: int = AT_ONCE) -> None:
+        self._connectors = list({id(place.storage): place for place in places}.values())
+        self._numbers = {id(place.storage): number for number, place in enumerate(self._connectors)}
+        ours, theirs = socket.socketpair()
+        self._process = os.fork()
+        if not self._process:
+            _live(theirs, ours, self._connectors, options, at_once)
+        theirs.close()
+        self._socket = ours
+        self.is_alive = True
+        self.at_once = at_once
+        """Files that it has under way at the same time."""
+        self.cpu = 0.0
+        """Seconds of a processor that it has used."""
+
+    def takes(self, transfer: Transfer) -> bool:
+        """Whether a transfer is of the kind that it can do."""
+        return _is_plain(transfer) and self._knows(transfer.source) and self._knows(transfer.target)
+
+    def _knows(self, place: Place) -> bool:
+        number = self._numbers.get(id(place.storage))
+        return number is not None and place.uri.connector == self._connectors[number].uri.connector
+
+    def copy(self, transfers: Sequence[Transfer]) -> list[Entry | None]:
+        """Copy files; what was written of each, or None if it was not."""
+        numbers = self._numbers
+        tasks: list[_Task] = [
+            (numbers[id(source.storage)], source.uri.path, numbers[id(target.storage)], target.uri.path, size)
+            for source, target, size in ((each.source, each.target, _size(each)) for each in transfers)
+        ]
+        try:
+            _send(self._socket, tasks)
+            answer = _receive(self._socket)
+        except OSError:
+            answer = None
+        if answer is None:
+            self.is_alive = False
+            return [None] * len(transfers)
+        self.cpu, *sizes = answer
+        return [
+            None if size is None else Entry(each.target.uri, Kind.FILE, size)
+            for each, size in zip(transfers, sizes, strict=True)
+        ]
+
+    def ask_to_end(self) -> None:
+        """Have it end at once, leaving nothing half done behind, and wait for that later (`end`)."""
+        self.is_alive = False
+        try:
+            os.kill(self._process, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+    def end(self) -> None:
+        """Have it end at once, leaving nothing half done behind."""
+        self.ask_to_end()
+        try:
+            if not self._has_ended(GRACE):
+                os.kill(self._process, signal.SIGKILL)
+                os.waitpid(self._process, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        self._socket.close()
+
+    def _has_ended(self, seconds: float) -> bool:
+        # Its end of the line is closed when it ends, whatever is still under way on this one.
+        self._socket.settimeout(seconds)
+        try:
+            while self._socket.recv(1 << 16):
+                pass
+        except TimeoutError:
+            return False
+        except OSError:
+            pass
+        os.waitpid(self._process, 0)
+        return True
+
+
+def processes_for(transfers: Sequence[Transfer], options: Options) -> list[CopyProcess]:
+    """Processes for transfers of which these are the first; none if that is not possible or does not pay."""
+    if sys.platform != "linux" or threading.active_count() > 1 or options.bwlimit is not None:
+        return []
+    count = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, options.max_transfers or MOST_PROCESSES)
+    if count < 2 or len(transfers) < WORTH_IT or sum(map(_is_plain, transfers)) < WORTH_IT:
+        return []
+    places = {id(place.storage): place for each in transfers for place in (each.source, each.target)}.values()
+    if not all(isinstance(place.storage, Divisible) and place.storage.may_divide() for place in places):
+        return []
+    # Half of what may be at once is for them, so that there are others for what is large, or far away.
+    at_once = max(1, min(AT_ONCE, options.most // (2 * count)))
+    made: list[CopyProcess] = []
+    try:
+        for _ in range(count):
+            made.append(CopyProcess(places, options, at_once))
+    except OSError:  # no room for another process
+        pass
+    return made
+
+
+def _is_plain(transfer: Transfer) -> bool:
+    return may_be_small(transfer) and not transfer.removes_source
+
+
+def _size(transfer: Transfer) -> int | None:
+    return transfer.entry.size if transfer.entry else None
+
+
+def _live(
+    line: socket.socket, other_end: socket.socket, connectors: list[Place], options: Options, at_once: int
+) -> NoReturn:
+    """All that the new process does, from its beginning to its end."""
+    try:
+        other_end.close()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells the whole group; the other process decides
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, _stop)
+        for place in connectors:
+            assert isinstance(place.storage, Divisible)
+            place.storage.divided()
+        once = options._replace(tries=0)
+        sides = [_Side(place) for place in connectors]
+        tasks: list[_Task] | None
+        while tasks := _receive(line):
+            _send(line, [time.process_time(), *_sizes(tasks, sides, once, at_once)])
+    finally:
+        discard_all()
+        os._exit(0)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise SystemExit
+
+
+class _Side:
+    """A connector's storage, and what it can do."""
+
+    def __init__(self, connector: Place) -> None:
+        self._scheme, _, self._label = connector.uri
+        self.storage = connector.storage
+        self.asking = self.storage if isinstance(self.storage, AskingStorage) else None
+
+    def uri(self, path: str) -> DataUri:
+        """The URI of a path."""
+        return DataUri(self._scheme, path, self._label)
+
+
+def _sizes(tasks: list[_Task], sides: list[_Side], options: Options, at_once: int) -> list[int | None]:
+    """Copy files, `at_once` of them under way at the same time; the size of each, None for one that was not copied."""
+    sizes: list[int | None] = [None] * len(tasks)
+    under_way: deque[tuple[int, Callable[[], int | None]]] = deque()
+
+    def end_one() -> None:
+        number, rest = under_way.popleft()
+        try:
+            sizes[number] = rest()
+        except Exception:
+            pass
+
+    for number, task in enumerate(tasks):
+        if len(under_way) >= at_once:
+            end_one()
+        try:
+            under_way.append((number, _begun(task, sides, options)))
+        except Exception:
+            pass
+    while under_way:
+        end_one()
+    return sizes
+
+
+def _begun(task: _Task, sides: list[_Side], options: Options) -> Callable[[], int | None]:
+    """Begin to copy a file; what does the rest and gives its size, or None if it was not copied."""
+    source, target = sides[task[0]], sides[task[2]]
+    source_uri, target_uri, size = source.uri(task[1]), target.uri(task[3]), task[4]
+    if source.asking:
+        if size is not None and size <= SMALL and (answered := source.asking.ask_small(source_uri, SMALL)):
+            return lambda: _received(source_uri, answered(), target.storage, target_uri, options)
+    elif target.asking and (found := source.storage.read_small(source_uri, SMALL)):
+        content = found[1]
+        if confirmed := target.asking.send_small(target_uri, content):
+            return lambda: _sent(Place(target.storage, target_uri), content, confirmed(), options)
+    listed = None if size is None else Entry(source_uri, Kind.FILE, size)
+    transfer = Transfer(Place(source.storage, source_uri), Place(target.storage, target_uri), listed)
+    return lambda: _copied(transfer, options)
+
+
+def _received(
+    uri: DataUri, found: tuple[Checksum | None, bytes] | None, storage: Storage, target: DataUri, options: Options
+) -> int | None:
+    if found is None:
+        return None
+    checksum, content = found
+    if options.check:
+        check_content(uri, checksum, content)
+    return _sent(Place(storage, target), content, storage.write_small(target, content), options)
+
+
+def _sent(target: Place, content: bytes, written: Entry | None, options: Options) -> int | None:
+    if written is None:
+        return None
+    if options.check:
+        confirm(target, written, (content,))
+    return len(content)
+
+
+def _copied(transfer: Transfer, options: Options) -> int | None:
+    entry = copy_small(transfer, lambda position, size: None, options)
+    return entry.size if entry else None
+
+
+def _send(line: socket.socket, value: list[Any]) -> None:
+    data = marshal.dumps(value)
+    line.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def _receive(line: socket.socket) -> list[Any] | None:
+    """What the other side has sent; None if it has gone."""
+    head = _exactly(line, _LENGTH.size)
+    data = _exactly(line, _LENGTH.unpack(head)[0]) if head else None
+    return None if data is None else list(marshal.loads(data))
+
+
+def _exactly(line: socket.socket, count: int) -> bytes | None:
+    data = b""
+    while len(data) < count:
+        part = line.recv(count - len(data))
+        if not part:
+            return None
+        data += part
+    return data

@@ -1,0 +1,178 @@
+"""Carries out one transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from algo_core.errors import NetworkError
+from algo_core.storage.contract import Entry, Kind, Source, Storage
+from algo_data.engine.io.blocks import BLOCK, SMALL, blocks
+from algo_data.engine.io.digest import Corrupted, check_content
+from algo_data.engine.io.parts import PlacingStorage
+from algo_data.engine.io.retry import Patience
+from algo_data.engine.io.source import Advanced, CannotResume, FileSource
+from algo_data.engine.io.stored import KeepingStorage, confirm, confirm_source
+from algo_data.engine.io.streams import StandardStreams
+from algo_data.engine.options import Options
+from algo_data.engine.run.moving import check_is_another, faithful, remove_source, renamed
+from algo_data.engine.transfer import Place, Transfer
+
+LARGE = 8 << 20
+"""Bytes from which on a file is fetched in a way that can go on after anything, and over several connections."""
+
+
+class Spare(Protocol):
+    """Connections beyond the first that a transfer may have."""
+
+    def take(self) -> bool:
+        """Have one more; False if there is none left."""
+
+    def give_back(self) -> None:
+        """It is closed."""
+
+
+class NoSpare:
+    """There are none."""
+
+    def take(self) -> bool:
+        """Never."""
+        return False
+
+    def give_back(self) -> None:
+        """Nothing."""
+
+
+def execute(
+    transfer: Transfer,
+    advanced: Advanced,
+    options: Options,
+    *,
+    block: int = BLOCK,
+    spare: Spare | None = None,
+) -> Entry:
+    """Copy or move a file; what was written.
+
+    A source that breaks off and cannot go on from there is copied from its beginning again, `options.tries` times at
+    most, and once if it arrived damaged, unless what was written cannot be taken back. `block` is how many bytes are
+    moved at a time; `spare` is asked for each further connection.
+
+    Raises:
+        AlgoError: why it failed; the destination is as it was before, unless only the source could not be removed.
+    """
+    if not transfer.removes_source:
+        return _copied(transfer, advanced, options, block, spare)
+    if entry := renamed(transfer):
+        return entry
+    seen: list[Entry] = []
+    entry = _copied(faithful(transfer), advanced, options, block, spare, seen.append)
+    if transfer.source.storage is not transfer.target.storage:
+        check_is_another(transfer, seen[-1], lambda: _copied(transfer, advanced, options, block, spare))
+    remove_source(transfer)
+    return entry
+
+
+def _copied(
+    transfer: Transfer,
+    advanced: Advanced,
+    options: Options,
+    block: int,
+    spare: Spare | None,
+    read: Callable[[Entry], None] | None = None,
+) -> Entry:
+    """Copy it; what was written. `read` is told what was read, as it was then."""
+    was_damaged = False
+    if block == BLOCK:
+        try:
+            if small := copy_small(transfer, advanced, options, read):
+                return small
+        except Corrupted:
+            was_damaged = True
+    patience = Patience(options.tries)
+    while True:
+        storage, uri = transfer.source.storage, transfer.source.uri
+        with FileSource(storage, uri, options.tries, advanced, check=options.check, block=block) as source:
+            if read:
+                read(source.entry)
+            try:
+                return _write(transfer, source, advanced, options, spare)
+            except (CannotResume, Corrupted, NetworkError) as error:
+                is_printed = isinstance(transfer.target.storage, StandardStreams) and source.tell() > 0
+                # A pipe gives what it gave once only: its next reader would find it empty.
+                is_used_up = isinstance(storage, StandardStreams) and source.tell() > 0 and not source.seekable()
+                may_help = isinstance(error, CannotResume) or not (source.seekable() or was_damaged)
+                if isinstance(error, Corrupted):
+                    may_help, was_damaged = not was_damaged, True
+                if is_printed or is_used_up or not may_help:
+                    raise
+                patience.spend(error)
+
+
+def may_be_small(transfer: Transfer) -> bool:
+    """Whether a listing says that a file is small, or finding out costs nothing."""
+    entry = transfer.entry
+    return transfer.source.uri.is_local if entry is None else entry.size is not None and entry.size <= SMALL
+
+
+def copy_small(
+    transfer: Transfer, advanced: Advanced, options: Options, read: Callable[[Entry], None] | None = None
+) -> Entry | None:
+    """Copy a small file with one step on each side; None if it is not known to be one, or something came between.
+
+    `read` is told what was read.
+
+    Raises:
+        Corrupted: if it arrived damaged, here or there.
+        AlgoError: what either side raises.
+    """
+    if not may_be_small(transfer):
+        return None
+    source, target = transfer.source, transfer.target
+    found = source.storage.read_small(source.uri, SMALL)
+    if found is None:
+        return None
+    entry, content = found
+    if read:
+        read(entry)
+    if options.check:
+        check_content(source.uri, entry.checksum, content)
+    advanced(len(content), len(content))
+    written = target.storage.write_small(target.uri, content)
+    if options.check and written.checksum and written.checksum != entry.checksum:
+        confirm(target, written, [content])
+    return written
+
+
+def _write(transfer: Transfer, source: FileSource, advanced: Advanced, options: Options, spare: Spare | None) -> Entry:
+    storage: Storage = transfer.target.storage
+    uri, entry = transfer.target.uri, source.entry
+    if entry.size is not None and entry.size >= LARGE and entry.version and isinstance(storage, PlacingStorage):
+        from algo_data.engine.run.large import LargeDownload
+
+        if beside := storage.place(uri, entry.size):
+            status = LargeDownload(transfer, source, beside, options, advanced, spare or NoSpare()).run()
+            return Entry(uri, Kind.FILE, size=status.st_size)
+    if entry.size is None and isinstance(storage, KeepingStorage):
+        with storage.kept(source) as (kept, size):
+            return _write_kept(transfer.target, kept, size, options)
+    written = storage.write(uri, source, entry.size)
+    if options.check:
+        confirm_source(transfer, source, written, advanced)
+    return written
+
+
+def _write_kept(target: Place, kept: Source, size: int, options: Options) -> Entry:
+    was_damaged = False
+    while True:
+        written = target.storage.write(target.uri, kept, size)
+        kept.seek(0)
+        if not options.check:
+            return written
+        try:
+            confirm(target, written, blocks(kept, size))
+            return written
+        except Corrupted:
+            if was_damaged or not options.tries:
+                raise
+            was_damaged = True
+            kept.seek(0)

@@ -1,0 +1,1 @@
+"""Hosted data as a storage, over the data API (API section 4)."""

@@ -1,0 +1,64 @@
+"""Who may read a collection (API section 4.6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import PlatformError, UsageError
+from algo_core.storage.uri import HOSTED, DataUri
+from algo_data.hosted.api_path import api_path, components
+
+if TYPE_CHECKING:
+    from algo_core.http.api import ApiClient
+
+READERS: dict[str, tuple[str, ...]] = {
+    "private": (),
+    "my-algos": ("algo://.my/*",),
+    "public": ("user://*",),
+}
+"""The words for the lists that the platform knows: the owner alone; the owner's algorithms as well, whoever calls them,
+which is what a new collection has; everybody."""
+
+NAMES = tuple(READERS)
+
+
+def read_acl(api: ApiClient, uri: DataUri) -> list[str]:
+    """The readers of a collection, as the platform lists them; one GET.
+
+    Raises:
+        UsageError: if the path is no collection of hosted data, or one that has none, such as `.algo/...`.
+    """
+    check_has_acl(uri)
+    page = api.get_json(api_path(uri), query={"acl": "true"})
+    acl = page.get("acl") if isinstance(page, dict) else None
+    readers = acl.get("read") if isinstance(acl, dict) else None
+    if readers is None:
+        raise UsageError(f"{uri} has no ACL", "Only collections have one: .my/COLLECTION")
+    if not isinstance(readers, list):
+        raise PlatformError(f"The ACL of {uri} is not what the API describes")
+    return [str(reader) for reader in readers]
+
+
+def write_acl(api: ApiClient, uri: DataUri, name: str) -> None:
+    """Let those read a collection whom a word of `READERS` means; one PATCH.
+
+    Raises:
+        UsageError: if the path is no collection of hosted data.
+    """
+    check_has_acl(uri)
+    body: dict[str, Any] = {"acl": {"read": list(READERS[name])}}
+    api.send_json("PATCH", api_path(uri), body)
+
+
+def name_of(readers: list[str]) -> str:
+    """The word for a list of readers; the list itself if there is none."""
+    for name, known in READERS.items():
+        if list(known) == readers:
+            return name
+    return ", ".join(readers)
+
+
+def check_has_acl(uri: DataUri) -> None:
+    """Raise UsageError if a path is no collection of hosted data."""
+    if uri.scheme != HOSTED or len(components(uri)) != 2:
+        raise UsageError(f"{uri} has no ACL", "Only collections of hosted data have one: .my/COLLECTION")

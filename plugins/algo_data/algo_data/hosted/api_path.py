@@ -1,0 +1,46 @@
+"""What the data API calls a place (API section 4.1)."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from algo_core.errors import UsageError
+from algo_core.storage.uri import HOSTED, DataUri, pasted
+
+COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")
+"""What a collection may be called (API section 4.5)."""
+
+COLLECTION_DEPTH = 2
+"""Components of the path of a collection: the owner, and its name."""
+
+
+def components(uri: DataUri) -> list[str]:
+    """The components of a path on the platform; empty ones do not count (API section 4.1).
+
+    Raises:
+        UsageError: if one is `.` or `..`, which no URL can carry, or not Unicode.
+    """
+    parts = [part for part in uri.path.split("/") if part]
+    if "." in parts or ".." in parts:
+        raise UsageError(f"'.' and '..' mean nothing in a data URI: {uri}", "Write the whole path")
+    try:
+        uri.path.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(uri.path).decode("utf-8", "backslashreplace")
+        raise UsageError(f"The name is not valid UTF-8: {shown}", "Give it another name in the destination") from None
+    return parts
+
+
+def how_to_make(uri: DataUri) -> str:
+    """What to do about a directory that is missing, where there can be one."""
+    path = components(uri)
+    if uri.scheme == HOSTED and len(path) == COLLECTION_DEPTH and not COLLECTION.fullmatch(path[1]):
+        return f"{path[1]} cannot be a collection: these have at most 30 letters, digits and _, and begin with a letter"
+    return f"Make it with: algo mkdir {pasted(uri)}"
+
+
+def api_path(uri: DataUri) -> str:
+    """What stands behind `/v1/` (API section 4.1)."""
+    path = "/".join(components(uri))
+    return f"data/{path}" if uri.scheme == HOSTED else f"connector/{uri.connector}/{path}"

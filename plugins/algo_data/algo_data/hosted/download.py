@@ -1,0 +1,71 @@
+"""A file of the platform while it is read."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from algo_core.errors import NetworkError
+from algo_core.http.headers import is_encoded
+from algo_core.storage.contract import Entry
+
+if TYPE_CHECKING:
+    from algo_core.http.response import Reply
+
+WAIT = 0.2
+"""Seconds after which what has arrived is handed on, though the buffer is not full."""
+
+
+class HostedReader:
+    """Reads the body of a GET (API section 4.7) as it arrives, and checks that all of it does: up to `end`.
+
+    What had arrived when the connection broke is handed on before the error is raised, so that none of it has to be
+    sent again. The platform is asked for plain bytes; where something on the way compresses them anyway, they are
+    unpacked, and their length cannot be checked.
+    """
+
+    def __init__(self, reply: Reply, entry: Entry, offset: int, end: int | None, address: str) -> None:
+        self.entry = entry
+        self.offset = offset
+        self._reply = reply
+        self._address = address
+        self._left = None if end is None or is_encoded(reply.headers) else end - offset
+        self._broken: NetworkError | None = None
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """The next bytes. Raises NetworkError if the connection breaks, or ends too early."""
+        if self._broken:
+            raise self._broken
+        view = memoryview(buffer)
+        if self._left is not None:
+            view = view[: self._left]
+        wanted, filled, until = len(view), 0, 0.0
+        receive = self._reply.readinto
+        while filled < wanted:
+            try:
+                count = receive(view[filled:])
+            except NetworkError as error:
+                self._broken = error
+                break
+            if not count:
+                if self._left is not None:
+                    missing = self._left - filled
+                    self._broken = NetworkError(
+                        f"The connection to {self._address} ended {missing} bytes too early", "Try again"
+                    )
+                break
+            filled += count
+            if filled < wanted:
+                now = time.monotonic()
+                until = until or now + WAIT
+                if now >= until:
+                    break
+        if self._left is not None:
+            self._left -= filled
+        if not filled and self._broken:
+            raise self._broken
+        return filled
+
+    def close(self) -> None:
+        """Let go of the connection; it is used again only if the body was read to its end."""
+        self._reply.close()

@@ -1,0 +1,367 @@
+"""Hosted data, and the connectors of the platform, through its data API (API section 4)."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from json import dumps
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import (
+    AlgoError,
+    AlreadyExists,
+    NetworkError,
+    NotFoundError,
+    PlatformError,
+    RequestRefused,
+)
+from algo_core.http.direct import Whole
+from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
+from algo_core.storage.uri import HOSTED, DataUri, pasted
+from algo_data.engine.io.retry import Patience
+from algo_data.hosted.api_path import COLLECTION, COLLECTION_DEPTH, api_path, components, how_to_make
+from algo_data.hosted.download import HostedReader
+from algo_data.hosted.listing import entries_of, marker_of, names_of
+from algo_data.hosted.pipeline import Lanes, page_of
+from algo_data.hosted.response_headers import content_range, entry_of, kind_of, stored_checksum
+from algo_data.hosted.upload import content_of, spooled
+
+if TYPE_CHECKING:
+    from algo_core.context import App
+    from algo_core.http.api import ApiClient
+    from algo_core.http.direct import Content
+    from algo_core.http.pipeline import Asked
+    from algo_core.http.response import Reply
+    from algo_data.hosted.pipeline import Answered, Confirmed
+
+MY = ".my"
+SESSION = ".session"
+SPECIAL = (".algo", SESSION)
+"""Owners whose directories are always there (API section 4.3)."""
+
+BYTES = {"Content-Type": "application/octet-stream"}
+
+FILE_DEPTH = COLLECTION_DEPTH + 1
+"""Components of a file in a collection: owner, collection, name (API section 4.2)."""
+
+
+def open_hosted(app: App, uri: DataUri) -> Storage:
+    """The storage for `data://` or one of the platform's connectors (the hook `algo_connectors`)."""
+    return HostedStorage(app.api, uri.scheme, int(app.config.get("retries").value))
+
+
+class HostedStorage(Storage):
+    """What the platform keeps, or reaches for the caller.
+
+    `retries` is how often a listing is asked for again when it breaks off; requests as such are repeated by the
+    session.
+    """
+
+    def __init__(self, api: ApiClient, scheme: str, retries: int = 4) -> None:
+        self._api = api
+        self._retries = retries
+        self._lanes = Lanes(api)
+        self.has_folders = scheme != HOSTED
+        self.needs_directories = scheme == HOSTED
+
+    def stat(self, uri: DataUri) -> Entry:
+        """One HEAD; none for the root."""
+        if not components(uri):
+            return Entry(uri, Kind.DIRECTORY)
+        with self._request("HEAD", uri) as reply:
+            return entry_of(uri, reply.headers)
+
+    def list(self, uri: DataUri) -> Iterator[Entry]:
+        """One GET per page (API section 4.4)."""
+        for page in self._pages(uri):
+            yield from entries_of(uri, page)
+
+    def names(self, uri: DataUri) -> Iterator[builtins.list[str]]:
+        """One GET per page, and its names together."""
+        for page in self._pages(uri):
+            yield names_of(uri, page)
+
+    def _pages(self, uri: DataUri) -> Iterator[Any]:
+        """Page after page; each following one is on its way while whoever asked is busy with the one before."""
+        marker: str | None = None
+        ahead: Asked | None = None
+        try:
+            while True:
+                answer, ahead = ahead and page_of(ahead), None
+                page = answer if answer is not None else self._page(uri, marker)
+                following = marker_of(page)
+                if following is not None and following != marker:
+                    ahead = self._lanes.ask_page(uri, following)
+                yield page
+                if following is None:
+                    return
+                if following == marker:
+                    raise PlatformError(f"The listing of {uri} never ends: a page points to itself")
+                marker = following
+        finally:
+            if ahead:
+                ahead.forget()
+
+    def _page(self, uri: DataUri, marker: str | None) -> Any:
+        from algo_core.http.api import decode_json
+
+        patience = Patience(self._retries)
+        while True:
+            # What stands there may be a file of any size: the headers come first.
+            with self._request("GET", uri, query={"marker": marker}) as reply:
+                if kind_of(reply.headers) is Kind.FILE:
+                    raise NotADirectory(f"{uri} is a file", entry=entry_of(uri, reply.headers))
+                try:
+                    return decode_json(reply, self._api.session.profile.name)
+                except NetworkError as error:
+                    patience.spend(error)
+
+    def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
+        """One GET; from an offset with `Range`, and `If-Range` where the version is known."""
+        return self._open(uri, f"bytes={offset}-" if offset else None, offset, version)
+
+    def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
+        """One GET for a part of a file (`algo_data.engine.ranges.PartedStorage`)."""
+        return self._open(uri, f"bytes={offset}-{offset + length - 1}", offset, version)
+
+    def _open(self, uri: DataUri, asked: str | None, offset: int, version: str | None) -> Reader:
+        if uri.names_directory:
+            raise IsADirectory(f"{uri} is a directory")
+        headers = {}
+        if asked:
+            headers["Range"] = asked
+            if version:
+                headers["If-Range"] = version
+        reply = self._request("GET", uri, headers=headers)
+        try:
+            entry = entry_of(uri, reply.headers)
+            if entry.is_directory:
+                raise IsADirectory(f"{uri} is a directory")
+            part = content_range(reply.headers) if reply.status_code == 206 else None
+            start = part[0] if part else 0
+            if start > offset or (reply.status_code == 206 and not part):
+                raise PlatformError(f"The platform sent another part of {uri} than it was asked for")
+        except BaseException:
+            reply.close()
+            raise
+        if start and version and entry.version != version:  # If-Range was ignored
+            reply.close()
+            return self._open(uri, None, 0, None)
+        end = part[1] + 1 if part else entry.size
+        return HostedReader(reply, entry, start, end, self._api.address)
+
+    def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
+        """One GET; nothing of a body that is too large, or is packed, is read."""
+        if uri.names_directory:
+            return None
+        with self._request("GET", uri) as reply:
+            entry = entry_of(uri, reply.headers)
+            if entry.is_directory or entry.size is None or entry.size > limit or reply.status_code != 200:
+                return None
+            try:
+                content = reply.content
+            except NetworkError:
+                return None
+            return (entry, content) if len(content) == entry.size else None
+
+    def ask_small(self, uri: DataUri, limit: int) -> Answered | None:
+        """One GET, whose answer is awaited later (`algo_data.engine.run.processes.AskingStorage`)."""
+        return None if uri.names_directory else self._lanes.ask(uri, limit)
+
+    def send_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
+        """One PUT, whose answer is awaited later (`algo_data.engine.run.processes.AskingStorage`)."""
+        return None if uri.names_directory else self._lanes.send(uri, content)
+
+    def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
+        """One PUT, repeated where it breaks off; what has no size is read to its end before."""
+        if uri.names_directory:
+            raise IsADirectory(f"{uri} is a directory", "Name the file in it")
+        if size is None:
+            with spooled(source) as (kept, length):
+                return self._put(uri, content_of(kept, length))
+        return self._put(uri, content_of(source, size))
+
+    def kept(self, source: Source) -> AbstractContextManager[tuple[Source, int]]:
+        """In memory, or a nameless file (`algo_data.engine.io.stored.KeepingStorage`)."""
+        return spooled(source)
+
+    def write_small(self, uri: DataUri, content: bytes) -> Entry:
+        """One PUT, repeated where it breaks off."""
+        if uri.names_directory:
+            raise IsADirectory(f"{uri} is a directory", "Name the file in it")
+        return self._put(uri, Whole(content))
+
+    def _put(self, uri: DataUri, content: Content) -> Entry:
+        patience: Patience | None = None
+        try:
+            while True:
+                reply = self._request("PUT", uri, headers=BYTES, content=content)
+                try:
+                    self._confirm(reply)
+                    checksum = stored_checksum(uri, reply.headers, reply.content)
+                    return Entry(uri, Kind.FILE, content.size, checksum=checksum, version=reply.headers.get("ETag"))
+                except NetworkError as error:  # the answer broke off: what it would have said is not known
+                    if not content.rewind():
+                        raise
+                    patience = patience or Patience(self._retries)
+                    patience.spend(error)
+        except NetworkError:
+            self._explain_break(uri)
+            raise
+        except (NotFoundError, RequestRefused) as error:
+            self._explain_refusal(uri, error)
+            raise
+
+    def _explain_break(self, uri: DataUri) -> None:
+        """Raise a better error than that the connection broke, if there is one.
+
+        A platform that refuses a large file may close the connection before its reason gets through.
+        """
+        try:
+            self.stat(uri.parent)
+        except NotFoundError as error:
+            self._explain_refusal(uri, error)
+            raise
+        except AlgoError:
+            return
+
+    def _explain_refusal(self, uri: DataUri, error: AlgoError) -> None:
+        """A file can only go into a collection that is there: say which is missing, and how to make it."""
+        path = components(uri)
+        if self.has_folders or path[0] in SPECIAL or error.hint:
+            return
+        if len(path) > FILE_DEPTH:
+            collection = "/".join(path[:COLLECTION_DEPTH])
+            error.hint = f"data://{collection} holds files only: data://{collection}/{path[-1]}"
+        elif len(path) == FILE_DEPTH:
+            if isinstance(error, NotFoundError):
+                error.hint = f"Is the directory there? {how_to_make(uri.parent)}"
+        elif len(path) == COLLECTION_DEPTH and COLLECTION.fullmatch(path[1]):
+            if isinstance(error, NotFoundError):
+                error.message = f"There is no directory {uri}"
+            error.hint = f"If a directory was meant, make it with: algo mkdir {pasted(uri)}"
+        else:
+            error.hint = "Files go into a collection: data://.my/COLLECTION/FILE"
+
+    def mkdir(self, uri: DataUri) -> None:
+        """One POST to the directory above (API section 4.5)."""
+        path = components(uri)
+        if not path:
+            raise AlreadyExists(f"{uri} is always there")
+        parent = DataUri(uri.scheme, "/".join(path[:-1]), uri.label)
+        try:
+            self._request("POST", parent, json={"name": path[-1]}, confirms=True).close()
+        except AlreadyExists:
+            raise
+        except RequestRefused as error:  # which some installations say instead of 409
+            if self._is_there(uri):
+                raise AlreadyExists(f"{uri} exists already") from error
+            raise
+
+    def _is_there(self, uri: DataUri) -> bool:
+        try:
+            return self.stat(uri).is_directory
+        except AlgoError:
+            return False
+
+    def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
+        """One HEAD, because a DELETE would remove a file as well, and one DELETE (API section 4.7)."""
+        entry = self.stat(uri)
+        if not entry.is_directory:
+            raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}", entry=entry)
+        if not components(uri):
+            raise RequestRefused(f"{uri} cannot be removed")
+        try:
+            with self._request("DELETE", uri, query={"force": "true" if force else None}) as reply:
+                return _deleted(reply)
+        except RequestRefused as error:
+            if not force:
+                error.hint = error.hint or f"If it holds files, remove them with it: algo rmdir -f {pasted(uri)}"
+            raise
+
+    def remove(self, uri: DataUri) -> None:
+        """One DELETE, after a HEAD where a directory could stand, which it would remove as well if it is empty."""
+        if uri.names_directory or (not self._can_only_be_file(uri) and self.stat(uri).is_directory):
+            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
+        try:
+            self._request("DELETE", uri).close()
+        except NotFoundError as error:
+            if not error.after_lost_answer:  # else the first request has removed it
+                raise
+
+    def _can_only_be_file(self, uri: DataUri) -> bool:
+        path = components(uri)
+        return not self.has_folders and len(path) == FILE_DEPTH and path[0] not in SPECIAL
+
+    def may_divide(self) -> bool:
+        """Whether the platform is spoken to directly, so that nothing of a plugin is shared."""
+        return self._api.is_direct
+
+    def divided(self) -> None:
+        """Use connections of this process (`algo_data.engine.run.processes.Divisible`)."""
+        self._retries = 0
+        self._api.divided()
+        self._lanes = Lanes(self._api)
+
+    def can_hold_directories(self, uri: DataUri) -> bool:
+        """Everywhere behind a connector; of hosted data only the owner, whose collections these are."""
+        return self.has_folders or len(components(uri)) < COLLECTION_DEPTH
+
+    def can_hold_files(self, uri: DataUri) -> bool:
+        """Everywhere behind a connector; of hosted data only collections, not the owner, and what is always there."""
+        path = components(uri)
+        return self.has_folders or len(path) >= COLLECTION_DEPTH or path[:1] == [SESSION]
+
+    def is_same(self, one: DataUri, other: DataUri) -> bool:
+        """The same path, `.my` and the caller's name being one."""
+        first, second = components(one), components(other)
+        if first == second or not (first and second) or first[1:] != second[1:] or self.has_folders:
+            return first == second
+        names = {first[0], second[0]}
+        return MY in names and names == {MY, self._api.username()}
+
+    def _request(
+        self,
+        method: str,
+        uri: DataUri,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: Content | None = None,
+        json: Any = None,
+        confirms: bool = False,
+    ) -> Reply:
+        """Send a request for a path, maybe with a JSON body; with `confirms` what the answer holds must be the API's.
+
+        Raises:
+            PlatformError: if something between here and the platform has answered a request that changes something.
+        """
+        if json is not None:
+            content = Whole(dumps(json).encode("utf-8"))
+            headers = {"Content-Type": "application/json", **(headers or {})}
+        try:
+            reply = self._api.request(method, api_path(uri), query=query, headers=headers, content=content)
+        except NotFoundError as error:
+            if not error.hint and os.path.lexists(uri.path):
+                error.hint = f"For the local one write ./{uri.path}"
+            raise
+        if confirms:
+            self._confirm(reply)
+        return reply
+
+    def _confirm(self, reply: Reply) -> None:
+        from algo_core.http.api import decode_json
+
+        with reply:
+            if reply.content.strip():
+                decode_json(reply, self._api.session.profile.name)
+
+
+def _deleted(reply: Reply) -> int:
+    """How many files a DELETE has removed; 0 if the platform does not say."""
+    try:
+        return int(reply.json()["result"]["deleted"])
+    except (ValueError, KeyError, TypeError):
+        return 0

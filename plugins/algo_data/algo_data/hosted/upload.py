@@ -1,0 +1,72 @@
+"""The body of a PUT, read from a source block by block, and again when the request is repeated."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO, cast
+
+from algo_core.errors import AlgoError
+from algo_core.http.direct import Whole
+from algo_core.storage.contract import Source
+from algo_data.engine.io.blocks import SMALL, blocks, joined
+
+KEPT_IN_MEMORY = 8 << 20
+
+
+class Streamed:
+    """A body that is read while it is sent, so that the source can still refuse at its end."""
+
+    def __init__(self, source: Source, size: int) -> None:
+        self.size = size
+        self._source = source
+        self._start = source.tell() if source.seekable() else None
+        self._sent = 0
+
+    def __iter__(self) -> Iterator[memoryview]:
+        for block in blocks(self._source, self.size - self._sent):
+            self._sent += len(block)
+            yield block
+
+    def rewind(self) -> bool:
+        """Return to where the source stood at first."""
+        if self._start is None:
+            return not self._sent
+        self._source.seek(self._start)
+        self._sent = 0
+        return True
+
+
+def content_of(source: Source, size: int) -> Whole | Streamed:
+    """The body that sends a source of known size; small ones are read at once."""
+    return Whole(joined(source, size)) if size <= SMALL else Streamed(source, size)
+
+
+@contextmanager
+def spooled(source: Source) -> Iterator[tuple[Source, int]]:
+    """What a source of unknown size gives, kept so that it can be sent as often as it takes; and its size.
+
+    A little is kept in memory, more in a nameless file where the system keeps temporary ones (`TMPDIR`).
+
+    Raises:
+        AlgoError: if it does not fit there.
+    """
+    import tempfile
+
+    with ExitStack() as closing:
+        kept: BinaryIO = io.BytesIO()
+        for block in blocks(source):
+            try:
+                if isinstance(kept, io.BytesIO) and kept.tell() + len(block) > KEPT_IN_MEMORY:
+                    early, kept = kept, closing.enter_context(tempfile.TemporaryFile())
+                    kept.write(early.getbuffer())
+                kept.write(block)
+            except OSError as error:
+                raise AlgoError(
+                    f"No room to keep what is to be uploaded in {tempfile.gettempdir()}: {error.strerror}",
+                    "Name a directory with more room in the environment variable TMPDIR",
+                ) from error
+        size = kept.tell()
+        kept.seek(0)
+        yield cast(Source, kept), size

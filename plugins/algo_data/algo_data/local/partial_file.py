@@ -1,0 +1,220 @@
+"""A file beside the one that it will replace, hidden until it is whole.
+
+It is locked while it is written. One that a killed process has left behind is not locked, and the next one that writes
+the same file takes it over: what it holds of a large file counts, if its record says that it is of the same version.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import stat
+
+from algo_data.local.descriptors import descriptor_of
+from algo_data.local.rename import take_after
+
+SUFFIX = ".algo-part"
+SPARE = 6
+"""Bytes, written as twice as many digits, that make another name where the usual one is taken."""
+
+NAME_LIMIT = 255 - 2 * SPARE
+RECORD_LIMIT = 4096
+
+_unfinished: set[str] = set()
+
+
+class Beside:
+    """Opened for writing under a hidden name; `commit` gives it its own, `discard` removes it.
+
+    It gets the permissions of the `older` file that it replaces, or permissions and times of its `model`.
+
+    Raises:
+        OSError: what the system says: there is no such directory, it may not be written to, ...
+    """
+
+    def __init__(self, path: str, older: os.stat_result | None, model: os.stat_result | None = None) -> None:
+        self._path = path
+        self._older = older
+        self._model = model
+        head, slash, name = path.rpartition("/")
+        self._beside = f"{head}{slash}{hidden_name(name)}"
+        self.is_left_over = False
+        """Whether it holds what a killed process has written."""
+        try:
+            self.descriptor = self._create()
+        except OSError as error:
+            _unfinished.discard(self._beside)
+            raise OSError(error.errno, error.strerror, path) from None
+
+    def _create(self) -> int:
+        # Another file's permissions are given to the new one when it is whole; until then nobody else reads it.
+        mode = 0o600 if self._older or self._model else 0o666
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        usual = self._beside
+        while True:
+            _unfinished.add(self._beside)
+            try:
+                descriptor = os.open(self._beside, flags | os.O_EXCL, mode)
+            except FileExistsError:
+                if self._beside == usual and (found := self._take_over(flags)) is not None:
+                    return found
+            else:
+                if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+                    return descriptor
+                os.close(descriptor)  # another process took it over, or removed it, before it was locked
+            _unfinished.discard(self._beside)
+            import secrets
+
+            self._beside = usual + secrets.token_hex(SPARE)
+
+    def _take_over(self, flags: int) -> int | None:
+        """Open what lies there, unless another process writes it or it is not ours."""
+        try:
+            descriptor = os.open(self._beside, flags & ~os.O_CREAT)
+        except OSError:
+            return None
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _lock(descriptor):
+            try:
+                if os.path.samestat(status, os.lstat(self._beside)):
+                    self.is_left_over = True
+                    return descriptor
+            except FileNotFoundError:
+                pass
+        os.close(descriptor)
+        return None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no older file."""
+        return self._older is None
+
+    def commit(self) -> os.stat_result:
+        """Give it its name; what the file system knows of it."""
+        if self._model:
+            take_after(self.descriptor, self._model)
+        elif self._older:
+            os.fchmod(self.descriptor, stat.S_IMODE(self._older.st_mode))
+        status = os.fstat(self.descriptor)
+        os.replace(self._beside, self._path)
+        _unfinished.discard(self._beside)
+        os.close(self.descriptor)
+        return status
+
+    def discard(self, *, in_use: bool = False) -> None:
+        """Remove it; with `in_use` it stays open, because somebody may still write to it."""
+        _remove(self._beside)
+        if not in_use:
+            os.close(self.descriptor)
+
+
+class Record:
+    """What the end of an unfinished large file says of it: which version of what it is, and how much is there.
+
+    It stands behind the `size` bytes of the file itself. What was written before the machine was started anew does not
+    count: nobody knows how much of it has reached the disk.
+    """
+
+    def __init__(self, descriptor: int, source: str, version: str, size: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._members = {"source": source, "version": version, "size": size, "boot": _boot()}
+
+    def done(self) -> int:
+        """Bytes from the beginning on that are there already."""
+        try:
+            found = json.loads(os.pread(self._descriptor, RECORD_LIMIT, self._size))
+            done = found.pop("done")
+        except (OSError, ValueError, KeyError, AttributeError):
+            return 0
+        return done if found == self._members and isinstance(done, int) and 0 <= done <= self._size else 0
+
+    def write(self, done: int) -> None:
+        """Note that so many bytes from the beginning on are there."""
+        # Of one length, so that a shorter one leaves nothing of a longer one behind.
+        text = json.dumps({**self._members, "done": done})
+        os.pwrite(self._descriptor, text.encode().ljust(RECORD_LIMIT), self._size)
+
+
+def open_beside(path: str, model: os.stat_result | None = None) -> Beside | None:
+    """A hidden file for a path; a link is followed, so that its target is replaced and the link stays.
+
+    None for devices, pipes and sockets, and for what this process has been given open (`/dev/stdout`): these are
+    written to directly (`algo_data.local.descriptors.open_directly`).
+
+    Raises:
+        IsADirectoryError: if a directory stands there.
+        OSError: whatever else the system says.
+    """
+    try:
+        if path.startswith(("/dev/", "/proc/")) and descriptor_of(path) is not None:
+            return None  # also where nothing is open: to say that is better than that a directory is missing
+        older: os.stat_result | None = os.lstat(path)
+        if older and stat.S_ISLNK(older.st_mode):
+            if descriptor_of(path) is not None:
+                return None
+            path = os.path.realpath(path)
+            older = os.stat(path) if os.path.lexists(path) else None
+    except FileNotFoundError:
+        older = None
+    if older and stat.S_ISDIR(older.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if older and not stat.S_ISREG(older.st_mode):
+        return None
+    return Beside(path, older, model)
+
+
+def discard_all() -> None:
+    """Remove what is unfinished in this process: for an end that waits for nobody."""
+    for path in list(_unfinished):
+        _remove(path)
+
+
+def room_for(path: str, size: int) -> None:
+    """Raises OSError (ENOSPC) if a file of this size cannot fit where `path` is."""
+    try:
+        found = os.statvfs(os.path.dirname(path) or ".")
+    except OSError:
+        return
+    if found.f_blocks > 0 and found.f_bavail * found.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def _remove(path: str) -> None:
+    _unfinished.discard(path)
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # gone, or in a directory that has become read-only
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Lock a file; False if another process has, None where the file system knows no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def hidden_name(name: str) -> str:
+    """What the hidden file for a name is called, unless that is taken."""
+    hidden = f".{name}{SUFFIX}"
+    if len(hidden) * 4 <= NAME_LIMIT or len(os.fsencode(hidden)) <= NAME_LIMIT:
+        return hidden
+    import hashlib
+
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f".{digest}{SUFFIX}"
+
+
+def _boot() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

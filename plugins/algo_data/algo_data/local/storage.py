@@ -1,0 +1,329 @@
+"""The local file system as a storage."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
+from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
+from algo_core.storage.uri import LOCAL, DataUri, pasted
+from algo_data.engine.io.blocks import SMALL, blocks, joined
+from algo_data.local.descriptors import open_directly
+from algo_data.local.partial_file import Beside, open_beside, room_for
+from algo_data.local.rename import rename
+from algo_data.local.unnamed_file import Appearance
+
+if TYPE_CHECKING:
+    from algo_core.context import App
+
+
+def open_local(app: App, uri: DataUri) -> Storage:
+    """The storage for local paths (the hook `algo_connectors`)."""
+    return LocalStorage()
+
+
+class LocalStorage(Storage):
+    """Files and directories of this machine; links are followed.
+
+    A written file gets the time at which it was written, as with `cp`, and keeps the permissions of the one that it
+    replaces; or it gets time and permissions of a `model`, as with `mv`.
+    """
+
+    def __init__(self, model: os.stat_result | None = None) -> None:
+        self._model = model
+        self._appearance = Appearance()
+
+    def stat(self, uri: DataUri) -> Entry:
+        """What stands at a path; devices, pipes and sockets count as files of unknown size."""
+        with system_errors(uri):
+            path = local_path(uri)
+            status = os.stat(path.rstrip("/") or "/")
+            if path.endswith("/") and not stat.S_ISDIR(status.st_mode):
+                raise NotADirectory(f"{uri} is a file", "Write it without a slash")
+        return _entry(uri, status)
+
+    def list(self, uri: DataUri) -> Iterator[Entry]:
+        """The names are sorted; each entry is looked at when it is its turn, and left out if it has gone by then."""
+        with system_errors(uri):
+            try:
+                with os.scandir(local_path(uri)) as found:
+                    names = sorted((not _leads_to_directory(entry), entry.name) for entry in found)
+            except NotADirectoryError:
+                raise NotADirectory(f"{uri} is a file", entry=self.stat(uri)) from None
+        for is_file, name in names:
+            child = uri.child(name)
+            try:
+                yield _entry(child, os.stat(local_path(child)))
+            except OSError:  # gone meanwhile, or a link to nowhere
+                if os.path.lexists(local_path(child)):
+                    yield Entry(child, Kind.FILE if is_file else Kind.DIRECTORY)
+
+    def scan(self, uri: DataUri) -> Iterator[Entry]:
+        """In the order of the directory itself, without holding its names."""
+        with system_errors(uri):
+            try:
+                found = os.scandir(local_path(uri))
+            except NotADirectoryError:
+                raise NotADirectory(f"{uri} is a file", entry=self.stat(uri)) from None
+        with found:
+            for item in found:
+                child = uri.child(item.name)
+                try:
+                    yield _entry(child, item.stat())
+                except OSError:  # gone meanwhile, or a link to nowhere
+                    if os.path.lexists(item.path):
+                        yield Entry(child, Kind.FILE)
+
+    def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
+        """A regular file; anything else could block for ever or has no end."""
+        with system_errors(uri):
+            status = os.stat(local_path(uri))
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectory(f"{uri} is a directory")
+            if not stat.S_ISREG(status.st_mode):
+                raise AlgoError(f"{uri} is no ordinary file", "Pipe it in, and write - for the source")
+            return LocalReader(uri, offset, version)
+
+    def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
+        """Write beside it, then rename; what is not an ordinary file (/dev/null, a pipe) is written to."""
+        path = local_path(uri)
+        if uri.path.endswith("/"):
+            raise IsADirectory(f"{uri} is a directory", "Name the file in it")
+        with system_errors(uri, makes=True):
+            # A small file is read before one is made for it: what fails till then leaves no trace anywhere.
+            content = [memoryview(joined(source, size))] if size is not None and size <= SMALL else blocks(source, size)
+            beside = open_beside(path, self._model)
+            if beside is None:
+                device = open_directly(path)
+                try:
+                    return Entry(uri, Kind.FILE, size=_written(device, content))
+                finally:
+                    os.close(device)
+            return _entry(uri, _fill(beside, content))
+
+    def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
+        """An ordinary file that stays as it is while it is read."""
+        path = local_path(uri)
+        with system_errors(uri):
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+                return None
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                content = os.read(descriptor, status.st_size + 1)
+                entry = _entry(uri, status)
+                is_whole = len(content) == status.st_size and _version(os.fstat(descriptor)) == entry.version
+                return (entry, content) if is_whole else None
+            finally:
+                os.close(descriptor)
+
+    def write_small(self, uri: DataUri, content: bytes) -> Entry:
+        """Have a new file appear whole; in the place of an older one write beside it, then rename."""
+        path = local_path(uri)
+        if uri.path.endswith("/"):
+            return super().write_small(uri, content)
+        if not self._model and self._appearance.make(path, content):
+            return Entry(uri, Kind.FILE, size=len(content))
+        with system_errors(uri, makes=True):
+            beside = open_beside(path, self._model)
+            if beside is None:
+                return super().write_small(uri, content)
+            self._appearance.may_be_new = beside.is_new
+            return Entry(uri, Kind.FILE, size=_fill(beside, (memoryview(content),)).st_size)
+
+    def may_divide(self) -> bool:
+        """Always: nothing is kept open between two calls (`algo_data.engine.run.processes.Divisible`)."""
+        return True
+
+    def divided(self) -> None:
+        """Nothing to let go of."""
+
+    def place(self, uri: DataUri, size: int) -> Beside | None:
+        """A hidden file for a large one, written in any order (`algo_data.engine.run.large.PlacingStorage`)."""
+        path = local_path(uri)
+        if uri.path.endswith("/"):
+            return None
+        with system_errors(uri, makes=True):
+            beside = open_beside(path, self._model)
+            if beside and not beside.is_left_over:
+                try:
+                    room_for(path, size)
+                except OSError:
+                    beside.discard()
+                    raise
+            return beside
+
+    def move(self, source: DataUri, target: DataUri) -> Entry | None:
+        """A rename, on one file system (`MovingStorage`); the file keeps its time and mode."""
+        status = rename(local_path(source), local_path(target))
+        return _entry(target, status) if status else None
+
+    def taking_after(self, source: DataUri) -> Storage:
+        """One whose files get time and permissions of `source` (`MovingStorage`)."""
+        with system_errors(source):
+            return LocalStorage(os.stat(local_path(source)))
+
+    def mkdir(self, uri: DataUri) -> None:
+        """Make a directory in an existing one."""
+        with system_errors(uri, makes=True):
+            try:
+                os.mkdir(local_path(uri))
+            except FileExistsError:
+                raise AlreadyExists(f"{uri} exists already") from None
+
+    def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
+        """Remove a directory; a link to one is left alone."""
+        path = local_path(uri)
+        if uri.name in {"", ".", ".."}:
+            raise RequestRefused(f"{uri} is not removed", "Write its name")
+        with system_errors(uri):
+            if not stat.S_ISDIR(os.lstat(path.rstrip("/")).st_mode):
+                raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
+            if not force:
+                try:
+                    os.rmdir(path)
+                except OSError:
+                    if os.listdir(path):
+                        raise RequestRefused(
+                            f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {pasted(uri)}"
+                        ) from None
+                    raise
+                return 0
+            count = sum(len(files) for _, _, files in os.walk(path))
+            import shutil
+
+            shutil.rmtree(path)
+            return count
+
+    def remove(self, uri: DataUri) -> None:
+        """Remove a file, or a link."""
+        path = local_path(uri)
+        with system_errors(uri):
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
+            os.unlink(path)
+
+    def is_same(self, one: DataUri, other: DataUri) -> bool:
+        """Whether two names lead to one file."""
+        try:
+            return os.path.samefile(local_path(one), local_path(other))
+        except OSError:
+            return False
+
+
+def _fill(beside: Beside, content: Iterable[memoryview]) -> os.stat_result:
+    try:
+        if beside.is_left_over:
+            os.ftruncate(beside.descriptor, 0)
+        _written(beside.descriptor, content)
+        return beside.commit()
+    except BaseException:
+        beside.discard()
+        raise
+
+
+def _written(descriptor: int, content: Iterable[memoryview]) -> int:
+    """Write all of it; how much it was."""
+    written = 0
+    for block in content:
+        written += len(block)
+        while block:
+            block = block[os.write(descriptor, block) :]
+    return written
+
+
+class LocalReader:
+    """An ordinary file that is being read; at its end it must be the one that it was at the beginning."""
+
+    def __init__(self, uri: DataUri, offset: int, version: str | None) -> None:
+        self._file = open(local_path(uri), "rb", buffering=0)  # noqa: SIM115 - `close` closes it
+        self._status = os.fstat(self._file.fileno())
+        self.entry = _entry(uri, self._status)
+        self.offset = 0 if version and version != self.entry.version else offset
+        self._file.seek(self.offset)
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        """The next bytes. Raises AlgoError at the end if the file was changed meanwhile."""
+        with system_errors(self.entry.uri):
+            count = self._file.readinto(buffer)
+        if not count and _version(os.fstat(self._file.fileno())) != self.entry.version:
+            raise AlgoError(
+                f"{self.entry.uri} was changed while it was read", "Copy it again when nothing writes to it any more"
+            )
+        return count
+
+    def rewind(self) -> None:
+        """Go back to its beginning (`algo_data.engine.io.source.Rewinding`)."""
+        self._file.seek(0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def local_path(uri: DataUri) -> str:
+    """The path for the operating system; `~` is the home as in a shell."""
+    if uri.scheme != LOCAL:
+        raise AssertionError(f"not a local path: {uri}")
+    first = uri.path.partition("/")[0]
+    return os.path.expanduser(uri.path) if first == "~" else uri.path or "."
+
+
+@contextmanager
+def system_errors(uri: DataUri, *, makes: bool = False) -> Iterator[None]:
+    """Turn what the operating system answers inside the block into this project's errors.
+
+    With `makes` the block makes what the URI names, so that it is the directory above which can be missing.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _not_found(uri, makes=makes) from error
+    except IsADirectoryError as error:
+        raise IsADirectory(f"{uri} is a directory") from error
+    except NotADirectoryError as error:
+        raise NotFoundError(f"There is no {uri}: a file stands where a directory should") from error
+    except PermissionError as error:
+        raise PermissionDenied(f"{uri}: {error.strerror}") from error
+    except OSError as error:
+        raise AlgoError(f"{uri}: {error.strerror or error}") from error
+
+
+def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
+    if match := re.match(r"[A-Za-z]:/", uri.path):
+        what = f"There is no directory {uri.parent}" if makes else f"There is no {uri}"
+        return NotFoundError(what, f"{match[0]}/ is no scheme; those that are have two letters and more, such as s3://")
+    if makes:
+        return NotFoundError(f"There is no directory {uri.parent}", f"Make it with: mkdir -p {pasted(uri.parent)}")
+    path = local_path(uri)
+    if os.path.islink(path):
+        return NotFoundError(f"There is no {uri}: it is a link to {os.readlink(path)}, which is not there")
+    # Of a path that begins with what is there, such as one in a tree, nobody has forgotten the scheme.
+    is_plain = not path.startswith(("/", ".", "~")) and not os.path.lexists(path.partition("/")[0])
+    return NotFoundError(f"There is no {uri}", f"Hosted data is written data://{uri.path}" if is_plain else None)
+
+
+def _leads_to_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _entry(uri: DataUri, status: os.stat_result) -> Entry:
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(uri, Kind.DIRECTORY, version=f"{status.st_dev}:{status.st_ino}")
+    modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+    if not stat.S_ISREG(status.st_mode):
+        return Entry(uri, Kind.FILE, modified=modified)
+    return Entry(uri, Kind.FILE, size=status.st_size, modified=modified, version=_version(status))
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"

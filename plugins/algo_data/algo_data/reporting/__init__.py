@@ -1,0 +1,1 @@
+"""What data commands report: results, progress, summaries, failures."""

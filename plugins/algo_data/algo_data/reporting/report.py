@@ -1,0 +1,87 @@
+"""What data commands say: results on stdout, failures on stderr while the others go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+import click
+
+from algo_core.context import App
+from algo_core.errors import AlgoError, AuthError, ConfigError, PermissionDenied, TlsError
+from algo_core.terminal.output import shown
+
+FATAL = (AuthError, ConfigError, TlsError)
+"""What would fail for every other operand as well."""
+
+
+class Report:
+    """Says results and failures; `finish` ends the command with the exit code of the first failure.
+
+    With `is_alone` there is one operand: its failure ends the command as any other error would.
+    """
+
+    def __init__(self, app: App, *, is_alone: bool) -> None:
+        self._app = app
+        self._is_alone = is_alone
+        self._code = 0
+
+    @property
+    def tells_results(self) -> bool:
+        """Whether anybody hears them."""
+        return not self._app.output.quiet
+
+    def result(self, text: str, **members: Any) -> None:
+        """One thing done, as a line of text or a JSON object on a line; `--quiet` drops it."""
+        if not self.tells_results:
+            return
+        output = self._app.output
+        if output.is_json:
+            line(self._app, json.dumps(members))
+        else:
+            line(self._app, text)
+        output.stdout.flush()
+
+    def deleted(self, what: object, *, is_dry: bool = False, **members: Any) -> None:
+        """One thing that is gone, or would go: in one shape whichever command tells it."""
+        word = "Would delete" if is_dry else "Deleted"
+        self.result(f"{word} {what}", action=word.lower(), path=str(what), **members)
+
+    def failed(self, what: object, error: AlgoError) -> None:
+        """Say why something failed; raises it if nothing else can go better."""
+        if self._is_alone or (isinstance(error, FATAL) and not isinstance(error, PermissionDenied)):
+            raise error
+        name = str(what)
+        if not re.search(rf"(?<!\S){re.escape(name)}(?![^\s:,])", error.message):
+            error.message = f"{name}: {error.message}"
+        self._code = self._code or error.exit_code
+        output = self._app.output
+        if output.is_json:
+            described = error.as_dict()
+            described["error"]["path"] = name
+            output.tell(**described)
+            return
+        output.error(shown(error.message))
+        if error.hint:
+            output.hint(shown(error.hint))
+
+    def finish(self) -> None:
+        """End the command with the exit code of the first failure, if there was one."""
+        if self._code:
+            click.get_current_context().exit(self._code)
+
+
+def line(app: App, text: str) -> None:
+    """A line on stdout: made harmless for a terminal, byte for byte otherwise.
+
+    Names come from other people, and could hold what a terminal takes for commands; and names of this machine need not
+    be valid Unicode.
+    """
+    if app.output.is_terminal:
+        app.output.print(shown(text))
+    elif text.isascii():
+        app.output.print(text)
+    else:
+        app.output.binary.write(os.fsencode(text) + b"\n")

@@ -1,0 +1,108 @@
+"""What `cp` says while it copies and when a file is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from algo_core.context import App
+from algo_core.errors import AlgoError
+from algo_core.storage.contract import Entry, IsADirectory
+from algo_core.storage.uri import pasted
+from algo_data.engine.io.streams import STREAM
+from algo_data.engine.transfer import Transfer
+from algo_data.local.descriptors import is_stdout
+from algo_data.reporting.progress import Progress
+from algo_data.reporting.report import Report
+from algo_data.reporting.summary import Summary
+
+SEVERAL = 20
+"""Lines that a person reads: no more results are told on a terminal."""
+
+
+def is_read(app: App) -> bool:
+    """Whether results are read by a person, who is told of the first `SEVERAL`; `--verbose` asks for all."""
+    return app.output.is_terminal and not app.output.is_json and not app.verbose
+
+
+class TransferReport:
+    """The engine's observer: progress while files move, a line when one is there, a message when it failed."""
+
+    def __init__(self, app: App, progress: Progress, summary: Summary, *, is_alone: bool) -> None:
+        self._summary = summary
+        self._report = Report(app, is_alone=is_alone)
+        self._progress = progress
+        self._is_read = is_read(app)
+        self._lock = progress.lock
+
+    def planned(self, transfer: Transfer | None) -> None:
+        """Count it for what is to come."""
+        with self._lock:
+            if transfer is None:
+                self._progress.all_planned()
+            else:
+                self._summary.planned += 1
+                self._progress.planned(transfer.entry.size if transfer.entry else None)
+
+    def started(self, transfer: Transfer) -> None:
+        """Show its name."""
+        with self._lock:
+            self._progress.begin(transfer, transfer.source.uri.name or "-")
+
+    def advanced(self, transfer: Transfer, position: int, size: int | None) -> None:
+        """Show how far it is."""
+        with self._lock:
+            self._progress.advance(transfer, position, size)
+
+    def finished(self, transfer: Transfer, entry: Entry) -> None:
+        """Say so, unless stdout carries the file itself."""
+        with self._lock:
+            self._progress.done(transfer)
+            self._tell(transfer, entry)
+
+    def copied(self, several: Sequence[tuple[Transfer, Entry]]) -> None:
+        """Say so of each."""
+        with self._lock:
+            self._progress.passed(len(several), sum(entry.size or 0 for _, entry in several))
+            for transfer, entry in several:
+                self._tell(transfer, entry)
+
+    def _tell(self, transfer: Transfer, entry: Entry) -> None:
+        summary = self._summary
+        summary.copied += 1
+        summary.bytes += entry.size or 0
+        target = transfer.target.uri
+        if not self._report.tells_results or target == STREAM or is_stdout(target):
+            return
+        if self._is_read:
+            if summary.copied > SEVERAL:
+                return  # a person sees how it goes, and at the end how it went
+            self._progress.end()
+        action, text = _said(transfer)
+        self._report.result(
+            text, action=action, source=str(transfer.source), destination=str(transfer.target), bytes=entry.size
+        )
+
+    def failed(self, what: object, error: AlgoError) -> None:
+        """Say why; the others go on."""
+        with self._lock:
+            self._progress.end()
+            if isinstance(error, IsADirectory) and not error.hint and error.message.startswith(f"{what} "):
+                error.hint = f"Copy it with all that is in it: algo cp -r {pasted(what)} DEST"
+            self._report.failed(what, error)
+            self._summary.add_failure(error.message)
+
+    def finish(self) -> None:
+        """End the command with the exit code of the first failure."""
+        self._report.finish()
+
+
+def _said(transfer: Transfer) -> tuple[str, str]:
+    source, target = transfer.source, transfer.target
+    if transfer.removes_source:
+        return "moved", f"Moved {source} to {target}"
+    from_here = source.uri.is_local or source.uri == STREAM
+    if from_here and not target.uri.is_local:
+        return "uploaded", f"Uploaded {target}"
+    if not from_here and target.uri.is_local:
+        return "downloaded", f"Downloaded {target}"
+    return "copied", f"Copied {source} to {target}"

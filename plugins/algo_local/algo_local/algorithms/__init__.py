@@ -1,0 +1,1 @@
+"""Algorithms: sources, builds, versions, and the environments that they run in."""

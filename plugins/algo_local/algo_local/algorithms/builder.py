@@ -1,0 +1,96 @@
+"""Publish an algorithm directory: from the files of its author to a build that processes can be started from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import py_compile
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from algo_local.algorithms.environments import Environments
+from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
+from algo_local.execution.payload import Build, BuildError
+
+__all__ = ["BuildError", "Builder"]
+
+_UNFINISHED = ".building-"
+_ABANDONED = 24 * 3600.0  # seconds after which an unfinished copy belongs to no build any more
+
+
+class Builder:
+    """Builds below `root`: source trees in `root/sources`, by content hash; their environments in `root/environments`.
+
+    Any number of threads and processes may build at once, the same directory included.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._sources = root.resolve() / "sources"
+        self._environments = Environments(root.resolve() / "environments")
+
+    def build(self, directory: Path, owner: str, name: str, *, report: Callable[[str], None] | None = None) -> Build:
+        """Copy, check and equip the algorithm in `directory`, for publication as OWNER/NAME.
+
+        `report` is called with each line of the build log as it comes. Raises BuildError for a directory that is no
+        Python 3 algorithm or requires what does not install. What is not whole when a build ends early is never used.
+        """
+        lines: list[str] = []
+
+        def say(line: str) -> None:
+            lines.append(line)
+            if report is not None:
+                report(line)
+
+        try:
+            check_runnable(directory)
+            if self._sources.is_relative_to(directory.resolve()):
+                raise BuildError(
+                    f"The platform keeps its state in {self._sources.parent}, inside the algorithm's directory",
+                    "Set ALGO_LOCAL_ROOT to a directory outside of it",
+                )
+            commit, source, module = self._keep(directory, owner, name)
+            say(f"Source {commit}, module {module}")
+            python = self._environments.python_for(source, commit, say)
+        except OSError as error:  # a full disk, for one
+            raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
+        except BuildError as error:
+            log = "\n".join(part for part in ("\n".join(lines), error.log) if part)
+            raise BuildError(f"Cannot build {owner}/{name}: {error.message}", error.hint, log) from error
+        say(f"Built {owner}/{name}")
+        return Build(commit, source, python, module, "\n".join(lines) + "\n")
+
+    def _keep(self, directory: Path, owner: str, name: str) -> tuple[str, Path, str]:
+        """Commit, place and module of the published source tree; it appears under its name only when whole."""
+        self._sources.mkdir(parents=True, exist_ok=True)
+        self._remove_abandoned()
+        unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._sources))
+        try:
+            tree = unfinished / "tree"
+            tree.mkdir()
+            commit = copy_tree(directory, tree, owner, name)
+            module = find_module(tree, name)
+            _compile(tree)
+            kept = self._sources / commit
+            with contextlib.suppress(OSError):  # it is there already, and is the same
+                os.rename(tree, kept)
+            if not kept.is_dir():
+                raise BuildError(f"Cannot keep the source tree in {kept}")
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return commit, kept, module
+
+    def _remove_abandoned(self) -> None:
+        for path in self._sources.glob(_UNFINISHED + "*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _compile(tree: Path) -> None:
+    """Leave compiled files beside the modules, since processes that run them are not to write into the tree."""
+    for path in tree.joinpath("src").rglob("*.py"):
+        with contextlib.suppress(py_compile.PyCompileError, OSError):
+            py_compile.compile(str(path), dfile=None, doraise=True)

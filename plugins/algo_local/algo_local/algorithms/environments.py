@@ -1,0 +1,183 @@
+"""Virtual environments that algorithms run in, made from their requirements and shared where those are equal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from algo_local.execution.payload import BuildError
+
+REQUIREMENTS = "requirements.txt"
+
+Report = Callable[[str], None]
+
+_RUN_OPTIONS = ("-I", "-B", "-X", "utf8")  # isolated from our PYTHON* variables, user site and working directory
+_BUILD_VARIABLES = {
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_PROGRESS_BAR": "off",
+    "PIP_USER": "0",  # from a configuration file, it would be refused inside a virtual environment
+    "PIP_REQUIRE_VIRTUALENV": "0",  # our own pip is not in one; what it installs into is
+}
+_STRIPPED_VARIABLES = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "VIRTUAL_ENV")
+_NAME_LENGTH = 40
+_TAIL = 12  # lines of pip's output to show when it fails
+
+
+def command_prefix(python: Path) -> list[str]:
+    """How to start the interpreter of a build.
+
+    A build without requirements runs on whichever interpreter runs us now, without our packages: the one that
+    published it may be gone, with the environment that `algo` was then installed in.
+    """
+    if _made_here(python):
+        return [str(python), *_RUN_OPTIONS]
+    return [sys.executable, "-S", *_RUN_OPTIONS]
+
+
+def _made_here(python: Path) -> bool:
+    environment = python.parent.parent
+    return environment.parent.name == "environments" and len(environment.name) == _NAME_LENGTH
+
+
+def requirements_of(source: Path) -> str:
+    """The lines of `requirements.txt` that require something; empty if there are none, or no such file."""
+    try:
+        text = (source / REQUIREMENTS).read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildError(f"Cannot read {REQUIREMENTS}: {error}") from error
+    lines = (line.strip() for line in text.lstrip("\ufeff").splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("#"))
+
+
+class Environments:
+    """The environments below one directory, each in a directory of its own, named by what it was made from.
+
+    One is whole when it holds a copy of its requirements, which is written last; one without is the rest of an
+    interrupted build, and is made anew. It is built where it stays, because scripts in it name their interpreter
+    by its full path; a lock keeps two builds apart, also those of different processes.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def python_for(self, source: Path, commit: str, report: Report) -> Path:
+        """The interpreter for the source tree: with its requirements installed, or ours if it has none.
+
+        Raises BuildError if the requirements do not install; its log is what pip said.
+        """
+        requirements = requirements_of(source)
+        if not requirements:
+            return Path(sys.executable)
+        environment = self._root / _identity(requirements, commit)
+        python = environment / "bin" / "python"
+        self._root.mkdir(parents=True, exist_ok=True)
+        with _lock(environment.with_suffix(".lock"), report):
+            if (environment / REQUIREMENTS).exists() and python.exists():
+                report("The environment for these requirements exists already")
+                return python
+            shutil.rmtree(environment, ignore_errors=True)
+            try:
+                _make(environment, source, report)
+                (environment / REQUIREMENTS).write_text(requirements + "\n", "utf-8")
+            except BaseException:
+                shutil.rmtree(environment, ignore_errors=True)
+                raise
+        return python
+
+
+def _identity(requirements: str, commit: str) -> str:
+    """Equal for equal requirements on an equal interpreter; requirements that name files depend on the tree as well."""
+    names_files = any(line.startswith(("-", ".", "/")) or "/" in line for line in requirements.splitlines())
+    parts = [
+        requirements,
+        commit if names_files else "",
+        sys.base_prefix,
+        sys.version,
+        os.uname().machine,
+        os.environ.get("PYTHON_INDEX_URL", ""),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_NAME_LENGTH]
+
+
+@contextlib.contextmanager
+def _lock(path: Path, report: Report) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("Waiting for another build of the same environment")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(environment: Path, source: Path, report: Report) -> None:
+    python = environment / "bin" / "python"
+    report("Making a virtual environment")
+    _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(environment)], source, "The venv module", report)
+    if _our_pip_installs_elsewhere():
+        pip = [sys.executable, "-I", "-m", "pip", "--python", str(python)]
+    else:
+        _run([str(python), "-I", "-m", "ensurepip", "--default-pip"], source, "Installing pip", report)
+        pip = [str(python), "-I", "-m", "pip"]
+    index = os.environ.get("PYTHON_INDEX_URL")
+    chosen = ["-i", index] if index else []
+    _run([*pip, "install", *chosen, "-r", REQUIREMENTS], source, f"Installing {REQUIREMENTS}", report)
+
+
+def _our_pip_installs_elsewhere() -> bool:
+    """Whether our interpreter has a pip that knows `--python` (22.3 and later): no environment then needs its own."""
+    try:
+        import pip
+    except ImportError:
+        return False
+    return tuple(int(part) for part in pip.__version__.split(".")[:2]) >= (22, 3)
+
+
+def build_environment() -> dict[str, str]:
+    """What pip may see of our environment: its own settings, proxies and certificates, but none of our Python's."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "ALGORITHMIA_")) and name not in _STRIPPED_VARIABLES
+    }
+    return kept | _BUILD_VARIABLES
+
+
+def _run(command: list[str], directory: Path, title: str, report: Report) -> None:
+    lines: list[str] = []
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=directory,
+        env=build_environment(),
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert process.stdout is not None
+    try:
+        with process.stdout:
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                report(lines[-1])
+        code = process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if code:
+        told = [line for line in lines if line.strip()]
+        cause = next((line for line in reversed(told) if line.startswith("ERROR: ")), f"exit code {code}")
+        raise BuildError(f"{title} failed: {cause.removeprefix('ERROR: ')}", "\n".join(told[-_TAIL:]) or None)

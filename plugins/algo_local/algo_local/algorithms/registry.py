@@ -1,0 +1,294 @@
+"""Algorithms, their builds and their published versions, and which of them a reference means (API section 3.2)."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from algo_core.errors import AlreadyExists, NotFoundError, UsageError
+from algo_local.execution.payload import Build
+from algo_local.metadata.database import Database
+from algo_local.metadata.store import insert_account
+from algo_local.names import check_name
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Number = tuple[int, int, int]
+"""A semantic version: major, minor, revision."""
+
+_NUMBER = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
+_RANGE = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.[*x]){0,2}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_VERSION_QUERY = """
+SELECT v.id, v.major, v.minor, v.revision, v.public, v.published_at, b.id, b.commit_hash, b.source, b.python, b.module,
+       b.log, b.started_at, b.finished_at
+FROM versions v JOIN builds b ON b.id = v.build WHERE v.algorithm = ?
+ORDER BY v.major DESC, v.minor DESC, v.revision DESC
+"""
+_BUILD_QUERY = """
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, id, commit_hash, source, python, module, log, started_at, finished_at
+FROM builds WHERE algorithm = ? AND commit_hash = ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """An algorithm by its names as they are spelled."""
+
+    id: str
+    owner: str
+    name: str
+    created_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A build of an algorithm, and what it is published as, if it is."""
+
+    algorithm: Algorithm
+    build: Build
+    build_id: str
+    started_at: float
+    finished_at: float
+    id: str | None = None
+    number: Number | None = None
+    public: bool = False
+    published_at: float | None = None
+
+    @property
+    def text(self) -> str | None:
+        """The semantic version as text."""
+        return ".".join(map(str, self.number)) if self.number else None
+
+
+def parse_version(text: str) -> Number:
+    """Read `X.Y.Z`.
+
+    Raises:
+        UsageError: if it is anything else.
+    """
+    match = _NUMBER.fullmatch(text)
+    if not match:
+        raise UsageError(f"Not a semantic version: {text!r}", "Versions to publish look like 1.0.0")
+    return int(match[1]), int(match[2]), int(match[3])
+
+
+class Registry:
+    """Which algorithms there are. `root` is the platform's directory: places in it are stored relative to it."""
+
+    def __init__(self, database: Database, root: Path) -> None:
+        self.database = database
+        self.root = root
+
+    def algorithm(self, owner: str, name: str = "") -> Algorithm | None:
+        """An algorithm by its names, in any case, or by its id in the place of both."""
+        by_id = not name and _UUID.fullmatch(owner)
+        condition, values = ("id = ?", (owner,)) if by_id else ("owner = ? AND name = ?", (owner, name))
+        with self.database.read() as rows:
+            found = rows.execute(
+                f"SELECT id, owner, name, created_at FROM algorithms WHERE {condition}", values
+            ).fetchone()
+        return Algorithm(*found) if found else None
+
+    def algorithms(self, owner: str | None = None) -> list[Algorithm]:
+        """All algorithms, or those of one account, in the order of their names."""
+        with self.database.read() as rows:
+            found = rows.execute(
+                "SELECT id, owner, name, created_at FROM algorithms WHERE ? IS NULL OR owner = ? ORDER BY owner, name",
+                (owner, owner),
+            ).fetchall()
+        return [Algorithm(*row) for row in found]
+
+    def versions(self, algorithm: Algorithm) -> list[Version]:
+        """What is published of an algorithm, newest number first."""
+        with self.database.read() as rows:
+            found = rows.execute(_VERSION_QUERY, (algorithm.id,)).fetchall()
+        return [self._version(algorithm, row) for row in found]
+
+    def resolve(self, algorithm: Algorithm, wanted: str, *, as_owner: bool) -> Version | None:
+        """The version that is meant by the last part of a reference (API section 3.2); None if there is none.
+
+        `as_owner` opens what is private: those versions, and builds by their commit.
+        """
+        if _COMMIT.fullmatch(wanted):
+            return self._build(algorithm, wanted) if as_owner else None
+        published = self.versions(algorithm)
+        if wanted == "latestPrivate":
+            private = [version for version in published if not version.public] if as_owner else []
+            return max(private, key=lambda version: version.published_at or 0.0, default=None)
+        exact = _NUMBER.fullmatch(wanted)
+        if exact:
+            number = tuple(map(int, exact.groups()))
+            fitting = [version for version in published if version.number == number]
+            return next((version for version in fitting if version.public or as_owner), None)
+        return _newest_public(published, wanted)
+
+    def publish(
+        self,
+        owner: str,
+        name: str,
+        number: Number,
+        build: Build,
+        *,
+        public: bool,
+        started_at: float,
+    ) -> Version:
+        """Record a build under a version's number; account and algorithm are made if they are new.
+
+        `started_at` is when the build began, in seconds since the epoch.
+
+        Raises:
+            AlreadyExists: if that number is published already.
+            RequestRefused: if owner or name cannot be names.
+        """
+        with self.database.write() as rows:
+            return self.publish_in(rows, owner, name, number, build, public=public, started_at=started_at)
+
+    def publish_in(
+        self,
+        rows: sqlite3.Connection,
+        owner: str,
+        name: str,
+        number: Number,
+        build: Build,
+        *,
+        public: bool,
+        started_at: float,
+    ) -> Version:
+        """`publish` inside a transaction."""
+        now = time.time()
+        insert_account(rows, owner)
+        algorithm = _ensure_algorithm(rows, owner, name, now)
+        build_id = self._ensure_build(rows, algorithm, build, started_at, now)
+        self._refuse_existing(rows, algorithm, number)
+        identifier = str(uuid.uuid4())
+        rows.execute(
+            "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (identifier, algorithm.id, *number, int(public), build_id, now),
+        )
+        return Version(algorithm, build, build_id, started_at, now, identifier, number, public, now)
+
+    def refuse_existing(self, owner: str, name: str, number: Number) -> None:
+        """Raise AlreadyExists, with the numbers that could come next, if this one is published already."""
+        algorithm = self.algorithm(owner, name)
+        if algorithm:
+            with self.database.read() as rows:
+                self._refuse_existing(rows, algorithm, number)
+
+    def _refuse_existing(self, rows: sqlite3.Connection, algorithm: Algorithm, number: Number) -> None:
+        numbers: list[Number] = rows.execute(
+            "SELECT major, minor, revision FROM versions WHERE algorithm = ?", (algorithm.id,)
+        ).fetchall()
+        if number in numbers:
+            major, minor, revision = max(numbers)
+            raise AlreadyExists(
+                f"{algorithm.owner}/{algorithm.name}/{'.'.join(map(str, number))} is published already",
+                f"Published versions never change; publish the next one, for example with: "
+                f"--version {major}.{minor}.{revision + 1}, or {major}.{minor + 1}.0",
+            )
+
+    def _ensure_build(
+        self, rows: sqlite3.Connection, algorithm: Algorithm, build: Build, started_at: float, now: float
+    ) -> str:
+        rows.execute(
+            "INSERT INTO builds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (algorithm, commit_hash) DO UPDATE"
+            " SET source = excluded.source, python = excluded.python, module = excluded.module, log = excluded.log",
+            (
+                str(uuid.uuid4()),
+                algorithm.id,
+                build.commit,
+                self._stored(build.source),
+                # Our own interpreter is not remembered: it may have been replaced by the time that this is run.
+                self._stored(build.python) if build.python.is_relative_to(self.root) else "",
+                build.module,
+                build.log,
+                started_at,
+                now,
+            ),
+        )
+        found = rows.execute(
+            "SELECT id FROM builds WHERE algorithm = ? AND commit_hash = ?", (algorithm.id, build.commit)
+        ).fetchone()
+        return str(found[0])
+
+    def _build(self, algorithm: Algorithm, commit: str) -> Version | None:
+        with self.database.read() as rows:
+            found = rows.execute(_BUILD_QUERY, (algorithm.id, commit)).fetchone()
+        return self._version(algorithm, found) if found else None
+
+    def _version(self, algorithm: Algorithm, row: tuple[object, ...]) -> Version:
+        identifier, major, minor, revision, public, published_at, build_id = row[:7]
+        commit, source, python, module, log, started_at, finished_at = row[7:]
+        build = Build(
+            commit=str(commit),
+            source=self.root / str(source),
+            python=self.root / str(python) if python else Path(sys.executable),
+            module=str(module),
+            log=str(log),
+        )
+        number = None if identifier is None else (_int(major), _int(minor), _int(revision))
+        return Version(
+            algorithm,
+            build,
+            str(build_id),
+            _float(started_at),
+            _float(finished_at),
+            None if identifier is None else str(identifier),
+            number,
+            bool(public),
+            None if published_at is None else _float(published_at),
+        )
+
+    def _stored(self, path: Path) -> str:
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _float(value: object) -> float:
+    assert isinstance(value, float)
+    return value
+
+
+def _ensure_algorithm(rows: sqlite3.Connection, owner: str, name: str, now: float) -> Algorithm:
+    rows.execute(
+        "INSERT INTO algorithms (id, owner, name, created_at)"
+        " VALUES (?, (SELECT name FROM accounts WHERE name = ?), ?, ?) ON CONFLICT (owner, name) DO NOTHING",
+        (str(uuid.uuid4()), owner, check_name(name, "an algorithm"), now),
+    )
+    found = rows.execute(
+        "SELECT id, owner, name, created_at FROM algorithms WHERE owner = ? AND name = ?", (owner, name)
+    ).fetchone()
+    return Algorithm(*found)
+
+
+def _newest_public(published: Sequence[Version], wanted: str) -> Version | None:
+    """The newest public version in a range; `published` is in order, newest first."""
+    prefix: tuple[int, ...] = ()
+    if wanted not in {"", "latest"}:
+        match = _RANGE.fullmatch(wanted)
+        if not match:
+            return None
+        prefix = tuple(int(part) for part in match.groups() if part is not None)
+    for version in published:
+        if version.public and version.number and version.number[: len(prefix)] == prefix:
+            return version
+    return None
+
+
+def not_found(reference: str) -> NotFoundError:
+    """The error of the platform for a reference that leads nowhere, which is repeated as it was given (API 2.3)."""
+    return NotFoundError(f"algorithm algo://{reference} not found")

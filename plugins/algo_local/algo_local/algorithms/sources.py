@@ -1,0 +1,252 @@
+"""Algorithm directories as source trees: what belongs to one, its module, its copy, and its content hash."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from algo_local.execution.payload import BuildError
+
+MAX_FILES = 20_000
+MAX_BYTES = 2 << 30
+
+_IGNORED = frozenset(
+    {".git", ".hg", ".svn", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store", "__pycache__"}
+)
+_COPY_BLOCK = 1 << 20
+_LARGEST_WITH_PLACEHOLDERS = 1 << 20  # bytes; what is larger is data, not a template
+
+_CONFIGURATION = "algorithmia.conf"
+_FOREIGN_FILES = {
+    "pom.xml": "Java",
+    "build.sbt": "Scala",
+    "packages.txt": "R",
+    "environment.yml": "Conda",
+    "Cargo.toml": "Rust",
+    "package.json": "JavaScript",
+}
+_FOREIGN_LANGUAGES = {
+    r"(ana)?conda": "Conda",
+    r"csharp": "C#",
+    r"javascript": "JavaScript",
+    r"java": "Java",
+    r"python-?2": "Python 2",
+    r"r(\d|$)": "R",
+    r"ruby": "Ruby",
+    r"rust": "Rust",
+    r"scala": "Scala",
+}
+"""How identifiers of languages begin (API sections 5.2 and 5.3); the first that matches counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file or symbolic link of a tree."""
+
+    path: Path
+    """Where it is."""
+    name: str
+    """Where it belongs in the tree, with `/` between the parts and placeholders replaced."""
+    link: str | None = None
+    """Where a symbolic link leads, relative to its own directory; None for a file."""
+
+
+def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
+    """Copy what belongs to the algorithm into the existing empty directory `target`; returns the content hash.
+
+    Placeholders `__USER__` and `__ALGO__` in names and in text are replaced (API section 5.3), and the hash is of the
+    result: SHA-1 over names, kinds and contents in the order of names, so equal trees have equal hashes on any machine.
+    Raises BuildError for what cannot be copied or should not be.
+    """
+    replacements = ((b"__USER__", owner.encode()), (b"__ALGO__", name.encode()))
+    root = directory.resolve()
+    entries = sorted(_entries(root, owner, name), key=lambda entry: entry.name)
+    tree = hashlib.sha1(usedforsecurity=False)
+    for before, entry in pairwise(entries):
+        if before.name == entry.name:
+            raise BuildError(f"{before.path} and {entry.path} would both be called {entry.name} once published")
+    for entry in entries:
+        destination = target / entry.name
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        if entry.link is not None:
+            os.symlink(entry.link, destination)
+            _hash_record(tree, "link", entry.name, entry.link.encode("utf-8", "surrogateescape"))
+            continue
+        try:
+            digest, executable = _copy_file(entry.path, destination, replacements)
+        except OSError as error:
+            raise BuildError(f"Cannot copy {entry.path}: {error.strerror}") from error
+        _hash_record(tree, "program" if executable else "file", entry.name, digest)
+    return tree.hexdigest()
+
+
+def _hash_record(tree: Any, kind: str, name: str, content: bytes) -> None:
+    for part in (kind.encode(), name.encode("utf-8", "surrogateescape"), content):
+        tree.update(len(part).to_bytes(8, "big") + part)
+
+
+def _copy_file(path: Path, destination: Path, replacements: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, bool]:
+    digest = hashlib.sha1(usedforsecurity=False)
+    with path.open("rb") as source, destination.open("wb") as copy:
+        mode = os.fstat(source.fileno()).st_mode
+        block = source.read(_LARGEST_WITH_PLACEHOLDERS)
+        if len(block) < _LARGEST_WITH_PLACEHOLDERS and b"\0" not in block:
+            for placeholder, value in replacements:
+                block = block.replace(placeholder, value)
+        while block:
+            digest.update(block)
+            copy.write(block)
+            block = source.read(_COPY_BLOCK)
+    executable = bool(mode & 0o111)
+    # Not writable, since every process of this build works on this one copy.
+    destination.chmod(0o555 if executable else 0o444)
+    return digest.digest(), executable
+
+
+def _entries(root: Path, owner: str, name: str) -> Iterator[Entry]:
+    count, size = 0, 0
+    pending = [root]
+    while pending:
+        directory = pending.pop()
+        try:
+            children = list(os.scandir(directory))
+        except OSError as error:
+            raise BuildError(f"Cannot read {directory}: {error.strerror}") from error
+        if directory != root and any(child.name == "pyvenv.cfg" for child in children):
+            continue  # a virtual environment
+        for child in children:
+            path = Path(child.path)
+            if child.name in _IGNORED or child.name.endswith((".pyc", ".pyo")):
+                continue
+            published = "/".join(path.relative_to(root).parts)
+            published = published.replace("__USER__", owner).replace("__ALGO__", name)
+            if child.is_symlink():
+                yield Entry(path, published, _link_within(path, root))
+            elif child.is_dir():
+                pending.append(path)
+                continue
+            elif child.is_file():
+                size += child.stat().st_size
+                yield Entry(path, published)
+            else:
+                raise BuildError(f"{path} is neither a file nor a directory", "Remove it, then publish again")
+            count += 1
+            if count > MAX_FILES or size > MAX_BYTES:
+                raise BuildError(
+                    f"{root} is too large to be an algorithm (over {MAX_FILES} files or {MAX_BYTES >> 30} GiB)",
+                    "Name the algorithm's own directory; large models belong in hosted data ('algo cp')",
+                )
+
+
+def _link_within(path: Path, root: Path) -> str:
+    """The link's target relative to the link; BuildError if that is not in the tree."""
+    resolved = path.resolve()
+    if not resolved.is_relative_to(root):
+        raise BuildError(
+            f"The symbolic link {path} leads out of the algorithm's directory, to {resolved}",
+            "Put a copy of what it leads to in its place",
+        )
+    if not resolved.exists():
+        raise BuildError(f"The symbolic link {path} leads nowhere", "Remove it, then publish again")
+    return os.path.relpath(resolved, path.parent.resolve())
+
+
+def read_configuration(directory: Path) -> dict[str, Any]:
+    """The members of `algorithmia.conf`; none if there is no such file. BuildError if it is not a JSON object."""
+    path = directory / _CONFIGURATION
+    try:
+        members = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise BuildError(f"Cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise BuildError(f"{path} is not JSON: {error}", "Mend it, then publish again") from error
+    if not isinstance(members, dict):
+        raise BuildError(f"{path} does not hold a JSON object", 'It looks like {"algoname": "Hello", ...}')
+    return members
+
+
+def check_runnable(directory: Path) -> None:
+    """Raise BuildError unless `directory` holds a Python 3 algorithm, saying what it holds instead."""
+    if not directory.is_dir():
+        raise BuildError(f"{directory} is not a directory", "Name the directory that holds the algorithm's src/")
+    configuration = read_configuration(directory)
+    # The published Python 3 template spells the member's name wrongly (API section 5.3).
+    language = str(configuration.get("language", configuration.get("langauge", ""))).lower()
+    foreign = next((title for pattern, title in _FOREIGN_LANGUAGES.items() if re.match(pattern, language)), None)
+    if foreign is None and not language:
+        foreign = next((title for file, title in _FOREIGN_FILES.items() if (directory / file).exists()), None)
+    if foreign:
+        raise BuildError(
+            f"This platform runs Python 3 algorithms; {directory} holds one in {foreign}",
+            "'algo template' fetches a Python 3 template to start from",
+        )
+
+
+def find_module(directory: Path, name: str) -> str:
+    """The dotted name of the algorithm's module in a *published* tree, checked to have something to run.
+
+    It is `src/NAME.py`, or what `algorithmia.conf` calls the algorithm if it is published under another name.
+    """
+    source = directory / "src"
+    if not source.is_dir():
+        raise BuildError("There is no src directory", f"An algorithm's code belongs in src/{name}.py")
+    configured = read_configuration(directory).get("algoname")
+    for candidate in (name, configured):
+        if not isinstance(candidate, str) or not candidate.isidentifier():
+            continue
+        for path in (source / f"{candidate}.py", source / candidate / "__init__.py"):
+            if path.is_file():
+                _check_module(path, str(path.relative_to(directory)))
+                return f"src.{candidate}"
+    found = sorted(path.name for path in source.glob("*.py") if not path.name.endswith(("__init__.py", "_test.py")))
+    raise BuildError(
+        f"There is no src/{name}.py (src holds {', '.join(found) or 'no module'})",
+        f'Rename the module to {name}.py, or name it in {_CONFIGURATION} as "algoname"',
+    )
+
+
+def _check_module(path: Path, shown: str) -> None:
+    try:
+        tree = compile(path.read_bytes(), shown, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    except SyntaxError as error:
+        raise BuildError(
+            f"{shown}, line {error.lineno}: {error.msg}", "Mend it, then publish again", f"{error.text or ''}"
+        ) from error
+    except (OSError, ValueError) as error:  # unreadable, or not source text at all
+        raise BuildError(f"{shown} is not Python source: {error}") from error
+    if not any(_offers_work(node) for node in _outside_functions(tree)):
+        raise BuildError(
+            f"{shown} has nothing to run: neither a function 'apply', nor an ADK",
+            "Define apply(input) in it",
+        )
+
+
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """What a module does when it is imported: all of its tree except what functions and classes hold."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            yield from _outside_functions(child)
+
+
+def _offers_work(node: ast.AST) -> bool:
+    """Whether it binds `apply`, may bind it, or serves by itself: `ADK(f).init()`, `Algorithmia.handler(f).serve()`."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "apply"
+    if isinstance(node, ast.alias):
+        return (node.asname or node.name) in ("apply", "*")
+    if isinstance(node, ast.Name):
+        return node.id == "apply" and isinstance(node.ctx, ast.Store)
+    if isinstance(node, ast.Call):
+        return getattr(node.func, "attr", getattr(node.func, "id", "")) in ("ADK", "handler")
+    return False

@@ -1,0 +1,1 @@
+"""The commands of `algo local`, one module per group."""

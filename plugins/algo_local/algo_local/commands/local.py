@@ -1,0 +1,180 @@
+"""`algo local`: publish, serve, keys, status, reset."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from algo_core import App, pass_app
+from algo_core.errors import NotFoundError, UsageError
+from algo_core.terminal.options import Number
+from algo_local.commands.connector import connector
+from algo_local.paths import state_root
+from algo_local.platform import Platform
+
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
+
+
+@click.group()
+def local() -> None:
+    """Publish to, serve and look after the platform on this machine.
+
+    Its state lies in one directory: 'algo local status' says where, ALGO_LOCAL_ROOT moves it.
+    """
+
+
+local.add_command(connector)
+
+
+@local.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("algorithm", metavar="OWNER/NAME")
+@click.option("--version", required=True, metavar="X.Y.Z", help="Semantic version to publish it as.")
+@click.option("--private", is_flag=True, help="Only for its owner.")
+@pass_app
+def publish(app: App, directory: Path, algorithm: str, version: str, private: bool) -> None:
+    """Build the algorithm in DIRECTORY and publish it as OWNER/NAME.
+
+    What its requirements.txt names is installed into a virtual environment of its own.
+    """
+    owner, slash, name = algorithm.removeprefix("algo://").partition("/")
+    if not slash or not owner or not name or "/" in name:
+        raise UsageError(f"Not an algorithm: {algorithm!r}", "Write OWNER/NAME, for example demo/Hello")
+    # Installing requirements can take minutes, in which a person wants to see something happen.
+    report = app.output.info if app.verbose or app.output.shows_progress else None
+    platform = Platform(state_root())
+    try:
+        published = platform.publish(directory, owner, name, version, public=not private, report=report)
+    finally:
+        platform.close()
+    found = published.algorithm
+    if app.output.is_json:
+        app.output.json(
+            {
+                "algorithm": f"{found.owner}/{found.name}",
+                "version": published.text,
+                "visibility": "public" if published.public else "private",
+                "commit": published.build.commit,
+            }
+        )
+    else:
+        app.output.print(f"Published {found.owner}/{found.name}/{published.text}")
+
+
+@local.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
+@click.option("--port", type=Number(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate (PEM).")
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its key (PEM).")
+@click.option("--insecure-http", is_flag=True, help="Allow other machines to connect without TLS.")
+@pass_app
+def serve(app: App, host: str, port: int, tls_cert: Path | None, tls_key: Path | None, insecure_http: bool) -> None:
+    """Serve the platform over HTTP to any client of the API, until it is interrupted.
+
+    Clients need an API key: 'algo local key new OWNER' makes one.
+    """
+    if tls_key and not tls_cert:
+        raise UsageError("--tls-key needs --tls-cert", "Give the certificate that belongs to the key")
+    if not tls_cert and not insecure_http and not _LOOPBACK.fullmatch(host):
+        raise UsageError(
+            f"API keys would travel unprotected to {host}",
+            "Give --tls-cert and --tls-key, listen on 127.0.0.1, or allow it with --insecure-http",
+        )
+    from algo_local.serving.serve import serve_until_signal
+
+    serve_until_signal(
+        Platform(state_root()), host, port, tls=(tls_cert, tls_key) if tls_cert else None, say=app.output.info
+    )
+
+
+@local.group()
+def key() -> None:
+    """Make, list and revoke API keys of the served platform."""
+
+
+@key.command("new")
+@click.argument("owner")
+@click.option("--label", default="default-key", show_default=True, help="What the key is for.")
+@pass_app
+def new_key(app: App, owner: str, label: str) -> None:
+    """Make an API key for the account OWNER, which is made if it is new, and print it.
+
+    The key is printed this once: only its hash is kept.
+    """
+    metadata = Platform(state_root()).metadata
+    name = metadata.ensure_account(owner)
+    made = metadata.new_key(name, label)
+    if app.output.is_json:
+        app.output.json({"key": made, "owner": name, "label": label})
+    else:
+        app.output.print(made)
+
+
+@key.command("list")
+@pass_app
+def list_keys(app: App) -> None:
+    """List the keys: number, account, beginning and end, label, age."""
+    keys = Platform(state_root()).metadata.keys()
+    rows = [(str(found.id), found.owner, found.mask, found.label, _time(found.created_at)) for found in keys]
+    headers = ("ID", "Owner", "Key", "Label", "Created")
+    if app.output.is_json:
+        app.output.json([dict(zip(map(str.lower, headers), row, strict=True)) for row in rows])
+    elif rows:
+        app.output.table(headers, rows)
+    else:
+        app.output.info("There are no keys yet; 'algo local key new OWNER' makes one")
+
+
+@key.command("revoke")
+@click.argument("which", metavar="ID|KEY")
+@pass_app
+def revoke_key(app: App, which: str) -> None:
+    """Revoke a key, given by its number or itself. It stops working at once."""
+    found = Platform(state_root()).metadata.revoke_key(which)
+    app.output.info(f"Revoked key {found.mask} of {found.owner}")
+
+
+@local.command()
+@pass_app
+def status(app: App) -> None:
+    """Show where the state is, whose it is, and what is in it."""
+    from algo_local.maintenance import describe
+
+    found = describe(Platform(state_root()))
+    if app.output.is_json:
+        app.output.json(found)
+        return
+    for name in ("root", "account", "accounts", "keys", "collections"):
+        app.output.print(f"{name:<12} {found[name]}")
+    for name, size in found["bytes"].items():
+        app.output.print(f"{name:<12} {size / 1e6:.1f} MB")
+    if found["algorithms"]:
+        app.output.print("")
+        rows = [(entry["name"], ", ".join(entry["versions"])) for entry in found["algorithms"]]
+        app.output.table(("Algorithm", "Versions"), rows)
+
+
+@local.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_app
+def reset(app: App, yes: bool) -> None:
+    """Delete everything on the embedded platform: data, algorithms, accounts and keys."""
+    from algo_local.maintenance import delete_everything
+
+    root = state_root()
+    if not root.exists():
+        raise NotFoundError(f"There is nothing in {root}")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("This deletes all data, algorithms and keys", "Confirm it with: algo local reset --yes")
+        click.confirm(f"Delete all data, algorithms and keys in {root}?", abort=True, err=True)
+    delete_everything(root)
+    app.output.info(f"Deleted everything in {root}")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")

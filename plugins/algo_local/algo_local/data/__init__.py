@@ -1,0 +1,1 @@
+"""Hosted data and connectors of the platform."""

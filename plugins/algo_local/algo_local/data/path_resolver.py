@@ -1,0 +1,172 @@
+"""What a path of hosted data means to a caller: the special roots, collections and files (API sections 4.2, 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from algo_core.errors import NotFoundError, RequestRefused
+from algo_local.algorithms.registry import Algorithm, Registry
+from algo_local.callers import Caller
+from algo_local.data.objects import Objects
+from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata
+
+TEMP_SECONDS = 24 * 3600
+"""How long files in an algorithm's `temp` space live."""
+
+SPACES = ("perm", "temp")
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A directory that holds directories only and cannot be changed as such: a root."""
+
+    folders: Callable[[], list[str]]
+    owner: str | None = None
+    """The account whose collections these are, if that is what they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A directory that holds files: a collection, or one of the spaces that always exist."""
+
+    path: Path
+    uri: str
+    readable: bool
+    writable: bool
+    collection: tuple[str, str] | None = None
+    """Owner and name of a collection; None for a space that always exists."""
+    acl: Acl | None = None
+    lifetime: float | None = None
+    """Seconds after which its files are removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """Where a file is, or could be."""
+
+    space: Space
+    name: str
+    uri: str
+
+
+Place = Branch | Space | FilePlace
+
+
+class Places:
+    """Finds the place that a path means, for one request's caller."""
+
+    def __init__(self, metadata: Metadata, registry: Registry, objects: Objects) -> None:
+        self._metadata = metadata
+        self._registry = registry
+        self._objects = objects
+
+    def find(self, caller: Caller, parts: Sequence[str]) -> Place:
+        """The place of a path, given as its components.
+
+        Raises:
+            NotFoundError: if nothing can be there: an unknown account, collection or algorithm.
+            RequestRefused: if it is no path of hosted data.
+        """
+        for part in parts:
+            if part in {".", ".."}:
+                raise RequestRefused("'.' and '..' mean nothing in a data URI")
+        if not parts:
+            return Branch(lambda: self._root(caller))
+        if parts[0] == ".algo":
+            return self._algorithm_data(caller, parts)
+        if parts[0] == ".session":
+            return self._session(caller, parts)
+        return self._hosted(caller, parts)
+
+    def _root(self, caller: Caller) -> list[str]:
+        return [caller.account, ".algo", *([".session"] if caller.inside else [])]
+
+    def _hosted(self, caller: Caller, parts: Sequence[str]) -> Place:
+        owner = caller.account if parts[0] == ".my" else parts[0]
+        if owner != caller.account and self._metadata.account(owner) != owner:
+            raise NotFoundError(f"No account {owner}")
+        if len(parts) == 1:
+            return Branch(lambda: self._collections(caller, owner), owner)
+        acl = self._metadata.acl(owner, parts[1])
+        uri = _uri(parts[:2])
+        if acl is None:
+            raise NotFoundError(f"Directory {uri} does not exist")
+        space = Space(
+            self._objects.collection(owner, parts[1]),
+            uri,
+            readable=_may_read(caller, owner, acl),
+            writable=caller.account == owner,
+            collection=(owner, parts[1]),
+            acl=acl,
+        )
+        return _within(space, parts, 2)
+
+    def _collections(self, caller: Caller, owner: str) -> list[str]:
+        return [name for name, acl in self._metadata.collections(owner) if _may_read(caller, owner, acl)]
+
+    def _session(self, caller: Caller, parts: Sequence[str]) -> Place:
+        if not caller.inside:
+            raise NotFoundError("data://.session exists only while an algorithm runs, and only for algorithms")
+        return _within(self._special(self._objects.session_space(caller.inside.session), parts[:1]), parts, 1)
+
+    def _algorithm_data(self, caller: Caller, parts: Sequence[str]) -> Place:
+        depth = 1
+        if caller.inside and (len(parts) == 1 or parts[1] in SPACES):
+            owner, name = caller.inside.algorithm
+        elif len(parts) == 1:
+            return Branch(lambda: sorted({found.owner for found in self._visible(caller)}))
+        elif len(parts) == 2:
+            return self._algorithms_of(caller, parts[1])
+        else:
+            found = self._registry.algorithm(parts[1], parts[2])
+            if not found:
+                raise NotFoundError(f"No algorithm {parts[1]}/{parts[2]}, hence no {_uri(parts)}")
+            owner, name, depth = found.owner, found.name, 3
+        if len(parts) == depth:
+            return Branch(lambda: list(SPACES))
+        kind = parts[depth]
+        if kind not in SPACES:
+            raise NotFoundError(f"{_uri(parts[: depth + 1])} does not exist; an algorithm has the spaces perm and temp")
+        path = self._objects.algorithm_space(owner, name, kind, caller.account)
+        space = self._special(path, parts[: depth + 1], TEMP_SECONDS if kind == "temp" else None)
+        return _within(space, parts, depth + 1)
+
+    def _algorithms_of(self, caller: Caller, owner: str) -> Branch:
+        names = sorted(found.name for found in self._visible(caller, owner))
+        if not names:
+            raise NotFoundError(
+                f"data://.algo/{owner} does not exist; write data://.algo/OWNER/NAME/temp"
+                if owner in SPACES
+                else f"data://.algo/{owner} does not exist"
+            )
+        return Branch(lambda: names)
+
+    def _visible(self, caller: Caller, owner: str | None = None) -> list[Algorithm]:
+        return [
+            found
+            for found in self._registry.algorithms(owner)
+            if caller.owns_algorithm(found.owner) or any(version.public for version in self._registry.versions(found))
+        ]
+
+    def _special(self, path: Path, parts: Sequence[str], lifetime: float | None = None) -> Space:
+        return Space(path, _uri(parts), readable=True, writable=True, lifetime=lifetime)
+
+
+def _within(space: Space, parts: Sequence[str], depth: int) -> Space | FilePlace:
+    if len(parts) == depth:
+        return space
+    if len(parts) > depth + 1:
+        raise NotFoundError(f"{_uri(parts)} cannot exist: hosted data has no folders inside {space.uri}")
+    return FilePlace(space, parts[depth], _uri(parts))
+
+
+def _uri(parts: Sequence[str]) -> str:
+    return "data://" + "/".join(parts)
+
+
+def _may_read(caller: Caller, owner: str, acl: Acl) -> bool:
+    if caller.account == owner or acl == EVERYBODY:
+        return True
+    return acl == OWN_ALGORITHMS and caller.inside is not None and caller.inside.algorithm[0] == owner

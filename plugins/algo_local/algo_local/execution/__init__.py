@@ -1,0 +1,1 @@
+"""Execution: processes that run algorithms, and the protocol they speak."""

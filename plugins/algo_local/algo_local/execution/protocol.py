@@ -1,0 +1,96 @@
+"""The lines that the platform and a running algorithm exchange (API section 8.4, items 4 and 5).
+
+A request is one line of JSON on the algorithm's standard input, an answer is one line of JSON on its FIFO.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from algo_local.execution.payload import Failure, Payload
+
+INIT_MARKER = b"PIPE_INIT_COMPLETE"
+"""A line of output that holds this says that the algorithm has loaded and takes requests."""
+
+ERROR_TYPES = frozenset(
+    {
+        "AlgorithmError",
+        "EntityNotFoundError",
+        "InitializationError",
+        "InputError",
+        "LanguageError",
+        "LoadingError",
+        "OutOfGpuMemoryError",
+        "OutOfMemoryError",
+        "ParsingError",
+        "PaymentRequiredError",
+        "SystemError",
+        "SystemExit",
+        "ThirdPartyCredentialError",
+        "TimeoutError",
+        "TooLargeError",
+        "UnsupportedError",
+    }
+)
+"""What `error_type` may be (API section 2.5); anything else becomes `AlgorithmError`."""
+
+
+def encode_request(payload: Payload) -> bytes:
+    """The request line, with its line end; bytes travel as base64.
+
+    Everything beyond ASCII is escaped, so that half a surrogate pair, legal in JSON, arrives as it was sent.
+    """
+    data = base64.b64encode(payload.data).decode() if payload.content_type == "binary" else payload.data
+    request = {"content_type": payload.content_type, "data": data}
+    return json.dumps(request, separators=(",", ":")).encode() + b"\n"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def decode_answer(line: bytes) -> Payload | Failure:
+    """The result, or why there is none; whatever the algorithm wrote, this does not raise."""
+    try:
+        answer = _DECODER.decode(line.decode())
+    except RecursionError:
+        return Failure("The algorithm's result is nested too deeply")
+    except ValueError as error:
+        return Failure(f"The algorithm answered with something that is not JSON: {error}")
+    if isinstance(answer, dict):
+        if answer.get("error") is not None:
+            return _decode_error(answer["error"])
+        metadata = answer.get("metadata")
+        if "result" in answer and isinstance(metadata, dict):
+            return _decode_result(metadata.get("content_type"), answer["result"])
+    return Failure("The algorithm answered with JSON that holds neither a result nor an error")
+
+
+def _decode_error(error: Any) -> Failure:
+    if not isinstance(error, dict):
+        return Failure(str(error))
+    kind, stacktrace = error.get("error_type"), error.get("stacktrace")
+    return Failure(
+        message=str(error.get("message", "")),
+        error_type=kind if isinstance(kind, str) and kind in ERROR_TYPES else "AlgorithmError",
+        stacktrace=stacktrace if isinstance(stacktrace, str) else None,
+    )
+
+
+def _decode_result(content_type: Any, result: Any) -> Payload | Failure:
+    if content_type == "json":
+        return Payload("json", result)
+    if content_type == "text" and isinstance(result, str):
+        return Payload("text", result)
+    if content_type == "binary" and isinstance(result, str):
+        try:
+            return Payload("binary", base64.b64decode(result, validate=True))
+        except (binascii.Error, ValueError) as error:
+            return Failure(f"The algorithm's binary result is not base64: {error}")
+    return Failure(f"The algorithm's result does not fit its content type {content_type!r}")

@@ -1,0 +1,1 @@
+"""Metadata: the database and what it records."""

@@ -1,0 +1,172 @@
+"""`algo run`: call an algorithm on a string, JSON or bytes."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from algo_core.context import App, pass_app
+from algo_core.errors import PlatformError, UsageError
+from algo_core.storage.uri import parse_algorithm_ref
+from algo_core.terminal.options import Number
+from algo_run.call import DEFAULT_TIMEOUT, MAX_TIMEOUT, Answer, Call, Failed, perform, perform_raw
+from algo_run.completion import complete_algorithm
+from algo_run.payload import Given, the_one
+from algo_run.sink import Sink, open_sink
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_GIVEN = "algo_run.given"
+_MINE = re.compile(r"(?:algo:/{1,2}|/)?\.my/(.*)", re.DOTALL)
+"""`.my` in the place of an owner is the account of the profile in use (guide)."""
+
+EPILOG = """\
+\b
+Examples:
+  algo run demo/Hello -d "HAL 9000"
+  algo run nlp/LDA/1.0.0 -j '{"docsList": ["apple picking season", "apples are ready"]}'
+  algo run demo/Resize -B photo.jpg -o small.jpg --timeout 60
+  curl -s https://example.org/data.json | algo run demo/Sum -J -
+
+Exactly one input is sent, byte for byte. FILE '-' is standard input. The result goes to standard output: text and
+JSON with a newline (JSON indented on a terminal, on one line otherwise), binary results as bytes."""
+
+
+def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False) -> Callable[[F], F]:
+    """An input option. All of them add to one list, so that two inputs are noticed whichever they are."""
+
+    def remember(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
+        given = ctx.meta.setdefault(_GIVEN, [])
+        given.extend(Given(short, kind, value, is_file) for value in values)
+
+    return click.option(
+        short,
+        long,
+        multiple=True,
+        expose_value=False,
+        callback=remember,
+        type=click.Path() if is_file else str,
+        metavar="FILE" if is_file else "BYTES" if kind == "binary" else "JSON" if kind == "json" else "TEXT",
+        help=text,
+    )
+
+
+@click.command(epilog=EPILOG, context_settings={"allow_extra_args": True})
+@click.argument("algorithm", shell_complete=complete_algorithm)
+@_input("data", "-d", "--data", "Input: JSON if it is valid JSON, else text.")
+@_input("data", "-D", "--data-file", "The same from a file: JSON, else UTF-8 text, else binary.", is_file=True)
+@_input("text", "-t", "--text", "Input that is text.")
+@_input("text", "-T", "--text-file", "A file that is UTF-8 text.", is_file=True)
+@_input("json", "-j", "--json-data", "Input that is JSON; checked before it is sent.")
+@_input("json", "-J", "--json-file", "A file that is JSON; checked before it is sent.", is_file=True)
+@_input("binary", "-b", "--binary", "Input that is bytes.")
+@_input("binary", "-B", "--binary-file", "A file, as it is.", is_file=True)
+@click.option(
+    "--timeout",
+    type=Number(1, MAX_TIMEOUT),
+    metavar="SECONDS",
+    help=f"How long the algorithm may run (default: {DEFAULT_TIMEOUT}).",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write the result to FILE when it is whole."
+)
+@click.option(
+    "--raw", is_flag=True, help="Print the body that the algorithm gave, unchanged and with no newline added."
+)
+@click.option("--void", "--async", "void", is_flag=True, help="Do not wait; print the request's id.")
+@click.option("--debug", is_flag=True, help="Show what the algorithm prints, and the stack trace if it fails.")
+@click.pass_context
+@pass_app
+def run(
+    app: App,
+    ctx: click.Context,
+    algorithm: str,
+    timeout: int | None,
+    output: str | None,
+    raw: bool,
+    void: bool,
+    debug: bool,
+) -> None:
+    """Call ALGORITHM on an input and print its result.
+
+    ALGORITHM is OWNER/NAME or OWNER/NAME/VERSION; versions are 1.0.0, 1.2.*, a commit's hash, latest, latestPrivate.
+    Inputs over 7.5 MiB (10 MiB in base64) are refused: upload them with 'algo cp' and pass the data URI.
+    """
+    _check(app, ctx.args, raw=raw, void=void)
+    debug = debug or app.debug
+    given = the_one(ctx.meta.get(_GIVEN, []), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty())
+    mine = _MINE.fullmatch(algorithm)
+    reference = parse_algorithm_ref(f"my/{mine[1]}" if mine else algorithm)
+    payload = given.payload()
+    if mine:
+        reference = reference._replace(owner=app.api.username())
+    call = Call(
+        reference,
+        payload,
+        timeout,
+        wants_stdout=debug and not (raw or void),
+        output="raw" if raw else "void" if void else None,
+    )
+    with open_sink(app.output, output) as sink:
+        if raw:
+            _run_raw(app, call, sink)
+        else:
+            _run(app, call, sink, debug=debug)
+
+
+def _check(app: App, extra: list[str], *, raw: bool, void: bool) -> None:
+    if extra:
+        old_spelling = app.output.is_json and extra[0][:1] in '{["'
+        raise UsageError(
+            f"One argument too many: {extra[0]!r}",
+            "--json asks for JSON output; JSON input is given with -j or --json-data"
+            if old_spelling
+            else "The input is given with an option, for example -d; see: algo run --help",
+        )
+    if raw and (void or app.output.is_json):
+        raise UsageError("--raw goes neither with --json nor with --void", "Give one of them")
+
+
+def _run_raw(app: App, call: Call, sink: Sink) -> None:
+    content_type, blocks = perform_raw(app.api, call)
+    is_text = content_type.startswith("text/") or content_type.endswith(("json", "xml"))
+    sink.write(blocks, is_binary=not is_text)
+
+
+def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
+    try:
+        answer = perform(app.api, call)
+        _show_remarks(app, answer)
+        if app.output.is_json:
+            sink.write_json(answer.whole, indent=2)
+        elif call.output == "void" and answer.request_id:
+            sink.write([answer.request_id.encode("utf-8", "replace"), b"\n"])
+        else:
+            sink.write_answer(answer)
+    except Failed as failure:
+        _show_remarks(app, failure.answer)
+        if failure.stacktrace and not app.output.is_json:
+            if debug:
+                _show(app, failure.stacktrace)
+            else:
+                failure.hint = failure.hint or "See where it failed with --debug"
+        raise
+    except RecursionError:
+        raise PlatformError("The result is nested too deeply to be read", "See it as it came with --raw") from None
+
+
+def _show_remarks(app: App, answer: Answer) -> None:
+    """Alerts and what the algorithm printed, on stderr; `--json` has them in the response."""
+    if not app.output.is_json:
+        for alert in answer.alerts:
+            app.output.warn(alert)
+        if answer.stdout:
+            _show(app, answer.stdout)
+
+
+def _show(app: App, text: str) -> None:
+    app.output.stderr.write(text if text.endswith("\n") else text + "\n")
