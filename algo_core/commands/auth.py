@@ -63,7 +63,7 @@ def auth(
     else:
         flag = "" if name == "default" else f" --profile {name}"
         app.output.info(f"Profile {name} is ready to use. Test with 'algo ls{flag}'")
-        app.output.print(f"Account: {account}")
+        app.output.line(f"Account: {account}")
 
 
 class _Questions:

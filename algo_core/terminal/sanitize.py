@@ -1,4 +1,4 @@
-"""Text that other people wrote, made harmless for a terminal, which obeys what it is sent and hides what it cannot show.
+"""Text that other people wrote, made harmless for a terminal, which obeys what it is sent.
 
 Names, messages and results come from platforms, stores, algorithms and files. An escape like `\\x1b` or `\\u202e` takes
 the place of each character that a terminal could obey (controls, with which its commands begin), that changes the order
@@ -7,7 +7,6 @@ in which text is read, or that cannot be seen. Everything else stays as it is.
 
 from __future__ import annotations
 
-import json
 import re
 
 _EMOJI = "\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
@@ -58,4 +57,5 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _escaped_in_json(found: re.Match[str]) -> str:
-    return json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f"
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

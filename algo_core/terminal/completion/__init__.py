@@ -51,6 +51,6 @@ def answer(command: click.Command, app: App, instruction: str, arguments: Sequen
         answered = import_module(f"algo_core.terminal.completion.{instruction}").answer(command, app, arguments)
         app.output.binary.write(answered.encode("utf-8", "surrogateescape"))
         return 0
-    from algo_core.terminal.completion import generated
+    from algo_core.terminal.completion.generated import answer_generated
 
-    return generated.answer(command, app, instruction)
+    return answer_generated(command, app, instruction)

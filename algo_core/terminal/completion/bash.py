@@ -107,5 +107,3 @@ def open_quote(line: str) -> str:
         elif character in "'\"":
             quote = character
     return quote
-
-

@@ -12,7 +12,7 @@ NO_QUOTE, SINGLE, DOUBLE, ANSI_C = "", "'", '"', "$'"
 
 _PLAIN = re.compile(r"[\w./:@%+=,-]", re.ASCII)
 _ESCAPES = {"a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_CODE = re.compile(r"x(?P<hex>[0-9a-fA-F]{1,2})|u(?P<u>[0-9a-fA-F]{1,4})|U(?P<U>[0-9a-fA-F]{1,8})|(?P<octal>[0-7]{1,3})")
+_CODE = re.compile(r"x(?P<hex>[\da-fA-F]{1,2})|u(?P<u>[\da-fA-F]{1,4})|U(?P<U>[\da-fA-F]{1,8})|(?P<octal>[0-7]{1,3})")
 
 
 class Unit(NamedTuple):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def answer(command: click.Command, app: App, arguments: Sequence[str]) -> str:
-    """The records for zsh; `arguments` are the words of the command without quotes, and the last one as it was typed."""
+    """The records for zsh; `arguments` are the words of the command without quotes, the last one as it was typed."""
     *words, typed = arguments
     found = candidates(command, app, words, unquoted(typed)[0])
     width = max((len(candidate.word) for candidate in found if candidate.help), default=0)
