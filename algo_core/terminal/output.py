@@ -224,7 +224,7 @@ class Output:
 
     def prompt(self, text: str) -> None:
         """A question on stderr, without a newline."""
-        self._write(text, end="")
+        self._say(text, end="")
 
     def warn(self, text: str) -> None:
         """Something that is wrong but does not end the command."""
@@ -260,13 +260,13 @@ class Output:
         """
         return Markup(f"\x1b[{codes}m") + text + Markup("\x1b[0m") if self.colour else text
 
-    def _say(self, text: str, label: str = "", codes: str = "") -> None:
+    def _say(self, text: str, label: str = "", codes: str = "", *, end: str = "\n") -> None:
         """A message of any number of lines, of which none but the first can look like the first of another message."""
         lines = text.split("\n")
         if label:
             self._write(self.styled(label, codes) + f"\n{' ' * len(label)}".join(lines))
         else:
-            self._write("\n".join(map(_unlabelled, lines)) if self.stderr.isatty() else text)
+            self._write("\n".join(map(_unlabelled, lines)) if self.stderr.isatty() else text, end=end)
 
     def _write(self, text: str, *, end: str = "\n", escape: Callable[[str], str] | None = None) -> None:
         try:

@@ -9,8 +9,6 @@ import select
 import subprocess
 import termios
 import threading
-import time
-from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 
 from support.stub import Answer, StubPlatform, json_answer
@@ -24,7 +22,11 @@ CODES = (
 """Controls, sequences of them, overrides of the direction, and what cannot be seen."""
 
 FORGED = "FORGED"
-EVIL = "evil" + "".join(f"{code}x" for code in CODES) + f"\nhint: {FORGED}\r\nerror: {FORGED}\nwarning: {FORGED}\x1b[0m\nend"
+EVIL = (
+    "evil"
+    + "".join(f"{code}x" for code in CODES)
+    + f"\nhint: {FORGED}\r\nerror: {FORGED}\nwarning: {FORGED}\x1b[0m\nend"
+)
 """All of them, and lines that would be ours."""
 
 EVIL_NAME = EVIL.replace("/", "%")
@@ -45,7 +47,9 @@ def uncovered(shown: bytes) -> list[str]:
 def forged(shown: bytes) -> list[str]:
     """Lines that look like ours and are not."""
     lines = shown.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
-    return [line for line in lines if re.match(rf"(?:\x1b\[[\d;]*m)*(error|warning|hint): ?(?:\x1b\[0m)?{FORGED}", line)]
+    return [
+        line for line in lines if re.match(rf"(?:\x1b\[[\d;]*m)*(error|warning|hint): ?(?:\x1b\[0m)?{FORGED}", line)
+    ]
 
 
 class Shown(NamedTuple):
@@ -93,7 +97,7 @@ class HostilePlatform(StubPlatform):
         super().__init__()
         self.refuses = False
 
-    def otherwise(self, method: str, path: str) -> Answer:
+    def otherwise(self, method: str, path: str, credential: str) -> Answer:
         """What is answered to a request that nothing was said about."""
         if self.refuses:
             return json_answer({"error": {"message": EVIL, "code": EVIL, "error_type": EVIL, "stacktrace": EVIL}}, 400)
@@ -110,7 +114,7 @@ class HostilePlatform(StubPlatform):
         return json_answer([_ITEM] if "environment" in path else {**_ITEM, "results": [_ITEM], "result": EVIL})
 
     def _data(self, method: str, path: str) -> Answer:
-        if method == "PATCH" or method == "PUT" or method == "POST":
+        if method in {"PATCH", "PUT", "POST"}:
             return json_answer({"result": EVIL, "acl": {"read": [EVIL]}})
         if method == "DELETE":
             return json_answer({"result": {"deleted": 1}, "error": {"message": EVIL, "deleted": 1}})
@@ -130,4 +134,4 @@ _TEXTS = (
     "id name display_name description owner author algoname label title summary status message version version_info "
     "git_hash commit_sha environment_specification_id machine_type language created_at key username url state"
 )
-_ITEM = {name: EVIL for name in _TEXTS.split()}
+_ITEM = dict.fromkeys(_TEXTS.split(), EVIL)
