@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from algo_core.terminal.output import Outlet
+from collections.abc import Callable
+from typing import Any
 
 
 class TerminalBytes(io.RawIOBase):
@@ -17,8 +15,9 @@ class TerminalBytes(io.RawIOBase):
     for `end` at the latest, which also writes a carriage return that no newline has followed.
     """
 
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+    def __init__(self, write: Callable[[str], object], flush: Callable[[], None]) -> None:
+        self._write = write
+        self._flush = flush
         self._decoder = io.IncrementalNewlineDecoder(
             codecs.getincrementaldecoder("utf-8")("surrogateescape"), translate=False
         )
@@ -34,14 +33,14 @@ class TerminalBytes(io.RawIOBase):
     def write(self, data: Any, /) -> int:
         """Write bytes, all of them; their number."""
         data = bytes(data)
-        self._outlet.write(self._decoder.decode(data))
+        self._write(self._decoder.decode(data))
         return len(data)
 
     def flush(self) -> None:
         """Hand on what is whole."""
-        self._outlet.flush()
+        self._flush()
 
     def end(self) -> None:
         """Write what is not whole and never will be."""
         if rest := self._decoder.decode(b"", final=True):
-            self._outlet.write(rest)
+            self._write(rest)

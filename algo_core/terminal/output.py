@@ -108,7 +108,8 @@ class Outlet:
         if self._binary is None:
             from algo_core.terminal.binary import TerminalBytes
 
-            self._binary = TerminalBytes(Outlet(self._name, self._stream))
+            plain = Outlet(self._name, self._stream)
+            self._binary = TerminalBytes(plain.write, plain.flush)
         return self._binary  # type: ignore[no-any-return]  # it is as much of one as anybody needs
 
 

@@ -18,14 +18,22 @@ where the shell completes local paths itself.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import click
 
-    from algo_core.context import App
+    from algo_core.terminal.output import Output
+
+
+class Running(Protocol):
+    """What is needed of a running `algo`, which is also what commands find in their context."""
+
+    environ: Mapping[str, str]
+    output: Output
+
 
 SHELLS = {"bash": "algo.bash", "zsh": "_algo", "fish": "algo.fish", "powershell": "algo.ps1"}
 """The shells, and the names of the files with their scripts."""
@@ -40,7 +48,7 @@ def script(shell: str) -> str:
         return file.read()
 
 
-def answer(command: click.Command, app: App, instruction: str, arguments: Sequence[str]) -> int:
+def answer(command: click.Command, app: Running, instruction: str, arguments: Sequence[str]) -> int:
     """Write what a script has asked for to standard output; the exit code.
 
     `instruction` is the value of `COMPLETE_VARIABLE`: a shell, or a request of a script that click has generated.

@@ -11,7 +11,7 @@ from algo_core.terminal.completion.posix import CLOSING, NO_QUOTE, SINGLE, quote
 if TYPE_CHECKING:
     import click
 
-    from algo_core.context import App
+    from algo_core.terminal.completion import Running
 
 
 class Typed(NamedTuple):
@@ -23,7 +23,7 @@ class Typed(NamedTuple):
     """Whether it is the name of a file after a redirection."""
 
 
-def answer(command: click.Command, app: App, arguments: Sequence[str]) -> str:
+def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> str:
     """The records for bash; `arguments` are the line up to the cursor, and the end of it that readline replaces."""
     line, replaced = arguments
     typed = parse(line)

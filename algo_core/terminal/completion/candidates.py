@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import click
     from click.shell_completion import CompletionItem
 
-    from algo_core.context import App
+    from algo_core.terminal.completion import Running
 
 PLAIN, OPEN = "plain", "open"
 LOCAL_KINDS = {"file", "dir"}
@@ -33,7 +33,7 @@ class Candidate(NamedTuple):
         return self.kind in LOCAL_KINDS
 
 
-def candidates(command: click.Command, app: App, words: Sequence[str], typed: str) -> list[Candidate]:
+def candidates(command: click.Command, app: Running, words: Sequence[str], typed: str) -> list[Candidate]:
     """What `typed` may become after `words`, which are the arguments of `algo` before it, without quotes.
 
     A word that no argument can express, because it has a NUL or half of a surrogate pair in it, is left out.

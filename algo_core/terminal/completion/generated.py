@@ -17,10 +17,10 @@ from algo_core.terminal.sanitize import on_one_line
 if TYPE_CHECKING:
     import click
 
-    from algo_core.context import App
+    from algo_core.terminal.completion import Running
 
 
-def answer_generated(command: click.Command, app: App, instruction: str) -> int:
+def answer_generated(command: click.Command, app: Running, instruction: str) -> int:
     """Answer `SHELL_complete`, or print the script of today for `SHELL_source`; the exit code."""
     shell, _, action = instruction.partition("_")
     kind = get_completion_class(shell) if shell in SHELLS else None

@@ -16,7 +16,7 @@ from algo_core.terminal.sanitize import HARMFUL, on_one_line
 if TYPE_CHECKING:
     import click
 
-    from algo_core.context import App
+    from algo_core.terminal.completion import Running
 
 LINE_VARIABLE = "_ALGO_LINE"
 """The environment variable with the command as it was typed up to the cursor: what Windows PowerShell gives a program
@@ -31,7 +31,7 @@ _BACKTICKED = {"0": "\0", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "n": "\n
 _CODE = re.compile(r"u\{([0-9a-fA-F]{1,6})\}")
 
 
-def answer(command: click.Command, app: App, arguments: Sequence[str]) -> str:
+def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> str:
     """The lines for PowerShell."""
     words, typed, quote = parse(app.environ.get(LINE_VARIABLE, ""))
     lines = []

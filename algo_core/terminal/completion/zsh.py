@@ -12,10 +12,10 @@ from algo_core.terminal.sanitize import on_one_line
 if TYPE_CHECKING:
     import click
 
-    from algo_core.context import App
+    from algo_core.terminal.completion import Running
 
 
-def answer(command: click.Command, app: App, arguments: Sequence[str]) -> str:
+def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> str:
     """The records for zsh; `arguments` are the words of the command without quotes, the last one as it was typed."""
     *words, typed = arguments
     found = candidates(command, app, words, unquoted(typed)[0])
