@@ -9,8 +9,9 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from algo_core.storage.contract import IncompleteListing
 from algo_data.engine.io.spool import no_room, write_whole
-from algo_data.engine.plan.comparison import Facts
+from algo_data.engine.plan.comparison import Facts, unseen
 
 HELD = 20_000
 """Entries that are held at a time; a longer listing goes through a temporary file."""
@@ -97,9 +98,24 @@ def in_order(entries: Iterable[Facts], held: int = HELD) -> Iterator[Facts]:
     A listing that comes in this order already is only written and read back; any other is merged from sorted runs.
 
     Raises:
+        IncompleteListing: when all others have been given, those that could not be looked at as `unseen` among them.
         AlgoError: if there is no room for the temporary file.
     """
-    rest = iter(entries)
+    failed: list[IncompleteListing] = []
+    yield from _sorted(_with_unseen(entries, failed), held)
+    if failed:
+        raise failed[0]
+
+
+def _with_unseen(entries: Iterable[Facts], failed: list[IncompleteListing]) -> Iterator[Facts]:
+    try:
+        yield from entries
+    except IncompleteListing as error:
+        failed.append(error)
+        yield from map(unseen, error.names)
+
+
+def _sorted(rest: Iterator[Facts], held: int) -> Iterator[Facts]:
     first = sorted(itertools.islice(rest, held), key=order)
     if len(first) < held:
         yield from first
