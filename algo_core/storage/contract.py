@@ -76,14 +76,14 @@ class NotADirectory(AlgoError):
 class IncompleteListing(AlgoError):
     """Entries of a directory that are there and could not be looked at; a listing gives all others before it ends so.
 
-    `names` are theirs. The message and the exit code are those of the first.
+    `names` are theirs. The exit code is that of the first.
     """
 
     def __init__(self, directory: DataUri, failed: Mapping[str, AlgoError]) -> None:
-        first = next(iter(failed.values()))
-        rest = [str(directory.child(name)) for name in failed][1:]
+        first, rest = next(iter(failed.values())), [str(directory.child(name)) for name in failed][1:]
         told = ", ".join(rest[:NAMED]) + (f" and {len(rest) - NAMED} more" if len(rest) > NAMED else "")
-        super().__init__(f"{first.message}; and so for {told}" if rest else first.message, first.hint)
+        also = f"; the same goes for {told}" if rest else ""
+        super().__init__(f"{directory} cannot be listed completely: {first.message}{also}", first.hint)
         self.exit_code = first.exit_code
         self.names = frozenset(failed)
 

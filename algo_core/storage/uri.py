@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from typing import NamedTuple
 
 from algo_core.errors import UsageError
@@ -32,7 +30,7 @@ class DataUri(NamedTuple):
     `path` is kept as it was written. In an object store it is a key, of which every character counts: `a//b`, `a/./b`
     and `/a` are others than `a/b` and `a`. Elsewhere it has no slash at its start (except for local absolute paths). A
     slash at its end means "a directory". For the scheme `file` it is a path of the local file system, in Unicode
-    whatever the locale is (`native`).
+    whatever the locale is (`algo_core.names.native`).
     """
 
     scheme: str
@@ -94,44 +92,6 @@ class DataUri(NamedTuple):
 _PATHS = frozenset({LOCAL, HOSTED})
 """Schemes in whose paths empty components mean nothing."""
 
-_IS_UTF_8 = sys.getfilesystemencoding() == "utf-8"
-
-
-def native(path: str) -> str:
-    """A local path as the functions of the operating system take it in this process.
-
-    What the encoding of the locale lacks is written in UTF-8, so that every name can be written and found again.
-    """
-    if _IS_UTF_8 or path.isascii():
-        return path
-    return "/".join(map(_native, path.split("/")))
-
-
-def portable(path: str) -> str:
-    """A local path, or an operand, as the operating system has given it, in Unicode: the inverse of `native`.
-
-    What is not of the locale's encoding is read as UTF-8; bytes that are neither stay escaped (PEP 383).
-    """
-    if _IS_UTF_8 or path.isascii():
-        return path
-    return "/".join(map(_portable, path.split("/")))
-
-
-def _native(name: str) -> str:
-    try:
-        os.fsencode(name)
-    except UnicodeEncodeError:
-        return os.fsdecode(name.encode("utf-8", "surrogateescape"))
-    return name
-
-
-def _portable(name: str) -> str:
-    try:
-        found = os.fsencode(name).decode("utf-8")
-        return found if _native(found) == name else name
-    except UnicodeError:
-        return name
-
 
 def pasted(place: object) -> str:
     """A place or a path as it can be pasted behind a command, in quotes where a shell would take it apart."""
@@ -154,7 +114,10 @@ def parse_data_uri(text: str, *, bare: str = LOCAL) -> DataUri:
         raise UsageError("An empty path", "Name a local path or a data URI such as data://.my/collection/file")
     if "\0" in text:
         raise UsageError("A path cannot hold a NUL byte")
-    text = portable(text)
+    if not text.isascii():
+        from algo_core.names import portable
+
+        text = portable(text)
     match = re.match(_SCHEME, text)
     if match and not (len(match[1]) == 1 and match[2] is None):
         scheme, label, rest = match[1].lower(), match[2], text[match.end() :]

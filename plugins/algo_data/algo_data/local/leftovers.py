@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from algo_core.files import status_of
-from algo_core.storage.uri import DataUri, portable
+from algo_core.names import portable
+from algo_core.storage.uri import DataUri
 from algo_data.local.partial_file import SPARE, SUFFIX
 from algo_data.local.storage import local_path, system_errors
 from algo_data.local.walk import files_below

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_core.files import status_of
+from algo_core.names import native, portable
 from algo_core.storage.contract import (
     Entry,
     IncompleteListing,
@@ -23,7 +24,7 @@ from algo_core.storage.contract import (
     Source,
     Storage,
 )
-from algo_core.storage.uri import LOCAL, DataUri, native, pasted, portable
+from algo_core.storage.uri import LOCAL, DataUri, pasted
 from algo_data.engine.io.blocks import SMALL, blocks, joined
 from algo_data.local.descriptors import open_directly
 from algo_data.local.partial_file import Beside, open_beside, room_for
@@ -188,7 +189,7 @@ class LocalStorage(Storage):
             if not stat.S_ISDIR(os.lstat(path.rstrip("/")).st_mode):
                 raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
             if force:
-                return _remove_tree(path)
+                return _remove_tree(uri, path)
             try:
                 os.rmdir(path)
             except OSError as error:
@@ -222,11 +223,16 @@ class LocalStorage(Storage):
         return all(found) and os.path.samestat(*found)  # type: ignore[arg-type]  # all are there
 
 
-def _remove_tree(path: str) -> int:
+def _remove_tree(uri: DataUri, path: str) -> int:
     """Remove a directory with all that is in it, if all of it can be listed; the number of files that it had."""
     import shutil
 
-    count = sum(1 for _ in files_below(path))
+    try:
+        count = sum(1 for _ in files_below(path))
+    except OSError as error:
+        failure = of_system(uri, error)
+        failure.message += f", so that nothing is removed of {uri}"
+        raise failure from error
     shutil.rmtree(path)
     return count
 

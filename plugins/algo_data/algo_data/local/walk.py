@@ -16,7 +16,7 @@ def files_below(top: str) -> Iterator[str]:
     while waiting:
         directory = waiting.pop()
         try:
-            os.lstat(os.path.join(directory, "."))  # names can be readable where nothing behind them is
+            _check_searchable(directory)
             with os.scandir(directory) as found:
                 for item in found:
                     if item.is_dir(follow_symlinks=False):
@@ -26,3 +26,11 @@ def files_below(top: str) -> Iterator[str]:
         except FileNotFoundError:
             if directory == top:
                 raise
+
+
+def _check_searchable(directory: str) -> None:
+    """Names can be readable where nothing behind them is."""
+    try:
+        os.lstat(os.path.join(directory, "."))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, directory) from None
