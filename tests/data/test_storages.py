@@ -12,8 +12,8 @@ import pytest
 
 from algo_core.http.api import ApiClient
 from algo_core.http.session import open_session
-from algo_core.plugins.types import Profile
 from algo_core.settings.credentials import Credential, Secret
+from algo_core.settings.profile import Profile
 from algo_core.storage.contract import Storage
 from algo_core.storage.uri import DataUri
 from algo_core.testing.storage import StorageContract
