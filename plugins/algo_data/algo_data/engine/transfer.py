@@ -9,7 +9,7 @@ from algo_core.errors import AlgoError, UsageError
 from algo_core.storage.contract import Entry, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.streams import STREAM
-from algo_data.engine.plan.relative import is_odd
+from algo_data.engine.relative import is_odd
 
 NAMELESS = frozenset({"", ".", ".."})
 """Names of directories that have none of their own: roots, and those that are named by where one is."""

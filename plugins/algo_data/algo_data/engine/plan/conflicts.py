@@ -14,10 +14,10 @@ from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri, pasted
 from algo_data.engine.io.spool import Spool
-from algo_data.engine.plan.relative import prefix_of
 from algo_data.engine.plan.removal import check_unused, remove_extra
 from algo_data.engine.plan.selection import Selection
 from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.relative import prefix_of
 from algo_data.engine.transfer import Place
 
 Obstructed = Callable[[str, bool, "int | None"], None]

@@ -8,9 +8,9 @@ from collections.abc import Container, Iterator
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, NotADirectory
 from algo_core.storage.uri import LOCAL, DataUri, pasted
-from algo_data.engine.plan.relative import is_odd, joined, prefix_of
 from algo_data.engine.plan.selection import Selection
 from algo_data.engine.plan.tree import below
+from algo_data.engine.relative import is_odd, joined, prefix_of
 from algo_data.engine.transfer import Place
 from algo_data.hosted.api_path import how_to_make
 from algo_data.local.leftovers import is_unfinished

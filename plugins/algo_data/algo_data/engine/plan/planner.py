@@ -14,10 +14,10 @@ from algo_data.engine.plan.comparison import Replaces, is_newer
 from algo_data.engine.plan.concurrent_map import QUESTIONS
 from algo_data.engine.plan.directories import COLLECTION_HINT, check_apart, check_fits, make, no_directory
 from algo_data.engine.plan.globs import expand, has_magic, spans_directories
-from algo_data.engine.plan.relative import is_odd, prefix_of
 from algo_data.engine.plan.selection import EVERYTHING, Selection
 from algo_data.engine.plan.skip import needed
 from algo_data.engine.plan.tree import LeadsBack, Refuse, below
+from algo_data.engine.relative import is_odd, prefix_of
 from algo_data.engine.run.moving import when_all_are_known
 from algo_data.engine.transfer import NAMELESS, NoSuchName, NotPlanned, Place, StorageOf, Tally, Transfer, Unlisted
 from algo_data.local.leftovers import is_unfinished

@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 from algo_core.storage.contract import Entry
 from algo_core.storage.uri import DataUri
-from algo_data.engine.plan.relative import joined, parent_of, prefix_of
+from algo_data.engine.relative import joined, parent_of, prefix_of
 
 AT_ONCE = 16
 """Directories that are listed at the same time, at most."""

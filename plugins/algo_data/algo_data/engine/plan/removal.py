@@ -9,9 +9,9 @@ from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
 from algo_data.engine.io.spool import Spool
 from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
 from algo_data.engine.plan.directories import remove_if_empty
-from algo_data.engine.plan.relative import prefix_of
 from algo_data.engine.plan.selection import Selection
 from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.relative import prefix_of
 from algo_data.engine.transfer import Place
 from algo_data.local.leftovers import in_use_below, is_unfinished, remove_abandoned
 

@@ -22,10 +22,10 @@ from algo_data.engine.plan.concurrent_map import answered
 from algo_data.engine.plan.conflicts import Directories, Obstructed, in_the_way
 from algo_data.engine.plan.directories import check_apart, check_fits, make
 from algo_data.engine.plan.prefetch import Lookahead
-from algo_data.engine.plan.relative import joined, prefix_of
 from algo_data.engine.plan.selection import EVERYTHING, Selection
 from algo_data.engine.plan.sorting import Listing, OutOfOrder, in_order, side_by_side
 from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.relative import joined, prefix_of
 from algo_data.engine.transfer import NoSuchName, Place, Tally, Transfer
 from algo_data.local.leftovers import is_in_use, is_unfinished
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, IncompleteListing, Storage
 from algo_data.engine.plan.prefetch import Enters, Lookahead
-from algo_data.engine.plan.relative import joined, prefix_of
+from algo_data.engine.relative import joined, prefix_of
 
 __all__ = ["Enters", "LeadsBack", "Refuse", "below"]
 
