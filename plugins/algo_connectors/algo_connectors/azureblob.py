@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import Options
 from algo_connectors.common.writing import Upload
+from algo_core.errors import UsageError
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 
@@ -57,6 +58,16 @@ class AzureStorage(ObjectStorage):
     def __init__(self, files: Any, container: str | None = None) -> None:
         self._files = files
         self.bucket = container
+
+    def locate(self, uri: DataUri) -> tuple[str, str]:
+        """Container and name of a blob, which cannot have the components that mean something in an address.
+
+        Raises:
+            UsageError: if it has one of these.
+        """
+        if {".", ".."} & set(uri.path.split("/")):
+            raise UsageError(f"Azure has no names with '.' or '..' between slashes: {uri}", "Write the whole path")
+        return super().locate(uri)
 
     def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:
         """The result of a coroutine function of the Azure SDK."""
@@ -116,7 +127,7 @@ class AzureStorage(ObjectStorage):
             found = container.walk_blobs(name_starts_with=prefix, results_per_page=limit, delimiter="/")
         pages = found.by_page()
         while (page := self.run(_next, pages)) is not None:
-            folders = [folder_of(prefix, item.name) for item in page if not hasattr(item, "etag")]
+            folders = [folder_of(uri, prefix, item.name) for item in page if not hasattr(item, "etag")]
             blobs = [item for item in page if hasattr(item, "etag")]
             yield (
                 folders,

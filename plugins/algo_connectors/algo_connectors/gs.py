@@ -137,7 +137,7 @@ class GoogleStorage(ObjectStorage):
                 pageToken=token,
                 json_out=True,
             )
-            folders = [folder_of(prefix, found) for found in answer.get("prefixes", ())]
+            folders = [folder_of(uri, prefix, found) for found in answer.get("prefixes", ())]
             objects = [
                 (found["name"], _entry(child_of(uri, prefix, found["name"]), found))
                 for found in answer.get("items", ())

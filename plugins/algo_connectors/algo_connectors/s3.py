@@ -116,7 +116,7 @@ class S3Storage(ObjectStorage):
                 MaxKeys=limit,
                 ContinuationToken=token,
             )
-            folders = [folder_of(prefix, found["Prefix"]) for found in answer.get("CommonPrefixes", ())]
+            folders = [folder_of(uri, prefix, found["Prefix"]) for found in answer.get("CommonPrefixes", ())]
             objects = [
                 (found["Key"], _entry(child_of(uri, prefix, found["Key"]), found, found["Size"]))
                 for found in answer.get("Contents", ())

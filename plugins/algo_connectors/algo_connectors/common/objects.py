@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from algo_connectors.common.errors import store_errors
-from algo_connectors.common.remote import VersionedStorage, check_unicode, directory, is_odd, not_empty
+from algo_connectors.common.remote import NO_NAMES, VersionedStorage, check_unicode, directory, is_odd, not_empty
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, IsADirectory, NotADirectory
 from algo_core.storage.uri import DataUri, pasted
@@ -85,6 +85,8 @@ class ObjectStorage(VersionedStorage):
         raise NotFoundError(f"There is no {uri}")
 
     def _named_by_slash(self, uri: DataUri, bucket: str, key: str) -> Entry | None:
+        if not self._is_kept(uri, bucket, key, is_directory=True):
+            return None
         folders, objects = next(self.pages(uri, bucket, key, limit=2))
         if not folders and [found for found, _ in objects] == [key] and objects[0][1].size:
             return objects[0][1]
@@ -103,6 +105,8 @@ class ObjectStorage(VersionedStorage):
                     yield directory(uri.child(name))
                 return
             prefix = prefix_of(key)
+            if not self._is_kept(uri, bucket, key, is_directory=True):
+                raise NotFoundError(f"There is no {uri}")
             pages = self.pages(uri, bucket, prefix)
             first = next(pages)
             if key and first == ([], []):
@@ -132,7 +136,9 @@ class ObjectStorage(VersionedStorage):
                 raise AlreadyExists(f"{uri} exists already")
             if self._is_directory(uri, bucket, key) or self._file(uri, bucket, key.removesuffix("/")):
                 raise AlreadyExists(f"{uri} exists already")
-            self.put(uri._replace(path=prefix_of(uri.path)), b"")
+            mark = uri._replace(path=prefix_of(uri.path))
+            self.put(mark, b"")
+            self.check_written(mark)
 
     def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
         """One request to list, and one to delete, for each 1,000 objects below."""
@@ -190,13 +196,13 @@ class ObjectStorage(VersionedStorage):
                 f"{uri} is no place for a file", f"Files go into a {self.bucket_word}: {uri.connector}://{bucket}/FILE"
             )
         super().check_file(uri)
-        if is_odd(key) and not self._is_kept(uri, bucket, key) and self._head(uri, bucket, key):
+        if is_odd(key) and self._head(uri, bucket, key) and not self._is_listed(uri, bucket, key):
             raise self._merged(uri)
 
     def check_written(self, uri: DataUri) -> None:
         """One request for a key that a store may have taken for another."""
         bucket, key = self.locate(uri)
-        if is_odd(key) and not self._is_kept(uri, bucket, key):
+        if is_odd(key) and not self._is_listed(uri, bucket, key):
             raise self._merged(uri)
 
     def _merged(self, uri: DataUri) -> AlgoError:
@@ -216,12 +222,32 @@ class ObjectStorage(VersionedStorage):
         entry = self._head(uri, bucket, key)
         if entry is None or not is_odd(key):
             return entry
-        return entry if (entry.size or not key.endswith("/")) and self._is_kept(uri, bucket, key) else None
+        return entry if (entry.size or not key.endswith("/")) and self._is_listed(uri, bucket, key) else None
 
-    def _is_kept(self, uri: DataUri, bucket: str, key: str) -> bool:
-        """Whether a listing has this key: SeaweedFS, for one, takes `a//b` for `a/b` where it is asked for it."""
+    def _is_listed(self, uri: DataUri, bucket: str, key: str) -> bool:
+        """Whether a listing has exactly this key."""
+        if not self._is_kept(uri, bucket, key):
+            return False
         _, objects = next(self.pages(uri, bucket, key, deep=True, limit=1))
         return [found for found, _ in objects] == [key]
+
+    def _is_kept(self, uri: DataUri, bucket: str, key: str, *, is_directory: bool = False) -> bool:
+        """Whether a store keeps what is at a key, or below, as it is written; always for a key that is a path as well.
+
+        SeaweedFS, for one, takes `a//b` for `a/b`, also where it lists what begins so; but it never has a directory
+        without a name in the listing of `a/`.
+        """
+        parts = (key.removesuffix("/") if is_directory else key).split("/")
+        index = next((index for index, part in enumerate(parts) if part in NO_NAMES), None)
+        if index is None or not key:
+            return True
+        prefix, is_file = "".join(f"{part}/" for part in parts[:index]), not is_directory and index == len(parts) - 1
+        wanted = prefix + parts[index] + ("" if is_file else "/")
+        for folders, objects in self.pages(uri, bucket, prefix):
+            found = {f"{prefix}{name}/" for name in folders} | {name for name, _ in objects}
+            if wanted in found or any(name > wanted for name in found):
+                return wanted in found
+        return False
 
     def _head(self, uri: DataUri, bucket: str, key: str) -> Entry | None:
         try:
@@ -233,6 +259,8 @@ class ObjectStorage(VersionedStorage):
     def _is_directory(self, uri: DataUri, bucket: str, key: str) -> bool:
         try:
             with store_errors(uri):
+                if not self._is_kept(uri, bucket, key, is_directory=True):
+                    return False
                 first = next(self.pages(uri, bucket, prefix_of(key), limit=1))
         except NotFoundError:
             return False
@@ -250,9 +278,15 @@ def prefix_of(key: str) -> str:
 
 def child_of(uri: DataUri, prefix: str, key: str) -> DataUri:
     """The URI of a key in the listing of a directory."""
-    return uri.child(key[len(prefix) :])
+    return uri.child(_rest(uri, prefix, key))
 
 
-def folder_of(prefix: str, folder: str) -> str:
+def folder_of(uri: DataUri, prefix: str, folder: str) -> str:
     """The name of a directory in the listing of another one; it is empty where a key has an empty component."""
-    return folder[len(prefix) :].removesuffix("/")
+    return _rest(uri, prefix, folder).removesuffix("/")
+
+
+def _rest(uri: DataUri, prefix: str, key: str) -> str:
+    if not key.startswith(prefix):
+        raise NotFoundError(f"There is no {uri}: this store takes it for another key, and lists {key!r}")
+    return key[len(prefix) :]

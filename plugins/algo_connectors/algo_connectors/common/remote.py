@@ -151,9 +151,12 @@ def components(uri: DataUri) -> list[str]:
     return parts
 
 
+NO_NAMES = frozenset({"", ".", ".."})
+
+
 def is_odd(path: str) -> bool:
     """Whether a path has a component that is no name, so that something on the way may take it for another path."""
-    return any(part in {"", ".", ".."} for part in path.split("/"))
+    return not NO_NAMES.isdisjoint(path.split("/"))
 
 
 def check_unicode(uri: DataUri) -> None:
