@@ -43,7 +43,8 @@ class Listing:
     """
 
     def __init__(self, entries: Iterable[Facts]) -> None:
-        self._entries = iter(entries)
+        self._failed: list[IncompleteListing] = []
+        self._entries = _until_incomplete(entries, self._failed)
         self.head: Facts | None = None
 
     def advance(self) -> None:
@@ -61,6 +62,11 @@ class Listing:
                 self._entries = itertools.chain([facts], self._entries)
                 raise OutOfOrder(self)
 
+    def check(self) -> None:
+        """Raises IncompleteListing if it has ended so."""
+        if self._failed:
+            raise self._failed[0]
+
     def rest(self) -> Iterator[Facts]:
         """What is left, in whatever order, from the head on."""
         return itertools.chain([self.head] if self.head else [], self._entries)
@@ -73,6 +79,7 @@ def side_by_side(
 
     Raises:
         OutOfOrder: what has been given of both is right, if it was the other listing that is not sorted.
+        IncompleteListing: when both have ended.
     """
     ours.advance()
     theirs.advance()
@@ -89,7 +96,9 @@ def side_by_side(
             ours.advance()
             theirs.advance()
         else:
-            return
+            break
+    ours.check()
+    theirs.check()
 
 
 def in_order(entries: Iterable[Facts], held: int = HELD) -> Iterator[Facts]:
@@ -108,11 +117,16 @@ def in_order(entries: Iterable[Facts], held: int = HELD) -> Iterator[Facts]:
 
 
 def _with_unseen(entries: Iterable[Facts], failed: list[IncompleteListing]) -> Iterator[Facts]:
+    yield from _until_incomplete(entries, failed)
+    for error in failed:
+        yield from map(unseen, error.names)
+
+
+def _until_incomplete(entries: Iterable[Facts], failed: list[IncompleteListing]) -> Iterator[Facts]:
     try:
         yield from entries
     except IncompleteListing as error:
         failed.append(error)
-        yield from map(unseen, error.names)
 
 
 def _sorted(rest: Iterator[Facts], held: int) -> Iterator[Facts]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from algo_core.errors import AlgoError
-from algo_core.storage.contract import Entry, Kind, NotADirectory
+from algo_core.storage.contract import Entry, IncompleteListing, Kind, NotADirectory
 from algo_data.engine.io.spool import Spool
 from algo_data.engine.plan.comparison import (
     Facts,
@@ -227,7 +227,7 @@ class _Join:
             try:
                 item = next(found, None)
             except AlgoError as error:
-                if len(levels) == 1:
+                if len(levels) == 1 and not isinstance(error, IncompleteListing):
                     raise
                 self._refuse(level.source, error)
                 item = None
@@ -265,6 +265,7 @@ class _Join:
                 side.arrives_sorted = False
                 left = itertools.chain(itertools.starmap(Facts, missing), ours.rest())
                 yield from self._anew(level, left)
+                ours.check()
                 return
             for row in missing:
                 yield from self._compared(level, Facts(*row), None, alone)
