@@ -69,11 +69,26 @@ def run_each(app: App, batch: Batch) -> None:
         return
     if batch.compare and batch.output and batch.output.endswith(".csv"):
         raise UsageError("--compare cannot write CSV", "Name a file that ends in .jsonl with -o")
+    batch = batch._replace(reference=pinned(app, batch.reference))
     journal = open_journal(
         batch.output, app.output.binary, batch.algorithm, f"{batch.kind} {batch.source}", resume=batch.resume
     )
     with closing(journal):
         _carry_out(app, batch, items, journal)
+
+
+def pinned(app: App, reference: AlgorithmRef) -> AlgorithmRef:
+    """The version that a reference without one means now, so that all inputs of a run meet the same code.
+
+    Raises:
+        NotFoundError, AuthError, NetworkError: if the platform says so.
+    """
+    if reference.version or not reference.name:
+        return reference
+    described = app.api.get_json(f"algorithms/{reference.path}")
+    version = described.get("version_info") if isinstance(described, dict) else None
+    number = version.get("semantic_version") if isinstance(version, dict) else None
+    return reference._replace(version=number) if isinstance(number, str) and number else reference
 
 
 def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal | Stream) -> None:

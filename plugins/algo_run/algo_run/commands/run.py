@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -74,7 +75,7 @@ def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False
     help=f"How long the algorithm may run (default: {DEFAULT_TIMEOUT}).",
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write the result to FILE when it is whole."
+    "-o", "--output", type=click.Path(), metavar="FILE", help="Write the result to FILE; with --each, also a directory."
 )
 @click.option(
     "--raw", is_flag=True, help="Print the body that the algorithm gave, unchanged and with no newline added."
@@ -107,6 +108,8 @@ def run(
         _refuse_beside_batch(ctx.meta.get(_GIVEN, []), raw=raw, void=void)
         _run_each(app, reference_of(app, algorithm), inputs, output, timeout, batch)
         return
+    if output and os.path.isdir(output):
+        raise UsageError(f"{output} is a directory", "Name a file with -o")
     given = the_one(ctx.meta.get(_GIVEN, []), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty())
     _parsed(algorithm)
     payload = given.payload()
