@@ -147,6 +147,7 @@ class AlgoGroup(click.Group):
         if row.record is not None:
             from algo_core.terminal.signals import end_cleanly_on_signals
 
+            _app(ctx).check()
             _app(ctx).plugins.check_required()
             end_cleanly_on_signals()
         if row.target == GROUP_ONLY:
@@ -174,8 +175,7 @@ class AlgoGroup(click.Group):
             return super().resolve_command(ctx, args)
         if found := _executable(_app(ctx), name):
             return name, found, args[1:]
-        if (hidden_by := _app(ctx).policy_error) is not None:
-            raise hidden_by
+        _app(ctx).check()
         from difflib import get_close_matches
 
         close = get_close_matches(name, rows, n=3)
