@@ -19,6 +19,9 @@ MAX_TIMEOUT = 3000
 WAIT_MARGIN = 30
 """Seconds that we wait for an answer beyond the algorithm's own limit, so that its verdict on the time reaches us."""
 
+MOST_AT_ONCE = 80
+"""Calls that the platform executes for one account at once (guide, "Request options")."""
+
 BLOCK = 1 << 16
 
 IDEMPOTENCY_KEY = "Idempotency-Key"

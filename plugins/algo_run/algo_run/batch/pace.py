@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from algo_run.commands.batch_options import MOST_AT_ONCE
+from algo_run.call import MOST_AT_ONCE
 
 FIRST = 4
 INTERVAL = 0.25

@@ -15,7 +15,7 @@ from algo_core.errors import AlgoError, AuthError, ConfigError, NotFoundError
 from algo_core.http.retry import Tries
 from algo_run.batch.inputs import Item
 from algo_run.batch.pace import Pace, Rate
-from algo_run.commands.batch_options import MOST_AT_ONCE
+from algo_run.call import MOST_AT_ONCE
 
 WINDOW = 4 * MOST_AT_ONCE
 """How many inputs may be under way or wait for an earlier one's result."""

@@ -9,11 +9,9 @@ import click
 
 from algo_core.errors import UsageError
 from algo_core.terminal.options import Number
+from algo_run.call import MOST_AT_ONCE
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-MOST_AT_ONCE = 80
-"""Calls that the platform executes for one account at once (guide, "Request options")."""
 
 _INPUTS = {"each": "each", "each_line": "line", "each_file": "file"}
 
