@@ -182,7 +182,9 @@ class Output:
         if self.is_terminal or text.isascii():
             self.stdout.write(text + "\n")
         else:
-            self.binary.write(os.fsencode(text) + b"\n")
+            from algo_core.names import in_bytes
+
+            self.binary.write(in_bytes(text) + b"\n")
 
     def json(self, value: Any, *, indent: int | None = 2) -> None:
         """One result as JSON; `indent=None` writes it on a single line."""

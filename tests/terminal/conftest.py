@@ -23,7 +23,14 @@ def hostile() -> Iterator[HostilePlatform]:
 def home(algo_home: Home, hostile: HostilePlatform) -> Home:
     """A home with a profile for the hostile platform, where names and contents of local files are no better."""
     algo_home.write_config(f'[profiles.default]\naddress = "{hostile.address}"\napi_key = "{KEY}"\n')
-    algo_home.environ |= {"TERM": "xterm", "PIP_NO_INDEX": "1", "UV_OFFLINE": "1", "ALGO_RETRIES": "0"}
-    algo_home.environ.pop("NO_COLOR", None)
+    algo_home.environ |= {
+        "TERM": "xterm",
+        "PIP_NO_INDEX": "1",
+        "UV_OFFLINE": "1",
+        "ALGO_RETRIES": "0",
+        "EDITOR": "true",
+    }
+    for name in ("NO_COLOR", "VISUAL"):
+        algo_home.environ.pop(name, None)
     (algo_home.root / "local-file").write_bytes(EVIL.encode() + bytes(range(256)))
     return algo_home
