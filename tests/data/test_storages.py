@@ -26,6 +26,8 @@ from algo_local.web.app import Application
 
 
 class TestLocal(StorageContract):
+    takes_paths_as_written = False
+
     @pytest.fixture
     def storage(self) -> Storage:
         return LocalStorage()
@@ -36,6 +38,8 @@ class TestLocal(StorageContract):
 
 
 class _Hosted(StorageContract):
+    takes_paths_as_written = False
+
     @pytest.fixture
     def directory(self, storage: Storage) -> DataUri:
         storage.mkdir(DataUri("data", ".my/contract"))
