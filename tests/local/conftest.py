@@ -76,7 +76,6 @@ def address(platform: Platform, failures: list[str]) -> Iterator[str]:
     """The served platform's address."""
     listener = listen("127.0.0.1", 0)
     server = Server(Application(platform, on_failure=failures.append), listener, on_failure=failures.append)
-    server.expiration_interval = 0.01  # stopping waits for it, once in every test
     server.run()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     platform.executor.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import selectors
 import socket
 import threading
 from collections.abc import Callable
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from algo_local.serving.server import Server
 
 
+CALLBACK_SHARE = 3
+"""One part in so many of the process's descriptors is for connections of algorithms."""
+
+
 class InternalEndpoint:
     """Listens on a free port of the loopback interface; serves `application` there from the first connection on."""
 
     def __init__(self, application: Callable[..., Any]) -> None:
         self._application = application
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stopping, self._stop = os.pipe()
         self._server: Server | None = None
         # Threads that this one starts are daemons as well: none of them keeps the process from ending.
@@ -48,10 +51,13 @@ class InternalEndpoint:
                 os.close(end)
 
     def _serve_when_called(self) -> None:
-        ready, _, _ = select.select([self._listener.fileno(), self._stopping], [], [])
-        if self._stopping in ready:
-            return
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._listener, selectors.EVENT_READ)
+            waiting.register(self._stopping, selectors.EVENT_READ)
+            if self._stopping in [key.fd for key, _ in waiting.select()]:
+                return
+        from algo_local.serving.limits import limits_for_process
         from algo_local.serving.server import Server
 
-        self._server = Server(self._application, self._listener)
+        self._server = Server(self._application, self._listener, limits=limits_for_process(share=CALLBACK_SHARE))
         self._server.run()

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from algo_local.platform import Platform
+from algo_local.serving.limits import raise_descriptor_limit
+from algo_local.serving.log import Log
 from algo_local.serving.server import Server, listen
 from algo_local.web.app import Application
+
+if TYPE_CHECKING:
+    import ssl
+
+GRACE_SECONDS = 20.0
+"""After a signal, the time in which everything has ended; if something hangs, the process ends all the same."""
 
 
 def serve_until_signal(
@@ -29,10 +39,12 @@ def serve_until_signal(
         ConfigError: if the certificate cannot be used, or the platform's state.
     """
     ended = threading.Event()
+    log = Log(say)
+    raise_descriptor_limit()
     listener = listen(host, port)
     try:
         account = platform.account  # a state that cannot be used is found before anybody connects
-        server = Server(Application(platform, on_failure=say), listener, tls=tls, on_failure=say)
+        server = Server(Application(platform, on_failure=log), listener, tls=_context(tls), on_failure=log)
     except BaseException:
         listener.close()
         raise
@@ -46,10 +58,27 @@ def serve_until_signal(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        _end_at_last()
+        server.drain()
         # Calls under way are ended first, since the server waits for those who wait for them.
         platform.executor.close()
         server.stop()
         platform.close()
+
+
+def _end_at_last() -> None:
+    """Bound the time that is left, whatever hangs: a disk, a store, a thread that does not notice."""
+    last = threading.Timer(GRACE_SECONDS, os._exit, (1,))
+    last.daemon = True
+    last.start()
+
+
+def _context(tls: tuple[Path, Path | None] | None) -> ssl.SSLContext | None:
+    if not tls:
+        return None
+    from algo_local.serving.tls import tls_context
+
+    return tls_context(*tls)
 
 
 def _address(bound: tuple[str, int], host: str, *, secure: bool) -> str:

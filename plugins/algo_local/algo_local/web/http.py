@@ -79,6 +79,8 @@ class Request:
         """At most `size` bytes of the body; none at its end. ApiError if it cannot be read, whatever the reason."""
         try:
             data: bytes = self._environ["wsgi.input"].read(size)
+        except TimeoutError:
+            raise ApiError(408, "The request's body took too long to arrive", 2015) from None
         except Exception as error:
             raise ApiError(400, f"The request's body is broken: {error}", 2015) from None
         return data
@@ -117,22 +119,32 @@ class FileBody:
 
     def __init__(self, file: BinaryIO | RawIOBase, length: int) -> None:
         self._file: Any = file  # unbuffered ones read into a buffer, which their common type does not say
-        self._left = length
+        self.left = length
+        """Bytes that are still to come."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """The file's descriptor, at the position of the next byte; None if it is not a file of the system."""
+        try:
+            descriptor: int = self._file.fileno()
+        except OSError:
+            return None
+        return descriptor
 
     def read(self, size: int | None = -1) -> bytes:
         """At most `size` bytes; all that is left if it is negative or None."""
-        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        wanted = self.left if size is None or size < 0 else min(size, self.left)
         data: bytes = self._file.read(wanted)
-        self._left -= len(data)
+        self.left -= len(data)
         if len(data) < wanted and data and (size is None or size < 0):
             return data + self.read(-1)
         return data
 
     def readinto(self, buffer: memoryview | bytearray) -> int:
         """Fill as much of the buffer as one read does; the number of bytes."""
-        view = memoryview(buffer)[: self._left]
+        view = memoryview(buffer)[: self.left]
         count: int = self._file.readinto(view)
-        self._left -= count
+        self.left -= count
         return count
 
     def __iter__(self) -> Iterator[bytes]:
