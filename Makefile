@@ -34,10 +34,11 @@ test: $(READY) ## Run every test, on all processors; TESTS=tests/core runs some,
 test-deps: ## Install what tests need beyond PyPI: Azurite, from npm
 	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0
 
-lint: $(READY) ## Check style and types
+lint: $(READY) ## Check style, types and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .

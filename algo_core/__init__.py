@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from algo_core.context import App, pass_app
     from algo_core.errors import AlgoError
     from algo_core.plugins.hookspecs import hookimpl
-    from algo_core.plugins.types import Command, Connector, DoctorCheck, Profile
+    from algo_core.plugins.types import Command, Connector, DoctorCheck
+    from algo_core.settings.profile import Profile
     from algo_core.version import __version__
 
 __all__ = [
@@ -36,7 +37,7 @@ _HOMES = {
     "Command": "algo_core.plugins.types",
     "Connector": "algo_core.plugins.types",
     "DoctorCheck": "algo_core.plugins.types",
-    "Profile": "algo_core.plugins.types",
+    "Profile": "algo_core.settings.profile",
     "__version__": "algo_core.version",
     "hookimpl": "algo_core.plugins.hookspecs",
     "pass_app": "algo_core.context",

@@ -216,7 +216,7 @@ def _executable(app: App, name: str) -> click.Command | None:
     from algo_core.plugins.external import external_command, find_external
 
     path = find_external(app.environ, name)
-    return external_command(app, name, path) if path else None
+    return external_command(name, path, app.environ) if path else None
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from algo_core.errors import AlgoError, ConfigError
     from algo_core.http.api import ApiClient
     from algo_core.http.session import DeferredSession
-    from algo_core.plugins.types import Profile
     from algo_core.settings.config import Config
+    from algo_core.settings.profile import Profile
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
     from algo_core.storage.uri import DataUri
@@ -42,6 +42,18 @@ class App:
         self.policy_error: ConfigError | None = None
         self.so_far = ""
         """What an interrupted command had done, for its last words."""
+
+    @classmethod
+    def for_completion(cls, ctx: click.Context) -> App:
+        """An `App` for TAB: as typed so far, silent, and without patience. Close it, with `contextlib.closing`.
+
+        A request ends after two seconds and is not tried again: a person is waiting for the shell to go on.
+        """
+        typed = ctx.find_object(cls) or cls()
+        app = cls({**typed.environ, "ALGO_CONNECT_TIMEOUT": "2", "ALGO_TIMEOUT": "2", "ALGO_RETRIES": "0"})
+        app.profile_flag, app.no_plugins, app.no_plugin = typed.profile_flag, typed.no_plugins, typed.no_plugin
+        app.output.quiet = True
+        return app
 
     @functools.cached_property
     def config(self) -> Config:
@@ -124,7 +136,7 @@ class App:
             UsageError: if no installed plugin knows the scheme.
         """
         if uri.connector not in self._storages:
-            from algo_core.storage.contract import open_storage
+            from algo_core.storage.registry import open_storage
 
             self._storages[uri.connector] = open_storage(self, uri)
         return self._storages[uri.connector]

@@ -10,24 +10,29 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE / "hooks.md"
-CORE = HERE.parent / "algo_core" / "plugins"
+CORE = HERE.parent / "algo_core"
+
+VALUES = ("plugins/types", "settings/profile")
+"""Modules whose classes cross the boundary between the core and its plugins."""
 
 HEAD = "<!-- Written by docs/render.py from hookspecs.py and types.py in algo_core/plugins/: change those. -->\n\n"
 
 
 def page() -> str:
     """The page."""
-    specs, types = _parsed("hookspecs"), _parsed("types")
+    specs = _parsed("plugins/hookspecs")
     parts = ["# Hooks", _markdown(ast.get_docstring(specs) or "")]
     parts += [_hook(node) for node in hooks(specs)]
     parts += ["## The values", "What hooks are given and give back is imported from `algo_core`; all of it is frozen."]
-    parts += [_value(node) for node in types.body if isinstance(node, ast.ClassDef)]
+    parts += [
+        _value(module, node) for module in VALUES for node in _parsed(module).body if isinstance(node, ast.ClassDef)
+    ]
     return HEAD + "\n\n".join(parts) + "\n"
 
 
 def hooks(specs: ast.Module | None = None) -> Iterator[ast.FunctionDef]:
     """The hooks' specifications, in the order of the file."""
-    for node in (specs or _parsed("hookspecs")).body:
+    for node in (specs or _parsed("plugins/hookspecs")).body:
         if isinstance(node, ast.FunctionDef) and node.decorator_list:
             yield node
 
@@ -50,8 +55,8 @@ def _hook(node: ast.FunctionDef) -> str:
     return f"## {node.name}\n\n{_fenced(signature(node))}{remark}\n\n{_markdown(ast.get_docstring(node) or '')}"
 
 
-def _value(node: ast.ClassDef) -> str:
-    source = (CORE / "types.py").read_text("utf-8")
+def _value(module: str, node: ast.ClassDef) -> str:
+    source = (CORE / f"{module}.py").read_text("utf-8")
     fields = [ast.get_source_segment(source, part) for part in node.body if isinstance(part, ast.AnnAssign)]
     declared = "\n".join([f"class {node.name}:", *(f"    {field}" for field in fields)])
     return f"### {node.name}\n\n{_fenced(declared)}\n\n{ast.get_docstring(node)}"

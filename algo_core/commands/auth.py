@@ -9,10 +9,10 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, AuthError, UsageError
-from algo_core.plugins.types import Profile
 from algo_core.settings.config import DEFAULT_ADDRESS
 from algo_core.settings.credentials import Credential, classify, store_in_keyring
 from algo_core.settings.edit import editing, table_at
+from algo_core.settings.profile import Profile
 from algo_core.settings.profiles import check_address, check_ca_file
 from algo_core.terminal.prompts import Prompter, read_secret_from_stdin
 

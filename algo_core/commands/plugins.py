@@ -120,7 +120,7 @@ def run(ctx: click.Context, dist: str, command: str, words: tuple[str, ...]) -> 
     group = root.command
     assert isinstance(group, AlgoGroup)
     if executable := _isolated_executable(app, dist, command):
-        _invoke(root, external_command(app, command, executable), command, words)
+        _invoke(root, external_command(command, executable, app.environ), command, words)
         return
     for record in _records_of(app, dist):
         for row in record.commands:

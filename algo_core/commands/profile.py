@@ -8,10 +8,10 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlreadyExists, ConfigError, NotFoundError
-from algo_core.plugins.types import Profile
 from algo_core.settings.config import SECRET_MEMBERS
 from algo_core.settings.credentials import forget_in_keyring
 from algo_core.settings.edit import editing, set_top_level, table_at
+from algo_core.settings.profile import Profile
 from algo_core.settings.profiles import legacy_profiles
 
 
@@ -21,8 +21,7 @@ def profile() -> None:
 
 
 def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    app = ctx.find_object(App) or App()
-    return [name for name in app.profiles.names() if name.startswith(incomplete)]
+    return [name for name in App.for_completion(ctx).profiles.names() if name.startswith(incomplete)]
 
 
 @profile.command("list")

@@ -10,8 +10,8 @@ from algo_core.errors import ConfigError
 from algo_core.version import __version__
 
 if TYPE_CHECKING:
-    from algo_core.plugins.types import Profile
     from algo_core.settings.credentials import Credential
+    from algo_core.settings.profile import Profile
 
 UNUSABLE_CREDENTIAL = "The credential holds characters that no header can carry"
 _VALUE = r"\S[\t\x20-\x7e\x80-\xff]*"

@@ -17,7 +17,7 @@ from algo_core.http.lean import requests, urllib3
 from algo_core.http.retry import REPEATABLE, RETRY_STATUSES
 from algo_core.http.session import OnExchange
 from algo_core.http.tls import environment_bundle
-from algo_core.plugins.types import Profile
+from algo_core.settings.profile import Profile
 
 POOL_SIZE = 64
 """Connections to one host that are kept for further use."""

@@ -12,7 +12,7 @@ from algo_core.settings.profiles import check_ca_file
 
 if TYPE_CHECKING:
     from algo_core.http.requests_transport import AlgoSession
-    from algo_core.plugins.types import Profile
+    from algo_core.settings.profile import Profile
 
     _StoodFor = AlgoSession
 else:

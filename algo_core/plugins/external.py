@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import click
 
 from algo_core.settings.paths import isolated_dir
-
-if TYPE_CHECKING:
-    from algo_core.context import App
 
 PREFIX = "algo-"
 
@@ -26,7 +22,7 @@ def find_external(environ: Mapping[str, str], name: str) -> str | None:
     return which(PREFIX + name, path=places)
 
 
-def external_command(app: App, name: str, path: str) -> click.Command:
+def external_command(name: str, path: str, environ: Mapping[str, str]) -> click.Command:
     """A command that runs an executable with all the words after its name; its exit code is ours.
 
     The executable learns the profile from `ALGO_PROFILE`, if one was given before the name.
@@ -41,8 +37,10 @@ def external_command(app: App, name: str, path: str) -> click.Command:
     def run(words: tuple[str, ...]) -> None:
         import subprocess
 
-        chosen = {"ALGO_PROFILE": app.profile_flag} if app.profile_flag else {}
-        done = subprocess.run([path, *words], env={**app.environ, **chosen}, check=False)
-        click.get_current_context().exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+        ctx = click.get_current_context()
+        profile_flag = ctx.find_root().obj.profile_flag
+        chosen = {"ALGO_PROFILE": profile_flag} if profile_flag else {}
+        done = subprocess.run([path, *words], env={**environ, **chosen}, check=False)
+        ctx.exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
 
     return run

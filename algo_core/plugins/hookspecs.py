@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from algo_core.plugins.types import Command, Connector, DoctorCheck, Profile
+from algo_core.plugins.types import Command, Connector, DoctorCheck
+from algo_core.settings.profile import Profile
 
 if TYPE_CHECKING:
     import requests

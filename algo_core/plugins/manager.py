@@ -300,8 +300,9 @@ def _check_result(hook: str, outcome: Any) -> None:
     Raises:
         TypeError: if it is of another kind than the hook's specification says.
     """
-    from algo_core.plugins.types import DoctorCheck, Profile
+    from algo_core.plugins.types import DoctorCheck
     from algo_core.settings.credentials import Credential
+    from algo_core.settings.profile import Profile
 
     wanted = {"algo_default_profile": Profile, "algo_credentials": Credential, "algo_error_hints": str}.get(hook)
     if wanted and not (outcome is None or isinstance(outcome, wanted)):

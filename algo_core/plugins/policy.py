@@ -12,15 +12,22 @@ The administrator's file may hold, under `[plugins]`, lists of requirements (a d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from algo_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from algo_core.plugins.index import PluginRecord
     from algo_core.settings.config import Config
 
 LISTS = ("allow", "deny", "require")
+
+
+class Installed(Protocol):
+    """A distribution with a plugin, as the index describes it; `error` is why it cannot be used, if so."""
+
+    dist: str
+    version: str
+    error: str | None
 
 
 def normalized(name: str) -> str:
@@ -123,7 +130,7 @@ class Policy:
         """Whether the administrator requires this distribution."""
         return any(_name_of(entry) == normalized(dist) for entry in self._lists.get("require", ()))
 
-    def check_required(self, records: Iterable[PluginRecord]) -> None:
+    def check_required(self, records: Iterable[Installed]) -> None:
         """Refuse to go on without what the administrator requires.
 
         Raises:

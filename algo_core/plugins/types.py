@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from algo_core.settings.credentials import Credential
+from algo_core.settings.profile import Profile
+
+__all__ = ["Command", "Connector", "DoctorCheck", "Profile"]
 
 HOOK_API = (1, 0)
 """The version of the hook API, major and minor: what a plugin's `ALGO_API` is compared with."""
@@ -53,24 +54,6 @@ class Connector(NamedTuple):
     help: str = ""
     labels: bool = False
     direct: bool = False
-
-
-class Profile(NamedTuple):
-    """Where requests go and as whom: an address, a credential, a company's CA.
-
-    `address` has no `/v1` and no slash at its end; `origin` says where the profile came from, for messages; `notice`
-    is a line to print on stderr when the profile is used without having been asked for.
-    `ca_cert` is a path to a PEM file that is trusted *in addition to* the public roots.
-    """
-
-    name: str
-    address: str
-    credential: Credential | None = None
-    ca_cert: str | None = None
-    ca_cert_origin: str | None = None
-    origin: str = ""
-    notice: str | None = None
-    insecure_http: bool = False
 
 
 class DoctorCheck(NamedTuple):

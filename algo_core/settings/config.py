@@ -31,7 +31,7 @@ class Setting(NamedTuple):
 SETTINGS: dict[str, Setting] = {
     "profile": Setting(str, "default", "ALGO_PROFILE", "the profile to use when --profile is not given"),
     "timeout": Setting(float, 60.0, "ALGO_TIMEOUT", "seconds without an answer after which a request is given up"),
-    "connect_timeout": Setting(float, 10.0, None, "seconds to wait for a connection"),
+    "connect_timeout": Setting(float, 10.0, "ALGO_CONNECT_TIMEOUT", "seconds to wait for a connection"),
     "retries": Setting(int, 4, "ALGO_RETRIES", "how often a request that may be repeated is tried again"),
     "insecure_http": Setting(bool, False, "ALGO_INSECURE_HTTP", "allow http:// addresses beyond this machine"),
     "plugins.disabled": Setting(

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from algo_core.errors import ConfigError, UsageError
-from algo_core.plugins.types import Profile
 from algo_core.settings import credentials, paths
 from algo_core.settings.config import DEFAULT_ADDRESS, Config, read_toml
+from algo_core.settings.profile import Profile
 
 LEGACY_MEMBERS = {
     "api_key": "api_key",

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
         SizeMismatch,
         Source,
         Storage,
-        only_claim,
-        open_storage,
     )
+    from algo_core.storage.registry import only_claim, open_storage
 
 __all__ = [
     "Checksum",
@@ -41,6 +40,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from algo_core.storage import contract
+    from algo_core.storage import contract, registry
 
-    return getattr(contract, name)
+    return getattr(contract, name, None) or getattr(registry, name)

@@ -1,4 +1,4 @@
-"""The storage contract: what `cp`, `ls`, `rm`, `mkdir` and `cat` can touch, and how a scheme finds its storage.
+"""The storage contract: what `cp`, `ls`, `rm`, `mkdir` and `cat` can touch.
 
 Hosted data, the local file system and each connector implement `Storage`; no command knows more of them than this.
 Paths are those of `algo_core.storage.uri.DataUri.path`.
@@ -10,17 +10,12 @@ import abc
 import builtins
 import enum
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from algo_core.errors import AlgoError, NotFoundError, UsageError
-from algo_core.plugins.types import ANY_SCHEME
-from algo_core.storage.uri import HOSTED, LOCAL, DataUri
-
-if TYPE_CHECKING:
-    from algo_core.context import App
-    from algo_core.plugins.index import PluginRecord
+from algo_core.errors import AlgoError, NotFoundError
+from algo_core.storage.uri import DataUri
 
 
 class Kind(enum.Enum):
@@ -232,48 +227,3 @@ class Storage(abc.ABC):
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """Whether two URIs of this storage mean the same place, so that copying one to the other would be senseless."""
         return [p for p in one.path.split("/") if p] == [p for p in other.path.split("/") if p]
-
-
-def open_storage(app: App, uri: DataUri) -> Storage:
-    """Open the storage that a plugin has registered for a URI's scheme (the hook `algo_connectors`).
-
-    A scheme that is claimed for the platform is opened there, unless `[connectors.SCHEME]` says `direct = true`; one
-    that is claimed only directly, or described in that table, is opened from this machine (`storage.registry`).
-
-    Raises:
-        UsageError: if there is none, or several plugins claim the scheme.
-        ConfigError: if the table is wrong, or does not fit the store.
-        PluginError: if the plugin's function cannot be loaded.
-    """
-    claims = [
-        (record, target)
-        for record in app.plugins.allowed
-        for scheme, target, _, labels, direct in record.connectors
-        if scheme == uri.scheme and (labels or not uri.label) and not direct
-    ]
-    if uri.scheme not in {HOSTED, LOCAL}:
-        from algo_core.storage.registry import open_from_here
-
-        if storage := open_from_here(app, uri, elsewhere=bool(claims)):
-            return storage
-    if not claims:
-        known = sorted({row[0] for record in app.plugins.allowed for row in record.connectors} - {ANY_SCHEME})
-        raise UsageError(
-            f"Nothing here can open {uri.connector}://",
-            f"Known are: {', '.join(f'{scheme}://' for scheme in known)}" if known else "Install algo-data",
-        )
-    record, target = only_claim(uri.scheme, claims)
-    opened: Storage = app.plugins.load_target(record, target)(app, uri)
-    return opened
-
-
-def only_claim(scheme: str, claims: Sequence[tuple[PluginRecord, str]]) -> tuple[PluginRecord, str]:
-    """The one claim to a scheme.
-
-    Raises:
-        UsageError: if there are several.
-    """
-    if len(claims) > 1:
-        names = ", ".join(record.dist for record, _ in claims)
-        raise UsageError(f"Several plugins claim {scheme}://: {names}", "algo plugins disable one of them")
-    return claims[0]

@@ -1,4 +1,6 @@
-"""Stores that are reached from this machine: who opens one, and with which options.
+"""Which storage a URI is in: found by its scheme among what plugins claim.
+
+Some stores are reached through the platform, some directly from this machine.
 
 A person describes one in `config.toml`; a platform keeps the options itself and calls `open_store` with them. Either
 way the plugin that does the work is found here, so that no plugin has to import another.
@@ -14,16 +16,16 @@ way the plugin that does the work is found here, so that no plugin has to import
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from algo_core.errors import ConfigError
+from algo_core.errors import ConfigError, UsageError
 from algo_core.plugins.types import ANY_SCHEME
-from algo_core.storage.contract import Storage, only_claim
-from algo_core.storage.uri import DataUri
+from algo_core.storage.contract import Storage
+from algo_core.storage.uri import HOSTED, LOCAL, DataUri
 
 if TYPE_CHECKING:
-    from algo_core.context import App
+    from algo_core.plugins.index import PluginRecord
     from algo_core.plugins.manager import Plugins
     from algo_core.settings.config import Config
 
@@ -34,7 +36,61 @@ _MEMBERS = {"direct": bool, "protocol": str}
 """Members of such a table that are not options."""
 
 
-def open_from_here(app: App, uri: DataUri, *, elsewhere: bool) -> Storage | None:
+class Host(Protocol):
+    """What opening a storage needs of the running `App`, which is handed on to the plugin."""
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+
+    @property
+    def plugins(self) -> Plugins:
+        """The installed plugins."""
+
+
+def open_storage(host: Host, uri: DataUri) -> Storage:
+    """Open the storage that a plugin has registered for a URI's scheme (the hook `algo_connectors`).
+
+    A scheme that is claimed for the platform is opened there, unless `[connectors.SCHEME]` says `direct = true`; one
+    that is claimed only directly, or described in that table, is opened from this machine (`open_from_here`).
+
+    Raises:
+        UsageError: if there is none, or several plugins claim the scheme.
+        ConfigError: if the table is wrong, or does not fit the store.
+        PluginError: if the plugin's function cannot be loaded.
+    """
+    claims = [
+        (record, target)
+        for record in host.plugins.allowed
+        for scheme, target, _, labels, direct in record.connectors
+        if scheme == uri.scheme and (labels or not uri.label) and not direct
+    ]
+    if uri.scheme not in {HOSTED, LOCAL} and (storage := open_from_here(host, uri, elsewhere=bool(claims))):
+        return storage
+    if not claims:
+        known = sorted({row[0] for record in host.plugins.allowed for row in record.connectors} - {ANY_SCHEME})
+        raise UsageError(
+            f"Nothing here can open {uri.connector}://",
+            f"Known are: {', '.join(f'{scheme}://' for scheme in known)}" if known else "Install algo-data",
+        )
+    record, target = only_claim(uri.scheme, claims)
+    opened: Storage = host.plugins.load_target(record, target)(host, uri)
+    return opened
+
+
+def only_claim(scheme: str, claims: Sequence[tuple[PluginRecord, str]]) -> tuple[PluginRecord, str]:
+    """The one claim to a scheme.
+
+    Raises:
+        UsageError: if there are several.
+    """
+    if len(claims) > 1:
+        names = ", ".join(record.dist for record, _ in claims)
+        raise UsageError(f"Several plugins claim {scheme}://: {names}", "algo plugins disable one of them")
+    return claims[0]
+
+
+def open_from_here(host: Host, uri: DataUri, *, elsewhere: bool) -> Storage | None:
     """The storage of a URI if it is to be reached from this machine, else None.
 
     `elsewhere` says that somebody else can open it as well: then only a table that says so leads here.
@@ -43,13 +99,13 @@ def open_from_here(app: App, uri: DataUri, *, elsewhere: bool) -> Storage | None
         ConfigError: if the URI's table is wrong, or its options do not fit the store.
         UsageError: if several plugins claim its protocol.
     """
-    options = options_of(app.config, uri.connector)
+    options = options_of(host.config, uri.connector)
     direct, protocol = options.pop("direct", None), options.pop("protocol", None)
     if direct is False or (elsewhere and not direct and not protocol):
         return None
-    if protocol is None and not _claims(app.plugins, uri.scheme, labelled=bool(uri.label)):
+    if protocol is None and not _claims(host.plugins, uri.scheme, labelled=bool(uri.label)):
         return None
-    return open_store(app.plugins, protocol or uri.scheme, options)
+    return open_store(host.plugins, protocol or uri.scheme, options)
 
 
 def open_store(plugins: Plugins, scheme: str, options: Mapping[str, Any]) -> Storage:

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from algo_core.context import App
-
 SECTION = "Global options"
 
 
@@ -33,7 +31,7 @@ class GlobalOption(click.Option):
 
 def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-        app = ctx.find_object(App)
+        app = ctx.find_root().obj  # the running App, which stands above this module
         if app is None or not value:
             return
         if name in {"is_json", "quiet"}:
@@ -45,8 +43,8 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None
 
 
 def _complete_profile(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    app = ctx.find_object(App) or App()
-    return [name for name in app.profiles.names() if name.startswith(incomplete)]
+    app = ctx.find_root().obj
+    return [name for name in app.profiles.names() if name.startswith(incomplete)] if app else []
 
 
 _DECLARED: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (

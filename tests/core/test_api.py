@@ -5,8 +5,8 @@ import pytest
 from algo_core import errors
 from algo_core.http.api import ApiClient
 from algo_core.http.session import open_session
-from algo_core.plugins.types import Profile
 from algo_core.settings.credentials import Credential, Secret
+from algo_core.settings.profile import Profile
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import trustme
 from algo_core.errors import NetworkError, TimedOut, TlsError
 from algo_core.http.direct import Exchanger
 from algo_core.http.session import open_session
-from algo_core.plugins.types import Profile
 from algo_core.settings.credentials import Credential, Secret
+from algo_core.settings.profile import Profile
 
 KEY = "sim" + "k" * 25
 

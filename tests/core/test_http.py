@@ -13,8 +13,8 @@ from algo_core.errors import ConfigError, NetworkError, PlatformError, TimedOut,
 from algo_core.http.api import ApiClient
 from algo_core.http.requests_transport import AlgoSession, retry_policy
 from algo_core.http.session import open_session
-from algo_core.plugins.types import Profile
 from algo_core.settings.credentials import Credential, Secret
+from algo_core.settings.profile import Profile
 
 KEY = "sim" + "k" * 25
 

@@ -10,8 +10,8 @@ from algo_core.errors import NetworkError, TimedOut
 from algo_core.http.api import ApiClient
 from algo_core.http.pipeline import Lane
 from algo_core.http.session import open_session
-from algo_core.plugins.types import Profile
 from algo_core.settings.credentials import Credential, Secret
+from algo_core.settings.profile import Profile
 
 KEY = "sim" + "k" * 25
 LIMIT = 1 << 18

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from algo_core.errors import ConfigError, UsageError
-from algo_core.plugins.types import Profile
 from algo_core.settings.config import Config, read_toml
+from algo_core.settings.profile import Profile
 from algo_core.settings.profiles import ProfileResolver, check_address, check_ca_file
 
 KEY, OTHER = "sim" + "a" * 25, "sim" + "b" * 25

@@ -9,7 +9,7 @@ import pytest
 from algo_core.errors import NetworkError, PlatformError
 from algo_core.http.api import ApiClient
 from algo_core.http.session import open_session
-from algo_core.plugins.types import Profile
+from algo_core.settings.profile import Profile
 from algo_core.storage.uri import DataUri
 from algo_data.hosted.storage import HostedStorage
 

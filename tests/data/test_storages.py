@@ -12,15 +12,16 @@ import pytest
 
 from algo_core.http.api import ApiClient
 from algo_core.http.session import open_session
-from algo_core.plugins.types import Profile
 from algo_core.settings.credentials import Credential, Secret
+from algo_core.settings.profile import Profile
 from algo_core.storage.contract import Storage
 from algo_core.storage.uri import DataUri
 from algo_core.testing.storage import StorageContract
 from algo_data.hosted.storage import HostedStorage
 from algo_data.local.storage import LocalStorage
 from algo_local.platform import Platform
-from algo_local.serving.server import Server, listen
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
 from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from support.wire import Answer, answers, exchange
 
 from algo_local.platform import Platform
-from algo_local.serving.server import Server, listen
-from algo_local.web.app import Application
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
+from algo_local.web.app import Application, error_response
+from algo_local.web.http import ApiError, Request, Response
 
 Seen = tuple[str, str, bytes]
 """A request: method, target, body."""
@@ -74,19 +76,18 @@ class Recorder:
         self._application = application
         self.seen: list[Seen] = []
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        source = environ["wsgi.input"]
+    def answer(self, request: Request) -> Response:
         body = b""
         try:
-            while block := source.read(7):
+            while block := request.read(7):
                 body += block
-            whole = source.finished
-        except ValueError:
-            whole = False
-        if whole:
-            self.seen.append((environ["REQUEST_METHOD"], environ["REQUEST_URI"], body))
-            environ["wsgi.input"] = io.BytesIO(body)
-        return self._application(environ, start_response)
+        except ApiError as error:
+            return error_response(error)
+        if request.length is not None and len(body) < request.length:
+            return error_response(ApiError(400, "It broke off"))
+        self.seen.append((request.method, request.target, body))
+        again = Request(request.method, request.target, request.headers, io.BytesIO(body), len(body))
+        return self._application.answer(again)
 
 
 class Wire:
@@ -307,7 +308,9 @@ def test_broken_chunks_are_refused_and_nothing_after_them_is_read(wire: Wire, nu
     assert seen == []
     assert [answer.status for answer in answered] == [400]
     assert answered[0].ends
-    assert "none" in check(wire, with_key(wire, b"GET /v1/data/.my/none HTTP/1.1\r\nHost: x\r\n\r\n"))[1][0].body.decode()
+    assert (
+        "none" in check(wire, with_key(wire, b"GET /v1/data/.my/none HTTP/1.1\r\nHost: x\r\n\r\n"))[1][0].body.decode()
+    )
 
 
 @pytest.mark.parametrize(("raw", "statuses"), ODD)

@@ -50,7 +50,7 @@ def test_a_hook_says_what_it_is_for_when_it_is_called_and_what_may_fail(name: st
 @pytest.mark.parametrize("name", HOOKS)
 def test_the_page_has_a_hooks_exact_signature_under_its_heading(name: str) -> None:
     section = render.PAGE.read_text("utf-8").partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-    source = (render.CORE / "hookspecs.py").read_text("utf-8")
+    source = (render.CORE / "plugins/hookspecs.py").read_text("utf-8")
     shown = section.partition("```python\n")[2].partition("\n```")[0]
     assert shown.startswith(f"def {name}(")
     assert f"\n{shown}:" in source

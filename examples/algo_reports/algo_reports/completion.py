@@ -7,16 +7,10 @@ import click
 from algo_core import App
 from algo_core.storage.uri import HOSTED, parse_data_uri
 
-IMPATIENCE = {"ALGO_TIMEOUT": "2", "ALGO_RETRIES": "0"}
-"""How long TAB may wait for an answer, in seconds, and how often it asks again."""
-
 
 def complete_directory(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """The directories beside the one that is being typed; nothing if they cannot be listed."""
-    typed = ctx.find_object(App) or App()
-    app = App({**typed.environ, **IMPATIENCE})
-    app.profile_flag = typed.profile_flag
-    app.output.quiet = True
+    app = App.for_completion(ctx)
     head = incomplete[: incomplete.rfind("/") + 1] or ".my/"
     try:
         uri = parse_data_uri(head, bare=HOSTED)

@@ -6,16 +6,10 @@ import click
 
 from algo_core.context import App
 
-IMPATIENCE = {"ALGO_TIMEOUT": "2", "ALGO_RETRIES": "0"}
-"""How long TAB may wait for an answer, in seconds, and how often it asks again."""
-
 
 def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """`OWNER/NAME` of the algorithms of the owner that was typed, else of the caller; nothing if that fails."""
-    typed = ctx.find_object(App) or App()
-    app = App({**typed.environ, **IMPATIENCE})
-    app.profile_flag = typed.profile_flag
-    app.output.quiet = True
+    app = App.for_completion(ctx)
     owner, slash, _ = incomplete.partition("/")
     try:
         owner = owner if slash else app.api.username()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 
@@ -13,9 +14,6 @@ from algo_core.storage.uri import HOSTED, LOCAL, DataUri, parse_data_uri
 
 LIMIT = 1000
 """Entries that are looked through: a page of a listing."""
-
-SECONDS = (1.0, 2.0)
-"""How long connecting and answering may take."""
 
 LOCAL_FIRST = {"cp", "mv", "sync"}
 """Commands for which a path without a scheme is a local one."""
@@ -62,17 +60,11 @@ def _local_names(typed: str) -> list[str]:
 
 
 def _hosted_names(ctx: click.Context, uri: DataUri, typed: str) -> list[str]:
-    app = ctx.find_object(App) or App()
-    app.output.quiet = True
-    app.session.timeout, app.session.retries = SECONDS, 0
-    if app.session.is_open:
-        for adapter in app.session.adapters.values():
-            if hasattr(adapter, "max_retries"):
-                adapter.max_retries = 0
     directory = uri if uri.names_directory else uri.parent
     start = typed[: len(typed) - len(typed.rpartition("/")[2])]
-    names = itertools.chain.from_iterable(app.storage(uri).names(directory))
-    found = [f"{start}{name}" for name in itertools.islice(names, LIMIT)]
+    with contextlib.closing(App.for_completion(ctx)) as app:
+        names = itertools.chain.from_iterable(app.storage(uri).names(directory))
+        found = [f"{start}{name}" for name in itertools.islice(names, LIMIT)]
     if uri.scheme == HOSTED and not directory.path and f"{start}{MY}" not in found:
         found.append(f"{start}{MY}")
     return [text for text in found if text.startswith(typed)]

@@ -28,10 +28,7 @@ def languages(app: App) -> None:
 
 
 def _complete_language(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    typed = ctx.find_object(App) or App()
-    app = App({**typed.environ, "ALGO_TIMEOUT": "2", "ALGO_RETRIES": "0"})
-    app.profile_flag = typed.profile_flag
-    app.output.quiet = True
+    app = App.for_completion(ctx)
     try:
         names = [str(entry["name"]) for entry in catalog.languages(app.api)]
     except Exception:  # whatever is wrong, TAB is not the place to say so

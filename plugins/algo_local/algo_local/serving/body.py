@@ -15,7 +15,7 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 
 class Body(Protocol):
-    """What stands in a request's `wsgi.input`."""
+    """What the application reads a request's body from."""
 
     @property
     def finished(self) -> bool:

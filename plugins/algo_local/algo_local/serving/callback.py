@@ -10,27 +10,26 @@ import os
 import selectors
 import socket
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from algo_local.serving.connection import Answering
     from algo_local.serving.server import Server
-
 
 CALLBACK_SHARE = 3
 """One part in so many of the process's descriptors is for connections of algorithms."""
 
 
-class InternalEndpoint:
+class CallbackEndpoint:
     """Listens on a free port of the loopback interface; serves `application` there from the first connection on."""
 
-    def __init__(self, application: Callable[..., Any]) -> None:
+    def __init__(self, application: Answering) -> None:
         self._application = application
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._stopping, self._stop = os.pipe()
         self._server: Server | None = None
         # Threads that this one starts are daemons as well: none of them keeps the process from ending.
-        self._thread = threading.Thread(target=self._serve_when_called, name="algo-internal", daemon=True)
+        self._thread = threading.Thread(target=self._serve_when_called, name="algo-callback", daemon=True)
         self._thread.start()
 
     @property

@@ -5,17 +5,16 @@ from __future__ import annotations
 import enum
 import select
 import socket
-import traceback
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Protocol
 
 from algo_local.serving.body import Body, ChunkedBody, SizedBody, drain
 from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.incoming import Incoming
 from algo_local.serving.limits import Limits
-from algo_local.serving.outgoing import response_head, send, send_response
+from algo_local.serving.outgoing import response_bytes, send, send_file
+from algo_local.web.app import error_response
+from algo_local.web.http import ApiError, FileBody, Request, Response
 
 STAY_SECONDS = 0.05
 """How long a thread waits for a connection's next request before the connection counts as idle."""
@@ -27,8 +26,6 @@ UNREAD_SECONDS = 0.25
 """How long that may take."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_END = "Connection: close\r\n"
-_FAILED = "500 Internal Server Error"
 
 
 class Fate(enum.Enum):
@@ -41,22 +38,29 @@ class Fate(enum.Enum):
     CLOSE = enum.auto()
 
 
+class Answering(Protocol):
+    """What a server needs of an application."""
+
+    def answer(self, request: Request, /) -> Response:
+        """The response to a request, whatever goes wrong."""
+
+
 @dataclass(slots=True)
 class Service:
     """What the connections of a server have in common."""
 
-    application: Callable[..., Iterable[bytes]]
+    application: Answering
     limits: Limits
-    report: Callable[[str], None]
-    """Told what should never happen."""
     draining: bool = False
     """Whether each connection ends with its present request."""
+    crowded: bool = False
+    """Whether new connections wait for room, so that no thread stays with one that may count as idle."""
 
 
 class Connection:
     """A client's connection, with the bytes that were received ahead."""
 
-    __slots__ = ("__weakref__", "incoming", "is_shaking", "lingered", "peer", "secure", "since", "socket")
+    __slots__ = ("__weakref__", "incoming", "is_shaking", "lingered", "peer", "secure", "socket")
 
     def __init__(self, connected: socket.socket, peer: str, *, secure: bool) -> None:
         self.socket = connected
@@ -66,8 +70,6 @@ class Connection:
         self.is_shaking = secure
         """Whether the TLS handshake is still under way."""
         self.incoming = Incoming(connected)
-        self.since = 0.0
-        """When it came into its present state, on the monotonic clock."""
         self.lingered = 0
         """Bytes that were read after its last response."""
 
@@ -86,64 +88,61 @@ class Connection:
                 fate = _answer(self, following, service)
                 if fate is not Fate.IDLE:
                     return fate
-                following = self._next_head()
+                following = self._next_head(0.0 if service.crowded else STAY_SECONDS)
         except BadRequest as error:
             send(self.socket, refusal(error))
             return Fate.LINGER
         return Fate.IDLE
 
-    def _next_head(self) -> Head | None:
-        """The next request's head; None if there is no whole one within `STAY_SECONDS`."""
+    def _next_head(self, seconds: float) -> Head | None:
+        """The next request's head; None if nothing arrives for so long, or not a whole one at once."""
         head = self.incoming.head()
-        if head or not self._arrives():
+        if head or not self._arrives(seconds):
             return head
         if not self.incoming.receive():
             raise EOFError
         return self.incoming.head()
 
-    def _arrives(self) -> bool:
+    def _arrives(self, seconds: float) -> bool:
         if self.secure and self.socket.pending():  # type: ignore[attr-defined]  # a TLS socket has decrypted some more
             return True
         ready = select.poll()
         ready.register(self.socket, select.POLLIN)
-        return bool(ready.poll(STAY_SECONDS * 1000))
+        return bool(ready.poll(seconds * 1000))
 
 
 def refusal(error: BadRequest) -> bytes:
     """The response to a request that does not reach the application; the connection ends with it."""
-    from algo_local.web.app import error_response
-    from algo_local.web.http import ApiError
-
+    code = 2015 if error.status == 400 else None
     more = {"Retry-After": "1"} if error.status == 503 else {}
-    started: list[Any] = []
-    response = error_response(ApiError(error.status, error.reason, 2015 if error.status == 400 else None, more))
-    body = response.start(lambda *answer: started.extend(answer), without_body=False)
-    status, headers = started
-    return response_head(status, headers, _END) + b"".join(body)
+    return response_bytes(error_response(ApiError(error.status, error.reason, code, more)), ends=True)
 
 
 def _answer(connection: Connection, head: Head, service: Service) -> Fate:
     """Have the application answer a request, and send what it says."""
     exchange = _Exchange(connection, head)
-    status, headers, content = exchange.call(service)
+    response = service.application.answer(Request(head.method, head.target, head.fields, exchange.body, head.length))
+    body = response.body
     try:
-        keeps = head.keep_alive and not service.draining and _has_length(status, headers) and exchange.clear()
-        option = "" if keeps else _END
-        send_response(connection.socket, response_head(status, headers, option), content, secure=connection.secure)
+        keeps = head.keep_alive and not service.draining and exchange.clear()
+        content = response_bytes(response, ends=not keeps)
+        if isinstance(body, FileBody):
+            send_file(connection.socket, content, body, secure=connection.secure)
+        else:
+            send(connection.socket, content)
     finally:
-        if close := getattr(content, "close", None):
-            close()
+        if isinstance(body, FileBody):
+            body.close()
     if keeps:
         return Fate.IDLE
     return Fate.CLOSE if exchange.body.finished and connection.incoming.is_empty else Fate.LINGER
 
 
 class _Exchange:
-    """One request on its way through the application."""
+    """The body of a request, from the announcement that it is wanted to what is left of it."""
 
     def __init__(self, connection: Connection, head: Head) -> None:
         self._connection = connection
-        self._head = head
         self._must_announce = head.expects_continue
         announce = self._announce if head.expects_continue else None
         self.body: Body = (
@@ -151,21 +150,6 @@ class _Exchange:
             if head.length is None
             else SizedBody(connection.incoming, head.length, announce)
         )
-
-    def call(self, service: Service) -> tuple[str, Sequence[tuple[str, str]], Iterable[bytes]]:
-        """Status, headers and body of the application's response."""
-        started: list[Any] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
-            started[:] = status, headers
-
-        try:
-            content = service.application(self._environ(), start_response)
-            status, headers = started
-        except Exception:
-            service.report(traceback.format_exc())
-            return _FAILED, [("Content-Length", "0")], []
-        return status, headers, content
 
     def clear(self) -> bool:
         """Get what the application left of the body out of the next request's way; whether that was possible."""
@@ -185,33 +169,3 @@ class _Exchange:
     def _announce(self) -> None:
         self._must_announce = False
         send(self._connection.socket, _CONTINUE)
-
-    def _environ(self) -> dict[str, Any]:
-        head = self._head
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": head.method,
-            "REQUEST_URI": head.target,
-            "SERVER_PROTOCOL": head.version,
-            "REMOTE_ADDR": self._connection.peer,
-            "wsgi.url_scheme": "https" if self._connection.secure else "http",
-            "wsgi.input": self.body,
-            "wsgi.input_terminated": head.length is None,
-        }
-        for name, value in head.fields.items():
-            if key := _variable(name):
-                environ[key] = value
-        return environ
-
-
-@lru_cache(maxsize=256)
-def _variable(name: str) -> str:
-    """The name of a field among WSGI's variables; none if it has an underscore, and could pass for another there."""
-    if "_" in name:
-        return ""
-    key = name.upper().replace("-", "_")
-    return key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
-
-
-def _has_length(status: str, headers: Sequence[tuple[str, str]]) -> bool:
-    """Whether the client can tell where the response ends."""
-    return status.startswith(("204", "304")) or any(name == "Content-Length" for name, _ in headers)

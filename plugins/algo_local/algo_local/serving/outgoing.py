@@ -6,9 +6,9 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 
-from algo_local.web.http import FileBody
+from algo_local.web.http import FileBody, Response
 
 SMALL_BYTES = 64 << 10
 """Bodies up to this size leave together with their head."""
@@ -27,50 +27,38 @@ def send(connected: socket.socket, data: bytes) -> None:
             view = view[connected.send(view) :]
 
 
-def response_head(status: str, headers: Sequence[tuple[str, str]], more: str) -> bytes:
-    """The head of a response; `more` is another field with its line end, or nothing.
+def response_bytes(response: Response, *, ends: bool) -> bytes:
+    """The head of a response, and its body unless that is a file; `ends` says that the connection ends with it.
 
     Raises:
         ValueError: if a field would be more than one line.
     """
-    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    headers = response.all_headers()
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if fields.count("\n") != len(headers) or fields.count("\r") != len(headers):
         raise ValueError(f"A response header field has a line break: {headers!r}")
-    return f"HTTP/1.1 {status}\r\n{fields}{more}\r\n".encode("latin-1")
+    end = "Connection: close\r\n\r\n" if ends else "\r\n"
+    head = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n{fields}{end}".encode("latin-1")
+    return head if isinstance(response.body, FileBody) else head + response.body
 
 
-def send_response(connected: socket.socket, head: bytes, body: Iterable[bytes], *, secure: bool) -> int:
-    """Send a response, over TLS if the connection is `secure`; the number of bytes of its body.
+def send_file(connected: socket.socket, head: bytes, body: FileBody, *, secure: bool) -> None:
+    """Send a head and the file that follows it, over TLS if the connection is `secure`.
 
     Raises:
         OSError: if the connection fails, or the client takes nothing for as long as the socket's time limit.
-        EOFError: if a file turns out to be shorter than its head says.
+        EOFError: if the file turns out to be shorter than its head says.
     """
-    if isinstance(body, FileBody):
-        return _send_file(connected, head, body, secure)
-    blocks = iter(body)
-    first = next(blocks, b"")
-    send(connected, head + first)
-    size = len(first)
-    for block in blocks:
-        send(connected, block)
-        size += len(block)
-    return size
-
-
-def _send_file(connected: socket.socket, head: bytes, body: FileBody, secure: bool) -> int:
-    size = body.left
-    if size <= SMALL_BYTES:
+    if body.left <= SMALL_BYTES:
         content = body.read(-1)
         send(connected, head + content)
-        if len(content) < size:
+        if body.left:
             raise EOFError
-        return size
+        return
     send(connected, head)
     descriptor = None if secure else body.descriptor
     if descriptor is None or not _send_descriptor(connected, descriptor, body):
         _send_blocks(connected, body)
-    return size
 
 
 def _send_blocks(connected: socket.socket, body: FileBody) -> None:

@@ -7,12 +7,14 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from algo_local.platform import Platform
 from algo_local.serving.limits import raise_descriptor_limit
+from algo_local.serving.listener import listen
 from algo_local.serving.log import Log
-from algo_local.serving.server import Server, listen
+from algo_local.serving.server import Server
 from algo_local.web.app import Application
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def serve_until_signal(
         UsageError: if the address cannot be listened on.
         ConfigError: if the certificate cannot be used, or the platform's state.
     """
-    ended = threading.Event()
+    ended: SimpleQueue[int] = SimpleQueue()  # unlike an event, safe to use from a handler while it is waited for
     log = Log(say)
     raise_descriptor_limit()
     listener = listen(host, port)
@@ -48,13 +50,15 @@ def serve_until_signal(
     except BaseException:
         listener.close()
         raise
-    previous = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        number: signal.signal(number, lambda number, _: ended.put(number)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         server.run()
         say(f"Serving on {_address(listener.getsockname(), host, secure=bool(tls))}")
         if account and not platform.metadata.keys():
             say("There are no keys yet; make one with: algo local key new OWNER")
-        ended.wait()
+        ended.get()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

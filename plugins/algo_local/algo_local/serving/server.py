@@ -9,27 +9,25 @@ import socket
 import threading
 import time
 import traceback
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from algo_core.errors import UsageError
-from algo_local.serving.connection import Connection, Fate, Service, refusal
+from algo_local.serving.connection import Answering, Connection, Fate, Service, refusal
 from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.limits import Limits, limits_for_process
+from algo_local.serving.listener import BACKLOG
 from algo_local.serving.pool import Pool
+from algo_local.serving.waiting import State, Waiting
 
 if TYPE_CHECKING:
     import ssl
 
-BACKLOG = 128
-"""Connections that the system holds until they are accepted."""
-
 FULL_SECONDS = 1.0
 """How long new connections wait for room before they are refused."""
 
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = 0.5
 """How old a connection without a whole request must be to give way to a new one."""
 
 SHORT_SECONDS = 0.25
@@ -44,34 +42,6 @@ LINGER_BYTES = 64 << 20
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _CUT_SECONDS = 1.0  # for threads to notice that their connection was ended
 
-_Queue = OrderedDict[Connection, None]
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any free one.
-
-    Raises:
-        UsageError: if the address cannot be listened on.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-        except BaseException:
-            listener.close()
-            raise
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"Cannot listen on {host}:{port}: {reason}", "Choose another --host or --port (0 for any free one)"
-        ) from error
-    return listener
-
 
 def _tls_waits(tls: ssl.SSLContext | None) -> tuple[type[Exception], ...]:
     if tls is None:
@@ -84,14 +54,13 @@ def _tls_waits(tls: ssl.SSLContext | None) -> tuple[type[Exception], ...]:
 class Server:
     """Serves an application on a socket that listens already, in threads of its own.
 
-    The application is called as WSGI says, with the undecoded target as `REQUEST_URI`, and the variables that it is
-    documented to need. There are as many threads as requests under way: calls of algorithms that call others never
-    wait for a thread that waits for them.
+    There are as many threads as requests under way: calls of algorithms that call others never wait for a thread that
+    waits for them.
     """
 
     def __init__(
         self,
-        application: Callable[..., Iterable[bytes]],
+        application: Answering,
         listener: socket.socket,
         *,
         tls: ssl.SSLContext | None = None,
@@ -101,7 +70,7 @@ class Server:
         """`on_failure` is told what should not happen, and when connections have to be refused."""
         self.limits = limits or limits_for_process()
         self._report = on_failure or (lambda text: None)
-        self._service = Service(application, self.limits, self._report)
+        self._service = Service(application, self.limits)
         self._listener = listener
         self._listener.setblocking(False)
         self._tls = tls
@@ -114,10 +83,14 @@ class Server:
         self._connections: set[Connection] = set()
         self._busy: set[Connection] = set()
         self._done: deque[tuple[Connection, Fate]] = deque()
-        # What the watching thread waits for, each in the order in which it came into that state.
-        self._idle: _Queue = OrderedDict()
-        self._reading: _Queue = OrderedDict()
-        self._lingering: _Queue = OrderedDict()
+        self._waiting = Waiting(
+            {
+                State.READING: self.limits.head,
+                State.IDLE: self.limits.idle,
+                State.LINGERING: self.limits.linger,
+                State.REFUSED: self.limits.linger,
+            }
+        )
         self._paused_until: float | None = None
         self._full_since: float | None = None
         self._ends: float | None = None
@@ -169,24 +142,17 @@ class Server:
 
     def _patience(self) -> float | None:
         """Seconds until something is due that no socket tells of."""
-        due = [since + seconds for queue, seconds in self._queues() for since in self._oldest(queue)]
-        due += [moment for moment in (self._paused_until, self._ends) if moment is not None]
-        return max(0.0, min(due) - time.monotonic()) if due else None
-
-    def _queues(self) -> tuple[tuple[_Queue, float], ...]:
-        limits = self.limits
-        return (self._reading, limits.head), (self._idle, limits.idle), (self._lingering, limits.linger)
-
-    @staticmethod
-    def _oldest(queue: _Queue) -> list[float]:
-        return [next(iter(queue)).since] if queue else []
+        moments = (self._waiting.next_due(), self._paused_until, self._ends)
+        due = min((moment for moment in moments if moment is not None), default=None)
+        return None if due is None else max(0.0, due - time.monotonic())
 
     # Accepting
 
     def _accept(self) -> None:
         for _ in range(BACKLOG):
-            is_full = len(self._connections) >= self.limits.connections and not self._make_room()
-            if is_full and not self._refuses():
+            dispensable = self._dispensable() if self._is_full() else None
+            is_refused = self._is_full() and not dispensable
+            if is_refused and not self._refuses():
                 return
             try:
                 connected, address = self._listener.accept()
@@ -197,36 +163,45 @@ class Server:
                     raise
                 self._run_short(error)
                 return
-            self._open(connected, address, is_refused=is_full)
+            if dispensable:
+                self._close(dispensable)
+                self._has_room()
+            self._open(connected, address, is_refused=is_refused)
+            if self._is_full():
+                return  # the selector tells whether there is another one, before room is made for it
 
-    def _make_room(self) -> bool:
-        """Close a connection that nobody would miss: the oldest that has had its last response, is idle, or is slow."""
-        for queue in (self._lingering, self._idle):
-            if queue:
-                self._close(next(iter(queue)))
-                return True
-        for since in self._oldest(self._reading):
-            if since + SLOW_SECONDS < time.monotonic():
-                self._close(next(iter(self._reading)))
-                return True
-        return False
+    def _is_full(self) -> bool:
+        return len(self._connections) - self._waiting.count(State.REFUSED) >= self.limits.connections
+
+    def _dispensable(self) -> Connection | None:
+        """A connection that nobody would miss: the oldest that has had its last response, is idle, or is slow."""
+        return (
+            self._waiting.oldest(State.LINGERING)
+            or self._waiting.oldest(State.IDLE)
+            or self._waiting.oldest(State.READING, SLOW_SECONDS)
+        )
 
     def _refuses(self) -> bool:
         """Whether it is time to refuse what waits for room; if not, nothing is accepted for the time being."""
         now = time.monotonic()
         if self._full_since is None:
             self._full_since = now
+            self._service.crowded = True
             self._report(f"All {self.limits.connections} connections are busy; new ones have to wait, or are refused")
         if now - self._full_since >= FULL_SECONDS:
             return True
         self._pause(self._full_since + FULL_SECONDS)
         return False
 
+    def _has_room(self) -> None:
+        self._full_since = None
+        self._service.crowded = False
+
     def _run_short(self, error: OSError) -> None:
         self._report(f"No connection can be accepted: {error.strerror}")
         for _ in range(REFUSALS):
-            if not self._make_room():
-                break
+            if dispensable := self._dispensable():
+                self._close(dispensable)
         self._pause(time.monotonic() + SHORT_SECONDS)
 
     def _pause(self, until: float) -> None:
@@ -251,28 +226,27 @@ class Server:
         )
         self._connections.add(connection)
         if not is_refused:
-            self._await(connection, self._reading)
-        elif self._tls or len(self._connections) > self.limits.connections + REFUSALS:
+            self._await(connection, State.READING)
+        elif self._tls:
             self._close(connection)
         else:
-            self._refuse(connection, BadRequest(503, "All connections of this platform are busy; try again"))
+            if self._waiting.count(State.REFUSED) >= REFUSALS and (oldest := self._waiting.oldest(State.REFUSED)):
+                self._close(oldest)
+            error = BadRequest(503, "All connections of this platform are busy; try again")
+            self._say_last(connection, refusal(error), State.REFUSED)
 
     # Waiting for requests
 
-    def _await(self, connection: Connection, queue: _Queue) -> None:
+    def _await(self, connection: Connection, state: State) -> None:
         """Watch a connection from now on, as one of that state."""
-        connection.since = time.monotonic()
-        queue[connection] = None
-        step = self._linger if queue is self._lingering else self._advance
+        self._waiting.add(connection, state)
+        step = self._advance if state in (State.READING, State.IDLE) else self._linger
         self._selector.register(connection.socket, selectors.EVENT_READ, partial(step, connection))
 
     def _release(self, connection: Connection) -> None:
         """Watch a connection no longer."""
-        for queue, _ in self._queues():
-            if connection in queue:
-                del queue[connection]
-                self._selector.unregister(connection.socket)
-                return
+        if self._waiting.remove(connection):
+            self._selector.unregister(connection.socket)
 
     def _advance(self, connection: Connection) -> None:
         """Take in what has arrived; a whole request goes to a thread."""
@@ -287,9 +261,9 @@ class Server:
             if head:
                 self._release(connection)
                 self._start(connection, head)
-            elif connection in self._idle and not connection.incoming.is_empty:
+            elif self._waiting.is_in(State.IDLE, connection) and not connection.incoming.is_empty:
                 self._release(connection)
-                self._await(connection, self._reading)
+                self._await(connection, State.READING)
 
     def _receive(self, connection: Connection) -> Head | None:
         """The next request's head, if it is whole without waiting."""
@@ -339,23 +313,23 @@ class Server:
             self._busy.discard(connection)
             connection.socket.setblocking(False)
             if fate is Fate.IDLE and not self._service.draining:
-                self._await(connection, self._idle if connection.incoming.is_empty else self._reading)
+                self._await(connection, State.IDLE if connection.incoming.is_empty else State.READING)
                 if connection.secure:
                     self._advance(connection)  # what is decrypted already, no selector tells of
             elif fate is Fate.LINGER:
-                self._say_last(connection, b"")
+                self._say_last(connection, b"", State.LINGERING)
             else:
                 self._close(connection)
-        if self._full_since is not None and (len(self._connections) < self.limits.connections or self._idle):
-            self._full_since = None
+        if self._full_since is not None and (not self._is_full() or self._waiting.count(State.IDLE)):
+            self._has_room()
             self._resume()
 
     # Ending connections
 
     def _refuse(self, connection: Connection, error: BadRequest) -> None:
-        self._say_last(connection, refusal(error))
+        self._say_last(connection, refusal(error), State.LINGERING)
 
-    def _say_last(self, connection: Connection, response: bytes) -> None:
+    def _say_last(self, connection: Connection, response: bytes, state: State) -> None:
         """Send what fits into an empty buffer, and let the client hear it before the connection is closed."""
         try:
             if response:
@@ -364,7 +338,7 @@ class Server:
         except OSError:
             self._close(connection)
         else:
-            self._await(connection, self._lingering)
+            self._await(connection, state)
 
     def _linger(self, connection: Connection) -> None:
         try:
@@ -379,15 +353,12 @@ class Server:
 
     def _expire(self) -> None:
         """End what has taken too long."""
-        now = time.monotonic()
-        for queue, seconds in self._queues():
-            while queue and next(iter(queue)).since + seconds <= now:
-                connection = next(iter(queue))
-                if queue is self._reading and not connection.incoming.is_empty:
-                    with contextlib.suppress(OSError):
-                        connection.socket.send(refusal(BadRequest(408, "The request took too long to arrive")))
-                self._close(connection)
-        if self._paused_until is not None and self._paused_until <= now:
+        for connection, state in self._waiting.overdue():
+            if state is State.READING and not connection.incoming.is_empty:
+                with contextlib.suppress(OSError):
+                    connection.socket.send(refusal(BadRequest(408, "The request took too long to arrive")))
+            self._close(connection)
+        if self._paused_until is not None and self._paused_until <= time.monotonic():
             self._resume()
 
     def _close(self, connection: Connection) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +18,7 @@ import urllib3  # noqa: TID253 - requests' responses are built on it
 
 from algo_local.platform import Platform
 from algo_local.web.app import Application
-from algo_local.web.http import FileBody
+from algo_local.web.http import FileBody, Request
 
 PREFIX = "local:"
 """What the addresses begin with that this transport answers."""
@@ -35,7 +36,7 @@ def platform_at(root: Path) -> Platform:
 
 
 class LocalAdapter(requests.adapters.BaseAdapter):
-    """Answers requests by calling a WSGI application. Bodies are streamed in both directions."""
+    """Answers requests by calling the application. Bodies are streamed in both directions."""
 
     def __init__(self, application: Application) -> None:
         super().__init__()
@@ -55,22 +56,15 @@ class LocalAdapter(requests.adapters.BaseAdapter):
         Whatever the request's own body raises while it is read is raised as it is.
         """
         body = _Input(request.body)
-        started: list[Any] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
-            started[:] = status, headers
-
-        chunks = self._application(_environ(request, body), start_response)
+        answered = self._application.answer(_request(request, body))
         if body.error is not None:
             raise body.error
-        status, headers = started
-        code, _, reason = status.partition(" ")
         raw = urllib3.HTTPResponse(
-            body=chunks if isinstance(chunks, FileBody) else io.BytesIO(b"".join(chunks)),
-            headers=headers,
-            status=int(code),
+            body=answered.body if isinstance(answered.body, FileBody) else io.BytesIO(answered.body),
+            headers=answered.all_headers(),
+            status=answered.status,
             version=11,
-            reason=reason,
+            reason=HTTPStatus(answered.status).phrase,
             preload_content=False,
             request_method=request.method,
         )
@@ -118,20 +112,15 @@ class _Chunks:
         return data
 
 
-def _environ(request: requests.PreparedRequest, body: _Input) -> dict[str, Any]:
+def _request(request: requests.PreparedRequest, body: _Input) -> Request:
     target = (request.url or "")[len(PREFIX) :].partition("#")[0]
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
-        "REQUEST_URI": target if target.isascii() else quote(target, safe="%/:=&?~+!$,;'@()*[]"),
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.input": body,
-        "wsgi.input_terminated": "Content-Length" not in request.headers and request.body is not None,
+    target = target if target.isascii() else quote(target, safe="%/:=&?~+!$,;'@()*[]")
+    headers = {
+        name.lower(): value.decode("latin-1") if isinstance(value, bytes) else value
+        for name, value in request.headers.items()
     }
-    for name, value in request.headers.items():
-        key = name.upper().replace("-", "_")
-        text = value.decode("latin-1") if isinstance(value, bytes) else value
-        environ[key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"] = text
-    return environ
+    length = int(headers.get("content-length", 0)) if request.body is None or "content-length" in headers else None
+    return Request(request.method or "", target, headers, body, length)
 
 
 def _response(adapter: LocalAdapter, request: requests.PreparedRequest, raw: urllib3.HTTPResponse) -> requests.Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from algo_core.errors import (
@@ -16,7 +16,7 @@ from algo_core.errors import (
     UsageError,
 )
 from algo_local.platform import Platform
-from algo_local.web.http import ApiError, Environ, Request, Response, StartResponse, json_response
+from algo_local.web.http import ApiError, FileBody, Request, Response, json_response
 
 Route = Callable[["Application", Request, str], Response]
 
@@ -43,7 +43,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
 class Application:
-    """The API of a platform as a WSGI application.
+    """The API of a platform: `answer` gives a response to a request.
 
     With `trusted`, requests without a credential are those of the platform's own person: for use inside this person's
     process only. `on_failure` is told the traceback of what should never happen.
@@ -59,23 +59,17 @@ class Application:
         self.concurrency = Concurrency()
         self._on_failure = on_failure
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request. `environ` must hold the undecoded target as `REQUEST_URI`."""
-        without_body = environ["REQUEST_METHOD"] == "HEAD"
-        response = self._respond(environ)
-        if without_body and response.status >= 400:
-            response = _headers_only(response)
-        return response.start(start_response, without_body=without_body)
-
-    def _respond(self, environ: Environ) -> Response:
+    def answer(self, request: Request) -> Response:
+        """The response to a request, whatever goes wrong; to a HEAD as well without a body, which is closed."""
         try:
-            return respond(lambda: self._routed(Request(environ)))
+            response = respond(lambda: self._routed(request))
         except Exception as error:
             if self._on_failure:
                 self._on_failure(traceback.format_exc())
             # What exactly broke is told to the platform's own person only.
             detail = f": {type(error).__name__}: {error}" if self.trusted else ""
-            return error_response(ApiError(500, f"The platform failed{detail}", 5001))
+            response = error_response(ApiError(500, f"The platform failed{detail}", 5001))
+        return _headers_only(response) if request.method == "HEAD" else response
 
     def _routed(self, request: Request) -> Response:
         for pattern, target in _ROUTES:
@@ -131,6 +125,13 @@ def header_text(text: str) -> str:
 
 
 def _headers_only(response: Response) -> Response:
-    """A failing HEAD has no body, and says so (API section 2.1, E7)."""
-    kept = {name: value for name, value in response.headers.items() if name != "Content-Type"}
-    return Response(response.status, b"", kept)
+    """The response to a HEAD; a failing one says that no body was left out (API section 2.1, E7)."""
+    if response.status >= 400:
+        kept = {name: value for name, value in response.headers.items() if name != "Content-Type"}
+        return Response(response.status, b"", kept)
+    if isinstance(response.body, FileBody):
+        response.body.close()
+    elif response.length is None:
+        response.length = len(response.body)
+    response.body = b""
+    return response

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from email.utils import format_datetime, formatdate
 from typing import Any
 
 from algo_core.errors import NotFoundError, PermissionDenied, RequestRefused
@@ -17,7 +16,16 @@ from algo_local.platform import Platform
 from algo_local.web.algorithms import page
 from algo_local.web.connector_pages import Listings
 from algo_local.web.data import announced_md5, file_entry, new_directory
-from algo_local.web.http import ApiError, FileBody, Request, Response, decode_marker, encode_marker, json_response
+from algo_local.web.http import (
+    ApiError,
+    FileBody,
+    Request,
+    Response,
+    decode_marker,
+    encode_marker,
+    http_date,
+    json_response,
+)
 from algo_local.web.ranges import requested_range
 
 DENIED = "Caller is not authorized to perform the operation"
@@ -171,11 +179,10 @@ def _part(data: ConnectedData, request: Request, path: list[str], entry: Entry) 
 
 
 def _facts(entry: Entry) -> dict[str, str]:
-    modified = format_datetime(entry.modified, usegmt=True) if entry.modified else formatdate(0, usegmt=True)
     headers = {
         "Content-Type": "application/octet-stream",
         "X-Data-Type": "file",
-        "Last-Modified": modified,
+        "Last-Modified": http_date(entry.modified.timestamp() if entry.modified else 0),
         "Accept-Ranges": "bytes",
     }
     if entry.version:

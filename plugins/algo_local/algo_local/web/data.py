@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from email.utils import formatdate
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from algo_local.web.http import (
     decode,
     decode_marker,
     encode_marker,
+    http_date,
     json_response,
 )
 from algo_local.web.ranges import requested_range
@@ -117,7 +117,7 @@ def file_entry(name: str, modified: float, size: int) -> dict[str, Any]:
 
 def _file_response(found: StoredFile, request: Request) -> Response:
     size = found.info.size
-    modified = formatdate(int(found.info.modified), usegmt=True)
+    modified = http_date(found.info.modified)
     headers = {
         "Content-Type": "application/octet-stream",
         "X-Data-Type": "file",

@@ -1,4 +1,4 @@
-"""Requests and responses: what the routes are given and give back, on top of WSGI."""
+"""Requests and responses: what the routes are given and give back."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from email.utils import formatdate
-from http import HTTPStatus
 from io import RawIOBase
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-Environ = Mapping[str, Any]
-StartResponse = Callable[[str, list[tuple[str, str]]], object]
-
 BLOCK = 1 << 20
-"""Bytes that are sent at a time."""
+"""Bytes of a body that are read at a time."""
 
+NO_CONTENT = 204
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 _TRUE = frozenset({"true", "1", "yes", "t"})
 
@@ -37,24 +36,37 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
 
-class Request:
-    """One request, with its target as it came: nothing is decoded before the route that knows the rules."""
+class Body(Protocol):
+    """What a request's body is read from."""
 
-    def __init__(self, environ: Environ) -> None:
-        self.method: str = environ["REQUEST_METHOD"]
-        target: str = environ["REQUEST_URI"]
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+
+
+class Request:
+    """One request, with its target as it came: nothing is decoded before the route that knows the rules.
+
+    `headers` has their names in lower case. `length` is in bytes; None if it is not known before the body has been
+    read (a chunked upload).
+    """
+
+    def __init__(
+        self, method: str, target: str, headers: Mapping[str, str], body: Body | None = None, length: int | None = 0
+    ) -> None:
+        self.method = method
+        self.target = target
         if absolute := _ABSOLUTE.match(target):
             target = target[absolute.end() :]
         self.path, _, query = target.partition("?")
         """The undecoded path."""
         self.query = dict(parse_qsl(query, keep_blank_values=True))
-        self._environ = environ
+        self.length = length
+        self.headers = headers
+        self._body = body
 
     def header(self, name: str) -> str:
         """A header's value; empty if it is missing."""
-        key = name.upper().replace("-", "_")
-        prefix = "" if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else "HTTP_"
-        return str(self._environ.get(prefix + key, "")).strip()
+        return self.headers.get(name.lower(), "").strip()
 
     def flag(self, name: str) -> bool:
         """A boolean query parameter in any of the spellings that clients use (API section 3.3)."""
@@ -65,25 +77,14 @@ class Request:
         """The body's media type without parameters, in lower case."""
         return self.header("Content-Type").partition(";")[0].strip().lower()
 
-    @property
-    def length(self) -> int | None:
-        """Bytes of the body; None if that is not known before it has been read (a chunked upload)."""
-        text = self.header("Content-Length")
-        if text and not self._environ.get("wsgi.input_terminated"):
-            if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
-                raise ApiError(400, f"Not a Content-Length: {text!r}", 2015)
-            return int(text)
-        return None if self._environ.get("wsgi.input_terminated") else 0
-
     def read(self, size: int) -> bytes:
         """At most `size` bytes of the body; none at its end. ApiError if it cannot be read, whatever the reason."""
         try:
-            data: bytes = self._environ["wsgi.input"].read(size)
+            return self._body.read(size) if self._body else b""
         except TimeoutError:
             raise ApiError(408, "The request's body took too long to arrive", 2015) from None
         except Exception as error:
             raise ApiError(400, f"The request's body is broken: {error}", 2015) from None
-        return data
 
     def body(self, limit: int) -> bytes | None:
         """The whole body; None if it is larger than `limit` bytes."""
@@ -115,7 +116,7 @@ class Request:
 
 
 class FileBody:
-    """A part of an open file as a response's body: iterable for WSGI, readable for a client in the same process."""
+    """A part of an open file as a response's body: read by a client in the same process, or sent by a server."""
 
     def __init__(self, file: BinaryIO | RawIOBase, length: int) -> None:
         self._file: Any = file  # unbuffered ones read into a buffer, which their common type does not say
@@ -172,19 +173,20 @@ class Response:
     length: int | None = None
     """Bytes of the body, if it is a `FileBody`, or if a HEAD request leaves it out."""
 
-    def start(self, start_response: StartResponse, *, without_body: bool) -> Iterable[bytes]:
-        """Begin the answer as a WSGI application does, and return its body."""
-        length = self.length if self.length is not None else len(self.body) if isinstance(self.body, bytes) else 0
-        headers = {"Content-Length": str(length), "Date": formatdate(usegmt=True), **self.headers}
-        if self.status == HTTPStatus.NO_CONTENT:
+    def all_headers(self) -> dict[str, str]:
+        """Its headers, with those that every response has."""
+        size = self.length if self.length is not None else len(self.body) if isinstance(self.body, bytes) else 0
+        headers = {"Content-Length": str(size), "Date": http_date(), **self.headers}
+        if self.status == NO_CONTENT:
             del headers["Content-Length"]
-        start_response(f"{self.status} {HTTPStatus(self.status).phrase}", list(headers.items()))
-        if isinstance(self.body, FileBody):
-            if not without_body:
-                return self.body
-            self.body.close()
-            return []
-        return [] if without_body or not self.body else [self.body]
+        return headers
+
+
+def http_date(seconds: float | None = None) -> str:
+    """A time in seconds since the epoch as headers have it, in any locale; without one the present."""
+    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(seconds)
+    clock = f"{hour:02}:{minute:02}:{second:02} GMT"
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {clock}"
 
 
 def json_bytes(value: object) -> bytes:
