@@ -17,7 +17,7 @@ from algo_core.errors import (
     PlatformError,
     RequestRefused,
 )
-from algo_core.http.retry import Tries
+from algo_core.http.retry import Tries, asked_pause
 
 if TYPE_CHECKING:
     from algo_core.http.direct import Content, Exchanger
@@ -111,6 +111,7 @@ class ApiClient:
             with reply:
                 error = error_from(reply, self.session.profile.name)
                 error.after_lost_answer = reply.after_lost_answer
+                error.status, error.retry_after = reply.status_code, asked_pause(reply.headers)
                 raise error
         return reply
 

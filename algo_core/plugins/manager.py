@@ -46,7 +46,7 @@ class Plugins:
     def records(self) -> list[PluginRecord]:
         """All installed plugins, those that may not load included; read from the index, or looked at anew."""
         if self._policy.none_at_all:
-            return []
+            return self._refused_for_now(index.discover())
         records = index.read(self._cache, self._policy)
         if records is None:
             records = index.build(self._cache, self._policy, self.examine)
@@ -60,10 +60,14 @@ class Plugins:
     @property
     def allowed(self) -> Iterator[PluginRecord]:
         """The plugins that may take part."""
+        if self._policy.none_at_all:
+            return iter(())
         return (record for record in self.records if not record.refusal)
 
     def rebuild(self) -> list[PluginRecord]:
         """Look at all plugins anew, whatever the index says."""
+        if self._policy.none_at_all:
+            return self.records
         self.__dict__["records"] = self._refused_for_now(index.build(self._cache, self._policy, self.examine))
         return self.records
 

@@ -27,6 +27,8 @@ from algo_local.web.app import Application
 
 
 class TestLocal(StorageContract):
+    takes_paths_as_written = False
+
     @pytest.fixture
     def storage(self) -> Storage:
         return LocalStorage()
@@ -37,6 +39,8 @@ class TestLocal(StorageContract):
 
 
 class _Hosted(StorageContract):
+    takes_paths_as_written = False
+
     @pytest.fixture
     def directory(self, storage: Storage) -> DataUri:
         storage.mkdir(DataUri("data", ".my/contract"))

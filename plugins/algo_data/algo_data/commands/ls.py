@@ -114,7 +114,9 @@ class _Lines:
         self._room = 1
 
     def __call__(self, entry: Entry) -> None:
-        path = short(entry.uri).rstrip("/") + ("/" if entry.kind is Kind.DIRECTORY else "")
+        path = short(entry.uri)
+        if entry.is_directory and not path.endswith("/"):
+            path += "/"
         self._held.append(self._long(entry, path) if self.is_long else path)
         self._hand_on(1)
 

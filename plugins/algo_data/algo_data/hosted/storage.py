@@ -123,7 +123,7 @@ class HostedStorage(Storage):
         return self._open(uri, f"bytes={offset}-" if offset else None, offset, version)
 
     def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
-        """One GET for a part of a file (`algo_data.engine.ranges.PartedStorage`)."""
+        """One GET for a part of a file (`algo_data.engine.io.parts.PartedStorage`)."""
         return self._open(uri, f"bytes={offset}-{offset + length - 1}", offset, version)
 
     def _open(self, uri: DataUri, asked: str | None, offset: int, version: str | None) -> Reader:

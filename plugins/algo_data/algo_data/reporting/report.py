@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import Any
 
@@ -84,4 +83,6 @@ def line(app: App, text: str) -> None:
     elif text.isascii():
         app.output.print(text)
     else:
-        app.output.binary.write(os.fsencode(text) + b"\n")
+        from algo_core.names import in_bytes
+
+        app.output.binary.write(in_bytes(text) + b"\n")
