@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from algo_local.platform import Platform
@@ -40,7 +41,6 @@ def serve_until_signal(
         UsageError: if the address cannot be listened on.
         ConfigError: if the certificate cannot be used, or the platform's state.
     """
-    ended: SimpleQueue[int] = SimpleQueue()  # unlike an event, safe to use from a handler while it is waited for
     log = Log(say)
     raise_descriptor_limit()
     listener = listen(host, port)
@@ -50,24 +50,46 @@ def serve_until_signal(
     except BaseException:
         listener.close()
         raise
-    previous = {
-        number: signal.signal(number, lambda number, _: ended.put(number)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
     try:
-        server.run()
-        say(f"Serving on {_address(listener.getsockname(), host, secure=bool(tls))}")
-        if account and not platform.metadata.keys():
-            say("There are no keys yet; make one with: algo local key new OWNER")
-        ended.get()
+        with _signals() as wait_for_signal:
+            server.run()
+            say(f"Serving on {_address(listener.getsockname(), host, secure=bool(tls))}")
+            if account and not platform.metadata.keys():
+                say("There are no keys yet; make one with: algo local key new OWNER")
+            wait_for_signal()
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
         _end_at_last()
         server.drain()
         # Calls under way are ended first, since the server waits for those who wait for them.
         platform.executor.close()
         server.stop()
         platform.close()
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], None]]:
+    """Something that waits for SIGINT or SIGTERM, which have no other effect meanwhile.
+
+    A thread that waits for a lock, an event or a queue misses a signal that comes just before, and one that comes while
+    it has the lock of its own event hangs it for ever: so the signal itself makes a byte arrive.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+
+    def wait() -> None:
+        while reader.recv(1)[0] not in numbers:
+            pass
+
+    with reader, writer:
+        previous = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        previous_descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield wait
+        finally:
+            signal.set_wakeup_fd(previous_descriptor)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 def _end_at_last() -> None:
