@@ -58,7 +58,7 @@ def _api(address: str, adapter: LocalAdapter | None = None, key: str | None = No
 
     credential = Credential("api_key", Secret(key)) if key else None
     profile = Profile("default", address, credential=credential)
-    return ApiClient(open_session(profile, timeout=(5, 20), retries=0, configure=configure))
+    return ApiClient(open_session(profile, timeout=(60, 60), retries=0, configure=configure))
 
 
 @pytest.fixture(scope="module")

@@ -225,4 +225,4 @@ def _show_remarks(app: App, answer: Answer) -> None:
 
 
 def _show(app: App, text: str) -> None:
-    app.output.stderr.write(text if text.endswith("\n") else text + "\n")
+    app.output.log(text.removesuffix("\n"))
