@@ -157,6 +157,8 @@ class Server:
             try:
                 connected, address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):
+                if is_refused:
+                    self._full_since = None  # the next ones may wait again
                 return
             except OSError as error:
                 if error.errno not in _SHORT:
@@ -167,7 +169,7 @@ class Server:
                 self._close(dispensable)
                 self._has_room()
             self._open(connected, address, is_refused=is_refused)
-            if self._is_full():
+            if self._is_full() and not is_refused:
                 return  # the selector tells whether there is another one, before room is made for it
 
     def _is_full(self) -> bool:
@@ -320,7 +322,7 @@ class Server:
                 self._say_last(connection, b"", State.LINGERING)
             else:
                 self._close(connection)
-        if self._full_since is not None and (not self._is_full() or self._waiting.count(State.IDLE)):
+        if self._service.crowded and (not self._is_full() or self._waiting.count(State.IDLE)):
             self._has_room()
             self._resume()
 
