@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.wire import Answer, answers, exchange
 
+from algo_local.callers import Caller
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
@@ -110,7 +111,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """One platform for all tests of this module: none of them changes what another relies on."""
     platform = Platform(tmp_path_factory.mktemp("framing") / "platform")
     failures: list[str] = []
-    platform.hosted.create(platform.person, [".my"], "c", ())
+    platform.hosted.create(Caller(platform.account), [".my"], "c", ())
     key = platform.metadata.new_key(platform.account, "test")
     recorder = Recorder(Application(platform, on_failure=failures.append))
     listener = listen("127.0.0.1", 0)
