@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.serving import Served, algo
 
 
 class Wire:
@@ -213,56 +211,6 @@ def test_threads_at_once_over_one_server(account: Callable[[str], Any]) -> None:
         thread.join()
     assert failures == []
     assert len(jane("GET", "data/.my/c").json()["files"]) == 16 * 15
-
-
-class Served:
-    """`algo local serve` as a process of its own."""
-
-    def __init__(self, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "algo_core", "local", "serve", "--port", "0", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr
-        line = self.process.stderr.readline()
-        match = re.fullmatch(r"Serving on (https?://\S+)\n", line)
-        assert match, line + self.process.stderr.read()
-        self.address = match[1]
-
-    def stop(self, number: int) -> tuple[int, str]:
-        self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=60)
-        return self.process.returncode, errors
-
-
-@pytest.fixture
-def serve(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Served]]:
-    monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("ALGO_CACHE_DIR", str(tmp_path / "cache"))
-    made: list[Served] = []
-
-    def serve(*options: str) -> Served:
-        made.append(Served(*options))
-        return made[-1]
-
-    yield serve
-    for served in made:
-        if served.process.poll() is None:
-            served.process.kill()
-        served.process.communicate()
-
-
-def algo(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "algo_core", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        **options,
-    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
