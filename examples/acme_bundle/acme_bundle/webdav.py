@@ -56,7 +56,7 @@ class WebDav:
             UsageError: if a component of it is empty, `.` or `..`, which a server takes for another path, or it is not
                 Unicode.
         """
-        parts = path.split("/") if path else []
+        parts = path.removesuffix("/").split("/") if path else []
         if not {"", ".", ".."}.isdisjoint(parts):
             raise UsageError(f"The archive has no path such as {path!r}", "Write it without '//', '.' and '..'")
         try:
