@@ -79,6 +79,7 @@ def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False
 )
 @click.option("--void", "--async", "void", is_flag=True, help="Do not wait; print the request's id.")
 @click.option("--debug", is_flag=True, help="Show what the algorithm prints, and the stack trace if it fails.")
+@click.option("--sudo", is_flag=True, help="Call as the algorithm's owner (administrators only).")
 @click.pass_context
 @pass_app
 def run(
@@ -90,6 +91,7 @@ def run(
     raw: bool,
     void: bool,
     debug: bool,
+    sudo: bool,
 ) -> None:
     """Call ALGORITHM on an input and print its result.
 
@@ -110,6 +112,7 @@ def run(
         timeout,
         wants_stdout=debug and not (raw or void),
         output="raw" if raw else "void" if void else None,
+        sudo=sudo,
     )
     with open_sink(app.output, output) as sink:
         if raw:
