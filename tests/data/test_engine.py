@@ -12,7 +12,7 @@ import pytest
 from algo_core.errors import AlgoError, NetworkError, NotFoundError, UsageError
 from algo_core.storage.contract import Checksum, Entry, IsADirectory, Kind, Storage
 from algo_core.storage.uri import DataUri, parse_data_uri
-from algo_data.engine import Options, run
+from algo_data.engine import Options, run_transfers
 from algo_data.engine.io import retry as patience
 from algo_data.engine.io.blocks import SizeMismatch, blocks
 from algo_data.engine.io.digest import Corrupted
@@ -312,7 +312,7 @@ def test_the_run_goes_on_after_a_failure():
 
     storage = Memory(b=b"123")
     transfers = (Transfer(Place(storage, uri(n)), Place(storage, uri("x" + n))) for n in "ab")
-    run(transfers, Listener(), Options(tries=0, max_transfers=1))
+    run_transfers(transfers, Listener(), Options(tries=0, max_transfers=1))
     assert said == [
         "start memory://a",
         "failed memory://a: memory://a is not there",

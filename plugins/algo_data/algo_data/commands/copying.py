@@ -15,7 +15,7 @@ from algo_core.storage.contract import Storage
 from algo_core.storage.uri import DataUri
 from algo_core.terminal.options import Number
 from algo_data.commands.operands import standard_streams
-from algo_data.engine import Options, run
+from algo_data.engine import Options, run_transfers
 from algo_data.engine.io.streams import STREAM
 from algo_data.engine.plan.comparison import Replaces, is_newer, never
 from algo_data.engine.plan.planner import Manner, plan_again
@@ -144,7 +144,7 @@ def carry_out(
     with progress_for(app, stdout_has_content=to_stdout) as progress:
         report = TransferReport(app, progress, summary, is_alone=is_alone)
         with Keeper(app, report, is_alone=is_alone, is_retry=is_retry, rules=flags.rules()) as keeper:
-            run(plan(keeper.failed), keeper, options)
+            run_transfers(plan(keeper.failed), keeper, options)
     if keeper.count:
         return report.finish
     report.finish()

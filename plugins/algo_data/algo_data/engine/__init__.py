@@ -1,7 +1,7 @@
 """The transfer engine: knows storages by their contract, and neither the platform nor the terminal.
 
-`planner` turns sources and a destination into transfers, lazily; `worker` carries one out; `runner` has many of them
-carried out at once and tells an observer.
+`plan` turns sources and a destination into transfers, lazily; `run` carries them out, many at once, and tells an
+observer; `io` has the streams, blocks and checksums.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from algo_core.storage.contract import Entry
 from algo_data.engine.options import Options
 from algo_data.engine.transfer import Transfer
 
-__all__ = ["Observer", "Options", "run"]
+__all__ = ["Observer", "Options", "run_transfers"]
 
 
 class Observer(Protocol):
@@ -42,7 +42,7 @@ class Observer(Protocol):
         """It, or planning it, failed. Raise here to end the whole."""
 
 
-def run(transfers: Iterable[Transfer], observer: Observer, options: Options) -> None:
+def run_transfers(transfers: Iterable[Transfer], observer: Observer, options: Options) -> None:
     """Carry out transfers, many at once; one that fails does not stop the others.
 
     When it is interrupted, or an observer raises, no transfer is begun any more, those under way end at once, and
