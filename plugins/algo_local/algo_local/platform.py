@@ -106,15 +106,6 @@ class Platform:
         """The account of the person whose platform this is, and who needs no key inside their own processes."""
         return self.metadata.setting(_OWN_ACCOUNT) or ""
 
-    @property
-    def person(self) -> Caller:
-        """The person whose platform this is, as a caller."""
-        return Caller(self.account, administrator=True)
-
-    def caller_of(self, account: str) -> Caller:
-        """An account as a caller."""
-        return Caller(account, administrator=account == self.account)
-
     @_Part
     def connectors(self) -> Connectors:
         """The connectors of all accounts, to stores other than hosted data."""

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from algo_local.algorithms.registry import Version
 from algo_local.algorithms.visibility import visible_versions
-from algo_local.callers import Caller
+from algo_local.callers import DENIED, Caller
 from algo_local.web.auth import caller_of
 from algo_local.web.http import (
     ApiError,
@@ -127,7 +127,7 @@ def _published(app: Application, version: Version) -> dict[str, Any]:
 
 def _builds(app: Application, request: Request, caller: Caller, versions: list[Version], below: list[str]) -> Response:
     if not caller.owns_algorithm(versions[0].algorithm.owner):
-        raise ApiError(403, "Caller is not authorized to perform the operation", 2001)
+        raise ApiError(403, DENIED, 2001)
     by_id = {version.build_id: version for version in reversed(versions)}
     if not below:
         return page(request, [_build(version) for version in reversed(by_id.values())])

@@ -9,7 +9,7 @@ from typing import Any
 
 from algo_core.errors import NotFoundError, PermissionDenied, RequestRefused
 from algo_core.storage.contract import Entry, IsADirectory, NotADirectory, Reader
-from algo_local.callers import Caller
+from algo_local.callers import DENIED, Caller
 from algo_local.data.connector_data import ConnectedData
 from algo_local.data.connectors import Connector
 from algo_local.platform import Platform
@@ -28,7 +28,6 @@ from algo_local.web.http import (
 )
 from algo_local.web.ranges import requested_range
 
-DENIED = "Caller is not authorized to perform the operation"
 PROTOCOLS = ("s3", "azureblob", "gs", "dropbox")
 CREDENTIALS = {
     "iam": ("access_key_id", "secret_access_key"),

@@ -121,8 +121,9 @@ def _context(caller: Caller, version: Version, *, own_session: bool) -> CallCont
     if depth > DEPTH:
         raise ApiError(429, f"Algorithms may call each other at most {DEPTH} deep")
     session = caller.inside.session if caller.inside and not own_session else request_id
-    names = (version.algorithm.owner, version.algorithm.name)
-    return CallContext(caller.account, names, session, request_id, depth)
+    owner, name = version.algorithm.owner, version.algorithm.name
+    # With `sudo` the algorithm runs as if its owner had called it (API section 1.3).
+    return CallContext(owner if caller.administrator else caller.account, (owner, name), session, request_id, depth)
 
 
 def _timeout(request: Request) -> float:
