@@ -157,7 +157,7 @@ def test_private_versions_output_and_traces_are_for_the_owner(account: Account, 
     assert (answer.status_code, answer.text) == (404, '{"error":"No such algorithm"}')
     assert len(alice("GET", "algorithms/alice/Algo/versions").json()["results"]) == 2
     assert len(bob("GET", "algorithms/alice/Algo/versions").json()["results"]) == 1
-    assert [a["name"] for a in bob("GET", "users/alice/algorithms").json()["results"]] == ["Algo"]
+    assert [a["algoname"] for a in bob("GET", "users/alice/algorithms").json()] == ["Algo"]
     assert bob("GET", "data/.algo/alice").json()["folders"] == [{"name": "Algo"}]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from algo_local.execution.payload import CallContext
+if TYPE_CHECKING:
+    from algo_local.execution.payload import CallContext
 
 DENIED = "Caller is not authorized to perform the operation"
 """What the platform answers to a caller without the right (API section 2.3, code 2001)."""

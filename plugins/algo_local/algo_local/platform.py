@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from algo_local.algorithms.registry import Registry, Version, parse_version
 from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
@@ -16,12 +15,14 @@ from algo_local.names import account_name_from, check_name, check_owner
 
 if TYPE_CHECKING:
     from algo_local.algorithms.builder import Builder
+    from algo_local.algorithms.registry import Registry, Version
     from algo_local.data.connector_data import ConnectedData
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
     from algo_local.execution.executor import Executor
     from algo_local.serving.callback import CallbackEndpoint
+    from algo_local.web.limits import Concurrency
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = ("data", "algorithm-data", "sessions", "incoming", "trash", "sources", "environments", "connectors")
@@ -78,6 +79,8 @@ class Platform:
     @_Part
     def registry(self) -> Registry:
         """Algorithms and versions."""
+        from algo_local.algorithms.registry import Registry
+
         return Registry(self.database, self.root)
 
     @_Part
@@ -100,6 +103,13 @@ class Platform:
         from algo_local.execution.executor import Executor
 
         return Executor(lambda: self._callback.address)
+
+    @_Part
+    def concurrency(self) -> Concurrency:
+        """The calls under way, by account."""
+        from algo_local.web.limits import Concurrency
+
+        return Concurrency()
 
     @_Part
     def account(self) -> str:
@@ -131,7 +141,7 @@ class Platform:
         from algo_local.data.hosted import HostedData
         from algo_local.data.path_resolver import Places
 
-        return HostedData(self.metadata, self.objects, Places(self.metadata, self.registry, self.objects))
+        return HostedData(self.metadata, self.objects, Places(self.metadata, lambda: self.registry, self.objects))
 
     def publish(
         self,
@@ -151,6 +161,8 @@ class Platform:
             AlreadyExists: if that version is published already.
             BuildError: if the directory cannot be built.
         """
+        from algo_local.algorithms.registry import parse_version
+
         number = parse_version(version)
         check_owner(owner)
         check_name(name, "an algorithm")
@@ -195,6 +207,7 @@ class Platform:
     def _furnish(self, database: Database) -> None:
         """Fill a fresh platform: the person's account and `demo/Hello`. Two processes may do so at once."""
         from algo_local.algorithms.catalog import HELLO
+        from algo_local.algorithms.registry import Registry
 
         registry = Registry(database, self.root)
         started = time.time()
