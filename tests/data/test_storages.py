@@ -27,6 +27,8 @@ from algo_local.web.app import Application
 
 
 class TestLocal(StorageContract):
+    contract = (1, 1)
+
     takes_paths_as_written = False
 
     @pytest.fixture
@@ -39,6 +41,8 @@ class TestLocal(StorageContract):
 
 
 class _Hosted(StorageContract):
+    contract = (1, 1)
+
     takes_paths_as_written = False
 
     @pytest.fixture
