@@ -12,6 +12,7 @@ from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
+from algo_local.permissions import make_directories, make_private
 
 if TYPE_CHECKING:
     from algo_local.algorithms.builder import Builder
@@ -54,11 +55,12 @@ class Platform:
     """Accounts, algorithms, hosted data and running algorithms under one directory.
 
     Any number of threads and processes may use the same directory at once. Nothing is opened, made or started before
-    it is needed. Its methods raise the errors of the parts.
+    it is needed; what is there already is made private at once. Its methods raise the errors of the parts.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
+        make_private(self.root, OWN_PARTS, [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
@@ -209,6 +211,7 @@ class Platform:
         from algo_local.algorithms.catalog import HELLO
         from algo_local.algorithms.registry import Registry
 
+        make_directories(self.root, OWN_PARTS)
         registry = Registry(database, self.root)
         started = time.time()
         build = self.builder.build(HELLO, "demo", "Hello")
