@@ -104,7 +104,7 @@ class TestServed(_Hosted):
     def storage(
         self, embedded: Platform, address: str, account: str, request: pytest.FixtureRequest
     ) -> Iterator[Storage]:
-        key = embedded.metadata.new_key(embedded.metadata.ensure_account(account), "test")
+        key = embedded.keys.create(embedded.metadata.ensure_account(account), "test")[1]
         api = _api(address, key=key)
         if request.param == "requests":
             api.session.hooks["response"].append(lambda response, **options: response)

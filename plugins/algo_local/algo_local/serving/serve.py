@@ -46,7 +46,12 @@ def serve_until_signal(
     listener = listen(host, port)
     try:
         account = platform.account  # a state that cannot be used is found before anybody connects
-        server = Server(Application(platform, on_failure=log), listener, tls=_context(tls), on_failure=log)
+        server = Server(
+            Application(platform, scheme="https" if tls else "http", on_failure=log),
+            listener,
+            tls=_context(tls),
+            on_failure=log,
+        )
     except BaseException:
         listener.close()
         raise
@@ -54,7 +59,7 @@ def serve_until_signal(
         with _signals() as wait_for_signal:
             server.run()
             say(f"Serving on {_address(listener.getsockname(), host, secure=bool(tls))}")
-            if account and not platform.metadata.keys():
+            if account and not platform.keys.all():
                 say("There are no keys yet; make one with: algo local key new OWNER")
             wait_for_signal()
     finally:
