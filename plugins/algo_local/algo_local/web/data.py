@@ -42,16 +42,16 @@ def data(app: Application, request: Request, rest: str) -> Response:
 def connector(app: Application, request: Request, rest: str) -> Response:
     """`/v1/connector/CONNECTOR/PATH`."""
     name, _, path = rest.partition("/")
-    if re.search("%2F", name, re.IGNORECASE):  # the whole rest is one encoded component
-        name, _, path = _decode_path(name).partition("/")
-        return _answer(app, request, name, _components(path))
-    return _answer(app, request, decode(name) or "data", _components(_decode_path(path)))
+    if re.search("%2F", name, re.IGNORECASE):  # a part of the rest is one encoded component
+        name, _, path = _decode_path(rest).partition("/")
+        return _answer(app, request, name, path)
+    return _answer(app, request, decode(name) or HOSTED, _decode_path(path))
 
 
-def _split(rest: str) -> tuple[str, list[str]]:
+def _split(rest: str) -> tuple[str, str]:
     path = _decode_path(rest).lstrip("/")
     match = _CONNECTOR.fullmatch(path)
-    return (match[1], _components(match[2])) if match else ("data", _components(path))
+    return (match[1], match[2]) if match else (HOSTED, path)
 
 
 def _decode_path(raw: str) -> str:
@@ -61,11 +61,8 @@ def _decode_path(raw: str) -> str:
     return decode(raw)
 
 
-def _components(path: str) -> list[str]:
-    return [part for part in path.split("/") if part]
-
-
-def _answer(app: Application, request: Request, name: str, path: list[str]) -> Response:
+def _answer(app: Application, request: Request, name: str, path: str) -> Response:
+    """The answer of a connector: a path of hosted data is its components, any other one counts as it is written."""
     caller = caller_of(request, app.platform, trusted=app.trusted)
     if name != HOSTED:
         from algo_local.web.connectors import answer
@@ -74,7 +71,7 @@ def _answer(app: Application, request: Request, name: str, path: list[str]) -> R
     method = _METHODS.get(request.method)
     if not method:
         raise ApiError(405, f"{request.method} is not possible on data", 2015)
-    return method(app.platform.hosted, caller, request, path)
+    return method(app.platform.hosted, caller, request, [part for part in path.split("/") if part])
 
 
 def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:

@@ -7,10 +7,10 @@ from collections.abc import Container, Iterator
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, NotADirectory
-from algo_core.storage.uri import LOCAL, DataUri, pasted
+from algo_core.storage.uri import LOCAL, DataUri, is_only_key, pasted
 from algo_data.engine.plan.selection import Selection
 from algo_data.engine.plan.tree import below
-from algo_data.engine.relative import is_odd, joined, prefix_of
+from algo_data.engine.relative import joined, prefix_of
 from algo_data.engine.transfer import Place
 from algo_data.hosted.api_path import how_to_make
 from algo_data.local.leftovers import is_unfinished
@@ -95,7 +95,7 @@ def _check_level(top: Place, source: Place, target: Place, selection: Selection,
             if not takes_directories:
                 what = f"{top} holds the directory {relative}, and {target} cannot hold directories"
                 raise _no_folders(what, top, target.uri, may_be_missing=True)
-            if not is_odd(entry.name):
+            if not is_only_key(entry.name):
                 below = source.child(entry.name), target.child(entry.name)
                 _check_level(top, *below, selection, prefix_of(relative))
         elif takes_files:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.storage.contract import Entry, IsADirectory, NotADirectory, Storage
-from algo_core.storage.uri import DataUri, pasted
+from algo_core.storage.uri import DataUri, is_only_key, pasted
 from algo_data.engine.io.streams import STREAM
 from algo_data.engine.plan.comparison import Replaces, is_newer
 from algo_data.engine.plan.concurrent_map import QUESTIONS
@@ -17,7 +17,7 @@ from algo_data.engine.plan.globs import expand, has_magic, spans_directories
 from algo_data.engine.plan.selection import EVERYTHING, Selection
 from algo_data.engine.plan.skip import needed
 from algo_data.engine.plan.tree import LeadsBack, Refuse, below
-from algo_data.engine.relative import is_odd, prefix_of
+from algo_data.engine.relative import prefix_of
 from algo_data.engine.run.moving import when_all_are_known
 from algo_data.engine.transfer import NAMELESS, NoSuchName, NotPlanned, Place, StorageOf, Tally, Transfer, Unlisted
 from algo_data.local.leftovers import is_unfinished
@@ -300,7 +300,7 @@ class _Planner:
                 return uri
             if not relative:
                 return Unlisted(Place(storage, uri), base, top_relative, removes_source)
-            if is_odd(relative) and not base.storage.paths_are_keys:
+            if is_only_key(relative) and not base.storage.paths_are_keys:
                 return uri
             return Unlisted(Place(storage, uri), base.child(relative), prefix + relative, removes_source)
 
