@@ -11,9 +11,8 @@ import click
 
 from algo_core.commands.help import VARIABLES
 from algo_core.context import App, pass_app
-from algo_core.errors import AlgoError
+from algo_core.errors import AlgoError, cause
 from algo_core.installer import isolated
-from algo_core.plugins.manager import cause
 from algo_core.settings import paths
 from algo_core.settings.repair import advice, faults_of, sentence
 from algo_core.settings.schema import Fault, nearest
@@ -30,7 +29,7 @@ def doctor(app: App) -> None:
         ok, text = _carried_out(check)
         results.append({"check": name, "ok": ok, "text": text})
         if not app.output.is_json:
-            app.output.print(f"{'ok  ' if ok else 'FAIL'}  {name}: {text}")
+            app.output.print(f"{'ok  ' if ok else 'FAIL'}  {name}: {text}".replace("\n", "\n      "))
     if app.output.is_json:
         app.output.json(results)
     wrong = [result for result in results if not result["ok"]]

@@ -12,6 +12,8 @@ import sys
 import types
 import warnings
 
+from algo_core.terminal import stray
+
 
 def _version(name: str) -> str:
     """What urllib3 keeps of `importlib.metadata`."""
@@ -36,5 +38,7 @@ with warnings.catch_warnings():
     finally:
         for _name in _replaced:
             del sys.modules[_name]
+
+stray.redirect()
 
 __all__ = ["requests", "urllib3"]

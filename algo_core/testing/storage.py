@@ -69,6 +69,12 @@ class _Failing(io.BytesIO):
 class StorageContract:
     """Tests of the contract of `algo_core.storage.contract.Storage`; override the two fixtures."""
 
+    contract: tuple[int, int] = (1, 0)
+    """The version of the contract that the storage keeps: tests of a later one pass without looking at it.
+
+    Version 1.1 added that a path is never taken for another one. A new storage sets the newest, `(1, 1)`.
+    """
+
     has_versions = True
     """Whether an entry has a `version` when it is read: without one nothing can be resumed."""
 
@@ -218,6 +224,8 @@ class StorageContract:
 
     @pytest.mark.parametrize("written", ["{}//file", "{}/./file", "{}/x/../file", "{}/file/", "{}/file/.", "{}//"])
     def test_a_path_is_never_taken_for_another(self, storage: Storage, directory: DataUri, written: str) -> None:
+        if self.contract < (1, 1):
+            return
         if not self.takes_paths_as_written:
             assert not storage.paths_are_keys
             return

@@ -39,6 +39,8 @@ class _Opened:
 
 
 class _Store(_Opened, StorageContract):
+    contract = (1, 1)
+
     needs_directories = False
 
 

@@ -20,12 +20,15 @@ from algo_core.testing.storage import StorageContract
 from algo_data.hosted.storage import HostedStorage
 from algo_data.local.storage import LocalStorage
 from algo_local.platform import Platform
-from algo_local.serving.server import Server, listen
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
 from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
 
 class TestLocal(StorageContract):
+    contract = (1, 1)
+
     takes_paths_as_written = False
 
     @pytest.fixture
@@ -38,6 +41,8 @@ class TestLocal(StorageContract):
 
 
 class _Hosted(StorageContract):
+    contract = (1, 1)
+
     takes_paths_as_written = False
 
     @pytest.fixture
@@ -57,7 +62,7 @@ def _api(address: str, adapter: LocalAdapter | None = None, key: str | None = No
 
     credential = Credential("api_key", Secret(key)) if key else None
     profile = Profile("default", address, credential=credential)
-    return ApiClient(open_session(profile, timeout=(5, 20), retries=0, configure=configure))
+    return ApiClient(open_session(profile, timeout=(60, 60), retries=0, configure=configure))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import click
 
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
+from algo_local.callers import Caller
 from algo_local.paths import state_root
 
 if TYPE_CHECKING:
@@ -101,14 +102,14 @@ def test_connector(app: App, name: str, path: str | None, owner: str | None) -> 
     """See whether a store answers, by listing PATH, or what the connector may reach."""
     platform = _platform()
     account = _account(platform, owner)
-    data = platform.connector(platform.caller_of(account), name)
+    data = platform.connector(Caller(account), name)
     where = _fixed(data.connector.path).strip("/") if path is None else path
     first = next(data.list(where), None)
     uri = data.uri(where)
     if app.output.is_json:
         app.output.json({"name": name, "uri": str(uri), "works": True, "empty": first is None})
     else:
-        app.output.print(f"{uri} answers" + (", and is empty" if first is None else f"; it holds {first.name}"))
+        app.output.line(f"{uri} answers" + (", and is empty" if first is None else f"; it holds {first.name}"))
 
 
 @connector.command("remove")
