@@ -11,15 +11,16 @@ from support.stores import Store
 from algo_connectors.common.objects import ObjectStorage
 from algo_core.http.api import ApiClient
 from algo_core.http.session import DeferredSession, open_session
-from algo_core.plugins.types import Profile
 from algo_core.settings.credentials import Credential, Secret
+from algo_core.settings.profile import Profile
 from algo_core.storage.contract import Storage
 from algo_core.storage.uri import DataUri
 from algo_core.testing.keys import KeyContract
 from algo_core.testing.storage import StorageContract
 from algo_data.hosted.storage import HostedStorage
 from algo_local.platform import Platform
-from algo_local.serving.server import Server, listen
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
 from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
@@ -73,10 +74,12 @@ class _Through:
 
 
 class TestS3(_Through, StorageContract):
+    contract = (1, 1)
     needs_directories = False
 
 
 class TestDropbox(_Through, StorageContract):
+    contract = (1, 1)
     scheme = "dropbox"
     needs_directories = False
 
