@@ -52,9 +52,14 @@ class Service:
     application: Answering
     limits: Limits
     draining: bool = False
-    """Whether each connection ends with its present request."""
+    """Whether the server is about to stop."""
     crowded: bool = False
-    """Whether new connections wait for room, so that no thread stays with one that may count as idle."""
+    """Whether new connections wait for room."""
+
+    @property
+    def ends_connections(self) -> bool:
+        """Whether each connection ends with its present request, which its client is told in time."""
+        return self.draining or self.crowded
 
 
 class Connection:
@@ -88,27 +93,27 @@ class Connection:
                 fate = _answer(self, following, service)
                 if fate is not Fate.IDLE:
                     return fate
-                following = self._next_head(0.0 if service.crowded else STAY_SECONDS)
+                following = self._next_head()
         except BadRequest as error:
             send(self.socket, refusal(error))
             return Fate.LINGER
         return Fate.IDLE
 
-    def _next_head(self, seconds: float) -> Head | None:
-        """The next request's head; None if nothing arrives for so long, or not a whole one at once."""
+    def _next_head(self) -> Head | None:
+        """The next request's head; None if there is no whole one within `STAY_SECONDS`."""
         head = self.incoming.head()
-        if head or not self._arrives(seconds):
+        if head or not self._arrives():
             return head
         if not self.incoming.receive():
             raise EOFError
         return self.incoming.head()
 
-    def _arrives(self, seconds: float) -> bool:
+    def _arrives(self) -> bool:
         if self.secure and self.socket.pending():  # type: ignore[attr-defined]  # a TLS socket has decrypted some more
             return True
         ready = select.poll()
         ready.register(self.socket, select.POLLIN)
-        return bool(ready.poll(seconds * 1000))
+        return bool(ready.poll(STAY_SECONDS * 1000))
 
 
 def refusal(error: BadRequest) -> bytes:
@@ -124,7 +129,7 @@ def _answer(connection: Connection, head: Head, service: Service) -> Fate:
     response = service.application.answer(Request(head.method, head.target, head.fields, exchange.body, head.length))
     body = response.body
     try:
-        keeps = head.keep_alive and not service.draining and exchange.clear()
+        keeps = head.keep_alive and not service.ends_connections and exchange.clear()
         content = response_bytes(response, ends=not keeps)
         if isinstance(body, FileBody):
             send_file(connection.socket, content, body, secure=connection.secure)

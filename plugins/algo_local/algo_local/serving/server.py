@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 FULL_SECONDS = 1.0
 """How long new connections wait for room before they are refused."""
 
-SLOW_SECONDS = 0.5
-"""How old a connection without a whole request must be to give way to a new one."""
+QUIET_SECONDS = 0.5
+"""How long a connection must have been idle, or without a whole request, to give way to a new one."""
+
+RETRY_SECONDS = 0.1
+"""How often room is looked for while new connections wait."""
 
 SHORT_SECONDS = 0.25
 """How long nothing is accepted when the system is out of descriptors or memory."""
@@ -179,8 +182,8 @@ class Server:
         """A connection that nobody would miss: the oldest that has had its last response, is idle, or is slow."""
         return (
             self._waiting.oldest(State.LINGERING)
-            or self._waiting.oldest(State.IDLE)
-            or self._waiting.oldest(State.READING, SLOW_SECONDS)
+            or self._waiting.oldest(State.IDLE, QUIET_SECONDS)
+            or self._waiting.oldest(State.READING, QUIET_SECONDS)
         )
 
     def _refuses(self) -> bool:
@@ -189,10 +192,10 @@ class Server:
         if self._full_since is None:
             self._full_since = now
             self._service.crowded = True
-            self._report(f"All {self.limits.connections} connections are busy; new ones have to wait, or are refused")
         if now - self._full_since >= FULL_SECONDS:
+            self._report(f"All {self.limits.connections} connections are busy; new ones are refused")
             return True
-        self._pause(self._full_since + FULL_SECONDS)
+        self._pause(now + RETRY_SECONDS)
         return False
 
     def _has_room(self) -> None:
@@ -322,7 +325,7 @@ class Server:
                 self._say_last(connection, b"", State.LINGERING)
             else:
                 self._close(connection)
-        if self._service.crowded and (not self._is_full() or self._waiting.count(State.IDLE)):
+        if self._service.crowded and (not self._is_full() or self._dispensable()):
             self._has_room()
             self._resume()
 
