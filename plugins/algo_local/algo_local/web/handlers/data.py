@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,8 @@ from algo_core.storage.uri import HOSTED
 from algo_local.callers import Caller
 from algo_local.data.hosted import DirectoryNotEmpty, HostedData, StoredFile, parse_acl
 from algo_local.data.path_resolver import Branch, FilePlace, Space
+from algo_local.error_codes import ErrorCode
 from algo_local.metadata.store import OWN_ALGORITHMS, Acl
-from algo_local.web.auth import caller_of
 from algo_local.web.http import (
     ApiError,
     FileBody,
@@ -29,29 +30,38 @@ from algo_local.web.http import (
 from algo_local.web.ranges import requested_range
 
 if TYPE_CHECKING:
-    from algo_local.web.app import Application
+    from algo_local.web.authorization import RequestContext
 
 _CONNECTOR = re.compile(r"([a-z0-9]+(?:\+[a-zA-Z0-9]+)?):/{1,2}(.*)", re.DOTALL)
 
 
-def data(app: Application, request: Request, rest: str) -> Response:
-    """`/v1/data/PATH`: hosted data, unless PATH begins with a connector of its own."""
-    return _answer(app, request, *_split(rest))
+def answer(context: RequestContext) -> Response:
+    """All operations below `/v1/data/PATH` and `/v1/connector/CONNECTOR/PATH`."""
+    name, path = _location(context.parameters)
+    method = context.operation.method
+    if name != HOSTED:
+        from algo_local.web.handlers import connector_data
+
+        return connector_data.answer(context.platform.connector(context.caller, name), method, context.request, path)
+    return _METHODS[method](context.platform.hosted, context.caller, context.request, path)
 
 
-def connector(app: Application, request: Request, rest: str) -> Response:
-    """`/v1/connector/CONNECTOR/PATH`."""
-    name, _, path = rest.partition("/")
-    if re.search("%2F", name, re.IGNORECASE):  # the whole rest is one encoded component
-        name, _, path = _decode_path(name).partition("/")
-        return _answer(app, request, name, _components(path))
-    return _answer(app, request, decode(name) or "data", _components(_decode_path(path)))
+def root(context: RequestContext) -> Response:
+    """`GET /v1/data`: the roots. They tell no more than the caller's own name, so every key may see them."""
+    return _get(context.platform.hosted, context.caller, context.request, [])
 
 
-def _split(rest: str) -> tuple[str, list[str]]:
-    path = _decode_path(rest).lstrip("/")
+def _location(parameters: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The connector's name and the path: hosted data, unless a path of `/v1/data` begins with a connector."""
+    if "location*" in parameters:
+        name, _, path = parameters["location*"].partition("/")
+        if re.search("%2F", name, re.IGNORECASE):  # the whole rest is one encoded component
+            name, _, path = _decode_path(name).partition("/")
+            return name, _components(path)
+        return decode(name) or HOSTED, _components(_decode_path(path))
+    path = _decode_path(parameters["path*"]).lstrip("/")
     match = _CONNECTOR.fullmatch(path)
-    return (match[1], _components(match[2])) if match else ("data", _components(path))
+    return (match[1], _components(match[2])) if match else (HOSTED, _components(path))
 
 
 def _decode_path(raw: str) -> str:
@@ -63,18 +73,6 @@ def _decode_path(raw: str) -> str:
 
 def _components(path: str) -> list[str]:
     return [part for part in path.split("/") if part]
-
-
-def _answer(app: Application, request: Request, name: str, path: list[str]) -> Response:
-    caller = caller_of(request, app.platform, trusted=app.trusted)
-    if name != HOSTED:
-        from algo_local.web.connectors import answer
-
-        return answer(app.platform.connector(caller, name), request, path)
-    method = _METHODS.get(request.method)
-    if not method:
-        raise ApiError(405, f"{request.method} is not possible on data", 2015)
-    return method(app.platform.hosted, caller, request, path)
 
 
 def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
@@ -152,7 +150,7 @@ def announced_md5(request: Request) -> str | None:
     except binascii.Error:
         digest = b""
     if len(digest) != 16:
-        raise ApiError(400, f"Not a Content-MD5: {announced[:100]!r}", 2015)
+        raise ApiError(400, f"Not a Content-MD5: {announced[:100]!r}", ErrorCode.INVALID_REQUEST)
     return digest.hex()
 
 
@@ -170,14 +168,14 @@ def new_directory(request: Request) -> tuple[Any, Acl]:
     if isinstance(value, str):
         return value, OWN_ALGORITHMS
     if not isinstance(value, dict) or "name" not in value:
-        raise ApiError(400, 'A directory is made with a body such as {"name": "robots"}', 2013)
+        raise ApiError(400, 'A directory is made with a body such as {"name": "robots"}', ErrorCode.MALFORMED_JSON)
     return value["name"], _acl_in(value)
 
 
 def _patch(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
     value = request.json()
     if not isinstance(value, dict) or not isinstance(value.get("acl"), dict) or "read" not in value["acl"]:
-        raise ApiError(400, 'An ACL is changed with a body such as {"acl": {"read": []}}', 2013)
+        raise ApiError(400, 'An ACL is changed with a body such as {"acl": {"read": []}}', ErrorCode.MALFORMED_JSON)
     storage.set_acl(caller, path, _acl_in(value))
     return Response()
 

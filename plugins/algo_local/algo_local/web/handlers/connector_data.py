@@ -1,21 +1,17 @@
-"""The data routes for connectors other than `data`, and the routes of connectors themselves (API sections 4.1, 4.9)."""
+"""The data operations for connectors other than `data` (API section 4.1)."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 from typing import Any
 
 from algo_core.errors import NotFoundError, PermissionDenied, RequestRefused
 from algo_core.storage.contract import Entry, IsADirectory, NotADirectory, Reader
-from algo_local.callers import Caller
 from algo_local.data.connector_data import ConnectedData
-from algo_local.data.connectors import Connector
-from algo_local.platform import Platform
-from algo_local.web.algorithms import page
-from algo_local.web.connector_pages import Listings
-from algo_local.web.data import announced_md5, file_entry, new_directory
+from algo_local.error_codes import ErrorCode
+from algo_local.web.handlers.connector_pages import Listings
+from algo_local.web.handlers.data import announced_md5, file_entry, new_directory
 from algo_local.web.http import (
     ApiError,
     FileBody,
@@ -28,89 +24,15 @@ from algo_local.web.http import (
 )
 from algo_local.web.ranges import requested_range
 
-DENIED = "Caller is not authorized to perform the operation"
-PROTOCOLS = ("s3", "azureblob", "gs", "dropbox")
-CREDENTIALS = {
-    "iam": ("access_key_id", "secret_access_key"),
-    "sas": ("storage_uri", "sas_token", "container_name"),
-    "serviceaccount": ("email", "private_key_id", "private_key"),
-    "oauth": ("access_token", "refresh_token"),
-}
-"""What `cred_data` holds for each `cred_type`; the stores take options of these names."""
-
 _listings = Listings()
 
 
-def answer(data: ConnectedData, request: Request, path: list[str]) -> Response:
+def answer(data: ConnectedData, method: str, request: Request, path: list[str]) -> Response:
     """The answer to a request on the data behind a connector."""
-    method = _METHODS.get(request.method)
-    if not method:
-        raise ApiError(405, f"{request.method} is not possible on data", 2015)
     try:
-        return method(data, request, path)
+        return _METHODS[method](data, request, path)
     except (IsADirectory, NotADirectory) as error:
-        raise ApiError(400, error.message, 2015) from error
-
-
-def connectors_of(platform: Platform, caller: Caller, request: Request, owner: str) -> Response:
-    """`GET` and `POST /v1/users/USER/connectors`."""
-    owner = caller.account if owner == ".my" else owner
-    name = platform.metadata.account(owner)
-    if not caller.owns_algorithm(name or owner):
-        raise ApiError(403, DENIED, 2001)
-    if not name:
-        raise ApiError(404, f"No account {owner[:100]}", 3000)
-    if request.method in {"GET", "HEAD"}:
-        return page(request, [_described(found) for found in platform.connectors.of(name)])
-    if request.method != "POST":
-        raise ApiError(405, f"{request.method} is not possible on connectors", 5005, {"Allow": "GET, HEAD, POST"})
-    return json_response(_described(_add(platform, name, request.json())))
-
-
-def _add(platform: Platform, owner: str, body: Any) -> Connector:
-    if not isinstance(body, dict) or body.get("protocol") not in PROTOCOLS:
-        raise ApiError(400, f"A connector has a protocol, one of {', '.join(PROTOCOLS)}", 2013)
-    if str(body.get("username") or owner).lower() != owner.lower():
-        raise ApiError(400, f"The username is not that of the address: {owner}", 2013)
-    label, path = body.get("label") or "", body.get("path") or "*"
-    if not isinstance(label, str) or not isinstance(path, str):
-        raise ApiError(400, "label and path are texts", 2013)
-    return platform.connectors.add(
-        owner,
-        f"{body['protocol']}+{label}" if label else body["protocol"],
-        _options_in(body),
-        path=path,
-        writable=bool(body.get("writeable")),
-        default=bool(body.get("is_default")),
-    )
-
-
-def _options_in(body: dict[str, Any]) -> dict[str, Any]:
-    """The options in `cred_data`, an object or the text of one, and in `options`, which this platform adds."""
-    kind, given, more = body.get("cred_type"), body.get("cred_data"), body.get("options") or {}
-    if kind not in CREDENTIALS:
-        raise ApiError(400, f"cred_type is one of {', '.join(CREDENTIALS)}", 2013)
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            given = None
-    if not isinstance(given, dict) or not isinstance(more, dict):
-        raise ApiError(400, f"cred_data of {kind} is an object with {', '.join(CREDENTIALS[kind])}", 2013)
-    return {**{name: given[name] for name in CREDENTIALS[kind] if given.get(name)}, **more}
-
-
-def _described(connector: Connector) -> dict[str, Any]:
-    return {
-        "connector_id": connector.id,
-        "username": connector.owner,
-        "label": connector.label,
-        "protocol": connector.scheme,
-        "is_default": connector.is_default,
-        "path": connector.path,
-        "writeable": connector.writable,
-        "permissions": ["read", "write"] if connector.writable else ["read"],
-    }
+        raise ApiError(400, error.message, ErrorCode.INVALID_REQUEST) from error
 
 
 def _get(data: ConnectedData, request: Request, path: list[str]) -> Response:
@@ -159,7 +81,7 @@ def _file(reader: Reader) -> Response:
     size = reader.entry.size
     if size is None:
         reader.close()
-        raise ApiError(500, f"The store does not say how large {reader.entry.uri} is", 5001)
+        raise ApiError(500, f"The store does not say how large {reader.entry.uri} is", ErrorCode.INTERNAL_SERVER_ERROR)
     return Response(200, FileBody(_File(reader), size), _facts(reader.entry), size)
 
 

@@ -6,26 +6,25 @@ import base64
 import binascii
 import json
 import math
-import re
 import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from algo_local.algorithms.registry import Version, not_found
+from algo_local.algorithms.registry import Version
 from algo_local.callers import Caller
+from algo_local.error_codes import ErrorCode
 from algo_local.execution.payload import CallContext, Failure, Outcome, Payload
-from algo_local.web.auth import caller_of
-from algo_local.web.http import ApiError, Request, Response, decode, json_bytes, json_response
+from algo_local.web.http import ApiError, Request, Response, json_bytes, json_response
 from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECONDS, OUTPUT_BYTES
+from algo_local.web.references import Reference, unknown
 
 if TYPE_CHECKING:
     from algo_local.web.app import Application
+    from algo_local.web.authorization import RequestContext
 
-_SCHEME = re.compile(r"/*(?:algo:/*)?")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TEXT = frozenset({"text/plain", "application/text", "application/x-www-form-urlencoded", ""})
-_CORS = {
+CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
@@ -60,69 +59,50 @@ class _Call:
                 self.app.platform.hosted.end_session(self.context.session)
 
 
-def invoke_from_page(app: Application, request: Request, rest: str) -> Response:
-    """`/v1/web/algo/...`: the same for scripts in web pages, which need CORS headers (API section 1.1)."""
-    if request.method == "OPTIONS":
-        return Response(204, headers=_CORS)
-    from algo_local.web.app import respond
-
-    response = respond(lambda: invoke(app, request, rest))
-    response.headers.update(_CORS)
-    return response
+def preflight(context: RequestContext) -> Response:
+    """`OPTIONS /v1/web/algo/...`: browsers ask so before they send a key (API section 1.1)."""
+    return Response(204)
 
 
-def invoke(app: Application, request: Request, rest: str) -> Response:
+def invoke(context: RequestContext) -> Response:
     """`POST /v1/algo/OWNER/NAME[/VERSION]`, or with an algorithm's id in the place of owner and name."""
     received = time.perf_counter()
-    caller = caller_of(request, app.platform, trusted=app.trusted)
-    if request.method != "POST":
-        raise ApiError(405, "Algorithms are called with POST", 2015, {"Allow": "POST"})
-    version = _version(app, caller, rest)
+    app, caller, request = context.app, context.caller, context.request
+    version = _version(context)
     output = request.query.get("output", "").lower()
-    context = _context(caller, version, own_session=not caller.inside or output == "void")
-    call = _Call(app, caller, version, _payload(request), _timeout(request), context)
+    call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
+    call = _Call(app, caller, version, _payload(request), _timeout(request), call_context)
     if output == "void":
         return _start_void(call)
     if caller.inside:
         outcome = call.run()
     else:
-        with app.concurrency.counted(caller.account):
+        with app.platform.concurrency.counted(caller.account):
             outcome = call.run()
     if output == "raw":
         return _raw(outcome)
     return _wrapped(call, request, outcome, time.perf_counter() - received)
 
 
-def _version(app: Application, caller: Caller, rest: str) -> Version:
-    path = decode(rest)
-    reference = path[_SCHEME.match(path).end() :]  # type: ignore[union-attr]  # it matches the empty text as well
-    parts = [part for part in reference.split("/") if part]
-    names, versions = (parts[:1], parts[1:]) if parts and _UUID.fullmatch(parts[0]) else (parts[:2], parts[2:])
-    if not names or (len(names) < 2 and not _UUID.fullmatch(names[0])) or len(versions) > 1:
-        raise _unknown(reference)
-    algorithm = app.platform.registry.algorithm(*(name.lower() for name in names))
-    if not algorithm:
-        raise _unknown(reference)
-    as_owner = caller.owns_algorithm(algorithm.owner)
-    version = app.platform.registry.resolve(algorithm, versions[0] if versions else "", as_owner=as_owner)
+def _version(context: RequestContext) -> Version:
+    reference = Reference(context.parameters["reference*"])
+    as_owner = context.caller.owns_algorithm(context.algorithm.owner)
+    version = context.platform.registry.resolve(context.algorithm, reference.version, as_owner=as_owner)
     if not version:
-        raise _unknown(reference)
+        raise unknown(reference)
     return version
 
 
-def _unknown(reference: str) -> ApiError:
-    return ApiError(404, not_found(reference).message, 1000)
-
-
-def _context(caller: Caller, version: Version, *, own_session: bool) -> CallContext:
+def _call_context(caller: Caller, version: Version, *, own_session: bool) -> CallContext:
     """Calls made by algorithms share the session of the first one, unless they may outlive it."""
     request_id = f"req-{uuid.uuid4()}"
     depth = caller.inside.depth + 1 if caller.inside else 0
     if depth > DEPTH:
         raise ApiError(429, f"Algorithms may call each other at most {DEPTH} deep")
     session = caller.inside.session if caller.inside and not own_session else request_id
-    names = (version.algorithm.owner, version.algorithm.name)
-    return CallContext(caller.account, names, session, request_id, depth)
+    owner, name = version.algorithm.owner, version.algorithm.name
+    # With `sudo` the algorithm runs as if its owner had called it (API section 1.3).
+    return CallContext(owner if caller.administrator else caller.account, (owner, name), session, request_id, depth)
 
 
 def _timeout(request: Request) -> float:
@@ -134,7 +114,9 @@ def _timeout(request: Request) -> float:
     except ValueError:
         seconds = math.nan
     if not seconds > 0:
-        raise ApiError(400, f"The timeout must be a number of seconds above 0, not {text[:50]!r}", 2015)
+        raise ApiError(
+            400, f"The timeout must be a number of seconds above 0, not {text[:50]!r}", ErrorCode.INVALID_REQUEST
+        )
     return min(seconds, MAX_SECONDS)
 
 
@@ -158,7 +140,7 @@ def _payload(request: Request) -> Payload:
             return Payload("text", body.decode("utf-8"))
         except UnicodeDecodeError as error:
             _refuse(f"the text is not UTF-8 at byte {error.start}")
-    raise ApiError(415, f"{_INPUT}bad request: unsupported Content-Type '{content_type}'", 2015)
+    raise ApiError(415, f"{_INPUT}bad request: unsupported Content-Type '{content_type}'", ErrorCode.INVALID_REQUEST)
 
 
 def _parse_json(body: bytes) -> Any:
@@ -180,18 +162,18 @@ def _decode_base64(body: bytes) -> bytes:
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise ApiError(400, _INPUT + reason, 2015)
+    raise ApiError(400, _INPUT + reason, ErrorCode.INVALID_REQUEST)
 
 
 def _start_void(call: _Call) -> Response:
     account = call.caller.account
-    call.app.concurrency.enter(account)
+    call.app.platform.concurrency.enter(account)
 
     def work() -> None:
         try:
             call.run()
         finally:
-            call.app.concurrency.leave(account)
+            call.app.platform.concurrency.leave(account)
 
     call.app.platform.in_background(work)
     return json_response({"async": "void", "request_id": call.context.request_id})

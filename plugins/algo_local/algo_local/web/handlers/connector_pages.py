@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from algo_core.storage.contract import Entry
+from algo_local.error_codes import ErrorCode
 from algo_local.web.http import ApiError
 
 if TYPE_CHECKING:
@@ -80,5 +81,5 @@ def _read(marker: str | None) -> tuple[str, int]:
         return "", 0
     token, _, had = marker.partition(":")
     if not had.isdecimal() or not had.isascii() or len(had) > 12:
-        raise ApiError(400, f"Not a marker: {marker[:100]!r}", 5002)
+        raise ApiError(400, f"Not a marker: {marker[:100]!r}", ErrorCode.INVALID_MARKER)
     return token, int(had)
