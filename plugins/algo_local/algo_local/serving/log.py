@@ -44,7 +44,7 @@ class Log:
             self._allowed = min(BURST, self._allowed + (now - self._counted) * BURST / BURST_SECONDS)
             self._counted = now
             is_repeated = text == self._last[0] and now - self._last[1] < REPEAT_SECONDS
-            if is_repeated or self._allowed < 1 or not _takes_more():
+            if is_repeated or self._allowed < 1 or not takes_more():
                 self._left_out += 1
                 return
             self._allowed -= 1
@@ -64,7 +64,7 @@ def shortened(text: str) -> str:
     return f"{text[:half]} ... {text[-half:]}"
 
 
-def _takes_more() -> bool:
+def takes_more() -> bool:
     """Whether standard error takes some text at once: a pipe that nobody empties would hold up whoever writes."""
     try:
         descriptor = sys.stderr.fileno()

@@ -19,6 +19,7 @@ from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.limits import Limits, limits_for_process
 from algo_local.serving.listener import BACKLOG
 from algo_local.serving.pool import Pool
+from algo_local.serving.request_log import Answered
 from algo_local.serving.waiting import State, Waiting
 
 if TYPE_CHECKING:
@@ -69,11 +70,12 @@ class Server:
         tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         on_failure: Callable[[str], None] | None = None,
+        on_answer: Callable[[Answered], None] | None = None,
     ) -> None:
-        """`on_failure` is told what should not happen, and when connections have to be refused."""
+        """`on_failure` is told what should not happen and when connections are refused, `on_answer` of each request."""
         self.limits = limits or limits_for_process()
         self._report = on_failure or (lambda text: None)
-        self._service = Service(application, self.limits)
+        self._service = Service(application, self.limits, on_answer)
         self._listener = listener
         self._listener.setblocking(False)
         self._tls = tls
@@ -238,7 +240,7 @@ class Server:
             if self._waiting.count(State.REFUSED) >= REFUSALS and (oldest := self._waiting.oldest(State.REFUSED)):
                 self._close(oldest)
             error = BadRequest(503, "All connections of this platform are busy; try again")
-            self._say_last(connection, refusal(error), State.REFUSED)
+            self._refuse(connection, error, State.REFUSED)
 
     # Waiting for requests
 
@@ -331,8 +333,8 @@ class Server:
 
     # Ending connections
 
-    def _refuse(self, connection: Connection, error: BadRequest) -> None:
-        self._say_last(connection, refusal(error), State.LINGERING)
+    def _refuse(self, connection: Connection, error: BadRequest, state: State = State.LINGERING) -> None:
+        self._say_last(connection, refusal(error, connection, self._service), state)
 
     def _say_last(self, connection: Connection, response: bytes, state: State) -> None:
         """Send what fits into an empty buffer, and let the client hear it before the connection is closed."""
@@ -360,8 +362,9 @@ class Server:
         """End what has taken too long."""
         for connection, state in self._waiting.overdue():
             if state is State.READING and not connection.incoming.is_empty:
+                error = BadRequest(408, "The request took too long to arrive")
                 with contextlib.suppress(OSError):
-                    connection.socket.send(refusal(BadRequest(408, "The request took too long to arrive")))
+                    connection.socket.send(refusal(error, connection, self._service))
             self._close(connection)
         if self._paused_until is not None and self._paused_until <= time.monotonic():
             self._resume()
