@@ -123,7 +123,7 @@ class HostedStorage(Storage):
         return self._open(uri, f"bytes={offset}-" if offset else None, offset, version)
 
     def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
-        """One GET for a part of a file (`algo_data.engine.io.parts.PartedStorage`)."""
+        """One GET for a part of a file (`RangedStorage`)."""
         return self._open(uri, f"bytes={offset}-{offset + length - 1}", offset, version)
 
     def _open(self, uri: DataUri, asked: str | None, offset: int, version: str | None) -> Reader:
@@ -167,11 +167,11 @@ class HostedStorage(Storage):
             return (entry, content) if len(content) == entry.size else None
 
     def ask_small(self, uri: DataUri, limit: int) -> Answered | None:
-        """One GET, whose answer is awaited later (`algo_data.engine.run.processes.AskingStorage`)."""
+        """One GET, whose answer is awaited later (`PipelinedStorage`)."""
         return None if uri.names_directory else self._lanes.ask(uri, limit)
 
     def send_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
-        """One PUT, whose answer is awaited later (`algo_data.engine.run.processes.AskingStorage`)."""
+        """One PUT, whose answer is awaited later (`PipelinedStorage`)."""
         return None if uri.names_directory else self._lanes.send(uri, content)
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
@@ -184,7 +184,7 @@ class HostedStorage(Storage):
         return self._put(uri, content_of(source, size))
 
     def kept(self, source: Source) -> AbstractContextManager[tuple[Source, int]]:
-        """In memory, or a nameless file (`algo_data.engine.io.stored.KeepingStorage`)."""
+        """In memory, or a nameless file (`ReplayableStorage`)."""
         return spooled(source)
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
@@ -300,7 +300,7 @@ class HostedStorage(Storage):
         return self._api.is_direct
 
     def divided(self) -> None:
-        """Use connections of this process (`algo_data.engine.run.processes.Divisible`)."""
+        """Use connections of this process (`ForkSafe`)."""
         self._retries = 0
         self._api.divided()
         self._lanes = Lanes(self._api)
