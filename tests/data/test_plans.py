@@ -30,6 +30,7 @@ from algo_data.engine.plan.tree import below
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.transfer import Place
 from algo_data.local.storage import LocalStorage
+from algo_data.reporting.advice import advice_for
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -185,7 +186,7 @@ STOCK = Stock("t/a")
 def test_a_directory_without_recursion_is_refused_with_the_way():
     seen: list[AlgoError] = []
     list(plan([uri("t/")], uri("new"), lambda _: STOCK, lambda what, error: seen.append(error)))
-    assert "algo cp -r" in str(seen[0].hint)
+    assert "algo cp -r" in str(advice_for(seen[0]))
 
 
 def test_a_plan_starts_while_a_listing_still_goes_on():
@@ -251,7 +252,7 @@ def test_a_tree_with_directories_is_refused_by_a_collection_before_anything(dest
     )
     assert list(transfers) == []
     assert isinstance(seen[0], NoFolders)
-    assert "--flatten" in str(seen[0].hint)
+    assert "--flatten" in str(advice_for(seen[0]))
     assert there.made == set()
 
 

@@ -13,8 +13,8 @@ import pytest
 from algo_core.storage.contract import Checksum, Entry
 from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.engine import CopyOptions
-from algo_data.engine.io import stored
 from algo_data.engine.io.digest import Corrupted
+from algo_data.engine.run import stored
 from algo_data.engine.run.worker import execute
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.local.storage import LocalStorage
