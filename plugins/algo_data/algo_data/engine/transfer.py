@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from algo_core.errors import UsageError
 from algo_core.storage.contract import Entry, Storage
-from algo_core.storage.uri import DataUri
+from algo_core.storage.uri import DataUri, is_only_key
 from algo_data.engine.failures import NoSuchName
 from algo_data.engine.io.streams import STREAM
-from algo_data.engine.relative import is_odd
 
 NAMELESS = frozenset({"", ".", ".."})
 """Names of directories that have none of their own: roots, and those that are named by where one is."""
@@ -29,7 +28,7 @@ class Place(NamedTuple):
             NoSuchName: if no file or directory of this storage can be called so: a key can have an empty component, end
                 in a slash, or lead out of the directory with `..`.
         """
-        if not self.storage.paths_are_keys and is_odd(path):
+        if not self.storage.paths_are_keys and is_only_key(path):
             raise NoSuchName(self, path)
         return Place(self.storage, self.uri.child(path))
 

@@ -7,11 +7,11 @@ from collections.abc import Container, Iterator
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, NotADirectory
-from algo_core.storage.uri import LOCAL, DataUri
+from algo_core.storage.uri import LOCAL, DataUri, is_only_key
 from algo_data.engine.failures import MissingDirectory, NoFolders
 from algo_data.engine.leftovers import is_leftover
 from algo_data.engine.plan.tree import below
-from algo_data.engine.relative import is_odd, joined, prefix_of
+from algo_data.engine.relative import joined, prefix_of
 from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
 
@@ -89,7 +89,7 @@ def _check_level(top: Place, source: Place, target: Place, selection: Selection,
             if not takes_directories:
                 what = f"{top} holds the directory {relative}, and {target} cannot hold directories"
                 raise NoFolders(what, top, target.uri, may_be_missing=True)
-            if not is_odd(entry.name):
+            if not is_only_key(entry.name):
                 below = source.child(entry.name), target.child(entry.name)
                 _check_level(top, *below, selection, prefix_of(relative))
         elif takes_files:

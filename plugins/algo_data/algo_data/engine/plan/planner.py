@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import AlgoError, UsageError
 from algo_core.storage.contract import Entry, NotADirectory, Storage
-from algo_core.storage.uri import DataUri
+from algo_core.storage.uri import DataUri, is_only_key
 from algo_data.engine.failures import (
     DirectoryLoop,
     HoldsNoFiles,
@@ -28,7 +28,7 @@ from algo_data.engine.plan.directories import check_apart, check_fits, make, mis
 from algo_data.engine.plan.globs import expand, has_magic, spans_directories
 from algo_data.engine.plan.skip import needed
 from algo_data.engine.plan.tree import Refuse, below
-from algo_data.engine.relative import is_odd, prefix_of
+from algo_data.engine.relative import prefix_of
 from algo_data.engine.run.moving import when_all_are_known
 from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Transfer, Unlisted
 
@@ -274,7 +274,7 @@ class _Planner:
                 return uri
             if not relative:
                 return Unlisted(Place(storage, uri), base, top_relative, removes_source)
-            if is_odd(relative) and not base.storage.paths_are_keys:
+            if is_only_key(relative) and not base.storage.paths_are_keys:
                 return uri
             return Unlisted(Place(storage, uri), base.child(relative), prefix + relative, removes_source)
 

@@ -99,8 +99,9 @@ def check_is_another(transfer: Transfer, before: Entry, copy_again: Callable[[],
 
 
 def _differ(one: Entry, other: Entry) -> bool:
-    """Whether a file was changed between two looks at it."""
-    versions, times = (one.version, other.version), (one.modified, other.modified)
+    """Whether a file was changed between two looks at it, of which one may tell the time to the second only."""
+    versions = one.version, other.version
+    times = [entry.modified and entry.modified.replace(microsecond=0) for entry in (one, other)]
     return (None not in versions and versions[0] != versions[1]) or (None not in times and times[0] != times[1])
 
 
