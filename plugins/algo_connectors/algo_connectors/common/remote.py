@@ -131,7 +131,7 @@ class VersionedStorage(RemoteStorage):
     """A store that gives a range of exactly one version, or says of which one it is: parts can be read at once."""
 
     def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
-        """Ranges one after the other, so that each part is one connection (`PartedStorage`)."""
+        """Ranges one after the other, so that each part is one connection (`RangedStorage`)."""
         return self._open(uri, offset, version, stop=offset + length)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from algo_core.errors import AlgoError, UsageError
+from algo_core.errors import UsageError
 from algo_core.storage.contract import Entry, Storage
 from algo_core.storage.uri import DataUri, is_only_key
+from algo_data.engine.failures import NoSuchName
 from algo_data.engine.io.streams import STREAM
 
 NAMELESS = frozenset({"", ".", ".."})
@@ -37,16 +38,6 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return "-" if self.uri == STREAM else str(self.uri)
-
-
-class NoSuchName(AlgoError):
-    """A key of an object store was to get a path where there can be none like it."""
-
-    def __init__(self, directory: object, path: str) -> None:
-        super().__init__(
-            f"no file below {directory} can have the path {path!r}",
-            "Copy it alone, to a name of your own: algo cp SOURCE FILE",
-        )
 
 
 class Transfer(NamedTuple):

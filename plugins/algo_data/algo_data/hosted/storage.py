@@ -131,7 +131,7 @@ class HostedStorage(Storage):
         return self._open(uri, f"bytes={offset}-" if offset else None, offset, version)
 
     def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
-        """One GET for a part of a file (`algo_data.engine.io.parts.PartedStorage`)."""
+        """One GET for a part of a file (`RangedStorage`)."""
         return self._open(uri, f"bytes={offset}-{offset + length - 1}", offset, version)
 
     def _open(self, uri: DataUri, asked: str | None, offset: int, version: str | None) -> Reader:
@@ -175,11 +175,11 @@ class HostedStorage(Storage):
             return (entry, content) if len(content) == entry.size else None
 
     def ask_small(self, uri: DataUri, limit: int) -> Answered | None:
-        """One GET, whose answer is awaited later (`algo_data.engine.run.processes.AskingStorage`)."""
+        """One GET, whose answer is awaited later (`PipelinedStorage`)."""
         return self._lanes.ask(uri, limit) if self._is_plain(uri) else None
 
     def send_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
-        """One PUT, whose answer is awaited later (`algo_data.engine.run.processes.AskingStorage`)."""
+        """One PUT, whose answer is awaited later (`PipelinedStorage`)."""
         return self._lanes.send(uri, content) if self._is_plain(uri) else None
 
     def _is_plain(self, uri: DataUri) -> bool:
@@ -200,7 +200,7 @@ class HostedStorage(Storage):
         return self._put(uri, content_of(source, size))
 
     def kept(self, source: Source) -> AbstractContextManager[tuple[Source, int]]:
-        """In memory, or a nameless file (`algo_data.engine.io.stored.KeepingStorage`)."""
+        """In memory, or a nameless file (`ReplayableStorage`)."""
         return spooled(source)
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
@@ -326,7 +326,7 @@ class HostedStorage(Storage):
         return self._api.is_direct
 
     def divided(self) -> None:
-        """Use connections of this process (`algo_data.engine.run.processes.Divisible`)."""
+        """Use connections of this process (`ForkSafe`)."""
         self._retries = 0
         self._api.divided()
         self._lanes = Lanes(self._api)
