@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from algo_core.errors import UsageError
-from algo_data.engine.plan.patterns import name_pattern, path_pattern
+from algo_data.engine.patterns import name_pattern, path_pattern
 
 
 class Selection:
