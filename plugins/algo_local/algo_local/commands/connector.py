@@ -103,7 +103,7 @@ def test_connector(app: App, name: str, path: str | None, owner: str | None) -> 
     platform = _platform()
     account = _account(platform, owner)
     data = platform.connector(Caller(account), name)
-    where = [part for part in (_fixed(data.connector.path) if path is None else path).split("/") if part]
+    where = _fixed(data.connector.path).strip("/") if path is None else path
     first = next(data.list(where), None)
     uri = data.uri(where)
     if app.output.is_json:

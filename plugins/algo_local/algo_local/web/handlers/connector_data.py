@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 from typing import Any
+from urllib.parse import quote
 
 from algo_core.errors import NotFoundError, PermissionDenied, RequestRefused
-from algo_core.storage.contract import Entry, IsADirectory, NotADirectory, Reader
+from algo_core.storage.contract import Entry, IncompleteListing, IsADirectory, NotADirectory, Reader
+from algo_core.storage.uri import is_only_key
 from algo_local.data.connector_data import ConnectedData
 from algo_local.error_codes import ErrorCode
 from algo_local.web.handlers.connector_pages import Listings
@@ -27,21 +29,29 @@ from algo_local.web.ranges import requested_range
 _listings = Listings()
 
 
-def answer(data: ConnectedData, method: str, request: Request, path: list[str]) -> Response:
-    """The answer to a request on the data behind a connector."""
+def answer(data: ConnectedData, method: str, request: Request, path: str) -> Response:
+    """The answer to a request on the data behind a connector.
+
+    Where only a key can look like the path, the answer says which path was served: on the way to another platform it
+    could have become another one. `type=file` and `type=directory` say what is meant where both can stand.
+    """
     try:
-        return _METHODS[method](data, request, path)
-    except (IsADirectory, NotADirectory) as error:
+        response = _METHODS[method](data, request, path)
+    except (IsADirectory, NotADirectory, IncompleteListing) as error:
         raise ApiError(400, error.message, ErrorCode.INVALID_REQUEST) from error
+    if path and is_only_key(path):
+        response.headers["X-Data-Path"] = quote(path, safe="/~:")
+    return response
 
 
-def _get(data: ConnectedData, request: Request, path: list[str]) -> Response:
+def _get(data: ConnectedData, request: Request, path: str) -> Response:
     """A file, or else a directory; a range of a file needs its size first."""
     if request.header("Range"):
         entry = data.stat(path)
         if not entry.is_directory:
             return _part(data, request, path, entry)
-    if len(path) > 1 and not request.query.get("marker"):
+    is_listing = request.query.get("marker") or request.query.get("type") == "directory"
+    if "/" in path.removesuffix("/") and not is_listing:
         try:
             reader = data.open(path)
         except IsADirectory:
@@ -54,14 +64,25 @@ def _get(data: ConnectedData, request: Request, path: list[str]) -> Response:
         return _file(data.open(path))
 
 
-def _head(data: ConnectedData, request: Request, path: list[str]) -> Response:
-    entry = data.stat(path)
+def _head(data: ConnectedData, request: Request, path: str) -> Response:
+    entry = _file_entry(data, path) if request.query.get("type") == "file" else None
+    entry = entry or data.stat(path)
     if entry.is_directory:
         return Response(headers={"X-Data-Type": "directory", "Content-Type": "application/json"})
     return Response(200, b"", _facts(entry), entry.size)
 
 
-def _listing(data: ConnectedData, request: Request, path: list[str]) -> Response:
+def _file_entry(data: ConnectedData, path: str) -> Entry | None:
+    """The entry of a file, be its key that of a directory with a slash behind it; None for a directory."""
+    try:
+        reader = data.open(path)
+    except IsADirectory:
+        return None
+    reader.close()
+    return reader.entry
+
+
+def _listing(data: ConnectedData, request: Request, path: str) -> Response:
     marker = request.query.get("marker")
     entries, following = _listings.page(data, path, decode_marker(marker) if marker else None)
     body: dict[str, Any] = {
@@ -85,7 +106,7 @@ def _file(reader: Reader) -> Response:
     return Response(200, FileBody(_File(reader), size), _facts(reader.entry), size)
 
 
-def _part(data: ConnectedData, request: Request, path: list[str], entry: Entry) -> Response:
+def _part(data: ConnectedData, request: Request, path: str, entry: Entry) -> Response:
     size, facts = entry.size or 0, _facts(entry)
     part = requested_range(request, size, facts.get("ETag", "").strip('"'), facts["Last-Modified"])
     if part is None:
@@ -112,25 +133,28 @@ def _facts(entry: Entry) -> dict[str, str]:
     return headers
 
 
-def _put(data: ConnectedData, request: Request, path: list[str]) -> Response:
+def _put(data: ConnectedData, request: Request, path: str) -> Response:
     uri = data.write(path, _Upload(request), request.length)
     return json_response({"result": str(uri)})
 
 
-def _post(data: ConnectedData, request: Request, path: list[str]) -> Response:
+def _post(data: ConnectedData, request: Request, path: str) -> Response:
     name, _ = new_directory(request)
     if not isinstance(name, str) or not name or "/" in name:
         raise RequestRefused(f"{name!r} is no name for a directory")
-    return json_response({"result": str(data.mkdir([*path, name]))})
+    return json_response({"result": str(data.mkdir(data.uri(path).child(name).path))})
 
 
-def _patch(data: ConnectedData, request: Request, path: list[str]) -> Response:
+def _patch(data: ConnectedData, request: Request, path: str) -> Response:
     raise RequestRefused("Only collections of hosted data have an ACL")
 
 
-def _delete(data: ConnectedData, request: Request, path: list[str]) -> Response:
+def _delete(data: ConnectedData, request: Request, path: str) -> Response:
     try:
-        deleted = data.delete(path, force=request.flag("force"))
+        if request.query.get("type") == "file":
+            deleted = data.remove(path)
+        else:
+            deleted = data.delete(path, force=request.flag("force"))
     except (NotFoundError, PermissionDenied):
         raise
     except RequestRefused as error:

@@ -6,10 +6,11 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry
 from algo_local.error_codes import ErrorCode
 from algo_local.web.http import ApiError
@@ -37,7 +38,7 @@ class Listings:
         self._open: OrderedDict[str, tuple[float, Iterator[Entry]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def page(self, data: ConnectedData, path: Sequence[str], marker: str | None) -> tuple[list[Entry], str | None]:
+    def page(self, data: ConnectedData, path: str, marker: str | None) -> tuple[list[Entry], str | None]:
         """A page, and the marker of the next one if there are more entries.
 
         Raises:
@@ -50,13 +51,20 @@ class Listings:
             rest = data.list(path)
             for _ in islice(rest, had):
                 pass
-        entries = list(islice(rest, PAGE_SIZE + 1))
-        if len(entries) <= PAGE_SIZE:
-            return entries, None
-        ahead = entries.pop()
+        entries: list[Entry] = []
+        try:
+            entries.extend(islice(rest, PAGE_SIZE + 1))
+        except AlgoError as error:
+            if not entries:
+                raise
+            rest = _failing(error)  # when what could be listed has been handed out
+        else:
+            if len(entries) <= PAGE_SIZE:
+                return entries, None
+            rest = _before(entries.pop(), rest)
         token = f"{secrets.token_hex(8)}"
-        self._keep(token, _before(ahead, rest))
-        return entries, f"{token}:{had + PAGE_SIZE}"
+        self._keep(token, rest)
+        return entries, f"{token}:{had + len(entries)}"
 
     def _take(self, token: str) -> Iterator[Entry] | None:
         with self._lock:
@@ -69,6 +77,11 @@ class Listings:
             limit = time.monotonic() - IDLE_SECONDS
             while len(self._open) > OPEN_LISTINGS or next(iter(self._open.values()))[0] < limit:
                 self._open.popitem(last=False)
+
+
+def _failing(error: AlgoError) -> Iterator[Entry]:
+    raise error
+    yield
 
 
 def _before(first: Entry, rest: Iterator[Entry]) -> Iterator[Entry]:

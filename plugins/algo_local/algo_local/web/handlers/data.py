@@ -43,7 +43,8 @@ def answer(context: RequestContext) -> Response:
         from algo_local.web.handlers import connector_data
 
         return connector_data.answer(context.platform.connector(context.caller, name), method, context.request, path)
-    return _METHODS[method](context.platform.hosted, context.caller, context.request, path)
+    parts = [part for part in path.split("/") if part]  # behind a connector each character counts
+    return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
 
 
 def root(context: RequestContext) -> Response:
@@ -51,17 +52,17 @@ def root(context: RequestContext) -> Response:
     return _get(context.platform.hosted, context.caller, context.request, [])
 
 
-def _location(parameters: Mapping[str, str]) -> tuple[str, list[str]]:
+def _location(parameters: Mapping[str, str]) -> tuple[str, str]:
     """The connector's name and the path: hosted data, unless a path of `/v1/data` begins with a connector."""
     if "location*" in parameters:
         name, _, path = parameters["location*"].partition("/")
-        if re.search("%2F", name, re.IGNORECASE):  # the whole rest is one encoded component
-            name, _, path = _decode_path(name).partition("/")
-            return name, _components(path)
-        return decode(name) or HOSTED, _components(_decode_path(path))
+        if re.search("%2F", name, re.IGNORECASE):  # an encoded component goes beyond the name
+            name, _, path = _decode_path(parameters["location*"]).partition("/")
+            return name, path
+        return decode(name) or HOSTED, _decode_path(path)
     path = _decode_path(parameters["path*"]).lstrip("/")
     match = _CONNECTOR.fullmatch(path)
-    return (match[1], _components(match[2])) if match else (HOSTED, _components(path))
+    return (match[1], match[2]) if match else (HOSTED, path)
 
 
 def _decode_path(raw: str) -> str:
@@ -69,10 +70,6 @@ def _decode_path(raw: str) -> str:
     if re.search("%2F", raw, re.IGNORECASE):
         raw = raw.replace("+", " ")
     return decode(raw)
-
-
-def _components(path: str) -> list[str]:
-    return [part for part in path.split("/") if part]
 
 
 def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:

@@ -8,25 +8,15 @@ fetched again from elsewhere is compared by the checksum that was given with it,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
 
 from algo_core.errors import AlgoError
-from algo_core.storage.contract import Checksum, Entry, Source
-from algo_core.storage.uri import pasted
+from algo_core.storage.contract import Checksum, Entry
+from algo_data.engine.failures import StoredDamaged
 from algo_data.engine.io.blocks import blocks
-from algo_data.engine.io.digest import Corrupted, hasher
+from algo_data.engine.io.digest import hasher
 from algo_data.engine.io.source import Advanced, CannotResume, FileSource
 from algo_data.engine.io.streams import StandardStreams
 from algo_data.engine.transfer import Place, Transfer
-
-
-@runtime_checkable
-class KeepingStorage(Protocol):
-    """A storage that has to know the size of a file before it sends the first byte."""
-
-    def kept(self, source: Source) -> AbstractContextManager[tuple[Source, int]]:
-        """What a source of unknown size gives, kept so that it can be read as often as it takes; and its size."""
 
 
 def confirm(target: Place, written: Entry, sent: Iterable[bytes | memoryview]) -> None:
@@ -77,19 +67,8 @@ def _watched(source: FileSource, advanced: Advanced) -> Iterator[memoryview]:
 def _compare(target: Place, stored: Checksum, sent: str) -> None:
     if stored.digest == sent:
         return
-    what = (
-        f"{target} arrived damaged: the {stored.algorithm.upper()} of what was sent is {sent}, "
-        f"and that of what was stored {stored.digest}"
-    )
-    if _is_removed(target, stored):
-        raise Corrupted(
-            f"{what}; that was removed",
-            "Try again; if it stays so, something on the way changes what is sent. --no-check copies without comparing",
-        )
-    raise Corrupted(
-        f"{what}, and may still be there",
-        f"Try again, or remove it: algo rm {pasted(target)}. --no-check copies without comparing",
-    )
+    removed = _is_removed(target, stored)
+    raise StoredDamaged(target, stored.algorithm, sent, stored.digest, is_removed=removed)
 
 
 def _is_removed(target: Place, stored: Checksum) -> bool:
