@@ -24,7 +24,7 @@ yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for conf
 def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) -> None:
     """Install plugins.
 
-    A REQUIREMENT is a distribution's name, also with versions: 'acme-bundle>=2'; or 'NAME @ URL', or the path of a
+    A REQUIREMENT is a distribution's name, also with versions ('reports>=2'), 'NAME @ URL', or the path of a
     wheel or a directory. Indexes are those that pip or uv is set to. What would change is shown first; nothing is
     changed if it would break something that is installed.
 
