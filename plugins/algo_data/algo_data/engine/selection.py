@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from algo_core.errors import UsageError
+from algo_core.names import portable
 from algo_data.engine.patterns import name_pattern, path_pattern
 
 
@@ -43,6 +44,7 @@ class Selection:
 
 class _Pattern:
     def __init__(self, text: str) -> None:
+        text = portable(text)
         self.is_for_directories = text.endswith("/")
         parts = [part for part in text.split("/") if part not in {"", "."}]
         if not parts or ".." in parts:
