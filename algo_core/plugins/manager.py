@@ -77,6 +77,10 @@ class Plugins:
             self._register(manager, record)
         return getattr(manager.hook, hook)(**arguments)
 
+    def implement(self, hook: str) -> bool:
+        """Whether any plugin implements a hook."""
+        return any(hook in record.hooks and not record.error for record in self.allowed)
+
     def check_required(self) -> None:
         """Raise ConfigError if a plugin that the administrator requires is missing."""
         self._policy.check_required(self.records)
@@ -239,7 +243,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, older)
 
 
-FIRST_RESULT = frozenset({"algo_default_profile", "algo_credentials"})
+FIRST_RESULT = frozenset({"algo_default_profile", "algo_credentials", "algo_transport"})
 """Hooks of which the first answer counts; known here so that a hook that nobody implements needs no pluggy."""
 
 
