@@ -10,7 +10,7 @@ PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmark-deps
-.PHONY: wheels clean
+.PHONY: changelog wheels clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -59,6 +59,9 @@ benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS 
 benchmark-deps: ## Install what benchmarks-transfer needs beyond PyPI, from Debian: nginx and curl
 	@command -v apt-get >/dev/null || { echo 'There is no apt-get here: install nginx, its module dav-ext, and curl' >&2; exit 1; }
 	$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install --yes nginx libnginx-mod-http-dav-ext curl
+
+changelog: $(READY) ## Move the fragments of news/ into CHANGELOG.md, for VERSION=X.Y.Z
+	$(BIN)/towncrier build --yes --version $(or $(VERSION),$(error name the release: make changelog VERSION=X.Y.Z))
 
 wheels: $(READY) ## Build every distribution into dist/
 	rm -rf dist

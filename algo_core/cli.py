@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
+from algo_core import nesting
 from algo_core.context import App
 from algo_core.errors import PluginError, UsageError
 from algo_core.plugins.index import PluginRecord
@@ -26,15 +27,22 @@ class Row(NamedTuple):
     help: str
     group: str
     hidden: bool
+    example: str
     record: PluginRecord | None
 
 
 def _built_in(name: str, target: str, text: str) -> Row:
-    return Row(name, f"algo_core.commands.{target}", text, "Setup", False, None)
+    return Row(name, f"algo_core.commands.{target}", text, LAST_GROUP, False, "", None)
 
+
+LAST_GROUP = "Setup"
+"""The heading of the core's own commands; those of plugins come before it, in alphabetical order."""
 
 EXECUTABLE = "executable"
 """The target of a command that is an executable `algo-NAME` of an isolated plugin."""
+
+GROUP_ONLY = "group"
+"""The target of a group that only the commands below it make up."""
 
 BUILT_IN: dict[str, Row] = {
     row.name: row
@@ -50,32 +58,22 @@ BUILT_IN: dict[str, Row] = {
 }
 """The core's own commands; plugins cannot have their names."""
 
-GROUP_ORDER = ("Algorithms", "Data", "Environments", "Platform")
-LAST_GROUP = "Setup"
-
-EPILOG = """\
-\b
-Examples:
-  algo run demo/Hello -d "HAL 9000"
-  algo mkdir .my/pictures
-  algo cp friends.jpg data://.my/pictures
-  algo ls .my/pictures
-
-'algo COMMAND --help' explains a command, 'algo help exit-codes' what the exit codes mean."""
+MOST_EXAMPLES = 5
+EPILOG = "'algo COMMAND --help' explains a command, 'algo help exit-codes' the exit codes."
 
 
 class AlgoGroup(click.Group):
     """`algo` itself."""
 
     def rows(self, ctx: click.Context) -> dict[str, list[Row]]:
-        """Every command by name, with all that claim the name; built-in ones cannot be claimed."""
+        """Every command by its full name, with all that claim the name; built-in ones cannot be claimed."""
         found: dict[str, list[Row]] = {name: [row] for name, row in BUILT_IN.items()}
         for record in _app(ctx).plugins.allowed:
-            for name, target, text, group, hidden in record.commands:
-                if name not in BUILT_IN:
-                    found.setdefault(name, []).append(Row(name, target, text, group, hidden, record))
+            for row in record.commands:
+                if row[0] not in BUILT_IN:
+                    found.setdefault(row[0], []).append(Row(*row, record))
         for name, text in _isolated_commands(_app(ctx).environ).items():
-            found.setdefault(name, [Row(name, EXECUTABLE, text, "Other", False, None)])
+            found.setdefault(name, [Row(name, EXECUTABLE, text, "Other", False, "", None)])
         if any(len(claims) > 1 for claims in found.values()):
             chosen = _app(ctx).config.chosen_commands()
             for name, claims in found.items():
@@ -83,9 +81,17 @@ class AlgoGroup(click.Group):
                 found[name] = picked or claims
         return found
 
+    def top(self, ctx: click.Context) -> dict[str, list[Row]]:
+        """The rows of `algo --help`: commands of one word, and groups that only commands below them make up."""
+        rows = self.rows(ctx)
+        found = {}
+        for word, below in nesting.children(rows, "").items():
+            found[word] = rows.get(word) or [_group_row(word, below)]
+        return found
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands, sorted."""
-        return sorted(self.rows(ctx))
+        return sorted(self.top(ctx))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command.
@@ -94,20 +100,11 @@ class AlgoGroup(click.Group):
             PluginError: if its plugin is broken.
             UsageError: if two plugins claim the name.
         """
-        claims = self.rows(ctx).get(cmd_name)
+        claims = self.top(ctx).get(cmd_name)
         if not claims:
             return None
-        if len(claims) > 1:
-            names = " and ".join(row.record.label for row in claims if row.record)
-            some = claims[0].record.dist if claims[0].record else ""
-            raise UsageError(
-                f"Several plugins have a command {cmd_name!r}: {names}",
-                f"Choose one for good with: algo plugins choose {cmd_name} {some}; "
-                f"or for once with: algo plugins run {some} {cmd_name}",
-            )
-        if claims[0].target == EXECUTABLE:
-            return _executable(_app(ctx), cmd_name)
-        return self.load(ctx, claims[0])
+        row = _only(cmd_name, claims)
+        return _executable(_app(ctx), cmd_name) if row.target == EXECUTABLE else self.load(ctx, row)
 
     def load(self, ctx: click.Context, row: Row) -> click.Command:
         """Import the command of a row.
@@ -116,14 +113,45 @@ class AlgoGroup(click.Group):
             PluginError: if its plugin is broken.
             ConfigError: if a plugin that the administrator requires is missing.
         """
-        return add_global_options(self._import(ctx, row))
+        return add_global_options(self._with_nested(ctx, row.name, self._import(ctx, row)))
+
+    def _with_nested(self, ctx: click.Context, path: str, command: click.Command) -> click.Command:
+        """A command with those that other distributions have put below it, each imported when it runs."""
+        rows = self.rows(ctx)
+        below = nesting.children(rows, path)
+        if not below:
+            return command
+        if not isinstance(command, click.Group):
+            extra = ", ".join(name for found in below.values() for name, _ in found)
+            _app(ctx).output.warn(f"'algo {path}' is no group of commands, so these are left out: {extra}")
+            return command
+        names = {word: f"{path} {word}" for word in below}
+        found = {word: rows.get(names[word]) or [_group_row(names[word], rest)] for word, rest in below.items()}
+        if path in BUILT_IN:  # the core's own must work whatever a plugin claims
+            found = {word: claims for word, claims in found.items() if word not in command.list_commands(ctx)}
+
+        def load(ctx: click.Context, word: str, own: click.Command | None) -> click.Command:
+            row = _only(f"{path} {word}", found[word])
+            if own is not None:
+                label = row.record.label if row.record else row.name
+                raise UsageError(
+                    f"'algo {path}' has a command {word!r} of its own, and {label} claims the name as well",
+                    f"Disable one of them, for example: algo plugins disable {row.record.dist if row.record else ''}",
+                )
+            return self.load(ctx, row)
+
+        nesting.extend(command, {word: (_line(claims), claims[0].hidden) for word, claims in found.items()}, load)
+        return command
 
     def _import(self, ctx: click.Context, row: Row) -> click.Command:
         if row.record is not None:
             from algo_core.terminal.signals import end_cleanly_on_signals
 
+            _app(ctx).check()
             _app(ctx).plugins.check_required()
             end_cleanly_on_signals()
+        if row.target == GROUP_ONLY:
+            return click.Group(row.name.rpartition(" ")[2], help=row.help)
         if row.record is None:
             from importlib import import_module
 
@@ -143,12 +171,11 @@ class AlgoGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that was typed; an unknown one is answered with those that are spelled alike."""
         name = args[0]
-        if ctx.resilient_parsing or name in (rows := self.rows(ctx)) or name.startswith("-"):
+        if ctx.resilient_parsing or name in (rows := self.top(ctx)) or name.startswith("-"):
             return super().resolve_command(ctx, args)
         if found := _executable(_app(ctx), name):
             return name, found, args[1:]
-        if (hidden_by := _app(ctx).policy_error) is not None:
-            raise hidden_by
+        _app(ctx).check()
         from difflib import get_close_matches
 
         close = get_close_matches(name, rows, n=3)
@@ -161,17 +188,10 @@ class AlgoGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands under their headings, with no plugin imported."""
         headings: dict[str, list[tuple[str, str]]] = {}
-        for name, claims in sorted(self.rows(ctx).items()):
-            row = claims[0]
-            if row.hidden:
-                continue
-            text = row.help
-            if len(claims) > 1:
-                text = f"(claimed by {len(claims)} plugins) {text}"
-            elif row.record and row.record.error:
-                text = f"(broken: {row.record.label}) {text}"
-            headings.setdefault(row.group, []).append((name, text))
-        order = [*GROUP_ORDER, *sorted(set(headings) - {*GROUP_ORDER, LAST_GROUP}), LAST_GROUP]
+        for name, claims in sorted(self.top(ctx).items()):
+            if not claims[0].hidden:
+                headings.setdefault(claims[0].group, []).append((name, _line(claims)))
+        order = [*sorted(set(headings) - {LAST_GROUP}), LAST_GROUP]
         width = max(len(name) for lines in headings.values() for name, _ in lines)
         for heading in order:
             if lines := headings.get(heading):
@@ -186,15 +206,61 @@ class AlgoGroup(click.Group):
             formatter.write_dl(records)
         format_global_options(self, ctx, formatter)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Examples, from the plugins whose commands they show, and where to read on."""
+        shown = [claims[0] for claims in self.rows(ctx).values() if claims[0].example and not claims[0].hidden]
+        if shown:
+            with formatter.section("Examples"):
+                for row in sorted(shown, key=lambda row: (row.group, row.name))[:MOST_EXAMPLES]:
+                    formatter.write(f"{'':{formatter.current_indent}}{row.example}\n")
+        formatter.write_paragraph()
+        formatter.write_text(EPILOG)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names and help lines from the index, options from here."""
         if incomplete.startswith("-"):
             return click.Command.shell_complete(self, ctx, incomplete)
         return [
             CompletionItem(name, help=claims[0].help)
-            for name, claims in sorted(self.rows(ctx).items())
+            for name, claims in sorted(self.top(ctx).items())
             if name.startswith(incomplete) and not claims[0].hidden
         ]
+
+
+def _group_row(name: str, below: list[tuple[str, list[Row]]]) -> Row:
+    """The row of a group that no distribution has itself; under the heading of its first command."""
+    rows = [row for _, claims in below for row in claims]
+    dists = sorted({row.record.dist for row in rows if row.record})
+    text = nesting.group_help(dists)
+    return Row(name, GROUP_ONLY, text, rows[0].group, all(row.hidden for row in rows), "", None)
+
+
+def _only(name: str, claims: list[Row]) -> Row:
+    """The one row that has a name.
+
+    Raises:
+        UsageError: if several plugins claim it.
+    """
+    if len(claims) > 1:
+        names = " and ".join(row.record.label for row in claims if row.record)
+        some = claims[0].record.dist if claims[0].record else ""
+        quoted = f"'{name}'" if " " in name else name
+        raise UsageError(
+            f"Several plugins have a command {name!r}: {names}",
+            f"Choose one for good with: algo plugins choose {quoted} {some}; "
+            f"or for once with: algo plugins run {some} {quoted}",
+        )
+    return claims[0]
+
+
+def _line(claims: list[Row]) -> str:
+    """The help line of a name, with a mark if several plugins claim it or its plugin is broken."""
+    row = claims[0]
+    if len(claims) > 1:
+        return f"(claimed by {len(claims)} plugins) {row.help}"
+    if row.record and row.record.error:
+        return f"(broken: {row.record.label}) {row.help}"
+    return row.help
 
 
 def _app(ctx: click.Context) -> App:
@@ -241,7 +307,6 @@ def build() -> AlgoGroup:
     return AlgoGroup(
         "algo",
         help="Run algorithms on a platform, and move data in and out of it.",
-        epilog=EPILOG,
         no_args_is_help=False,
         invoke_without_command=True,
         callback=_without_command,

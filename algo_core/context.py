@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
     from algo_core.http.client import HttpClient
     from algo_core.http.requests_transport import AlgoSession
-    from algo_core.settings.config import Config
+    from algo_core.settings.config import Config, Value
     from algo_core.settings.profile import Profile
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
@@ -75,7 +75,20 @@ class App:
             return Policy.read(self.config, no_plugins=self.no_plugins, no_plugin=self.no_plugin)
         except ConfigError as error:
             self.policy_error = error
-            return Policy(none_at_all="left out: the configuration cannot be read")
+            return Policy(none_at_all=f"left out: {error.message}")
+
+    def check(self) -> None:
+        """Refuse to run a plugin's command, or to use a profile, with a configuration that has faults.
+
+        Raises:
+            ConfigError: with the first fault. The core's own commands are there to repair it.
+        """
+        if self.policy_error:
+            raise self.policy_error
+        if not self.config.is_empty:
+            from algo_core.settings.repair import check
+
+            check(self.config)
 
     @functools.cached_property
     def profiles(self) -> ProfileResolver:
@@ -122,6 +135,16 @@ class App:
         """A session of requests for the profile in use, for plugins that want one."""
         return self.open_session(self.profile)
 
+    def setting(self, key: str, profile: str | None = None) -> Value:
+        """A setting as it counts for a profile, without a name for the one in use.
+
+        Raises:
+            ConfigError: if its value is wrong; the message names its origin.
+        """
+        name = profile or str(self.config.get("profile", flag=self.profile_flag).value)
+        table, origin = self.profiles.table(name) or ({}, "")
+        return self.config.get(key, profile=table, origin=f"profile {name} in {origin}")
+
     def open_session(self, profile: Profile) -> AlgoSession:
         """A session of requests for any profile, which plugins have configured; imports requests, which takes long.
 
@@ -142,8 +165,7 @@ class App:
 
         if profile.ca_cert:
             check_ca_file(profile.ca_cert, profile.ca_cert_origin or profile.origin)
-        found = self.profiles.table(profile.name) or ({}, "")
-        setting = functools.partial(self.config.get, profile=found[0], origin=found[1])
+        setting = functools.partial(self.setting, profile=profile.name)
         return {
             "timeout": (setting("connect_timeout").value, setting("timeout").value),
             "retries": setting("retries").value,

@@ -9,11 +9,11 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, AuthError, UsageError
-from algo_core.settings.config import DEFAULT_ADDRESS
+from algo_core.settings.config import DEFAULT_ADDRESS, FROM_ENVIRONMENT, Config
 from algo_core.settings.credentials import Credential, classify, store_in_keyring
 from algo_core.settings.edit import editing, table_at
 from algo_core.settings.profile import Profile
-from algo_core.settings.profiles import check_address, check_ca_file
+from algo_core.settings.profiles import ASKED, ProfileResolver, check_address, check_ca_file
 from algo_core.terminal.prompts import Prompter, read_secret_from_stdin
 
 _PROFILE_NAME = re.compile(r"\w[\w.@-]*")
@@ -45,6 +45,7 @@ def auth(
 
     In a script: printf '%s\\n' "$KEY" | algo auth --api-address URL --api-key-stdin
     """
+    app.check()
     name = str(app.config.get("profile", flag=app.profile_flag).value)
     if not _PROFILE_NAME.fullmatch(name):
         raise UsageError(f"Not a name for a profile: {name!r}", "Use letters, digits, and . _ - @")
@@ -56,14 +57,17 @@ def auth(
     else:
         profile, account = _asked(app, questions, api_address, ca_cert, no_test)
     _save(app, profile, keyring=keyring)
+    before = _what_goes_before(app, profile)
     if app.output.is_json:
         app.output.json({"profile": name, "address": profile.address, "account": account})
     elif account is None:
         app.output.print(f"Profile {name} is saved; it was not tested")
     else:
-        flag = "" if name == "default" else f" --profile {name}"
+        flag = "" if name == "default" and not before else f" --profile {name}"
         app.output.info(f"Profile {name} is ready to use. Test with 'algo ls{flag}'")
         app.output.print(f"Account: {account}")
+    for sentence in before:
+        app.output.warn(sentence)
 
 
 class _Questions:
@@ -83,7 +87,7 @@ class _Questions:
 
     def address(self, text: str) -> str:
         """The address, if it is one, and the one that the administrator enforces, if any."""
-        address = check_address(text, insecure_http=self.insecure_http)
+        address = check_address(text, insecure_http=self.insecure_http, remedy="--insecure-http")
         if self.enforced_address and address != check_address(self.default_address, insecure_http=True):
             raise UsageError(f"The address must be {self.default_address}: {self.enforced_address.origin}")
         return address
@@ -94,7 +98,7 @@ class _Questions:
         def check(text: str) -> Credential | None:
             if not text and not address.startswith("http"):
                 return None
-            return classify(text, "algo auth")
+            return classify(text, ASKED)
 
         return check
 
@@ -117,9 +121,10 @@ class _Questions:
             address=address,
             credential=credential,
             ca_cert=ca_cert or (str(self.enforced_ca.value) if self.enforced_ca else None),
-            ca_cert_origin="algo auth",
-            origin="algo auth",
+            ca_cert_origin=ASKED,
+            origin=ASKED,
             insecure_http=self.insecure_http,
+            address_origin=ASKED,
         )
 
 
@@ -169,6 +174,28 @@ def _account(app: App, profile: Profile) -> str:
 
     with app.open_client(profile) as client:
         return ApiClient(client).username()
+
+
+def _what_goes_before(app: App, saved: Profile) -> list[str]:
+    """What the next command will take from elsewhere, in spite of what has just been saved."""
+    later = ProfileResolver(Config.load(app.environ), app.profiles.stand_in, app.profiles.other_credential)
+    try:
+        used = later.resolve(app.profile_flag)
+    except AlgoError as error:
+        return [f"The profile is saved, but cannot be used yet: {error.message}"]
+    found = []
+    if (credential := used.credential) and credential.origin.startswith(FROM_ENVIRONMENT):
+        found.append(_ambient(credential.origin, "the key that was saved", saved.name))
+    if used.address_origin.startswith(FROM_ENVIRONMENT):
+        found.append(_ambient(used.address_origin, f"the address that was saved ({used.address})", saved.name))
+    if used.ca_cert != saved.ca_cert and used.ca_cert_origin:
+        found.append(f"The CA certificate is {used.ca_cert}: {used.ca_cert_origin}")
+    return found
+
+
+def _ambient(origin: str, what: str, name: str) -> str:
+    variable = origin.removeprefix(FROM_ENVIRONMENT)
+    return f"{variable} in the environment goes before {what}: `unset {variable}`, or give --profile {name}"
 
 
 def _save(app: App, profile: Profile, *, keyring: bool) -> None:

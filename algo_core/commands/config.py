@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import AlgoError, ConfigError
-from algo_core.settings.config import SETTINGS, known, parse_text
+from algo_core.errors import AlgoError, ConfigError, NotFoundError, UsageError
+from algo_core.settings.config import SETTINGS, Config, Value, known, parse_text, toml_loads
 from algo_core.settings.edit import editing, set_top_level, table_at
+from algo_core.settings.paths import user_config_file
+from algo_core.settings.repair import check
+from algo_core.settings.schema import dotted
 
 
 @click.group()
@@ -40,13 +45,21 @@ def list_settings(app: App, origin: bool) -> None:
 
 
 def _setting_rows(app: App) -> list[tuple[str, Any, str]]:
-    flags = {"profile": app.profile_flag}
-    found = app.profiles.table(str(app.config.get("profile", flag=app.profile_flag).value)) or ({}, "")
     rows = []
     for key in SETTINGS:
-        value = app.config.get(key, flag=flags.get(key), profile=found[0], origin=found[1])
+        try:
+            value = _value(app, key)
+        except ConfigError as error:  # the others can be shown all the same
+            app.output.warn(error.message)
+            continue
         rows.append((key, value.value, value.origin))
     return rows
+
+
+def _value(app: App, key: str) -> Value:
+    if key == "profile":
+        return app.config.get(key, flag=app.profile_flag)
+    return app.setting(key)
 
 
 def _profile_rows(app: App) -> list[tuple[str, Any, str]]:
@@ -56,10 +69,7 @@ def _profile_rows(app: App) -> list[tuple[str, Any, str]]:
         app.output.warn(error.message)
         return []
     credential = profile.credential
-    address = app.config.enforced("address")
-    ambient = app.environ.get("ALGORITHMIA_API", "").strip() and app.profile_flag is None
-    where = address.origin if address else "environment variable ALGORITHMIA_API" if ambient else profile.origin
-    rows: list[tuple[str, Any, str]] = [("address", profile.address, where)]
+    rows: list[tuple[str, Any, str]] = [("address", profile.address, profile.address_origin)]
     if credential:
         rows.append((credential.kind, credential.masked, credential.origin))
     if profile.ca_cert:
@@ -85,7 +95,7 @@ def _shown(value: Any) -> str:
 def get(app: App, key: str) -> None:
     """Print the value of KEY."""
     known(key)
-    value = next(value for name, value, _ in _setting_rows(app) if name == key)
+    value = _value(app, key).value
     if app.output.is_json:
         app.output.json(value)
     else:
@@ -110,23 +120,68 @@ def set_value(app: App, key: str, value: str) -> None:
             set_top_level(document, member, parsed)
 
 
+def _complete_written(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    app = ctx.find_object(App) or App()
+    return [key for key in (dotted(path) for path in _paths(app.config.user)) if key.startswith(incomplete)]
+
+
+def _paths(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, value in table.items():
+        yield (*above, name)
+        if isinstance(value, Mapping):
+            yield from _paths(value, (*above, name))
+
+
 @config.command()
-@click.argument("key", shell_complete=_complete_key)
+@click.argument("key", shell_complete=_complete_written)
 @pass_app
 def unset(app: App, key: str) -> None:
-    """Remove KEY from your file, so that the default counts again."""
-    known(key)
-    *tables, member = key.split(".")
+    """Remove KEY from your file, so that the default counts again.
+
+    KEY is a setting, or whatever else your file holds, as TOML writes it: profiles.work.address.
+    """
+    try:
+        *tables, member = _path(key)
+    except ValueError:
+        raise UsageError(f"Not a key: {key}", "Write it as TOML does: profiles.work.address") from None
     with editing(app.config.user_file) as document:
         table = document
         for name in tables:
-            table = table.get(name, {})
-        if member in table:
-            del table[member]
+            table = table.get(name, {}) if isinstance(table, Mapping) else {}
+        if isinstance(table, Mapping) and member in table:
+            del table[member]  # type: ignore[attr-defined]  # tables of tomlkit can be changed
+        elif key not in SETTINGS:
+            raise NotFoundError(f"{app.config.user_file} has no {key}", "Settings: " + ", ".join(SETTINGS))
+
+
+def _path(key: str) -> list[str]:
+    """The parts of a key. Raises ValueError if it is none."""
+    parts: list[str] = []
+    if "\n" in key:
+        raise ValueError
+    found: Any = toml_loads(f"{key} = 0")
+    while isinstance(found, Mapping) and len(found) == 1:
+        ((name, found),) = found.items()
+        parts.append(name)
+    if found != 0:
+        raise ValueError
+    return parts
+
+
+@config.command()
+@pass_app
+def edit(app: App) -> None:
+    """Open your file in an editor (VISUAL, EDITOR), and say what is wrong in it afterwards."""
+    file = user_config_file(app.environ)
+    if not os.path.exists(file):
+        with editing(file):
+            pass  # it appears with the right mode, and with a line that says what it is
+    click.edit(filename=file)
+    check(Config.load(app.environ))
 
 
 @config.command()
 @pass_app
 def path(app: App) -> None:
     """Print the path of your file; it need not exist."""
-    app.output.print(app.config.user_file)
+    app.output.print(user_config_file(app.environ))

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 
 import click
 
+from algo_core.commands.help import VARIABLES
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
 from algo_core.installer import isolated
 from algo_core.plugins.manager import cause
 from algo_core.settings import paths
+from algo_core.settings.repair import advice, faults_of, sentence
+from algo_core.settings.schema import Fault, nearest
 
 Check = Callable[[], tuple[bool, str]]
 
@@ -37,8 +40,16 @@ def doctor(app: App) -> None:
 
 def _checks(app: App) -> Iterator[tuple[str, Check]]:
     yield "configuration", lambda: _configuration(app)
+    for fault in faults_of(app.config):
+        yield "configuration", functools.partial(_fault, app, fault)
+    for layer in app.config.sites:
+        if layer.table:
+            yield "administrator's file", functools.partial(_right, layer.file)
+    if unknown := _unknown_variables(app):
+        yield "environment", lambda: (False, "; ".join(unknown))
     yield "profile", lambda: _profile(app)
-    yield "platform", lambda: _platform(app)
+    if _carried_out(lambda: _profile(app))[0]:
+        yield "platform", lambda: _platform(app)
     yield "plugin index", lambda: _index(app)
     for record in app.plugins.records:
         yield (
@@ -73,13 +84,34 @@ def _configuration(app: App) -> tuple[bool, str]:
         return True, f"{file} is not there yet; defaults are used"
     mode = stat.S_IMODE(os.stat(file).st_mode)
     if mode & 0o077:
-        return False, f"{file} can be read by others (mode {mode:04o}); mend it with: chmod 600 {file}"
+        return False, f"{file} can be read by others (mode {mode:04o}); correct it with: `chmod 600 {file}`"
     return True, str(file)
+
+
+def _fault(app: App, fault: Fault) -> tuple[bool, str]:
+    return False, f"{sentence(fault)} ({advice(fault, app.config.user_file)})"
+
+
+def _right(file: str) -> tuple[bool, str]:
+    return True, file
+
+
+def _unknown_variables(app: App) -> list[str]:
+    """Variables that are spelled almost like one of ours: they do nothing, and nobody would say so."""
+    found = []
+    for name in sorted(app.environ):
+        if not name.startswith(("ALGO_", "ALGORITHMIA_")) or name in VARIABLES:
+            continue
+        if meant := nearest(name, VARIABLES, cutoff=0.78):
+            found.append(f"{name} means nothing: did you mean {meant}?")
+    return found
 
 
 def _profile(app: App) -> tuple[bool, str]:
     profile = app.profiles.resolve(app.profile_flag)
-    return True, f"{profile.name}: {profile.address}"
+    credential = profile.credential
+    key = f", {credential.kind} from {credential.origin}" if credential else ""
+    return True, f"{profile.name}: {profile.address} from {profile.address_origin}{key}"
 
 
 def _platform(app: App) -> tuple[bool, str]:

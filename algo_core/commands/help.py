@@ -8,13 +8,13 @@ from algo_core.context import App, pass_app
 from algo_core.errors import EXIT_CODES
 from algo_core.settings.config import SETTINGS
 
-_VARIABLES = {
+VARIABLES = {
     "ALGORITHMIA_API_KEY": "API key; goes before the profile's unless --profile is given",
     "ALGORITHMIA_BEARER_TOKEN": "bearer token, if there is no API key",
     "ALGORITHMIA_API": "the API's address; goes before the profile's unless --profile is given",
     **{setting.variable: setting.help for setting in SETTINGS.values() if setting.variable},
     "ALGO_CONFIG_DIR": "directory of config.toml",
-    "ALGO_SITE_CONFIG": "the administrator's configuration file",
+    "ALGO_SITE_CONFIG": "another administrator's file; adds to that of the system",
     "ALGO_CACHE_DIR": "directory of the plugin index",
     "ALGO_DATA_DIR": "directory of the embedded platform's state and of isolated plugins",
     "ALGO_LOCAL_ROOT": "state of the embedded platform",
@@ -22,6 +22,7 @@ _VARIABLES = {
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "proxies",
     "NO_COLOR": "no colours",
 }
+"""Environment variables, and what they are for."""
 
 _URIS = """\
 data://OWNER/COLLECTION/FILE   hosted data; .my is your own account: data://.my/pictures/a.jpg
@@ -38,8 +39,8 @@ def _exit_codes() -> str:
 
 
 def _variables() -> str:
-    width = max(map(len, _VARIABLES))
-    return "\n".join(f"{name.ljust(width)}  {meaning}" for name, meaning in _VARIABLES.items())
+    width = max(map(len, VARIABLES))
+    return "\n".join(f"{name.ljust(width)}  {meaning}" for name, meaning in VARIABLES.items())
 
 
 TOPICS = {

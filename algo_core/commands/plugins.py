@@ -12,7 +12,7 @@ from algo_core.commands.plugins_new import new
 from algo_core.context import App, pass_app
 from algo_core.errors import NotFoundError, PluginError, UsageError
 from algo_core.plugins.external import external_command
-from algo_core.plugins.index import PluginRecord
+from algo_core.plugins.index import PluginRecord, discover
 from algo_core.plugins.policy import normalized
 from algo_core.settings.edit import editing, table_at
 
@@ -66,8 +66,9 @@ def show(app: App, dist: str) -> None:
 @pass_app
 def disable(app: App, dist: str) -> None:
     """Leave out the plugins of DIST from now on; nothing of them is loaded any more."""
-    _records_of(app, dist)
     name = normalized(dist)
+    if not any(record.dist == name for record in discover()):  # and none is loaded for it: one may be what is wrong
+        raise _not_installed(dist)
     with editing(app.config.user_file) as document:
         table = table_at(document, "plugins")
         listed = table.get("disabled", [])
@@ -160,8 +161,12 @@ def _invoke(root: click.Context, command: click.Command, name: str, words: tuple
 def _records_of(app: App, dist: str) -> list[PluginRecord]:
     records = [record for record in app.plugins.records if record.dist == normalized(dist)]
     if not records:
-        raise NotFoundError(f"No plugin of a distribution {dist!r} is installed", "See: algo plugins list")
+        raise _not_installed(dist)
     return records
+
+
+def _not_installed(dist: str) -> NotFoundError:
+    return NotFoundError(f"No plugin of a distribution {dist!r} is installed", "See: algo plugins list")
 
 
 def _describe(record: PluginRecord) -> dict[str, Any]:

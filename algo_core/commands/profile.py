@@ -11,8 +11,8 @@ from algo_core.errors import AlreadyExists, ConfigError, NotFoundError
 from algo_core.settings.config import SECRET_MEMBERS
 from algo_core.settings.credentials import forget_in_keyring
 from algo_core.settings.edit import editing, set_top_level, table_at
+from algo_core.settings.legacy import legacy_profiles
 from algo_core.settings.profile import Profile
-from algo_core.settings.profiles import legacy_profiles
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""Sends a profile's requests: which transport carries them, the credential, retries and redirects, for all transports."""
+"""Sends a profile's requests: credential, retries and redirects, in one place for all transports."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Hooks(NamedTuple):
 class HttpClient:
     """Requests of one profile.
 
-    `profile`, `timeout` (connect and read, in seconds), `retries` and `on_exchange` can be read and set. A request goes by
-    the transport that a plugin gives for the profile; directly, where that is possible; else by requests: through
-    proxies, with cookies, and whatever plugins have made of a session.
+    `profile`, `timeout` (connect and read, in seconds), `retries` and `on_exchange` can be read and set. A request goes
+    by the transport that a plugin gives for the profile; directly, where that is possible; else by requests: through
+    proxies, with cookies, and as plugins have configured its session.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class HttpClient:
         *,
         timeout: tuple[float, float],
         retries: int,
-        hooks: Hooks = Hooks(),
+        hooks: Hooks | None = None,
         on_exchange: OnExchange | None = None,
     ) -> None:
         self.profile = profile
         self.timeout = timeout
         self.retries = retries
         self.on_exchange = on_exchange
-        self._hooks = hooks
+        self._hooks = hooks or Hooks()
         self._home = origin_of(profile.address + "/")
         self._direct = DirectTransport(functools.partial(_tls_context, profile.ca_cert))
         self._chosen: dict[str, Transport] = {}
@@ -125,7 +125,7 @@ class HttpClient:
         return Pipeline(self._direct.pool, url, self._headers(url, None), self.timeout, limit)
 
     def is_direct(self, url: str) -> bool:
-        """Whether requests to where a URL leads take no part of requests, proxies or plugins, and nobody watches them."""
+        """Whether requests to where a URL leads need neither requests nor plugins, and nobody watches them."""
         return self.on_exchange is None and self._transport(url) is self._direct
 
     def divided(self) -> None:

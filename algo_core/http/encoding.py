@@ -20,7 +20,9 @@ class DecodedResponse(Response):
         coding = response.headers["Content-Encoding"].strip().lower()
         if coding not in _CODINGS:
             response.close()
-            raise PlatformError(f"{response.place} sent a body that is encoded as {coding!r:.40}, which nobody asked for")
+            raise PlatformError(
+                f"{response.place} sent a body that is encoded as {coding!r:.40}, which nobody asked for"
+            )
         self.url, self.status, self.reason = response.url, response.status, response.reason
         self.headers = response.headers
         self.has_body = response.has_body

@@ -1,7 +1,7 @@
 """The head of a response, in the one plain form that is understood here: what is outside is not guessed at.
 
-One status line of HTTP/1.1, and lines of a name, a colon and a value of printable characters. Where the body ends is said
-by exactly one Content-Length, or by the Transfer-Encoding `chunked`.
+One status line of HTTP/1.1, and lines of a name, a colon and a value of printable characters. Where the body ends is
+said by exactly one Content-Length, or by the Transfer-Encoding `chunked`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def parse_head(received: bytes, end: int) -> Head | None:
     """The head that ends before the position `end`; None if it is not of the plain form."""
     first, *lines = received[:end].decode("latin-1").split("\r\n")
     code = first[9:12]
-    if first[:9] != _VERSION or len(code) != 3 or not code.isdecimal() or code[0] == "0" or first[12:13] not in {"", " "}:
+    if first[:9] != _VERSION or len(code) != 3 or not code.isdecimal() or code[0] == "0":
         return None
-    if not first.isprintable():
+    if first[12:13] not in {"", " "} or not first.isprintable():
         return None
     values: dict[str, str] = {}
     for line in lines:

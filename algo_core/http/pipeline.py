@@ -1,9 +1,9 @@
 """Small requests by the thousand: each sent once, with others sent before its response is awaited.
 
-What a small file takes is mostly steps of ours and waiting for the other side. So here is neither: a request is one piece
-of bytes, a response is read whole, and while the server answers the next request is already made. Each connection carries
-one request at a time, so that no response can be taken for another's. Nothing is tried again and nothing is explained:
-what does not go well at once is left to `algo_core.http.client`.
+What a small file takes is mostly steps of ours and waiting for the other side. So here is neither: a request is one
+piece of bytes, a response is read whole, and while the server answers the next request is already made. Each connection
+carries one request at a time, so that no response can be taken for another's. Nothing is tried again and nothing is
+explained: what does not go well at once is left to `algo_core.http.client`.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ class PendingResponse:
         except OSError as error:
             raise translated(error, self._connection.address) from error
         if not data:
-            raise NetworkError(f"{self._connection.address} closed the connection before its answer was whole", "Try again")
+            raise NetworkError(
+                f"{self._connection.address} closed the connection in the middle of a response", "Try again"
+            )
         return data
 
     def forget(self) -> None:

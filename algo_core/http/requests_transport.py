@@ -287,7 +287,7 @@ POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 class Backoff(urllib3.Retry):
-    """urllib3's retries with the pauses of this project (`algo_core.http.retry`), for sessions that plugins send with."""
+    """urllib3's retries with the pauses of `algo_core.http.retry`, for sessions that plugins send with."""
 
     def increment(
         self,
@@ -302,9 +302,9 @@ class Backoff(urllib3.Retry):
 
         urllib3 repeats what broke at a proxy whatever the method, also when the request had been sent.
         """
-        if isinstance(error, urllib3.exceptions.ProxyError) and method and method.upper() not in REPEATABLE:
-            if not isinstance(error.original_error, UNREACHED):
-                raise error
+        was_sent = isinstance(error, urllib3.exceptions.ProxyError) and not isinstance(error.original_error, UNREACHED)
+        if error and was_sent and method and method.upper() not in REPEATABLE:
+            raise error
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
     def get_backoff_time(self) -> float:

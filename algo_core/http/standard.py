@@ -108,7 +108,9 @@ class StandardResponse(Response):
         except Malformed as error:
             raise PlatformError(f"{self._address} sent a malformed response: {error}") from error
         except http.client.BadStatusLine as error:
-            raise NetworkError(f"What answered at {self._address} does not speak HTTP: {error.line!r:.60}") from error
+            raise NetworkError(
+                f"What answered at {self._address} does not speak HTTP: {error.args[0]!r:.60}"
+            ) from error
         except http.client.HTTPException as error:
             raise NetworkError(f"The connection to {self._address} broke: {error!r}", "Try again") from error
 
@@ -142,9 +144,9 @@ class _Replayed(io.RawIOBase):
 class _Socket:
     """What the standard library takes for a socket."""
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, file: io.BufferedReader[_Replayed]) -> None:
         self._file = file
 
-    def makefile(self, mode: str) -> io.BufferedReader:
+    def makefile(self, mode: str) -> io.BufferedReader[_Replayed]:
         """The stream."""
         return self._file

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RequestBody(Protocol):
-    """What a request's body is sent from: blocks of bytes, `size` in all, and again from the beginning after `rewind`."""
+    """What a request's body is sent from: blocks of `size` bytes in all, from the beginning again after `rewind`."""
 
     size: int
 

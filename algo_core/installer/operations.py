@@ -145,8 +145,8 @@ class Operations:
     def _check_removal(self, name: str, known: Container[str]) -> None:
         if name == CORE:
             raise UsageError(f"{CORE} is algo itself", "Remove it with the tool that installed it")
-        if self.policy.is_required(name):
-            raise PermissionDenied(f"{name} is required by {self.config.site_file}", "Ask your administrator")
+        if file := self.policy.requiring_file(name):
+            raise PermissionDenied(f"{name} is required by {file}", "Ask your administrator")
         if name not in known:
             raise NotFoundError(f"No plugin of a distribution {name!r} is installed", "See: algo plugins list")
 
@@ -192,7 +192,8 @@ class Operations:
 
     def refuse_denied(self, name: str, version: str, *, is_plugin: bool = True) -> None:
         """Raise PermissionDenied if the administrator does not allow a distribution."""
-        if why := self.policy.site_refusal(name, version, is_plugin=is_plugin):
+        known = None if version == UNKNOWN else version
+        if why := self.policy.site_refusal(name, known, is_plugin=is_plugin):
             label = name if version == UNKNOWN else f"{name} {version}"
             raise PermissionDenied(f"{label} is {why}; nothing was changed", "Ask your administrator")
 

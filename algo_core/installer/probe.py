@@ -18,7 +18,7 @@ if not sys.path[0]:
 from algo_core.context import App
 records = App().plugins.rebuild()
 found = [{"distribution": r.dist, "version": r.version, "error": r.error, "refusal": r.refusal,
-          "commands": {name: text for name, _, text, _, _ in r.commands},
+          "commands": {name: text for name, _, text, *_ in r.commands if " " not in name},
           "connectors": [scheme for scheme, *_ in r.connectors], "hooks": r.hooks} for r in records]
 """
 _SCRIPTS = """

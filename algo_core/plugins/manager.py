@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import PluginError
@@ -46,7 +46,7 @@ class Plugins:
     def records(self) -> list[PluginRecord]:
         """All installed plugins, those that may not load included; read from the index, or looked at anew."""
         if self._policy.none_at_all:
-            return []
+            return self._refused_for_now(index.discover())
         records = index.read(self._cache, self._policy)
         if records is None:
             records = index.build(self._cache, self._policy, self.examine)
@@ -60,10 +60,14 @@ class Plugins:
     @property
     def allowed(self) -> Iterator[PluginRecord]:
         """The plugins that may take part."""
+        if self._policy.none_at_all:
+            return iter(())
         return (record for record in self.records if not record.refusal)
 
     def rebuild(self) -> list[PluginRecord]:
         """Look at all plugins anew, whatever the index says."""
+        if self._policy.none_at_all:
+            return self.records
         self.__dict__["records"] = self._refused_for_now(index.build(self._cache, self._policy, self.examine))
         return self.records
 
@@ -311,6 +315,17 @@ def _check_result(hook: str, outcome: Any) -> None:
     wanted = {"algo_default_profile": Profile, "algo_credentials": Credential, "algo_error_hints": str}.get(hook)
     if wanted and not (outcome is None or isinstance(outcome, wanted)):
         raise TypeError(f"it returned {outcome!r:.80}, which is no {wanted.__name__}")
+    if hook == "algo_transport" and outcome is not None:
+        missing = [method for method in ("send", "close") if not callable(getattr(outcome, method, None))]
+        if missing:
+            raise TypeError(f"it returned {outcome!r:.80}, which is no transport: it has no {missing[0]}")
+    if hook == "algo_request_headers" and outcome is not None:
+        from algo_core.http.headers import header_lines
+
+        texts = [*outcome, *outcome.values()] if isinstance(outcome, Mapping) else [None]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"it returned {outcome!r:.80}, which is no mapping from names to texts")
+        header_lines(outcome)
     if hook == "algo_doctor_checks":
         for check in _as_list(outcome, hook):
             if not isinstance(check, DoctorCheck):

@@ -1,25 +1,27 @@
-"""Which plugins may load: the administrator's file, then the environment, then the flags, then the user's file.
+"""Which plugins may load: the administrator's files, then the environment, then the flags, then the user's file.
 
-The administrator's file may hold, under `[plugins]`, lists of requirements (a distribution's name, which may contain
-`*`, and version bounds such as `>=2,<3`):
+The administrator's files may hold, under `[plugins]`, lists of distributions (a name, which may contain `*`, and
+version bounds such as `>=2,<3`):
 
     allow = ["algo-*", "acme-bundle>=2"]    # only these may load
     deny = ["evil-plugin", "acme-old<2"]    # these may not
     require = ["acme-bundle"]               # without these no plugin's command runs; nobody can leave them out
     help = "pip install acme-bundle"        # how to get what is required
+
+Where several of these files say something, the stricter counts: what one of them denies or does not allow does not
+load, and what one of them requires is required.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from algo_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from algo_core.settings.config import Config
-
-LISTS = ("allow", "deny", "require")
+    from algo_core.settings.schema import Fault
 
 
 class Installed(Protocol):
@@ -38,97 +40,124 @@ def normalized(name: str) -> str:
     return out
 
 
+class Lists(NamedTuple):
+    """What one of the administrator's files says about plugins."""
+
+    file: str
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    help: str | None = None
+
+
+class Disabled(NamedTuple):
+    """Distributions that are left out, and by what."""
+
+    names: tuple[str, ...]
+    why: str
+
+    def has(self, dist: str) -> bool:
+        """Whether a distribution is among them."""
+        if normalized(dist) in self.names:
+            return True
+        return any("*" in name for name in self.names) and any(_matches(name, dist, None) for name in self.names)
+
+
 class Policy:
-    """The decisions about plugins. `lasting` ones change with a file, `passing` ones hold for this run only."""
+    """The decisions about plugins.
+
+    What the files say lasts, and the index is built with it; `passing` holds for this run only, and so does
+    `none_at_all`, which says why no plugin takes part.
+    """
 
     def __init__(
         self,
         *,
-        lists: Mapping[str, Sequence[str]] | None = None,
-        disabled: Iterable[str] = (),
-        passing: Mapping[str, str] | None = None,
+        lists: Sequence[Lists] = (),
+        lasting: Disabled | None = None,
+        passing: Sequence[Disabled] = (),
         none_at_all: str | None = None,
-        help: str | None = None,
-        site_file: str = "",
-        user_file: str = "",
     ) -> None:
-        self._lists = lists or {}
-        self._disabled = frozenset(normalized(name) for name in disabled)
-        self._passing = dict(passing or {})
+        self._lists = tuple(lists)
+        self._lasting = lasting
+        self._passing = tuple(passing)
         self.none_at_all = none_at_all
-        self._help = help
-        self._site_file = site_file
-        self._user_file = user_file
 
     @classmethod
     def read(cls, config: Config, *, no_plugins: bool = False, no_plugin: Iterable[str] = ()) -> Policy:
         """Put the policy together.
 
         Raises:
-            ConfigError: if one of the administrator's lists is not a list of texts.
+            ConfigError: if the administrator's files, or what the user's file says of plugins, hold what they may not.
         """
-        passing: dict[str, str] = {}
-        none_at_all = None
+        if not config.is_empty:
+            from algo_core.settings.repair import check
+
+            check(config, lambda fault: _decides(fault, config.user_file))
+        passing: list[Disabled] = []
         disabled = config.get("plugins.disabled")
-        lasting: list[str] = []
-        if disabled.origin.startswith("environment"):
-            passing = {normalized(str(name)): f"disabled by {disabled.origin}" for name in disabled.value}
-            none_at_all = passing.get("*")
-            stored = config.user.get("plugins", {})
-            lasting = list(stored.get("disabled", [])) if isinstance(stored, dict) else []
-        else:
-            lasting = [str(name) for name in disabled.value]
-        passing.update({normalized(name): "left out by --no-plugin" for name in no_plugin})
-        if no_plugins:
-            none_at_all = "left out by --no-plugins"
-        table = config.site.get("plugins", {})
-        help_text = table.get("help") if isinstance(table, dict) else None
+        lasting = _disabled(disabled.value, f"disabled by {disabled.origin}")
+        none_at_all = None
+        if disabled.is_ambient:
+            passing.append(lasting)
+            none_at_all = lasting.why if "*" in lasting.names else None
+            stored = config.get("plugins.disabled", ambient=False)
+            lasting = _disabled(stored.value, f"disabled by {stored.origin}")
+        passing.append(_disabled(no_plugin, "left out by --no-plugin"))
         return cls(
-            lists={name: _texts(table, name, config.site_file) for name in LISTS if name in table},
-            disabled=lasting,
+            lists=[_lists(layer.table.get("plugins", {}), layer.file) for layer in config.sites if layer.table],
+            lasting=lasting,
             passing=passing,
-            none_at_all=none_at_all,
-            help=str(help_text) if help_text else None,
-            site_file=config.site_file,
-            user_file=config.user_file,
+            none_at_all="left out by --no-plugins" if no_plugins else none_at_all,
         )
 
     @property
     def fingerprint(self) -> tuple[Any, ...]:
         """What an index depends on: it is built anew when this changes."""
-        return (tuple((name, tuple(entries)) for name, entries in self._lists.items()), tuple(sorted(self._disabled)))
+        return (*(tuple(lists) for lists in self._lists), tuple(self._lasting) if self._lasting else ())
 
     def lasting_refusal(self, dist: str, version: str) -> str | None:
         """Why the files do not let this distribution load, or None."""
         if why := self.site_refusal(dist, version):
             return why
-        if normalized(dist) in self._disabled and not self.is_required(dist):
-            return f"disabled by {self._user_file}"
+        if self._lasting and self._lasting.has(dist) and not self.is_required(dist):
+            return self._lasting.why
         return None
 
-    def site_refusal(self, dist: str, version: str, *, is_plugin: bool = True) -> str | None:
-        """Why the administrator does not want this distribution, or None; what is no plugin need not be allowed."""
-        if any(_matches(entry, dist, version) for entry in self._lists.get("deny", ())):
-            return f"denied by {self._site_file}"
-        allowed = self._lists.get("allow") if is_plugin else None
-        if allowed is not None and not any(_matches(entry, dist, version) for entry in allowed):
-            return f"not allowed by {self._site_file}"
+    def site_refusal(self, dist: str, version: str | None, *, is_plugin: bool = True) -> str | None:
+        """Why the administrator does not want this distribution, or None; what is no plugin need not be allowed.
+
+        A version of None is one that is not known yet.
+        """
+        for lists in self._lists:
+            if any(_matches(entry, dist, version, incomparable=True) for entry in lists.deny):
+                return f"denied by {lists.file}"
+            if is_plugin and lists.allow is not None and not any(_matches(e, dist, version) for e in lists.allow):
+                return f"not allowed by {lists.file}"
         return None
 
     def passing_refusal(self, dist: str) -> str | None:
         """Why this distribution may not load in this run, or None."""
         if self.none_at_all:
             return self.none_at_all
-        return None if self.is_required(dist) else self._passing.get(normalized(dist))
+        found = next((disabled for disabled in self._passing if disabled.has(dist)), None)
+        return found.why if found and not self.is_required(dist) else None
 
     @property
     def required(self) -> tuple[str, ...]:
         """What the administrator requires, as requirements."""
-        return tuple(self._lists.get("require", ()))
+        return tuple(entry for lists in self._lists for entry in lists.require)
+
+    def requiring_file(self, dist: str) -> str | None:
+        """The administrator's file that requires this distribution, if one does."""
+        for lists in self._lists:
+            if any(_matches(_name_of(entry), dist, None) for entry in lists.require):
+                return lists.file
+        return None
 
     def is_required(self, dist: str) -> bool:
         """Whether the administrator requires this distribution."""
-        return any(_name_of(entry) == normalized(dist) for entry in self._lists.get("require", ()))
+        return self.requiring_file(dist) is not None
 
     def check_required(self, records: Iterable[Installed]) -> None:
         """Refuse to go on without what the administrator requires.
@@ -137,42 +166,36 @@ class Policy:
             ConfigError: if something is missing, too old or broken; the hint says how to get it.
         """
         present = [record for record in records if not record.error]
-        for entry in self._lists.get("require", ()):
-            if not any(_matches(entry, record.dist, record.version) for record in present):
-                raise ConfigError(
-                    f"The plugin {entry} is required by {self._site_file}, and is not installed",
-                    self._help or f"Install it with: algo plugins install '{entry}'",
-                )
+        for lists in self._lists:
+            for entry in lists.require:
+                if not any(_matches(entry, record.dist, record.version) for record in present):
+                    raise ConfigError(
+                        f"The plugin {entry} is required by {lists.file}, and is not installed",
+                        lists.help or f"Install it with: `algo plugins install '{entry}'`",
+                    )
 
 
-def _texts(table: Mapping[str, Any], name: str, file: str) -> list[str]:
-    entries = table[name]
-    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise ConfigError(f"plugins.{name} in {file} is not a list of texts", f'Write {name} = ["acme-bundle>=2"]')
-    return entries
+def _decides(fault: Fault, user_file: str) -> bool:
+    """Whether a fault leaves open which plugins may load."""
+    return fault.file != user_file or fault.path[0] == "plugins" or fault.meant == "plugins"
 
 
-def _split(entry: str) -> tuple[str, str]:
-    at = next((i for i, c in enumerate(entry) if c in "<>=!~ "), len(entry))
-    return normalized(entry[:at].strip()), entry[at:].strip()
+def _disabled(names: Iterable[str], why: str) -> Disabled:
+    return Disabled(tuple(sorted(normalized(str(name)) for name in names)), why)
+
+
+def _lists(table: Any, file: str) -> Lists:
+    found = {name: tuple(table[name]) for name in ("allow", "deny", "require") if name in table}
+    return Lists(file, help=table.get("help"), **found)
 
 
 def _name_of(entry: str) -> str:
-    return _split(entry)[0]
+    from algo_core.settings.specifiers import split
+
+    return split(entry)[0]
 
 
-def _matches(entry: str, dist: str, version: str) -> bool:
-    from fnmatch import fnmatchcase
+def _matches(entry: str, dist: str, version: str | None, *, incomparable: bool = False) -> bool:
+    from algo_core.settings.specifiers import matches
 
-    name, bounds = _split(entry)
-    if not fnmatchcase(normalized(dist), name):
-        return False
-    if not bounds:
-        return True
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-    from packaging.version import InvalidVersion
-
-    try:
-        return SpecifierSet(bounds).contains(version, prereleases=True)
-    except (InvalidSpecifier, InvalidVersion):
-        return False
+    return matches(entry, dist, version, incomparable=incomparable)

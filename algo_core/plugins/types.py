@@ -23,9 +23,10 @@ ANY_SCHEME = "*"
 class Command(NamedTuple):
     """A subcommand, described without importing it.
 
-    `target` is `"package.module:attribute"`, a `click.Command` or `click.Group`, imported only when the command
-    runs or completes its own arguments. `help` is the one line that `algo --help` shows; `group` the heading under
-    which it stands.
+    `name` is one word, or a path: `"acme jobs"` is the command `jobs` below `algo acme`, whichever distribution has
+    `acme`, or none. `target` is `"package.module:attribute"`, a `click.Command` or `click.Group`, imported only when
+    the command runs or completes its own arguments. `help` is the one line that `algo --help` shows; `group` the
+    heading under which it stands, and `example` a command line for the end of that page.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Command(NamedTuple):
     help: str
     group: str = "Other"
     hidden: bool = False
+    example: str = ""
 
 
 class Connector(NamedTuple):

@@ -1,19 +1,23 @@
 """Layered configuration, read fast: each value with the place it came from.
 
-A value is looked for in the command's flag, the environment, the profile, the user's file, the administrator's site
-file and the built-in default, in this order; the site file's `[enforce]` table goes before all of them. Writing is the
-business of `algo_core.settings.edit`, so that reading never needs tomlkit.
+A value is looked for in the command's flag, the environment, the profile, the user's file, the administrator's files
+and the built-in default, in this order; the `[enforce]` tables of the administrator's files go before all of them. What
+the files may hold is declared in `algo_core.settings.schema`. Writing is the business of `algo_core.settings.edit`, so
+that reading never needs tomlkit.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from algo_core.errors import ConfigError, UsageError
 from algo_core.settings import paths
+
+FROM_ENVIRONMENT = "environment variable "
+"""What the origin of a value begins with that a variable gives."""
 
 DEFAULT_ADDRESS = "https://api.algorithmia.com"
 """The address that the guide's prompt shows; the public platform behind it no longer answers."""
@@ -65,6 +69,11 @@ class Value(NamedTuple):
     origin: str
     enforced: bool = False
 
+    @property
+    def is_ambient(self) -> bool:
+        """Whether an environment variable gives it."""
+        return self.origin.startswith(FROM_ENVIRONMENT)
+
 
 def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
     """Read a value that was given as text (environment, command line).
@@ -72,16 +81,28 @@ def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
     Raises:
         ConfigError: if the text is not of that kind.
     """
+    from algo_core.settings.values import check
+
+    value: Any = text.strip()
     try:
         if kind is bool:
-            return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False,
-                    "off": False, "": False}[text.strip().lower()]  # fmt: skip
-        if kind is list:
-            return [part for part in text.replace(",", " ").split() if part]
-        return kind(text)
+            value = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False,
+                     "off": False, "": False}[value.lower()]  # fmt: skip
+        elif kind is list:
+            value = [part for part in text.replace(",", " ").split() if part]
+        else:
+            value = kind(value)
     except (KeyError, ValueError):
-        noun = {bool: "true or false", int: "a whole number", float: "a number of seconds"}.get(kind, "a text")
-        raise ConfigError(f"{key} wants {noun}, not {text!r} (from {origin})") from None
+        pass  # still a text, which is not what the check wants
+    if wanted := check(kind, value):
+        raise ConfigError(f"{key} must be {wanted}, not {text!r} (from {origin})", _how_to_mend(origin))
+    return value
+
+
+def _how_to_mend(origin: str) -> str | None:
+    """The hint for a wrong value that a variable gives."""
+    variable = origin.removeprefix(FROM_ENVIRONMENT)
+    return f"Set it right, or leave it out: `unset {variable}`" if variable != origin else None
 
 
 def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
@@ -90,15 +111,15 @@ def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
     Raises:
         ConfigError: if it is of another kind.
     """
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigError(f"{key} in {origin} is not of the right kind: {value!r}", f"It wants a {kind.__name__}")
-    return value
+    from algo_core.settings.values import check
+
+    if wanted := check(kind, value):
+        raise ConfigError(f"{key} must be {wanted} (in {origin})")
+    return float(value) if kind is float else value
 
 
-def read_toml(path: str) -> dict[str, Any]:
-    """The tables of a TOML file; a file that does not exist has none.
+def read_toml(path: str, hint: str | None = None) -> dict[str, Any]:
+    """The tables of a TOML file; a file that does not exist has none. `hint` is for one that is not TOML.
 
     Raises:
         ConfigError: if it cannot be read or is not TOML; the message names the file and the line.
@@ -110,54 +131,91 @@ def read_toml(path: str) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror}") from None
+    try:
+        return toml_loads(content.decode("utf-8-sig"))
+    except ValueError as error:
+        hint = hint or f"Whoever looks after {path} has to correct it"
+        raise ConfigError(f"Cannot read {path}: {error}", hint) from None
+
+
+def toml_loads(text: str) -> dict[str, Any]:
+    """The tables of a TOML document. Raises ValueError if it is none."""
     if sys.version_info >= (3, 11):
         import tomllib as toml
     else:
         import tomli as toml
-    try:
-        tables: dict[str, Any] = toml.loads(content.decode("utf-8"))
-        return tables
-    except ValueError as error:
-        raise ConfigError(
-            f"Cannot read {path}: {error}", "Mend it by hand, or move it away and run 'algo auth'"
-        ) from None
+    tables: dict[str, Any] = toml.loads(text)
+    return tables
+
+
+class Layer(NamedTuple):
+    """A file and the tables in it; a file that does not exist has none."""
+
+    table: Mapping[str, Any]
+    file: str
 
 
 class Config:
-    """The user's file, the administrator's file and the environment, looked at together."""
+    """The user's file, the administrator's files and the environment, looked at together.
 
-    def __init__(
-        self,
-        user: Mapping[str, Any],
-        site: Mapping[str, Any],
-        environ: Mapping[str, str],
-        user_file: str,
-        site_file: str,
-    ) -> None:
-        self.user = user
-        self.site = site
+    `sites` are the administrator's files, the most binding first. `user`, `user_file`, `site` and `site_file` are what
+    plugins look at; `site` is all of the administrator's files together.
+    """
+
+    def __init__(self, user: Layer, sites: Sequence[Layer], environ: Mapping[str, str]) -> None:
+        self.user, self.user_file = user
+        self.sites = tuple(sites)
         self.environ = environ
-        self.user_file = user_file
-        self.site_file = site_file
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Config:
-        """Read both files.
+        """Read all files.
 
         Raises:
             ConfigError: if one of them cannot be read or is not TOML.
         """
-        user_file = os.path.join(paths.config_dir(environ), paths.CONFIG_FILE)
-        site_file = paths.site_config_file(environ)
-        return cls(read_toml(user_file), read_toml(site_file), environ, user_file, site_file)
+        user_file = paths.user_config_file(environ)
+        sites = [Layer(read_toml(file), file) for file in paths.site_config_files(environ)]
+        user = read_toml(user_file, "Correct it with: `algo config edit`; or move it away")
+        return cls(Layer(user, user_file), sites, environ)
+
+    @property
+    def site(self) -> Mapping[str, Any]:
+        """The administrator's files as one: a member that several have is that of the most binding one."""
+        merged: dict[str, Any] = {}
+        for layer in reversed(self.sites):
+            merged = _merged(merged, layer.table)
+        return merged
+
+    @property
+    def site_file(self) -> str:
+        """The administrator's file, for messages: those that say something, else the system's."""
+        return ", ".join(layer.file for layer in self.sites if layer.table) or self.sites[0].file
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no file says anything."""
+        return not self.user and not any(layer.table for layer in self.sites)
 
     def enforced(self, key: str) -> Value | None:
-        """What the administrator's `[enforce]` table says about a key, if anything."""
-        value = _dig(self.site.get("enforce", {}), key)
-        return None if value is None else Value(value, f"enforced by {self.site_file}", True)
+        """What the administrator's `[enforce]` tables say about a key, if anything."""
+        for layer in self.sites:
+            if (value := _dig(layer.table.get("enforce"), key)) is not None:
+                return Value(value, f"enforced by {layer.file}", True)
+        return None
 
-    def get(self, key: str, *, flag: Any = None, profile: Mapping[str, Any] | None = None, origin: str = "") -> Value:
+    def get(
+        self,
+        key: str,
+        *,
+        flag: Any = None,
+        profile: Mapping[str, Any] | None = None,
+        origin: str = "",
+        ambient: bool = True,
+    ) -> Value:
         """A setting's value: `profile` is the table of the profile in use, `origin` where that table stands.
+
+        Without `ambient` the environment is not asked.
 
         Raises:
             ConfigError: if a value is not of the kind that the setting wants.
@@ -167,15 +225,14 @@ class Config:
         if value := self.enforced(key):
             if flag is not None and flag != value.value:
                 raise UsageError(f"{key} cannot be changed: {value.origin}")
-            return Value(check_kind(key, setting.kind, value.value, self.site_file), value.origin, True)
+            return Value(check_kind(key, setting.kind, value.value, value.origin), value.origin, True)
         if flag is not None:
             return Value(flag, "command line")
-        text = self.environ.get(setting.variable) if setting.variable else None
+        text = self.environ.get(setting.variable) if setting.variable and ambient else None
         if text:
-            where = f"environment variable {setting.variable}"
+            where = f"{FROM_ENVIRONMENT}{setting.variable}"
             return Value(parse_text(key, setting.kind, text, where), where)
-        layers = ((profile or {}, origin), (self.user, self.user_file), (self.site, self.site_file))
-        for table, where in layers:
+        for table, where in ((profile or {}, origin), (self.user, self.user_file), *self.sites):
             found = _dig(table, key)
             if found is not None:
                 return Value(check_kind(key, setting.kind, found, where), where)
@@ -185,34 +242,32 @@ class Config:
         """The tables that describe a profile, the user's before the administrator's, each with its origin.
 
         Raises:
-            ConfigError: if one is not a table, or a member is not of the kind that it should be.
+            ConfigError: if one is not a table.
         """
         found: list[tuple[Mapping[str, Any], str]] = []
-        for source, file in ((self.user, self.user_file), (self.site, self.site_file)):
+        for source, file in ((self.user, self.user_file), *self.sites):
             table = _profiles(source, file).get(name)
             if table is None:
                 continue
             if not isinstance(table, dict):
                 raise ConfigError(f"[profiles.{name}] in {file} is not a table")
-            for member, value in table.items():
-                if member in PROFILE_MEMBERS:
-                    check_kind(f"profiles.{name}.{member}", PROFILE_MEMBERS[member], value, file)
             found.append((table, file))
         return found
 
     def chosen_commands(self) -> dict[str, str]:
-        """Which distribution a command is taken from where several have it: `[plugins.commands]` of both files."""
+        """Which distribution a command is taken from where several have it: `[plugins.commands]` of all files."""
         chosen: dict[str, str] = {}
-        for source in (self.user, self.site):
+        for source in (self.user, *(layer.table for layer in reversed(self.sites))):
             table = _dig(source, "plugins.commands")
             if isinstance(table, Mapping):
                 chosen.update({str(name): str(dist) for name, dist in table.items()})
         return chosen
 
     def profile_names(self) -> list[str]:
-        """The names of all profiles in both files, sorted."""
-        names = {*_profiles(self.user, self.user_file), *_profiles(self.site, self.site_file)}
-        return sorted(names)
+        """The names of all profiles in all files, sorted."""
+        return sorted(
+            {name for source, file in ((self.user, self.user_file), *self.sites) for name in _profiles(source, file)}
+        )
 
 
 def known(key: str) -> Setting:
@@ -231,6 +286,13 @@ def _profiles(source: Mapping[str, Any], file: str) -> Mapping[str, Any]:
     if not isinstance(tables, dict):
         raise ConfigError(f"'profiles' in {file} is not a table", "Write [profiles.NAME] tables")
     return tables
+
+
+def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Both tables as one; where both have a member, that of the upper one counts."""
+    both = {name: _merged(lower[name], value) for name, value in upper.items()
+            if isinstance(value, Mapping) and isinstance(lower.get(name), Mapping)}  # fmt: skip
+    return {**lower, **upper, **both}
 
 
 def _dig(table: Any, key: str) -> Any:

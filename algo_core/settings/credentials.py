@@ -115,6 +115,10 @@ def from_environment(environ: Mapping[str, str]) -> Credential | None:
     return None
 
 
+MEMBERS = ("credential_command", "keyring", "api_key", "bearer_token")
+"""The members of a profile that lead to a credential; the first one that is set counts."""
+
+
 def from_table(name: str, table: Mapping[str, Any], origin: str) -> Credential | None:
     """The credential that a profile's table gives: by command, else from the keyring, else written in the file.
 

@@ -38,7 +38,7 @@ def editing(file: str) -> Iterator[Any]:
         path.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
         with _turn(path):
             try:
-                document = tomlkit.parse(path.read_text("utf-8"))
+                document = tomlkit.parse(path.read_text("utf-8-sig"))
             except FileNotFoundError:
                 document = tomlkit.document()
                 document.add(tomlkit.comment(HEADER))

@@ -20,6 +20,11 @@ def config_dir(environ: Mapping[str, str] = os.environ) -> str:
     return _user_dir(environ, "config", ".config")
 
 
+def user_config_file(environ: Mapping[str, str] = os.environ) -> str:
+    """The user's configuration file; it need not exist."""
+    return os.path.join(config_dir(environ), CONFIG_FILE)
+
+
 def cache_dir(environ: Mapping[str, str] = os.environ) -> str:
     """The cache directory: `ALGO_CACHE_DIR`, else platformdirs' `user_cache_dir`."""
     return _user_dir(environ, "cache", ".cache")
@@ -54,15 +59,28 @@ def isolated_dir(environ: Mapping[str, str] = os.environ) -> str:
     return os.path.join(data_dir(environ), "isolated")
 
 
-def site_config_file(environ: Mapping[str, str] = os.environ) -> str:
-    """The administrator's file: `ALGO_SITE_CONFIG`, else `config.toml` in platformdirs' site config directory."""
-    if chosen := environ.get("ALGO_SITE_CONFIG"):
-        return chosen
-    if sys.platform not in {"darwin", "win32"} and not environ.get("XDG_CONFIG_DIRS"):
-        return os.path.join("/etc/xdg", APP, CONFIG_FILE)
-    from platformdirs import site_config_dir
+def system_site_file() -> str:
+    """The administrator's file of this system. Its place is fixed: no variable leads elsewhere."""
+    if sys.platform == "darwin":
+        return f"/Library/Application Support/{APP}/{CONFIG_FILE}"
+    if sys.platform == "win32":
+        from platformdirs import site_config_dir
 
-    return os.path.join(site_config_dir(APP, appauthor=False), CONFIG_FILE)
+        return os.path.join(site_config_dir(APP, appauthor=False), CONFIG_FILE)
+    return f"/etc/xdg/{APP}/{CONFIG_FILE}"
+
+
+def site_config_files(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The administrator's files, the most binding first: the system's, then those that `ALGO_SITE_CONFIG` and
+    `XDG_CONFIG_DIRS` add.
+
+    The variables are anybody's to set, so they can only add to what the system's file says.
+    """
+    files = [system_site_file(), environ.get("ALGO_SITE_CONFIG", "")]
+    for directory in environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep):
+        if os.path.isabs(directory):
+            files.append(os.path.join(directory, APP, CONFIG_FILE))
+    return list(dict.fromkeys(file for file in files if file))
 
 
 def legacy_config_file(environ: Mapping[str, str] = os.environ) -> str | None:

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 class Profile(NamedTuple):
     """Where requests go and as whom: an address, a credential, a company's CA.
 
-    `address` has no `/v1` and no slash at its end; `origin` says where the profile came from, for messages; `notice`
-    is a line to print on stderr when the profile is used without having been asked for.
+    `address` has no `/v1` and no slash at its end; `origin` says where the profile came from and `address_origin` where
+    its address did, for messages; `notice` is a line to print on stderr when the profile is used without having been
+    asked for.
     `ca_cert` is a path to a PEM file that is trusted *in addition to* the public roots.
     """
 
@@ -24,3 +25,4 @@ class Profile(NamedTuple):
     origin: str = ""
     notice: str | None = None
     insecure_http: bool = False
+    address_origin: str = ""

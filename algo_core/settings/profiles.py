@@ -9,21 +9,23 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from algo_core.errors import ConfigError, UsageError
-from algo_core.settings import credentials, paths
-from algo_core.settings.config import DEFAULT_ADDRESS, Config, read_toml
+from algo_core.settings import credentials
+from algo_core.settings.config import DEFAULT_ADDRESS, FROM_ENVIRONMENT, Config, Value
 from algo_core.settings.profile import Profile
 
-LEGACY_MEMBERS = {
-    "api_key": "api_key",
-    "api_server": "address",
-    "ca_cert": "ca_cert",
-    "bearer_token": "bearer_token",
-}
-"""Members of the older command lines' profiles (API section 9.3), and what they are called here."""
+ALLOW_HTTP = "`algo config set insecure_http true`"
+
+ASKED = "algo auth"
+"""The origin of what a person has just been asked for."""
+
+PUBLIC_ORIGIN = "default"
+"""The origin of an address that nobody has chosen."""
 
 
-def check_address(text: str, *, insecure_http: bool = False) -> str:
+def check_address(text: str, *, insecure_http: bool = False, remedy: str = ALLOW_HTTP) -> str:
     """An API address in the form that requests need: a scheme, a host, no `/v1`, no slash at the end.
+
+    `remedy` is what allows plain http where the address was given.
 
     Raises:
         UsageError: if it is not an address, or would send a credential in clear beyond this machine.
@@ -44,7 +46,7 @@ def check_address(text: str, *, insecure_http: bool = False) -> str:
     if parts.scheme == "http" and not insecure_http and not is_loopback(host):
         raise UsageError(
             f"Plain http would send the key in clear to {host}",
-            "Use https://, or allow it with --insecure-http (setting insecure_http)",
+            f"Use https://, or allow it with: {remedy}",
         )
     return text[: -len("/v1")] if text.endswith("/v1") else text
 
@@ -85,26 +87,6 @@ def check_ca_file(path: str, origin: str) -> str:
     return os.path.abspath(file)
 
 
-def legacy_profiles(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str]], str | None]:
-    """The usable profiles of the older command lines, and their file, which is only ever read.
-
-    The older tool wrote an empty `default` profile at its first use: one without a credential does not count.
-
-    Raises:
-        ConfigError: if the file is there but cannot be read.
-    """
-    file = paths.legacy_config_file(environ)
-    tables = read_toml(file).get("profiles", {}) if file else {}
-    found = {}
-    for name, table in tables.items() if isinstance(tables, dict) else ():
-        if not isinstance(table, dict):
-            continue
-        members = {new: str(table[old]) for old, new in LEGACY_MEMBERS.items() if table.get(old)}
-        if "api_key" in members or "bearer_token" in members:
-            found[name] = members
-    return found, file
-
-
 class ProfileResolver:
     """Finds the profile to use.
 
@@ -130,11 +112,15 @@ class ProfileResolver:
             for table, _ in reversed(tables):
                 merged.update(table)
             return merged, tables[0][1]
+        from algo_core.settings.legacy import legacy_profiles
+
         legacy, file = legacy_profiles(self.config.environ)
         return (legacy[name], str(file)) if name in legacy else None
 
     def names(self) -> list[str]:
         """The names of all profiles that are written down anywhere."""
+        from algo_core.settings.legacy import legacy_profiles
+
         try:
             legacy, _ = legacy_profiles(self.config.environ)
         except ConfigError:
@@ -145,8 +131,13 @@ class ProfileResolver:
         """The profile to use; `flag` is the name from `--profile`, which beats key and address of the environment.
 
         Raises:
-            ConfigError: if there is no such profile, or one of its parts is missing or wrong.
+            ConfigError: if there is no such profile, one of its parts is missing or wrong, or the configuration has
+                faults: nothing is sent anywhere by guesswork.
         """
+        if not self.config.is_empty:
+            from algo_core.settings.repair import check
+
+            check(self.config)
         chosen = self.config.get("profile", flag=flag)
         name, environ = str(chosen.value), self.config.environ
         explicit = flag is not None
@@ -155,34 +146,44 @@ class ProfileResolver:
         ambient = None if explicit else credentials.from_environment(environ)
         if found is None and not ambient and not (ambient_address and not explicit):
             if stand_in := self.stand_in(name):
-                return self._with_other_credential(self._under_control(stand_in))
+                stand_in = stand_in._replace(address_origin=stand_in.address_origin or stand_in.origin)
+                controlled = self._under_control(stand_in)
+                if controlled.address_origin != stand_in.address_origin:
+                    controlled = controlled._replace(origin=controlled.address_origin)
+                return self._with_other_credential(controlled)
             raise self._missing(name, chosen.origin)
         table, origin = found or self._preset(name) or ({}, "environment")
-        credential = ambient or credentials.from_table(name, table, origin)
+        if found and not self.config.profile_tables(name):
+            from algo_core.settings.legacy import check_legacy
+
+            check_legacy(environ, name)
         written = str(table.get("address") or "")
-        address, address_origin = written, origin
+        address = Value(written, self._origin(name, "address", origin)) if written else Value("", PUBLIC_ORIGIN)
         if ambient_address and (not explicit or not written):
-            address, address_origin = ambient_address, "environment variable ALGORITHMIA_API"
-        if enforced := self.config.enforced("address"):
-            address, address_origin = str(enforced.value), enforced.origin
+            address = Value(ambient_address, f"{FROM_ENVIRONMENT}ALGORITHMIA_API")
         insecure = bool(self.config.get("insecure_http", profile=table, origin=origin).value)
-        try:
-            address = check_address(address or DEFAULT_ADDRESS, insecure_http=insecure)
-        except UsageError as error:
-            raise ConfigError(f"{error.message} (from {address_origin})", error.hint) from None
-        ca_cert, ca_origin = str(table.get("ca_cert") or "") or None, f"profile {name} in {origin}"
-        if enforced := self.config.enforced("ca_cert"):
-            ca_cert, ca_origin = str(enforced.value), enforced.origin
         profile = Profile(
             name=name,
-            address=address,
-            credential=credential,
-            ca_cert=os.path.expanduser(ca_cert) if ca_cert else None,
-            ca_cert_origin=ca_origin if ca_cert else None,
+            address=str(address.value),
+            credential=ambient or self._written_credential(name, table, origin),
+            ca_cert=table.get("ca_cert") or None,
+            ca_cert_origin=self._origin(name, "ca_cert", origin) if table.get("ca_cert") else None,
             origin=origin,
             insecure_http=insecure,
+            address_origin=address.origin,
         )
-        return self._with_other_credential(profile)
+        return self._with_other_credential(_checked(self._under_control(profile)))
+
+    def _written_credential(self, name: str, table: Mapping[str, Any], origin: str) -> credentials.Credential | None:
+        member = next((member for member in credentials.MEMBERS if table.get(member)), "")
+        return credentials.from_table(name, table, self._origin(name, member, origin))
+
+    def _origin(self, name: str, member: str, default: str) -> str:
+        """Where a member of a profile comes from."""
+        for table, file in self.config.profile_tables(name):
+            if member in table:
+                return f"profile {name} in {file}"
+        return f"profile {name} in {default}"
 
     def _preset(self, name: str) -> tuple[Mapping[str, Any], str] | None:
         """Where a company's preset leads, for a key that the environment gives; the embedded platform wants no key."""
@@ -192,17 +193,14 @@ class ProfileResolver:
         return {"address": preset.address, "ca_cert": preset.ca_cert}, preset.origin
 
     def _under_control(self, profile: Profile) -> Profile:
-        """A profile that a plugin stands in with, and what the administrator enforces on it.
+        """A profile with what the administrator enforces on it.
 
         Raises:
             ConfigError: if the enforced address is none.
         """
         if enforced := self.config.enforced("address"):
-            try:
-                address = check_address(str(enforced.value), insecure_http=profile.insecure_http)
-            except UsageError as error:
-                raise ConfigError(f"{error.message} (from {enforced.origin})", error.hint) from None
-            profile = profile._replace(address=address, origin=enforced.origin, notice=None)
+            address, origin = str(enforced.value), enforced.origin
+            profile = _checked(profile._replace(address=address, address_origin=origin, notice=None))
         if enforced := self.config.enforced("ca_cert"):
             ca_cert = os.path.expanduser(str(enforced.value))
             profile = profile._replace(ca_cert=ca_cert, ca_cert_origin=enforced.origin)
@@ -221,3 +219,17 @@ class ProfileResolver:
             f"There is no profile {name!r}{where}",
             f"Configure it with: algo auth{flag}" + (f"; there are: {', '.join(others)}" if others else ""),
         )
+
+
+def _checked(profile: Profile) -> Profile:
+    """A profile with its address in the form that requests need, and its CA file without `~`.
+
+    Raises:
+        ConfigError: if the address is none; the message names its origin.
+    """
+    try:
+        address = check_address(profile.address or DEFAULT_ADDRESS, insecure_http=profile.insecure_http)
+    except UsageError as error:
+        raise ConfigError(f"{error.message} (from {profile.address_origin})", error.hint) from None
+    ca_cert = os.path.expanduser(profile.ca_cert) if profile.ca_cert else None
+    return profile._replace(address=address, ca_cert=ca_cert)

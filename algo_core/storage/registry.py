@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 TABLE = "connectors"
 """The table of config.toml that holds one table for each connector."""
 
-_MEMBERS = {"direct": bool, "protocol": str}
-"""Members of such a table that are not options."""
-
 
 class Host(Protocol):
     """What opening a storage needs of the running `App`, which is handed on to the plugin."""
@@ -129,24 +126,17 @@ def options_of(config: Config, connector: str) -> dict[str, Any]:
     """The members of `[connectors.CONNECTOR]`: the person's before the administrator's, enforced ones before both.
 
     Raises:
-        ConfigError: if it is no table, or a member of ours is not of its kind.
+        ConfigError: if the configuration of connectors has faults.
     """
     found: dict[str, Any] = {}
-    sources = (
-        (config.site, config.site_file),
-        (config.user, config.user_file),
-        (config.site.get("enforce", {}), config.site_file),
-    )
-    for source, file in sources:
-        tables = source.get(TABLE, {})
-        table = tables.get(connector, {}) if isinstance(tables, Mapping) else None
-        if not isinstance(table, Mapping):
-            raise ConfigError(f"[{TABLE}.{connector}] in {file} is not a table")
-        for name, kind in _MEMBERS.items():
-            if name in table and not isinstance(table[name], kind):
-                wanted = "true or false" if kind is bool else "a text"
-                raise ConfigError(f"{TABLE}.{connector}.{name} in {file} wants {wanted}, not {table[name]!r}")
-        found |= table
+    if config.is_empty:
+        return found
+    from algo_core.settings.repair import check
+
+    check(config, lambda fault: TABLE in fault.path or fault.meant == TABLE)
+    sites = [layer.table for layer in reversed(config.sites)]
+    for source in (*sites, config.user, *(site.get("enforce", {}) for site in sites)):
+        found |= source.get(TABLE, {}).get(connector, {})
     return found
 
 

@@ -142,16 +142,18 @@ def _hook_problems(module: str, hooks: dict[str, Callable[..., Any]]) -> Iterato
 
 
 def _command_problems(
-    record: PluginRecord, plugins: Any, name: str, target: str, text: str, group: str, hidden: bool
+    record: PluginRecord, plugins: Any, name: str, target: str, text: str, group: str, hidden: bool, example: str
 ) -> Iterator[str]:
     import click
 
     from algo_core.cli import BUILT_IN
 
-    if not _COMMAND_NAME.fullmatch(name):
+    if not all(_COMMAND_NAME.fullmatch(word) for word in name.split(" ")):
         yield f"The command {name!r} is not named in lower-case letters, digits and hyphens"
     if name in BUILT_IN:
         yield f"The command {name} has the name of a built-in one, and cannot be run"
+    if "\n" in example or (example and not example.startswith(f"algo {name}")):
+        yield f"The example of the command {name} is not one line that begins with 'algo {name}'"
     if not text.strip() or "\n" in text or len(text) > HELP_WIDTH:
         yield f"The command {name} needs a help line of 1 to {HELP_WIDTH} characters"
     if not hidden and (not group.strip() or group == "Other"):

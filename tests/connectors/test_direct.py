@@ -97,7 +97,7 @@ def test_any_protocol_becomes_a_connector_by_configuration(algo_home: Home, s3: 
     ("table", "code", "said"),
     [
         ('[connectors]\ns3 = "yes"', 3, "[connectors.s3]"),
-        ('[connectors.s3]\ndirect = "yes"', 3, "wants true or false"),
+        ('[connectors.s3]\ndirect = "yes"', 3, "must be true or false"),
         ('[connectors.archive]\nprotocol = "nonsense"', 3, "nonsense"),
         ("[connectors.s3]\ndirect = true\nno_such_option = 1", 3, "no_such_option"),
         ("[connectors.dropbox]\ndirect = true", 3, "access_token"),

@@ -43,10 +43,12 @@ def test_origins(algo_home: Home) -> None:
     result = algo_home.run("config", "list", "--json", environ={"ALGO_INSECURE_HTTP": "yes"})
     origins = {row["key"]: (row["value"], row["origin"]) for row in result.json}
     assert origins["timeout"] == (7.0, str(algo_home.config_file))
-    assert origins["retries"] == (1, str(algo_home.config_file))
+    mine = f"profile default in {algo_home.config_file}"
+    assert origins["retries"] == (1, mine)
     assert origins["connect_timeout"] == (3.0, f"enforced by {algo_home.root / 'site.toml'}")
     assert origins["insecure_http"] == (True, "environment variable ALGO_INSECURE_HTTP")
-    assert origins["address"] == ("https://a.example", str(algo_home.config_file))
+    assert origins["address"] == ("https://a.example", mine)
+    assert origins["api_key"][1] == f"{mine} (api_key)"
     assert KEY not in result.text
     shown = algo_home.run("config", "list", "--origin").text
     assert "enforced by" in shown
@@ -78,7 +80,7 @@ def test_bad_input_is_explained(algo_home: Home) -> None:
 def test_a_broken_file_stops_nobody_from_reading_help(algo_home: Home) -> None:
     algo_home.write_config("profiles = [")
     assert algo_home.run("--help").code == 0
-    assert algo_home.run("config", "path").code == 3
+    assert algo_home.run("config", "path").text == f"{algo_home.config_file}\n"
     result = algo_home.run("config", "set", "timeout", "5")
     assert result.code == 3
     assert str(algo_home.config_file) in result.stderr

@@ -1,5 +1,6 @@
 """The rules that `paths` applies itself must be those of platformdirs."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -31,16 +32,23 @@ def test_same_as_platformdirs(xdg: str | None, tmp_path: Path, monkeypatch: pyte
     assert paths.config_dir() == platformdirs.user_config_dir("algo", appauthor=False)
     assert paths.data_dir() == platformdirs.user_data_dir("algo", appauthor=False)
     assert paths.cache_dir() == platformdirs.user_cache_dir("algo", appauthor=False)
-    assert paths.site_config_file() == platformdirs.site_config_dir("algo", appauthor=False) + "/config.toml"
+    assert paths.site_config_files() == [platformdirs.site_config_dir("algo", appauthor=False) + "/config.toml"]
 
 
 def test_variables_go_first() -> None:
     environ = {"ALGO_CONFIG_DIR": "/c", "ALGO_CACHE_DIR": "/k", "ALGO_SITE_CONFIG": "/s.toml", "HOME": "/h"}
-    assert (paths.config_dir(environ), paths.cache_dir(environ), paths.site_config_file(environ)) == (
-        "/c",
-        "/k",
-        "/s.toml",
-    )
+    assert (paths.config_dir(environ), paths.cache_dir(environ)) == ("/c", "/k")
+
+
+def test_variables_only_add_to_the_administrators_file() -> None:
+    system = paths.system_site_file()
+    dirs = os.pathsep.join(["/etc/xdg", "relative", "", "/opt/xdg"])
+    environ = {"ALGO_SITE_CONFIG": "/s.toml", "XDG_CONFIG_DIRS": dirs}
+    assert paths.site_config_files(environ) == [
+        *dict.fromkeys([system, "/s.toml", "/etc/xdg/algo/config.toml", "/opt/xdg/algo/config.toml"])
+    ]
+    for environ in ({"ALGO_SITE_CONFIG": "/dev/null"}, {"XDG_CONFIG_DIRS": "/nowhere"}, {"ALGO_SITE_CONFIG": ""}, {}):
+        assert paths.site_config_files(environ)[0] == system
 
 
 def test_without_a_home_there_is_no_older_configuration() -> None:

@@ -54,8 +54,8 @@ def test_help_imports_click_and_the_index_only(algo_home: Home, arguments: tuple
     assert modules & HEAVY == set()
     assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
     assert {name for name in modules if name.startswith("algo_core")} == {
-        "algo_core", "algo_core.cli", "algo_core.context", "algo_core.errors", "algo_core.main", "algo_core.version",
-        "algo_core.plugins", "algo_core.plugins.index", "algo_core.plugins.manager", "algo_core.plugins.policy",
+        "algo_core", "algo_core.cli", "algo_core.context", "algo_core.errors", "algo_core.main", "algo_core.nesting",
+        "algo_core.version", "algo_core.plugins", "algo_core.plugins.index", "algo_core.plugins.manager", "algo_core.plugins.policy",
         "algo_core.settings", "algo_core.settings.config", "algo_core.settings.paths",
         "algo_core.terminal", "algo_core.terminal.options", "algo_core.terminal.output",
     }  # fmt: skip

@@ -7,8 +7,8 @@ from algo_core import Command, Connector, hookimpl
 _GROUP = "Data"
 
 
-def _command(name: str, text: str) -> Command:
-    return Command(name, f"algo_data.commands.{name}:{name}", text, _GROUP)
+def _command(name: str, text: str, example: str = "") -> Command:
+    return Command(name, f"algo_data.commands.{name}:{name}", text, _GROUP, example=example)
 
 
 def _on_platform(scheme: str, text: str) -> Connector:
@@ -19,12 +19,16 @@ def _on_platform(scheme: str, text: str) -> Connector:
 def algo_commands() -> list[Command]:
     """The commands of this plugin."""
     return [
-        _command("ls", "List hosted data, connectors and local directories."),
-        _command("cp", "Copy files and directories to, from and within hosted data."),
+        _command("ls", "List hosted data, connectors and local directories.", "algo ls .my/pictures"),
+        _command(
+            "cp",
+            "Copy files and directories to, from and within hosted data.",
+            "algo cp friends.jpg data://.my/pictures",
+        ),
         _command("mv", "Move files and directories."),
         _command("sync", "Make a directory like another one."),
         _command("cat", "Print the content of files."),
-        _command("mkdir", "Make directories."),
+        _command("mkdir", "Make directories.", "algo mkdir .my/pictures"),
         _command("rm", "Remove files, and directories with -r."),
         _command("rmdir", "Remove directories."),
         _command("du", "Add up the sizes of files."),

@@ -8,4 +8,12 @@ from algo_core import Command, hookimpl
 @hookimpl
 def algo_commands() -> list[Command]:
     """The commands of this plugin."""
-    return [Command("run", "algo_run.commands.run:run", help="Call an algorithm.", group="Algorithms")]
+    return [
+        Command(
+            "run",
+            "algo_run.commands.run:run",
+            help="Call an algorithm.",
+            group="Algorithms",
+            example='algo run demo/Hello -d "HAL 9000"',
+        )
+    ]

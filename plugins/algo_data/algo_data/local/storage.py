@@ -145,7 +145,7 @@ class LocalStorage(Storage):
         """Nothing to let go of."""
 
     def place(self, uri: DataUri, size: int) -> Beside | None:
-        """A hidden file for a large one, written in any order (`algo_data.engine.run.large.PlacingStorage`)."""
+        """A hidden file for a large one, written in any order (`algo_data.engine.io.parts.PlacingStorage`)."""
         path = local_path(uri)
         if uri.path.endswith("/"):
             return None

@@ -1,0 +1,65 @@
+"""Commands below a group that another distribution has: `algo acme a` from one package, `algo acme b` from another.
+
+A `Command` whose name holds several words is a path. What stands below a group is known from the index, so neither help
+nor TAB imports it; a group that nobody has is made here, of the commands below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MethodType
+from typing import Any, TypeVar
+
+import click
+
+Claims = TypeVar("Claims")
+
+
+def children(rows: Mapping[str, Claims], path: str) -> dict[str, list[tuple[str, Claims]]]:
+    """What stands below `path`: the next word, and the full names that begin with it and their claims."""
+    found: dict[str, list[tuple[str, Claims]]] = {}
+    prefix = f"{path} " if path else ""
+    for name, claims in rows.items():
+        if name.startswith(prefix):
+            found.setdefault(name[len(prefix) :].partition(" ")[0], []).append((name, claims))
+    return found
+
+
+def group_help(dists: Sequence[str]) -> str:
+    """The help line of such a group."""
+    return f"Commands from {', '.join(sorted(set(dists)))}."
+
+
+def extend(
+    group: click.Group,
+    lines: Mapping[str, tuple[str, bool]],
+    load: Callable[[click.Context, str, click.Command | None], click.Command],
+) -> None:
+    """Let a group have further commands: the help line of each and whether it is hidden, by its name.
+
+    `load(ctx, name, own)` imports one when it runs; `own` is the group's own command of that name, if it has one.
+    """
+    own_names, own_command, own_resolve = group.list_commands, group.get_command, group.resolve_command
+
+    def list_commands(self: click.Group, ctx: click.Context) -> list[str]:
+        return sorted({*own_names(ctx), *lines})
+
+    def get_command(self: click.Group, ctx: click.Context, name: str) -> click.Command | None:
+        # For help and completion: the line from the index, and nothing imported.
+        if name not in lines:
+            return own_command(ctx, name)
+        text, hidden = lines[name]
+        return click.Command(name, short_help=text, hidden=hidden)
+
+    def resolve_command(self: click.Group, ctx: click.Context, args: list[str]) -> Any:
+        if args[0] not in lines:
+            return own_resolve(ctx, args)
+        return args[0], load(ctx, args[0], own_command(ctx, args[0])), args[1:]
+
+    # One group of one run is changed, not its class.
+    for name, method in (
+        ("list_commands", list_commands),
+        ("get_command", get_command),
+        ("resolve_command", resolve_command),
+    ):
+        setattr(group, name, MethodType(method, group))

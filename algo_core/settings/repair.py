@@ -1,0 +1,89 @@
+"""What is wrong in a configuration file, in words: which file, which line, what was meant, and what repairs it."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from algo_core.errors import ConfigError
+from algo_core.settings import schema
+from algo_core.settings.config import Config, toml_loads
+from algo_core.settings.schema import Fault
+
+
+@functools.lru_cache(maxsize=1)
+def faults_of(config: Config) -> tuple[Fault, ...]:
+    """What the files hold and may not, the administrator's first."""
+    found = [fault for layer in config.sites for fault in schema.faults(layer.file, layer.table, schema.SITE)]
+    return (*found, *schema.faults(config.user_file, config.user, schema.USER))
+
+
+def check(config: Config, concerns: Callable[[Fault], bool] = lambda fault: True) -> None:
+    """Refuse to go on with files that hold what they may not.
+
+    Raises:
+        ConfigError: with the first fault of those that the caller is concerned with, and how to repair it.
+    """
+    if wrong := [fault for fault in faults_of(config) if concerns(fault)]:
+        raise described(wrong, config.user_file)
+
+
+def described(faults: Sequence[Fault], user_file: str) -> ConfigError:
+    """The error for files with faults; it tells the first one, and how many more there are."""
+    first = faults[0]
+    more = f" (and {len(faults) - 1} more: see algo doctor)" if len(faults) > 1 else ""
+    return ConfigError(sentence(first) + more, advice(first, user_file))
+
+
+def sentence(fault: Fault) -> str:
+    """A fault with its file, its line and the name that was probably meant."""
+    line = line_of(fault)
+    where = f"{fault.file}, line {line}" if line else fault.file
+    return f"{where}: {fault.text}" + (f": did you mean {fault.meant!r}?" if fault.meant else "")
+
+
+def advice(fault: Fault, user_file: str) -> str:
+    """Who can repair a fault, and how."""
+    if fault.file != user_file:
+        return f"Whoever administers this machine has to correct {fault.file}"
+    return f"Correct it there (algo config edit), or remove it with: `algo config unset {shlex.quote(fault.key)}`"
+
+
+def line_of(fault: Fault) -> int | None:
+    """The line on which a member begins: the first one without which the file has it no more.
+
+    TOML's parsers do not tell. The file is read up to the lines that hold the member's name, so it is parsed a few
+    times, and only once something is wrong.
+    """
+    try:
+        with open(fault.file, encoding="utf-8-sig") as file:
+            lines = file.read().splitlines(keepends=True)
+    except (OSError, ValueError):
+        return None
+    for number, line in enumerate(lines, 1):
+        if fault.path[-1] in line and not _has(lines[: number - 1], fault.path):
+            # A value may go on for lines: the file can be read again where it ends.
+            end = next((n for n in range(number, len(lines) + 1) if _readable(lines[:n])), None)
+            if end and _has(lines[:end], fault.path):
+                return number
+    return None
+
+
+def _readable(lines: Sequence[str]) -> dict[str, Any] | None:
+    try:
+        return toml_loads("".join(lines))
+    except ValueError:
+        return None
+
+
+def _has(lines: Sequence[str], path: Sequence[str]) -> bool:
+    found: Any = _readable(lines)
+    for name in path:
+        if isinstance(found, list) and found:
+            found = found[-1]
+        if not isinstance(found, dict) or name not in found:
+            return False
+        found = found[name]
+    return True

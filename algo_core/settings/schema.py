@@ -1,0 +1,201 @@
+"""What config.toml and the administrator's file may hold, declared once; whatever else they hold is a fault.
+
+A table is a `Table`: its members by name, and what members of any other name hold (`others`; None: there are none). A
+member is another table, or a check: a function that says what the value should be where it is something else. Tables at
+the top whose names mean nothing here belong to plugins, unless they are spelled like one of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from algo_core.settings.config import PROFILE_MEMBERS, SECRET_MEMBERS, SETTINGS
+from algo_core.settings.values import (
+    BY_KIND,
+    Check,
+    anything,
+    bounded,
+    distribution,
+    filled,
+    flag,
+    requirements,
+    text,
+    words,
+)
+
+
+class Table(NamedTuple):
+    """The members of a table, and what members of other names hold."""
+
+    members: Mapping[str, Check | Table]
+    others: Check | Table | None = None
+
+
+class Fault(NamedTuple):
+    """What is wrong in a file: where, why, and the name that was probably meant."""
+
+    file: str
+    path: tuple[str, ...]
+    text: str
+    meant: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The path as TOML writes it: `profiles."a.b".address`."""
+        return dotted(self.path)
+
+
+def dotted(path: Iterable[str]) -> str:
+    """A path as TOML writes it."""
+    import json
+
+    return ".".join(
+        part
+        if part.isascii() and part.replace("-", "").replace("_", "").isalnum()
+        else json.dumps(part, ensure_ascii=False)
+        for part in path
+    )
+
+
+CONNECTOR = Table({"direct": flag, "protocol": filled}, others=anything)
+"""`[connectors.NAME]`: two members of ours, and options that the plugin which opens the store knows."""
+
+PROFILE = Table(
+    {
+        **{name: BY_KIND[kind] for name, kind in PROFILE_MEMBERS.items()},
+        "address": filled,
+        "credential_command": words,
+    }
+)
+"""`[profiles.NAME]`."""
+
+
+def _settings(prefix: str = "") -> dict[str, Check | Table]:
+    """The settings whose names begin so, by the rest of their names."""
+    return {
+        name[len(prefix) :]: BY_KIND[setting.kind]
+        for name, setting in SETTINGS.items()
+        if name.startswith(prefix) and "." not in name[len(prefix) :]
+    }
+
+
+_CONNECTORS = Table({}, others=CONNECTOR)
+_SHARED: dict[str, Check | Table] = {
+    **_settings(),
+    "profile": filled,
+    "profiles": Table({}, others=PROFILE),
+    "connectors": _CONNECTORS,
+}
+_PLUGINS: dict[str, Check | Table] = {**_settings("plugins."), "commands": Table({}, others=distribution)}
+
+USER = Table({**_SHARED, "plugins": Table({**_PLUGINS, "installed": requirements, "isolated": requirements})})
+"""A person's config.toml."""
+
+SITE = Table(
+    {
+        **_SHARED,
+        "plugins": Table({**_PLUGINS, "allow": bounded, "deny": bounded, "require": bounded, "help": text}),
+        "enforce": Table(
+            {
+                **_settings(),
+                "profile": filled,
+                "address": filled,
+                "ca_cert": filled,
+                "connectors": _CONNECTORS,
+                "plugins": Table(_settings("plugins.")),
+            }
+        ),
+    }
+)
+"""The administrator's file."""
+
+
+def faults(file: str, values: Mapping[str, Any], table: Table) -> list[Fault]:
+    """All that is wrong in a file."""
+    other, whose = (SITE, "the administrator's file") if table is USER else (USER, "a person's own file")
+    return [Fault(file, *found) for found in _Walk(whose).faults(values, table, other, ())]
+
+
+def foreign(values: Mapping[str, Any], table: Table) -> list[str]:
+    """The names of tables that are not ours: each belongs to a plugin, if to anybody."""
+    return [name for name, value in values.items() if name not in table.members and _is_table(value)]
+
+
+_Found = tuple[tuple[str, ...], str, "str | None"]
+
+
+class _Walk(NamedTuple):
+    """Goes through a file's tables; `whose` is the other file, for members that belong there."""
+
+    whose: str
+
+    def faults(
+        self, values: Mapping[str, Any], table: Table, other: Check | Table | None, path: tuple[str, ...]
+    ) -> Iterator[_Found]:
+        """What is wrong in a table; `other` is what the other file has in its place."""
+        for name, value in values.items():
+            here = (*path, name)
+            expected = table.members.get(name, table.others)
+            there = (other.members.get(name) or other.others) if isinstance(other, Table) else None
+            if name not in table.members and table.others in (None, anything):
+                yield from self._unknown(here, value, table, there)
+            elif isinstance(expected, Table):
+                if isinstance(value, Mapping):
+                    yield from self.faults(value, expected, there, here)
+                else:
+                    yield here, f"{dotted(here)} must be a table: write [{dotted(here)}]", None
+            elif expected and (wanted := expected(value)):
+                meant = nearest(name, _tables(table)) if _is_table(value) else None
+                yield here, f"{dotted(here)} must be {wanted}{_shown(name, value)}", meant
+
+    def _unknown(
+        self, path: tuple[str, ...], value: Any, table: Table, there: Check | Table | None
+    ) -> Iterator[_Found]:
+        """A member that the table does not have: one of the other file, a misspelt one, or a plugin's."""
+        *parents, name = path
+        is_table, plugins_may = _is_table(value), table.others is anything or (len(path) == 1 and _is_table(value))
+        if there and (len(path) == 1 or not plugins_may):
+            yield path, f"{f'[{dotted(path)}]' if is_table else dotted(path)} belongs into {self.whose}", None
+            return
+        known = _tables(table) if is_table and not table.others else table.members
+        meant = nearest(name, known, cutoff=0.82 if table.others else 0.75 if plugins_may else 0.6)
+        if plugins_may and not meant:
+            return
+        if is_table:
+            yield path, f"there is no table [{dotted(path)}]", meant
+        elif parents:
+            yield path, f"[{dotted(parents)}] has no member {name!r}", meant
+        else:
+            yield path, f"there is no setting {name!r}", meant
+
+
+def _tables(table: Table) -> list[str]:
+    return [name for name, expected in table.members.items() if isinstance(expected, Table)]
+
+
+def _shown(name: str, value: Any) -> str:
+    """The wrong value, if it is neither secret nor long."""
+    shown = repr(value)
+    return "" if name in SECRET_MEMBERS or isinstance(value, (list, dict)) or len(shown) > 40 else f", not {shown}"
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a value is a table, or `[[several]]` of them."""
+    several = isinstance(value, list) and bool(value) and all(isinstance(part, Mapping) for part in value)
+    return isinstance(value, Mapping) or several
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The name that was probably meant."""
+    from difflib import get_close_matches
+
+    names = {other.lower(): other for other in known}
+    if (meant := _OTHER_NAMES.get(name.lower())) in names.values():
+        return meant
+    found = get_close_matches(name.lower(), names, n=1, cutoff=cutoff)
+    return names[found[0]] if found else None
+
+
+_OTHER_NAMES = {"api_server": "address", "server": "address", "url": "address", "token": "bearer_token"}
+"""What other tools call a member."""
