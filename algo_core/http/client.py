@@ -9,7 +9,7 @@ import time
 from _thread import RLock
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from algo_core.errors import ConfigError, NetworkError, PlatformError, TlsError
 from algo_core.http.connections import PORTS
@@ -74,7 +74,7 @@ class HttpClient:
         self.retries = retries
         self.on_exchange = on_exchange
         self._hooks = hooks or Hooks()
-        self._home = origin_of(profile.address + "/")
+        self._homes = _homes(profile.address)
         self._direct = DirectTransport(functools.partial(_tls_context, profile.ca_cert))
         self._chosen: dict[str, Transport] = {}
         self._choosing = RLock()
@@ -196,7 +196,7 @@ class HttpClient:
 
     def _headers(self, url: str, own: Mapping[str, str] | None) -> dict[str, str]:
         """What a request carries: to another host than the profile's nothing that was meant for that."""
-        is_home = origin_of(url) == self._home
+        is_home = origin_of(url) in self._homes
         if own and not is_home:
             own = {name: value for name, value in own.items() if name.lower() not in PRIVATE}
         return {**(self._home_headers if is_home else self._foreign_headers), **(own or {})}
@@ -224,7 +224,7 @@ class HttpClient:
         if found := self._chosen.get(origin):
             return found
         with self._choosing:  # one for all threads
-            self._chosen[origin] = self._choose(url, is_home=origin == self._home)
+            self._chosen[origin] = self._choose(url, is_home=origin in self._homes)
             return self._chosen[origin]
 
     def _choose(self, url: str, *, is_home: bool) -> Transport:
@@ -258,7 +258,7 @@ class HttpClient:
         session = AlgoSession(self.profile, timeout=self.timeout, retries=0)
         if self._hooks.configure:
             self._hooks.configure(session, self.profile)
-        return RequestsTransport(session, self._home)
+        return RequestsTransport(session, self._homes)
 
 
 def _redirect(response: Response) -> str | None:
@@ -269,10 +269,27 @@ def _redirect(response: Response) -> str | None:
     try:
         # Some send it unquoted, in UTF-8 that was read as Latin-1.
         target = urljoin(response.url, quote(location.encode("latin-1", "replace"), safe="%/:=&?~#+!$,;'@()*[]"))
-        _ = urlsplit(target).port
+        return _canonical(target)
     except ValueError as error:
         raise PlatformError(f"{response.place} redirects to no address: {error}") from None
-    return target
+
+
+def _canonical(url: str) -> str:
+    """A URL with its host in lower case, and without a port that need not be said. Raises ValueError."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    host = f"[{host}]" if ":" in host else host
+    is_usual = port is None or port == PORTS.get(parts.scheme)
+    return urlunsplit(parts._replace(netloc=host if is_usual else f"{host}:{port}"))
+
+
+def _homes(address: str) -> frozenset[str]:
+    """The origins that are an address's own: TLS on the same host is as well, which some redirect to."""
+    if not address.startswith(("http://", "https://")):
+        return frozenset({origin_of(address)})
+    home = origin_of(_canonical(address))
+    encrypted = home.replace("http://", "https://", 1) if urlsplit(home).port is None else home
+    return frozenset({origin_of(address), home, encrypted})
 
 
 def _decoded(response: Response) -> Response:

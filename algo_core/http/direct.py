@@ -74,8 +74,9 @@ class DirectTransport:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port, as they stand in a URL."""
-    return "/".join(url.split("/", 3)[:3])
+    """Scheme, host and port, as they stand in a URL; of one without a host what comes before the path."""
+    scheme, slashes, rest = url.partition("://")
+    return scheme + slashes + rest.partition("/")[0] if slashes else url.partition("/")[0]
 
 
 def request_head(request: Request) -> bytes:
@@ -143,7 +144,7 @@ def _receive(connection: Connection, request: Request, refused: NetworkError | N
             raise endless(connection.address)
         if end >= 0:
             head = parse_head(received, end)
-            if head is None or not 100 <= head.status < 200:
+            if head is None or head.status >= 200 or head.status in NO_BODY:
                 return _response(connection, request, head, received, is_refused=refused is not None)
             interim += end
             received = head.rest

@@ -32,11 +32,11 @@ POOL_SIZE = 64
 
 
 class RequestsTransport:
-    """Sends with a session of requests, each request once; `home` is the origin that its credentials are for."""
+    """Sends with a session of requests, each request once; `homes` are the origins that its credentials are for."""
 
-    def __init__(self, session: AlgoSession, home: str) -> None:
+    def __init__(self, session: AlgoSession, homes: frozenset[str]) -> None:
         self._session = session
-        self._home = home
+        self._homes = homes
         session.follows_redirects = False
 
     @property
@@ -72,9 +72,13 @@ class RequestsTransport:
         """The response to a request. Raises as `algo_core.http.transport.Transport` says, and ConfigError."""
         origin = origin_of(request.url)
         header_lines(request.headers)
-        is_home = origin == self._home
+        is_home = origin in self._homes
         # Of the session's own headers and credentials nothing goes to another host.
-        headers: dict[str, Any] = {**dict.fromkeys(self._session.headers), **request.headers}
+        headers: dict[str, Any] = {
+            **dict.fromkeys(self._session.headers),
+            "Connection": "keep-alive",
+            **request.headers,
+        }
         if is_home and type(self._session.auth) is not Authorization:
             headers.pop("Authorization", None)
         with network_errors(origin):

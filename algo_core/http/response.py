@@ -13,7 +13,7 @@ from algo_core.http.headers import Headers, content_length
 WHOLE_LIMIT = 16 << 20
 """Bytes of a body that is read whole, unless who reads it says otherwise."""
 
-NO_BODY = frozenset({204, 304})
+NO_BODY = frozenset({101, 204, 304})
 """Statuses of responses without a body, whatever their headers say."""
 
 BLOCK = 1 << 16

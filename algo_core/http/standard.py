@@ -43,10 +43,10 @@ class CheckedResponse(http.client.HTTPResponse):
     def _check(self) -> None:
         assert self.msg is not None
         lengths = {part.strip() for text in self.msg.get_all("Content-Length", []) for part in text.split(",")}
-        codings = [text.strip().lower() for text in self.msg.get_all("Transfer-Encoding", [])]
+        codings = self.msg.get_all("Transfer-Encoding", [])
         if self.msg.defects:
             raise Malformed("a line of its head is no header")
-        if codings not in ([], ["chunked"]):
+        if len(codings) > 1 or (codings and not self.chunked):
             raise Malformed(f"its Transfer-Encoding is {', '.join(codings)!r:.80}")
         if len(lengths) > 1:
             raise Malformed("its headers contradict each other: Content-Length is " + " and ".join(sorted(lengths)))

@@ -201,7 +201,8 @@ def algo_configure_session(session: requests.Session, profile: Profile) -> None:
 
         @hookimpl
         def algo_configure_session(session, profile):
-            session.proxies["https"] = "http://proxy.acme.example:3128"
+            proxy = "http://proxy.acme.example:3128"
+            session.proxies.update(http=proxy, https=proxy)
     """
 
 
