@@ -3,8 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_local plugins/algo_connectors
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMONSTRATED := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_local
+DISTRIBUTIONS := $(DEMONSTRATED) plugins/algo_connectors
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+EDITABLE = $(PIP) --no-build-isolation $(foreach part,$(1),--editable $(part))
+USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
@@ -17,15 +20,23 @@ help: ## Show what can be made
 
 setup: $(READY) ## Make the project's own environment in .venv
 
-$(READY): $(INPUTS)
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or later is needed: make PYTHON=python3.12 ...")'
+$(USABLE): $(INPUTS)
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or later is needed: make PYTHON=python3.12 ...")'
+	@echo '== Making the environment .venv'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
-	$(PIP) --group dev
-	$(PIP) --no-build-isolation $(foreach part,$(DISTRIBUTIONS),--editable $(part))
-	touch $@
+	$(PIP) --group build
+	@echo '== Installing algo and the standard plugins'
+	$(call EDITABLE,$(DEMONSTRATED))
+	@touch $@
 
-demo: $(READY) ## The guide, from auth to the picture with the face marked, on the embedded platform
+$(READY): $(USABLE)
+	@echo '== Installing what development needs: tests, linters, connectors'
+	$(PIP) --group dev
+	$(call EDITABLE,$(DISTRIBUTIONS))
+	@touch $@
+
+demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on the embedded platform
 	$(BIN)/python examples/demo.py
 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/core runs some, one after the other

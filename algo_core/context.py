@@ -176,7 +176,7 @@ class App:
         if self.output.is_json:
             self.output.tell(request={"method": method, "url": url, "status": status, "seconds": round(seconds, 4)})
             return
-        self.output.stderr.write(f"{method} {url} -> {status or 'no answer'} ({seconds * 1000:.0f} ms)\n")
+        self.output.log(f"{method} {url} -> {status or 'no answer'} ({seconds * 1000:.0f} ms)")
 
     @functools.cached_property
     def api(self) -> ApiClient:
@@ -212,7 +212,7 @@ class App:
             if self.output.is_json:
                 self.output.tell(traceback=details)
             else:
-                self.output.stderr.write(details)
+                self.output.log(details.rstrip("\n"))
         if self.output.is_json:
             described = error.as_dict()
             if hints:

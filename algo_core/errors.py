@@ -32,6 +32,10 @@ class AlgoError(Exception):
     """
 
     exit_code = 1
+    status: int | None = None
+    """The status of the HTTP answer that this comes from, if it comes from one."""
+    retry_after: float | None = None
+    """Seconds after which the platform asks to try again."""
     after_lost_answer = False
     """Whether the request had been sent before and its answer was lost: what it asked for may have been done then."""
 

@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are whole."""
+"""Files of this machine: whether one is there, and files that appear under their name only when they are whole."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def status_of(path: Path | str | bytes, *, follow_symlinks: bool = True) -> os.stat_result | None:
+    """What the system knows of a path; None only where nothing is: that includes the end of a link to nowhere.
+
+    `os.path.exists` and its like take every failure for absence; whatever depends on absence has to ask here.
+
+    Raises:
+        OSError: if the system does not say whether something is there (EACCES, ELOOP, ENAMETOOLONG, EIO, ...).
+    """
+    try:
+        return os.stat(path, follow_symlinks=follow_symlinks)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 @contextmanager
@@ -28,10 +42,7 @@ def replacing(path: Path | str, *, mode: int | None = None, durable: bool = Fals
 
     target = os.path.realpath(path)
     head, name = os.path.split(target)
-    try:
-        older: os.stat_result | None = os.stat(target)
-    except FileNotFoundError:
-        older = None
+    older = status_of(target)
     if older and not stat.S_ISREG(older.st_mode) and not stat.S_ISDIR(older.st_mode):
         with open(target, "wb") as device:
             yield device

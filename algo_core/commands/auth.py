@@ -65,7 +65,7 @@ def auth(
     else:
         flag = "" if name == "default" and not before else f" --profile {name}"
         app.output.info(f"Profile {name} is ready to use. Test with 'algo ls{flag}'")
-        app.output.print(f"Account: {account}")
+        app.output.line(f"Account: {account}")
     for sentence in before:
         app.output.warn(sentence)
 

@@ -30,7 +30,7 @@ def doctor(app: App) -> None:
         ok, text = _carried_out(check)
         results.append({"check": name, "ok": ok, "text": text})
         if not app.output.is_json:
-            app.output.print(f"{'ok  ' if ok else 'FAIL'}  {name}: {text}")
+            app.output.print(f"{'ok  ' if ok else 'FAIL'}  {name}: {text}".replace("\n", "\n      "))
     if app.output.is_json:
         app.output.json(results)
     wrong = [result for result in results if not result["ok"]]

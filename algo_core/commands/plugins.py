@@ -144,7 +144,7 @@ def trace(ctx: click.Context, words: tuple[str, ...]) -> None:
     assert isinstance(group, AlgoGroup)
 
     def show(label: str, hook: str, seconds: float, result: Any) -> None:
-        app.output.stderr.write(f"{label} {hook} {seconds * 1000:.1f} ms -> {result!r:.100}\n")
+        app.output.log(f"{label} {hook} {seconds * 1000:.1f} ms -> {result!r:.100}")
 
     app.plugins.trace = show
     name, command, rest = group.resolve_command(root, list(words))

@@ -18,7 +18,7 @@ from algo_core.errors import (
     RequestRefused,
 )
 from algo_core.http.response import WHOLE_LIMIT, parse_json
-from algo_core.http.retry import Tries
+from algo_core.http.retry import Tries, asked_pause
 from algo_core.http.transport import BytesBody
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class ApiClient:
             with response:
                 error = error_from(response, self.profile.name)
                 error.after_lost_answer = response.after_lost_answer
+                error.status, error.retry_after = response.status, asked_pause(response.headers)
                 raise error
         return response
 

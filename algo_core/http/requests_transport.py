@@ -26,6 +26,9 @@ from algo_core.http.standard import CheckedResponse, Malformed
 from algo_core.http.tls import environment_bundle
 from algo_core.http.transport import BytesBody, Request, RequestBody
 from algo_core.settings.profile import Profile
+from algo_core.terminal import stray
+
+stray.redirect()  # what urllib3 writes by itself quotes servers
 
 POOL_SIZE = 64
 """Connections to one host that are kept for further use."""

@@ -51,7 +51,10 @@ class Tries:
 
     def spend(self, headers: Mapping[str, str] | None) -> None:
         """Wait before the next try, as long as a refusal with these headers asks for, or as the backoff says."""
+        self.wait(asked_pause(headers) if headers is not None else None)
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait before the next try: so many seconds, or as long as the backoff says."""
         self.left -= 1
         self._failures += 1
-        asked = asked_pause(headers) if headers is not None else None
-        time.sleep(pause_after(self._failures) if asked is None else asked)
+        time.sleep(pause_after(self._failures) if seconds is None else seconds)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from algo_core.storage.contract import (
         Checksum,
         Entry,
+        IncompleteListing,
         IsADirectory,
         Kind,
         NotADirectory,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checksum",
     "Entry",
+    "IncompleteListing",
     "IsADirectory",
     "Kind",
     "NotADirectory",

@@ -10,7 +10,7 @@ import abc
 import builtins
 import enum
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -47,8 +47,8 @@ class Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The last component of its path."""
-        return self.uri.name
+        """The last component of its path; empty for a file whose key ends in a slash."""
+        return "" if self.kind is Kind.FILE and self.uri.path.endswith("/") else self.uri.name
 
     @property
     def is_directory(self) -> bool:
@@ -66,6 +66,25 @@ class NotADirectory(AlgoError):
     def __init__(self, message: str, hint: str | None = None, *, entry: Entry | None = None) -> None:
         super().__init__(message, hint)
         self.entry = entry
+
+
+class IncompleteListing(AlgoError):
+    """Entries of a directory that are there and could not be looked at; a listing gives all others before it ends so.
+
+    `names` are theirs. The exit code is that of the first.
+    """
+
+    def __init__(self, directory: DataUri, failed: Mapping[str, AlgoError]) -> None:
+        first, rest = next(iter(failed.values())), [str(directory.child(name)) for name in failed][1:]
+        told = ", ".join(rest[:NAMED]) + (f" and {len(rest) - NAMED} more" if len(rest) > NAMED else "")
+        also = f"; the same goes for {told}" if rest else ""
+        super().__init__(f"{directory} cannot be listed completely: {first.message}{also}", first.hint)
+        self.exit_code = first.exit_code
+        self.names = frozenset(failed)
+
+
+NAMED = 5
+"""How many further names the message of an incomplete listing tells."""
 
 
 class SizeMismatch(AlgoError):
@@ -117,10 +136,11 @@ class Source(Protocol):
 class Storage(abc.ABC):
     """Files and directories behind one scheme.
 
-    Every method raises `NotFoundError` for a path that is not there, `PermissionDenied` where the caller may not,
-    `RequestRefused` or `AlreadyExists` where the storage does not allow it, `IsADirectory` or `NotADirectory` where
-    the other kind stands, and `NetworkError` or `PlatformError` when the other side fails. All methods may be called
-    from several threads at once. `algo_core.testing.storage.StorageContract` tests all of this for any storage.
+    Every method raises `NotFoundError` for a path that is not there, and for nothing else: what could not be looked at
+    is not absent. It raises `PermissionDenied` where the caller may not, `RequestRefused` or `AlreadyExists` where the
+    storage does not allow it, `IsADirectory` or `NotADirectory` where the other kind stands, and `NetworkError` or
+    `PlatformError` when the other side fails. All methods may be called from several threads at once.
+    `algo_core.testing.storage.StorageContract` tests all of this for any storage.
     """
 
     has_folders: bool = True
@@ -130,9 +150,17 @@ class Storage(abc.ABC):
     """Whether a directory must be made before a file can be in it; object stores have prefixes instead, so that a tree
     is copied into them without a request for each directory."""
 
+    paths_are_keys: bool = False
+    """Whether a path is the key of an object, of which every character counts: `a//b`, `a/./b` and `a/` are others than
+    `a/b` and `a`. Where it is none, such paths mean nothing, and no file gets one."""
+
     @abc.abstractmethod
     def stat(self, uri: DataUri) -> Entry:
-        """What stands at a path."""
+        """What stands at a path.
+
+        A key with a slash at its end is a file only where nothing else begins with it, and where it is not empty, as
+        the mark of a directory is.
+        """
 
     @abc.abstractmethod
     def list(self, uri: DataUri) -> Iterator[Entry]:
@@ -140,7 +168,13 @@ class Storage(abc.ABC):
 
         The first ones are given before the last ones are known, unless the storage has no pages at all. What there is
         to raise is raised when iteration starts: NotFoundError, NotADirectory (with the file's entry if it is known
-        without asking again).
+        without asking again). Entries that could not be looked at are raised when all others have been given.
+
+        A directory's URI has no slash at its end unless its name is empty (`DataUri.subdirectory`). A file whose key is
+        that of the directory with a slash behind it has no name.
+
+        Raises:
+            IncompleteListing: at the end, if entries that are there could not be looked at.
         """
 
     def scan(self, uri: DataUri) -> Iterator[Entry]:
@@ -224,6 +258,12 @@ class Storage(abc.ABC):
         except NotFoundError:
             return None
 
+    def is_link(self, uri: DataUri) -> bool:
+        """Whether a link stands there; what it leads to is neither moved nor removed with it."""
+        return False
+
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """Whether two URIs of this storage mean the same place, so that copying one to the other would be senseless."""
+        if self.paths_are_keys:
+            return one.path.removesuffix("/") == other.path.removesuffix("/")
         return [p for p in one.path.split("/") if p] == [p for p in other.path.split("/") if p]

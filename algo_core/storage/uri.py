@@ -27,8 +27,10 @@ HOSTED = "data"
 class DataUri(NamedTuple):
     """A place in some storage: `scheme[+label]://path`.
 
-    `path` has no slash at its start (except for local absolute paths) and keeps one at its end if it was given, which
-    means "a directory". For the scheme `file` it is a path of the local file system, as it was typed.
+    `path` is kept as it was written. In an object store it is a key, of which every character counts: `a//b`, `a/./b`
+    and `/a` are others than `a/b` and `a`. Elsewhere it has no slash at its start (except for local absolute paths). A
+    slash at its end means "a directory". For the scheme `file` it is a path of the local file system, in Unicode
+    whatever the locale is (`algo_core.names.native`).
     """
 
     scheme: str
@@ -48,31 +50,47 @@ class DataUri(NamedTuple):
     @property
     def name(self) -> str:
         """The last component, without a slash; empty for a root."""
-        return self.path.rstrip("/").rpartition("/")[2]
+        return self._trimmed().rpartition("/")[2]
 
     @property
     def names_directory(self) -> bool:
-        """Whether it can only mean a directory: a root, or written with a slash at its end."""
-        return not self.path or self.path.endswith("/") or self.name in {".", ".."}
+        """Whether it can only mean a directory: a root, or written with a slash at its end.
+
+        In an object store that can be a file's key as well: `Storage.open` and `Storage.remove` take it for one.
+        """
+        return not self.path or self.path.endswith("/") or (self.scheme in _PATHS and self.name in {".", ".."})
 
     def child(self, name: str) -> DataUri:
-        """The URI of an entry in this directory."""
+        """The URI of a file in this directory, or of a directory whose name is not empty."""
         separator = "" if not self.path or self.path.endswith("/") else "/"
         return DataUri(self.scheme, f"{self.path}{separator}{name}", self.label)
+
+    def subdirectory(self, name: str) -> DataUri:
+        """The URI of a directory in this one; where a key has an empty component, its name is empty."""
+        return self.child(name or "/")
 
     @property
     def parent(self) -> DataUri:
         """The directory in which this stands; the root is its own parent."""
-        trimmed = self.path.rstrip("/")
-        if not trimmed:
+        trimmed = self._trimmed()
+        if not trimmed and self.scheme in _PATHS:
             return self
         head, slash, _ = trimmed.rpartition("/")
-        if self.is_local and slash and not head:
-            head = "/"
-        return DataUri(self.scheme, head or ("." if self.is_local else ""), self.label)
+        if self.is_local:
+            head = "/" if slash and not head else head or "."
+        elif slash and (not head or head.endswith("/")) and self.scheme not in _PATHS:
+            head += "/"  # the name of the directory is empty
+        return DataUri(self.scheme, head, self.label)
+
+    def _trimmed(self) -> str:
+        return self.path.rstrip("/") if self.scheme in _PATHS else self.path.removesuffix("/")
 
     def __str__(self) -> str:
         return self.path if self.is_local else f"{self.connector}://{self.path}"
+
+
+_PATHS = frozenset({LOCAL, HOSTED})
+"""Schemes in whose paths empty components mean nothing."""
 
 
 def pasted(place: object) -> str:
@@ -96,6 +114,10 @@ def parse_data_uri(text: str, *, bare: str = LOCAL) -> DataUri:
         raise UsageError("An empty path", "Name a local path or a data URI such as data://.my/collection/file")
     if "\0" in text:
         raise UsageError("A path cannot hold a NUL byte")
+    if not text.isascii():
+        from algo_core.names import portable
+
+        text = portable(text)
     match = re.match(_SCHEME, text)
     if match and not (len(match[1]) == 1 and match[2] is None):
         scheme, label, rest = match[1].lower(), match[2], text[match.end() :]
@@ -104,7 +126,7 @@ def parse_data_uri(text: str, *, bare: str = LOCAL) -> DataUri:
             return DataUri(LOCAL, slashes[2:] if slashes.startswith("//") else slashes)
         if scheme == HOSTED and label:
             raise UsageError(f"Hosted data has no labels: {text}", "Write data:// without +label")
-        return DataUri(scheme, rest.lstrip("/"), label)
+        return DataUri(scheme, rest.lstrip("/") if scheme == HOSTED else rest, label)
     first = text.partition("/")[0]
     if first in HOSTED_ROOTS:
         return DataUri(HOSTED, text)

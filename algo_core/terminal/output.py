@@ -1,6 +1,9 @@
 """Results to stdout, everything else to stderr; text for people, JSON for programs.
 
 With `--json` each line of stderr is an object too, named after what it is: `{"error": {...}}`, `{"warning": {...}}`.
+
+`Outlet` is the only place that writes to standard output and standard error. A terminal obeys what it is sent, so what
+other people wrote is made harmless there (`sanitize.py`); pipes and files get it byte for byte.
 """
 
 from __future__ import annotations
@@ -8,10 +11,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, BinaryIO, TextIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, Literal, TextIO
 
 CLOSED = "Standard output is closed"
+LABELS = ("error:", "warning:", "hint:")
+"""What our own messages begin with; no line that somebody else wrote may begin with one."""
 
 
 class Nowhere(io.RawIOBase):
@@ -45,6 +50,77 @@ class Nowhere(io.RawIOBase):
         return raw if isinstance(raw, Nowhere) else None
 
 
+class Markup(str):
+    """Text of our own for a terminal, which gets it as it is, commands for the terminal included.
+
+    `+` keeps the difference: what is added to it is made harmless first, unless it is `Markup` as well.
+    """
+
+    def __add__(self, other: str) -> Markup:
+        return Markup(str.__add__(self, _harmless(other)))
+
+    def __radd__(self, other: str) -> Markup:
+        return Markup(str.__add__(_harmless(other), self))
+
+
+class Outlet:
+    """Standard output or standard error: writes text to a terminal made harmless, and to anything else unchanged."""
+
+    def __init__(self, name: Literal["stdout", "stderr"], stream: TextIO | None = None) -> None:
+        self._name = name
+        self._stream = stream
+        self._binary: Any = None
+
+    @property
+    def stream(self) -> TextIO:
+        """The stream of the process, for what does not write."""
+        return self._stream or (sys.stdout if self._name == "stdout" else sys.stderr)
+
+    def isatty(self) -> bool:
+        """Whether this is a terminal."""
+        return self.stream.isatty()
+
+    def write(self, text: str, escape: Callable[[str], str] | None = None) -> int:
+        """Write text; `escape` makes it harmless in another way than `sanitize`, if this is a terminal."""
+        if self._binary is not None:
+            self._binary.end()
+        if not self.isatty():
+            return self.stream.write(text)
+        harmless = escape(text) if escape else _harmless(text)
+        try:
+            return self.stream.write(harmless)
+        except UnicodeEncodeError:  # the terminal's encoding lacks a character
+            encoding = self.stream.encoding
+            return self.stream.write(harmless.encode(encoding, "backslashreplace").decode(encoding))
+
+    def flush(self) -> None:
+        """Hand on what is buffered."""
+        if self._binary is not None:
+            self._binary.end()
+        self.stream.flush()
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """The same for bytes; text written before comes out before. A terminal gets them as text, made harmless."""
+        if not self.isatty():
+            self.stream.flush()
+            return self.stream.buffer
+        if self._binary is None:
+            from algo_core.terminal.binary import TerminalBytes
+
+            plain = Outlet(self._name, self._stream)
+            self._binary = TerminalBytes(plain.write, plain.flush)
+        return self._binary  # type: ignore[no-any-return]  # it is as much of one as anybody needs
+
+
+def _harmless(text: str) -> str:
+    if isinstance(text, Markup) or (text.isascii() and text.replace("\n", "").isprintable()):
+        return text
+    from algo_core.terminal.sanitize import sanitize
+
+    return sanitize(text)
+
+
 class Output:
     """Where a command says things.
 
@@ -62,30 +138,21 @@ class Output:
     ) -> None:
         self.is_json = is_json
         self.quiet = quiet
-        self._stdout = stdout
-        self._stderr = stderr
+        self.stdout = Outlet("stdout", stdout)
+        """For results."""
+        self.stderr = Outlet("stderr", stderr)
+        """For everything else."""
         self._environ = environ
 
     @property
-    def stdout(self) -> TextIO:
-        """The stream for results."""
-        return self._stdout or sys.stdout
-
-    @property
-    def stderr(self) -> TextIO:
-        """The stream for everything else."""
-        return self._stderr or sys.stderr
-
-    @property
     def binary(self) -> BinaryIO:
-        """The stream for results that are bytes; text written before comes out before."""
-        self.stdout.flush()
+        """For results that are bytes; text written before comes out before."""
         return self.stdout.buffer
 
     @property
     def is_closed(self) -> bool:
         """Whether there is no stream for results, so that a command which has some fails at its end."""
-        return Nowhere.behind(self.stdout) is not None
+        return Nowhere.behind(self.stdout.stream) is not None
 
     @property
     def is_terminal(self) -> bool:
@@ -106,86 +173,121 @@ class Output:
         """One result as text, with a newline."""
         self.stdout.write(text + "\n")
 
+    def line(self, *fields: str) -> None:
+        """One result on a line of its own, its fields separated by tabs, whatever somebody else's name in them holds.
+
+        A terminal gets it escaped, everything else byte for byte: names of this machine need not be valid Unicode.
+        """
+        text = "\t".join(map(self._on_one_line, fields))
+        if self.is_terminal or text.isascii():
+            self.stdout.write(text + "\n")
+        else:
+            from algo_core.names import in_bytes
+
+            self.binary.write(in_bytes(text) + b"\n")
+
     def json(self, value: Any, *, indent: int | None = 2) -> None:
         """One result as JSON; `indent=None` writes it on a single line."""
         import json
 
         text = json.dumps(value, indent=indent, ensure_ascii=False)
         try:
-            text.encode(self.stdout.encoding or "utf-8")
+            text.encode(self.stdout.stream.encoding or "utf-8")
         except UnicodeEncodeError:  # a terminal that cannot show it, or half of a surrogate pair
             text = json.dumps(value, indent=indent)
-        self.stdout.write(text + "\n")
+        self.json_text(text + "\n")
+
+    def json_text(self, text: str) -> None:
+        """A result that is JSON already, or a part of one: on a terminal JSON's own escapes make it harmless."""
+        self.stdout.write(text, _harmless_json)
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows in columns as wide as their widest cell; no spaces at the ends of lines."""
-        cells = [list(headers), *([str(cell) for cell in row] for row in rows)]
+        cells = [list(headers), *([self._on_one_line(str(cell)) for cell in row] for row in rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
         for row in cells:
             padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             self.print("  ".join(padded).rstrip())
+
+    def _on_one_line(self, text: str) -> str:
+        if (text.isascii() and text.isprintable()) or not self.is_terminal:
+            return text
+        from algo_core.terminal.sanitize import on_one_line
+
+        return on_one_line(text)
 
     def info(self, text: str) -> None:
         """A remark for the person at the terminal; `--quiet` drops it, and so does `--json`."""
         if not self.quiet and not self.is_json:
             self._say(text)
 
+    def log(self, text: str) -> None:
+        """Lines on stderr that were asked for, of any origin: requests, tracebacks, what an algorithm has printed."""
+        self._say(text)
+
+    def prompt(self, text: str) -> None:
+        """A question on stderr, without a newline."""
+        self._say(text, end="")
+
     def warn(self, text: str) -> None:
         """Something that is wrong but does not end the command."""
         if self.is_json:
             self.tell(warning={"message": text})
         else:
-            self._say(self.styled("warning: ", "33") + text)
+            self._say(text, "warning: ", "33")
 
     def error(self, text: str) -> None:
         """Why the command failed."""
         if self.is_json:
             self.tell(error={"type": "AlgoError", "message": text})
         else:
-            self._say(self.styled("error: ", "31;1") + text)
+            self._say(text, "error: ", "31;1")
 
     def hint(self, text: str) -> None:
         """What to do about it."""
         if self.is_json:
             self.tell(hint={"message": text})
         else:
-            self._say(self.styled("hint: ", "36") + text)
+            self._say(text, "hint: ", "36")
 
     def tell(self, **members: Any) -> None:
         """An object on a line of stderr: what `--json` has in the place of text for people."""
         import json
 
-        self._write(json.dumps(members))
+        self._write(json.dumps(members), escape=_harmless_json)
 
     def styled(self, text: str, codes: str) -> str:
-        """The text with terminal codes around it, where colour is allowed on stderr."""
-        return f"\x1b[{codes}m{text}\x1b[0m" if self.colour else text
+        """The text with terminal codes around it (`31;1`), where colour is allowed on stderr; made harmless before.
 
-    def _say(self, text: str) -> None:
-        if self.stderr.isatty():
-            head, escape, rest = text.rpartition("\x1b[0m")
-            text = head + escape + "\n".join(shown(line) for line in rest.split("\n"))
-        self._write(text)
+        Add other text to it with `+`: an f-string forgets that the codes are ours, and they are then shown.
+        """
+        return Markup(f"\x1b[{codes}m") + text + Markup("\x1b[0m") if self.colour else text
 
-    def _write(self, text: str) -> None:
+    def _say(self, text: str, label: str = "", codes: str = "", *, end: str = "\n") -> None:
+        """A message of any number of lines, of which none but the first can look like the first of another message."""
+        lines = text.split("\n")
+        if label:
+            self._write(self.styled(label, codes) + f"\n{' ' * len(label)}".join(lines))
+        else:
+            self._write("\n".join(map(_unlabelled, lines)) if self.stderr.isatty() else text, end=end)
+
+    def _write(self, text: str, *, end: str = "\n", escape: Callable[[str], str] | None = None) -> None:
         try:
             self.stdout.flush()  # where both go to one place, what was said first comes first
         except (OSError, ValueError):
             pass  # told when the command ends
         try:
-            self.stderr.write(text + "\n")
+            self.stderr.write(text + end, escape)
             self.stderr.flush()
         except (OSError, ValueError):
             pass  # nobody reads stderr any more, and there is nowhere else to say so
 
 
-def shown(text: str) -> str:
-    """The text without characters that a terminal could take for commands, or cannot show.
+def _unlabelled(line: str) -> str:
+    return f"  {line}" if line.startswith(LABELS) else line
 
-    Names and messages come from other people; a terminal obeys what it is sent.
-    """
-    if text.isprintable():
-        return text
-    import unicodedata
 
-    return "".join("?" if unicodedata.category(c) in {"Cc", "Cs", "Cf", "Zl", "Zp"} else c for c in text)
+def _harmless_json(text: str) -> str:
+    from algo_core.terminal.sanitize import sanitize_json
+
+    return sanitize_json(text)

@@ -53,19 +53,24 @@ class Prompter:
     def _line(self, prompt: str, question: str, hidden: bool) -> str:
         try:
             if hidden and self.is_terminal:
-                from getpass import getpass
-
-                return getpass(prompt, stream=self._output.stderr)
-            self._output.stderr.write(prompt)
-            self._output.stderr.flush()
+                return self._hidden(prompt)
+            self._output.prompt(prompt)
             line = sys.stdin.readline() if sys.stdin is not None else ""
         except EOFError:
             line = ""
         if not self.is_terminal or not line:
-            self._output.stderr.write("\n")
+            self._output.prompt("\n")
         if not line:
             raise UsageError(f"No answer to {question!r}: the input has ended", "Give the answers as options: --help")
         return line
+
+    @staticmethod
+    def _hidden(prompt: str) -> str:
+        from getpass import getpass
+
+        from algo_core.terminal.sanitize import on_one_line
+
+        return getpass(on_one_line(prompt), stream=sys.stderr)
 
 
 def read_secret_from_stdin(what: str) -> str:

@@ -78,6 +78,9 @@ class StorageContract:
     needs_directories = True
     """Whether a directory must be made before files can be in it (object stores have prefixes instead)."""
 
+    takes_paths_as_written = True
+    """Whether `a//b` and `a/./b` are not `a/b`: in hosted data and on this machine they are."""
+
     @pytest.fixture
     def storage(self) -> Storage:
         """The storage to test."""
@@ -212,6 +215,26 @@ class StorageContract:
         assert storage.exists(uri) is None
         with pytest.raises(NotFoundError):
             storage.remove(uri)
+
+    @pytest.mark.parametrize("written", ["{}//file", "{}/./file", "{}/x/../file", "{}/file/", "{}/file/.", "{}//"])
+    def test_a_path_is_never_taken_for_another(self, storage: Storage, directory: DataUri, written: str) -> None:
+        if not self.takes_paths_as_written:
+            assert not storage.paths_are_keys
+            return
+        storage.write(directory.child("file"), io.BytesIO(b"content"), 7)
+        other = directory._replace(path=written.format(directory.path))
+        for attempt in (storage.stat, storage.open, storage.remove, storage.rmdir):
+            with pytest.raises(AlgoError):
+                attempt(other)
+        with pytest.raises(AlgoError):
+            storage.rmdir(other, force=True)
+        with pytest.raises(AlgoError):
+            list(storage.list(other))
+        with contextlib.suppress(AlgoError):
+            storage.write(other, io.BytesIO(b"other"), 5)
+        with contextlib.suppress(AlgoError):
+            storage.write_small(other, b"other")
+        assert read(storage, directory.child("file")) == b"content"
 
     # What is not there, or is the other kind
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from support.stores import Store
 
+from algo_connectors.common.objects import ObjectStorage
 from algo_core.storage.contract import Storage
 from algo_core.storage.uri import DataUri
+from algo_core.testing.keys import KeyContract
 from algo_core.testing.storage import StorageContract
 
 
@@ -20,9 +22,7 @@ def opened(store: Store) -> Storage:
     return store.open()
 
 
-class _Store(StorageContract):
-    needs_directories = False
-
+class _Opened:
     @pytest.fixture
     def store(self) -> Store:
         raise NotImplementedError
@@ -36,6 +36,47 @@ class _Store(StorageContract):
         made = store.uri(f"contract-{uuid.uuid4().hex}")
         storage.mkdir(made)
         return made
+
+
+class _Store(_Opened, StorageContract):
+    needs_directories = False
+
+
+class _Keys(_Opened, KeyContract):
+    def make(self, storage: Storage, uri: DataUri, content: bytes) -> None:
+        assert isinstance(storage, ObjectStorage)
+        storage.put(uri, content)
+
+
+class TestKeysOfS3(_Keys):
+    @pytest.fixture
+    def store(self, s3: Store) -> Store:
+        return s3
+
+
+class TestKeysOfSeaweed(_Keys):
+    """It takes `a//b` for `a/b`, keeps nothing behind a slash, and refuses the rest."""
+
+    odd_keys = ("..c/b",)
+    marks_have_content = False
+
+    @pytest.fixture
+    def store(self, seaweed: Store) -> Store:
+        return seaweed
+
+
+class TestKeysOfAzureBlob(_Keys):
+    odd_keys = ("o//b", "o///b", "/lead", "..c/b")
+
+    @pytest.fixture
+    def store(self, azureblob: Store) -> Store:
+        return azureblob
+
+
+class TestKeysOfGoogleStorage(_Keys):
+    @pytest.fixture
+    def store(self, gs: Store) -> Store:
+        return gs
 
 
 class TestS3(_Store):

@@ -102,7 +102,7 @@ def test_a_large_file_comes_over_several_connections(
     storage: VersionedStorage, uri: DataUri, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched = Watched(storage, monkeypatch)
-    meeting = threading.Barrier(4, timeout=30)
+    meeting = threading.Barrier(4, timeout=60)
 
     def meet(number: int) -> None:
         if 8 < number <= 12:  # four requests that wait for each other

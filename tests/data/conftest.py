@@ -346,7 +346,7 @@ def platform() -> Iterator[DataPlatform]:
 @pytest.fixture
 def home(algo_home: Home, platform: DataPlatform) -> Home:
     """A home whose `algo` talks to `platform`."""
-    algo_home.environ |= {"ALGORITHMIA_API": platform.address, "ALGORITHMIA_API_KEY": KEY, "ALGO_TIMEOUT": "20"}
+    algo_home.environ |= {"ALGORITHMIA_API": platform.address, "ALGORITHMIA_API_KEY": KEY, "ALGO_TIMEOUT": "60"}
     return algo_home
 
 

@@ -622,9 +622,9 @@ def test_an_interruption_waits_for_no_answer(home, platform, work, method, comma
     process = subprocess.Popen(
         home.command(*command), env=environ, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    assert asked.wait(20)
+    assert asked.wait(60)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert process.returncode == 130
 
 

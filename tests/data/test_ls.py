@@ -186,7 +186,7 @@ def test_on_a_terminal_names_cannot_send_commands_and_sizes_stand_in_a_column(ho
     child.expect(pexpect.EOF)
     assert child.before is not None
     lines = child.before.splitlines()
-    assert "2016-01-06 10:22:34              5   .my/c/a?[2Jb" in lines
+    assert "2016-01-06 10:22:34              5   .my/c/a\\x1b[2Jb" in lines
     assert not any(line.endswith(" ") for line in lines)
 
 

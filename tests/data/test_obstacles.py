@@ -220,6 +220,7 @@ class Store:
 
     has_folders = True
     needs_directories = False
+    paths_are_keys = False
 
     def __init__(self, *names: str) -> None:
         self._names = names

@@ -27,7 +27,7 @@ def opened(platform):
 
     def make(on_exchange=None) -> HostedStorage:
         profile = Profile("default", platform.address)
-        clients.append(HttpClient(profile, timeout=(5, 5), retries=2, on_exchange=on_exchange))
+        clients.append(HttpClient(profile, timeout=(60, 60), retries=2, on_exchange=on_exchange))
         return HostedStorage(ApiClient(clients[-1]), "data")
 
     yield make

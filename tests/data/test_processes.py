@@ -170,7 +170,7 @@ def test_there_is_none_beside_other_threads(wanted, monkeypatch):
 
 
 def wait_for(condition) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -197,7 +197,7 @@ def halfway(home, platform, work):
     def start(is_down: bool) -> tuple[subprocess.Popen[bytes], list[int]]:
         def hold(handler) -> bool:
             reached.set()
-            platform.flag.wait(30)
+            platform.flag.wait(60)
             return False
 
         method = "GET" if is_down else "PUT"
@@ -213,7 +213,7 @@ def halfway(home, platform, work):
             home.command("cp", *words), env=home.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         started.append(process)
-        assert reached.wait(30)
+        assert reached.wait(60)
         wait_for(lambda: len(children(process)) > 1)
         return process, children(process)
 
@@ -296,7 +296,7 @@ def test_when_some_die_the_files_arrive_all_the_same(halfway, platform, work, is
 def test_all_end_when_the_command_is_stopped(halfway, work, number):
     process, others = halfway(is_down=True)
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     assert not [name for name in os.listdir(work) if name.startswith(".")]
     assert not any(map(is_alive, others))

@@ -118,7 +118,7 @@ def test_a_name_cannot_send_commands_to_the_terminal(line):
     line.line.begin(0, "a\x1b[31mb\nc")
     line.now = 1
     line.line.advance(0, 1, 2)
-    assert line.terminal.text.startswith("\r\x1b[Ka?[31mb?c ")
+    assert line.terminal.text.startswith("\r\x1b[Ka\\x1b[31mb\\nc ")
 
 
 @pytest.mark.parametrize("columns", range(0, 100, 7))

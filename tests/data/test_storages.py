@@ -21,12 +21,15 @@ from algo_core.testing.storage import StorageContract
 from algo_data.hosted.storage import HostedStorage
 from algo_data.local.storage import LocalStorage
 from algo_local.platform import Platform
-from algo_local.serving.server import Server, listen
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
 from algo_local.web.app import Application
 from algo_local.web.transport import EmbeddedTransport
 
 
 class TestLocal(StorageContract):
+    takes_paths_as_written = False
+
     @pytest.fixture
     def storage(self) -> Storage:
         return LocalStorage()
@@ -37,6 +40,8 @@ class TestLocal(StorageContract):
 
 
 class _Hosted(StorageContract):
+    takes_paths_as_written = False
+
     @pytest.fixture
     def directory(self, storage: Storage) -> DataUri:
         storage.mkdir(DataUri("data", ".my/contract"))
@@ -53,7 +58,7 @@ def _api(
     hooks = hooks or Hooks(transport=lambda profile: transport)
     credential = Credential("api_key", Secret(key)) if key else None
     profile = Profile("default", address, credential=credential)
-    return ApiClient(HttpClient(profile, timeout=(5, 20), retries=0, hooks=hooks))
+    return ApiClient(HttpClient(profile, timeout=(60, 60), retries=0, hooks=hooks))
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ class Far:
 
     has_folders = True
     needs_directories = False
+    paths_are_keys = False
 
     def __init__(self, **directories: Callable[[], Iterator[tuple[str, int]]]) -> None:
         self.directories = directories

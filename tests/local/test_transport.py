@@ -45,7 +45,7 @@ def test_loading_the_plugin_and_its_hooks_imports_nothing_heavy(root: Path) -> N
         import sys
         from algo_local import plugin
         plugin.algo_commands(), plugin.algo_default_profile("default"), plugin.algo_doctor_checks()
-        heavy = {"requests", "sqlite3", "cheroot", "platformdirs", "click", "urllib3", "json", "ssl"}
+        heavy = {"requests", "sqlite3", "platformdirs", "click", "urllib3", "json", "ssl"}
         print(sorted(heavy & set(sys.modules)))
     """
     assert run_python(script) == "[]\n"

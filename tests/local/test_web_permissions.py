@@ -40,19 +40,19 @@ def test_without_a_credential_nothing_but_templates_is_given(address: str, heade
         ("GET", "algorithms/demo/Hello"),
         ("GET", "algorithm-environments/edge/languages"),
     ]:
-        answer = requests.request(method, f"{address}/v1/{path}", headers=headers, timeout=30)
+        answer = requests.request(method, f"{address}/v1/{path}", headers=headers, timeout=60)
         assert answer.status_code == 401
         assert answer.json()["error"]["message"] == "authorization required"
     specification = "f626effa-e519-431e-9d7a-0d3a7563ae1e"
     path = f"algorithm-environments/edge/environment-specifications/{specification}/template"
-    assert requests.get(f"{address}/v1/{path}", headers=headers, timeout=30).content[:2] == b"\x1f\x8b"
+    assert requests.get(f"{address}/v1/{path}", headers=headers, timeout=60).content[:2] == b"\x1f\x8b"
 
 
 @pytest.mark.parametrize(
     "header", ["Simple sim0000000000000000000000000", "Bearer a.b.c", "Basic eDp5", "ünï".encode()]
 )
 def test_unknown_credentials_are_refused_with_the_reason(address: str, header: Any) -> None:
-    answer = requests.get(f"{address}/v1/data/", headers={"Authorization": header}, timeout=30)
+    answer = requests.get(f"{address}/v1/data/", headers={"Authorization": header}, timeout=60)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == 2002
     assert answer.json()["error"]["message"] != "authorization required"

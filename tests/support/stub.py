@@ -55,6 +55,14 @@ class StubPlatform:
         """Give these answers in turn; the last one stays."""
         self.scripted[method, path] = list(answers)
 
+    def otherwise(self, method: str, path: str, credential: str) -> Answer:
+        """What is answered to a request that nothing was said about."""
+        if path == "/v1/data/" and (who := self.accounts.get(credential)):
+            return root_listing(who)
+        if path == "/v1/data/":
+            return json_answer({"error": {"message": "authorization required"}}, 401)
+        return json_answer({"error": {"message": f"nothing at {path}"}}, 404)
+
     @property
     def address(self) -> str:
         assert self._server
@@ -75,12 +83,8 @@ class StubPlatform:
                 queue = platform.scripted.get((self.command, path))
                 if queue:
                     chosen = queue.pop(0) if len(queue) > 1 else queue[0]
-                elif path == "/v1/data/" and (who := platform.accounts.get(self.headers.get("Authorization") or "")):
-                    chosen = root_listing(who)
-                elif path == "/v1/data/":
-                    chosen = json_answer({"error": {"message": "authorization required"}}, 401)
                 else:
-                    chosen = json_answer({"error": {"message": f"nothing at {path}"}}, 404)
+                    chosen = platform.otherwise(self.command, path, self.headers.get("Authorization") or "")
                 if not isinstance(chosen, Answer):
                     chosen(self)
                     return

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from typing import Any
 from urllib.parse import urlsplit
 
-from algo_connectors.common.objects import Names, ObjectStorage, child_of, key_of
+from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import Options
 from algo_connectors.common.writing import Upload
+from algo_core.errors import UsageError
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 
@@ -58,6 +59,16 @@ class AzureStorage(ObjectStorage):
         self._files = files
         self.bucket = container
 
+    def locate(self, uri: DataUri) -> tuple[str, str]:
+        """Container and name of a blob, which cannot have the components that mean something in an address.
+
+        Raises:
+            UsageError: if it has one of these.
+        """
+        if {".", ".."} & set(uri.path.split("/")):
+            raise UsageError(f"Azure has no names with '.' or '..' between slashes: {uri}", "Write the whole path")
+        return super().locate(uri)
+
     def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:
         """The result of a coroutine function of the Azure SDK."""
         from fsspec.asyn import sync
@@ -95,7 +106,7 @@ class AzureStorage(ObjectStorage):
 
     def put(self, uri: DataUri, content: bytes) -> Entry:
         """Put Blob."""
-        bucket, key = key_of(self, uri)
+        bucket, key = self.locate(uri)
         answer = self.run(self.blob(bucket, key).upload_blob, content, overwrite=True)
         return Entry(
             uri, Kind.FILE, size=len(content), modified=answer.get("last_modified"), version=answer.get("etag")
@@ -116,10 +127,10 @@ class AzureStorage(ObjectStorage):
             found = container.walk_blobs(name_starts_with=prefix, results_per_page=limit, delimiter="/")
         pages = found.by_page()
         while (page := self.run(_next, pages)) is not None:
-            folders = [item.name[len(prefix) :].rstrip("/") for item in page if not hasattr(item, "etag")]
+            folders = [folder_of(uri, prefix, item.name) for item in page if not hasattr(item, "etag")]
             blobs = [item for item in page if hasattr(item, "etag")]
             yield (
-                [name for name in folders if name],
+                folders,
                 [(blob.name, _entry(child_of(uri, prefix, blob.name), blob)) for blob in blobs],
             )
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from algo_connectors.common.errors import Unsatisfiable, store_errors
 from algo_connectors.common.options import Options
-from algo_connectors.common.remote import RemoteStorage, components, directory, not_empty
+from algo_connectors.common.remote import RemoteStorage, components, directory, is_odd, not_empty
 from algo_connectors.common.writing import Upload
-from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, RequestRefused
-from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
+from algo_core.errors import AlgoError, AlreadyExists, ConfigError, NotFoundError, RequestRefused
+from algo_core.storage.contract import Entry, IncompleteListing, IsADirectory, Kind, NotADirectory
 from algo_core.storage.uri import DataUri, pasted
 
 _VERSIONS = ("ETag", "etag", "checksum", "version_id")
@@ -96,9 +96,12 @@ class FileSystemStorage(RemoteStorage):
         if not entry.is_directory:
             raise NotADirectory(f"{uri} is a file", entry=entry)
         with store_errors(uri):
-            found = [item for item in self.files.ls(self.path(uri), detail=True) if _name(item)]
-        entries = [_entry(uri.child(_name(item)), item) for item in found]
+            path = self.path(uri)
+            found = [item for item in self.files.ls(path, detail=True) if not _is_mark(item, path)]
+        entries = [_entry(uri.child(_name(item)), item) for item in found if not is_odd(_name(item))]
         yield from sorted(entries, key=lambda entry: (not entry.is_directory, entry.name))
+        if odd := {str(item["name"]): _no_path(uri, item) for item in found if is_odd(_name(item))}:
+            raise IncompleteListing(uri, odd)
 
     def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
         """info, and cat_file of a range."""
@@ -147,9 +150,15 @@ class FileSystemStorage(RemoteStorage):
                 return 0
             if not force:
                 raise not_empty(uri)
-            count = len(self.files.find(path))
+            count = self._count(uri)
             self.files.rm(path, recursive=True)
-            return count
+        if self.exists(uri):
+            raise AlgoError(f"{uri} was not removed completely", "Try again")
+        return count
+
+    def _count(self, uri: DataUri) -> int:
+        """How many files are in a directory, on all levels; fsspec itself passes over what cannot be listed."""
+        return sum(self._count(entry.uri) if entry.is_directory else 1 for entry in self.list(uri))
 
     def remove(self, uri: DataUri) -> None:
         """info, since rm may take directories as well, and rm_file."""
@@ -194,7 +203,17 @@ class _Beside(Upload):
 
 
 def _name(found: Mapping[str, Any]) -> str:
-    return str(found["name"]).rstrip("/").rpartition("/")[2]
+    return str(found["name"]).removesuffix("/").rpartition("/")[2]
+
+
+def _is_mark(found: Mapping[str, Any], directory: str) -> bool:
+    """Whether a listing gives the directory itself, as that of an object store does where it was made as such."""
+    is_itself = str(found["name"]).strip("/") == directory.strip("/")
+    return is_itself and (found.get("type") == "directory" or not found.get("size"))
+
+
+def _no_path(directory: DataUri, found: Mapping[str, Any]) -> AlgoError:
+    return RequestRefused(f"{found['name']!r} in {directory} has a name that no path can express")
 
 
 def _entry(uri: DataUri, found: Mapping[str, Any]) -> Entry:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from algo_connectors.common.errors import Changed
-from algo_connectors.common.objects import Names, ObjectStorage, child_of, key_of
+from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import Options
 from algo_connectors.common.writing import Upload
 from algo_core.errors import ConfigError, NetworkError
@@ -101,7 +101,7 @@ class GoogleStorage(ObjectStorage):
 
     def put(self, uri: DataUri, content: bytes) -> Entry:
         """objects.insert in one request."""
-        bucket, key = key_of(self, uri)
+        bucket, key = self.locate(uri)
         boundary = uuid.uuid4().hex
         head = (
             f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps({'name': key})}\r\n"
@@ -137,12 +137,12 @@ class GoogleStorage(ObjectStorage):
                 pageToken=token,
                 json_out=True,
             )
-            folders = [found[len(prefix) :].rstrip("/") for found in answer.get("prefixes", ())]
+            folders = [folder_of(uri, prefix, found) for found in answer.get("prefixes", ())]
             objects = [
                 (found["name"], _entry(child_of(uri, prefix, found["name"]), found))
                 for found in answer.get("items", ())
             ]
-            yield [name for name in folders if name], objects
+            yield folders, objects
             token = answer.get("nextPageToken")
             if not token:
                 return
@@ -154,8 +154,13 @@ class GoogleStorage(ObjectStorage):
                 "Which buckets there are depends on the project",
                 "Set the option project, or name a bucket: gs://BUCKET",
             )
-        answer = self.call("GET", "b", project=self._files.project, json_out=True)
-        return [found["name"] for found in answer.get("items", ())]
+        token = None
+        while True:
+            answer = self.call("GET", "b", project=self._files.project, pageToken=token, json_out=True)
+            yield from (found["name"] for found in answer.get("items", ()))
+            token = answer.get("nextPageToken")
+            if not token:
+                return
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """objects.delete, several at once."""

@@ -8,10 +8,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from algo_connectors.common.errors import Unsatisfiable
-from algo_connectors.common.objects import Names, ObjectStorage, child_of, key_of
+from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import Options
 from algo_connectors.common.writing import Upload
-from algo_core.errors import AlgoError
+from algo_core.errors import AlgoError, PlatformError
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 
@@ -94,7 +94,7 @@ class S3Storage(ObjectStorage):
 
     def put(self, uri: DataUri, content: bytes) -> Entry:
         """PutObject."""
-        bucket, key = key_of(self, uri)
+        bucket, key = self.locate(uri)
         answer = self.call("put_object", Bucket=bucket, Key=key, Body=content)
         return Entry(uri, Kind.FILE, size=len(content), version=answer.get("ETag"))
 
@@ -116,15 +116,17 @@ class S3Storage(ObjectStorage):
                 MaxKeys=limit,
                 ContinuationToken=token,
             )
-            folders = [found["Prefix"][len(prefix) :].rstrip("/") for found in answer.get("CommonPrefixes", ())]
+            folders = [folder_of(uri, prefix, found["Prefix"]) for found in answer.get("CommonPrefixes", ())]
             objects = [
                 (found["Key"], _entry(child_of(uri, prefix, found["Key"]), found, found["Size"]))
                 for found in answer.get("Contents", ())
             ]
-            yield [name for name in folders if name], objects
-            token = answer.get("NextContinuationToken")
-            if not token or not answer.get("IsTruncated"):
+            yield folders, objects
+            if not answer.get("IsTruncated"):
                 return
+            token = answer.get("NextContinuationToken")
+            if not token:
+                raise PlatformError(f"The listing of {uri} breaks off: the store does not say where it goes on")
 
     def buckets(self, uri: DataUri) -> Iterable[str]:
         """ListBuckets."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
     from algo_local.execution.executor import Executor
-    from algo_local.serving.callback import InternalEndpoint
+    from algo_local.serving.callback import CallbackEndpoint
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = ("data", "algorithm-data", "sessions", "incoming", "trash", "sources", "environments", "connectors")
@@ -99,7 +99,7 @@ class Platform:
         """Runs builds. Its processes end with ours at the latest."""
         from algo_local.execution.executor import Executor
 
-        return Executor(lambda: self._internal.address)
+        return Executor(lambda: self._callback.address)
 
     @_Part
     def account(self) -> str:
@@ -190,16 +190,16 @@ class Platform:
         """End all running algorithms and give back what is open. The platform can be used again afterwards."""
         with self.lock:
             parts, self.parts = self.parts, {}
-        for name in ("executor", "_internal", "database"):
+        for name in ("executor", "_callback", "database"):
             if name in parts:
                 cast("Any", parts[name]).close()
 
     @_Part
-    def _internal(self) -> InternalEndpoint:
-        from algo_local.serving.callback import InternalEndpoint
+    def _callback(self) -> CallbackEndpoint:
+        from algo_local.serving.callback import CallbackEndpoint
         from algo_local.web.app import Application
 
-        return InternalEndpoint(Application(self))
+        return CallbackEndpoint(Application(self))
 
     def _furnish(self, database: Database) -> None:
         """Fill a fresh platform: the person's account and `demo/Hello`. Two processes may do so at once."""

@@ -19,19 +19,29 @@ MAX_TIMEOUT = 3000
 WAIT_MARGIN = 30
 """Seconds that we wait for an answer beyond the algorithm's own limit, so that its verdict on the time reaches us."""
 
+MOST_AT_ONCE = 80
+"""Calls that the platform executes for one account at once (guide, "Request options")."""
+
 BLOCK = 1 << 16
 RESULT_LIMIT = 64 << 20
 """Bytes of an answer: four times the largest result (API section 3.9), for what comes along with it."""
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+"""The header of a call that is to be executed once; a platform that keeps it answers with it."""
+
 
 class Call(NamedTuple):
-    """What to call, with what, and how. `timeout` is in seconds; None leaves it to the platform (300)."""
+    """What to call, with what, and how. `timeout` is in seconds; None leaves it to the platform (300).
+
+    A platform that keeps calls on record executes those with one `idempotency_key` once.
+    """
 
     reference: AlgorithmRef
     payload: Payload
     timeout: int | None = None
     wants_stdout: bool = False
     output: Literal["raw", "void"] | None = None
+    idempotency_key: str | None = None
 
     @property
     def query(self) -> dict[str, str | int | None]:
@@ -43,7 +53,8 @@ class Answer(NamedTuple):
     """What an algorithm answered (API section 3.5).
 
     `kind` is `text`, `json`, `binary` (`result` is base64 then) or `void`; `stdout` is what the algorithm printed, as
-    far as it was asked for; `whole` is the response as it came.
+    far as it was asked for; `whole` is the response as it came. `keeps_key` says that the platform knows idempotency
+    keys, so that the call may be made again.
     """
 
     kind: str
@@ -52,6 +63,7 @@ class Answer(NamedTuple):
     alerts: list[str]
     stdout: str | None = None
     request_id: str | None = None
+    keeps_key: bool = False
 
 
 class Failed(AlgorithmFailed):
@@ -90,7 +102,8 @@ def perform(api: ApiClient, call: Call) -> Answer:
         value = response.json()  # an error object with status 200 is the algorithm's, even without metadata
     if not isinstance(value, dict):
         raise _malformed(api)
-    answer = _answer(value)
+    kept = response.headers.get(IDEMPOTENCY_KEY)
+    answer = _answer(value)._replace(keeps_key=kept is not None and kept == call.idempotency_key)
     if value.get("error") is not None:
         raise Failed(value["error"], answer)
     if "result" not in value and not (call.output == "void" and answer.request_id):
@@ -117,12 +130,15 @@ def _blocks(response: Response) -> Iterator[bytes]:
 
 
 def _send(api: ApiClient, call: Call) -> Response:
+    headers = {"Content-Type": call.payload.content_type}
+    if call.idempotency_key:
+        headers[IDEMPOTENCY_KEY] = call.idempotency_key
     try:
         return api.request(
             "POST",
             f"algo/{call.reference.path}",
             query=call.query,
-            headers={"Content-Type": call.payload.content_type},
+            headers=headers,
             body=call.payload.body,
             read_timeout=(call.timeout or DEFAULT_TIMEOUT) + WAIT_MARGIN,
         )

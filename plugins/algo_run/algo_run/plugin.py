@@ -12,7 +12,7 @@ def algo_commands() -> list[Command]:
         Command(
             "run",
             "algo_run.commands.run:run",
-            help="Call an algorithm.",
+            help="Call an algorithm on one input, or on many.",
             group="Algorithms",
             example='algo run demo/Hello -d "HAL 9000"',
         )

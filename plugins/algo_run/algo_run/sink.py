@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 from algo_core.errors import PlatformError, UsageError
 from algo_core.files import replacing
 from algo_core.terminal.output import Output
+from algo_core.terminal.sanitize import sanitize_json
 from algo_run.call import Answer
 
 
@@ -62,8 +63,11 @@ class Sink(NamedTuple):
 
     def write_json(self, value: Any, *, indent: int | None) -> None:
         """Write a JSON value and a newline; what UTF-8 cannot express is escaped."""
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+        if self.is_terminal:
+            text = sanitize_json(text)
         try:
-            encoded = json.dumps(value, indent=indent, ensure_ascii=False).encode("utf-8")
+            encoded = text.encode("utf-8")
         except UnicodeEncodeError:
             encoded = json.dumps(value, indent=indent).encode("ascii")
         self.write([encoded, b"\n"])

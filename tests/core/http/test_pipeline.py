@@ -20,7 +20,7 @@ LIMIT = 1 << 18
 @pytest.fixture
 def api(platform: StubPlatform) -> Iterator[ApiClient]:
     profile = Profile("default", platform.address, credential=Credential("api_key", Secret(KEY)))
-    with HttpClient(profile, timeout=(5, 5), retries=4) as client:
+    with HttpClient(profile, timeout=(60, 60), retries=4) as client:
         yield ApiClient(client)
 
 

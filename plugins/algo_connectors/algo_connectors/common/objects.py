@@ -1,7 +1,8 @@
 """Object stores: keys in buckets, and prefixes of keys as directories.
 
 A directory is there if a key begins with its path and a slash. An empty one is an object of no bytes whose key is that
-prefix itself; such objects are never shown as files.
+prefix itself, its mark; only such objects are no files. Keys are taken as they are written: one with an empty
+component is in a directory without a name, and a mark that has content is a file without one.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from algo_connectors.common.errors import store_errors
-from algo_connectors.common.remote import VersionedStorage, components, directory, not_empty
-from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused
+from algo_connectors.common.remote import NO_NAMES, VersionedStorage, check_unicode, directory, is_odd, not_empty
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, IsADirectory, NotADirectory
 from algo_core.storage.uri import DataUri, pasted
 
@@ -24,6 +25,7 @@ class ObjectStorage(VersionedStorage):
     """The contract over an object store. `bucket` fixes the bucket, else it is the first component of a path."""
 
     needs_directories = False
+    paths_are_keys = True
     bucket_word = "bucket"
     bucket: str | None = None
 
@@ -49,11 +51,20 @@ class ObjectStorage(VersionedStorage):
         """Delete at most 1,000 objects; those that are not there do not matter."""
 
     def locate(self, uri: DataUri) -> tuple[str, str]:
-        """Bucket and key of a path; either may be empty."""
-        parts = components(uri)
+        """Bucket and key of a path, as they are written; either may be empty.
+
+        Raises:
+            UsageError: if it has a key and no bucket, or is not Unicode.
+        """
+        check_unicode(uri)
         if self.bucket is not None:
-            return self.bucket, "/".join(parts)
-        return (parts[0], "/".join(parts[1:])) if parts else ("", "")
+            return self.bucket, uri.path
+        bucket, slash, key = uri.path.partition("/")
+        if slash and not bucket:
+            raise UsageError(
+                f"{uri} names no {self.bucket_word}", f"Write {uri.connector}://{self.bucket_word.upper()}/KEY"
+            )
+        return bucket, key
 
     def stat(self, uri: DataUri) -> Entry:
         """One request for a file, two for a directory."""
@@ -61,13 +72,29 @@ class ObjectStorage(VersionedStorage):
             bucket, key = self.locate(uri)
             if not bucket:
                 return directory(uri)
-            if key and not uri.names_directory and (entry := self._head(uri, bucket, key)):
-                return entry
-            if self._is_directory(uri, bucket, key):
-                return directory(uri)
-            if uri.names_directory and key and (entry := self._head(uri, bucket, key)):
-                raise NotADirectory(f"{uri} is a file", entry=entry)
+            if not key:
+                if self._is_directory(uri, bucket, key):
+                    return directory(uri)
+            elif not key.endswith("/"):
+                if entry := self._file(uri, bucket, key):
+                    return entry
+                if self._is_directory(uri, bucket, key):
+                    return directory(uri)
+            elif found := self._named_by_slash(uri, bucket, key):
+                return found
         raise NotFoundError(f"There is no {uri}")
+
+    def _named_by_slash(self, uri: DataUri, bucket: str, key: str) -> Entry | None:
+        if not self._is_kept(uri, bucket, key, is_directory=True):
+            return None
+        folders, objects = next(self.pages(uri, bucket, key, limit=2))
+        if not folders and [found for found, _ in objects] == [key] and objects[0][1].size:
+            return objects[0][1]
+        if folders or objects:
+            return directory(uri)
+        if entry := self._file(uri, bucket, key.removesuffix("/")):
+            raise NotADirectory(f"{uri} is a file", entry=entry)
+        return None
 
     def list(self, uri: DataUri) -> Iterator[Entry]:
         """One request for each 1,000 entries; directories before files within each of these pages."""
@@ -77,11 +104,13 @@ class ObjectStorage(VersionedStorage):
                 for name in sorted(self.buckets(uri)):
                     yield directory(uri.child(name))
                 return
-            prefix = f"{key}/" if key else ""
+            prefix = prefix_of(key)
+            if not self._is_kept(uri, bucket, key, is_directory=True):
+                raise NotFoundError(f"There is no {uri}")
             pages = self.pages(uri, bucket, prefix)
             first = next(pages)
             if key and first == ([], []):
-                if entry := self._head(uri, bucket, key):
+                if entry := self._file(uri, bucket, key.removesuffix("/")):
                     raise NotADirectory(f"{uri} is a file", entry=entry)
                 raise NotFoundError(f"There is no {uri}")
         rest = itertools.chain([first], pages)
@@ -91,8 +120,8 @@ class ObjectStorage(VersionedStorage):
             if page is None:
                 return
             folders, objects = page
-            yield from (directory(uri.child(name)) for name in folders)
-            yield from (entry for found, entry in objects if found != prefix)
+            yield from (directory(uri.subdirectory(name)) for name in folders)
+            yield from (entry for found, entry in objects if found != prefix or entry.size)
 
     def mkdir(self, uri: DataUri) -> None:
         """An object of no bytes in the directory's place, since prefixes alone are no directories."""
@@ -105,44 +134,59 @@ class ObjectStorage(VersionedStorage):
                         f"Make the {self.bucket_word} with the tools of the store",
                     )
                 raise AlreadyExists(f"{uri} exists already")
-            if self._is_directory(uri, bucket, key) or self._head(uri, bucket, key):
+            if self._is_directory(uri, bucket, key) or self._file(uri, bucket, key.removesuffix("/")):
                 raise AlreadyExists(f"{uri} exists already")
-            self.put(DataUri(uri.scheme, uri.path.rstrip("/") + "/", uri.label), b"")
+            mark = uri._replace(path=prefix_of(uri.path))
+            self.put(mark, b"")
+            self.check_written(mark)
 
     def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
         """One request to list, and one to delete, for each 1,000 objects below."""
         with store_errors(uri):
+            bucket, key = self.locate(uri)
             if not self.stat(uri).is_directory:
                 raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
-            bucket, key = self.locate(uri)
             if not key:
                 raise RequestRefused(
                     f"{uri} is not removed", f"Remove a {self.bucket_word} with the tools of the store"
                 )
-            prefix = f"{key}/"
-            if not force and any(found != prefix for found in self._keys(uri, bucket, prefix)):
+            prefix = prefix_of(key)
+            if force:
+                return self._delete_below(uri, bucket, prefix)
+            # Its mark may go, and nothing else, whatever has come meanwhile.
+            if any(found != prefix or size for found, size in self._keys(uri, bucket, prefix)):
                 raise not_empty(uri)
-            # The marks of directories go last, from below: some stores keep that of a directory that holds something.
-            marks: list[str] = []
-            count = 0
-            keys = self._keys(uri, bucket, prefix)
-            while some := list(itertools.islice(keys, 1000)):
-                marks += [found for found in some if found.endswith("/")]
-                files = [found for found in some if not found.endswith("/")]
-                if files:
-                    self.delete(bucket, files)
-                count += len(files)
-            for mark in reversed(marks):
-                self.delete(bucket, [mark])
-            return count
+            self.delete(bucket, [prefix])
+            return 0
+
+    def _delete_below(self, uri: DataUri, bucket: str, prefix: str) -> int:
+        # The marks of directories go last, from below: some stores keep that of a directory that holds something.
+        marks: list[str] = []
+        count = 0
+        keys = self._keys(uri, bucket, prefix)
+        while some := list(itertools.islice(keys, 1000)):
+            marks += [found for found, _ in some if found.endswith("/")]
+            count += sum(1 for found, size in some if size or not found.endswith("/"))
+            if files := [found for found, _ in some if not found.endswith("/")]:
+                self.delete(bucket, files)
+        for mark in reversed(marks):
+            self.delete(bucket, [mark])
+        return count
 
     def remove(self, uri: DataUri) -> None:
         """One request to see what stands there, since stores delete what is not there as well, and one to delete."""
         with store_errors(uri):
-            if uri.names_directory or self.stat(uri).is_directory:
-                raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
             bucket, key = self.locate(uri)
+            if not key or not self._file(uri, bucket, key):
+                raise self.missing(uri)
             self.delete(bucket, [key])
+
+    def check_source(self, uri: DataUri) -> None:
+        """One request for a key that a store may take for another, or that may be the mark of a directory."""
+        with store_errors(uri):
+            bucket, key = self.locate(uri)
+            if not key or (is_odd(key) and not self._file(uri, bucket, key)):
+                raise self.missing(uri)
 
     def check_file(self, uri: DataUri) -> None:
         """Nothing can stand beside the buckets (API section 4.2)."""
@@ -152,13 +196,58 @@ class ObjectStorage(VersionedStorage):
                 f"{uri} is no place for a file", f"Files go into a {self.bucket_word}: {uri.connector}://{bucket}/FILE"
             )
         super().check_file(uri)
+        if is_odd(key) and self._head(uri, bucket, key) and not self._is_listed(uri, bucket, key):
+            raise self._merged(uri)
+
+    def check_written(self, uri: DataUri) -> None:
+        """One request for a key that a store may have taken for another."""
+        bucket, key = self.locate(uri)
+        if is_odd(key) and not self._is_listed(uri, bucket, key):
+            raise self._merged(uri)
+
+    def _merged(self, uri: DataUri) -> AlgoError:
+        return RequestRefused(f"This store keeps no file as {uri}: it takes that for another key", "Name another one")
 
     def missing(self, uri: DataUri) -> AlgoError:
         """The error for an object that is not there: it may be a directory."""
         bucket, key = self.locate(uri)
         if not key or self._is_directory(uri, bucket, key):
-            return IsADirectory(f"{uri} is a directory")
+            return IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
         return NotFoundError(f"There is no {uri}")
+
+    def _file(self, uri: DataUri, bucket: str, key: str) -> Entry | None:
+        """The entry of exactly this key, unless it is the mark of a directory."""
+        if not key:
+            return None
+        entry = self._head(uri, bucket, key)
+        if entry is None or not is_odd(key):
+            return entry
+        return entry if (entry.size or not key.endswith("/")) and self._is_listed(uri, bucket, key) else None
+
+    def _is_listed(self, uri: DataUri, bucket: str, key: str) -> bool:
+        """Whether a listing has exactly this key."""
+        if not self._is_kept(uri, bucket, key):
+            return False
+        _, objects = next(self.pages(uri, bucket, key, deep=True, limit=1))
+        return [found for found, _ in objects] == [key]
+
+    def _is_kept(self, uri: DataUri, bucket: str, key: str, *, is_directory: bool = False) -> bool:
+        """Whether a store keeps what is at a key, or below, as it is written; always for a key that is a path as well.
+
+        SeaweedFS, for one, takes `a//b` for `a/b`, also where it lists what begins so; but it never has a directory
+        without a name in the listing of `a/`.
+        """
+        parts = (key.removesuffix("/") if is_directory else key).split("/")
+        index = next((index for index, part in enumerate(parts) if part in NO_NAMES), None)
+        if index is None or not key:
+            return True
+        prefix, is_file = "".join(f"{part}/" for part in parts[:index]), not is_directory and index == len(parts) - 1
+        wanted = prefix + parts[index] + ("" if is_file else "/")
+        for folders, objects in self.pages(uri, bucket, prefix):
+            found = {f"{prefix}{name}/" for name in folders} | {name for name, _ in objects}
+            if wanted in found or any(name > wanted for name in found):
+                return wanted in found
+        return False
 
     def _head(self, uri: DataUri, bucket: str, key: str) -> Entry | None:
         try:
@@ -170,22 +259,34 @@ class ObjectStorage(VersionedStorage):
     def _is_directory(self, uri: DataUri, bucket: str, key: str) -> bool:
         try:
             with store_errors(uri):
-                first = next(self.pages(uri, bucket, f"{key}/" if key else "", limit=1))
+                if not self._is_kept(uri, bucket, key, is_directory=True):
+                    return False
+                first = next(self.pages(uri, bucket, prefix_of(key), limit=1))
         except NotFoundError:
             return False
         return not key or first != ([], [])
 
-    def _keys(self, uri: DataUri, bucket: str, prefix: str) -> Iterator[str]:
+    def _keys(self, uri: DataUri, bucket: str, prefix: str) -> Iterator[tuple[str, int | None]]:
         for _, objects in self.pages(uri, bucket, prefix, deep=True):
-            yield from (key for key, _ in objects)
+            yield from ((key, entry.size) for key, entry in objects)
 
 
-def key_of(storage: ObjectStorage, uri: DataUri) -> tuple[str, str]:
-    """Bucket and key to write to; the key of a directory keeps its slash, which makes it the directory's mark."""
-    bucket, key = storage.locate(uri)
-    return bucket, f"{key}/" if uri.path.endswith("/") else key
+def prefix_of(key: str) -> str:
+    """What the keys of all files in a directory begin with; nothing for the bucket itself."""
+    return key if not key or key.endswith("/") else f"{key}/"
 
 
 def child_of(uri: DataUri, prefix: str, key: str) -> DataUri:
     """The URI of a key in the listing of a directory."""
-    return uri.child(key[len(prefix) :].rstrip("/"))
+    return uri.child(_rest(uri, prefix, key))
+
+
+def folder_of(uri: DataUri, prefix: str, folder: str) -> str:
+    """The name of a directory in the listing of another one; it is empty where a key has an empty component."""
+    return _rest(uri, prefix, folder).removesuffix("/")
+
+
+def _rest(uri: DataUri, prefix: str, key: str) -> str:
+    if not key.startswith(prefix):
+        raise NotFoundError(f"There is no {uri}: this store takes it for another key, and lists {key!r}")
+    return key[len(prefix) :]

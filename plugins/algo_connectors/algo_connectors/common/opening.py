@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_connectors.common.options import Options
 from algo_core.errors import ConfigError
+from algo_core.terminal import stray
 
 if TYPE_CHECKING:
     from algo_core.storage.contract import Storage
@@ -29,6 +30,7 @@ def open_store(scheme: str, options: Mapping[str, Any]) -> Storage:
     Raises:
         ConfigError: if a package is missing, or the options do not fit.
     """
+    stray.redirect()
     target, package = STORES.get(scheme, ("algo_connectors.generic:open_protocol", "fsspec"))
     module, _, name = target.partition(":")
     try:

@@ -60,8 +60,7 @@ class RemoteStorage(Storage):
     def _open(
         self, uri: DataUri, offset: int, version: str | None, *, stop: int | None = None, ahead: int = 0
     ) -> Reader:
-        if uri.names_directory:
-            raise IsADirectory(f"{uri} is a directory")
+        self.check_source(uri)
         try:
             reader = RangeReader(self, uri, offset, version=version, stop=stop, ahead=ahead)
         except Changed:
@@ -73,7 +72,7 @@ class RemoteStorage(Storage):
 
     def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
         """One request."""
-        if uri.names_directory:
+        if uri.names_directory or is_odd(uri.path):
             return None
         try:
             entry, content = fetched(self, uri, 0, max(limit, 1), None)
@@ -85,16 +84,28 @@ class RemoteStorage(Storage):
         """One request."""
         self.check_file(uri)
         with store_errors(uri):
-            return self.put(uri, content)
+            entry = self.put(uri, content)
+            self.check_written(uri)
+            return entry
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
         """One request if it fits into a part, else parts, several at once."""
         self.check_file(uri)
         with store_errors(uri):
-            return send(self, uri, source, size)
+            entry = send(self, uri, source, size)
+            self.check_written(uri)
+            return entry
+
+    def check_source(self, uri: DataUri) -> None:
+        """Raise if a path cannot be that of a file to read."""
+        if uri.names_directory:
+            raise IsADirectory(f"{uri} is a directory")
+
+    def check_written(self, uri: DataUri) -> None:
+        """Raise if what was written stands under another path."""
 
     def check_file(self, uri: DataUri) -> None:
-        """Raise if a path cannot be that of a file."""
+        """Raise if a path cannot be that of a file to write."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
 
@@ -125,19 +136,35 @@ class VersionedStorage(RemoteStorage):
 
 
 def components(uri: DataUri) -> list[str]:
-    """The components of a path; empty ones do not count.
+    """The components of a path where paths are no keys.
 
     Raises:
-        UsageError: if one is `.` or `..`, or not Unicode.
+        UsageError: if one is empty, `.` or `..`, or not Unicode.
     """
-    parts = [part for part in uri.path.split("/") if part]
-    if "." in parts or ".." in parts:
-        raise UsageError(f"'.' and '..' mean nothing in a data URI: {uri}", "Write the whole path")
+    check_unicode(uri)
+    path = uri.path.removeprefix("/").removesuffix("/")
+    parts = path.split("/") if path else []
+    if is_odd(path) and path:
+        raise UsageError(
+            f"Empty components, '.' and '..' mean nothing in {uri.connector}://: {uri}", "Write the whole path"
+        )
+    return parts
+
+
+NO_NAMES = frozenset({"", ".", ".."})
+
+
+def is_odd(path: str) -> bool:
+    """Whether a path has a component that is no name, so that something on the way may take it for another path."""
+    return not NO_NAMES.isdisjoint(path.split("/"))
+
+
+def check_unicode(uri: DataUri) -> None:
+    """Raises UsageError if a path is not Unicode."""
     try:
         uri.path.encode("utf-8")
     except UnicodeEncodeError:
         raise UsageError(f"The name is not valid UTF-8: {uri.path!r}", "Give it another name") from None
-    return parts
 
 
 def directory(uri: DataUri) -> Entry:

@@ -43,7 +43,7 @@ def get(app: App, path: tuple[str, ...]) -> None:
             report.failed(place, error)
         else:
             name = name_of(readers)
-            answer(app, name if is_one else f"{name}\t{place}", uri=str(place), acl=name, read=readers)
+            answer(app, (name,) if is_one else (name, str(place)), uri=str(place), acl=name, read=readers)
     report.finish()
 
 

@@ -36,8 +36,8 @@ def du(app: App, is_human: bool, path: tuple[str, ...]) -> None:
             report.failed(place, error)
         else:
             shown = human(size) if is_human else str(size)
-            text = f"{shown}\t{files} {'file' if files == 1 else 'files'}\t{place}"
-            answer(app, text, uri=str(place), bytes=size, files=files)
+            count = f"{files} {'file' if files == 1 else 'files'}"
+            answer(app, (shown, count, str(place)), uri=str(place), bytes=size, files=files)
     report.finish()
 
 

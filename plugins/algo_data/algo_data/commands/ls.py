@@ -15,7 +15,7 @@ from algo_core.storage.uri import DataUri
 from algo_data.commands.operands import expanded, is_single, parse, paths_argument, short
 from algo_data.engine.plan.tree import below
 from algo_data.engine.transfer import Place
-from algo_data.reporting.report import Report, line
+from algo_data.reporting.report import Report
 
 SIZE_WIDTH = 12
 """Characters for sizes in columns: nearly a tebibyte, without having to wait for the whole listing."""
@@ -114,7 +114,9 @@ class _Lines:
         self._room = 1
 
     def __call__(self, entry: Entry) -> None:
-        path = short(entry.uri).rstrip("/") + ("/" if entry.kind is Kind.DIRECTORY else "")
+        path = short(entry.uri)
+        if entry.is_directory and not path.endswith("/"):
+            path += "/"
         self._held.append(self._long(entry, path) if self.is_long else path)
         self._hand_on(1)
 
@@ -139,9 +141,9 @@ class _Lines:
         """Hand on what is held."""
         if self._is_terminal:
             for text in self._held:
-                line(self._app, text)
+                self._app.output.line(text)
         elif self._held:
-            line(self._app, "\n".join(self._held))
+            self._app.output.line("\n".join(self._held))
         self._held.clear()
         self._count = 0
         self._app.output.stdout.flush()
@@ -168,9 +170,9 @@ class _JsonList:
             "size": entry.size,
             "modified": entry.modified.strftime("%Y-%m-%dT%H:%M:%SZ") if entry.modified else None,
         }
-        self._app.output.stdout.write(f"{self._before}\n  {json.dumps(members)}")
+        self._app.output.json_text(f"{self._before}\n  {json.dumps(members)}")
         self._before = ","
 
     def end(self) -> None:
         """Close the list, also after a failure: what was listed stays readable."""
-        self._app.output.stdout.write("[]\n" if self._before == "[" else "\n]\n")
+        self._app.output.json_text("[]\n" if self._before == "[" else "\n]\n")

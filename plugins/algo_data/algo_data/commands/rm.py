@@ -69,12 +69,14 @@ def _when_all_are_known(places: list[Place], report: Report, *, force: bool) -> 
 
 def _remove(place: Place, entry: Entry | None, *, recursive: bool, is_dry: bool) -> None:
     storage, uri = place.storage, place.uri
-    if recursive or is_dry:
+    if recursive or (is_dry and not uri.names_directory):
         entry = entry or storage.stat(uri)
+    elif is_dry and not entry:
+        storage.open(uri).close()  # a key that ends in a slash is a file only for this and for its removal
     if entry and entry.is_directory:
         if not recursive:
             raise IsADirectory(f"{place} is a directory", _how_to_remove(place))
-        if uri.name in NAMELESS:
+        if uri.name in NAMELESS and not storage.paths_are_keys:
             raise RequestRefused(f"{place} is not removed", "Write its name")
         if not is_dry:
             _remove_tree(place)

@@ -31,7 +31,7 @@ def stat(app: App, path: tuple[str, ...]) -> None:
             report.failed(place, error)
         else:
             known = {name: value for name, value in facts.items() if value is not None}
-            answer(app, "\n".join(f"{name + ':':<10}{value}" for name, value in known.items()), **facts)
+            answer(app, *((f"{name + ':':<10}{value}",) for name, value in known.items()), **facts)
     report.finish()
 
 

@@ -63,7 +63,7 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **op
         told = (extras.add, manner, obstructed.add) if deletes else (None, manner, None)
         finish = carry_out(app, flags, lambda refuse: plan_sync(source, target, refuse, *told), summary)
         if finish:
-            if extras.count:
+            if deletes:
                 app.output.warn(f"Nothing was removed from {target}, because not all went well")
             finish()
         removal = _Removal(app, summary, is_dry=flags.dry_run)

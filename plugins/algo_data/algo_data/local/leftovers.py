@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from algo_core.files import status_of
+from algo_core.names import portable
 from algo_core.storage.uri import DataUri
 from algo_data.local.partial_file import SPARE, SUFFIX
 from algo_data.local.storage import local_path, system_errors
+from algo_data.local.walk import files_below
 
 
 def is_unfinished(uri: DataUri) -> bool:
@@ -35,16 +39,22 @@ def is_in_use(uri: DataUri) -> bool:
 
 
 def in_use_below(uri: DataUri) -> str | None:
-    """The path of one in a directory, on whatever level, that a process is writing; a link leads to none."""
+    """The path of one in a directory, on whatever level, that a process is writing; a link leads to none.
+
+    Raises:
+        AlgoError: if a directory cannot be listed, so that nobody knows.
+    """
     top = local_path(uri).rstrip("/")
-    if os.path.islink(top):
-        return None
-    for above, _, names in os.walk(top):
-        for name in filter(_is_name, names):
-            path = os.path.join(above, name)
+    with system_errors(uri):
+        status = status_of(top, follow_symlinks=False)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return None
+        for path in files_below(top):
+            if not _is_name(os.path.basename(path)):
+                continue
             with _locked(path) as is_ours:
-                if not is_ours and os.path.lexists(path):
-                    return path
+                if not is_ours and status_of(path, follow_symlinks=False):
+                    return portable(path)
     return None
 
 
@@ -75,6 +85,7 @@ def _locked(path: str) -> Iterator[bool]:
         except OSError:
             yield False
             return
-        yield os.path.lexists(path) and os.path.samestat(os.fstat(descriptor), os.lstat(path))
+        status = status_of(path, follow_symlinks=False)
+        yield status is not None and os.path.samestat(os.fstat(descriptor), status)
     finally:
         os.close(descriptor)

@@ -12,6 +12,7 @@ import json
 import os
 import stat
 
+from algo_core.files import status_of
 from algo_data.local.descriptors import descriptor_of
 from algo_data.local.rename import take_after
 
@@ -148,17 +149,14 @@ def open_beside(path: str, model: os.stat_result | None = None) -> Beside | None
         IsADirectoryError: if a directory stands there.
         OSError: whatever else the system says.
     """
-    try:
-        if path.startswith(("/dev/", "/proc/")) and descriptor_of(path) is not None:
-            return None  # also where nothing is open: to say that is better than that a directory is missing
-        older: os.stat_result | None = os.lstat(path)
-        if older and stat.S_ISLNK(older.st_mode):
-            if descriptor_of(path) is not None:
-                return None
-            path = os.path.realpath(path)
-            older = os.stat(path) if os.path.lexists(path) else None
-    except FileNotFoundError:
-        older = None
+    if path.startswith(("/dev/", "/proc/")) and descriptor_of(path) is not None:
+        return None  # also where nothing is open: to say that is better than that a directory is missing
+    older = status_of(path, follow_symlinks=False)
+    if older and stat.S_ISLNK(older.st_mode):
+        if descriptor_of(path) is not None:
+            return None
+        path = os.path.realpath(path)
+        older = status_of(path)
     if older and stat.S_ISDIR(older.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if older and not stat.S_ISREG(older.st_mode):

@@ -6,6 +6,7 @@ import os
 import stat
 from contextlib import suppress
 
+from algo_core.files import status_of
 from algo_data.local.descriptors import descriptor_of
 
 
@@ -19,12 +20,12 @@ def rename(source: str, target: str) -> os.stat_result | None:
     """
     try:
         status = os.lstat(source)
-        older = os.lstat(target) if os.path.lexists(target) else None
+        older = status_of(target, follow_symlinks=False)
         if older and stat.S_ISLNK(older.st_mode):
             if descriptor_of(target) is not None:
                 return None
             target = os.path.realpath(target)
-            older = os.stat(target) if os.path.lexists(target) else None
+            older = status_of(target)
         if not stat.S_ISREG(status.st_mode) or (older and not stat.S_ISREG(older.st_mode)):
             return None
         if older and os.path.samestat(status, older):

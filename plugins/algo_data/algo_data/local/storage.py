@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
-from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
+from algo_core.files import status_of
+from algo_core.names import native, portable
+from algo_core.storage.contract import (
+    Entry,
+    IncompleteListing,
+    IsADirectory,
+    Kind,
+    NotADirectory,
+    Reader,
+    Source,
+    Storage,
+)
 from algo_core.storage.uri import LOCAL, DataUri, pasted
 from algo_data.engine.io.blocks import SMALL, blocks, joined
 from algo_data.local.descriptors import open_directly
 from algo_data.local.partial_file import Beside, open_beside, room_for
 from algo_data.local.rename import rename
 from algo_data.local.unnamed_file import Appearance
+from algo_data.local.walk import files_below
 
 if TYPE_CHECKING:
     from algo_core.context import App
+
+HELD = 1000
+"""Entries of a directory that cannot be looked at, from which on it is the directory that cannot be listed."""
 
 
 def open_local(app: App, uri: DataUri) -> Storage:
@@ -50,35 +66,21 @@ class LocalStorage(Storage):
 
     def list(self, uri: DataUri) -> Iterator[Entry]:
         """The names are sorted; each entry is looked at when it is its turn, and left out if it has gone by then."""
-        with system_errors(uri):
-            try:
-                with os.scandir(local_path(uri)) as found:
-                    names = sorted((not _leads_to_directory(entry), entry.name) for entry in found)
-            except NotADirectoryError:
-                raise NotADirectory(f"{uri} is a file", entry=self.stat(uri)) from None
-        for is_file, name in names:
-            child = uri.child(name)
-            try:
-                yield _entry(child, os.stat(local_path(child)))
-            except OSError:  # gone meanwhile, or a link to nowhere
-                if os.path.lexists(local_path(child)):
-                    yield Entry(child, Kind.FILE if is_file else Kind.DIRECTORY)
+        with self._scandir(uri) as found, system_errors(uri):
+            names = sorted((not _leads_to_directory(entry), portable(entry.name), entry.name) for entry in found)
+        yield from _looked_at(uri, (name for *_, name in names))
 
     def scan(self, uri: DataUri) -> Iterator[Entry]:
         """In the order of the directory itself, without holding its names."""
+        with self._scandir(uri) as found:
+            yield from _looked_at(uri, (entry.name for entry in found))
+
+    def _scandir(self, uri: DataUri) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
         with system_errors(uri):
             try:
-                found = os.scandir(local_path(uri))
+                return os.scandir(local_path(uri))
             except NotADirectoryError:
                 raise NotADirectory(f"{uri} is a file", entry=self.stat(uri)) from None
-        with found:
-            for item in found:
-                child = uri.child(item.name)
-                try:
-                    yield _entry(child, item.stat())
-                except OSError:  # gone meanwhile, or a link to nowhere
-                    if os.path.lexists(item.path):
-                        yield Entry(child, Kind.FILE)
 
     def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
         """A regular file; anything else could block for ever or has no end."""
@@ -128,9 +130,9 @@ class LocalStorage(Storage):
         path = local_path(uri)
         if uri.path.endswith("/"):
             return super().write_small(uri, content)
-        if not self._model and self._appearance.make(path, content):
-            return Entry(uri, Kind.FILE, size=len(content))
         with system_errors(uri, makes=True):
+            if not self._model and self._appearance.make(path, content):
+                return Entry(uri, Kind.FILE, size=len(content))
             beside = open_beside(path, self._model)
             if beside is None:
                 return super().write_small(uri, content)
@@ -161,7 +163,8 @@ class LocalStorage(Storage):
 
     def move(self, source: DataUri, target: DataUri) -> Entry | None:
         """A rename, on one file system (`MovingStorage`); the file keeps its time and mode."""
-        status = rename(local_path(source), local_path(target))
+        with system_errors(target):
+            status = rename(local_path(source), local_path(target))
         return _entry(target, status) if status else None
 
     def taking_after(self, source: DataUri) -> Storage:
@@ -185,21 +188,17 @@ class LocalStorage(Storage):
         with system_errors(uri):
             if not stat.S_ISDIR(os.lstat(path.rstrip("/")).st_mode):
                 raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
-            if not force:
-                try:
-                    os.rmdir(path)
-                except OSError:
-                    if os.listdir(path):
-                        raise RequestRefused(
-                            f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {pasted(uri)}"
-                        ) from None
+            if force:
+                return _remove_tree(uri, path)
+            try:
+                os.rmdir(path)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                     raise
-                return 0
-            count = sum(len(files) for _, _, files in os.walk(path))
-            import shutil
-
-            shutil.rmtree(path)
-            return count
+                raise RequestRefused(
+                    f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {pasted(uri)}"
+                ) from None
+            return 0
 
     def remove(self, uri: DataUri) -> None:
         """Remove a file, or a link."""
@@ -209,12 +208,69 @@ class LocalStorage(Storage):
                 raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
             os.unlink(path)
 
+    def is_link(self, uri: DataUri) -> bool:
+        """Whether a link stands there, be it to a directory or to nowhere."""
+        with system_errors(uri):
+            status = status_of(local_path(uri).rstrip("/") or "/", follow_symlinks=False)
+        return status is not None and stat.S_ISLNK(status.st_mode)
+
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """Whether two names lead to one file."""
+        found = []
+        for uri in (one, other):
+            with system_errors(uri):
+                found.append(status_of(local_path(uri)))
+        return all(found) and os.path.samestat(*found)  # type: ignore[arg-type]  # all are there
+
+
+def _remove_tree(uri: DataUri, path: str) -> int:
+    """Remove a directory with all that is in it, if all of it can be listed; the number of files that it had."""
+    import shutil
+
+    try:
+        count = sum(1 for _ in files_below(path))
+    except OSError as error:
+        failure = of_system(uri, error)
+        failure.message += f", so that nothing is removed of {uri}"
+        raise failure from error
+    shutil.rmtree(path)
+    return count
+
+
+def _looked_at(directory: DataUri, names: Iterable[str]) -> Iterator[Entry]:
+    """The entries of a directory that are still there.
+
+    Raises:
+        IncompleteListing: when all others have been given, for those that cannot be looked at.
+        AlgoError: at once, if there are more than `HELD` of these, or the directory cannot be read on.
+    """
+    above, failed = local_path(directory), dict[str, AlgoError]()
+    prefix = above if above.endswith("/") else f"{above}/"
+    for name in _until_error(directory, names):
+        child = directory.child(portable(name))
         try:
-            return os.path.samefile(local_path(one), local_path(other))
-        except OSError:
-            return False
+            entry = _looked_up(child, prefix + name)
+        except (OSError, ValueError) as error:
+            failed[child.name] = of_system(child, error)
+            if len(failed) > HELD:
+                raise failed[child.name] from error
+        else:
+            if entry:
+                yield entry
+    if failed:
+        raise IncompleteListing(directory, failed)
+
+
+def _until_error(directory: DataUri, names: Iterable[str]) -> Iterator[str]:
+    with system_errors(directory):
+        yield from names
+
+
+def _looked_up(uri: DataUri, path: str) -> Entry | None:
+    if status := status_of(path):
+        return _entry(uri, status)
+    is_there = status_of(path, follow_symlinks=False) is not None
+    return Entry(uri, Kind.FILE) if is_there else None  # a link to nowhere, or gone meanwhile
 
 
 def _fill(beside: Beside, content: Iterable[memoryview]) -> os.stat_result:
@@ -271,8 +327,8 @@ def local_path(uri: DataUri) -> str:
     """The path for the operating system; `~` is the home as in a shell."""
     if uri.scheme != LOCAL:
         raise AssertionError(f"not a local path: {uri}")
-    first = uri.path.partition("/")[0]
-    return os.path.expanduser(uri.path) if first == "~" else uri.path or "."
+    path = native(uri.path)
+    return os.path.expanduser(path) if path == "~" or path.startswith("~/") else path or "."
 
 
 @contextmanager
@@ -283,16 +339,31 @@ def system_errors(uri: DataUri, *, makes: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except FileNotFoundError as error:
-        raise _not_found(uri, makes=makes) from error
-    except IsADirectoryError as error:
-        raise IsADirectory(f"{uri} is a directory") from error
-    except NotADirectoryError as error:
-        raise NotFoundError(f"There is no {uri}: a file stands where a directory should") from error
-    except PermissionError as error:
-        raise PermissionDenied(f"{uri}: {error.strerror}") from error
-    except OSError as error:
-        raise AlgoError(f"{uri}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise of_system(uri, error, makes=makes) from error
+
+
+def of_system(uri: DataUri, error: OSError | ValueError, *, makes: bool = False) -> AlgoError:
+    """What the operating system has answered, as an error of this project; `makes` as in `system_errors`."""
+    if isinstance(error, FileNotFoundError):
+        return _not_found(uri, makes=makes)
+    if isinstance(error, IsADirectoryError):
+        return IsADirectory(f"{uri} is a directory")
+    if isinstance(error, NotADirectoryError):
+        return NotFoundError(f"There is no {uri}: a file stands where a directory should")
+    if not isinstance(error, OSError):  # a NUL in it, or half of a surrogate pair
+        return RequestRefused(f"{uri}: no file of this machine can have this name", "Give the copy another name")
+    what = f"{_at_fault(uri, error)}: {error.strerror or error}"
+    if isinstance(error, PermissionError):
+        return PermissionDenied(what)
+    return (RequestRefused if error.errno == errno.ENAMETOOLONG else AlgoError)(what)
+
+
+def _at_fault(uri: DataUri, error: OSError) -> str:
+    """The path that the system speaks of, if it is one below a directory."""
+    path = error.filename
+    is_below = isinstance(path, str) and path.startswith(local_path(uri).rstrip("/") + "/")
+    return portable(path) if is_below else str(uri)
 
 
 def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
@@ -310,6 +381,7 @@ def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
 
 
 def _leads_to_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether it is to come first; where that cannot be known, its turn tells why."""
     try:
         return entry.is_dir()
     except OSError:
@@ -319,10 +391,18 @@ def _leads_to_directory(entry: os.DirEntry[str]) -> bool:
 def _entry(uri: DataUri, status: os.stat_result) -> Entry:
     if stat.S_ISDIR(status.st_mode):
         return Entry(uri, Kind.DIRECTORY, version=f"{status.st_dev}:{status.st_ino}")
-    modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+    modified = _time(status.st_mtime)
     if not stat.S_ISREG(status.st_mode):
         return Entry(uri, Kind.FILE, modified=modified)
     return Entry(uri, Kind.FILE, size=status.st_size, modified=modified, version=_version(status))
+
+
+def _time(seconds: float) -> datetime | None:
+    """A time in seconds since 1970; None if it lies outside of the years 1 to 9999, which file systems can tell."""
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _version(status: os.stat_result) -> str:

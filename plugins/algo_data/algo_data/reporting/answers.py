@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 from algo_core.context import App
-from algo_data.reporting.report import line
 
 
-def answer(app: App, text: str, **members: Any) -> None:
-    """One answer, as lines of text or a JSON object on a line."""
+def answer(app: App, *lines: tuple[str, ...], **members: Any) -> None:
+    """One answer, as lines of fields that tabs keep apart, or a JSON object on a line."""
     if app.output.is_json:
-        line(app, json.dumps(members))
+        app.output.json_text(json.dumps(members) + "\n")
         return
-    for part in text.split("\n"):
-        line(app, part)
+    for fields in lines:
+        app.output.line(*fields)

@@ -8,10 +8,11 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol
 
 from algo_core.context import App
-from algo_core.terminal.output import shown
+from algo_core.terminal.output import Markup, Outlet
+from algo_core.terminal.sanitize import on_one_line
 
 INTERVAL = 0.1
 """Seconds between two drawings: often enough for the eye, too seldom to cost anything."""
@@ -26,8 +27,8 @@ MIN_NAME = 8
 NAME_RANK = 3.5
 """A name is less important than how many files, how fast and how long it takes; more so than how many bytes."""
 
-_ERASE = "\r\x1b[K"
-_ERASE_ROWS = "\r\x1b[J"
+_ERASE = Markup("\r\x1b[K")
+_ERASE_ROWS = Markup("\r\x1b[J")
 """For a line that has become several because the window is narrower now: the cursor stands in the first of them."""
 
 
@@ -115,7 +116,7 @@ class Line:
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: Outlet,
         columns: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
         refresh: float | None = None,
@@ -152,7 +153,7 @@ class Line:
     def begin(self, key: object, name: str) -> None:
         """Start counting for a file."""
         self._begun += 1
-        self._running[key] = _File(shown(name), self._clock())
+        self._running[key] = _File(on_one_line(name), self._clock())
         self._keep_fresh()
 
     def advance(self, key: object, position: int, size: int | None) -> None:
@@ -170,10 +171,10 @@ class Line:
         name, facts = self._one(file, now) if file and max(self._begun, self._to_come) == 1 else self._many(now)
         columns = self._columns()
         # The cursor goes back to the beginning: a terminal that breaks the line when it gets narrower keeps it there.
-        self._write(self._erase(columns) + fitted(name, facts, columns - 1) + "\r")
+        self._write(self._erase(columns) + fitted(name, facts, columns - 1) + Markup("\r"))
         self._is_visible = True
 
-    def _erase(self, columns: int) -> str:
+    def _erase(self, columns: int) -> Markup:
         has_shrunk, self._width = columns < self._width, columns
         return _ERASE_ROWS if has_shrunk else _ERASE
 

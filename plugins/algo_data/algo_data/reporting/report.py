@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import Any
 
@@ -11,7 +10,6 @@ import click
 
 from algo_core.context import App
 from algo_core.errors import AlgoError, AuthError, ConfigError, PermissionDenied, TlsError
-from algo_core.terminal.output import shown
 
 FATAL = (AuthError, ConfigError, TlsError)
 """What would fail for every other operand as well."""
@@ -39,9 +37,9 @@ class Report:
             return
         output = self._app.output
         if output.is_json:
-            line(self._app, json.dumps(members))
+            output.json_text(json.dumps(members) + "\n")
         else:
-            line(self._app, text)
+            output.line(text)
         output.stdout.flush()
 
     def deleted(self, what: object, *, is_dry: bool = False, **members: Any) -> None:
@@ -63,25 +61,11 @@ class Report:
             described["error"]["path"] = name
             output.tell(**described)
             return
-        output.error(shown(error.message))
+        output.error(error.message)
         if error.hint:
-            output.hint(shown(error.hint))
+            output.hint(error.hint)
 
     def finish(self) -> None:
         """End the command with the exit code of the first failure, if there was one."""
         if self._code:
             click.get_current_context().exit(self._code)
-
-
-def line(app: App, text: str) -> None:
-    """A line on stdout: made harmless for a terminal, byte for byte otherwise.
-
-    Names come from other people, and could hold what a terminal takes for commands; and names of this machine need not
-    be valid Unicode.
-    """
-    if app.output.is_terminal:
-        app.output.print(shown(text))
-    elif text.isascii():
-        app.output.print(text)
-    else:
-        app.output.binary.write(os.fsencode(text) + b"\n")

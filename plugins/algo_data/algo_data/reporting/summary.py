@@ -9,7 +9,6 @@ import click
 
 from algo_core.context import App
 from algo_core.errors import AlgoError
-from algo_core.terminal.output import shown
 from algo_data.engine.transfer import Tally
 from algo_data.reporting.progress import human
 
@@ -80,7 +79,7 @@ class Summary:
         if self._failures and self.planned > MANY:
             output.info("What failed:")
             for message in self._failures:
-                output.info(f"  {shown(message)}")
+                output.info(f"  {message}")
             if self.failed > MOST_FAILURES:
                 output.info(f"  and {self.failed - MOST_FAILURES} more")
         if self.copied and not self._is_dry:

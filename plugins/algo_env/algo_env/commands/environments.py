@@ -24,7 +24,7 @@ def languages(app: App) -> None:
         app.output.json(found)
         return
     for name, display_name in [("Name", "Display Name"), *((e["name"], e.get("display_name") or "") for e in found)]:
-        app.output.print(f"{name:{NAME_WIDTH}} {display_name}".rstrip())
+        app.output.line(f"{name:{NAME_WIDTH}} {display_name}".rstrip())
 
 
 def _complete_language(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

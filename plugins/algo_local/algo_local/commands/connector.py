@@ -108,7 +108,7 @@ def test_connector(app: App, name: str, path: str | None, owner: str | None) -> 
     if app.output.is_json:
         app.output.json({"name": name, "uri": str(uri), "works": True, "empty": first is None})
     else:
-        app.output.print(f"{uri} answers" + (", and is empty" if first is None else f"; it holds {first.name}"))
+        app.output.line(f"{uri} answers" + (", and is empty" if first is None else f"; it holds {first.name}"))
 
 
 @connector.command("remove")

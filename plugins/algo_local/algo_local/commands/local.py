@@ -12,6 +12,7 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
+from algo_core.terminal.prompts import Prompter
 from algo_local.commands.connector import connector
 from algo_local.paths import state_root
 from algo_local.platform import Platform
@@ -171,7 +172,8 @@ def reset(app: App, yes: bool) -> None:
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("This deletes all data, algorithms and keys", "Confirm it with: algo local reset --yes")
-        click.confirm(f"Delete all data, algorithms and keys in {root}?", abort=True, err=True)
+        if not Prompter(app.output).confirm(f"Delete all data, algorithms and keys in {root}?"):
+            raise click.Abort
     delete_everything(root)
     app.output.info(f"Deleted everything in {root}")
 

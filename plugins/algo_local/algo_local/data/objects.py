@@ -95,8 +95,8 @@ class Objects:
     def names(self, directory: Path) -> list[str]:
         """The names of the files in a directory, in order; none if it does not exist."""
         try:
-            with _disk_errors("read", FileNotFoundError), os.scandir(directory) as entries:
-                found = [decode_file_name(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)]
+            with _disk_errors("read", FileNotFoundError), os.scandir(os.fsencode(directory)) as entries:
+                found = [_name_of(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)]
         except FileNotFoundError:
             return []
         return sorted(name for name in found if name is not None)
@@ -105,7 +105,7 @@ class Objects:
         """A file's facts; None if there is no such file."""
         try:
             with _disk_errors("read", FileNotFoundError):
-                status = os.lstat(directory / encode_file_name(name))
+                status = os.lstat(_path(directory, name))
         except FileNotFoundError:
             return None
         return FileInfo.of(name, status) if stat.S_ISREG(status.st_mode) else None
@@ -119,7 +119,7 @@ class Objects:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with _disk_errors("read"):
             try:
-                descriptor = os.open(directory / encode_file_name(name), flags)
+                descriptor = os.open(_path(directory, name), flags)
             except OSError as error:
                 if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
                     return None
@@ -163,7 +163,7 @@ class Objects:
         with _disk_errors():
             status = received.path.stat()
             try:
-                os.replace(received.path, directory / encode_file_name(name))
+                os.replace(received.path, _path(directory, name))
             except (FileNotFoundError, NotADirectoryError):
                 raise NotFoundError("The directory does not exist") from None
         return FileInfo.of(name, status)
@@ -177,7 +177,7 @@ class Objects:
         """Delete a file; whether there was one."""
         try:
             with _disk_errors("deleted", FileNotFoundError):
-                os.unlink(directory / encode_file_name(name))
+                os.unlink(_path(directory, name))
         except FileNotFoundError:
             return False
         return True
@@ -250,6 +250,19 @@ class Objects:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < limit:
                     shutil.rmtree(path, ignore_errors=True)
+
+
+def _path(directory: Path, name: str) -> bytes:
+    """Where a file is kept: its name is in UTF-8 on the disk, whatever the locale of this process."""
+    return os.path.join(os.fsencode(directory), encode_file_name(name).encode("utf-8"))
+
+
+def _name_of(entry: bytes) -> str | None:
+    """The file's name for an entry of a directory; None if the platform would never have called it so."""
+    try:
+        return decode_file_name(entry.decode("utf-8"))
+    except UnicodeDecodeError:
+        return None
 
 
 def _entries(directory: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from algo_core.errors import NotFoundError, RequestRefused
 from algo_local.algorithms.registry import Algorithm, Registry
+from algo_local.algorithms.visibility import visible_algorithm, visible_versions
 from algo_local.callers import Caller
 from algo_local.data.objects import Objects
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata
@@ -120,7 +121,7 @@ class Places:
         elif len(parts) == 2:
             return self._algorithms_of(caller, parts[1])
         else:
-            found = self._registry.algorithm(parts[1], parts[2])
+            found = visible_algorithm(self._registry, caller, parts[1], parts[2])
             if not found:
                 raise NotFoundError(f"No algorithm {parts[1]}/{parts[2]}, hence no {_uri(parts)}")
             owner, name, depth = found.owner, found.name, 3
@@ -144,11 +145,7 @@ class Places:
         return Branch(lambda: names)
 
     def _visible(self, caller: Caller, owner: str | None = None) -> list[Algorithm]:
-        return [
-            found
-            for found in self._registry.algorithms(owner)
-            if caller.owns_algorithm(found.owner) or any(version.public for version in self._registry.versions(found))
-        ]
+        return [found for found in self._registry.algorithms(owner) if visible_versions(self._registry, caller, found)]
 
     def _special(self, path: Path, parts: Sequence[str], lifetime: float | None = None) -> Space:
         return Space(path, _uri(parts), readable=True, writable=True, lifetime=lifetime)

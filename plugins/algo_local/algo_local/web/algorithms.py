@@ -6,7 +6,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from algo_local.algorithms.registry import Algorithm, Version
+from algo_local.algorithms.registry import Version
+from algo_local.algorithms.visibility import visible_versions
 from algo_local.callers import Caller
 from algo_local.web.auth import caller_of
 from algo_local.web.http import (
@@ -38,7 +39,7 @@ def algorithms(app: Application, request: Request, rest: str) -> Response:
     by_id = len(parts) == 1 or (len(parts) > 1 and parts[1] in {"versions", "version", "builds"})
     names, below = (parts[:1], parts[1:]) if by_id else (parts[:2], parts[2:])
     algorithm = app.platform.registry.algorithm(*names) if names else None
-    if not algorithm or not (versions := _visible(app, caller, algorithm)):
+    if not algorithm or not (versions := visible_versions(app.platform.registry, caller, algorithm)):
         return json_response({"error": _NO_ALGORITHM}, 404)
     if not below:
         return json_response(_newest(app, versions))
@@ -65,15 +66,11 @@ def users(app: Application, request: Request, rest: str) -> Response:
     owner = app.platform.metadata.account(parts[0])
     if not owner:
         raise ApiError(404, f"No account {parts[0]}", 3000)
-    found = [_visible(app, caller, algorithm) for algorithm in app.platform.registry.algorithms(owner)]
+    found = [
+        visible_versions(app.platform.registry, caller, algorithm)
+        for algorithm in app.platform.registry.algorithms(owner)
+    ]
     return page(request, [_newest(app, versions) for versions in found if versions])
-
-
-def _visible(app: Application, caller: Caller, algorithm: Algorithm) -> list[Version]:
-    versions = app.platform.registry.versions(algorithm)
-    if caller.owns_algorithm(algorithm.owner):
-        return versions
-    return [version for version in versions if version.public]
 
 
 def _filtered(request: Request, versions: list[Version]) -> list[Version]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from algo_core.errors import (
     AlgoError,
@@ -17,9 +17,6 @@ from algo_core.errors import (
 )
 from algo_local.platform import Platform
 from algo_local.web.http import ApiError, FileBody, Request, Response, json_response
-
-if TYPE_CHECKING:
-    from algo_local.web.wsgi import Environ, StartResponse
 
 Route = Callable[["Application", Request, str], Response]
 
@@ -46,7 +43,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
 class Application:
-    """The API of a platform: `answer` gives a response to a request, and a server calls it as WSGI.
+    """The API of a platform: `answer` gives a response to a request.
 
     With `trusted`, requests without a credential are those of the platform's own person: for use inside this person's
     process only. `on_failure` is told the traceback of what should never happen.
@@ -64,25 +61,15 @@ class Application:
 
     def answer(self, request: Request) -> Response:
         """The response to a request, whatever goes wrong; to a HEAD as well without a body, which is closed."""
-        return self._answered(request.method, lambda: self._routed(request))
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request as WSGI has it. `environ` must hold the undecoded target as `REQUEST_URI`."""
-        from algo_local.web import wsgi
-
-        response = self._answered(environ["REQUEST_METHOD"], lambda: self._routed(wsgi.request_from(environ)))
-        return wsgi.send(response, start_response)
-
-    def _answered(self, method: str, answer: Callable[[], Response]) -> Response:
         try:
-            response = respond(answer)
+            response = respond(lambda: self._routed(request))
         except Exception as error:
             if self._on_failure:
                 self._on_failure(traceback.format_exc())
             # What exactly broke is told to the platform's own person only.
             detail = f": {type(error).__name__}: {error}" if self.trusted else ""
             response = error_response(ApiError(500, f"The platform failed{detail}", 5001))
-        return _headers_only(response) if method == "HEAD" else response
+        return _headers_only(response) if request.method == "HEAD" else response
 
     def _routed(self, request: Request) -> Response:
         for pattern, target in _ROUTES:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 BLOCK = 1 << 20
-"""Bytes that are sent at a time."""
+"""Bytes of a body that are read at a time."""
 
 NO_CONTENT = 204
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -54,18 +54,19 @@ class Request:
         self, method: str, target: str, headers: Mapping[str, str], body: Body | None = None, length: int | None = 0
     ) -> None:
         self.method = method
+        self.target = target
         if absolute := _ABSOLUTE.match(target):
             target = target[absolute.end() :]
         self.path, _, query = target.partition("?")
         """The undecoded path."""
         self.query = dict(parse_qsl(query, keep_blank_values=True))
         self.length = length
-        self._headers = headers
+        self.headers = headers
         self._body = body
 
     def header(self, name: str) -> str:
         """A header's value; empty if it is missing."""
-        return self._headers.get(name.lower(), "").strip()
+        return self.headers.get(name.lower(), "").strip()
 
     def flag(self, name: str) -> bool:
         """A boolean query parameter in any of the spellings that clients use (API section 3.3)."""
@@ -80,6 +81,8 @@ class Request:
         """At most `size` bytes of the body; none at its end. ApiError if it cannot be read, whatever the reason."""
         try:
             return self._body.read(size) if self._body else b""
+        except TimeoutError:
+            raise ApiError(408, "The request's body took too long to arrive", 2015) from None
         except Exception as error:
             raise ApiError(400, f"The request's body is broken: {error}", 2015) from None
 
@@ -113,26 +116,36 @@ class Request:
 
 
 class FileBody:
-    """A part of an open file as a response's body: iterable for WSGI, readable for a client in the same process."""
+    """A part of an open file as a response's body: read by a client in the same process, or sent by a server."""
 
     def __init__(self, file: BinaryIO | RawIOBase, length: int) -> None:
         self._file: Any = file  # unbuffered ones read into a buffer, which their common type does not say
-        self._left = length
+        self.left = length
+        """Bytes that are still to come."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """The file's descriptor, at the position of the next byte; None if it is not a file of the system."""
+        try:
+            descriptor: int = self._file.fileno()
+        except OSError:
+            return None
+        return descriptor
 
     def read(self, size: int | None = -1) -> bytes:
         """At most `size` bytes; all that is left if it is negative or None."""
-        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        wanted = self.left if size is None or size < 0 else min(size, self.left)
         data: bytes = self._file.read(wanted)
-        self._left -= len(data)
+        self.left -= len(data)
         if len(data) < wanted and data and (size is None or size < 0):
             return data + self.read(-1)
         return data
 
     def readinto(self, buffer: memoryview | bytearray) -> int:
         """Fill as much of the buffer as one read does; the number of bytes."""
-        view = memoryview(buffer)[: self._left]
+        view = memoryview(buffer)[: self.left]
         count: int = self._file.readinto(view)
-        self._left -= count
+        self.left -= count
         return count
 
     def __iter__(self) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -11,9 +12,10 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import PlatformError, UsageError
-from algo_core.storage.uri import parse_algorithm_ref
+from algo_core.storage.uri import AlgorithmRef, parse_algorithm_ref
 from algo_core.terminal.options import Number
 from algo_run.call import DEFAULT_TIMEOUT, MAX_TIMEOUT, Answer, Call, Failed, perform, perform_raw
+from algo_run.commands.batch_options import batch_inputs, batch_options
 from algo_run.completion import complete_algorithm
 from algo_run.payload import Given, the_one
 from algo_run.sink import Sink, open_sink
@@ -31,6 +33,7 @@ Examples:
   algo run nlp/LDA/1.0.0 -j '{"docsList": ["apple picking season", "apples are ready"]}'
   algo run demo/Resize -B photo.jpg -o small.jpg --timeout 60
   curl -s https://example.org/data.json | algo run demo/Sum -J -
+  algo run demo/Hello --each names.jsonl -o results.jsonl
 
 Exactly one input is sent, byte for byte. FILE '-' is standard input. The result goes to standard output: text and
 JSON with a newline (JSON indented on a terminal, on one line otherwise), binary results as bytes."""
@@ -72,40 +75,46 @@ def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False
     help=f"How long the algorithm may run (default: {DEFAULT_TIMEOUT}).",
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write the result to FILE when it is whole."
+    "-o", "--output", type=click.Path(), metavar="FILE", help="Write the result to FILE; with --each, also a directory."
 )
 @click.option(
     "--raw", is_flag=True, help="Print the body that the algorithm gave, unchanged and with no newline added."
 )
 @click.option("--void", "--async", "void", is_flag=True, help="Do not wait; print the request's id.")
 @click.option("--debug", is_flag=True, help="Show what the algorithm prints, and the stack trace if it fails.")
+@batch_options
 @click.pass_context
 @pass_app
 def run(
     app: App,
     ctx: click.Context,
+    /,
     algorithm: str,
     timeout: int | None,
     output: str | None,
     raw: bool,
     void: bool,
     debug: bool,
+    **batch: Any,
 ) -> None:
-    """Call ALGORITHM on an input and print its result.
+    """Call ALGORITHM on an input and print its result, or on each of many inputs.
 
     ALGORITHM is OWNER/NAME or OWNER/NAME/VERSION; versions are 1.0.0, 1.2.*, a commit's hash, latest, latestPrivate.
     Inputs over 7.5 MiB (10 MiB in base64) are refused: upload them with 'algo cp' and pass the data URI.
     """
     _check(app, ctx.args, raw=raw, void=void)
     debug = debug or app.debug
+    if inputs := batch_inputs(batch):
+        _refuse_beside_batch(ctx.meta.get(_GIVEN, []), raw=raw, void=void)
+        _run_each(app, reference_of(app, algorithm), inputs, output, timeout, batch)
+        return
+    if output and os.path.isdir(output):
+        raise UsageError(f"{output} is a directory", "Name a file with -o")
     given = the_one(ctx.meta.get(_GIVEN, []), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty())
-    mine = _MINE.fullmatch(algorithm)
-    reference = parse_algorithm_ref(f"my/{mine[1]}" if mine else algorithm)
+    _parsed(algorithm)
     payload = given.payload()
-    if mine:
-        reference = reference._replace(owner=app.api.username())
     call = Call(
-        reference,
+        reference_of(app, algorithm),
         payload,
         timeout,
         wants_stdout=debug and not (raw or void),
@@ -116,6 +125,53 @@ def run(
             _run_raw(app, call, sink)
         else:
             _run(app, call, sink, debug=debug)
+
+
+def _parsed(algorithm: str) -> AlgorithmRef:
+    mine = _MINE.fullmatch(algorithm)
+    return parse_algorithm_ref(f"my/{mine[1]}" if mine else algorithm)
+
+
+def reference_of(app: App, algorithm: str) -> AlgorithmRef:
+    """The algorithm that was typed; `.my` becomes the account's name.
+
+    Raises:
+        UsageError: if it is no reference.
+    """
+    reference = _parsed(algorithm)
+    return reference._replace(owner=app.api.username()) if _MINE.fullmatch(algorithm) else reference
+
+
+def _refuse_beside_batch(given: list[Given], *, raw: bool, void: bool) -> None:
+    if given:
+        raise UsageError(
+            f"--each and {given[0].option} both give the input", "Give one of them: --each calls once for each input"
+        )
+    if raw or void:
+        raise UsageError(f"--each cannot be combined with {'--raw' if raw else '--void'}", "Leave one of them out")
+
+
+def _run_each(
+    app: App,
+    reference: AlgorithmRef,
+    inputs: tuple[str, str],
+    output: str | None,
+    timeout: int | None,
+    batch: dict[str, Any],
+) -> None:
+    from algo_run.batch.pool import Limits
+    from algo_run.commands.each import Batch, run_each
+
+    retries = batch["retries"]
+    limits = Limits(
+        concurrency=batch["concurrency"],
+        rate=batch["rate"],
+        retries=app.config.get("retries").value if retries is None else retries,
+        max_failures=batch["max_failures"],
+        in_order=not batch["unordered"],
+    )
+    names = ("resume", "stop_on_error", "dry_run", "compare", "tolerance")
+    run_each(app, Batch(reference, *inputs, output, timeout, limits, **{name: batch[name] for name in names}))
 
 
 def _check(app: App, extra: list[str], *, raw: bool, void: bool) -> None:
@@ -169,4 +225,4 @@ def _show_remarks(app: App, answer: Answer) -> None:
 
 
 def _show(app: App, text: str) -> None:
-    app.output.stderr.write(text if text.endswith("\n") else text + "\n")
+    app.output.log(text.removesuffix("\n"))

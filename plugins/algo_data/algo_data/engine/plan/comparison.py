@@ -15,7 +15,8 @@ from algo_data.engine.transfer import Place
 class Facts(NamedTuple):
     """What is compared of an entry; a tuple, so that a million of them can be written to a file and read back.
 
-    `size` is in bytes, `modified` in seconds since 1970 (UTC); `identity` is the version of a directory.
+    `size` is in bytes, `modified` in seconds since 1970 (UTC); `identity` is the version of a directory,
+    and says of anything else whether it could not be looked at.
     """
 
     name: str
@@ -31,6 +32,18 @@ def facts_of(entry: Entry) -> Facts:
         return Facts(entry.name, True, None, None, entry.version)
     return Facts(entry.name, False, entry.size, entry.modified.timestamp() if entry.modified else None)
 
+
+def unseen(name: str) -> Facts:
+    """What is there, and could not be looked at: it counts as a file that nothing is to be done with."""
+    return Facts(name, False, None, None, _UNSEEN)
+
+
+def is_unseen(facts: Facts | None) -> bool:
+    """Whether an entry could not be looked at."""
+    return facts is not None and not facts.is_directory and facts.identity == _UNSEEN
+
+
+_UNSEEN = "unseen"
 
 Replaces = Callable[[Facts, Facts], bool]
 """Whether a source is to replace the file that stands at its target."""

@@ -14,10 +14,10 @@ from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri, pasted
 from algo_data.engine.io.spool import Spool
-from algo_data.engine.plan.directories import is_link
 from algo_data.engine.plan.removal import check_unused, remove_extra
 from algo_data.engine.plan.selection import Selection
 from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.relative import prefix_of
 from algo_data.engine.transfer import Place
 
 Obstructed = Callable[[str, bool, "int | None"], None]
@@ -118,7 +118,9 @@ def _check_source(place: Place, relative: str, selection: Selection, *, is_direc
     if not is_directory:
         storage.open(place.uri).close()
         return
-    for _ in below(storage, storage.stat(place.uri), enters=lambda inner, _: selection.enters(f"{relative}/{inner}")):
+    for _ in below(
+        storage, storage.stat(place.uri), enters=lambda inner, _: selection.enters(prefix_of(relative) + inner)
+    ):
         pass
 
 
@@ -128,11 +130,11 @@ def _check_directory(obstacle: Place, relative: str, selection: Selection) -> No
         return
     if not selection.enters(relative):
         raise _stays(obstacle, obstacle.uri, of_directory=False)
-    if is_link(obstacle.uri):
+    if obstacle.storage.is_link(obstacle.uri):
         return  # only the link goes
     top = Entry(obstacle.uri, Kind.DIRECTORY)
-    for inner, entry in below(obstacle.storage, top, enters=lambda _, entry: not is_link(entry.uri)):
-        path = f"{relative}/{inner}"
+    for inner, entry in below(obstacle.storage, top, enters=lambda _, entry: not obstacle.storage.is_link(entry.uri)):
+        path = prefix_of(relative) + inner
         if not (selection.enters(path) if entry.is_directory else selection.takes(path)):
             raise _stays(obstacle, entry.uri, of_directory=False)
 

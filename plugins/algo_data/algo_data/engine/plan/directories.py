@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterator
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, NotADirectory
 from algo_core.storage.uri import LOCAL, DataUri, pasted
 from algo_data.engine.plan.selection import Selection
 from algo_data.engine.plan.tree import below
+from algo_data.engine.relative import is_odd, joined, prefix_of
 from algo_data.engine.transfer import Place
 from algo_data.hosted.api_path import how_to_make
 from algo_data.local.leftovers import is_unfinished
@@ -70,7 +71,7 @@ def check_fits(source: Place, target: Place, selection: Selection, *, is_there: 
     """Refuse a tree that the target cannot hold before anything is copied.
 
     Only the first page of the source's listing is read for that: directories come first. For the directory of an
-    account all of it is, and the first page of each directory in it.
+    account all of it is, and the first page of each directory in it. What cannot be listed is told when it is its turn.
 
     Raises:
         NoFolders: with the ways in which it can be copied.
@@ -86,25 +87,29 @@ def check_fits(source: Place, target: Place, selection: Selection, *, is_there: 
 def _check_level(top: Place, source: Place, target: Place, selection: Selection, prefix: str) -> None:
     takes_directories = target.storage.can_hold_directories(target.uri)
     takes_files = target.storage.can_hold_files(target.uri)
-    for entry in source.storage.list(source.uri):
-        relative = prefix + entry.name
+    for entry in _as_far_as_listed(source):
+        relative = joined(prefix, entry.name, is_directory=entry.is_directory)
         if entry.is_directory:
             if not selection.enters(relative):
                 continue
             if not takes_directories:
                 what = f"{top} holds the directory {relative}, and {target} cannot hold directories"
                 raise _no_folders(what, top, target.uri, may_be_missing=True)
-            try:
-                _check_level(top, source.child(entry.name), target.child(entry.name), selection, f"{relative}/")
-            except NoFolders:
-                raise
-            except AlgoError:  # what cannot be listed now is told when it is its turn
-                continue
+            if not is_odd(entry.name):
+                below = source.child(entry.name), target.child(entry.name)
+                _check_level(top, *below, selection, prefix_of(relative))
         elif takes_files:
             return
         elif selection.takes(relative) and not is_unfinished(entry.uri):
             what = f"{top} holds the file {relative}, and {target} holds no files but in collections"
             raise _no_folders(what, top, target.child("COLLECTION").uri, may_be_missing=True)
+
+
+def _as_far_as_listed(place: Place) -> Iterator[Entry]:
+    try:
+        yield from place.storage.list(place.uri)
+    except AlgoError:
+        return
 
 
 def _no_folders(what: str, source: Place, collection: DataUri, *, may_be_missing: bool = False) -> NoFolders:
@@ -127,11 +132,6 @@ def no_directory(place: Place) -> NotFoundError:
     return NotFoundError(f"There is no directory {uri}", hint)
 
 
-def is_link(uri: DataUri) -> bool:
-    """Whether a directory of this machine is one by a link only."""
-    return uri.is_local and os.path.islink(_absolute(uri).path)
-
-
 def remove_emptied(tree: Place, selection: Selection, refused: Container[DataUri]) -> None:
     """Remove the directories of a tree in which nothing is left, of those that the selection enters.
 
@@ -139,12 +139,12 @@ def remove_emptied(tree: Place, selection: Selection, refused: Container[DataUri
     """
 
     def enters(relative: str, entry: Entry) -> bool:
-        return selection.enters(relative) and not is_link(entry.uri) and entry.uri not in refused
+        return selection.enters(relative) and not tree.storage.is_link(entry.uri) and entry.uri not in refused
 
     try:
         found = below(tree.storage, tree.storage.stat(tree.uri), enters=enters)
         directories = [entry.uri for relative, entry in found if entry.is_directory and enters(relative, entry)]
-    except AlgoError:  # a storage that has prefixes in the place of directories: nothing is left of it
+    except AlgoError:  # prefixes go with the last file; and of what cannot be listed nobody knows that nothing is left
         return
     for uri in reversed(directories):
         remove_if_empty(Place(tree.storage, uri))

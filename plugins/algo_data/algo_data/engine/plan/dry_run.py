@@ -88,7 +88,7 @@ def _readable(transfer: Transfer) -> Entry | None:
     storage, uri = transfer.source
     if uri == STREAM:
         return None
-    if uri.is_local:
+    if uri.is_local or uri.names_directory:
         reader = storage.open(uri)
         reader.close()
         return reader.entry

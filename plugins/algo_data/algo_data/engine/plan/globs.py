@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
-from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage.contract import Entry, Kind, Storage
+from algo_core.errors import AlgoError, NotFoundError, RequestRefused, UsageError
+from algo_core.storage.contract import Entry, IncompleteListing, Kind, NotADirectory, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine.plan.patterns import ANY_DEPTH, is_magic, name_pattern
 from algo_data.engine.plan.tree import Refuse, below
-from algo_data.local.storage import local_path
 
 HELD = 1000
 """Matches that wait for one whose very name is the pattern: what a page of a listing holds."""
@@ -66,10 +64,8 @@ def expand(storage: Storage, uri: DataUri, refuse: Refuse | None = None) -> Iter
 
 
 def _matching(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[Entry]:
-    head, _, pattern = uri.path.rstrip("/").rpartition("/")
-    if not head and uri.path.startswith("/"):
-        head = "/"
-    above = DataUri(uri.scheme, head, uri.label)
+    pattern = uri.name
+    above = uri.parent if "/" in uri.path.rstrip("/") else uri._replace(path="")
     only_directories = uri.path.endswith("/")
     is_deep = above.name == ANY_DEPTH and pattern != ANY_DEPTH  # one walk gives the entries of all levels
     matches = name_pattern(pattern).match
@@ -78,7 +74,8 @@ def _matching(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[Entry]
             if pattern == ANY_DEPTH or is_deep:
                 entries: Iterator[Entry] = (entry for _, entry in _below(storage, parent, refuse))
             elif not is_magic(pattern):
-                entries = iter([found] if (found := storage.exists(parent.child(pattern))) else [])
+                place = parent.subdirectory(pattern) if only_directories else parent.child(pattern)
+                entries = iter([found] if (found := storage.exists(place)) else [])
             else:
                 entries = storage.list(parent)
             for entry in entries:
@@ -105,7 +102,7 @@ def _directories(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[tup
             yield top, is_named
             try:
                 for _, entry in _below(storage, top, refuse):
-                    if entry.is_directory and not _is_link(entry.uri):
+                    if entry.is_directory and not storage.is_link(entry.uri):
                         yield entry.uri, False
             except AlgoError as error:
                 if is_named:
@@ -122,39 +119,39 @@ def _below(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[tuple[str
     found = below(
         storage,
         Entry(uri, Kind.DIRECTORY),
-        enters=lambda relative, entry: not (entry.name.startswith(".") or _is_link(entry.uri)),
+        enters=lambda relative, entry: not (entry.name.startswith(".") or storage.is_link(entry.uri)),
         refuse=refuse,
         is_sorted=True,
     )
     return (pair for pair in found if not pair[1].name.startswith("."))
 
 
-def _is_link(uri: DataUri) -> bool:
-    return uri.is_local and os.path.islink(local_path(uri))
-
-
 def _only_literal(storage: Storage, uri: DataUri, matching: Iterator[Entry]) -> Iterator[Entry]:
     """The one that has the pattern as its name, or all if none has."""
     held: list[Entry] = []
-    for entry in matching:
-        if entry.name == uri.name:
-            yield entry
-            return
-        held.append(entry)
-        if len(held) > HELD:
-            if literal := _literal(storage, uri):
-                yield literal
+    try:
+        for entry in matching:
+            if entry.name == uri.name:
+                yield entry
                 return
-            break
+            held.append(entry)
+            if len(held) > HELD:
+                if literal := _literal(storage, uri):
+                    yield literal
+                    return
+                break
+    except IncompleteListing:
+        yield from held
+        raise
     yield from held
     yield from matching
 
 
 def _literal(storage: Storage, uri: DataUri) -> Entry | None:
-    """What has the pattern as its name, a link to nowhere too; what cannot be looked up is looked for in listings."""
+    """What has the pattern as its name, a link to nowhere too."""
     try:
         if found := storage.exists(uri):
             return found
-    except AlgoError:
-        pass
-    return Entry(uri, Kind.FILE) if uri.is_local and os.path.lexists(local_path(uri)) else None
+        return Entry(uri, Kind.FILE) if storage.is_link(uri) else None
+    except (RequestRefused, UsageError, NotADirectory):  # nothing can have such a name
+        return None

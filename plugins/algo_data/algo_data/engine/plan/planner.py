@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import AlgoError, NotFoundError, UsageError
-from algo_core.storage.contract import Entry, IsADirectory, NotADirectory
+from algo_core.storage.contract import Entry, IsADirectory, NotADirectory, Storage
 from algo_core.storage.uri import DataUri, pasted
 from algo_data.engine.io.streams import STREAM
 from algo_data.engine.plan.comparison import Replaces, is_newer
 from algo_data.engine.plan.concurrent_map import QUESTIONS
-from algo_data.engine.plan.directories import COLLECTION_HINT, check_apart, check_fits, is_link, make, no_directory
+from algo_data.engine.plan.directories import COLLECTION_HINT, check_apart, check_fits, make, no_directory
 from algo_data.engine.plan.globs import expand, has_magic, spans_directories
 from algo_data.engine.plan.selection import EVERYTHING, Selection
 from algo_data.engine.plan.skip import needed
 from algo_data.engine.plan.tree import LeadsBack, Refuse, below
+from algo_data.engine.relative import is_odd, prefix_of
 from algo_data.engine.run.moving import when_all_are_known
-from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Tally, Transfer, Unlisted
+from algo_data.engine.transfer import NAMELESS, NoSuchName, NotPlanned, Place, StorageOf, Tally, Transfer, Unlisted
 from algo_data.local.leftovers import is_unfinished
 
 if TYPE_CHECKING:
@@ -53,8 +54,16 @@ class Manner(NamedTuple):
 
 
 class _Found(NamedTuple):
+    """A source; `is_match` if a pattern has found it, so that it goes by its name in the listing."""
+
     place: Place
     entry: Entry | None = None
+    is_match: bool = False
+
+    @property
+    def name(self) -> str:
+        """What its copy in a directory is called."""
+        return self.entry.name if self.is_match and self.entry else self.place.uri.name
 
     @property
     def is_directory(self) -> bool:
@@ -144,7 +153,7 @@ def _sources(
                     entry = storage.stat(uri)
                     yield _Found(Place(storage, uri), entry)
                     continue
-                if uri != STREAM and uri.names_directory:
+                if uri != STREAM and uri.names_directory and not storage.paths_are_keys:
                     raise _is_directory(uri) if storage.stat(uri).is_directory else _is_file(uri)
                 yield _Found(Place(storage, uri))
                 continue
@@ -154,7 +163,7 @@ def _sources(
                 if entry.is_directory and not manner.is_recursive:
                     refuse(entry.uri, _is_directory(entry.uri))
                 else:
-                    yield _Found(Place(storage, entry.uri), entry)
+                    yield _Found(Place(storage, entry.uri), entry, is_match=True)
         except AlgoError as error:
             refuse(uri, error)
 
@@ -235,27 +244,28 @@ class _Planner:
         for found in sources:
             try:
                 if found.entry and found.entry.is_directory:
-                    yield from self._tree(found.place, found.entry)
-                elif self._manner.selection.takes(found.place.uri.name):
-                    name = found.place.uri.name
+                    yield from self._tree(found, found.entry)
+                elif self._manner.selection.takes(found.name):
                     if self._into and not (self._into.storage.can_hold_files(self._into.uri)):
                         raise NotFoundError(f"{self._into} holds no files", COLLECTION_HINT)
-                    yield from self._file(found.place, found.entry, self._into.child(name) if self._into else None)
+                    into = self._into.child(found.name) if self._into else None
+                    yield from self._file(found.place, found.entry, into)
             except AlgoError as error:
                 self._refuse(found.place, error)
 
-    def _tree(self, source: Place, top: Entry) -> Iterator[Transfer]:
+    def _tree(self, found: _Found, top: Entry) -> Iterator[Transfer]:
         """All files of a directory; the directories for them are made on the way."""
-        manner, name = self._manner, source.uri.name
-        if manner.removes_sources and is_link(source.uri):
+        manner, source = self._manner, found.place
+        if manner.removes_sources and source.storage.is_link(source.uri):
             raise _is_link(source.uri)
         if manner.flattens and self._into:
-            into = self._into
             for relative, entry in below(source.storage, top, enters=self._enters, refuse=self._refuse):
                 if self._takes(relative, entry):
-                    yield from self._file(Place(source.storage, entry.uri), entry, into.child(entry.name))
+                    yield from self._placed(source.storage, entry, self._into, entry.name, self._file)
             return
-        base = self._into.child(name) if self._into and name not in NAMELESS else self._into or self._target
+        base = self._into or self._target
+        if self._into and (found.is_match or found.name not in NAMELESS):
+            base = self._into.subdirectory(found.name)
         check_apart(source, base)
         check_fits(source, base, manner.selection, is_there=base is self._into)
         if base is not self._into:
@@ -271,7 +281,7 @@ class _Planner:
             top = source.storage.stat(source.uri)
             if not top.is_directory:
                 raise NotADirectory(f"{source} is a file")
-            if part.removes_source and is_link(source.uri):
+            if part.removes_source and source.storage.is_link(source.uri):
                 raise _is_link(source.uri)
             self._make(part.target)
         except AlgoError as error:
@@ -281,22 +291,25 @@ class _Planner:
 
     def part(self, part: Unlisted, top: Entry) -> Iterator[Transfer]:
         """All files of a directory of a tree; what cannot be listed or made is refused as such a part."""
-        source, base, prefix, removes_source = part
-        storage, prefix = source.storage, f"{prefix}/" if prefix else ""
+        source, base, top_relative, removes_source = part
+        storage, prefix = source.storage, prefix_of(top_relative)
 
         def part_of(uri: DataUri) -> object:
+            relative = uri.path[len(top.uri.path) :].removeprefix("/")
             if self._trees_meet:  # what the others have made is not known when it is planned again
                 return uri
-            relative = uri.path[len(top.uri.path) :].strip("/")
-            place = base.child(relative) if relative else base
-            return Unlisted(Place(storage, uri), place, (prefix + relative).rstrip("/"), removes_source)
+            if not relative:
+                return Unlisted(Place(storage, uri), base, top_relative, removes_source)
+            if is_odd(relative) and not base.storage.paths_are_keys:
+                return uri
+            return Unlisted(Place(storage, uri), base.child(relative), prefix + relative, removes_source)
 
         def enters(relative: str, entry: Entry) -> bool:
             return self._manner.selection.enters(prefix + relative)
 
         def prepares(relative: str, entry: Entry) -> bool:
             try:
-                if removes_source and is_link(entry.uri):
+                if removes_source and storage.is_link(entry.uri):
                     self._refuse(entry.uri, _is_link(entry.uri))
                     return False
                 self._make(base.child(relative))
@@ -315,9 +328,26 @@ class _Planner:
         try:
             for relative, entry in found:
                 if self._takes(prefix + relative, entry):
-                    yield from placed(Place(storage, entry.uri), entry, base.child(relative))
+                    yield from self._placed(storage, entry, base, relative, placed)
         except AlgoError as error:
             self._refuse(part_of(top.uri), error)
+
+    def _placed(
+        self,
+        storage: Storage,
+        entry: Entry,
+        base: Place,
+        relative: str,
+        transfers: Callable[[Place, Entry, Place], Iterator[Transfer]],
+    ) -> Iterator[Transfer]:
+        """The transfers of a file to its path below a directory; refused if there can be no such path."""
+        source = Place(storage, entry.uri)
+        try:
+            target = base.child(relative)
+        except NoSuchName as error:
+            self._refuse(source, error)
+            return
+        yield from transfers(source, entry, target)
 
     def _takes(self, relative: str, entry: Entry) -> bool:
         """Whether a file of a tree is meant; one that is still being written, or was given up, is nobody's file yet."""

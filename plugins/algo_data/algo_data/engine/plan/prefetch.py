@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from algo_core.storage.contract import Entry
 from algo_core.storage.uri import DataUri
+from algo_data.engine.relative import joined, parent_of, prefix_of
 
 AT_ONCE = 16
 """Directories that are listed at the same time, at most."""
@@ -119,7 +120,7 @@ class Lookahead:
 
     def _take(self, relative: str, entry: Entry) -> _Directory:
         """A directory that is needed now: from here on it belongs to the thread that asks."""
-        above = self._known.get(relative.rpartition("/")[0]) if relative else None
+        above = self._known.get(parent_of(relative)) if relative else None
         if above and not above.held and not above.error:
             self._read(above)  # on behind the directory that is needed, for those that come after it
         with self._changed:
@@ -159,12 +160,13 @@ class Lookahead:
         self._foresee(directory, directory.held)
 
     def _foresee(self, directory: _Directory, entries: Iterable[Entry]) -> None:
-        prefix = f"{directory.relative}/" if directory.relative else ""
-        ahead = [
-            (prefix + entry.name, entry)
+        prefix = prefix_of(directory.relative)
+        found = (
+            (joined(prefix, entry.name, is_directory=True), entry)
             for entry in entries
-            if entry.is_directory and not directory.leads_back(entry) and self._enters(prefix + entry.name, entry)
-        ]
+            if entry.is_directory and not directory.leads_back(entry)
+        )
+        ahead = [(relative, entry) for relative, entry in found if self._enters(relative, entry)]
         with self._changed:
             if directory.state is _State.DROPPED:
                 return

@@ -11,6 +11,7 @@ from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
 from algo_data.engine.plan.directories import remove_if_empty
 from algo_data.engine.plan.selection import Selection
 from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.relative import prefix_of
 from algo_data.engine.transfer import Place
 from algo_data.local.leftovers import in_use_below, is_unfinished, remove_abandoned
 
@@ -51,13 +52,13 @@ def _each(extras: Spool, target: Place, selection: Selection, refuse: Refuse) ->
 
 def _selected(directory: Place, above: str, selection: Selection, refuse: Refuse) -> Iterator[tuple[Place, bool]]:
     def enters(relative: str, entry: Entry) -> bool:
-        return selection.enters(f"{above}/{relative}")
+        return selection.enters(prefix_of(above) + relative)
 
     top = Entry(directory.uri, Kind.DIRECTORY)
     with Spool() as found:  # a listing can lose its place when what it lists is removed
         try:
             for relative, entry in below(directory.storage, top, enters=enters, refuse=refuse):
-                if not entry.is_directory and selection.takes(f"{above}/{relative}"):
+                if not entry.is_directory and selection.takes(prefix_of(above) + relative):
                     found.add(relative)
         except NotADirectory:
             return

@@ -9,8 +9,9 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from algo_core.storage.contract import IncompleteListing
 from algo_data.engine.io.spool import no_room, write_whole
-from algo_data.engine.plan.comparison import Facts
+from algo_data.engine.plan.comparison import Facts, unseen
 
 HELD = 20_000
 """Entries that are held at a time; a longer listing goes through a temporary file."""
@@ -42,7 +43,8 @@ class Listing:
     """
 
     def __init__(self, entries: Iterable[Facts]) -> None:
-        self._entries = iter(entries)
+        self._failed: list[IncompleteListing] = []
+        self._entries = _until_incomplete(entries, self._failed)
         self.head: Facts | None = None
 
     def advance(self) -> None:
@@ -60,6 +62,11 @@ class Listing:
                 self._entries = itertools.chain([facts], self._entries)
                 raise OutOfOrder(self)
 
+    def check(self) -> None:
+        """Raises IncompleteListing if it has ended so."""
+        if self._failed:
+            raise self._failed[0]
+
     def rest(self) -> Iterator[Facts]:
         """What is left, in whatever order, from the head on."""
         return itertools.chain([self.head] if self.head else [], self._entries)
@@ -72,6 +79,7 @@ def side_by_side(
 
     Raises:
         OutOfOrder: what has been given of both is right, if it was the other listing that is not sorted.
+        IncompleteListing: when both have ended.
     """
     ours.advance()
     theirs.advance()
@@ -88,7 +96,9 @@ def side_by_side(
             ours.advance()
             theirs.advance()
         else:
-            return
+            break
+    ours.check()
+    theirs.check()
 
 
 def in_order(entries: Iterable[Facts], held: int = HELD) -> Iterator[Facts]:
@@ -97,9 +107,29 @@ def in_order(entries: Iterable[Facts], held: int = HELD) -> Iterator[Facts]:
     A listing that comes in this order already is only written and read back; any other is merged from sorted runs.
 
     Raises:
+        IncompleteListing: when all others have been given, those that could not be looked at as `unseen` among them.
         AlgoError: if there is no room for the temporary file.
     """
-    rest = iter(entries)
+    failed: list[IncompleteListing] = []
+    yield from _sorted(_with_unseen(entries, failed), held)
+    if failed:
+        raise failed[0]
+
+
+def _with_unseen(entries: Iterable[Facts], failed: list[IncompleteListing]) -> Iterator[Facts]:
+    yield from _until_incomplete(entries, failed)
+    for error in failed:
+        yield from map(unseen, error.names)
+
+
+def _until_incomplete(entries: Iterable[Facts], failed: list[IncompleteListing]) -> Iterator[Facts]:
+    try:
+        yield from entries
+    except IncompleteListing as error:
+        failed.append(error)
+
+
+def _sorted(rest: Iterator[Facts], held: int) -> Iterator[Facts]:
     first = sorted(itertools.islice(rest, held), key=order)
     if len(first) < held:
         yield from first

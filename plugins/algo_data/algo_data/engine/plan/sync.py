@@ -7,9 +7,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from algo_core.errors import AlgoError
-from algo_core.storage.contract import Entry, Kind, NotADirectory
+from algo_core.storage.contract import Entry, IncompleteListing, Kind, NotADirectory
 from algo_data.engine.io.spool import Spool
-from algo_data.engine.plan.comparison import Facts, Replaces, differs, facts_of, has_other_size, has_same_content
+from algo_data.engine.plan.comparison import (
+    Facts,
+    Replaces,
+    differs,
+    facts_of,
+    has_other_size,
+    has_same_content,
+    is_unseen,
+)
 from algo_data.engine.plan.concurrent_map import answered
 from algo_data.engine.plan.conflicts import Directories, Obstructed, in_the_way
 from algo_data.engine.plan.directories import check_apart, check_fits, make
@@ -17,7 +25,8 @@ from algo_data.engine.plan.prefetch import Lookahead
 from algo_data.engine.plan.selection import EVERYTHING, Selection
 from algo_data.engine.plan.sorting import Listing, OutOfOrder, in_order, side_by_side
 from algo_data.engine.plan.tree import Refuse
-from algo_data.engine.transfer import Place, Tally, Transfer
+from algo_data.engine.relative import joined, prefix_of
+from algo_data.engine.transfer import NoSuchName, Place, Tally, Transfer
 from algo_data.local.leftovers import is_in_use, is_unfinished
 
 Extra = Callable[[str, bool], None]
@@ -93,19 +102,19 @@ def plan_freed(
             if goal.storage.needs_directories and not manner.is_dry:
                 make(goal)
             join = _Join(source, target, refuse, None, manner)
-            level = _Level(place, goal, place.storage.stat(place.uri), f"{relative}/", is_there=False)
+            level = _Level(place, goal, place.storage.stat(place.uri), relative, is_there=False)
             yield from (pair.transfer for pair in join.pairs(level))
         except AlgoError as error:
             refuse(place, error)
 
 
 class _Level(NamedTuple):
-    """A directory of the source and its counterpart, which need not be there."""
+    """A directory of the source, its path below the top, and its counterpart, which need not be there."""
 
     source: Place
     target: Place
     entry: Entry
-    prefix: str
+    relative: str
     is_there: bool
 
     @property
@@ -218,7 +227,7 @@ class _Join:
             try:
                 item = next(found, None)
             except AlgoError as error:
-                if len(levels) == 1:
+                if len(levels) == 1 and not isinstance(error, IncompleteListing):
                     raise
                 self._refuse(level.source, error)
                 item = None
@@ -234,7 +243,7 @@ class _Join:
 
     def _level(self, level: _Level) -> Iterator[_Pair | _Level]:
         """One directory: its files that have to be copied, and the directories in it."""
-        relative = level.prefix.rstrip("/")
+        relative = level.relative
         ours = self._source.listing(relative, level.entry)
         theirs = self._target.listing(relative, level.there) if level.is_there else Listing(())
         # A directory that seems to be missing would be copied with all that is in it: first its turn must be over in
@@ -256,6 +265,7 @@ class _Join:
                 side.arrives_sorted = False
                 left = itertools.chain(itertools.starmap(Facts, missing), ours.rest())
                 yield from self._anew(level, left)
+                ours.check()
                 return
             for row in missing:
                 yield from self._compared(level, Facts(*row), None, alone)
@@ -287,20 +297,30 @@ class _Join:
         self, level: _Level, ours: Facts, theirs: Facts | None, alone: Directories
     ) -> Iterator[_Pair | _Level]:
         """What comes of an entry of the source; `alone` are the directories of which the target alone has some."""
-        relative = level.prefix + ours.name
+        if is_unseen(ours) or is_unseen(theirs):
+            return  # which is told when the listing ends
+        relative = joined(prefix_of(level.relative), ours.name, is_directory=ours.is_directory)
+        try:
+            yield from self._needed(level, ours, theirs, relative, alone)
+        except NoSuchName as error:
+            self._refuse(_below(level.source, ours), error)
+
+    def _needed(
+        self, level: _Level, ours: Facts, theirs: Facts | None, relative: str, alone: Directories
+    ) -> Iterator[_Pair | _Level]:
         if ours.is_directory:
-            place = level.source.child(ours.name)
+            place = _below(level.source, ours)
             entry = Entry(place.uri, Kind.DIRECTORY, version=ours.identity)
-            below = _Level(place, level.target.child(ours.name), entry, f"{relative}/", theirs is not None)
             if not self._manner.selection.enters(relative):
                 return
+            below = _Level(place, _below(level.target, ours), entry, relative, theirs is not None)
             if self._is_made(below, level):
                 yield below
             else:
                 self._source.forget(relative)
         elif self._manner.selection.takes(relative):
             if theirs is None and level.target.storage.needs_directories and alone.has(ours.name):
-                self._obstruct(level.source.child(ours.name), level.target.child(ours.name), relative, ours)
+                self._obstruct(_below(level.source, ours), _below(level.target, ours), relative, ours)
             elif theirs is None or self._replaces(ours, theirs):
                 yield self._pair(level, ours, is_sure=True)
             elif self._manner.by_checksum:
@@ -309,9 +329,9 @@ class _Join:
                 self._tally.skipped += 1
 
     def _pair(self, level: _Level, ours: Facts, *, is_sure: bool) -> _Pair:
-        place = level.source.child(ours.name)
+        place = _below(level.source, ours)
         entry = Entry(place.uri, Kind.FILE, size=ours.size)
-        return _Pair(Transfer(place, level.target.child(ours.name), entry), is_sure)
+        return _Pair(Transfer(place, _below(level.target, ours), entry), is_sure)
 
     def _is_made(self, level: _Level, above: _Level) -> bool:
         if level.is_there or not level.target.storage.needs_directories:
@@ -323,7 +343,7 @@ class _Join:
                 raise NotADirectory(f"{level.target} is a file")
         except NotADirectory:
             facts = Facts(level.source.uri.name, True, None, None)
-            self._obstruct(level.source, level.target, level.prefix.rstrip("/"), facts)
+            self._obstruct(level.source, level.target, level.relative, facts)
             return False
         except AlgoError as error:
             self._refuse(level.source, error)
@@ -338,7 +358,9 @@ class _Join:
 
     def _note(self, level: _Level, theirs: Facts, extras: Spool) -> None:
         """Remember what is only at the target, until both listings have ended."""
-        relative = level.prefix + theirs.name
+        if is_unseen(theirs):
+            return
+        relative = joined(prefix_of(level.relative), theirs.name, is_directory=theirs.is_directory)
         selection = self._manner.selection
         if theirs.is_directory:
             self._target.forget(relative)
@@ -349,3 +371,8 @@ class _Join:
         if self._extra:
             for relative, is_directory in extras:
                 self._extra(relative, is_directory)
+
+
+def _below(directory: Place, facts: Facts) -> Place:
+    """The place of an entry of a directory, or of its counterpart."""
+    return directory.subdirectory(facts.name) if facts.is_directory else directory.child(facts.name)

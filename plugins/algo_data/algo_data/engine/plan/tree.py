@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from algo_core.errors import AlgoError
-from algo_core.storage.contract import Entry, Storage
+from algo_core.storage.contract import Entry, IncompleteListing, Storage
 from algo_data.engine.plan.prefetch import Enters, Lookahead
+from algo_data.engine.relative import joined, prefix_of
 
 __all__ = ["Enters", "LeadsBack", "Refuse", "below"]
 
@@ -41,7 +42,8 @@ def below(
     a directory above that would be entered is told, and not followed.
 
     Raises:
-        AlgoError: if a directory cannot be listed; without `refuse` for those below the top as well.
+        AlgoError: if a directory cannot be listed; without `refuse` for those below the top as well, and for entries
+            that could not be looked at.
     """
     listing = storage.list if is_sorted else storage.scan
     if top.uri.is_local:
@@ -74,14 +76,14 @@ def _walk(
         try:
             entry = next(entries, None)
         except AlgoError as error:
-            if refuse is None or len(levels) == 1:
+            if refuse is None or (len(levels) == 1 and not isinstance(error, IncompleteListing)):
                 raise
             refuse(directory.uri, error)
             entry = None
         if entry is None:
             levels.pop()
             continue
-        relative = prefix + entry.name
+        relative = joined(prefix, entry.name, is_directory=entry.is_directory)
         if not (entry.is_directory and enters(relative, entry)):
             yield relative, entry
         elif any(entry.version and entry.version == level.version for _, level, _ in levels):
@@ -92,4 +94,4 @@ def _walk(
         else:
             yield relative, entry
             if prepares(relative, entry):
-                levels.append((f"{relative}/", entry, entries_of(relative, entry)))
+                levels.append((prefix_of(relative), entry, entries_of(relative, entry)))

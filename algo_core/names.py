@@ -1,0 +1,52 @@
+"""Names of files, whatever the locale: Unicode in this program and on the platform, bytes on the disk and in a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_IS_UTF_8 = sys.getfilesystemencoding() == "utf-8"
+
+
+def native(path: str) -> str:
+    """A local path as the functions of the operating system take it in this process.
+
+    What the encoding of the locale lacks is written in UTF-8, so that every name can be written and found again.
+    """
+    if _IS_UTF_8 or path.isascii():
+        return path
+    return "/".join(map(_native, path.split("/")))
+
+
+def portable(path: str) -> str:
+    """A local path, or an operand, as the operating system has given it, in Unicode: the inverse of `native`.
+
+    What is not of the locale's encoding is read as UTF-8; bytes that are neither stay escaped (PEP 383).
+    """
+    if _IS_UTF_8 or path.isascii():
+        return path
+    return "/".join(map(_portable, path.split("/")))
+
+
+def in_bytes(text: str) -> bytes:
+    """Text with names in it as a pipe gets it: names of this machine as they are on the disk."""
+    try:
+        return os.fsencode(native(text))
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return text.encode("utf-8", "backslashreplace")
+
+
+def _native(name: str) -> str:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    return name
+
+
+def _portable(name: str) -> str:
+    try:
+        found = os.fsencode(name).decode("utf-8")
+        return found if _native(found) == name else name
+    except UnicodeError:
+        return name

@@ -1,0 +1,109 @@
+"""Completion in bash: what readline is to insert, quoted, whatever has been typed of the word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from algo_core.terminal.completion.candidates import OPEN, PLAIN, candidates
+from algo_core.terminal.completion.posix import CLOSING, NO_QUOTE, SINGLE, quoted, units, unquoted
+
+if TYPE_CHECKING:
+    import click
+
+    from algo_core.terminal.completion import Running
+
+
+class Typed(NamedTuple):
+    """What stands before the cursor: the words of the command without quotes, and where the last one begins."""
+
+    words: list[str]
+    start: int
+    is_file: bool
+    """Whether it is the name of a file after a redirection."""
+
+
+def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> str:
+    """The records for bash; `arguments` are the line up to the cursor, and the end of it that readline replaces."""
+    line, replaced = arguments
+    typed = parse(line)
+    if typed is None:
+        return ""
+    if typed.is_file:
+        return "file\0\0"
+    found = candidates(command, app, typed.words[1:], unquoted(line[typed.start :])[0])
+    if local := next((candidate for candidate in found if candidate.is_local), None):
+        return f"{local.kind}\0\0"
+    insertion = Insertion(line, typed.start, replaced)
+    texts = {text: candidate.kind for candidate in found if (text := insertion.of(candidate.word, candidate.kind))}
+    if len(texts) == 1 and OPEN in texts.values():
+        return "".join(f"{OPEN}\0{text}\0" for text in texts)
+    return "".join(f"{PLAIN}\0{text}\0" for text in texts)
+
+
+def parse(line: str) -> Typed | None:
+    """Read a line up to the cursor; None within a command substitution, whose command is not ours to complete."""
+    words, start, end, follows_redirection = [], 0, 0, False
+    is_word = False
+    for unit in units(line):
+        if unit.kind == "text":
+            if not is_word:
+                start, is_word = end, True
+        else:
+            if is_word and not follows_redirection:
+                words.append(unquoted(line[start:end])[0])
+            if is_word:
+                follows_redirection = False
+            is_word = False
+            if unit.text in {"<", ">"}:
+                follows_redirection = True
+            elif unit.text in {"(", "`"}:
+                return None
+            elif unit.kind == "operator" and not (unit.text == "&" and follows_redirection):
+                words, follows_redirection = [], False
+        end = unit.end
+    return Typed(words, start if is_word else len(line), follows_redirection)
+
+
+class Insertion:
+    """Makes the text that readline puts in the place of what it takes for the word: that may be only the end of it.
+
+    Between quotes, readline takes the opening one away when the text begins with it, and adds a closing one to a text
+    that does not end with it: so the text has both, but for a directory, which has none at its end.
+    """
+
+    def __init__(self, line: str, start: int, replaced: str) -> None:
+        self._readlines_quote = open_quote(line)
+        at = max(len(line) - len(replaced) - len(self._readlines_quote), start)
+        self._kept, self._quote = unquoted(line[start:at])
+        self._opening = ""
+        if self._readlines_quote:
+            self._opening = line[at]
+            self._quote = unquoted(line[start : at + 1])[1]
+
+    def of(self, word: str, kind: str) -> str:
+        """The text for a word; empty if it does not go on from what stays in the line."""
+        if not word.startswith(self._kept):
+            return ""
+        text = self._opening + quoted(word[len(self._kept) :], self._quote)
+        if kind == OPEN:
+            return text
+        text += CLOSING[self._quote]
+        if self._readlines_quote and not text.endswith(self._readlines_quote):
+            text += 2 * self._readlines_quote
+        return text
+
+
+def open_quote(line: str) -> str:
+    """The quote that readline takes for open at the end of a line: it knows no `$'`."""
+    quote, is_escaped = NO_QUOTE, False
+    for character in line:
+        if is_escaped:
+            is_escaped = False
+        elif character == "\\" and quote != SINGLE:
+            is_escaped = True
+        elif quote:
+            quote = NO_QUOTE if character == quote else quote
+        elif character in "'\"":
+            quote = character
+    return quote

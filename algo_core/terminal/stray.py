@@ -1,0 +1,48 @@
+"""What libraries write to standard error by themselves: log records that nobody takes, warnings, ends of threads.
+
+They quote servers and stores, so they go the way of every other message. Call `redirect` where such a library is
+imported: it costs the import of `logging`, which those need anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+import warnings
+from typing import Any
+
+from algo_core.terminal.output import Output
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        Output().log(self.format(record))
+
+
+def redirect() -> None:
+    """Have them written by `Output`, where nobody has arranged otherwise; doing it twice changes nothing."""
+    logging.lastResort = _Handler(logging.WARNING)
+    if warnings.showwarning.__module__ == warnings.__name__:
+        warnings.showwarning = _show_warning
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _show_end
+
+
+def _show_warning(*described: Any, **named: Any) -> None:
+    names = ("message", "category", "filename", "lineno", "file", "line")
+    known = {**dict(zip(names, described, strict=False)), **named}
+    file = known.pop("file", None)
+    text = warnings.formatwarning(**known)
+    if file is None:
+        Output().log(text.rstrip("\n"))
+    else:
+        file.write(text)
+
+
+def _show_end(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_type is not SystemExit:
+        told = traceback.format_exception(ended.exc_type, ended.exc_value, ended.exc_traceback)
+        Output().log(
+            "".join([f"Exception in thread {ended.thread.name if ended.thread else '?'}:\n", *told]).rstrip("\n")
+        )

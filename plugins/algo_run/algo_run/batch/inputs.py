@@ -1,0 +1,193 @@
+"""The inputs of a batch, one at a time: JSON Lines, lines of text, rows of CSV or Parquet, files.
+
+An input that cannot be read is an item as well: it counts as that input's failure, and the next one follows.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from algo_core.errors import ConfigError, UsageError
+from algo_core.storage.uri import parse_data_uri
+from algo_run.payload import BINARY, BODY_LIMIT, JSON, STDIN, TEXT, Payload, parse_json
+
+if TYPE_CHECKING:
+    from algo_core.context import App
+
+BOM = b"\xef\xbb\xbf"
+
+
+class Item(NamedTuple):
+    """One input: its number from 0 on, a name for messages, and what is sent; `problem` says why it cannot be sent."""
+
+    number: int
+    name: str
+    payload: Payload
+    problem: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Identifies the input: 16 hexadecimal digits of the SHA-256 of its type and content."""
+        return hashlib.sha256(f"{self.payload.content_type}\n".encode() + self.payload.body).hexdigest()[:16]
+
+
+Made = tuple[str, Callable[[], Payload]]
+"""A name, and a function that gives the payload or raises ValueError with the reason why there is none."""
+
+
+def open_inputs(app: App, kind: str, source: str) -> Iterator[Item]:
+    """The inputs that an option names; `kind` is `each`, `line` or `file`.
+
+    Raises:
+        UsageError: if the format of a file is not known, or nothing matches.
+        ConfigError: if a format needs a package that is not installed.
+        OSError: if the file cannot be read.
+    """
+    for number, (name, make) in enumerate(_made(app, kind, source)):
+        try:
+            payload, problem = make(), ""
+            if len(payload.body) > BODY_LIMIT:
+                problem = f"it is larger than {BODY_LIMIT / (1 << 20):g} MiB, the most that an algorithm takes as input"
+        except (ValueError, RecursionError, OSError) as error:
+            payload, problem = Payload(BINARY, b""), _reason(error)
+        yield Item(number, name, payload, problem)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg} at column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start}"
+    if isinstance(error, RecursionError):
+        return "nested too deeply to be checked as JSON"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)
+
+
+def _made(app: App, kind: str, source: str) -> Iterable[Made]:
+    if kind == "file":
+        return _files(app, source)
+    if kind == "line":
+        return _lines(source, _text)
+    suffix = os.path.splitext(source)[1].lower()
+    if suffix == ".csv":
+        return _csv(source)
+    if suffix == ".parquet":
+        return _parquet(source)
+    if suffix in {".jsonl", ".ndjson", ".json"} or source == STDIN:
+        return _lines(source, _json)
+    raise UsageError(
+        f"The format of {source} is not known by its name",
+        "Name a file that ends in .jsonl, .csv or .parquet; for lines of text use --each-line, for files --each-file",
+    )
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[BinaryIO]:
+    if source != STDIN:
+        with open(source, "rb") as file:
+            yield file
+    elif sys.stdin is None:
+        raise UsageError("Standard input is closed", "Name a file, or pipe the inputs in")
+    else:
+        yield sys.stdin.buffer
+
+
+def _lines(source: str, convert: Callable[[bytes], Payload]) -> Iterator[Made]:
+    shown = "standard input" if source == STDIN else source
+    with _opened(source) as file:
+        for number, line in enumerate(file, 1):
+            content = line.rstrip(b"\r\n") if convert is _text else line.strip()
+            if number == 1:
+                content = content.removeprefix(BOM)
+            if content or convert is _text:
+                yield f"{shown}:{number}", lambda content=content: convert(content)  # type: ignore[misc]  # bound now
+
+
+def _json(content: bytes) -> Payload:
+    parse_json(content)
+    return Payload(JSON, content)
+
+
+def _text(content: bytes) -> Payload:
+    content.decode("utf-8")
+    return Payload(TEXT, content)
+
+
+def _csv(source: str) -> Iterator[Made]:
+    """Rows as objects whose values are text, by the names in the first row."""
+    import csv
+
+    with open(source, encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        names: list[str] | None = None
+        while True:
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                where = f"{source}:{rows.line_num}"
+                raise UsageError(f"{where} is not CSV: {error}", "Nothing after it can be read") from None
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{source} is not UTF-8 text: {error.reason}", "Convert it with iconv") from None
+            if row is None:
+                return
+            if names is None:
+                names = row
+                if len(set(names)) < len(names):
+                    raise UsageError(f"{source} has one name twice in its first row", "Give each column its own name")
+            elif row:
+                yield f"{source}:{rows.line_num}", lambda names=names, row=row: _row(names, row)  # type: ignore[misc]
+
+
+def _row(names: list[str], row: list[str]) -> Payload:
+    if len(row) != len(names):
+        raise ValueError(f"{len(row)} cells, where the first row has {len(names)} names")
+    return _encoded(dict(zip(names, row, strict=True)))
+
+
+def _parquet(source: str) -> Iterator[Made]:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise ConfigError(
+            "Parquet files need the package pyarrow", "Install it with: pip install 'algo-run[parquet]'"
+        ) from None
+    number = 0
+    for batch in parquet.ParquetFile(source).iter_batches(batch_size=1000):
+        for row in batch.to_pylist():
+            yield f"{source} row {number}", lambda row=row: _encoded(row)  # type: ignore[misc]  # bound now
+            number += 1
+
+
+def _encoded(value: Any) -> Payload:
+    return Payload(JSON, json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
+
+
+def _files(app: App, pattern: str) -> Iterator[Made]:
+    """Local files as bytes; hosted ones, and those of other stores, by their URI as text."""
+    uri = parse_data_uri(pattern)
+    if not uri.is_local:
+        names = [str(entry.uri) for entry in app.storage(uri).list(uri) if not entry.is_directory]
+        if not names:
+            raise UsageError(f"There are no files in {pattern}", "Name a directory that holds the inputs")
+        for name in names:
+            yield name, lambda name=name: Payload(TEXT, name.encode("utf-8"))  # type: ignore[misc]  # bound now
+        return
+    paths = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
+    if not paths:
+        raise UsageError(f"No file matches {pattern}", "Quote the pattern, so that the shell leaves it as it is")
+    for path in paths:
+        yield path, lambda path=path: _file(path)  # type: ignore[misc]  # bound now
+
+
+def _file(path: str) -> Payload:
+    with open(path, "rb") as file:
+        return Payload(BINARY, file.read(BODY_LIMIT + 1))

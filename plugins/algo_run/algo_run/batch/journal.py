@@ -1,0 +1,283 @@
+"""The journal of a batch: the file of results, which is also what a broken-off run goes on from.
+
+The first line describes the run, and each line after it one input, in one write. A process that is killed leaves at
+most one incomplete line at the end, which is cut off before the run goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from algo_core.errors import AlreadyExists, ConfigError, UsageError
+from algo_core.storage.uri import pasted
+
+FORMAT = 1
+SYNC_SECONDS = 1.0
+"""How much may be lost when the power fails: what was recorded in this time."""
+
+CSV_COLUMNS = ("index", "input", "result", "error_type", "error", "duration")
+
+
+class Journal:
+    """Results of one run, in a file that this process alone writes."""
+
+    def __init__(self, path: str, algorithm: str, source: str, *, resume: bool) -> None:
+        """Open a journal: a new one, or with `resume` the one that is there.
+
+        Raises:
+            AlreadyExists: if the file exists and is not to be gone on with.
+            UsageError: if it is no journal, belongs to another algorithm or other inputs, or is in use.
+            OSError: if it cannot be written.
+        """
+        self.path = path
+        self.done: dict[int, str] = {}
+        self.failures = 0
+        self._is_csv = path.endswith(".csv")
+        self._synced = 0.0
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed by close()
+        try:
+            self._lock()
+            empty = os.fstat(self._file.fileno()).st_size == 0
+            if empty:
+                self.run = uuid.uuid4().hex
+                self._start(algorithm, source)
+            elif resume:
+                self.run = self._read(algorithm, source)
+            else:
+                raise AlreadyExists(
+                    f"{path} exists already and is not overwritten",
+                    "Go on with it by adding --resume, or choose another file with -o",
+                )
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(
+                f"Another process is writing {self.path}", "Wait until it has ended, then go on with --resume"
+            ) from None
+
+    def _start(self, algorithm: str, source: str) -> None:
+        described = {"run": self.run, "format": FORMAT, "algorithm": algorithm, "inputs": source}
+        if self._is_csv:
+            self._append(_csv_line(["#" + json.dumps(described)]) + _csv_line(CSV_COLUMNS))
+        else:
+            self._append(_line(described))
+        os.fsync(self._file.fileno())
+
+    def _read(self, algorithm: str, source: str) -> str:
+        self._file.seek(0)
+        end = 0
+        described: dict[str, Any] = {}
+        with open(self._file.fileno(), "rb", closefd=False) as lines:
+            for number, line in enumerate(lines):
+                if not line.endswith(b"\n"):
+                    break  # cut off by the end of the process that wrote it
+                if number == 0:
+                    described = self._described(line)
+                elif not (self._is_csv and number == 1):
+                    self._remember(line, number + 1)
+                end += len(line)
+        if not described:
+            raise self._no_journal()
+        for name, wanted in (("algorithm", algorithm), ("inputs", source)):
+            if described[name] != wanted:
+                raise UsageError(
+                    f"{self.path} holds results of {described[name]}, not of {wanted}",
+                    f"Go on with {described[name]}, or choose another file with -o",
+                )
+        self._file.truncate(end)
+        return str(described["run"])
+
+    def _described(self, line: bytes) -> dict[str, Any]:
+        try:
+            text = line.decode("utf-8")
+            if self._is_csv:
+                text = next(csv.reader([text]))[0].removeprefix("#")
+            value = json.loads(text)
+            if isinstance(value, dict) and value["format"] == FORMAT and {"run", "algorithm", "inputs"} <= value.keys():
+                return value
+        except (ValueError, KeyError, IndexError, csv.Error):
+            pass
+        raise self._no_journal()
+
+    def _no_journal(self) -> UsageError:
+        return UsageError(f"{self.path} is no journal of results and is left as it is", "Choose another file with -o")
+
+    def _remember(self, line: bytes, number: int) -> None:
+        try:
+            if self._is_csv:
+                row = dict(zip(CSV_COLUMNS, next(csv.reader([line.decode("utf-8")])), strict=True))
+                index, digest, failed = int(row["index"]), row["input"], bool(row["error_type"])
+            else:
+                value = json.loads(line)
+                index, digest, failed = value["index"], value["input"], "error" in value
+        except (ValueError, KeyError, TypeError, csv.Error):
+            raise UsageError(
+                f"Line {number} of {self.path} is damaged",
+                f"Remove that line to have its input called again: sed -i {number}d {pasted(self.path)}",
+            ) from None
+        self.done[index] = digest
+        self.failures += failed
+
+    def is_done(self, index: int, digest: str, name: str) -> bool:
+        """Whether an input's result is recorded.
+
+        Raises:
+            UsageError: if what is recorded is the result of another input: the inputs have changed.
+        """
+        recorded = self.done.get(index)
+        if recorded is None:
+            return False
+        if recorded != digest:
+            raise UsageError(
+                f"The input {name} is not the one whose result is in {self.path}",
+                "Restore the inputs, or start anew with another file",
+            )
+        return True
+
+    def record(self, row: dict[str, Any]) -> None:
+        """Append one input's result. Raises OSError if it cannot be written: then nothing of it is."""
+        before = os.fstat(self._file.fileno()).st_size
+        try:
+            self._append(_csv_row(row) if self._is_csv else _line(row))
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(before)
+            raise
+        now = time.monotonic()
+        if now - self._synced > SYNC_SECONDS:
+            os.fdatasync(self._file.fileno())
+            self._synced = now
+
+    def _append(self, content: bytes) -> None:
+        written = self._file.write(content)
+        while written is not None and written < len(content):
+            content = content[written:]
+            written = self._file.write(content)
+
+    def close(self) -> None:
+        """Close the file; everything recorded is on the disk."""
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+        self._file.close()
+
+
+class Stream:
+    """Results on a stream that nothing goes on from: standard output."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.run = uuid.uuid4().hex
+        self.done: dict[int, str] = {}
+        self.failures = 0
+
+    def is_done(self, index: int, digest: str, name: str) -> bool:
+        """Nothing is."""
+        return False
+
+    def record(self, row: dict[str, Any]) -> None:
+        """Write one input's result."""
+        self._file.write(_line(row))
+        self._file.flush()
+
+    def close(self) -> None:
+        """The stream is not ours to close."""
+
+
+class Directory(Journal):
+    """A file for each result in a directory, beside the journal, which holds everything but the results."""
+
+    NAME = "journal.jsonl"
+
+    def __init__(self, path: str, algorithm: str, source: str, *, resume: bool) -> None:
+        os.makedirs(path, exist_ok=True)
+        if not resume and set(os.listdir(path)) - {self.NAME}:
+            raise AlreadyExists(
+                f"{path} is not empty, and nothing in it is overwritten",
+                "Go on with it by adding --resume, or choose another directory with -o",
+            )
+        self._directory = path
+        super().__init__(os.path.join(path, self.NAME), algorithm, source, resume=resume)
+
+    def record(self, row: dict[str, Any]) -> None:
+        """Write the result under its number, whole, then the rest into the journal."""
+        from algo_core.files import replacing
+
+        row = dict(row)
+        if "result" in row:
+            content, suffix = _content(row.pop("result"), row.get("metadata", {}).get("content_type"))
+            name = f"{row['index']:09d}{suffix}"
+            with replacing(os.path.join(self._directory, name)) as file:
+                file.write(content)
+            row["file"] = name
+        super().record(row)
+
+
+def _content(result: Any, kind: str | None) -> tuple[bytes, str]:
+    import base64
+
+    if kind == "binary" and isinstance(result, str):
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(result, validate=True), ".bin"
+    if isinstance(result, str):
+        return result.encode("utf-8", "replace"), ".txt"
+    return _line(result), ".json"
+
+
+def open_journal(path: str | None, stdout: Any, algorithm: str, source: str, *, resume: bool) -> Journal | Stream:
+    """Where results go: a directory if the path ends in a slash or is one, else a file, else standard output.
+
+    Raises:
+        UsageError, AlreadyExists, OSError: as `Journal` does.
+    """
+    if path is None or path == "-":
+        if resume:
+            raise UsageError("--resume needs the file that it goes on from", "Name it with -o FILE")
+        return Stream(stdout)
+    if resume and not os.path.exists(path):
+        raise ConfigError(f"There is no {path} to go on from", "Leave out --resume to start")
+    kind = Directory if path.endswith("/") or os.path.isdir(path) else Journal
+    return kind(path, algorithm, source, resume=resume)
+
+
+def _line(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _csv_row(row: dict[str, Any]) -> bytes:
+    error = row.get("error", {})
+    result = json.dumps(row["result"], ensure_ascii=True) if "result" in row else ""
+    message = str(error.get("message", "")).replace("\r", " ").replace("\n", " ")
+    duration = row.get("metadata", {}).get("duration", "")
+    return _csv_line([row["index"], row["input"], result, error.get("type", ""), message, duration])
+
+
+def _csv_line(cells: Any) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode("utf-8")
+
+
+@contextlib.contextmanager
+def closing(journal: Journal | Stream) -> Iterator[Journal | Stream]:
+    """Close a journal at the end of a block, whatever ends it."""
+    try:
+        yield journal
+    finally:
+        journal.close()

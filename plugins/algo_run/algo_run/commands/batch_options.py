@@ -1,0 +1,68 @@
+"""The options of `algo run` that call an algorithm on many inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from algo_core.errors import UsageError
+from algo_core.terminal.options import Number
+from algo_run.call import MOST_AT_ONCE
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_INPUTS = {"each": "each", "each_line": "line", "each_file": "file"}
+
+_OPTIONS = (
+    click.option("--each", metavar="INPUTS", help="Call once for each input of a .jsonl, .csv or .parquet file."),
+    click.option("--each-line", metavar="INPUTS", help="Call once for each line of a text file."),
+    click.option(
+        "--each-file", metavar="PATTERN", help="Call once for each local file that matches, or each file of a data URI."
+    ),
+    click.option("--concurrency", type=Number(1, MOST_AT_ONCE), metavar="N", help="Calls at once. Default: adapts."),
+    click.option("--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="Calls per second at most."),
+    click.option("--retries", type=Number(0, 100), metavar="N", help="Repeat a failed call N times, where safe."),
+    click.option("--max-failures", type=Number(0), metavar="N", help="End the run when more than N inputs failed."),
+    click.option("--stop-on-error", is_flag=True, help="End the run at the first failure."),
+    click.option("--unordered", is_flag=True, help="Write results as they arrive, not in the order of the inputs."),
+    click.option("--resume", is_flag=True, help="Go on with the run whose results are in the file of -o."),
+    click.option("--compare", metavar="VERSION", help="Call this version as well and report differing outputs."),
+    click.option(
+        "--tolerance",
+        type=click.FloatRange(0),
+        default=0.0,
+        metavar="X",
+        help="Difference between numbers that --compare ignores.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Show the first three calls and make none."),
+)
+
+
+def batch_options(function: F) -> F:
+    """Add the options to a command's function, which takes their values as keyword arguments."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def batch_inputs(given: dict[str, Any]) -> tuple[str, str] | None:
+    """The kind of inputs and where they are; None for a single call.
+
+    Raises:
+        UsageError: if several kinds are given, or an option of a batch without inputs.
+    """
+    named = [name for name in _INPUTS if given[name] is not None]
+    if len(named) > 1:
+        raise UsageError(f"{_flag(named[0])} and {_flag(named[1])} both name inputs", "Give one of them")
+    if named:
+        return _INPUTS[named[0]], given[named[0]]
+    for name, value in given.items():
+        if value not in (None, False, 0.0) and name not in _INPUTS:
+            raise UsageError(f"{_flag(name)} needs inputs", "Name them with --each, --each-line or --each-file")
+    return None
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
