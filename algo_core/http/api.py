@@ -206,10 +206,10 @@ def _message_of(response: Response) -> tuple[str | None, int | None]:
 
 
 def _error_body(response: Response) -> bytes:
-    """What a response says of a failure; nothing if that is too much to be said, or breaks off."""
+    """What a response says of a failure; nothing if that is too much, or cannot be read."""
     try:
         return response.read(ERROR_LIMIT)
-    except AlgoError:
+    except PlatformError:
         return b""
 
 

@@ -62,7 +62,7 @@ def check_beginning(received: bytes, address: str) -> None:
         PlatformError: if a line of the head ends in a line feed alone, so that its end would not be found.
     """
     if not b"HTTP/".startswith(received[:5]):
-        raise NetworkError(f"What answered at {address} does not speak HTTP: {received[:60]!r}")
+        raise no_http(address, received)
     head = received.partition(b"\r\n\r\n")[0]
     if head.count(b"\n") != head.count(b"\r\n"):
         raise PlatformError(f"{address} sent a malformed response: a line of its head does not end in CR LF")
@@ -71,6 +71,12 @@ def check_beginning(received: bytes, address: str) -> None:
 def endless(address: str) -> NetworkError:
     """The error for heads that are too large."""
     return NetworkError(f"{address} sends headers without end")
+
+
+def no_http(address: str, received: bytes) -> NetworkError:
+    """The error for something else than HTTP."""
+    said = f"{received[:40].decode('latin-1')!r}"
+    return NetworkError(f"What answered at {address} does not speak HTTP: {said}", "Check it: algo profile show")
 
 
 def chunk_size(line: bytes) -> int:

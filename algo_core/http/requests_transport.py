@@ -15,14 +15,14 @@ import requests.adapters
 import urllib3
 
 from algo_core.errors import AlgoError, ConfigError, NetworkError, PlatformError
-from algo_core.http import retry
+from algo_core.http import retry, standard
 from algo_core.http.client import OnExchange
 from algo_core.http.direct import origin_of
 from algo_core.http.errors import is_cut_off, is_tls_error, late, said_by, unverified
 from algo_core.http.headers import UNUSABLE_CREDENTIAL, authorization, header_lines, user_agent
 from algo_core.http.response import Response
 from algo_core.http.retry import REPEATABLE, RETRY_STATUSES
-from algo_core.http.standard import CheckedResponse, Malformed
+from algo_core.http.standard import CheckedResponse
 from algo_core.http.tls import environment_bundle
 from algo_core.http.transport import BytesBody, Request, RequestBody
 from algo_core.settings.profile import Profile
@@ -363,8 +363,6 @@ def translated(error: Exception, address: str) -> AlgoError:
     said = said_by(cause)
     if isinstance(error, requests.exceptions.ProxyError):
         return NetworkError(f"The proxy failed: {said}", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
-    if isinstance(cause, Malformed):
-        return PlatformError(f"{address} sent a malformed response: {cause}")
     cut_off = is_cut_off(cause)
     if not cut_off and (isinstance(error, requests.exceptions.SSLError) or is_tls_error(cause)):
         return unverified(address, said)
@@ -385,8 +383,9 @@ def translated(error: Exception, address: str) -> AlgoError:
         return PlatformError(f"{address} redirects without end", "Check the address: algo profile show")
     if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
         return PlatformError(f"{address} sent a body that is not encoded as it says: {said}")
-    if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, ConnectionError):
-        return NetworkError(f"What answered at {address} does not speak HTTP", "Check the address: algo profile show")
+    is_of_library = isinstance(cause, (ConnectionError, urllib3.exceptions.HTTPError))
+    if isinstance(cause, http.client.HTTPException) and not is_of_library:
+        return standard.translated(cause, address)
     broken = (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError)
     if isinstance(error, broken) or cut_off:
         return NetworkError(f"The connection to {address} broke: {said}", "Try again")

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from algo_core.errors import NetworkError, PlatformError
+from algo_core.errors import AlgoError, NetworkError, PlatformError
 from algo_core.http.connections import Connection
-from algo_core.http.head import HEAD_LIMIT, chunk_size
+from algo_core.http.head import HEAD_LIMIT, chunk_size, endless
 from algo_core.http.headers import Headers, is_length
 from algo_core.http.response import Response
 from algo_core.http.transport import Request
@@ -76,6 +76,20 @@ class _Lines(io.BufferedReader):
         return line
 
 
+def translated(error: http.client.HTTPException, address: str) -> AlgoError:
+    """What to raise in the place of an error of the standard library's parser: PlatformError or NetworkError."""
+    if isinstance(error, Malformed):
+        return PlatformError(f"{address} sent a malformed response: {error}")
+    if isinstance(error, http.client.LineTooLong):
+        return endless(address)
+    if isinstance(error, http.client.BadStatusLine) and not isinstance(error, ConnectionError):
+        said = f"{error.args[0]!r:.60}"
+        return NetworkError(
+            f"What answered at {address} does not speak HTTP: {said}", "Check the address: algo profile show"
+        )
+    return NetworkError(f"The connection to {address} broke: {error!r}", "Try again")
+
+
 class StandardResponse(Response):
     """The response to a request on a connection, of which some was received already."""
 
@@ -105,14 +119,8 @@ class StandardResponse(Response):
         try:
             with connection.errors():
                 yield
-        except Malformed as error:
-            raise PlatformError(f"{self._address} sent a malformed response: {error}") from error
-        except http.client.BadStatusLine as error:
-            raise NetworkError(
-                f"What answered at {self._address} does not speak HTTP: {error.args[0]!r:.60}"
-            ) from error
         except http.client.HTTPException as error:
-            raise NetworkError(f"The connection to {self._address} broke: {error!r}", "Try again") from error
+            raise translated(error, self._address) from error
 
     def close(self) -> None:
         """End the connection: nobody can say whether it would serve again."""
