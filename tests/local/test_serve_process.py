@@ -136,7 +136,7 @@ def test_uploads_and_downloads_of_any_size_need_little_memory(
     key = platform.metadata.new_key(platform.metadata.ensure_account("jane"), "test")
     headers = {"Authorization": key}
     requests.post(f"{served.address}/v1/data/.my", json={"name": "c"}, headers=headers, timeout=PATIENCE)
-    size = 256 << 20
+    size = 192 << 20
     name = f"{served.address}/v1/data/.my/c/f"
     with (tmp_path / "large").open("w+b") as file:
         file.truncate(size)

@@ -66,7 +66,7 @@ def test_nothing_is_stored_with_it_and_no_listing_shows_it(stranger: Any, platfo
     assert stranger.put(f".algo/alice/{HIDDEN}/perm/f", b"x").status_code == 404
     assert not platform.objects.algorithm_space("alice", HIDDEN, "perm", "bob").exists()
     assert stranger("GET", "data/.algo/alice").json()["folders"] == [{"name": "Open"}]
-    names = [found["name"] for found in stranger("GET", "users/alice/algorithms").json()["results"]]
+    names = [found["name"] for found in stranger("GET", "users/alice/algorithms").json()]
     assert names == ["Open"]
     identifier = platform.registry.algorithm("alice", HIDDEN).id
     assert stranger("GET", f"algorithms/{identifier}").status_code == 404
