@@ -67,7 +67,7 @@ class ConfigError(AlgoError):
 
 
 class AuthError(AlgoError):
-    """The platform knows no such credential, or got none (API section 2.2: 401)."""
+    """Missing or invalid credential (API section 2.2: 401)."""
 
     exit_code = 4
 

@@ -20,7 +20,7 @@ def algo_commands() -> list[Command]:
         Command(
             "local",
             "algo_local.commands.local:local",
-            help="Publish to, serve and look after the platform on this machine.",
+            help="Publish to, serve and maintain the platform on this machine.",
             group="Platform",
         )
     ]
