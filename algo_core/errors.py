@@ -88,6 +88,8 @@ class NetworkError(AlgoError):
     exit_code = 6
     nothing_sent = False
     """Whether the request never left this machine, so that sending it again does nothing twice."""
+    was_stale = False
+    """Whether it was sent on a connection that had served before, and that may have been closed meanwhile."""
 
 
 class TlsError(NetworkError):

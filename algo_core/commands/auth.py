@@ -174,8 +174,8 @@ def _asked(
 def _account(app: App, profile: Profile) -> str:
     from algo_core.http.api import ApiClient
 
-    with app.open_session(profile) as session:
-        return ApiClient(session).username()
+    with app.open_client(profile) as client:
+        return ApiClient(client).username()
 
 
 def _what_goes_before(app: App, saved: Profile) -> list[str]:
