@@ -58,7 +58,7 @@ def new_key(
     admin: bool,
     expires: int | None,
 ) -> None:
-    """Make an API key for the account OWNER, which is made if it is new, and print it.
+    """Make an API key for the account OWNER and print it.
 
     The key is printed this once: only its hash is kept. Without options it may do all that its account may.
     """
@@ -97,7 +97,7 @@ def new_key(
 @key.command("list")
 @pass_app
 def list_keys(app: App) -> None:
-    """List the keys: number, account, beginning and end, label, rights, age, last use, expiry."""
+    """List the API keys."""
     keys = Platform(state_root()).keys.all()
     headers = ("ID", "Owner", "Key", "Label", "May", "Created", "Used", "Expires")
     rows = [_row(found) for found in keys]
@@ -113,7 +113,7 @@ def list_keys(app: App) -> None:
 @click.argument("which", metavar="ID|KEY")
 @pass_app
 def revoke_key(app: App, which: str) -> None:
-    """Revoke a key, given by its number or itself. It stops working at once."""
+    """Revoke an API key, given as its number or text. It stops working at once."""
     found = Platform(state_root()).keys.revoke(which)
     app.output.info(f"Revoked key {found.mask} of {found.owner}")
 
