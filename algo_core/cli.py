@@ -345,19 +345,16 @@ def _without_command() -> None:
         _app(ctx).output.print(ctx.get_help())
 
 
-COMPLETE_VARIABLE = "_ALGO_COMPLETE"
-
-
 def run(arguments: list[str], app: App) -> int:
     """Run `algo` with these arguments; the exit code where click decided one. Exceptions are for `main`.
 
     This is what `click.Command.main` does, without its own idea of closed pipes.
     """
     command = build()
-    if instruction := app.environ.get(COMPLETE_VARIABLE):
-        from click.shell_completion import shell_complete
+    if instruction := app.environ.get("_ALGO_COMPLETE"):
+        from algo_core.terminal.completion import answer
 
-        return shell_complete(command, {"obj": app}, "algo", COMPLETE_VARIABLE, instruction)
+        return answer(command, app, instruction, arguments)
     try:
         with command.make_context("algo", list(arguments), obj=app) as ctx:
             command.invoke(ctx)
