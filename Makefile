@@ -3,9 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_local plugins/algo_connectors
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMONSTRATED := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_local
+DISTRIBUTIONS := $(DEMONSTRATED) plugins/algo_connectors
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+EDITABLE = $(PIP) --no-build-isolation $(foreach part,$(1),--editable $(part))
+USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
+SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
@@ -17,22 +21,34 @@ help: ## Show what can be made
 
 setup: $(READY) ## Make the project's own environment in .venv
 
-$(READY): $(INPUTS)
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or later is needed: make PYTHON=python3.12 ...")'
+$(USABLE): $(INPUTS)
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or later is needed: make PYTHON=python3.12 ...")'
+	@echo '== Making the environment .venv'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
-	$(PIP) --group dev
-	$(PIP) --no-build-isolation $(foreach part,$(DISTRIBUTIONS),--editable $(part))
-	touch $@
+	$(PIP) --group build
+	@echo '== Installing algo and the standard plugins'
+	$(call EDITABLE,$(DEMONSTRATED))
+	@touch $@
 
-demo: $(READY) ## The guide, from auth to the picture with the face marked, on the embedded platform
+$(READY): $(USABLE)
+	@echo '== Installing what development needs: tests, linters, connectors'
+	$(PIP) --group dev
+	$(call EDITABLE,$(DISTRIBUTIONS))
+	@touch $@
+
+demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on the embedded platform
 	$(BIN)/python examples/demo.py
 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
-test-deps: ## Install what tests need beyond PyPI: Azurite, from npm
+test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, and the shells zsh and fish, from Debian
 	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0
+	@if command -v zsh fish bash >/dev/null && [ "$$(command -v zsh fish bash | wc -l)" = 3 ]; then :; \
+	elif command -v apt-get >/dev/null; then $(SUDO) apt-get update --quiet --quiet && \
+	  $(SUDO) apt-get install --yes --quiet bash zsh fish; \
+	else echo 'There is no apt-get here: install bash, zsh and fish' >&2; exit 1; fi
 
 lint: $(READY) ## Check style, types and which part may import which
 	$(BIN)/ruff check .
@@ -58,7 +74,7 @@ benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS 
 
 benchmark-deps: ## Install what benchmarks-transfer needs beyond PyPI, from Debian: nginx and curl
 	@command -v apt-get >/dev/null || { echo 'There is no apt-get here: install nginx, its module dav-ext, and curl' >&2; exit 1; }
-	$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install --yes nginx libnginx-mod-http-dav-ext curl
+	$(SUDO) apt-get install --yes nginx libnginx-mod-http-dav-ext curl
 
 changelog: $(READY) ## Move the fragments of news/ into CHANGELOG.md, for VERSION=X.Y.Z
 	$(BIN)/towncrier build --yes --version $(or $(VERSION),$(error name the release: make changelog VERSION=X.Y.Z))

@@ -1,8 +1,8 @@
 """The user's guide, command by command, on a platform of its own: what `make demo` runs.
 
-A throw-away root holds a served platform with three algorithms; every command is run as a person would type it, its
-output is shown and checked, and the picture with the marked face is kept in `build/demo`. What the algorithms require
-is thrown away as well, unless `--environments DIRECTORY` names a place where the next run finds it.
+A throw-away root holds a served platform with four algorithms; every command is run as a person would type it, its
+output is shown as it comes and checked, and the picture with the marked face is kept in `--keep DIRECTORY`. What the
+algorithms require is thrown away, unless `--environments DIRECTORY` names a place where the next run finds it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "build" / "demo"
@@ -46,16 +50,29 @@ class Demo:
     def run(self, *words: str, given: str = "", expect: str = "", quiet: bool = False) -> str:
         """Run `algo` with these words; `given` goes to its standard input, `expect` must be in what it prints."""
         if not quiet:
-            say(f"\n$ algo {shlex.join(words)}" + ("   # the key comes on standard input" if given else ""))
-        done = subprocess.run(
-            [ALGO, *words], input=given, capture_output=True, text=True, env=self.environ, cwd=self.work
-        )
-        if not quiet:
-            say(shortened(done.stdout + done.stderr))
-        if done.returncode or expect not in done.stdout:
-            sys.exit(f"That is not what the guide says (exit code {done.returncode}).\n{done.stdout}{done.stderr}")
-        self.steps += 1
-        return done.stdout
+            self.steps += 1
+            say(
+                f"\n{self.steps:2}. $ algo {shlex.join(words)}"
+                + ("   # the key comes on standard input" if given else "")
+            )
+        with subprocess.Popen(
+            [ALGO, *words], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, encoding="utf-8", env=self.environ,
+            cwd=self.work,
+        ) as process:  # fmt: skip
+            assert process.stdin
+            assert process.stdout
+            assert process.stderr
+            with process.stdin as stdin:
+                stdin.write(given)
+            remarks = threading.Thread(target=follow, args=(process.stderr,))
+            remarks.start()
+            told = process.stdout.read()
+            remarks.join()
+        if told and not quiet:
+            say(shortened(told))
+        if process.returncode or expect not in told:
+            sys.exit(f"That is not what the guide says (exit code {process.returncode}).\n{told}")
+        return told
 
     @contextlib.contextmanager
     def served(self) -> Iterator[str]:
@@ -86,19 +103,48 @@ def shortened(text: str, lines: int = 14) -> str:
     return "\n".join(kept if len(kept) <= lines else [*kept[:lines], f"... ({len(kept) - lines} more lines)"])
 
 
-def photograph(path: Path) -> None:
-    """A real portrait, from scikit-image, as the JPEG file that the guide uploads."""
-    from PIL import Image
-    from skimage import data
+def follow(remarks: IO[str]) -> None:
+    """Show what a command says of its progress, line by line as it comes."""
+    for line in remarks:
+        say(f"    {line.partition(' (from ')[0]:.110}")
 
-    Image.fromarray(data.astronaut()).save(path, quality=92)
+
+PORTRAIT = """
+import io
+from PIL import Image
+from skimage import data
+
+
+def apply(input):
+    photograph = io.BytesIO()
+    Image.fromarray(data.astronaut()).save(photograph, "JPEG", quality=92)
+    return bytearray(photograph.getvalue())
+"""
+
+
+def publish(demo: Demo) -> None:
+    """Publish the algorithms of the guide, and one more that brings a photograph: scikit-image, which the detector
+    requires, has a portrait in it. Its requirements are the detector's, so nothing is installed for it.
+    """
+    detector = ROOT / "examples" / "algorithms" / "FaceDetection"
+    portrait = demo.work / "Portrait"
+    (portrait / "src").mkdir(parents=True)
+    (portrait / "src" / "Portrait.py").write_text(PORTRAIT)
+    shutil.copy(detector / "requirements.txt", portrait)
+    say("Publishing three ordinary algorithm directories. What they require is installed first: some minutes at most.")
+    demo.run("-v", "local", "publish", str(detector.with_name("LDA")), "nlp/LDA", "--version", "1.0.0")
+    demo.run("-v", "local", "publish", str(detector), "dlib/FaceDetection", "--version", "0.2.1")
+    demo.run("-v", "local", "publish", "./Portrait", "dlib/Portrait", "--version", "1.0.0")
 
 
 def main() -> None:
     """Follow the guide."""
     parser = argparse.ArgumentParser(description="The user's guide, command by command.")
     parser.add_argument("--environments", metavar="DIRECTORY", type=Path, help="keep there what the algorithms require")
-    kept: Path | None = parser.parse_args().environments
+    parser.add_argument("--keep", metavar="DIRECTORY", type=Path, default=KEPT, help="keep the picture there")
+    given = parser.parse_args()
+    kept: Path | None = given.environments
+    picture: Path = given.keep.resolve() / "detected_faces.png"
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="algo-demo-") as name:
         demo = Demo(Path(name))
@@ -106,19 +152,15 @@ def main() -> None:
             kept.mkdir(parents=True, exist_ok=True)
             (Path(name) / "platform").mkdir(mode=0o700)
             (Path(name) / "platform" / "environments").symlink_to(kept.resolve())
-        photograph(demo.work / "friends.jpg")
-        say("Publishing three ordinary algorithm directories; their requirements are installed, which takes a while.")
-        algorithms = ROOT / "examples" / "algorithms"
-        demo.run("local", "publish", str(algorithms / "LDA"), "nlp/LDA", "--version", "1.0.0")
-        demo.run("local", "publish", str(algorithms / "FaceDetection"), "dlib/FaceDetection", "--version", "0.2.1")
+        publish(demo)
         keys = [demo.run("local", "key", "new", account, quiet=True).strip() for account in ("alice", "bob")]
         with demo.served() as address:
-            guide(demo, address, *keys)
+            guide(demo, picture, address, *keys)
     say(f"\n{demo.steps} commands did as the guide says, in {time.monotonic() - started:.0f} s.")
-    say(f"The picture with the marked face: {(KEPT / 'detected_faces.png').relative_to(ROOT)}")
+    say(f"The picture with the marked face: {os.path.relpath(picture)}")
 
 
-def guide(demo: Demo, address: str, first_key: str, second_key: str) -> None:
+def guide(demo: Demo, kept: Path, address: str, first_key: str, second_key: str) -> None:
     """The commands of the guide, in its order."""
     demo.run("auth", "--api-address", address, "--api-key-stdin", given=first_key, expect="alice")
     demo.run("ls", expect="alice/")
@@ -128,6 +170,7 @@ def guide(demo: Demo, address: str, first_key: str, second_key: str) -> None:
     demo.run("run", "demo/Hello", "-d", "HAL 9000", "--timeout", "60", "--output", "results.txt")
     assert (demo.work / "results.txt").read_text().rstrip() == "Hello HAL 9000"
 
+    demo.run("run", "dlib/Portrait", "-d", "friends", "--output", "friends.jpg")
     demo.run("mkdir", ".my/img_directory")
     demo.run("cp", "./friends.jpg", "data://.my/img_directory")
     demo.run("ls", ".my/img_directory", expect="friends.jpg")
@@ -136,8 +179,8 @@ def guide(demo: Demo, address: str, first_key: str, second_key: str) -> None:
     demo.run("cp", "data://.algo/dlib/FaceDetection/temp/detected_faces.png", "./detected_faces.png")
     picture = (demo.work / "detected_faces.png").read_bytes()
     assert picture.startswith(b"\x89PNG"), "that is no picture"
-    KEPT.mkdir(parents=True, exist_ok=True)
-    (KEPT / "detected_faces.png").write_bytes(picture)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(picture)
 
     second = ("--profile", "second_profile")
     demo.run("auth", *second, "--api-address", address, "--api-key-stdin", given=second_key, expect="bob")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pexpect
 import pytest
+from support.machine import isolate
 from support.stub import StubPlatform
 
 from algo_core.testing import Home
@@ -18,10 +21,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
-# What `algo` does must not depend on these, which some machines set: it would flush what users see buffered, and compile
-# itself whenever it starts.
-for name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
-    os.environ.pop(name, None)
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give every test the same environment, whoever runs it and where."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # inherited
+    directory = tempfile.TemporaryDirectory(prefix="algo-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(directory.cleanup)
+    isolate(config, Path(directory.name))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test after its argument where that is content: it would be unreadable, and may hold the time of day."""
+    return argname if isinstance(val, bytes) and len(val) > 16 else None
 
 
 @pytest.fixture

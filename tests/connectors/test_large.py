@@ -145,7 +145,7 @@ def test_what_waits_for_room_goes_on_when_there_is_some_or_nobody_gives_any(monk
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(room.take, 10)
         room.give_back(20)
-        waiting.result(timeout=5)
+        waiting.result(timeout=60)
     monkeypatch.setattr(allowance, "PATIENCE", 0.01)
     room.take(1)
     room.give_back(11)

@@ -41,7 +41,7 @@ def connect(home: Home, store: Store, name: str, *flags: str) -> None:
 
 def api(served: Served, method: str, path: str, **options: Any) -> requests.Response:
     headers = {"Authorization": f"Simple {served.key}", **options.pop("headers", {})}
-    return requests.request(method, f"{served.address}/v1/{path}", headers=headers, timeout=30, **options)
+    return requests.request(method, f"{served.address}/v1/{path}", headers=headers, timeout=60, **options)
 
 
 def put(store: Store, path: str, content: bytes) -> None:

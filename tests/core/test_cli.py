@@ -193,7 +193,7 @@ def test_signals_end_a_command_cleanly(failing: Home, number: signal.Signals, co
     assert process.stderr.readline() == "waiting\n"
     process.send_signal(number)
     assert process.stderr.read() == "\nInterrupted\n"
-    assert process.wait(30) == code
+    assert process.wait(60) == code
 
 
 def complete(home: Home, words: str, shell: str = "bash") -> list[str]:

@@ -20,7 +20,7 @@ LIMIT = 1 << 18
 @pytest.fixture
 def api(platform: StubPlatform) -> Iterator[ApiClient]:
     profile = Profile("default", platform.address, credential=Credential("api_key", Secret(KEY)))
-    with open_session(profile, timeout=(5, 5), retries=4, configure=lambda session, profile: None) as session:
+    with open_session(profile, timeout=(60, 60), retries=4, configure=lambda session, profile: None) as session:
         yield ApiClient(session)
 
 

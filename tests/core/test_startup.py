@@ -61,10 +61,25 @@ def test_help_imports_click_and_the_index_only(algo_home: Home, arguments: tuple
     }  # fmt: skip
 
 
-def test_completion_imports_no_plugin_and_nothing_heavy(algo_home: Home) -> None:
-    modules = imported(algo_home, _ALGO_COMPLETE="bash_complete", COMP_WORDS="algo c", COMP_CWORD="1")
+@pytest.mark.parametrize(
+    ("shell", "arguments", "own"),
+    [("bash", ("algo c", "c"), {"posix"}), ("zsh", ("", "c"), {"posix"}), ("fish", ("algo c",), {"posix"}),
+     ("powershell", (), set())],
+)  # fmt: skip
+def test_completion_imports_no_plugin_and_nothing_heavy(
+    algo_home: Home, shell: str, arguments: tuple[str, ...], own: set[str]
+) -> None:
+    """Nor anything that click's own completion would not."""
+    modules = imported(algo_home, *arguments, _ALGO_COMPLETE=shell, _ALGO_LINE="algo c")
     assert modules & HEAVY == set()
     assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
+    ours = {name for name in modules if name.startswith("algo_core")}
+    with_click = imported(algo_home, _ALGO_COMPLETE="zsh_complete", COMP_WORDS="algo c", COMP_CWORD="1")
+    assert modules - ours <= with_click
+    base = "algo_core.terminal.completion"
+    assert {name for name in ours if name.startswith("algo_core.terminal")} - imported(algo_home, "--help") == {
+        "algo_core.terminal.sanitize", base, f"{base}.candidates", f"{base}.{shell}", *(f"{base}.{name}" for name in own)
+    }  # fmt: skip
 
 
 SELDOM_NEEDED = {"requests", "urllib3", "ssl", "http.client", "email", "certifi", "encodings.idna", "importlib.metadata",
@@ -119,9 +134,7 @@ def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:
         code = f"import sys, {record['module']}; sys.stdout.write(' '.join(sys.modules))"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert (
-            set(done.stdout.split())
-            & {"requests", "sqlite3", "tomlkit", "platformdirs", "cheroot", "importlib_metadata"}
-            == set()
+            set(done.stdout.split()) & {"requests", "sqlite3", "tomlkit", "platformdirs", "importlib_metadata"} == set()
         )
 
 

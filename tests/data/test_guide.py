@@ -10,7 +10,8 @@ import pytest
 
 from algo_core.testing import Home
 from algo_local.platform import Platform
-from algo_local.serving.server import Server, listen
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
 from algo_local.web.app import Application
 
 

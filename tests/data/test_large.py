@@ -34,13 +34,13 @@ def killed_half_way(home, platform, remote: str, work: Path) -> Path:
     platform.fail("GET", "/f", "stop_halfway")
     process = subprocess.Popen(home.command("cp", "--max-transfers", "1", remote, work / "f"), env=home.environ)
     left = work / f".f{beside.SUFFIX}"
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not (left.exists() and b'"done": 33554432' in left.read_bytes()[len(CONTENT) :]):
         assert time.monotonic() < end, "it was never noted how much is there"
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
-    process.wait(30)
+    process.wait(60)
     assert os.listdir(work) == [left.name]
     platform.headers.clear()
     return left

@@ -44,7 +44,7 @@ class Tree:
             if path:  # as long as a listing takes: till so many others have begun
                 self.changed.wait_for(lambda: self.most >= self.wanted, 5)
         if path not in self.at_once:
-            self.is_open.wait(20)
+            self.is_open.wait(60)
         with self.changed:
             self.running -= 1
         for name in self.directories[path]:

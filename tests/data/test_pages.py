@@ -28,7 +28,7 @@ def opened(platform):
     def make(on_exchange=None) -> HostedStorage:
         profile = Profile("default", platform.address)
         session = open_session(
-            profile, timeout=(5, 5), retries=2, configure=lambda session, profile: None, on_exchange=on_exchange
+            profile, timeout=(60, 60), retries=2, configure=lambda session, profile: None, on_exchange=on_exchange
         )
         sessions.append(session)
         return HostedStorage(ApiClient(session), "data")

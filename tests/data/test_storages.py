@@ -6,9 +6,11 @@ import io
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.ordinary import closed
 
 from algo_core.http.api import ApiClient
 from algo_core.http.session import open_session
@@ -20,12 +22,15 @@ from algo_core.testing.storage import StorageContract
 from algo_data.hosted.storage import HostedStorage
 from algo_data.local.storage import LocalStorage
 from algo_local.platform import Platform
-from algo_local.serving.server import Server, listen
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
 from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
 
 class TestLocal(StorageContract):
+    contract = (1, 1)
+
     takes_paths_as_written = False
 
     @pytest.fixture
@@ -36,8 +41,15 @@ class TestLocal(StorageContract):
     def directory(self, tmp_path: Path) -> DataUri:
         return DataUri("file", str(tmp_path))
 
+    @contextmanager
+    def unreadable(self, storage: Storage, directory: DataUri) -> Iterator[tuple[Storage, DataUri]]:
+        with closed(Path(directory.path)):
+            yield storage, directory
+
 
 class _Hosted(StorageContract):
+    contract = (1, 1)
+
     takes_paths_as_written = False
 
     @pytest.fixture
@@ -57,7 +69,7 @@ def _api(address: str, adapter: LocalAdapter | None = None, key: str | None = No
 
     credential = Credential("api_key", Secret(key)) if key else None
     profile = Profile("default", address, credential=credential)
-    return ApiClient(open_session(profile, timeout=(5, 20), retries=0, configure=configure))
+    return ApiClient(open_session(profile, timeout=(60, 60), retries=0, configure=configure))
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +91,11 @@ def address(embedded: Platform) -> Iterator[str]:
 
 
 class TestEmbedded(_Hosted):
+    root: Path
+
     @pytest.fixture
     def storage(self, embedded: Platform) -> Iterator[Storage]:
+        self.root = embedded.root
         api = _api("local:", LocalAdapter(Application(embedded, trusted=True)))
         storage = HostedStorage(api, "data")
         yield storage
@@ -88,6 +103,11 @@ class TestEmbedded(_Hosted):
             if storage.exists(DataUri("data", f".my/{made}")):
                 storage.rmdir(DataUri("data", f".my/{made}"), force=True)
         api.session.close()
+
+    @contextmanager
+    def unreadable(self, storage: Storage, directory: DataUri) -> Iterator[tuple[Storage, DataUri]]:
+        with closed(self.root / "data" / "jane" / "contract"):
+            yield storage, directory
 
 
 class TestServed(_Hosted):

@@ -66,7 +66,7 @@ def algo(algo_home: Home, served: Served, proxy: FaultProxy, way: str, authority
     algo_home.environ |= {
         "ALGORITHMIA_API": proxy.address,
         "ALGORITHMIA_API_KEY": served.key,
-        "ALGO_TIMEOUT": "20",
+        "ALGO_TIMEOUT": "60",
         "LOGNAME": "jane",
         "PYTHONPATH": str(Path(__file__).with_name("quick")),
     }

@@ -15,8 +15,8 @@ ALWAYS = 50
 
 DAMAGED, BROKEN, LATE = "arrived damaged", "connection|early|Cannot reach", "No answer .* in time"
 
-PATIENT = {"ALGO_TIMEOUT": "1"}
-"""Seconds that a stall is waited for."""
+PATIENT = {"ALGO_TIMEOUT": "3"}
+"""Seconds that a stall is waited for: more than a busy machine takes for an answer that comes."""
 
 IMPATIENT = {"ALGO_RETRIES": "1"}
 """How often something is tried again, where it never gets better."""

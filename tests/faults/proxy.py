@@ -238,7 +238,7 @@ class FaultProxy:
         self.refuse()
         for thread in list(self._threads):
             if thread is not threading.current_thread():
-                thread.join(10)
+                thread.join(60)
         for origin in self._origins:
             origin.close()
 

@@ -103,11 +103,11 @@ class When:
         if self._left == 0:
             self._came.set()
         if self._left <= 0:
-            self._goes_on.wait(30)
+            self._goes_on.wait(60)
 
     def wait(self) -> None:
         """Wait until it has come; the request is held there."""
-        assert self._came.wait(30), "it never happened"
+        assert self._came.wait(60), "it never happened"
 
     def go_on(self) -> None:
         """Let the request go on."""

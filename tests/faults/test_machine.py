@@ -112,7 +112,7 @@ def test_standard_output_that_nobody_reads_is_the_closed_pipe(algo: Home, collec
         assert process.stderr
         process.stdout.read(10)
         process.stdout.close()
-        assert process.wait(30) == 141
+        assert process.wait(60) == 141
         assert process.stderr.read() == b""
 
 

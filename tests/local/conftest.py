@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import requests
+from support.serving import Served
 
 from algo_local.platform import Platform
-from algo_local.serving.server import Server, listen
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
 from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
@@ -76,7 +78,6 @@ def address(platform: Platform, failures: list[str]) -> Iterator[str]:
     """The served platform's address."""
     listener = listen("127.0.0.1", 0)
     server = Server(Application(platform, on_failure=failures.append), listener, on_failure=failures.append)
-    server.expiration_interval = 0.01  # stopping waits for it, once in every test
     server.run()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     platform.executor.close()
@@ -122,3 +123,19 @@ def publish(platform: Platform, tmp_path: Path) -> Callable[..., None]:
         platform.publish(directory, owner, name, version, public=public)
 
     return publish
+
+
+@pytest.fixture
+def serve(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Served]]:
+    """`algo local serve` in a process of its own: `serve("--tls-cert", ...)`."""
+    monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("ALGO_CACHE_DIR", str(tmp_path / "cache"))
+    made: list[Served] = []
+
+    def serve(*options: str, **settings: Any) -> Served:
+        made.append(Served(*options, **settings))
+        return made[-1]
+
+    yield serve
+    for served in made:
+        served.kill()

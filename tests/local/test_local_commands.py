@@ -158,7 +158,7 @@ def test_reset_at_a_terminal_takes_no_for_an_answer(root: Path, embedded: Any, a
     embedded.mkdir("c")
     for answer, code, exists in [("n", 130, True), ("y", 0, False)]:
         child = pexpect.spawn(
-            sys.executable, ["-m", "algo_core", "local", "reset"], env=dict(os.environ), encoding="utf-8", timeout=30
+            sys.executable, ["-m", "algo_core", "local", "reset"], env=dict(os.environ), encoding="utf-8", timeout=60
         )
         child.expect(r"Delete all data, algorithms and keys in .*\?")
         child.sendline(answer)

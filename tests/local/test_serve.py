@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.serving import Served, algo
 
 
 class Wire:
@@ -25,7 +23,7 @@ class Wire:
 
     def __init__(self, address: str, key: str) -> None:
         host, port = address.removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=10)
+        self.socket = socket.create_connection((host, int(port)), timeout=60)
         self.stream = self.socket.makefile("rb")
         self.key = key
 
@@ -215,56 +213,6 @@ def test_threads_at_once_over_one_server(account: Callable[[str], Any]) -> None:
     assert len(jane("GET", "data/.my/c").json()["files"]) == 16 * 15
 
 
-class Served:
-    """`algo local serve` as a process of its own."""
-
-    def __init__(self, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "algo_core", "local", "serve", "--port", "0", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr
-        line = self.process.stderr.readline()
-        match = re.fullmatch(r"Serving on (https?://\S+)\n", line)
-        assert match, line + self.process.stderr.read()
-        self.address = match[1]
-
-    def stop(self, number: int) -> tuple[int, str]:
-        self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=60)
-        return self.process.returncode, errors
-
-
-@pytest.fixture
-def serve(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Served]]:
-    monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("ALGO_CACHE_DIR", str(tmp_path / "cache"))
-    made: list[Served] = []
-
-    def serve(*options: str) -> Served:
-        made.append(Served(*options))
-        return made[-1]
-
-    yield serve
-    for served in made:
-        if served.process.poll() is None:
-            served.process.kill()
-        served.process.communicate()
-
-
-def algo(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "algo_core", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        **options,
-    )
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_ends_clean_with_its_algorithms_even_in_the_middle_of_calls(
     serve: Callable[..., Served], publish: Callable[..., None], platform: Any, tmp_path: Path, number: int
@@ -276,7 +224,7 @@ def test_serve_ends_clean_with_its_algorithms_even_in_the_middle_of_calls(
     key = algo("local", "key", "new", "jane").stdout.strip()
     served = serve()
     headers = {"Authorization": key, "Content-Type": "text/plain"}
-    assert requests.get(f"{served.address}/v1/data/", headers=headers, timeout=30).status_code == 200
+    assert requests.get(f"{served.address}/v1/data/", headers=headers, timeout=60).status_code == 200
     pids = [tmp_path / name for name in ("pid1", "pid2")]
 
     def call(path: Path) -> None:
@@ -286,7 +234,7 @@ def test_serve_ends_clean_with_its_algorithms_even_in_the_middle_of_calls(
     threads = [threading.Thread(target=call, args=(path,)) for path in pids]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not all(path.exists() and path.read_text() for path in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
     code, errors = served.stop(number)
@@ -327,17 +275,17 @@ def test_serve_over_tls(serve: Callable[..., Served], tmp_path: Path) -> None:
         session.headers["Authorization"] = key
         session.verify = str(tmp_path / "ca.pem")
         session.trust_env = False  # a bundle that the environment names would count more
-        assert session.post(f"{served.address}/v1/data/.my", json={"name": "c"}, timeout=30).status_code == 200
+        assert session.post(f"{served.address}/v1/data/.my", json={"name": "c"}, timeout=60).status_code == 200
         content = os.urandom(5 << 20)
-        assert session.put(f"{served.address}/v1/data/.my/c/f", iter([content]), timeout=30).status_code == 200
-        answer = session.get(f"{served.address}/v1/data/.my/c/f", timeout=30)
+        assert session.put(f"{served.address}/v1/data/.my/c/f", iter([content]), timeout=60).status_code == 200
+        answer = session.get(f"{served.address}/v1/data/.my/c/f", timeout=60)
         assert answer.headers["ETag"] == hashlib.md5(answer.content).hexdigest() == hashlib.md5(content).hexdigest()
         host, port = served.address.removeprefix("https://").split(":")
-        with socket.create_connection((host, int(port)), timeout=30) as plain:
+        with socket.create_connection((host, int(port)), timeout=60) as plain:
             plain.sendall(b"GET /v1/data/ HTTP/1.1\r\n\r\n")
             with contextlib.suppress(ConnectionError):
                 assert b"200 OK" not in plain.recv(1000)
-        assert session.get(f"{served.address}/v1/data/", timeout=30).status_code == 200
+        assert session.get(f"{served.address}/v1/data/", timeout=60).status_code == 200
     assert served.stop(signal.SIGTERM)[0] == 0
 
 

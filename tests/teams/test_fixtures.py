@@ -48,11 +48,11 @@ def test_the_platform_can_be_served(algo_platform: Platform, algo_home: Home) ->
     served = algo_platform.serve("alice")
     assert "alice" in algo_home.run("ls", environ=served.environ).text
     headers = {"Authorization": f"Simple {served.key}"}
-    assert requests.get(f"{served.address}/v1/data/", headers=headers, timeout=10).status_code == 200
-    assert requests.get(f"{served.address}/v1/data/", timeout=10).status_code == 401
+    assert requests.get(f"{served.address}/v1/data/", headers=headers, timeout=60).status_code == 200
+    assert requests.get(f"{served.address}/v1/data/", timeout=60).status_code == 401
     algo_platform.close()
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{served.address}/v1/data/", timeout=10)
+        requests.get(f"{served.address}/v1/data/", timeout=60)
 
 
 def test_a_platform_that_cannot_be_served_says_why(algo_platform: Platform, tmp_path: Path) -> None:

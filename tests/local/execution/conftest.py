@@ -52,10 +52,10 @@ def executor() -> Iterator[Executor]:
 
 @pytest.fixture
 def run(executor: Executor, build: Callable[..., Build]) -> Run:
-    """Build the code (once for each text) and run it: `run(code, input, timeout=20)`."""
+    """Build the code (once for each text) and run it: `run(code, input, timeout=60)`."""
     builds: dict[str, Build] = {}
 
-    def run(code: str, data: Any = "x", *, timeout: float = 20.0, **files: str) -> Outcome:
+    def run(code: str, data: Any = "x", *, timeout: float = 60.0, **files: str) -> Outcome:
         if code not in builds:
             builds[code] = build(code, **files)
         kind = "text" if isinstance(data, str) else "binary" if isinstance(data, bytes) else "json"

@@ -132,7 +132,7 @@ def test_framework_templates_require_their_framework(tmp_path: Path) -> None:
 def test_the_python_3_template_can_be_published_as_it_is(tmp_path: Path, executor: Executor) -> None:
     archive = catalog.template_archive(catalog.environments("python3")[0]["environment_specification_id"])
     build = Builder(tmp_path / "root").build(unpack(archive, tmp_path / "template"), "jane", "Greet")
-    outcome = executor.run(build, Payload("text", "Jane"), timeout=30, context=CONTEXT)
+    outcome = executor.run(build, Payload("text", "Jane"), timeout=60, context=CONTEXT)
     assert outcome.result == Payload("text", "hello Jane")
 
 
@@ -148,5 +148,5 @@ def test_hello(tmp_path: Path, executor: Executor, data: object) -> None:
     build = Builder(tmp_path / "root").build(catalog.HELLO, "demo", "Hello")
     kind = "text" if isinstance(data, str) else "json"
     for content_type in {kind, "json"}:
-        outcome = executor.run(build, Payload(content_type, data), timeout=30, context=CONTEXT)  # type: ignore[arg-type]
+        outcome = executor.run(build, Payload(content_type, data), timeout=60, context=CONTEXT)  # type: ignore[arg-type]
         assert outcome.result == Payload("text", f"Hello {data}")

@@ -124,7 +124,7 @@ def test_calls_at_once_run_at_once_up_to_the_limit(build: Callable[..., Build]) 
     try:
         with ThreadPoolExecutor(6) as threads:
             calls = [
-                threads.submit(executor.run, made, Payload("json", n), timeout=30, context=CONTEXT) for n in range(6)
+                threads.submit(executor.run, made, Payload("json", n), timeout=60, context=CONTEXT) for n in range(6)
             ]
             results = [call.result().result for call in calls]
         assert len({result.data for result in results if result}) == 2
@@ -149,7 +149,7 @@ def test_an_algorithm_that_calls_itself_does_not_wait_for_itself(build: Callable
         with ThreadPoolExecutor(1) as threads:
             outer = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
             assert wait_until(lambda: bool(executor._serving))
-            inner = executor.run(made, Payload("text", ""), timeout=30, context=replace(CONTEXT, depth=1))
+            inner = executor.run(made, Payload("text", ""), timeout=60, context=replace(CONTEXT, depth=1))
             assert not outer.done()
             goes_on.touch()
             assert inner.failure is None
@@ -180,7 +180,7 @@ def test_two_algorithms_at_once_get_their_own_answers(executor: Executor, build:
     two = build("def apply(input):\n    return 'two ' + str(input)\n")
 
     def many(made: Build, name: str) -> bool:
-        outcomes = [executor.run(made, Payload("json", n), timeout=30, context=CONTEXT) for n in range(50)]
+        outcomes = [executor.run(made, Payload("json", n), timeout=60, context=CONTEXT) for n in range(50)]
         return [outcome.result for outcome in outcomes] == [Payload("text", f"{name} {n}") for n in range(50)]
 
     with ThreadPoolExecutor(4) as threads:
@@ -203,7 +203,7 @@ def test_the_token_tells_who_the_process_acts_for_while_it_does(
         """
     made, told = build(code), tmp_path / "token"
     with ThreadPoolExecutor(1) as threads:
-        call = threads.submit(executor.run, made, Payload("text", str(told)), timeout=30, context=CONTEXT)
+        call = threads.submit(executor.run, made, Payload("text", str(told)), timeout=60, context=CONTEXT)
         assert wait_until(lambda: told.exists() and bool(told.read_text()))
         token = told.read_text()
         assert executor.context_of(token) is CONTEXT
@@ -220,7 +220,7 @@ def test_loading_already_acts_for_the_caller(build: Callable[..., Build], tmp_pa
     held: list[CallContext | None] = []
     executor = Executor(lambda: held.append(next(iter(executor._serving.values()))) or "http://127.0.0.1:9")
     try:
-        executor.run(build(ECHO), Payload("text", "x"), timeout=20, context=CONTEXT)
+        executor.run(build(ECHO), Payload("text", "x"), timeout=60, context=CONTEXT)
     finally:
         executor.close()
     assert held == [CONTEXT]
@@ -271,7 +271,7 @@ def test_files_beside_the_code_are_read_and_new_ones_stay_private(
             return open("resources/words.txt").read()
         """
     made = build(code, **{"resources/words.txt": "hello"})
-    outcome = executor.run(made, Payload("text", ""), timeout=20, context=CONTEXT)
+    outcome = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT)
     assert outcome.result == Payload("text", "hello")
     assert not (made.source / "notes.txt").exists()
 
@@ -280,12 +280,12 @@ def test_an_idle_process_ends_after_a_while(build: Callable[..., Build], tempora
     executor = Executor(lambda: "http://127.0.0.1:9", idle_seconds=0.2)
     try:
         made = build("import os\ndef apply(input):\n    return os.getpid()\n")
-        first = executor.run(made, Payload("text", ""), timeout=20, context=CONTEXT).result
+        first = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).result
         assert first is not None
         assert wait_until(lambda: not list(temporary_files.iterdir()))
         with pytest.raises(ProcessLookupError):
             os.kill(first.data, 0)
-        second = executor.run(made, Payload("text", ""), timeout=20, context=CONTEXT).result
+        second = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).result
         assert second is not None
         assert second.data != first.data
     finally:
@@ -299,7 +299,7 @@ def test_closing_ends_idle_processes_at_once_and_twice_is_fine(
     outcome = executor.run(
         build("import os\ndef apply(input):\n    return os.getpid()\n"),
         Payload("text", ""),
-        timeout=20,
+        timeout=60,
         context=CONTEXT,
     )
     executor.close()
@@ -327,7 +327,7 @@ def test_closing_cuts_a_running_call_short_and_refuses_new_ones(build: Callable[
 
 def test_nothing_is_kept_about_builds_without_processes(executor: Executor, build: Callable[..., Build]) -> None:
     executor.run(
-        build("def apply(input):\n    raise SystemExit(1)\n"), Payload("text", ""), timeout=20, context=CONTEXT
+        build("def apply(input):\n    raise SystemExit(1)\n"), Payload("text", ""), timeout=60, context=CONTEXT
     )
     assert (executor._builds, executor._tokens, executor._serving) == ({}, {}, {})
 
@@ -340,7 +340,7 @@ def test_a_build_that_is_gone_is_explained(
     executor: Executor, build: Callable[..., Build], gone: dict[str, Path]
 ) -> None:
     made = replace(build(ECHO), **gone)
-    failure = executor.run(made, Payload("text", ""), timeout=20, context=CONTEXT).failure
+    failure = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).failure
     assert failure is not None
     assert "publish the algorithm again" in failure.message
     assert executor_module._key(made) not in executor._builds

@@ -43,7 +43,7 @@ def serve(builder: Builder, requirements: str, executor: Executor, write: Callab
 
         def call(data: Any) -> Outcome:
             kind = "text" if isinstance(data, str) else "binary" if isinstance(data, bytes) else "json"
-            return executor.run(made, Payload(kind, data), timeout=30, context=CONTEXT)
+            return executor.run(made, Payload(kind, data), timeout=60, context=CONTEXT)
 
         return call
 

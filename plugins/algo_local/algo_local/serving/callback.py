@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import selectors
 import socket
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from algo_local.serving.connection import Answering
     from algo_local.serving.server import Server
 
+CALLBACK_SHARE = 3
+"""One part in so many of the process's descriptors is for connections of algorithms."""
 
-class InternalEndpoint:
+
+class CallbackEndpoint:
     """Listens on a free port of the loopback interface; serves `application` there from the first connection on."""
 
-    def __init__(self, application: Callable[..., Any]) -> None:
+    def __init__(self, application: Answering) -> None:
         self._application = application
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stopping, self._stop = os.pipe()
         self._server: Server | None = None
         # Threads that this one starts are daemons as well: none of them keeps the process from ending.
-        self._thread = threading.Thread(target=self._serve_when_called, name="algo-internal", daemon=True)
+        self._thread = threading.Thread(target=self._serve_when_called, name="algo-callback", daemon=True)
         self._thread.start()
 
     @property
@@ -48,10 +50,13 @@ class InternalEndpoint:
                 os.close(end)
 
     def _serve_when_called(self) -> None:
-        ready, _, _ = select.select([self._listener.fileno(), self._stopping], [], [])
-        if self._stopping in ready:
-            return
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._listener, selectors.EVENT_READ)
+            waiting.register(self._stopping, selectors.EVENT_READ)
+            if self._stopping in [key.fd for key, _ in waiting.select()]:
+                return
+        from algo_local.serving.limits import limits_for_process
         from algo_local.serving.server import Server
 
-        self._server = Server(self._application, self._listener)
+        self._server = Server(self._application, self._listener, limits=limits_for_process(share=CALLBACK_SHARE))
         self._server.run()

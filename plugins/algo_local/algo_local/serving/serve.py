@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from algo_local.platform import Platform
-from algo_local.serving.server import Server, listen
+from algo_local.serving.limits import raise_descriptor_limit
+from algo_local.serving.listener import listen
+from algo_local.serving.log import Log
+from algo_local.serving.request_log import Answered
+from algo_local.serving.server import Server
 from algo_local.web.app import Application
+
+if TYPE_CHECKING:
+    import ssl
+
+GRACE_SECONDS = 20.0
+"""After a signal, the time in which everything has ended; if something hangs, the process ends all the same."""
 
 
 def serve_until_signal(
@@ -19,37 +33,82 @@ def serve_until_signal(
     *,
     tls: tuple[Path, Path | None] | None,
     say: Callable[[str], None],
+    on_answer: Callable[[Answered], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end all running algorithms and return.
 
-    `say` is told the address once connections are accepted. Must be called in the main thread.
+    `say` is told the address once connections are accepted, `on_answer` of each request. Must be called in the main
+    thread of a process that ends afterwards.
 
     Raises:
         UsageError: if the address cannot be listened on.
         ConfigError: if the certificate cannot be used, or the platform's state.
     """
-    ended = threading.Event()
+    log = Log(say)
+    raise_descriptor_limit()
     listener = listen(host, port)
     try:
         account = platform.account  # a state that cannot be used is found before anybody connects
-        server = Server(Application(platform, on_failure=say), listener, tls=tls, on_failure=say)
+        application = Application(platform, on_failure=log)
+        server = Server(application, listener, tls=_context(tls), on_failure=log, on_answer=on_answer)
     except BaseException:
         listener.close()
         raise
-    previous = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        server.run()
-        say(f"Serving on {_address(listener.getsockname(), host, secure=bool(tls))}")
-        if account and not platform.metadata.keys():
-            say("There are no keys yet; make one with: algo local key new OWNER")
-        ended.wait()
+        with _signals() as wait_for_signal:
+            server.run()
+            say(f"Serving on {_address(listener.getsockname(), host, secure=bool(tls))}")
+            if account and not platform.metadata.keys():
+                say("There are no keys yet; make one with: algo local key new OWNER")
+            wait_for_signal()
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        _end_at_last()
+        server.drain()
         # Calls under way are ended first, since the server waits for those who wait for them.
         platform.executor.close()
         server.stop()
         platform.close()
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], None]]:
+    """Something that waits for SIGINT or SIGTERM, which have no other effect meanwhile.
+
+    A thread that waits for a lock, an event or a queue misses a signal that comes just before, and one that comes while
+    it has the lock of its own event hangs it for ever: so the signal itself makes a byte arrive.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+
+    def wait() -> None:
+        while reader.recv(1)[0] not in numbers:
+            pass
+
+    with reader, writer:
+        previous = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        previous_descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield wait
+        finally:
+            signal.set_wakeup_fd(previous_descriptor)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def _end_at_last() -> None:
+    """Bound the time that is left, whatever hangs: a disk, a store, a thread that does not notice."""
+    last = threading.Timer(GRACE_SECONDS, os._exit, (1,))
+    last.daemon = True
+    last.start()
+
+
+def _context(tls: tuple[Path, Path | None] | None) -> ssl.SSLContext | None:
+    if not tls:
+        return None
+    from algo_local.serving.tls import tls_context
+
+    return tls_context(*tls)
 
 
 def _address(bound: tuple[str, int], host: str, *, secure: bool) -> str:

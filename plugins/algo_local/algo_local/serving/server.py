@@ -1,289 +1,398 @@
-"""The application on real sockets: cheroot, with what it leaves out for bodies of any size and long calls."""
+"""The application on real sockets: connections that wait are watched by one thread, busy ones have a thread each."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import selectors
 import socket
 import threading
+import time
+import traceback
+from collections import deque
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import cheroot.server  # noqa: TID253 - this module is the server, and is only imported when one is started
-import cheroot.wsgi  # noqa: TID253 - as above
-from cheroot.workers.threadpool import ThreadPool, WorkerThread  # noqa: TID253 - as above
+from algo_local.serving.connection import Answering, Connection, Fate, Service, refusal
+from algo_local.serving.head import BadRequest, Head
+from algo_local.serving.limits import Limits, limits_for_process
+from algo_local.serving.listener import BACKLOG
+from algo_local.serving.pool import Pool
+from algo_local.serving.request_log import Answered
+from algo_local.serving.waiting import State, Waiting
 
-from algo_core.errors import ConfigError, UsageError
+if TYPE_CHECKING:
+    import ssl
 
-SOCKET_SECONDS = 60
-"""How long a client may neither send nor take anything, and how long an idle connection is kept."""
+FULL_SECONDS = 1.0
+"""How long new connections wait for room before they are refused."""
 
-STOP_SECONDS = 3
-"""How long requests under way may take to end when the server is stopped."""
+QUIET_SECONDS = 0.5
+"""How long a connection must have been idle, or without a whole request, to give way to a new one."""
 
-DRAIN_BYTES = 64 << 20
-"""How much of a body that nobody wants is read, so that the client gets to see the answer."""
+RETRY_SECONDS = 0.1
+"""How often room is looked for while new connections wait."""
 
-LINE_BYTES = 1 << 12
-BLOCK = 1 << 16
+SHORT_SECONDS = 0.25
+"""How long nothing is accepted when the system is out of descriptors or memory."""
 
+REFUSALS = 16
+"""Connections above the limit that may wait for their client to read the refusal."""
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any free one.
+LINGER_BYTES = 64 << 20
+"""How much of an unwanted body is read, so that a client which is busy sending it gets to see the response."""
 
-    Raises:
-        UsageError: if the address cannot be listened on.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            listener.bind(address)
-            listener.listen(Server.backlog)
-        except BaseException:
-            listener.close()
-            raise
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"Cannot listen on {host}:{port}: {reason}", "Choose another --host or --port (0 for any free one)"
-        ) from error
-    return listener
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_CUT_SECONDS = 1.0  # for threads to notice that their connection was ended
 
 
-class Server(cheroot.wsgi.Server):
+def _tls_waits(tls: ssl.SSLContext | None) -> tuple[type[Exception], ...]:
+    if tls is None:
+        return ()
+    from ssl import SSLWantReadError, SSLWantWriteError
+
+    return SSLWantReadError, SSLWantWriteError
+
+
+class Server:
     """Serves an application on a socket that listens already, in threads of its own.
 
-    There are as many threads as requests under way, up to `max_threads`: calls of algorithms that call others must
-    never wait for a thread that waits for them.
+    There are as many threads as requests under way: calls of algorithms that call others never wait for a thread that
+    waits for them.
     """
-
-    backlog = 128
-    max_threads = 1024
 
     def __init__(
         self,
-        application: Callable[..., Any],
+        application: Answering,
         listener: socket.socket,
         *,
-        tls: tuple[Path, Path | None] | None = None,
+        tls: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
         on_failure: Callable[[str], None] | None = None,
+        on_answer: Callable[[Answered], None] | None = None,
     ) -> None:
-        """`tls` is certificate and key as PEM files. ConfigError if they cannot be used."""
-        super().__init__(
-            listener.getsockname()[:2],
-            application,
-            server_name="algo",
-            request_queue_size=self.backlog,
-            timeout=SOCKET_SECONDS,
-            shutdown_timeout=STOP_SECONDS,
-        )
-        self.requests = _GrowingPool(self, min=4, max=self.max_threads)
-        self.keep_alive_conn_limit = 4096
-        self.expiration_interval = 0.1  # seconds that stopping may have to wait for
-        self.ConnectionClass = _Connection
+        """`on_failure` is told what should not happen and when connections are refused, `on_answer` of each request."""
+        self.limits = limits or limits_for_process()
+        self._report = on_failure or (lambda text: None)
+        self._service = Service(application, self.limits, on_answer)
         self._listener = listener
-        self._on_failure = on_failure
+        self._listener.setblocking(False)
+        self._tls = tls
+        self._again: tuple[type[Exception], ...] = (BlockingIOError, *_tls_waits(tls))
+        self._pool = Pool("algo-request")
+        self._selector = selectors.DefaultSelector()
+        self._waker, self._woken = socket.socketpair()
+        for end in (self._waker, self._woken):
+            end.setblocking(False)
+        self._connections: set[Connection] = set()
+        self._busy: set[Connection] = set()
+        self._done: deque[tuple[Connection, Fate]] = deque()
+        self._waiting = Waiting(
+            {
+                State.READING: self.limits.head,
+                State.IDLE: self.limits.idle,
+                State.LINGERING: self.limits.linger,
+                State.REFUSED: self.limits.linger,
+            }
+        )
+        self._paused_until: float | None = None
+        self._full_since: float | None = None
+        self._ends: float | None = None
+        self._is_cut = False
         self._thread: threading.Thread | None = None
-        if tls:
-            self.ssl_adapter = _tls_adapter(*tls)
 
     def run(self) -> None:
         """Accept requests from now on; `stop` ends that."""
-        self.prepare()
-        self._thread = threading.Thread(target=self.serve, name="algo-serve")
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._awake)
+        self._thread = threading.Thread(target=self._watch, name="algo-serve", daemon=True)
         self._thread.start()
 
+    def drain(self) -> None:
+        """Take no more requests; those under way go on."""
+        self._service.draining = True
+        self._wake()
+
     def stop(self) -> None:
-        """Take no more requests, give those under way a moment to end, and end all threads."""
-        super().stop()
+        """Take no more requests, give those under way `limits.grace` seconds to end, and cut off the others."""
+        self._ends = time.monotonic() + self.limits.grace
+        self.drain()
         if self._thread:
-            self._thread.join()
-
-    def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
-        """Use the socket that is there. Called by cheroot's own preparation."""
-        self.socket = self._listener
-        return self._listener
-
-    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
-        """Report what went wrong in the server itself, not what clients do."""
-        if self._on_failure and level >= 40:
-            self._on_failure(msg)
-
-
-def _tls_adapter(certificate: Path, key: Path | None) -> Any:
-    import ssl
-
-    from cheroot.ssl.builtin import BuiltinSSLAdapter
-
-    try:
-        adapter = BuiltinSSLAdapter(str(certificate), str(key or certificate))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"The TLS certificate {certificate} cannot be used: {error}",
-            "Give PEM files that belong together with --tls-cert and --tls-key",
-        ) from error
-    adapter.context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return adapter
-
-
-class _GrowingPool(ThreadPool):
-    """A pool that starts a thread whenever there is a request and none is free."""
-
-    _threads: list[WorkerThread]  # the stubs leave out what is not public
-    _spawn_worker: Callable[[], WorkerThread]
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._changing = threading.Lock()
-        self._free = 0  # threads that wait, less the requests that wait for them
-        self._known: set[int] = set()
-        self._take = self.get
-        self.get = self._next
-
-    def grow(self, amount: int) -> None:
-        """Start threads without waiting for them."""
-        with self._changing:
-            for _ in range(min(amount, int(self.max) - len(self._threads))):
-                self._add()
-
-    def put(self, obj: Any) -> None:
-        """Hand a connection with a request on it to a thread."""
-        with self._changing:
-            if self._free <= 0 and len(self._threads) < self.max:
-                self._add()
-            self._free -= 1
-        super().put(obj)
-
-    def _add(self) -> None:
-        worker = self._spawn_worker()
-        self._threads.append(worker)
-        self._free += 1
-
-    def _next(self) -> Any:
-        identity = threading.get_ident()
-        with self._changing:
-            if identity in self._known:
-                self._free += 1
-            self._known.add(identity)
-        return self._take()
-
-
-class _SizedBody:
-    """A request's body of known length."""
-
-    def __init__(self, source: Any, length: int) -> None:
-        self._source = source
-        self._left = length
-
-    def read(self, size: int) -> bytes:
-        """At most `size` bytes, as many as there are; none at the end, or if the client is gone."""
-        data: bytes = self._source.read(min(size, self._left))
-        self._left -= len(data)
-        return data
-
-    @property
-    def expected(self) -> int:
-        """Bytes that are still to come."""
-        return self._left
-
-    @property
-    def finished(self) -> bool:
-        """Whether all of it has been read."""
-        return self._left <= 0
-
-
-class _ChunkedBody:
-    """A request's body in chunks, each of any size: no more than a block of one is held in memory."""
-
-    expected = 0
-    """Bytes that are still known to come: none are."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._left = 0
-        self._begun = False
-        self._broken = False
-        self.finished = False
-
-    def read(self, size: int) -> bytes:
-        """At most `size` bytes; none at the end. ValueError if the client breaks off or breaks the coding."""
-        if self._broken:
-            raise ValueError("it was broken before")
-        self._broken = True
-        if not self._left and not self.finished:
-            self._next_chunk()
-        data: bytes = b"" if self.finished else self._source.read(min(size, self._left))
-        if not data and not self.finished:
-            raise ValueError("it ended in the middle of a chunk")
-        self._left -= len(data)
-        self._broken = False
-        return data
-
-    def _next_chunk(self) -> None:
-        if self._begun and self._line() != b"":
-            raise ValueError("a chunk does not end where it should")
-        self._begun = True
-        length = self._line().partition(b";")[0].strip()
-        if not length or len(length) > 15 or length.strip(b"0123456789abcdefABCDEF"):
-            raise ValueError("a chunk has no length")
-        self._left = int(length, 16)
-        if not self._left:
-            while self._line():
-                pass  # trailers mean nothing to this API
-            self.finished = True
-
-    def _line(self) -> bytes:
-        line: bytes = self._source.readline(LINE_BYTES)
-        if not line.endswith(b"\r\n"):
-            raise ValueError("it ended before its last chunk")
-        return line[:-2]
-
-
-class _Request(cheroot.server.HTTPRequest):
-    """A request whose body is never held in memory by the server, whatever the application leaves of it."""
-
-    def __init__(self, server: Any, conn: Any) -> None:
-        # Otherwise targets that begin with two slashes, from clients' sloppy joins, are refused.
-        super().__init__(server, conn, proxy_mode=True)
-
-    def respond(self) -> None:
-        """Call the application with the body as it comes, and send what it answers."""
-        if self.chunked_read:
-            self.rfile: Any = _ChunkedBody(self.conn.rfile)
+            self._thread.join(self.limits.grace + 2 * _CUT_SECONDS)
         else:
-            self.rfile = _SizedBody(self.conn.rfile, max(0, int(self.inheaders.get(b"Content-Length", 0))))
-        self.server.gateway(self).respond()
-        if self.ready:
-            self.ensure_headers_sent()
-        if self.chunked_write:
-            self.conn.wfile.write(b"0\r\n\r\n")
-        if not self.rfile.finished:
-            _drain(self.rfile)
+            self._listener.close()
+        self._pool.close()
 
-    def send_headers(self) -> None:
-        """Before the answer, get what is left of the body out of the way, or else end the connection after it."""
-        if self.rfile.expected <= DRAIN_BYTES:
-            _drain(self.rfile)
-        if not self.rfile.finished:
-            self.close_connection = True
-        super().send_headers()
+    # All that follows runs in the watching thread, except `_serve` and `_wake`.
 
+    def _watch(self) -> None:
+        while not (self._service.draining and self._is_over()):
+            for key, _ in self._selector.select(self._patience()):
+                self._guarded(key.data)
+            self._guarded(self._settle)
+            self._guarded(self._expire)
+        for connection in list(self._connections - self._busy):
+            self._close(connection)
+        self._selector.close()
+        self._waker.close()
+        self._woken.close()
 
-def _drain(body: _SizedBody | _ChunkedBody) -> None:
-    """Read and forget what is left of a body, if it is not too much: a client that is busy sending hears no answer."""
-    drained = 0
-    with contextlib.suppress(ValueError, OSError):
-        while not body.finished and drained < DRAIN_BYTES:
-            block = body.read(BLOCK)
-            if not block:
-                break
-            drained += len(block)
+    def _guarded(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except Exception:  # the thread that everything depends on outlives whatever it meets
+            self._report(traceback.format_exc())
+            time.sleep(0.05)
 
+    def _patience(self) -> float | None:
+        """Seconds until something is due that no socket tells of."""
+        moments = (self._waiting.next_due(), self._paused_until, self._ends)
+        due = min((moment for moment in moments if moment is not None), default=None)
+        return None if due is None else max(0.0, due - time.monotonic())
 
-class _Connection(cheroot.server.HTTPConnection):
-    RequestHandlerClass = _Request
+    # Accepting
+
+    def _accept(self) -> None:
+        for _ in range(BACKLOG):
+            dispensable = self._dispensable() if self._is_full() else None
+            is_refused = self._is_full() and not dispensable
+            if is_refused and not self._refuses():
+                return
+            try:
+                connected, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):
+                if is_refused:
+                    self._full_since = None  # the next ones may wait again
+                return
+            except OSError as error:
+                if error.errno not in _SHORT:
+                    raise
+                self._run_short(error)
+                return
+            if dispensable:
+                self._close(dispensable)
+                self._has_room()
+            self._open(connected, address, is_refused=is_refused)
+            if self._is_full() and not is_refused:
+                return  # the selector tells whether there is another one, before room is made for it
+
+    def _is_full(self) -> bool:
+        return len(self._connections) - self._waiting.count(State.REFUSED) >= self.limits.connections
+
+    def _dispensable(self) -> Connection | None:
+        """A connection that nobody would miss: the oldest that has had its last response, is idle, or is slow."""
+        return (
+            self._waiting.oldest(State.LINGERING)
+            or self._waiting.oldest(State.IDLE, QUIET_SECONDS)
+            or self._waiting.oldest(State.READING, QUIET_SECONDS)
+        )
+
+    def _refuses(self) -> bool:
+        """Whether it is time to refuse what waits for room; if not, nothing is accepted for the time being."""
+        now = time.monotonic()
+        if self._full_since is None:
+            self._full_since = now
+            self._service.crowded = True
+        if now - self._full_since >= FULL_SECONDS:
+            self._report(f"All {self.limits.connections} connections are busy; new ones are refused")
+            return True
+        self._pause(now + RETRY_SECONDS)
+        return False
+
+    def _has_room(self) -> None:
+        self._full_since = None
+        self._service.crowded = False
+
+    def _run_short(self, error: OSError) -> None:
+        self._report(f"No connection can be accepted: {error.strerror}")
+        for _ in range(REFUSALS):
+            if dispensable := self._dispensable():
+                self._close(dispensable)
+        self._pause(time.monotonic() + SHORT_SECONDS)
+
+    def _pause(self, until: float) -> None:
+        if self._paused_until is None:
+            self._selector.unregister(self._listener)
+        self._paused_until = until
+
+    def _resume(self) -> None:
+        if self._paused_until is not None and not self._service.draining:
+            self._paused_until = None
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def _open(self, connected: socket.socket, address: Any, *, is_refused: bool) -> None:
+        connected.setblocking(False)
+        if connected.family != socket.AF_UNIX:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if self._tls:
+            connected = self._tls.wrap_socket(connected, server_side=True, do_handshake_on_connect=False)
+        connection = Connection(
+            connected, str(address[0]) if isinstance(address, tuple) else "", secure=self._tls is not None
+        )
+        self._connections.add(connection)
+        if not is_refused:
+            self._await(connection, State.READING)
+        elif self._tls:
+            self._close(connection)
+        else:
+            if self._waiting.count(State.REFUSED) >= REFUSALS and (oldest := self._waiting.oldest(State.REFUSED)):
+                self._close(oldest)
+            error = BadRequest(503, "All connections of this platform are busy; try again")
+            self._refuse(connection, error, State.REFUSED)
+
+    # Waiting for requests
+
+    def _await(self, connection: Connection, state: State) -> None:
+        """Watch a connection from now on, as one of that state."""
+        self._waiting.add(connection, state)
+        step = self._advance if state in (State.READING, State.IDLE) else self._linger
+        self._selector.register(connection.socket, selectors.EVENT_READ, partial(step, connection))
+
+    def _release(self, connection: Connection) -> None:
+        """Watch a connection no longer."""
+        if self._waiting.remove(connection):
+            self._selector.unregister(connection.socket)
+
+    def _advance(self, connection: Connection) -> None:
+        """Take in what has arrived; a whole request goes to a thread."""
+        try:
+            head = self._receive(connection)
+        except BadRequest as error:
+            self._release(connection)
+            self._refuse(connection, error)
+        except (OSError, EOFError):
+            self._close(connection)
+        else:
+            if head:
+                self._release(connection)
+                self._start(connection, head)
+            elif self._waiting.is_in(State.IDLE, connection) and not connection.incoming.is_empty:
+                self._release(connection)
+                self._await(connection, State.READING)
+
+    def _receive(self, connection: Connection) -> Head | None:
+        """The next request's head, if it is whole without waiting."""
+        try:
+            connection.shake()
+            while connection.incoming.receive():
+                if head := connection.incoming.head():
+                    return head
+        except self._again:
+            return None
+        raise EOFError
+
+    def _start(self, connection: Connection, head: Head) -> None:
+        self._busy.add(connection)
+        try:
+            self._pool.run(partial(self._serve, connection, head))
+        except RuntimeError as error:
+            self._busy.discard(connection)
+            self._report(f"A request cannot be served: {error}")
+            self._refuse(connection, BadRequest(503, "This platform has no thread left for the request; try again"))
+
+    def _serve(self, connection: Connection, head: Head) -> None:
+        """In a thread of its own: answer requests until the connection is no longer busy."""
+        fate = Fate.CLOSE
+        try:
+            fate = connection.serve(head, self._service)
+        except (OSError, EOFError):
+            pass  # the client is gone, or hangs
+        except Exception:
+            self._report(traceback.format_exc())
+        finally:
+            self._done.append((connection, fate))
+            self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            self._waker.send(b".")
+
+    def _awake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+
+    def _settle(self) -> None:
+        """Take back the connections that threads are done with."""
+        while self._done:
+            connection, fate = self._done.popleft()
+            self._busy.discard(connection)
+            connection.socket.setblocking(False)
+            if fate is Fate.IDLE and not self._service.draining:
+                self._await(connection, State.IDLE if connection.incoming.is_empty else State.READING)
+                if connection.secure:
+                    self._advance(connection)  # what is decrypted already, no selector tells of
+            elif fate is Fate.LINGER:
+                self._say_last(connection, b"", State.LINGERING)
+            else:
+                self._close(connection)
+        if self._service.crowded and (not self._is_full() or self._dispensable()):
+            self._has_room()
+            self._resume()
+
+    # Ending connections
+
+    def _refuse(self, connection: Connection, error: BadRequest, state: State = State.LINGERING) -> None:
+        self._say_last(connection, refusal(error, connection, self._service), state)
+
+    def _say_last(self, connection: Connection, response: bytes, state: State) -> None:
+        """Send what fits into an empty buffer, and let the client hear it before the connection is closed."""
+        try:
+            if response:
+                connection.socket.send(response)
+            connection.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._close(connection)
+        else:
+            self._await(connection, state)
+
+    def _linger(self, connection: Connection) -> None:
+        try:
+            data = connection.socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        connection.lingered += len(data)
+        if not data or connection.lingered > LINGER_BYTES:
+            self._close(connection)
+
+    def _expire(self) -> None:
+        """End what has taken too long."""
+        for connection, state in self._waiting.overdue():
+            if state is State.READING and not connection.incoming.is_empty:
+                error = BadRequest(408, "The request took too long to arrive")
+                with contextlib.suppress(OSError):
+                    connection.socket.send(refusal(error, connection, self._service))
+            self._close(connection)
+        if self._paused_until is not None and self._paused_until <= time.monotonic():
+            self._resume()
+
+    def _close(self, connection: Connection) -> None:
+        self._release(connection)
+        self._connections.discard(connection)
+        with contextlib.suppress(OSError):
+            connection.socket.close()
+
+    def _is_over(self) -> bool:
+        """Whether all requests have ended, or have been cut off, after the server was told to stop."""
+        if self._listener.fileno() >= 0:
+            if self._paused_until is None:
+                self._selector.unregister(self._listener)
+            self._paused_until = None
+            self._listener.close()
+        for connection in self._connections - self._busy:
+            self._close(connection)
+        if self._ends is None or not self._busy:
+            return self._ends is not None
+        if time.monotonic() < self._ends:
+            return False
+        if self._is_cut:
+            return True
+        self._is_cut = True
+        self._ends += _CUT_SECONDS
+        for connection in self._busy:
+            with contextlib.suppress(OSError):  # past what TLS would do, which belongs to the busy thread
+                socket.socket.shutdown(connection.socket, socket.SHUT_RDWR)
+        return False

@@ -13,8 +13,10 @@ from io import RawIOBase
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from algo_local.error_codes import ErrorCode
+
 BLOCK = 1 << 20
-"""Bytes that are sent at a time."""
+"""Bytes of a body that are read at a time."""
 
 NO_CONTENT = 204
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -24,16 +26,26 @@ _TRUE = frozenset({"true", "1", "yes", "t"})
 
 
 class ApiError(Exception):
-    """An answer other than success, with one of the platform's error codes if there is one (API section 2.4)."""
+    """An answer other than success, with one of the platform's error codes if there is one (API section 2.4).
+
+    `bare` says that the body has the message alone as its `error` (API section 2.1, E3).
+    """
 
     def __init__(
-        self, status: int, message: str, code: int | None = None, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        bare: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
         self.headers = dict(headers or {})
+        self.bare = bare
 
 
 class Body(Protocol):
@@ -54,18 +66,19 @@ class Request:
         self, method: str, target: str, headers: Mapping[str, str], body: Body | None = None, length: int | None = 0
     ) -> None:
         self.method = method
+        self.target = target
         if absolute := _ABSOLUTE.match(target):
             target = target[absolute.end() :]
         self.path, _, query = target.partition("?")
         """The undecoded path."""
         self.query = dict(parse_qsl(query, keep_blank_values=True))
         self.length = length
-        self._headers = headers
+        self.headers = headers
         self._body = body
 
     def header(self, name: str) -> str:
         """A header's value; empty if it is missing."""
-        return self._headers.get(name.lower(), "").strip()
+        return self.headers.get(name.lower(), "").strip()
 
     def flag(self, name: str) -> bool:
         """A boolean query parameter in any of the spellings that clients use (API section 3.3)."""
@@ -80,8 +93,10 @@ class Request:
         """At most `size` bytes of the body; none at its end. ApiError if it cannot be read, whatever the reason."""
         try:
             return self._body.read(size) if self._body else b""
+        except TimeoutError:
+            raise ApiError(408, "The request's body took too long to arrive", 2015) from None
         except Exception as error:
-            raise ApiError(400, f"The request's body is broken: {error}", 2015) from None
+            raise ApiError(400, f"The request's body is broken: {error}", ErrorCode.INVALID_REQUEST) from None
 
     def body(self, limit: int) -> bytes | None:
         """The whole body; None if it is larger than `limit` bytes."""
@@ -98,41 +113,53 @@ class Request:
                 return None
             parts.append(block)
         if length is not None and size < length:
-            raise ApiError(400, f"The request's body broke off after {size} of {length} bytes", 2015)
+            raise ApiError(
+                400, f"The request's body broke off after {size} of {length} bytes", ErrorCode.INVALID_REQUEST
+            )
         return b"".join(parts)
 
     def json(self, limit: int = 1 << 20) -> Any:
         """The body as JSON. ApiError if it is none, or larger than `limit` bytes."""
         body = self.body(limit)
         if body is None:
-            raise ApiError(413, f"The request's body is larger than {limit} bytes", 2015)
+            raise ApiError(413, f"The request's body is larger than {limit} bytes", ErrorCode.INVALID_REQUEST)
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise ApiError(400, f"The request's body is not JSON: {error}", 2013) from None
+            raise ApiError(400, f"The request's body is not JSON: {error}", ErrorCode.MALFORMED_JSON) from None
 
 
 class FileBody:
-    """A part of an open file as a response's body: iterable for WSGI, readable for a client in the same process."""
+    """A part of an open file as a response's body: read by a client in the same process, or sent by a server."""
 
     def __init__(self, file: BinaryIO | RawIOBase, length: int) -> None:
         self._file: Any = file  # unbuffered ones read into a buffer, which their common type does not say
-        self._left = length
+        self.left = length
+        """Bytes that are still to come."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """The file's descriptor, at the position of the next byte; None if it is not a file of the system."""
+        try:
+            descriptor: int = self._file.fileno()
+        except OSError:
+            return None
+        return descriptor
 
     def read(self, size: int | None = -1) -> bytes:
         """At most `size` bytes; all that is left if it is negative or None."""
-        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        wanted = self.left if size is None or size < 0 else min(size, self.left)
         data: bytes = self._file.read(wanted)
-        self._left -= len(data)
+        self.left -= len(data)
         if len(data) < wanted and data and (size is None or size < 0):
             return data + self.read(-1)
         return data
 
     def readinto(self, buffer: memoryview | bytearray) -> int:
         """Fill as much of the buffer as one read does; the number of bytes."""
-        view = memoryview(buffer)[: self._left]
+        view = memoryview(buffer)[: self.left]
         count: int = self._file.readinto(view)
-        self._left -= count
+        self.left -= count
         return count
 
     def __iter__(self) -> Iterator[bytes]:
@@ -194,9 +221,9 @@ def decode(text: str) -> str:
     try:
         decoded = unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
     except UnicodeError:
-        raise ApiError(400, "The path is not UTF-8", 2015) from None
+        raise ApiError(400, "The path is not UTF-8", ErrorCode.INVALID_REQUEST) from None
     if "\0" in decoded:
-        raise ApiError(400, "A path cannot hold a NUL", 2015)
+        raise ApiError(400, "A path cannot hold a NUL", ErrorCode.INVALID_REQUEST)
     return decoded
 
 
@@ -216,4 +243,4 @@ def decode_marker(marker: str) -> str:
         padded = marker + "=" * (-len(marker) % 4)
         return base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8", "surrogatepass")
     except (binascii.Error, UnicodeError, ValueError):
-        raise ApiError(400, f"Not a marker: {marker[:100]!r}", 5002) from None
+        raise ApiError(400, f"Not a marker: {marker[:100]!r}", ErrorCode.INVALID_MARKER) from None

@@ -1,0 +1,194 @@
+"""A connection while it is busy: one thread reads its requests, has them answered, and stays as long as more come."""
+
+from __future__ import annotations
+
+import enum
+import select
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from algo_local.serving.body import Body, ChunkedBody, SizedBody, drain
+from algo_local.serving.head import BadRequest, Head
+from algo_local.serving.incoming import Incoming
+from algo_local.serving.limits import Limits
+from algo_local.serving.outgoing import response_bytes, send, send_file
+from algo_local.serving.request_log import Answered
+from algo_local.web.app import error_response
+from algo_local.web.http import ApiError, FileBody, Request, Response
+
+STAY_SECONDS = 0.05
+"""How long a thread waits for a connection's next request before the connection counts as idle."""
+
+UNREAD_BYTES = 1 << 20
+"""How much of a body that the application left is read for the sake of the connection's next request."""
+
+UNREAD_SECONDS = 0.25
+"""How long that may take."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Fate(enum.Enum):
+    """What is to become of a connection that a thread is done with."""
+
+    IDLE = enum.auto()
+    """The client may send another request."""
+    LINGER = enum.auto()
+    """It has had its last response, but may not have seen it yet: what it still sends is to be read first."""
+    CLOSE = enum.auto()
+
+
+class Answering(Protocol):
+    """What a server needs of an application."""
+
+    def answer(self, request: Request, /) -> Response:
+        """The response to a request, whatever goes wrong."""
+
+
+@dataclass(slots=True)
+class Service:
+    """What the connections of a server have in common."""
+
+    application: Answering
+    limits: Limits
+    log: Callable[[Answered], None] | None = None
+    """Told of each request that was answered."""
+    draining: bool = False
+    """Whether the server is about to stop."""
+    crowded: bool = False
+    """Whether new connections wait for room."""
+
+    @property
+    def ends_connections(self) -> bool:
+        """Whether each connection ends with its present request, which its client is told in time."""
+        return self.draining or self.crowded
+
+
+class Connection:
+    """A client's connection, with the bytes that were received ahead."""
+
+    __slots__ = ("__weakref__", "incoming", "is_shaking", "lingered", "peer", "secure", "socket")
+
+    def __init__(self, connected: socket.socket, peer: str, *, secure: bool) -> None:
+        self.socket = connected
+        self.peer = peer
+        """The client's address, for the log."""
+        self.secure = secure
+        self.is_shaking = secure
+        """Whether the TLS handshake is still under way."""
+        self.incoming = Incoming(connected)
+        self.lingered = 0
+        """Bytes that were read after its last response."""
+
+    def shake(self) -> None:
+        """Take a TLS handshake as far as it goes; raises what the socket does if it has to wait."""
+        if self.is_shaking:
+            self.socket.do_handshake()  # type: ignore[attr-defined]  # it is one of TLS
+            self.is_shaking = False
+
+    def serve(self, head: Head, service: Service) -> Fate:
+        """Answer a request, and those that follow without a pause."""
+        self.socket.settimeout(service.limits.transfer)
+        try:
+            following: Head | None = head
+            while following:
+                fate = _answer(self, following, service)
+                if fate is not Fate.IDLE:
+                    return fate
+                following = self._next_head()
+        except BadRequest as error:
+            send(self.socket, refusal(error, self, service))
+            return Fate.LINGER
+        return Fate.IDLE
+
+    def _next_head(self) -> Head | None:
+        """The next request's head; None if there is no whole one within `STAY_SECONDS`."""
+        head = self.incoming.head()
+        if head or not self._arrives():
+            return head
+        if not self.incoming.receive():
+            raise EOFError
+        return self.incoming.head()
+
+    def _arrives(self) -> bool:
+        if self.secure and self.socket.pending():  # type: ignore[attr-defined]  # a TLS socket has decrypted some more
+            return True
+        ready = select.poll()
+        ready.register(self.socket, select.POLLIN)
+        return bool(ready.poll(STAY_SECONDS * 1000))
+
+
+def refusal(error: BadRequest, connection: Connection, service: Service) -> bytes:
+    """The response to a request that does not reach the application; the connection ends with it."""
+    code = 2015 if error.status == 400 else None
+    more = {"Retry-After": "1"} if error.status == 503 else {}
+    response = error_response(ApiError(error.status, error.reason, code, more))
+    if service.log:
+        service.log(Answered(connection.peer, "-", "-", error.status, _size(response.body), 0.0))
+    return response_bytes(response, ends=True)
+
+
+def _answer(connection: Connection, head: Head, service: Service) -> Fate:
+    """Have the application answer a request, and send what it says."""
+    began = time.monotonic()
+    exchange = _Exchange(connection, head)
+    response = service.application.answer(Request(head.method, head.target, head.fields, exchange.body, head.length))
+    body = response.body
+    size = _size(body)
+    try:
+        keeps = head.keep_alive and not service.ends_connections and exchange.clear()
+        content = response_bytes(response, ends=not keeps)
+        if isinstance(body, FileBody):
+            send_file(connection.socket, content, body, secure=connection.secure)
+        else:
+            send(connection.socket, content)
+    finally:
+        if isinstance(body, FileBody):
+            size -= body.left
+            body.close()
+        if service.log:
+            seconds = time.monotonic() - began
+            service.log(Answered(connection.peer, head.method, head.target, response.status, size, seconds))
+    if keeps:
+        return Fate.IDLE
+    return Fate.CLOSE if exchange.body.finished and connection.incoming.is_empty else Fate.LINGER
+
+
+def _size(body: bytes | FileBody) -> int:
+    return body.left if isinstance(body, FileBody) else len(body)
+
+
+class _Exchange:
+    """The body of a request, from the announcement that it is wanted to what is left of it."""
+
+    def __init__(self, connection: Connection, head: Head) -> None:
+        self._connection = connection
+        self._must_announce = head.expects_continue
+        announce = self._announce if head.expects_continue else None
+        self.body: Body = (
+            ChunkedBody(connection.incoming, announce)
+            if head.length is None
+            else SizedBody(connection.incoming, head.length, announce)
+        )
+
+    def clear(self) -> bool:
+        """Get what the application left of the body out of the next request's way; whether that was possible."""
+        if self.body.finished:
+            return True
+        if self._must_announce and self._connection.incoming.is_empty:
+            return False  # whether the client will send the body now is up to it
+        connected = self._connection.socket
+        patience = connected.gettimeout()
+        connected.settimeout(UNREAD_SECONDS)
+        try:
+            drain(self.body, UNREAD_BYTES, UNREAD_SECONDS)
+        finally:
+            connected.settimeout(patience)
+        return self.body.finished
+
+    def _announce(self) -> None:
+        self._must_announce = False
+        send(self._connection.socket, _CONTINUE)

@@ -1,0 +1,75 @@
+"""What the served platform says while it runs: bounded lines, not too many, and never at the price of waiting."""
+
+from __future__ import annotations
+
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+LINE_CHARACTERS = 2000
+"""Longest text that is written at once; of a longer one, both ends."""
+
+BURST = 20
+"""Texts that may be written at once."""
+
+BURST_SECONDS = 10.0
+"""How long it takes until as many may be written again."""
+
+
+REPEAT_SECONDS = 60.0
+"""How long a text is not written again if no other one came between."""
+
+
+class Log:
+    """Writes by `say`, unless that would be too much or would have to wait; tells later how much was left out.
+
+    May be called from any thread.
+    """
+
+    def __init__(self, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._allowed = float(BURST)
+        self._counted = clock()
+        self._left_out = 0
+        self._last = ("", 0.0)
+
+    def __call__(self, text: str) -> None:
+        """Write a text, or count it among those that were left out."""
+        with self._lock:
+            now = self._clock()
+            self._allowed = min(BURST, self._allowed + (now - self._counted) * BURST / BURST_SECONDS)
+            self._counted = now
+            is_repeated = text == self._last[0] and now - self._last[1] < REPEAT_SECONDS
+            if is_repeated or self._allowed < 1 or not takes_more():
+                self._left_out += 1
+                return
+            self._allowed -= 1
+            self._last = (text, now)
+            if self._left_out:
+                self._say(f"({self._left_out} messages were left out)")
+                self._left_out = 0
+            self._say(shortened(text))
+
+
+def shortened(text: str) -> str:
+    """A text with its middle left out if it is longer than `LINE_CHARACTERS`."""
+    text = text.rstrip()
+    if len(text) <= LINE_CHARACTERS:
+        return text
+    half = LINE_CHARACTERS // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def takes_more() -> bool:
+    """Whether standard error takes some text at once: a pipe that nobody empties would hold up whoever writes."""
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # not a real one, as in tests
+        return True
+    ready = select.poll()
+    ready.register(descriptor, select.POLLOUT)
+    return any(events & select.POLLOUT for _, events in ready.poll(0))
