@@ -9,6 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 EDITABLE = $(PIP) --no-build-isolation $(foreach part,$(1),--editable $(part))
 USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
+TESTED_WITH := bash zsh fish
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
@@ -43,12 +44,12 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
-test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, and the shells zsh and fish, from Debian
+test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, and shells to complete in, from Debian
 	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0
-	@if command -v zsh fish bash >/dev/null && [ "$$(command -v zsh fish bash | wc -l)" = 3 ]; then :; \
-	elif command -v apt-get >/dev/null; then $(SUDO) apt-get update --quiet --quiet && \
-	  $(SUDO) apt-get install --yes --quiet bash zsh fish; \
-	else echo 'There is no apt-get here: install bash, zsh and fish' >&2; exit 1; fi
+	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	command -v apt-get >/dev/null || { echo "There is no apt-get here: install$$missing" >&2; exit 1; }; \
+	$(SUDO) apt-get update --quiet --quiet && $(SUDO) apt-get install --yes --quiet $$missing
 
 lint: $(READY) ## Check style, types and which part may import which
 	$(BIN)/ruff check .

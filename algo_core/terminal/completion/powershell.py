@@ -42,9 +42,14 @@ def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> st
 
 
 def _escaped(text: str) -> str:
-    units = text.encode("utf-16-be", "surrogatepass")
-    codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
-    return "".join(chr(code) if code < 0x80 and chr(code).isalnum() else f"\\u{code:04x}" for code in codes)
+    return "".join(character if character.isascii() and character.isalnum() else _code(character) for character in text)
+
+
+def _code(character: str) -> str:
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    return f"\\u{0xD800 + (code - 0x10000 >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
 def quoted(word: str, quote: str = "") -> str:
