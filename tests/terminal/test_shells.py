@@ -148,7 +148,7 @@ def test_local_files_are_completed_by_the_shell_itself(shell: str, session: Call
     assert not (opened.root / "X").exists()
 
 
-def test_in_bash_a_redirection_is_of_a_local_file_and_a_substitution_is_left_alone(tmp_path: Path) -> None:
+def test_in_bash_a_redirection_is_of_a_local_file(tmp_path: Path) -> None:
     needs("bash")
     opened = Session(SHELLS["bash"], tmp_path, ["name"])
     try:
@@ -156,8 +156,6 @@ def test_in_bash_a_redirection_is_of_a_local_file_and_a_substitution_is_left_alo
         opened.type("algo one 0 >out < l\t\r")
         assert opened.arguments() == ["one", "0"]
         opened.type("true; algo one 0 n\t 2>&1 | cat\r")
-        assert opened.arguments() == ["one", "0", "name"]
-        opened.type("algo one 0 $(algo one 0 n\t)\r")
         assert opened.arguments() == ["one", "0", "name"]
     finally:
         opened.close()
