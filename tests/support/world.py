@@ -71,7 +71,7 @@ class World:
         """Another world that is as this one."""
         self.platform.close()
         shutil.copytree(self.platform.root, root, symlinks=True)
-        return replace(self, platform=Platform(root), failures=[])
+        return replace(self, platform=Platform(root), keys={**self.keys}, values={**self.values}, failures=[])
 
     def ask(self, method: str, path: str, caller: str, body: object = None, **headers: str) -> Answer:
         """The answer to a request of `/v1/PATH`."""
@@ -166,11 +166,13 @@ def build_world(directory: Path) -> World:
     return world
 
 
-def publish(platform: Platform, directory: Path, reference: str, *, public: bool, version: str = "1.0.0") -> None:
+def publish(
+    platform: Platform, directory: Path, reference: str, *, public: bool, version: str = "1.0.0", code: str = ECHO
+) -> None:
     owner, _, name = reference.partition("/")
     source = directory / owner / name
     (source / "src").mkdir(parents=True, exist_ok=True)
-    (source / "src" / f"{name}.py").write_text(ECHO)
+    (source / "src" / f"{name}.py").write_text(code)
     (source / "src" / "__init__.py").write_text("")
     platform.publish(source, owner, name, version, public=public)
 

@@ -150,8 +150,8 @@ SCHEMAS: dict[str, Schema] = {
     "CreateRequest": record(
         "name details settings",
         name=NAME,
-        details={**record("label"), **ref("DetailsUpdate")},
-        settings={**record("source_visibility license network_access pipeline_enabled"), **ref("Settings")},
+        details={"allOf": [ref("DetailsUpdate"), record("label")]},
+        settings={"allOf": [ref("Settings"), record("source_visibility license network_access pipeline_enabled")]},
         source={"type": "object"},
         scmsCredentials={"type": "object"},
         version_info=ref("SampleInput"),
