@@ -42,8 +42,9 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
-test-deps: ## Install what tests need beyond PyPI: Azurite, from npm
+test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, and bubblewrap, from Debian
 	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0
+	command -v bwrap >/dev/null || $(if $(filter-out 0,$(shell id -u)),sudo) apt-get install --yes bubblewrap
 
 lint: $(READY) ## Check style, types and which part may import which
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.sandbox import running_with
 
 from algo_core import Profile
 from algo_local import plugin
@@ -66,11 +67,12 @@ def test_a_call_on_an_existing_platform_needs_neither_server_nor_builder(root: P
 
 
 def test_the_process_ends_only_when_void_calls_are_done_and_no_algorithm_outlives_it(
-    root: Path, publish: Any, platform: Any, tmp_path: Path
+    root: Path, publish: Any, platform: Any, exchange: Path
 ) -> None:
     publish(
         "jane/Late",
-        "import os, time\ndef apply(path):\n    time.sleep(1)\n    open(path, 'w').write(str(os.getpid()))",
+        "import os, time\ndef apply(path):\n    time.sleep(1)\n"
+        "    open(path, 'w').write(os.environ['ALGORITHMIA_API_KEY'])",
     )
     script = f"""
         import requests
@@ -78,15 +80,12 @@ def test_the_process_ends_only_when_void_calls_are_done_and_no_algorithm_outlive
         from algo_local import plugin
         session = requests.Session()
         plugin.algo_configure_session(session, Profile("default", "local:"))
-        print(session.post("local:/v1/algo/jane/Late?output=void", data={str(tmp_path / "pid")!r},
+        print(session.post("local:/v1/algo/jane/Late?output=void", data={str(exchange / "who")!r},
                            headers={{"Content-Type": "text/plain"}}).json()["async"], flush=True)
         session.close()
     """
     assert run_python(script) == "void\n"
-    import os
-
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert running_with((exchange / "who").read_text()) == []
 
 
 def test_answers_are_ordinary_responses(embedded: Any) -> None:

@@ -7,12 +7,12 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_core.errors import AlreadyExists, UsageError
-from algo_local.execution.payload import Build
+from algo_local.algorithms.build import Build, NetworkAccess
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import insert_account
 from algo_local.names import check_name
@@ -49,6 +49,8 @@ class Algorithm:
     name: str
     created_at: float
     """Seconds since the epoch."""
+    network_access: NetworkAccess = "full"
+    """What all its versions may reach (API section 6.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Registry:
         condition, values = ("id = ?", (owner,)) if by_id else ("owner = ? AND name = ?", (owner, name))
         with self.database.read() as rows:
             found = rows.execute(
-                f"SELECT id, owner, name, created_at FROM algorithms WHERE {condition}", values
+                f"SELECT id, owner, name, created_at, network_access FROM algorithms WHERE {condition}", values
             ).fetchone()
         return Algorithm(*found) if found else None
 
@@ -104,7 +106,8 @@ class Registry:
         """All algorithms, or those of one account, in the order of their names."""
         with self.database.read() as rows:
             found = rows.execute(
-                "SELECT id, owner, name, created_at FROM algorithms WHERE ? IS NULL OR owner = ? ORDER BY owner, name",
+                "SELECT id, owner, name, created_at, network_access FROM algorithms"
+                " WHERE ? IS NULL OR owner = ? ORDER BY owner, name",
                 (owner, owner),
             ).fetchall()
         return [Algorithm(*row) for row in found]
@@ -153,17 +156,21 @@ class Registry:
         *,
         public: bool,
         started_at: float,
+        network_access: NetworkAccess | None = None,
     ) -> Version:
         """Record a build under a version's number; account and algorithm are made if they are new.
 
-        `started_at` is when the build began, in seconds since the epoch.
+        `started_at` is when the build began, in seconds since the epoch. `network_access` holds for all versions of
+        the algorithm from now on; None leaves it as it is.
 
         Raises:
             AlreadyExists: if that number is published already.
             RequestRefused: if owner or name cannot be names.
         """
         with self.database.write() as rows:
-            return self.publish_in(rows, owner, name, number, build, public=public, started_at=started_at)
+            return self.publish_in(
+                rows, owner, name, number, build, public=public, started_at=started_at, network_access=network_access
+            )
 
     def publish_in(
         self,
@@ -175,11 +182,12 @@ class Registry:
         *,
         public: bool,
         started_at: float,
+        network_access: NetworkAccess | None = None,
     ) -> Version:
         """`publish` inside a transaction."""
         now = time.time()
         insert_account(rows, owner)
-        algorithm = _ensure_algorithm(rows, owner, name, now)
+        algorithm = _ensure_algorithm(rows, owner, name, now, network_access)
         build_id = self._ensure_build(rows, algorithm, build, started_at, now)
         self._refuse_existing(rows, algorithm, number)
         identifier = str(uuid.uuid4())
@@ -187,6 +195,7 @@ class Registry:
             "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (identifier, algorithm.id, *number, int(public), build_id, now),
         )
+        build = replace(build, network_access=algorithm.network_access)
         return Version(algorithm, build, build_id, started_at, now, identifier, number, public, now)
 
     def refuse_existing(self, owner: str, name: str, number: Number) -> None:
@@ -246,6 +255,7 @@ class Registry:
             python=self.root / str(python) if python else Path(sys.executable),
             module=str(module),
             log=str(log),
+            network_access=algorithm.network_access,
         )
         number = None if identifier is None else (_int(major), _int(minor), _int(revision))
         return Version(
@@ -274,14 +284,20 @@ def _float(value: object) -> float:
     return value
 
 
-def _ensure_algorithm(rows: sqlite3.Connection, owner: str, name: str, now: float) -> Algorithm:
+def _ensure_algorithm(
+    rows: sqlite3.Connection, owner: str, name: str, now: float, network_access: NetworkAccess | None
+) -> Algorithm:
     rows.execute(
         "INSERT INTO algorithms (id, owner, name, created_at)"
         " VALUES (?, (SELECT name FROM accounts WHERE name = ?), ?, ?) ON CONFLICT (owner, name) DO NOTHING",
         (str(uuid.uuid4()), owner, check_name(name, "an algorithm"), now),
     )
+    if network_access:
+        rows.execute(
+            "UPDATE algorithms SET network_access = ? WHERE owner = ? AND name = ?", (network_access, owner, name)
+        )
     found = rows.execute(
-        "SELECT id, owner, name, created_at FROM algorithms WHERE owner = ? AND name = ?", (owner, name)
+        "SELECT id, owner, name, created_at, network_access FROM algorithms WHERE owner = ? AND name = ?", (owner, name)
     ).fetchone()
     return Algorithm(*found)
 

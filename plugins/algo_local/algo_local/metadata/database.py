@@ -88,7 +88,10 @@ CREATE TABLE connectors (
     UNIQUE (owner, scheme, label)
 ) WITHOUT ROWID;
 """
-_SCHEMAS = (_FIRST, _WITH_CONNECTORS)
+_WITH_NETWORK_ACCESS = """
+ALTER TABLE algorithms ADD COLUMN network_access TEXT NOT NULL DEFAULT 'full';
+"""
+_SCHEMAS = (_FIRST, _WITH_CONNECTORS, _WITH_NETWORK_ACCESS)
 """What each version of the schema adds to the one before."""
 
 SCHEMA_VERSION = len(_SCHEMAS)

@@ -95,7 +95,7 @@ def _published(version: Version) -> dict[str, Any]:
             "environment": "cpu",
             "license": "apl",
             "royalty_microcredits": 0,
-            "network_access": "full",
+            "network_access": algorithm.network_access,
             "pipeline_enabled": True,
             "insights_enabled": False,
         },
