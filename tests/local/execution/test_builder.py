@@ -403,10 +403,11 @@ def test_the_index_of_the_platform_is_asked(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PYTHON_INDEX_URL", "http://127.0.0.1:9/simple")
-    (tmp_path / "requirements.txt").write_text("greeting\n")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "requirements.txt").write_text("greeting\n")
     told: list[str] = []
     with pytest.raises(BuildError):
-        Environments(tmp_path / "environments").python_for(tmp_path, "0" * 40, told.append)
+        Environments(tmp_path / "environments").python_for(tmp_path / "tree", "0" * 40, told.append)
     assert any("http://127.0.0.1:9/simple" in line for line in told)
 
 
