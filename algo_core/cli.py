@@ -50,8 +50,8 @@ BUILT_IN: dict[str, Row] = {
         _built_in("auth", "auth:auth", "Configure a profile: address, key, CA."),
         _built_in("profile", "profile:profile", "List, show, import and remove profiles."),
         _built_in("config", "config:config", "Show and change settings."),
-        _built_in("plugins", "plugins:plugins", "See and choose the installed plugins."),
-        _built_in("doctor", "doctor:doctor", "Check that everything is in order."),
+        _built_in("plugins", "plugins:plugins", "List, choose, install and remove plugins."),
+        _built_in("doctor", "doctor:doctor", "Check the installation for problems."),
         _built_in("completion", "completion:completion", "Print the completion script of a shell."),
         _built_in("help", "help:help_command", "Explain a command or a topic."),
     )
@@ -323,7 +323,7 @@ def build() -> AlgoGroup:
                 ["--no-plugins"],
                 is_flag=True,
                 callback=_leave_out("no_plugins"),
-                help="Load no plugin.",
+                help="Do not load any plugin.",
                 **hidden,
             ),
             click.Option(
@@ -331,7 +331,7 @@ def build() -> AlgoGroup:
                 metavar="DIST",
                 multiple=True,
                 callback=_leave_out("no_plugin"),
-                help="Leave out a distribution's plugins; may be repeated.",
+                help="Do not load the plugins of DIST (repeatable).",
                 **hidden,
             ),
             *global_options(),

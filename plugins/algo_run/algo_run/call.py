@@ -10,7 +10,7 @@ from algo_core.http.api import decode_json
 
 if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
-    from algo_core.http.response import Reply
+    from algo_core.http.response import Response
     from algo_core.storage.uri import AlgorithmRef
     from algo_run.payload import Payload
 
@@ -23,6 +23,8 @@ MOST_AT_ONCE = 80
 """Calls that the platform executes for one account at once (guide, "Request options")."""
 
 BLOCK = 1 << 16
+RESULT_LIMIT = 64 << 20
+"""Bytes of an answer: four times the largest result (API section 3.9), for what comes along with it."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header of a call that is to be executed once; a platform that keeps it answers with it."""
@@ -101,7 +103,7 @@ def perform(api: ApiClient, call: Call) -> Answer:
     """
     response = _send(api, call)
     try:
-        value = decode_json(response, api.session.profile.name)
+        value = decode_json(response, api.profile.name, limit=RESULT_LIMIT)
     except RequestRefused:
         value = response.json()  # an error object with status 200 is the algorithm's, even without metadata
     if not isinstance(value, dict):
@@ -128,12 +130,12 @@ def perform_raw(api: ApiClient, call: Call) -> tuple[str, Iterator[bytes]]:
     return content_type, _blocks(response)
 
 
-def _blocks(response: Reply) -> Iterator[bytes]:
+def _blocks(response: Response) -> Iterator[bytes]:
     with response:
         yield from response.blocks(BLOCK)
 
 
-def _send(api: ApiClient, call: Call) -> Reply:
+def _send(api: ApiClient, call: Call) -> Response:
     headers = {"Content-Type": call.payload.content_type}
     if call.idempotency_key:
         headers[IDEMPOTENCY_KEY] = call.idempotency_key
