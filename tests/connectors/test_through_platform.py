@@ -58,7 +58,7 @@ class _Through:
             if way == "in the process":
                 session.mount("local:", LocalAdapter(Application(platform, trusted=True)))
 
-        key = Credential("api_key", Secret(platform.metadata.new_key(platform.account, uuid.uuid4().hex)))
+        key = Credential("api_key", Secret(platform.keys.create(platform.account, uuid.uuid4().hex)[1]))
         profile = Profile("default", "local:" if way == "in the process" else address, credential=key)
         session = open_session(profile, timeout=(5, 20), retries=0, configure=configure)
         if way == "requests":

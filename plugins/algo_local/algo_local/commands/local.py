@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
 from algo_local.algorithms.build import NetworkAccess
 from algo_local.commands.connector import connector
+from algo_local.commands.key import key
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 
@@ -30,6 +30,7 @@ def local() -> None:
 
 
 local.add_command(connector)
+local.add_command(key)
 
 
 @local.command()
@@ -135,53 +136,6 @@ def _check_sandbox(app: App, *, is_local: bool) -> None:
         app.output.warn(f"Algorithms run without a sandbox, since {found.reason}: {WITHOUT}")
 
 
-@local.group()
-def key() -> None:
-    """Make, list and revoke API keys of the served platform."""
-
-
-@key.command("new")
-@click.argument("owner")
-@click.option("--label", default="default-key", show_default=True, help="What the key is for.")
-@pass_app
-def new_key(app: App, owner: str, label: str) -> None:
-    """Make an API key for the account OWNER and print it.
-
-    The key is printed this once: only its hash is kept.
-    """
-    metadata = Platform(state_root()).metadata
-    name = metadata.ensure_account(owner)
-    made = metadata.new_key(name, label)
-    if app.output.is_json:
-        app.output.json({"key": made, "owner": name, "label": label})
-    else:
-        app.output.print(made)
-
-
-@key.command("list")
-@pass_app
-def list_keys(app: App) -> None:
-    """List the API keys."""
-    keys = Platform(state_root()).metadata.keys()
-    rows = [(str(found.id), found.owner, found.mask, found.label, _time(found.created_at)) for found in keys]
-    headers = ("ID", "Owner", "Key", "Label", "Created")
-    if app.output.is_json:
-        app.output.json([dict(zip(map(str.lower, headers), row, strict=True)) for row in rows])
-    elif rows:
-        app.output.table(headers, rows)
-    else:
-        app.output.info("There are no keys yet; 'algo local key new OWNER' makes one")
-
-
-@key.command("revoke")
-@click.argument("which", metavar="ID|KEY")
-@pass_app
-def revoke_key(app: App, which: str) -> None:
-    """Revoke an API key, given as its number or text. It stops working at once."""
-    found = Platform(state_root()).metadata.revoke_key(which)
-    app.output.info(f"Revoked key {found.mask} of {found.owner}")
-
-
 @local.command()
 @pass_app
 def status(app: App) -> None:
@@ -219,7 +173,3 @@ def reset(app: App, yes: bool) -> None:
             raise click.Abort
     delete_everything(root)
     app.output.info(f"Deleted everything in {root}")
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")
