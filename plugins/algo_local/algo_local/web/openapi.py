@@ -66,7 +66,8 @@ def _described(operation: Operation, path: str) -> dict[str, Any]:
     if operation.access.permission:
         described["x-permission"] = operation.access.permission.value
     if operation.request:
-        described["requestBody"] = {"required": True, "content": _content(operation.request)}
+        optional = operation.request.endswith("?")
+        described["requestBody"] = {"required": not optional, "content": _content(operation.request.rstrip("?"))}
     return described
 
 

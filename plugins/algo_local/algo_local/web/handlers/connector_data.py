@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from algo_core.errors import NotFoundError, PermissionDenied, RequestRefused
+from algo_core.errors import AuthError, ConfigError, NotFoundError, PermissionDenied, RequestRefused
 from algo_core.storage.contract import Entry, IncompleteListing, IsADirectory, NotADirectory, Reader
 from algo_core.storage.uri import is_only_key
 from algo_local.data.connector_data import ConnectedData
@@ -26,17 +26,26 @@ from algo_local.web.http import (
 )
 from algo_local.web.ranges import requested_range
 
+if TYPE_CHECKING:
+    from algo_local.web.authorization import RequestContext
+
 _listings = Listings()
 
 
-def answer(data: ConnectedData, method: str, request: Request, path: str) -> Response:
-    """The answer to a request on the data behind a connector.
+def answer(context: RequestContext, name: str, path: str) -> Response:
+    """The answer to a request on the data behind one of the caller's connectors.
 
     Where only a key can look like the path, the answer says which path was served: on the way to another platform it
     could have become another one. `type=file` and `type=directory` say what is meant where both can stand.
     """
     try:
-        response = _METHODS[method](data, request, path)
+        data = context.platform.connector(context.caller, name)
+        response = _METHODS[context.operation.method](data, context.request, path)
+    except PermissionDenied:
+        raise
+    except (AuthError, ConfigError) as error:  # the store does not take the credentials or options that it was given
+        message = f"{error.message}. {error.hint}" if error.hint else error.message
+        raise ApiError(400, message, ErrorCode.INVALID_REQUEST) from error
     except (IsADirectory, NotADirectory, IncompleteListing) as error:
         raise ApiError(400, error.message, ErrorCode.INVALID_REQUEST) from error
     if path and is_only_key(path):

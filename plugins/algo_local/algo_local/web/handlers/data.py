@@ -38,13 +38,12 @@ _CONNECTOR = re.compile(r"([a-z0-9]+(?:\+[a-zA-Z0-9]+)?):/{1,2}(.*)", re.DOTALL)
 def answer(context: RequestContext) -> Response:
     """All operations below `/v1/data/PATH` and `/v1/connector/CONNECTOR/PATH`."""
     name, path = _location(context.parameters)
-    method = context.operation.method
     if name != HOSTED:
         from algo_local.web.handlers import connector_data
 
-        return connector_data.answer(context.platform.connector(context.caller, name), method, context.request, path)
+        return connector_data.answer(context, name, path)
     parts = [part for part in path.split("/") if part]  # behind a connector each character counts
-    return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
+    return _METHODS[context.operation.method](context.platform.hosted, context.caller, context.request, parts)
 
 
 def root(context: RequestContext) -> Response:
