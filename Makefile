@@ -62,7 +62,7 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY) ## Write the page of the hooks anew from the code
+docs: $(READY) ## Write what pages take from the code anew
 	$(BIN)/python docs/render.py
 
 benchmarks: $(READY) ## Measure start-up against python, click and the older command line

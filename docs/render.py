@@ -1,4 +1,8 @@
-"""Writes `hooks.md` from `hookspecs.py` and `types.py` in `algo_core/plugins/`, the reference: `make docs`."""
+"""Writes what pages take from the code: `make docs`.
+
+`hooks.md` is written from `hookspecs.py` and `types.py` in `algo_core/plugins/`, and in `platform-api.md` the parts
+between marks from the table of operations of `algo_local`.
+"""
 
 from __future__ import annotations
 
@@ -83,5 +87,54 @@ def _blocks(docstring: str) -> Iterator[tuple[bool, str]]:
             yield True, textwrap.dedent(f"    {code}")
 
 
+API_PAGE = HERE / "platform-api.md"
+
+
+def api_page() -> str:
+    """The page of the platform's API, with what is between its marks written anew."""
+    text = API_PAGE.read_text("utf-8")
+    for name, rows in (("codes", _codes()), ("operations", _operations()), ("refusals", _refusals())):
+        begin, end = f"<!-- {name}: written by docs/render.py -->\n", f"<!-- /{name} -->\n"
+        head, _, rest = text.partition(begin)
+        text = head + begin + rows + end + rest.partition(end)[2]
+    return text
+
+
+def _codes() -> str:
+    from algo_local.error_codes import error_codes
+
+    lines = [f"| {code} | {name.lower().replace('_', ' ')} |" for name, code in error_codes().items()]
+    return "\n".join(["| code | meaning |", "| --- | --- |", *lines, ""])
+
+
+def _operations() -> str:
+    from algo_local.web.operations import OPERATIONS
+
+    lines = []
+    for operation in OPERATIONS:
+        permission = operation.access.permission.value if operation.access.permission else ""
+        who = operation.access.who.name.lower()
+        lines.append(f"| `{operation.method} {_path(operation.path)}` | {operation.summary} | {who} | {permission} |")
+    return "\n".join(["| operation, below `/v1` | what it does | who | key |", "| --- | --- | --- | --- |", *lines, ""])
+
+
+def _path(template: str) -> str:
+    return "/".join(part.partition("|")[0].replace("*}", "}") for part in template.split("/"))
+
+
+def _refusals() -> str:
+    from algo_local.web.handlers.refused import REFUSALS
+    from algo_local.web.operations import OPERATIONS
+
+    paths = {operation.id: f"{operation.method} {_path(operation.path)}" for operation in OPERATIONS}
+    reasons: dict[str, list[str]] = {}
+    for identifier, refusal in REFUSALS.items():
+        shown = f"`{paths[identifier]}` ({refusal.status}, {refusal.code})"
+        reasons.setdefault(refusal.reason, []).append(shown)
+    lines = [f"| {reason} | {', '.join(found)} |" for reason, found in reasons.items()]
+    return "\n".join(["| reason | operations, with their status and code |", "| --- | --- |", *lines, ""])
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
+    API_PAGE.write_text(api_page(), "utf-8")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.world import World
+from support.world import World, publish
 
 from algo_core.errors import PlatformError
 from algo_local.platform import Platform
@@ -119,3 +119,40 @@ def test_processes_that_make_the_key_at_once_agree(root: Any) -> None:
     vault = Vault(root)
     assert {vault.decrypt(process.communicate()[0].encode()) for process in started} == {"x"}
     assert [path.name for path in root.iterdir()] == [KEY_FILE]
+
+
+def test_processes_find_secrets_in_their_environment_and_others_do_not(
+    fresh: Callable[[], World], tmp_path: Any
+) -> None:
+    world = fresh()
+    code = "import os\n\ndef apply(names):\n    return [os.environ.get(name) for name in names]\n"
+    for reference in ("alice/Reads", "alice/Other"):
+        publish(world.platform, tmp_path, reference, public=True, code=code)
+
+    def seen(reference: str, caller: str = "alice") -> Any:
+        return world.ask("POST", f"algo/{reference}", caller, ["DB_PASSWORD", "MINE"]).json["result"]
+
+    assert seen("alice/Reads") == [None, None]
+    made = world.ask("POST", "algorithms/alice/Reads/secrets", "alice", NEW).json
+    assert seen("alice/Reads") == seen("alice/Reads", "bob") == [VALUE, None]
+    assert seen("alice/Other") == [None, None]
+    path = f"algorithms/alice/Reads/secrets/{made['id']}"
+    world.ask("PUT", path, "alice", {"secret_value": "ünï = 'quoted'\n"})
+    assert seen("alice/Reads") == ["ünï = 'quoted'\n", None]
+    world.ask("DELETE", path, "alice")
+    assert seen("alice/Reads") == [None, None]
+
+
+def test_a_secret_changes_nothing_that_the_platform_sets(fresh: Callable[[], World], tmp_path: Any) -> None:
+    world = fresh()
+    code = "import os\n\ndef apply(name):\n    return os.environ.get(name)\n"
+    publish(world.platform, tmp_path, "alice/Reads", public=True, code=code)
+    algorithm = world.platform.registry.algorithm("alice", "Reads")
+    assert algorithm
+    for name in ("ssl_cert_file", "http_proxy", "lang"):
+        assert world.ask("POST", "algorithms/alice/Reads/secrets", "alice", {**NEW, "secret_key": name}).status in {
+            200,
+            400,
+        }
+    assert world.ask("POST", "algo/alice/Reads", "alice", "LANG").json["result"] == "C.UTF-8"
+    assert world.ask("POST", "algo/alice/Reads", "alice", "ALGORITHMIA_API_KEY").json["result"].startswith("sim")

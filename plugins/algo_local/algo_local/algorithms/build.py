@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,8 @@ class Build:
     """What the build had to say."""
     network_access: NetworkAccess = "full"
     """What its processes reach besides the platform (API section 6.3): all that we do, or with `isolated` nothing."""
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and values of the algorithm's secrets, which its processes find in their environment (API section 6.6)."""
 
 
 class BuildError(AlgoError):

@@ -32,7 +32,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ALGORITHM = (
     "id, owner, name, created_at, network_access, label, summary, tagline, tags, sample_input, callability,"
     " source_visibility, license, language, environment, package_set, algorithm_environment, pipeline_enabled,"
-    " royalty_microcredits, default_collection"
+    " royalty_microcredits, default_collection,"
+    " EXISTS (SELECT 1 FROM secrets WHERE secrets.algorithm = algorithms.id)"
 )
 _VERSION_QUERY = """
 SELECT v.id, v.major, v.minor, v.revision, v.public, v.published_at, b.id, b.commit_hash, b.source, b.python, b.module,
@@ -77,6 +78,7 @@ class Algorithm:
     royalty_microcredits: int = 0
     default_collection: str | None = None
     """The id of the collection that `data://.algo/default` means inside of it."""
+    has_secrets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

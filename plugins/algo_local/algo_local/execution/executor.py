@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 _LETTERS = string.ascii_letters + string.digits
 
-_Key = tuple[Path, Path, str, str]
+_Key = tuple[Path, Path, str, str, tuple[tuple[str, str], ...]]
 
 
 def _key(build: Build) -> _Key:
-    return build.source, build.python, build.module, build.network_access
+    # A worker never gets to know secrets that are set or changed after it was started: others take the calls then.
+    return build.source, build.python, build.module, build.network_access, build.secrets
 
 
 class _Pool:

@@ -118,7 +118,8 @@ def _environment(launch: Launch) -> dict[str, str]:
         places = {"HOME": str(workspace.home), "TMPDIR": str(workspace.temporary), "PATH": environment["PATH"]}
     places["PATH"] = f"{os.path.dirname(interpreter.program)}:{places['PATH']}"
     address = f"http://127.0.0.1:{inside.PORT}" if launch.is_isolated else launch.address
-    return {**environment, **places, "ALGORITHMIA_API": address, "ALGORITHMIA_API_KEY": launch.token}
+    ours = {**environment, **places, "ALGORITHMIA_API": address, "ALGORITHMIA_API_KEY": launch.token}
+    return {**dict(launch.build.secrets), **ours}
 
 
 def base_environment(ours: Mapping[str, str]) -> dict[str, str]:

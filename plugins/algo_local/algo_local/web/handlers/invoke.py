@@ -9,7 +9,7 @@ import math
 import time
 import uuid
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from algo_local.algorithms.registry import Version
@@ -52,9 +52,10 @@ class _Call:
     def run(self) -> Outcome:
         """Run it; the session that began with it ends with it."""
         try:
-            return self.app.platform.executor.run(
-                self.version.build, self.payload, timeout=self.timeout, context=self.context
-            )
+            platform, algorithm, build = self.app.platform, self.version.algorithm, self.version.build
+            if algorithm.has_secrets:
+                build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
+            return platform.executor.run(build, self.payload, timeout=self.timeout, context=self.context)
         finally:
             if self.context.session == self.context.request_id:
                 self.app.platform.hosted.end_session(self.context.session)
