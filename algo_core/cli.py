@@ -353,8 +353,10 @@ def run(arguments: list[str], app: App) -> int:
 
     This is what `click.Command.main` does, without its own idea of closed pipes.
     """
-    command = build()
     if instruction := app.environ.get(COMPLETE_VARIABLE):
+        app.output.quiet = True
+    command = build()
+    if instruction:
         from click.shell_completion import shell_complete
 
         return shell_complete(command, {"obj": app}, "algo", COMPLETE_VARIABLE, instruction)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -183,15 +183,15 @@ class ApiClient:
         return name
 
 
-def decode_json(response: Answer, profile: str = "default") -> Any:
-    """The JSON body of an answer.
+def decode_json(response: Answer, profile: str = "default", *, parse: Callable[[bytes], Any] | None = None) -> Any:
+    """The JSON body of an answer, as `parse` reads it.
 
     Raises:
         PlatformError: if the body is not JSON.
         AuthError, RequestRefused: if it is an `error` object in spite of its status (API section 2.1).
     """
     try:
-        value = response.json()
+        value = parse(response.content) if parse else response.json()
     except ValueError:
         raise PlatformError(
             f"{_shown(response)} answered with something that is not JSON",

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from algo_core.text import decoded
 from algo_local.execution.payload import BuildError
 
 REQUIREMENTS = "requirements.txt"
@@ -50,12 +51,12 @@ def _made_here(python: Path) -> bool:
 def requirements_of(source: Path) -> str:
     """The lines of `requirements.txt` that require something; empty if there are none, or no such file."""
     try:
-        text = (source / REQUIREMENTS).read_text("utf-8")
+        text = decoded((source / REQUIREMENTS).read_bytes())
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise BuildError(f"Cannot read {REQUIREMENTS}: {error}") from error
-    lines = (line.strip() for line in text.lstrip("\ufeff").splitlines())
+    lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("#"))
 
 

@@ -198,9 +198,9 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
         answer = perform(app.api, call)
         _show_remarks(app, answer)
         if app.output.is_json:
-            sink.write_json(answer.whole, indent=2)
+            sink.write_json(answer.text, is_indented=True)
         elif call.output == "void" and answer.request_id:
-            sink.write([answer.request_id.encode("utf-8", "replace"), b"\n"])
+            sink.write_line(answer.request_id)
         else:
             sink.write_answer(answer)
     except Failed as failure:
