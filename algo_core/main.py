@@ -81,14 +81,12 @@ def run(arguments: list[str]) -> int:
 
     app = App(os.environ)
     try:
-        return _flushed(_guarded(arguments, app), app=app)
+        try:
+            return _flushed(_guarded(arguments, app), app=app)
+        finally:
+            app.close()
     except KeyboardInterrupt as stopped:
         return _stopped(stopped)
-    finally:
-        try:
-            app.close()
-        except KeyboardInterrupt:
-            pass
 
 
 def _guarded(arguments: list[str], app: App) -> int:
@@ -138,9 +136,13 @@ def _reported(error: BaseException, app: App) -> int:
 
 def _interruption(error: BaseException | None) -> BaseException | None:
     """What Ctrl-C has raised, also where another exception has come of it on its way."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    seen: set[int] = set()  # a chain may lead back to where it began
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return error
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return error
+    return None
 
 
 def _stopped(cause: BaseException) -> int:
