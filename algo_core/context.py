@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from algo_core.errors import AlgoError, ConfigError
     from algo_core.http.api import ApiClient
     from algo_core.http.session import DeferredSession
+    from algo_core.plugins.index import PluginRecord
     from algo_core.settings.config import Config, Value
     from algo_core.settings.profile import Profile
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
     from algo_core.storage.uri import DataUri
+
+
+MAY_BE_BROKEN = frozenset({3, 4, 6})
+"""Exit codes of failures whose cause may be a plugin that took no part: configuration, authentication, network."""
 
 
 class App:
@@ -65,7 +70,14 @@ class App:
     @functools.cached_property
     def plugins(self) -> Plugins:
         """The installed plugins, as far as the policy lets them take part."""
-        return Plugins(paths.cache_dir(self.environ), self._policy(), self.output.warn)
+        return Plugins(paths.cache_dir(self.environ), self._policy(), self._warn)
+
+    def _warn(self, text: str) -> None:
+        """Tell of a plugin that does not work, except in the middle of a line that is being completed."""
+        from algo_core.terminal.completion import COMPLETE_VARIABLE
+
+        if not self.environ.get(COMPLETE_VARIABLE):
+            self.output.warn(text)
 
     def _policy(self) -> Policy:
         from algo_core.errors import ConfigError
@@ -192,7 +204,10 @@ class App:
 
     def _further_hints(self, error: AlgoError) -> list[object]:
         try:
-            return list(self.plugins.call("algo_error_hints", error=error))
+            broken = (
+                [record for record in self.plugins.allowed if record.error] if error.exit_code in MAY_BE_BROKEN else []
+            )
+            return [*self.plugins.call("algo_error_hints", error=error), *map(_broken, broken)]
         except Exception:  # advice must never hide the error itself
             return []
 
@@ -201,6 +216,10 @@ class App:
         session: Any = self.__dict__.get("session")
         if session is not None:
             session.close()
+
+
+def _broken(record: PluginRecord) -> str:
+    return f"The plugin {record.label} is broken and took no part: `algo plugins show {record.dist}`"
 
 
 pass_app = click.make_pass_decorator(App)

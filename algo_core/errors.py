@@ -140,3 +140,13 @@ class AlgorithmFailed(AlgoError):
     def facts(self) -> dict[str, Any]:
         """The platform's error type and, if the caller may see it, the stack trace."""
         return {"error_type": self.error_type, "stacktrace": self.stacktrace}
+
+
+def cause(error: BaseException) -> str:
+    """An exception in one line."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    if isinstance(error, PluginError):
+        return error.message
+    text = " ".join(str(error).split())
+    return type(error).__name__ + (f": {text[:300]}" if text else "")

@@ -26,6 +26,52 @@ def status_of(path: Path | str | bytes, *, follow_symlinks: bool = True) -> os.s
         return None
 
 
+def matching(pattern: str) -> Iterator[str]:
+    """The paths that a pattern means (`*`, `?`, `[...]`, and `**` for directories of any depth), in no order.
+
+    `glob.glob` passes over directories that cannot be listed.
+
+    Raises:
+        OSError: if the system does not list a directory, or does not say what something is.
+    """
+    yield from _matching("", pattern.split("/"))
+
+
+def _matching(above: str, parts: list[str]) -> Iterator[str]:
+    from fnmatch import fnmatchcase
+
+    first, rest = parts[0], parts[1:]
+    if not rest and first != ANY_DEPTH and _MAGIC.isdisjoint(first):
+        if status_of(above + first) is not None:
+            yield above + first
+        return
+    if _MAGIC.isdisjoint(first):
+        yield from _matching(f"{above}{first}/", rest)
+        return
+    if first == ANY_DEPTH:
+        yield from _matching(above, rest or ["*"])
+    status = status_of(above or ".")
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        return
+    with os.scandir(above or ".") as found:
+        entries = [(entry.name, entry.is_dir(), entry.is_symlink()) for entry in found]
+    for name, is_directory, is_link in entries:
+        if name.startswith(".") and not first.startswith("."):
+            continue
+        if first == ANY_DEPTH:
+            if is_directory and not is_link:
+                yield from _matching(f"{above}{name}/", parts)
+        elif fnmatchcase(name, first):
+            if not rest:
+                yield above + name
+            elif is_directory:
+                yield from _matching(f"{above}{name}/", rest)
+
+
+ANY_DEPTH = "**"
+_MAGIC = frozenset("*?[")
+
+
 @contextmanager
 def replacing(path: Path | str, *, mode: int | None = None, durable: bool = False) -> Iterator[BinaryIO]:
     """Open a file to be written in the place of `path`: it takes that name when the block ends without an error.

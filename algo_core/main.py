@@ -131,7 +131,7 @@ def _reported(error: BaseException, app: App) -> int:
     if isinstance(error, OSError):
         return app.report(_from_system(error))
     assert isinstance(error, Exception)
-    return app.report(_unexpected(error))
+    return app.report(_unexpected(error, app))
 
 
 def _interruption(error: BaseException | None) -> BaseException | None:
@@ -158,28 +158,22 @@ def _from_system(error: OSError) -> AlgoError:
     return NotFoundError(text) if isinstance(error, FileNotFoundError) else AlgoError(text)
 
 
-def _unexpected(error: Exception) -> AlgoError:
-    from algo_core.errors import PluginError
-    from algo_core.plugins.manager import cause
+def _unexpected(error: Exception, app: App) -> AlgoError:
+    from algo_core.errors import PluginError, cause
 
-    origin = _origin(error)
     return PluginError(
-        f"{origin} failed unexpectedly: {cause(error)}",
+        f"{_origin(error, app)} failed unexpectedly: {cause(error)}",
         "This is a defect; see where with: algo --debug COMMAND ...",
     )
 
 
-def _origin(error: Exception) -> str:
-    """The package in which an exception arose, for the message."""
-    traceback = error.__traceback__
-    module = "algo"
-    while traceback:
-        name = traceback.tb_frame.f_globals.get("__name__", "")
-        if not name.startswith(("click", "algo_core", "importlib", "runpy")) and "." in name:
-            module = name.partition(".")[0]
-            break
-        traceback = traceback.tb_next
-    return f"The plugin {module}" if module != "algo" else "algo"
+def _origin(error: Exception, app: App) -> str:
+    """The plugin in which an exception arose, for the message, or `algo`; what a plugin calls is not to blame."""
+    try:
+        owner = app.plugins.owner_of(error)
+    except Exception:  # the plugins themselves may be what has failed
+        return "algo"
+    return f"The plugin {owner.label}" if owner else "algo"
 
 
 def _flushed(code: int, last: str = "", app: App | None = None) -> int:

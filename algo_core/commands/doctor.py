@@ -11,9 +11,8 @@ import click
 
 from algo_core.commands.help import VARIABLES
 from algo_core.context import App, pass_app
-from algo_core.errors import AlgoError
+from algo_core.errors import AlgoError, cause
 from algo_core.installer import isolated
-from algo_core.plugins.manager import cause
 from algo_core.settings import paths
 from algo_core.settings.repair import advice, faults_of, sentence
 from algo_core.settings.schema import Fault, nearest

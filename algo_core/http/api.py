@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
@@ -77,8 +78,8 @@ class ApiClient:
         self.address = session.profile.address
 
     def url(self, path: str, query: Mapping[str, Any] | None = None) -> str:
-        """The address of `/v1/PATH`; every component of `path` is percent-encoded, slashes are kept."""
-        encoded = quote(path, safe="/~:")
+        """The address of `/v1/PATH`; every component of `path` is percent-encoded, and slashes are kept."""
+        encoded = encoded_path(path)
         filled = {name: value for name, value in (query or {}).items() if value is not None}
         return f"{self.address}/v1/{encoded}" + (f"?{urlencode(filled)}" if filled else "")
 
@@ -132,7 +133,7 @@ class ApiClient:
 
     def target(self, path: str) -> str:
         """What the first line of a request names for `/v1/PATH`."""
-        return self._prefix + quote(path, safe="/~:")
+        return self._prefix + encoded_path(path)
 
     @functools.cached_property
     def _prefix(self) -> str:
@@ -181,6 +182,15 @@ class ApiClient:
                 "Check that it is the address of the API: algo profile show",
             )
         return name
+
+
+def encoded_path(path: str) -> str:
+    """A path for an address; a slash before `.` or `..` is encoded as well: both would be taken away on the way."""
+    encoded = quote(path, safe="/~:")
+    return _DOTS.sub("%2F", encoded) if "/." in encoded else encoded
+
+
+_DOTS = re.compile(r"/(?=\.{1,2}(?:/|$))")
 
 
 def decode_json(response: Answer, profile: str = "default", *, parse: Callable[[bytes], Any] | None = None) -> Any:

@@ -10,10 +10,16 @@ the functions below, each marked with `hookimpl`:
     def algo_commands():
         return [Command("greet", "acme.commands:greet", help="Greet somebody.", group="Acme")]
 
-The module is loaded once after an install, to learn what it has, and afterwards only when one of its hooks is called or
-one of its commands runs: import nothing heavy in it. An implementation may leave out arguments that it does not need.
-Whatever one raises, `SystemExit` included, is reported once with the distribution's name and version, and the others go
-on; only Ctrl-C ends the command. `hookimpl(tryfirst=True)` and `hookimpl(trylast=True)` say who is asked first.
+The module is loaded once after an install, in a process of its own, to learn what it has, and afterwards only when
+one of its hooks is called or one of its commands runs: import nothing heavy in it. A module that ends its process
+while it is loaded is named and left out. An implementation may leave out arguments that it does not need, and take
+them by position or by name, with or without a default. Async functions, generators, wrappers, methods of a class, and
+names of hooks or arguments that do not exist are faults: the plugin is broken until they are corrected, and `algo
+plugins show` says why.
+
+Whatever an implementation raises, `SystemExit` included, is reported once with the distribution's name and version,
+and the others go on; only Ctrl-C ends the command. `hookimpl(tryfirst=True)` and `hookimpl(trylast=True)` say who is
+asked first.
 
 A plugin may state which hook API it needs (`ALGO_API = ">=1,<2"` in its module); one that needs another is left out,
 and `algo plugins list` says why. Hooks grow by further arguments, which older implementations do not notice. An
@@ -72,7 +78,7 @@ def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a speci
     the `DataUri`, and returns an `algo_core.storage.Storage`; it is called once for each scheme that a command meets.
 
     Failures: as those of `algo_commands`. A scheme that two plugins claim is a usage error that names both, when a URI
-    with it is used.
+    with it is used. `data` and `file` are reserved.
 
         from algo_core import Connector, hookimpl
 

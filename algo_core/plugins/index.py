@@ -1,9 +1,9 @@
 """The index: which plugins are installed, and which commands, connectors and hooks each has.
 
-It is built by loading every plugin module once, kept in the cache directory, and believed as long as nothing that it
-was made from has changed: the directories of `sys.path` (every install and uninstall touches one) and the files of the
-plugin modules themselves, compared by their times in whole nanoseconds and their sizes. A cache that is missing,
-damaged or cannot be written costs time and nothing else.
+It is built by loading every plugin module once, in a process of its own, kept in the cache directory, and believed as
+long as nothing that it was made from has changed: the directories of `sys.path` (every install and uninstall touches
+one) and the files of the plugin modules themselves, compared by their times in whole nanoseconds and their sizes. A
+cache that is missing, damaged or cannot be written costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from algo_core.version import __version__
@@ -19,7 +19,7 @@ from algo_core.version import __version__
 if TYPE_CHECKING:
     from algo_core.plugins.policy import Policy
 
-FORMAT = 3
+FORMAT = 4
 
 Stamp = tuple[str, int, int]
 """A path, its modification time in nanoseconds and its size; -1 for both where there is nothing."""
@@ -75,13 +75,19 @@ class PluginRecord:
     def restore(cls, members: Mapping[str, Any]) -> PluginRecord:
         """The record that `dump` wrote."""
         record = cls(members["entry"], members["module"], members["dist"], members["version"])
-        for name in cls.__slots__:
-            setattr(record, name, members[name])
+        record.take(members)
         return record
 
+    def take(self, members: Mapping[str, Any]) -> None:
+        """Fill this record with what `dump` wrote, in this or in another process."""
+        for name in self.__slots__:
+            setattr(self, name, members[name])
+        self.commands = [tuple(row) for row in self.commands]  # type: ignore[misc]  # JSON knows lists only
+        self.connectors = [tuple(row) for row in self.connectors]  # type: ignore[misc]  # as above
 
-Loader = Callable[[PluginRecord], list[str]]
-"""Loads a plugin's module, fills its record, and gives the files that this loaded."""
+
+Loader = Callable[[Sequence[PluginRecord]], Iterable[str]]
+"""Loads the modules of plugins, fills their records, and gives the files that this loaded."""
 
 
 def search_path() -> list[str]:
@@ -115,35 +121,64 @@ def _file(cache: str, identity: tuple[Any, ...]) -> str:
 def read(cache: str, policy: Policy) -> list[PluginRecord] | None:
     """The kept index, if it is there, whole, and still true."""
     identity = _identity(policy)
+    kept = _kept(cache, identity)
+    if kept is None or kept["identity"] != identity or any(stamp(entry[0]) != entry for entry in kept["stamps"]):
+        return None
+    return [PluginRecord.restore(members) for members in kept["plugins"]]
+
+
+def _kept(cache: str, identity: tuple[Any, ...]) -> dict[str, Any] | None:
+    """What the file holds, or None if a byte of it is not as it was written: damaged, it could say anything.
+
+    marshal itself must not be trusted with such a file; it could even end the process.
+    """
+    import zlib
+
     try:
         with open(_file(cache, identity), "rb") as file:
-            kept = marshal.loads(file.read())
-        if kept["identity"] != identity or any(stamp(entry[0]) != entry for entry in kept["stamps"]):
-            return None
-        return [PluginRecord.restore(members) for members in kept["plugins"]]
-    except (OSError, ValueError, EOFError, TypeError, KeyError, IndexError):
+            content = file.read()
+    except (OSError, ValueError):
         return None
+    head, payload = content[:HEAD_BYTES], content[HEAD_BYTES:]
+    if head != _head(payload, zlib.crc32(payload)):
+        return None
+    kept: dict[str, Any] = marshal.loads(payload)
+    return kept
+
+
+HEAD_BYTES = 16
+
+
+def _head(payload: bytes, checksum: int) -> bytes:
+    """What stands before the content of the file: its format, its length and its checksum."""
+    return FORMAT.to_bytes(4, "big") + len(payload).to_bytes(8, "big") + checksum.to_bytes(4, "big")
 
 
 def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
     """Look at every installed plugin and keep what was found; passing refusals are obeyed and then not kept."""
     identity = _identity(policy)
-    older = _older_commands(cache, identity)
+    older = {
+        (members["dist"], members["entry"]): members for members in (_kept(cache, identity) or {}).get("plugins", ())
+    }
     stamps = {entry: stamp(entry) for entry in search_path()}
-    records = []
+    records = discover()
+    due = []
     complete = True
-    for record in discover():
-        records.append(record)
+    for record in records:
         record.refusal = policy.lasting_refusal(record.dist, record.version)
         if record.refusal:
             continue
         if policy.passing_refusal(record.dist):
             complete = False
-            continue
-        for path in load(record):
-            stamps[path] = stamp(path)
-        if record.error:
-            record.commands = older.get((record.dist, record.entry), [])
+        else:
+            due.append(record)
+    for path in load(due):
+        stamps[path] = stamp(path)
+    for record in records:
+        if (record.error or record not in due) and (members := older.get((record.dist, record.entry))):
+            # What is broken or left out keeps its place: whoever misses it can be told where it is.
+            record.commands, record.connectors = members["commands"], members["connectors"]
+            record.hooks = members["hooks"]
     if complete:
         _keep(cache, identity, list(stamps.values()), records)
     return records
@@ -175,23 +210,16 @@ def discover() -> list[PluginRecord]:
     return [found[key] for key in sorted(found)]
 
 
-def _older_commands(cache: str, identity: tuple[Any, ...]) -> dict[tuple[str, str], Any]:
-    """Commands that plugins had when they last loaded: a plugin that is broken now keeps its place in the help."""
-    try:
-        with open(_file(cache, identity), "rb") as file:
-            kept = marshal.loads(file.read())
-        return {(members["dist"], members["entry"]): members["commands"] for members in kept["plugins"]}
-    except (OSError, ValueError, EOFError, TypeError, KeyError):
-        return {}
-
-
 def _keep(cache: str, identity: tuple[Any, ...], stamps: Iterable[Stamp], records: Iterable[PluginRecord]) -> None:
+    import zlib
+
     from algo_core.files import replacing
 
     kept = {"identity": identity, "stamps": list(stamps), "plugins": [record.dump() for record in records]}
     try:
         os.makedirs(cache, exist_ok=True, mode=0o700)
+        payload = marshal.dumps(kept)
         with replacing(_file(cache, identity), mode=0o600) as file:
-            file.write(marshal.dumps(kept))
+            file.write(_head(payload, zlib.crc32(payload)) + payload)
     except OSError:
         pass  # read-only or full: the next start builds it again

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
-import importlib.util
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from algo_core.errors import PluginError
+from algo_core.errors import PluginError, cause
 from algo_core.plugins import index
 from algo_core.plugins.index import PluginRecord
 
@@ -49,7 +46,7 @@ class Plugins:
             return self._refused_for_now(index.discover())
         records = index.read(self._cache, self._policy)
         if records is None:
-            records = index.build(self._cache, self._policy, self.examine)
+            records = self._built()
         return self._refused_for_now(records)
 
     def _refused_for_now(self, records: list[PluginRecord]) -> list[PluginRecord]:
@@ -68,8 +65,18 @@ class Plugins:
         """Look at all plugins anew, whatever the index says."""
         if self._policy.none_at_all:
             return self.records
-        self.__dict__["records"] = self._refused_for_now(index.build(self._cache, self._policy, self.examine))
+        self.__dict__["records"] = self._refused_for_now(self._built())
         return self.records
+
+    def _built(self) -> list[PluginRecord]:
+        """The index made anew. What is broken is told now, and later only where it matters."""
+        from algo_core.plugins.separate import examine_all
+
+        records = index.build(self._cache, self._policy, examine_all)
+        for record in records:
+            if record.error and not record.refusal:
+                self._report(f"the plugin {record.label} is broken: {record.error}; {_how_to_leave_out(record)}")
+        return records
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """Call a hook in every plugin that implements it; a list of results, or for first-result hooks one or None."""
@@ -85,12 +92,25 @@ class Plugins:
         """Raise ConfigError if a plugin that the administrator requires is missing."""
         self._policy.check_required(self.records)
 
+    def owner_of(self, error: BaseException) -> PluginRecord | None:
+        """The plugin in whose code an exception arose; the outermost one of several."""
+        packages = {record.module.partition(".")[0]: record for record in self.records}
+        traceback = error.__traceback__
+        while traceback:
+            package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+            if found := packages.get(package):
+                return found
+            traceback = traceback.tb_next
+        return None
+
     def load_target(self, record: PluginRecord, target: str) -> Any:
         """What `"package.module:attribute"` names in a plugin.
 
         Raises:
             PluginError: if it cannot be loaded; the message says which distribution, and the cause in one line.
         """
+        if record.error:
+            raise broken(record, record.error)
         module, _, attribute = target.partition(":")
         try:
             found: Any = importlib.import_module(module)
@@ -101,52 +121,6 @@ class Plugins:
             raise
         except BaseException as error:
             raise broken(record, cause(error)) from error
-
-    def examine(self, record: PluginRecord) -> list[str]:
-        """Load a plugin's module and fill its record; the files that this loaded from the plugin's own package."""
-        before = set(sys.modules)
-        started = time.perf_counter()
-        try:
-            with _time_limit(LOAD_SECONDS):
-                module = importlib.import_module(record.module)
-                self._learn(record, module)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            import traceback
-
-            record.error = cause(error)
-            record.traceback = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        record.seconds = time.perf_counter() - started
-        top = record.module.partition(".")[0]
-        names = {name for name in set(sys.modules) - before if name.partition(".")[0] == top}
-        files = {getattr(sys.modules.get(name), "__file__", None) for name in {*names, record.module, top}}
-        return sorted({file for file in files if file} | _origin_of(record.module))
-
-    def _learn(self, record: PluginRecord, module: Any) -> None:
-        from algo_core.plugins.types import Command, Connector
-
-        if unmet := _unmet_api(getattr(module, "ALGO_API", None)):
-            raise PluginError(unmet)
-        specs = hook_names()
-        for name, function in implementations(module).items():
-            if name in specs:
-                record.hooks.append(name)
-                record.remarks += deprecated_arguments(name, function)
-            else:
-                record.remarks.append(f"implements {name}, which is no hook of this version")
-        manager = self._pluggy()
-        self._register(manager, record, module)
-        for hook, kind, kept in (
-            ("algo_commands", Command, record.commands),
-            ("algo_connectors", Connector, record.connectors),
-        ):
-            if hook not in record.hooks:
-                continue
-            for item in _as_list(getattr(module, hook)(), hook):
-                if not isinstance(item, kind):
-                    raise TypeError(f"{hook} returned {item!r:.80}, which is no {kind.__name__}")
-                kept.append(tuple[Any, ...](item))
 
     def _register(self, manager: pluggy.PluginManager, record: PluginRecord, module: Any = None) -> None:
         key = (record.dist, record.entry)
@@ -167,19 +141,22 @@ class Plugins:
 
     def _guarded(self, record: PluginRecord, module: Any) -> Any:
         """A stand-in for the plugin's module whose hooks never raise."""
+        from algo_core.plugins import signatures
+
         guards = type(f"Guarded_{record.entry}", (), {})()
-        for name, function in implementations(module).items():
-            if name in hook_names():
-                setattr(guards, name, self._guard(record, name, function))
+        for name, function in signatures.examine(module).hooks.items():
+            call = self._guard(record, name, signatures.caller(name, function))
+            setattr(guards, name, signatures.stand_in(name, function, call))
         return guards
 
-    def _guard(self, record: PluginRecord, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def call(*arguments: Any) -> Any:
+    def _guard(
+        self, record: PluginRecord, name: str, function: Callable[[Mapping[str, Any]], Any]
+    ) -> Callable[[Mapping[str, Any]], Any]:
+        def call(arguments: Mapping[str, Any]) -> Any:
             started = time.perf_counter()
             outcome: Any = None
             try:
-                outcome = function(*arguments)
+                outcome = function(arguments)
                 _check_result(name, outcome)
                 return outcome
             except KeyboardInterrupt:
@@ -197,10 +174,7 @@ class Plugins:
     def _failed(self, record: PluginRecord, where: str, error: BaseException) -> None:
         if (record.dist, where) not in self._reported:
             self._reported.add((record.dist, where))
-            self._report(
-                f"the plugin {record.label} failed {where}: {cause(error)}; "
-                f"leave it out with: algo plugins disable {record.dist}"
-            )
+            self._report(f"the plugin {record.label} failed {where}: {cause(error)}; {_how_to_leave_out(record)}")
 
     def _pluggy(self) -> pluggy.PluginManager:
         if self._manager is None:
@@ -213,80 +187,15 @@ class Plugins:
         return self._manager
 
 
-LOAD_SECONDS = 5.0
-"""How long loading a plugin may take; one that takes longer is broken, so that it cannot lock anybody out."""
-
-
-class TookTooLong(BaseException):
-    """Raised inside a plugin that does not get ready; no plugin's `except Exception` catches it."""
-
-
-@contextlib.contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """End what runs in the block after this time, where the system can (the main thread of a POSIX process)."""
-    import signal
-    import threading
-
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(number: int, frame: object) -> None:
-        raise TookTooLong(f"it was not ready after {seconds:g} s")
-
-    older = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, older)
-
-
 FIRST_RESULT = frozenset({"algo_default_profile", "algo_credentials"})
 """Hooks of which the first answer counts; known here so that a hook that nobody implements needs no pluggy."""
 
-
-@functools.cache
-def hook_names() -> frozenset[str]:
-    """The names of all hooks."""
-    from algo_core.plugins import hookspecs
-
-    return frozenset(n for n, f in vars(hookspecs).items() if hasattr(f, f"{hookspecs.PROJECT}_spec"))
+SILENT = frozenset({"algo_configure_session"})
+"""Hooks that answer nothing: whatever comes is a coroutine that never ran, or a mistake of another kind."""
 
 
-def implementations(module: Any) -> dict[str, Callable[..., Any]]:
-    """The functions of a module that are marked with `hookimpl`, by the name of the hook that they implement."""
-    found = {}
-    for name, value in vars(module).items():
-        options = getattr(value, "algo_impl", None)
-        if isinstance(options, dict) and callable(value):
-            found[options.get("specname") or name] = value
-    return found
-
-
-def deprecated_arguments(hook: str, function: Callable[..., Any]) -> list[str]:
-    """A remark for each argument of an implementation that its hook's specification wants to be rid of."""
-    import inspect
-
-    from algo_core.plugins import hookspecs
-
-    options = getattr(getattr(hookspecs, hook), f"{hookspecs.PROJECT}_spec")
-    advice = options["warn_on_impl_args"] or {}
-    taken = [name for name in inspect.signature(function).parameters if name in advice]
-    return [f"{hook} takes the deprecated argument {name}: {advice[name]}" for name in taken]
-
-
-def cause(error: BaseException) -> str:
-    """An exception in one line."""
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r})"
-    if isinstance(error, PluginError):
-        return error.message
-    if isinstance(error, TookTooLong):
-        return str(error)
-    text = " ".join(str(error).split())
-    return type(error).__name__ + (f": {text[:300]}" if text else "")
+def _how_to_leave_out(record: PluginRecord) -> str:
+    return f"leave it out with: algo plugins disable {record.dist}"
 
 
 def broken(record: PluginRecord, why: str) -> PluginError:
@@ -304,58 +213,18 @@ def _check_result(hook: str, outcome: Any) -> None:
     Raises:
         TypeError: if it is of another kind than the hook's specification says.
     """
+    from algo_core.plugins.examination import as_list
     from algo_core.plugins.types import DoctorCheck
     from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile
 
-    wanted = {"algo_default_profile": Profile, "algo_credentials": Credential, "algo_error_hints": str}.get(hook)
+    kinds = {"algo_default_profile": Profile, "algo_credentials": Credential, "algo_error_hints": str}
+    wanted = kinds.get(hook, type(None) if hook in SILENT else None)
     if wanted and not (outcome is None or isinstance(outcome, wanted)):
+        if isinstance(outcome, Coroutine):
+            outcome.close()  # or Python would complain that nobody has awaited it
         raise TypeError(f"it returned {outcome!r:.80}, which is no {wanted.__name__}")
     if hook == "algo_doctor_checks":
-        for check in _as_list(outcome, hook):
+        for check in as_list(outcome, hook):
             if not isinstance(check, DoctorCheck):
                 raise TypeError(f"it returned {check!r:.80}, which is no DoctorCheck")
-
-
-def _as_list(result: Any, hook: str) -> list[Any]:
-    if not isinstance(result, (list, tuple)) or hasattr(result, "_fields"):  # one of our values is no list of them
-        raise TypeError(f"{hook} returned {result!r:.80}, not a list")
-    return list(result)
-
-
-def _origin_of(module: str) -> set[str]:
-    """The file of a module that could not be loaded."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except BaseException:  # the parent package may be what is broken
-        return set()
-    return {spec.origin} if spec and spec.origin else set()
-
-
-def _unmet_api(wanted: Any) -> str | None:
-    """Why a plugin's `ALGO_API` does not fit the hook API of this core, or None."""
-    from algo_core.plugins.types import HOOK_API
-
-    if wanted is None:
-        return None
-    have = ".".join(map(str, HOOK_API))
-    for clause in str(wanted).split(","):
-        operator = clause.strip().rstrip("0123456789. ")
-        try:
-            number = tuple(int(part) for part in clause.strip()[len(operator) :].strip().split("."))
-            met = _COMPARE[operator](HOOK_API[: len(number)], number)
-        except (KeyError, ValueError):
-            return f"its ALGO_API {wanted!r} cannot be read: write it like '>=1,<2'"
-        if not met:
-            return f"it needs hook API {wanted}, and this is {have}"
-    return None
-
-
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    ">=": lambda a, b: a >= b,
-    "<=": lambda a, b: a <= b,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    ">": lambda a, b: a > b,
-    "<": lambda a, b: a < b,
-}

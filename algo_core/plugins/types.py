@@ -16,6 +16,9 @@ GROUP = "algo.plugins"
 """The entry-point group in which a plugin's distribution names its plugin module."""
 
 
+RESERVED_SCHEMES = {"data": "algo-data", "file": "algo-data"}
+"""Schemes that only one distribution can claim: hosted data and the local file system are what every command means."""
+
 ANY_SCHEME = "*"
 """What a connector claims that opens whatever nobody else does, by the protocol that the configuration names."""
 

@@ -141,6 +141,7 @@ class Storage(abc.ABC):
     storage does not allow it, `IsADirectory` or `NotADirectory` where the other kind stands, and `NetworkError` or
     `PlatformError` when the other side fails. All methods may be called from several threads at once.
     `algo_core.testing.storage.StorageContract` tests all of this for any storage.
+    What a storage may be able to do beyond this stands in `algo_core.storage.capabilities`.
     """
 
     has_folders: bool = True

@@ -93,6 +93,15 @@ _PATHS = frozenset({LOCAL, HOSTED})
 """Schemes in whose paths empty components mean nothing."""
 
 
+def is_only_key(path: str) -> bool:
+    """Whether a path has a component that is no name (empty, `.` or `..`), or a NUL: only a key can look so."""
+    return not NO_NAMES.isdisjoint(path.split("/")) or "\0" in path
+
+
+NO_NAMES = frozenset({"", ".", ".."})
+"""What no file or directory can be called."""
+
+
 def pasted(place: object) -> str:
     """A place or a path as it can be pasted behind a command, in quotes where a shell would take it apart."""
     import shlex

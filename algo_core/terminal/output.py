@@ -93,18 +93,27 @@ class Outlet:
         if self._binary is not None:
             self._binary.end()
         if not self.isatty():
-            size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-            if self._held + size > AT_ONCE:
-                self.stream.flush()
-                self._held = 0
-            self._held += size
-            return self.stream.write(text)
+            return self._write_unchanged(text)
         harmless = escape(text) if escape else _harmless(text)
         try:
             return self.stream.write(harmless)
         except UnicodeEncodeError:  # the terminal's encoding lacks a character
             encoding = self.stream.encoding
             return self.stream.write(harmless.encode(encoding, "backslashreplace").decode(encoding))
+
+    def _write_unchanged(self, text: str) -> int:
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if self._held + size > AT_ONCE:
+            self.stream.flush()
+            self._held = 0
+        self._held += size
+        try:
+            return self.stream.write(text)
+        except UnicodeEncodeError:  # the encoding of the locale lacks a character
+            from algo_core.names import in_bytes
+
+            self.stream.flush()
+            return self.stream.buffer.write(in_bytes(text))
 
     def flush(self) -> None:
         """Hand on what is buffered."""

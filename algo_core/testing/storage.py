@@ -69,6 +69,13 @@ class _Failing(io.BytesIO):
 class StorageContract:
     """Tests of the contract of `algo_core.storage.contract.Storage`; override the two fixtures."""
 
+    contract: tuple[int, int] = (1, 0)
+    """The version of the contract that the storage keeps: tests of a later one pass without looking at it.
+
+    Version 1.1 added that a path is never taken for another one, and that what cannot be listed is not taken for empty
+    (`unreadable`). A new storage sets the newest, `(1, 1)`.
+    """
+
     has_versions = True
     """Whether an entry has a `version` when it is read: without one nothing can be resumed."""
 
@@ -95,6 +102,14 @@ class StorageContract:
     def place_for_directories(self, directory: DataUri) -> DataUri:
         """A directory in which directories can be made."""
         return directory
+
+    @contextlib.contextmanager
+    def unreadable(self, storage: Storage, directory: DataUri) -> Iterator[tuple[Storage, DataUri] | None]:
+        """A storage and a directory in it that is there, and cannot be listed while the block runs.
+
+        It can be this one, with a file in it, which is mended afterwards, or any other. None if there can be none.
+        """
+        yield None
 
     # Files
 
@@ -218,6 +233,8 @@ class StorageContract:
 
     @pytest.mark.parametrize("written", ["{}//file", "{}/./file", "{}/x/../file", "{}/file/", "{}/file/.", "{}//"])
     def test_a_path_is_never_taken_for_another(self, storage: Storage, directory: DataUri, written: str) -> None:
+        if self.contract < (1, 1):
+            return
         if not self.takes_paths_as_written:
             assert not storage.paths_are_keys
             return
@@ -275,6 +292,25 @@ class StorageContract:
         with pytest.raises(NotADirectory):
             storage.rmdir(uri, force=True)
         assert read(storage, uri) == b"content"
+
+    def test_what_cannot_be_listed_is_neither_empty_nor_absent(self, storage: Storage, directory: DataUri) -> None:
+        file = directory.child("file")
+        storage.write(file, io.BytesIO(b"content"), 7)
+        with self.unreadable(storage, directory) as found:
+            if found is None:
+                return
+            broken, uri = found
+            for listing in (broken.list, broken.scan, broken.names):
+                with pytest.raises(AlgoError) as caught:
+                    list(listing(uri))
+                assert not isinstance(caught.value, (NotFoundError, NotADirectory))
+            with pytest.raises(AlgoError) as caught:
+                broken.exists(uri.child("file"))
+            assert not isinstance(caught.value, NotFoundError)
+            for force in (False, True):
+                with pytest.raises(AlgoError):
+                    broken.rmdir(uri, force=force)
+        assert read(storage, file) == b"content"
 
     # Directories
 

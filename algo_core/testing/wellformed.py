@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from algo_core.errors import AlgoError
@@ -71,21 +71,24 @@ def _looked_at(record: PluginRecord) -> Any:
 
 def look_at(record: PluginRecord) -> dict[str, list[str]]:
     """All `problems` of a plugin, and its `deprecated` arguments. It is loaded: call it in a process of its own."""
-    from algo_core.plugins.manager import Plugins, deprecated_arguments, implementations
+    from algo_core.plugins.examination import examine
+    from algo_core.plugins.manager import Plugins
     from algo_core.plugins.policy import Policy
+    from algo_core.plugins.signatures import DEPRECATED
 
     problems = [*_load_problems(record)]
     if record.error:
         return {"problems": problems, "deprecated": []}
-    plugins = Plugins("", Policy(), lambda text: None)
-    hooks = implementations(sys.modules[record.module])
-    problems += _hook_problems(record.module, hooks)
-    plugins.examine(record)
+    examine(record)
     if record.error:
         return {"problems": [*problems, f"{record.module} is broken: {record.error}"], "deprecated": []}
+    if not record.hooks and not record.remarks:
+        problems.append(f"{record.module} implements no hook: mark its functions with @hookimpl")
+    plugins = Plugins("", Policy(), lambda text: None)
     problems += [problem for row in record.commands for problem in _command_problems(record, plugins, *row)]
     problems += [problem for row in record.connectors for problem in _connector_problems(record, plugins, *row)]
-    deprecated = [note for name in record.hooks for note in deprecated_arguments(name, hooks[name])]
+    deprecated = [remark for remark in record.remarks if DEPRECATED in remark]
+    problems += [f"{record.module} {remark}" for remark in record.remarks if remark not in deprecated]
     return {"problems": problems, "deprecated": deprecated}
 
 
@@ -95,11 +98,11 @@ def _load_problems(record: PluginRecord) -> Iterator[str]:
     import click  # noqa: F401 - loaded by then whenever algo runs
     import pluggy  # noqa: F401 - as above
 
+    from algo_core.errors import cause
     from algo_core.plugins import (
         hookspecs,  # noqa: F401 - as above
         types,  # noqa: F401 - as above
     )
-    from algo_core.plugins.manager import cause
 
     before = set(sys.modules)
     try:
@@ -122,23 +125,6 @@ def _heavy_name(module: str) -> str | None:
     if top in sys.stdlib_module_names:
         return module if module in HEAVY else None
     return None if top in LIGHT else top.lstrip("_")
-
-
-def _hook_problems(module: str, hooks: dict[str, Callable[..., Any]]) -> Iterator[str]:
-    from algo_core.plugins import hookspecs
-    from algo_core.plugins.manager import hook_names
-
-    if not hooks:
-        yield f"{module} implements no hook: mark its functions with @hookimpl"
-    for name, function in hooks.items():
-        if name not in hook_names():
-            yield f"{module} implements {name}, which is no hook: there are {', '.join(sorted(hook_names()))}"
-            continue
-        known = list(inspect.signature(getattr(hookspecs, name)).parameters)
-        unknown = [argument for argument in inspect.signature(function).parameters if argument not in known]
-        if unknown:
-            has = f"its arguments are {', '.join(known)}" if known else "it has no arguments"
-            yield f"{name} in {module} takes {', '.join(unknown)}, which the hook does not give: {has}"
 
 
 def _command_problems(

@@ -7,9 +7,11 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -148,6 +150,32 @@ def gs(started: Callable[..., None]) -> Store:
     bucket = {"path": "b", "json": {"name": "bucket"}, "project": "project"}
     until(lambda: store.open().call("POST", **bucket))  # type: ignore[attr-defined]  # a GoogleStorage
     return store
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers that nothing is allowed."""
+
+    def refuse(self) -> None:
+        self.send_response(403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = refuse
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def refusing() -> Iterator[str]:
+    """The address of a store that refuses every request."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @pytest.fixture(scope="session")

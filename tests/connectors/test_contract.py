@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.ordinary import closed
 from support.stores import Store
 
 from algo_connectors.common.objects import ObjectStorage
@@ -39,7 +42,18 @@ class _Opened:
 
 
 class _Store(_Opened, StorageContract):
+    contract = (1, 1)
+
     needs_directories = False
+
+    @pytest.fixture(autouse=True)
+    def refused(self, store: Store, refusing: str) -> None:
+        address = {name: refusing for name in ("endpoint_url", "storage_uri") if name in store.options}
+        self._refused = Store(store.scheme, {**store.options, **address}, store.root)
+
+    @contextmanager
+    def unreadable(self, storage: Storage, directory: DataUri) -> Iterator[tuple[Storage, DataUri]]:
+        yield self._refused.open(), directory
 
 
 class _Keys(_Opened, KeyContract):
@@ -110,7 +124,13 @@ class TestAnyOtherProtocol(_Store):
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
+        self.root = tmp_path
         return Store("local", {"root": str(tmp_path)}, "")
+
+    @contextmanager
+    def unreadable(self, storage: Storage, directory: DataUri) -> Iterator[tuple[Storage, DataUri]]:
+        with closed(self.root / directory.path):
+            yield storage, directory
 
 
 class TestS3OfSeaweed(_Store):

@@ -15,7 +15,7 @@ from algo_connectors.common import reading
 from algo_connectors.common.remote import VersionedStorage
 from algo_core.storage.contract import Entry
 from algo_core.storage.uri import DataUri
-from algo_data.engine.options import Options
+from algo_data.engine.options import CopyOptions
 from algo_data.engine.run import large, worker
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.local.storage import LocalStorage
@@ -95,7 +95,7 @@ def uri(store: Store, storage: VersionedStorage) -> DataUri:
 
 def copy(storage: VersionedStorage, uri: DataUri, target: Path) -> None:
     transfer = Transfer(Place(storage, uri), Place(LocalStorage(), DataUri("file", str(target))))
-    worker.execute(transfer, lambda position, size: None, Options(tries=4), spare=Steep())
+    worker.execute(transfer, lambda position, size: None, CopyOptions(tries=4), budget=Steep())
 
 
 def test_a_large_file_comes_over_several_connections(

@@ -1,10 +1,12 @@
+import glob
 import os
 import stat
 from pathlib import Path
 
 import pytest
+from support.ordinary import ordinary_rights
 
-from algo_core.files import replacing
+from algo_core.files import matching, replacing, status_of
 
 
 def test_the_older_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -64,3 +66,64 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught, replacing(tmp_path / "missing" / "f"):
         pass
     assert caught.value.filename == str(tmp_path / "missing" / "f")
+
+
+def test_only_what_is_not_there_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "nowhere").symlink_to("missing")
+    (tmp_path / "itself").symlink_to("itself")
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / "file").write_text("x")
+    for path in ("missing", "nowhere", "file/below", "missing/below"):
+        assert status_of(tmp_path / path) is None
+    assert status_of(tmp_path / "nowhere", follow_symlinks=False) is not None
+    for path in ("itself", "n" * 300):
+        with pytest.raises(OSError):
+            status_of(tmp_path / path)
+    (tmp_path / "closed").chmod(0)
+    with ordinary_rights(), pytest.raises(PermissionError):
+        status_of(tmp_path / "closed" / "file")
+    (tmp_path / "closed").chmod(0o755)
+
+
+PATTERNS = (
+    "*",
+    "*.txt",
+    "a/*",
+    "a/**",
+    "**/*.txt",
+    "**",
+    "*/b?/[xy].txt",
+    "a/x.txt",
+    "a/../a/*",
+    ".*",
+    "**/.h*",
+    "a/*/",
+    "none/*",
+)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name in ("x.txt", "a/x.txt", "a/b1/y.txt", "a/b1/.hidden", "a/b2/c/x.txt", ".h/x.txt", "d.txt/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_means_the_files_that_it_means_elsewhere(
+    files: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    for given in (pattern, f"{files}/{pattern}", f"./{pattern}"):
+        expected = sorted(path for path in glob.glob(given, recursive=True) if os.path.isfile(path))
+        assert sorted(path for path in matching(given) if os.path.isfile(path)) == expected
+
+
+@pytest.mark.parametrize("pattern", ["**/*.txt", "a/*/*", "*/*/x.txt"])
+def test_a_pattern_passes_over_nothing_that_cannot_be_listed(files: Path, pattern: str) -> None:
+    (files / "a" / "b1").chmod(0)
+    with ordinary_rights(), pytest.raises(PermissionError):
+        list(matching(f"{files}/{pattern}"))
+    (files / "a" / "b1").chmod(0o755)

@@ -4,10 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from algo_core.plugins.index import build, read
+from algo_core.plugins.policy import Policy
+from algo_core.plugins.separate import examine_all
 from algo_core.testing import Home
 
 
@@ -153,3 +157,48 @@ def test_a_distribution_that_is_found_twice_counts_once(home: Home, plugin_folde
     add_command("acme-greet", "greet")
     home.environ["PYTHONPATH"] = os.pathsep.join([str(plugin_folder.path)] * 2)
     assert home.run("greet").text == "hello\n"
+
+
+def damages(content: bytes) -> Iterator[bytes]:
+    """The content with each byte changed in two ways, with a byte put in at each place, and cut at each place."""
+    for at in range(len(content)):
+        yield content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+        yield content[:at] + bytes([content[at] ^ 0x01]) + content[at + 1 :]
+        yield content[:at] + b"\x00" + content[at:]
+        yield content[:at]
+    yield content + b"x"
+
+
+def test_no_damaged_byte_is_believed(home: Home, plugin_folder, add_command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """marshal would crash, take all memory, or believe another command's name; it is never given such a file."""
+    add_command("acme-greet", "greet")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(plugin_folder.path)])
+    monkeypatch.setattr("algo_core.plugins.index.search_path", lambda: [str(plugin_folder.path)])
+    cache, policy = str(home.root / "cache"), Policy()
+    build(cache, policy, examine_all)
+    (file,) = Path(cache).glob("*.index")
+    content = file.read_bytes()
+    assert [record.dist for record in read(cache, policy) or []] == ["acme-greet"]
+    with file.open("r+b") as opened:
+        for damaged in damages(content):
+            opened.seek(0)
+            opened.write(damaged)
+            opened.truncate()
+            opened.flush()
+            assert read(cache, policy) is None
+
+
+@pytest.mark.parametrize("damage", ["changed", "inserted", "cut"])
+def test_a_damaged_byte_ends_no_command(home: Home, add_command, damage: str) -> None:
+    add_command("acme-greet", "greet")
+    names(home)
+    (file,) = (home.root / "cache").glob("*.index")
+    for place in (0, 15, 40, -1):
+        content = file.read_bytes()
+        at = place % len(content)
+        changed, inserted = bytes([content[at] ^ 0xFF]) + content[at + 1 :], b"\xff" + content[at:]
+        damaged = content[:at] + {"changed": changed, "inserted": inserted, "cut": b""}[damage]
+        file.write_bytes(damaged)
+        result = home.run("greet")
+        assert (result.code, result.text, result.stderr) == (0, "hello\n", "")
+        assert file.read_bytes() != damaged, "it is made anew"

@@ -316,3 +316,69 @@ def test_executables_on_the_path_are_subcommands(home: Home, tmp_path) -> None:
     assert home.run("auth", "--help").code == 0
     tool.chmod(0o644)
     assert home.run("hi").code == 2
+
+
+@pytest.mark.parametrize("scheme", ["data", "file"])
+def test_reserved_schemes_are_not_given_away(home: Home, plugin_folder, tmp_path, scheme: str) -> None:
+    plugin_folder.add(
+        "acme-thief",
+        HEAD + f"@hookimpl\ndef algo_connectors():\n    return [Connector({scheme!r}, 'acme_thief.x:y', 'Mine.'),\n"
+        "            Connector('acme', 'acme_thief.x:y', 'Mine.')]\n",
+    )
+    (tmp_path / "f").write_text("content")
+    assert home.run("cat", str(tmp_path / "f")).text == "content"
+    assert home.run("ls", "data://.my").code == 0
+    row = next(row for row in home.run("plugins", "list", "--json").json if row["distribution"] == "acme-thief")
+    assert row["connectors"] == ["acme"]
+    assert row["remarks"] == [f"claims {scheme}://, which is reserved for algo-data, and does not get it"]
+
+
+def test_a_scheme_of_a_plugin_that_broke_says_so(home: Home, plugin_folder) -> None:
+    source = HEAD + "@hookimpl\ndef algo_connectors():\n    return [Connector('acme', 'acme_store.x:y', 'Mine.')]\n"
+    package = plugin_folder.add("acme-store", source)
+    home.run("--help")
+    (package / "plugin.py").write_text("import no_such_module\n")
+    result = home.run("ls", "acme://x")
+    assert result.code == 8
+    assert "The plugin acme-store 1.0 is broken" in result.stderr
+
+
+UNEXPECTED = """
+import click
+from algo_core import pass_app
+
+@click.command()
+@pass_app
+def run(app):
+    '''Fail.'''
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "whose"),
+    [
+        ("import json; json.loads(3)", "The plugin acme-bad 1.0 failed unexpectedly"),
+        ("import urllib.parse; urllib.parse.urlsplit(3)", "The plugin acme-bad 1.0 failed unexpectedly"),
+        ("app.output.table(3, 4)", "The plugin acme-bad 1.0 failed unexpectedly"),
+    ],
+)
+def test_an_unexpected_failure_is_that_of_the_plugin_that_asked(
+    home: Home, plugin_folder, add_command, body: str, whose: str
+) -> None:
+    package = add_command("acme-bad", "acme")
+    (package / "commands.py").write_text(UNEXPECTED.format(body=body))
+    result = home.run("acme")
+    assert result.code == 8
+    assert whose in result.stderr
+
+
+def test_what_is_broken_is_mentioned_where_it_may_be_the_cause(home: Home, plugin_folder, platform) -> None:
+    plugin_folder.add("acme-login", "import no_such_module\n")
+    home.write_config(f'[profiles.default]\naddress = "{platform.address}"\n')
+    home.run("--help")
+    result = home.run("ls")
+    assert result.code == 4
+    assert "acme-login 1.0 is broken" in result.stderr
+    assert "`algo plugins show acme-login`" in result.stderr
+    assert "acme-login" not in home.run("ls", "--nonsense").stderr

@@ -58,6 +58,7 @@ class DataPlatform:
         self.etags = True
         self.tells_stored = False
         self.ranges = True
+        self.normalise: Callable[[str], str] = lambda path: path
         self.flag = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"platform": self}))
         self._server.daemon_threads = True
@@ -94,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         url = urlsplit(self.path)
-        self.where = unquote(url.path)[len("/v1/") :]
+        self.where = self.platform.normalise(unquote(url.path)[len("/v1/") :])
         if self.where != "data/":
             self.where = self.where.rstrip("/")
         self.query = {name: values[0] for name, values in parse_qs(url.query).items()}

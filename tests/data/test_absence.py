@@ -249,6 +249,8 @@ def test_names_pass_whatever_the_locale_is(home: Home, work: Path) -> None:
     run("sync", "--delete", "data://.my/c", "out", **C_LOCALE)
     assert run("sync", "--delete", "data://.my/c", "out", **C_LOCALE) == ""
     assert sorted(os.listdir(work / "out")) == sorted(NAMES)
+    assert run("sync", "in", "other", "--include", "ä*", **C_LOCALE) == "Copied in/ä to other/ä\n"
+    assert run("ls", "./in/日*", **C_LOCALE) == "./in/日本.txt\n"
     run("rm", ".my/c/🎉 x", "./out/ä", **C_LOCALE)
     run("sync", "--delete", "data://.my/c", "out", **C_LOCALE)
     assert sorted(os.listdir(work / "out")) == sorted({*NAMES} - {"🎉 x"})

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from algo_core.storage.uri import LOCAL, DataUri
-from algo_data.engine.plan.planner import Manner, plan
+from algo_data.engine.options import CopyOptions
+from algo_data.engine.plan.planner import plan
 from algo_data.local.storage import LocalStorage
 
 BUCKET = "connector/s3/bucket"
@@ -130,7 +131,9 @@ def test_paths_below_trees_are_remembered_only_where_trees_can_meet(work, monkey
     (work / "d").mkdir()
     sources = [DataUri(LOCAL, str(work / name)) for name in ("one", "two", "three")]
     storage = LocalStorage()
-    found = plan(sources, DataUri(LOCAL, str(work / "d")), lambda uri: storage, pytest.fail, Manner(is_recursive=True))
+    found = plan(
+        sources, DataUri(LOCAL, str(work / "d")), lambda uri: storage, pytest.fail, CopyOptions(is_recursive=True)
+    )
     assert len(list(found)) == 3
     assert remembered == [str(work / "d" / "three")]
 

@@ -12,7 +12,7 @@ import pytest
 from algo_core.errors import AlgoError, NetworkError, NotFoundError, UsageError
 from algo_core.storage.contract import Checksum, Entry, IsADirectory, Kind, Storage
 from algo_core.storage.uri import DataUri, parse_data_uri
-from algo_data.engine import Options, run_transfers
+from algo_data.engine import CopyOptions, run_transfers
 from algo_data.engine.io import retry as patience
 from algo_data.engine.io.blocks import SizeMismatch, blocks
 from algo_data.engine.io.digest import Corrupted
@@ -20,8 +20,9 @@ from algo_data.engine.io.retry import Patience
 from algo_data.engine.io.source import CannotResume, FileSource
 from algo_data.engine.io.streams import STREAM, StandardStreams
 from algo_data.engine.plan.globs import expand
-from algo_data.engine.plan.planner import Place, Transfer, plan
+from algo_data.engine.plan.planner import plan
 from algo_data.engine.run.worker import execute
+from algo_data.engine.transfer import Place, Transfer
 
 
 class Memory(Storage):
@@ -185,12 +186,16 @@ def test_the_worker_starts_anew_when_a_source_cannot_go_on(no_pauses):
     source, target = Memory(f=ALPHABET), Memory()
     source.versions = False
     source.breaks = [7, 7]
-    execute(Transfer(Place(source, uri("f")), Place(target, uri("g"))), lambda position, size: None, Options(tries=2))
+    execute(
+        Transfer(Place(source, uri("f")), Place(target, uri("g"))), lambda position, size: None, CopyOptions(tries=2)
+    )
     assert target.files == {"g": ALPHABET}
     source.breaks = [7] * 3
     with pytest.raises(NetworkError):
         execute(
-            Transfer(Place(source, uri("f")), Place(target, uri("h"))), lambda position, size: None, Options(tries=2)
+            Transfer(Place(source, uri("f")), Place(target, uri("h"))),
+            lambda position, size: None,
+            CopyOptions(tries=2),
         )
     assert "h" not in target.files
 
@@ -202,7 +207,7 @@ def test_what_was_printed_is_never_printed_twice():
     printed = io.BytesIO()
     target = Place(StandardStreams(None, printed), STREAM)
     with pytest.raises(CannotResume):
-        execute(Transfer(Place(source, uri("f")), target), lambda position, size: None, Options(tries=5))
+        execute(Transfer(Place(source, uri("f")), target), lambda position, size: None, CopyOptions(tries=5))
     assert printed.getvalue() == ALPHABET[:17]
 
 
@@ -312,7 +317,7 @@ def test_the_run_goes_on_after_a_failure():
 
     storage = Memory(b=b"123")
     transfers = (Transfer(Place(storage, uri(n)), Place(storage, uri("x" + n))) for n in "ab")
-    run_transfers(transfers, Listener(), Options(tries=0, max_transfers=1))
+    run_transfers(transfers, Listener(), CopyOptions(tries=0, max_transfers=1))
     assert said == [
         "start memory://a",
         "failed memory://a: memory://a is not there",

@@ -15,7 +15,7 @@ import pytest
 from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage.contract import Entry, Kind, Storage
 from algo_core.storage.uri import LOCAL, DataUri
-from algo_data.engine import Options
+from algo_data.engine import CopyOptions
 from algo_data.engine.run.worker import execute
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.local.partial_file import open_beside
@@ -27,7 +27,7 @@ STORAGE = LocalStorage()
 
 def moved(source: Path, target: Path) -> int | None:
     places = (Place(STORAGE, DataUri(LOCAL, str(path))) for path in (source, target))
-    return execute(Transfer(*places, removes_source=True), lambda position, size: None, Options()).size
+    return execute(Transfer(*places, removes_source=True), lambda position, size: None, CopyOptions()).size
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_what_a_copy_refuses_a_move_refuses_in_the_same_words(work, target):
     said = []
     for removes in (False, True):
         with pytest.raises(AlgoError) as raised:
-            execute(Transfer(source, to, removes_source=removes), lambda position, size: None, Options())
+            execute(Transfer(source, to, removes_source=removes), lambda position, size: None, CopyOptions())
         said.append((type(raised.value), raised.value.message, raised.value.hint))
     assert said[0] == said[1]
     assert sorted(os.listdir(work)) == ["d", "f"]
@@ -381,7 +381,7 @@ def moved_between(source: Store, target: Store, name: str = "f") -> Entry:
     uri = DataUri("store", "f")
     places = Place(source, uri), Place(target, DataUri("other", name))
     entry = Entry(uri, Kind.FILE, size=1)
-    return execute(Transfer(*places, entry, removes_source=True), lambda position, size: None, Options())
+    return execute(Transfer(*places, entry, removes_source=True), lambda position, size: None, CopyOptions())
 
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -446,7 +446,7 @@ def test_a_file_of_this_machine_that_a_store_also_has_is_not_removed_by_a_move(w
         execute(
             Transfer(Place(LocalStorage(), uri), Place(LocalStorage(), uri), removes_source=True),
             lambda position, size: None,
-            Options(),
+            CopyOptions(),
         )
     assert (work / "f").read_text() == "x"
 

@@ -12,10 +12,11 @@ import pytest
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.spool import Spool
+from algo_data.engine.options import CopyOptions
 from algo_data.engine.plan.conflicts import Directories, may_be_removed
 from algo_data.engine.plan.removal import remove_extra
-from algo_data.engine.plan.selection import EVERYTHING
-from algo_data.engine.plan.sync import SyncManner, plan_sync
+from algo_data.engine.plan.sync import plan_sync
+from algo_data.engine.selection import EVERYTHING
 from algo_data.engine.transfer import Place
 from algo_data.local.storage import LocalStorage
 
@@ -240,7 +241,7 @@ def test_what_is_both_in_the_source_makes_nothing_go(work, theirs, names):
     source, target = Place(Store(*names), DataUri("from", "a")), Place(LocalStorage(), DataUri("file", str(work)))
     refused: list[str] = []
     with Spool() as obstructed:
-        list(plan_sync(source, target, pytest.fail, None, SyncManner(), obstructed.add))
+        list(plan_sync(source, target, pytest.fail, None, CopyOptions(), obstructed.add))
         told = may_be_removed(obstructed, source, target, EVERYTHING, lambda what, error: refused.append(error.message))
         assert told == (obstructed.count == 0)
         assert all("is a file and a directory" in message for message in refused)

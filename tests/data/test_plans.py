@@ -14,19 +14,23 @@ import pytest
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, UsageError
 from algo_core.storage.contract import Checksum, Entry, Kind, NotADirectory, Storage
 from algo_core.storage.uri import LOCAL, DataUri
+from algo_data.engine.facts import Facts, facts_of
 from algo_data.engine.io.spool import Spool
-from algo_data.engine.plan.comparison import Facts, differs, facts_of, is_newer, never
+from algo_data.engine.options import CopyOptions
+from algo_data.engine.patterns import name_pattern, path_pattern
+from algo_data.engine.plan.comparison import differs, is_newer, never
 from algo_data.engine.plan.concurrent_map import answered
 from algo_data.engine.plan.directories import NoFolders, make
 from algo_data.engine.plan.globs import expand
-from algo_data.engine.plan.patterns import name_pattern, path_pattern
-from algo_data.engine.plan.planner import Manner, Place, plan
+from algo_data.engine.plan.planner import plan
 from algo_data.engine.plan.removal import removed
-from algo_data.engine.plan.selection import EVERYTHING, Selection
 from algo_data.engine.plan.sorting import in_order, order
-from algo_data.engine.plan.sync import SyncManner, plan_sync
+from algo_data.engine.plan.sync import plan_sync
 from algo_data.engine.plan.tree import below
+from algo_data.engine.selection import EVERYTHING, Selection
+from algo_data.engine.transfer import Place
 from algo_data.local.storage import LocalStorage
+from algo_data.reporting.advice import advice_for
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -128,7 +132,7 @@ def planned(source: Storage, target: Storage, sources: list[str], destination: s
         DataUri("to", destination),
         lambda uri: storages[uri.scheme],
         lambda what, error: refused.append(f"! {what}: {error.message}"),
-        Manner(**manner),
+        CopyOptions(**manner),
     )
     return sorted([f"{t.source.uri.path} > {t.target.uri.path}" for t in transfers]) + refused
 
@@ -171,7 +175,7 @@ def test_a_dry_plan_makes_nothing():
 
 
 def test_transfers_carry_what_the_listing_knew():
-    (transfer,) = plan([uri("t")], uri("new"), lambda _: STOCK, print, Manner(is_recursive=True))
+    (transfer,) = plan([uri("t")], uri("new"), lambda _: STOCK, print, CopyOptions(is_recursive=True))
     assert transfer.entry is not None
     assert transfer.entry.size == 3
 
@@ -182,7 +186,7 @@ STOCK = Stock("t/a")
 def test_a_directory_without_recursion_is_refused_with_the_way():
     seen: list[AlgoError] = []
     list(plan([uri("t/")], uri("new"), lambda _: STOCK, lambda what, error: seen.append(error)))
-    assert "algo cp -r" in str(seen[0].hint)
+    assert "algo cp -r" in str(advice_for(seen[0]))
 
 
 def test_a_plan_starts_while_a_listing_still_goes_on():
@@ -198,7 +202,7 @@ def test_a_plan_starts_while_a_listing_still_goes_on():
         DataUri("b", "new"),
         lambda uri: Endless("d/x") if uri.scheme == "a" else Stock(),
         print,
-        Manner(is_recursive=True),
+        CopyOptions(is_recursive=True),
     )
     assert [next(transfers).target.uri.path for _ in range(3)] == ["new/f1", "new/f2", "new/f3"]
 
@@ -225,7 +229,7 @@ def test_a_tree_is_never_copied_into_itself(destination):
         uri(destination),
         lambda _: storage,
         lambda what, error: refused.append(error),
-        Manner(is_recursive=True),
+        CopyOptions(is_recursive=True),
     )
     assert list(transfers) == []
     assert isinstance(refused[0], UsageError)
@@ -244,11 +248,11 @@ def test_a_tree_with_directories_is_refused_by_a_collection_before_anything(dest
         DataUri("to", destination),
         lambda uri: storages[uri.scheme],
         lambda what, error: seen.append(error),
-        Manner(is_recursive=True),
+        CopyOptions(is_recursive=True),
     )
     assert list(transfers) == []
     assert isinstance(seen[0], NoFolders)
-    assert "--flatten" in str(seen[0].hint)
+    assert "--flatten" in str(advice_for(seen[0]))
     assert there.made == set()
 
 
@@ -478,7 +482,7 @@ def synced(source: Stock, target: Stock, destination: str = "b", **manner) -> tu
         Place(target, DataUri("to", destination)),
         lambda what, error: refused.append(f"{what}: {error.message}"),
         lambda relative, is_directory: extra.append(relative + "/" * is_directory),
-        SyncManner(**manner),
+        CopyOptions(**manner),
     )
     return sorted(t.target.uri.path.partition("/")[2] for t in transfers), sorted(extra), refused
 
@@ -539,7 +543,7 @@ def test_a_sync_by_checksum_computes_those_of_this_machine(tmp_path: Path):
         (tmp_path / name).write_bytes(content)
     storage = LocalStorage()
     places = [Place(storage, local(tmp_path / name)) for name in ("one", "two")]
-    transfers = plan_sync(*places, pytest.fail, None, SyncManner(by_checksum=True))
+    transfers = plan_sync(*places, pytest.fail, None, CopyOptions(by_checksum=True))
     assert [t.source.uri.name for t in transfers] == ["other"]
 
 
@@ -547,7 +551,7 @@ def test_a_sync_by_checksum_computes_those_of_this_machine(tmp_path: Path):
 def test_a_sync_between_a_directory_and_a_part_of_it_is_refused(source, target):
     storage = Stock("a/x", "a/s/y")
     with pytest.raises(UsageError):
-        plan_sync(Place(storage, uri(source)), Place(storage, uri(target)), print, print, SyncManner())
+        plan_sync(Place(storage, uri(source)), Place(storage, uri(target)), print, print, CopyOptions())
 
 
 def test_a_sync_needs_two_directories():
@@ -732,7 +736,7 @@ def test_a_link_back_that_is_left_out_is_not_told(tmp_path: Path):
     (tmp_path / "t/f").touch()
     (tmp_path / "t/up").symlink_to(".")
     storage = LocalStorage()
-    manner = Manner(is_recursive=True, selection=Selection((), ("up",)))
+    manner = CopyOptions(is_recursive=True, selection=Selection((), ("up",)))
     found = plan([local(tmp_path / "t")], local(tmp_path / "new"), lambda uri: storage, pytest.fail, manner)
     assert [transfer.source.uri.name for transfer in found] == ["f"]
 

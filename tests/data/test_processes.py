@@ -14,7 +14,7 @@ import pytest
 
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import LOCAL, DataUri
-from algo_data.engine import Options
+from algo_data.engine import CopyOptions
 from algo_data.engine.run import processes
 from algo_data.engine.run.concurrency import Batch
 from algo_data.engine.run.processes import CopyProcess, processes_for
@@ -42,7 +42,7 @@ def transfer(source: Path, target: Path, size: int | None = None) -> Transfer:
 @pytest.fixture
 def other():
     """The process, which copies files of this machine."""
-    made = CopyProcess([HERE], Options())
+    made = CopyProcess([HERE], CopyOptions())
     yield made
     made.end()
 
@@ -82,7 +82,7 @@ def test_it_takes_what_is_small_and_only_copied(other, work):
 
 def test_nothing_is_copied_when_it_has_gone(work):
     (work / "a").write_text("x")
-    made = CopyProcess([HERE], Options())
+    made = CopyProcess([HERE], CopyOptions())
     os.kill(made._process, signal.SIGKILL)
     assert made.copy([transfer(work / "a", work / "b")] * 3) == [None] * 3
     assert not made.is_alive
@@ -99,7 +99,7 @@ def test_it_ends_at_once_and_leaves_nothing_beside(work, monkeypatch):
     monkeypatch.setattr(Beside, "commit", hang)
     (work / "a").write_text("x")
     (work / "b").write_text("older")  # a new file would have no hidden one
-    made = CopyProcess([HERE], Options())
+    made = CopyProcess([HERE], CopyOptions())
     asking = threading.Thread(target=made.copy, args=([transfer(work / "a", work / "b")],))
     asking.start()
     wait_for((work / "reached").exists)
@@ -128,10 +128,10 @@ def wanted(monkeypatch, work):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
     monkeypatch.setattr(processes, "CopyProcess", lambda places, options, at_once: f"made for {at_once}")
 
-    def ask(count: int = COUNT, options: Options | None = None, storage: object = STORAGE, size: int = 10) -> list:
+    def ask(count: int = COUNT, options: CopyOptions | None = None, storage: object = STORAGE, size: int = 10) -> list:
         uri = DataUri(LOCAL, str(work / "f"))
         one = Transfer(Place(storage, uri), Place(STORAGE, uri), Entry(uri, Kind.FILE, size=size))
-        return processes_for([one] * count, options or Options())
+        return processes_for([one] * count, options or CopyOptions())
 
     return ask
 
@@ -146,8 +146,8 @@ def test_many_small_files_have_one(wanted):
     [
         {"count": 100},
         {"size": 1 << 20},
-        {"options": Options(max_transfers=1)},
-        {"options": Options(bwlimit=10_000)},
+        {"options": CopyOptions(max_transfers=1)},
+        {"options": CopyOptions(bwlimit=10_000)},
         {"storage": object()},
     ],
 )
@@ -271,7 +271,7 @@ def test_as_many_are_handed_over_as_are_under_way_however_long_they_take():
 
 @pytest.mark.parametrize("most", [None, 2, 8])
 def test_they_get_half_of_what_may_be_at_once(wanted, most):
-    found = wanted(options=Options(max_transfers=most))
+    found = wanted(options=CopyOptions(max_transfers=most))
     assert found[0] == {None: "made for 8", 2: "made for 1", 8: "made for 2"}[most]
 
 

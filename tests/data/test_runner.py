@@ -15,7 +15,7 @@ from algo_core.errors import AlgoError, AuthError
 from algo_core.main import run as run_algo
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
-from algo_data.engine import Options, run_transfers
+from algo_data.engine import CopyOptions, run_transfers
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.run.runner import AHEAD
 from algo_data.engine.run.throttle import Throttle
@@ -122,7 +122,7 @@ def test_all_are_carried_out_and_a_failure_stops_none():
     storage, listener = Counter(), Listener()
     names = [f"10-{number}" for number in range(300)]
     names[7] = "10-broken"
-    run_transfers(transfers(storage, names), listener, Options(tries=0))
+    run_transfers(transfers(storage, names), listener, CopyOptions(tries=0))
     assert sorted(listener.done) == sorted(name for name in names if "broken" not in name)
     assert listener.failures == ["zeros://10-broken: it is broken"]
     assert listener.planned_in_all == 300
@@ -132,14 +132,14 @@ def test_all_are_carried_out_and_a_failure_stops_none():
 @pytest.mark.parametrize("most", [1, 2, 7])
 def test_there_are_never_more_at_once_than_allowed(most):
     storage = Counter(pause=0.002)
-    run_transfers(transfers(storage, [f"1-{n}" for n in range(200)]), Listener(), Options(max_transfers=most))
+    run_transfers(transfers(storage, [f"1-{n}" for n in range(200)]), Listener(), CopyOptions(max_transfers=most))
     assert storage.written == 200
     assert storage.most <= most
 
 
 def test_more_run_at_once_where_each_has_to_wait():
     storage = Counter(pause=0.02)
-    run_transfers(transfers(storage, [f"1-{n}" for n in range(1500)]), Listener(), Options())
+    run_transfers(transfers(storage, [f"1-{n}" for n in range(1500)]), Listener(), CopyOptions())
     assert storage.most > 8
 
 
@@ -153,7 +153,7 @@ def test_an_endless_plan_is_made_only_so_far_ahead():
             taken += 1
             yield from transfers(storage, [f"1-{taken}"])
 
-    worker = threading.Thread(target=run_transfers, args=(endless(), Listener(), Options()), daemon=True)
+    worker = threading.Thread(target=run_transfers, args=(endless(), Listener(), CopyOptions()), daemon=True)
     worker.start()
     end = time.monotonic() + 60
     while taken < AHEAD:
@@ -181,7 +181,7 @@ def test_what_ends_the_whole_ends_it(where):
             yield from transfers(storage, ["1-more"])
 
     with pytest.raises(AuthError):
-        run_transfers(plan(), Listener(), Options())
+        run_transfers(plan(), Listener(), CopyOptions())
     assert not planning()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from algo_core.errors import UsageError
-from algo_data.engine.plan.selection import Selection
+from algo_data.engine.selection import Selection
 
 FILES = ("a.txt", "d/a.txt", "d/e/b.txt", "e/d/c.txt", "e/d.txt")
 

@@ -6,9 +6,11 @@ import io
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.ordinary import closed
 
 from algo_core.http.api import ApiClient
 from algo_core.http.session import open_session
@@ -27,6 +29,8 @@ from algo_local.web.app import Application
 
 
 class TestLocal(StorageContract):
+    contract = (1, 1)
+
     takes_paths_as_written = False
 
     @pytest.fixture
@@ -37,8 +41,15 @@ class TestLocal(StorageContract):
     def directory(self, tmp_path: Path) -> DataUri:
         return DataUri("file", str(tmp_path))
 
+    @contextmanager
+    def unreadable(self, storage: Storage, directory: DataUri) -> Iterator[tuple[Storage, DataUri]]:
+        with closed(Path(directory.path)):
+            yield storage, directory
+
 
 class _Hosted(StorageContract):
+    contract = (1, 1)
+
     takes_paths_as_written = False
 
     @pytest.fixture
@@ -80,8 +91,11 @@ def address(embedded: Platform) -> Iterator[str]:
 
 
 class TestEmbedded(_Hosted):
+    root: Path
+
     @pytest.fixture
     def storage(self, embedded: Platform) -> Iterator[Storage]:
+        self.root = embedded.root
         api = _api("local:", LocalAdapter(Application(embedded, trusted=True)))
         storage = HostedStorage(api, "data")
         yield storage
@@ -89,6 +103,11 @@ class TestEmbedded(_Hosted):
             if storage.exists(DataUri("data", f".my/{made}")):
                 storage.rmdir(DataUri("data", f".my/{made}"), force=True)
         api.session.close()
+
+    @contextmanager
+    def unreadable(self, storage: Storage, directory: DataUri) -> Iterator[tuple[Storage, DataUri]]:
+        with closed(self.root / "data" / "jane" / "contract"):
+            yield storage, directory
 
 
 class TestServed(_Hosted):

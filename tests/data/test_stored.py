@@ -12,9 +12,9 @@ import pytest
 
 from algo_core.storage.contract import Checksum, Entry
 from algo_core.storage.uri import LOCAL, DataUri
-from algo_data.engine import Options
-from algo_data.engine.io import stored
+from algo_data.engine import CopyOptions
 from algo_data.engine.io.digest import Corrupted
+from algo_data.engine.run import stored
 from algo_data.engine.run.worker import execute
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.local.storage import LocalStorage
@@ -192,7 +192,7 @@ class Far(LocalStorage):
 def copied(work: Path, far: Far) -> Entry:
     source = Place(LocalStorage(), DataUri(LOCAL, f"{work}/f"))
     target = Place(far, DataUri(LOCAL, f"{work}/g"))
-    return execute(Transfer(source, target), lambda position, size: None, Options())
+    return execute(Transfer(source, target), lambda position, size: None, CopyOptions())
 
 
 @SIZES

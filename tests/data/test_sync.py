@@ -14,8 +14,9 @@ import pytest
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
+from algo_data.engine.options import CopyOptions
 from algo_data.engine.plan.comparison import differs, is_newer, never
-from algo_data.engine.plan.sync import SyncManner, plan_sync
+from algo_data.engine.plan.sync import plan_sync
 from algo_data.engine.transfer import Place
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
@@ -68,7 +69,7 @@ def synced(source: Far, target: Far, **manner) -> tuple[Iterator[str], list[str]
         Place(target, DataUri("to", "b")),
         lambda what, error: refused.append(error.message),
         lambda relative, is_directory: extra.append(relative + "/" * is_directory),
-        SyncManner(**manner),
+        CopyOptions(**manner),
     )
     return (t.target.uri.path[2:] for t in transfers), extra, refused
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from algo_core.storage.uri import LOCAL, DataUri
-from algo_data.local.leftovers import in_use_below, is_in_use, is_unfinished, remove_abandoned
+from algo_data.local.leftovers import in_use_below, is_in_use, is_leftover, remove_leftover
 from algo_data.local.partial_file import open_beside
 
 
@@ -46,13 +46,13 @@ def test_the_names_of_unfinished_files_are_known(work):
         besides = [open_beside(str(work / name)) for _ in range(2)]
         found = [entry for entry in os.listdir(work) if entry not in names]
         assert len(found) == 2
-        assert all(is_unfinished(uri(work / entry)) and is_in_use(uri(work / entry)) for entry in found)
+        assert all(is_leftover(uri(work / entry)) and is_in_use(uri(work / entry)) for entry in found)
         for beside in besides:
             assert beside
             beside.discard()
     for name in (*names, ".algo-part", "f.algo-part", ".f.algo-parts", ".f.algo-part0123", ".f.algo-part.txt"):
-        assert not is_unfinished(uri(work / name))
-    assert not is_unfinished(DataUri("data", ".my/c/.f.algo-part"))
+        assert not is_leftover(uri(work / name))
+    assert not is_leftover(DataUri("data", ".my/c/.f.algo-part"))
 
 
 @pytest.mark.parametrize("command", [["cp", "-r"], ["mv"], ["sync"]])
@@ -93,14 +93,14 @@ def test_a_directory_in_which_something_is_being_written_stays(home, work, tree,
 
 
 def test_what_is_taken_over_before_it_would_be_removed_stays(work, written):
-    assert remove_abandoned(uri(written)) is False
+    assert remove_leftover(uri(written)) is False
     assert in_use_below(uri(work)) == str(written)
     (work / "link").symlink_to("there")
     assert in_use_below(uri(work / "link")) is None
     (work / ".o.algo-part").touch()
     with open(work / ".o.algo-part") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert remove_abandoned(uri(work / ".o.algo-part")) is False
-    assert remove_abandoned(uri(work / ".o.algo-part")) is True
-    assert remove_abandoned(uri(work / ".o.algo-part")) is False
+        assert remove_leftover(uri(work / ".o.algo-part")) is False
+    assert remove_leftover(uri(work / ".o.algo-part")) is True
+    assert remove_leftover(uri(work / ".o.algo-part")) is False
     assert written.exists()

@@ -6,7 +6,9 @@ see another request than h11 does, nor answer one that h11 refuses.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +17,9 @@ import h11
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.wire import Answer, answers, exchange
+from support.wire import Answer, answers, connect, exchange
 
+from algo_local.callers import Caller
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
@@ -94,13 +97,13 @@ class Wire:
     """Sends bytes to the served platform and says what came of them."""
 
     def __init__(self, address: str, recorder: Recorder, key: str) -> None:
-        self._address = address
+        self.address = address
         self._recorder = recorder
         self.key = key
 
     def __call__(self, raw: bytes) -> tuple[list[Seen], list[Answer]]:
         self._recorder.seen = []
-        received = exchange(self._address, raw)
+        received = exchange(self.address, raw)
         seen = self._recorder.seen
         return seen, answers(received, [method for method, _, _ in seen])
 
@@ -110,7 +113,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """One platform for all tests of this module: none of them changes what another relies on."""
     platform = Platform(tmp_path_factory.mktemp("framing") / "platform")
     failures: list[str] = []
-    platform.hosted.create(platform.person, [".my"], "c", ())
+    platform.hosted.create(Caller(platform.account), [".my"], "c", ())
     key = platform.metadata.new_key(platform.account, "test")
     recorder = Recorder(Application(platform, on_failure=failures.append))
     listener = listen("127.0.0.1", 0)
@@ -238,6 +241,7 @@ BROKEN_CHUNKS = [
     b"\r\nhello\r\n0\r\n\r\n",
     b";x\r\nhello\r\n0\r\n\r\n",
     b"5\nhello\r\n0\r\n\r\n",
+    b"50\nhello\r\n0\r\n\r\n",
     b"5\r\nhello\n0\r\n\r\n",
     b"5\r\nhelloX\r\n0\r\n\r\n",
     b"5\r\nhello0\r\n\r\n",
@@ -253,11 +257,30 @@ BROKEN_CHUNKS = [
     b"5\r\nhello\r\n0\r\nX: a\r\n b\r\n\r\n",
     b"5\r\nhello\r\n0\r\n%s\r\n" % (b"X: y\r\n" * 200),
     b"5\r\nhello\r\n0\r\nX: %s\r\n\r\n" % (b"y" * 20000),
+    b"5\r\nhello\r\n0\r\n%s\r\n" % (b"X: %s\r\n" % (b"y" * 10000) * 5),
     b"5\r\nhello\r\n",
     b"5\r\nhel",
     b"5",
     b"",
 ]
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /v1/data/ HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["first", "pipelined"])
+def test_nothing_that_comes_after_a_refusal_is_read(wire: Wire, before: bytes) -> None:
+    """Neither what came with the refused request, nor what is sent when the answer is there."""
+    after = with_key(wire, b"DELETE /v1/data/.my/c HTTP/1.1\r\nHost: x\r\n\r\n")
+    with connect(wire.address) as connection:
+        connection.sendall(before + b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n" + after)
+        received = b""
+        while b"Host is invalid" not in received:
+            received += connection.recv(1 << 16)
+        with contextlib.suppress(OSError):
+            connection.sendall(after)
+            connection.shutdown(socket.SHUT_WR)
+            while data := connection.recv(1 << 16):
+                received += data
+    assert [answer.status for answer in answers(received)] == [*([401] if before else []), 400]
+
 
 ODD = [
     (b"\r\nGET /v1/data/ HTTP/1.1\r\n%s\r\n" % HOST, [200]),

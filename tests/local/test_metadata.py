@@ -219,7 +219,7 @@ def test_a_failed_transaction_leaves_nothing(platform: Platform) -> None:
 
 
 def test_a_file_that_is_no_database_is_not_touched(root: Path) -> None:
-    root.mkdir()
+    root.mkdir(mode=0o700)
     (root / DATABASE).write_bytes(b"something else entirely" * 100)
     with pytest.raises(ConfigError, match="is not the embedded platform's database"):
         _ = Platform(root).account
@@ -227,7 +227,7 @@ def test_a_file_that_is_no_database_is_not_touched(root: Path) -> None:
 
 
 def test_a_newer_schema_is_left_alone(root: Path) -> None:
-    root.mkdir()
+    root.mkdir(mode=0o700)
     connection = sqlite3.connect(root / DATABASE)
     connection.execute("PRAGMA user_version=99")
     connection.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from support.wire import PATIENCE, Answer, answers, connect
 
+from algo_core.errors import UsageError
 from algo_local.serving import server as serving
 from algo_local.serving.limits import Limits, limits_for_process
 from algo_local.serving.listener import listen
@@ -205,6 +208,7 @@ def test_a_new_connection_waits_for_room_and_is_refused_if_none_comes(place: Cal
     assert len(here.server._busy) == 4
     for client in many:
         client.close()
+    assert set(here.said) == {"All 4 connections are busy; new ones are refused"}
     here.stage.go_on.set()
     assert [client.answer().status for client in busy] == [200] * 4
     assert here.client().get().status == 200
@@ -219,10 +223,10 @@ def test_a_new_connection_is_served_when_room_comes_in_time(
     for _ in busy:
         here.stage.under_way.acquire()
     waiting = here.client().send(GET % b"more")
-    assert eventually(lambda: bool(here.said))
+    assert eventually(lambda: here.server._service.crowded)
     here.stage.go_on.set()
     assert waiting.answer().body == b"/more"
-    assert len(here.said) == 1
+    assert here.said == []
 
 
 class Short:
@@ -344,6 +348,108 @@ def test_who_hangs_is_cut_off_when_the_server_is_stopped(place: Callable[..., Pl
         pass
 
 
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[Callable[[], ssl.SSLSocket]]:
+    """Connections over TLS to a server of its own."""
+    import trustme
+
+    ca, server_side = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(server_side)
+    client_side = ssl.create_default_context()
+    ca.configure_trust(client_side)
+    listener = listen("127.0.0.1", 0)
+    said: list[str] = []
+    server = Server(Stage(tmp_path), listener, tls=server_side, limits=Limits(head=1.0), on_failure=said.append)
+    server.run()
+    made: list[ssl.SSLSocket] = []
+
+    def secure() -> ssl.SSLSocket:
+        plain = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
+        made.append(client_side.wrap_socket(plain, server_hostname="127.0.0.1"))
+        return made[-1]
+
+    yield secure
+    for connection in made:
+        connection.close()
+    server.stop()
+    assert said == []
+
+
+def received(connection: ssl.SSLSocket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        block = connection.recv(1 << 20)
+        assert block
+        data += block
+    return bytes(data)
+
+
+def test_requests_over_tls_in_one_record_and_in_many(secure: Callable[[], ssl.SSLSocket]) -> None:
+    """What TLS has decrypted already, no selector tells of."""
+    connection, padding = secure(), b"X: " + b"y" * 1000 + b"\r\n"
+    one = b"GET /tls HTTP/1.1\r\nHost: x\r\n" + padding + b"\r\n"
+    size = len(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nDate: Sun, 29 Nov 2026 16:43:57 GMT\r\n\r\n/tls")
+    for count in (1, 10, 100):
+        connection.sendall(one * count)
+        assert received(connection, count * size).count(b"HTTP/1.1 200 OK") == count
+        time.sleep(0.1)  # long enough to count as idle
+    connection.sendall(one + one[:50])
+    received(connection, size)
+    time.sleep(0.1)
+    connection.sendall(one[50:])
+    received(connection, size)
+    head = b"GET /tls HTTP/1.1\r\nHost: x\r\n" + padding * 25 + b"\r\n"
+    for at in range(0, len(head), 997):  # a record for each piece
+        connection.sendall(head[at : at + 997])
+    assert b"200 OK" in received(connection, size)
+
+
+def test_bodies_of_any_size_over_tls(secure: Callable[[], ssl.SSLSocket]) -> None:
+    connection = secure()
+    connection.sendall(b"PUT /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(50):
+        connection.sendall(b"%x\r\n%s\r\n" % (100_000, b"z" * 100_000))
+    connection.sendall(b"0\r\n\r\n" + GET % b"large")
+    answer = b""
+    while b"\r\n\r\n" not in answer.partition(b"5000000")[2]:
+        answer += connection.recv(1 << 16)
+    rest = len(answer.partition(b"5000000")[2].partition(b"\r\n\r\n")[2])
+    assert set(received(connection, LARGE - rest)) == {0}
+
+
+def test_clients_that_speak_no_tls_or_break_off_are_ended(secure: Callable[[], ssl.SSLSocket]) -> None:
+    address = secure().getpeername()
+    for data in (
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"\x16\x03\x01\x02\x00\x01" + bytes(600),
+        b"",
+    ):
+        with socket.create_connection(address, timeout=PATIENCE) as plain:
+            plain.sendall(data)
+            with contextlib.suppress(ConnectionResetError):
+                while answer := plain.recv(1000):
+                    assert b"HTTP" not in answer
+    connection = secure()
+    connection.sendall(GET % b"x")
+    assert b"200 OK" in connection.recv(1000)
+
+
+def test_it_listens_on_ipv6_as_well(tmp_path: Path) -> None:
+    try:
+        listener = listen("::1", 0)
+    except UsageError:  # a machine without IPv6
+        return
+    seen: list[Any] = []
+    server = Server(Stage(tmp_path), listener, on_answer=seen.append)
+    server.run()
+    with socket.create_connection(listener.getsockname()[:2], timeout=PATIENCE) as connection:
+        connection.sendall(GET % b"x")
+        assert b"200 OK" in connection.recv(1000)
+    server.stop()
+    assert [(found.client, found.status) for found in seen] == [("::1", 200)]
+
+
 def test_a_server_that_never_ran_can_be_stopped() -> None:
     listener = listen("127.0.0.1", 0)
     Server(Stage, listener).stop()  # type: ignore[arg-type]  # nobody asks it anything
@@ -392,5 +498,10 @@ def test_the_log_is_bounded_and_tells_what_it_left_out() -> None:
     assert len(said) == BURST
     assert max(map(len, said)) < LINE_CHARACTERS + 10
     now[0] = 3600.0
+    for _ in range(1000):
+        log("again")
+    now[0] = 7200.0
     log("again")
-    assert said[BURST:] == [f"({100_000 - BURST} messages were left out)", "again"]
+    assert said[BURST:] == [
+        f"({100_000 - BURST} messages were left out)", "again", "(999 messages were left out)", "again"
+    ]  # fmt: skip

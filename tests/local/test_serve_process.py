@@ -18,6 +18,8 @@ import requests
 from support.serving import ALGO, Served, algo
 from support.wire import PATIENCE, answers, connect, exchange
 
+from algo_local.callers import Caller
+
 Serve = Callable[..., Served]
 
 PLENTY = 160 << 20
@@ -134,7 +136,7 @@ def test_uploads_and_downloads_of_any_size_need_little_memory(
     key = platform.metadata.new_key(platform.metadata.ensure_account("jane"), "test")
     headers = {"Authorization": key}
     requests.post(f"{served.address}/v1/data/.my", json={"name": "c"}, headers=headers, timeout=PATIENCE)
-    size = 256 << 20
+    size = 192 << 20
     name = f"{served.address}/v1/data/.my/c/f"
     with (tmp_path / "large").open("w+b") as file:
         file.truncate(size)
@@ -219,7 +221,7 @@ def test_a_signal_ends_it_in_every_state(
     serve: Serve, platform: Any, publish: Callable[..., None], state: Callable[..., Iterator[None]], number: int
 ) -> None:
     publish("jane/Sleep", "import time\ndef apply(input):\n    time.sleep(600)")
-    platform.hosted.create(platform.person, [".my"], "c", ())
+    platform.hosted.create(Caller(platform.account), [".my"], "c", ())
     with (platform.objects.collection("jane", "c") / "large").open("wb") as file:
         file.truncate(16 << 20)
     key = platform.metadata.new_key(platform.metadata.ensure_account("jane"), "test")

@@ -157,13 +157,78 @@ def test_private_versions_output_and_traces_are_for_the_owner(account: Account, 
     assert (answer.status_code, answer.text) == (404, '{"error":"No such algorithm"}')
     assert len(alice("GET", "algorithms/alice/Algo/versions").json()["results"]) == 2
     assert len(bob("GET", "algorithms/alice/Algo/versions").json()["results"]) == 1
-    assert [a["name"] for a in bob("GET", "users/alice/algorithms").json()["results"]] == ["Algo"]
+    assert [a["algoname"] for a in bob("GET", "users/alice/algorithms").json()] == ["Algo"]
     assert bob("GET", "data/.algo/alice").json()["folders"] == [{"name": "Algo"}]
 
 
-def test_the_platforms_own_person_counts_as_owner_of_every_algorithm(
-    embedded: Any, publish: Callable[..., None]
+CALLER = """
+    import json, os, urllib.error, urllib.request
+
+    def apply(path):
+        request = urllib.request.Request(os.environ["ALGORITHMIA_API"] + "/v1/" + path, data=b"x")
+        request.add_header("Authorization", os.environ["ALGORITHMIA_API_KEY"])
+        request.add_header("Content-Type", "text/plain")
+        try:
+            return urllib.request.urlopen(request).read().decode()
+        except urllib.error.HTTPError as error:
+            return str(error.code)
+"""
+SECRET = "def apply(x):\n    print('seen')\n    raise ValueError('why')"
+
+
+def test_the_first_account_has_an_administrators_rights_only_where_it_asks(
+    client: Any, publish: Callable[..., None]
 ) -> None:
-    publish("nlp/Secret", "def apply(x):\n    print('seen')\n    return x", public=False)
-    answer = embedded.run("nlp/Secret/1.0.0?stdout=1")
-    assert answer.json()["metadata"]["stdout"] == "seen\n"
+    """In process and over HTTP alike; `client` is the account after which the platform is named."""
+    publish("nlp/Secret", SECRET, public=False)
+    publish("nlp/Open", SECRET)
+    publish("quiet/Secret", SECRET, public=False)
+    for path in ("algorithms/nlp/Secret", "data/.algo/quiet", "users/nlp/connectors"):
+        assert client("GET", path).status_code in {403, 404}, path
+        assert client("GET", f"{path}?sudo=true").status_code == 200, path
+    assert client.run("nlp/Secret/1.0.0").status_code == 404
+    ordinary = client.run("nlp/Open?stdout=true").json()
+    assert "stdout" not in ordinary["metadata"]
+    assert "stacktrace" not in ordinary["error"]
+    for reference in ("nlp/Secret/1.0.0", "nlp/Open"):
+        asked = client.run(f"{reference}?stdout=true&sudo=True").json()
+        assert asked["metadata"]["stdout"] == "seen\n"
+        assert "why" in asked["error"]["stacktrace"]
+
+
+def test_nobody_else_becomes_administrator_by_asking(account: Account, publish: Callable[..., None]) -> None:
+    publish("nlp/Secret", SECRET, public=False)
+    bob = account("bob")
+    for method, path in [
+        ("POST", "algo/nlp/Secret/1.0.0"),
+        ("POST", "algo/demo/Hello"),
+        ("GET", "algorithms/nlp/Secret"),
+        ("GET", "data/"),
+    ]:
+        answer = bob(method, f"{path}?sudo=true", headers={"Content-Type": "text/plain"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, 2001), path
+
+
+@pytest.mark.parametrize("asked", ["", "?sudo=true"])
+def test_an_administrators_rights_end_where_the_algorithm_begins(
+    client: Any, publish: Callable[..., None], asked: str
+) -> None:
+    """Whoever called it: what an algorithm asks of the platform, it asks as an ordinary account."""
+    publish("nlp/Secret", SECRET, public=False)
+    publish("eve/Caller", CALLER)
+    for path, refusal in [("algo/nlp/Secret/1.0.0", "404"), ("algo/nlp/Secret/1.0.0?sudo=true", "403")]:
+        assert client.run(f"eve/Caller{asked}", path.encode()).json()["result"] == refusal
+    nested = client.run(f"eve/Caller{asked}", b"algo/eve/Caller").json()["result"]
+    assert '"result":"404"' in nested  # the inner one posts to /v1/x
+
+
+def test_with_sudo_the_algorithm_acts_for_its_owner(embedded: Any, platform: Any, publish: Callable[..., None]) -> None:
+    publish("nlp/Reader", READER)
+    key = platform.metadata.new_key(platform.metadata.ensure_account("nlp"), "x")
+    for credential, content in [(key, b"of nlp"), ("", b"of jane")]:
+        headers = {"Authorization": credential}
+        embedded("POST", "data/.my", json={"name": "notes"}, headers=headers)
+        embedded("PUT", "data/.my/notes/f", data=content, headers=headers)
+    assert embedded.run("nlp/Reader", b".my/notes/f").json()["result"] == "of jane"
+    assert embedded.run("nlp/Reader?sudo=true", b".my/notes/f").json()["result"] == "of nlp"
+    assert embedded("GET", "data/.my/notes/f?sudo=true").content == b"of jane"

@@ -42,13 +42,13 @@ def test_what_goes_in_and_comes_out(algo_home, publish) -> None:
     assert run("-B", "-", input=b"\x00\x01\xff") == b"\xff\x01\x00"
     assert run("-D", "-", "--raw", input=b"\x00\x01\xff") == b"\xff\x01\x00"
 
-    failed = algo_home.run("--quiet", "run", "demo/Mirror", "-t", "fail", "--debug")
+    failed = algo_home.run("--quiet", "run", "demo/Mirror", "-t", "fail", "--debug", "--sudo")
     assert failed.code == 1
     assert "called with str\n" in failed.stderr
     assert "ValueError: asked to fail" in failed.stderr
     assert failed.stderr.endswith("error: asked to fail\n")
 
-    whole = algo_home.run("run", "demo/Mirror/1.0.0", "-d", "1", "--json", "--debug").json
+    whole = algo_home.run("run", "demo/Mirror/1.0.0", "-d", "1", "--json", "--debug", "--sudo").json
     assert whole["result"] == {"type": "int", "value": 1}
     assert whole["metadata"]["stdout"] == "called with int\n"
     started = algo_home.run("run", "demo/Mirror", "-d", "1", "--void")

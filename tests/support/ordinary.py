@@ -28,6 +28,18 @@ def as_ordinary_user(home: Home) -> Home:
 
 
 @contextmanager
+def closed(directory: Path) -> Iterator[None]:
+    """Let nobody look into a directory while the block runs, this thread included."""
+    mode = directory.stat().st_mode
+    directory.chmod(0)
+    try:
+        with ordinary_rights():
+            yield
+    finally:
+        directory.chmod(mode)
+
+
+@contextmanager
 def ordinary_rights() -> Iterator[None]:
     """Take these rights from this thread while the block runs."""
     assert sys.platform == "linux"

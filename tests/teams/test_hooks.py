@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from algo_core.plugins.manager import hook_names
+from algo_core.plugins.signatures import specifications
 from algo_core.testing import Home
 
 RENDER = Path(__file__).parents[2] / "docs" / "render.py"
@@ -34,7 +34,7 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_every_hook_has_a_test() -> None:
-    assert set(HOOKS) == hook_names()
+    assert set(HOOKS) == set(specifications())
     assert {f"test_{name}" for name in HOOKS} <= set(globals())
 
 

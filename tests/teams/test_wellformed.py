@@ -56,6 +56,9 @@ BAD = {
     "odd scheme": (connectors("Connector('A', 'acme.commands:opened', 'Files.')"), "The scheme 'A' is not"),
     "no connector help": (connectors("Connector('acme', 'acme.commands:opened')"), "needs a help line"),
     "no opener": (connectors("Connector('acme', 'acme.nothing:opened', 'Files.')"), "cannot be loaded"),
+    "reserved scheme": (connectors("Connector('data', 'acme.commands:opened', 'Files.')"), "reserved for algo-data"),
+    "no text": (commands("Command('greet', 3, 'Greet.', 'Acme')"), "target is 3, not a text"),
+    "an object": ("from acme.commands import run as plugin\n", "implements no hook"),
     "narrow opener": (connectors("Connector('acme', 'acme.commands:narrow', 'Files.')"), "called with (app, uri)"),
 }
 

@@ -53,11 +53,12 @@ class WebDav:
         """The URL of a path.
 
         Raises:
-            UsageError: if it holds `.` or `..`, or is not Unicode.
+            UsageError: if a component of it is empty, `.` or `..`, which a server takes for another path, or it is not
+                Unicode.
         """
-        parts = [part for part in path.split("/") if part]
-        if "." in parts or ".." in parts:
-            raise UsageError(f"'.' and '..' mean nothing in the archive: {path}", "Write the whole path")
+        parts = path.removesuffix("/").split("/") if path else []
+        if not {"", ".", ".."}.isdisjoint(parts):
+            raise UsageError(f"The archive has no path such as {path!r}", "Write it without '//', '.' and '..'")
         try:
             return "/".join([self.address, *(quote(part, safe="") for part in parts)])
         except UnicodeEncodeError:

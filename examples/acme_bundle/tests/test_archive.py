@@ -24,6 +24,8 @@ def archive(acme: Home) -> Archive:
 
 
 class TestArchive(StorageContract):
+    contract = (1, 1)
+
     @pytest.fixture
     def storage(self, archive: Archive) -> Archive:
         return archive

@@ -12,11 +12,11 @@ from typing import Any
 
 from algo_connectors.common.errors import Unsatisfiable, store_errors
 from algo_connectors.common.options import Options
-from algo_connectors.common.remote import RemoteStorage, components, directory, is_odd, not_empty
+from algo_connectors.common.remote import RemoteStorage, components, directory, not_empty
 from algo_connectors.common.writing import Upload
 from algo_core.errors import AlgoError, AlreadyExists, ConfigError, NotFoundError, RequestRefused
 from algo_core.storage.contract import Entry, IncompleteListing, IsADirectory, Kind, NotADirectory
-from algo_core.storage.uri import DataUri, pasted
+from algo_core.storage.uri import DataUri, is_only_key, pasted
 
 _VERSIONS = ("ETag", "etag", "checksum", "version_id")
 _TIMES = ("mtime", "modified", "last_modified", "LastModified", "created")
@@ -98,9 +98,9 @@ class FileSystemStorage(RemoteStorage):
         with store_errors(uri):
             path = self.path(uri)
             found = [item for item in self.files.ls(path, detail=True) if not _is_mark(item, path)]
-        entries = [_entry(uri.child(_name(item)), item) for item in found if not is_odd(_name(item))]
+        entries = [_entry(uri.child(_name(item)), item) for item in found if not is_only_key(_name(item))]
         yield from sorted(entries, key=lambda entry: (not entry.is_directory, entry.name))
-        if odd := {str(item["name"]): _no_path(uri, item) for item in found if is_odd(_name(item))}:
+        if odd := {str(item["name"]): _no_path(uri, item) for item in found if is_only_key(_name(item))}:
             raise IncompleteListing(uri, odd)
 
     def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:

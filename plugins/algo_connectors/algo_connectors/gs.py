@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from algo_connectors.common.errors import Changed
@@ -97,7 +98,9 @@ class GoogleStorage(ObjectStorage):
         size = headers.get("X-Goog-Stored-Content-Length") or headers.get("Content-Range", "").rpartition("/")[2]
         if not generation or not size.isdecimal():
             return self.head(uri, bucket, key)
-        return Entry(uri, Kind.FILE, size=int(size), version=generation)
+        modified = headers.get("Last-Modified")
+        when = parsedate_to_datetime(modified) if modified else None
+        return Entry(uri, Kind.FILE, size=int(size), modified=when, version=generation)
 
     def put(self, uri: DataUri, content: bytes) -> Entry:
         """objects.insert in one request."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from algo_core import Command, Connector, hookimpl
+
+if TYPE_CHECKING:
+    from algo_core import AlgoError
 
 _GROUP = "Data"
 
@@ -48,3 +53,11 @@ def algo_connectors() -> list[Connector]:
         _on_platform("dropbox", "Dropbox, as connected to the platform."),
         Connector("file", "algo_data.local.storage:open_local", "The local file system."),
     ]
+
+
+@hookimpl
+def algo_error_hints(error: AlgoError) -> str | None:
+    """Advice about what the engine refuses or could not do."""
+    from algo_data.reporting.advice import advice_for
+
+    return None if error.hint else advice_for(error)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, NoReturn, cast
 
 from algo_core.errors import PlatformError
+from algo_core.names import native
 
 UNPACKED_LIMIT = 128 << 20
 """Bytes that an archive may hold, its own headers included."""
@@ -108,7 +109,7 @@ class _Unpacking:
 
     def _checked(self, entry: tarfile.TarInfo) -> list[str]:
         """The components of an entry's path, if it may be unpacked."""
-        name = entry.name
+        entry.name = name = native(entry.name)
         parts = [part for part in name.split("/") if part not in {"", "."}]
         if not (entry.isreg() or entry.isdir()) or entry.issparse():
             _refuse(entry, "is neither a file nor a directory")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from algo_core.errors import AlreadyExists
+from algo_core.files import status_of
 from algo_env.archive import Contents
 
 SHOWN = 5
@@ -27,7 +27,7 @@ class Staging:
 
 def check_destination(destination: Path) -> None:
     """Raise AlreadyExists if the destination is there and is not a directory."""
-    if os.path.lexists(destination) and not destination.is_dir():
+    if status_of(destination, follow_symlinks=False) and not destination.is_dir():
         raise AlreadyExists(f"{destination} is there and is not a directory", "Name another destination")
 
 
@@ -39,7 +39,7 @@ def staging_for(destination: Path) -> Iterator[Staging]:
     except for replaced files that could not be put back.
     """
     home = destination
-    while not home.exists():
+    while status_of(home) is None:
         home = home.parent
     root = Path(tempfile.mkdtemp(prefix=".algo-template-", dir=home))
     staging = Staging(root / "new", root / "replaced")
@@ -66,7 +66,7 @@ def place(staging: Staging, contents: Contents, destination: Path, *, force: boo
         OSError: if something cannot be moved; what was moved before is back where it was.
     """
     with ExitStack() as undo:
-        if destination.exists():
+        if status_of(destination):
             _check_ways(contents, destination, force=force)
             _merge(staging, contents, destination, undo)
         else:
@@ -76,7 +76,7 @@ def place(staging: Staging, contents: Contents, destination: Path, *, force: boo
 
 
 def _make_parents(destination: Path, undo: ExitStack) -> None:
-    missing = [parent for parent in destination.parents if not parent.exists()]
+    missing = [parent for parent in destination.parents if status_of(parent) is None]
     for parent in reversed(missing):
         parent.mkdir()
         undo.callback(parent.rmdir)
@@ -87,10 +87,10 @@ def _check_ways(contents: Contents, destination: Path, *, force: bool) -> None:
     blocked = [
         path
         for path in contents.directories
-        if os.path.lexists(destination / path)
+        if status_of(destination / path, follow_symlinks=False)
         and ((destination / path).is_symlink() or not (destination / path).is_dir())
     ]
-    present = [path for path in contents.files if os.path.lexists(destination / path)]
+    present = [path for path in contents.files if status_of(destination / path, follow_symlinks=False)]
     blocked += [path for path in present if (destination / path).is_dir() and not (destination / path).is_symlink()]
     if blocked:
         raise AlreadyExists(
@@ -112,20 +112,20 @@ def _listed(paths: list[str]) -> str:
 def _merge(staging: Staging, contents: Contents, destination: Path, undo: ExitStack) -> None:
     for path in contents.directories:
         target = destination / path
-        if not target.exists():
+        if status_of(target) is None:
             target.mkdir()
             undo.callback(target.rmdir)
     for number, path in enumerate(contents.files):
         source, target, kept = staging.new / path, destination / path, staging.replaced / str(number)
         undo.callback(_put_back, source, target, kept)
-        if os.path.lexists(target):
+        if status_of(target, follow_symlinks=False):
             target.rename(kept)
         source.rename(target)
 
 
 def _put_back(source: Path, target: Path, kept: Path) -> None:
     """Undo what was done for one file so far; it may be nothing."""
-    if os.path.lexists(kept):
+    if status_of(kept, follow_symlinks=False):
         kept.replace(target)
-    elif not os.path.lexists(source):
+    elif not status_of(source, follow_symlinks=False):
         target.unlink()

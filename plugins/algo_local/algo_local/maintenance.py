@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from algo_core.errors import AlgoError
+from algo_core.files import status_of
 from algo_local.platform import DATABASE, OWN_PARTS, Platform
 
 
@@ -47,7 +48,7 @@ def delete_everything(root: Path) -> None:
         for suffix in ("", "-wal", "-shm"):
             (root / f"{DATABASE}{suffix}").unlink(missing_ok=True)
         for name in OWN_PARTS:
-            if (root / name).exists():
+            if status_of(root / name):
                 shutil.rmtree(root / name)
         if not any(root.iterdir()):
             root.rmdir()
@@ -56,9 +57,18 @@ def delete_everything(root: Path) -> None:
 
 
 def _size(directory: Path) -> int:
-    """Bytes of all files below a directory; one that goes away meanwhile counts nothing."""
+    """Bytes of all files below a directory; what goes away meanwhile counts nothing.
+
+    Raises:
+        OSError: if a directory cannot be listed.
+    """
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
     total = 0
-    for parent, _, names in os.walk(directory):
+    for parent, _, names in os.walk(directory, onerror=failed):
         for name in names:
             try:
                 total += os.lstat(os.path.join(parent, name)).st_size

@@ -8,20 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from algo_local.algorithms.registry import Registry, Version, parse_version
 from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
+from algo_local.permissions import make_directories, make_private
 
 if TYPE_CHECKING:
     from algo_local.algorithms.builder import Builder
+    from algo_local.algorithms.registry import Registry, Version
     from algo_local.data.connector_data import ConnectedData
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
     from algo_local.execution.executor import Executor
     from algo_local.serving.callback import CallbackEndpoint
+    from algo_local.web.limits import Concurrency
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = ("data", "algorithm-data", "sessions", "incoming", "trash", "sources", "environments", "connectors")
@@ -53,11 +55,12 @@ class Platform:
     """Accounts, algorithms, hosted data and running algorithms under one directory.
 
     Any number of threads and processes may use the same directory at once. Nothing is opened, made or started before
-    it is needed. Its methods raise the errors of the parts.
+    it is needed; what is there already is made private at once. Its methods raise the errors of the parts.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
+        make_private(self.root, OWN_PARTS, [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
@@ -78,6 +81,8 @@ class Platform:
     @_Part
     def registry(self) -> Registry:
         """Algorithms and versions."""
+        from algo_local.algorithms.registry import Registry
+
         return Registry(self.database, self.root)
 
     @_Part
@@ -102,18 +107,16 @@ class Platform:
         return Executor(lambda: self._callback.address)
 
     @_Part
+    def concurrency(self) -> Concurrency:
+        """The calls under way, by account."""
+        from algo_local.web.limits import Concurrency
+
+        return Concurrency()
+
+    @_Part
     def account(self) -> str:
         """The account of the person whose platform this is, and who needs no key inside their own processes."""
         return self.metadata.setting(_OWN_ACCOUNT) or ""
-
-    @property
-    def person(self) -> Caller:
-        """The person whose platform this is, as a caller."""
-        return Caller(self.account, administrator=True)
-
-    def caller_of(self, account: str) -> Caller:
-        """An account as a caller."""
-        return Caller(account, administrator=account == self.account)
 
     @_Part
     def connectors(self) -> Connectors:
@@ -140,7 +143,7 @@ class Platform:
         from algo_local.data.hosted import HostedData
         from algo_local.data.path_resolver import Places
 
-        return HostedData(self.metadata, self.objects, Places(self.metadata, self.registry, self.objects))
+        return HostedData(self.metadata, self.objects, Places(self.metadata, lambda: self.registry, self.objects))
 
     def publish(
         self,
@@ -160,6 +163,8 @@ class Platform:
             AlreadyExists: if that version is published already.
             BuildError: if the directory cannot be built.
         """
+        from algo_local.algorithms.registry import parse_version
+
         number = parse_version(version)
         check_owner(owner)
         check_name(name, "an algorithm")
@@ -204,7 +209,9 @@ class Platform:
     def _furnish(self, database: Database) -> None:
         """Fill a fresh platform: the person's account and `demo/Hello`. Two processes may do so at once."""
         from algo_local.algorithms.catalog import HELLO
+        from algo_local.algorithms.registry import Registry
 
+        make_directories(self.root, OWN_PARTS)
         registry = Registry(database, self.root)
         started = time.time()
         build = self.builder.build(HELLO, "demo", "Hello")

@@ -40,12 +40,18 @@ class Call(NamedTuple):
     timeout: int | None = None
     wants_stdout: bool = False
     output: Literal["raw", "void"] | None = None
+    sudo: bool = False
     idempotency_key: str | None = None
 
     @property
     def query(self) -> dict[str, str | int | None]:
         """The parameters of the request (API section 3.3)."""
-        return {"timeout": self.timeout, "stdout": "true" if self.wants_stdout else None, "output": self.output}
+        return {
+            "timeout": self.timeout,
+            "stdout": "true" if self.wants_stdout else None,
+            "output": self.output,
+            "sudo": "true" if self.sudo else None,
+        }
 
 
 class Answer(NamedTuple):

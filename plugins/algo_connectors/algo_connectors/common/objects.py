@@ -12,10 +12,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from algo_connectors.common.errors import store_errors
-from algo_connectors.common.remote import NO_NAMES, VersionedStorage, check_unicode, directory, is_odd, not_empty
+from algo_connectors.common.remote import VersionedStorage, check_unicode, directory, not_empty
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, IsADirectory, NotADirectory
-from algo_core.storage.uri import DataUri, pasted
+from algo_core.storage.uri import NO_NAMES, DataUri, is_only_key, pasted
 
 Names = tuple[list[str], list[tuple[str, Entry]]]
 """One page of a listing: the names of directories, and the keys of objects with their entries."""
@@ -185,7 +185,7 @@ class ObjectStorage(VersionedStorage):
         """One request for a key that a store may take for another, or that may be the mark of a directory."""
         with store_errors(uri):
             bucket, key = self.locate(uri)
-            if not key or (is_odd(key) and not self._file(uri, bucket, key)):
+            if not key or (is_only_key(key) and not self._file(uri, bucket, key)):
                 raise self.missing(uri)
 
     def check_file(self, uri: DataUri) -> None:
@@ -196,13 +196,13 @@ class ObjectStorage(VersionedStorage):
                 f"{uri} is no place for a file", f"Files go into a {self.bucket_word}: {uri.connector}://{bucket}/FILE"
             )
         super().check_file(uri)
-        if is_odd(key) and self._head(uri, bucket, key) and not self._is_listed(uri, bucket, key):
+        if is_only_key(key) and self._head(uri, bucket, key) and not self._is_listed(uri, bucket, key):
             raise self._merged(uri)
 
     def check_written(self, uri: DataUri) -> None:
         """One request for a key that a store may have taken for another."""
         bucket, key = self.locate(uri)
-        if is_odd(key) and not self._is_listed(uri, bucket, key):
+        if is_only_key(key) and not self._is_listed(uri, bucket, key):
             raise self._merged(uri)
 
     def _merged(self, uri: DataUri) -> AlgoError:
@@ -220,7 +220,7 @@ class ObjectStorage(VersionedStorage):
         if not key:
             return None
         entry = self._head(uri, bucket, key)
-        if entry is None or not is_odd(key):
+        if entry is None or not is_only_key(key):
             return entry
         return entry if (entry.size or not key.endswith("/")) and self._is_listed(uri, bucket, key) else None
 

@@ -15,7 +15,7 @@ from algo_connectors.common.reading import RangeReader, fetched
 from algo_connectors.common.writing import Upload, send
 from algo_core.errors import RequestRefused, UsageError
 from algo_core.storage.contract import Entry, IsADirectory, Kind, Reader, Source, Storage
-from algo_core.storage.uri import DataUri, pasted
+from algo_core.storage.uri import DataUri, is_only_key, pasted
 
 PARALLEL = 4
 """Ranges or parts of one file that are on their way at once."""
@@ -72,7 +72,7 @@ class RemoteStorage(Storage):
 
     def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
         """One request."""
-        if uri.names_directory or is_odd(uri.path):
+        if uri.names_directory or is_only_key(uri.path):
             return None
         try:
             entry, content = fetched(self, uri, 0, max(limit, 1), None)
@@ -131,7 +131,7 @@ class VersionedStorage(RemoteStorage):
     """A store that gives a range of exactly one version, or says of which one it is: parts can be read at once."""
 
     def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
-        """Ranges one after the other, so that each part is one connection (`PartedStorage`)."""
+        """Ranges one after the other, so that each part is one connection (`RangedStorage`)."""
         return self._open(uri, offset, version, stop=offset + length)
 
 
@@ -144,19 +144,11 @@ def components(uri: DataUri) -> list[str]:
     check_unicode(uri)
     path = uri.path.removeprefix("/").removesuffix("/")
     parts = path.split("/") if path else []
-    if is_odd(path) and path:
+    if is_only_key(path) and path:
         raise UsageError(
             f"Empty components, '.' and '..' mean nothing in {uri.connector}://: {uri}", "Write the whole path"
         )
     return parts
-
-
-NO_NAMES = frozenset({"", ".", ".."})
-
-
-def is_odd(path: str) -> bool:
-    """Whether a path has a component that is no name, so that something on the way may take it for another path."""
-    return not NO_NAMES.isdisjoint(path.split("/"))
 
 
 def check_unicode(uri: DataUri) -> None:

@@ -9,9 +9,9 @@ from algo_core.errors import AlgoError, UsageError
 from algo_core.storage.contract import IsADirectory
 from algo_data.commands.operands import expanded, is_single, parse, paths_argument, standard_streams
 from algo_data.engine.io.streams import STREAM
-from algo_data.engine.options import Options
-from algo_data.engine.plan.planner import Place, Transfer
+from algo_data.engine.options import CopyOptions
 from algo_data.engine.run.worker import execute
+from algo_data.engine.transfer import Place, Transfer
 from algo_data.reporting.report import Report
 
 
@@ -31,7 +31,7 @@ def cat(app: App, path: tuple[str, ...]) -> None:
     places = parse(app, path, streams)
     report = Report(app, is_alone=is_single(places))
     target = Place(streams, STREAM)
-    options = Options(tries=int(app.config.get("retries").value))
+    options = CopyOptions(tries=int(app.config.get("retries").value))
     for place, entry in expanded(places, report):
         try:
             if entry and entry.is_directory:

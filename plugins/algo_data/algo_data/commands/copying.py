@@ -15,13 +15,15 @@ from algo_core.storage.contract import Storage
 from algo_core.storage.uri import DataUri
 from algo_core.terminal.options import Number
 from algo_data.commands.operands import standard_streams
-from algo_data.engine import Options, run_transfers
+from algo_data.engine import CopyOptions, run_transfers
+from algo_data.engine.facts import Replaces
 from algo_data.engine.io.streams import STREAM
-from algo_data.engine.plan.comparison import Replaces, is_newer, never
-from algo_data.engine.plan.planner import Manner, plan_again
-from algo_data.engine.plan.selection import Selection
+from algo_data.engine.plan.comparison import is_newer, never
+from algo_data.engine.plan.planner import plan_again
 from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import StorageOf, Transfer
+from algo_data.local.partial_file import discard_all
 from algo_data.reporting.failures import RULES, Keeper, failed_before, forget
 from algo_data.reporting.progress import progress_for
 from algo_data.reporting.report import Report
@@ -108,6 +110,22 @@ def copy_options(function: _Function) -> _Function:
     return function
 
 
+def copy_options_of(app: App, flags: Flags, summary: Summary, **more: Any) -> CopyOptions:
+    """The engine's options for what was given on the command line."""
+    options = CopyOptions(
+        selection=flags.selection(),
+        replaces=flags.replaces(),
+        is_dry=flags.dry_run,
+        tally=summary.tally,
+        max_transfers=flags.max_transfers,
+        bwlimit=flags.bwlimit,
+        check=not flags.no_check,
+        tries=int(app.config.get("retries").value),
+        abandon=discard_all,
+    )
+    return options._replace(**more)
+
+
 def storages(app: App) -> StorageOf:
     """The storage of a URI, standard input and output included."""
     streams = standard_streams(app)
@@ -121,6 +139,7 @@ def storages(app: App) -> StorageOf:
 def carry_out(
     app: App,
     flags: Flags,
+    options: CopyOptions,
     plan: Callable[[Refuse], Iterator[Transfer]],
     summary: Summary,
     *,
@@ -135,12 +154,6 @@ def carry_out(
     """
     if flags.dry_run:
         return _say(app, plan, summary, is_alone=is_alone)
-    options = Options(
-        max_transfers=flags.max_transfers,
-        bwlimit=flags.bwlimit,
-        check=not flags.no_check,
-        tries=int(app.config.get("retries").value),
-    )
     with progress_for(app, stdout_has_content=to_stdout) as progress:
         report = TransferReport(app, progress, summary, is_alone=is_alone)
         with Keeper(app, report, is_alone=is_alone, is_retry=is_retry, rules=flags.rules()) as keeper:
@@ -162,14 +175,12 @@ def retry(app: App, flags: Flags) -> None:
     before = failed_before(app)
     flags = flags._replace(**before.rules)
     with flags.summary(app) as summary:
-        manner = Manner(
-            selection=flags.selection(), replaces=flags.replaces(), is_dry=flags.dry_run, tally=summary.tally
-        )
+        options = copy_options_of(app, flags, summary)
 
         def planned(refuse: Refuse) -> Iterator[Transfer]:
-            return plan_again(before.parts(storage_of), refuse, manner, storage_of)
+            return plan_again(before.parts(storage_of), refuse, options, storage_of)
 
-        finish = carry_out(app, flags, planned, summary, is_retry=True)
+        finish = carry_out(app, flags, options, planned, summary, is_retry=True)
         if finish:
             finish()
         elif not flags.dry_run:

@@ -13,11 +13,11 @@ from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.storage.uri import DataUri, parse_data_uri
 from algo_core.terminal.output import CLOSED
 from algo_core.text import as_text
-from algo_data.commands.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.commands.copying import Flags, carry_out, copy_options, copy_options_of, retry, storages
 from algo_data.commands.operands import paths_argument
 from algo_data.engine.io.streams import STREAM
 from algo_data.engine.plan.globs import has_magic
-from algo_data.engine.plan.planner import Manner, plan
+from algo_data.engine.plan.planner import plan
 from algo_data.local.descriptors import is_stdout
 
 
@@ -35,7 +35,7 @@ from algo_data.local.descriptors import is_stdout
 @paths_argument("path", required=False, metavar="SOURCE... DEST")
 @pass_app
 def cp(
-    app: App, /, recursive: bool, flatten: bool, from_file: tuple[str, ...], path: tuple[str, ...], **options: Any
+    app: App, /, recursive: bool, flatten: bool, from_file: tuple[str, ...], path: tuple[str, ...], **flagged: Any
 ) -> None:
     """Copy files to DEST: a name for one, a directory for several.
 
@@ -50,7 +50,7 @@ def cp(
       algo cp -r ./site s3://bucket/site --exclude '*.tmp'
       pg_dump | algo cp - data://.my/backup/today.sql
     """
-    flags = Flags(**options)
+    flags = Flags(**flagged)
     if flags.retry_failed:
         if path or from_file:
             raise UsageError("--retry-failed knows what to copy", "Leave out the paths")
@@ -70,22 +70,16 @@ def cp(
     for uri in (*given, destination):
         storage_of(uri)  # a scheme that nothing can open stops everything before anything is done
     summary = flags.summary(app)
-    manner = Manner(
-        is_recursive=recursive or flatten,
-        flattens=flatten,
-        selection=flags.selection(),
-        replaces=flags.replaces(),
-        is_dry=flags.dry_run,
-        tally=summary.tally,
-    )
+    options = copy_options_of(app, flags, summary, is_recursive=recursive or flatten, flattens=flatten)
     sources: Iterable[DataUri] = itertools.chain.from_iterable(map(_listed, from_file)) if from_file else given
     with summary:
         finish = carry_out(
             app,
             flags,
-            lambda refuse: plan(sources, destination, storage_of, refuse, manner, are_names=bool(from_file)),
+            options,
+            lambda refuse: plan(sources, destination, storage_of, refuse, options, are_names=bool(from_file)),
             summary,
-            is_alone=len(given) == 1 and not has_magic(given[0]) and not manner.is_recursive,
+            is_alone=len(given) == 1 and not has_magic(given[0]) and not options.is_recursive,
             to_stdout=to_stdout,
         )
         if finish:

@@ -10,20 +10,20 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, UsageError
 from algo_core.storage.uri import DataUri, parse_data_uri
-from algo_data.commands.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.commands.copying import Flags, carry_out, copy_options, copy_options_of, retry, storages
 from algo_data.commands.operands import paths_argument
 from algo_data.engine.plan.directories import remove_emptied
-from algo_data.engine.plan.planner import Manner, Place, Transfer, plan
+from algo_data.engine.plan.planner import plan
 from algo_data.engine.plan.tree import Refuse
 from algo_data.engine.run.moving import when_all_are_known
-from algo_data.engine.transfer import NAMELESS, Unlisted
+from algo_data.engine.transfer import NAMELESS, Place, Transfer, Unlisted
 
 
 @click.command()
 @copy_options
 @paths_argument("path", required=False, metavar="SOURCE... DEST")
 @pass_app
-def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
+def mv(app: App, /, path: tuple[str, ...], **given: Any) -> None:
     """Move files and directories to DEST: a name for one, a directory for several.
 
     On one file system of this machine files are renamed. Everywhere else each is copied and checked before it is
@@ -34,7 +34,7 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
       algo mv data://.my/inbox/a.csv data://.my/done/a.csv
       algo mv './results/*.png' data://.my/pictures
     """
-    flags = Flags(**options)
+    flags = Flags(**given)
     if flags.retry_failed:
         if path:
             raise UsageError("--retry-failed knows what to move", "Leave out the paths")
@@ -54,14 +54,7 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
     trees: list[Place] = []
     stays: set[DataUri] = set()
     summary = flags.summary(app, "moved")
-    manner = Manner(
-        is_recursive=True,
-        selection=flags.selection(),
-        replaces=flags.replaces(),
-        is_dry=flags.dry_run,
-        removes_sources=True,
-        tally=summary.tally,
-    )
+    options = copy_options_of(app, flags, summary, is_recursive=True, removes_sources=True)
 
     def planned(refuse: Refuse) -> Iterator[Transfer]:
         def refused(what: object, error: AlgoError) -> None:
@@ -69,13 +62,13 @@ def mv(app: App, /, path: tuple[str, ...], **options: Any) -> None:
                 stays.add(what if isinstance(what, DataUri) else what.source.uri)
             refuse(what, error)
 
-        transfers = plan(sources, destination, storage_of, refused, manner, trees.append)
+        transfers = plan(sources, destination, storage_of, refused, options, trees.append)
         return transfers if all(uri.is_local for uri in sources) else when_all_are_known(transfers, storage_of)
 
     with summary:
-        finish = carry_out(app, flags, planned, summary)
+        finish = carry_out(app, flags, options, planned, summary)
         if not flags.dry_run:
             for tree in trees:
-                remove_emptied(tree, manner.selection, stays)
+                remove_emptied(tree, options.selection, stays)
         if finish:
             finish()

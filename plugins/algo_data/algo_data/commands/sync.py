@@ -10,13 +10,13 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, UsageError
 from algo_core.storage.uri import parse_data_uri
-from algo_data.commands.copying import Flags, carry_out, copy_options, retry, storages
+from algo_data.commands.copying import Flags, carry_out, copy_options, copy_options_of, retry, storages
 from algo_data.commands.operands import paths_argument
 from algo_data.engine.io.spool import Spool
-from algo_data.engine.plan.comparison import differs
+from algo_data.engine.options import CopyOptions
 from algo_data.engine.plan.conflicts import cleared, may_be_removed
 from algo_data.engine.plan.removal import removed
-from algo_data.engine.plan.sync import SyncManner, plan_freed, plan_sync
+from algo_data.engine.plan.sync import plan_freed, plan_sync
 from algo_data.engine.transfer import Place
 from algo_data.reporting.report import Report
 from algo_data.reporting.summary import Summary
@@ -29,7 +29,7 @@ from algo_data.reporting.transfers import SEVERAL, is_read
 @copy_options
 @paths_argument("path", required=False, metavar="SOURCE DEST")
 @pass_app
-def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **options: Any) -> None:
+def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **given: Any) -> None:
     """Copy what is in the directory SOURCE, and new or changed, to the directory DEST.
 
     A file has changed if its size is another, or it is newer than its copy. DEST is made if it is not there. Files in
@@ -41,7 +41,7 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **op
       algo sync ./site s3://bucket/site --delete
       algo sync data://.my/results ./results --exclude '*.log'
     """
-    flags = Flags(**options)
+    flags = Flags(**given)
     if flags.retry_failed:
         if path:
             raise UsageError("--retry-failed knows what to copy", "Leave out the paths")
@@ -56,20 +56,17 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **op
     storage_of = storages(app)
     source, target = (Place(storage_of(uri), uri) for uri in map(parse_data_uri, path))
     with flags.summary(app) as summary, Spool() as extras, Spool() as obstructed:
-        replaces = flags.replaces() or differs
-        manner = SyncManner(
-            flags.selection(), replaces, by_checksum=checksum, is_dry=flags.dry_run, tally=summary.tally
-        )
-        told = (extras.add, manner, obstructed.add) if deletes else (None, manner, None)
-        finish = carry_out(app, flags, lambda refuse: plan_sync(source, target, refuse, *told), summary)
+        options = copy_options_of(app, flags, summary, by_checksum=checksum)
+        told = (extras.add, options, obstructed.add) if deletes else (None, options, None)
+        finish = carry_out(app, flags, options, lambda refuse: plan_sync(source, target, refuse, *told), summary)
         if finish:
             if deletes:
                 app.output.warn(f"Nothing was removed from {target}, because not all went well")
             finish()
         removal = _Removal(app, summary, is_dry=flags.dry_run)
         if obstructed.count:
-            _clear_the_way(app, flags, source, target, manner, obstructed, summary, removal)
-        removal.tell(removed(extras, target, manner.selection, removal.failed, is_dry=flags.dry_run))
+            _clear_the_way(app, flags, source, target, options, obstructed, summary, removal)
+        removal.tell(removed(extras, target, options.selection, removal.failed, is_dry=flags.dry_run))
         removal.report.finish()
 
 
@@ -101,20 +98,20 @@ def _clear_the_way(
     flags: Flags,
     source: Place,
     target: Place,
-    manner: SyncManner,
+    options: CopyOptions,
     obstructed: Spool,
     summary: Summary,
     removal: _Removal,
 ) -> None:
     """Remove what stands in the way of copies, and make them; ends the command if not all goes well."""
-    if not may_be_removed(obstructed, source, target, manner.selection, removal.failed):
+    if not may_be_removed(obstructed, source, target, options.selection, removal.failed):
         app.output.warn(f"Nothing was removed from {target}, because not all that stands in the way may go")
         removal.report.finish()
     with Spool() as free:
         removal.tell(cleared(obstructed, free, target, removal.failed, is_dry=flags.dry_run))
         if free.count:
             finish = carry_out(
-                app, flags, lambda refuse: plan_freed(source, target, refuse, iter(free), manner), summary
+                app, flags, options, lambda refuse: plan_freed(source, target, refuse, iter(free), options), summary
             )
             if finish:
                 finish()

@@ -11,10 +11,10 @@ from typing import Protocol
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry
-from algo_data.engine.options import Options
+from algo_data.engine.options import CopyOptions
 from algo_data.engine.transfer import Transfer
 
-__all__ = ["Observer", "Options", "run_transfers"]
+__all__ = ["CopyOptions", "Observer", "run_transfers"]
 
 
 class Observer(Protocol):
@@ -42,7 +42,7 @@ class Observer(Protocol):
         """It, or planning it, failed. Raise here to end the whole."""
 
 
-def run_transfers(transfers: Iterable[Transfer], observer: Observer, options: Options) -> None:
+def run_transfers(transfers: Iterable[Transfer], observer: Observer, options: CopyOptions) -> None:
     """Carry out transfers, many at once; one that fails does not stop the others.
 
     When it is interrupted, or an observer raises, no transfer is begun any more, those under way end at once, and

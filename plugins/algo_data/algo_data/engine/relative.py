@@ -21,9 +21,3 @@ def parent_of(path: str) -> str:
     """The path of the directory that an entry is in."""
     head, slash, _ = path.removesuffix("/").rpartition("/")
     return f"{head}/" if slash and (not head or head.endswith("/")) else head
-
-
-def is_odd(path: str) -> bool:
-    """Whether it has a component that is no name: empty, `.` or `..`, or what no name can hold."""
-    parts = path.split("/")
-    return "" in parts or "." in parts or ".." in parts or "\0" in path

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from algo_core.errors import AlgoError, UsageError
+from algo_core.errors import UsageError
 from algo_core.storage.contract import Entry, Storage
-from algo_core.storage.uri import DataUri
+from algo_core.storage.uri import DataUri, is_only_key
+from algo_data.engine.failures import NoSuchName
 from algo_data.engine.io.streams import STREAM
-from algo_data.engine.relative import is_odd
 
 NAMELESS = frozenset({"", ".", ".."})
 """Names of directories that have none of their own: roots, and those that are named by where one is."""
@@ -28,7 +28,7 @@ class Place(NamedTuple):
             NoSuchName: if no file or directory of this storage can be called so: a key can have an empty component, end
                 in a slash, or lead out of the directory with `..`.
         """
-        if not self.storage.paths_are_keys and is_odd(path):
+        if not self.storage.paths_are_keys and is_only_key(path):
             raise NoSuchName(self, path)
         return Place(self.storage, self.uri.child(path))
 
@@ -38,16 +38,6 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return "-" if self.uri == STREAM else str(self.uri)
-
-
-class NoSuchName(AlgoError):
-    """A key of an object store was to get a path where there can be none like it."""
-
-    def __init__(self, directory: object, path: str) -> None:
-        super().__init__(
-            f"no file below {directory} can have the path {path!r}",
-            "Copy it alone, to a name of your own: algo cp SOURCE FILE",
-        )
 
 
 class Transfer(NamedTuple):

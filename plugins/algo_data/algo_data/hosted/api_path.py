@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 from algo_core.errors import UsageError
+from algo_core.names import in_bytes
 from algo_core.storage.uri import HOSTED, DataUri, pasted
 
 COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")
@@ -16,20 +16,24 @@ COLLECTION_DEPTH = 2
 
 
 def components(uri: DataUri) -> list[str]:
-    """The components of a path on the platform; empty ones do not count (API section 4.1).
+    """The components of a path of hosted data; empty ones do not count (API section 4.1).
 
     Raises:
-        UsageError: if one is `.` or `..`, which no URL can carry, or not Unicode.
+        UsageError: if one is `.` or `..`, or not Unicode.
     """
     parts = [part for part in uri.path.split("/") if part]
     if "." in parts or ".." in parts:
         raise UsageError(f"'.' and '..' mean nothing in a data URI: {uri}", "Write the whole path")
+    _check_unicode(uri)
+    return parts
+
+
+def _check_unicode(uri: DataUri) -> None:
     try:
         uri.path.encode("utf-8")
     except UnicodeEncodeError:
-        shown = os.fsencode(uri.path).decode("utf-8", "backslashreplace")
+        shown = in_bytes(uri.path).decode("utf-8", "backslashreplace")
         raise UsageError(f"The name is not valid UTF-8: {shown}", "Give it another name in the destination") from None
-    return parts
 
 
 def how_to_make(uri: DataUri) -> str:
@@ -41,6 +45,12 @@ def how_to_make(uri: DataUri) -> str:
 
 
 def api_path(uri: DataUri) -> str:
-    """What stands behind `/v1/` (API section 4.1)."""
-    path = "/".join(components(uri))
-    return f"data/{path}" if uri.scheme == HOSTED else f"connector/{uri.connector}/{path}"
+    """What stands behind `/v1/` (API section 4.1). Paths behind a connector are sent as they are written.
+
+    Raises:
+        UsageError: as `components` does.
+    """
+    if uri.scheme == HOSTED:
+        return "data/" + "/".join(components(uri))
+    _check_unicode(uri)
+    return f"connector/{uri.connector}/{uri.path}"

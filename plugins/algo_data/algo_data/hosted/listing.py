@@ -9,10 +9,9 @@ from typing import Any
 
 from algo_core.errors import PlatformError
 from algo_core.storage.contract import Entry, Kind
-from algo_core.storage.uri import DataUri
+from algo_core.storage.uri import HOSTED, NO_NAMES, DataUri, is_only_key
 
 _FILENAME = itemgetter("filename")
-NO_NAMES = frozenset({"", ".", ".."})
 
 
 def _check(directory: DataUri, page: Any) -> None:
@@ -32,7 +31,7 @@ def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
     above = directory.path if not directory.path or directory.path.endswith("/") else f"{directory.path}/"
     for folder in _members(directory, page, "folders"):
         name = _name(directory, folder.get("name"))
-        yield Entry(DataUri(scheme, above + name, label), Kind.DIRECTORY)
+        yield Entry(DataUri(scheme, above + (name or "/"), label), Kind.DIRECTORY)
     files = _members(directory, page, "files")
     for name, file in zip(_filenames(directory, files), files, strict=True):
         size = file.get("size")
@@ -56,7 +55,7 @@ def _filenames(directory: DataUri, files: list[dict[str, Any]]) -> list[str]:
     try:
         names: list[Any] = list(map(_FILENAME, files))
         text = "\n".join(names)
-        if "/" not in text and "\0" not in text and NO_NAMES.isdisjoint(names):
+        if "/" not in text and (directory.scheme != HOSTED or ("\0" not in text and NO_NAMES.isdisjoint(names))):
             return names
     except (KeyError, TypeError):
         pass
@@ -77,10 +76,11 @@ def _members(directory: DataUri, page: dict[str, Any], name: str) -> list[dict[s
 
 
 def _name(directory: DataUri, name: Any) -> str:
+    """A name, which behind a connector can be one that only a key can have."""
     if not isinstance(name, str):
         raise _no_name(directory, name)
-    trimmed = name.rstrip("/")
-    if trimmed.strip("/") in NO_NAMES or "/" in trimmed or "\0" in trimmed:
+    trimmed = name.removesuffix("/")
+    if "/" in trimmed or (directory.scheme == HOSTED and is_only_key(trimmed)):
         raise _no_name(directory, name)
     return trimmed
 

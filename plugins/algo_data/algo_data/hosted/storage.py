@@ -19,7 +19,7 @@ from algo_core.errors import (
 )
 from algo_core.http.direct import Whole
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
-from algo_core.storage.uri import HOSTED, DataUri, pasted
+from algo_core.storage.uri import HOSTED, DataUri, is_only_key, pasted
 from algo_data.engine.io.retry import Patience
 from algo_data.hosted.api_path import COLLECTION, COLLECTION_DEPTH, api_path, components, how_to_make
 from algo_data.hosted.download import HostedReader
@@ -41,7 +41,13 @@ SESSION = ".session"
 SPECIAL = (".algo", SESSION)
 """Owners whose directories are always there (API section 4.3)."""
 
+TAKEN = "X-Data-Path"
+"""The header in which a platform says which path it has served, where only a key can look like it."""
+
 BYTES = {"Content-Type": "application/octet-stream"}
+
+OBJECT_STORES = frozenset({"s3", "gs", "azureblob"})
+"""Connectors in which every character of a path counts."""
 
 FILE_DEPTH = COLLECTION_DEPTH + 1
 """Components of a file in a collection: owner, collection, name (API section 4.2)."""
@@ -64,11 +70,12 @@ class HostedStorage(Storage):
         self._retries = retries
         self._lanes = Lanes(api)
         self.has_folders = scheme != HOSTED
+        self.paths_are_keys = scheme in OBJECT_STORES
         self.needs_directories = scheme == HOSTED
 
     def stat(self, uri: DataUri) -> Entry:
         """One HEAD; none for the root."""
-        if not components(uri):
+        if not self._path(uri):
             return Entry(uri, Kind.DIRECTORY)
         with self._request("HEAD", uri) as reply:
             return entry_of(uri, reply.headers)
@@ -110,7 +117,8 @@ class HostedStorage(Storage):
         patience = Patience(self._retries)
         while True:
             # What stands there may be a file of any size: the headers come first.
-            with self._request("GET", uri, query={"marker": marker}) as reply:
+            wanted = None if marker or uri.scheme == HOSTED else "directory"
+            with self._request("GET", uri, query={"marker": marker, "type": wanted}) as reply:
                 if kind_of(reply.headers) is Kind.FILE:
                     raise NotADirectory(f"{uri} is a file", entry=entry_of(uri, reply.headers))
                 try:
@@ -123,12 +131,11 @@ class HostedStorage(Storage):
         return self._open(uri, f"bytes={offset}-" if offset else None, offset, version)
 
     def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
-        """One GET for a part of a file (`algo_data.engine.io.parts.PartedStorage`)."""
+        """One GET for a part of a file (`RangedStorage`)."""
         return self._open(uri, f"bytes={offset}-{offset + length - 1}", offset, version)
 
     def _open(self, uri: DataUri, asked: str | None, offset: int, version: str | None) -> Reader:
-        if uri.names_directory:
-            raise IsADirectory(f"{uri} is a directory")
+        self._check_file(uri)
         headers = {}
         if asked:
             headers["Range"] = asked
@@ -139,6 +146,7 @@ class HostedStorage(Storage):
             entry = entry_of(uri, reply.headers)
             if entry.is_directory:
                 raise IsADirectory(f"{uri} is a directory")
+            _check_taken(uri, reply)
             part = content_range(reply.headers) if reply.status_code == 206 else None
             start = part[0] if part else 0
             if start > offset or (reply.status_code == 206 and not part):
@@ -167,12 +175,20 @@ class HostedStorage(Storage):
             return (entry, content) if len(content) == entry.size else None
 
     def ask_small(self, uri: DataUri, limit: int) -> Answered | None:
-        """One GET, whose answer is awaited later (`algo_data.engine.run.processes.AskingStorage`)."""
-        return None if uri.names_directory else self._lanes.ask(uri, limit)
+        """One GET, whose answer is awaited later (`PipelinedStorage`)."""
+        return self._lanes.ask(uri, limit) if self._is_plain(uri) else None
 
     def send_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
-        """One PUT, whose answer is awaited later (`algo_data.engine.run.processes.AskingStorage`)."""
-        return None if uri.names_directory else self._lanes.send(uri, content)
+        """One PUT, whose answer is awaited later (`PipelinedStorage`)."""
+        return self._lanes.send(uri, content) if self._is_plain(uri) else None
+
+    def _is_plain(self, uri: DataUri) -> bool:
+        """Whether a file's path is sure to be taken as it is written."""
+        return not (uri.names_directory or (self.has_folders and is_only_key(uri.path)))
+
+    def _check_file(self, uri: DataUri) -> None:
+        if uri.names_directory and not (self.paths_are_keys and uri.path):
+            raise IsADirectory(f"{uri} is a directory")
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
         """One PUT, repeated where it breaks off; what has no size is read to its end before."""
@@ -184,7 +200,7 @@ class HostedStorage(Storage):
         return self._put(uri, content_of(source, size))
 
     def kept(self, source: Source) -> AbstractContextManager[tuple[Source, int]]:
-        """In memory, or a nameless file (`algo_data.engine.io.stored.KeepingStorage`)."""
+        """In memory, or a nameless file (`ReplayableStorage`)."""
         return spooled(source)
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
@@ -195,6 +211,8 @@ class HostedStorage(Storage):
 
     def _put(self, uri: DataUri, content: Content) -> Entry:
         patience: Patience | None = None
+        if not self._is_plain(uri):
+            self.exists(uri)  # which tells if the platform takes it for another file that is there
         try:
             while True:
                 reply = self._request("PUT", uri, headers=BYTES, content=content)
@@ -229,8 +247,7 @@ class HostedStorage(Storage):
 
     def _explain_refusal(self, uri: DataUri, error: AlgoError) -> None:
         """A file can only go into a collection that is there: say which is missing, and how to make it."""
-        path = components(uri)
-        if self.has_folders or path[0] in SPECIAL or error.hint:
+        if self.has_folders or error.hint or (path := components(uri))[0] in SPECIAL:
             return
         if len(path) > FILE_DEPTH:
             collection = "/".join(path[:COLLECTION_DEPTH])
@@ -247,12 +264,10 @@ class HostedStorage(Storage):
 
     def mkdir(self, uri: DataUri) -> None:
         """One POST to the directory above (API section 4.5)."""
-        path = components(uri)
-        if not path:
+        if not self._path(uri):
             raise AlreadyExists(f"{uri} is always there")
-        parent = DataUri(uri.scheme, "/".join(path[:-1]), uri.label)
         try:
-            self._request("POST", parent, json={"name": path[-1]}, confirms=True).close()
+            self._request("POST", uri.parent, json={"name": uri.name}, confirms=True).close()
         except AlreadyExists:
             raise
         except RequestRefused as error:  # which some installations say instead of 409
@@ -271,7 +286,7 @@ class HostedStorage(Storage):
         entry = self.stat(uri)
         if not entry.is_directory:
             raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}", entry=entry)
-        if not components(uri):
+        if not self._path(uri):
             raise RequestRefused(f"{uri} cannot be removed")
         try:
             with self._request("DELETE", uri, query={"force": "true" if force else None}) as reply:
@@ -283,24 +298,35 @@ class HostedStorage(Storage):
 
     def remove(self, uri: DataUri) -> None:
         """One DELETE, after a HEAD where a directory could stand, which it would remove as well if it is empty."""
-        if uri.names_directory or (not self._can_only_be_file(uri) and self.stat(uri).is_directory):
-            raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
+        self._check_file(uri)
+        wanted = {"type": "file"} if uri.names_directory else None
+        if not self._can_only_be_file(uri):
+            with self._request("HEAD", uri, query=wanted) as reply:
+                if entry_of(uri, reply.headers).is_directory:
+                    raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
+                _check_taken(uri, reply)
         try:
-            self._request("DELETE", uri).close()
+            self._request("DELETE", uri, query=wanted).close()
         except NotFoundError as error:
             if not error.after_lost_answer:  # else the first request has removed it
                 raise
 
     def _can_only_be_file(self, uri: DataUri) -> bool:
+        if self.has_folders:
+            return False
         path = components(uri)
-        return not self.has_folders and len(path) == FILE_DEPTH and path[0] not in SPECIAL
+        return len(path) == FILE_DEPTH and path[0] not in SPECIAL
+
+    def _path(self, uri: DataUri) -> str:
+        """A path as the platform takes it: of hosted data empty components do not count."""
+        return uri.path if self.has_folders else "/".join(components(uri))
 
     def may_divide(self) -> bool:
         """Whether the platform is spoken to directly, so that nothing of a plugin is shared."""
         return self._api.is_direct
 
     def divided(self) -> None:
-        """Use connections of this process (`algo_data.engine.run.processes.Divisible`)."""
+        """Use connections of this process (`ForkSafe`)."""
         self._retries = 0
         self._api.divided()
         self._lanes = Lanes(self._api)
@@ -311,13 +337,17 @@ class HostedStorage(Storage):
 
     def can_hold_files(self, uri: DataUri) -> bool:
         """Everywhere behind a connector; of hosted data only collections, not the owner, and what is always there."""
+        if self.has_folders:
+            return True
         path = components(uri)
-        return self.has_folders or len(path) >= COLLECTION_DEPTH or path[:1] == [SESSION]
+        return len(path) >= COLLECTION_DEPTH or path[:1] == [SESSION]
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:
         """The same path, `.my` and the caller's name being one."""
+        if self.has_folders:
+            return super().is_same(one, other)
         first, second = components(one), components(other)
-        if first == second or not (first and second) or first[1:] != second[1:] or self.has_folders:
+        if first == second or not (first and second) or first[1:] != second[1:]:
             return first == second
         names = {first[0], second[0]}
         return MY in names and names == {MY, self._api.username()}
@@ -347,6 +377,8 @@ class HostedStorage(Storage):
             if not error.hint and os.path.lexists(uri.path):
                 error.hint = f"For the local one write ./{uri.path}"
             raise
+        if self.has_folders and is_only_key(uri.path.removesuffix("/")) and uri.path:
+            _check_taken(uri, reply)
         if confirms:
             self._confirm(reply)
         return reply
@@ -357,6 +389,18 @@ class HostedStorage(Storage):
         with reply:
             if reply.content.strip():
                 decode_json(reply, self._api.session.profile.name)
+
+
+def _check_taken(uri: DataUri, reply: Reply) -> None:
+    """Raises PlatformError if a path that only a key can have may have been taken for another one on the way."""
+    from urllib.parse import unquote
+
+    if uri.scheme != HOSTED and is_only_key(uri.path) and unquote(reply.headers.get(TAKEN, "")) != uri.path:
+        reply.close()
+        raise PlatformError(
+            f"This platform takes {uri} for another path",
+            f"Reach it from this machine: direct = true in [connectors.{uri.connector}] of config.toml",
+        )
 
 
 def _deleted(reply: Reply) -> int:

@@ -15,11 +15,11 @@ from algo_core.files import status_of
 from algo_core.names import portable
 from algo_core.storage.uri import DataUri
 from algo_data.local.partial_file import SPARE, SUFFIX
-from algo_data.local.storage import local_path, system_errors
+from algo_data.local.paths import local_path, system_errors
 from algo_data.local.walk import files_below
 
 
-def is_unfinished(uri: DataUri) -> bool:
+def is_leftover(uri: DataUri) -> bool:
     """Whether it is such a file, by its name."""
     return uri.is_local and _is_name(uri.name)
 
@@ -58,7 +58,7 @@ def in_use_below(uri: DataUri) -> str | None:
     return None
 
 
-def remove_abandoned(uri: DataUri) -> bool:
+def remove_leftover(uri: DataUri) -> bool:
     """Remove one that no process is writing; False if one is, or it has gone already.
 
     Raises:

@@ -87,6 +87,10 @@ class Beside:
         os.close(descriptor)
         return None
 
+    def record(self, source: str, version: str, size: int) -> Record:
+        """The record of what is written of a source, which is `size` bytes long and of this version."""
+        return Record(self.descriptor, source, version, size)
+
     @property
     def is_new(self) -> bool:
         """Whether there is no older file."""

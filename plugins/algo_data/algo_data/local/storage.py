@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
+from algo_core.errors import AlgoError, AlreadyExists, RequestRefused
 from algo_core.files import status_of
-from algo_core.names import native, portable
+from algo_core.names import portable
 from algo_core.storage.contract import (
     Entry,
     IncompleteListing,
@@ -24,10 +23,12 @@ from algo_core.storage.contract import (
     Source,
     Storage,
 )
-from algo_core.storage.uri import LOCAL, DataUri, pasted
+from algo_core.storage.uri import DataUri, pasted
 from algo_data.engine.io.blocks import SMALL, blocks, joined
+from algo_data.local import leftovers
 from algo_data.local.descriptors import open_directly
 from algo_data.local.partial_file import Beside, open_beside, room_for
+from algo_data.local.paths import local_path, of_system, system_errors
 from algo_data.local.rename import rename
 from algo_data.local.unnamed_file import Appearance
 from algo_data.local.walk import files_below
@@ -140,14 +141,14 @@ class LocalStorage(Storage):
             return Entry(uri, Kind.FILE, size=_fill(beside, (memoryview(content),)).st_size)
 
     def may_divide(self) -> bool:
-        """Always: nothing is kept open between two calls (`algo_data.engine.run.processes.Divisible`)."""
+        """Always: nothing is kept open between two calls (`ForkSafe`)."""
         return True
 
     def divided(self) -> None:
         """Nothing to let go of."""
 
     def place(self, uri: DataUri, size: int) -> Beside | None:
-        """A hidden file for a large one, written in any order (`algo_data.engine.io.parts.PlacingStorage`)."""
+        """A hidden file for a large one, written in any order (`RandomAccessStorage`)."""
         path = local_path(uri)
         if uri.path.endswith("/"):
             return None
@@ -162,15 +163,31 @@ class LocalStorage(Storage):
             return beside
 
     def move(self, source: DataUri, target: DataUri) -> Entry | None:
-        """A rename, on one file system (`MovingStorage`); the file keeps its time and mode."""
+        """A rename, on one file system (`RenamingStorage`); the file keeps its time and mode."""
         with system_errors(target):
             status = rename(local_path(source), local_path(target))
         return _entry(target, status) if status else None
 
     def taking_after(self, source: DataUri) -> Storage:
-        """One whose files get time and permissions of `source` (`MovingStorage`)."""
+        """One whose files get time and permissions of `source` (`RenamingStorage`)."""
         with system_errors(source):
             return LocalStorage(os.stat(local_path(source)))
+
+    def is_leftover(self, uri: DataUri) -> bool:
+        """Whether it is a partial file, by its name (`LeftoverStorage`)."""
+        return leftovers.is_leftover(uri)
+
+    def is_in_use(self, uri: DataUri) -> bool:
+        """Whether a process is writing this partial file (`LeftoverStorage`)."""
+        return leftovers.is_in_use(uri)
+
+    def in_use_below(self, uri: DataUri) -> str | None:
+        """The path of a partial file in a directory that a process is writing (`LeftoverStorage`)."""
+        return leftovers.in_use_below(uri)
+
+    def remove_leftover(self, uri: DataUri) -> bool:
+        """Remove a partial file that no process is writing (`LeftoverStorage`)."""
+        return leftovers.remove_leftover(uri)
 
     def mkdir(self, uri: DataUri) -> None:
         """Make a directory in an existing one."""
@@ -315,69 +332,12 @@ class LocalReader:
         return count
 
     def rewind(self) -> None:
-        """Go back to its beginning (`algo_data.engine.io.source.Rewinding`)."""
+        """Go back to its beginning (`RewindableReader`)."""
         self._file.seek(0)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def local_path(uri: DataUri) -> str:
-    """The path for the operating system; `~` is the home as in a shell."""
-    if uri.scheme != LOCAL:
-        raise AssertionError(f"not a local path: {uri}")
-    path = native(uri.path)
-    return os.path.expanduser(path) if path == "~" or path.startswith("~/") else path or "."
-
-
-@contextmanager
-def system_errors(uri: DataUri, *, makes: bool = False) -> Iterator[None]:
-    """Turn what the operating system answers inside the block into this project's errors.
-
-    With `makes` the block makes what the URI names, so that it is the directory above which can be missing.
-    """
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise of_system(uri, error, makes=makes) from error
-
-
-def of_system(uri: DataUri, error: OSError | ValueError, *, makes: bool = False) -> AlgoError:
-    """What the operating system has answered, as an error of this project; `makes` as in `system_errors`."""
-    if isinstance(error, FileNotFoundError):
-        return _not_found(uri, makes=makes)
-    if isinstance(error, IsADirectoryError):
-        return IsADirectory(f"{uri} is a directory")
-    if isinstance(error, NotADirectoryError):
-        return NotFoundError(f"There is no {uri}: a file stands where a directory should")
-    if not isinstance(error, OSError):  # a NUL in it, or half of a surrogate pair
-        return RequestRefused(f"{uri}: no file of this machine can have this name", "Give the copy another name")
-    what = f"{_at_fault(uri, error)}: {error.strerror or error}"
-    if isinstance(error, PermissionError):
-        return PermissionDenied(what)
-    return (RequestRefused if error.errno == errno.ENAMETOOLONG else AlgoError)(what)
-
-
-def _at_fault(uri: DataUri, error: OSError) -> str:
-    """The path that the system speaks of, if it is one below a directory."""
-    path = error.filename
-    is_below = isinstance(path, str) and path.startswith(local_path(uri).rstrip("/") + "/")
-    return portable(path) if is_below else str(uri)
-
-
-def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
-    if match := re.match(r"[A-Za-z]:/", uri.path):
-        what = f"There is no directory {uri.parent}" if makes else f"There is no {uri}"
-        return NotFoundError(what, f"{match[0]}/ is no scheme; those that are have two letters and more, such as s3://")
-    if makes:
-        return NotFoundError(f"There is no directory {uri.parent}", f"Make it with: mkdir -p {pasted(uri.parent)}")
-    path = local_path(uri)
-    if os.path.islink(path):
-        return NotFoundError(f"There is no {uri}: it is a link to {os.readlink(path)}, which is not there")
-    # Of a path that begins with what is there, such as one in a tree, nobody has forgotten the scheme.
-    is_plain = not path.startswith(("/", ".", "~")) and not os.path.lexists(path.partition("/")[0])
-    return NotFoundError(f"There is no {uri}", f"Hosted data is written data://{uri.path}" if is_plain else None)
 
 
 def _leads_to_directory(entry: os.DirEntry[str]) -> bool:

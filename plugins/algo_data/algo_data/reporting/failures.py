@@ -30,7 +30,7 @@ def path_of(app: App) -> str:
 
 
 RULES = ("no_clobber", "update", "include", "exclude")
-"""Options of a run that hold for what failed of it."""
+"""CopyOptions of a run that hold for what failed of it."""
 
 
 class Keeper:

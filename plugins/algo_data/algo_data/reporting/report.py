@@ -10,6 +10,7 @@ import click
 
 from algo_core.context import App
 from algo_core.errors import AlgoError, AuthError, ConfigError, PermissionDenied, TlsError
+from algo_data.reporting.advice import advice_for
 
 FATAL = (AuthError, ConfigError, TlsError)
 """What would fail for every other operand as well."""
@@ -56,6 +57,7 @@ class Report:
         """Say why something failed; raises it if nothing else can go better."""
         if self._is_alone or (isinstance(error, FATAL) and not isinstance(error, PermissionDenied)):
             raise error
+        error.hint = error.hint or advice_for(error)
         name = str(what)
         if not re.search(rf"(?<!\S){re.escape(name)}(?![^\s:,])", error.message):
             error.message = f"{name}: {error.message}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from algo_core.errors import AlreadyExists, NotFoundError, UsageError
+from algo_core.errors import AlreadyExists, UsageError
 from algo_local.execution.payload import Build
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import insert_account
@@ -108,6 +108,17 @@ class Registry:
                 (owner, owner),
             ).fetchall()
         return [Algorithm(*row) for row in found]
+
+    def public(self) -> set[str]:
+        """The ids of the algorithms with a public version."""
+        with self.database.read() as rows:
+            return {row[0] for row in rows.execute("SELECT DISTINCT algorithm FROM versions WHERE public")}
+
+    def is_public(self, algorithm: Algorithm) -> bool:
+        """Whether an algorithm has a public version."""
+        query = "SELECT 1 FROM versions WHERE algorithm = ? AND public LIMIT 1"
+        with self.database.read() as rows:
+            return rows.execute(query, (algorithm.id,)).fetchone() is not None
 
     def versions(self, algorithm: Algorithm) -> list[Version]:
         """What is published of an algorithm, newest number first."""
@@ -287,8 +298,3 @@ def _newest_public(published: Sequence[Version], wanted: str) -> Version | None:
         if version.public and version.number and version.number[: len(prefix)] == prefix:
             return version
     return None
-
-
-def not_found(reference: str) -> NotFoundError:
-    """The error of the platform for a reference that leads nowhere, which is repeated as it was given (API 2.3)."""
-    return NotFoundError(f"algorithm algo://{reference} not found")

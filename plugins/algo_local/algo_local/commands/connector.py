@@ -10,6 +10,7 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.prompts import text_on_stdin
+from algo_local.callers import Caller
 from algo_local.paths import state_root
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ def test_connector(app: App, name: str, path: str | None, owner: str | None) -> 
     """See whether a store answers, by listing PATH, or what the connector may reach."""
     platform = _platform()
     account = _account(platform, owner)
-    data = platform.connector(platform.caller_of(account), name)
-    where = [part for part in (_fixed(data.connector.path) if path is None else path).split("/") if part]
+    data = platform.connector(Caller(account), name)
+    where = _fixed(data.connector.path).strip("/") if path is None else path
     first = next(data.list(where), None)
     uri = data.uri(where)
     if app.output.is_json:

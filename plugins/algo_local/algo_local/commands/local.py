@@ -72,8 +72,17 @@ def publish(app: App, directory: Path, algorithm: str, version: str, private: bo
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate (PEM).")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its key (PEM).")
 @click.option("--insecure-http", is_flag=True, help="Allow other machines to connect without TLS.")
+@click.option("--log", type=click.Choice(["text", "json"]), help="Write a line for each request to standard error.")
 @pass_app
-def serve(app: App, host: str, port: int, tls_cert: Path | None, tls_key: Path | None, insecure_http: bool) -> None:
+def serve(
+    app: App,
+    host: str,
+    port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    insecure_http: bool,
+    log: str | None,
+) -> None:
     """Serve the platform over HTTP to any client of the API, until it is interrupted.
 
     Clients need an API key: 'algo local key new OWNER' makes one.
@@ -85,10 +94,16 @@ def serve(app: App, host: str, port: int, tls_cert: Path | None, tls_key: Path |
             f"API keys would travel unprotected to {host}",
             "Give --tls-cert and --tls-key, listen on 127.0.0.1, or allow it with --insecure-http",
         )
+    from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_until_signal
 
     serve_until_signal(
-        Platform(state_root()), host, port, tls=(tls_cert, tls_key) if tls_cert else None, say=app.output.info
+        Platform(state_root()),
+        host,
+        port,
+        tls=(tls_cert, tls_key) if tls_cert else None,
+        say=app.output.info,
+        on_answer=RequestLog(app.output.log, log) if log else None,
     )
 
 

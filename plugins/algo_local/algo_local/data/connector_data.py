@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from algo_core.errors import PermissionDenied, RequestRefused
 from algo_core.storage.contract import Entry, NotADirectory, Reader, Source, Storage
-from algo_core.storage.uri import DataUri
+from algo_core.storage.uri import DataUri, is_only_key
 from algo_local.data.connectors import Connector
 
 
 class ConnectedData:
-    """The operations on what a connector leads to (API section 4.2); paths are given as their components.
+    """The operations on what a connector leads to (API section 4.2); paths are taken as they are written.
 
     All raise what the storage raises, and PermissionDenied outside of the restriction and for writing without the flag.
     `name` is what the caller calls the connector, which its URIs keep.
@@ -23,37 +23,37 @@ class ConnectedData:
         self._storage = storage
         self._scheme, _, self._label = name.partition("+")
 
-    def uri(self, path: Sequence[str]) -> DataUri:
+    def uri(self, path: str) -> DataUri:
         """The URI of a path, as the caller writes it."""
-        return DataUri(self._scheme, "/".join(path), self._label or None)
+        return DataUri(self._scheme, path, self._label or None)
 
-    def stat(self, path: Sequence[str]) -> Entry:
+    def stat(self, path: str) -> Entry:
         """What stands at a path."""
         return self._storage.stat(self._readable(path))
 
-    def list(self, path: Sequence[str]) -> Iterator[Entry]:
+    def list(self, path: str) -> Iterator[Entry]:
         """The entries of a directory, as far as they are within the restriction."""
         for entry in self._storage.list(self._readable(path)):
             if self._is_within(entry.uri.path):
                 yield entry
 
-    def open(self, path: Sequence[str], offset: int = 0, *, version: str | None = None) -> Reader:
+    def open(self, path: str, offset: int = 0, *, version: str | None = None) -> Reader:
         """Open a file for reading."""
         return self._storage.open(self._readable(path), offset, version=version)
 
-    def write(self, path: Sequence[str], source: Source, size: int | None) -> DataUri:
+    def write(self, path: str, source: Source, size: int | None) -> DataUri:
         """Make or replace a file; its URI."""
         uri = self._writable(path)
         self._storage.write(uri, source, size)
         return uri
 
-    def mkdir(self, path: Sequence[str]) -> DataUri:
+    def mkdir(self, path: str) -> DataUri:
         """Make a directory; its URI."""
         uri = self._writable(path)
         self._storage.mkdir(uri)
         return uri
 
-    def delete(self, path: Sequence[str], *, force: bool) -> int:
+    def delete(self, path: str, *, force: bool) -> int:
         """Delete a file, or a directory if it is empty or `force` is set; the number of files deleted."""
         uri = self._writable(path)
         try:
@@ -64,15 +64,23 @@ class ConnectedData:
             self._storage.remove(uri)
             return 1
 
-    def _readable(self, path: Sequence[str]) -> DataUri:
-        if "." in path or ".." in path:
-            raise RequestRefused("'.' and '..' mean nothing in a data URI")
+    def remove(self, path: str) -> int:
+        """Delete a file, be its key that of a directory with a slash behind it; the number of files deleted."""
+        self._storage.remove(self._writable(path))
+        return 1
+
+    def _readable(self, path: str) -> DataUri:
+        # The restriction is compared with the path: a store must not understand another one by it.
+        if not self._storage.paths_are_keys:
+            path = path.removeprefix("/")
+            if path and is_only_key(path.removesuffix("/")):
+                raise RequestRefused("Empty components, '.' and '..' mean nothing in this data URI")
         uri = self.uri(path)
         if not self._is_within(uri.path):
             raise PermissionDenied(f"{uri} is outside of what the connector may reach: {self.connector.path}")
         return uri
 
-    def _writable(self, path: Sequence[str]) -> DataUri:
+    def _writable(self, path: str) -> DataUri:
         if not self.connector.writable:
             raise PermissionDenied(f"The connector {self.connector.name} is for reading only")
         if not path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
-from algo_local.callers import Caller
+from algo_local.callers import DENIED, Caller
 from algo_local.data.objects import BLOCK, FileInfo, Objects, Read
 from algo_local.data.path_resolver import Branch, FilePlace, Place, Places, Space
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata, collection_acl
@@ -23,8 +23,6 @@ PAGE_SIZE = 1000
 
 SMALL = 1 << 18
 """Bytes up to which reading a file again costs no more than looking its digest up."""
-
-DENIED = "Caller is not authorized to perform the operation"
 
 
 class DirectoryNotEmpty(RequestRefused):

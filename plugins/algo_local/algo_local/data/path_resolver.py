@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from algo_core.errors import NotFoundError, RequestRefused
-from algo_local.algorithms.registry import Algorithm, Registry
+from algo_local.algorithms.visibility import visible_algorithm, visible_algorithms
 from algo_local.callers import Caller
 from algo_local.data.objects import Objects
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata
+
+if TYPE_CHECKING:
+    from algo_local.algorithms.registry import Registry
 
 TEMP_SECONDS = 24 * 3600
 """How long files in an algorithm's `temp` space live."""
@@ -57,7 +61,7 @@ Place = Branch | Space | FilePlace
 class Places:
     """Finds the place that a path means, for one request's caller."""
 
-    def __init__(self, metadata: Metadata, registry: Registry, objects: Objects) -> None:
+    def __init__(self, metadata: Metadata, registry: Callable[[], Registry], objects: Objects) -> None:
         self._metadata = metadata
         self._registry = registry
         self._objects = objects
@@ -116,11 +120,11 @@ class Places:
         if caller.inside and (len(parts) == 1 or parts[1] in SPACES):
             owner, name = caller.inside.algorithm
         elif len(parts) == 1:
-            return Branch(lambda: sorted({found.owner for found in self._visible(caller)}))
+            return Branch(lambda: sorted({found.owner for found in visible_algorithms(self._registry(), caller)}))
         elif len(parts) == 2:
             return self._algorithms_of(caller, parts[1])
         else:
-            found = self._registry.algorithm(parts[1], parts[2])
+            found = visible_algorithm(self._registry(), caller, parts[1], parts[2])
             if not found:
                 raise NotFoundError(f"No algorithm {parts[1]}/{parts[2]}, hence no {_uri(parts)}")
             owner, name, depth = found.owner, found.name, 3
@@ -134,7 +138,7 @@ class Places:
         return _within(space, parts, depth + 1)
 
     def _algorithms_of(self, caller: Caller, owner: str) -> Branch:
-        names = sorted(found.name for found in self._visible(caller, owner))
+        names = sorted(found.name for found in visible_algorithms(self._registry(), caller, owner))
         if not names:
             raise NotFoundError(
                 f"data://.algo/{owner} does not exist; write data://.algo/OWNER/NAME/temp"
@@ -142,13 +146,6 @@ class Places:
                 else f"data://.algo/{owner} does not exist"
             )
         return Branch(lambda: names)
-
-    def _visible(self, caller: Caller, owner: str | None = None) -> list[Algorithm]:
-        return [
-            found
-            for found in self._registry.algorithms(owner)
-            if caller.owns_algorithm(found.owner) or any(version.public for version in self._registry.versions(found))
-        ]
 
     def _special(self, path: Path, parts: Sequence[str], lifetime: float | None = None) -> Space:
         return Space(path, _uri(parts), readable=True, writable=True, lifetime=lifetime)

@@ -7,7 +7,7 @@ import sqlite3  # noqa: TID253 - this module is the access to SQLite, and is onl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from algo_core.errors import ConfigError, PlatformError
@@ -164,6 +164,7 @@ class Database:
                 f"Cannot make the embedded platform's directory {self.path.parent}: {error.strerror}",
                 "Choose another with ALGO_LOCAL_ROOT",
             ) from error
+        self._create_private()
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             # Rows outlive a killed process in any case; NORMAL gives up only the last ones at a power failure.
@@ -176,6 +177,12 @@ class Database:
             connection.close()
             raise
         return connection
+
+    def _create_private(self) -> None:
+        """Make the file with the rights that SQLite then gives its companions as well."""
+        if not self._checked:
+            with suppress(OSError):  # it exists, or SQLite says why it cannot
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
     def _check_schema(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import select
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +15,7 @@ from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.incoming import Incoming
 from algo_local.serving.limits import Limits
 from algo_local.serving.outgoing import response_bytes, send, send_file
+from algo_local.serving.request_log import Answered
 from algo_local.web.app import error_response
 from algo_local.web.http import ApiError, FileBody, Request, Response
 
@@ -51,10 +54,17 @@ class Service:
 
     application: Answering
     limits: Limits
+    log: Callable[[Answered], None] | None = None
+    """Told of each request that was answered."""
     draining: bool = False
-    """Whether each connection ends with its present request."""
+    """Whether the server is about to stop."""
     crowded: bool = False
-    """Whether new connections wait for room, so that no thread stays with one that may count as idle."""
+    """Whether new connections wait for room."""
+
+    @property
+    def ends_connections(self) -> bool:
+        """Whether each connection ends with its present request, which its client is told in time."""
+        return self.draining or self.crowded
 
 
 class Connection:
@@ -88,43 +98,48 @@ class Connection:
                 fate = _answer(self, following, service)
                 if fate is not Fate.IDLE:
                     return fate
-                following = self._next_head(0.0 if service.crowded else STAY_SECONDS)
+                following = self._next_head()
         except BadRequest as error:
-            send(self.socket, refusal(error))
+            send(self.socket, refusal(error, self, service))
             return Fate.LINGER
         return Fate.IDLE
 
-    def _next_head(self, seconds: float) -> Head | None:
-        """The next request's head; None if nothing arrives for so long, or not a whole one at once."""
+    def _next_head(self) -> Head | None:
+        """The next request's head; None if there is no whole one within `STAY_SECONDS`."""
         head = self.incoming.head()
-        if head or not self._arrives(seconds):
+        if head or not self._arrives():
             return head
         if not self.incoming.receive():
             raise EOFError
         return self.incoming.head()
 
-    def _arrives(self, seconds: float) -> bool:
+    def _arrives(self) -> bool:
         if self.secure and self.socket.pending():  # type: ignore[attr-defined]  # a TLS socket has decrypted some more
             return True
         ready = select.poll()
         ready.register(self.socket, select.POLLIN)
-        return bool(ready.poll(seconds * 1000))
+        return bool(ready.poll(STAY_SECONDS * 1000))
 
 
-def refusal(error: BadRequest) -> bytes:
+def refusal(error: BadRequest, connection: Connection, service: Service) -> bytes:
     """The response to a request that does not reach the application; the connection ends with it."""
     code = 2015 if error.status == 400 else None
     more = {"Retry-After": "1"} if error.status == 503 else {}
-    return response_bytes(error_response(ApiError(error.status, error.reason, code, more)), ends=True)
+    response = error_response(ApiError(error.status, error.reason, code, more))
+    if service.log:
+        service.log(Answered(connection.peer, "-", "-", error.status, _size(response.body), 0.0))
+    return response_bytes(response, ends=True)
 
 
 def _answer(connection: Connection, head: Head, service: Service) -> Fate:
     """Have the application answer a request, and send what it says."""
+    began = time.monotonic()
     exchange = _Exchange(connection, head)
     response = service.application.answer(Request(head.method, head.target, head.fields, exchange.body, head.length))
     body = response.body
+    size = _size(body)
     try:
-        keeps = head.keep_alive and not service.draining and exchange.clear()
+        keeps = head.keep_alive and not service.ends_connections and exchange.clear()
         content = response_bytes(response, ends=not keeps)
         if isinstance(body, FileBody):
             send_file(connection.socket, content, body, secure=connection.secure)
@@ -132,10 +147,18 @@ def _answer(connection: Connection, head: Head, service: Service) -> Fate:
             send(connection.socket, content)
     finally:
         if isinstance(body, FileBody):
+            size -= body.left
             body.close()
+        if service.log:
+            seconds = time.monotonic() - began
+            service.log(Answered(connection.peer, head.method, head.target, response.status, size, seconds))
     if keeps:
         return Fate.IDLE
     return Fate.CLOSE if exchange.body.finished and connection.incoming.is_empty else Fate.LINGER
+
+
+def _size(body: bytes | FileBody) -> int:
+    return body.left if isinstance(body, FileBody) else len(body)
 
 
 class _Exchange:

@@ -18,6 +18,10 @@ BURST_SECONDS = 10.0
 """How long it takes until as many may be written again."""
 
 
+REPEAT_SECONDS = 60.0
+"""How long a text is not written again if no other one came between."""
+
+
 class Log:
     """Writes by `say`, unless that would be too much or would have to wait; tells later how much was left out.
 
@@ -31,6 +35,7 @@ class Log:
         self._allowed = float(BURST)
         self._counted = clock()
         self._left_out = 0
+        self._last = ("", 0.0)
 
     def __call__(self, text: str) -> None:
         """Write a text, or count it among those that were left out."""
@@ -38,10 +43,12 @@ class Log:
             now = self._clock()
             self._allowed = min(BURST, self._allowed + (now - self._counted) * BURST / BURST_SECONDS)
             self._counted = now
-            if self._allowed < 1 or not _takes_more():
+            is_repeated = text == self._last[0] and now - self._last[1] < REPEAT_SECONDS
+            if is_repeated or self._allowed < 1 or not takes_more():
                 self._left_out += 1
                 return
             self._allowed -= 1
+            self._last = (text, now)
             if self._left_out:
                 self._say(f"({self._left_out} messages were left out)")
                 self._left_out = 0
@@ -57,7 +64,7 @@ def shortened(text: str) -> str:
     return f"{text[:half]} ... {text[-half:]}"
 
 
-def _takes_more() -> bool:
+def takes_more() -> bool:
     """Whether standard error takes some text at once: a pipe that nobody empties would hold up whoever writes."""
     try:
         descriptor = sys.stderr.fileno()

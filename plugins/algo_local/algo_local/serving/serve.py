@@ -15,6 +15,7 @@ from algo_local.platform import Platform
 from algo_local.serving.limits import raise_descriptor_limit
 from algo_local.serving.listener import listen
 from algo_local.serving.log import Log
+from algo_local.serving.request_log import Answered
 from algo_local.serving.server import Server
 from algo_local.web.app import Application
 
@@ -32,10 +33,12 @@ def serve_until_signal(
     *,
     tls: tuple[Path, Path | None] | None,
     say: Callable[[str], None],
+    on_answer: Callable[[Answered], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end all running algorithms and return.
 
-    `say` is told the address once connections are accepted. Must be called in the main thread.
+    `say` is told the address once connections are accepted, `on_answer` of each request. Must be called in the main
+    thread of a process that ends afterwards.
 
     Raises:
         UsageError: if the address cannot be listened on.
@@ -46,7 +49,8 @@ def serve_until_signal(
     listener = listen(host, port)
     try:
         account = platform.account  # a state that cannot be used is found before anybody connects
-        server = Server(Application(platform, on_failure=log), listener, tls=_context(tls), on_failure=log)
+        application = Application(platform, on_failure=log)
+        server = Server(application, listener, tls=_context(tls), on_failure=log, on_answer=on_answer)
     except BaseException:
         listener.close()
         raise

@@ -19,6 +19,7 @@ from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.limits import Limits, limits_for_process
 from algo_local.serving.listener import BACKLOG
 from algo_local.serving.pool import Pool
+from algo_local.serving.request_log import Answered
 from algo_local.serving.waiting import State, Waiting
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 FULL_SECONDS = 1.0
 """How long new connections wait for room before they are refused."""
 
-SLOW_SECONDS = 0.5
-"""How old a connection without a whole request must be to give way to a new one."""
+QUIET_SECONDS = 0.5
+"""How long a connection must have been idle, or without a whole request, to give way to a new one."""
+
+RETRY_SECONDS = 0.1
+"""How often room is looked for while new connections wait."""
 
 SHORT_SECONDS = 0.25
 """How long nothing is accepted when the system is out of descriptors or memory."""
@@ -66,11 +70,12 @@ class Server:
         tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         on_failure: Callable[[str], None] | None = None,
+        on_answer: Callable[[Answered], None] | None = None,
     ) -> None:
-        """`on_failure` is told what should not happen, and when connections have to be refused."""
+        """`on_failure` is told what should not happen and when connections are refused, `on_answer` of each request."""
         self.limits = limits or limits_for_process()
         self._report = on_failure or (lambda text: None)
-        self._service = Service(application, self.limits)
+        self._service = Service(application, self.limits, on_answer)
         self._listener = listener
         self._listener.setblocking(False)
         self._tls = tls
@@ -179,8 +184,8 @@ class Server:
         """A connection that nobody would miss: the oldest that has had its last response, is idle, or is slow."""
         return (
             self._waiting.oldest(State.LINGERING)
-            or self._waiting.oldest(State.IDLE)
-            or self._waiting.oldest(State.READING, SLOW_SECONDS)
+            or self._waiting.oldest(State.IDLE, QUIET_SECONDS)
+            or self._waiting.oldest(State.READING, QUIET_SECONDS)
         )
 
     def _refuses(self) -> bool:
@@ -189,10 +194,10 @@ class Server:
         if self._full_since is None:
             self._full_since = now
             self._service.crowded = True
-            self._report(f"All {self.limits.connections} connections are busy; new ones have to wait, or are refused")
         if now - self._full_since >= FULL_SECONDS:
+            self._report(f"All {self.limits.connections} connections are busy; new ones are refused")
             return True
-        self._pause(self._full_since + FULL_SECONDS)
+        self._pause(now + RETRY_SECONDS)
         return False
 
     def _has_room(self) -> None:
@@ -235,7 +240,7 @@ class Server:
             if self._waiting.count(State.REFUSED) >= REFUSALS and (oldest := self._waiting.oldest(State.REFUSED)):
                 self._close(oldest)
             error = BadRequest(503, "All connections of this platform are busy; try again")
-            self._say_last(connection, refusal(error), State.REFUSED)
+            self._refuse(connection, error, State.REFUSED)
 
     # Waiting for requests
 
@@ -322,14 +327,14 @@ class Server:
                 self._say_last(connection, b"", State.LINGERING)
             else:
                 self._close(connection)
-        if self._service.crowded and (not self._is_full() or self._waiting.count(State.IDLE)):
+        if self._service.crowded and (not self._is_full() or self._dispensable()):
             self._has_room()
             self._resume()
 
     # Ending connections
 
-    def _refuse(self, connection: Connection, error: BadRequest) -> None:
-        self._say_last(connection, refusal(error), State.LINGERING)
+    def _refuse(self, connection: Connection, error: BadRequest, state: State = State.LINGERING) -> None:
+        self._say_last(connection, refusal(error, connection, self._service), state)
 
     def _say_last(self, connection: Connection, response: bytes, state: State) -> None:
         """Send what fits into an empty buffer, and let the client hear it before the connection is closed."""
@@ -357,8 +362,9 @@ class Server:
         """End what has taken too long."""
         for connection, state in self._waiting.overdue():
             if state is State.READING and not connection.incoming.is_empty:
+                error = BadRequest(408, "The request took too long to arrive")
                 with contextlib.suppress(OSError):
-                    connection.socket.send(refusal(BadRequest(408, "The request took too long to arrive")))
+                    connection.socket.send(refusal(error, connection, self._service))
             self._close(connection)
         if self._paused_until is not None and self._paused_until <= time.monotonic():
             self._resume()

@@ -1,1 +1,1 @@
-"""The platform's API as a WSGI application."""
+"""The platform's API: requests in, responses out."""

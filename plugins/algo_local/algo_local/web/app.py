@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable
-from typing import Any
 
 from algo_core.errors import (
     AlgoError,
@@ -15,29 +14,20 @@ from algo_core.errors import (
     RequestRefused,
     UsageError,
 )
+from algo_local.error_codes import ErrorCode
 from algo_local.platform import Platform
+from algo_local.web.authorization import RequestContext, authorize
 from algo_local.web.http import ApiError, FileBody, Request, Response, json_response
+from algo_local.web.routing import Route, find
 
-Route = Callable[["Application", Request, str], Response]
+Handler = Callable[[RequestContext], Response]
 
-_ROUTES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(f"/+v1/+{prefix}(?:/+|$)"), target)
-    for prefix, target in (
-        ("data", "algo_local.web.data:data"),
-        ("connector", "algo_local.web.data:connector"),
-        ("algo", "algo_local.web.invoke:invoke"),
-        ("web/+algo", "algo_local.web.invoke:invoke_from_page"),
-        ("algorithms", "algo_local.web.algorithms:algorithms"),
-        ("users", "algo_local.web.algorithms:users"),
-        ("algorithm-environments/+edge", "algo_local.web.environments:environments"),
-    )
-)
 _KINDS: tuple[tuple[type[AlgoError], int, int | None], ...] = (
     (NotFoundError, 404, None),
-    (PermissionDenied, 403, 2001),
-    (AlreadyExists, 409, 2015),
-    (RequestRefused, 400, 2015),
-    (UsageError, 400, 2015),
+    (PermissionDenied, 403, ErrorCode.NOT_AUTHORIZED),
+    (AlreadyExists, 409, ErrorCode.INVALID_REQUEST),
+    (RequestRefused, 400, ErrorCode.INVALID_REQUEST),
+    (UsageError, 400, ErrorCode.INVALID_REQUEST),
 )
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
@@ -52,11 +42,8 @@ class Application:
     def __init__(
         self, platform: Platform, *, trusted: bool = False, on_failure: Callable[[str], None] | None = None
     ) -> None:
-        from algo_local.web.limits import Concurrency
-
         self.platform = platform
         self.trusted = trusted
-        self.concurrency = Concurrency()
         self._on_failure = on_failure
 
     def answer(self, request: Request) -> Response:
@@ -68,14 +55,23 @@ class Application:
                 self._on_failure(traceback.format_exc())
             # What exactly broke is told to the platform's own person only.
             detail = f": {type(error).__name__}: {error}" if self.trusted else ""
-            response = error_response(ApiError(500, f"The platform failed{detail}", 5001))
+            response = error_response(ApiError(500, f"The platform failed{detail}", ErrorCode.INTERNAL_SERVER_ERROR))
         return _headers_only(response) if request.method == "HEAD" else response
 
     def _routed(self, request: Request) -> Response:
-        for pattern, target in _ROUTES:
-            if match := pattern.match(request.path):
-                return _load(target)(self, request, request.path[match.end() :])
-        raise ApiError(404, f"No such route: {request.path[:200]}", 5005)
+        route = find(request.path)
+        if not route:
+            raise ApiError(404, f"No such route: {request.path[:200]}", ErrorCode.NOT_IMPLEMENTED)
+        response = respond(lambda: self._handled(request, route))
+        if route.for_pages:
+            from algo_local.web.handlers.invoke import CORS
+
+            response.headers.update(CORS)
+        return response
+
+    def _handled(self, request: Request, route: Route) -> Response:
+        context = authorize(self, request, route)
+        return _load(context.operation.handler)(context)
 
 
 def respond(answer: Callable[[], Response]) -> Response:
@@ -88,30 +84,34 @@ def respond(answer: Callable[[], Response]) -> Response:
         return error_response(_as_api_error(error))
 
 
-_loaded: dict[str, Any] = {}
+_loaded: dict[str, Handler] = {}
 
 
-def _load(target: str) -> Route:
-    route = _loaded.get(target)
-    if route is None:
+def _load(name: str) -> Handler:
+    handler = _loaded.get(name)
+    if handler is None:
         from importlib import import_module
 
-        module, _, name = target.partition(":")
-        route = _loaded[target] = getattr(import_module(module), name)
-    return route  # type: ignore[no-any-return]  # each target of _ROUTES is a Route
+        module, _, function = name.partition(":")
+        handler = _loaded[name] = getattr(import_module(f"algo_local.web.handlers.{module}"), function)
+    return handler
 
 
 def _as_api_error(error: AlgoError) -> ApiError:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
             return ApiError(status, error.message, code)
-    return ApiError(500, f"{error.message}. {error.hint}" if error.hint else error.message, 5001)
+    return ApiError(
+        500, f"{error.message}. {error.hint}" if error.hint else error.message, ErrorCode.INTERNAL_SERVER_ERROR
+    )
 
 
 def error_response(error: ApiError) -> Response:
     """The body of an error: nested, with message and code (API section 2.1, E1 and E5)."""
-    body: dict[str, Any] = {"message": error.message}
-    if error.code is not None:
+    body: object = {"message": error.message}
+    if error.bare:
+        body = error.message
+    elif error.code is not None:
         body = {"code": error.code, "message": error.message}
     headers = {"X-Error-Message": header_text(error.message), **error.headers}
     if error.status == 401:

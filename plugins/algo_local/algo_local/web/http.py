@@ -13,6 +13,8 @@ from io import RawIOBase
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from algo_local.error_codes import ErrorCode
+
 BLOCK = 1 << 20
 """Bytes of a body that are read at a time."""
 
@@ -24,16 +26,26 @@ _TRUE = frozenset({"true", "1", "yes", "t"})
 
 
 class ApiError(Exception):
-    """An answer other than success, with one of the platform's error codes if there is one (API section 2.4)."""
+    """An answer other than success, with one of the platform's error codes if there is one (API section 2.4).
+
+    `bare` says that the body has the message alone as its `error` (API section 2.1, E3).
+    """
 
     def __init__(
-        self, status: int, message: str, code: int | None = None, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        bare: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
         self.headers = dict(headers or {})
+        self.bare = bare
 
 
 class Body(Protocol):
@@ -84,7 +96,7 @@ class Request:
         except TimeoutError:
             raise ApiError(408, "The request's body took too long to arrive", 2015) from None
         except Exception as error:
-            raise ApiError(400, f"The request's body is broken: {error}", 2015) from None
+            raise ApiError(400, f"The request's body is broken: {error}", ErrorCode.INVALID_REQUEST) from None
 
     def body(self, limit: int) -> bytes | None:
         """The whole body; None if it is larger than `limit` bytes."""
@@ -101,18 +113,20 @@ class Request:
                 return None
             parts.append(block)
         if length is not None and size < length:
-            raise ApiError(400, f"The request's body broke off after {size} of {length} bytes", 2015)
+            raise ApiError(
+                400, f"The request's body broke off after {size} of {length} bytes", ErrorCode.INVALID_REQUEST
+            )
         return b"".join(parts)
 
     def json(self, limit: int = 1 << 20) -> Any:
         """The body as JSON. ApiError if it is none, or larger than `limit` bytes."""
         body = self.body(limit)
         if body is None:
-            raise ApiError(413, f"The request's body is larger than {limit} bytes", 2015)
+            raise ApiError(413, f"The request's body is larger than {limit} bytes", ErrorCode.INVALID_REQUEST)
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise ApiError(400, f"The request's body is not JSON: {error}", 2013) from None
+            raise ApiError(400, f"The request's body is not JSON: {error}", ErrorCode.MALFORMED_JSON) from None
 
 
 class FileBody:
@@ -207,9 +221,9 @@ def decode(text: str) -> str:
     try:
         decoded = unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
     except UnicodeError:
-        raise ApiError(400, "The path is not UTF-8", 2015) from None
+        raise ApiError(400, "The path is not UTF-8", ErrorCode.INVALID_REQUEST) from None
     if "\0" in decoded:
-        raise ApiError(400, "A path cannot hold a NUL", 2015)
+        raise ApiError(400, "A path cannot hold a NUL", ErrorCode.INVALID_REQUEST)
     return decoded
 
 
@@ -229,4 +243,4 @@ def decode_marker(marker: str) -> str:
         padded = marker + "=" * (-len(marker) % 4)
         return base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8", "surrogatepass")
     except (binascii.Error, UnicodeError, ValueError):
-        raise ApiError(400, f"Not a marker: {marker[:100]!r}", 5002) from None
+        raise ApiError(400, f"Not a marker: {marker[:100]!r}", ErrorCode.INVALID_MARKER) from None

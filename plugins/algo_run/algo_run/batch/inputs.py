@@ -5,7 +5,6 @@ An input that cannot be read is an item as well: it counts as that input's failu
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
@@ -15,6 +14,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from algo_core.errors import ConfigError, UsageError
+from algo_core.files import matching
+from algo_core.names import native
 from algo_core.storage.uri import parse_data_uri
 from algo_core.text import as_text, lines_in_utf_8
 from algo_run.payload import BINARY, BODY_LIMIT, JSON, STDIN, TEXT, Payload, parse_json
@@ -178,7 +179,7 @@ def _files(app: App, pattern: str) -> Iterator[Made]:
         for name in names:
             yield name, lambda name=name: Payload(TEXT, name.encode("utf-8"))  # type: ignore[misc]  # bound now
         return
-    paths = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
+    paths = sorted(path for path in matching(native(uri.path)) if not os.path.isdir(path))
     if not paths:
         raise UsageError(f"No file matches {pattern}", "Quote the pattern, so that the shell leaves it as it is")
     for path in paths:

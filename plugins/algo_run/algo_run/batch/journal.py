@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from algo_core.errors import AlreadyExists, ConfigError, UsageError
+from algo_core.files import status_of
 from algo_core.storage.uri import pasted
 from algo_run.json_text import dumped
 
@@ -248,7 +249,7 @@ def open_journal(path: str | None, stdout: Any, algorithm: str, source: str, *, 
         if resume:
             raise UsageError("--resume needs the file that it goes on from", "Name it with -o FILE")
         return Stream(stdout)
-    if resume and not os.path.exists(path):
+    if resume and status_of(path) is None:
         raise ConfigError(f"There is no {path} to go on from", "Leave out --resume to start")
     kind = Directory if path.endswith("/") or os.path.isdir(path) else Journal
     return kind(path, algorithm, source, resume=resume)

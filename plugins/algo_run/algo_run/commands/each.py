@@ -46,6 +46,7 @@ class Batch(NamedTuple):
     dry_run: bool = False
     compare: str | None = None
     tolerance: float = 0.0
+    sudo: bool = False
 
     @property
     def algorithm(self) -> str:
@@ -161,7 +162,8 @@ class Caller:
 
     def _call(self, head: Row, item: Item, reference: AlgorithmRef) -> Row:
         key = f"{self._run}-{item.number}-{reference.version or ''}"
-        call = Call(reference, item.payload, self._batch.timeout, idempotency_key=key)
+        batch = self._batch
+        call = Call(reference, item.payload, batch.timeout, sudo=batch.sudo, idempotency_key=key)
         try:
             answer = perform(self._api, call)
         except AlgorithmFailed as failure:

@@ -82,6 +82,7 @@ def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False
 )
 @click.option("--void", "--async", "void", is_flag=True, help="Do not wait; print the request's id.")
 @click.option("--debug", is_flag=True, help="Show what the algorithm prints, and the stack trace if it fails.")
+@click.option("--sudo", is_flag=True, help="Call as the algorithm's owner (administrators only).")
 @batch_options
 @click.pass_context
 @pass_app
@@ -95,6 +96,7 @@ def run(
     raw: bool,
     void: bool,
     debug: bool,
+    sudo: bool,
     **batch: Any,
 ) -> None:
     """Call ALGORITHM on an input and print its result, or on each of many inputs.
@@ -106,7 +108,7 @@ def run(
     debug = debug or app.debug
     if inputs := batch_inputs(batch):
         _refuse_beside_batch(ctx.meta.get(_GIVEN, []), raw=raw, void=void)
-        _run_each(app, reference_of(app, algorithm), inputs, output, timeout, batch)
+        _run_each(app, reference_of(app, algorithm), inputs, output, timeout, {**batch, "sudo": sudo})
         return
     if output and os.path.isdir(output):
         raise UsageError(f"{output} is a directory", "Name a file with -o")
@@ -119,6 +121,7 @@ def run(
         timeout,
         wants_stdout=debug and not (raw or void),
         output="raw" if raw else "void" if void else None,
+        sudo=sudo,
     )
     with open_sink(app.output, output) as sink:
         if raw:
@@ -170,7 +173,7 @@ def _run_each(
         max_failures=batch["max_failures"],
         in_order=not batch["unordered"],
     )
-    names = ("resume", "stop_on_error", "dry_run", "compare", "tolerance")
+    names = ("resume", "stop_on_error", "dry_run", "compare", "tolerance", "sudo")
     run_each(app, Batch(reference, *inputs, output, timeout, limits, **{name: batch[name] for name in names}))
 
 

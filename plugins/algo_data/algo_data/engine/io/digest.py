@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from algo_core.errors import PlatformError
 from algo_core.storage.contract import Checksum, Entry
 from algo_core.storage.uri import DataUri
+from algo_data.engine.failures import Corrupted
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 WORTH_A_THREAD = 1 << 18
 """Bytes of a block from which on handing it to another thread costs less than hashing it."""
-
-
-class Corrupted(PlatformError):
-    """The content is not the one whose checksum the storage has given."""
 
 
 def compare(uri: DataUri, expected: Checksum, found: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from algo_core.errors import AlgoError, NetworkError
+from algo_core.storage.capabilities import RewindableReader
 from algo_core.storage.contract import Entry, Reader, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.blocks import BLOCK
@@ -19,14 +20,6 @@ Advanced = Callable[[int, "int | None"], None]
 
 class CannotResume(NetworkError):
     """What was read so far is of no use: the storage cannot go on from there, or the file has changed."""
-
-
-@runtime_checkable
-class Rewinding(Protocol):
-    """A reader that can begin anew with the file that it has open."""
-
-    def rewind(self) -> None:
-        """Go back to its beginning."""
 
 
 class FileSource(io.RawIOBase):
@@ -162,7 +155,7 @@ class FileSource(io.RawIOBase):
 
     def again(self) -> bool:
         """Go back to the beginning of what is open, whatever its name leads to by now; False if that cannot be done."""
-        if not isinstance(self._reader, Rewinding):
+        if not isinstance(self._reader, RewindableReader):
             return False
         self._reader.rewind()
         self._position = 0

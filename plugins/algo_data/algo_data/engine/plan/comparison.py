@@ -3,34 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 from algo_core.errors import AlgoError
-from algo_core.storage.contract import Checksum, Entry, Kind
+from algo_core.storage.contract import Checksum
+from algo_data.engine.facts import Facts
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.transfer import Place
-
-
-class Facts(NamedTuple):
-    """What is compared of an entry; a tuple, so that a million of them can be written to a file and read back.
-
-    `size` is in bytes, `modified` in seconds since 1970 (UTC); `identity` is the version of a directory,
-    and says of anything else whether it could not be looked at.
-    """
-
-    name: str
-    is_directory: bool
-    size: int | None
-    modified: float | None
-    identity: str | None = None
-
-
-def facts_of(entry: Entry) -> Facts:
-    """The facts of an entry."""
-    if entry.kind is Kind.DIRECTORY:
-        return Facts(entry.name, True, None, None, entry.version)
-    return Facts(entry.name, False, entry.size, entry.modified.timestamp() if entry.modified else None)
 
 
 def unseen(name: str) -> Facts:
@@ -44,9 +22,6 @@ def is_unseen(facts: Facts | None) -> bool:
 
 
 _UNSEEN = "unseen"
-
-Replaces = Callable[[Facts, Facts], bool]
-"""Whether a source is to replace the file that stands at its target."""
 
 
 def never(source: Facts, target: Facts) -> bool:

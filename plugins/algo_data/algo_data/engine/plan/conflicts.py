@@ -12,12 +12,12 @@ from typing import Any
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, Kind
-from algo_core.storage.uri import DataUri, pasted
+from algo_data.engine.failures import InTheWay, StaysInTheWay
 from algo_data.engine.io.spool import Spool
 from algo_data.engine.plan.removal import check_unused, remove_extra
-from algo_data.engine.plan.selection import Selection
 from algo_data.engine.plan.tree import Refuse, below
 from algo_data.engine.relative import prefix_of
+from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
 
 Obstructed = Callable[[str, bool, "int | None"], None]
@@ -61,11 +61,7 @@ class Directories:
 
 def in_the_way(source: Place, target: Place, *, of_directory: bool) -> AlgoError:
     """Why something was not copied, and what can be done."""
-    kinds = ("file", "directory") if of_directory else ("directory", "file")
-    return AlgoError(
-        f"{target} is a {kinds[0]}, and {source} a {kinds[1]}",
-        f"Have sync remove what stands in the way, with --delete; or remove it: {_removal(target, of_directory)}",
-    )
+    return InTheWay(source, target, target.uri, of_directory=of_directory)
 
 
 def may_be_removed(obstructed: Spool, source: Place, target: Place, selection: Selection, refuse: Refuse) -> bool:
@@ -80,7 +76,7 @@ def may_be_removed(obstructed: Spool, source: Place, target: Place, selection: S
         try:
             if is_directory:
                 if not selection.takes(relative):
-                    raise _stays(obstacle, obstacle.uri, of_directory=True)
+                    raise StaysInTheWay(obstacle, obstacle.uri, obstacle.uri, of_directory=True)
             else:
                 _check_directory(obstacle, relative, selection)
             _check_source(place, relative, selection, is_directory=is_directory)
@@ -129,26 +125,11 @@ def _check_directory(obstacle: Place, relative: str, selection: Selection) -> No
     if selection.is_everything:
         return
     if not selection.enters(relative):
-        raise _stays(obstacle, obstacle.uri, of_directory=False)
+        raise StaysInTheWay(obstacle, obstacle.uri, obstacle.uri, of_directory=False)
     if obstacle.storage.is_link(obstacle.uri):
         return  # only the link goes
     top = Entry(obstacle.uri, Kind.DIRECTORY)
     for inner, entry in below(obstacle.storage, top, enters=lambda _, entry: not obstacle.storage.is_link(entry.uri)):
         path = prefix_of(relative) + inner
         if not (selection.enters(path) if entry.is_directory else selection.takes(path)):
-            raise _stays(obstacle, entry.uri, of_directory=False)
-
-
-def _stays(obstacle: Place, excluded: DataUri, *, of_directory: bool) -> AlgoError:
-    return AlgoError(
-        f"{obstacle} stands in the way and stays, because --include or --exclude leave out {excluded}",
-        f"Move that away, or remove it: {_removal(obstacle, of_directory)}",
-    )
-
-
-def _removal(obstacle: Place, of_directory: bool) -> str:
-    """The command that removes it."""
-    operand = str(obstacle)
-    if obstacle.uri.is_local and not operand.startswith(("/", "./", "../", "~/", "file:")):
-        operand = f"./{operand}"
-    return f"algo rm {'' if of_directory else '-r '}{pasted(operand)}"
+            raise StaysInTheWay(obstacle, obstacle.uri, entry.uri, of_directory=False)

@@ -7,19 +7,13 @@ from collections.abc import Container, Iterator
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, NotADirectory
-from algo_core.storage.uri import LOCAL, DataUri, pasted
-from algo_data.engine.plan.selection import Selection
+from algo_core.storage.uri import LOCAL, DataUri, is_only_key
+from algo_data.engine.failures import MissingDirectory, NoFolders
+from algo_data.engine.leftovers import is_leftover
 from algo_data.engine.plan.tree import below
-from algo_data.engine.relative import is_odd, joined, prefix_of
+from algo_data.engine.relative import joined, prefix_of
+from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
-from algo_data.hosted.api_path import how_to_make
-from algo_data.local.leftovers import is_unfinished
-
-COLLECTION_HINT = "Files go into a collection: data://.my/COLLECTION/FILE"
-
-
-class NoFolders(UsageError):
-    """A tree was to be copied to where no directory can be in another (API section 4.2)."""
 
 
 def make(place: Place, *, with_parents: bool = False) -> None:
@@ -80,7 +74,7 @@ def check_fits(source: Place, target: Place, selection: Selection, *, is_there: 
         return
     collection = target.uri if is_there else target.uri.parent
     if not is_there and not target.storage.can_hold_directories(target.uri.parent):
-        raise _no_folders(f"{source} cannot become a directory in {collection}", source, collection)
+        raise NoFolders(f"{source} cannot become a directory in {collection}", source, collection)
     _check_level(source, source, target, selection, "")
 
 
@@ -94,15 +88,15 @@ def _check_level(top: Place, source: Place, target: Place, selection: Selection,
                 continue
             if not takes_directories:
                 what = f"{top} holds the directory {relative}, and {target} cannot hold directories"
-                raise _no_folders(what, top, target.uri, may_be_missing=True)
-            if not is_odd(entry.name):
+                raise NoFolders(what, top, target.uri, may_be_missing=True)
+            if not is_only_key(entry.name):
                 below = source.child(entry.name), target.child(entry.name)
                 _check_level(top, *below, selection, prefix_of(relative))
         elif takes_files:
             return
-        elif selection.takes(relative) and not is_unfinished(entry.uri):
+        elif selection.takes(relative) and not is_leftover(source.storage, entry.uri):
             what = f"{top} holds the file {relative}, and {target} holds no files but in collections"
-            raise _no_folders(what, top, target.child("COLLECTION").uri, may_be_missing=True)
+            raise NoFolders(what, top, target.child("COLLECTION").uri, may_be_missing=True)
 
 
 def _as_far_as_listed(place: Place) -> Iterator[Entry]:
@@ -112,24 +106,10 @@ def _as_far_as_listed(place: Place) -> Iterator[Entry]:
         return
 
 
-def _no_folders(what: str, source: Place, collection: DataUri, *, may_be_missing: bool = False) -> NoFolders:
-    files, into = pasted(str(source).rstrip("/") or "/"), pasted(collection)
-    before = f"algo mkdir -p {into} && " if may_be_missing else ""
-    return NoFolders(
-        f"{what}: hosted collections hold files only",
-        f"Put all files of the tree straight into it: {before}algo cp -r --flatten {files} {into}; "
-        f"or only those at the top: {before}algo cp --flatten --exclude '*/' {files} {into}; "
-        "or copy to a connector that has folders, such as s3://; or pack the tree into one file first",
-    )
-
-
-def no_directory(place: Place) -> NotFoundError:
-    """That a directory is missing, and how to make it, where there can be one."""
-    uri, storage = place.uri, place.storage
-    hint = f"Make it with: mkdir -p {pasted(uri)}" if uri.is_local else how_to_make(uri)
-    if not (storage.has_folders or storage.can_hold_directories(uri.parent)):
-        hint = f"{uri.parent} holds files only: name one in it, or copy to it"
-    return NotFoundError(f"There is no directory {uri}", hint)
+def missing(place: Place) -> MissingDirectory:
+    """That a directory does not exist."""
+    can_exist = place.storage.has_folders or place.storage.can_hold_directories(place.uri.parent)
+    return MissingDirectory(place.uri, can_exist=can_exist)
 
 
 def remove_emptied(tree: Place, selection: Selection, refused: Container[DataUri]) -> None:

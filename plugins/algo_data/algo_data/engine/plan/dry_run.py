@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 
-from algo_core.errors import AlgoError, NotFoundError
+from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, IsADirectory, NotADirectory
-from algo_core.storage.uri import HOSTED, DataUri, pasted
+from algo_core.storage.uri import HOSTED, DataUri
+from algo_data.engine.failures import HoldsNoFiles, SourceIsDirectory
 from algo_data.engine.io.streams import STREAM
 from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
-from algo_data.engine.plan.directories import COLLECTION_HINT, no_directory
+from algo_data.engine.plan.directories import missing
 from algo_data.engine.plan.tree import Refuse
 from algo_data.engine.transfer import Place, Transfer
 
@@ -64,7 +65,7 @@ class Rehearsal:
         if uri == STREAM or (uri.scheme == HOSTED and uri.path.startswith(_ALWAYS_THERE)):
             return
         if not storage.can_hold_files(uri.parent):
-            raise NotFoundError(f"{uri.parent} holds no files", COLLECTION_HINT)
+            raise HoldsNoFiles(uri.parent)
         if storage.needs_directories:
             self._check_directory(Place(storage, uri.parent))
         if uri.is_local and uri.parent not in self._new and (there := storage.exists(uri)) and there.is_directory:
@@ -77,7 +78,7 @@ class Rehearsal:
                 return
             entry = place.storage.exists(uri)
             if entry is None:
-                raise no_directory(place)
+                raise missing(place)
             if not entry.is_directory:
                 raise NotADirectory(f"{place} is a file")
             self._there.add(uri)
@@ -94,5 +95,5 @@ def _readable(transfer: Transfer) -> Entry | None:
         return reader.entry
     entry = transfer.entry or storage.stat(uri)
     if entry.is_directory:
-        raise IsADirectory(f"{uri} is a directory", f"Copy it with all that is in it: algo cp -r {pasted(uri)} DEST")
+        raise SourceIsDirectory(uri)
     return entry

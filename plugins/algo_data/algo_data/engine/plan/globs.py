@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from algo_core.errors import AlgoError, NotFoundError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, IncompleteListing, Kind, NotADirectory, Storage
 from algo_core.storage.uri import DataUri
-from algo_data.engine.plan.patterns import ANY_DEPTH, is_magic, name_pattern
+from algo_data.engine.patterns import ANY_DEPTH, is_magic, name_pattern
 from algo_data.engine.plan.tree import Refuse, below
 
 HELD = 1000

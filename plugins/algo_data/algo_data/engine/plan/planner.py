@@ -6,51 +6,34 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from algo_core.errors import AlgoError, NotFoundError, UsageError
-from algo_core.storage.contract import Entry, IsADirectory, NotADirectory, Storage
-from algo_core.storage.uri import DataUri, pasted
+from algo_core.errors import AlgoError, UsageError
+from algo_core.storage.contract import Entry, NotADirectory, Storage
+from algo_core.storage.uri import DataUri, is_only_key
+from algo_data.engine.failures import (
+    DirectoryLoop,
+    HoldsNoFiles,
+    InputHasNoName,
+    InputHasNoTime,
+    NoSuchName,
+    SeveralToOutput,
+    SourceIsDirectory,
+    SourceIsLink,
+)
 from algo_data.engine.io.streams import STREAM
-from algo_data.engine.plan.comparison import Replaces, is_newer
+from algo_data.engine.leftovers import is_leftover
+from algo_data.engine.options import CopyOptions
+from algo_data.engine.plan.comparison import is_newer
 from algo_data.engine.plan.concurrent_map import QUESTIONS
-from algo_data.engine.plan.directories import COLLECTION_HINT, check_apart, check_fits, make, no_directory
+from algo_data.engine.plan.directories import check_apart, check_fits, make, missing
 from algo_data.engine.plan.globs import expand, has_magic, spans_directories
-from algo_data.engine.plan.selection import EVERYTHING, Selection
 from algo_data.engine.plan.skip import needed
-from algo_data.engine.plan.tree import LeadsBack, Refuse, below
-from algo_data.engine.relative import is_odd, prefix_of
+from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.relative import prefix_of
 from algo_data.engine.run.moving import when_all_are_known
-from algo_data.engine.transfer import NAMELESS, NoSuchName, NotPlanned, Place, StorageOf, Tally, Transfer, Unlisted
-from algo_data.local.leftovers import is_unfinished
+from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Transfer, Unlisted
 
 if TYPE_CHECKING:
     from algo_data.engine.plan.dry_run import Rehearsal
-
-__all__ = ["Manner", "Place", "StorageOf", "Transfer", "plan", "plan_again"]
-
-
-class Manner(NamedTuple):
-    """How to copy, beyond from where to where."""
-
-    is_recursive: bool = False
-    """Whether directories are copied with all that is in them."""
-
-    flattens: bool = False
-    """Whether files of all levels go straight into the destination."""
-
-    selection: Selection = EVERYTHING
-    """Which files of what is named are meant."""
-
-    replaces: Replaces | None = None
-    """Whether a file takes the place of one that is there; None if always, without looking."""
-
-    is_dry: bool = False
-    """Whether nothing is made, and only what would be done is planned."""
-
-    removes_sources: bool = False
-    """Whether a source is removed when its copy is whole."""
-
-    tally: Tally | None = None
-    """Counts what is left as it is."""
 
 
 class _Found(NamedTuple):
@@ -75,7 +58,7 @@ def plan(
     destination: DataUri,
     storage_of: StorageOf,
     refuse: Refuse,
-    manner: Manner | None = None,
+    options: CopyOptions | None = None,
     on_tree: Callable[[Place], None] | None = None,
     *,
     are_names: bool = False,
@@ -87,43 +70,45 @@ def plan(
     `refuse`, and the others go on: a directory of a tree as an `Unlisted`, if it can be planned again. A directory that
     is not refused is told to `on_tree`. With `are_names` a source is never a pattern, and
     the destination always a directory. A file of this machine that is
-    not finished (`algo_data.local.leftovers`) is a source only by its own name.
+    not finished (`LeftoverStorage`) is a source only by its own name.
 
     Raises:
         UsageError: for several sources and one file, or what can have no name.
         NotFoundError: for a directory that is not there, or a pattern that matches nothing.
     """
-    manner = manner or Manner()
+    options = options or CopyOptions()
     if isinstance(sources, Sequence) and sources.count(STREAM) > 1:
         raise UsageError("Standard input can be copied only once")
-    if manner.replaces is is_newer and isinstance(sources, Sequence) and STREAM in sources:
-        raise UsageError("Standard input has no time that could be compared", "Leave out --update")
+    if options.replaces is is_newer and isinstance(sources, Sequence) and STREAM in sources:
+        raise InputHasNoTime
     given = iter(sources)
     named = list(itertools.islice(given, 2))
-    found = _sources(itertools.chain(named, given), storage_of, refuse, manner, are_names=are_names)
+    found = _sources(itertools.chain(named, given), storage_of, refuse, options, are_names=are_names)
     first = list(itertools.islice(found, 2))
-    is_several = len(named) > 1 or len(first) > 1 or manner.flattens or are_names
+    is_several = len(named) > 1 or len(first) > 1 or options.flattens or are_names
     is_tree = len(first) == 1 and first[0].is_directory
     target = Place(storage_of(destination), destination)
     into = _directory(target, is_several=is_several, is_tree=is_tree)
     if into and STREAM in named:
-        raise UsageError("What comes from standard input has no name", f"Name the file: {into.uri.child('NAME')}")
+        raise InputHasNoName(into.uri)
     # Names can clash only between what several sources give: one listing has each of them once, however long it is.
-    clash = len(named) > 1 or manner.flattens or any(spans_directories(uri) for uri in named)
-    meets = clash and manner.is_recursive and (are_names or _may_meet(sources if isinstance(sources, Sequence) else ()))
+    clash = len(named) > 1 or options.flattens or any(spans_directories(uri) for uri in named)
+    meets = (
+        clash and options.is_recursive and (are_names or _may_meet(sources if isinstance(sources, Sequence) else ()))
+    )
     made: set[str] | None = set() if clash else None
-    rehearsal = _rehearsal(manner)
-    planner = _Planner(target, into, refuse, manner, on_tree, made, trees_meet=meets, rehearsal=rehearsal)
+    rehearsal = _rehearsal(options)
+    planner = _Planner(target, into, refuse, options, on_tree, made, trees_meet=meets, rehearsal=rehearsal)
     transfers = planner.transfers(itertools.chain(first, found))
     # Asking this machine's file system takes less time than asking a thread to.
     at_once = 1 if destination.is_local and not are_names else QUESTIONS
-    if manner.replaces:
-        transfers = needed(transfers, manner.replaces, refuse, at_once, manner.tally)
+    if options.replaces:
+        transfers = needed(transfers, options.replaces, refuse, at_once, options.tally)
     return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 
-def _rehearsal(manner: Manner) -> Rehearsal | None:
-    if not manner.is_dry:
+def _rehearsal(options: CopyOptions) -> Rehearsal | None:
+    if not options.is_dry:
         return None
     from algo_data.engine.plan.dry_run import Rehearsal
 
@@ -143,44 +128,33 @@ def _may_meet(sources: Sequence[DataUri]) -> bool:
 
 
 def _sources(
-    uris: Iterable[DataUri], storage_of: StorageOf, refuse: Refuse, manner: Manner, *, are_names: bool
+    uris: Iterable[DataUri], storage_of: StorageOf, refuse: Refuse, options: CopyOptions, *, are_names: bool
 ) -> Iterator[_Found]:
     for uri in uris:
         try:
             storage = storage_of(uri)
             if uri == STREAM or are_names or not has_magic(uri):
-                if uri != STREAM and manner.is_recursive:
+                if uri != STREAM and options.is_recursive:
                     entry = storage.stat(uri)
                     yield _Found(Place(storage, uri), entry)
                     continue
                 if uri != STREAM and uri.names_directory and not storage.paths_are_keys:
-                    raise _is_directory(uri) if storage.stat(uri).is_directory else _is_file(uri)
+                    raise SourceIsDirectory(uri) if storage.stat(uri).is_directory else _is_file(uri)
                 yield _Found(Place(storage, uri))
                 continue
             for entry in expand(storage, uri, refuse):
-                if is_unfinished(entry.uri):
+                if is_leftover(storage, entry.uri):
                     continue
-                if entry.is_directory and not manner.is_recursive:
-                    refuse(entry.uri, _is_directory(entry.uri))
+                if entry.is_directory and not options.is_recursive:
+                    refuse(entry.uri, SourceIsDirectory(entry.uri))
                 else:
                     yield _Found(Place(storage, entry.uri), entry, is_match=True)
         except AlgoError as error:
             refuse(uri, error)
 
 
-def _is_directory(uri: DataUri) -> IsADirectory:
-    return IsADirectory(f"{uri} is a directory", f"Copy it with all that is in it: algo cp -r {pasted(uri)} DEST")
-
-
 def _is_file(uri: DataUri) -> NotADirectory:
     return NotADirectory(f"{uri} is a file", "Write it without a slash")
-
-
-def _is_link(uri: DataUri) -> AlgoError:
-    return AlgoError(
-        f"{uri} is a link to a directory: what it leads to is not moved",
-        "Move that directory itself; or copy with algo cp -r, which follows links, and remove the link",
-    )
 
 
 def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | None:
@@ -193,7 +167,7 @@ def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | Non
     uri = target.uri
     if uri == STREAM:
         if is_several or is_tree:
-            raise UsageError("Only one file can be copied to standard output", "Print several with: algo cat")
+            raise SeveralToOutput
         return None
     try:
         entry = target.storage.exists(uri)
@@ -210,7 +184,7 @@ def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | Non
     if is_several or (uri.names_directory and not is_tree):
         if uri.names_directory and not target.storage.needs_directories:
             return target  # the slash says that a directory is meant, and there it comes about with its first file
-        raise no_directory(target)
+        raise missing(target)
     if not uri.is_local and "*" in uri.name:
         raise UsageError(f"A destination cannot be a pattern: {uri}")
     return None
@@ -224,7 +198,7 @@ class _Planner:
         target: Place,
         into: Place | None,
         refuse: Refuse,
-        manner: Manner,
+        options: CopyOptions,
         on_tree: Callable[[Place], None] | None,
         made: set[str] | None,
         *,
@@ -234,7 +208,7 @@ class _Planner:
         self._target = target
         self._into = into
         self._refuse = refuse
-        self._manner = manner
+        self._options = options
         self._on_tree = on_tree
         self._made = made
         self._trees_meet = trees_meet
@@ -245,9 +219,9 @@ class _Planner:
             try:
                 if found.entry and found.entry.is_directory:
                     yield from self._tree(found, found.entry)
-                elif self._manner.selection.takes(found.name):
+                elif self._options.selection.takes(found.name):
                     if self._into and not (self._into.storage.can_hold_files(self._into.uri)):
-                        raise NotFoundError(f"{self._into} holds no files", COLLECTION_HINT)
+                        raise HoldsNoFiles(self._into)
                     into = self._into.child(found.name) if self._into else None
                     yield from self._file(found.place, found.entry, into)
             except AlgoError as error:
@@ -255,24 +229,24 @@ class _Planner:
 
     def _tree(self, found: _Found, top: Entry) -> Iterator[Transfer]:
         """All files of a directory; the directories for them are made on the way."""
-        manner, source = self._manner, found.place
-        if manner.removes_sources and source.storage.is_link(source.uri):
-            raise _is_link(source.uri)
-        if manner.flattens and self._into:
+        options, source = self._options, found.place
+        if options.removes_sources and source.storage.is_link(source.uri):
+            raise SourceIsLink(source.uri)
+        if options.flattens and self._into:
             for relative, entry in below(source.storage, top, enters=self._enters, refuse=self._refuse):
-                if self._takes(relative, entry):
+                if self._takes(source.storage, relative, entry):
                     yield from self._placed(source.storage, entry, self._into, entry.name, self._file)
             return
         base = self._into or self._target
         if self._into and (found.is_match or found.name not in NAMELESS):
             base = self._into.subdirectory(found.name)
         check_apart(source, base)
-        check_fits(source, base, manner.selection, is_there=base is self._into)
+        check_fits(source, base, options.selection, is_there=base is self._into)
         if base is not self._into:
             self._make(base)
         if self._on_tree:
             self._on_tree(source)
-        yield from self.part(Unlisted(source, base, "", manner.removes_sources), top)
+        yield from self.part(Unlisted(source, base, "", options.removes_sources), top)
 
     def again(self, part: Unlisted) -> Iterator[Transfer]:
         """All files of a directory that could not be planned before; it is refused as such again if it cannot now."""
@@ -282,7 +256,7 @@ class _Planner:
             if not top.is_directory:
                 raise NotADirectory(f"{source} is a file")
             if part.removes_source and source.storage.is_link(source.uri):
-                raise _is_link(source.uri)
+                raise SourceIsLink(source.uri)
             self._make(part.target)
         except AlgoError as error:
             self._refuse(part, error)
@@ -300,17 +274,17 @@ class _Planner:
                 return uri
             if not relative:
                 return Unlisted(Place(storage, uri), base, top_relative, removes_source)
-            if is_odd(relative) and not base.storage.paths_are_keys:
+            if is_only_key(relative) and not base.storage.paths_are_keys:
                 return uri
             return Unlisted(Place(storage, uri), base.child(relative), prefix + relative, removes_source)
 
         def enters(relative: str, entry: Entry) -> bool:
-            return self._manner.selection.enters(prefix + relative)
+            return self._options.selection.enters(prefix + relative)
 
         def prepares(relative: str, entry: Entry) -> bool:
             try:
                 if removes_source and storage.is_link(entry.uri):
-                    self._refuse(entry.uri, _is_link(entry.uri))
+                    self._refuse(entry.uri, SourceIsLink(entry.uri))
                     return False
                 self._make(base.child(relative))
             except AlgoError as error:
@@ -319,7 +293,7 @@ class _Planner:
             return True
 
         def refuse(what: object, error: AlgoError) -> None:
-            if isinstance(what, DataUri) and not isinstance(error, LeadsBack):
+            if isinstance(what, DataUri) and not isinstance(error, DirectoryLoop):
                 what = part_of(what)
             self._refuse(what, error)
 
@@ -327,7 +301,7 @@ class _Planner:
         found = below(storage, top, enters=enters, prepares=prepares, refuse=refuse)
         try:
             for relative, entry in found:
-                if self._takes(prefix + relative, entry):
+                if self._takes(storage, prefix + relative, entry):
                     yield from self._placed(storage, entry, base, relative, placed)
         except AlgoError as error:
             self._refuse(part_of(top.uri), error)
@@ -349,16 +323,18 @@ class _Planner:
             return
         yield from transfers(source, entry, target)
 
-    def _takes(self, relative: str, entry: Entry) -> bool:
+    def _takes(self, storage: Storage, relative: str, entry: Entry) -> bool:
         """Whether a file of a tree is meant; one that is still being written, or was given up, is nobody's file yet."""
-        return not entry.is_directory and self._manner.selection.takes(relative) and not is_unfinished(entry.uri)
+        if entry.is_directory or not self._options.selection.takes(relative):
+            return False
+        return not is_leftover(storage, entry.uri)
 
     def _make(self, directory: Place) -> None:
         if directory.storage.needs_directories:
             (self._rehearsal.make if self._rehearsal else make)(directory)
 
     def _enters(self, relative: str, entry: Entry) -> bool:
-        return self._manner.selection.enters(relative)
+        return self._options.selection.enters(relative)
 
     def _file(self, source: Place, entry: Entry | None, target: Place | None) -> Iterator[Transfer]:
         place = target or self._target
@@ -381,27 +357,27 @@ class _Planner:
         if is_same:
             self._refuse(source, AlgoError(f"{source} and {target} are the same file"))
         else:
-            yield Transfer(source, target, entry, self._manner.removes_sources)
+            yield Transfer(source, target, entry, self._options.removes_sources)
 
 
 def plan_again(
-    parts: Iterable[Transfer | Unlisted | NotPlanned], refuse: Refuse, manner: Manner, storage_of: StorageOf
+    parts: Iterable[Transfer | Unlisted | NotPlanned], refuse: Refuse, options: CopyOptions, storage_of: StorageOf
 ) -> Iterator[Transfer]:
     """The transfers of a plan that failed, and those of directories that could not be planned then.
 
     What no more is known of is refused again when all others are planned.
     """
-    rehearsal = _rehearsal(manner)
-    transfers = _again(parts, refuse, manner, storage_of, rehearsal)
-    if manner.replaces:
-        transfers = needed(transfers, manner.replaces, refuse, tally=manner.tally)
+    rehearsal = _rehearsal(options)
+    transfers = _again(parts, refuse, options, storage_of, rehearsal)
+    if options.replaces:
+        transfers = needed(transfers, options.replaces, refuse, tally=options.tally)
     return rehearsal.passed(transfers, refuse) if rehearsal else transfers
 
 
 def _again(
     parts: Iterable[Transfer | Unlisted | NotPlanned],
     refuse: Refuse,
-    manner: Manner,
+    options: CopyOptions,
     storage_of: StorageOf,
     rehearsal: Rehearsal | None,
 ) -> Iterator[Transfer]:
@@ -412,7 +388,7 @@ def _again(
         elif isinstance(part, Transfer):
             yield part
         else:
-            how = manner._replace(removes_sources=part.removes_source)
+            how = options._replace(removes_sources=part.removes_source)
             planner = _Planner(part.target, None, refuse, how, None, None, trees_meet=False, rehearsal=rehearsal)
             transfers = planner.again(part)
             is_far = part.removes_source and not part.source.uri.is_local

@@ -64,7 +64,7 @@ class _Directory:
         return False
 
 
-class Lookahead:
+class Prefetcher:
     """Gives the listings of a tree to one thread, which goes through it from the top, the first directory first.
 
     Meanwhile other threads list the directories that will be needed next, as far as they are known: `AT_ONCE` at a
@@ -110,7 +110,7 @@ class Lookahead:
             directory = self._known.get(relative)
             if directory and directory.above and directory.above.below.pop(relative, None):
                 self._drop(directory)
-                self._hire()
+                self._start_worker()
 
     def close(self) -> None:
         """Begin nothing any more."""
@@ -136,7 +136,7 @@ class Lookahead:
                 self._changed.wait()
             directory.state = _State.TAKEN
             self._held -= len(directory.held)
-            self._hire()
+            self._start_worker()
         return directory
 
     def _drop(self, directory: _Directory) -> None:
@@ -178,9 +178,9 @@ class Lookahead:
                 directory.below[relative] = below
                 self._known[relative] = below
                 heapq.heappush(self._waiting, (below.place, next(self._numbers), below))
-            self._hire()
+            self._start_worker()
 
-    def _hire(self) -> None:
+    def _start_worker(self) -> None:
         while self._threads < AT_ONCE - 1 and (directory := self._next()):  # one is the thread that all is for
             self._threads += 1
             threading.Thread(target=self._work, args=(directory,), name="algo-listing", daemon=True).start()

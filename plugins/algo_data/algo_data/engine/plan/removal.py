@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from algo_core.errors import AlgoError, NotFoundError
+from algo_core.storage.capabilities import LeftoverStorage
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
 from algo_data.engine.io.spool import Spool
 from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
 from algo_data.engine.plan.directories import remove_if_empty
-from algo_data.engine.plan.selection import Selection
 from algo_data.engine.plan.tree import Refuse, below
 from algo_data.engine.relative import prefix_of
+from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
-from algo_data.local.leftovers import in_use_below, is_unfinished, remove_abandoned
 
 
 def removed(extras: Spool, target: Place, selection: Selection, refuse: Refuse, *, is_dry: bool) -> Iterator[Place]:
@@ -68,7 +68,8 @@ def _selected(directory: Place, above: str, selection: Selection, refuse: Refuse
 
 def check_unused(directory: Place) -> None:
     """Raises AlgoError if another process is writing a file of this machine in it, on whatever level."""
-    if directory.uri.is_local and (found := in_use_below(directory.uri)):
+    storage = directory.storage
+    if isinstance(storage, LeftoverStorage) and (found := storage.in_use_below(directory.uri)):
         raise AlgoError(
             f"{directory} stays: another process is writing {found}", "Run the command again when it is done"
         )
@@ -83,8 +84,9 @@ def remove_extra(place: Place, is_directory: bool) -> bool:
     Raises:
         AlgoError: if it cannot be removed, or is a directory in which another process writes.
     """
-    if is_unfinished(place.uri) and not is_directory:
-        return remove_abandoned(place.uri)
+    storage = place.storage
+    if not is_directory and isinstance(storage, LeftoverStorage) and storage.is_leftover(place.uri):
+        return storage.remove_leftover(place.uri)
     if is_directory:
         check_unused(place)
     try:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry
+from algo_data.engine.facts import Facts, Replaces, facts_of
 from algo_data.engine.io.streams import STREAM
-from algo_data.engine.plan.comparison import Facts, Replaces, facts_of
 from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
 from algo_data.engine.plan.tree import Refuse
 from algo_data.engine.transfer import Place, Tally, Transfer

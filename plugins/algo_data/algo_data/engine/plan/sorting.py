@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from algo_core.storage.contract import IncompleteListing
+from algo_data.engine.facts import Facts
 from algo_data.engine.io.spool import no_room, write_whole
-from algo_data.engine.plan.comparison import Facts, unseen
+from algo_data.engine.plan.comparison import unseen
 
 HELD = 20_000
 """Entries that are held at a time; a longer listing goes through a temporary file."""

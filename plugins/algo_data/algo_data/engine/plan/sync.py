@@ -8,48 +8,24 @@ from typing import NamedTuple
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, IncompleteListing, Kind, NotADirectory
+from algo_data.engine.facts import Facts, facts_of
+from algo_data.engine.failures import DirectoryLoop, NoSuchName, SourceIsFile
 from algo_data.engine.io.spool import Spool
-from algo_data.engine.plan.comparison import (
-    Facts,
-    Replaces,
-    differs,
-    facts_of,
-    has_other_size,
-    has_same_content,
-    is_unseen,
-)
+from algo_data.engine.leftovers import is_in_use, is_leftover
+from algo_data.engine.options import CopyOptions
+from algo_data.engine.plan.comparison import differs, has_other_size, has_same_content, is_unseen
 from algo_data.engine.plan.concurrent_map import answered
 from algo_data.engine.plan.conflicts import Directories, Obstructed, in_the_way
 from algo_data.engine.plan.directories import check_apart, check_fits, make
-from algo_data.engine.plan.prefetch import Lookahead
-from algo_data.engine.plan.selection import EVERYTHING, Selection
+from algo_data.engine.plan.prefetch import Prefetcher
 from algo_data.engine.plan.sorting import Listing, OutOfOrder, in_order, side_by_side
 from algo_data.engine.plan.tree import Refuse
 from algo_data.engine.relative import joined, prefix_of
-from algo_data.engine.transfer import NoSuchName, Place, Tally, Transfer
-from algo_data.local.leftovers import is_in_use, is_unfinished
+from algo_data.engine.selection import Selection
+from algo_data.engine.transfer import Place, Tally, Transfer
 
 Extra = Callable[[str, bool], None]
 """Told what is only at the target, by its path below it, and whether it is a directory."""
-
-
-class SyncManner(NamedTuple):
-    """How to compare, beyond what with what."""
-
-    selection: Selection = EVERYTHING
-    """Which files take part; others are left alone on both sides."""
-
-    replaces: Replaces = differs
-    """Whether a file takes the place of the one that is there."""
-
-    by_checksum: bool = False
-    """Whether files of one size are compared by checksum, whatever their times."""
-
-    is_dry: bool = False
-    """Whether nothing is made yet."""
-
-    tally: Tally | None = None
-    """Counts the files that are left as they are."""
 
 
 def plan_sync(
@@ -57,7 +33,7 @@ def plan_sync(
     target: Place,
     refuse: Refuse,
     extra: Extra | None,
-    manner: SyncManner,
+    options: CopyOptions,
     obstructed: Obstructed | None = None,
 ) -> Iterator[Transfer]:
     """The transfers that bring all files of `source` to `target` that are missing or differ there.
@@ -73,24 +49,24 @@ def plan_sync(
     """
     top = source.storage.stat(source.uri)
     if not top.is_directory:
-        raise NotADirectory(f"{source} is a file", "Copy it with: algo cp")
+        raise SourceIsFile(source)
     there = target.storage.exists(target.uri)
     if there and not there.is_directory:
         raise NotADirectory(f"{target} is a file", "Name a directory, which need not be there")
     check_apart(source, target)
     check_apart(target, source)
-    check_fits(source, target, manner.selection, is_there=there is not None)
-    if there is None and not manner.is_dry and target.storage.needs_directories:
+    check_fits(source, target, options.selection, is_there=there is not None)
+    if there is None and not options.is_dry and target.storage.needs_directories:
         make(target, with_parents=True)
-    join = _Join(source, target, refuse, extra, manner, obstructed)
+    join = _Join(source, target, refuse, extra, options, obstructed)
     level = _Level(source, target, top, "", is_there=there is not None)
-    if not manner.by_checksum:
+    if not options.by_checksum:
         return (pair.transfer for pair in join.pairs(level))
     return join.different(level)
 
 
 def plan_freed(
-    source: Place, target: Place, refuse: Refuse, freed: Iterable[tuple[str, bool, int | None]], manner: SyncManner
+    source: Place, target: Place, refuse: Refuse, freed: Iterable[tuple[str, bool, int | None]], options: CopyOptions
 ) -> Iterator[Transfer]:
     """The transfers of what had something in its way, as it was told to `obstructed`; nothing is there any more."""
     for relative, is_directory, size in freed:
@@ -99,9 +75,9 @@ def plan_freed(
             yield Transfer(place, goal, Entry(place.uri, Kind.FILE, size=size))
             continue
         try:
-            if goal.storage.needs_directories and not manner.is_dry:
+            if goal.storage.needs_directories and not options.is_dry:
                 make(goal)
-            join = _Join(source, target, refuse, None, manner)
+            join = _Join(source, target, refuse, None, options)
             level = _Level(place, goal, place.storage.stat(place.uri), relative, is_there=False)
             yield from (pair.transfer for pair in join.pairs(level))
         except AlgoError as error:
@@ -140,11 +116,12 @@ class _Side:
 
     def __init__(self, top: Place, selection: Selection, *, is_source: bool) -> None:
         self._is_source = is_source
+        self._storage = top.storage
         self._scan = top.storage.scan
         self.arrives_sorted = not top.uri.is_local
         self._lookahead = None
         if not top.uri.is_local:
-            self._lookahead = Lookahead(top.storage.scan, lambda relative, entry: selection.enters(relative))
+            self._lookahead = Prefetcher(top.storage.scan, lambda relative, entry: selection.enters(relative))
 
     def listing(self, relative: str, directory: Entry) -> Listing:
         """A directory on its way: as it arrives, or sorted before."""
@@ -159,7 +136,7 @@ class _Side:
         return Listing(in_order(facts_of(entry) for entry in found if not self._is_left_out(entry)))
 
     def _is_left_out(self, entry: Entry) -> bool:
-        return is_unfinished(entry.uri) and (self._is_source or is_in_use(entry.uri))
+        return is_leftover(self._storage, entry.uri) and (self._is_source or is_in_use(self._storage, entry.uri))
 
     def forget(self, relative: str) -> None:
         """A directory will not be listed."""
@@ -179,18 +156,18 @@ class _Join:
         target: Place,
         refuse: Refuse,
         extra: Extra | None,
-        manner: SyncManner,
+        options: CopyOptions,
         obstructed: Obstructed | None = None,
     ) -> None:
-        self._source = _Side(source, manner.selection, is_source=True)
-        self._target = _Side(target, manner.selection, is_source=False)
+        self._source = _Side(source, options.selection, is_source=True)
+        self._target = _Side(target, options.selection, is_source=False)
         self._refuse = refuse
         self._extra = extra
         self._obstructed = obstructed
-        self._manner = manner
-        self._tally = manner.tally or Tally()
-        self._replaces = has_other_size if manner.by_checksum else manner.replaces
-        if not manner.by_checksum and manner.replaces is not differs:
+        self._options = options
+        self._tally = options.tally or Tally()
+        self._replaces = has_other_size if options.by_checksum else options.replaces or differs
+        if not options.by_checksum and options.replaces not in (None, differs):
             # Until a listing has ended nobody can be sure that it was sorted and that a file is not in it: too late
             # for a copy that promises to leave some of what is there.
             self._target.arrives_sorted = False
@@ -236,7 +213,7 @@ class _Join:
             elif isinstance(item, _Pair):
                 yield item
             elif any(item.entry.version and item.entry.version == above.entry.version for above, _ in levels):
-                loop = AlgoError(f"{item.source} leads back to a directory above it", "Leave it out with --exclude")
+                loop = DirectoryLoop(item.source)
                 self._refuse(item.source, loop)
             else:
                 levels.append((item, self._level(item)))
@@ -311,19 +288,19 @@ class _Join:
         if ours.is_directory:
             place = _below(level.source, ours)
             entry = Entry(place.uri, Kind.DIRECTORY, version=ours.identity)
-            if not self._manner.selection.enters(relative):
+            if not self._options.selection.enters(relative):
                 return
             below = _Level(place, _below(level.target, ours), entry, relative, theirs is not None)
             if self._is_made(below, level):
                 yield below
             else:
                 self._source.forget(relative)
-        elif self._manner.selection.takes(relative):
+        elif self._options.selection.takes(relative):
             if theirs is None and level.target.storage.needs_directories and alone.has(ours.name):
                 self._obstruct(_below(level.source, ours), _below(level.target, ours), relative, ours)
             elif theirs is None or self._replaces(ours, theirs):
                 yield self._pair(level, ours, is_sure=True)
-            elif self._manner.by_checksum:
+            elif self._options.by_checksum:
                 yield self._pair(level, ours, is_sure=False)
             else:
                 self._tally.skipped += 1
@@ -337,7 +314,7 @@ class _Join:
         if level.is_there or not level.target.storage.needs_directories:
             return True
         try:
-            if not self._manner.is_dry:
+            if not self._options.is_dry:
                 make(level.target)
             elif above.is_there and (there := level.target.storage.exists(level.target.uri)) and not there.is_directory:
                 raise NotADirectory(f"{level.target} is a file")
@@ -361,7 +338,7 @@ class _Join:
         if is_unseen(theirs):
             return
         relative = joined(prefix_of(level.relative), theirs.name, is_directory=theirs.is_directory)
-        selection = self._manner.selection
+        selection = self._options.selection
         if theirs.is_directory:
             self._target.forget(relative)
         if self._extra and (selection.enters(relative) if theirs.is_directory else selection.takes(relative)):

@@ -6,17 +6,11 @@ from collections.abc import Callable, Iterator
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, IncompleteListing, Storage
-from algo_data.engine.plan.prefetch import Enters, Lookahead
+from algo_data.engine.failures import DirectoryLoop
+from algo_data.engine.plan.prefetch import Enters, Prefetcher
 from algo_data.engine.relative import joined, prefix_of
 
-__all__ = ["Enters", "LeadsBack", "Refuse", "below"]
-
-
-class LeadsBack(AlgoError):
-    """A link to a directory above it, which has no end."""
-
-    def __init__(self, what: object) -> None:
-        super().__init__(f"{what} leads back to a directory above it", "Leave it out with --exclude")
+__all__ = ["Enters", "Refuse", "below"]
 
 
 Refuse = Callable[[object, AlgoError], None]
@@ -49,7 +43,7 @@ def below(
     if top.uri.is_local:
         yield from _walk(lambda relative, entry: listing(entry.uri), top, enters, prepares, refuse)
         return
-    lookahead = Lookahead(listing, enters)
+    lookahead = Prefetcher(listing, enters)
 
     def is_prepared(relative: str, entry: Entry) -> bool:
         if prepares(relative, entry):
@@ -87,7 +81,7 @@ def _walk(
         if not (entry.is_directory and enters(relative, entry)):
             yield relative, entry
         elif any(entry.version and entry.version == level.version for _, level, _ in levels):
-            loop = LeadsBack(entry.uri)
+            loop = DirectoryLoop(entry.uri)
             if refuse is None:
                 raise loop
             refuse(entry.uri, loop)

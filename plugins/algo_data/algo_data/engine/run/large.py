@@ -10,22 +10,18 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError, NetworkError
+from algo_core.storage.capabilities import PartialFile, RangedStorage
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.io.digest import compare
-from algo_data.engine.io.parts import PartedStorage
 from algo_data.engine.io.retry import Patience
 from algo_data.engine.io.source import CannotResume, FileSource
 from algo_data.engine.io.verifier import Verifier
-from algo_data.engine.options import Options
+from algo_data.engine.options import CopyOptions
+from algo_data.engine.run.budget import ConnectionBudget
 from algo_data.engine.run.concurrency import Pace
 from algo_data.engine.transfer import Transfer
-from algo_data.local.partial_file import Beside, Record
-
-if TYPE_CHECKING:
-    from algo_data.engine.run.worker import Spare
 
 PART = 16 << 20
 """Bytes that are asked for at a time, once there are several connections."""
@@ -48,23 +44,23 @@ class LargeDownload:
         self,
         transfer: Transfer,
         source: FileSource,
-        beside: Beside,
-        options: Options,
+        partial: PartialFile,
+        options: CopyOptions,
         advanced: Callable[[int, int | None], None],
-        spare: Spare,
+        budget: ConnectionBudget,
     ) -> None:
         assert source.entry.size is not None
         assert source.entry.version is not None
         self._transfer = transfer
         self._source = source
-        self._beside = beside
+        self._partial = partial
         self._options = options
         self._advanced = advanced
-        self._spare = spare
+        self._budget = budget
         self._size: int = source.entry.size
         self._version: str = source.entry.version
-        self._record = Record(beside.descriptor, str(transfer.source), self._version, self._size)
-        self._verifier = Verifier(beside.descriptor, source.entry.checksum if options.check else None)
+        self._record = partial.record(str(transfer.source), self._version, self._size)
+        self._verifier = Verifier(partial.descriptor, source.entry.checksum if options.check else None)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._error: BaseException | None = None
@@ -94,18 +90,18 @@ class LargeDownload:
             self._read_parts(self._watch_pace)
             self._wait()
             self._check()
-            os.ftruncate(self._beside.descriptor, self._size)
-            return self._beside.commit()
+            os.ftruncate(self._partial.descriptor, self._size)
+            return self._partial.commit()
         except BaseException:
             self._is_over = True
             self._verifier.abandon()
             in_use = not self._joined(LAST_WORDS)
-            self._beside.discard(in_use=in_use)
+            self._partial.discard(in_use=in_use)
             raise
 
     def _begin(self) -> None:
-        done = self._record.done() if self._beside.is_left_over else 0
-        os.ftruncate(self._beside.descriptor, self._size)
+        done = self._record.done() if self._partial.is_left_over else 0
+        os.ftruncate(self._partial.descriptor, self._size)
         self._source.hand_over()
         if done:
             self._source.leave_out(done)
@@ -131,7 +127,7 @@ class LargeDownload:
             self._source.readinto(buffer)  # its end, at which it says if something was wrong
 
     def _may_part(self) -> bool:
-        return isinstance(self._transfer.source.storage, PartedStorage) and self._options.bwlimit is None
+        return isinstance(self._transfer.source.storage, RangedStorage) and self._options.bwlimit is None
 
     def _watch_pace(self) -> None:
         """Look now and then whether more connections would help, as long as there can be more."""
@@ -141,11 +137,11 @@ class LargeDownload:
     def _more(self, pace: Pace) -> bool:
         """Have as many connections as pay; False if the storage gives no parts, so that one is all there can be."""
         wanted = pace.wanted(self._done - self._found, 1 + len(self._threads))
-        while 1 + len(self._threads) < wanted and self._has_parts() and self._spare.take():
+        while 1 + len(self._threads) < wanted and self._has_parts() and self._budget.take():
             if not self._threads:
                 limit = self._source.tell() + PART
                 if not self._gives_parts(limit):
-                    self._spare.give_back()
+                    self._budget.give_back()
                     return False
                 self._limit = self._next = limit
             thread = threading.Thread(target=self._read_parts_beside, name="algo-part", daemon=True)
@@ -159,7 +155,7 @@ class LargeDownload:
 
     def _gives_parts(self, position: int) -> bool:
         storage = self._transfer.source.storage
-        assert isinstance(storage, PartedStorage)
+        assert isinstance(storage, RangedStorage)
         try:
             reader = storage.open_part(self._transfer.source.uri, position, 1, self._version)
         except AlgoError:
@@ -176,7 +172,7 @@ class LargeDownload:
             with self._lock:
                 self._error = self._error or error
         finally:
-            self._spare.give_back()
+            self._budget.give_back()
 
     def _read_parts(self, after_each: Callable[[], None]) -> None:
         """Read part after part until there are no more, and call `after_each` block."""
@@ -191,7 +187,7 @@ class LargeDownload:
 
     def _read_part(self, start: int, end: int, buffer: memoryview, after_each: Callable[[], None]) -> None:
         storage, uri = self._transfer.source.storage, self._transfer.source.uri
-        assert isinstance(storage, PartedStorage)
+        assert isinstance(storage, RangedStorage)
         patience, position = Patience(self._options.tries), start
         while position < end:
             reader = storage.open_part(uri, position, end - position, self._version)
@@ -218,7 +214,7 @@ class LargeDownload:
         """Keep a block of the stretch that begins at `start`, all of which before `position` is there."""
         end, count = position + len(block), len(block)
         while block and not self._is_over:
-            written = os.pwrite(self._beside.descriptor, block, position)
+            written = os.pwrite(self._partial.descriptor, block, position)
             block, position = block[written:], position + written
         with self._lock:
             self._done += count

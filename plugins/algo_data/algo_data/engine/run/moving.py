@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Protocol, runtime_checkable
 
 from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage.contract import Entry, Kind, Storage
+from algo_core.storage.capabilities import RenamingStorage
+from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.spool import Spool
 from algo_data.engine.transfer import Place, StorageOf, Transfer
@@ -18,20 +18,6 @@ SECOND = 1.1
 
 NEW = timedelta(minutes=5)
 """What is older was not just written, however much clocks disagree."""
-
-
-@runtime_checkable
-class MovingStorage(Protocol):
-    """A storage in which a file can be moved without moving its bytes."""
-
-    def move(self, source: DataUri, target: DataUri) -> Entry | None:
-        """Give a file another name, replacing what has it; what is there now.
-
-        None if it has to be copied after all, also where that will be refused: nothing has been done then.
-        """
-
-    def taking_after(self, source: DataUri) -> Storage:
-        """The same storage, to write a copy that is to have what the source has beside its content: mode and time."""
 
 
 def when_all_are_known(transfers: Iterable[Transfer], storage_of: StorageOf) -> Iterator[Transfer]:
@@ -60,7 +46,7 @@ def _row(uri: DataUri) -> tuple[str, str, str | None]:
 def renamed(transfer: Transfer) -> Entry | None:
     """What the target is now, if a rename was all that was needed."""
     storage = transfer.source.storage
-    if storage is not transfer.target.storage or not isinstance(storage, MovingStorage):
+    if storage is not transfer.target.storage or not isinstance(storage, RenamingStorage):
         return None
     return storage.move(transfer.source.uri, transfer.target.uri)
 
@@ -72,7 +58,7 @@ def faithful(transfer: Transfer) -> Transfer:
         AlgoError: if the source cannot be looked at.
     """
     storage, target = transfer.source.storage, transfer.target
-    if storage is not target.storage or not isinstance(storage, MovingStorage):
+    if storage is not target.storage or not isinstance(storage, RenamingStorage):
         return transfer
     return transfer._replace(target=Place(storage.taking_after(transfer.source.uri), target.uri))
 
@@ -113,8 +99,9 @@ def check_is_another(transfer: Transfer, before: Entry, copy_again: Callable[[],
 
 
 def _differ(one: Entry, other: Entry) -> bool:
-    """Whether a file was changed between two looks at it."""
-    versions, times = (one.version, other.version), (one.modified, other.modified)
+    """Whether a file was changed between two looks at it, of which one may tell the time to the second only."""
+    versions = one.version, other.version
+    times = [entry.modified and entry.modified.replace(microsecond=0) for entry in (one, other)]
     return (None not in versions and versions[0] != versions[1]) or (None not in times and times[0] != times[1])
 
 

@@ -16,17 +16,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import Any, NoReturn
 
+from algo_core.storage.capabilities import ForkSafe, PipelinedStorage
 from algo_core.storage.contract import Checksum, Entry, Kind, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.blocks import SMALL
 from algo_data.engine.io.digest import check_content
-from algo_data.engine.io.stored import confirm
-from algo_data.engine.options import Options
+from algo_data.engine.options import CopyOptions
+from algo_data.engine.run.stored import confirm
 from algo_data.engine.run.worker import copy_small, may_be_small
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.local.partial_file import discard_all
 
 WORTH_IT = 500
 """Small files from which on it pays to make processes for them."""
@@ -45,38 +45,10 @@ _Task = tuple[int, str, int, str, "int | None"]
 """Numbers of the connectors and paths of source and destination, and the size that a listing has told."""
 
 
-@runtime_checkable
-class Divisible(Protocol):
-    """A storage that can be used in a process made by `fork` as well."""
-
-    def may_divide(self) -> bool:
-        """Whether it can at this time."""
-
-    def divided(self) -> None:
-        """Called in the new process: let go of what cannot be shared, and try nothing more than once."""
-
-
-@runtime_checkable
-class AskingStorage(Protocol):
-    """A storage that can be asked for one small file while others are still under way.
-
-    Each of these is tried once, and explains nothing: what does not go well at once is done in the ordinary way.
-    """
-
-    def ask_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
-        """Ask for a file of at most `limit` bytes; what waits for it, or None if it has to be had in another way.
-
-        What waits gives its checksum, where one is known, and its whole content; or None.
-        """
-
-    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
-        """Send a file; what waits and gives what was written, if it was, or None if it has to go in another way."""
-
-
 class CopyProcess:
     """A process, for transfers between the connectors of some places. One thread at a time may use it."""
 
-    def __init__(self, places: Iterable[Place], options: Options, at_once: int = AT_ONCE) -> None:
+    def __init__(self, places: Iterable[Place], options: CopyOptions, at_once: int = AT_ONCE) -> None:
         self._connectors = list({id(place.storage): place for place in places}.values())
         self._numbers = {id(place.storage): number for number, place in enumerate(self._connectors)}
         ours, theirs = socket.socketpair()
@@ -153,7 +125,7 @@ class CopyProcess:
         return True
 
 
-def processes_for(transfers: Sequence[Transfer], options: Options) -> list[CopyProcess]:
+def processes_for(transfers: Sequence[Transfer], options: CopyOptions) -> list[CopyProcess]:
     """Processes for transfers of which these are the first; none if that is not possible or does not pay."""
     if sys.platform != "linux" or threading.active_count() > 1 or options.bwlimit is not None:
         return []
@@ -161,7 +133,7 @@ def processes_for(transfers: Sequence[Transfer], options: Options) -> list[CopyP
     if count < 2 or len(transfers) < WORTH_IT or sum(map(_is_plain, transfers)) < WORTH_IT:
         return []
     places = {id(place.storage): place for each in transfers for place in (each.source, each.target)}.values()
-    if not all(isinstance(place.storage, Divisible) and place.storage.may_divide() for place in places):
+    if not all(isinstance(place.storage, ForkSafe) and place.storage.may_divide() for place in places):
         return []
     # Half of what may be at once is for them, so that there are others for what is large, or far away.
     at_once = max(1, min(AT_ONCE, options.most // (2 * count)))
@@ -183,7 +155,7 @@ def _size(transfer: Transfer) -> int | None:
 
 
 def _live(
-    line: socket.socket, other_end: socket.socket, connectors: list[Place], options: Options, at_once: int
+    line: socket.socket, other_end: socket.socket, connectors: list[Place], options: CopyOptions, at_once: int
 ) -> NoReturn:
     """All that the new process does, from its beginning to its end."""
     try:
@@ -192,7 +164,7 @@ def _live(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, _stop)
         for place in connectors:
-            assert isinstance(place.storage, Divisible)
+            assert isinstance(place.storage, ForkSafe)
             place.storage.divided()
         once = options._replace(tries=0)
         sides = [_Side(place) for place in connectors]
@@ -200,7 +172,7 @@ def _live(
         while tasks := _receive(line):
             _send(line, [time.process_time(), *_sizes(tasks, sides, once, at_once)])
     finally:
-        discard_all()
+        options.abandon()
         os._exit(0)
 
 
@@ -214,14 +186,14 @@ class _Side:
     def __init__(self, connector: Place) -> None:
         self._scheme, _, self._label = connector.uri
         self.storage = connector.storage
-        self.asking = self.storage if isinstance(self.storage, AskingStorage) else None
+        self.asking = self.storage if isinstance(self.storage, PipelinedStorage) else None
 
     def uri(self, path: str) -> DataUri:
         """The URI of a path."""
         return DataUri(self._scheme, path, self._label)
 
 
-def _sizes(tasks: list[_Task], sides: list[_Side], options: Options, at_once: int) -> list[int | None]:
+def _sizes(tasks: list[_Task], sides: list[_Side], options: CopyOptions, at_once: int) -> list[int | None]:
     """Copy files, `at_once` of them under way at the same time; the size of each, None for one that was not copied."""
     sizes: list[int | None] = [None] * len(tasks)
     under_way: deque[tuple[int, Callable[[], int | None]]] = deque()
@@ -245,7 +217,7 @@ def _sizes(tasks: list[_Task], sides: list[_Side], options: Options, at_once: in
     return sizes
 
 
-def _begun(task: _Task, sides: list[_Side], options: Options) -> Callable[[], int | None]:
+def _begun(task: _Task, sides: list[_Side], options: CopyOptions) -> Callable[[], int | None]:
     """Begin to copy a file; what does the rest and gives its size, or None if it was not copied."""
     source, target = sides[task[0]], sides[task[2]]
     source_uri, target_uri, size = source.uri(task[1]), target.uri(task[3]), task[4]
@@ -262,7 +234,7 @@ def _begun(task: _Task, sides: list[_Side], options: Options) -> Callable[[], in
 
 
 def _received(
-    uri: DataUri, found: tuple[Checksum | None, bytes] | None, storage: Storage, target: DataUri, options: Options
+    uri: DataUri, found: tuple[Checksum | None, bytes] | None, storage: Storage, target: DataUri, options: CopyOptions
 ) -> int | None:
     if found is None:
         return None
@@ -272,7 +244,7 @@ def _received(
     return _sent(Place(storage, target), content, storage.write_small(target, content), options)
 
 
-def _sent(target: Place, content: bytes, written: Entry | None, options: Options) -> int | None:
+def _sent(target: Place, content: bytes, written: Entry | None, options: CopyOptions) -> int | None:
     if written is None:
         return None
     if options.check:
@@ -280,7 +252,7 @@ def _sent(target: Place, content: bytes, written: Entry | None, options: Options
     return len(content)
 
 
-def _copied(transfer: Transfer, options: Options) -> int | None:
+def _copied(transfer: Transfer, options: CopyOptions) -> int | None:
     entry = copy_small(transfer, lambda position, size: None, options)
     return entry.size if entry else None
 

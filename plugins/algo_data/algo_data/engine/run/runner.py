@@ -11,13 +11,12 @@ from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry
 from algo_data.engine import Observer
 from algo_data.engine.io.blocks import BLOCK
-from algo_data.engine.options import Options
+from algo_data.engine.options import CopyOptions
 from algo_data.engine.run.concurrency import Batch, Pace
 from algo_data.engine.run.processes import WORTH_IT, CopyProcess, processes_for
 from algo_data.engine.run.throttle import Throttle
 from algo_data.engine.run.worker import execute
 from algo_data.engine.transfer import Transfer
-from algo_data.local.partial_file import discard_all
 
 FIRST = 2
 """Connections to begin with: the processor is the limit with more, until a distant server shows that it is not."""
@@ -48,7 +47,7 @@ class Halted(BaseException):
 class Runner:
     """Carries out transfers and tells an observer."""
 
-    def __init__(self, transfers: Iterable[Transfer], observer: Observer, options: Options) -> None:
+    def __init__(self, transfers: Iterable[Transfer], observer: Observer, options: CopyOptions) -> None:
         self._transfers: Iterator[Transfer] = iter(transfers)
         self._observer = observer
         self._options = options
@@ -77,7 +76,7 @@ class Runner:
                 self._run_many(first)
         except BaseException:
             self._is_over = True
-            discard_all()
+            self._options.abandon()
             raise
 
     def _first(self) -> tuple[list[Transfer], bool]:
@@ -125,23 +124,23 @@ class Runner:
         pace = Pace(most=self._most + self._beside, start=self._wanted + self._beside, cpu=self._cpu)
         with self._changed:
             for process in self._processes:
-                self._hire(process)
+                self._start_worker(process)
             while self._workers < self._wanted:
-                self._hire()
+                self._start_worker()
             while self._workers and not self._error:
                 self._changed.wait(TICK)
                 done = self._bytes + self._files * PER_FILE
                 active, events = self._workers + self._beside, self._files + self._bytes // BLOCK
                 self._wanted = pace.wanted(done, active, events) - self._beside
                 while self._workers + self._added < self._wanted and not (self._is_drained or self._ready.empty()):
-                    self._hire()
+                    self._start_worker()
         if self._error:
             raise self._error
 
     def _cpu(self) -> float:
         return time.process_time() + sum(process.cpu for process in self._processes)
 
-    def _hire(self, process: CopyProcess | None = None) -> None:
+    def _start_worker(self, process: CopyProcess | None = None) -> None:
         self._workers += 1
         self._start(lambda: self._work(process), "algo-transfer")
 
@@ -216,7 +215,7 @@ class Runner:
             (transfers if process.takes(transfer) else others).append(transfer)
         with batch:
             entries = process.copy(transfers)
-        self._heard()
+        self._check_stopped()
         copied: list[tuple[Transfer, Entry]] = []
         for transfer, entry in zip(transfers, entries, strict=True):
             if entry:
@@ -238,11 +237,11 @@ class Runner:
 
         def advanced(position: int, size: int | None) -> None:
             nonlocal seen
-            self._heard()
+            self._check_stopped()
             moved, seen = position - seen, position
             self._bytes += moved
             if self._throttle and moved > 0:
-                self._throttle.spend(moved, self._heard)
+                self._throttle.spend(moved, self._check_stopped)
             with self._telling:
                 observer.advanced(transfer, position, size)
 
@@ -250,22 +249,22 @@ class Runner:
             observer.started(transfer)
         block = self._throttle.block if self._throttle else BLOCK
         try:
-            entry = execute(transfer, advanced, self._options, block=block, spare=self)
+            entry = execute(transfer, advanced, self._options, block=block, budget=self)
         except AlgoError as error:
             with self._telling:
-                self._heard()  # what fails after the end fails because of it
+                self._check_stopped()  # what fails after the end fails because of it
                 observer.failed(transfer.source, error)
         else:
             with self._telling:
                 observer.finished(transfer, entry)
         self._files += 1
 
-    def _heard(self) -> None:
+    def _check_stopped(self) -> None:
         if self._is_over:
             raise Halted
 
     def take(self) -> bool:
-        """One more connection for a transfer under way (`algo_data.engine.run.worker.Spare`)."""
+        """One more connection for a transfer under way (`ConnectionBudget`)."""
         with self._changed:
             if max(1, self._workers) + self._added >= self._most:
                 return False

@@ -35,12 +35,12 @@ class Throttle:
         self.block = max(LEAST, min(BLOCK, int(rate * BURST_SECONDS)))
         """Bytes that should be moved at a time, so that the pauses between them are short."""
 
-    def spend(self, count: int, heard: Callable[[], None]) -> None:
-        """Wait until `count` bytes more are within the limit; `heard` is called now and then, and may raise."""
+    def spend(self, count: int, check_stopped: Callable[[], None]) -> None:
+        """Wait until `count` bytes more are within the limit; `check_stopped` is called now and then, and may raise."""
         with self._lock:
             now = self._clock()
             self._free_at = max(self._free_at, now - BURST_SECONDS) + count / self._rate
             until = self._free_at
         while (left := until - self._clock()) > 0:
-            heard()
+            check_stopped()
             self._sleep(min(left, STEP_SECONDS))

@@ -3,71 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from algo_core.errors import NetworkError
+from algo_core.storage.capabilities import RandomAccessStorage, ReplayableStorage
 from algo_core.storage.contract import Entry, Kind, Source, Storage
+from algo_data.engine.failures import Corrupted
 from algo_data.engine.io.blocks import BLOCK, SMALL, blocks
-from algo_data.engine.io.digest import Corrupted, check_content
-from algo_data.engine.io.parts import PlacingStorage
+from algo_data.engine.io.digest import check_content
 from algo_data.engine.io.retry import Patience
 from algo_data.engine.io.source import Advanced, CannotResume, FileSource
-from algo_data.engine.io.stored import KeepingStorage, confirm, confirm_source
 from algo_data.engine.io.streams import StandardStreams
-from algo_data.engine.options import Options
+from algo_data.engine.options import CopyOptions
+from algo_data.engine.run.budget import ConnectionBudget, NoBudget
 from algo_data.engine.run.moving import check_is_another, faithful, remove_source, renamed
+from algo_data.engine.run.stored import confirm, confirm_source
 from algo_data.engine.transfer import Place, Transfer
 
 LARGE = 8 << 20
 """Bytes from which on a file is fetched in a way that can go on after anything, and over several connections."""
 
 
-class Spare(Protocol):
-    """Connections beyond the first that a transfer may have."""
-
-    def take(self) -> bool:
-        """Have one more; False if there is none left."""
-
-    def give_back(self) -> None:
-        """It is closed."""
-
-
-class NoSpare:
-    """There are none."""
-
-    def take(self) -> bool:
-        """Never."""
-        return False
-
-    def give_back(self) -> None:
-        """Nothing."""
-
-
 def execute(
     transfer: Transfer,
     advanced: Advanced,
-    options: Options,
+    options: CopyOptions,
     *,
     block: int = BLOCK,
-    spare: Spare | None = None,
+    budget: ConnectionBudget | None = None,
 ) -> Entry:
     """Copy or move a file; what was written.
 
     A source that breaks off and cannot go on from there is copied from its beginning again, `options.tries` times at
     most, and once if it arrived damaged, unless what was written cannot be taken back. `block` is how many bytes are
-    moved at a time; `spare` is asked for each further connection.
+    moved at a time; `budget` is asked for each further connection.
 
     Raises:
         AlgoError: why it failed; the destination is as it was before, unless only the source could not be removed.
     """
     if not transfer.removes_source:
-        return _copied(transfer, advanced, options, block, spare)
+        return _copied(transfer, advanced, options, block, budget)
     if entry := renamed(transfer):
         return entry
     seen: list[Entry] = []
-    entry = _copied(faithful(transfer), advanced, options, block, spare, seen.append)
+    entry = _copied(faithful(transfer), advanced, options, block, budget, seen.append)
     if transfer.source.storage is not transfer.target.storage:
-        check_is_another(transfer, seen[-1], lambda: _copied(transfer, advanced, options, block, spare))
+        check_is_another(transfer, seen[-1], lambda: _copied(transfer, advanced, options, block, budget))
     remove_source(transfer)
     return entry
 
@@ -75,9 +55,9 @@ def execute(
 def _copied(
     transfer: Transfer,
     advanced: Advanced,
-    options: Options,
+    options: CopyOptions,
     block: int,
-    spare: Spare | None,
+    budget: ConnectionBudget | None,
     read: Callable[[Entry], None] | None = None,
 ) -> Entry:
     """Copy it; what was written. `read` is told what was read, as it was then."""
@@ -95,7 +75,7 @@ def _copied(
             if read:
                 read(source.entry)
             try:
-                return _write(transfer, source, advanced, options, spare)
+                return _write(transfer, source, advanced, options, budget)
             except (CannotResume, Corrupted, NetworkError) as error:
                 is_printed = isinstance(transfer.target.storage, StandardStreams) and source.tell() > 0
                 # A pipe gives what it gave once only: its next reader would find it empty.
@@ -115,7 +95,7 @@ def may_be_small(transfer: Transfer) -> bool:
 
 
 def copy_small(
-    transfer: Transfer, advanced: Advanced, options: Options, read: Callable[[Entry], None] | None = None
+    transfer: Transfer, advanced: Advanced, options: CopyOptions, read: Callable[[Entry], None] | None = None
 ) -> Entry | None:
     """Copy a small file with one step on each side; None if it is not known to be one, or something came between.
 
@@ -143,16 +123,18 @@ def copy_small(
     return written
 
 
-def _write(transfer: Transfer, source: FileSource, advanced: Advanced, options: Options, spare: Spare | None) -> Entry:
+def _write(
+    transfer: Transfer, source: FileSource, advanced: Advanced, options: CopyOptions, budget: ConnectionBudget | None
+) -> Entry:
     storage: Storage = transfer.target.storage
     uri, entry = transfer.target.uri, source.entry
-    if entry.size is not None and entry.size >= LARGE and entry.version and isinstance(storage, PlacingStorage):
+    if entry.size is not None and entry.size >= LARGE and entry.version and isinstance(storage, RandomAccessStorage):
         from algo_data.engine.run.large import LargeDownload
 
         if beside := storage.place(uri, entry.size):
-            status = LargeDownload(transfer, source, beside, options, advanced, spare or NoSpare()).run()
+            status = LargeDownload(transfer, source, beside, options, advanced, budget or NoBudget()).run()
             return Entry(uri, Kind.FILE, size=status.st_size)
-    if entry.size is None and isinstance(storage, KeepingStorage):
+    if entry.size is None and isinstance(storage, ReplayableStorage):
         with storage.kept(source) as (kept, size):
             return _write_kept(transfer.target, kept, size, options)
     written = storage.write(uri, source, entry.size)
@@ -161,7 +143,7 @@ def _write(transfer: Transfer, source: FileSource, advanced: Advanced, options: 
     return written
 
 
-def _write_kept(target: Place, kept: Source, size: int, options: Options) -> Entry:
+def _write_kept(target: Place, kept: Source, size: int, options: CopyOptions) -> Entry:
     was_damaged = False
     while True:
         written = target.storage.write(target.uri, kept, size)

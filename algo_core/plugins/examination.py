@@ -1,0 +1,164 @@
+"""What a plugin has: found out by loading its module, which is done in a process of its own (`separate`)."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from algo_core.errors import PluginError, cause
+from algo_core.plugins import signatures
+from algo_core.plugins.index import PluginRecord
+from algo_core.plugins.types import HOOK_API, RESERVED_SCHEMES, Command, Connector
+
+LOAD_SECONDS = 5.0
+"""How long loading a plugin may take; one that takes longer is broken, so that it cannot lock anybody out."""
+
+
+class TookTooLong(BaseException):
+    """Raised inside a plugin that does not get ready; no plugin's `except Exception` catches it."""
+
+
+def examine(record: PluginRecord) -> list[str]:
+    """Load a plugin's module and fill its record; the files that this loaded from the plugin's own package."""
+    before = set(sys.modules)
+    started = time.perf_counter()
+    try:
+        with _time_limit(LOAD_SECONDS):
+            if ":" in record.module:
+                raise PluginError(f"its entry point names an object, {record.module}: name the module")
+            _learn(record, importlib.import_module(record.module))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        import traceback
+
+        record.error = str(error) if isinstance(error, TookTooLong) else cause(error)
+        record.traceback = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    record.seconds = time.perf_counter() - started
+    top = record.module.partition(".")[0]
+    names = {name for name in set(sys.modules) - before if name.partition(".")[0] == top}
+    files = {getattr(sys.modules.get(name), "__file__", None) for name in {*names, record.module, top}}
+    return sorted({file for file in files if isinstance(file, str)} | source_files(record.module))
+
+
+def _learn(record: PluginRecord, module: Any) -> None:
+    if unmet := unmet_api(getattr(module, "ALGO_API", None)):
+        raise PluginError(unmet)
+    found = signatures.examine(module)
+    record.hooks = list(found.hooks)
+    record.remarks += found.remarks
+    if found.faults:
+        raise PluginError("; ".join(found.faults))
+    record.commands = [_plain(item) for item in _listed(found.hooks, "algo_commands", Command)]
+    for connector in _listed(found.hooks, "algo_connectors", Connector):
+        owner = RESERVED_SCHEMES.get(connector.scheme, record.dist)
+        if owner == record.dist:
+            record.connectors.append(_plain(connector))
+        else:
+            record.remarks.append(reserved(connector.scheme))
+
+
+def reserved(scheme: str) -> str:
+    """The remark on a plugin that claims a scheme which is not to be had."""
+    return f"claims {scheme}://, which is reserved for {RESERVED_SCHEMES[scheme]}, and does not get it"
+
+
+def _listed(hooks: dict[str, Callable[..., Any]], hook: str, kind: type) -> list[Any]:
+    if hook not in hooks:
+        return []
+    answer = signatures.caller(hook, hooks[hook])({})
+    items = as_list(answer, hook)
+    for item in items:
+        if not isinstance(item, kind):
+            raise TypeError(f"{hook} returned {item!r:.80}, which is no {kind.__name__}")
+    return items
+
+
+def _plain(item: Any) -> tuple[Any, ...]:
+    """The members of a command or connector as what can be kept: text and truth, and no kinds made from them."""
+    plain = []
+    for name, value in item._asdict().items():
+        if not isinstance(value, str | bool):
+            raise TypeError(f"{type(item).__name__} {item[0]!r:.40}: {name} is {value!r:.40}, not a text")
+        plain.append(value if isinstance(value, bool) else "".join(value))
+    return tuple(plain)
+
+
+def as_list(result: Any, hook: str) -> list[Any]:
+    """The list that a hook has to return. Raises TypeError if it is something else."""
+    if not isinstance(result, (list, tuple)) or hasattr(result, "_fields"):  # one of our values is no list of them
+        raise TypeError(f"{hook} returned {result!r:.80}, not a list")
+    return list(result)
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """End what runs in the block after this time, where the system can (the main thread of a POSIX process)."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise TookTooLong(f"it was not ready after {seconds:g} s")
+
+    older = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, older)
+
+
+def source_files(module: str) -> set[str]:
+    """The files that a module and the packages above it would be loaded from; nothing is loaded to find them."""
+    found = set()
+    name, *below = module.split(".")
+    try:
+        spec = importlib.util.find_spec(name)
+        while spec:
+            if spec.origin:
+                found.add(spec.origin)
+            if not below or spec.submodule_search_locations is None:
+                break
+            name = f"{name}.{below.pop(0)}"
+            spec = importlib.machinery.PathFinder.find_spec(name, spec.submodule_search_locations)
+    except Exception:  # finders of others, and modules that are half there
+        pass
+    return found
+
+
+def unmet_api(wanted: Any) -> str | None:
+    """Why a plugin's `ALGO_API` does not fit the hook API of this core, or None."""
+    if wanted is None:
+        return None
+    have = ".".join(map(str, HOOK_API))
+    for clause in str(wanted).split(","):
+        operator = clause.strip().rstrip("0123456789. ")
+        try:
+            number = tuple(int(part) for part in clause.strip()[len(operator) :].strip().split("."))
+            met = _COMPARE[operator](HOOK_API[: len(number)], number)
+        except (KeyError, ValueError):
+            return f"its ALGO_API {wanted!r} cannot be read: write it like '>=1,<2'"
+        if not met:
+            return f"it needs hook API {wanted}, and this is {have}"
+    return None
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+}

@@ -1,0 +1,192 @@
+"""The hook implementations of a plugin module: found, examined, and made callable whatever their signature.
+
+pluggy passes arguments by position and leaves out those with defaults, so that `def algo_credentials(profile=None)`
+never gets its profile; keyword-only ones, generators and coroutines fail or do nothing at all. Here an implementation
+gets all the arguments that it names, and what cannot work is said when the index is built, of the plugin that has it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from algo_core.plugins import hookspecs
+
+_IMPLEMENTATION = f"{hookspecs.PROJECT}_impl"
+_SPECIFICATION = f"{hookspecs.PROJECT}_spec"
+
+
+DEPRECATED = "takes the deprecated argument"
+"""In the remarks on arguments that hooks are to lose."""
+
+
+class Findings(NamedTuple):
+    """What was found in a plugin module.
+
+    `hooks` are its implementations by the hook's name, `faults` what keeps it from working, `remarks` what does not.
+    """
+
+    hooks: dict[str, Callable[..., Any]]
+    faults: list[str]
+    remarks: list[str]
+
+
+@functools.cache
+def specifications() -> Mapping[str, Callable[..., Any]]:
+    """The hooks by name."""
+    return {name: value for name, value in vars(hookspecs).items() if hasattr(value, _SPECIFICATION)}
+
+
+def examine(module: Any) -> Findings:
+    """Find the hook implementations of a module, and what is wrong with them."""
+    found = Findings({}, [], [])
+    overlooked: dict[str, str] = {}
+    for name, value in list(vars(module).items()):
+        options = _options_of(value)
+        if options is None:
+            overlooked.update(_overlooked(module, name, value))
+            continue
+        hook = options.get("specname") or name
+        if hook not in specifications():
+            if meant := _nearest(hook, specifications()):
+                found.faults.append(f"{hook} is no hook: did you mean {meant}?")
+            else:
+                found.remarks.append(f"implements {hook}, which is no hook of this version")
+        elif hook in found.hooks:
+            found.faults.append(f"{hook} is implemented twice")
+        elif fault := fault_of(hook, value):
+            found.faults.append(fault)
+        else:
+            found.hooks[hook] = value
+            found.remarks.extend(_remarks(hook, value))
+    found.faults.extend(fault for hook, fault in overlooked.items() if hook not in found.hooks)
+    return found
+
+
+def _options_of(value: Any) -> dict[str, Any] | None:
+    """What `hookimpl` has been told; None for everything that is not marked."""
+    try:
+        options = getattr(value, _IMPLEMENTATION, None)
+    except Exception:  # a module may hold anything, also objects that do not like to be asked
+        return None
+    return options if isinstance(options, dict) else None
+
+
+def _overlooked(module: Any, name: str, value: Any) -> dict[str, str]:
+    """What looks like a hook and is none, without its mark or in a class: the hook's name, and what is wrong."""
+    if inspect.isfunction(value):
+        is_ours = value.__module__ == module.__name__ and name in specifications()
+        return {name: f"{name} is not marked with @hookimpl"} if is_ours else {}
+    owner = value if inspect.isclass(value) else type(value)
+    if owner.__module__ != module.__name__:
+        return {}
+    return {
+        options.get("specname")
+        or method: f"{method} is in the class {owner.__name__}: hooks are functions of the module"
+        for method, member in vars(owner).items()
+        if (options := _options_of(member) or _options_of(getattr(member, "__func__", None))) is not None
+    }
+
+
+def fault_of(hook: str, function: Any) -> str | None:
+    """Why an implementation cannot be called with what its hook gives, or cannot answer; None if it can."""
+    options = _options_of(function) or {}
+    if options.get("wrapper") or options.get("hookwrapper"):
+        return f"{hook} is a wrapper: hooks of algo have none"
+    if not callable(function):
+        return f"{hook} is a {type(function).__name__}, which cannot be called"
+    inner = _innermost(function)
+    if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
+        return f"{hook} is async: a hook has to answer when it is called"
+    if inspect.isgeneratorfunction(inner):
+        return f"{hook} is a generator: return the answer instead of yielding it"
+    given = list(inspect.signature(specifications()[hook]).parameters)
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return f"{hook} does not say which arguments it takes"
+    unknown = [parameter for parameter in parameters if parameter.name not in given and parameter.kind not in _VARIADIC]
+    taken = {parameter.name for parameter in parameters}
+    needed = [p.name for p in unknown if p.default is p.empty or _nearest(p.name, set(given) - taken)]
+    if needed:
+        has = f"its arguments are {', '.join(given)}" if given else "it has no arguments"
+        return f"{hook} takes {', '.join(needed)}, which the hook does not give: {has}"
+    return None
+
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _innermost(function: Any) -> Any:
+    """What is called in the end: below partials, wrappers that say so, static methods and callable objects."""
+    seen = 0
+    while seen < 100:
+        seen += 1
+        inner = (
+            function.func
+            if isinstance(function, functools.partial)
+            else getattr(function, "__wrapped__", None) or getattr(function, "__func__", None)
+        )
+        if inner is None:
+            break
+        function = inner
+    is_plain = inspect.isroutine(function) or inspect.isclass(function)
+    return function if is_plain else vars(type(function)).get("__call__", function)
+
+
+def _remarks(hook: str, function: Callable[..., Any]) -> Iterator[str]:
+    """What does not keep an implementation from working, and concerns its author."""
+    given = inspect.signature(specifications()[hook]).parameters
+    advice = getattr(specifications()[hook], _SPECIFICATION)["warn_on_impl_args"] or {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in advice:
+            yield f"{hook} {DEPRECATED} {name}: {advice[name]}"
+        elif name not in given and parameter.kind not in _VARIADIC:
+            yield f"{hook} takes {name}, which the hook of this version does not give"
+
+
+def caller(hook: str, function: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """Calls an implementation with those of the hook's arguments that it takes, by position or by name."""
+    positional: list[str] = []
+    by_name: list[str] = []
+    takes_rest = False
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            takes_rest = True
+        elif parameter.name in inspect.signature(specifications()[hook]).parameters:
+            (positional if parameter.kind is parameter.POSITIONAL_ONLY else by_name).append(parameter.name)
+
+    def call(given: Mapping[str, Any]) -> Any:
+        rest = [name for name in given if takes_rest and name not in positional and name not in by_name]
+        named = {name: given[name] for name in (*by_name, *rest) if name in given}
+        return function(*(given[name] for name in positional), **named)
+
+    return call
+
+
+def stand_in(hook: str, function: Callable[..., Any], call: Callable[[Mapping[str, Any]], Any]) -> Callable[..., Any]:
+    """What pluggy is given for an implementation: it takes all that the hook gives, in the hook's own order.
+
+    Every version of pluggy finds out what a function takes by looking at what it wraps.
+    """
+    specification = specifications()[hook]
+    names = list(inspect.signature(specification).parameters)
+    options = _options_of(function) or {}
+
+    @functools.wraps(specification, updated=())
+    def called(*arguments: Any) -> Any:
+        return call(dict(zip(names, arguments, strict=True)))
+
+    marked: Callable[..., Any] = hookspecs.hookimpl(
+        called, tryfirst=bool(options.get("tryfirst")), trylast=bool(options.get("trylast"))
+    )
+    return marked
+
+
+def _nearest(name: str, known: Any) -> str | None:
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return found[0] if found else None

@@ -1,0 +1,134 @@
+"""What the engine refuses or could not do, as types: callers tell them apart, and give advice in their own words."""
+
+from __future__ import annotations
+
+from algo_core.errors import AlgoError, NotFoundError, PlatformError, UsageError
+from algo_core.storage.contract import IsADirectory, NotADirectory
+from algo_core.storage.uri import DataUri
+
+
+class Failure(AlgoError):
+    """A failure about which a caller can give advice; it carries what the advice needs."""
+
+
+class SourceIsFile(Failure, NotADirectory):
+    """A directory was to be synchronized, and the source is a file."""
+
+    def __init__(self, source: object) -> None:
+        super().__init__(f"{source} is a file")
+
+
+class SourceIsDirectory(Failure, IsADirectory):
+    """A file was to be copied, and the source is a directory."""
+
+    def __init__(self, uri: DataUri) -> None:
+        super().__init__(f"{uri} is a directory")
+        self.uri = uri
+
+
+class SourceIsLink(Failure):
+    """A link to a directory was to be moved; what it leads to is not."""
+
+    def __init__(self, uri: DataUri) -> None:
+        super().__init__(f"{uri} is a link to a directory: what it leads to is not moved")
+
+
+class DirectoryLoop(Failure):
+    """A link leads to a directory above it, so that the tree has no end."""
+
+    def __init__(self, what: object) -> None:
+        super().__init__(f"{what} leads back to a directory above it")
+
+
+class InputHasNoName(Failure, UsageError):
+    """Standard input was to be copied into a directory."""
+
+    def __init__(self, directory: DataUri) -> None:
+        super().__init__("What comes from standard input has no name")
+        self.directory = directory
+
+
+class InputHasNoTime(Failure, UsageError):
+    """Standard input was to be copied only if it is newer."""
+
+    def __init__(self) -> None:
+        super().__init__("Standard input has no time that could be compared")
+
+
+class SeveralToOutput(Failure, UsageError):
+    """Several files were to be copied to standard output."""
+
+    def __init__(self) -> None:
+        super().__init__("Only one file can be copied to standard output")
+
+
+class HoldsNoFiles(Failure, NotFoundError):
+    """A file was to be put into a directory that holds only directories, such as an account."""
+
+    def __init__(self, directory: object) -> None:
+        super().__init__(f"{directory} holds no files")
+
+
+class MissingDirectory(Failure, NotFoundError):
+    """The directory for a file does not exist; `can_exist` says whether it can be made."""
+
+    def __init__(self, uri: DataUri, *, can_exist: bool) -> None:
+        super().__init__(f"There is no directory {uri}")
+        self.uri = uri
+        self.can_exist = can_exist
+
+
+class NoFolders(Failure, UsageError):
+    """A tree was to be copied to where no directory can be in another (API section 4.2).
+
+    `into` is the collection that could take the files; it is to be made first if it `may_be_missing`.
+    """
+
+    def __init__(self, what: str, source: object, into: DataUri, *, may_be_missing: bool = False) -> None:
+        super().__init__(f"{what}: hosted collections hold files only")
+        self.source = source
+        self.into = into
+        self.may_be_missing = may_be_missing
+
+
+class InTheWay(Failure):
+    """A directory is where a file should go (`of_directory` is false), or a file where a directory should."""
+
+    def __init__(self, source: object, target: object, uri: DataUri, *, of_directory: bool) -> None:
+        kinds = ("file", "directory") if of_directory else ("directory", "file")
+        super().__init__(f"{target} is a {kinds[0]}, and {source} a {kinds[1]}")
+        self.uri = uri
+        self.of_directory = of_directory
+
+
+class StaysInTheWay(Failure):
+    """The same, and it may not be removed, because the selection leaves out something of it."""
+
+    def __init__(self, obstacle: object, uri: DataUri, excluded: DataUri, *, of_directory: bool) -> None:
+        super().__init__(f"{obstacle} stands in the way and stays, because --include or --exclude leave out {excluded}")
+        self.uri = uri
+        self.of_directory = of_directory
+
+
+class NoSuchName(Failure):
+    """A key of an object store was to get a path where there can be none like it."""
+
+    def __init__(self, directory: object, path: str) -> None:
+        super().__init__(f"no file below {directory} can have the path {path!r}")
+
+
+class Corrupted(PlatformError):
+    """The content is not the one whose checksum the storage has given."""
+
+
+class StoredDamaged(Failure, Corrupted):
+    """What was stored is not what was sent; `is_removed` says whether it is gone."""
+
+    def __init__(self, target: object, algorithm: str, sent: str, stored: str, *, is_removed: bool) -> None:
+        end = "; that was removed" if is_removed else ", and may still be there"
+        super().__init__(
+            f"{target} arrived damaged: the {algorithm.upper()} of what was sent is {sent}, "
+            f"and that of what was stored {stored}{end}"
+        )
+        self.target = target
+        self.is_removed = is_removed

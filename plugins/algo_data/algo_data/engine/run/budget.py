@@ -1,0 +1,26 @@
+"""Connections that transfers share: one that is large may have more than one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ConnectionBudget(Protocol):
+    """Connections beyond the first that a transfer may open."""
+
+    def take(self) -> bool:
+        """Take one more connection; False if none is left."""
+
+    def give_back(self) -> None:
+        """Return a connection that is closed."""
+
+
+class NoBudget:
+    """No connection beyond the first."""
+
+    def take(self) -> bool:
+        """Always False."""
+        return False
+
+    def give_back(self) -> None:
+        """Do nothing: none was taken."""

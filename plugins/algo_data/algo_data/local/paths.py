@@ -1,0 +1,71 @@
+"""Paths of this machine, and what the operating system answers about them, as errors of this project."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, RequestRefused
+from algo_core.names import native, portable
+from algo_core.storage.contract import IsADirectory
+from algo_core.storage.uri import LOCAL, DataUri, pasted
+
+
+def local_path(uri: DataUri) -> str:
+    """The path for the operating system; `~` is the home as in a shell."""
+    if uri.scheme != LOCAL:
+        raise AssertionError(f"not a local path: {uri}")
+    path = native(uri.path)
+    return os.path.expanduser(path) if path == "~" or path.startswith("~/") else path or "."
+
+
+@contextmanager
+def system_errors(uri: DataUri, *, makes: bool = False) -> Iterator[None]:
+    """Turn what the operating system answers inside the block into this project's errors.
+
+    With `makes` the block makes what the URI names, so that it is the directory above which can be missing.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise of_system(uri, error, makes=makes) from error
+
+
+def of_system(uri: DataUri, error: OSError | ValueError, *, makes: bool = False) -> AlgoError:
+    """What the operating system has answered, as an error of this project; `makes` as in `system_errors`."""
+    if isinstance(error, FileNotFoundError):
+        return _not_found(uri, makes=makes)
+    if isinstance(error, IsADirectoryError):
+        return IsADirectory(f"{uri} is a directory")
+    if isinstance(error, NotADirectoryError):
+        return NotFoundError(f"There is no {uri}: a file stands where a directory should")
+    if not isinstance(error, OSError):  # a NUL in it, or half of a surrogate pair
+        return RequestRefused(f"{uri}: no file of this machine can have this name", "Give the copy another name")
+    what = f"{_at_fault(uri, error)}: {error.strerror or error}"
+    if isinstance(error, PermissionError):
+        return PermissionDenied(what)
+    return (RequestRefused if error.errno == errno.ENAMETOOLONG else AlgoError)(what)
+
+
+def _at_fault(uri: DataUri, error: OSError) -> str:
+    """The path that the system speaks of, if it is one below a directory."""
+    path = error.filename
+    is_below = isinstance(path, str) and path.startswith(local_path(uri).rstrip("/") + "/")
+    return portable(path) if is_below else str(uri)
+
+
+def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
+    if match := re.match(r"[A-Za-z]:/", uri.path):
+        what = f"There is no directory {uri.parent}" if makes else f"There is no {uri}"
+        return NotFoundError(what, f"{match[0]}/ is no scheme; those that are have two letters and more, such as s3://")
+    if makes:
+        return NotFoundError(f"There is no directory {uri.parent}", f"Make it with: mkdir -p {pasted(uri.parent)}")
+    path = local_path(uri)
+    if os.path.islink(path):
+        return NotFoundError(f"There is no {uri}: it is a link to {os.readlink(path)}, which is not there")
+    # Of a path that begins with what is there, such as one in a tree, nobody has forgotten the scheme.
+    is_plain = not path.startswith(("/", ".", "~")) and not os.path.lexists(path.partition("/")[0])
+    return NotFoundError(f"There is no {uri}", f"Hosted data is written data://{uri.path}" if is_plain else None)

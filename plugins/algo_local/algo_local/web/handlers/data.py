@@ -1,0 +1,195 @@
+"""The data routes: `/v1/data` and `/v1/connector` (API section 4)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from time import gmtime, strftime
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import RequestRefused
+from algo_core.storage.uri import HOSTED
+from algo_local.callers import Caller
+from algo_local.data.hosted import DirectoryNotEmpty, HostedData, StoredFile, parse_acl
+from algo_local.data.path_resolver import Branch, FilePlace, Space
+from algo_local.error_codes import ErrorCode
+from algo_local.metadata.store import OWN_ALGORITHMS, Acl
+from algo_local.web.http import (
+    ApiError,
+    FileBody,
+    Request,
+    Response,
+    decode,
+    decode_marker,
+    encode_marker,
+    http_date,
+    json_response,
+)
+from algo_local.web.ranges import requested_range
+
+if TYPE_CHECKING:
+    from algo_local.web.authorization import RequestContext
+
+_CONNECTOR = re.compile(r"([a-z0-9]+(?:\+[a-zA-Z0-9]+)?):/{1,2}(.*)", re.DOTALL)
+
+
+def answer(context: RequestContext) -> Response:
+    """All operations below `/v1/data/PATH` and `/v1/connector/CONNECTOR/PATH`."""
+    name, path = _location(context.parameters)
+    method = context.operation.method
+    if name != HOSTED:
+        from algo_local.web.handlers import connector_data
+
+        return connector_data.answer(context.platform.connector(context.caller, name), method, context.request, path)
+    parts = [part for part in path.split("/") if part]  # behind a connector each character counts
+    return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
+
+
+def root(context: RequestContext) -> Response:
+    """`GET /v1/data`: the roots. They tell no more than the caller's own name, so every key may see them."""
+    return _get(context.platform.hosted, context.caller, context.request, [])
+
+
+def _location(parameters: Mapping[str, str]) -> tuple[str, str]:
+    """The connector's name and the path: hosted data, unless a path of `/v1/data` begins with a connector."""
+    if "location*" in parameters:
+        name, _, path = parameters["location*"].partition("/")
+        if re.search("%2F", name, re.IGNORECASE):  # an encoded component goes beyond the name
+            name, _, path = _decode_path(parameters["location*"]).partition("/")
+            return name, path
+        return decode(name) or HOSTED, _decode_path(path)
+    path = _decode_path(parameters["path*"]).lstrip("/")
+    match = _CONNECTOR.fullmatch(path)
+    return (match[1], match[2]) if match else (HOSTED, path)
+
+
+def _decode_path(raw: str) -> str:
+    """Decode before splitting. An encoded slash gives away a client that form-encodes: its `+` is a blank (API 4.1)."""
+    if re.search("%2F", raw, re.IGNORECASE):
+        raw = raw.replace("+", " ")
+    return decode(raw)
+
+
+def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    place = storage.find(caller, path)
+    if isinstance(place, FilePlace):
+        return _file_response(storage.open(place), request)
+    return _listing(storage, place, request)
+
+
+def _head(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    place = storage.find(caller, path)
+    if isinstance(place, FilePlace):
+        return _file_response(storage.open(place), request)
+    return Response(headers={"X-Data-Type": "directory", "Content-Type": "application/json"})
+
+
+def _listing(storage: HostedData, directory: Branch | Space, request: Request) -> Response:
+    marker = request.query.get("marker")
+    page = storage.list(directory, decode_marker(marker) if marker else None)
+    body: dict[str, Any] = {
+        "folders": [{"name": name} for name in page.folders],
+        "files": [file_entry(info.name, info.modified, info.size) for info in page.files],
+    }
+    if page.marker is not None:
+        body["marker"] = encode_marker(page.marker)
+    if page.acl is not None and request.flag("acl"):
+        body["acl"] = {"read": list(page.acl)}
+    return json_response(body, headers={"X-Data-Type": "directory"})
+
+
+def file_entry(name: str, modified: float, size: int) -> dict[str, Any]:
+    """A file in a listing; `modified` in seconds since the epoch, `size` in bytes (API section 4.4)."""
+    # Some clients read the fraction literally as ".000Z", so the time is cut to whole seconds.
+    return {
+        "filename": name,
+        "last_modified": strftime("%Y-%m-%dT%H:%M:%S.000Z", gmtime(modified)),
+        "size": size,
+    }
+
+
+def _file_response(found: StoredFile, request: Request) -> Response:
+    size = found.info.size
+    modified = http_date(found.info.modified)
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "X-Data-Type": "file",
+        "ETag": found.md5,
+        "Last-Modified": modified,
+        "Accept-Ranges": "bytes",
+    }
+    part = requested_range(request, size, found.md5, modified)
+    if part is None:
+        return Response(200, FileBody(found.content, size), headers, size)
+    if not part:
+        found.content.close()
+        message = f"The range lies outside the file, which has {size} bytes"
+        raise ApiError(416, message, headers={"Content-Range": f"bytes */{size}"})
+    found.content.seek(part.start)
+    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+    return Response(206, FileBody(found.content, len(part)), headers, len(part))
+
+
+def _put(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    uri, md5 = storage.put(caller, path, request.read, request.length, announced_md5(request))
+    return json_response({"result": uri}, headers={"ETag": md5})
+
+
+def announced_md5(request: Request) -> str | None:
+    """The MD5 in hexadecimal digits that `Content-MD5` gives for the body, if it does."""
+    announced = request.header("Content-MD5")
+    if not announced:
+        return None
+    try:
+        digest = base64.b64decode(announced, validate=True)
+    except binascii.Error:
+        digest = b""
+    if len(digest) != 16:
+        raise ApiError(400, f"Not a Content-MD5: {announced[:100]!r}", ErrorCode.INVALID_REQUEST)
+    return digest.hex()
+
+
+def _post(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    name, acl = new_directory(request)
+    return json_response({"result": storage.create(caller, path, name, acl)})
+
+
+def new_directory(request: Request) -> tuple[Any, Acl]:
+    """Name and ACL in a body that is a JSON object, or the bare name as text (API section 4.5)."""
+    if request.content_type in {"text/plain", "application/text"}:
+        body = request.body(1 << 16)
+        return (body or b"").decode("utf-8", "replace").strip(), OWN_ALGORITHMS
+    value = request.json()
+    if isinstance(value, str):
+        return value, OWN_ALGORITHMS
+    if not isinstance(value, dict) or "name" not in value:
+        raise ApiError(400, 'A directory is made with a body such as {"name": "robots"}', ErrorCode.MALFORMED_JSON)
+    return value["name"], _acl_in(value)
+
+
+def _patch(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    value = request.json()
+    if not isinstance(value, dict) or not isinstance(value.get("acl"), dict) or "read" not in value["acl"]:
+        raise ApiError(400, 'An ACL is changed with a body such as {"acl": {"read": []}}', ErrorCode.MALFORMED_JSON)
+    storage.set_acl(caller, path, _acl_in(value))
+    return Response()
+
+
+def _acl_in(value: dict[str, Any]) -> Acl:
+    acl = value.get("acl")
+    if acl is not None and not isinstance(acl, dict):
+        raise RequestRefused('An ACL is an object such as {"read": []}')
+    return parse_acl(acl.get("read") if acl else None)
+
+
+def _delete(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
+    try:
+        deleted = storage.delete(caller, path, force=request.flag("force"))
+    except DirectoryNotEmpty as error:
+        return json_response({"error": {"deleted": error.deleted, "message": error.message}}, 400)
+    return json_response({"result": {"deleted": deleted}})
+
+
+_METHODS = {"GET": _get, "HEAD": _head, "PUT": _put, "POST": _post, "PATCH": _patch, "DELETE": _delete}

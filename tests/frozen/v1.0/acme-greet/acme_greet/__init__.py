@@ -1,0 +1,1 @@
+"""Acme greet, as a subcommand of `algo`."""

@@ -1,0 +1,1 @@
+"""Everything that `algo` needs at Acme: the profile, the CA, the archive, the help desk."""

@@ -1,0 +1,1 @@
+"""Reports on hosted data, as a subcommand of `algo`."""

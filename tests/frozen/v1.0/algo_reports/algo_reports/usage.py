@@ -1,0 +1,69 @@
+"""Walking a storage, and adding up what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from algo_core.storage import Entry, Storage
+from algo_core.uri import DataUri
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which files count: those of at least `min_size` bytes, changed at `since` or later where that is known.
+
+    A `since` without a time zone is in UTC.
+    """
+
+    min_size: int = 0
+    since: datetime | None = None
+
+    def wants(self, file: Entry) -> bool:
+        """Whether a file counts."""
+        if (file.size or 0) < self.min_size:
+            return False
+        if self.since is None or file.modified is None:
+            return True
+        return file.modified >= (self.since if self.since.tzinfo else self.since.replace(tzinfo=timezone.utc))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a directory holds, all below it included."""
+
+    directory: DataUri
+    files: int
+    bytes: int
+
+
+def files_below(storage: Storage, directory: DataUri, wanted: Filter) -> Iterator[Entry]:
+    """All files in a directory and in those below it, while they are found.
+
+    Raises:
+        AlgoError: whatever the storage raises.
+    """
+    for entry in storage.list(directory):
+        if entry.is_directory:
+            yield from files_below(storage, entry.uri, wanted)
+        elif wanted.wants(entry):
+            yield entry
+
+
+def usage_of(storage: Storage, directory: DataUri, wanted: Filter) -> list[Usage]:
+    """What each directory in a directory holds, the largest first; last the files that lie in it itself, if any.
+
+    Raises:
+        AlgoError: whatever the storage raises.
+    """
+    entries = list(storage.list(directory))
+    rows = [_summed(entry.uri, files_below(storage, entry.uri, wanted)) for entry in entries if entry.is_directory]
+    rows.sort(key=lambda row: (-row.bytes, str(row.directory)))
+    own = [entry for entry in entries if not entry.is_directory and wanted.wants(entry)]
+    return [*rows, *([_summed(directory, own)] if own else [])]
+
+
+def _summed(directory: DataUri, files: Iterator[Entry] | list[Entry]) -> Usage:
+    sizes = [file.size or 0 for file in files]
+    return Usage(directory, len(sizes), sum(sizes))

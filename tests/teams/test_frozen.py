@@ -1,0 +1,39 @@
+"""Plugins written for earlier versions work unchanged, and pass their own tests (`tests/frozen`)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.environments import ROOT, wheels_of
+
+from algo_core.testing import Home
+
+FROZEN = ROOT / "tests" / "frozen"
+PROJECTS = sorted(file.parent.relative_to(FROZEN).as_posix() for file in FROZEN.glob("*/*/pyproject.toml"))
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_it_passes_its_own_tests(project: str, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    (wheel,) = wheels_of(tmp_path_factory, f"tests/frozen/{project}").glob("*.whl")
+    installed = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(installed)
+    home = Home(tmp_path / "home")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", FROZEN / project / "pyproject.toml",
+         FROZEN / project / "tests"],
+        cwd=tmp_path,
+        env={**home.environ, "PYTHONPATH": str(installed), "ALGO_CACHE_DIR": str(tmp_path / "cache"),
+             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{home.environ['PATH']}"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+def test_there_is_one_of_each_kind() -> None:
+    assert {Path(project).name for project in PROJECTS} >= {"algo_reports", "acme_bundle", "acme-greet"}
