@@ -50,8 +50,8 @@ BUILT_IN: dict[str, Row] = {
         _built_in("auth", "auth:auth", "Configure a profile: address, key, CA."),
         _built_in("profile", "profile:profile", "List, show, import and remove profiles."),
         _built_in("config", "config:config", "Show and change settings."),
-        _built_in("plugins", "plugins:plugins", "See and choose the installed plugins."),
-        _built_in("doctor", "doctor:doctor", "Check that everything is in order."),
+        _built_in("plugins", "plugins:plugins", "List, choose, install and remove plugins."),
+        _built_in("doctor", "doctor:doctor", "Check the installation for problems."),
         _built_in("completion", "completion:completion", "Print the completion script of a shell."),
         _built_in("help", "help:help_command", "Explain a command or a topic."),
     )
@@ -323,7 +323,7 @@ def build() -> AlgoGroup:
                 ["--no-plugins"],
                 is_flag=True,
                 callback=_leave_out("no_plugins"),
-                help="Load no plugin.",
+                help="Do not load any plugin.",
                 **hidden,
             ),
             click.Option(
@@ -331,7 +331,7 @@ def build() -> AlgoGroup:
                 metavar="DIST",
                 multiple=True,
                 callback=_leave_out("no_plugin"),
-                help="Leave out a distribution's plugins; may be repeated.",
+                help="Do not load the plugins of DIST (repeatable).",
                 **hidden,
             ),
             *global_options(),
@@ -345,21 +345,16 @@ def _without_command() -> None:
         _app(ctx).output.print(ctx.get_help())
 
 
-COMPLETE_VARIABLE = "_ALGO_COMPLETE"
-
-
 def run(arguments: list[str], app: App) -> int:
     """Run `algo` with these arguments; the exit code where click decided one. Exceptions are for `main`.
 
     This is what `click.Command.main` does, without its own idea of closed pipes.
     """
-    if instruction := app.environ.get(COMPLETE_VARIABLE):
-        app.output.quiet = True
     command = build()
-    if instruction:
-        from click.shell_completion import shell_complete
+    if instruction := app.environ.get("_ALGO_COMPLETE"):
+        from algo_core.terminal.completion import answer
 
-        return shell_complete(command, {"obj": app}, "algo", COMPLETE_VARIABLE, instruction)
+        return answer(command, app, instruction, arguments)
     try:
         with command.make_context("algo", list(arguments), obj=app) as ctx:
             command.invoke(ctx)

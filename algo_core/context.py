@@ -17,7 +17,8 @@ from algo_core.terminal.output import Output
 if TYPE_CHECKING:
     from algo_core.errors import AlgoError, ConfigError
     from algo_core.http.api import ApiClient
-    from algo_core.http.session import DeferredSession
+    from algo_core.http.client import HttpClient
+    from algo_core.http.requests_transport import AlgoSession
     from algo_core.plugins.index import PluginRecord
     from algo_core.settings.config import Config, Value
     from algo_core.settings.profile import Profile
@@ -121,8 +122,29 @@ class App:
         return profile
 
     @functools.cached_property
-    def session(self) -> DeferredSession:
-        """The HTTP session for the profile in use."""
+    def http(self) -> HttpClient:
+        """The HTTP client for the profile in use."""
+        return self.open_client(self.profile)
+
+    def open_client(self, profile: Profile) -> HttpClient:
+        """An HTTP client for any profile, with the time limits of the configuration.
+
+        Raises:
+            ConfigError: if the CA file is wrong.
+        """
+        from algo_core.http.client import Hooks, HttpClient
+
+        configures = self.plugins.implement("algo_configure_session")
+        hooks = Hooks(
+            transport=lambda profile: self.plugins.call("algo_transport", profile=profile),
+            headers=lambda profile: self.plugins.call("algo_request_headers", profile=profile),
+            configure=self._configure_session if configures else None,
+        )
+        return HttpClient(profile, hooks=hooks, **self._http_options(profile))
+
+    @functools.cached_property
+    def session(self) -> AlgoSession:
+        """A session of requests for the profile in use, for plugins that want one."""
         return self.open_session(self.profile)
 
     def setting(self, key: str, profile: str | None = None) -> Value:
@@ -135,20 +157,32 @@ class App:
         table, origin = self.profiles.table(name) or ({}, "")
         return self.config.get(key, profile=table, origin=f"profile {name} in {origin}")
 
-    def open_session(self, profile: Profile) -> DeferredSession:
-        """An HTTP session for any profile, with the time limits of the configuration."""
-        from algo_core.http.session import open_session
+    def open_session(self, profile: Profile) -> AlgoSession:
+        """A session of requests for any profile, which plugins have configured; imports requests, which takes long.
 
+        Raises:
+            ConfigError: if the CA file is wrong.
+        """
+        from algo_core.http.requests_transport import AlgoSession
+
+        session = AlgoSession(profile, **self._http_options(profile))
+        self._configure_session(session, profile)
+        return session
+
+    def _configure_session(self, session: AlgoSession, profile: Profile) -> None:
+        self.plugins.call("algo_configure_session", session=session, profile=profile)
+
+    def _http_options(self, profile: Profile) -> dict[str, Any]:
+        from algo_core.settings.profiles import check_ca_file
+
+        if profile.ca_cert:
+            check_ca_file(profile.ca_cert, profile.ca_cert_origin or profile.origin)
         setting = functools.partial(self.setting, profile=profile.name)
-        return open_session(
-            profile,
-            timeout=(setting("connect_timeout").value, setting("timeout").value),
-            retries=setting("retries").value,
-            configure=lambda session, profile: self.plugins.call(
-                "algo_configure_session", session=session, profile=profile
-            ),
-            on_exchange=self._report_exchange if self.verbose else None,
-        )
+        return {
+            "timeout": (setting("connect_timeout").value, setting("timeout").value),
+            "retries": setting("retries").value,
+            "on_exchange": self._report_exchange if self.verbose else None,
+        }
 
     def _report_exchange(self, method: str, url: str, status: int | None, seconds: float) -> None:
         if self.output.is_json:
@@ -161,7 +195,7 @@ class App:
         """The API client for the profile in use."""
         from algo_core.http.api import ApiClient
 
-        return ApiClient(self.session)
+        return ApiClient(self.http)
 
     def storage(self, uri: DataUri) -> Storage:
         """The storage that a URI is in; the same one for every URI of a connector.
@@ -212,10 +246,10 @@ class App:
             return []
 
     def close(self) -> None:
-        """Close the session, and with it what plugins have mounted on it, if there is one."""
-        session: Any = self.__dict__.get("session")
-        if session is not None:
-            session.close()
+        """Close connections and sessions, and with them what plugins have given for them."""
+        for name in ("http", "session"):
+            if opened := self.__dict__.get(name):
+                opened.close()
 
 
 def _broken(record: PluginRecord) -> str:

@@ -67,7 +67,7 @@ class ConfigError(AlgoError):
 
 
 class AuthError(AlgoError):
-    """The platform knows no such credential, or got none (API section 2.2: 401)."""
+    """Missing or invalid credential (API section 2.2: 401)."""
 
     exit_code = 4
 
@@ -88,6 +88,8 @@ class NetworkError(AlgoError):
     exit_code = 6
     nothing_sent = False
     """Whether the request never left this machine, so that sending it again does nothing twice."""
+    was_stale = False
+    """Whether it was sent on a connection that had served before, and that may have been closed meanwhile."""
 
 
 class TlsError(NetworkError):

@@ -115,7 +115,7 @@ def _reported(error: BaseException, app: App) -> int:
     if stopped := error if isinstance(error, click.Abort) else _interruption(error):
         if app.output.is_json:
             app.output.tell(error={"type": "Interrupted", "message": "Interrupted"})
-        else:
+        elif not app.environ.get("_ALGO_COMPLETE"):  # TAB says nothing
             app.output.info("")
             app.output.info(f"Interrupted: {app.so_far}" if app.so_far else "Interrupted")
         return _stopped(stopped)

@@ -22,12 +22,12 @@ _PROFILE_NAME = re.compile(r"\w[\w.@-]*")
 @click.command()
 @click.option("--api-address", metavar="URL", help="The API's address, without /v1.")
 @click.option(
-    "--api-key-stdin", is_flag=True, help="Read the API key or bearer token from standard input; ask nothing."
+    "--api-key-stdin", is_flag=True, help="Read the API key or bearer token from standard input, without prompts."
 )
-@click.option("--ca-cert", metavar="PATH", help="PEM file of a CA to trust besides the public ones.")
-@click.option("--insecure-http", is_flag=True, help="Allow an http:// address beyond this machine.")
+@click.option("--ca-cert", metavar="PATH", help="PEM file of a CA to trust in addition to the public ones.")
+@click.option("--insecure-http", is_flag=True, help="Allow an http:// address on another machine.")
 @click.option("--keyring", is_flag=True, help="Keep the key in the system's keyring instead of the file.")
-@click.option("--no-test", is_flag=True, help="Save without asking the platform whether the profile works.")
+@click.option("--no-test", is_flag=True, help="Save the profile without testing it.")
 @pass_app
 def auth(
     app: App,
@@ -38,12 +38,14 @@ def auth(
     keyring: bool,
     no_test: bool,
 ) -> None:
-    """Configure a profile: where the platform is, and who you are there.
+    """Configure a profile: the platform's address and your key.
 
-    Asks for the API's address, for an API key (or a bearer token), which is not shown, and for an optional CA
+    Asks for the API's address, for an API key or bearer token, which is not shown, and for an optional CA
     certificate; tests the profile, saves it, and prints the account's name.
 
-    In a script: printf '%s\\n' "$KEY" | algo auth --api-address URL --api-key-stdin
+    \b
+    In a script:
+      printf '%s\\n' "$KEY" | algo auth --api-address URL --api-key-stdin
     """
     app.check()
     name = str(app.config.get("profile", flag=app.profile_flag).value)
@@ -172,8 +174,8 @@ def _asked(
 def _account(app: App, profile: Profile) -> str:
     from algo_core.http.api import ApiClient
 
-    with app.open_session(profile) as session:
-        return ApiClient(session).username()
+    with app.open_client(profile) as client:
+        return ApiClient(client).username()
 
 
 def _what_goes_before(app: App, saved: Profile) -> list[str]:

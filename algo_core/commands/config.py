@@ -34,7 +34,10 @@ def _complete_key(ctx: click.Context, parameter: click.Parameter, incomplete: st
 @click.option("--origin", is_flag=True, help="Show where each value came from.")
 @pass_app
 def list_settings(app: App, origin: bool) -> None:
-    """List every setting with its value, and the parts of the profile in use."""
+    """List all settings and their values.
+
+    The members of the profile in use are listed as well.
+    """
     rows = [*_profile_rows(app), *_setting_rows(app)]
     if app.output.is_json:
         app.output.json([{"key": key, "value": value, "origin": where} for key, value, where in rows])
@@ -107,7 +110,7 @@ def get(app: App, key: str) -> None:
 @click.argument("value")
 @pass_app
 def set_value(app: App, key: str, value: str) -> None:
-    """Write VALUE for KEY into your file."""
+    """Set KEY to VALUE in your file."""
     setting = known(key)
     parsed = parse_text(key, setting.kind, value, "the command line")
     if enforced := app.config.enforced(key):
@@ -136,7 +139,7 @@ def _paths(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tu
 @click.argument("key", shell_complete=_complete_written)
 @pass_app
 def unset(app: App, key: str) -> None:
-    """Remove KEY from your file, so that the default counts again.
+    """Remove KEY from your file.
 
     KEY is a setting, or whatever else your file holds, as TOML writes it: profiles.work.address.
     """
@@ -171,7 +174,10 @@ def _path(key: str) -> list[str]:
 @config.command()
 @pass_app
 def edit(app: App) -> None:
-    """Open your file in an editor (VISUAL, EDITOR), and say what is wrong in it afterwards."""
+    """Edit your file, and check it afterwards.
+
+    The editor is the one that VISUAL or EDITOR names.
+    """
     file = user_config_file(app.environ)
     if not os.path.exists(file):
         with editing(file):

@@ -23,7 +23,7 @@ Check = Callable[[], tuple[bool, str]]
 @click.command()
 @pass_app
 def doctor(app: App) -> None:
-    """Check configuration, profile, connection and plugins; exit code 1 if anything is wrong."""
+    """Check configuration, profile, connection and plugins (exit code 1 on a problem)."""
     results = []
     for name, check in _checks(app):
         ok, text = _carried_out(check)

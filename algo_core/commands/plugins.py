@@ -19,7 +19,7 @@ from algo_core.settings.edit import editing, table_at
 
 @click.group()
 def plugins() -> None:
-    """See and choose the installed plugins."""
+    """List, choose, install and remove plugins."""
 
 
 for command in plugins_install.COMMANDS:
@@ -30,7 +30,10 @@ plugins.add_command(new)
 @plugins.command("list")
 @pass_app
 def list_plugins(app: App) -> None:
-    """List the installed plugins: version, what they add, and whether they work."""
+    """List the installed plugins and their state.
+
+    For each its version, what it adds, and whether it works.
+    """
     described = [*map(_describe, app.plugins.records), *_isolated(app)]
     if app.output.is_json:
         app.output.json(described)
@@ -45,7 +48,7 @@ def list_plugins(app: App) -> None:
 @click.argument("dist")
 @pass_app
 def show(app: App, dist: str) -> None:
-    """Show all that is known of the plugins of DIST."""
+    """Describe the plugins of DIST."""
     apart = [plugin for plugin in _isolated(app) if plugin["distribution"] == normalized(dist)]
     records = [] if apart else _records_of(app, dist)
     described = [*apart, *map(_describe, records)]
@@ -65,7 +68,10 @@ def show(app: App, dist: str) -> None:
 @click.argument("dist")
 @pass_app
 def disable(app: App, dist: str) -> None:
-    """Leave out the plugins of DIST from now on; nothing of them is loaded any more."""
+    """Disable the plugins of DIST.
+
+    Nothing of them is loaded until they are enabled again.
+    """
     name = normalized(dist)
     if not any(record.dist == name for record in discover()):  # and none is loaded for it: one may be what is wrong
         raise _not_installed(dist)
@@ -81,7 +87,7 @@ def disable(app: App, dist: str) -> None:
 @click.argument("dist")
 @pass_app
 def enable(app: App, dist: str) -> None:
-    """Let the plugins of DIST take part again."""
+    """Enable the plugins of DIST again."""
     name = normalized(dist)
     with editing(app.config.user_file) as document:
         table = document.get("plugins", {})
@@ -97,13 +103,13 @@ def enable(app: App, dist: str) -> None:
 @click.argument("dist")
 @pass_app
 def choose(app: App, command: str, dist: str) -> None:
-    """Take COMMAND from DIST where several plugins have it."""
+    """Choose the plugin that provides COMMAND."""
     name = normalized(dist)
     if not any(row[0] == command for record in _records_of(app, dist) for row in record.commands):
         raise NotFoundError(f"{name} has no command {command!r}", f"See: algo plugins show {name}")
     with editing(app.config.user_file) as document:
         table_at(document, "plugins", "commands")[command] = name
-    app.output.print(f"{command} is now that of {name}")
+    app.output.print(f"{command!r} now comes from {name}")
 
 
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -115,7 +121,7 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def run(ctx: click.Context, dist: str, command: str, words: tuple[str, ...]) -> None:
-    """Run COMMAND of DIST, whatever else has a command of that name."""
+    """Run COMMAND of DIST, whichever plugin provides it otherwise."""
     root = ctx.find_root()
     app = root.ensure_object(App)
     group = root.command
@@ -137,7 +143,10 @@ def run(ctx: click.Context, dist: str, command: str, words: tuple[str, ...]) -> 
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND [WORDS]...")
 @click.pass_context
 def trace(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Run a command, and print each hook call with its time and result on stderr."""
+    """Run a command and trace its hook calls.
+
+    Each call is printed on standard error with its duration and result.
+    """
     root = ctx.find_root()
     app = root.ensure_object(App)
     group = root.command

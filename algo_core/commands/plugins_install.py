@@ -13,18 +13,18 @@ from algo_core.terminal.prompts import Prompter
 if TYPE_CHECKING:
     from algo_core.installer.operations import Operations, Outcome, Step
 
-yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.command()
 @click.argument("requirements", metavar="REQUIREMENT...", nargs=-1, required=True)
-@click.option("--isolated", is_flag=True, help="Give each its own environment; its commands run there.")
+@click.option("--isolated", is_flag=True, help="Install each plugin into an environment of its own.")
 @yes_option
 @pass_app
 def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) -> None:
     """Install plugins.
 
-    A REQUIREMENT is a distribution's name with or without versions ('acme-bundle>=2'), 'NAME @ URL', or the path of a
+    A REQUIREMENT is a distribution's name, also with versions ('reports>=2'), 'NAME @ URL', or the path of a
     wheel or a directory. Indexes are those that pip or uv is set to. What would change is shown first; nothing is
     changed if it would break something that is installed.
 
@@ -45,7 +45,7 @@ def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) 
 @yes_option
 @pass_app
 def upgrade(app: App, dists: tuple[str, ...], yes: bool) -> None:
-    """Bring plugins to the newest versions that they were installed for.
+    """Upgrade plugins within their recorded requirements.
 
     Without DIST: all that 'algo plugins install' has installed. Isolated plugins get the core that is running now.
     """
@@ -72,7 +72,7 @@ def upgrade(app: App, dists: tuple[str, ...], yes: bool) -> None:
 @yes_option
 @pass_app
 def restore(app: App, yes: bool) -> None:
-    """Install again what 'algo plugins install' has installed and is missing.
+    """Reinstall plugins that are recorded but missing.
 
     After an upgrade of the interpreter, or of the tool that installed algo, plugins may be gone.
     """
@@ -90,7 +90,7 @@ def restore(app: App, yes: bool) -> None:
 @yes_option
 @pass_app
 def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
-    """Remove plugins, isolated ones included; what they depend on stays."""
+    """Remove plugins; their dependencies stay."""
     from algo_core.installer.operations import names_of
     from algo_core.installer.turns import turn
 

@@ -13,10 +13,16 @@ from algo_core.errors import UsageError
 @click.command()
 @click.argument("name")
 @click.option("--command", metavar="COMMAND", help="The name of its command; without it NAME, less an 'algo-'.")
-@click.option("--dir", "directory", metavar="DIR", type=click.Path(path_type=Path), help="Where; without it ./NAME.")
+@click.option(
+    "--dir",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Directory of the project (default: ./NAME).",
+)
 @pass_app
 def new(app: App, name: str, command: str | None, directory: Path | None) -> None:
-    """Make the project of a plugin: a command, a hook, tests, types, CI.
+    """Create a plugin project: command, hook, tests, types, CI.
 
     NAME is that of its distribution, such as acme-reports. Nothing that exists is overwritten, and its tests pass as
     they are.

@@ -49,7 +49,10 @@ def list_profiles(app: App) -> None:
 @click.argument("name", required=False, shell_complete=_complete_name)
 @pass_app
 def show(app: App, name: str | None) -> None:
-    """Show the profile in use, or NAME: address, key (masked), CA, and where each came from."""
+    """Show the profile in use, or the profile NAME.
+
+    Its address, key (masked) and CA, and where each comes from.
+    """
     found = app.profiles.resolve(name or app.profile_flag)
     described = _describe(found)
     if app.output.is_json:
@@ -74,7 +77,7 @@ def _describe(found: Profile) -> dict[str, Any]:
 @click.argument("name", shell_complete=_complete_name)
 @pass_app
 def use(app: App, name: str) -> None:
-    """Make NAME the profile that is used when --profile is not given."""
+    """Make NAME the default profile."""
     if name not in app.profiles.names():
         raise ConfigError(f"There is no profile {name!r}", f"Configure it with: algo auth --profile {name}")
     if enforced := app.config.enforced("profile"):
@@ -89,7 +92,10 @@ def use(app: App, name: str) -> None:
 @click.option("--force", is_flag=True, help="Replace profiles of the same names.")
 @pass_app
 def import_profiles(app: App, names: tuple[str, ...], force: bool) -> None:
-    """Copy NAMES, or all profiles, from the configuration of the older command line, which is left as it is."""
+    """Import profiles from the older command line.
+
+    Copies NAMES, or all profiles, from ~/.algorithmia/config, which is not changed.
+    """
     legacy, file = legacy_profiles(app.environ)
     if not legacy:
         raise NotFoundError(f"There is no profile to import in {file or 'the home directory'}")
@@ -113,7 +119,7 @@ def import_profiles(app: App, names: tuple[str, ...], force: bool) -> None:
 @click.argument("name", shell_complete=_complete_name)
 @pass_app
 def remove(app: App, name: str) -> None:
-    """Remove the profile NAME and its key from the configuration."""
+    """Remove the profile NAME and its key."""
     mine = app.config.user.get("profiles", {})
     if name not in mine:
         raise NotFoundError(f"{app.config.user_file} has no profile {name!r}", "See: algo profile list")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from algo_core.errors import (
@@ -18,64 +18,38 @@ from algo_core.errors import (
     PlatformError,
     RequestRefused,
 )
+from algo_core.http.response import WHOLE_LIMIT, parse_json
 from algo_core.http.retry import Tries, asked_pause
+from algo_core.http.transport import BytesBody
 
 if TYPE_CHECKING:
-    from algo_core.http.direct import Content, Exchanger
-    from algo_core.http.pipeline import Lane
-    from algo_core.http.response import Reply
-    from algo_core.http.session import DeferredSession
+    from algo_core.http.client import HttpClient
+    from algo_core.http.pipeline import Pipeline
+    from algo_core.http.response import Response
+    from algo_core.http.transport import RequestBody
 
 MESSAGE_LIMIT = 2000
+ERROR_LIMIT = 1 << 16
+"""Bytes of a body that says why a request failed."""
 BODY_TRIES = 3
-"""How often an answer that breaks off is asked for again; what fails before its body, the exchange itself repeats."""
+"""How often a response that breaks off is asked for again; what fails before its body, the client itself repeats."""
 
-FOLLOWED = frozenset({"GET", "HEAD"})
-"""Methods whose redirects are followed; of others HTTP clients make a GET, which looks like success and is none."""
 NOT_AUTHENTICATED = "authorization required"
 """What the platform says when there was no credential, on some installations with status 200 (API section 1.2)."""
-
-
-class Answer(Protocol):
-    """What is looked at of an answer; that of requests and `algo_core.http.response.Reply` are such."""
-
-    status_code: int
-
-    @property
-    def url(self) -> str:
-        """The address that it was asked for at."""
-
-    @property
-    def reason(self) -> str:
-        """What the status line says behind the status."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers, looked up without regard to case."""
-
-    @property
-    def content(self) -> bytes:
-        """The body."""
-
-    @property
-    def text(self) -> str:
-        """The body as text."""
-
-    def json(self) -> Any:
-        """The body as a JSON value; raises ValueError if it is none."""
 
 
 class ApiClient:
     """The platform's API as a profile sees it.
 
     All methods raise the errors of `algo_core.errors`: AuthError (401), PermissionDenied (403), NotFoundError (404),
-    AlreadyExists (409), RequestRefused (other 4xx), PlatformError (5xx, or an answer that is not the API's),
+    AlreadyExists (409), RequestRefused (other 4xx), PlatformError (5xx, or a response that is not the API's),
     NetworkError and its kinds.
     """
 
-    def __init__(self, session: DeferredSession) -> None:
-        self.session = session
-        self.address = session.profile.address
+    def __init__(self, client: HttpClient) -> None:
+        self.client = client
+        self.profile = client.profile
+        self.address = client.profile.address
 
     def url(self, path: str, query: Mapping[str, Any] | None = None) -> str:
         """The address of `/v1/PATH`; every component of `path` is percent-encoded, and slashes are kept."""
@@ -90,46 +64,37 @@ class ApiClient:
         *,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        content: Content | None = None,
+        body: bytes | RequestBody | None = None,
         read_timeout: float | None = None,
         as_stored: bool = False,
-    ) -> Reply:
-        """Send one request and return the answer, which has a 2xx status and whose body is still to be read.
+    ) -> Response:
+        """Send one request and return the response, which has a 2xx status and whose body is still to be read.
 
-        What is sent is `body`, or `content`, which is read while it is sent. `read_timeout` is in seconds; with
-        `as_stored` a compressed answer is left so. Goes the fast way where it can (`algo_core.http.direct`).
+        A `body` that is not bytes is read while it is sent. `read_timeout` is in seconds; with `as_stored` a compressed
+        body is left so.
         """
-        if body is not None:
-            from algo_core.http.direct import Whole
-
-            content = Whole(body)
-        timeout = (self.session.timeout[0], read_timeout) if read_timeout else None
-        reply = self._exchanger.send(
-            method, self.url(path, query), headers=headers, content=content, timeout=timeout, as_stored=as_stored
+        response = self.client.send(
+            method,
+            self.url(path, query),
+            headers=headers,
+            body=BytesBody(body) if isinstance(body, bytes) else body,
+            timeout=(self.client.timeout[0], read_timeout) if read_timeout else None,
+            as_stored=as_stored,
         )
-        if not reply.ok:
-            with reply:
-                error = error_from(reply, self.session.profile.name)
-                error.after_lost_answer = reply.after_lost_answer
-                error.status, error.retry_after = reply.status_code, asked_pause(reply.headers)
+        if not response.ok:
+            with response:
+                error = error_from(response, self.profile.name)
+                error.after_lost_answer = response.after_lost_answer
+                error.status, error.retry_after = response.status, asked_pause(response.headers)
                 raise error
-        return reply
+        return response
 
-    @functools.cached_property
-    def _exchanger(self) -> Exchanger:
-        from algo_core.http.direct import Exchanger
-
-        return Exchanger(self.session, self.address)
-
-    def lane(self, limit: int) -> Lane | None:
-        """For small exchanges by the thousand, with answers of up to `limit` bytes.
+    def pipeline(self, limit: int) -> Pipeline | None:
+        """For small requests by the thousand, with bodies of up to `limit` bytes in response.
 
         None where requests is needed, or somebody watches each exchange.
         """
-        if self.session.on_exchange:
-            return None
-        return self._exchanger.lane(self.url(""), limit)
+        return self.client.pipeline(self.url(""), limit)
 
     def target(self, path: str) -> str:
         """What the first line of a request names for `/v1/PATH`."""
@@ -141,18 +106,10 @@ class ApiClient:
 
     @property
     def is_direct(self) -> bool:
-        """Whether exchanges take no part of requests, proxies or plugins, and nobody watches them."""
-        return self.session.on_exchange is None and self._exchanger.is_direct(self.url(""))
+        """Whether requests take no part of requests, proxies or plugins, and nobody watches them."""
+        return self.client.is_direct(self.url(""))
 
-    def divided(self) -> None:
-        """In a process that was made by `fork`: leave open connections to the other, and try everything only once."""
-        self._exchanger.close()
-        if self.session.is_open:
-            self.session.get_adapter(self.url("")).close()
-        self.session.retries = 0
-        del self._exchanger
-
-    def send_json(self, method: str, path: str, value: Any, **options: Any) -> Reply:
+    def send_json(self, method: str, path: str, value: Any, **options: Any) -> Response:
         """Send a value as a JSON body; options as for `request`."""
         import json
 
@@ -163,9 +120,9 @@ class ApiClient:
         """GET a JSON value, again if it breaks off; an `error` member is raised even when the status says 200."""
         tries = Tries(BODY_TRIES)
         while True:
-            with self.request("GET", path, query=query) as reply:
+            with self.request("GET", path, query=query) as response:
                 try:
-                    return decode_json(reply, self.session.profile.name)
+                    return decode_json(response, self.profile.name)
                 except NetworkError:
                     if not tries.left:
                         raise
@@ -193,18 +150,24 @@ def encoded_path(path: str) -> str:
 _DOTS = re.compile(r"/(?=\.{1,2}(?:/|$))")
 
 
-def decode_json(response: Answer, profile: str = "default", *, parse: Callable[[bytes], Any] | None = None) -> Any:
-    """The JSON body of an answer, as `parse` reads it.
+def decode_json(
+    response: Response,
+    profile: str = "default",
+    *,
+    limit: int = WHOLE_LIMIT,
+    parse: Callable[[bytes], Any] = parse_json,
+) -> Any:
+    """The JSON body of a response, which may have `limit` bytes, as `parse` reads it.
 
     Raises:
-        PlatformError: if the body is not JSON.
+        PlatformError: if the body is not JSON, or larger.
         AuthError, RequestRefused: if it is an `error` object in spite of its status (API section 2.1).
     """
     try:
-        value = parse(response.content) if parse else response.json()
+        value = parse(response.read(limit))
     except ValueError:
         raise PlatformError(
-            f"{_shown(response)} answered with something that is not JSON",
+            f"{response.place} answered with something that is not JSON",
             "Check that the profile's address is that of the API: algo profile show",
         ) from None
     if isinstance(value, dict) and "error" in value and "result" not in value and "metadata" not in value:
@@ -215,11 +178,11 @@ def decode_json(response: Answer, profile: str = "default", *, parse: Callable[[
     return value
 
 
-def error_from(response: Answer, profile: str = "default") -> AlgoError:
-    """The typed error for an answer with a failing status, with the server's own message (API section 2)."""
-    status = response.status_code
+def error_from(response: Response, profile: str = "default") -> AlgoError:
+    """The typed error for a response with a failing status, with the server's own message (API section 2)."""
+    status = response.status
     message, code = _message_of(response)
-    text = message or f"{_shown(response)} answered {status} {_phrase(response)}"
+    text = message or f"{response.place} answered {status} {_phrase(response)}"
     if status == 401 or (message or "").lower() == NOT_AUTHENTICATED:
         return _not_authenticated(text, profile)
     if status == 403:
@@ -244,17 +207,26 @@ def _not_authenticated(message: str, profile: str) -> AuthError:
     return AuthError(message, f"Give this profile a valid key with: algo auth{flag}")
 
 
-def _message_of(response: Answer) -> tuple[str | None, int | None]:
+def _message_of(response: Response) -> tuple[str | None, int | None]:
     content_type = response.headers.get("Content-Type", "").lower()
-    if response.content and "html" not in content_type:
+    if content := b"" if "html" in content_type else _error_body(response):
         try:
-            message, code = _message_in(response.json())
+            message, code = _message_in(parse_json(content))
         except ValueError:
-            message, code = (response.text.strip() if content_type.startswith("text/plain") else None), None
+            is_text = content_type.startswith("text/plain")
+            message, code = (content.decode("utf-8", "replace").strip() if is_text else None), None
         if message:
             return message[:MESSAGE_LIMIT], code
     header = response.headers.get("X-Error-Message", "").strip()
     return header[:MESSAGE_LIMIT] or None, None
+
+
+def _error_body(response: Response) -> bytes:
+    """What a response says of a failure; nothing if that is too much, or cannot be read."""
+    try:
+        return response.read(ERROR_LIMIT)
+    except PlatformError:
+        return b""
 
 
 def _message_in(body: Any) -> tuple[str | None, int | None]:
@@ -275,14 +247,10 @@ def _message_in(body: Any) -> tuple[str | None, int | None]:
     )
 
 
-def _shown(response: Answer) -> str:
-    return (response.url or "The platform").partition("?")[0]
-
-
-def _phrase(response: Answer) -> str:
+def _phrase(response: Response) -> str:
     from http import HTTPStatus
 
     try:
-        return HTTPStatus(response.status_code).phrase
+        return HTTPStatus(response.status).phrase
     except ValueError:
         return response.reason or ""

@@ -1,9 +1,9 @@
-"""Headers: those that every request carries, and what those of an answer say."""
+"""Headers: those that every request carries, which can be sent at all, and what those of a response say."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import ConfigError
@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from algo_core.settings.profile import Profile
 
 UNUSABLE_CREDENTIAL = "The credential holds characters that no header can carry"
-_VALUE = r"\S[\t\x20-\x7e\x80-\xff]*"
+
+OF_CONNECTION = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect", "keep-alive"}
+)
+"""Headers that only a transport sends: they say where a message ends, and who it is for."""
+
+LENGTH_DIGITS = 18
+"""Digits that a number of bytes may have."""
+
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 def user_agent() -> str:
@@ -23,7 +32,7 @@ def user_agent() -> str:
 
 
 def request_headers(profile: Profile) -> dict[str, str]:
-    """What every request of a profile carries, as the requests session of it would send it.
+    """The headers that every request of a profile carries.
 
     Raises:
         ConfigError: if the credential cannot be sent.
@@ -32,7 +41,6 @@ def request_headers(profile: Profile) -> dict[str, str]:
         "User-Agent": user_agent(),
         "Accept-Encoding": "identity",
         "Accept": "*/*",
-        "Connection": "keep-alive",
     }
     if profile.credential:
         headers["Authorization"] = authorization(profile.credential)
@@ -45,12 +53,42 @@ def authorization(credential: Credential) -> str:
     Raises:
         ConfigError: if it cannot be sent; in a header a line's end would begin another one.
     """
-    import re
-
     value = credential.header()
-    if not re.fullmatch(_VALUE, value):
+    if not value.strip() or not _is_value(value):
         raise ConfigError(UNUSABLE_CREDENTIAL)
     return value
+
+
+def header_lines(headers: Mapping[str, str]) -> str:
+    """Headers as a request's head has them.
+
+    Raises:
+        ConfigError: if a name or a value cannot be sent, or belongs to the transport; the message names the header.
+    """
+    for name, value in headers.items():
+        # Most are plain, which takes few steps to see.
+        if not (value.isascii() and value.isprintable() and is_token(name)):
+            check_header(name, value)
+        if name.lower() in OF_CONNECTION:
+            raise ConfigError(f"The header {name} belongs to the connection: nobody else may set it")
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+
+
+def check_header(name: str, value: str) -> None:
+    """Raise ConfigError if a header cannot be sent; in it a line's end would begin another one."""
+    if not is_token(name):
+        raise ConfigError(f"Not a name for a header: {name!r:.80}")
+    if not _is_value(value):
+        raise ConfigError(f"The header {name} holds characters that no header can carry")
+
+
+def is_token(name: str) -> bool:
+    """Whether it can be a header's name."""
+    return (name.isascii() and name.replace("-", "a").isalnum()) or (bool(name) and _TOKEN.issuperset(name))
+
+
+def _is_value(value: str) -> bool:
+    return all(" " <= character <= "~" or "\x80" <= character <= "\xff" or character == "\t" for character in value)
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:
@@ -59,13 +97,33 @@ def is_encoded(headers: Mapping[str, str]) -> bool:
     return text is not None and text.strip().lower() not in {"", "identity"}
 
 
+def content_length(headers: Mapping[str, str]) -> int | None:
+    """Bytes of the body as it is sent; None if that is not said, or not once and plainly."""
+    text = headers.get("Content-Length", "")
+    return int(text) if is_length(text) and "Transfer-Encoding" not in headers else None
+
+
+def is_length(text: str) -> bool:
+    """Whether it is a number of bytes."""
+    return text.isascii() and text.isdecimal() and len(text) <= LENGTH_DIGITS
+
+
 class Headers(Mapping[str, str]):
-    """Headers of an answer, looked up without regard to case; repeated ones are joined with a comma."""
+    """Headers of a response, looked up without regard to case; repeated ones are joined with a comma."""
 
     __slots__ = ("_values",)
 
     def __init__(self, values: dict[str, str]) -> None:
         self._values = values
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> Headers:
+        """The headers with these names and values, in any case and maybe repeated."""
+        values: dict[str, str] = {}
+        for name, value in pairs:
+            name = name.lower()
+            values[name] = f"{values[name]}, {value}" if name in values else value
+        return cls(values)
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]

@@ -1,104 +1,122 @@
-"""Small exchanges by the thousand, each sent once, with others sent before its answer is awaited.
+"""Small requests by the thousand: each sent once, with others sent before its response is awaited.
 
-What a small file takes is mostly steps of ours and waiting for the other side. So here is neither: the request is one
-piece of bytes, the answer is read whole, and while the server answers the next request is already made. Nothing is
-tried again and nothing is explained: what does not go well at once is left to `algo_core.http.direct`.
+What a small file takes is mostly steps of ours and waiting for the other side. So here is neither: a request is one
+piece of bytes, a response is read whole, and while the server answers the next request is already made. Each connection
+carries one request at a time, so that no response can be taken for another's. Nothing is tried again and nothing is
+explained: what does not go well at once is left to `algo_core.http.client`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from algo_core.errors import NetworkError
+from algo_core.errors import ConfigError, NetworkError
+from algo_core.http.body import surplus
+from algo_core.http.connections import Connection, ConnectionPool
+from algo_core.http.direct import connection_lines, is_target
 from algo_core.http.errors import translated
-from algo_core.http.response import HEAD_LIMIT, NO_BODY, Head, Lease
-
-if TYPE_CHECKING:
-    from algo_core.http.direct import Route
+from algo_core.http.head import HEAD_LIMIT, Head, check_beginning, endless, parse_head
+from algo_core.http.headers import header_lines
+from algo_core.http.response import NO_BODY
 
 RECEIVED = 1 << 14
-"""Bytes that are taken from a connection at first: most answers are smaller, and room for more has to be made."""
+"""Bytes that are taken from a connection at first: most responses are smaller, and room for more has to be made."""
 
 
-class SmallAnswer(NamedTuple):
-    """An answer with all of its body."""
+class SmallResponse(NamedTuple):
+    """A response with all of its body."""
 
     status: int
     headers: Mapping[str, str]
     content: bytes
 
 
-class Lane:
-    """Small exchanges with one host; `timeout` is (connect, read) in seconds, `limit` the most bytes of an answer."""
+class Pipeline:
+    """Small requests to one host.
 
-    def __init__(self, route: Route, timeout: tuple[float, float], limit: int) -> None:
-        self._route = route
+    `headers` go with each, `timeout` is (connect, read) in seconds, `limit` the most bytes of a body that comes back.
+    """
+
+    def __init__(
+        self,
+        pool: Callable[[str], ConnectionPool],
+        url: str,
+        headers: Mapping[str, str],
+        timeout: tuple[float, float],
+        limit: int,
+    ) -> None:
+        self._pool = pool(url)
         self._timeout = timeout
         self._limit = limit
-        self._ends = b" HTTP/1.1\r\n" + route.common
+        self._ends = f" HTTP/1.1\r\n{connection_lines(url)}{header_lines(headers)}".encode("latin-1")
 
-    def get(self, target: str) -> Asked:
+    def get(self, target: str) -> PendingResponse:
         """Ask for a path. Raises NetworkError and its kinds."""
-        return self._sent(b"GET " + target.encode("ascii") + self._ends + b"\r\n")
+        return self._sent(b"GET " + _checked(target) + self._ends + b"\r\n")
 
-    def put(self, target: str, content: bytes) -> Asked:
+    def put(self, target: str, content: bytes) -> PendingResponse:
         """Send what a path is to hold. Raises NetworkError and its kinds."""
         head = b"PUT %b%bContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
-        return self._sent(head % (target.encode("ascii"), self._ends, len(content)) + content)
+        return self._sent(head % (_checked(target), self._ends, len(content)) + content)
 
-    def _sent(self, request: bytes) -> Asked:
-        connect, read = self._timeout
-        lease = self._route.take(connect, read, is_repeatable=True)
+    def _sent(self, request: bytes) -> PendingResponse:
+        connection = self._pool.take(*self._timeout)
         try:
-            lease.sock.sendall(request)
+            connection.sock.sendall(request)
         except BaseException as error:
-            lease.give_back(is_reusable=False)
+            connection.close()
             if isinstance(error, OSError):
-                raise translated(error, lease.address) from error
+                raise translated(error, connection.address) from error
             raise
-        return Asked(lease, self._limit)
+        return PendingResponse(connection, self._limit)
 
 
-class Asked:
+class PendingResponse:
     """A request that is on its way."""
 
-    __slots__ = ("_lease", "_limit")
+    __slots__ = ("_connection", "_limit")
 
-    def __init__(self, lease: Lease, limit: int) -> None:
-        self._lease = lease
+    def __init__(self, connection: Connection, limit: int) -> None:
+        self._connection = connection
         self._limit = limit
 
-    def answer(self) -> SmallAnswer | None:
-        """Wait for the answer; None if it is not plain: larger, packed, of unknown length, or with a cookie.
+    def wait(self) -> SmallResponse | None:
+        """Wait for the response; None if it is not plain: larger, compressed, of unknown length, or with a cookie.
 
         Raises:
-            NetworkError and its kinds: if it breaks off, or does not come in time.
+            NetworkError and its kinds, PlatformError: if it breaks off, does not come in time, or is none.
         """
-        lease, is_reusable = self._lease, False
+        connection, is_reusable = self._connection, False
         try:
             head = self._head()
+            if head is None or head.status < 200:
+                return None
             headers = head.headers
             length = 0 if head.status in NO_BODY else head.length
-            if length is None or length > self._limit or head.is_chunked:
-                return None
-            if "content-encoding" in headers or "set-cookie" in headers:
+            if length is None or length > self._limit or "content-encoding" in headers or "set-cookie" in headers:
                 return None
             content = head.rest
             if len(content) < length:
                 content = self._whole(content, length)
+            elif len(content) > length and not connection.is_fresh:
+                raise surplus(connection)
             is_reusable = head.keeps_open and len(content) == length
-            return SmallAnswer(head.status, headers, content[:length])
+            return SmallResponse(head.status, headers, content[:length])
         finally:
-            lease.give_back(is_reusable=is_reusable)
+            if is_reusable:
+                connection.release()
+            else:
+                connection.close()
 
-    def _head(self) -> Head:
+    def _head(self) -> Head | None:
         received = self._received(RECEIVED)
         while (end := received.find(b"\r\n\r\n")) < 0:
+            check_beginning(received, self._connection.address)
             if len(received) > HEAD_LIMIT:
-                raise NetworkError(f"{self._lease.address} sends headers without end")
+                raise endless(self._connection.address)
             received += self._received(RECEIVED)
-        return Head(received, end)
+        return parse_head(received, end)
 
     def _whole(self, content: bytes, length: int) -> bytes:
         parts = [content]
@@ -110,13 +128,21 @@ class Asked:
 
     def _received(self, most: int) -> bytes:
         try:
-            data: bytes = self._lease.sock.recv(most)
+            data: bytes = self._connection.sock.recv(most)
         except OSError as error:
-            raise translated(error, self._lease.address) from error
+            raise translated(error, self._connection.address) from error
         if not data:
-            raise NetworkError(f"{self._lease.address} closed the connection before its answer was whole", "Try again")
+            raise NetworkError(
+                f"{self._connection.address} closed the connection in the middle of a response", "Try again"
+            )
         return data
 
     def forget(self) -> None:
-        """Do without the answer."""
-        self._lease.give_back(is_reusable=False)
+        """Do without the response."""
+        self._connection.close()
+
+
+def _checked(target: str) -> bytes:
+    if not is_target(target):
+        raise ConfigError(f"Not a path that can be asked for: {target!r:.200}")
+    return target.encode("ascii")

@@ -27,17 +27,17 @@ def pause_after(failures: int) -> float:
 
 
 def asked_pause(headers: Mapping[str, str]) -> float | None:
-    """Seconds that an answer asks to wait with `Retry-After`, as a number or a date, bounded; None if it does not."""
+    """Seconds that a response asks to wait with `Retry-After`, as a number or a date, bounded; None if it does not."""
     text = (headers.get("Retry-After") or "").strip()
     if not text:
         return None
     if text.isascii() and text.isdecimal():
-        return float(min(int(text), RETRY_AFTER_MAX_SECONDS))
+        return min(float(text), RETRY_AFTER_MAX_SECONDS)  # of digits without end it makes infinity
     from email.utils import parsedate_to_datetime
 
     try:
         seconds = parsedate_to_datetime(text).timestamp() - time.time()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return min(max(0.0, seconds), RETRY_AFTER_MAX_SECONDS)
 

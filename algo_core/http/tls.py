@@ -25,7 +25,7 @@ def environment_bundle() -> str | None:
             if not os.path.exists(path):
                 raise ConfigError(
                     f"The CA bundle {path} does not exist (from environment variable {variable})",
-                    f"Mend or unset {variable}",
+                    f"Fix or unset {variable}",
                 )
             return path
     return None
@@ -54,9 +54,10 @@ def tls_context(ca_cert: str | None) -> ssl.SSLContext:
     except OSError as error:
         raise ConfigError(
             f"No certificates in the CA bundle {bundle}: {error.strerror or error}",
-            f"Mend or unset {' and '.join(v for v in BUNDLE_VARIABLES if os.environ.get(v)) or 'what installed it'}",
+            f"Fix or unset {' and '.join(v for v in BUNDLE_VARIABLES if os.environ.get(v)) or 'what installed it'}",
         ) from error
     if ca_cert:
         context.load_verify_locations(ca_cert)
+    context.hostname_checks_common_name = False  # names of hosts have another place in certificates
     context.set_alpn_protocols(["http/1.1"])
     return context

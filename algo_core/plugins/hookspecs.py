@@ -38,9 +38,12 @@ from algo_core.plugins.types import Command, Connector, DoctorCheck
 from algo_core.settings.profile import Profile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import requests
 
     from algo_core.errors import AlgoError
+    from algo_core.http.transport import Transport
     from algo_core.settings.credentials import Credential
 
 PROJECT = "algo"
@@ -133,15 +136,69 @@ def algo_credentials(profile: Profile) -> Credential | None:
 
 
 @hookspec
+def algo_request_headers(profile: Profile) -> Mapping[str, str] | None:
+    """Headers that every request of a profile carries.
+
+    When: once per command that sends a request, with the profile that it is for. The headers of all plugins are sent,
+    to the profile's own host only, whatever transport carries the request; one that `algo` sends itself is replaced.
+    What belongs to the connection (`Host`, `Content-Length` and their like) cannot be set.
+
+    Failures: reported, also a name or a value that no header can carry; the request goes out without them.
+
+        from algo_core import hookimpl
+
+
+        @hookimpl
+        def algo_request_headers(profile):
+            return {"X-Cost-Centre": "4711"}
+    """
+
+
+@hookspec(firstresult=True)
+def algo_transport(profile: Profile) -> Transport | None:
+    """What carries the requests of a profile, in the place of HTTP: how the embedded platform is reached.
+
+    When: once per command that sends a request, with the profile that it is for. The first answer that is not None
+    counts. The object has the methods of `algo_core.http.transport.Transport`: `send` gives the response to one
+    request, `close` ends it. Credentials, retries and redirects are taken care of by `algo`. Addresses that are no HTTP
+    look like `acme:`, a word and a colon.
+
+    Failures: reported; the next plugin is asked, and in the end the request goes out by HTTP. What `send` raises ends
+    the request: `NetworkError` is tried again where that does nothing twice.
+
+        import io
+
+        from algo_core import hookimpl
+
+
+        class Demonstration:
+            def send(self, request):
+                from algo_core.http.response import StreamResponse
+
+                folders = b'{"folders": [{"name": "demo"}], "files": []}'
+                return StreamResponse(request.url, 200, {"X-Data-Type": "directory"}, io.BytesIO(folders))
+
+            def close(self):
+                pass
+
+
+        @hookimpl
+        def algo_transport(profile):
+            if profile.address == "acme:":
+                return Demonstration()
+    """
+
+
+@hookspec
 def algo_configure_session(session: requests.Session, profile: Profile) -> None:
-    """Change the HTTP session before its first request: mount adapters, add headers, set `auth`.
+    """Change the session with which requests sends: mount adapters, add headers, set `auth`.
 
-    When: once per session, with the profile that it is for. Secrets belong into `session.auth`, which is dropped when a
-    redirect leads to another host; custom headers are not.
+    When: once per command that sends a request, with the profile that it is for. Secrets belong into `session.auth`.
+    Neither that nor the session's headers go to another host than the profile's.
 
-    The session is opened when something of it is used: look at `profile` first, and leave a session alone that does not
-    concern you. A command for which nobody opens it makes its plain requests without importing requests, which halves
-    the time of a short one.
+    An implementation brings requests into every command that sends a request, which doubles the time of a short one.
+    For headers alone implement `algo_request_headers`, for another transport `algo_transport`. A session that has more
+    than headers changed sends every request itself, several times slower than `algo` would.
 
     Failures: reported; the session is used as it is then.
 
@@ -150,7 +207,8 @@ def algo_configure_session(session: requests.Session, profile: Profile) -> None:
 
         @hookimpl
         def algo_configure_session(session, profile):
-            session.headers["X-Cost-Centre"] = "4711"
+            proxy = "http://proxy.acme.example:3128"
+            session.proxies.update(http=proxy, https=proxy)
     """
 
 

@@ -88,6 +88,10 @@ class Plugins:
             self._register(manager, record)
         return getattr(manager.hook, hook)(**arguments)
 
+    def implement(self, hook: str) -> bool:
+        """Whether any plugin implements a hook."""
+        return any(hook in record.hooks and not record.error for record in self.allowed)
+
     def check_required(self) -> None:
         """Raise ConfigError if a plugin that the administrator requires is missing."""
         self._policy.check_required(self.records)
@@ -187,7 +191,7 @@ class Plugins:
         return self._manager
 
 
-FIRST_RESULT = frozenset({"algo_default_profile", "algo_credentials"})
+FIRST_RESULT = frozenset({"algo_default_profile", "algo_credentials", "algo_transport"})
 """Hooks of which the first answer counts; known here so that a hook that nobody implements needs no pluggy."""
 
 SILENT = frozenset({"algo_configure_session"})
@@ -224,6 +228,17 @@ def _check_result(hook: str, outcome: Any) -> None:
         if isinstance(outcome, Coroutine):
             outcome.close()  # or Python would complain that nobody has awaited it
         raise TypeError(f"it returned {outcome!r:.80}, which is no {wanted.__name__}")
+    if hook == "algo_transport" and outcome is not None:
+        missing = [method for method in ("send", "close") if not callable(getattr(outcome, method, None))]
+        if missing:
+            raise TypeError(f"it returned {outcome!r:.80}, which is no transport: it has no {missing[0]}")
+    if hook == "algo_request_headers" and outcome is not None:
+        from algo_core.http.headers import header_lines
+
+        texts = [*outcome, *outcome.values()] if isinstance(outcome, Mapping) else [None]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"it returned {outcome!r:.80}, which is no mapping from names to texts")
+        header_lines(outcome)
     if hook == "algo_doctor_checks":
         for check in as_list(outcome, hook):
             if not isinstance(check, DoctorCheck):

@@ -44,7 +44,7 @@ def editing(file: str) -> Iterator[Any]:
                 document = tomlkit.document()
                 document.add(tomlkit.comment(HEADER))
             except (TOMLKitError, UnicodeDecodeError) as error:
-                raise ConfigError(f"Cannot edit {path}: {error}", "Mend it by hand first") from None
+                raise ConfigError(f"Cannot edit {path}: {error}", "Fix it by hand first") from None
             before = tomlkit.dumps(document)
             yield document
             if (after := tomlkit.dumps(document)) != before or not path.exists():

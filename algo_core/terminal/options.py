@@ -56,9 +56,9 @@ _DECLARED: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (
         "profile_flag",
         {"metavar": "NAME", "help": "Use this profile.", "shell_complete": _complete_profile},
     ),
-    (("--json",), "is_json", {"is_flag": True, "help": "Print results, and errors, as JSON."}),
-    (("-q", "--quiet"), "quiet", {"is_flag": True, "help": "Print nothing but results and errors."}),
-    (("-v", "--verbose"), "verbose", {"is_flag": True, "help": "Print each request and its time."}),
+    (("--json",), "is_json", {"is_flag": True, "help": "Print results and errors as JSON."}),
+    (("-q", "--quiet"), "quiet", {"is_flag": True, "help": "Print only results and errors."}),
+    (("-v", "--verbose"), "verbose", {"is_flag": True, "help": "Print each HTTP request and its duration."}),
     (("--debug",), "debug", {"is_flag": True, "help": "Show the traceback of an error."}),
 )
 

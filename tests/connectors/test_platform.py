@@ -17,8 +17,12 @@ import pytest
 import requests
 from support.stores import Store
 
+from algo_core.errors import AlgoError
+from algo_core.storage.contract import Entry, IncompleteListing, Kind
+from algo_core.storage.uri import DataUri
 from algo_core.testing import Home
 from algo_core.testing.platform import Platform, Served
+from algo_local.web.handlers.connector_pages import Listings
 
 
 @pytest.fixture
@@ -235,3 +239,66 @@ def test_an_algorithm_reaches_its_callers_connectors(home: Home, s3: Store, tmp_
     assert published.code == 0, published.stderr
     done = home.run("run", "demo/Reader", "-d", "s3+test://bucket/for-algorithm.txt")
     assert done.text == "from the bucket\n", done.stderr
+
+
+def test_a_path_behind_a_connector_counts_as_it_is_written_on_every_route(
+    served: Served, home: Home, s3: Store
+) -> None:
+    connect(home, s3, "s3+keys", "--writable", "--owner", "tester")
+    top = f"routes-{uuid.uuid4().hex[:12]}"
+    for key in ("p/ok", "p//ok", "m/body/", "m/body", "d/../ok"):
+        s3.open().put(s3.uri(top)._replace(path=f"bucket/{top}/{key}"), key.encode())  # type: ignore[attr-defined]
+    where = f"connector/s3+keys/bucket/{top}"
+    ways = {
+        f"{where}/p//ok": b"p//ok",
+        f"data/s3+keys://bucket/{top}/p//ok": b"p//ok",
+        f"data/s3%2Bkeys%3A%2F%2Fbucket%2F{top}%2Fp%2F%2Fok": b"p//ok",
+        f"connector/s3%2Bkeys%2Fbucket%2F{top}%2Fp%2F%2Fok": b"p//ok",
+        f"{where}/p/ok": b"p/ok",
+        f"{where}/m/body/": b"m/body/",
+        f"{where}/m/body": b"m/body",
+        f"{where}/d%2F../ok": b"d/../ok",
+    }
+    for path, content in ways.items():
+        found = api(served, "GET", path)
+        assert (found.status_code, found.content) == (200, content), path
+    listed = api(served, "GET", f"{where}/m/body?type=directory").json()
+    assert [file["filename"] for file in listed["files"]] == [""]
+    assert [folder["name"] for folder in api(served, "GET", f"{where}/p").json()["folders"]] == [""]
+    assert api(served, "HEAD", f"{where}/p//ok").headers["X-Data-Path"] == f"bucket/{top}/p//ok"
+    assert api(served, "DELETE", f"{where}/p///ok").status_code == 404
+    assert api(served, "DELETE", f"{where}/p//ok").json() == {"result": {"deleted": 1}}
+    assert api(served, "GET", f"{where}/p/ok").content == b"p/ok"
+    assert api(served, "POST", "data/.my", json={"name": "c"}).status_code == 200
+    assert api(served, "PUT", "data/.my//c///f", data=b"hosted").status_code == 200
+    assert api(served, "GET", "connector/data//.my/c//f").content == b"hosted"
+
+
+@pytest.mark.parametrize(
+    "path", ["inside/../outside", "inside%2F..%2Foutside", "inside%2F%2F..%2Foutside", "inside%2F.%2F../outside"]
+)
+def test_no_path_leads_out_of_a_restriction(served: Served, home: Home, tmp_path: Path, path: str) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "outside").write_text("secret")
+    store = Store("local", {"root": str(tmp_path)}, "")
+    connect(home, store, "local", "--path", "inside/*", "--writable", "--owner", "tester")
+    for method in ("GET", "HEAD", "PUT", "DELETE"):
+        assert api(served, method, f"connector/local/{path}", data=b"x").status_code in {400, 403, 404}
+    assert (tmp_path / "outside").read_text() == "secret"
+
+
+def test_a_listing_that_ends_early_gives_what_it_had_before() -> None:
+    class Data:
+        def list(self, path: str) -> Iterator[Entry]:
+            for number in range(3):
+                yield Entry(DataUri("acme", f"{path}/{number}"), Kind.FILE, 1)
+            raise IncompleteListing(DataUri("acme", path), {"odd": AlgoError("acme://d/odd cannot be looked at")})
+
+    data: Any = Data()
+    first, another = Listings(), Listings()
+    for following in (first, another):  # another process knows nothing of what the first has kept open
+        entries, marker = first.page(data, "d", None)
+        assert [entry.name for entry in entries] == ["0", "1", "2"]
+        assert marker
+        with pytest.raises(IncompleteListing):
+            following.page(data, "d", marker)

@@ -6,11 +6,12 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from algo_core.http.session import DeferredSession, open_session
+from algo_local.web.adapter import LocalAdapter
 from support.stores import Store
 
 from algo_connectors.common.objects import ObjectStorage
 from algo_core.http.api import ApiClient
-from algo_core.http.session import DeferredSession, open_session
 from algo_core.settings.credentials import Credential, Secret
 from algo_core.settings.profile import Profile
 from algo_core.storage.contract import Storage
@@ -21,7 +22,6 @@ from algo_data.hosted.storage import HostedStorage
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
-from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
 

@@ -217,7 +217,7 @@ def test_trace_shows_each_hook_call(home: Home, plugin_folder) -> None:
     result = home.run("plugins", "trace", "doctor")
     assert "acme-hint 1.0 algo_doctor_checks" in result.stderr
     assert "-> ValueError('none today')" in result.stderr
-    assert "algo_configure_session" in result.stderr
+    assert "algo-local 1.0.0 algo_transport" in result.stderr
 
 
 SITE = {

@@ -61,10 +61,25 @@ def test_help_imports_click_and_the_index_only(algo_home: Home, arguments: tuple
     }  # fmt: skip
 
 
-def test_completion_imports_no_plugin_and_nothing_heavy(algo_home: Home) -> None:
-    modules = imported(algo_home, _ALGO_COMPLETE="bash_complete", COMP_WORDS="algo c", COMP_CWORD="1")
+@pytest.mark.parametrize(
+    ("shell", "arguments", "own"),
+    [("bash", ("algo c", "c"), {"posix"}), ("zsh", ("", "c"), {"posix"}), ("fish", ("algo c",), {"posix"}),
+     ("powershell", (), set())],
+)  # fmt: skip
+def test_completion_imports_no_plugin_and_nothing_heavy(
+    algo_home: Home, shell: str, arguments: tuple[str, ...], own: set[str]
+) -> None:
+    """Nor anything that click's own completion would not."""
+    modules = imported(algo_home, *arguments, _ALGO_COMPLETE=shell, _ALGO_LINE="algo c")
     assert modules & HEAVY == set()
     assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
+    ours = {name for name in modules if name.startswith("algo_core")}
+    with_click = imported(algo_home, _ALGO_COMPLETE="zsh_complete", COMP_WORDS="algo c", COMP_CWORD="1")
+    assert modules - ours <= with_click
+    base = "algo_core.terminal.completion"
+    assert {name for name in ours if name.startswith("algo_core.terminal")} - imported(algo_home, "--help") == {
+        "algo_core.terminal.sanitize", base, f"{base}.candidates", f"{base}.{shell}", *(f"{base}.{name}" for name in own)
+    }  # fmt: skip
 
 
 SELDOM_NEEDED = {"requests", "urllib3", "ssl", "http.client", "email", "certifi", "encodings.idna", "importlib.metadata",
@@ -104,14 +119,14 @@ def test_plain_commands_open_no_requests_session(
     assert modules & SELDOM_NEEDED == set()
 
 
-def test_a_session_that_has_to_be_opened_comes_lean(algo_home: Home, platform: StubPlatform) -> None:
-    page = platform.json_answer({"files": [{"filename": "f", "size": 7}]}, **{"X-Data-Type": "directory"})
-    platform.on("GET", "/v1/data/.my/c", page)
-    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
-    modules = imported(algo_home, "ls", ".my/c", http_proxy="http://127.0.0.1:9", no_proxy="localhost")
-    assert platform.seen
-    assert "requests" in modules
-    assert not modules & {"charset_normalizer", "chardet", "importlib.metadata"}
+@pytest.mark.parametrize("words", [("ls",), ("ls", "-l", ".my"), ("run", "demo/Hello", "-d", "x"), ("cat", ".my/c/f")])
+def test_commands_on_the_embedded_platform_need_no_http(algo_home: Home, words: tuple[str, ...]) -> None:
+    """It is called in the same process: nothing of what sends and reads HTTP has to be there."""
+    (algo_home.root / "f").write_text("content")
+    assert algo_home.run("mkdir", ".my/c").code == algo_home.run("cp", "f", "data://.my/c/f").code == 0
+    modules = imported(algo_home, *words)
+    assert "algo_local.web.transport" in modules
+    assert modules & {"requests", "urllib3", "email", "email.utils", "ssl", "http.client", "certifi"} == set()
 
 
 def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:
@@ -121,15 +136,3 @@ def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:
         assert (
             set(done.stdout.split()) & {"requests", "sqlite3", "tomlkit", "platformdirs", "importlib_metadata"} == set()
         )
-
-
-def test_requests_comes_without_what_nobody_here_needs() -> None:
-    """The guesser of encodings, and `importlib.metadata`, which urllib3 finds all the same when it asks for it."""
-    code = (
-        "import sys, algo_core.http.lean, urllib3.http2\n"
-        "assert not {'charset_normalizer', 'chardet', 'importlib.metadata'} & set(sys.modules), sys.modules.keys()\n"
-        "from importlib.metadata import version\n"
-        "assert urllib3.http2.version('requests') == version('requests')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

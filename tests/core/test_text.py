@@ -86,13 +86,13 @@ def test_lists_of_files(algo_home: Home, tmp_path: Path, encode) -> None:
 @each_kind
 def test_inputs_of_algorithms(algo_home: Home, platform, encode) -> None:
     algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
-    platform.on("POST", "/v1/algo/demo/Echo", platform.json_answer({"result": "ok"}))
+    platform.on("POST", "/v1/algo/demo/Echo/1.0.0", platform.json_answer({"result": "ok"}))
 
     def sent(text: str, *words: str) -> list[tuple[str, bytes]]:
         platform.seen.clear()
-        (algo_home.root / "file").write_bytes(encode(text))
-        for source in ("file", "-"):
-            done = algo_home.run("run", "demo/Echo", *words, source, input=encode(text))
+        (algo_home.root / "file.jsonl").write_bytes(encode(text))
+        for source in ("file.jsonl", "-"):
+            done = algo_home.run("run", "demo/Echo/1.0.0", *words, source, input=encode(text))
             assert done.code == 0, done.stderr
         calls = [seen for seen in platform.seen if seen.method == "POST"]
         return [(seen.headers["Content-Type"].partition(";")[0], seen.body) for seen in calls]
@@ -112,11 +112,11 @@ def test_inputs_of_algorithms(algo_home: Home, platform, encode) -> None:
 
 def test_a_table_of_windows(algo_home: Home, platform) -> None:
     algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
-    platform.on("POST", "/v1/algo/demo/Echo", platform.json_answer({"result": "ok"}))
+    platform.on("POST", "/v1/algo/demo/Echo/1.0.0", platform.json_answer({"result": "ok"}))
     for encode in KINDS.values():
         platform.seen.clear()
         (algo_home.root / "t.csv").write_bytes(encode('name\r\n"two\r\nlines"\r\nü\r\n'))
-        assert algo_home.run("run", "demo/Echo", "--each", "t.csv").code == 0
+        assert algo_home.run("run", "demo/Echo/1.0.0", "--each", "t.csv").code == 0
         bodies = {seen.body for seen in platform.seen if seen.method == "POST"}
         assert bodies == {b'{"name": "two\\r\\nlines"}', '{"name": "ü"}'.encode()}
 
@@ -128,7 +128,7 @@ def test_files_of_algorithms_and_options_of_connectors(algo_home: Home, tmp_path
     (source / "src" / "Hi.py").write_text("def apply(input):\n    return 'hi ' + input\n")
     (source / "algorithmia.conf").write_bytes(encode('{"algoname": "Hi", "username": "a"}'))
     (source / "requirements.txt").write_bytes(encode("# nothing\r\n"))
-    done = algo_home.run("local", "publish", source, "a/Hi")
+    done = algo_home.run("local", "publish", source, "a/Hi", "--version", "1.0.0")
     assert done.code == 0, done.stderr
     assert algo_home.run("run", "a/Hi", "-d", "x").text == "hi x\n"
     lines = encode("key=AKIA\r\nsecret=ü\r\nendpoint_url=http://127.0.0.1:9\r\n")
@@ -145,6 +145,7 @@ WRITTEN_BY_US = {
     "algo_core/cli.py": "the index of isolated plugins",
     "algo_core/terminal/completion/__init__.py": "our own scripts",
     "algo_core/terminal/prompts.py": "a terminal's lines",
+    "algo_core/scaffold": "our own templates",
     "algo_core/installer": "what pip, uv and pipx write",
     "algo_core/testing": "what tests write",
     "plugins/algo_data/algo_data/reporting/failures.py": "the record of failures",

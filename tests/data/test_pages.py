@@ -8,7 +8,7 @@ import pytest
 
 from algo_core.errors import NetworkError, PlatformError
 from algo_core.http.api import ApiClient
-from algo_core.http.session import open_session
+from algo_core.http.client import HttpClient
 from algo_core.settings.profile import Profile
 from algo_core.storage.uri import DataUri
 from algo_data.hosted.storage import HostedStorage
@@ -23,19 +23,16 @@ PAGES = ["GET data/.my/c", "GET data/.my/c?marker=1000", "GET data/.my/c?marker=
 def opened(platform):
     """A storage for the platform's data; it is told of each exchange if it is watched."""
     platform.files |= {f"data/.my/c/{name}": b"" for name in NAMES}
-    sessions = []
+    clients = []
 
     def make(on_exchange=None) -> HostedStorage:
         profile = Profile("default", platform.address)
-        session = open_session(
-            profile, timeout=(60, 60), retries=2, configure=lambda session, profile: None, on_exchange=on_exchange
-        )
-        sessions.append(session)
-        return HostedStorage(ApiClient(session), "data")
+        clients.append(HttpClient(profile, timeout=(60, 60), retries=2, on_exchange=on_exchange))
+        return HostedStorage(ApiClient(clients[-1]), "data")
 
     yield make
-    for session in sessions:
-        session.close()
+    for client in clients:
+        client.close()
 
 
 @pytest.fixture(autouse=True)

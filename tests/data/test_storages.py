@@ -13,7 +13,8 @@ import pytest
 from support.ordinary import closed
 
 from algo_core.http.api import ApiClient
-from algo_core.http.session import open_session
+from algo_core.http.client import Hooks, HttpClient
+from algo_core.http.transport import Transport
 from algo_core.settings.credentials import Credential, Secret
 from algo_core.settings.profile import Profile
 from algo_core.storage.contract import Storage
@@ -24,8 +25,8 @@ from algo_data.local.storage import LocalStorage
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
-from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
+from algo_local.web.transport import EmbeddedTransport
 
 
 class TestLocal(StorageContract):
@@ -62,14 +63,13 @@ class _Hosted(StorageContract):
         return DataUri("data", ".my")
 
 
-def _api(address: str, adapter: LocalAdapter | None = None, key: str | None = None) -> ApiClient:
-    def configure(session: object, profile: Profile) -> None:
-        if adapter:
-            session.mount("local:", adapter)  # type: ignore[attr-defined]  # a requests session
-
+def _api(
+    address: str, transport: Transport | None = None, key: str | None = None, hooks: Hooks | None = None
+) -> ApiClient:
+    hooks = hooks or Hooks(transport=lambda profile: transport)
     credential = Credential("api_key", Secret(key)) if key else None
     profile = Profile("default", address, credential=credential)
-    return ApiClient(open_session(profile, timeout=(60, 60), retries=0, configure=configure))
+    return ApiClient(HttpClient(profile, timeout=(60, 60), retries=0, hooks=hooks))
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +96,13 @@ class TestEmbedded(_Hosted):
     @pytest.fixture
     def storage(self, embedded: Platform) -> Iterator[Storage]:
         self.root = embedded.root
-        api = _api("local:", LocalAdapter(Application(embedded, trusted=True)))
+        api = _api("local:", EmbeddedTransport(Application(embedded, trusted=True)))
         storage = HostedStorage(api, "data")
         yield storage
         for made in ("contract", "made"):
             if storage.exists(DataUri("data", f".my/{made}")):
                 storage.rmdir(DataUri("data", f".my/{made}"), force=True)
-        api.session.close()
+        api.client.close()
 
     @contextmanager
     def unreadable(self, storage: Storage, directory: DataUri) -> Iterator[tuple[Storage, DataUri]]:
@@ -120,11 +120,10 @@ class TestServed(_Hosted):
         self, embedded: Platform, address: str, account: str, request: pytest.FixtureRequest
     ) -> Iterator[Storage]:
         key = embedded.metadata.new_key(embedded.metadata.ensure_account(account), "test")
-        api = _api(address, key=key)
-        if request.param == "requests":
-            api.session.hooks["response"].append(lambda response, **options: response)
+        through_requests = Hooks(configure=lambda session, profile: session.params.update({"x": "1"}))
+        api = _api(address, key=key, hooks=through_requests if request.param == "requests" else None)
         yield HostedStorage(api, "data")
-        api.session.close()
+        api.client.close()
 
     def test_my_is_the_callers_own_name(self, storage: Storage, account: str) -> None:
         assert storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", f"{account}/c/f"))

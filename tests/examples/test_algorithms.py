@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import requests
+from support.embedded import embedded_session
 from support.shared import shared_environments
 
 from algo_local.algorithms.environments import command_prefix
 from algo_local.execution.payload import Build
 from algo_local.platform import Platform
-from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
 ALGORITHMS = Path(__file__).parents[2] / "examples" / "algorithms"
@@ -42,8 +42,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 @pytest.fixture(scope="module")
 def call(platform: Platform) -> Iterator[Call]:
     """A request by the platform's own person: `call("POST", "algo/nlp/LDA", json=...)`."""
-    with requests.Session() as session:
-        session.mount("local:", LocalAdapter(Application(platform, trusted=True)))
+    with embedded_session(Application(platform, trusted=True)) as session:
         yield lambda method, path, **options: session.request(method, f"local:/v1/{path}", **options)
 
 

@@ -37,13 +37,12 @@ def collection(served: Served) -> Iterator[Collection]:
     collection.close()
 
 
-@pytest.fixture(params=["direct", "pooled", "requests", "tls"])
+@pytest.fixture(params=["direct", "requests", "tls"])
 def way(request: pytest.FixtureRequest) -> str:
     """How `algo` reaches the proxy.
 
-    `direct`: as the platform, on connections of its own. `pooled`: the same, on connections of the pools of a requests
-    session, which a proxy in the environment has opened, though it is not for this host. `requests`: as an HTTP proxy,
-    which only requests speaks to. `tls`: as the platform, encrypted.
+    `direct`: as the platform. `requests`: as an HTTP proxy, which only requests speaks to. `tls`: as the platform,
+    encrypted.
     """
     return str(request.param)
 
@@ -70,8 +69,6 @@ def algo(algo_home: Home, served: Served, proxy: FaultProxy, way: str, authority
         "LOGNAME": "jane",
         "PYTHONPATH": str(Path(__file__).with_name("quick")),
     }
-    if way == "pooled":
-        algo_home.environ |= {"http_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1"}
     if way == "requests":
         algo_home.environ["http_proxy"] = proxy.address
     if way == "tls":

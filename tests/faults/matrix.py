@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from faults import wrongs
 from faults.proxy import Fault
 
-DIRECT, POOLED, REQUESTS, TLS = "direct", "pooled", "requests", "tls"
+DIRECT, REQUESTS, TLS = "direct", "requests", "tls"
 
 ALWAYS = 50
 """More often than anything is tried."""
@@ -42,7 +42,7 @@ class Row:
     code: int = 0
     says: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
-    ways: tuple[str, ...] = (DIRECT, POOLED, REQUESTS)
+    ways: tuple[str, ...] = (DIRECT, REQUESTS)
     is_replaced: bool = False
     is_removed: bool = False
 
@@ -56,7 +56,7 @@ RESUMED = "goes on where it stopped"
 AGAIN = "asked for again"
 ANEW = "starts anew"
 REFUSED = "fails; an older file stays"
-EVERYWHERE = (DIRECT, POOLED, REQUESTS, TLS)
+EVERYWHERE = (DIRECT, REQUESTS, TLS)
 
 DOWNLOADS = (
     Row("cut off in the body, 4 times", (wrongs.cut,) * 4, RESUMED, 5, ways=EVERYWHERE),

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import requests
+from support.embedded import embedded_session
 from support.serving import Served
 
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
-from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
 
@@ -67,8 +67,7 @@ def failures() -> list[str]:
 @pytest.fixture
 def embedded(platform: Platform, failures: list[str]) -> Iterator[Client]:
     """The platform's own person, in process."""
-    with requests.Session() as session:
-        session.mount("local:", LocalAdapter(Application(platform, trusted=True, on_failure=failures.append)))
+    with embedded_session(Application(platform, trusted=True, on_failure=failures.append)) as session:
         yield Client("local:", session)
     assert failures == []
 

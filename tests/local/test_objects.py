@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+from support.embedded import embedded_session
 
 from algo_core.errors import NotFoundError, RequestRefused
 from algo_local.data.objects import Objects
 from algo_local.names import account_name_from, decode_file_name, encode_file_name
 from algo_local.platform import Platform
-from algo_local.web.adapter import LocalAdapter
 from algo_local.web.app import Application
 
 
@@ -119,14 +118,13 @@ def test_left_overs_of_the_dead_are_swept_and_those_of_the_living_are_not(tmp_pa
 
 def test_an_upload_that_is_killed_leaves_the_older_file(root: Path) -> None:
     script = """
-        import os, sys, requests
+        import os, sys
         from pathlib import Path
-        from algo_local.web.adapter import LocalAdapter
+        from support.embedded import embedded_session
         from algo_local.platform import Platform
         from algo_local.web.app import Application
 
-        session = requests.Session()
-        session.mount("local:", LocalAdapter(Application(Platform(Path(sys.argv[1])), trusted=True)))
+        session = embedded_session(Application(Platform(Path(sys.argv[1])), trusted=True))
         session.post("local:/v1/data/.my", json={"name": "c"})
         session.put("local:/v1/data/.my/c/f", data=b"old")
 
@@ -137,7 +135,9 @@ def test_an_upload_that_is_killed_leaves_the_older_file(root: Path) -> None:
 
         session.put("local:/v1/data/.my/c/f", data=endless())
     """
-    upload = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), str(root)], stdout=subprocess.PIPE)
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", textwrap.dedent(script), str(root)]
+    upload = subprocess.Popen(command, stdout=subprocess.PIPE, env=environ)
     assert upload.stdout
     for _ in range(20):
         assert upload.stdout.readline() == b"more\n"
@@ -146,8 +146,7 @@ def test_an_upload_that_is_killed_leaves_the_older_file(root: Path) -> None:
     upload.stdout.close()
     assert len(list((root / "incoming").iterdir())) == 1
     platform = Platform(root)
-    session = requests.Session()
-    session.mount("local:", LocalAdapter(Application(platform, trusted=True)))
+    session = embedded_session(Application(platform, trusted=True))
     assert session.get("local:/v1/data/.my/c/f").content == b"old"
     assert session.put("local:/v1/data/.my/c/g", data=b"x").status_code == 200
     assert list((root / "incoming").iterdir()) == []
@@ -161,8 +160,7 @@ def hammer(root: str, number: int, results: Any) -> None:
     """Write, read, list and delete in collections that everybody uses; report every answer that cannot be."""
     failures: list[str] = []
     platform = Platform(Path(root))
-    session = requests.Session()
-    session.mount("local:", LocalAdapter(Application(platform, trusted=True, on_failure=failures.append)))
+    session = embedded_session(Application(platform, trusted=True, on_failure=failures.append))
     for done in range(1, STEPS + 1):
         collection = f"local:/v1/data/.my/c{done % 3}"
         step = (done + number) % 7
@@ -207,8 +205,7 @@ def test_many_processes_at_once_see_whole_files_only(root: Path) -> None:
     assert [failure for failures in found for failure in failures] == []
     assert list((root / "incoming").iterdir()) == []
     platform = Platform(root)
-    session = requests.Session()
-    session.mount("local:", LocalAdapter(Application(platform, trusted=True)))
+    session = embedded_session(Application(platform, trusted=True))
     for collection in session.get("local:/v1/data/.my").json()["folders"]:
         answer = session.delete(f"local:/v1/data/.my/{collection['name']}?force=true")
         assert answer.status_code == 200

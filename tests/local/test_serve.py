@@ -294,3 +294,27 @@ def test_serve_names_a_certificate_that_cannot_be_used(root: Path, tmp_path: Pat
     done = algo("local", "serve", "--port", "0", "--tls-cert", str(tmp_path / "cert.pem"))
     assert done.returncode == 3
     assert "cert.pem cannot be used" in done.stderr
+
+
+def test_inputs_that_are_still_arriving_count_among_an_accounts_calls(wire: Callable[[], Wire]) -> None:
+    head = "POST /v1/algo/demo/Hello HTTP/1.1\nContent-Type: text/plain\nContent-Length: 10485760"
+    stalled = [wire() for _ in range(80)]
+    for connection in stalled:
+        connection.send(head, b"x")
+
+    def status() -> int:
+        connection = wire()
+        connection.send("POST /v1/algo/demo/Hello HTTP/1.1\nContent-Type: text/plain\nContent-Length: 1", b"x")
+        answered = connection.answer()[0]
+        connection.close()
+        return answered
+
+    deadline = time.monotonic() + 60
+    while status() != 429 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert status() == 429
+    for connection in stalled:
+        connection.socket.shutdown(socket.SHUT_RDWR)
+    while status() != 200 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert status() == 200

@@ -55,11 +55,12 @@ def _tokens(text: str):
 
 def test_a_batch_records_results_as_they_were_written(home, algorithm) -> None:
     text = '{"b":1e400,"a":0.10,"b":' + "7" * 5000 + "}"
-    algorithm.answers(algorithm.answer(200, ('{"result":' + text + ',"metadata":{"content_type":"json"}}').encode()))
-    done = home.run("run", "demo/Echo", "--each-line", "-", input="x\n")
+    body = '{"result":' + text + ',"metadata":{"content_type":"json"}}'
+    algorithm.answers(algorithm.answer(200, body.encode()), path="/v1/algo/demo/Echo/1.0.0")
+    done = home.run("run", "demo/Echo/1.0.0", "--each-line", "-", input="x\n")
     assert done.code == 0, done.stderr
     assert f'"result":{text},' in done.text
-    assert home.run("run", "demo/Echo", "--each-line", "-", "-o", "out.csv", input="x\n").code == 0
+    assert home.run("run", "demo/Echo/1.0.0", "--each-line", "-", "-o", "out.csv", input="x\n").code == 0
     assert text.replace('"', '""') in (home.root / "out.csv").read_text()
 
 

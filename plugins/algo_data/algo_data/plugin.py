@@ -31,13 +31,13 @@ def algo_commands() -> list[Command]:
             "algo cp friends.jpg data://.my/pictures",
         ),
         _command("mv", "Move files and directories."),
-        _command("sync", "Make a directory like another one."),
+        _command("sync", "Make a directory the same as another."),
         _command("cat", "Print the content of files."),
         _command("mkdir", "Make directories.", "algo mkdir .my/pictures"),
         _command("rm", "Remove files, and directories with -r."),
         _command("rmdir", "Remove directories."),
-        _command("du", "Add up the sizes of files."),
-        _command("stat", "Show what is known of files and directories."),
+        _command("du", "Show the total size of files."),
+        _command("stat", "Show metadata of files and directories."),
         _command("acl", "Show and change who may read a collection."),
     ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from algo_core import Command, DoctorCheck, Profile, hookimpl
 
 if TYPE_CHECKING:
-    import requests
+    from algo_core.http.transport import Transport
 
 ADDRESS = "local:"
 """The address of the embedded platform."""
@@ -20,7 +20,7 @@ def algo_commands() -> list[Command]:
         Command(
             "local",
             "algo_local.commands.local:local",
-            help="Publish to, serve and look after the platform on this machine.",
+            help="Publish to, serve and maintain the platform on this machine.",
             group="Platform",
         )
     ]
@@ -40,14 +40,15 @@ def algo_default_profile(name: str) -> Profile | None:
 
 
 @hookimpl
-def algo_configure_session(session: requests.Session, profile: Profile) -> None:
-    """Answer the requests of a profile with the embedded platform's address inside this process."""
-    if profile.address == ADDRESS:
-        from algo_local.paths import state_root
-        from algo_local.web.adapter import LocalAdapter, platform_at
-        from algo_local.web.app import Application
+def algo_transport(profile: Profile) -> Transport | None:
+    """The embedded platform inside this process, for a profile with its address."""
+    if profile.address != ADDRESS:
+        return None
+    from algo_local.paths import state_root
+    from algo_local.web.app import Application
+    from algo_local.web.transport import EmbeddedTransport, platform_at
 
-        session.mount(ADDRESS, LocalAdapter(Application(platform_at(state_root()), trusted=True)))
+    return EmbeddedTransport(Application(platform_at(state_root()), trusted=True))
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from algo_run import json_text
 
 if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
-    from algo_core.http.response import Reply
+    from algo_core.http.response import Response
     from algo_core.storage.uri import AlgorithmRef
     from algo_run.payload import Payload
 
@@ -24,6 +24,8 @@ MOST_AT_ONCE = 80
 """Calls that the platform executes for one account at once (guide, "Request options")."""
 
 BLOCK = 1 << 16
+RESULT_LIMIT = 64 << 20
+"""Bytes of an answer: four times the largest result (API section 3.9), for what comes along with it."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header of a call that is to be executed once; a platform that keeps it answers with it."""
@@ -113,7 +115,7 @@ def perform(api: ApiClient, call: Call) -> Answer:
     """
     response = _send(api, call)
     try:
-        value = decode_json(response, api.session.profile.name, parse=json_text.approximated)
+        value = decode_json(response, api.profile.name, limit=RESULT_LIMIT, parse=json_text.approximated)
     except RequestRefused:
         # An error object with status 200 is the algorithm's, even without metadata.
         value = json_text.approximated(response.content)
@@ -141,12 +143,12 @@ def perform_raw(api: ApiClient, call: Call) -> tuple[str, Iterator[bytes]]:
     return content_type, _blocks(response)
 
 
-def _blocks(response: Reply) -> Iterator[bytes]:
+def _blocks(response: Response) -> Iterator[bytes]:
     with response:
         yield from response.blocks(BLOCK)
 
 
-def _send(api: ApiClient, call: Call) -> Reply:
+def _send(api: ApiClient, call: Call) -> Response:
     headers = {"Content-Type": call.payload.content_type}
     if call.idempotency_key:
         headers[IDEMPOTENCY_KEY] = call.idempotency_key

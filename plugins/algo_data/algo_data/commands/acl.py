@@ -18,7 +18,7 @@ def acl() -> None:
 
     \b
     private   the owner, and algorithms that the owner calls
-    my-algos  the owner's algorithms as well, whoever calls them: what a new collection has
+    my-algos  the owner's algorithms as well, whoever calls them (default)
     public    everybody
     """
 
@@ -52,7 +52,7 @@ def get(app: App, path: tuple[str, ...]) -> None:
 @paths_argument("path", required=True)
 @pass_app
 def set_(app: App, readers: str, path: tuple[str, ...]) -> None:
-    """Let these read collections: private, my-algos or public.
+    """Set who may read collections.
 
     \b
     Example:

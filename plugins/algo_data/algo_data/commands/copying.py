@@ -90,20 +90,34 @@ def copy_options(function: _Function) -> _Function:
     """The options that `Flags` holds."""
     for option in reversed(
         (
-            click.option("--include", multiple=True, metavar="PATTERN", help="Only files that match this, or another."),
-            click.option("--exclude", multiple=True, metavar="PATTERN", help="No files or directories that match."),
-            click.option("-n", "--no-clobber", is_flag=True, help="Leave files that are there as they are."),
+            click.option(
+                "--include", multiple=True, metavar="PATTERN", help="Copy only files that match PATTERN (repeatable)."
+            ),
+            click.option(
+                "--exclude",
+                multiple=True,
+                metavar="PATTERN",
+                help="Skip files and directories that match PATTERN (repeatable).",
+            ),
+            click.option("-n", "--no-clobber", is_flag=True, help="Keep existing files."),
             click.option("-u", "--update", is_flag=True, help="Replace only files that are older than their source."),
-            click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
+            click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing."),
             click.option(
                 "--max-transfers",
                 type=Number(1, MOST_TRANSFERS),
                 metavar="N",
-                help="At most so many at once; as many as pay if left out.",
+                help="Maximum number of concurrent transfers. Default: adapts to the link.",
             ),
-            click.option("--bwlimit", callback=_rate, metavar="RATE", help="Bytes per second in all: 500k, 10M."),
-            click.option("--no-check", is_flag=True, help="Compare lengths only, and no checksums."),
-            click.option("--retry-failed", is_flag=True, help="Copy again what failed last time; name no paths."),
+            click.option(
+                "--bwlimit",
+                callback=_rate,
+                metavar="RATE",
+                help="Limit the total rate, in bytes per second: 500k, 10M.",
+            ),
+            click.option("--no-check", is_flag=True, help="Compare sizes only, not checksums."),
+            click.option(
+                "--retry-failed", is_flag=True, help="Retry the transfers that failed in the last run (takes no paths)."
+            ),
         )
     ):
         function = option(function)

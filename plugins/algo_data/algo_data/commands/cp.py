@@ -22,14 +22,14 @@ from algo_data.local.descriptors import is_stdout
 
 
 @click.command()
-@click.option("-r", "-R", "--recursive", is_flag=True, help="Copy directories with all that is in them.")
-@click.option("--flatten", is_flag=True, help="Put the files of all directories straight into DEST; implies -r.")
+@click.option("-r", "-R", "--recursive", is_flag=True, help="Copy directories and their contents.")
+@click.option("--flatten", is_flag=True, help="Put all files directly into DEST; implies -r.")
 @click.option(
     "--from-file",
     metavar="LIST",
     multiple=True,
     type=click.UNPROCESSED,
-    help="Read the sources from a file, one per line; - is stdin. DEST is a directory then.",
+    help="Read the sources from a file, one per line ('-' is standard input); DEST is a directory.",
 )
 @copy_options
 @paths_argument("path", required=False, metavar="SOURCE... DEST")
@@ -37,10 +37,10 @@ from algo_data.local.descriptors import is_stdout
 def cp(
     app: App, /, recursive: bool, flatten: bool, from_file: tuple[str, ...], path: tuple[str, ...], **flagged: Any
 ) -> None:
-    """Copy files to DEST: a name for one, a directory for several.
+    """Copy files and directories to DEST.
 
     Hosted data is written data://.my/... or .my/..., connectors s3://..., anything else is a local path, and - is
-    standard input or output. An existing file is replaced, and only by a whole one. Wildcards (* ? [...], and ** for
+    standard input or output. Existing files are replaced atomically. Wildcards (* ? [...], and ** for
     directories of any depth) work on both sides; quote those for hosted data.
 
     \b

@@ -20,7 +20,7 @@ from algo_data.reporting.sizes import human, human_option
 @paths_argument("path", required=True)
 @pass_app
 def du(app: App, is_human: bool, path: tuple[str, ...]) -> None:
-    """Show how many bytes, in how many files, a directory holds on all levels.
+    """Show the total size and number of files in directories.
 
     \b
     Examples:

@@ -29,9 +29,9 @@ TIME = 19
 
 
 @click.command()
-@click.option("-l", "--long", "is_long", is_flag=True, help="Show time (UTC) and size in bytes of files.")
+@click.option("-l", "--long", "is_long", is_flag=True, help="Show the time (UTC) and size of each file.")
 @human_option
-@click.option("-R", "-r", "--recursive", is_flag=True, help="List what is in the directories as well, on all levels.")
+@click.option("-R", "-r", "--recursive", is_flag=True, help="List subdirectories recursively.")
 @paths_argument("path", required=False)
 @pass_app
 def ls(app: App, is_long: bool, is_human: bool, recursive: bool, path: tuple[str, ...]) -> None:

@@ -16,8 +16,8 @@ from algo_data.reporting.report import Report
 
 
 @click.command()
-@click.option("-p", "--parents", is_flag=True, help="Make those above as well; one that is there is no failure.")
-@click.option("--acl", "readers", type=click.Choice(NAMES), help="Who may read them, found there or made.")
+@click.option("-p", "--parents", is_flag=True, help="Make parent directories as needed; ignore existing ones.")
+@click.option("--acl", "readers", type=click.Choice(NAMES), help="Set who may read the collections.")
 @paths_argument("path", required=True)
 @pass_app
 def mkdir(app: App, parents: bool, readers: str | None, path: tuple[str, ...]) -> None:

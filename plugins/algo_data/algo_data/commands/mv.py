@@ -24,7 +24,7 @@ from algo_data.engine.transfer import NAMELESS, Place, Transfer, Unlisted
 @paths_argument("path", required=False, metavar="SOURCE... DEST")
 @pass_app
 def mv(app: App, /, path: tuple[str, ...], **given: Any) -> None:
-    """Move files and directories to DEST: a name for one, a directory for several.
+    """Move files and directories to DEST.
 
     On one file system of this machine files are renamed. Everywhere else each is copied and checked before it is
     removed where it was. What could not be moved stays.

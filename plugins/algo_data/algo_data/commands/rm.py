@@ -18,9 +18,9 @@ from algo_data.reporting.report import Report
 
 
 @click.command()
-@click.option("-r", "-R", "--recursive", is_flag=True, help="Remove directories with all that is in them.")
-@click.option("-f", "--force", is_flag=True, help="What is not there is no failure.")
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and do nothing.")
+@click.option("-r", "-R", "--recursive", is_flag=True, help="Remove directories and their contents.")
+@click.option("-f", "--force", is_flag=True, help="Ignore paths that do not exist.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
 @paths_argument("path", required=True)
 @pass_app
 def rm(app: App, recursive: bool, force: bool, dry_run: bool, path: tuple[str, ...]) -> None:

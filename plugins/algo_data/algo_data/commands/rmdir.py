@@ -11,11 +11,11 @@ from algo_data.reporting.report import Report
 
 
 @click.command()
-@click.option("-f", "--force", is_flag=True, help="Remove the files in it as well.")
+@click.option("-f", "--force", is_flag=True, help="Remove the files in them as well.")
 @paths_argument("path", required=True)
 @pass_app
 def rmdir(app: App, force: bool, path: tuple[str, ...]) -> None:
-    """Remove directories; those that hold files only with -f.
+    """Remove empty directories, or with -f also those that hold files.
 
     \b
     Example:

@@ -24,8 +24,8 @@ from algo_data.reporting.transfers import SEVERAL, is_read
 
 
 @click.command()
-@click.option("--delete", "deletes", is_flag=True, help="Remove from DEST what SOURCE does not have.")
-@click.option("--checksum", is_flag=True, help="Compare content by checksum, not by time.")
+@click.option("--delete", "deletes", is_flag=True, help="Remove files from DEST that SOURCE does not have.")
+@click.option("--checksum", is_flag=True, help="Compare files by checksum instead of time.")
 @copy_options
 @paths_argument("path", required=False, metavar="SOURCE DEST")
 @pass_app
@@ -61,7 +61,7 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **gi
         finish = carry_out(app, flags, options, lambda refuse: plan_sync(source, target, refuse, *told), summary)
         if finish:
             if deletes:
-                app.output.warn(f"Nothing was removed from {target}, because not all went well")
+                app.output.warn(f"Nothing was removed from {target} because some transfers failed")
             finish()
         removal = _Removal(app, summary, is_dry=flags.dry_run)
         if obstructed.count:

@@ -10,7 +10,7 @@ from algo_core.http.headers import is_encoded
 from algo_core.storage.contract import Entry
 
 if TYPE_CHECKING:
-    from algo_core.http.response import Reply
+    from algo_core.http.response import Response
 
 WAIT = 0.2
 """Seconds after which what has arrived is handed on, though the buffer is not full."""
@@ -24,12 +24,12 @@ class HostedReader:
     unpacked, and their length cannot be checked.
     """
 
-    def __init__(self, reply: Reply, entry: Entry, offset: int, end: int | None, address: str) -> None:
+    def __init__(self, response: Response, entry: Entry, offset: int, end: int | None, address: str) -> None:
         self.entry = entry
         self.offset = offset
-        self._reply = reply
+        self._response = response
         self._address = address
-        self._left = None if end is None or is_encoded(reply.headers) else end - offset
+        self._left = None if end is None or is_encoded(response.headers) else end - offset
         self._broken: NetworkError | None = None
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
@@ -40,7 +40,7 @@ class HostedReader:
         if self._left is not None:
             view = view[: self._left]
         wanted, filled, until = len(view), 0, 0.0
-        receive = self._reply.readinto
+        receive = self._response.readinto
         while filled < wanted:
             try:
                 count = receive(view[filled:])
@@ -68,4 +68,4 @@ class HostedReader:
 
     def close(self) -> None:
         """Let go of the connection; it is used again only if the body was read to its end."""
-        self._reply.close()
+        self._response.close()

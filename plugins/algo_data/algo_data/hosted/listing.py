@@ -12,6 +12,8 @@ from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import HOSTED, NO_NAMES, DataUri, is_only_key
 
 _FILENAME = itemgetter("filename")
+TOO_LARGE = 1 << 63
+"""Sizes from here on are none: no file system could hold such a file."""
 
 
 def _check(directory: DataUri, page: Any) -> None:
@@ -38,7 +40,7 @@ def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
         yield Entry(
             DataUri(scheme, above + name, label),
             Kind.FILE,
-            size if isinstance(size, int) else None,
+            size if isinstance(size, int) and 0 <= size < TOO_LARGE else None,
             _time(file.get("last_modified")),
         )
 
@@ -62,8 +64,9 @@ def _filenames(directory: DataUri, files: list[dict[str, Any]]) -> list[str]:
     return [_name(directory, file.get("filename")) for file in files]
 
 
-def marker_of(page: Any) -> str | None:
-    """Where the next page starts, or None on the last one."""
+def marker_of(directory: DataUri, page: Any) -> str | None:
+    """Where the next page starts, or None on the last one. Raises PlatformError if the page is no listing."""
+    _check(directory, page)
     marker = page.get("marker")
     return marker if isinstance(marker, str) and marker else None
 
@@ -94,8 +97,8 @@ def _time(text: Any) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+        if found.tzinfo is timezone.utc:
+            return found
+        return found.astimezone(timezone.utc) if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    except (ValueError, OverflowError):
         return None
-    if found.tzinfo is timezone.utc:
-        return found
-    return found.astimezone(timezone.utc) if found.tzinfo else found.replace(tzinfo=timezone.utc)

@@ -1,4 +1,4 @@
-"""Hosted data over lanes of the exchange: small files, and pages of listings, asked for before they are waited for.
+"""Hosted data over pipelines: small files, and pages of listings, asked for before they are waited for.
 
 Everything here is tried once. What does not go well at once is `None`: the storage does it in the ordinary way, which
 tries again, and explains what goes wrong.
@@ -7,11 +7,11 @@ tries again, and explains what goes wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
-from json import loads
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from algo_core.errors import NetworkError, PlatformError
+from algo_core.http.response import WHOLE_LIMIT, parse_json
 from algo_core.storage.contract import Checksum, Entry, Kind
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.blocks import SMALL
@@ -20,32 +20,29 @@ from algo_data.hosted.response_headers import checksum_of, kind_of, stored_check
 
 if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
-    from algo_core.http.pipeline import Asked, Lane
+    from algo_core.http.pipeline import PendingResponse, Pipeline
 
     Answered = Callable[[], tuple[Checksum | None, bytes] | None]
     Confirmed = Callable[[], Entry | None]
 
-PAGE_LIMIT = 16 << 20
-"""Bytes of a page that is asked for while the one before it is looked at."""
 
-
-class Lanes:
-    """The lanes of one connector, in one process."""
+class Pipelines:
+    """The pipelines of one connector, in one process."""
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
-        self._lanes: dict[int, Lane | None] = {}
+        self._pipelines: dict[int, Pipeline | None] = {}
         self._directory = ("", "")
 
     def ask(self, uri: DataUri, limit: int) -> Answered | None:
         """Ask for a file; what waits for its checksum and content. Raises NetworkError if that cannot be sent."""
-        lane = self._lane(limit)
-        if lane is None:
+        pipeline = self._pipeline(limit)
+        if pipeline is None:
             return None
-        asked = lane.get(self._target(uri))
+        asked = pipeline.get(self._target(uri))
 
         def answered() -> tuple[Checksum | None, bytes] | None:
-            answer = asked.answer()
+            answer = asked.wait()
             if answer is None or answer.status != 200 or kind_of(answer.headers) is not Kind.FILE:
                 return None
             return checksum_of(uri, answer.headers), answer.content
@@ -54,13 +51,13 @@ class Lanes:
 
     def send(self, uri: DataUri, content: bytes) -> Confirmed | None:
         """Send a file; what waits for what the platform says of it. Raises NetworkError if it cannot be sent."""
-        lane = self._lane(SMALL)
-        if lane is None:
+        pipeline = self._pipeline(SMALL)
+        if pipeline is None:
             return None
-        asked = lane.put(self._target(uri), content)
+        asked = pipeline.put(self._target(uri), content)
 
         def confirmed() -> Entry | None:
-            answer = asked.answer()
+            answer = asked.wait()
             if answer is None or not 200 <= answer.status < 300:
                 return None
             if answer.content.strip() and _object(answer.content) is None:
@@ -70,11 +67,13 @@ class Lanes:
 
         return confirmed
 
-    def ask_page(self, uri: DataUri, marker: str) -> Asked | None:
+    def ask_page(self, uri: DataUri, marker: str) -> PendingResponse | None:
         """Ask for a page of a listing (`page_of`)."""
-        lane = self._lane(PAGE_LIMIT)
+        pipeline = self._pipeline(WHOLE_LIMIT)
         try:
-            return lane.get(f"{self._api.target(api_path(uri))}?{urlencode({'marker': marker})}") if lane else None
+            return (
+                pipeline.get(f"{self._api.target(api_path(uri))}?{urlencode({'marker': marker})}") if pipeline else None
+            )
         except NetworkError:
             return None
 
@@ -86,17 +85,17 @@ class Lanes:
             return self._api.target(api_path(uri))
         return self._directory[1] + quote(name, safe="~:")
 
-    def _lane(self, limit: int) -> Lane | None:
+    def _pipeline(self, limit: int) -> Pipeline | None:
         try:
-            return self._lanes[limit]
+            return self._pipelines[limit]
         except KeyError:
-            return self._lanes.setdefault(limit, self._api.lane(limit))
+            return self._pipelines.setdefault(limit, self._api.pipeline(limit))
 
 
-def page_of(asked: Asked) -> dict[str, Any] | None:
+def page_of(asked: PendingResponse) -> dict[str, Any] | None:
     """The page of a listing that was asked for."""
     try:
-        answer = asked.answer()
+        answer = asked.wait()
     except (NetworkError, PlatformError):
         return None
     if answer is None or answer.status != 200 or kind_of(answer.headers) is not Kind.DIRECTORY:
@@ -107,7 +106,7 @@ def page_of(asked: Asked) -> dict[str, Any] | None:
 def _object(content: bytes) -> dict[str, Any] | None:
     """A JSON object that tells of no error."""
     try:
-        value = loads(content)
+        value = parse_json(content)
     except ValueError:
         return None
     return value if isinstance(value, dict) and "error" not in value else None

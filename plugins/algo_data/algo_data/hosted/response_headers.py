@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from algo_core.errors import PlatformError
-from algo_core.http.headers import is_encoded
+from algo_core.http.headers import is_encoded, is_length
 from algo_core.storage.contract import Checksum, Entry, Kind
 from algo_core.storage.uri import HOSTED, DataUri
 
 MD5_BYTES = 16
 _HEXADECIMAL = "0123456789abcdefABCDEF"
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
-_RANGE = r"bytes (\d+)-(\d+)/(\d+)"
+_RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})"
 _KINDS = {"file": Kind.FILE, "directory": Kind.DIRECTORY}
 
 
@@ -75,7 +75,7 @@ def content_range(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
 
 def _length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("Content-Length", "").strip()
-    return int(text) if text.isdecimal() else None
+    return int(text) if is_length(text) else None
 
 
 def _modified(headers: Mapping[str, str]) -> datetime | None:
@@ -85,7 +85,7 @@ def _modified(headers: Mapping[str, str]) -> datetime | None:
             continue
         try:
             return _http_date(text) or _older_date(text)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
     return None
 

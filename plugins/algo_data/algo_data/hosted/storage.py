@@ -17,29 +17,32 @@ from algo_core.errors import (
     PlatformError,
     RequestRefused,
 )
-from algo_core.http.direct import Whole
+from algo_core.http.transport import BytesBody
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.storage.uri import HOSTED, DataUri, is_only_key, pasted
 from algo_data.engine.io.retry import Patience
 from algo_data.hosted.api_path import COLLECTION, COLLECTION_DEPTH, api_path, components, how_to_make
 from algo_data.hosted.download import HostedReader
 from algo_data.hosted.listing import entries_of, marker_of, names_of
-from algo_data.hosted.pipeline import Lanes, page_of
+from algo_data.hosted.pipeline import Pipelines, page_of
 from algo_data.hosted.response_headers import content_range, entry_of, kind_of, stored_checksum
 from algo_data.hosted.upload import content_of, spooled
 
 if TYPE_CHECKING:
     from algo_core.context import App
     from algo_core.http.api import ApiClient
-    from algo_core.http.direct import Content
-    from algo_core.http.pipeline import Asked
-    from algo_core.http.response import Reply
+    from algo_core.http.pipeline import PendingResponse
+    from algo_core.http.response import Response
+    from algo_core.http.transport import RequestBody
     from algo_data.hosted.pipeline import Answered, Confirmed
 
 MY = ".my"
 SESSION = ".session"
 SPECIAL = (".algo", SESSION)
 """Owners whose directories are always there (API section 4.3)."""
+
+EMPTY_PAGES = 100
+"""Pages in a row without an entry, after which no more are asked for."""
 
 TAKEN = "X-Data-Path"
 """The header in which a platform says which path it has served, where only a key can look like it."""
@@ -68,7 +71,7 @@ class HostedStorage(Storage):
     def __init__(self, api: ApiClient, scheme: str, retries: int = 4) -> None:
         self._api = api
         self._retries = retries
-        self._lanes = Lanes(api)
+        self._pipelines = Pipelines(api)
         self.has_folders = scheme != HOSTED
         self.paths_are_keys = scheme in OBJECT_STORES
         self.needs_directories = scheme == HOSTED
@@ -77,8 +80,8 @@ class HostedStorage(Storage):
         """One HEAD; none for the root."""
         if not self._path(uri):
             return Entry(uri, Kind.DIRECTORY)
-        with self._request("HEAD", uri) as reply:
-            return entry_of(uri, reply.headers)
+        with self._request("HEAD", uri) as response:
+            return entry_of(uri, response.headers)
 
     def list(self, uri: DataUri) -> Iterator[Entry]:
         """One GET per page (API section 4.4)."""
@@ -93,19 +96,24 @@ class HostedStorage(Storage):
     def _pages(self, uri: DataUri) -> Iterator[Any]:
         """Page after page; each following one is on its way while whoever asked is busy with the one before."""
         marker: str | None = None
-        ahead: Asked | None = None
+        ahead: PendingResponse | None = None
+        seen: set[str | None] = set()
+        empty = 0
         try:
             while True:
-                answer, ahead = ahead and page_of(ahead), None
-                page = answer if answer is not None else self._page(uri, marker)
-                following = marker_of(page)
-                if following is not None and following != marker:
-                    ahead = self._lanes.ask_page(uri, following)
+                answer, ahead = page_of(ahead) if ahead else None, None
+                page: Any = answer if answer is not None else self._page(uri, marker)
+                following = marker_of(uri, page)
+                seen.add(marker)
+                empty = 0 if page.get("files") or page.get("folders") else empty + 1
+                is_endless = following in seen or empty > EMPTY_PAGES
+                if following is not None and not is_endless:
+                    ahead = self._pipelines.ask_page(uri, following)
                 yield page
                 if following is None:
                     return
-                if following == marker:
-                    raise PlatformError(f"The listing of {uri} never ends: a page points to itself")
+                if is_endless:
+                    raise PlatformError(f"The listing of {uri} never ends: its pages lead in a circle, or nowhere")
                 marker = following
         finally:
             if ahead:
@@ -118,11 +126,11 @@ class HostedStorage(Storage):
         while True:
             # What stands there may be a file of any size: the headers come first.
             wanted = None if marker or uri.scheme == HOSTED else "directory"
-            with self._request("GET", uri, query={"marker": marker, "type": wanted}) as reply:
-                if kind_of(reply.headers) is Kind.FILE:
-                    raise NotADirectory(f"{uri} is a file", entry=entry_of(uri, reply.headers))
+            with self._request("GET", uri, query={"marker": marker, "type": wanted}) as response:
+                if kind_of(response.headers) is Kind.FILE:
+                    raise NotADirectory(f"{uri} is a file", entry=entry_of(uri, response.headers))
                 try:
-                    return decode_json(reply, self._api.session.profile.name)
+                    return decode_json(response, self._api.profile.name)
                 except NetworkError as error:
                     patience.spend(error)
 
@@ -141,46 +149,46 @@ class HostedStorage(Storage):
             headers["Range"] = asked
             if version:
                 headers["If-Range"] = version
-        reply = self._request("GET", uri, headers=headers)
+        response = self._request("GET", uri, headers=headers)
         try:
-            entry = entry_of(uri, reply.headers)
+            entry = entry_of(uri, response.headers)
             if entry.is_directory:
                 raise IsADirectory(f"{uri} is a directory")
-            _check_taken(uri, reply)
-            part = content_range(reply.headers) if reply.status_code == 206 else None
+            _check_taken(uri, response)
+            part = content_range(response.headers) if response.status == 206 else None
             start = part[0] if part else 0
-            if start > offset or (reply.status_code == 206 and not part):
+            if start > offset or (response.status == 206 and not part):
                 raise PlatformError(f"The platform sent another part of {uri} than it was asked for")
         except BaseException:
-            reply.close()
+            response.close()
             raise
         if start and version and entry.version != version:  # If-Range was ignored
-            reply.close()
+            response.close()
             return self._open(uri, None, 0, None)
         end = part[1] + 1 if part else entry.size
-        return HostedReader(reply, entry, start, end, self._api.address)
+        return HostedReader(response, entry, start, end, self._api.address)
 
     def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
         """One GET; nothing of a body that is too large, or is packed, is read."""
         if uri.names_directory:
             return None
-        with self._request("GET", uri) as reply:
-            entry = entry_of(uri, reply.headers)
-            if entry.is_directory or entry.size is None or entry.size > limit or reply.status_code != 200:
+        with self._request("GET", uri) as response:
+            entry = entry_of(uri, response.headers)
+            if entry.is_directory or entry.size is None or entry.size > limit or response.status != 200:
                 return None
             try:
-                content = reply.content
+                content = response.content
             except NetworkError:
                 return None
             return (entry, content) if len(content) == entry.size else None
 
     def ask_small(self, uri: DataUri, limit: int) -> Answered | None:
         """One GET, whose answer is awaited later (`PipelinedStorage`)."""
-        return self._lanes.ask(uri, limit) if self._is_plain(uri) else None
+        return self._pipelines.ask(uri, limit) if self._is_plain(uri) else None
 
     def send_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
         """One PUT, whose answer is awaited later (`PipelinedStorage`)."""
-        return self._lanes.send(uri, content) if self._is_plain(uri) else None
+        return self._pipelines.send(uri, content) if self._is_plain(uri) else None
 
     def _is_plain(self, uri: DataUri) -> bool:
         """Whether a file's path is sure to be taken as it is written."""
@@ -207,19 +215,19 @@ class HostedStorage(Storage):
         """One PUT, repeated where it breaks off."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
-        return self._put(uri, Whole(content))
+        return self._put(uri, BytesBody(content))
 
-    def _put(self, uri: DataUri, content: Content) -> Entry:
+    def _put(self, uri: DataUri, content: RequestBody) -> Entry:
         patience: Patience | None = None
         if not self._is_plain(uri):
             self.exists(uri)  # which tells if the platform takes it for another file that is there
         try:
             while True:
-                reply = self._request("PUT", uri, headers=BYTES, content=content)
+                response = self._request("PUT", uri, headers=BYTES, content=content)
                 try:
-                    self._confirm(reply)
-                    checksum = stored_checksum(uri, reply.headers, reply.content)
-                    return Entry(uri, Kind.FILE, content.size, checksum=checksum, version=reply.headers.get("ETag"))
+                    self._confirm(response)
+                    checksum = stored_checksum(uri, response.headers, response.content)
+                    return Entry(uri, Kind.FILE, content.size, checksum=checksum, version=response.headers.get("ETag"))
                 except NetworkError as error:  # the answer broke off: what it would have said is not known
                     if not content.rewind():
                         raise
@@ -289,8 +297,8 @@ class HostedStorage(Storage):
         if not self._path(uri):
             raise RequestRefused(f"{uri} cannot be removed")
         try:
-            with self._request("DELETE", uri, query={"force": "true" if force else None}) as reply:
-                return _deleted(reply)
+            with self._request("DELETE", uri, query={"force": "true" if force else None}) as response:
+                return _deleted(response)
         except RequestRefused as error:
             if not force:
                 error.hint = error.hint or f"If it holds files, remove them with it: algo rmdir -f {pasted(uri)}"
@@ -301,10 +309,10 @@ class HostedStorage(Storage):
         self._check_file(uri)
         wanted = {"type": "file"} if uri.names_directory else None
         if not self._can_only_be_file(uri):
-            with self._request("HEAD", uri, query=wanted) as reply:
-                if entry_of(uri, reply.headers).is_directory:
+            with self._request("HEAD", uri, query=wanted) as response:
+                if entry_of(uri, response.headers).is_directory:
                     raise IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
-                _check_taken(uri, reply)
+                _check_taken(uri, response)
         try:
             self._request("DELETE", uri, query=wanted).close()
         except NotFoundError as error:
@@ -328,8 +336,8 @@ class HostedStorage(Storage):
     def divided(self) -> None:
         """Use connections of this process (`ForkSafe`)."""
         self._retries = 0
-        self._api.divided()
-        self._lanes = Lanes(self._api)
+        self._api.client.divided()
+        self._pipelines = Pipelines(self._api)
 
     def can_hold_directories(self, uri: DataUri) -> bool:
         """Everywhere behind a connector; of hosted data only the owner, whose collections these are."""
@@ -359,53 +367,53 @@ class HostedStorage(Storage):
         *,
         query: Mapping[str, str | None] | None = None,
         headers: Mapping[str, str] | None = None,
-        content: Content | None = None,
+        content: RequestBody | None = None,
         json: Any = None,
         confirms: bool = False,
-    ) -> Reply:
+    ) -> Response:
         """Send a request for a path, maybe with a JSON body; with `confirms` what the answer holds must be the API's.
 
         Raises:
             PlatformError: if something between here and the platform has answered a request that changes something.
         """
         if json is not None:
-            content = Whole(dumps(json).encode("utf-8"))
+            content = BytesBody(dumps(json).encode("utf-8"))
             headers = {"Content-Type": "application/json", **(headers or {})}
         try:
-            reply = self._api.request(method, api_path(uri), query=query, headers=headers, content=content)
+            response = self._api.request(method, api_path(uri), query=query, headers=headers, body=content)
         except NotFoundError as error:
             if not error.hint and os.path.lexists(uri.path):
                 error.hint = f"For the local one write ./{uri.path}"
             raise
         if self.has_folders and is_only_key(uri.path.removesuffix("/")) and uri.path:
-            _check_taken(uri, reply)
+            _check_taken(uri, response)
         if confirms:
-            self._confirm(reply)
-        return reply
+            self._confirm(response)
+        return response
 
-    def _confirm(self, reply: Reply) -> None:
+    def _confirm(self, response: Response) -> None:
         from algo_core.http.api import decode_json
 
-        with reply:
-            if reply.content.strip():
-                decode_json(reply, self._api.session.profile.name)
+        with response:
+            if response.content.strip():
+                decode_json(response, self._api.profile.name)
 
 
-def _check_taken(uri: DataUri, reply: Reply) -> None:
+def _check_taken(uri: DataUri, response: Response) -> None:
     """Raises PlatformError if a path that only a key can have may have been taken for another one on the way."""
     from urllib.parse import unquote
 
-    if uri.scheme != HOSTED and is_only_key(uri.path) and unquote(reply.headers.get(TAKEN, "")) != uri.path:
-        reply.close()
+    if uri.scheme != HOSTED and is_only_key(uri.path) and unquote(response.headers.get(TAKEN, "")) != uri.path:
+        response.close()
         raise PlatformError(
             f"This platform takes {uri} for another path",
             f"Reach it from this machine: direct = true in [connectors.{uri.connector}] of config.toml",
         )
 
 
-def _deleted(reply: Reply) -> int:
+def _deleted(response: Response) -> int:
     """How many files a DELETE has removed; 0 if the platform does not say."""
     try:
-        return int(reply.json()["result"]["deleted"])
-    except (ValueError, KeyError, TypeError):
+        return int(response.json()["result"]["deleted"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         return 0

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
 
 from algo_core.errors import AlgoError
-from algo_core.http.direct import Whole
+from algo_core.http.transport import BytesBody
 from algo_core.storage.contract import Source
 from algo_data.engine.io.blocks import SMALL, blocks, joined
 
@@ -38,9 +38,9 @@ class Streamed:
         return True
 
 
-def content_of(source: Source, size: int) -> Whole | Streamed:
+def content_of(source: Source, size: int) -> BytesBody | Streamed:
     """The body that sends a source of known size; small ones are read at once."""
-    return Whole(joined(source, size)) if size <= SMALL else Streamed(source, size)
+    return BytesBody(joined(source, size)) if size <= SMALL else Streamed(source, size)
 
 
 @contextmanager

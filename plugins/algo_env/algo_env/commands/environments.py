@@ -18,7 +18,7 @@ NAME_WIDTH = 25
 @click.command()
 @pass_app
 def languages(app: App) -> None:
-    """List the languages that algorithms can be written in; 'algo environment NAME' goes on from there."""
+    """List the languages of algorithms; 'algo environment NAME' lists their environments."""
     found = catalog.languages(app.api)
     if app.output.is_json:
         app.output.json(found)
@@ -64,7 +64,7 @@ def environment(app: App, language: str) -> None:
 @click.command()
 @click.argument("specification_id", metavar="ENV_SPEC_ID")
 @click.argument("destination", metavar="DEST", type=click.Path())
-@click.option("--force", is_flag=True, help="Replace files that are in DEST already.")
+@click.option("--force", is_flag=True, help="Replace existing files in DEST.")
 @pass_app
 def template(app: App, specification_id: str, destination: str, force: bool) -> None:
     """Download the template of an environment and unpack it into the directory DEST.

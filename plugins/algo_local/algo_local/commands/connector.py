@@ -69,7 +69,7 @@ def add_connector(
 @_owner
 @pass_app
 def list_connectors(app: App, owner: str | None) -> None:
-    """List an account's connectors: name, restriction, whether they may be written to."""
+    """List the connectors of an account."""
     platform = _platform()
     found = platform.connectors.of(_account(platform, owner))
     if app.output.is_json:
@@ -99,7 +99,7 @@ def list_connectors(app: App, owner: str | None) -> None:
 @_owner
 @pass_app
 def test_connector(app: App, name: str, path: str | None, owner: str | None) -> None:
-    """See whether a store answers, by listing PATH, or what the connector may reach."""
+    """Test a connector by listing PATH, or its allowed paths."""
     platform = _platform()
     account = _account(platform, owner)
     data = platform.connector(Caller(account), name)
@@ -117,7 +117,7 @@ def test_connector(app: App, name: str, path: str | None, owner: str | None) -> 
 @_owner
 @pass_app
 def remove_connector(app: App, name: str, owner: str | None) -> None:
-    """Forget a connector and its options. What it leads to stays as it is."""
+    """Remove a connector. What it leads to stays as it is."""
     platform = _platform()
     removed = platform.connectors.remove(_account(platform, owner), name)
     app.output.info(f"Removed {removed.name}:// of {removed.owner}")

@@ -22,7 +22,7 @@ _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 
 @click.group()
 def local() -> None:
-    """Publish to, serve and look after the platform on this machine.
+    """Publish to, serve and maintain the platform on this machine.
 
     Its state lies in one directory: 'algo local status' says where, ALGO_LOCAL_ROOT moves it.
     """
@@ -35,7 +35,7 @@ local.add_command(connector)
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("algorithm", metavar="OWNER/NAME")
 @click.option("--version", required=True, metavar="X.Y.Z", help="Semantic version to publish it as.")
-@click.option("--private", is_flag=True, help="Only for its owner.")
+@click.option("--private", is_flag=True, help="Let only the owner call it.")
 @pass_app
 def publish(app: App, directory: Path, algorithm: str, version: str, private: bool) -> None:
     """Build the algorithm in DIRECTORY and publish it as OWNER/NAME.
@@ -68,9 +68,15 @@ def publish(app: App, directory: Path, algorithm: str, version: str, private: bo
 
 @local.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
-@click.option("--port", type=Number(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
-@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate (PEM).")
-@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its key (PEM).")
+@click.option(
+    "--port", type=Number(0, 65535), default=8080, show_default=True, help="Port to listen on; 0 chooses a free one."
+)
+@click.option(
+    "--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TLS certificate (PEM file)."
+)
+@click.option(
+    "--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Key of the certificate (PEM file)."
+)
 @click.option("--insecure-http", is_flag=True, help="Allow other machines to connect without TLS.")
 @click.option("--log", type=click.Choice(["text", "json"]), help="Write a line for each request to standard error.")
 @pass_app
@@ -83,7 +89,7 @@ def serve(
     insecure_http: bool,
     log: str | None,
 ) -> None:
-    """Serve the platform over HTTP to any client of the API, until it is interrupted.
+    """Serve the platform over HTTP until interrupted.
 
     Clients need an API key: 'algo local key new OWNER' makes one.
     """
@@ -117,7 +123,7 @@ def key() -> None:
 @click.option("--label", default="default-key", show_default=True, help="What the key is for.")
 @pass_app
 def new_key(app: App, owner: str, label: str) -> None:
-    """Make an API key for the account OWNER, which is made if it is new, and print it.
+    """Make an API key for the account OWNER and print it.
 
     The key is printed this once: only its hash is kept.
     """
@@ -133,7 +139,7 @@ def new_key(app: App, owner: str, label: str) -> None:
 @key.command("list")
 @pass_app
 def list_keys(app: App) -> None:
-    """List the keys: number, account, beginning and end, label, age."""
+    """List the API keys."""
     keys = Platform(state_root()).metadata.keys()
     rows = [(str(found.id), found.owner, found.mask, found.label, _time(found.created_at)) for found in keys]
     headers = ("ID", "Owner", "Key", "Label", "Created")
@@ -149,7 +155,7 @@ def list_keys(app: App) -> None:
 @click.argument("which", metavar="ID|KEY")
 @pass_app
 def revoke_key(app: App, which: str) -> None:
-    """Revoke a key, given by its number or itself. It stops working at once."""
+    """Revoke an API key, given as its number or text. It stops working at once."""
     found = Platform(state_root()).metadata.revoke_key(which)
     app.output.info(f"Revoked key {found.mask} of {found.owner}")
 
@@ -157,7 +163,7 @@ def revoke_key(app: App, which: str) -> None:
 @local.command()
 @pass_app
 def status(app: App) -> None:
-    """Show where the state is, whose it is, and what is in it."""
+    """Show where the platform's state is, and what it holds."""
     from algo_local.maintenance import describe
 
     found = describe(Platform(state_root()))
@@ -175,10 +181,10 @@ def status(app: App) -> None:
 
 
 @local.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_app
 def reset(app: App, yes: bool) -> None:
-    """Delete everything on the embedded platform: data, algorithms, accounts and keys."""
+    """Delete all data, algorithms, accounts and keys."""
     from algo_local.maintenance import delete_everything
 
     root = state_root()

@@ -21,13 +21,18 @@ _OPTIONS = (
     click.option(
         "--each-file", metavar="PATTERN", help="Call once for each local file that matches, or each file of a data URI."
     ),
-    click.option("--concurrency", type=Number(1, MOST_AT_ONCE), metavar="N", help="Calls at once. Default: adapts."),
+    click.option(
+        "--concurrency",
+        type=Number(1, MOST_AT_ONCE),
+        metavar="N",
+        help="Maximum number of concurrent calls. Default: adapts.",
+    ),
     click.option("--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="Calls per second at most."),
     click.option("--retries", type=Number(0, 100), metavar="N", help="Repeat a failed call N times, where safe."),
     click.option("--max-failures", type=Number(0), metavar="N", help="End the run when more than N inputs failed."),
     click.option("--stop-on-error", is_flag=True, help="End the run at the first failure."),
     click.option("--unordered", is_flag=True, help="Write results as they arrive, not in the order of the inputs."),
-    click.option("--resume", is_flag=True, help="Go on with the run whose results are in the file of -o."),
+    click.option("--resume", is_flag=True, help="Continue the run whose results are in the file of -o."),
     click.option("--compare", metavar="VERSION", help="Call this version as well and report differing outputs."),
     click.option(
         "--tolerance",

@@ -30,7 +30,7 @@ EPILOG = """\
 \b
 Examples:
   algo run demo/Hello -d "HAL 9000"
-  algo run nlp/LDA/1.0.0 -j '{"docsList": ["apple picking season", "apples are ready"]}'
+  algo run nlp/LDA/1.0.0 -j '{"docsList": ["apples", "ripe apples"]}'
   algo run demo/Resize -B photo.jpg -o small.jpg --timeout 60
   curl -s https://example.org/data.json | algo run demo/Sum -J -
   algo run demo/Hello --each names.jsonl -o results.jsonl
@@ -61,27 +61,25 @@ def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False
 @click.command(epilog=EPILOG, context_settings={"allow_extra_args": True})
 @click.argument("algorithm", shell_complete=complete_algorithm)
 @_input("data", "-d", "--data", "Input: JSON if it is valid JSON, else text.")
-@_input("data", "-D", "--data-file", "The same from a file: JSON, else UTF-8 text, else binary.", is_file=True)
-@_input("text", "-t", "--text", "Input that is text.")
-@_input("text", "-T", "--text-file", "A file that is UTF-8 text.", is_file=True)
-@_input("json", "-j", "--json-data", "Input that is JSON; checked before it is sent.")
-@_input("json", "-J", "--json-file", "A file that is JSON; checked before it is sent.", is_file=True)
-@_input("binary", "-b", "--binary", "Input that is bytes.")
-@_input("binary", "-B", "--binary-file", "A file, as it is.", is_file=True)
+@_input("data", "-D", "--data-file", "Input from a file: JSON, else UTF-8 text, else binary.", is_file=True)
+@_input("text", "-t", "--text", "Text input.")
+@_input("text", "-T", "--text-file", "Text input from a file (UTF-8).", is_file=True)
+@_input("json", "-j", "--json-data", "JSON input.")
+@_input("json", "-J", "--json-file", "JSON input from a file.", is_file=True)
+@_input("binary", "-b", "--binary", "Binary input.")
+@_input("binary", "-B", "--binary-file", "Binary input from a file.", is_file=True)
 @click.option(
     "--timeout",
     type=Number(1, MAX_TIMEOUT),
     metavar="SECONDS",
-    help=f"How long the algorithm may run (default: {DEFAULT_TIMEOUT}).",
+    help=f"Time limit of the algorithm in seconds (default: {DEFAULT_TIMEOUT}).",
 )
 @click.option(
     "-o", "--output", type=click.Path(), metavar="FILE", help="Write the result to FILE; with --each, also a directory."
 )
-@click.option(
-    "--raw", is_flag=True, help="Print the body that the algorithm gave, unchanged and with no newline added."
-)
-@click.option("--void", "--async", "void", is_flag=True, help="Do not wait; print the request's id.")
-@click.option("--debug", is_flag=True, help="Show what the algorithm prints, and the stack trace if it fails.")
+@click.option("--raw", is_flag=True, help="Print the algorithm's output as it is, without a newline.")
+@click.option("--void", "--async", "void", is_flag=True, help="Return at once and print the request's id.")
+@click.option("--debug", is_flag=True, help="Show the algorithm's printed output, and its stack trace on failure.")
 @click.option("--sudo", is_flag=True, help="Call as the algorithm's owner (administrators only).")
 @batch_options
 @click.pass_context
@@ -187,7 +185,7 @@ def _check(app: App, extra: list[str], *, raw: bool, void: bool) -> None:
             else "The input is given with an option, for example -d; see: algo run --help",
         )
     if raw and (void or app.output.is_json):
-        raise UsageError("--raw goes neither with --json nor with --void", "Give one of them")
+        raise UsageError("--raw cannot be combined with --json or --void", "Give one of them")
 
 
 def _run_raw(app: App, call: Call, sink: Sink) -> None:

@@ -1,4 +1,4 @@
-"""Small exchanges by the thousand: each sent once, several on their way, and nothing taken for an answer that is none."""
+"""Small requests by the thousand: each sent once, several on their way, and nothing taken for a response that is none."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,8 +8,8 @@ from support.stub import StubPlatform
 
 from algo_core.errors import NetworkError, TimedOut
 from algo_core.http.api import ApiClient
-from algo_core.http.pipeline import Lane
-from algo_core.http.session import open_session
+from algo_core.http.client import Hooks, HttpClient
+from algo_core.http.pipeline import Pipeline
 from algo_core.settings.credentials import Credential, Secret
 from algo_core.settings.profile import Profile
 
@@ -20,15 +20,15 @@ LIMIT = 1 << 18
 @pytest.fixture
 def api(platform: StubPlatform) -> Iterator[ApiClient]:
     profile = Profile("default", platform.address, credential=Credential("api_key", Secret(KEY)))
-    with open_session(profile, timeout=(60, 60), retries=4, configure=lambda session, profile: None) as session:
-        yield ApiClient(session)
+    with HttpClient(profile, timeout=(60, 60), retries=4) as client:
+        yield ApiClient(client)
 
 
 @pytest.fixture
-def lane(api: ApiClient) -> Lane:
-    lane = api.lane(LIMIT)
-    assert lane
-    return lane
+def pipeline(api: ApiClient) -> Pipeline:
+    pipeline = api.pipeline(LIMIT)
+    assert pipeline
+    return pipeline
 
 
 def raw(wire: bytes, pause: float = 0) -> Callable:
@@ -41,9 +41,9 @@ def raw(wire: bytes, pause: float = 0) -> Callable:
     return answer
 
 
-def test_a_request_says_what_every_request_says(api, lane, platform) -> None:
+def test_a_request_says_what_every_request_says(api, pipeline, platform) -> None:
     platform.on("GET", "/v1/data/.my/c/a%20b", platform.answer(200, b"hello", {"ETag": '"v1"'}))
-    answer = lane.get(api.target("data/.my/c/a b")).answer()
+    answer = pipeline.get(api.target("data/.my/c/a b")).wait()
     assert answer == (200, answer.headers, b"hello")
     assert answer.headers["etag"] == '"v1"'
     seen = platform.seen[0].headers
@@ -51,30 +51,30 @@ def test_a_request_says_what_every_request_says(api, lane, platform) -> None:
     assert seen["User-Agent"].startswith("algo/")
 
 
-def test_what_is_put_arrives(api, lane, platform) -> None:
+def test_what_is_put_arrives(api, pipeline, platform) -> None:
     platform.on("PUT", "/v1/x", platform.json_answer({"result": "data://x"}), platform.answer(204), raw(
         b"HTTP/1.1 204 No Content\r\n\r\n"
     ))  # fmt: skip
     for content, status in ((b"abc", 200), (b"", 204), (b"x" * LIMIT, 204)):
-        assert lane.put(api.target("x"), content).answer().status == status
+        assert pipeline.put(api.target("x"), content).wait().status == status
         assert platform.seen[-1].body == content
         assert platform.seen[-1].headers["Content-Type"] == "application/octet-stream"
 
 
-def test_several_are_on_their_way_and_use_their_connections_again(api, lane, platform) -> None:
+def test_several_are_on_their_way_and_use_their_connections_again(api, pipeline, platform) -> None:
     for number in range(4):
         platform.on("GET", f"/v1/{number}", platform.answer(200, str(number).encode() * 100_000))
     for _ in range(3):
-        asked = [lane.get(api.target(str(number))) for number in range(4)]
-        assert [each.answer().content for each in asked] == [str(number).encode() * 100_000 for number in range(4)]
+        asked = [pipeline.get(api.target(str(number))) for number in range(4)]
+        assert [each.wait().content for each in asked] == [str(number).encode() * 100_000 for number in range(4)]
     assert len({seen.peer for seen in platform.seen}) == 4
 
 
-def test_one_that_is_not_wanted_any_more_is_not_taken_for_the_next(api, lane, platform) -> None:
+def test_one_that_is_not_wanted_any_more_is_not_taken_for_the_next(api, pipeline, platform) -> None:
     platform.on("GET", "/v1/x", platform.answer(200, b"x"))
     platform.on("GET", "/v1/y", platform.answer(200, b"y"))
-    lane.get(api.target("x")).forget()
-    assert lane.get(api.target("y")).answer().content == b"y"
+    pipeline.get(api.target("x")).forget()
+    assert pipeline.get(api.target("y")).wait().content == b"y"
 
 
 @pytest.mark.parametrize(
@@ -86,50 +86,55 @@ def test_one_that_is_not_wanted_any_more_is_not_taken_for_the_next(api, lane, pl
         b"HTTP/1.1 200 OK\r\nSet-Cookie: lb=7\r\nContent-Length: 5\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\n\r\nhello",
         b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        b"SSH-2.0\r\n\r\n",
     ],
 )
-def test_what_is_not_plain_is_left_to_others(api, lane, platform, wire) -> None:
+def test_what_is_not_plain_is_left_to_others(api, pipeline, platform, wire) -> None:
     platform.on("GET", "/v1/x", raw(wire), platform.answer(200, b"again"))
-    assert lane.get(api.target("x")).answer() is None
-    assert lane.get(api.target("x")).answer().content == b"again", "on another connection"
+    assert pipeline.get(api.target("x")).wait() is None
+    assert pipeline.get(api.target("x")).wait().content == b"again", "on another connection"
 
 
 @pytest.mark.parametrize(
     "wire",
-    [b"", b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", b"SSH-2.0\r\n\r\n"],
+    [b"", b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"],
 )
-def test_what_breaks_off_is_an_error_and_sent_once(api, lane, platform, wire) -> None:
+def test_what_breaks_off_is_an_error_and_sent_once(api, pipeline, platform, wire) -> None:
     platform.on("GET", "/v1/x", raw(wire))
     with pytest.raises(NetworkError):
-        lane.get(api.target("x")).answer()
+        pipeline.get(api.target("x")).wait()
     assert len(platform.seen) == 1
 
 
-def test_headers_without_end_end(api, lane, platform) -> None:
+def test_headers_without_end_end(api, pipeline, platform) -> None:
     platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\n" + b"X-More: and more\r\n" * 100_000))
     with pytest.raises(NetworkError, match="without end"):
-        lane.get(api.target("x")).answer()
+        pipeline.get(api.target("x")).wait()
 
 
-def test_more_than_was_announced_does_not_reach_the_next_answer(api, lane, platform) -> None:
+def test_more_than_was_announced_does_not_reach_the_next_answer(api, pipeline, platform) -> None:
     platform.on(
         "GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more"), platform.answer(200, b"n")
     )
-    assert lane.get(api.target("x")).answer().content == b"ok"
-    assert lane.get(api.target("x")).answer().content == b"n"
+    assert pipeline.get(api.target("x")).wait().content == b"ok"
+    assert pipeline.get(api.target("x")).wait().content == b"n"
 
 
 def test_silence_ends_at_the_time_limit(platform) -> None:
     profile = Profile("default", platform.address, credential=Credential("api_key", Secret(KEY)))
     platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\n", pause=3))
-    with open_session(profile, timeout=(5, 0.2), retries=4, configure=lambda session, profile: None) as session:
-        api = ApiClient(session)
-        lane = api.lane(LIMIT)
-        assert lane
+    with HttpClient(profile, timeout=(5, 0.2), retries=4) as client:
+        api = ApiClient(client)
+        pipeline = api.pipeline(LIMIT)
+        assert pipeline
         with pytest.raises(TimedOut):
-            lane.get(api.target("x")).answer()
+            pipeline.get(api.target("x")).wait()
 
 
-def test_there_is_none_where_requests_is_needed(api) -> None:
-    api.session.hooks["response"].append(lambda response, **options: response)
-    assert api.lane(LIMIT) is None
+def test_there_is_none_where_requests_is_needed(platform) -> None:
+    profile = Profile("default", platform.address, credential=Credential("api_key", Secret(KEY)))
+    hooks = Hooks(configure=lambda session, profile: session.params.update({"company": "acme"}))
+    with HttpClient(profile, timeout=(5, 5), retries=4, hooks=hooks) as client:
+        assert ApiClient(client).pipeline(LIMIT) is None

@@ -1,18 +1,21 @@
-"""The session: who it trusts, what it repeats, where its secrets go."""
+"""The client: who it trusts, what it repeats, where its secrets go."""
 
+import functools
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
 import trustme
 
+from algo_core.context import App
 from algo_core.errors import ConfigError, NetworkError, PlatformError, TimedOut, TlsError
 from algo_core.http.api import ApiClient
+from algo_core.http.client import Hooks, HttpClient
 from algo_core.http.requests_transport import AlgoSession, retry_policy
-from algo_core.http.session import open_session
 from algo_core.settings.credentials import Credential, Secret
 from algo_core.settings.profile import Profile
 
@@ -22,15 +25,25 @@ KEY = "sim" + "k" * 25
 pytestmark = pytest.mark.usefixtures("plain_environment")
 
 
-@pytest.fixture(autouse=True, params=["own connections", "the session's"])
-def on_both_kinds_of_connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "the session's":
-        monkeypatch.setattr("algo_core.http.direct.own_supply", lambda session, url: None)
+@pytest.fixture(params=["direct", "requests"])
+def client(request: pytest.FixtureRequest) -> Callable[..., ApiClient]:
+    """Makes the client for an address, which sends directly or with requests."""
+
+    def adapted(session: requests.Session, profile: Profile) -> None:
+        session.hooks["response"].append(lambda response, **options: response)
+
+    hooks = Hooks(configure=adapted if request.param == "requests" else None)
+    return functools.partial(made, hooks)
 
 
-def client(address: str, *, retries: int = 4, timeout: float = 10.0, **members: object) -> ApiClient:
+def made(hooks: Hooks | None, address: str, *, retries: int = 4, timeout: float = 10.0, **members: object) -> ApiClient:
     profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
-    return ApiClient(open_session(profile, timeout=(5, timeout), retries=retries, configure=lambda s, p: None))
+    return ApiClient(HttpClient(profile, timeout=(5, timeout), retries=retries, hooks=hooks))
+
+
+def session_for(address: str, **members: object) -> AlgoSession:
+    profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
+    return AlgoSession(profile, timeout=(5, 7), retries=4)
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +66,20 @@ def ca_file(authority, tmp_path: Path) -> Path:
     return tmp_path / "ca.pem"
 
 
-def test_the_profiles_ca_is_trusted(tls_platform, ca_file) -> None:
+def test_the_profiles_ca_is_trusted(client, tls_platform, ca_file) -> None:
     assert client(tls_platform.address, ca_cert=str(ca_file)).username() == "alice"
 
 
-def test_without_it_the_platform_is_not(tls_platform) -> None:
+def test_without_it_the_platform_is_not(client, tls_platform) -> None:
     with pytest.raises(TlsError) as caught:
         client(tls_platform.address).username()
     assert "--ca-cert" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_the_profiles_ca_counts_whatever_the_environment_says(variable, tls_platform, ca_file, monkeypatch) -> None:
+def test_the_profiles_ca_counts_whatever_the_environment_says(
+    client, variable, tls_platform, ca_file, monkeypatch
+) -> None:
     import certifi
 
     for bundle in (certifi.where(), "/no/such/bundle.pem"):
@@ -73,51 +88,54 @@ def test_the_profiles_ca_counts_whatever_the_environment_says(variable, tls_plat
 
 
 def test_the_profiles_ca_is_added_to_the_public_roots(ca_file, tls_platform) -> None:
-    session = client(tls_platform.address, ca_cert=str(ca_file)).session
+    session = session_for(tls_platform.address, ca_cert=str(ca_file))
     session.get(tls_platform.address + "/v1/data/")
     adapter = session.get_adapter(tls_platform.address)
     assert adapter._context.cert_store_stats()["x509_ca"] > 50
 
 
-def test_the_environments_bundle_counts_for_profiles_without_a_ca(tls_platform, ca_file, monkeypatch) -> None:
+def test_the_environments_bundle_counts_for_profiles_without_a_ca(client, tls_platform, ca_file, monkeypatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca_file))
     assert client(tls_platform.address).username() == "alice"
 
 
-def test_a_bundle_that_does_not_exist_names_its_variable(tls_platform, monkeypatch) -> None:
+def test_a_bundle_that_does_not_exist_names_its_variable(client, tls_platform, monkeypatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
     with pytest.raises(ConfigError, match="REQUESTS_CA_BUNDLE"):
         client(tls_platform.address).username()
 
 
-def test_a_missing_ca_file_is_never_passed_over(platform) -> None:
+@pytest.mark.parametrize("opened", [App.open_client, App.open_session])
+def test_a_missing_ca_file_is_never_passed_over(opened, platform, tmp_path) -> None:
+    app = App({"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)})
+    profile = Profile("default", platform.address, ca_cert="/none.pem", ca_cert_origin="profile default in config.toml")
     with pytest.raises(ConfigError, match=r"/none\.pem \(from profile default in config\.toml\)"):
-        client(platform.address, ca_cert="/none.pem", ca_cert_origin="profile default in config.toml")
+        opened(app, profile)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_repeatable_calls_are_repeated(status, platform) -> None:
+def test_repeatable_calls_are_repeated(client, status, platform) -> None:
     failing = platform.json_answer({"error": {"message": "busy"}}, status)
     platform.on("GET", "/v1/data/", failing, failing, platform.json_answer({"folders": [{"name": "alice"}]}))
     assert client(platform.address).username() == "alice"
     assert len(platform.seen) == 3
 
 
-def test_after_the_last_try_the_servers_message_comes_through(platform) -> None:
+def test_after_the_last_try_the_servers_message_comes_through(client, platform) -> None:
     platform.on("GET", "/v1/data/", platform.json_answer({"error": {"message": "disk is full"}}, 500))
     with pytest.raises(PlatformError, match="disk is full"):
         client(platform.address, retries=2).username()
     assert len(platform.seen) == 3
 
 
-def test_calls_that_are_not_repeatable_are_sent_once(platform) -> None:
+def test_calls_that_are_not_repeatable_are_sent_once(client, platform) -> None:
     platform.on("POST", "/v1/algo/a/b", platform.json_answer({"error": {"message": "busy"}}, 503))
     with pytest.raises(PlatformError, match="busy"):
         client(platform.address).request("POST", "algo/a/b", body=b"x")
     assert len(platform.seen) == 1
 
 
-def test_a_connection_that_is_dropped_is_made_again(platform) -> None:
+def test_a_connection_that_is_dropped_is_made_again(client, platform) -> None:
     def drop(handler) -> None:
         handler.connection.shutdown(socket.SHUT_RDWR)
         handler.close_connection = True
@@ -126,7 +144,7 @@ def test_a_connection_that_is_dropped_is_made_again(platform) -> None:
     assert client(platform.address).username() == "alice"
 
 
-def test_an_answer_that_breaks_off_is_asked_for_again(platform) -> None:
+def test_an_answer_that_breaks_off_is_asked_for_again(client, platform) -> None:
     def half(handler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
@@ -141,7 +159,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again(platform) -> None:
         client(platform.address).username()
 
 
-def test_the_wait_that_the_server_asks_for_is_kept_but_bounded(platform, monkeypatch) -> None:
+def test_the_wait_that_the_server_asks_for_is_kept_but_bounded(client, platform, monkeypatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("time.sleep", waits.append)
     busy = [platform.json_answer({}, 429, **{"Retry-After": seconds}) for seconds in ("3", "99999", "rubbish")]
@@ -160,12 +178,12 @@ def test_backoff_grows_with_full_jitter() -> None:
     assert min(policy.get_backoff_time() for _ in range(200)) < ceilings[8] / 4
 
 
-def test_a_server_that_never_answers_is_given_up() -> None:
+def test_a_server_that_never_answers_is_given_up(client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimedOut):
         client(f"http://127.0.0.1:{silent.getsockname()[1]}", retries=0, timeout=0.2).username()
 
 
-def test_nobody_there() -> None:
+def test_nobody_there(client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(NetworkError, match="Connection refused"):
@@ -182,15 +200,15 @@ def test_every_request_has_a_time_limit(platform, monkeypatch) -> None:
         return response
 
     monkeypatch.setattr(AlgoSession, "send", watch)
-    api = client(platform.address, timeout=7)
-    api.session.hooks["response"].append(lambda response, **options: response)  # so that requests is asked
+    hooks = Hooks(configure=lambda session, profile: setattr(session, "params", {"company": "acme"}))
+    api = made(hooks, platform.address, timeout=7)
     api.username()
     api.request("GET", "data/", read_timeout=99)
-    api.session.get(platform.address + "/v1/data/")
+    session_for(platform.address).get(platform.address + "/v1/data/")
     assert limits == [(5, 7), (5, 99), (5, 7)]
 
 
-def test_the_key_does_not_follow_a_redirect_to_another_host(platform) -> None:
+def test_the_key_does_not_follow_a_redirect_to_another_host(client, platform) -> None:
     seen: list[str | None] = []
 
     class Elsewhere(threading.Thread):
@@ -217,12 +235,12 @@ def test_netrc_is_not_looked_at(platform, tmp_path, monkeypatch) -> None:
     (tmp_path / ".netrc").write_text("machine localhost login a password b\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     profile = Profile("default", platform.address)
-    session = open_session(profile, timeout=(5, 5), retries=0, configure=lambda s, p: None)
+    session = AlgoSession(profile, timeout=(5, 5), retries=0)
     session.get(platform.address + "/v1/data/")
     assert "Authorization" not in platform.seen[0].headers
 
 
-def test_proxies_of_the_environment_are_used(platform, monkeypatch) -> None:
+def test_proxies_of_the_environment_are_used(client, platform, monkeypatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", platform.address)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
@@ -230,7 +248,7 @@ def test_proxies_of_the_environment_are_used(platform, monkeypatch) -> None:
     assert client("http://api.corp.example", insecure_http=True).username() == "via-proxy"
 
 
-def test_a_proxy_that_is_not_there_is_named_as_the_cause(monkeypatch) -> None:
+def test_a_proxy_that_is_not_there_is_named_as_the_cause(client, monkeypatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
@@ -238,23 +256,23 @@ def test_a_proxy_that_is_not_there_is_named_as_the_cause(monkeypatch) -> None:
         client("http://api.corp.example", retries=0, insecure_http=True).username()
 
 
-def test_an_address_that_no_adapter_serves_is_a_configuration_error() -> None:
+def test_an_address_that_no_adapter_serves_is_a_configuration_error(client) -> None:
     with pytest.raises(ConfigError, match="local:"):
-        client("local:")
+        client("local:").username()
 
 
-def test_who_is_asking(platform) -> None:
+def test_who_is_asking(client, platform) -> None:
     client(platform.address).username()
     assert platform.seen[0].headers["User-Agent"].startswith("algo/")
 
 
-def test_paths_are_encoded_once_and_whole(platform) -> None:
+def test_paths_are_encoded_once_and_whole(client, platform) -> None:
     api = client(platform.address)
     assert api.url("data/.my/a b+c#d?e%f/ü") == f"{platform.address}/v1/data/.my/a%20b%2Bc%23d%3Fe%25f/%C3%BC"
     assert api.url("x", {"a": None, "b": "1 2", "c": True}) == f"{platform.address}/v1/x?b=1+2&c=True"
 
 
-def test_what_does_not_speak_http_is_called_that(platform) -> None:
+def test_what_does_not_speak_http_is_called_that(client, platform) -> None:
     def gibberish(handler) -> None:
         handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
         handler.close_connection = True
@@ -274,13 +292,13 @@ def test_bodies_are_sent_under_the_limit_for_answers_not_for_connecting(platform
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", watch)
     platform.on("PUT", "/v1/x", platform.answer(200))
-    session = client(platform.address, timeout=7).session
+    session = session_for(platform.address)
     session.put(platform.address + "/v1/x", data=b"small")
     session.put(platform.address + "/v1/x", data=iter([b"x"]))
     assert limits == [(5, 7), (7, 7)]
 
 
-def test_headers_that_contradict_each_other_are_the_platforms_fault(platform) -> None:
+def test_headers_that_contradict_each_other_are_the_platforms_fault(client, platform) -> None:
     def twice(handler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
         handler.close_connection = True
@@ -290,7 +308,7 @@ def test_headers_that_contradict_each_other_are_the_platforms_fault(platform) ->
         client(platform.address, retries=0).username()
 
 
-def test_behind_a_proxy_nothing_is_done_twice(platform, monkeypatch) -> None:
+def test_behind_a_proxy_nothing_is_done_twice(client, platform, monkeypatch) -> None:
     def drop(handler) -> None:
         handler.connection.shutdown(socket.SHUT_RDWR)
         handler.close_connection = True
@@ -303,4 +321,4 @@ def test_behind_a_proxy_nothing_is_done_twice(platform, monkeypatch) -> None:
     with pytest.raises(NetworkError):
         api.request("POST", "algo/a/b", body=b"x")
     assert len(platform.seen) == 1
-    assert api.request("GET", "x").status_code == 200
+    assert api.request("GET", "x").status == 200

@@ -1,4 +1,4 @@
-"""Exchanges on connections of our own, on those of the session's pools, and through requests: all behave alike."""
+"""Requests sent directly and with requests: both behave alike."""
 
 import socket
 import ssl
@@ -10,8 +10,7 @@ import requests
 import trustme
 
 from algo_core.errors import NetworkError, TimedOut, TlsError
-from algo_core.http.direct import Exchanger
-from algo_core.http.session import open_session
+from algo_core.http.client import Hooks, HttpClient
 from algo_core.settings.credentials import Credential, Secret
 from algo_core.settings.profile import Profile
 
@@ -21,14 +20,14 @@ KEY = "sim" + "k" * 25
 pytestmark = pytest.mark.usefixtures("plain_environment")
 
 
-@pytest.fixture(params=["direct", "pooled", "plain"])
+@pytest.fixture(params=["direct", "requests"])
 def way(request) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def plain_calls(monkeypatch) -> list[str]:
-    """The methods that went through requests."""
+    """The methods of what went through requests."""
     calls: list[str] = []
     send = requests.Session.request
 
@@ -41,21 +40,23 @@ def plain_calls(monkeypatch) -> list[str]:
 
 
 @pytest.fixture
-def exchanger(platform, way, plain_calls) -> Iterator[Exchanger]:
-    exchanger = make(platform.address, way)
-    yield exchanger
-    assert bool(plain_calls) == (way == "plain"), "it did not go the way that this test is about"
-    assert exchanger._session.is_open == (way != "direct")
+def client(platform, way, plain_calls) -> Iterator[HttpClient]:
+    client = make(platform.address, way)
+    yield client
+    assert bool(plain_calls) == (way == "requests"), "it did not go the way that this test is about"
 
 
-def make(address: str, way: str = "direct", *, timeout: float = 5, retries: int = 4, **members: object) -> Exchanger:
+def adapted(session: requests.Session, profile: Profile) -> None:
+    """What a plugin might do, so that requests is needed."""
+    session.hooks["response"].append(lambda response, **options: response)
+
+
+def make(
+    address: str, way: str = "direct", *, timeout: float = 5, retries: int = 4, configure=None, **members: object
+) -> HttpClient:
     profile = Profile("default", address, credential=Credential("api_key", Secret(KEY)), **members)  # type: ignore[arg-type]
-    session = open_session(profile, timeout=(5, timeout), retries=retries, configure=lambda s, p: None)
-    if way == "pooled":
-        session.opened()
-    if way == "plain":
-        session.hooks["response"].append(lambda response, **options: response)
-    return Exchanger(session, address)
+    hooks = Hooks(configure=adapted if way == "requests" else configure)
+    return HttpClient(profile, timeout=(5, timeout), retries=retries, hooks=hooks)
 
 
 class Text:
@@ -86,13 +87,13 @@ def raw(*parts: bytes, close: bool = True, pause: float = 0) -> Callable:
     return answer
 
 
-def test_status_headers_and_body(exchanger, platform) -> None:
+def test_status_headers_and_body(client, platform) -> None:
     platform.on("GET", "/v1/x", platform.answer(200, b"hello", {"ETag": '"v1"', "X-Data-Type": "file"}))
-    with exchanger.send("GET", platform.address + "/v1/x?a=1", headers={"Range": "bytes=0-"}) as reply:
-        assert (reply.status_code, reply.reason, reply.ok) == (200, "OK", True)
-        assert reply.headers["etag"] == reply.headers["ETag"] == '"v1"'
-        assert reply.headers.get("x-data-type") == "file"
-        assert reply.content == b"hello"
+    with client.send("GET", platform.address + "/v1/x?a=1", headers={"Range": "bytes=0-"}) as response:
+        assert (response.status, response.reason, response.ok) == (200, "OK", True)
+        assert response.headers["etag"] == response.headers["ETag"] == '"v1"'
+        assert response.headers.get("x-data-type") == "file"
+        assert response.content == b"hello"
     seen = platform.seen[0]
     assert seen.path == "/v1/x?a=1"
     assert seen.headers["Authorization"] == f"Simple {KEY}"
@@ -103,43 +104,43 @@ def test_status_headers_and_body(exchanger, platform) -> None:
     assert (seen.headers["Accept"], seen.headers["Connection"]) == ("*/*", "keep-alive")
 
 
-def test_a_refused_head_has_a_length_and_no_body(exchanger, platform) -> None:
+def test_a_refused_head_has_a_length_and_no_body(client, platform) -> None:
     platform.on("HEAD", "/v1/x", platform.answer(404, b"", {"Content-Length": "153"}))
-    reply = exchanger.send("HEAD", platform.address + "/v1/x")
-    assert (reply.status_code, reply.content) == (404, b"")
+    response = client.send("HEAD", platform.address + "/v1/x")
+    assert (response.status, response.content) == (404, b"")
 
 
-def test_a_body_read_in_pieces_and_a_connection_used_again(exchanger, platform) -> None:
+def test_a_body_read_in_pieces_and_a_connection_used_again(client, platform) -> None:
     platform.on("GET", "/v1/x", platform.answer(200, bytes(range(256)) * 1000))
     for _ in range(3):
         buffer, got = bytearray(1000), bytearray()
-        with exchanger.send("GET", platform.address + "/v1/x") as reply:
-            while count := reply.readinto(buffer):
+        with client.send("GET", platform.address + "/v1/x") as response:
+            while count := response.readinto(buffer):
                 got += buffer[:count]
         assert got == bytes(range(256)) * 1000
     assert len({seen.peer for seen in platform.seen}) == 1
 
 
-def test_a_reply_that_is_closed_early_gives_no_broken_connection_back(exchanger, platform) -> None:
+def test_a_response_that_is_closed_early_gives_no_broken_connection_back(client, platform) -> None:
     platform.on("GET", "/v1/x", platform.answer(200, b"x" * 1_000_000))
     platform.on("GET", "/v1/y", platform.answer(200, b"fine"))
-    with exchanger.send("GET", platform.address + "/v1/x") as reply:
-        reply.readinto(bytearray(10))
-    assert exchanger.send("GET", platform.address + "/v1/y").content == b"fine"
+    with client.send("GET", platform.address + "/v1/x") as response:
+        response.readinto(bytearray(10))
+    assert client.send("GET", platform.address + "/v1/y").content == b"fine"
 
 
 @pytest.mark.parametrize("status", [200, 204, 404, 500])
-def test_answers_without_a_body(exchanger, platform, status) -> None:
-    exchanger._session.retries = 0
+def test_answers_without_a_body(client, platform, status) -> None:
+    client.retries = 0
     platform.on("HEAD", "/v1/x", platform.answer(status, b"", {"Content-Length": "77" if status != 204 else "0"}))
-    reply = exchanger.send("HEAD", platform.address + "/v1/x") if status != 500 else None
-    if reply:
-        assert (reply.status_code, reply.content if status == 204 else reply.readinto(bytearray(9))) in {
+    response = client.send("HEAD", platform.address + "/v1/x") if status != 500 else None
+    if response:
+        assert (response.status, response.content if status == 204 else response.readinto(bytearray(9))) in {
             (status, 0),
             (status, b""),
         }
     platform.on("DELETE", "/v1/x", platform.answer(204))
-    assert exchanger.send("DELETE", platform.address + "/v1/x").content == b""
+    assert client.send("DELETE", platform.address + "/v1/x").content == b""
 
 
 @pytest.mark.parametrize(
@@ -149,22 +150,24 @@ def test_answers_without_a_body(exchanger, platform, status) -> None:
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello world",
         b"HTTP/1.0 200 OK\r\n\r\nhello world",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world",
-        b"HTTP/1.1 200 OK\r\ncontent-length:11\r\nX-Odd\r\n\r\nhello world",
+        b"HTTP/1.1 200 OK\r\nX-Folded: a\r\n b\r\ncontent-length:11\r\n\r\nhello world",
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length:11\r\n\r\nhello world",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nContent-Length: 11\r\n\r\nhello world",
     ],
 )
 @pytest.mark.parametrize("cut", [1, 20, 10_000])
-def test_unusual_but_legal_answers(exchanger, platform, wire, cut) -> None:
+def test_unusual_but_legal_answers(client, platform, wire, cut) -> None:
     pieces = [wire[i : i + cut] for i in range(0, len(wire), cut)] if cut > 1 else [wire[:1], wire[1:]]
     platform.on("GET", "/v1/x", raw(*pieces, pause=0.002))
-    assert exchanger.send("GET", platform.address + "/v1/x").content == b"hello world"
+    assert client.send("GET", platform.address + "/v1/x").content == b"hello world"
 
 
 @pytest.mark.parametrize("wire", [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b""])
-def test_what_is_no_answer(exchanger, platform, wire) -> None:
-    exchanger._session.retries = 1
+def test_what_is_no_answer(client, platform, wire) -> None:
+    client.retries = 1
     platform.on("GET", "/v1/x", raw(wire))
     with pytest.raises(NetworkError):
-        _ = exchanger.send("GET", platform.address + "/v1/x").content
+        _ = client.send("GET", platform.address + "/v1/x").content
 
 
 def test_headers_that_are_cut_off(platform) -> None:
@@ -173,62 +176,62 @@ def test_headers_that_are_cut_off(platform) -> None:
         make(platform.address, retries=1).send("GET", platform.address + "/v1/x")
 
 
-def test_a_body_that_is_cut_off_is_noticed(exchanger, platform) -> None:
+def test_a_body_that_is_cut_off_is_noticed(client, platform) -> None:
     platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"))
     with pytest.raises(NetworkError):
-        _ = exchanger.send("GET", platform.address + "/v1/x").content
+        _ = client.send("GET", platform.address + "/v1/x").content
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_what_may_be_repeated_is(exchanger, platform, status) -> None:
+def test_what_may_be_repeated_is(client, platform, status) -> None:
     failing = platform.json_answer({"error": {"message": "busy"}}, status)
     for method in ("GET", "PUT", "DELETE"):
         platform.seen.clear()
         platform.on(method, "/v1/x", failing, failing, platform.answer(200, b"ok"))
         content = Text(b"x" * 25) if method == "PUT" else None
-        assert exchanger.send(method, platform.address + "/v1/x", content=content).content == b"ok"
+        assert client.send(method, platform.address + "/v1/x", body=content).content == b"ok"
         assert [seen.method for seen in platform.seen] == [method] * 3
         if content:
             assert [seen.body for seen in platform.seen] == [b"x" * 25] * 3
 
 
-def test_after_the_last_try_the_answer_comes_through(exchanger, platform) -> None:
-    exchanger._session.retries = 4
+def test_after_the_last_try_the_answer_comes_through(client, platform) -> None:
+    client.retries = 4
     platform.on("POST", "/v1/x", platform.json_answer({"error": {"message": "full"}}, 503))
-    reply = exchanger.send("POST", platform.address + "/v1/x", content=Text(b"x"))
-    assert (reply.status_code, reply.json()["error"]["message"]) == (503, "full")
+    response = client.send("POST", platform.address + "/v1/x", body=Text(b"x"))
+    assert (response.status, response.json()["error"]["message"]) == (503, "full")
     assert len(platform.seen) == 1
 
 
-def test_retry_after_is_honoured(exchanger, platform, monkeypatch) -> None:
+def test_retry_after_is_honoured(client, platform, monkeypatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("time.sleep", waits.append)
     platform.on("GET", "/v1/x", platform.json_answer({}, 429, **{"Retry-After": "3"}), platform.answer(200, b"ok"))
-    assert exchanger.send("GET", platform.address + "/v1/x").content == b"ok"
+    assert client.send("GET", platform.address + "/v1/x").content == b"ok"
     assert 3 in waits
 
 
-def test_dropped_connections_are_made_again(exchanger, platform) -> None:
+def test_dropped_connections_are_made_again(client, platform) -> None:
     def drop(handler) -> None:
         handler.connection.shutdown(socket.SHUT_RDWR)
         handler.close_connection = True
 
     platform.on("PUT", "/v1/x", drop, drop, platform.answer(200, b"ok"))
-    assert exchanger.send("PUT", platform.address + "/v1/x", content=Text(b"abc")).content == b"ok"
+    assert client.send("PUT", platform.address + "/v1/x", body=Text(b"abc")).content == b"ok"
 
 
-def test_a_connection_that_the_server_has_closed_meanwhile(exchanger, platform) -> None:
+def test_a_connection_that_the_server_has_closed_meanwhile(client, platform, way) -> None:
     def then_close(handler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         handler.close_connection = True
 
     platform.on("GET", "/v1/x", then_close)
-    exchanger._session.retries = 0
+    client.retries = 0 if way == "direct" else 4  # the close may come after requests has looked for it
     for _ in range(3):
-        assert exchanger.send("GET", platform.address + "/v1/x").content == b"ok"
+        assert client.send("GET", platform.address + "/v1/x").content == b"ok"
 
 
-def test_what_may_not_be_repeated_goes_on_no_connection_that_was_closed_meanwhile(exchanger) -> None:
+def test_what_may_not_be_repeated_goes_on_no_connection_that_was_closed_meanwhile(client) -> None:
     """Nobody could tell whether it arrived, so the connection is looked at before, however recently it served."""
     closed, methods = threading.Event(), []
 
@@ -245,24 +248,24 @@ def test_what_may_not_be_repeated_goes_on_no_connection_that_was_closed_meanwhil
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         address = f"http://127.0.0.1:{server.getsockname()[1]}/v1/x"
-        assert exchanger.send("GET", address).content == b"ok"
+        assert client.send("GET", address).content == b"ok"
         assert closed.wait(60)
-        assert exchanger.send("POST", address).content == b"ok"
+        assert client.send("POST", address).content == b"ok"
         thread.join(60)
     assert methods == [b"GET", b"POST"]
 
 
-def test_content_that_cannot_be_read_again_is_sent_once(exchanger, platform) -> None:
+def test_content_that_cannot_be_read_again_is_sent_once(client, platform) -> None:
     platform.on("PUT", "/v1/x", platform.answer(503), platform.answer(200))
     once = Text(b"abc", rewinds=False)
     try:
-        assert exchanger.send("PUT", platform.address + "/v1/x", content=once).status_code == 503
+        assert client.send("PUT", platform.address + "/v1/x", body=once).status == 503
     except NetworkError:
         pass
     assert once.times == 1
 
 
-def test_a_refusal_in_the_middle_of_an_upload_is_heard(exchanger, platform, way) -> None:
+def test_a_refusal_in_the_middle_of_an_upload_is_heard(client, platform, way) -> None:
     """The server answers and closes without reading what is still being sent."""
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -284,12 +287,12 @@ def test_a_refusal_in_the_middle_of_an_upload_is_heard(exchanger, platform, way)
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
         mine = make(address, way, retries=0)
         try:
-            reply = mine.send("PUT", address + "/v1/x", content=Text(b"x" * 30_000_000, block=1 << 20))
-            assert (reply.status_code, reply.json()["error"]["message"]) == (413, "too large")
+            response = mine.send("PUT", address + "/v1/x", body=Text(b"x" * 30_000_000, block=1 << 20))
+            assert (response.status, response.json()["error"]["message"]) == (413, "too large")
         except NetworkError:
-            assert way == "plain", "who speaks HTTP directly hears the answer"
+            assert way == "requests", "who speaks HTTP directly hears the answer"
     platform.on("GET", "/v1/x", platform.answer(200))
-    exchanger.send("GET", platform.address + "/v1/x")
+    client.send("GET", platform.address + "/v1/x")
 
 
 def test_redirects_are_followed_without_the_key_on_another_host(platform, plain_calls) -> None:
@@ -299,17 +302,16 @@ def test_redirects_are_followed_without_the_key_on_another_host(platform, plain_
         platform.answer(302, b"", {"Location": platform.address.replace("localhost", "127.0.0.1") + "/v1/y"}),
     )
     platform.on("GET", "/v1/y", platform.answer(200, b"there"))
-    reply = make(platform.address).send("GET", platform.address + "/v1/x")
-    assert reply.content == b"there"
-    assert reply.redirected
+    response = make(platform.address).send("GET", platform.address + "/v1/x")
+    assert response.content == b"there"
     assert "Authorization" not in platform.seen[-1].headers
 
 
 def test_a_stall_ends_at_the_time_limit(platform, way) -> None:
     platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", pause=3))
-    reply = make(platform.address, way, timeout=0.2).send("GET", platform.address + "/v1/x")
+    response = make(platform.address, way, timeout=0.2).send("GET", platform.address + "/v1/x")
     with pytest.raises(TimedOut):
-        _ = reply.content
+        _ = response.content
     platform.on("GET", "/v1/y", raw(b"", pause=3))
     with pytest.raises(TimedOut):
         make(platform.address, way, timeout=0.2, retries=0).send("GET", platform.address + "/v1/y")
@@ -342,28 +344,31 @@ def test_tls_is_verified_both_ways(platform, way, tmp_path) -> None:
 @pytest.mark.parametrize("what", ["proxy", "auth", "adapter", "cookie", "hook"])
 def test_what_is_not_plain_goes_through_requests(platform, plain_calls, monkeypatch, what) -> None:
     platform.on("GET", "/v1/x", platform.answer(200, b"ok", {"Set-Cookie": "lb=7"} if what == "cookie" else {}))
-    exchanger = make(platform.address)
     if what == "proxy":
         platform.on("GET", platform.address + "/v1/x", platform.answer(200, b"ok"))
         monkeypatch.setenv("HTTP_PROXY", platform.address)
         monkeypatch.setenv("NO_PROXY", "")
-    elif what == "auth":
-        exchanger._session.auth = ("user", "password")
-    elif what == "adapter":
-        exchanger._session.mount("http://", type("Special", (requests.adapters.HTTPAdapter,), {})())
-    elif what == "hook":
-        exchanger._session.hooks["response"].append(lambda response, **options: response)
-    assert exchanger.send("GET", platform.address + "/v1/x").content == b"ok"
-    assert exchanger.send("GET", platform.address + "/v1/x").content == b"ok"
+
+    def configure(session: requests.Session, profile: Profile) -> None:
+        if what == "auth":
+            session.auth = ("user", "password")
+        elif what == "adapter":
+            session.mount("http://", type("Special", (requests.adapters.HTTPAdapter,), {})())
+        elif what == "hook":
+            adapted(session, profile)
+
+    client = make(platform.address, configure=configure)
+    assert client.send("GET", platform.address + "/v1/x").content == b"ok"
+    assert client.send("GET", platform.address + "/v1/x").content == b"ok"
     assert len(plain_calls) == (1 if what == "cookie" else 2)
 
 
 def test_each_exchange_is_reported(platform, way) -> None:
     reported = []
-    exchanger = make(platform.address, way)
-    exchanger._session.on_exchange = lambda *facts: reported.append(facts[:3])
+    client = make(platform.address, way)
+    client.on_exchange = lambda *facts: reported.append(facts[:3])
     platform.on("GET", "/v1/x", platform.answer(200, b"ok"))
-    exchanger.send("GET", platform.address + "/v1/x").close()
+    client.send("GET", platform.address + "/v1/x").close()
     assert reported == [("GET", platform.address + "/v1/x", 200)]
 
 
@@ -374,5 +379,5 @@ def test_what_the_content_raises_comes_through(platform, way) -> None:
             raise KeyError("the source is gone")
 
     with pytest.raises(KeyError):
-        make(platform.address, way, timeout=1).send("PUT", platform.address + "/v1/x", content=Bad(b"xyz"))
+        make(platform.address, way, timeout=1).send("PUT", platform.address + "/v1/x", body=Bad(b"xyz"))
     platform.on("GET", "/v1/x", platform.answer(200, b"ok"))

@@ -1,4 +1,4 @@
-"""The transport in process: a requests session as any other, at no cost before it is used."""
+"""The transport in process: responses as any others, at no cost before it is used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from algo_core import Profile
+from algo_core.http.transport import Request
 from algo_local import plugin
-from algo_local.web.adapter import platform_at
+from algo_local.web.app import Application
+from algo_local.web.transport import EmbeddedTransport, platform_at
 
 
 def test_the_default_profile_is_the_embedded_platform_and_only_that(root: Path) -> None:
@@ -28,13 +29,13 @@ def test_the_default_profile_is_the_embedded_platform_and_only_that(root: Path) 
     assert not root.exists()
 
 
-def test_the_hook_mounts_the_platform_on_its_own_address_only(root: Path) -> None:
-    with requests.Session() as session:
-        plugin.algo_configure_session(session, Profile("work", "https://api.example.com"))
-        assert "local:" not in session.adapters
-        plugin.algo_configure_session(session, Profile("default", "local:"))
-        assert not root.exists()
-        assert session.get("local:/v1/data/").json()["folders"][0] == {"name": "jane"}
+def test_the_hook_gives_a_transport_for_the_platforms_own_address_only(root: Path) -> None:
+    assert plugin.algo_transport(Profile("work", "https://api.example.com")) is None
+    transport = plugin.algo_transport(Profile("default", "local:"))
+    assert transport
+    assert not root.exists()
+    with transport.send(Request("GET", "local:/v1/data/", {})) as response:
+        assert response.json()["folders"][0] == {"name": "jane"}
     assert platform_at(root) is platform_at(root)
     platform_at(root).close()
 
@@ -52,14 +53,16 @@ def test_loading_the_plugin_and_its_hooks_imports_nothing_heavy(root: Path) -> N
 
 def test_a_call_on_an_existing_platform_needs_neither_server_nor_builder(root: Path) -> None:
     script = """
-        import sys, requests
+        import sys
         from algo_core import Profile
+        from algo_core.http.transport import BytesBody, Request
         from algo_local import plugin
-        session = requests.Session()
-        plugin.algo_configure_session(session, Profile("default", "local:"))
-        answer = session.post("local:/v1/algo/demo/Hello", data=b"HAL 9000", headers={"Content-Type": "text/plain"})
-        print(answer.json()["result"])
-        print(sorted({"platformdirs", "algo_local.algorithms.builder", "algo_local.serving.server"} & set(sys.modules)))
+        transport = plugin.algo_transport(Profile("default", "local:"))
+        request = Request("POST", "local:/v1/algo/demo/Hello", {"Content-Type": "text/plain"}, BytesBody(b"HAL 9000"))
+        print(transport.send(request).json()["result"])
+        unwanted = {"requests", "urllib3", "email", "ssl", "http.client", "platformdirs", "algo_local.web.wsgi",
+                    "algo_local.algorithms.builder", "algo_local.serving.server"}
+        print(sorted(unwanted & set(sys.modules)))
     """
     run_python(script)
     assert run_python(script) == "Hello HAL 9000\n[]\n"
@@ -73,14 +76,14 @@ def test_the_process_ends_only_when_void_calls_are_done_and_no_algorithm_outlive
         "import os, time\ndef apply(path):\n    time.sleep(1)\n    open(path, 'w').write(str(os.getpid()))",
     )
     script = f"""
-        import requests
         from algo_core import Profile
+        from algo_core.http.transport import BytesBody, Request
         from algo_local import plugin
-        session = requests.Session()
-        plugin.algo_configure_session(session, Profile("default", "local:"))
-        print(session.post("local:/v1/algo/jane/Late?output=void", data={str(tmp_path / "pid")!r},
-                           headers={{"Content-Type": "text/plain"}}).json()["async"], flush=True)
-        session.close()
+        transport = plugin.algo_transport(Profile("default", "local:"))
+        body = BytesBody({str(tmp_path / "pid")!r}.encode())
+        request = Request("POST", "local:/v1/algo/jane/Late?output=void", {{"Content-Type": "text/plain"}}, body)
+        print(transport.send(request).json()["async"], flush=True)
+        transport.close()
     """
     assert run_python(script) == "void\n"
     import os
@@ -89,21 +92,22 @@ def test_the_process_ends_only_when_void_calls_are_done_and_no_algorithm_outlive
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_answers_are_ordinary_responses(embedded: Any) -> None:
+def test_responses_are_as_any_others(embedded: Any, platform: Any) -> None:
     embedded.mkdir("c")
     embedded.put(".my/c/f", b"line\n" * 1000)
-    answer = embedded("GET", "data/.my/c/f", stream=True)
-    assert isinstance(answer, requests.Response)
-    assert (answer.ok, answer.reason, answer.url) == (True, "OK", "local:/v1/data/.my/c/f")
-    assert next(answer.iter_lines()) == b"line"
-    answer.close()
-    with embedded("GET", "data/.my/c/f", stream=True) as answer:
+    transport = EmbeddedTransport(Application(platform, trusted=True))
+    with transport.send(Request("GET", "local:/v1/data/.my/c/f", {"Range": "bytes=5-"})) as response:
+        assert (response.status, response.url) == (206, "local:/v1/data/.my/c/f")
+        assert response.headers["content-length"] == response.headers["Content-Length"] == "4995"
         buffer = bytearray(3000)
-        assert answer.raw._fp.readinto(memoryview(buffer)) == 3000
-        assert bytes(buffer) == (b"line\n" * 1000)[:3000]
-        assert answer.raw.read() == (b"line\n" * 1000)[3000:]
-    with pytest.raises(requests.HTTPError):
-        embedded("GET", "data/.my/c/none").raise_for_status()
+        assert response.readinto(memoryview(buffer)) == 3000
+        assert bytes(buffer) == (b"line\n" * 1000)[5:3005]
+    with transport.send(Request("GET", "local:/v1/data/.my/c/f", {})) as response:
+        assert b"".join(response.blocks(100)) == b"line\n" * 1000
+    with transport.send(Request("HEAD", "local:/v1/data/.my/c/f", {})) as response:
+        assert (response.headers["Content-Length"], response.readinto(bytearray(9))) == ("5000", 0)
+    with transport.send(Request("GET", "local:/v1/data/.my/c/none", {})) as response:
+        assert (response.status, "error" in response.json()) == (404, True)
 
 
 def test_addresses_arrive_undecoded_and_unicode_is_encoded(embedded: Any) -> None:

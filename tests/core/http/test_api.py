@@ -4,7 +4,7 @@ import pytest
 
 from algo_core import errors
 from algo_core.http.api import ApiClient
-from algo_core.http.session import open_session
+from algo_core.http.client import HttpClient
 from algo_core.settings.credentials import Credential, Secret
 from algo_core.settings.profile import Profile
 
@@ -13,7 +13,7 @@ from algo_core.settings.profile import Profile
 def api(platform, monkeypatch) -> ApiClient:
     monkeypatch.setattr("algo_core.http.retry.FIRST_SECONDS", 0.0)
     profile = Profile("work", platform.address, credential=Credential("api_key", Secret("k")))
-    return ApiClient(open_session(profile, timeout=(5, 5), retries=1, configure=lambda s, p: None))
+    return ApiClient(HttpClient(profile, timeout=(5, 5), retries=1))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,310 @@
+"""Sends a profile's requests: credential, retries and redirects, in one place for all transports."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from _thread import RLock
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from algo_core.errors import ConfigError, NetworkError, PlatformError, TlsError
+from algo_core.http.connections import PORTS
+from algo_core.http.direct import DirectTransport, origin_of
+from algo_core.http.headers import check_header, header_lines, is_encoded, request_headers
+from algo_core.http.retry import REPEATABLE, RETRY_STATUSES, Tries
+from algo_core.http.transport import Request
+
+if TYPE_CHECKING:
+    import ssl
+
+    from algo_core.http.pipeline import Pipeline
+    from algo_core.http.requests_transport import AlgoSession, RequestsTransport
+    from algo_core.http.response import Response
+    from algo_core.http.transport import RequestBody, Transport
+    from algo_core.settings.profile import Profile
+
+OnExchange = Callable[[str, str, "int | None", float], None]
+"""Told of each exchange: method, address, status if there was a response, seconds."""
+
+FOLLOWED = frozenset({"GET", "HEAD"})
+"""Methods whose redirects are followed; of others HTTP clients make a GET, which looks like success and is none."""
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAX_REDIRECTS = 30
+
+PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
+"""Headers that never go to another host than the one they were given for."""
+
+PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
+SYSTEMS_WITH_PROXIES = frozenset({"darwin", "win32", "cygwin"})
+"""Systems that know of proxies beside those of the environment."""
+
+
+class Hooks(NamedTuple):
+    """What plugins have a say in: each is called at most once per client, when it is first needed."""
+
+    transport: Callable[[Profile], Transport | None] = lambda profile: None
+    headers: Callable[[Profile], list[Mapping[str, str]]] = lambda profile: []
+    configure: Callable[[AlgoSession, Profile], object] | None = None
+    """None if no plugin configures sessions, which would need one of requests."""
+
+
+class HttpClient:
+    """Requests of one profile.
+
+    `profile`, `timeout` (connect and read, in seconds), `retries` and `on_exchange` can be read and set. A request goes
+    by the transport that a plugin gives for the profile; directly, where that is possible; else by requests: through
+    proxies, with cookies, and as plugins have configured its session.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        timeout: tuple[float, float],
+        retries: int,
+        hooks: Hooks | None = None,
+        on_exchange: OnExchange | None = None,
+    ) -> None:
+        self.profile = profile
+        self.timeout = timeout
+        self.retries = retries
+        self.on_exchange = on_exchange
+        self._hooks = hooks or Hooks()
+        self._homes = _homes(profile.address)
+        self._direct = DirectTransport(functools.partial(_tls_context, profile.ca_cert))
+        self._chosen: dict[str, Transport] = {}
+        self._choosing = RLock()
+        self._has_cookies = False
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: RequestBody | None = None,
+        timeout: tuple[float, float] | None = None,
+        as_stored: bool = False,
+    ) -> Response:
+        """Send one request; its response, whatever its status.
+
+        Connection errors, 429 and 5xx are tried again for methods that may be repeated, as long as the body can be read
+        again, with the pauses of `algo_core.http.retry`, or those that the platform asks for; a connection that could
+        not be made is tried again for every method. `timeout` (connect and read, in seconds) takes the place of the
+        client's. A compressed body is decompressed, unless it is wanted `as_stored`.
+
+        Raises:
+            NetworkError and its kinds: when there is no response in the end.
+            PlatformError: if what came is none, or leads in a circle.
+            ConfigError: if the credential, a header, or a CA that the environment names, cannot be used.
+            AlgoError: what the body raises while it is read.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            request = Request(method, url, self._headers(url, headers), body, timeout or self.timeout)
+            response = self._answered(request)
+            target = _redirect(response) if method in FOLLOWED else None
+            if target is None:
+                return response if as_stored or not is_encoded(response.headers) else _decoded(response)
+            response.close()
+            url = target
+        raise PlatformError(f"{response.place} redirects without end", "Check the address: algo profile show")
+
+    def pipeline(self, url: str, limit: int) -> Pipeline | None:
+        """For small requests to where a URL leads, each tried once, with bodies of up to `limit` bytes in response.
+
+        None where they do not go directly, or somebody watches each exchange.
+        """
+        if not self.is_direct(url):
+            return None
+        from algo_core.http.pipeline import Pipeline
+
+        return Pipeline(self._direct.pool, url, self._headers(url, None), self.timeout, limit)
+
+    def is_direct(self, url: str) -> bool:
+        """Whether requests to where a URL leads need neither requests nor plugins, and nobody watches them."""
+        return self.on_exchange is None and self._transport(url) is self._direct
+
+    def divided(self) -> None:
+        """In a process that was made by `fork`: leave open connections to the other, and try everything only once."""
+        self._direct.close()
+        self.retries = 0
+
+    def close(self) -> None:
+        """Close all connections, and what plugins have given."""
+        self._direct.close()
+        for name in ("_given", "_requests"):
+            if transport := self.__dict__.get(name):
+                transport.close()
+
+    def __enter__(self) -> HttpClient:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # Retries
+
+    def _answered(self, request: Request) -> Response:
+        """The response to a request that is sent as often as it may and has to be."""
+        tries = Tries(self.retries)
+        is_lost = False
+        while True:
+            try:
+                response, problem = self._exchanged(request), None
+            except TlsError:
+                raise
+            except NetworkError as error:
+                response, problem = None, error
+                is_lost = is_lost or not error.nothing_sent
+            if response is not None:
+                response.after_lost_answer = is_lost
+                if response.status not in RETRY_STATUSES:
+                    return response
+            may_repeat = request.method in REPEATABLE or (problem is not None and problem.nothing_sent)
+            # A server may close a connection that nobody used: that is no failure, and costs no try.
+            may_repeat = may_repeat and (tries.left > 0 or (problem is not None and problem.was_stale))
+            if not (may_repeat and (request.body is None or request.body.rewind())):
+                if problem:
+                    raise problem
+                assert response
+                return response
+            if problem and problem.was_stale:
+                continue
+            if response:
+                response.close()
+            tries.spend(response.headers if response else None)
+
+    def _exchanged(self, request: Request) -> Response:
+        started = time.perf_counter()
+        status: int | None = None
+        try:
+            response = self._transport(request.url).send(request)
+            status = response.status
+            response.has_body = request.method != "HEAD"
+            if "Set-Cookie" in response.headers and not self._has_cookies:
+                self._has_cookies, self._chosen = True, {}  # requests keeps those of the responses that it sees
+            return response
+        finally:
+            if self.on_exchange:
+                self.on_exchange(request.method, request.url, status, time.perf_counter() - started)
+
+    # Credentials
+
+    def _headers(self, url: str, own: Mapping[str, str] | None) -> dict[str, str]:
+        """What a request carries: to another host than the profile's nothing that was meant for that."""
+        is_home = origin_of(url) in self._homes
+        if own and not is_home:
+            own = {name: value for name, value in own.items() if name.lower() not in PRIVATE}
+        return {**(self._home_headers if is_home else self._foreign_headers), **(own or {})}
+
+    @functools.cached_property
+    def _home_headers(self) -> dict[str, str]:
+        headers = request_headers(self.profile)
+        given = [*self._hooks.headers(self.profile), self._requests.headers if self._hooks.configure else {}]
+        for name, value in (pair for more in given for pair in more.items()):
+            check_header(name, value)
+            for older in [older for older in headers if older.lower() == name.lower()]:
+                del headers[older]
+            headers[name] = value
+        header_lines(headers)
+        return headers
+
+    @functools.cached_property
+    def _foreign_headers(self) -> dict[str, str]:
+        return request_headers(self.profile._replace(credential=None))
+
+    # Transports
+
+    def _transport(self, url: str) -> Transport:
+        origin = origin_of(url)
+        if found := self._chosen.get(origin):
+            return found
+        with self._choosing:  # one for all threads
+            self._chosen[origin] = self._choose(url, is_home=origin in self._homes)
+            return self._chosen[origin]
+
+    def _choose(self, url: str, *, is_home: bool) -> Transport:
+        if is_home and self._given is not None:
+            return self._given
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme not in PORTS and not is_home:
+            raise PlatformError(f"{self.profile.address} redirects to {url:.200}, where HTTP does not lead")
+        if parts.scheme not in PORTS and not (self._is_adapted and self._requests.reaches(url)):
+            raise ConfigError(
+                f"No installed plugin can reach {self.profile.address} (profile {self.profile.name})",
+                "Addresses 'local:' come with: pip install algo-local",
+            )
+        is_plain = host.isascii() and not self._has_cookies and not _may_have_proxy() and not self._is_adapted
+        return self._direct if is_plain else self._requests
+
+    @functools.cached_property
+    def _given(self) -> Transport | None:
+        return self._hooks.transport(self.profile)
+
+    @property
+    def _is_adapted(self) -> bool:
+        """Whether a plugin has changed the session that requests sends with, by more than headers."""
+        return self._hooks.configure is not None and self._requests.is_adapted
+
+    @functools.cached_property
+    def _requests(self) -> RequestsTransport:
+        from algo_core.http.requests_transport import AlgoSession, RequestsTransport
+
+        session = AlgoSession(self.profile, timeout=self.timeout, retries=0)
+        if self._hooks.configure:
+            self._hooks.configure(session, self.profile)
+        return RequestsTransport(session, self._homes)
+
+
+def _redirect(response: Response) -> str | None:
+    """Where a response leads."""
+    location = response.headers.get("Location")
+    if response.status not in REDIRECTS or location is None:
+        return None
+    try:
+        # Some send it unquoted, in UTF-8 that was read as Latin-1.
+        target = urljoin(response.url, quote(location.encode("latin-1", "replace"), safe="%/:=&?~#+!$,;'@()*[]"))
+        return _canonical(target)
+    except ValueError as error:
+        raise PlatformError(f"{response.place} redirects to no address: {error}") from None
+
+
+def _canonical(url: str) -> str:
+    """A URL with its host in lower case, and without a port that need not be said. Raises ValueError."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    host = f"[{host}]" if ":" in host else host
+    is_usual = port is None or port == PORTS.get(parts.scheme)
+    return urlunsplit(parts._replace(netloc=host if is_usual else f"{host}:{port}"))
+
+
+def _homes(address: str) -> frozenset[str]:
+    """The origins that are an address's own: TLS on the same host is as well, which some redirect to."""
+    if not address.startswith(("http://", "https://")):
+        return frozenset({origin_of(address)})
+    home = origin_of(_canonical(address))
+    encrypted = home.replace("http://", "https://", 1) if urlsplit(home).port is None else home
+    return frozenset({origin_of(address), home, encrypted})
+
+
+def _decoded(response: Response) -> Response:
+    from algo_core.http.encoding import DecodedResponse
+
+    return DecodedResponse(response)
+
+
+def _tls_context(ca_cert: str | None) -> ssl.SSLContext:
+    from algo_core.http.tls import tls_context
+
+    return tls_context(ca_cert)
+
+
+def _may_have_proxy() -> bool:
+    if sys.platform in SYSTEMS_WITH_PROXIES:
+        return True
+    return any(value and name.lower() in PROXY_VARIABLES for name, value in os.environ.items())
