@@ -35,8 +35,9 @@ Examples:
   curl -s https://example.org/data.json | algo run demo/Sum -J -
   algo run demo/Hello --each names.jsonl -o results.jsonl
 
-Exactly one input is sent, byte for byte. FILE '-' is standard input. The result goes to standard output: text and
-JSON with a newline (JSON indented on a terminal, on one line otherwise), binary results as bytes."""
+Exactly one input is sent, byte for byte but for a byte order mark. FILE '-' is standard input. The result goes to
+standard output: text and JSON with a newline (JSON indented on a terminal, on one line otherwise), binary results as
+bytes."""
 
 
 def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False) -> Callable[[F], F]:
