@@ -136,3 +136,12 @@ def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:
         assert (
             set(done.stdout.split()) & {"requests", "sqlite3", "tomlkit", "platformdirs", "importlib_metadata"} == set()
         )
+
+
+def test_a_configuration_is_checked_without_anything_heavy(algo_home: Home) -> None:
+    algo_home.write_config(
+        'timeout = 5\n[profiles.default]\naddress = "https://a.example"\n'
+        '[plugins]\ndisabled = ["acme"]\ninstalled = ["acme-one", "acme-two>=1.5,<2", "acme==1.*"]\n'
+    )
+    algo_home.write_site_config('[plugins]\ndeny = ["acme-old<2"]\n[enforce]\nretries = 2\n')
+    assert imported(algo_home, "--help") & (HEAVY | {"packaging", "difflib"}) == set()
