@@ -25,7 +25,7 @@ from algo_data.hosted.download import HostedReader
 from algo_data.hosted.listing import entries_of, marker_of, names_of
 from algo_data.hosted.not_found import where_it_may_be
 from algo_data.hosted.pipeline import Pipelines, page_of
-from algo_data.hosted.response_headers import content_range, entry_of, kind_of, stored_checksum
+from algo_data.hosted.response_headers import content_range, entry_of, is_taken_as_written, kind_of, stored_checksum
 from algo_data.hosted.upload import content_of, spooled
 
 if TYPE_CHECKING:
@@ -43,9 +43,6 @@ SPECIAL = (".algo", SESSION)
 
 EMPTY_PAGES = 100
 """Pages in a row without an entry, after which no more are asked for."""
-
-TAKEN = "X-Data-Path"
-"""The header in which a platform says which path it has served, where only a key can look like it."""
 
 BYTES = {"Content-Type": "application/octet-stream"}
 
@@ -398,12 +395,10 @@ class HostedStorage(Storage):
                 decode_json(response, self._api.profile)
 
 
-def _check_taken(uri: DataUri, response: Response) -> None:
+def _check_taken(uri: DataUri, reply: Response) -> None:
     """Raises PlatformError if a path that only a key can have may have been taken for another one on the way."""
-    from urllib.parse import unquote
-
-    if uri.scheme != HOSTED and is_only_key(uri.path) and unquote(response.headers.get(TAKEN, "")) != uri.path:
-        response.close()
+    if not is_taken_as_written(uri, reply.headers):
+        reply.close()
         raise PlatformError(
             f"This platform takes {uri} for another path",
             f"Reach it from this machine: direct = true in [connectors.{uri.connector}] of config.toml",
