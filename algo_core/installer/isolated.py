@@ -63,9 +63,14 @@ def installed(environ: Mapping[str, str]) -> dict[str, Isolated]:
 def _facts(environ: Mapping[str, str], folder: str) -> Isolated | None:
     try:
         kept = json.loads(Path(isolated_dir(environ), folder, ISOLATED_FACTS).read_text("utf-8"))
-        return Isolated(**kept)
+        found = Isolated(**kept)
     except (OSError, ValueError, TypeError):
         return None
+    texts = [found.name, found.version, found.requirement, found.core or ""]
+    if not isinstance(found.commands, dict) or not isinstance(found.scripts, list):
+        return None
+    texts += [*found.commands, *found.commands.values(), *found.scripts]
+    return found if all(isinstance(text, str) for text in texts) else None
 
 
 def place_of(environ: Mapping[str, str], name: str) -> Path:

@@ -87,6 +87,12 @@ def _is_installed(requirement: Requirement) -> bool:
 
 
 def _has_environment(environ: Mapping[str, str], name: str) -> bool:
+    import json
+
     from algo_core.plugins.policy import normalized
 
-    return os.path.isfile(os.path.join(isolated_dir(environ), normalized(name), ISOLATED_FACTS))
+    try:
+        with open(os.path.join(isolated_dir(environ), normalized(name), ISOLATED_FACTS), encoding="utf-8") as file:
+            return isinstance(json.load(file), dict)
+    except (OSError, ValueError):
+        return False

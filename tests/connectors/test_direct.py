@@ -103,11 +103,21 @@ def test_any_protocol_becomes_a_connector_by_configuration(algo_home: Home, s3: 
         ("[connectors.dropbox]\ndirect = true", 3, "access_token"),
         ('[connectors.dropbox]\ndirect = true\naccess_token = "x"\nwhat = 1', 3, "what"),
         ("[connectors.gs]\ndirect = true\ntoken = 5", 3, "gs://"),
+        ('[connectors.s3]\ndirect = true\nendpoint_ulr = "http://127.0.0.1:1"', 3, "did you mean 'endpoint_url'?"),
+        ('[connectors.gs]\ndirect = true\nendpoint_ulr = "http://127.0.0.1:1"', 3, "did you mean 'endpoint_url'?"),
+        ('[connectors.gs]\ndirect = true\nanon = true\nplace = "x"', 3, "gs:// has no option 'place'"),
+        ('[connectors.azureblob]\ndirect = true\nstorage_url = "http://127.0.0.1:1"', 3, "did you mean 'storage_uri'?"),
+        ('[connectors.azureblob]\ndirect = true\nacount_key = "x"', 3, "did you mean 'account_key'?"),
+        ('[connectors.archive]\nprotocol = "local"\nrooot = "/tmp"', 3, "did you mean 'root'?"),
     ],
 )
 def test_a_wrong_table_is_explained(algo_home: Home, table: str, code: int, said: str) -> None:
     algo_home.write_config(table + "\n")
-    scheme = "archive" if "archive" in table else next(name for name in ("dropbox", "gs", "s3") if name in table)
+    scheme = (
+        "archive"
+        if "archive" in table
+        else next(name for name in ("dropbox", "azureblob", "gs", "s3") if f".{name}]" in table or f"{name} =" in table)
+    )
     done = algo_home.run("ls", f"{scheme}://bucket")
     assert (done.code, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 
+from algo_core.installer.isolated import Isolated, installed
 from algo_core.installer.present import conflicts, needed_by, standard
 from algo_core.installer.sources import redacted
 from algo_core.installer.tools import UNKNOWN, Change, Uv, name_in
@@ -99,3 +103,28 @@ def test_who_needs_what_is_removed() -> None:
 def test_the_standard_plugins_are_those_that_the_core_names() -> None:
     core = Installed("1", "click", "tomli; python_version < '3.11'", "Algo_Run; extra == 'standard'", "k; extra == 'y'")
     assert standard({"algo-core": core}) == {"algo-run"}
+
+
+def test_damaged_facts_of_an_isolated_plugin_end_nothing(tmp_path) -> None:
+    facts = Isolated("acme", "1.0", "acme>=1", None, {"greet": "Say it."}, ["greet"])
+    place = tmp_path / "isolated" / "acme"
+    place.mkdir(parents=True)
+    whole = json.dumps(asdict(facts)).encode()
+    environ = {"ALGO_DATA_DIR": str(tmp_path)}
+    file = place / "algo-isolated.json"
+    file.write_bytes(whole)
+    assert installed(environ) == {"acme": facts}
+    wrong = [
+        whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :] for at in range(len(whole)) for bit in (1, 2, 0xFF)
+    ]
+    wrong += [whole[:at] for at in range(len(whole))]
+    wrong += [
+        json.dumps({**asdict(facts), name: value}).encode()
+        for name in asdict(facts)
+        for value in (None, 3, [3], {"x": 3})
+    ]
+    wrong += [b"[]", b"3", b"null", b"{}"]
+    for damaged in wrong:
+        file.write_bytes(damaged)
+        for plugin in installed(environ).values():
+            assert all(isinstance(text, str) for text in (plugin.name, *plugin.commands, *plugin.commands.values()))

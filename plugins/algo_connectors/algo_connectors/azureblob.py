@@ -33,7 +33,7 @@ def open_azureblob(options: Options) -> AzureStorage:
     container = options.take("container")
     if address := options.take("storage_uri"):
         _address(options, str(address).rstrip("/"))
-    files = options.make(AzureBlobFileSystem, use_listings_cache=False, skip_instance_cache=True)
+    files = options.make(AzureBlobFileSystem, takes_others=False, use_listings_cache=False, skip_instance_cache=True)
     return AzureStorage(files, container)
 
 

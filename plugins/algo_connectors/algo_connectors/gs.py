@@ -45,7 +45,7 @@ def open_gs(options: Options) -> GoogleStorage:
     if options.take("anon"):
         options.set("token", "anon")
     bucket = options.take("bucket")
-    files = options.make(GCSFileSystem, use_listings_cache=False, skip_instance_cache=True)
+    files = options.make(GCSFileSystem, takes_others=False, use_listings_cache=False, skip_instance_cache=True)
     return GoogleStorage(files, bucket)
 
 

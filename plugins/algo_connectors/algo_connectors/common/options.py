@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from algo_core.errors import ConfigError
@@ -18,6 +20,7 @@ class Options:
 
     def __init__(self, scheme: str, given: Mapping[str, Any]) -> None:
         self.scheme = scheme
+        self._known: set[str] = set()
         self._given: dict[str, Any] = {}
         for name, value in given.items():
             self._set(name.split("."), _value(name, value))
@@ -37,10 +40,12 @@ class Options:
 
     def take(self, name: str) -> Any:
         """An option's value, or None; it is not passed on."""
+        self._known.add(name)
         return self._given.pop(name, None)
 
     def table(self, name: str) -> dict[str, Any]:
         """An option that is a table, empty if it is not given. Raises ConfigError if it is none."""
+        self._known.add(name)
         found = self._given.pop(name, None) or {}
         if not isinstance(found, Mapping):
             raise ConfigError(f"The option {name} of {self.scheme}:// is a table, not {found!r}")
@@ -48,6 +53,7 @@ class Options:
 
     def rename(self, name: str, other: str) -> None:
         """Accept an option under a second name, which the platform or the cloud's own tools use."""
+        self._known |= {name, other}
         if name in self._given:
             self._given.setdefault(other, self._given.pop(name))
 
@@ -56,12 +62,21 @@ class Options:
         if self._given:
             raise ConfigError(f"{self.scheme}:// has no option {', '.join(sorted(self._given))}")
 
-    def make(self, kind: Callable[..., _T], **fixed: Any) -> _T:
+    def make(self, kind: Callable[..., _T], *, takes_others: bool = True, **fixed: Any) -> _T:
         """Make the file system from what is left.
 
+        Many classes take any option and do nothing with it: a misspelt address would send keys to the public one.
+
         Raises:
-            ConfigError: if its class does not take it.
+            ConfigError: if its class does not take it, or if an option is spelled like another one. Without
+                `takes_others` every option that the class does not name is refused.
         """
+        known = self._known | _named_by(kind) | set(fixed)
+        for name in sorted(self._given.keys() - known):
+            meant = get_close_matches(name, known, n=1, cutoff=0.8)
+            if meant or not takes_others:
+                question = f": did you mean {meant[0]!r}?" if meant else ""
+                raise ConfigError(f"{self.scheme}:// has no option {name!r}{question}", _where_it_is(self.scheme))
         try:
             return kind(**self._given, **fixed)
         except (TypeError, ValueError, KeyError) as error:
@@ -69,6 +84,17 @@ class Options:
                 f"{self.scheme}:// cannot be opened with these options: {error}",
                 f"Options given: {', '.join(sorted(self._given)) or 'none'}",
             ) from error
+
+
+def _named_by(kind: Any) -> set[str]:
+    """The options that a class and those that it is made from name; fsspec's own take some without naming them."""
+    makers = [vars(base)["__init__"] for base in getattr(kind, "__mro__", ()) if "__init__" in vars(base)]
+    named = {name for make in makers for name in inspect.signature(make).parameters}
+    return named | {"use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache"}
+
+
+def _where_it_is(scheme: str) -> str:
+    return f"Correct it in [connectors.{scheme}], or in the options of the platform's connector"
 
 
 def _value(name: str, value: Any) -> Any:
