@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, PlatformError, RequestRefused, UsageError
+from algo_local.algorithms.build import Build
 from algo_local.algorithms.registry import Algorithm, Registry, parse_version
-from algo_local.execution.payload import Build
 from algo_local.metadata.database import Database
 from algo_local.platform import DATABASE, Platform
 

@@ -15,6 +15,7 @@ from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private
 
 if TYPE_CHECKING:
+    from algo_local.algorithms.build import NetworkAccess
     from algo_local.algorithms.builder import Builder
     from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.data.connector_data import ConnectedData
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from algo_local.web.limits import Concurrency
 
 DATABASE = "platform.sqlite3"
-OWN_PARTS = ("data", "algorithm-data", "sessions", "incoming", "trash", "sources", "environments", "connectors")
+OWN_PARTS = (
+    *("data", "algorithm-data", "sessions", "incoming", "trash"),
+    *("sources", "environments", "connectors", "processes"),
+)
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
 _DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
@@ -162,7 +166,7 @@ class Platform:
         """Runs builds. Its processes end with ours at the latest."""
         from algo_local.execution.executor import Executor
 
-        return Executor(lambda: self._callback.address)
+        return Executor(lambda: self._callback, self.root / "processes")
 
     @_Part
     def concurrency(self) -> Concurrency:
@@ -211,9 +215,12 @@ class Platform:
         version: str,
         *,
         public: bool = True,
+        network_access: NetworkAccess | None = None,
         report: Callable[[str], None] | None = None,
     ) -> Version:
         """Build an algorithm directory and publish it; `report` is told about each step of the build.
+
+        `network_access` is what all versions of the algorithm may reach from now on; None leaves it as it is.
 
         Raises:
             UsageError: if the version is no semantic version.
@@ -232,7 +239,9 @@ class Platform:
         name = known.name if known else name
         started = time.time()
         build = self.builder.build(directory, owner, name, report=report)
-        published = self.registry.publish(owner, name, number, build, public=public, started_at=started)
+        published = self.registry.publish(
+            owner, name, number, build, public=public, started_at=started, network_access=network_access
+        )
         self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
         return published
 

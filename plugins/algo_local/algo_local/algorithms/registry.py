@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlreadyExists, UsageError
-from algo_local.execution.payload import Build
+from algo_local.algorithms.build import Build, NetworkAccess
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import insert_account
 from algo_local.names import check_name
@@ -56,7 +56,8 @@ class Algorithm:
     name: str
     created_at: float
     """Seconds since the epoch."""
-    network_access: str = "full"
+    network_access: NetworkAccess = "full"
+    """What all its versions may reach (API section 6.3)."""
     label: str = ""
     summary: str = ""
     tagline: str = ""
@@ -192,17 +193,21 @@ class Registry:
         *,
         public: bool,
         started_at: float,
+        network_access: NetworkAccess | None = None,
     ) -> Version:
         """Record a build under a version's number; account and algorithm are made if they are new.
 
-        `started_at` is when the build began, in seconds since the epoch.
+        `started_at` is when the build began, in seconds since the epoch. `network_access` holds for all versions of
+        the algorithm from now on; None leaves it as it is.
 
         Raises:
             AlreadyExists: if that number is published already.
             RequestRefused: if owner or name cannot be names.
         """
         with self.database.write() as rows:
-            return self.publish_in(rows, owner, name, number, build, public=public, started_at=started_at)
+            return self.publish_in(
+                rows, owner, name, number, build, public=public, started_at=started_at, network_access=network_access
+            )
 
     def publish_in(
         self,
@@ -214,11 +219,15 @@ class Registry:
         *,
         public: bool,
         started_at: float,
+        network_access: NetworkAccess | None = None,
     ) -> Version:
         """`publish` inside a transaction."""
         now = time.time()
         insert_account(rows, owner)
         algorithm = _ensure_algorithm(rows, owner, name, now)
+        if network_access:
+            rows.execute("UPDATE algorithms SET network_access = ? WHERE id = ?", (network_access, algorithm.id))
+            algorithm = replace(algorithm, network_access=network_access)
         build_id = self._ensure_build(rows, algorithm, build, started_at, now)
         self._refuse_existing(rows, algorithm, number)
         identifier = str(uuid.uuid4())
@@ -227,6 +236,7 @@ class Registry:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (identifier, algorithm.id, *number, int(public), build_id, now),
         )
+        build = replace(build, network_access=algorithm.network_access)
         return Version(algorithm, build, build_id, started_at, now, identifier, number, public, now)
 
     def refuse_existing(self, owner: str, name: str, number: Number) -> None:
@@ -291,6 +301,7 @@ class Registry:
             python=self.root / str(python) if python else Path(sys.executable),
             module=str(module),
             log=str(log),
+            network_access=algorithm.network_access,
         )
         number = None if identifier is None else (_int(major), _int(minor), _int(revision))
         return Version(

@@ -12,6 +12,7 @@ from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
+from algo_local.algorithms.build import NetworkAccess
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
 from algo_local.paths import state_root
@@ -37,8 +38,15 @@ local.add_command(key)
 @click.argument("algorithm", metavar="OWNER/NAME")
 @click.option("--version", required=True, metavar="X.Y.Z", help="Semantic version to publish it as.")
 @click.option("--private", is_flag=True, help="Let only the owner call it.")
+@click.option(
+    "--network-access",
+    type=click.Choice(["full", "isolated"]),
+    help="What all its versions may reach: everything, or nothing but the platform.",
+)
 @pass_app
-def publish(app: App, directory: Path, algorithm: str, version: str, private: bool) -> None:
+def publish(
+    app: App, directory: Path, algorithm: str, version: str, private: bool, network_access: NetworkAccess | None
+) -> None:
     """Build the algorithm in DIRECTORY and publish it as OWNER/NAME.
 
     What its requirements.txt names is installed into a virtual environment of its own.
@@ -50,7 +58,9 @@ def publish(app: App, directory: Path, algorithm: str, version: str, private: bo
     report = app.output.info if app.verbose or app.output.shows_progress else None
     platform = Platform(state_root())
     try:
-        published = platform.publish(directory, owner, name, version, public=not private, report=report)
+        published = platform.publish(
+            directory, owner, name, version, public=not private, network_access=network_access, report=report
+        )
     finally:
         platform.close()
     found = published.algorithm
@@ -101,6 +111,7 @@ def serve(
             f"API keys would travel unprotected to {host}",
             "Give --tls-cert and --tls-key, listen on 127.0.0.1, or allow it with --insecure-http",
         )
+    _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_until_signal
 
@@ -112,6 +123,17 @@ def serve(
         say=app.output.info,
         on_answer=RequestLog(app.output.log, log) if log else None,
     )
+
+
+def _check_sandbox(app: App, *, is_local: bool) -> None:
+    """Refuse settings that mean nothing before anybody connects; warn of what others' algorithms could do."""
+    from algo_local.execution.limits import Limits
+    from algo_local.execution.sandbox import WITHOUT, protection
+
+    Limits.of()
+    found = protection(state_root())
+    if not found.sandbox and not is_local:
+        app.output.warn(f"Algorithms run without a sandbox, since {found.reason}: {WITHOUT}")
 
 
 @local.command()
