@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from algo_core.errors import ConfigError, NetworkError, TimedOut
 from algo_core.http.body import ChunkedResponse, SizedResponse
 from algo_core.http.connections import PORTS, Connection, ConnectionPool
-from algo_core.http.errors import translated
+from algo_core.http.errors import silent, translated
 from algo_core.http.head import HEAD_LIMIT, Head, check_beginning, endless, parse_head
 from algo_core.http.headers import header_lines
 from algo_core.http.response import NO_BODY, Response
@@ -154,7 +154,7 @@ def _receive(connection: Connection, request: Request, refused: NetworkError | N
         except OSError as error:
             raise (refused or translated(error, connection.address)) from error
         if not part:
-            raise refused or NetworkError(f"{connection.address} closed the connection without an answer", "Try again")
+            raise refused or silent(connection.address, in_clear=request.url.startswith("http:"))
         received += part
         check_beginning(received, connection.address)
 
