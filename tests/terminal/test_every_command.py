@@ -26,7 +26,12 @@ FITTING: dict[str, list[list[str]]] = {
     "run": [["demo/Echo", "-d", "x"], ["demo/Echo", "-d", "x", "--raw"], ["demo/Echo", "-d", "x", "--void"]],
     "ls": [[], ["-lR", ".my"]],
     "cat": [[".my/file", "./local-file"]],
-    "cp": [["-r", "data://.my/x", "./copied"], ["./local-file", "data://.my/x/"]],
+    "cp": [
+        ["-r", "data://.my/x", "./copied"],
+        ["./local-file", "data://.my/x/"],
+        ["data://.my/file", "-"],
+        ["./local-file", "/dev/stdout"],
+    ],
     "mv": [["data://.my/x/*", "./moved"]],
     "sync": [["data://.my/x", "./synchronized"]],
     "du": [[".my", ".my/file"]],

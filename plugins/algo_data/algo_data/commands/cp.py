@@ -66,6 +66,8 @@ def cp(
         raise UsageError("Standard output cannot carry both the file and JSON", "Leave out --json")
     if to_stdout and app.output.is_closed:
         raise AlgoError(CLOSED)
+    if to_stdout and app.output.is_terminal:
+        destination = STREAM  # which makes harmless what it shows
     storage_of = storages(app)
     for uri in (*given, destination):
         storage_of(uri)  # a scheme that nothing can open stops everything before anything is done
