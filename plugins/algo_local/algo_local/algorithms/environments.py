@@ -144,14 +144,14 @@ def _make(environment: Path, source: Path, report: Report) -> None:
         pip = [str(python), "-I", "-m", "pip"]
     index = os.environ.get("PYTHON_INDEX_URL")
     chosen = ["-i", index] if index else []
-    with _copy_of(source, environment.parent) as directory:
+    with _copy_of(source) as directory:
         _run([*pip, "install", *chosen, "-r", REQUIREMENTS], directory, f"Installing {REQUIREMENTS}", report)
 
 
 @contextlib.contextmanager
-def _copy_of(source: Path, parent: Path) -> Iterator[Path]:
+def _copy_of(source: Path) -> Iterator[Path]:
     """A copy of a published tree for as long as pip is in it: packages that come with the tree are built in place."""
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=source.parent) as scratch:
         directory = Path(scratch, "tree")
         shutil.copytree(source, directory, symlinks=True)
         make_writable(directory)
