@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
-from algo_local.trees import make_writable
+from algo_local.trees import make_read_only, make_writable, remove_tree
 
 REQUIREMENTS = "requirements.txt"
 
@@ -98,12 +98,14 @@ class Environments:
             if (environment / REQUIREMENTS).exists() and python.exists():
                 report("The environment for these requirements exists already")
                 return python
-            shutil.rmtree(environment, ignore_errors=True)
+            remove_tree(environment)
             try:
                 _make(environment, source, report)
                 (environment / REQUIREMENTS).write_text(requirements + "\n", "utf-8")
+                make_read_only(environment)  # algorithms of several accounts share it
             except BaseException:
-                shutil.rmtree(environment, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    remove_tree(environment)
                 raise
         return python
 
