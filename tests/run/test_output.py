@@ -150,6 +150,20 @@ def test_debug_shows_what_the_algorithm_printed_beside_the_result(home, algorith
     assert (done.code, done.stdout, done.stderr) == (0, b"Hello\n", "loading model\ndone\n")
 
 
+def test_debug_says_so_where_the_platform_shows_nothing_of_what_is_printed(home, algorithm) -> None:
+    notice = "What it printed is shown to the algorithm's owner only (administrators: --sudo)\n"
+    for answer, said in [
+        (algorithm.result("Hello"), notice),
+        (algorithm.result("Hello", stdout=""), ""),
+        (algorithm.failure({"message": "no"}), f"{notice}error: no\n"),
+    ]:
+        algorithm.answers(answer)
+        assert home.run("run", "demo/Echo", "-d", "x", "--debug").stderr == said
+    assert algorithm.platform.seen[-1].path.endswith("?stdout=true")
+    home.run("run", "demo/Echo", "-d", "x", "--sudo")
+    assert algorithm.platform.seen[-1].path.endswith("?sudo=true")
+
+
 def test_alerts_are_warnings(home, algorithm) -> None:
     algorithm.answers(algorithm.result("Hello", alerts=["this version is deprecated"]))
     done = home.run("run", "demo/Echo", "-d", "x")

@@ -31,6 +31,16 @@ def remove_tree(path: Path) -> None:
             shutil.rmtree(path)
 
 
+def make_read_only(path: Path) -> None:
+    """Let nobody but root change what is in a directory and in those below it, until modes are changed again."""
+    for parent, _, names in os.walk(path, topdown=False):
+        for name in names:
+            file = os.path.join(parent, name)
+            if not os.path.islink(file):
+                os.chmod(file, os.stat(file).st_mode & ~0o222)
+        os.chmod(parent, os.stat(parent).st_mode & ~0o222)
+
+
 def make_writable(path: Path) -> None:
     """Let the owner change what is in a directory and in those below it."""
     os.chmod(path, 0o700)

@@ -193,7 +193,7 @@ def _answer(value: dict[str, Any], body: bytes) -> Answer:
         body,
         metadata,
         [str(alert) for alert in alerts] if isinstance(alerts, list) else [],
-        _text(metadata.get("stdout")),
+        stdout if isinstance(stdout := metadata.get("stdout"), str) else None,
         _text(value.get("request_id") or metadata.get("request_id")),
     )
 

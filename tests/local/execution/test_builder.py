@@ -306,6 +306,9 @@ def test_requirements_are_installed_once_for_all_that_share_them(builder: Builde
     assert one.python == two.python != Path(sys.executable)
     assert "Successfully installed greeting-1.0" in one.log
     assert "exists already" in two.log
+    environment = one.python.parent.parent
+    for path in (environment, *environment.rglob("*")):
+        assert path.is_symlink() or not path.stat().st_mode & 0o222, path
     program = "import greeting, sys; print(greeting.WORD, sys.prefix)"
     said = subprocess.run(
         [interpreter_of(one.python).program, "-c", program], capture_output=True, text=True, check=True
@@ -343,6 +346,7 @@ def test_requirements_that_are_not_text(builder: Builder, write: Write) -> None:
 def test_an_interrupted_environment_is_made_anew(builder: Builder, write: Write) -> None:
     directory = write(USES, **{"requirements.txt": "greeting\n"})
     environment = builder.build(directory, "demo", "Hello").python.parent.parent
+    environment.chmod(0o755)
     (environment / "requirements.txt").unlink()
     (environment / "rubbish").touch()
     build = builder.build(directory, "demo", "Hello")

@@ -156,7 +156,9 @@ def test_it_is_nobody_with_rights(sandboxed: Call) -> None:
     code = """
         import os
         def apply(input):
-            status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
+            status, first = (
+                dict(line.split(":", 1) for line in open(f"/proc/{pid}/status").read().splitlines()) for pid in ("self", 1)
+            )
             refused = 0
             for forbidden in (lambda: os.setuid(0), lambda: os.chroot("."), lambda: os.kill(1, 9),
                               lambda: os.rename("/run/algo/answers", "/run/algo/x")):
@@ -164,11 +166,12 @@ def test_it_is_nobody_with_rights(sandboxed: Call) -> None:
                     forbidden()
                 except OSError:
                     refused += 1
-            return [int(status[name], 16) for name in ("CapEff", "CapPrm", "CapAmb")] + [
+            return [int(status[name], 16) for name in ("CapEff", "CapPrm", "CapAmb")] + [int(first["CapPrm"], 16),
                 status["NoNewPrivs"].strip(), os.getuid() == 0 and os.stat("/").st_uid == 0, refused]
         """
-    *capabilities, no_new, is_root, refused = sandboxed(code)
+    *capabilities, supervisors, no_new, is_root, refused = sandboxed(code)
     assert (capabilities, no_new, is_root) == ([0, 0, 0], "1", False)
+    assert supervisors in (0, 0b11 << 6)  # the second to become somebody else, where the platform is root
     assert refused >= 3  # a signal to process 1 is ignored rather than refused, if both are the same user's
 
 
@@ -226,24 +229,65 @@ def bwrap(directory: Path, text: str) -> str:
     return f"{program.parent}:/usr/bin:/bin"
 
 
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        (
+            "echo 'bwrap: No permissions to create new namespace' >&2; exit 1",
+            "bwrap: No permissions to create new namespace",
+        ),
+        ("exit 9", "exit code 9"),
+        # A machine whose interpreter needs what the sandbox does not show.
+        (
+            "echo 'python3: error while loading libpython3.so' >&2; exit 127",
+            "python3: error while loading libpython3.so",
+        ),
+    ],
+)
 def test_a_bubblewrap_that_does_not_work_here_is_told_and_done_without(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processes: Path, build: Callable[..., Build], echo: Echo
+    program: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    processes: Path,
+    build: Callable[..., Build],
+    echo: Echo,
 ) -> None:
-    monkeypatch.setenv("PATH", bwrap(tmp_path, "echo 'bwrap: No permissions to create new namespace' >&2; exit 1"))
+    monkeypatch.setenv("PATH", bwrap(tmp_path, program))
     assert protection(tmp_path).sandbox is None
-    assert protection(tmp_path).reason == (
-        "bubblewrap does not work here: bwrap: No permissions to create new namespace"
-    )
+    assert protection(tmp_path).reason == f"bubblewrap does not work here: {reason}"
     made, call = build("def apply(input):\n    return 1\n"), Payload("json", None)
     executor = Executor(lambda: echo, processes)
-    assert executor.run(made, call, timeout=30, context=CONTEXT).result == Payload("json", 1)
+    assert executor.run(made, call, timeout=60, context=CONTEXT).result == Payload("json", 1)
     executor.close()
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "required")
     executor = Executor(lambda: echo, processes)
-    failure = executor.run(made, call, timeout=30, context=CONTEXT).failure
+    failures = [executor.run(made, call, timeout=60, context=CONTEXT).failure for _ in range(2)]
+    executor.close()
+    for failure in failures:
+        assert failure is not None
+        assert failure.message == (
+            f"Nothing may run without a sandbox, and there is none: bubblewrap does not work here: {reason}"
+        )
+    assert list(processes.glob("*/[0-9]*")) == []
+
+
+def test_one_sandbox_that_cannot_be_made_is_told_and_not_done_without(
+    sandboxed: Call, monkeypatch: pytest.MonkeyPatch, processes: Path, build: Callable[..., Build], echo: Echo
+) -> None:
+    """What bubblewrap refuses in one case takes the sandbox away from none."""
+    monkeypatch.setenv("ALGO_LOCAL_SANDBOX_PATHS", "/etc/hostname")
+    before = len(os.listdir("/proc/self/fd"))
+    executor = Executor(lambda: echo, processes)
+    made, call = build("def apply(input):\n    return 1\n"), Payload("json", None)
+    monkeypatch.setattr("algo_local.execution.sandbox._share", lambda shared: ["--ro-bind", "/nonexistent", "/x"])
+    failure = executor.run(made, call, timeout=60, context=CONTEXT).failure
     executor.close()
     assert failure is not None
-    assert failure.message.startswith("Nothing may run without a sandbox, and there is none: bubblewrap does not work")
+    assert failure.error_type == "SystemError"
+    assert "could not be started: bwrap: Can't find source path /nonexistent" in failure.message
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert list(processes.glob("*/[0-9]*")) == []
 
 
 def test_where_it_is_missing_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

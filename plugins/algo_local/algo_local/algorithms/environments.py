@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
-from algo_local.trees import make_writable
+from algo_local.trees import make_read_only, make_writable, remove_tree
 
 REQUIREMENTS = "requirements.txt"
 
@@ -98,12 +98,14 @@ class Environments:
             if (environment / REQUIREMENTS).exists() and python.exists():
                 report("The environment for these requirements exists already")
                 return python
-            shutil.rmtree(environment, ignore_errors=True)
+            remove_tree(environment)
             try:
                 _make(environment, source, report)
                 (environment / REQUIREMENTS).write_text(requirements + "\n", "utf-8")
+                make_read_only(environment)  # algorithms of several accounts share it
             except BaseException:
-                shutil.rmtree(environment, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    remove_tree(environment)
                 raise
         return python
 
@@ -144,14 +146,14 @@ def _make(environment: Path, source: Path, report: Report) -> None:
         pip = [str(python), "-I", "-m", "pip"]
     index = os.environ.get("PYTHON_INDEX_URL")
     chosen = ["-i", index] if index else []
-    with _copy_of(source, environment.parent) as directory:
+    with _copy_of(source) as directory:
         _run([*pip, "install", *chosen, "-r", REQUIREMENTS], directory, f"Installing {REQUIREMENTS}", report)
 
 
 @contextlib.contextmanager
-def _copy_of(source: Path, parent: Path) -> Iterator[Path]:
+def _copy_of(source: Path) -> Iterator[Path]:
     """A copy of a published tree for as long as pip is in it: packages that come with the tree are built in place."""
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=source.parent) as scratch:
         directory = Path(scratch, "tree")
         shutil.copytree(source, directory, symlinks=True)
         make_writable(directory)

@@ -21,6 +21,10 @@ from algo_local.execution.workspace import Workspace
 _OPTIONS = ("-S", "-I", "-B", "-X", "utf8")
 """No packages before the supervisor allows them; none of our PYTHON* variables, user site and working directory."""
 
+START_SECONDS = 30.0
+"""How long the system may take to start a process, before anything of the algorithm runs."""
+
+_SAID = 1 << 16
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
@@ -56,8 +60,17 @@ class Started:
     """The FIFO's descriptor: read-write, so that neither side waits for the other to open it."""
 
 
+class StartFailed(OSError):
+    """The process ended before anything of the algorithm ran; the text is the last thing that was said."""
+
+
 def start(launch: Launch) -> Started:
-    """Start a process. OSError if that fails, as where its interpreter is gone; nothing is left open then."""
+    """Start a process, and wait until its supervisor runs.
+
+    Raises:
+        OSError: if that fails, as where its interpreter is gone; a StartFailed if bubblewrap or the interpreter ended
+            by itself. Nothing is left open then.
+    """
     os.stat(interpreter_of(launch.build.python).program)
     with contextlib.ExitStack() as undo:
         answers = os.open(launch.workspace.answers, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -76,9 +89,32 @@ def start(launch: Launch) -> Started:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+        undo.callback(_end, process, ours)
+        _await_start(process, ours)
         undo.pop_all()
     ours.setblocking(False)
     return Started(process, ours, answers)
+
+
+def _await_start(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    control.settimeout(START_SECONDS)
+    try:
+        started = control.recv(1)
+    except TimeoutError:
+        raise StartFailed("it did not start in time") from None
+    if not started:
+        assert process.stdout is not None
+        said = process.stdout.read(_SAID).decode("utf-8", "replace").strip()
+        raise StartFailed(said.rpartition("\n")[2] or f"exit code {process.wait()}")
+
+
+def _end(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    control.close()  # what runs in a sandbox does not end with the process that made that
+    process.kill()
+    for stream in (process.stdin, process.stdout):
+        assert stream is not None
+        stream.close()
+    process.wait()
 
 
 def _command(launch: Launch, control: int) -> list[str]:

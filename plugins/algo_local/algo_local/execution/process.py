@@ -232,7 +232,7 @@ class AlgorithmProcess:
             return Failure("The platform is shutting down", "SystemError")
         code = self._exit_code
         if code is None:
-            return Failure("The algorithm's process could not be started, or was ended from outside", "SystemError")
+            return Failure("The algorithm's process was ended from outside", "SystemError")
         if code == -signal.SIGKILL:
             return Failure(CANNOT_RUN, "OutOfMemoryError")
         if code < 0:

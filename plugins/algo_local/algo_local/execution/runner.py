@@ -11,7 +11,6 @@ file imports the standard library only: the interpreter that runs it knows no pa
 from __future__ import annotations
 
 import json
-import os
 import sys
 from importlib import import_module
 from importlib.machinery import PathFinder
@@ -35,8 +34,6 @@ class Pipe:
     def __init__(self, path: str) -> None:
         self._path = path
         self.taken = False
-        # Held open for reading as well, so that opening it to answer never waits, also where the platform has ended.
-        self._held = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def path(self) -> str:
         """Where to write one answer. Flushes: what was printed before the answer belongs to this request."""

@@ -7,7 +7,6 @@ theirs, and, where its network is isolated, no address but the platform's.
 
 from __future__ import annotations
 
-import functools
 import glob
 import os
 import shutil
@@ -78,15 +77,8 @@ class Sandbox:
         identity = workspace.owner if workspace.owner is not None else os.getuid()
         etc = _own_settings(workspace.path / "etc", identity)
         arguments = [
-            self.program,
-            *("--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-cgroup-try", "--cap-drop", "ALL"),
-            *(["--unshare-net"] if isolated else []),
-            *_system(),
-            *self._interpreter(),
+            *self._machine(isolated=isolated),
             *_etc(etc, isolated=isolated),
-            *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"),
-            *_existing("--dev-bind", [path for pattern in _DEVICES for path in glob.glob(pattern)]),
-            *_existing("--ro-bind", ["/sys/devices/system"]),
             *_bind("--bind", workspace.temporary, TEMPORARY),
             *("--dir", "/var", "--symlink", TEMPORARY, "/var/tmp"),
             *_bind("--bind", workspace.home, HOME),
@@ -101,6 +93,24 @@ class Sandbox:
         if workspace.owner is not None:  # the supervisor gives up being root by itself, which takes these two
             arguments += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         return arguments
+
+    def trial(self) -> list[str]:
+        """The same without anything of an algorithm: enough to see whether it works on this machine."""
+        return self._machine(isolated=True)
+
+    def _machine(self, *, isolated: bool) -> list[str]:
+        """What is the same for all algorithms."""
+        return [
+            self.program,
+            *("--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-cgroup-try", "--cap-drop", "ALL"),
+            *(["--unshare-net"] if isolated else []),
+            *_system(),
+            *self._interpreter(),
+            *_existing("--ro-bind", [f"/etc/{name}" for name in _SETTINGS]),
+            *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"),
+            *_existing("--dev-bind", [path for pattern in _DEVICES for path in glob.glob(pattern)]),
+            *_existing("--ro-bind", ["/sys/devices/system"]),
+        ]
 
     def _interpreter(self) -> list[str]:
         """Interpreter and standard library, unless the system's directories have them."""
@@ -126,7 +136,7 @@ def _system() -> list[str]:
 
 
 def _etc(own: Path, *, isolated: bool) -> list[str]:
-    arguments = _existing("--ro-bind", [f"/etc/{name}" for name in _SETTINGS])
+    arguments = []
     for name in ("passwd", "group"):
         arguments += _bind("--ro-bind", own / name, f"/etc/{name}")
     if isolated:
@@ -177,7 +187,7 @@ def shared_paths(text: str) -> tuple[Shared, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Protection:
     """What keeps algorithms apart from the machine: a sandbox, or the reason why there is none."""
 
@@ -187,9 +197,18 @@ class Protection:
     required: bool = False
     """Whether nothing may run without one."""
 
+    def fails_here(self) -> bool:
+        """Try the sandbox; if it does not work on this machine, this is the protection of one without."""
+        trouble = _trial(self.sandbox) if self.sandbox else ""
+        if trouble:
+            self.sandbox, self.reason = None, f"bubblewrap does not work here: {trouble}"
+        return bool(trouble)
 
-def protection(root: Path, environ: Mapping[str, str] = os.environ) -> Protection:
+
+def protection(root: Path, environ: Mapping[str, str] = os.environ, *, try_it: bool = True) -> Protection:
     """The sandbox for algorithms of the platform in `root`, as `ALGO_LOCAL_SANDBOX` wants it.
+
+    Without `try_it`, bubblewrap is taken to work where it is installed.
 
     Raises:
         ConfigError: if a variable cannot be understood.
@@ -203,23 +222,24 @@ def protection(root: Path, environ: Mapping[str, str] = os.environ) -> Protectio
         return Protection(None, "ALGO_LOCAL_SANDBOX is off")
     trusted = tuple(Shared(Path(environ[name])) for name in CA_VARIABLES if os.path.exists(environ.get(name, "")))
     shared = (*trusted, *shared_paths(environ.get("ALGO_LOCAL_SANDBOX_PATHS", "")))
+    required = wanted == "required"
     program = shutil.which("bwrap", path=environ.get("PATH"))
-    trouble = _trial(program) if program else "bubblewrap is not installed"
-    if trouble or not program:
-        return Protection(None, trouble, required=wanted == "required")
-    return Protection(Sandbox(program, shared, (root,)), f"bubblewrap ({program})", required=wanted == "required")
+    if not program:
+        return Protection(None, "bubblewrap is not installed", required)
+    found = Protection(Sandbox(program, shared, (root,)), f"bubblewrap ({program})", required)
+    if try_it:
+        found.fails_here()
+    return found
 
 
-@functools.cache
-def _trial(program: str) -> str:
-    """Why bubblewrap does not work here; empty if it does. Many containers do not let it make namespaces."""
-    command = [program, "--unshare-pid", "--unshare-ipc", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc"]
+def _trial(sandbox: Sandbox) -> str:
+    """Why an interpreter does not run in the sandbox here; empty if it does.
+
+    Many containers let nobody make namespaces, and an interpreter may need what is not among what can be seen.
+    """
+    command = [*sandbox.trial(), base_interpreter(), "-S", "-I", "-c", ""]
     try:
-        done = subprocess.run(
-            [*command, "--dev", "/dev", "true"], capture_output=True, timeout=_TRIAL_SECONDS, check=False, text=True
-        )
+        done = subprocess.run(command, capture_output=True, timeout=_TRIAL_SECONDS, check=False, text=True)
     except (OSError, subprocess.SubprocessError) as error:
-        return f"bubblewrap does not work here: {error}"
-    if done.returncode:
-        return f"bubblewrap does not work here: {done.stderr.strip() or f'exit code {done.returncode}'}"
-    return ""
+        return str(error)
+    return done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}" if done.returncode else ""

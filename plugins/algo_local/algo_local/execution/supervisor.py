@@ -10,8 +10,8 @@ the algorithm (`runner.py`), this one stays its parent, runs no code of others, 
 Then every descendant is killed, whatever session, group or parent it has chosen, and this process ends. In a sandbox it
 is process 1, and the kernel does the killing; elsewhere it is the subreaper of its descendants.
 
-On `CONTROL` it says `L` with a listening socket, if a `PORT` of a network of its own was asked for, and `E` with the
-algorithm's exit code (a negative one is a signal's number), as a decimal number.
+On `CONTROL` it says `S` when it has started, `L` with a listening socket, if a `PORT` of a network of its own was asked
+for, and `E` with the algorithm's exit code (a negative one is a signal's number), as a decimal number.
 
 Imports the standard library only: the interpreter that runs this knows no package of ours.
 """
@@ -192,6 +192,7 @@ def _closed(control: int) -> bool:
 def main(control: str, limits: str, uid: str, port: str, *algorithm: str) -> int:
     """Be both: the supervisor, and in a forked process the algorithm."""
     channel = int(control)
+    os.write(channel, b"S")
     if port:
         offer_listener(channel, int(port))
     wakeup, write_end = os.pipe()

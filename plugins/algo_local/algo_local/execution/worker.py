@@ -13,8 +13,8 @@ from typing import Protocol
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
-from algo_local.algorithms.published import whole
-from algo_local.execution.launch import Launch
+from algo_local.algorithms.published import Node, whole
+from algo_local.execution.launch import Launch, StartFailed
 from algo_local.execution.limits import Limits
 from algo_local.execution.payload import Outcome
 from algo_local.execution.process import AlgorithmProcess
@@ -102,12 +102,21 @@ class Workers:
             AlgoError: if the build has been changed, or a setting makes this impossible.
             OSError: if the build is gone, or the process cannot be started.
         """
+        found = whole(build.source)
+        endpoint = self._endpoint()
+        try:
+            return self._start(build, account, token, found, endpoint)
+        except StartFailed:
+            # Bubblewrap is taken to work until it does not, which saves a trial before the first algorithm.
+            if not self._protection.sandbox or not self._protection.fails_here():
+                raise
+        return self._start(build, account, token, found, endpoint)
+
+    def _start(self, build: Build, account: str, token: str, found: list[Node], endpoint: Endpoint) -> Worker:
         sandbox = self._protection.sandbox
         if not sandbox and (self._protection.required or build.network_access == "isolated"):
             what = "Nothing may run" if self._protection.required else "This algorithm may not use the network, or run,"
             raise AlgoError(f"{what} without a sandbox, and there is none: {self._protection.reason}")
-        found = whole(build.source)
-        endpoint = self._endpoint()
         workspace = self._workspaces.create(found, self._next_user() if sandbox else None)
         try:
             launch = Launch(build, workspace, self._limits, sandbox, endpoint.address, token)
@@ -122,7 +131,7 @@ class Workers:
 
     @cached_property
     def _protection(self) -> Protection:
-        return protection(self._directory.parent)
+        return protection(self._directory.parent, try_it=False)
 
     @cached_property
     def _limits(self) -> Limits:

@@ -198,7 +198,7 @@ def _run_raw(app: App, call: Call, sink: Sink) -> None:
 def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
     try:
         answer = perform(app.api, call)
-        _show_remarks(app, answer)
+        _show_remarks(app, answer, asked=call.wants_stdout)
         if app.output.is_json:
             sink.write_json(answer.text, is_indented=True)
         elif call.output == "void" and answer.request_id:
@@ -206,7 +206,7 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
         else:
             sink.write_answer(answer)
     except Failed as failure:
-        _show_remarks(app, failure.answer)
+        _show_remarks(app, failure.answer, asked=call.wants_stdout)
         if failure.stacktrace and not app.output.is_json:
             if debug:
                 _show(app, failure.stacktrace)
@@ -217,13 +217,15 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
         raise PlatformError("The result is nested too deeply to be read", "See it as it came with --raw") from None
 
 
-def _show_remarks(app: App, answer: Answer) -> None:
-    """Alerts and what the algorithm printed, on stderr; `--json` has them in the response."""
+def _show_remarks(app: App, answer: Answer, *, asked: bool) -> None:
+    """Alerts and what the algorithm printed, if that was `asked` for, on stderr; `--json` has them in the response."""
     if not app.output.is_json:
         for alert in answer.alerts:
             app.output.warn(alert)
         if answer.stdout:
             _show(app, answer.stdout)
+        elif asked and answer.stdout is None:
+            app.output.info("What it printed is shown to the algorithm's owner only (administrators: --sudo)")
 
 
 def _show(app: App, text: str) -> None:
