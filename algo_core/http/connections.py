@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _TIMEVAL = struct.Struct("@ll")
 
-PORTS = {"http": 80, "https": 443}
-
 
 class Connection:
     """A connection that serves one request at a time; `sock` is its socket, in TLS where that is used."""

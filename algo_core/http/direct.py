@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 from algo_core.errors import ConfigError, NetworkError, TimedOut
 from algo_core.http.body import ChunkedResponse, SizedResponse
-from algo_core.http.connections import PORTS, Connection, ConnectionPool
+from algo_core.http.connections import Connection, ConnectionPool
 from algo_core.http.errors import translated
 from algo_core.http.head import HEAD_LIMIT, Head, check_beginning, endless, parse_head
 from algo_core.http.headers import header_lines
 from algo_core.http.response import NO_BODY, Response
 from algo_core.http.transport import Request, RequestBody
+from algo_core.http.urls import PORTS, is_target, origin_of, target_of
 
 if TYPE_CHECKING:
     import ssl
@@ -73,12 +74,6 @@ class DirectTransport:
             self._pools.popitem()[1].close()
 
 
-def origin_of(url: str) -> str:
-    """Scheme, host and port, as they stand in a URL; of one without a host what comes before the path."""
-    scheme, slashes, rest = url.partition("://")
-    return scheme + slashes + rest.partition("/")[0] if slashes else url.partition("/")[0]
-
-
 def request_head(request: Request) -> bytes:
     """What a request begins with.
 
@@ -97,16 +92,6 @@ def request_head(request: Request) -> bytes:
 def connection_lines(url: str) -> str:
     """The headers of the connection to where a URL leads."""
     return f"Host: {origin_of(url).rpartition('//')[2].rpartition('@')[2]}\r\nConnection: keep-alive\r\n"
-
-
-def target_of(url: str) -> str:
-    """Path and query of a URL, which is what a request line names."""
-    return "/" + url.split("/", 3)[3].partition("#")[0] if url.count("/") >= 3 else "/"
-
-
-def is_target(text: str) -> bool:
-    """Whether a request line can name it: no blank, no control character, nothing beyond ASCII."""
-    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _send(connection: Connection, head: bytes, body: RequestBody | None) -> NetworkError | None:

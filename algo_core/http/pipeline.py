@@ -14,11 +14,12 @@ from typing import NamedTuple
 from algo_core.errors import ConfigError, NetworkError
 from algo_core.http.body import surplus
 from algo_core.http.connections import Connection, ConnectionPool
-from algo_core.http.direct import connection_lines, is_target
+from algo_core.http.direct import connection_lines
 from algo_core.http.errors import translated
 from algo_core.http.head import HEAD_LIMIT, Head, check_beginning, endless, parse_head
 from algo_core.http.headers import header_lines
 from algo_core.http.response import NO_BODY
+from algo_core.http.urls import is_target
 
 RECEIVED = 1 << 14
 """Bytes that are taken from a connection at first: most responses are smaller, and room for more has to be made."""

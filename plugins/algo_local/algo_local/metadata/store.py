@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
 import string
 import time
 from dataclasses import dataclass
@@ -81,6 +79,8 @@ class Metadata:
 
     def new_key(self, owner: str, label: str) -> str:
         """Make an API key for an account that exists, and return it: it cannot be had again."""
+        import secrets
+
         key = "sim" + "".join(secrets.choice(_ALPHABET) for _ in range(KEY_LENGTH - 3))
         with self.database.write() as rows:
             rows.execute(
@@ -190,4 +190,6 @@ def _mask(key: str) -> str:
 
 def _key_digest(key: str) -> bytes:
     # A key holds 148 random bits: nothing that salt or slow hashing could protect better.
+    import hashlib
+
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
