@@ -18,7 +18,7 @@ from algo_core.errors import (
     PlatformError,
     RequestRefused,
 )
-from algo_core.http.response import WHOLE_LIMIT, parse_json
+from algo_core.http.response import WHOLE_LIMIT, parse_json, parse_printable_json
 from algo_core.http.retry import Tries, asked_pause
 from algo_core.http.transport import BytesBody
 
@@ -158,7 +158,7 @@ def decode_json(response: Response, profile: str = "default", *, limit: int = WH
         AuthError, RequestRefused: if it is an `error` object in spite of its status (API section 2.1).
     """
     try:
-        value = parse_json(response.read(limit))
+        value = parse_printable_json(response.read(limit))
     except ValueError:
         raise PlatformError(
             f"{response.place} answered with something that is not JSON",
