@@ -9,6 +9,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 EDITABLE = $(PIP) --no-build-isolation $(foreach part,$(1),--editable $(part))
 USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
+TESTED_WITH := bash zsh fish bwrap
+SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
@@ -42,8 +44,13 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
-test-deps: ## Install what tests need beyond PyPI: Azurite, from npm
+test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, shells and bubblewrap, from Debian
 	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0
+	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	missing=$$(echo "$$missing" | sed s/bwrap/bubblewrap/); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	command -v apt-get >/dev/null || { echo "There is no apt-get here: install $$missing" >&2; exit 1; }; \
+	$(SUDO) apt-get update --quiet --quiet && $(SUDO) apt-get install --yes --quiet $$missing
 
 lint: $(READY) ## Check style, types and which part may import which
 	$(BIN)/ruff check .
@@ -69,7 +76,7 @@ benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS 
 
 benchmark-deps: ## Install what benchmarks-transfer needs beyond PyPI, from Debian: nginx and curl
 	@command -v apt-get >/dev/null || { echo 'There is no apt-get here: install nginx, its module dav-ext, and curl' >&2; exit 1; }
-	$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install --yes nginx libnginx-mod-http-dav-ext curl
+	$(SUDO) apt-get install --yes nginx libnginx-mod-http-dav-ext curl
 
 changelog: $(READY) ## Move the fragments of news/ into CHANGELOG.md, for VERSION=X.Y.Z
 	$(BIN)/towncrier build --yes --version $(or $(VERSION),$(error name the release: make changelog VERSION=X.Y.Z))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import click
@@ -176,14 +176,7 @@ class AlgoGroup(click.Group):
         if found := _executable(_app(ctx), name):
             return name, found, args[1:]
         _app(ctx).check()
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, rows, n=3)
-        hint = f"Did you mean: {', '.join(close)}?" if close else "'algo --help' lists the commands"
-        failed = [record.label for record in _app(ctx).plugins.allowed if record.error]
-        if failed:
-            hint += f" (broken plugins: {', '.join(failed)})"
-        raise UsageError(f"There is no command {name!r}", hint)
+        raise UsageError(f"There is no command {name!r}", _where_it_may_be(_app(ctx), name, rows))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands under their headings, with no plugin imported."""
@@ -225,6 +218,25 @@ class AlgoGroup(click.Group):
             for name, claims in sorted(self.top(ctx).items())
             if name.startswith(incomplete) and not claims[0].hidden
         ]
+
+
+def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
+    """The hint for a command that there is not: left out, gone, misspelt, or of a plugin that is not installed."""
+    from difflib import get_close_matches
+
+    from algo_core.plugins.recorded import missing, missing_standard, told
+
+    if why := app.plugins.why_not(name):
+        return why
+    if gone := missing(app.config):
+        return told(gone)
+    close = get_close_matches(name, known, n=3)
+    hint = f"Did you mean: {', '.join(close)}?" if close else "'algo --help' lists the commands"
+    if failed := [record.label for record in app.plugins.allowed if record.error]:
+        hint += f" (broken plugins: {', '.join(failed)})"
+    if not close and (standard := missing_standard()):
+        hint = f"Standard plugins are not installed; get them with: `algo plugins install {' '.join(standard)}`"
+    return hint
 
 
 def _group_row(name: str, below: list[tuple[str, list[Row]]]) -> Row:
@@ -345,19 +357,16 @@ def _without_command() -> None:
         _app(ctx).output.print(ctx.get_help())
 
 
-COMPLETE_VARIABLE = "_ALGO_COMPLETE"
-
-
 def run(arguments: list[str], app: App) -> int:
     """Run `algo` with these arguments; the exit code where click decided one. Exceptions are for `main`.
 
     This is what `click.Command.main` does, without its own idea of closed pipes.
     """
     command = build()
-    if instruction := app.environ.get(COMPLETE_VARIABLE):
-        from click.shell_completion import shell_complete
+    if instruction := app.environ.get("_ALGO_COMPLETE"):
+        from algo_core.terminal.completion import answer
 
-        return shell_complete(command, {"obj": app}, "algo", COMPLETE_VARIABLE, instruction)
+        return answer(command, app, instruction, arguments)
     try:
         with command.make_context("algo", list(arguments), obj=app) as ctx:
             command.invoke(ctx)

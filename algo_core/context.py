@@ -71,7 +71,13 @@ class App:
     @functools.cached_property
     def plugins(self) -> Plugins:
         """The installed plugins, as far as the policy lets them take part."""
-        return Plugins(paths.cache_dir(self.environ), self._policy(), self._warn)
+        return Plugins(paths.cache_dir(self.environ), self._policy(), self._warn, self._missing)
+
+    def _missing(self) -> list[str]:
+        """What was installed with `algo plugins install` and is gone."""
+        from algo_core.plugins.recorded import missing
+
+        return missing(self.config) if self.config.user else []
 
     def _warn(self, text: str) -> None:
         """Tell of a plugin that does not work, except in the middle of a line that is being completed."""

@@ -46,6 +46,16 @@ def platform() -> Iterator[StubPlatform]:
 
 
 @pytest.fixture
+def exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory that algorithms see and write to as well, whatever they run in."""
+    directory = tmp_path / "exchange"
+    directory.mkdir()
+    directory.chmod(0o777)  # in the sandbox of a platform that is root, algorithms are somebody else
+    monkeypatch.setenv("ALGO_LOCAL_SANDBOX_PATHS", f"{directory}=rw")
+    return directory
+
+
+@pytest.fixture
 def spawn() -> Iterator[Callable[..., pexpect.spawn]]:
     """Starts `algo` on a terminal of its own: `spawn(home, "auth")`."""
     started = []

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
-from algo_core.cli import COMPLETE_VARIABLE
 from algo_core.context import App, pass_app
-from algo_core.errors import UsageError
-
-SHELLS = ("bash", "zsh", "fish")
+from algo_core.terminal.completion import SHELLS, script
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=click.Choice(list(SHELLS)))
 @pass_app
 def completion(app: App, shell: str) -> None:
     """Print the completion script of SHELL.
 
     \b
-    bash: algo completion bash > ~/.local/share/bash-completion/completions/algo
-    zsh:  algo completion zsh > a directory of $fpath, as _algo
-    fish: algo completion fish > ~/.config/fish/completions/algo.fish
+    bash:       algo completion bash > ~/.local/share/bash-completion/completions/algo
+                (needs the package bash-completion; without it, in ~/.bashrc:
+                source <(algo completion bash))
+    zsh:        algo completion zsh > _algo, in a directory of $fpath
+    fish:       algo completion fish > ~/.config/fish/completions/algo.fish
+    powershell: algo completion powershell | Out-String | Invoke-Expression, in $PROFILE
+
+    Names are quoted for the shell, whoever wrote them. A script that version 1.0 printed keeps working, but leaves out
+    names that it cannot quote: print it again.
     """
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise UsageError(f"No completion for {shell}")
-    root = click.get_current_context().find_root().command
-    app.output.print(kind(root, {}, "algo", COMPLETE_VARIABLE).source())
+    app.output.print(script(shell).removesuffix("\n"))

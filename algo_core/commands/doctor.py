@@ -13,6 +13,7 @@ from algo_core.commands.help import VARIABLES
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, cause
 from algo_core.installer import isolated
+from algo_core.plugins.recorded import missing, told
 from algo_core.settings import paths
 from algo_core.settings.repair import advice, faults_of, sentence
 from algo_core.settings.schema import Fault, nearest
@@ -60,6 +61,8 @@ def _checks(app: App) -> Iterator[tuple[str, Check]]:
                 or "; ".join([f"loaded in {record.seconds * 1000:.0f} ms", *record.remarks]),
             ),
         )
+    if gone := missing(app.config):
+        yield "recorded plugins", lambda: (False, told(gone))
     for name in isolated.installed(app.environ):
         yield f"isolated plugin {name}", functools.partial(_isolated, app, name)
     for checks in app.plugins.call("algo_doctor_checks"):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from algo_core.context import App, pass_app
+from algo_core.errors import UsageError
 from algo_core.terminal.prompts import Prompter
 
 if TYPE_CHECKING:
     from algo_core.installer.operations import Operations, Outcome, Step
+    from algo_core.installer.preview import Preview
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 
@@ -25,8 +28,8 @@ def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) 
     """Install plugins.
 
     A REQUIREMENT is a distribution's name, also with versions ('reports>=2'), 'NAME @ URL', or the path of a
-    wheel or a directory. Indexes are those that pip or uv is set to. What would change is shown first; nothing is
-    changed if it would break something that is installed.
+    wheel or a directory. Indexes are those that pip or uv is set to. What would change is shown first, with the
+    commands and schemes that it adds; nothing is changed if it would break something that is installed.
 
     With --isolated an environment is made for each, with the plugin and the same core. Its commands are then run there
     with the same configuration; its connectors and other hooks do not take part.
@@ -35,7 +38,7 @@ def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) 
     from algo_core.installer.turns import turn
 
     with turn(app.environ, app.output.info):
-        operations = _operations(app, yes)
+        operations = _operations(app, yes, "install", *(["--isolated"] if isolated else []), *requirements)
         outcome = Isolating(operations).install(requirements) if isolated else operations.install(requirements)
     _report(app, outcome, "There is nothing to change: all of it is installed")
 
@@ -55,7 +58,7 @@ def upgrade(app: App, dists: tuple[str, ...], yes: bool) -> None:
     from algo_core.installer.turns import turn
 
     with turn(app.environ, app.output.info):
-        operations = _operations(app, yes)
+        operations = _operations(app, yes, "upgrade", *dists)
         names = names_of(dists)
         present = installed(app.environ)
         here = [name for name in names if name not in present]
@@ -80,7 +83,7 @@ def restore(app: App, yes: bool) -> None:
     from algo_core.installer.turns import turn
 
     with turn(app.environ, app.output.info):
-        operations = _operations(app, yes)
+        operations = _operations(app, yes, "restore")
         outcome = operations.restore() + Isolating(operations).restore()
     _report(app, outcome, "Nothing is missing")
 
@@ -96,7 +99,9 @@ def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
 
     prompter = Prompter(app.output)
     with turn(app.environ, app.output.info):
-        outcome = _operations(app, yes).uninstall(names_of(dists), lambda text: yes or prompter.confirm(text))
+        outcome = _operations(app, yes, "uninstall", *dists).uninstall(
+            names_of(dists), lambda text: yes or prompter.confirm(text)
+        )
     if app.output.is_json:
         app.output.json(outcome.as_dict())
     else:
@@ -106,23 +111,43 @@ def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
 COMMANDS = (install, uninstall, upgrade, restore)
 
 
-def _operations(app: App, yes: bool) -> Operations:
+def _operations(app: App, yes: bool, *words: str) -> Operations:
     from algo_core.installer.operations import Operations
 
-    return Operations(app, _approval(app, yes))
+    return Operations(app, _approval(app, yes, words))
 
 
-def _approval(app: App, yes: bool) -> Callable[[list[Step]], bool]:
-    """Show what would change. Only a person at a terminal is asked: a script has asked for it already."""
+def _approval(app: App, yes: bool, words: Sequence[str]) -> Callable[[list[Step], Sequence[Preview]], bool]:
+    """Show what would change. A script has asked for it already, unless it takes something from another plugin.
 
-    def approve(steps: list[Step]) -> bool:
-        apart = steps[0].environment == "isolated"
-        place = "an environment of its own" if apart else f"the {steps[0].environment} environment of algo"
-        app.output.info(f"To be installed into {place}:")
+    `words` are those of the command line behind `algo plugins`.
+    """
+
+    def approve(steps: list[Step], previews: Sequence[Preview]) -> bool:
+        if steps:
+            apart = steps[0].environment == "isolated"
+            place = "an environment of its own" if apart else f"the {steps[0].environment} environment of algo"
+            app.output.info(f"To be installed into {place}:")
         for step in steps:
             app.output.info(f"  {step.distribution} {step.version}" + (f" (now {step.previous})" * bool(step.previous)))
+        for preview in previews:
+            app.output.info(str(preview))
+        taken = [sentence for preview in previews for sentence in preview.taken]
+        for sentence in taken:
+            app.output.warn(sentence)
         prompter = Prompter(app.output)
-        return yes or app.output.is_json or not prompter.is_terminal or prompter.confirm("Install?")
+        if yes:
+            return True
+        if prompter.is_terminal and not app.output.is_json:
+            return prompter.confirm("Install?")
+        if taken:
+            names = " ".join(preview.dist for preview in previews if preview.taken)
+            command, *rest = words
+            again = shlex.join(["algo", "plugins", command, "--yes", *rest])
+            raise UsageError(
+                f"{names} would take what others have; nothing was changed", f"Do it all the same: `{again}`"
+            )
+        return True
 
     return approve
 

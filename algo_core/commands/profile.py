@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlreadyExists, ConfigError, NotFoundError
-from algo_core.settings.config import SECRET_MEMBERS
+from algo_core.settings.config import SECRET_MEMBERS, Config
 from algo_core.settings.credentials import forget_in_keyring
 from algo_core.settings.edit import editing, set_top_level, table_at
 from algo_core.settings.legacy import legacy_profiles
@@ -66,6 +67,7 @@ def _describe(found: Profile) -> dict[str, Any]:
     return {
         "name": found.name,
         "address": found.address,
+        "address_origin": found.address_origin or None,
         "credential": f"{credential.kind} {credential.masked}" if credential else None,
         "credential_origin": credential.origin if credential else None,
         "ca_cert": found.ca_cert,
@@ -119,12 +121,36 @@ def import_profiles(app: App, names: tuple[str, ...], force: bool) -> None:
 @click.argument("name", shell_complete=_complete_name)
 @pass_app
 def remove(app: App, name: str) -> None:
-    """Remove the profile NAME and its key."""
+    """Remove the profile NAME and its key.
+
+    If it is the one in use, the default profile is used from then on.
+    """
     mine = app.config.user.get("profiles", {})
     if name not in mine:
-        raise NotFoundError(f"{app.config.user_file} has no profile {name!r}", "See: algo profile list")
-    if mine[name].get("keyring"):
+        raise _not_mine(app, name)
+    if isinstance(mine[name], dict) and mine[name].get("keyring"):
         forget_in_keyring(name)
+    was_chosen = app.config.user.get("profile") == name
     with editing(app.config.user_file) as document:
         del document["profiles"][name]
+        if was_chosen:
+            del document["profile"]
     app.output.print(f"Removed {name}")
+    chosen = Config.load(app.environ).get("profile")
+    if was_chosen:
+        app.output.info(f"Profile {chosen.value} is now in use")
+    elif chosen.value == name and chosen.origin != "default":
+        remedy = f": `unset {chosen.variable}`" if chosen.is_ambient else ""
+        app.output.warn(f"{chosen.origin} still names the profile {name}{remedy}")
+
+
+def _not_mine(app: App, name: str) -> NotFoundError:
+    """The error for a profile that cannot be removed: it is somebody else's, or there is none."""
+    if found := app.profiles.table(name):
+        return NotFoundError(
+            f"The profile {name!r} is not in {app.config.user_file}, but in {found[1]}, which is left as it is",
+            f"A profile of your own goes before it: `algo auth --profile {name}`",
+        )
+    close = get_close_matches(name, app.config.user.get("profiles", {}), n=1)
+    hint = f"Did you mean: `algo profile remove {close[0]}`?" if close else "See: `algo profile list`"
+    return NotFoundError(f"{app.config.user_file} has no profile {name!r}", hint)

@@ -23,9 +23,8 @@ from algo_core.errors import AlgoError, ConfigError
 from algo_core.files import replacing
 from algo_core.installer.tools import SAFE_PATH
 from algo_core.plugins.external import PREFIX
-from algo_core.settings.paths import ISOLATED_COMMANDS, isolated_dir
+from algo_core.settings.paths import ISOLATED_COMMANDS, ISOLATED_FACTS, isolated_dir
 
-FACTS = "algo-isolated.json"
 BESIDE = ".new"
 RESERVED = frozenset({"bin", ISOLATED_COMMANDS})
 """Names in the directory that are no environment's."""
@@ -63,7 +62,7 @@ def installed(environ: Mapping[str, str]) -> dict[str, Isolated]:
 
 def _facts(environ: Mapping[str, str], folder: str) -> Isolated | None:
     try:
-        kept = json.loads(Path(isolated_dir(environ), folder, FACTS).read_text("utf-8"))
+        kept = json.loads(Path(isolated_dir(environ), folder, ISOLATED_FACTS).read_text("utf-8"))
         return Isolated(**kept)
     except (OSError, ValueError, TypeError):
         return None
@@ -125,7 +124,7 @@ def beside(environ: Mapping[str, str]) -> Iterator[Path]:
 
 def put_into_place(environ: Mapping[str, str], place: Path, plugin: Isolated) -> None:
     """Give a new environment its name, in the stead of an older one."""
-    (place / FACTS).write_text(json.dumps(asdict(plugin), indent=2), "utf-8")
+    (place / ISOLATED_FACTS).write_text(json.dumps(asdict(plugin), indent=2), "utf-8")
     target = place.with_name(plugin.name)
     older = place.with_name(f".{plugin.name}.old")
     if target.exists():
@@ -186,5 +185,9 @@ def _launcher(environment: Path, plugin: Isolated, command: str) -> str:
         words = f"-m algo_core plugins run {shlex.quote(plugin.name)} {shlex.quote(command)}"
     return (
         f"#!/bin/sh\n# {command} of {plugin.name} {plugin.version}, in an environment of its own. "
-        f'Made by: algo plugins install --isolated\nexec {python} -I {words} "$@"\n'
+        "Made by: algo plugins install --isolated\n"
+        f"if [ ! -x {python} ]; then\n"
+        f"    echo 'error: The environment of {plugin.name} is gone, or its interpreter' >&2\n"
+        "    echo 'hint: Get it back with: `algo plugins restore`' >&2\n    exit 8\nfi\n"
+        f'exec {python} -I {words} "$@"\n'
     )

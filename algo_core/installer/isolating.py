@@ -13,6 +13,7 @@ from algo_core.installer import corewheel, isolated, present, probe, record, wan
 from algo_core.installer.environment import CORE, tool_for
 from algo_core.installer.isolated import Isolated
 from algo_core.installer.operations import Declined, Operations, Outcome, Step
+from algo_core.installer.preview import Preview
 from algo_core.installer.tools import Tool, Unresolvable
 from algo_core.installer.wanted import Wanted
 from algo_core.plugins.external import PREFIX
@@ -106,7 +107,7 @@ class Isolating:
             self._operations.refuse_denied(name, version, is_plugin=name == named.name)
         assert named.name in versions, "an empty environment lacks everything"
         version = versions[named.name]
-        if not self._operations.approve([Step(WHERE, named.name, version, None)]):
+        if not self._operations.approve([Step(WHERE, named.name, version, None)], ()):
             raise Declined("Nothing was changed")
         tool.install([*others, named.text], [f"{c.name}=={c.version}" for c in changes if not c.url])
         return named, version
@@ -151,15 +152,20 @@ class Isolating:
             self._operations.output.warn(f"Of an isolated plugin only the commands take part, not its {what}")
 
     def _check_commands(self, found: Isolated) -> None:
-        for other in isolated.installed(self._environ).values():
-            both = found.commands.keys() & other.commands.keys()
-            if other.name != found.name and both:
+        for plugin in isolated.installed(self._environ).values():
+            both = found.commands.keys() & plugin.commands.keys()
+            if plugin.name != found.name and both:
                 raise AlgoError(
-                    f"{other.name} has a command {min(both)!r} already; nothing was installed",
-                    f"Remove it first: algo plugins uninstall {other.name}",
+                    f"{plugin.name} has a command {min(both)!r} already; nothing was installed",
+                    f"Remove it first: algo plugins uninstall {plugin.name}",
                 )
-        for name in sorted(found.commands.keys() & BUILT_IN.keys()):
-            self._operations.output.warn(f"The command {name!r} of {found.name} cannot be reached: algo has its own")
+        taken = [f"The command {name!r} of {found.name} cannot be reached: algo has its own"
+                 for name in sorted(found.commands.keys() & BUILT_IN.keys())]  # fmt: skip
+        for other in self._operations.plugins:
+            both = found.commands.keys() & {row[0] for row in other.commands}
+            taken += [f"The command {n!r} of {found.name} cannot be reached: {other.dist} has it" for n in sorted(both)]
+        if taken and not self._operations.approve([], [Preview(found.name, sorted(found.commands), [], taken, None)]):
+            raise Declined("Nothing was changed")
 
 
 def described(plugin: Isolated) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, PluginE
 from algo_core.installer import isolated, present, probe, record, wanted
 from algo_core.installer.environment import CORE, Environment, find
 from algo_core.installer.present import Distribution
-from algo_core.installer.tools import UNKNOWN, Change, Unresolvable, redacted
+from algo_core.installer.preview import Preview, previews
+from algo_core.installer.sources import redacted
+from algo_core.installer.tools import UNKNOWN, Change, Unresolvable
 from algo_core.installer.wanted import Wanted
 from algo_core.plugins.policy import Policy, normalized
 
@@ -64,14 +66,15 @@ class Declined(AlgoError):
 class Operations:
     """What `algo plugins` can do to the installation of one person.
 
-    `approve` is shown each plan and says whether to go on.
+    `approve` is shown each plan, with what the plugins in it would add, and says whether to go on.
     """
 
-    def __init__(self, app: App, approve: Callable[[list[Step]], bool]) -> None:
+    def __init__(self, app: App, approve: Callable[[list[Step], Sequence[Preview]], bool]) -> None:
         self.environ: Mapping[str, str] = app.environ
         self.config: Config = app.config
         self.policy = Policy.read(app.config)
         self.output = app.output
+        self.plugins = list(app.plugins.allowed)
         self.approve = approve
 
     def install(self, texts: Sequence[str]) -> Outcome:
@@ -161,10 +164,12 @@ class Operations:
         except Unresolvable as error:
             raise AlgoError(error.message, ISOLATE) from None
         asked = [want.named(changes) for want in asked]
+        if upgrade and (unchanged := _from_an_index(asked, changes)):
+            where.tool.check_sources(unchanged)
         self._check(installed, asked, changes)
         steps = [Step(where.kind, c.name, c.version, _version(installed, c.name)) for c in changes]
         if changes:
-            if not self.approve(steps):
+            if not self.approve(steps, previews(self.environ, where.tool, asked, changes)):
                 raise Declined("Nothing was changed")
             pins = [f"{c.name}=={c.version}" for c in changes if not c.url and c.version != UNKNOWN]
             where.tool.install([want.text for want in asked], [*core, *pins], upgrade=upgrade)
@@ -213,6 +218,12 @@ class Operations:
 def names_of(words: Sequence[str]) -> list[str]:
     """Normalized names of distributions, each once."""
     return list(dict.fromkeys(normalized(word) for word in words))
+
+
+def _from_an_index(asked: Iterable[Wanted], changes: Iterable[Change]) -> list[str]:
+    """The requirements that an index should have newer versions for, and has none."""
+    changed = {change.name for change in changes}
+    return [want.text for want in asked if want.name not in changed and "@" not in want.text]
 
 
 def _version(installed: Mapping[str, Distribution], name: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from algo_core.installer.environment import CORE
 from algo_core.installer.tools import UNKNOWN, Change
 from algo_core.plugins.policy import normalized
+from algo_core.plugins.recorded import standard_of
 from algo_core.plugins.types import GROUP
 
 if TYPE_CHECKING:
@@ -61,11 +62,7 @@ def has_plugins(distribution: Distribution) -> bool:
 def standard(installed: Mapping[str, Distribution]) -> set[str]:
     """The names of the standard plugins: what the core's extra `standard` brings."""
     core = installed.get(CORE)
-    return {
-        normalized(requirement.name)
-        for requirement in (_requirements(core) if core else [])
-        if requirement.marker and not _applies(requirement) and _applies(requirement, extra="standard")
-    }
+    return {normalized(requirement.name) for requirement in standard_of(core.requires or [] if core else [])}
 
 
 def conflicts(installed: Mapping[str, Distribution], changes: Iterable[Change]) -> list[Conflict]:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from algo_core.errors import AlgoError, NetworkError
+from algo_core.errors import AlgoError, NetworkError, NotFoundError
+from algo_core.installer.sources import redacted, trouble_in
 from algo_core.plugins.policy import normalized
 
 UNKNOWN = "?"
@@ -58,6 +59,15 @@ class Tool(Protocol):
     def uninstall(self, names: Sequence[str]) -> None:
         """Remove distributions, and not what they depend on."""
 
+    def stage(self, requirements: Sequence[str], folder: str) -> None:
+        """Install into a folder of its own, without what they depend on."""
+
+    def check_sources(self, requirements: Sequence[str]) -> None:
+        """Raise NetworkError if an index that may have newer versions cannot be asked, NotFoundError if none knows one.
+
+        Tools pass over an index that does not answer, or refuses, where something is installed already.
+        """
+
 
 class Pip:
     """pip of one interpreter, for that interpreter or (`target`) for another one."""
@@ -94,6 +104,17 @@ class Pip:
             command = [*self._command, "install", "--log", log, *options, *upgrading, "--constraint", file]
             run(self.name, [*command, *requirements], self._environ, f"install {_printable(requirements)}", log=log)
 
+    def stage(self, requirements: Sequence[str], folder: str) -> None:
+        """Run `pip install --target`."""
+        self._install(["--target", folder, "--no-deps", "--no-compile"], requirements, [], False)
+
+    def check_sources(self, requirements: Sequence[str]) -> None:
+        """Look for the requirements as if nothing were installed, and read in the log which index did not answer."""
+        with _constraints_file([]) as file:
+            log = f"{file}.log"
+            command = [*self._command, "install", "--log", log, "--dry-run", "--no-deps", "--ignore-installed"]
+            _check_sources(self.name, [*command, *requirements], self._environ, log=log)
+
     def uninstall(self, names: Sequence[str]) -> None:
         """Run `pip uninstall`."""
         run(self.name, [*self._command, "uninstall", "--yes", *names], self._environ, f"uninstall {', '.join(names)}")
@@ -127,6 +148,17 @@ class Uv:
             upgrading = [part for r in requirements if upgrade for part in ("--upgrade-package", name_in(r))]
             command = [self._uv, "pip", "install", *self._target, *options, *upgrading, "--constraint", file]
             return run(self.name, [*command, *requirements], self._environ, f"install {_printable(requirements)}")
+
+    def stage(self, requirements: Sequence[str], folder: str) -> None:
+        """Run `uv pip install --target`."""
+        self._install(["--target", folder, "--no-deps"], requirements, [], False)
+
+    def check_sources(self, requirements: Sequence[str]) -> None:
+        """Look for the requirements as if nothing were installed; only at this length uv says who refuses."""
+        with tempfile.TemporaryDirectory(prefix="algo-") as empty:
+            anew = ["--dry-run", "--no-deps", "--no-cache", "--target", empty]
+            command = [self._uv, "pip", "install", "--verbose", *self._target, *anew]
+            _check_sources(self.name, [*command, *requirements], self._environ)
 
     def uninstall(self, names: Sequence[str]) -> None:
         """Run `uv pip uninstall`."""
@@ -174,6 +206,14 @@ class Pipx:
             if passed_over := [requirement for requirement in new if name_in(requirement) not in known]:
                 self._inner.install(passed_over, constraints, upgrade=upgrade)
 
+    def stage(self, requirements: Sequence[str], folder: str) -> None:
+        """Have the tool within do it."""
+        self._inner.stage(requirements, folder)
+
+    def check_sources(self, requirements: Sequence[str]) -> None:
+        """Have the tool within do it."""
+        self._inner.check_sources(requirements)
+
     def uninstall(self, names: Sequence[str]) -> None:
         """Take out what was injected; what came with the core is removed by the tool within."""
         known = self._injected()
@@ -209,7 +249,7 @@ def run(tool: str, command: Sequence[str], environ: Mapping[str, str], what: str
         raise AlgoError(f"Cannot run {command[0]}: {error.strerror}") from None
     said = _all_of(process)
     if process.returncode:
-        raise _failure(tool, what, said, process.returncode, _unreached(log) if log else "")
+        raise _failure(tool, what, said, process.returncode, _written(log))
     return said
 
 
@@ -228,33 +268,44 @@ def _all_of(process: subprocess.Popen[bytes]) -> str:
     return said.decode("utf-8", "replace")
 
 
-def _unreached(log: str) -> str:
+def _check_sources(tool: str, command: Sequence[str], environ: Mapping[str, str], *, log: str | None = None) -> None:
+    """Run a search for requirements, and judge all that was said on the way."""
+    what = "look for newer versions"
     try:
-        lines = Path(log).read_text("utf-8", "replace").splitlines()
+        said = run(tool, command, environ, what, log=log)
+    except NetworkError:
+        raise
+    except AlgoError as error:
+        if isinstance(error, Unresolvable) or not MISSING.search(error.message):
+            raise
+        raise NotFoundError(
+            f"No package index knows what is to be upgraded: {error.message}", f"Check {tool}'s index settings"
+        ) from None
+    if trouble := trouble_in(said + _written(log)):
+        raise trouble.error(tool, f"Whether there is something to upgrade is not known: {trouble}")
+
+
+def _written(log: str | None) -> str:
+    if log is None:
+        return ""
+    try:
+        return Path(log).read_text("utf-8", "replace")
     except OSError:
         return ""
-    return "\n".join(line for line in lines if "Could not fetch URL" in line)
 
 
-NO_NETWORK = re.compile(
-    r"NewConnectionError|Failed to establish a new connection|Max retries exceeded|ConnectTimeoutError|ReadTimeoutError"
-    r"|name resolution|Name or service not known|dns error|[Cc]onnection (?:refused|reset|broken)|timed out|ProxyError"
-    r"|CERTIFICATE_VERIFY_FAILED|SSLError|invalid peer certificate|error sending request|network was disabled"
-)
 CLASHES = re.compile(r"ResolutionImpossible|conflicting dependencies|No solution found")
 TOO_OLD = re.compile(r"no such option|unexpected argument|unrecognized arguments")
 MISSING = re.compile(r"was not found|there are no versions of|No matching distribution")
 
 
 def _failure(tool: str, what: str, said: str, code: int, log: str) -> AlgoError:
-    lines = [line.rstrip() for line in redacted(said).splitlines() if line.strip()]
+    shown = (line.rstrip() for line in redacted(said).splitlines())
+    lines = [line for line in shown if line.strip() and not line.startswith(("DEBUG ", "TRACE "))]
     last = lines[-LAST_LINES:] or [f"it said nothing and ended with exit code {code}"]
     message = f"{tool} could not {what}:\n" + "\n".join(f"  {line.strip()}" for line in last)
-    if NO_NETWORK.search(said + log):
-        return NetworkError(
-            message,
-            f"The package index could not be reached: check the network, the proxy, and {tool}'s index settings",
-        )
+    if trouble := trouble_in(said + log):
+        return trouble.error(tool, f"{message}\n{trouble}")
     if TOO_OLD.search(said):
         return AlgoError(
             message, f"This {tool} is too old: upgrade it, pip with: {sys.executable} -m pip install -U pip"
@@ -262,12 +313,6 @@ def _failure(tool: str, what: str, said: str, code: int, log: str) -> AlgoError:
     if CLASHES.search(said) and not MISSING.search(said):
         return Unresolvable(message)
     return AlgoError(message)
-
-
-def redacted(text: str) -> str:
-    """Text without the user names, passwords and query values of the URLs in it."""
-    text = re.sub(r"(?<=://)[^/\s@'\"]+@", "****@", text)
-    return re.sub(r"\?[\w.~%-]+=[^\s'\"#]+", "?****", text)
 
 
 def _printable(requirements: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import NotFoundError, UsageError
-from algo_core.installer.tools import Change, redacted
+from algo_core.installer.sources import redacted
+from algo_core.installer.tools import Change
 from algo_core.plugins.policy import normalized
 
 if TYPE_CHECKING:

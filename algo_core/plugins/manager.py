@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import PluginError, cause
@@ -27,13 +27,16 @@ class Plugins:
     """The installed plugins: what they offer, and their hooks.
 
     Nothing that a plugin does while it is loaded or called ends the program, KeyboardInterrupt apart: it is reported
-    once, with the distribution's name and version, through `report`.
+    once, with the distribution's name and version, through `report`, and so is what was installed and is `missing`.
     """
 
-    def __init__(self, cache: str, policy: Policy, report: Report) -> None:
+    def __init__(
+        self, cache: str, policy: Policy, report: Report, missing: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         self._cache = cache
         self._policy = policy
         self._report = report
+        self._missing = missing
         self._manager: pluggy.PluginManager | None = None
         self.trace: Trace | None = None
         self._registered: set[tuple[str, str]] = set()
@@ -76,7 +79,19 @@ class Plugins:
         for record in records:
             if record.error and not record.refusal:
                 self._report(f"the plugin {record.label} is broken: {record.error}; {_how_to_leave_out(record)}")
+        if gone := self._missing():
+            from algo_core.plugins.recorded import told
+
+            self._report(told(gone))
         return records
+
+    def why_not(self, command: str) -> str | None:
+        """Why the command of an installed plugin cannot be had in this run, and what to do; None if there is none."""
+        for record in self.records:
+            if record.refusal and any(row[0].partition(" ")[0] == command for row in record.commands):
+                remedy = self._policy.remedy(record.dist, record.version)
+                return f"{record.label}, which has it, is {record.refusal}: {remedy}"
+        return f"No plugin takes part: {self._policy.none_at_all}" if self._policy.none_at_all else None
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """Call a hook in every plugin that implements it; a list of results, or for first-result hooks one or None."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from algo_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from algo_core.settings.config import Config
+    from algo_core.settings.config import Config, Value
     from algo_core.settings.schema import Fault
 
 
@@ -40,6 +40,11 @@ def normalized(name: str) -> str:
     return out
 
 
+ASK = "Ask your administrator"
+_ENABLE = "algo plugins enable {dist}"
+_ENABLE_ALL = "algo config unset plugins.disabled"
+
+
 class Lists(NamedTuple):
     """What one of the administrator's files says about plugins."""
 
@@ -55,6 +60,7 @@ class Disabled(NamedTuple):
 
     names: tuple[str, ...]
     why: str
+    remedy: str
 
     def has(self, dist: str) -> bool:
         """Whether a distribution is among them."""
@@ -96,14 +102,14 @@ class Policy:
             check(config, lambda fault: _decides(fault, config.user_file))
         passing: list[Disabled] = []
         disabled = config.get("plugins.disabled")
-        lasting = _disabled(disabled.value, f"disabled by {disabled.origin}")
+        lasting = _set(disabled)
         none_at_all = None
         if disabled.is_ambient:
             passing.append(lasting)
             none_at_all = lasting.why if "*" in lasting.names else None
             stored = config.get("plugins.disabled", ambient=False)
-            lasting = _disabled(stored.value, f"disabled by {stored.origin}")
-        passing.append(_disabled(no_plugin, "left out by --no-plugin"))
+            lasting = _set(stored)
+        passing.append(_disabled(no_plugin, "left out by --no-plugin", "Leave out --no-plugin"))
         return cls(
             lists=[_lists(layer.table.get("plugins", {}), layer.file) for layer in config.sites if layer.table],
             lasting=lasting,
@@ -135,6 +141,16 @@ class Policy:
             if is_plugin and lists.allow is not None and not any(_matches(e, dist, version) for e in lists.allow):
                 return f"not allowed by {lists.file}"
         return None
+
+    def remedy(self, dist: str, version: str) -> str:
+        """What lets a distribution load that is refused."""
+        if self.site_refusal(dist, version):
+            return ASK
+        refusing = next((d for d in (*self._passing, self._lasting) if d and d.has(dist)), None)
+        if refusing is None:
+            return "Leave out --no-plugins"
+        by_name = normalized(dist) in refusing.names
+        return (refusing.remedy if by_name else refusing.remedy.replace(_ENABLE, _ENABLE_ALL)).format(dist=dist)
 
     def passing_refusal(self, dist: str) -> str | None:
         """Why this distribution may not load in this run, or None."""
@@ -180,8 +196,19 @@ def _decides(fault: Fault, user_file: str) -> bool:
     return fault.file != user_file or fault.path[0] == "plugins" or fault.meant == "plugins"
 
 
-def _disabled(names: Iterable[str], why: str) -> Disabled:
-    return Disabled(tuple(sorted(normalized(str(name)) for name in names)), why)
+def _disabled(names: Iterable[str], why: str, remedy: str) -> Disabled:
+    return Disabled(tuple(sorted(normalized(str(name)) for name in names)), why, remedy)
+
+
+def _set(disabled: Value) -> Disabled:
+    """What the setting `plugins.disabled` says."""
+    if disabled.is_ambient:
+        remedy = f"`unset {disabled.variable}`"
+    elif disabled.enforced:
+        remedy = ASK
+    else:
+        remedy = f"`{_ENABLE}`"
+    return _disabled(disabled.value, f"disabled by {disabled.origin.removeprefix('enforced by ')}", remedy)
 
 
 def _lists(table: Any, file: str) -> Lists:

@@ -74,6 +74,11 @@ class Value(NamedTuple):
         """Whether an environment variable gives it."""
         return self.origin.startswith(FROM_ENVIRONMENT)
 
+    @property
+    def variable(self) -> str:
+        """The environment variable that gives it, if one does."""
+        return self.origin.removeprefix(FROM_ENVIRONMENT)
+
 
 def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
     """Read a value that was given as text (environment, command line).

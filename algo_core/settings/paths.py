@@ -14,6 +14,9 @@ CONFIG_FILE = "config.toml"
 ISOLATED_COMMANDS = "commands"
 """The list in `isolated_dir`: a line for each command of an isolated plugin, its name, a tab and its help line."""
 
+ISOLATED_FACTS = "algo-isolated.json"
+"""The file in the environment of an isolated plugin that says what is in it."""
+
 
 def config_dir(environ: Mapping[str, str] = os.environ) -> str:
     """The user's configuration directory: `ALGO_CONFIG_DIR`, else platformdirs' `user_config_dir`."""

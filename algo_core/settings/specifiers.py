@@ -6,6 +6,8 @@ import re
 
 _NAME = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9._*-]*[A-Za-z0-9*])?")
 _BOUNDS = "<>=!~"
+_PLAIN = re.compile(r"(?:[<>]=?|[=!]=)\s*\d+(?:\.\d+)*|[=!]=\s*\d+(?:\.\d+)*\.\*|~=\s*\d+(?:\.\d+)+")
+"""What most version bounds look like: no library is needed to know that they are right."""
 
 
 def normalized(name: str) -> str:
@@ -25,7 +27,7 @@ def fault_of(entry: str) -> str | None:
     name, bounds = split(entry)
     if not is_name(name):
         return f"{entry!r} does not begin with a distribution's name"
-    if not bounds:
+    if not bounds or are_plain(bounds):
         return None
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -34,6 +36,11 @@ def fault_of(entry: str) -> str | None:
     except InvalidSpecifier:
         return f"{bounds!r} in {entry!r} is not a version specifier such as >=2,<3"
     return None
+
+
+def are_plain(bounds: str) -> bool:
+    """Whether version bounds are right at the first look; others may be right as well."""
+    return all(_PLAIN.fullmatch(bound.strip()) for bound in bounds.split(","))
 
 
 def is_name(text: str) -> bool:

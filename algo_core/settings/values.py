@@ -86,6 +86,9 @@ def requirements(value: Any) -> str | None:
 
 
 def _requirement_fault(entry: str) -> str | None:
+    name, bounds = specifiers.split(entry)
+    if specifiers.is_name(name) and "*" not in name and (not bounds or specifiers.are_plain(bounds)):
+        return None
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:

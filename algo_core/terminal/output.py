@@ -274,7 +274,7 @@ class Output:
 
     def _say(self, text: str, label: str = "", codes: str = "", *, end: str = "\n") -> None:
         """A message of any number of lines, of which none but the first can look like the first of another message."""
-        lines = text.split("\n")
+        lines = (text.rstrip("\n") if label else text).split("\n")
         if label:
             self._write(self.styled(label, codes) + f"\n{' ' * len(label)}".join(lines))
         else:

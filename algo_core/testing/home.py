@@ -104,13 +104,12 @@ class Home:
 
     def complete(self, *words: str) -> list[str]:
         """What TAB offers after `algo WORDS...`; the last word is the one that is being typed, and may be empty."""
-        asked = {
-            "_ALGO_COMPLETE": "zsh_complete",
-            "COMP_WORDS": " ".join(["algo", *words]),
-            "COMP_CWORD": str(len(words)),
-        }
-        lines = self.run(environ=asked).text.splitlines()
-        return lines[1::3]
+        from algo_core.terminal.completion.posix import quoted, unquoted
+
+        *before, typed = words
+        answer = self.run(*before, "", quoted(typed), environ={"_ALGO_COMPLETE": "zsh"})
+        found = answer.stdout.decode("utf-8", "surrogateescape").split("\0")[1::3]
+        return [unquoted(word)[0] for word in found]
 
     def write_config(self, text: str) -> None:
         """Write the user's configuration file."""

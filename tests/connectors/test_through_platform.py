@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from algo_core.http.session import DeferredSession, open_session
-from algo_local.web.adapter import LocalAdapter
 from support.stores import Store
 
 from algo_connectors.common.objects import ObjectStorage
 from algo_core.http.api import ApiClient
+from algo_core.http.client import Hooks, HttpClient
 from algo_core.settings.credentials import Credential, Secret
 from algo_core.settings.profile import Profile
 from algo_core.storage.contract import Storage
@@ -23,6 +23,21 @@ from algo_local.platform import Platform
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
 from algo_local.web.app import Application
+from algo_local.web.transport import EmbeddedTransport
+
+
+def _with_requests(session: Any, profile: Profile) -> None:
+    session.hooks["response"].append(lambda response, **options: response)
+
+
+HOOKS: dict[str, Callable[[Platform], Hooks]] = {
+    "own connections": lambda platform: Hooks(),
+    "in the process": lambda platform: Hooks(
+        transport=lambda profile: EmbeddedTransport(Application(platform, trusted=True))
+    ),
+    "requests": lambda platform: Hooks(configure=_with_requests),
+}
+"""How requests reach the platform: directly, in the process, and by requests, whose session a plugin has configured."""
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +69,11 @@ class _Through:
 
     @pytest.fixture
     def storage(self, platform: Platform, address: str, way: str) -> Iterator[Storage]:
-        def configure(session: DeferredSession, profile: Profile) -> None:
-            if way == "in the process":
-                session.mount("local:", LocalAdapter(Application(platform, trusted=True)))
-
-        key = Credential("api_key", Secret(platform.metadata.new_key(platform.account, uuid.uuid4().hex)))
+        key = Credential("api_key", Secret(platform.keys.create(platform.account, uuid.uuid4().hex)[1]))
         profile = Profile("default", "local:" if way == "in the process" else address, credential=key)
-        session = open_session(profile, timeout=(5, 20), retries=0, configure=configure)
-        if way == "requests":
-            session.hooks["response"].append(lambda response, **options: response)
-        yield HostedStorage(ApiClient(session), self.scheme)
-        session.close()
+        client = HttpClient(profile, timeout=(5, 20), retries=0, hooks=HOOKS[way](platform))
+        yield HostedStorage(ApiClient(client), self.scheme)
+        client.close()
 
     @pytest.fixture
     def directory(self, stores: dict[str, Store], storage: Storage) -> DataUri:

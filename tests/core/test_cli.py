@@ -216,6 +216,10 @@ def test_completion(home: Home, add_command) -> None:
     assert complete(home, "algo greet --pro") == ["--profile"]
     home.write_config('[profiles.work]\naddress = "https://x.example"\n')
     assert complete(home, "algo --profile w") == ["work"]
+    assert home.complete("--profile=w") == ["--profile=work"]
+    asked = {"_ALGO_COMPLETE": "bash"}
+    assert home.run("algo --profile=w", "w", environ=asked).text == "plain\0work\0"
+    assert home.run("algo '--profile=w", "--profile=w", environ=asked).text == "plain\0'--profile=work'\0"
     assert complete(home, "algo config get time") == ["timeout"]
 
 

@@ -128,3 +128,40 @@ def test_many_processes_edit_at_once_and_nothing_is_lost(algo_home: Home) -> Non
     ]
     assert [process.wait(60) for process in running] == [0] * 10
     assert [row["name"] for row in algo_home.run("profile", "list", "--json").json] == ["p10", "p11"]
+
+
+PROFILES = '[profiles.default]\naddress = "http://localhost:9"\n[profiles.work]\naddress = "http://localhost:9"\n'
+
+
+def test_removing_the_profile_in_use_leaves_no_dangling_choice(algo_home: Home) -> None:
+    algo_home.write_config('profile = "work"\n' + PROFILES)
+    result = algo_home.run("profile", "remove", "work")
+    assert (result.code, result.text) == (0, "Removed work\n")
+    assert "Profile default is now in use" in result.stderr
+    assert algo_home.run("profile", "show", "--json").json["name"] == "default"
+    assert "work" not in algo_home.config_file.read_text()
+
+
+def test_removing_a_profile_that_something_else_chooses_names_that(algo_home: Home) -> None:
+    algo_home.write_config(PROFILES)
+    result = algo_home.run("profile", "remove", "work", environ={"ALGO_PROFILE": "work"})
+    assert result.code == 0
+    assert "environment variable ALGO_PROFILE still names the profile work: `unset ALGO_PROFILE`" in result.stderr
+    algo_home.write_config(PROFILES)
+    algo_home.write_site_config('profile = "work"\n')
+    result = algo_home.run("profile", "remove", "work")
+    assert f"{algo_home.site_file} still names the profile work" in result.stderr
+
+
+def test_a_profile_that_cannot_be_removed_says_where_it_is(algo_home: Home) -> None:
+    (algo_home.root / ".algorithmia").mkdir()
+    legacy = algo_home.root / ".algorithmia" / "config"
+    legacy.write_text(f'[profiles.old]\napi_key = "{KEY}"\n')
+    algo_home.write_site_config('[profiles.corp]\naddress = "https://corp.example"\n')
+    algo_home.write_config(PROFILES)
+    for name, file in (("old", legacy), ("corp", algo_home.site_file)):
+        result = algo_home.run("profile", "remove", name)
+        assert result.code == 5
+        assert f"but in {file}, which is left as it is" in result.stderr
+    assert "`algo profile remove work`" in algo_home.run("profile", "remove", "wrk").stderr
+    assert "algo profile list" in algo_home.run("profile", "remove", "nothing").stderr

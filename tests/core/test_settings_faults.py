@@ -317,3 +317,25 @@ def test_doctor_names_variables_that_mean_nothing(algo_home: Home) -> None:
     for name in ("ALGORITHMIA_API_URL", "ALGO_TIMEOT", "ALGO_PROFIL"):
         assert f"{name} means nothing: did you mean" in rows["environment"]["text"]
     assert "ALGO_ACME" not in rows["environment"]["text"]
+
+
+BOUNDS = [
+    ">=1", ">=1,<2", "==1.*", "!=1.5.*", "~=1.4", "== 2", ">1.0.0 , <=3", "~=1", ">=1.*", "<two", "=1", "==1.*.2", "",
+    ">=1,", ">=1,,<2", "===1.0", ">=1.0rc1", "==1.0+local", "<", "1.0", ">=1;x", ">= 1 2", "==1.0.*.0", "~=1.4.*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_what_is_plain_is_what_the_library_takes(bounds: str) -> None:
+    """The quick look lets through nothing that pip would refuse."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    from algo_core.settings.specifiers import are_plain, fault_of
+
+    try:
+        SpecifierSet(bounds)
+        right = True
+    except InvalidSpecifier:
+        right = False
+    assert (fault_of(f"acme{bounds}") is None) == right or not bounds or bounds[0] not in "<>=!~"
+    assert right or not are_plain(bounds)

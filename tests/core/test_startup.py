@@ -61,10 +61,25 @@ def test_help_imports_click_and_the_index_only(algo_home: Home, arguments: tuple
     }  # fmt: skip
 
 
-def test_completion_imports_no_plugin_and_nothing_heavy(algo_home: Home) -> None:
-    modules = imported(algo_home, _ALGO_COMPLETE="bash_complete", COMP_WORDS="algo c", COMP_CWORD="1")
+@pytest.mark.parametrize(
+    ("shell", "arguments", "own"),
+    [("bash", ("algo c", "c"), {"posix"}), ("zsh", ("", "c"), {"posix"}), ("fish", ("algo c",), {"posix"}),
+     ("powershell", (), set())],
+)  # fmt: skip
+def test_completion_imports_no_plugin_and_nothing_heavy(
+    algo_home: Home, shell: str, arguments: tuple[str, ...], own: set[str]
+) -> None:
+    """Nor anything that click's own completion would not."""
+    modules = imported(algo_home, *arguments, _ALGO_COMPLETE=shell, _ALGO_LINE="algo c")
     assert modules & HEAVY == set()
     assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
+    ours = {name for name in modules if name.startswith("algo_core")}
+    with_click = imported(algo_home, _ALGO_COMPLETE="zsh_complete", COMP_WORDS="algo c", COMP_CWORD="1")
+    assert modules - ours <= with_click
+    base = "algo_core.terminal.completion"
+    assert {name for name in ours if name.startswith("algo_core.terminal")} - imported(algo_home, "--help") == {
+        "algo_core.terminal.sanitize", base, f"{base}.candidates", f"{base}.{shell}", *(f"{base}.{name}" for name in own)
+    }  # fmt: skip
 
 
 SELDOM_NEEDED = {"requests", "urllib3", "ssl", "http.client", "email", "certifi", "encodings.idna", "importlib.metadata",
@@ -121,3 +136,12 @@ def test_a_plugin_module_imports_nothing_heavy(algo_home: Home) -> None:
         assert (
             set(done.stdout.split()) & {"requests", "sqlite3", "tomlkit", "platformdirs", "importlib_metadata"} == set()
         )
+
+
+def test_a_configuration_is_checked_without_anything_heavy(algo_home: Home) -> None:
+    algo_home.write_config(
+        'timeout = 5\n[profiles.default]\naddress = "https://a.example"\n'
+        '[plugins]\ndisabled = ["acme"]\ninstalled = ["acme-one", "acme-two>=1.5,<2", "acme==1.*"]\n'
+    )
+    algo_home.write_site_config('[plugins]\ndeny = ["acme-old<2"]\n[enforce]\nretries = 2\n')
+    assert imported(algo_home, "--help") & (HEAVY | {"packaging", "difflib"}) == set()

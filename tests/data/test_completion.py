@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pexpect
 import pytest
-
-
-def complete(home, *words: str, **environ: str) -> list[str]:
-    """What the completion of the last word says, one value a line."""
-    asking = {
-        "_ALGO_COMPLETE": "fish_complete",
-        "COMP_WORDS": " ".join(["algo", *words[:-1]]),
-        "COMP_CWORD": words[-1],
-    }
-    result = home.run(environ={**asking, **environ})
-    assert result.stderr == ""
-    return [line.partition(",")[2].partition("\t")[0] for line in result.text.splitlines() if line]
+from support.shells import SHELLS, needs
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +38,7 @@ def content(platform):
     ],
 )
 def test_paths_of_the_platform(home, platform, words, values):
-    assert complete(home, *words) == values
+    assert home.complete(*words) == values
     assert len(platform.log) <= 2
 
 
@@ -59,34 +46,50 @@ def test_paths_of_the_platform(home, platform, words, values):
     "words", [["cp", ""], ["cp", "fri"], ["mv", "fri"], ["sync", "fri"], ["cp", "./x"], ["ls", "/t"], ["cat", "../"]]
 )
 def test_local_paths_are_left_to_the_shell(home, platform, words):
-    result = home.run(
-        environ={"_ALGO_COMPLETE": "fish_complete", "COMP_WORDS": f"algo {words[0]}", "COMP_CWORD": words[1]}
-    )
-    assert result.text.startswith("file,")
+    result = home.run(words[0], "", words[1], environ={"_ALGO_COMPLETE": "zsh"})
+    assert result.text.startswith("file\0")
     assert platform.log == []
 
 
 def test_a_platform_that_is_away_costs_no_word(home):
-    assert complete(home, "cat", ".my/", ALGORITHMIA_API="http://127.0.0.1:9") == []
+    home.environ["ALGORITHMIA_API"] = "http://127.0.0.1:9"
+    assert home.complete("cat", ".my/") == []
 
 
 def test_a_failing_one_is_asked_once(home, platform):
     platform.fail("GET", "", 503, times=9)
-    assert complete(home, "cat", ".my/") == []
+    assert home.complete("cat", ".my/") == []
     assert len(platform.log) == 1
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-def test_in_bash_a_data_uri_goes_on_behind_its_colon(home, platform):
-    platform.files["data/.my/c/long-name"] = b""
-    algo = home.command()[0]
-    environ = {**home.environ, "PATH": f"{algo.rpartition('/')[0]}:{home.environ['PATH']}", "PS1": "> ", "TERM": "dumb"}
-    child = pexpect.spawn("bash", ["--norc", "--noprofile", "-i"], env=environ, encoding="utf-8", timeout=60)
-    child.expect("> ")
-    child.sendline('eval "$(algo completion bash)"; echo rea""dy')
-    child.expect("\r\nready\r\n.*> ")
-    child.send("algo cat data://.my/c/lo\t")
-    child.expect("ng-name ")
-    child.send("\x01echo [\x05]\r")
-    child.expect(r"\n\[algo cat data://\.my/c/long-name \]")
-    child.close()
+@pytest.mark.parametrize("shell", sorted(SHELLS))
+@pytest.mark.parametrize("name", ["long-name", "q$(touch X)", "rep ort.txt", "a,b", "it's"])
+def test_a_hosted_name_is_completed_and_run_as_one_word(home, platform, tmp_path, shell, name):
+    """What `algo completion` prints, in the shell itself, against the platform."""
+    needs(shell)
+    platform.files = {f"data/.my/c/{name}": b"content of " + name.encode()}
+    asked = len(platform.log)
+    (tmp_path / "script").write_bytes(home.run("completion", shell).stdout)
+    command, *rest = SHELLS[shell].command
+    setup = {"zsh": "autoload -U compinit; compinit -D;"}.get(shell, "") + "source ./script; printf 'rea%s' dy\n"
+    environ = {
+        **home.environ,
+        "PATH": f"{home.program.parent}:{home.environ['PATH']}",
+        "PS1": "> ",
+        "TERM": "dumb" if shell != "fish" else "xterm",
+    }
+    child = pexpect.spawn(command, rest, env=environ, cwd=str(tmp_path), encoding="utf-8", timeout=60)
+    child.sendline(setup)
+    child.expect("ready")
+    child.send("algo cat data://.my/c/\t")
+    while len(platform.log) == asked:  # it is typed when the platform has been asked
+        child.expect([pexpect.TIMEOUT, "\\n"], timeout=0.05)
+    child.send("\r")
+    child.expect_exact(f"content of {name}")
+    child.close(force=True)
+    assert not (tmp_path / "X").exists()
+
+
+def test_names_that_would_be_options_are_named_by_their_scheme(home, platform):
+    platform.directories |= {"data/-rf", "data/~x"}
+    assert {"data://-rf/", "data://~x/"} <= set(home.complete("ls", ""))

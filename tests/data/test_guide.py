@@ -26,7 +26,7 @@ def person(request: pytest.FixtureRequest, algo_home: Home, tmp_path: Path) -> I
     listener = listen("127.0.0.1", 0)
     server = Server(Application(platform), listener)
     server.run()
-    key = platform.metadata.new_key(platform.metadata.ensure_account("jane"), "test")
+    key = platform.keys.create(platform.metadata.ensure_account("jane"), "test")[1]
     algo_home.environ |= {
         "ALGORITHMIA_API": f"http://127.0.0.1:{listener.getsockname()[1]}",
         "ALGORITHMIA_API_KEY": key,

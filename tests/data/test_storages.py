@@ -119,7 +119,7 @@ class TestServed(_Hosted):
     def storage(
         self, embedded: Platform, address: str, account: str, request: pytest.FixtureRequest
     ) -> Iterator[Storage]:
-        key = embedded.metadata.new_key(embedded.metadata.ensure_account(account), "test")
+        key = embedded.keys.create(embedded.metadata.ensure_account(account), "test")[1]
         through_requests = Hooks(configure=lambda session, profile: session.params.update({"x": "1"}))
         api = _api(address, key=key, hooks=through_requests if request.param == "requests" else None)
         yield HostedStorage(api, "data")

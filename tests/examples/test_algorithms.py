@@ -17,8 +17,7 @@ import requests
 from support.embedded import embedded_session
 from support.shared import shared_environments
 
-from algo_local.algorithms.environments import command_prefix
-from algo_local.execution.payload import Build
+from algo_local.algorithms.build import Build
 from algo_local.platform import Platform
 from algo_local.web.app import Application
 
@@ -53,7 +52,7 @@ def build_of(platform: Platform, directory: str, owner: str) -> Build:
 
 def in_environment(build: Build, program: str, *arguments: str) -> str:
     """Run a program with what the algorithm requires; returns what it prints."""
-    command = [*command_prefix(build.python), "-c", program, *arguments]
+    command = [str(build.python), "-I", "-B", "-c", program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=build.source)
     return done.stdout.strip()
 
@@ -74,7 +73,7 @@ def test_its_own_tests_pass(platform: Platform, directory: str, owner: str) -> N
     program = "import sys; sys.path[:0] = ['']; sys.path.append(sys.argv.pop()); import pytest; sys.exit(pytest.main())"
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir=.", "-c", "/dev/null", "src"]
     done = subprocess.run(
-        [*command_prefix(build.python), "-c", program, *options, str(Path(pytest.__file__).parents[1])],
+        [str(build.python), "-I", "-B", "-c", program, *options, str(Path(pytest.__file__).parents[1])],
         capture_output=True,
         text=True,
         cwd=build.source,

@@ -92,7 +92,7 @@ def account(platform: Platform, address: str) -> Iterator[Callable[[str], Client
     def account(name: str) -> Client:
         session = requests.Session()
         sessions.append(session)
-        return Client(address, session, platform.metadata.new_key(platform.metadata.ensure_account(name), "test"))
+        return Client(address, session, platform.keys.create(platform.metadata.ensure_account(name), "test")[1])
 
     yield account
     for session in sessions:

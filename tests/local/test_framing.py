@@ -114,7 +114,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     platform = Platform(tmp_path_factory.mktemp("framing") / "platform")
     failures: list[str] = []
     platform.hosted.create(Caller(platform.account), [".my"], "c", ())
-    key = platform.metadata.new_key(platform.account, "test")
+    key = platform.keys.create(platform.account, "test")[1]
     recorder = Recorder(Application(platform, on_failure=failures.append))
     listener = listen("127.0.0.1", 0)
     server = Server(recorder, listener, on_failure=failures.append)

@@ -107,7 +107,7 @@ def test_a_new_key_is_alone_on_stdout_and_works(algo: Algo, platform: Any) -> No
     key = done.stdout.rstrip("\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert (len(key), key[:3], key.isalnum()) == (28, "sim", True)
-    assert platform.metadata.owner_of_key(key) == "alice"
+    assert platform.keys.find(key).owner == "alice"
     listed = algo("local", "key", "list").stdout
     assert key not in listed
     assert "alice" in listed
@@ -116,7 +116,7 @@ def test_a_new_key_is_alone_on_stdout_and_works(algo: Algo, platform: Any) -> No
     assert (row["owner"], row["label"]) == ("alice", "laptop")
     done = algo("local", "key", "revoke", str(row["id"]))
     assert (done.returncode, done.stdout) == (0, "")
-    assert platform.metadata.owner_of_key(key) is None
+    assert platform.keys.find(key) is None
     done = algo("local", "key", "revoke", key)
     assert done.returncode == 5
     assert key not in done.stderr

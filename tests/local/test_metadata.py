@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, PlatformError, RequestRefused, UsageError
+from algo_local.algorithms.build import Build
 from algo_local.algorithms.registry import Algorithm, Registry, parse_version
-from algo_local.execution.payload import Build
 from algo_local.metadata.database import Database
 from algo_local.platform import DATABASE, Platform
 
@@ -80,27 +80,26 @@ def test_platform_can_be_moved(platform: Platform, tmp_path: Path) -> None:
 
 
 def test_a_key_is_kept_as_a_hash_only(platform: Platform) -> None:
-    key = platform.metadata.new_key(platform.metadata.ensure_account("alice"), "mine")
+    key = platform.keys.create(platform.metadata.ensure_account("alice"), "mine")[1]
     assert (len(key), key[:3]) == (28, "sim")
-    assert platform.metadata.owner_of_key(key) == "alice"
-    (kept,) = platform.metadata.keys()
+    assert platform.keys.find(key).owner == "alice"
+    (kept,) = platform.keys.all()
     assert (kept.owner, kept.label) == ("alice", "mine")
     platform.close()
     assert key.encode() not in b"".join(path.read_bytes() for path in platform.root.glob(f"{DATABASE}*"))
 
 
 def test_keys_are_revoked_by_number_mask_or_themselves(platform: Platform) -> None:
-    metadata = platform.metadata
-    keys = [metadata.new_key(metadata.ensure_account("alice"), str(number)) for number in range(4)]
-    kept = metadata.keys()
-    assert metadata.revoke_key(str(kept[0].id)).label == "0"
-    assert metadata.revoke_key(kept[1].mask).label == "1"
-    assert metadata.revoke_key(keys[2]).label == "2"
-    (left,) = metadata.keys()
+    keys = [platform.keys.create(platform.metadata.ensure_account("alice"), str(number))[1] for number in range(4)]
+    kept = platform.keys.all()
+    assert platform.keys.revoke(str(kept[0].id)).label == "0"
+    assert platform.keys.revoke(kept[1].mask).label == "1"
+    assert platform.keys.revoke(keys[2]).label == "2"
+    (left,) = platform.keys.all()
     assert left.label == "3"
     for which in (str(kept[0].id), keys[1], "", "0", "nonsense"):
         with pytest.raises(NotFoundError):
-            metadata.revoke_key(which)
+            platform.keys.revoke(which)
 
 
 @pytest.mark.parametrize("name", ["", "1a", "a-b", "a.b", "temp", "Perm", "default", "x" * 31, "ä", "a\n"])

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.sandbox import running_with
 from support.serving import Served, algo
 
 
@@ -215,35 +216,35 @@ def test_threads_at_once_over_one_server(account: Callable[[str], Any]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_ends_clean_with_its_algorithms_even_in_the_middle_of_calls(
-    serve: Callable[..., Served], publish: Callable[..., None], platform: Any, tmp_path: Path, number: int
+    serve: Callable[..., Served], publish: Callable[..., None], platform: Any, exchange: Path, number: int
 ) -> None:
     publish(
         "jane/Slow",
-        "import os, time\ndef apply(path):\n    open(path, 'w').write(str(os.getpid()))\n    time.sleep(600)",
+        "import os, time\ndef apply(path):\n"
+        "    open(path, 'w').write(os.environ['ALGORITHMIA_API_KEY'])\n    time.sleep(600)",
     )
     key = algo("local", "key", "new", "jane").stdout.strip()
     served = serve()
     headers = {"Authorization": key, "Content-Type": "text/plain"}
     assert requests.get(f"{served.address}/v1/data/", headers=headers, timeout=60).status_code == 200
-    pids = [tmp_path / name for name in ("pid1", "pid2")]
+    told = [exchange / name for name in ("who1", "who2")]
 
     def call(path: Path) -> None:
         with contextlib.suppress(requests.RequestException):
             requests.post(f"{served.address}/v1/algo/jane/Slow", str(path), headers=headers, timeout=60)
 
-    threads = [threading.Thread(target=call, args=(path,)) for path in pids]
+    threads = [threading.Thread(target=call, args=(path,)) for path in told]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + 60
-    while not all(path.exists() and path.read_text() for path in pids) and time.monotonic() < deadline:
+    while not all(path.exists() and path.read_text() for path in told) and time.monotonic() < deadline:
         time.sleep(0.02)
     code, errors = served.stop(number)
     assert (code, errors) == (0, "")
     for thread in threads:
         thread.join()
-    for path in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(int(path.read_text()), 0)
+    for path in told:
+        assert running_with(path.read_text()) == []
 
 
 def test_serve_refuses_to_carry_keys_in_the_clear(root: Path) -> None:
@@ -294,3 +295,27 @@ def test_serve_names_a_certificate_that_cannot_be_used(root: Path, tmp_path: Pat
     done = algo("local", "serve", "--port", "0", "--tls-cert", str(tmp_path / "cert.pem"))
     assert done.returncode == 3
     assert "cert.pem cannot be used" in done.stderr
+
+
+def test_inputs_that_are_still_arriving_count_among_an_accounts_calls(wire: Callable[[], Wire]) -> None:
+    head = "POST /v1/algo/demo/Hello HTTP/1.1\nContent-Type: text/plain\nContent-Length: 10485760"
+    stalled = [wire() for _ in range(80)]
+    for connection in stalled:
+        connection.send(head, b"x")
+
+    def status() -> int:
+        connection = wire()
+        connection.send("POST /v1/algo/demo/Hello HTTP/1.1\nContent-Type: text/plain\nContent-Length: 1", b"x")
+        answered = connection.answer()[0]
+        connection.close()
+        return answered
+
+    deadline = time.monotonic() + 60
+    while status() != 429 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert status() == 429
+    for connection in stalled:
+        connection.socket.shutdown(socket.SHUT_RDWR)
+    while status() != 200 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert status() == 200

@@ -79,7 +79,7 @@ def test_calls_and_transfers_work_with_few_descriptors_and_many_clients(
     serve: Serve, platform: Any, tmp_path: Path
 ) -> None:
     served = serve(before=few(256))
-    key = platform.metadata.new_key(platform.metadata.ensure_account("jane"), "test")
+    key = platform.keys.create(platform.metadata.ensure_account("jane"), "test")[1]
     headers = {"Authorization": key, "Content-Type": "text/plain"}
     statuses: list[int] = []
 
@@ -133,7 +133,7 @@ def test_uploads_and_downloads_of_any_size_need_little_memory(
     serve: Serve, platform: Any, tmp_path: Path, chunked: bool
 ) -> None:
     served = serve()
-    key = platform.metadata.new_key(platform.metadata.ensure_account("jane"), "test")
+    key = platform.keys.create(platform.metadata.ensure_account("jane"), "test")[1]
     headers = {"Authorization": key}
     requests.post(f"{served.address}/v1/data/.my", json={"name": "c"}, headers=headers, timeout=PATIENCE)
     size = 192 << 20
@@ -224,7 +224,7 @@ def test_a_signal_ends_it_in_every_state(
     platform.hosted.create(Caller(platform.account), [".my"], "c", ())
     with (platform.objects.collection("jane", "c") / "large").open("wb") as file:
         file.truncate(16 << 20)
-    key = platform.metadata.new_key(platform.metadata.ensure_account("jane"), "test")
+    key = platform.keys.create(platform.metadata.ensure_account("jane"), "test")[1]
     served = serve(before=few(256))
     with contextlib.contextmanager(state)(served, key):
         code, said = served.stop(number)

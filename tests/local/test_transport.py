@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sandbox import running_with
 
 from algo_core import Profile
 from algo_core.http.transport import Request
@@ -69,27 +70,25 @@ def test_a_call_on_an_existing_platform_needs_neither_server_nor_builder(root: P
 
 
 def test_the_process_ends_only_when_void_calls_are_done_and_no_algorithm_outlives_it(
-    root: Path, publish: Any, platform: Any, tmp_path: Path
+    root: Path, publish: Any, platform: Any, exchange: Path
 ) -> None:
     publish(
         "jane/Late",
-        "import os, time\ndef apply(path):\n    time.sleep(1)\n    open(path, 'w').write(str(os.getpid()))",
+        "import os, time\ndef apply(path):\n    time.sleep(1)\n"
+        "    open(path, 'w').write(os.environ['ALGORITHMIA_API_KEY'])",
     )
     script = f"""
         from algo_core import Profile
         from algo_core.http.transport import BytesBody, Request
         from algo_local import plugin
         transport = plugin.algo_transport(Profile("default", "local:"))
-        body = BytesBody({str(tmp_path / "pid")!r}.encode())
+        body = BytesBody({str(exchange / "who")!r}.encode())
         request = Request("POST", "local:/v1/algo/jane/Late?output=void", {{"Content-Type": "text/plain"}}, body)
         print(transport.send(request).json()["async"], flush=True)
         transport.close()
     """
     assert run_python(script) == "void\n"
-    import os
-
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert running_with((exchange / "who").read_text()) == []
 
 
 def test_responses_are_as_any_others(embedded: Any, platform: Any) -> None:

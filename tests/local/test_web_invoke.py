@@ -7,9 +7,11 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sandbox import running_with
 
 KIND = """
     def apply(input):
@@ -201,23 +203,19 @@ def test_a_failing_algorithm_answers_200_with_strings(client: Any, publish: Call
     assert list(body["metadata"]) == ["duration"]
 
 
-def test_time_limit_ends_the_process(client: Any, publish: Callable[..., None], tmp_path: Any) -> None:
+def test_time_limit_ends_the_process(client: Any, publish: Callable[..., None], exchange: Path) -> None:
     publish(
         "jane/Slow",
         "import os, time\ndef apply(path):\n    if path:\n"
-        "        open(path, 'w').write(str(os.getpid()))\n        time.sleep(60)",
+        "        open(path, 'w').write(os.environ['ALGORITHMIA_API_KEY'])\n        time.sleep(60)",
     )
     assert "result" in client.run("jane/Slow", b"").json()  # so that the time that follows is that of the call alone
-    answer = client.run("jane/Slow?timeout=1", str(tmp_path / "pid").encode())
+    answer = client.run("jane/Slow?timeout=1", str(exchange / "who").encode())
     assert answer.status_code == 200
     assert answer.json()["error"]["message"] == (
         "Failed to run algorithm - may have timed-out or hit out-of-memory error"
     )
-    pid = int((tmp_path / "pid").read_text())
-    import os
-
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert running_with((exchange / "who").read_text()) == []
 
 
 @pytest.mark.parametrize("timeout", ["0", "-1", "soon", "nan", "1e400x"])

@@ -61,12 +61,12 @@ def test_unknown_credentials_are_refused_with_the_reason(address: str, header: A
 def test_a_revoked_key_stops_working_at_once(account: Account, platform: Any) -> None:
     alice = account("alice")
     assert alice("GET", "data/").status_code == 200
-    platform.metadata.revoke_key(str(platform.metadata.keys()[0].id))
+    platform.keys.revoke(str(platform.keys.all()[0].id))
     assert alice("GET", "data/").status_code == 401
 
 
 def test_a_known_key_selects_its_account_in_process_and_an_unknown_one_is_refused(embedded: Any, platform: Any) -> None:
-    key = platform.metadata.new_key(platform.metadata.ensure_account("alice"), "x")
+    key = platform.keys.create(platform.metadata.ensure_account("alice"), "x")[1]
     answer = embedded("GET", "data/", headers={"Authorization": f"Simple {key}"})
     assert answer.json()["folders"][0] == {"name": "alice"}
     assert embedded("GET", "data/", headers={"Authorization": "Simple " + "sim" + "x" * 25}).status_code == 401
@@ -224,7 +224,7 @@ def test_an_administrators_rights_end_where_the_algorithm_begins(
 
 def test_with_sudo_the_algorithm_acts_for_its_owner(embedded: Any, platform: Any, publish: Callable[..., None]) -> None:
     publish("nlp/Reader", READER)
-    key = platform.metadata.new_key(platform.metadata.ensure_account("nlp"), "x")
+    key = platform.keys.create(platform.metadata.ensure_account("nlp"), "x")[1]
     for credential, content in [(key, b"of nlp"), ("", b"of jane")]:
         headers = {"Authorization": credential}
         embedded("POST", "data/.my", json={"name": "notes"}, headers=headers)

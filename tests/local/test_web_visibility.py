@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from algo_local.web.operations import OPERATIONS
+
 CODE = "def apply(input):\n    return input"
 HIDDEN, ABSENT = "Secret", "Absent"  # of equal length, so that answers can be compared byte for byte
 
@@ -24,12 +26,25 @@ BELOW_DATA = [
     "?acl=true",
     "/temp?marker=YQ",
 ]
+VERSIONS = ["", "/1.0.0", "/latest", "/latestPrivate", "/1.*", "/" + "a" * 40]
+
+
+def described() -> set[str]:
+    """The routes of the table that name an algorithm, with other parts made up."""
+    naming = [operation.path for operation in OPERATIONS if re.search(r"\{(algorithm|reference\*)\}", operation.path)]
+    assert naming
+    made_up = {re.sub(r"(\w+)\|\w+", r"\1", path) for path in naming}
+    named = {re.sub(r"\{(algorithm|reference\*)\}", "alice/{}", path) for path in made_up}
+    return {re.sub(r"\{\w+\*?\}", "1.0.0", path) for path in named}
+
+
 ROUTES = [
     *(f"{route}/alice/{{}}{below}" for route in ("data/.algo", "connector/data/.algo") for below in BELOW_DATA),
     *(f"data/data%3A%2F%2F.algo%2Falice%2F{{}}%2F{kind}%2Ff" for kind in ("temp", "perm")),
-    *(f"{route}/alice/{{}}{version}" for route in ("algo", "web/algo") for version in ("", "/1.0.0", "/latest", "/latestPrivate", "/1.*", "/" + "a" * 40)),
-    *(f"algorithms/alice/{{}}{below}" for below in ("", "/versions", "/versions/1.0.0", "/builds", "/builds/x", "/builds/x/logs", "/other")),
-]  # fmt: skip
+    *(f"{route}/alice/{{}}{version}" for route in ("algo", "web/algo") for version in VERSIONS),
+    *sorted(described()),
+    "algorithms/alice/{}/other",
+]
 METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
 VARIES = re.compile(rb"req-[0-9a-f-]{36}")
 

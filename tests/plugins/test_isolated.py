@@ -195,7 +195,7 @@ def test_a_command_that_is_hidden_by_another_is_still_run_by_name(place, house) 
     house.plugin("acme-a", text="from a")
     house.plugin("acme-b", text="from b")
     assert place.install("--isolated", "acme-a").code == 0
-    assert place.install("acme-b").code == 0
+    assert place.install("--yes", "acme-b").code == 0
     assert place.run("greet").json["say"] == "from b"
     assert place.run("plugins", "run", "acme-a", "greet").json["say"] == "from a"
     assert place.run("plugins", "run", "acme-a", "other").code == 5
@@ -245,7 +245,8 @@ def test_names_that_are_taken(place, house) -> None:
     assert "isolated" not in place.install("acme-a").text
     result = place.install("--isolated", "acme-b")
     assert (result.code, "acme-a has a command 'greet' already" in result.stderr) == (1, True)
-    assert place.install("acme-b").code == 0
+    assert place.install("acme-b").code == 2
+    assert place.install("--yes", "acme-b").code == 0
     assert place.run("greet").json["prefix"] == str(place.python.parents[1])  # what is installed goes before
     result = place.install("--isolated", "acme-b")
     assert (result.code, "installed beside algo already" in result.stderr) == (1, True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from algo_core.installer.present import conflicts, needed_by, standard
-from algo_core.installer.tools import UNKNOWN, Change, Uv, name_in, redacted
+from algo_core.installer.sources import redacted
+from algo_core.installer.tools import UNKNOWN, Change, Uv, name_in
 from algo_core.installer.wanted import read
 
 

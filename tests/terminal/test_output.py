@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import subprocess
 import sys
 import unicodedata
 from typing import Any
@@ -17,6 +18,7 @@ from support.hostile import CODES, EVIL, forged, uncovered
 
 from algo_core.terminal.output import Markup, Output
 from algo_core.terminal.sanitize import on_one_line, sanitize, sanitize_json
+from algo_core.testing import Home
 
 COLOUR = {"TERM": "xterm"}
 
@@ -195,6 +197,18 @@ def test_stray_messages_of_libraries_go_the_same_way(home: Any, on_terminal: Any
     assert len(re.findall("evil", text)) >= 3
     assert uncovered(text.encode("utf-8", "surrogateescape")) == []
     assert forged(text.encode("utf-8", "surrogateescape")) == []
+
+
+def test_requests_is_not_imported_without_that(home: Home) -> None:
+    program = (
+        "import logging, sys\nfrom algo_core.main import main\nsys.argv = ['algo', 'ls']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "assert 'requests' in sys.modules\n"
+        "assert type(logging.lastResort).__module__ == 'algo_core.terminal.stray'\n"
+    )
+    environ = {**home.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": "localhost"}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_questions_are_covered(home: Any, spawn: Any) -> None:

@@ -6,9 +6,9 @@ command can contain:
 
 | shell | arguments | fields of a record |
 | --- | --- | --- |
-| bash | the line up to the cursor; the part of it that readline replaces | kind, text to insert (quoted) |
-| zsh | the words before the one being typed, that word as typed | kind, value, text for the list |
-| fish | the command up to the cursor | kind, value, description |
+| bash | the line up to the cursor; the part of it that readline replaces | kind, text to insert |
+| zsh | the words before this one; the open quote; this word as typed | kind, text to insert, text to list |
+| fish | the command up to the cursor | see `fish.py` |
 | powershell | none; the command up to the cursor is in `_ALGO_LINE` | see `powershell.py` |
 
 The kinds are `plain`; `open`, after which the shell adds no blank, because there is more to type; `file` and `dir`,

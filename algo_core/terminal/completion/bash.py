@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from algo_core.terminal.completion.candidates import OPEN, PLAIN, candidates
-from algo_core.terminal.completion.posix import CLOSING, NO_QUOTE, SINGLE, quoted, units, unquoted
+from algo_core.terminal.completion.candidates import OPEN, PLAIN, after_program, candidates
+from algo_core.terminal.completion.posix import (
+    CLOSING,
+    NO_QUOTE,
+    SINGLE,
+    beginning,
+    keep_apart,
+    quoted,
+    units,
+    unquoted,
+)
 
 if TYPE_CHECKING:
     import click
@@ -27,41 +36,45 @@ def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> st
     """The records for bash; `arguments` are the line up to the cursor, and the end of it that readline replaces."""
     line, replaced = arguments
     typed = parse(line)
-    if typed is None:
-        return ""
-    if typed.is_file:
+    if typed is None or typed.is_file:
         return "file\0\0"
-    found = candidates(command, app, typed.words[1:], unquoted(line[typed.start :])[0])
+    found = candidates(command, app, after_program(typed.words), unquoted(line[typed.start :])[0])
     if local := next((candidate for candidate in found if candidate.is_local), None):
         return f"{local.kind}\0\0"
     insertion = Insertion(line, typed.start, replaced)
-    texts = {text: candidate.kind for candidate in found if (text := insertion.of(candidate.word, candidate.kind))}
-    if len(texts) == 1 and OPEN in texts.values():
-        return "".join(f"{OPEN}\0{text}\0" for text in texts)
-    return "".join(f"{PLAIN}\0{text}\0" for text in texts)
+    fitting = {text: candidate for candidate in found if (text := insertion.of(candidate.word, candidate.kind))}
+    kind = OPEN if all(candidate.kind == OPEN for candidate in fitting.values()) else PLAIN
+    texts = list(fitting)
+    keep_apart(texts, insertion.of(beginning([c.word for c in fitting.values()]), OPEN), insertion.quote)
+    return "".join(f"{kind}\0{text}\0" for text in texts)
 
 
 def parse(line: str) -> Typed | None:
-    """Read a line up to the cursor; None within a command substitution, whose command is not ours to complete."""
+    """Read a line up to the cursor; None if the command there is another one, within a substitution or behind it."""
     words, start, end, follows_redirection = [], 0, 0, False
-    is_word = False
+    is_word = is_nested = False
     for unit in units(line):
         if unit.kind == "text":
             if not is_word:
                 start, is_word = end, True
         else:
-            if is_word and not follows_redirection:
+            is_descriptor = unit.text in {"<", ">"} and line[start:end].isdigit()
+            if is_word and not follows_redirection and not is_descriptor:
                 words.append(unquoted(line[start:end])[0])
             if is_word:
                 follows_redirection = False
             is_word = False
             if unit.text in {"<", ">"}:
                 follows_redirection = True
-            elif unit.text in {"(", "`"}:
+            elif unit.text in {"(", "`"} and not is_nested:
+                words, is_nested = [], True
+            elif unit.text in {"(", ")", "`"}:
                 return None
             elif unit.kind == "operator" and not (unit.text == "&" and follows_redirection):
                 words, follows_redirection = [], False
         end = unit.end
+    if is_nested and words[:1] != ["algo"]:
+        return None
     return Typed(words, start if is_word else len(line), follows_redirection)
 
 
@@ -75,20 +88,17 @@ class Insertion:
     def __init__(self, line: str, start: int, replaced: str) -> None:
         self._readlines_quote = open_quote(line)
         at = max(len(line) - len(replaced) - len(self._readlines_quote), start)
-        self._kept, self._quote = unquoted(line[start:at])
-        self._opening = ""
-        if self._readlines_quote:
-            self._opening = line[at]
-            self._quote = unquoted(line[start : at + 1])[1]
+        self._opening = line[at : at + len(self._readlines_quote)]
+        self._kept, self.quote = unquoted(line[start : at + len(self._opening)])
 
     def of(self, word: str, kind: str) -> str:
         """The text for a word; empty if it does not go on from what stays in the line."""
         if not word.startswith(self._kept):
             return ""
-        text = self._opening + quoted(word[len(self._kept) :], self._quote)
+        text = self._opening + quoted(word[len(self._kept) :], self.quote)
         if kind == OPEN:
             return text
-        text += CLOSING[self._quote]
+        text += CLOSING[self.quote]
         if self._readlines_quote and not text.endswith(self._readlines_quote):
             text += 2 * self._readlines_quote
         return text

@@ -58,6 +58,14 @@ def _option_before(words: Sequence[str], typed: str) -> str:
     return typed[: typed.index("=") + 1]
 
 
+def after_program(words: Sequence[str]) -> list[str]:
+    """The arguments of `algo` in a command that may begin with something else, such as an assignment."""
+    for at, word in enumerate(words):
+        if word.replace("\\", "/").rpartition("/")[2].lower() in {"algo", "algo.exe"}:
+            return list(words[at + 1 :])
+    return list(words[1:])
+
+
 def _is_expressible(word: str) -> bool:
     try:
         return b"\0" not in word.encode("utf-8", "surrogateescape")

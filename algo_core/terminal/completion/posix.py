@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from algo_core.terminal.sanitize import HARMFUL
@@ -11,6 +11,7 @@ from algo_core.terminal.sanitize import HARMFUL
 NO_QUOTE, SINGLE, DOUBLE, ANSI_C = "", "'", '"', "$'"
 
 _PLAIN = re.compile(r"[\w./:@%+=,-]", re.ASCII)
+_PLAIN_WORD = re.compile(r"[\w./:@%+,-][\w./:@%+=,-]*", re.ASCII)
 _ESCAPES = {"a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _CODE = re.compile(r"x(?P<hex>[\da-fA-F]{1,2})|u(?P<u>[\da-fA-F]{1,4})|U(?P<U>[\da-fA-F]{1,8})|(?P<octal>[0-7]{1,3})")
 
@@ -42,11 +43,11 @@ def unquoted(raw: str) -> tuple[str, str]:
     for unit in units(raw):
         text += unit.text
         quote = unit.quote
-    return _joined(text), quote
+    return joined(text), quote
 
 
-def _joined(text: str) -> str:
-    """With the bytes of escapes put together to the characters that they mean in UTF-8."""
+def joined(text: str) -> str:
+    """Text with the bytes of escapes put together to the characters that they mean in UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
@@ -111,11 +112,14 @@ def _coded(found: re.Match[str]) -> str:
 
 
 def quoted(text: str, quote: str = NO_QUOTE) -> str:
-    """Text as it is to be typed where `quote` is open; the same quote is open behind it.
+    """A word, or the rest of one, as it is to be typed where `quote` is open; the same quote is open behind it.
 
     Nothing in it is a character that a terminal could obey or would not show: those are escaped.
     """
-    return "".join(_pieces(text, quote))
+    if quote == NO_QUOTE and _PLAIN_WORD.fullmatch(text):
+        return text
+    made = "".join(_pieces(text, quote))
+    return "\\" + made if made.startswith("=") and not quote else made  # zsh looks for a command after it
 
 
 def _pieces(text: str, quote: str) -> Iterator[str]:
@@ -148,9 +152,30 @@ def _quote_double(character: str) -> str:
 
 
 def _quote_ansi_c(character: str) -> str:
+    if character == "!":
+        return "\\x21"
     return "\\" + character if character in "\\'" else character
 
 
 _QUOTERS = {NO_QUOTE: _quote_bare, SINGLE: _quote_single, DOUBLE: _quote_double, ANSI_C: _quote_ansi_c}
 
 CLOSING = {NO_QUOTE: "", SINGLE: "'", DOUBLE: '"', ANSI_C: "'"}
+
+
+def beginning(texts: Sequence[str]) -> str:
+    """What all texts begin with."""
+    first, last = (min(texts), max(texts)) if texts else ("", "")
+    length = next((at for at, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), len(first))
+    return first[:length]
+
+
+_DIVIDER = {NO_QUOTE: "''", SINGLE: "''", DOUBLE: '""', ANSI_C: "'$'"}
+
+
+def keep_apart(texts: list[str], common: str, quote: str) -> None:
+    """Have several texts begin alike no further than `common`, which is the quoted beginning of all the words.
+
+    A shell types for a person what the texts have in common: without this, half of an escape as well.
+    """
+    if len(texts) > 1 and len(beginning(texts)) > len(common):
+        texts[0] = common + _DIVIDER[quote] + texts[0][len(common) :]

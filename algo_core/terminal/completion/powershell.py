@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from algo_core.terminal.completion.candidates import candidates
+from algo_core.terminal.completion.candidates import after_program, candidates
 from algo_core.terminal.sanitize import HARMFUL, on_one_line
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SINGLE_QUOTES = "'\u2018\u2019\u201a\u201b"
 DOUBLE_QUOTES = '"\u201c\u201d\u201e'
 """Characters that PowerShell takes for quotes."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./:+=-][\w./:+=,-]*", re.ASCII)
+_PLAIN = re.compile(r"-[A-Za-z]|(?:--[A-Za-z]|[A-Za-z_./])[\w./:+=-]*", re.ASCII)
 _BACKTICKED = {"0": "\0", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _CODE = re.compile(r"u\{([0-9a-fA-F]{1,6})\}")
 
@@ -35,16 +35,21 @@ def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> st
     """The lines for PowerShell."""
     words, typed, quote = parse(app.environ.get(LINE_VARIABLE, ""))
     lines = []
-    for kind, word, text in candidates(command, app, words[1:], typed):
+    for kind, word, text in candidates(command, app, after_program(words), typed):
         shown = on_one_line(word)
         lines.append("\t".join(map(_escaped, (kind, quoted(word, quote), shown, on_one_line(text) or shown))) + "\n")
     return "".join(lines)
 
 
 def _escaped(text: str) -> str:
-    units = text.encode("utf-16-be", "surrogatepass")
-    codes = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
-    return "".join(chr(code) if code < 0x80 and chr(code).isalnum() else f"\\u{code:04x}" for code in codes)
+    return "".join(character if character.isascii() and character.isalnum() else _code(character) for character in text)
+
+
+def _code(character: str) -> str:
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    return f"\\u{0xD800 + (code - 0x10000 >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
 def quoted(word: str, quote: str = "") -> str:
@@ -62,7 +67,7 @@ def quoted(word: str, quote: str = "") -> str:
 def _in_double(character: str) -> str:
     if HARMFUL.match(character) or character in "\t\n":
         return f"`u{{{ord(character):x}}}"
-    return f"`{character}" if character in f"`${DOUBLE_QUOTES}" else character
+    return 2 * character if character in DOUBLE_QUOTES else f"`{character}" if character in "`$#" else character
 
 
 def parse(line: str) -> tuple[list[str], str, str]:

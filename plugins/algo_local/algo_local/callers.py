@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from algo_local.execution.payload import CallContext
+    from algo_local.metadata.keys import Key
 
 DENIED = "Caller is not authorized to perform the operation"
 """What the platform answers to a caller without the right (API section 2.3, code 2001)."""
@@ -14,14 +16,24 @@ DENIED = "Caller is not authorized to perform the operation"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An account, and the algorithm that acts for it, if the request comes from inside one."""
+    """An account, and the key or the running algorithm that acts for it."""
 
     account: str
     administrator: bool = False
     """True if this one request asked for the administrator's rights (`sudo`) and its account has them (API 1.3)."""
     inside: CallContext | None = None
     """The call that the request comes from; such a request never has the administrator's rights."""
+    key: Key | None = None
+    """The key that the request came with; None for the platform's own person, and for algorithms."""
+    may_administer: bool = False
+    """Whether the account has an administrator's rights, if it asks for them."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """What it is in which organizations: `owner` or `member`."""
+
+    def acts_for(self, owner: str) -> bool:
+        """Whether what belongs to that account is theirs: it is their own, or an organization that they belong to."""
+        return self.account == owner or owner in self.roles
 
     def owns_algorithm(self, owner: str) -> bool:
         """Whether this caller may see that account's private versions, printed output and stack traces."""
-        return self.administrator or self.account == owner
+        return self.administrator or self.acts_for(owner)

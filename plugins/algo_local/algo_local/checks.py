@@ -13,6 +13,22 @@ LOW_BYTES = 100 << 20
 """Free space below which data and builds will soon fail."""
 
 
+def check_sandbox() -> tuple[bool, str]:
+    """What keeps algorithms from the rest of the machine, and whether that is what the settings want.
+
+    Raises:
+        ConfigError: if a setting cannot be understood.
+    """
+    from algo_local.execution.limits import Limits
+    from algo_local.execution.sandbox import WITHOUT, protection
+
+    Limits.of()
+    found = protection(state_root())
+    if found.sandbox:
+        return True, found.reason
+    return not found.required, f"{'required, but ' if found.required else ''}none: {found.reason}; {WITHOUT}"
+
+
 def check_state() -> tuple[bool, str]:
     """Whether the state can be read and written, without making any; and one line that says what was found."""
     try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from algo_core.errors import AlgoError
 from algo_core.files import status_of
 from algo_local.platform import DATABASE, OWN_PARTS, Platform
+from algo_local.trees import remove_tree
 
 
 def describe(platform: Platform) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def delete_everything(root: Path) -> None:
             (root / f"{DATABASE}{suffix}").unlink(missing_ok=True)
         for name in OWN_PARTS:
             if status_of(root / name):
-                shutil.rmtree(root / name)
+                remove_tree(root / name)
         if not any(root.iterdir()):
             root.rmdir()
     except OSError as error:

@@ -15,20 +15,33 @@ from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private
 
 if TYPE_CHECKING:
+    from algo_local.algorithms.build import NetworkAccess
     from algo_local.algorithms.builder import Builder
-    from algo_local.algorithms.registry import Registry, Version
+    from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.data.connector_data import ConnectedData
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
     from algo_local.execution.executor import Executor
+    from algo_local.metadata.accounts import Accounts
+    from algo_local.metadata.administration import Administration
+    from algo_local.metadata.event_listeners import EventListeners
+    from algo_local.metadata.keys import Keys
+    from algo_local.metadata.notifications import Notifications
+    from algo_local.metadata.organizations import Organizations
+    from algo_local.metadata.secrets import Secrets
     from algo_local.serving.callback import CallbackEndpoint
+    from algo_local.vault import Vault
     from algo_local.web.limits import Concurrency
 
 DATABASE = "platform.sqlite3"
-OWN_PARTS = ("data", "algorithm-data", "sessions", "incoming", "trash", "sources", "environments", "connectors")
+OWN_PARTS = (
+    *("data", "algorithm-data", "sessions", "incoming", "trash"),
+    *("sources", "environments", "connectors", "processes"),
+)
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
+_DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
 _OWN_ACCOUNT = "account"
 
 _T = TypeVar("_T")
@@ -60,7 +73,7 @@ class Platform:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        make_private(self.root, OWN_PARTS, [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")])
+        make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
@@ -75,8 +88,57 @@ class Platform:
 
     @_Part
     def metadata(self) -> Metadata:
-        """Accounts, keys, collections."""
+        """Names of accounts, and collections."""
         return Metadata(self.database)
+
+    @_Part
+    def accounts(self) -> Accounts:
+        """The accounts of people and organizations, in full."""
+        from algo_local.metadata.accounts import Accounts
+
+        return Accounts(self.database)
+
+    @_Part
+    def keys(self) -> Keys:
+        """The API keys of all accounts."""
+        from algo_local.metadata.keys import Keys
+
+        return Keys(self.database)
+
+    @_Part
+    def organizations(self) -> Organizations:
+        """Organizations and their members."""
+        from algo_local.metadata.organizations import Organizations
+
+        return Organizations(self.database)
+
+    @_Part
+    def administration(self) -> Administration:
+        """What administrators decide."""
+        from algo_local.metadata.administration import Administration
+
+        return Administration(self.database)
+
+    @_Part
+    def notifications(self) -> Notifications:
+        """What accounts were told."""
+        from algo_local.metadata.notifications import Notifications
+
+        return Notifications(self.database)
+
+    @_Part
+    def secrets(self) -> Secrets:
+        """The secrets of algorithms."""
+        from algo_local.metadata.secrets import Secrets
+
+        return Secrets(self.database, self._vault)
+
+    @_Part
+    def event_listeners(self) -> EventListeners:
+        """Listeners to queues."""
+        from algo_local.metadata.event_listeners import EventListeners
+
+        return EventListeners(self.database, self._vault)
 
     @_Part
     def registry(self) -> Registry:
@@ -104,7 +166,7 @@ class Platform:
         """Runs builds. Its processes end with ours at the latest."""
         from algo_local.execution.executor import Executor
 
-        return Executor(lambda: self._callback.address)
+        return Executor(lambda: self._callback, self.root / "processes")
 
     @_Part
     def concurrency(self) -> Concurrency:
@@ -153,9 +215,12 @@ class Platform:
         version: str,
         *,
         public: bool = True,
+        network_access: NetworkAccess | None = None,
         report: Callable[[str], None] | None = None,
     ) -> Version:
         """Build an algorithm directory and publish it; `report` is told about each step of the build.
+
+        `network_access` is what all versions of the algorithm may reach from now on; None leaves it as it is.
 
         Raises:
             UsageError: if the version is no semantic version.
@@ -174,7 +239,22 @@ class Platform:
         name = known.name if known else name
         started = time.time()
         build = self.builder.build(directory, owner, name, report=report)
-        return self.registry.publish(owner, name, number, build, public=public, started_at=started)
+        published = self.registry.publish(
+            owner, name, number, build, public=public, started_at=started, network_access=network_access
+        )
+        self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
+        return published
+
+    def tell_owners(self, kind: str, algorithm: Algorithm, *, by: str, version: str | None = None) -> None:
+        """Tell those who own an algorithm what somebody did with it; not whoever did it."""
+        members = self.organizations.members(algorithm.owner)
+        owners = [account for account, role in members if role != "invited"] or [algorithm.owner]
+        context = {"algorithm_id": algorithm.id, "username": algorithm.owner, "algoname": algorithm.name}
+        if version:
+            context["semantic_version"] = version
+        told = [account for account in owners if account != by]
+        if told:
+            self.notifications.tell(told, kind, context)
 
     def in_background(self, work: Callable[[], object]) -> None:
         """Do something after the answer is given (`output=void`); the process does not end before it is done."""
@@ -200,6 +280,12 @@ class Platform:
                 cast("Any", parts[name]).close()
 
     @_Part
+    def _vault(self) -> Vault:
+        from algo_local.vault import Vault
+
+        return Vault(self.root)
+
+    @_Part
     def _callback(self) -> CallbackEndpoint:
         from algo_local.serving.callback import CallbackEndpoint
         from algo_local.web.app import Application
@@ -221,6 +307,7 @@ class Platform:
             registry.publish_in(rows, "demo", "Hello", (1, 0, 0), build, public=True, started_at=started)
             account = account_name_from(_login())
             insert_account(rows, account)
+            rows.execute("UPDATE accounts SET is_administrator = 1 WHERE name = ?", (account,))
             rows.execute("INSERT INTO settings VALUES (?, ?)", (_OWN_ACCOUNT, account))
 
 

@@ -53,11 +53,16 @@ def algo_transport(profile: Profile) -> Transport | None:
 
 @hookimpl
 def algo_doctor_checks() -> list[DoctorCheck]:
-    """Whether the embedded platform's state can be used."""
+    """Whether the embedded platform's state can be used, and what algorithms run in."""
 
     def check() -> tuple[bool, str]:
         from algo_local.checks import check_state
 
         return check_state()
 
-    return [DoctorCheck("embedded platform", check)]
+    def check_sandbox() -> tuple[bool, str]:
+        from algo_local import checks
+
+        return checks.check_sandbox()
+
+    return [DoctorCheck("embedded platform", check), DoctorCheck("sandbox for algorithms", check_sandbox)]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sandbox import require_bubblewrap
 
+from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import Build, CallContext, Outcome, Payload
+from algo_local.execution.payload import CallContext, Outcome, Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 
@@ -43,11 +46,51 @@ def build(tmp_path: Path, write: Callable[..., Path]) -> Callable[..., Build]:
     return build
 
 
+@pytest.fixture(params=["sandbox", "plain"])
+def confinement(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Algorithms in a sandbox, where they see the test's own directory as well, and without one."""
+    if request.param == "plain":
+        monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
+    else:
+        require_bubblewrap()
+        monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "required")
+        monkeypatch.setenv("ALGO_LOCAL_SANDBOX_PATHS", f"{tmp_path}=rw")
+        tmp_path.chmod(0o777)  # in the sandbox of a platform that is root, algorithms are somebody else
+    return str(request.param)
+
+
+class FixedEndpoint:
+    """An address at which nobody answers."""
+
+    address = "http://127.0.0.1:9"
+
+    def serve_also(self, listener: socket.socket) -> Callable[[], None]:
+        return listener.close
+
+
 @pytest.fixture
-def executor() -> Iterator[Executor]:
-    executor = Executor(lambda: "http://127.0.0.1:9")
-    yield executor
-    executor.close()
+def processes(tmp_path: Path) -> Path:
+    """Where workers keep their files, so that a test can tell that nothing is left."""
+    return tmp_path / "root" / "processes"
+
+
+@pytest.fixture
+def make_executor(confinement: str, processes: Path) -> Iterator[Callable[..., Executor]]:
+    """Makes executors that are closed in the end: `make_executor(replicas_per_build=1)`."""
+    made = []
+
+    def make(**options: Any) -> Executor:
+        made.append(Executor(FixedEndpoint, processes, **options))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+@pytest.fixture
+def executor(make_executor: Callable[..., Executor]) -> Executor:
+    return make_executor()
 
 
 @pytest.fixture
@@ -62,14 +105,3 @@ def run(executor: Executor, build: Callable[..., Build]) -> Run:
         return executor.run(builds[code], Payload(kind, data), timeout=timeout, context=CONTEXT)
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Processes keep their files here, so that a test can tell that nothing is left."""
-    import tempfile
-
-    directory = tmp_path / "processes"
-    directory.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(directory))
-    return directory

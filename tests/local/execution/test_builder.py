@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,9 +16,9 @@ import pytest
 
 from algo_local.algorithms import environments as environments_module
 from algo_local.algorithms import sources
+from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder, BuildError
-from algo_local.algorithms.environments import Environments, build_environment, command_prefix, requirements_of
-from algo_local.execution.payload import Build
+from algo_local.algorithms.environments import Environments, build_environment, interpreter_of, requirements_of
 
 Write = Callable[..., Path]
 PLAIN = "def apply(input):\n    return input\n"
@@ -231,10 +230,19 @@ def test_a_huge_tree(builder: Builder, write: Write, monkeypatch: pytest.MonkeyP
     assert "too large" in refusal(builder, write(PLAIN, a="x" * 10, b="x" * 10)).message
 
 
-def test_files_are_not_writable_and_the_tree_is_removable(builder: Builder, write: Write, tmp_path: Path) -> None:
+def test_nothing_is_writable_and_the_tree_is_removable(builder: Builder, write: Write, tmp_path: Path) -> None:
+    """Also by an ordinary user, whom the modes of directories stop, and who may have been kept out of some."""
     build = builder.build(write(PLAIN), "demo", "Hello")
-    assert not (build.source / "src/Hello.py").stat().st_mode & 0o222
-    shutil.rmtree(tmp_path / "root")
+    for path in (build.source, *build.source.rglob("*")):
+        assert not path.stat().st_mode & 0o222, path
+    (build.source / "src").chmod(0)
+    code = (
+        "import sys; from pathlib import Path; from algo_local.trees import remove_tree; remove_tree(Path(sys.argv[1]))"
+    )
+    ordinary = "-dac_override,-dac_read_search"
+    command = ["setpriv", f"--bounding-set={ordinary}", f"--inh-caps={ordinary}"] if os.getuid() == 0 else []
+    subprocess.run([*command, sys.executable, "-c", code, str(tmp_path / "root")], check=True)
+    assert not (tmp_path / "root").exists()
 
 
 def test_old_leftovers_are_removed_and_young_ones_left(builder: Builder, write: Write) -> None:
@@ -299,7 +307,9 @@ def test_requirements_are_installed_once_for_all_that_share_them(builder: Builde
     assert "Successfully installed greeting-1.0" in one.log
     assert "exists already" in two.log
     program = "import greeting, sys; print(greeting.WORD, sys.prefix)"
-    said = subprocess.run([*command_prefix(one.python), "-c", program], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [interpreter_of(one.python).program, "-c", program], capture_output=True, text=True, check=True
+    )
     assert said.stdout.split() == ["hello", str(one.python.parent.parent)]
 
 
@@ -393,15 +403,18 @@ def test_the_index_of_the_platform_is_asked(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PYTHON_INDEX_URL", "http://127.0.0.1:9/simple")
-    (tmp_path / "requirements.txt").write_text("greeting\n")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "requirements.txt").write_text("greeting\n")
     told: list[str] = []
     with pytest.raises(BuildError):
-        Environments(tmp_path / "environments").python_for(tmp_path, "0" * 40, told.append)
+        Environments(tmp_path / "environments").python_for(tmp_path / "tree", "0" * 40, told.append)
     assert any("http://127.0.0.1:9/simple" in line for line in told)
 
 
 def test_a_build_without_requirements_outlives_its_interpreter() -> None:
-    assert command_prefix(Path("/gone/bin/python"))[0] == sys.executable
+    program, environment = interpreter_of(Path("/gone/bin/python"))
+    assert os.path.realpath(program) == os.path.realpath(sys.executable)
+    assert environment is None
 
 
 def test_a_disk_that_is_full_is_told(builder: Builder, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,22 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sandbox import running_with, wait_until
 
-from algo_local.execution import executor as executor_module
-from algo_local.execution.executor import Executor, base_environment
-from algo_local.execution.payload import Build, CallContext, Outcome, Payload
+from algo_local.algorithms.build import Build
+from algo_local.execution.executor import Executor
+from algo_local.execution.launch import base_environment
+from algo_local.execution.payload import CallContext, Outcome, Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 ECHO = "def apply(input):\n    return input\n"
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+WHO = "import os\ndef apply(input):\n    return os.environ['ALGORITHMIA_API_KEY']\n"
+"""Tells one worker from another, and a sandboxed process from all others of the machine."""
 
 
 @pytest.mark.parametrize(
@@ -117,20 +112,18 @@ def test_duration_is_that_of_the_call_without_the_start(run: Callable[..., Outco
     assert 0.1 <= outcome.duration <= took - 0.5
 
 
-def test_calls_at_once_run_at_once_up_to_the_limit(build: Callable[..., Build]) -> None:
-    code = "import os, time\ndef apply(input):\n    time.sleep(0.2)\n    return os.getpid()\n"
-    made = build(code)
-    executor = Executor(lambda: "http://127.0.0.1:9", replicas_per_build=2)
-    try:
-        with ThreadPoolExecutor(6) as threads:
-            calls = [
-                threads.submit(executor.run, made, Payload("json", n), timeout=60, context=CONTEXT) for n in range(6)
-            ]
-            results = [call.result().result for call in calls]
-        assert len({result.data for result in results if result}) == 2
-        assert None not in results
-    finally:
-        executor.close()
+def test_calls_at_once_run_at_once_up_to_the_limit(
+    make_executor: Callable[..., Executor], build: Callable[..., Build]
+) -> None:
+    made, executor = (
+        build(f"import time\n{WHO}".replace("return", "time.sleep(0.2)\n    return")),
+        make_executor(replicas_per_build=2),
+    )
+    with ThreadPoolExecutor(6) as threads:
+        calls = [threads.submit(executor.run, made, Payload("json", n), timeout=60, context=CONTEXT) for n in range(6)]
+        results = [call.result().result for call in calls]
+    assert len({result.data for result in results if result}) == 2
+    assert None not in results
 
 
 HOLD = """
@@ -142,37 +135,33 @@ HOLD = """
 """Runs until there is such a file."""
 
 
-def test_an_algorithm_that_calls_itself_does_not_wait_for_itself(build: Callable[..., Build], tmp_path: Path) -> None:
-    made, goes_on = build(HOLD), tmp_path / "goes-on"
-    executor = Executor(lambda: "http://127.0.0.1:9", replicas_per_build=1)
-    try:
-        with ThreadPoolExecutor(1) as threads:
-            outer = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
-            assert wait_until(lambda: bool(executor._serving))
-            inner = executor.run(made, Payload("text", ""), timeout=60, context=replace(CONTEXT, depth=1))
-            assert not outer.done()
-            goes_on.touch()
-            assert inner.failure is None
-            assert outer.result().failure is None
-    finally:
-        executor.close()
+def test_an_algorithm_that_calls_itself_does_not_wait_for_itself(
+    make_executor: Callable[..., Executor], build: Callable[..., Build], tmp_path: Path
+) -> None:
+    made, goes_on, executor = build(HOLD), tmp_path / "goes-on", make_executor(replicas_per_build=1)
+    with ThreadPoolExecutor(1) as threads:
+        outer = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
+        assert wait_until(lambda: bool(executor._serving))
+        inner = executor.run(made, Payload("text", ""), timeout=60, context=replace(CONTEXT, depth=1))
+        assert not outer.done()
+        goes_on.touch()
+        assert inner.failure is None
+        assert outer.result().failure is None
 
 
-def test_waiting_for_a_process_ends_with_the_timeout(build: Callable[..., Build], tmp_path: Path) -> None:
-    made, goes_on = build(HOLD), tmp_path / "goes-on"
-    executor = Executor(lambda: "http://127.0.0.1:9", replicas_per_build=1)
-    try:
-        with ThreadPoolExecutor(1) as threads:
-            busy = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
-            assert wait_until(lambda: bool(executor._serving))
-            outcome = executor.run(made, Payload("text", ""), timeout=0.2, context=CONTEXT)
-            assert not busy.done()
-            goes_on.touch()
-        assert outcome.failure is not None
-        assert outcome.failure.error_type == "TimeoutError"
-        assert busy.result().failure is None
-    finally:
-        executor.close()
+def test_waiting_for_a_worker_ends_with_the_timeout(
+    make_executor: Callable[..., Executor], build: Callable[..., Build], tmp_path: Path
+) -> None:
+    made, goes_on, executor = build(HOLD), tmp_path / "goes-on", make_executor(replicas_per_build=1)
+    with ThreadPoolExecutor(1) as threads:
+        busy = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
+        assert wait_until(lambda: bool(executor._serving))
+        outcome = executor.run(made, Payload("text", ""), timeout=0.2, context=CONTEXT)
+        assert not busy.done()
+        goes_on.touch()
+    assert outcome.failure is not None
+    assert outcome.failure.error_type == "TimeoutError"
+    assert busy.result().failure is None
 
 
 def test_two_algorithms_at_once_get_their_own_answers(executor: Executor, build: Callable[..., Build]) -> None:
@@ -216,13 +205,15 @@ def test_the_token_tells_who_the_process_acts_for_while_it_does(
     assert executor.context_of("sim" + "0" * 25) is None
 
 
-def test_loading_already_acts_for_the_caller(build: Callable[..., Build], tmp_path: Path) -> None:
+def test_loading_already_acts_for_the_caller(
+    executor: Executor, build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch
+) -> None:
     held: list[CallContext | None] = []
-    executor = Executor(lambda: held.append(next(iter(executor._serving.values()))) or "http://127.0.0.1:9")
-    try:
-        executor.run(build(ECHO), Payload("text", "x"), timeout=60, context=CONTEXT)
-    finally:
-        executor.close()
+    endpoint = executor._endpoint
+    monkeypatch.setattr(
+        executor, "_endpoint", lambda: held.append(next(iter(executor._serving.values()))) or endpoint()
+    )
+    executor.run(build(ECHO), Payload("text", "x"), timeout=60, context=CONTEXT)
     assert held == [CONTEXT]
 
 
@@ -241,6 +232,7 @@ def test_algorithms_see_none_of_our_secrets(
     assert environment["LANG"] == "C.UTF-8"
     assert not any("site-packages" in entry for entry in path)
     assert os.path.basename(directory) == "algorithm"
+    assert path[0] == directory
 
 
 def test_certificates_and_proxies_without_passwords_are_passed_on(tmp_path: Path) -> None:
@@ -276,49 +268,40 @@ def test_files_beside_the_code_are_read_and_new_ones_stay_private(
     assert not (made.source / "notes.txt").exists()
 
 
-def test_an_idle_process_ends_after_a_while(build: Callable[..., Build], temporary_files: Path) -> None:
-    executor = Executor(lambda: "http://127.0.0.1:9", idle_seconds=0.2)
-    try:
-        made = build("import os\ndef apply(input):\n    return os.getpid()\n")
-        first = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).result
-        assert first is not None
-        assert wait_until(lambda: not list(temporary_files.iterdir()))
-        with pytest.raises(ProcessLookupError):
-            os.kill(first.data, 0)
-        second = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).result
-        assert second is not None
-        assert second.data != first.data
-    finally:
-        executor.close()
-
-
-def test_closing_ends_idle_processes_at_once_and_twice_is_fine(
-    build: Callable[..., Build], temporary_files: Path
+def test_an_idle_worker_ends_after_a_while(
+    make_executor: Callable[..., Executor], build: Callable[..., Build], processes: Path
 ) -> None:
-    executor = Executor(lambda: "http://127.0.0.1:9")
-    outcome = executor.run(
-        build("import os\ndef apply(input):\n    return os.getpid()\n"),
-        Payload("text", ""),
-        timeout=60,
-        context=CONTEXT,
-    )
+    executor, made = make_executor(idle_seconds=0.2), build(WHO)
+    first = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).result
+    assert first is not None
+    assert wait_until(lambda: not list(processes.glob("*/[0-9]*")))
+    assert running_with(first.data) == []
+    second = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).result
+    assert second is not None
+    assert second.data != first.data
+
+
+def test_closing_ends_idle_workers_at_once_and_twice_is_fine(
+    executor: Executor, build: Callable[..., Build], processes: Path
+) -> None:
+    outcome = executor.run(build(WHO), Payload("text", ""), timeout=60, context=CONTEXT)
     executor.close()
     executor.close()
     assert outcome.result is not None
-    with pytest.raises(ProcessLookupError):
-        os.kill(outcome.result.data, 0)
-    assert not list(temporary_files.iterdir())
+    assert running_with(outcome.result.data) == []
+    assert not list(processes.glob("p-*"))
 
 
-def test_closing_cuts_a_running_call_short_and_refuses_new_ones(build: Callable[..., Build]) -> None:
-    executor = Executor(lambda: "http://127.0.0.1:9")
+def test_closing_cuts_a_running_call_short_and_refuses_new_ones(
+    executor: Executor, build: Callable[..., Build]
+) -> None:
     made = build("import time\ndef apply(input):\n    time.sleep(60)\n")
     outcomes: list[Outcome] = []
     caller = threading.Thread(
         target=lambda: outcomes.append(executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT))
     )
     caller.start()
-    assert wait_until(lambda: bool(executor._tokens))
+    assert wait_until(lambda: bool(executor._alive))
     executor.close()
     caller.join(20)
     outcomes.append(executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT))
@@ -329,7 +312,7 @@ def test_nothing_is_kept_about_builds_without_processes(executor: Executor, buil
     executor.run(
         build("def apply(input):\n    raise SystemExit(1)\n"), Payload("text", ""), timeout=60, context=CONTEXT
     )
-    assert (executor._builds, executor._tokens, executor._serving) == ({}, {}, {})
+    assert (executor._pools, executor._alive, executor._serving) == ({}, set(), {})
 
 
 @pytest.mark.parametrize(
@@ -343,4 +326,4 @@ def test_a_build_that_is_gone_is_explained(
     failure = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).failure
     assert failure is not None
     assert "publish the algorithm again" in failure.message
-    assert executor_module._key(made) not in executor._builds
+    assert executor._pools == {}

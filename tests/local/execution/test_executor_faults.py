@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.sandbox import running_with, wait_until
 
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import Build, CallContext, Failure, Outcome, Payload
-from algo_local.execution.process import CANNOT_RUN, MAX_OUTPUT, remove_abandoned
+from algo_local.execution.output import MAX_OUTPUT
+from algo_local.execution.payload import CallContext, Failure, Outcome, Payload
+from algo_local.execution.protocol import CANNOT_RUN
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 Run = Callable[..., Outcome]
@@ -27,18 +26,8 @@ def failure_of(outcome: Outcome) -> Failure:
     return outcome.failure
 
 
-def gone(pid: int, seconds: float = 60.0) -> bool:
-    """Whether the process ends within this time; one that nobody has reaped yet has ended as well."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):  # it may go between opening and reading
-            return True
-        if state in "ZX":
-            return True
-        time.sleep(0.01)
-    return False
+WHO = "os.environ['ALGORITHMIA_API_KEY']"
+"""What is in the environment of a worker's processes, and of no others on the machine."""
 
 
 @pytest.fixture(params=["pidfd", "no pidfd"])
@@ -78,7 +67,7 @@ def test_the_error_type_of_an_exception(run: Run, given: str, reported: str) -> 
 
 
 def test_a_failed_call_leaves_the_process_warm(run: Run) -> None:
-    code = "import os\ndef apply(input):\n    return os.getpid() if input else 1 / 0\n"
+    code = f"import os\ndef apply(input):\n    return {WHO} if input else 1 / 0\n"
     before = run(code, True).result
     assert failure_of(run(code, False)).message == "division by zero"
     assert run(code, True).result == before
@@ -104,15 +93,19 @@ def test_a_process_that_dies_and_the_next_call(run: Run, statement: str, message
 
 
 @pytest.mark.usefixtures("each_system")
-def test_a_process_that_dies_while_idle_is_replaced(run: Run) -> None:
-    code = "import os\ndef apply(input):\n    return os.getpid()\n"
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_process_that_dies_while_idle_is_replaced(run: Run, which: int) -> None:
+    code = f"import os\ndef apply(input):\n    return {WHO}\n"
     first = run(code).result
     assert first is not None
-    os.kill(first.data, signal.SIGKILL)
-    assert gone(first.data)
+    victim = sorted(running_with(first.data))[which]  # the one that was started first, or last
+    os.kill(victim, signal.SIGKILL)
+    assert wait_until(lambda: victim not in running_with(first.data))
+    time.sleep(0.1)  # whoever was told of its end may need a moment to hear it
     second = run(code)
     assert second.result is not None
     assert second.result.data != first.data
+    assert running_with(first.data) == []
 
 
 @pytest.mark.usefixtures("each_system")
@@ -168,43 +161,26 @@ def test_a_result_nested_too_deeply_for_either_side(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("each_system")
-def test_a_timeout_ends_the_process_and_its_children(run: Run, tmp_path: Path) -> None:
-    code = """
-        import os, subprocess, time
+def test_a_timeout_ends_the_process(run: Run, tmp_path: Path) -> None:
+    code = f"""
+        import os, time
         def apply(input):
             if not input:
                 return "fresh"
-            child = subprocess.Popen(["sleep", "300"])
             with open(input, "w") as file:
-                file.write(f"{os.getpid()} {child.pid}")
+                file.write({WHO})
             print("waiting")
             time.sleep(300)
         """
-    pids = tmp_path / "pids"
+    told = tmp_path / "who"
     assert run(code, "").result == Payload("text", "fresh")  # so that the time that follows is that of the call alone
     began = time.monotonic()
-    outcome = run(code, str(pids), timeout=2.0)
+    outcome = run(code, str(told), timeout=2.0)
     assert time.monotonic() - began >= 2.0
     assert failure_of(outcome) == Failure(CANNOT_RUN, "TimeoutError")
     assert outcome.stdout == "waiting\n"
-    assert all(gone(int(pid)) for pid in pids.read_text().split())
+    assert running_with(told.read_text()) == []
     assert run(code, "").result == Payload("text", "fresh")
-
-
-def test_a_child_that_left_the_group_ends_as_well(run: Run, tmp_path: Path) -> None:
-    code = """
-        import subprocess, time
-        def apply(input):
-            if not input:
-                return
-            child = subprocess.Popen(["sleep", "300"], start_new_session=True)
-            with open(input, "w") as file:
-                file.write(str(child.pid))
-            time.sleep(300)
-        """
-    assert run(code, "").failure is None  # so that the time that follows is that of the call alone
-    failure_of(run(code, str(tmp_path / "pid"), timeout=1.5))
-    assert gone(int((tmp_path / "pid").read_text()))
 
 
 def test_loading_that_never_ends(run: Run) -> None:
@@ -273,7 +249,7 @@ def cheat(body: str) -> str:
     lines = "\n".join("    " + line for line in body.splitlines())
     return f"""
 import json, os, sys, time
-fifo = os.path.dirname(os.environ["HOME"]) + "/algoout"
+fifo = next(filter(os.path.exists, ["/run/algo/answers", os.environ["HOME"] + "/../run/answers"]))
 def apply(input):
     return input
 sys.stdout.write("PIPE_INIT_COMPLETE\\n")
@@ -318,9 +294,9 @@ def test_an_answer_without_a_line_end(run: Run) -> None:
 
 
 def test_an_answer_too_many_is_not_the_next_callers(run: Run) -> None:
-    body = """with open(fifo, 'w') as out:
+    body = f"""with open(fifo, 'w') as out:
     for n in (1, 2):
-        out.write(json.dumps({"result": [os.getpid(), n], "metadata": {"content_type": "json"}}) + "\\n")"""
+        out.write(json.dumps({{"result": [{WHO}, n], "metadata": {{"content_type": "json"}}}}) + "\\n")"""
     first, second = run(cheat(body)), run(cheat(body))
     assert first.result is not None
     assert second.result is not None
@@ -331,7 +307,8 @@ def test_an_answer_too_many_is_not_the_next_callers(run: Run) -> None:
 def test_answering_before_the_request_was_read(run: Run) -> None:
     code = """
         import json, os, sys, time
-        with open(os.path.dirname(os.environ["HOME"]) + "/algoout", "w") as out:
+        fifo = next(filter(os.path.exists, ["/run/algo/answers", os.environ["HOME"] + "/../run/answers"]))
+        with open(fifo, "w") as out:
             out.write(json.dumps({"result": 1, "metadata": {"content_type": "json"}}) + "\\n")
         def apply(input):
             return 2
@@ -355,10 +332,10 @@ def test_a_request_that_is_never_read(run: Run) -> None:
 
 
 def test_closing_standard_input_ends_the_process_after_its_answer(run: Run) -> None:
-    code = "import os\ndef apply(input):\n    os.close(0)\n    return os.getpid()\n"
+    code = f"import os\ndef apply(input):\n    os.close(0)\n    return {WHO}\n"
     first = run(code, timeout=60).result
     assert first is not None
-    assert gone(first.data)
+    assert wait_until(lambda: running_with(first.data) == [])
     second = run(code, timeout=60).result
     assert second is not None
     assert second.data != first.data
@@ -371,39 +348,23 @@ def test_a_fork_that_returns_into_the_runner_costs_no_one_else_an_answer(run: Ru
     assert run(code, 2, timeout=60).result == Payload("json", 2)
 
 
-@pytest.mark.usefixtures("each_system")
-def test_a_forked_child_that_outlives_the_process_holds_up_nothing(run: Run, tmp_path: Path) -> None:
-    code = """
-        import os, time
-        def apply(input):
-            pid = os.fork()
-            if pid:
-                with open(input, "w") as file:
-                    file.write(str(pid))
-                os._exit(5)
-            time.sleep(300)
-        """
-    assert failure_of(run(code, str(tmp_path / "pid"), timeout=60)) == Failure("exited with code 5", "SystemExit")
-    assert gone(int((tmp_path / "pid").read_text()))
-
-
 def test_an_answer_beyond_all_limits(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("algo_local.execution.process.MAX_ANSWER", 1_000_000)
     assert failure_of(run("def apply(input):\n    return 'x' * 2_000_000\n")).error_type == "TooLargeError"
 
 
 @pytest.mark.usefixtures("each_system")
-def test_no_files_or_descriptors_are_left(run: Run, executor: Executor, temporary_files: Path) -> None:
+def test_no_files_or_descriptors_are_left(run: Run, processes: Path) -> None:
     code = "import os\ndef apply(input):\n    os._exit(1)\n"
     run(code)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         run(code)
     assert len(os.listdir("/proc/self/fd")) == before
-    assert list(temporary_files.iterdir()) == []
+    assert list(processes.glob("*/[0-9]*")) == []
 
 
-def test_an_interrupted_caller_ends_the_process(run: Run, executor: Executor, temporary_files: Path) -> None:
+def test_an_interrupted_caller_ends_the_process(run: Run, executor: Executor, processes: Path) -> None:
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
@@ -415,51 +376,5 @@ def test_an_interrupted_caller_ends_the_process(run: Run, executor: Executor, te
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-    assert executor._tokens == {}
-    assert list(temporary_files.iterdir()) == []
-
-
-PLATFORM = """
-import sys, time
-from algo_local.execution.executor import Executor
-from algo_local.execution.payload import Build, CallContext, Payload
-from pathlib import Path
-build = Build("0" * 40, Path(sys.argv[1]), Path(sys.executable), "src.Hello", "")
-executor = Executor(lambda: "http://127.0.0.1:9")
-executor.run(build, Payload("text", sys.argv[2]), timeout=300, context=CallContext("a", ("b", "c"), "s", "r"))
-"""
-
-
-def test_a_busy_algorithm_ends_with_the_platform_however_that_ends(
-    build: Callable[..., Build], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = """
-        import os, subprocess, time
-        def apply(input):
-            child = subprocess.Popen(["sleep", "300"])
-            with open(input + ".part", "w") as file:
-                file.write(f"{os.getpid()} {child.pid}")
-            os.rename(input + ".part", input)
-            time.sleep(300)
-        """
-    pids = tmp_path / "pids"
-    command = [sys.executable, "-c", PLATFORM, str(build(code).source), str(pids)]
-    platform = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)})
-    try:
-        deadline = time.monotonic() + 60
-        while not pids.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-    finally:
-        platform.kill()
-        platform.wait()
-    assert all(gone(int(pid)) for pid in pids.read_text().split())
-
-    # What it could not remove any more, a later platform does; what is in use, it leaves.
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (left,) = tmp_path.glob("algo-process-*")
-    run("def apply(input):\n    return 1\n")
-    (used,) = set(tmp_path.glob("algo-process-*")) - {left}
-    for directory in (left, used):
-        os.utime(directory, (1, 1))
-    remove_abandoned()
-    assert (left.exists(), used.exists()) == (False, True)
+    assert executor._alive == set()
+    assert list(processes.glob("*/[0-9]*")) == []

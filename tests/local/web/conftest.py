@@ -1,40 +1,38 @@
-"""The world of `support.world`, for tests that leave it as it is."""
+"""The world of `support.world`: one that tests leave as it is, and copies for those that change it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from support.world import World, publish
+from support.world import World, build_world
 
-from algo_local.platform import Platform
-from algo_local.web.app import Application
+from algo_local.web.operations import Operation
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    directory = tmp_path_factory.mktemp("world")
-    platform = Platform(directory / "platform")
-    keys = {"nobody": "", "stranger": "sim" + "x" * 25}
-    for name in ("alice", "bob"):
-        keys[name] = platform.metadata.new_key(platform.metadata.ensure_account(name), "test")
-    keys["administrator"] = platform.metadata.new_key(platform.account, "test")
-    publish(platform, directory / "source", "alice/Algo", public=True)
-    publish(platform, directory / "source", "alice/Secret", public=False)
-    failures: list[str] = []
-    values = {
-        "algorithm": "alice/Algo",
-        "reference*": "alice/Algo",
-        "path*": "alice/private/f",
-        "location*": "data/alice/private/f",
-        "username": "alice",
-        "language": "python3",
-        "specificationId": "f626effa-e519-431e-9d7a-0d3a7563ae1e",
-        "algohash": "1.0.0",
-        "buildid": "none",
-    }
-    world = World(platform, Application(platform, on_failure=failures.append), keys, values, failures)
-    world.ask("POST", "data/.my", "alice", {"name": "private", "acl": {"read": []}})
-    world.ask("PUT", "data/alice/private/f", "alice", b"secret")
+    world = build_world(tmp_path_factory.mktemp("world"))
     yield world
-    platform.close()
+    world.platform.close()
+
+
+@pytest.fixture
+def fresh(world: World, tmp_path: Path) -> Iterator[Callable[[], World]]:
+    """A world that may be changed, as often as it is asked for."""
+    made: list[World] = []
+
+    def fresh() -> World:
+        made.append(world.copy(tmp_path / f"world-{len(made)}"))
+        return made[-1]
+
+    yield fresh
+    for copy in made:
+        copy.platform.close()
+
+
+@pytest.fixture
+def world_for(world: World, fresh: Callable[[], World]) -> Callable[[Operation], World]:
+    """The world for an operation: a copy if the operation changes something."""
+    return lambda operation: world if operation.method in {"GET", "HEAD", "OPTIONS"} else fresh()

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.world import World, every_operation
+from support.world import RELATIONS, World, every_operation, names_in, rank
 
-from algo_local.web.operations import OPERATIONS, Operation, Who
+from algo_local.web.operations import OPERATIONS, Operation, Permission, Who
 from algo_local.web.routing import find
 
 WRONG_METHODS = ("TRACE", "PURGE")
-REFUSED = {401, 403}
+DATA = {"path*", "location*"}
+"""Data has owners as well, whom the table does not know: `test_web_permissions.py` tests their rights."""
+
+PEOPLE = [caller for caller in RELATIONS if caller not in {"nobody", "stranger"}]
+OF_ALGORITHMS = [
+    found
+    for found in OPERATIONS
+    if {"algorithm", "reference*"} & set(names_in(found)) and found.access.who > Who.ANYONE
+]
+DENIED = "Caller is not authorized to perform the operation"
 
 
-def named(operation: Operation, name: str) -> bool:
-    return f"{{{name}}}" in operation.path
-
-
-def names_an_algorithm(operation: Operation) -> bool:
-    return named(operation, "algorithm") or named(operation, "reference*")
-
-
-OF_ALGORITHMS = [found for found in OPERATIONS if names_an_algorithm(found) and found.access.who > Who.ANYONE]
+def only(operations: list[Operation]) -> Any:
+    return pytest.mark.parametrize("operation", operations, ids=lambda found: f"{found.method}-{found.id}")
 
 
 @every_operation()
@@ -31,7 +33,7 @@ OF_ALGORITHMS = [found for found in OPERATIONS if names_an_algorithm(found) and 
 def test_without_a_valid_key_only_what_is_public_is_done(world: World, operation: Operation, caller: str) -> None:
     answer = world.ask(operation.method, world.path(operation), caller)
     if operation.access.who == Who.ANYONE:
-        assert answer.status not in REFUSED
+        assert answer.status not in {401, 403}
     else:
         assert answer.status == 401
         assert answer.headers["WWW-Authenticate"]
@@ -40,37 +42,49 @@ def test_without_a_valid_key_only_what_is_public_is_done(world: World, operation
 
 
 @every_operation()
-def test_the_owner_is_never_refused(world: World, operation: Operation) -> None:
-    if operation.access.who <= Who.OWNER:
-        assert world.ask(operation.method, world.path(operation), "alice").status not in {*REFUSED, 405}
-
-
-@every_operation()
-def test_the_administrator_is_never_refused_what_belongs_to_accounts(world: World, operation: Operation) -> None:
-    if not (named(operation, "path*") or named(operation, "location*")):
-        answer = world.ask(operation.method, world.path(operation) + "?sudo=true", "administrator")
-        assert answer.status not in {*REFUSED, 405}
-
-
-@every_operation()
-def test_others_may_do_what_viewers_may(world: World, operation: Operation) -> None:
-    answer = world.ask(operation.method, world.path(operation), "bob")
-    if operation.access.who > Who.VIEWER:
+@pytest.mark.parametrize("caller", PEOPLE)
+def test_nobody_does_what_is_above_them(
+    world_for: Callable[[Operation], World], operation: Operation, caller: str
+) -> None:
+    """And nobody is refused by the table what is not."""
+    world = world_for(operation)
+    answer = world.ask(operation.method, world.path(operation), caller)
+    if rank(caller, operation) < operation.access.who:
         assert answer.status == 403
-        assert answer.error["code"] == 2001
-    elif not (named(operation, "path*") or named(operation, "location*")):
-        assert answer.status not in {*REFUSED, 405}
+        assert answer.error == {"code": 2001, "message": DENIED}
+    elif not DATA & set(names_in(operation)):
+        assert answer.status not in {401, 405}
+        if answer.status == 403:
+            assert answer.error["message"] != DENIED or "member" in names_in(operation)
 
 
-@pytest.mark.parametrize("operation", OF_ALGORITHMS, ids=lambda found: f"{found.method}-{found.id}")
-def test_what_others_keep_private_is_like_what_does_not_exist(world: World, operation: Operation) -> None:
+@only(OF_ALGORITHMS)
+@pytest.mark.parametrize("caller", ["bob", "reader", "mia"])
+def test_what_others_keep_private_is_like_what_does_not_exist(world: World, operation: Operation, caller: str) -> None:
+    owner, private = ("acme", "Own") if caller == "reader" else ("alice", "Secret")
+    caller = "bob" if caller == "reader" else caller
     for method in (operation.method, *WRONG_METHODS):
-        private, missing = (
-            world.ask(method, world.path(operation, **{"algorithm": name, "reference*": name}), "bob")
-            for name in ("alice/Secret", "alice/Nobody")
+        hidden, missing = (
+            world.ask(method, world.path(operation, **{"algorithm": name, "reference*": name}), caller)
+            for name in (f"{owner}/{private}", f"{owner}/Nobody")
         )
-        assert private.status == missing.status == 404
-        assert private.body.lower().replace(b"secret", b"nobody") == missing.body.lower()
+        assert hidden.status == missing.status == 404
+        assert hidden.body.replace(private.encode(), b"Nobody") == missing.body
+
+
+@only(OF_ALGORITHMS)
+@pytest.mark.parametrize(("caller", "name"), [("mia", "acme/Own"), ("mia", "acme/Team"), ("alice", "acme/Own")])
+def test_members_have_the_algorithms_of_their_organization(
+    world_for: Callable[[Operation], World], operation: Operation, caller: str, name: str
+) -> None:
+    world = world_for(operation)
+    path = world.path(operation, **{"algorithm": name, "reference*": f"{name}/1.0.0"})
+    answer = world.ask(operation.method, path, caller)
+    if answer.status == 404:
+        assert answer.error != "No such algorithm"
+    elif answer.status == 403:
+        assert answer.error["message"] != DENIED
+    assert answer.status not in {401, 405}
 
 
 @every_operation()
@@ -81,10 +95,9 @@ def test_a_method_that_a_path_has_not_is_refused_after_the_caller(
     path = world.path(operation)
     route = find(f"/v1/{path}")
     assert route
-    assert world.ask(method, path, "alice").status == 405 if route.least <= Who.OWNER else 403
-    for caller, level in [("nobody", Who.ANYONE), ("bob", Who.VIEWER), ("alice", Who.OWNER)]:
+    for caller in ("nobody", *PEOPLE):
         answer = world.ask(method, path, caller)
-        if level < route.least:
+        if rank(caller, operation) < route.least.who:
             assert answer.status == (401 if caller == "nobody" else 403)
         else:
             assert answer.status == 405
@@ -96,10 +109,40 @@ def test_a_method_that_a_path_has_not_is_refused_after_the_caller(
 @every_operation()
 def test_where_get_is_possible_head_is_as_well(world: World, operation: Operation) -> None:
     if operation.method == "GET":
-        shown, headed = (world.ask(method, world.path(operation), "alice") for method in ("GET", "HEAD"))
+        caller = "administrator" if operation.access.who == Who.ADMINISTRATOR else "alice"
+        shown, headed = (world.ask(method, world.path(operation), caller) for method in ("GET", "HEAD"))
         assert headed.status == shown.status
         assert headed.body == b""
         assert headed.headers.get("X-Data-Type") == shown.headers.get("X-Data-Type")
+
+
+KEYS = {
+    "reader": {Permission.READ_DATA},
+    "writer": {Permission.READ_DATA, Permission.WRITE_DATA},
+    "one algorithm": {Permission.CALL},
+    "page": {Permission.CALL_FROM_PAGE},
+    "manager": {Permission.MANAGE},
+}
+
+
+@every_operation()
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_does_what_it_was_made_for_and_nothing_else(
+    world_for: Callable[[Operation], World], operation: Operation, key: str
+) -> None:
+    if operation.access.who > Who.OWNER:
+        return
+    world = world_for(operation)
+    answer = world.ask(operation.method, world.path(operation), key, origin="https://page.test")
+    needed = operation.access.permission
+    if needed in {None, *KEYS[key]} or operation.access.who == Who.ANYONE:
+        assert answer.status != 401
+        if answer.status == 403:
+            assert "its key" not in answer.error["message"]
+    else:
+        assert answer.status == 403
+        if operation.method != "HEAD":
+            assert answer.error == {"code": 2001, "message": f"{DENIED}: its key may not {needed.value} here"}
 
 
 SPACES = ["", "/temp", "/temp/f", "/perm", "/perm/f"]
@@ -117,9 +160,12 @@ def test_hosted_data_of_a_private_algorithm_does_not_exist_for_others(world: Wor
     assert not list(world.platform.root.glob("algorithm-data/alice/Secret/*/bob/*"))
 
 
-def test_its_owner_and_everybody_with_a_public_one_have_their_spaces(world: World) -> None:
-    for caller, name in [("alice", "Secret"), ("alice", "Algo"), ("bob", "Algo")]:
-        path = f"data/.algo/alice/{name}/perm/f"
+def test_its_owner_and_everybody_with_a_public_one_have_their_spaces(fresh: Callable[[], World]) -> None:
+    world = fresh()
+    for caller, path in [
+        ("alice", "alice/Secret"), ("alice", "alice/Algo"), ("bob", "alice/Algo"), ("mia", "acme/Own"),
+    ]:  # fmt: skip
+        path = f"data/.algo/{path}/perm/f"
         assert world.ask("PUT", path, caller, b"mine").status == 200
         assert world.ask("GET", path, caller).body == b"mine"
     assert world.ask("GET", "data/.algo/alice", "bob").json["folders"] == [{"name": "Algo"}]
@@ -133,6 +179,9 @@ def test_pages_may_read_refusals_as_well(world: World) -> None:
 def test_the_table_is_sound() -> None:
     from importlib import import_module
 
+    from algo_local.web.features import FEATURES
+    from algo_local.web.shapes import CONTENT, PATH, QUERY, SCHEMAS
+
     seen: set[tuple[str, str]] = set()
     identifiers: set[str] = set()
     for operation in OPERATIONS:
@@ -141,6 +190,21 @@ def test_the_table_is_sound() -> None:
         seen.add((operation.method, operation.path))
         identifiers.add(operation.id)
         module, _, function = operation.handler.partition(":")
-        handler: Any = getattr(import_module(f"algo_local.web.handlers.{module}"), function)
-        assert handler.__doc__, operation.handler
-        assert json.dumps(operation.summary)
+        assert getattr(import_module(f"algo_local.web.handlers.{module}"), function).__doc__, operation.handler
+        assert {operation.request.rstrip("?"), operation.response} <= {"", *SCHEMAS, *CONTENT}
+        assert set(operation.query.split()) <= set(QUERY)
+        assert set(names_in(operation)) <= {*PATH, "algorithm", "reference*", "path*", "location*"}
+        assert operation.feature in {"", *FEATURES}
+    assert {operation.feature for operation in OPERATIONS} == {"", *FEATURES}
+    assert not [name for name in SCHEMAS if f'"{name}"' not in _sources()]
+
+
+def _sources() -> str:
+    from pathlib import Path
+
+    import algo_local.web
+
+    return "".join(
+        (Path(algo_local.web.__path__[0]) / name).read_text().replace(f'    "{name}": ', "")
+        for name in ("operations.py", "shapes.py")
+    )

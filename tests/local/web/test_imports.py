@@ -30,7 +30,10 @@ HEAVY = {"asyncio", "cryptography", "fastjsonschema", "http.client", "requests",
     [
         ("/v1/data/", {"data", "data.hosted", "data.objects", "data.path_resolver", "web.handlers.data", "web.ranges"}),
         ("/v1/algorithm-environments/edge/languages", {"web.handlers.environments"}),
-        ("/v1/algorithms/demo/Hello", {"web.handlers.algorithms", "web.pages"}),
+        (
+            "/v1/algorithms/demo/Hello",
+            {"web.handlers.algorithms", "web.algorithm_objects", "web.pages", "web.times", "refusals"},
+        ),
     ],
 )
 def test_a_request_imports_its_handler_and_what_that_needs(tmp_path: Path, path: str, expected: set[str]) -> None:

@@ -22,16 +22,15 @@ MY = ".my/"
 DATA = f"{HOSTED}://"
 
 
-def complete_path(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_path(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """The ways in which a path can go on; local ones are left to the shell where only they are possible."""
-    typed, before = _whole_word(ctx, incomplete)
     bare = LOCAL if ctx.command.name in LOCAL_FIRST else HOSTED
     try:
         uri = parse_data_uri(typed, bare=bare) if typed else DataUri(bare, "")
         if uri.is_local:
             starts = [start for start in (MY, DATA) if typed and start.startswith(typed)]
             if not starts:
-                return [CompletionItem(incomplete, type="file")]
+                return [CompletionItem(typed, type="file")]
             found = [*_local_names(typed), *starts]
         else:
             found = _hosted_names(ctx, uri, typed)
@@ -40,17 +39,7 @@ def complete_path(ctx: click.Context, parameter: click.Parameter, incomplete: st
             found = _hosted_names(ctx, parse_data_uri(found[0], bare=HOSTED), found[0]) or found
     except Exception:  # whatever it is, a person who types wants no report of it
         return []
-    return [CompletionItem(text[len(before) :]) for text in found]
-
-
-def _whole_word(ctx: click.Context, incomplete: str) -> tuple[str, str]:
-    """The path as it is typed, and the part of it that the shell does not count to the word: bash splits at colons."""
-    words: list[str] = []
-    for value in (*ctx.params.values(), ctx.args):
-        words.extend([value] if isinstance(value, str) else value if isinstance(value, (tuple, list)) else ())
-    if incomplete.startswith("//") and len(words) >= 2 and words[-1] == ":":
-        return f"{words[-2]}:{incomplete}", f"{words[-2]}:"
-    return incomplete, ""
+    return [CompletionItem(text) for text in found]
 
 
 def _local_names(typed: str) -> list[str]:
@@ -67,4 +56,5 @@ def _hosted_names(ctx: click.Context, uri: DataUri, typed: str) -> list[str]:
         found = [f"{start}{name}" for name in itertools.islice(names, LIMIT)]
     if uri.scheme == HOSTED and not directory.path and f"{start}{MY}" not in found:
         found.append(f"{start}{MY}")
-    return [text for text in found if text.startswith(typed)]
+    # The one would be taken for an option, and fish would not quote the other.
+    return [DATA + text if text.startswith(("-", "~")) else text for text in found if text.startswith(typed)]

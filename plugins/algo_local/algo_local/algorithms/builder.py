@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import py_compile
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from algo_local.algorithms.build import Build, BuildError
 from algo_local.algorithms.environments import Environments
+from algo_local.algorithms.published import keep
 from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
-from algo_local.execution.payload import Build, BuildError
+from algo_local.trees import remove_tree
 
 __all__ = ["BuildError", "Builder"]
 
@@ -72,25 +71,15 @@ class Builder:
             tree.mkdir()
             commit = copy_tree(directory, tree, owner, name)
             module = find_module(tree, name)
-            _compile(tree)
             kept = self._sources / commit
-            with contextlib.suppress(OSError):  # it is there already, and is the same
-                os.rename(tree, kept)
-            if not kept.is_dir():
-                raise BuildError(f"Cannot keep the source tree in {kept}")
+            keep(tree, kept)
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove_tree(unfinished)
         return commit, kept, module
 
     def _remove_abandoned(self) -> None:
         for path in self._sources.glob(_UNFINISHED + "*"):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _ABANDONED:
-                    shutil.rmtree(path, ignore_errors=True)
-
-
-def _compile(tree: Path) -> None:
-    """Leave compiled files beside the modules, since processes that run them are not to write into the tree."""
-    for path in tree.joinpath("src").rglob("*.py"):
-        with contextlib.suppress(py_compile.PyCompileError, OSError):
-            py_compile.compile(str(path), dfile=None, doraise=True)
+                    remove_tree(path)

@@ -9,16 +9,18 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from algo_local.execution.payload import BuildError
+from algo_local.algorithms.build import BuildError
+from algo_local.trees import make_writable
 
 REQUIREMENTS = "requirements.txt"
 
 Report = Callable[[str], None]
 
-_RUN_OPTIONS = ("-I", "-B", "-X", "utf8")  # isolated from our PYTHON* variables, user site and working directory
 _BUILD_VARIABLES = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INPUT": "1",
@@ -31,20 +33,30 @@ _NAME_LENGTH = 40
 _TAIL = 12  # lines of pip's output to show when it fails
 
 
-def command_prefix(python: Path) -> list[str]:
-    """How to start the interpreter of a build.
+class Interpreter(NamedTuple):
+    """What a build is run with."""
+
+    program: str
+    environment: Path | None
+    """The virtual environment with what it requires; None if it requires nothing."""
+
+
+def interpreter_of(python: Path) -> Interpreter:
+    """The interpreter for a build that was made with `python`.
 
     A build without requirements runs on whichever interpreter runs us now, without our packages: the one that
     published it may be gone, with the environment that `algo` was then installed in.
     """
-    if _made_here(python):
-        return [str(python), *_RUN_OPTIONS]
-    return [sys.executable, "-S", *_RUN_OPTIONS]
-
-
-def _made_here(python: Path) -> bool:
     environment = python.parent.parent
-    return environment.parent.name == "environments" and len(environment.name) == _NAME_LENGTH
+    if environment.parent.name == "environments" and len(environment.name) == _NAME_LENGTH:
+        return Interpreter(str(python), environment)
+    return Interpreter(base_interpreter(), None)
+
+
+def base_interpreter() -> str:
+    """The interpreter that ours was made from, if ours is that of a virtual environment."""
+    base = getattr(sys, "_base_executable", None)
+    return str(base) if base and os.path.exists(base) else sys.executable
 
 
 def requirements_of(source: Path) -> str:
@@ -131,7 +143,18 @@ def _make(environment: Path, source: Path, report: Report) -> None:
         pip = [str(python), "-I", "-m", "pip"]
     index = os.environ.get("PYTHON_INDEX_URL")
     chosen = ["-i", index] if index else []
-    _run([*pip, "install", *chosen, "-r", REQUIREMENTS], source, f"Installing {REQUIREMENTS}", report)
+    with _copy_of(source, environment.parent) as directory:
+        _run([*pip, "install", *chosen, "-r", REQUIREMENTS], directory, f"Installing {REQUIREMENTS}", report)
+
+
+@contextlib.contextmanager
+def _copy_of(source: Path, parent: Path) -> Iterator[Path]:
+    """A copy of a published tree for as long as pip is in it: packages that come with the tree are built in place."""
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=parent) as scratch:
+        directory = Path(scratch, "tree")
+        shutil.copytree(source, directory, symlinks=True)
+        make_writable(directory)
+        yield directory
 
 
 def _our_pip_installs_elsewhere() -> bool:
@@ -165,6 +188,7 @@ def _run(command: list[str], directory: Path, title: str, report: Report) -> Non
         text=True,
         encoding="utf-8",
         errors="replace",
+        umask=0o022,  # algorithms may run as another user than we are
     )
     assert process.stdout is not None
     try:

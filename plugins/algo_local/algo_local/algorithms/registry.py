@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlreadyExists, UsageError
-from algo_local.execution.payload import Build
+from algo_local.algorithms.build import Build, NetworkAccess
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import insert_account
 from algo_local.names import check_name
@@ -28,15 +29,21 @@ _RANGE = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.[*x]){0,2}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+_ALGORITHM = (
+    "id, owner, name, created_at, network_access, label, summary, tagline, tags, sample_input, callability,"
+    " source_visibility, license, language, environment, package_set, algorithm_environment, pipeline_enabled,"
+    " royalty_microcredits, default_collection"
+)
 _VERSION_QUERY = """
 SELECT v.id, v.major, v.minor, v.revision, v.public, v.published_at, b.id, b.commit_hash, b.source, b.python, b.module,
-       b.log, b.started_at, b.finished_at
-FROM versions v JOIN builds b ON b.id = v.build WHERE v.algorithm = ?
+       b.log, b.started_at, b.finished_at, v.release_notes, v.sample_input, v.sample_output, v.insights_enabled
+FROM versions v JOIN builds b ON b.id = v.build WHERE v.algorithm = ? AND v.unpublished_at IS NULL
 ORDER BY v.major DESC, v.minor DESC, v.revision DESC
 """
 _BUILD_QUERY = """
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, id, commit_hash, source, python, module, log, started_at, finished_at
-FROM builds WHERE algorithm = ? AND commit_hash = ?
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, id, commit_hash, source, python, module, log, started_at, finished_at,
+       '', '', '', 0
+FROM builds WHERE algorithm = ? AND commit_hash = ? AND status = 'succeeded'
 """
 
 
@@ -49,6 +56,27 @@ class Algorithm:
     name: str
     created_at: float
     """Seconds since the epoch."""
+    network_access: NetworkAccess = "full"
+    """What all its versions may reach (API section 6.3)."""
+    label: str = ""
+    summary: str = ""
+    tagline: str = ""
+    tags: tuple[str, ...] = ()
+    sample_input: str = ""
+    callability: str = "private"
+    """What its next version is published as, unless that is said then: `public` or `private`."""
+    source_visibility: str = "closed"
+    license: str = "apl"
+    language: str = "python3"
+    environment: str = "cpu"
+    package_set: str | None = None
+    algorithm_environment: str | None = None
+    """The id of the environment that was chosen, in the place of a package set, or of language and environment."""
+    pipeline_enabled: bool = True
+    """Whether it may call other algorithms."""
+    royalty_microcredits: int = 0
+    default_collection: str | None = None
+    """The id of the collection that `data://.algo/default` means inside of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +92,10 @@ class Version:
     number: Number | None = None
     public: bool = False
     published_at: float | None = None
+    release_notes: str = ""
+    sample_input: str = ""
+    sample_output: str = ""
+    insights_enabled: bool = False
 
     @property
     def text(self) -> str | None:
@@ -95,28 +127,36 @@ class Registry:
         by_id = not name and _UUID.fullmatch(owner)
         condition, values = ("id = ?", (owner,)) if by_id else ("owner = ? AND name = ?", (owner, name))
         with self.database.read() as rows:
-            found = rows.execute(
-                f"SELECT id, owner, name, created_at FROM algorithms WHERE {condition}", values
-            ).fetchone()
-        return Algorithm(*found) if found else None
+            found = rows.execute(f"SELECT {_ALGORITHM} FROM algorithms WHERE {condition}", values).fetchone()
+        return _algorithm(found) if found else None
 
     def algorithms(self, owner: str | None = None) -> list[Algorithm]:
         """All algorithms, or those of one account, in the order of their names."""
         with self.database.read() as rows:
             found = rows.execute(
-                "SELECT id, owner, name, created_at FROM algorithms WHERE ? IS NULL OR owner = ? ORDER BY owner, name",
+                f"SELECT {_ALGORITHM} FROM algorithms WHERE ? IS NULL OR owner = ? ORDER BY owner, name",
                 (owner, owner),
             ).fetchall()
-        return [Algorithm(*row) for row in found]
+        return [_algorithm(row) for row in found]
+
+    def may_call_others(self, owner: str, name: str) -> bool:
+        """Whether an algorithm may call other algorithms (`pipeline_enabled`)."""
+        algorithm = self.algorithm(owner, name)
+        return algorithm is None or algorithm.pipeline_enabled
 
     def public(self) -> set[str]:
         """The ids of the algorithms with a public version."""
         with self.database.read() as rows:
-            return {row[0] for row in rows.execute("SELECT DISTINCT algorithm FROM versions WHERE public")}
+            return {
+                row[0]
+                for row in rows.execute(
+                    "SELECT DISTINCT algorithm FROM versions WHERE public AND unpublished_at IS NULL"
+                )
+            }
 
     def is_public(self, algorithm: Algorithm) -> bool:
         """Whether an algorithm has a public version."""
-        query = "SELECT 1 FROM versions WHERE algorithm = ? AND public LIMIT 1"
+        query = "SELECT 1 FROM versions WHERE algorithm = ? AND public AND unpublished_at IS NULL LIMIT 1"
         with self.database.read() as rows:
             return rows.execute(query, (algorithm.id,)).fetchone() is not None
 
@@ -153,17 +193,21 @@ class Registry:
         *,
         public: bool,
         started_at: float,
+        network_access: NetworkAccess | None = None,
     ) -> Version:
         """Record a build under a version's number; account and algorithm are made if they are new.
 
-        `started_at` is when the build began, in seconds since the epoch.
+        `started_at` is when the build began, in seconds since the epoch. `network_access` holds for all versions of
+        the algorithm from now on; None leaves it as it is.
 
         Raises:
             AlreadyExists: if that number is published already.
             RequestRefused: if owner or name cannot be names.
         """
         with self.database.write() as rows:
-            return self.publish_in(rows, owner, name, number, build, public=public, started_at=started_at)
+            return self.publish_in(
+                rows, owner, name, number, build, public=public, started_at=started_at, network_access=network_access
+            )
 
     def publish_in(
         self,
@@ -175,18 +219,24 @@ class Registry:
         *,
         public: bool,
         started_at: float,
+        network_access: NetworkAccess | None = None,
     ) -> Version:
         """`publish` inside a transaction."""
         now = time.time()
         insert_account(rows, owner)
         algorithm = _ensure_algorithm(rows, owner, name, now)
+        if network_access:
+            rows.execute("UPDATE algorithms SET network_access = ? WHERE id = ?", (network_access, algorithm.id))
+            algorithm = replace(algorithm, network_access=network_access)
         build_id = self._ensure_build(rows, algorithm, build, started_at, now)
         self._refuse_existing(rows, algorithm, number)
         identifier = str(uuid.uuid4())
         rows.execute(
-            "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO versions (id, algorithm, major, minor, revision, public, build, published_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (identifier, algorithm.id, *number, int(public), build_id, now),
         )
+        build = replace(build, network_access=algorithm.network_access)
         return Version(algorithm, build, build_id, started_at, now, identifier, number, public, now)
 
     def refuse_existing(self, owner: str, name: str, number: Number) -> None:
@@ -212,7 +262,10 @@ class Registry:
         self, rows: sqlite3.Connection, algorithm: Algorithm, build: Build, started_at: float, now: float
     ) -> str:
         rows.execute(
-            "INSERT INTO builds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (algorithm, commit_hash) DO UPDATE"
+            "INSERT INTO builds"
+            " (id, algorithm, commit_hash, source, python, module, log, started_at, finished_at, status)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'succeeded')"
+            " ON CONFLICT (algorithm, commit_hash) WHERE status = 'succeeded' DO UPDATE"
             " SET source = excluded.source, python = excluded.python, module = excluded.module, log = excluded.log",
             (
                 str(uuid.uuid4()),
@@ -228,7 +281,8 @@ class Registry:
             ),
         )
         found = rows.execute(
-            "SELECT id FROM builds WHERE algorithm = ? AND commit_hash = ?", (algorithm.id, build.commit)
+            "SELECT id FROM builds WHERE algorithm = ? AND commit_hash = ? AND status = 'succeeded'",
+            (algorithm.id, build.commit),
         ).fetchone()
         return str(found[0])
 
@@ -239,13 +293,15 @@ class Registry:
 
     def _version(self, algorithm: Algorithm, row: tuple[object, ...]) -> Version:
         identifier, major, minor, revision, public, published_at, build_id = row[:7]
-        commit, source, python, module, log, started_at, finished_at = row[7:]
+        commit, source, python, module, log, started_at, finished_at = row[7:14]
+        release_notes, sample_input, sample_output, insights_enabled = row[14:]
         build = Build(
             commit=str(commit),
             source=self.root / str(source),
             python=self.root / str(python) if python else Path(sys.executable),
             module=str(module),
             log=str(log),
+            network_access=algorithm.network_access,
         )
         number = None if identifier is None else (_int(major), _int(minor), _int(revision))
         return Version(
@@ -258,6 +314,10 @@ class Registry:
             number,
             bool(public),
             None if published_at is None else _float(published_at),
+            str(release_notes),
+            str(sample_input),
+            str(sample_output),
+            bool(insights_enabled),
         )
 
     def _stored(self, path: Path) -> str:
@@ -280,10 +340,13 @@ def _ensure_algorithm(rows: sqlite3.Connection, owner: str, name: str, now: floa
         " VALUES (?, (SELECT name FROM accounts WHERE name = ?), ?, ?) ON CONFLICT (owner, name) DO NOTHING",
         (str(uuid.uuid4()), owner, check_name(name, "an algorithm"), now),
     )
-    found = rows.execute(
-        "SELECT id, owner, name, created_at FROM algorithms WHERE owner = ? AND name = ?", (owner, name)
-    ).fetchone()
-    return Algorithm(*found)
+    query = f"SELECT {_ALGORITHM} FROM algorithms WHERE owner = ? AND name = ?"
+    return _algorithm(rows.execute(query, (owner, name)).fetchone())
+
+
+def _algorithm(row: Any) -> Algorithm:
+    found = Algorithm(*row)
+    return replace(found, tags=tuple(json.loads(row[8])), pipeline_enabled=bool(found.pipeline_enabled))
 
 
 def _newest_public(published: Sequence[Version], wanted: str) -> Version | None:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from algo_local.execution.payload import BuildError
+from algo_local.algorithms.build import BuildError
 
 MAX_FILES = 20_000
 MAX_BYTES = 2 << 30
@@ -78,17 +78,18 @@ def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
         destination.parent.mkdir(parents=True, exist_ok=True)
         if entry.link is not None:
             os.symlink(entry.link, destination)
-            _hash_record(tree, "link", entry.name, entry.link.encode("utf-8", "surrogateescape"))
+            hash_record(tree, "link", entry.name, entry.link.encode("utf-8", "surrogateescape"))
             continue
         try:
             digest, executable = _copy_file(entry.path, destination, replacements)
         except OSError as error:
             raise BuildError(f"Cannot copy {entry.path}: {error.strerror}") from error
-        _hash_record(tree, "program" if executable else "file", entry.name, digest)
+        hash_record(tree, "program" if executable else "file", entry.name, digest)
     return tree.hexdigest()
 
 
-def _hash_record(tree: Any, kind: str, name: str, content: bytes) -> None:
+def hash_record(tree: Any, kind: str, name: str, content: bytes) -> None:
+    """Add one entry to the hash of a tree."""
     for part in (kind.encode(), name.encode("utf-8", "surrogateescape"), content):
         tree.update(len(part).to_bytes(8, "big") + part)
 
@@ -106,7 +107,6 @@ def _copy_file(path: Path, destination: Path, replacements: tuple[tuple[bytes, b
             copy.write(block)
             block = source.read(_COPY_BLOCK)
     executable = bool(mode & 0o111)
-    # Not writable, since every process of this build works on this one copy.
     destination.chmod(0o555 if executable else 0o444)
     return digest.digest(), executable
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -13,7 +12,9 @@ from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
+from algo_local.algorithms.build import NetworkAccess
 from algo_local.commands.connector import connector
+from algo_local.commands.key import key
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 
@@ -29,6 +30,7 @@ def local() -> None:
 
 
 local.add_command(connector)
+local.add_command(key)
 
 
 @local.command()
@@ -36,8 +38,15 @@ local.add_command(connector)
 @click.argument("algorithm", metavar="OWNER/NAME")
 @click.option("--version", required=True, metavar="X.Y.Z", help="Semantic version to publish it as.")
 @click.option("--private", is_flag=True, help="Let only the owner call it.")
+@click.option(
+    "--network-access",
+    type=click.Choice(["full", "isolated"]),
+    help="What all its versions may reach: everything, or nothing but the platform.",
+)
 @pass_app
-def publish(app: App, directory: Path, algorithm: str, version: str, private: bool) -> None:
+def publish(
+    app: App, directory: Path, algorithm: str, version: str, private: bool, network_access: NetworkAccess | None
+) -> None:
     """Build the algorithm in DIRECTORY and publish it as OWNER/NAME.
 
     What its requirements.txt names is installed into a virtual environment of its own.
@@ -49,7 +58,9 @@ def publish(app: App, directory: Path, algorithm: str, version: str, private: bo
     report = app.output.info if app.verbose or app.output.shows_progress else None
     platform = Platform(state_root())
     try:
-        published = platform.publish(directory, owner, name, version, public=not private, report=report)
+        published = platform.publish(
+            directory, owner, name, version, public=not private, network_access=network_access, report=report
+        )
     finally:
         platform.close()
     found = published.algorithm
@@ -100,6 +111,7 @@ def serve(
             f"API keys would travel unprotected to {host}",
             "Give --tls-cert and --tls-key, listen on 127.0.0.1, or allow it with --insecure-http",
         )
+    _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_until_signal
 
@@ -113,51 +125,15 @@ def serve(
     )
 
 
-@local.group()
-def key() -> None:
-    """Make, list and revoke API keys of the served platform."""
+def _check_sandbox(app: App, *, is_local: bool) -> None:
+    """Refuse settings that mean nothing before anybody connects; warn of what others' algorithms could do."""
+    from algo_local.execution.limits import Limits
+    from algo_local.execution.sandbox import WITHOUT, protection
 
-
-@key.command("new")
-@click.argument("owner")
-@click.option("--label", default="default-key", show_default=True, help="What the key is for.")
-@pass_app
-def new_key(app: App, owner: str, label: str) -> None:
-    """Make an API key for the account OWNER and print it.
-
-    The key is printed this once: only its hash is kept.
-    """
-    metadata = Platform(state_root()).metadata
-    name = metadata.ensure_account(owner)
-    made = metadata.new_key(name, label)
-    if app.output.is_json:
-        app.output.json({"key": made, "owner": name, "label": label})
-    else:
-        app.output.print(made)
-
-
-@key.command("list")
-@pass_app
-def list_keys(app: App) -> None:
-    """List the API keys."""
-    keys = Platform(state_root()).metadata.keys()
-    rows = [(str(found.id), found.owner, found.mask, found.label, _time(found.created_at)) for found in keys]
-    headers = ("ID", "Owner", "Key", "Label", "Created")
-    if app.output.is_json:
-        app.output.json([dict(zip(map(str.lower, headers), row, strict=True)) for row in rows])
-    elif rows:
-        app.output.table(headers, rows)
-    else:
-        app.output.info("There are no keys yet; 'algo local key new OWNER' makes one")
-
-
-@key.command("revoke")
-@click.argument("which", metavar="ID|KEY")
-@pass_app
-def revoke_key(app: App, which: str) -> None:
-    """Revoke an API key, given as its number or text. It stops working at once."""
-    found = Platform(state_root()).metadata.revoke_key(which)
-    app.output.info(f"Revoked key {found.mask} of {found.owner}")
+    Limits.of()
+    found = protection(state_root())
+    if not found.sandbox and not is_local:
+        app.output.warn(f"Algorithms run without a sandbox, since {found.reason}: {WITHOUT}")
 
 
 @local.command()
@@ -197,7 +173,3 @@ def reset(app: App, yes: bool) -> None:
             raise click.Abort
     delete_everything(root)
     app.output.info(f"Deleted everything in {root}")
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")

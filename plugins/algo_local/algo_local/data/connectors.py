@@ -124,6 +124,35 @@ class Connectors:
             )
         return found[0]
 
+    def edit(
+        self,
+        connector: Connector,
+        *,
+        path: str | None = None,
+        writable: bool | None = None,
+        default: bool | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Connector:
+        """Change a connector; what is None stays. The default of a scheme is changed by making another the default.
+
+        Raises:
+            PlatformError: if its options cannot be kept.
+        """
+        if options is not None:
+            self._keep(connector, options)
+        with self._database.write() as rows:
+            if default:
+                values = (connector.owner, connector.scheme)
+                rows.execute("UPDATE connectors SET is_default = 0 WHERE owner = ? AND scheme = ?", values)
+            rows.execute(
+                "UPDATE connectors SET path = coalesce(?, path), writable = coalesce(?, writable),"
+                " is_default = ? OR is_default WHERE id = ?",
+                (path, writable, bool(default), connector.id),
+            )
+        with self._lock:
+            self._storages.pop(connector.id, None)
+        return self.find(connector.owner, connector.name)
+
     def remove(self, owner: str, name: str) -> Connector:
         """Forget a connector and its options; what it leads to stays as it is. Raises NotFoundError."""
         found = self.find(owner, name)

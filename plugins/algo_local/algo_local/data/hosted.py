@@ -101,7 +101,7 @@ class HostedData:
         place = self._places.find(caller, parent)
         if not isinstance(place, Branch) or not place.owner:
             raise RequestRefused("Collections are made directly under data://.my")
-        if place.owner != caller.account:
+        if not caller.acts_for(place.owner):
             raise PermissionDenied(DENIED)
         name = check_name(name, "a collection")
         uri = f"data://{parent[0]}/{name}"

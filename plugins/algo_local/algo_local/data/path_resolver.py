@@ -21,6 +21,9 @@ TEMP_SECONDS = 24 * 3600
 
 SPACES = ("perm", "temp")
 
+DEFAULT = "default"
+"""What stands for the assigned collection in `data://.algo/default`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -101,7 +104,7 @@ class Places:
             self._objects.collection(owner, parts[1]),
             uri,
             readable=_may_read(caller, owner, acl),
-            writable=caller.account == owner,
+            writable=caller.acts_for(owner),
             collection=(owner, parts[1]),
             acl=acl,
         )
@@ -116,6 +119,8 @@ class Places:
         return _within(self._special(self._objects.session_space(caller.inside.session), parts[:1]), parts, 1)
 
     def _algorithm_data(self, caller: Caller, parts: Sequence[str]) -> Place:
+        if caller.inside and parts[1:2] == [DEFAULT]:
+            return self._default_collection(caller, caller.inside.algorithm, parts)
         depth = 1
         if caller.inside and (len(parts) == 1 or parts[1] in SPACES):
             owner, name = caller.inside.algorithm
@@ -136,6 +141,14 @@ class Places:
         path = self._objects.algorithm_space(owner, name, kind, caller.account)
         space = self._special(path, parts[: depth + 1], TEMP_SECONDS if kind == "temp" else None)
         return _within(space, parts, depth + 1)
+
+    def _default_collection(self, caller: Caller, algorithm: tuple[str, str], parts: Sequence[str]) -> Place:
+        """The collection that was assigned to the algorithm that asks (API section 4.9)."""
+        found = self._registry().algorithm(*algorithm)
+        collection = self._metadata.collection(found.default_collection or "") if found else None
+        if not collection:
+            raise NotFoundError(f"No collection is assigned to {'/'.join(algorithm)}, hence no {_uri(parts)}")
+        return self._hosted(caller, [collection.owner, collection.name, *parts[2:]])
 
     def _algorithms_of(self, caller: Caller, owner: str) -> Branch:
         names = sorted(found.name for found in visible_algorithms(self._registry(), caller, owner))
@@ -164,6 +177,6 @@ def _uri(parts: Sequence[str]) -> str:
 
 
 def _may_read(caller: Caller, owner: str, acl: Acl) -> bool:
-    if caller.account == owner or acl == EVERYBODY:
+    if caller.acts_for(owner) or acl == EVERYBODY:
         return True
     return acl == OWN_ALGORITHMS and caller.inside is not None and caller.inside.algorithm[0] == owner

@@ -1,66 +1,86 @@
-"""Run algorithms in warm processes: which process takes a call, for whom it acts, and when it is started and ended."""
+"""Run algorithms in warm workers: which worker takes a call, for whom it acts, and when it is started and ended."""
 
 from __future__ import annotations
 
 import atexit
-import os
 import secrets
 import string
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from algo_local.execution.payload import Build, CallContext, Failure, Outcome, Payload
-from algo_local.execution.protocol import encode_request
+from algo_core.errors import AlgoError
+from algo_local.algorithms.build import Build
+from algo_local.execution.payload import CallContext, Failure, Outcome, Payload
+from algo_local.execution.protocol import CANNOT_RUN, encode_request
 
 if TYPE_CHECKING:
-    from algo_local.execution.process import AlgorithmProcess
+    from algo_local.execution.worker import Endpoint, Worker, Workers
 
 _LETTERS = string.ascii_letters + string.digits
-_CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
-_LOOPBACK = "127.0.0.1,localhost"
 
-_Key = tuple[Path, Path, str]
+_Key = tuple[Path, Path, str, str]
 
 
 def _key(build: Build) -> _Key:
-    return build.source, build.python, build.module
+    return build.source, build.python, build.module, build.network_access
 
 
-class _Replicas:
-    """The processes of one build. The executor's lock guards it."""
+class _Pool:
+    """The workers of one build. The executor's lock guards it."""
 
     def __init__(self) -> None:
-        self.idle: list[AlgorithmProcess] = []
+        self.idle: list[Worker] = []
         self.count = 0
+
+    def take(self, account: str) -> Worker | None:
+        """The worker of this account that was idle for the shortest time; nobody else's may serve it."""
+        mine = next((worker for worker in reversed(self.idle) if worker.account == account), None)
+        return self.remove(mine) if mine else None
+
+    def oldest(self) -> Worker | None:
+        """The worker that was idle for the longest time."""
+        return self.remove(self.idle[0]) if self.idle else None
+
+    def remove(self, worker: Worker) -> Worker:
+        """Take one of the idle workers out."""
+        self.idle.remove(worker)
+        return worker
 
 
 class Executor:
-    """Runs builds, each in up to `replicas_per_build` processes that are kept for `idle_seconds` after their last call.
+    """Runs builds, each in up to `replicas_per_build` workers that are kept for `idle_seconds` after their last call.
 
-    A process serves one call at a time; calls beyond the limit wait for one to come free. Calls that algorithms make
-    are allowed as many processes again for each level below the client's call, so that an algorithm that calls itself
-    never waits for a process that waits for it.
+    A worker serves one account, and one call at a time; what a build keeps in memory or on disk between calls is never
+    seen by another account. Calls beyond the limit wait for a worker of their account to come free, or replace an idle
+    one of another account. Calls that algorithms make are allowed as many workers again for each level below the
+    client's call, so that an algorithm that calls itself never waits for a worker that waits for it.
 
-    `endpoint()` gives the address that algorithms call the platform at; asked whenever a process is started.
-    All methods may be called from any thread.
+    `endpoint()` gives where algorithms call the platform; asked whenever a worker is started. Workers keep their files
+    below `directory`. All methods may be called from any thread.
     """
 
     def __init__(
-        self, endpoint: Callable[[], str], *, replicas_per_build: int = 4, idle_seconds: float = 300.0
+        self,
+        endpoint: Callable[[], Endpoint],
+        directory: Path,
+        *,
+        replicas_per_build: int = 4,
+        idle_seconds: float = 300.0,
     ) -> None:
         self._endpoint = endpoint
+        self._directory = directory
         self._replicas_per_build = replicas_per_build
         self._idle_seconds = idle_seconds
         lock = threading.Lock()
-        self._changed = threading.Condition(lock)  # a process came free, or went
+        self._changed = threading.Condition(lock)  # a worker came free, or went
         self._closing = threading.Condition(lock)  # apart, so that a call's end does not wake the janitor
-        self._builds: dict[_Key, _Replicas] = {}
+        self._pools: dict[_Key, _Pool] = {}
         self._serving: dict[str, CallContext] = {}
-        self._tokens: dict[AlgorithmProcess, str] = {}
+        self._alive: set[Worker] = set()
+        self._factory: Workers | None = None
         self._janitor: threading.Thread | None = None
         self._closed = False
         atexit.register(self.close)
@@ -68,124 +88,136 @@ class Executor:
     def run(self, build: Build, payload: Payload, *, timeout: float, context: CallContext) -> Outcome:
         """Hand `payload` to the algorithm and return what came of it, at the latest when `timeout` seconds are over.
 
-        The time includes waiting for a process and loading. When it is over, the process and its children are killed.
+        The time includes waiting for a worker and loading. When it is over, the process and its children are killed.
         Nothing that the algorithm does is raised; see `Failure`. Raises TypeError or ValueError if the payload's data
         is not of its content type.
         """
         deadline = time.monotonic() + timeout
         request = encode_request(payload)
         try:
-            process = self._acquire(build, context, deadline)
-        except _NoProcess as refusal:
+            worker = self._acquire(build, context, deadline)
+        except _NoWorker as refusal:
             return Outcome(None, Failure(str(refusal), refusal.error_type), 0.0, "")
         try:
-            return process.call(request, deadline)
+            return worker.call(request, deadline)
         finally:
-            self._release(build, process)
+            self._release(build, worker)
 
     def context_of(self, token: str) -> CallContext | None:
-        """The call that the process with this token (its `ALGORITHMIA_API_KEY`) serves now; None if it serves none."""
+        """The call that the worker with this token (its `ALGORITHMIA_API_KEY`) serves now; None if it serves none."""
         with self._changed:
             return self._serving.get(token)
 
     def close(self) -> None:
-        """End every process: idle ones get 3 seconds to do so by themselves, busy ones are killed. May be repeated."""
+        """End every worker: idle ones get 3 seconds to do so by themselves, busy ones are killed. May be repeated."""
         atexit.unregister(self.close)
         with self._changed:
             self._closed = True
-            idle = [process for replicas in self._builds.values() for process in replicas.idle]
-            for replicas in self._builds.values():
-                replicas.idle.clear()
-            busy = [process for process in self._tokens if process not in idle]
-            for process in idle:
-                del self._tokens[process]
+            idle = [worker for pool in self._pools.values() for worker in pool.idle]
+            self._pools = {key: pool for key, pool in self._pools.items() if self._without_idle(pool)}
+            self._alive.difference_update(idle)
+            busy = list(self._alive)
             self._changed.notify_all()
             self._closing.notify_all()
-        for process in busy:
-            process.kill()  # the thread that waits for its answer cleans up behind it
+        for worker in busy:
+            worker.kill()  # the thread that waits for its answer cleans up behind it
         _stop_all(idle)
+        if self._factory:
+            self._factory.close()
 
-    def _acquire(self, build: Build, context: CallContext, deadline: float) -> AlgorithmProcess:
+    @staticmethod
+    def _without_idle(pool: _Pool) -> bool:
+        """Forget the pool's idle workers; whether there are others."""
+        pool.count -= len(pool.idle)
+        pool.idle = []
+        return pool.count > 0
+
+    def _acquire(self, build: Build, context: CallContext, deadline: float) -> Worker:
         limit = self._replicas_per_build * (context.depth + 1)
-        stale: list[AlgorithmProcess] = []
+        leaving: list[Worker] = []
         try:
             with self._changed:
                 while True:
                     if self._closed:
-                        raise _NoProcess("The platform is shutting down", "SystemError")
-                    replicas = self._builds.setdefault(_key(build), _Replicas())
-                    while replicas.idle:
-                        process = replicas.idle.pop()
-                        if process.reusable:
-                            self._serving[self._tokens[process]] = context
-                            return process
-                        stale.append(process)
-                        del self._tokens[process]
-                        replicas.count -= 1
-                    if replicas.count < limit:
-                        replicas.count += 1
+                        raise _NoWorker("The platform is shutting down", "SystemError")
+                    pool = self._pools.setdefault(_key(build), _Pool())
+                    while worker := pool.take(context.caller):
+                        if worker.is_reusable:
+                            self._serving[worker.token] = context
+                            return worker
+                        leaving.append(self._dismissed(pool, worker))
+                    if pool.count >= limit and (other := pool.oldest()):
+                        leaving.append(self._dismissed(pool, other))
+                    if pool.count < limit:
+                        pool.count += 1
                         break
                     if not self._changed.wait(deadline - time.monotonic()):
-                        from algo_local.execution.process import CANNOT_RUN
-
-                        raise _NoProcess(CANNOT_RUN, "TimeoutError")
+                        raise _NoWorker(CANNOT_RUN, "TimeoutError")
         finally:
-            for process in stale:
-                process.stop()
+            for worker in leaving:
+                worker.stop()
         return self._start(build, context)
 
-    def _start(self, build: Build, context: CallContext) -> AlgorithmProcess:
-        from algo_local.execution.process import AlgorithmProcess
+    def _dismissed(self, pool: _Pool, worker: Worker) -> Worker:
+        """Count an idle worker no longer; the lock is held, so that ending it is left to the caller."""
+        pool.count -= 1
+        self._alive.discard(worker)
+        return worker
 
+    def _start(self, build: Build, context: CallContext) -> Worker:
         token = "sim" + "".join(secrets.choice(_LETTERS) for _ in range(25))
         with self._changed:
             self._serving[token] = context  # loading may already call the platform
         try:
-            process = AlgorithmProcess(build, self._environment(build, token))
+            worker = self._workers().start(build, context.caller, token)
         except BaseException as error:
             with self._changed:
                 del self._serving[token]
                 self._forget(build)
-            if isinstance(error, OSError):
-                raise _NoProcess(_explain(build, error), "SystemError") from error
+            if isinstance(error, (OSError, AlgoError)):
+                raise _NoWorker(_explain(build, error), "SystemError") from error
             raise
         with self._changed:
-            self._tokens[process] = token
+            self._alive.add(worker)
             closed = self._closed
         if closed:
-            process.kill()
-        return process
+            worker.kill()
+        return worker
 
-    def _environment(self, build: Build, token: str) -> dict[str, str]:
-        environment = base_environment(os.environ)
-        environment["PATH"] = f"{build.python.parent}:{environment['PATH']}"
-        environment["ALGORITHMIA_API"] = self._endpoint()
-        environment["ALGORITHMIA_API_KEY"] = token
-        return environment
-
-    def _release(self, build: Build, process: AlgorithmProcess) -> None:
-        keep = process.reusable
+    def _workers(self) -> Workers:
         with self._changed:
-            token = self._tokens[process]
-            self._serving.pop(token, None)
-            keep = keep and not self._closed
-            if keep:
-                process.idle_since = time.monotonic()
-                self._builds[_key(build)].idle.append(process)
-                self._changed.notify_all()
-                self._ensure_janitor()
-            else:
-                del self._tokens[process]
-                self._forget(build)
-        if not keep:
-            process.stop()
+            if self._factory is None:
+                from algo_local.execution.worker import Workers
+
+                self._factory = Workers(self._endpoint, self._directory)
+            return self._factory
+
+    def _release(self, build: Build, worker: Worker) -> None:
+        with self._changed:
+            self._serving.pop(worker.token, None)  # from here on, what is left of the call acts for nobody
+        keep = False
+        try:
+            keep = worker.settle()
+        finally:
+            with self._changed:
+                keep = keep and not self._closed
+                if keep:
+                    worker.idle_since = time.monotonic()
+                    self._pools[_key(build)].idle.append(worker)
+                    self._changed.notify_all()
+                    self._ensure_janitor()
+                else:
+                    self._alive.discard(worker)
+                    self._forget(build)
+            if not keep:
+                worker.stop()
 
     def _forget(self, build: Build) -> None:
-        """One process of the build fewer; the lock is held."""
-        replicas = self._builds[_key(build)]
-        replicas.count -= 1
-        if not replicas.count:
-            del self._builds[_key(build)]
+        """One worker of the build fewer; the lock is held."""
+        pool = self._pools[_key(build)]
+        pool.count -= 1
+        if not pool.count:
+            del self._pools[_key(build)]
         self._changed.notify_all()
 
     def _ensure_janitor(self) -> None:
@@ -194,14 +226,11 @@ class Executor:
             self._janitor.start()
 
     def _retire_idle(self) -> None:
-        """End processes that nobody called for `idle_seconds`; ends itself when there is none left to watch."""
-        from algo_local.execution.process import remove_abandoned
-
-        remove_abandoned()
+        """End workers that nobody called for `idle_seconds`; ends itself when there is none left to watch."""
         while True:
             with self._changed:
                 oldest = min(
-                    (process.idle_since for replicas in self._builds.values() for process in replicas.idle),
+                    (worker.idle_since for pool in self._pools.values() for worker in pool.idle),
                     default=None,
                 )
                 if oldest is None or self._closed:
@@ -214,58 +243,41 @@ class Executor:
                 retired = self._take_idle_before(time.monotonic() - self._idle_seconds)
             _stop_all(retired)
 
-    def _take_idle_before(self, moment: float) -> list[AlgorithmProcess]:
+    def _take_idle_before(self, moment: float) -> list[Worker]:
         retired = []
-        for key, replicas in list(self._builds.items()):
-            expired = [process for process in replicas.idle if process.idle_since <= moment]
-            replicas.idle = [process for process in replicas.idle if process.idle_since > moment]
-            replicas.count -= len(expired)
-            retired += expired
-            if not replicas.count:
-                del self._builds[key]
-        for process in retired:
-            del self._tokens[process]
+        for key, pool in list(self._pools.items()):
+            for worker in [worker for worker in pool.idle if worker.idle_since <= moment]:
+                retired.append(self._dismissed(pool, pool.remove(worker)))
+            if not pool.count:
+                del self._pools[key]
         return retired
 
 
-class _NoProcess(Exception):
-    """No process can take the call; the message and type of the failure to report."""
+class _NoWorker(Exception):
+    """No worker can take the call; the message and type of the failure to report."""
 
     def __init__(self, message: str, error_type: str) -> None:
         super().__init__(message)
         self.error_type = error_type
 
 
-def base_environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """What algorithms may see of our environment: how to reach the network, and nothing that could be a secret.
-
-    Proxies whose address holds a password are left out; the platform itself is never reached through a proxy.
-    """
-    environment = {"PATH": ours.get("PATH", os.defpath), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-    environment.update({name: ours[name] for name in _CA_VARIABLES if os.path.exists(ours.get(name, ""))})
-    proxies = {name: ours[name] for name in _PROXY_VARIABLES if name in ours and "@" not in ours[name]}
-    if proxies:
-        exempt = ours.get("no_proxy") or ours.get("NO_PROXY") or ""
-        exempt = f"{exempt},{_LOOPBACK}" if exempt else _LOOPBACK
-        environment.update(proxies, no_proxy=exempt, NO_PROXY=exempt)
-    return environment
-
-
-def _explain(build: Build, error: OSError) -> str:
+def _explain(build: Build, error: OSError | AlgoError) -> str:
+    if isinstance(error, AlgoError):
+        return f"{error.message}. {error.hint}" if error.hint else error.message
     for path in (build.source, build.python):
         if not path.exists():
             return f"The build of this version is no longer whole ({path} is gone); publish the algorithm again"
     return f"The algorithm's process could not be started: {error}"
 
 
-def _stop_all(processes: list[AlgorithmProcess]) -> None:
-    """End processes that serve no call: all at once, so that together they take no longer than the slowest."""
-    if not processes:
+def _stop_all(workers: list[Worker]) -> None:
+    """End workers that serve no call: all at once, so that together they take no longer than the slowest."""
+    if not workers:
         return
     from algo_local.execution.process import STOP_GRACE
 
     deadline = time.monotonic() + STOP_GRACE
-    for process in processes:
-        process.end_input()
-    for process in processes:
-        process.stop(grace=deadline - time.monotonic())
+    for worker in workers:
+        worker.end_input()
+    for worker in workers:
+        worker.stop(grace=deadline - time.monotonic())

@@ -1,16 +1,13 @@
-"""The values that pass between the platform's parts: what is run, with what, for whom, and what came of it.
+"""The values that pass between the platform's parts: with what an algorithm is run, for whom, and what came of it.
 
-They hold no behaviour and know neither HTTP, SQLite nor processes, so that the web layer, the metadata,
-the builder and the executor can each be replaced without the others noticing.
+They hold no behaviour and know neither HTTP, SQLite nor processes, so that the web layer, the metadata and the executor
+can each be replaced without the others noticing. What is run is a `Build` of `algo_local.algorithms.build`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
-
-from algo_core.errors import AlgoError
 
 ContentType = Literal["text", "json", "binary"]
 
@@ -43,30 +40,6 @@ class Outcome:
     """Seconds from handing the input to the algorithm until its answer; a cold start is not counted."""
     stdout: str
     """What the algorithm printed during this call, standard error included, interleaved by line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    """A published source tree that can be started as a process."""
-
-    commit: str
-    """40 hexadecimal digits: the hash of the source tree's content, in the place of a git commit."""
-    source: Path
-    """The built source tree; never changed after it was built."""
-    python: Path
-    """The interpreter to run it with: that of its virtual environment, or ours if it requires nothing."""
-    module: str
-    """Dotted name of the module with `apply`, for example `src.Hello`."""
-    log: str
-    """What the build had to say."""
-
-
-class BuildError(AlgoError):
-    """A directory cannot be built into something that runs; `log` is what the build had said until then."""
-
-    def __init__(self, message: str, hint: str | None = None, log: str = "") -> None:
-        super().__init__(message, hint)
-        self.log = log
 
 
 @dataclass(frozen=True, slots=True)

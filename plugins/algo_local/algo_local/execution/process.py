@@ -1,4 +1,4 @@
-"""One running algorithm: a process that is started, asked one thing at a time, and ended with all its children.
+"""One running algorithm: a process that is started, asked one thing at a time, and ended with all its descendants.
 
 The protocol is that of the platform's language server (API section 8.4). Everything happens in the calling thread,
 which waits in `poll` for whatever comes first: output, an answer, the end of the process, or the deadline. So nothing
@@ -8,26 +8,20 @@ here spins, nothing outlasts the deadline, and a process that misbehaves harms i
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
+import re
 import select
-import shutil
 import signal
+import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
-from algo_local.algorithms.environments import command_prefix
-from algo_local.execution.payload import Build, Failure, Outcome, Payload
-from algo_local.execution.protocol import INIT_MARKER, decode_answer
-
-CANNOT_RUN = "Failed to run algorithm - may have timed-out or hit out-of-memory error"
-"""The platform's words for a call that was cut short; clients compare with them (API section 2.3)."""
-
-MAX_OUTPUT = 1 << 20
-"""Bytes of printed output kept for each call; the rest is read and dropped, so that printing never blocks."""
+from algo_local.execution.launch import Launch, start
+from algo_local.execution.output import Output
+from algo_local.execution.payload import Failure, Outcome, Payload
+from algo_local.execution.process_tree import children, kill_marked, newest_pid
+from algo_local.execution.protocol import CANNOT_RUN, decode_answer
 
 MAX_ANSWER = 96 << 20
 """Bytes of one answer line. Well above the platform's 15 MB of result, which escapes in JSON may multiply by six."""
@@ -35,36 +29,17 @@ MAX_ANSWER = 96 << 20
 STOP_GRACE = 3.0
 """Seconds that a process has to end by itself once its input is closed (API section 8.4, item 7)."""
 
-_RUNNER = str(Path(__file__).with_name("runner.py"))
-_PREFIX = "algo-process-"
-_FIFO = "algoout"
 _CHUNK = 1 << 18
 _PIPE_SIZE = 1 << 20  # bytes; no system's pipes hold more
-_LONGEST_LINE = 1 << 16
-_ABANDONED = 60.0  # seconds; a younger directory may be one whose FIFO is about to be opened
 _SLICE = 0.05  # seconds between looks at the process where its end cannot be polled for (systems without pidfd)
+_KILL_SECONDS = 5.0
+"""How long the supervisor may take to end its descendants before it is killed itself."""
 
+_EXIT_CODE = re.compile(rb"E(-?\d{1,3})\n")
+"""What the supervisor says of the algorithm's end."""
 
-class _Output:
-    """What was printed, up to a limit, and a count of what was dropped beyond it."""
-
-    def __init__(self) -> None:
-        self._kept = bytearray()
-        self._dropped = 0
-
-    def add(self, data: bytes) -> None:
-        """Keep what still fits."""
-        room = MAX_OUTPUT - len(self._kept)
-        self._kept += data[:room]
-        self._dropped += max(0, len(data) - room)
-
-    def take(self) -> str:
-        """All of it as text; starts afresh."""
-        text = self._kept.decode("utf-8", "replace")
-        if self._dropped:
-            text += f"\n[{self._dropped} more bytes of output dropped]\n"
-        self._kept, self._dropped = bytearray(), 0
-        return text
+_RENEWED = frozenset({"LoadingError", "OutOfMemoryError"})
+"""Failures after which a fresh process may do better."""
 
 
 def _open_pidfd(pid: int) -> int | None:
@@ -73,31 +48,6 @@ def _open_pidfd(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return None
-
-
-def _kill_marked(mark: bytes) -> None:
-    """End every process whose environment holds `mark`: descendants that left the group of the one that was killed.
-
-    Does nothing where the system does not show environments (no /proc).
-    """
-    with contextlib.suppress(FileNotFoundError):
-        for pid in os.listdir("/proc"):
-            with contextlib.suppress(OSError, ValueError):
-                if mark in Path("/proc", pid, "environ").read_bytes():
-                    os.kill(int(pid), signal.SIGKILL)
-
-
-def remove_abandoned() -> None:
-    """Remove the directories of processes whose platform was killed: nobody reads their FIFOs any more."""
-    for directory in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - directory.stat().st_mtime < _ABANDONED:
-                continue
-            try:
-                os.close(os.open(directory / _FIFO, os.O_WRONLY | os.O_NONBLOCK))
-            except OSError as error:
-                if error.errno == errno.ENXIO:
-                    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _signal_name(number: int) -> str:
@@ -116,63 +66,31 @@ class _CutShort(Exception):
 
 
 class AlgorithmProcess:
-    """A process with one algorithm loaded, or about to be. For one thread at a time, except for `kill`."""
+    """A process with one algorithm loaded, or about to be. For one thread at a time, except for `kill`.
 
-    def __init__(self, build: Build, environment: Mapping[str, str]) -> None:
-        """Start it; `environment` is all that it sees besides its own home and temporary directory.
+    Its descendants belong to it: they end with it, and one that a call leaves behind makes it unfit for another call.
+    """
 
-        Raises OSError if it cannot be started; nothing is left behind then.
+    def __init__(self, launch: Launch, on_listener: Callable[[socket.socket], None] | None = None) -> None:
+        """Start it; `on_listener` is given the socket at which one with a network of its own calls the platform.
+
+        Raises:
+            OSError: if it cannot be started; nothing is left behind then.
         """
+        self.launch = launch
         self.idle_since = 0.0
-        self._ready = False
+        self._on_listener = on_listener
         self._in_step = True
         self._killed = False
-        self._output = _Output()
-        self._held = b""
+        self._output = Output()
         self._answer = bytearray()
         self._answered = False
         self._unsent = memoryview(b"")
-        self._directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        with contextlib.ExitStack() as undo:
-            undo.callback(shutil.rmtree, self._directory, ignore_errors=True)
-            fifo = self._furnish(build.source)
-            # Read-write, so that the algorithm's open never waits for ours, nor our reading ends with its close.
-            self._fifo = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            undo.callback(os.close, self._fifo)
-            alive, self._liveness = os.pipe()
-            undo.callback(os.close, self._liveness)
-            try:
-                self._process = self._start(build, fifo, alive, environment)
-            finally:
-                os.close(alive)
-            undo.pop_all()
-        self._watch()
-
-    def _furnish(self, source: Path) -> str:
-        """Make the process's own working directory, the source tree by links, so that what it writes stays its own."""
-        for name in ("algorithm", "home", "tmp"):
-            (self._directory / name).mkdir()
-        with os.scandir(source) as entries:
-            for entry in entries:
-                os.symlink(entry.path, self._directory / "algorithm" / entry.name)
-        fifo = str(self._directory / _FIFO)
-        os.mkfifo(fifo, 0o600)
-        return fifo
-
-    def _start(self, build: Build, fifo: str, alive: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [*command_prefix(build.python), _RUNNER, str(build.source), build.module, fifo, str(alive)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,  # one pipe for both keeps their lines in the order they were printed in
-            bufsize=0,
-            cwd=self._directory / "algorithm",
-            env={**environment, "HOME": f"{self._directory}/home", "TMPDIR": f"{self._directory}/tmp"},
-            pass_fds=[alive],
-            start_new_session=True,
-        )
-
-    def _watch(self) -> None:
+        self._exit_code: int | None = None
+        self._family: set[int] = set()
+        self._newest = b""
+        started = start(launch)
+        self._process, self._control, self._answers = started.process, started.control, started.answers
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -180,16 +98,17 @@ class AlgorithmProcess:
         self._poll, self._surprise = select.poll(), select.poll()
         self._poll.register(self._stdout, select.POLLIN)
         for poll in (self._poll, self._surprise):
-            poll.register(self._fifo, select.POLLIN)
+            poll.register(self._answers, select.POLLIN)
+            poll.register(self._control, select.POLLIN)
             if self._pidfd is not None:
                 poll.register(self._pidfd, select.POLLIN)
         for fd in (self._stdin, self._stdout):
             os.set_blocking(fd, False)
 
     @property
-    def reusable(self) -> bool:
+    def is_reusable(self) -> bool:
         """Whether it is ready for another request: it lives, and has said nothing that it was not asked for."""
-        if not self._ready or not self._in_step or self._killed or self._surprise.poll(0):
+        if not self._output.is_ready or not self._in_step or self._killed or self._surprise.poll(0):
             return False
         return self._pidfd is not None or self._process.poll() is None
 
@@ -197,14 +116,15 @@ class AlgorithmProcess:
         """Load the algorithm if that is still to be done, hand it one request line, and wait for the answer.
 
         `deadline` is a time of `time.monotonic`. Whatever the algorithm does, this returns by then and raises nothing;
-        what it raises (KeyboardInterrupt) leaves the process not `reusable`.
+        what it raises (KeyboardInterrupt) leaves the process not `is_reusable`.
         """
         started = time.monotonic()
         self._in_step = False
         try:
-            if not self._ready:
-                self._pump(lambda: self._ready or self._answered, deadline)
-                started = time.monotonic() if self._ready else started
+            if not self._output.is_ready:
+                self._pump(lambda: self._output.is_ready or self._answered, deadline)
+                self._remember_loaded()
+                started = time.monotonic() if self._output.is_ready else started
             if not self._answered:
                 self._send(request)
                 self._pump(lambda: self._answered, deadline)
@@ -213,11 +133,38 @@ class AlgorithmProcess:
             answer, in_step = cut.failure, False
         duration = time.monotonic() - started
         self._read_output(_PIPE_SIZE)
-        self._output.add(self._held)
-        self._held, self._in_step = b"", in_step
+        printed = self._output.take()
+        self._in_step = in_step
         if isinstance(answer, Payload):
-            return Outcome(answer, None, duration, self._output.take())
-        return Outcome(None, answer, duration, self._output.take())
+            return Outcome(answer, None, duration, printed)
+        return Outcome(None, answer, duration, printed)
+
+    def settle(self) -> bool:
+        """Remove what a call has left behind, so that another can follow; False if only the end of the process does."""
+        if not self.is_reusable:
+            return False
+        try:
+            self.launch.workspace.empty_temporary()
+        except OSError:
+            self._in_step = False
+        newest = newest_pid()
+        if newest != self._newest:
+            self._newest = newest
+            self._in_step = self._in_step and self._relatives() <= self._family
+        return self._in_step
+
+    def _remember_loaded(self) -> None:
+        """What loading has started and stored belongs to the algorithm, not to a call."""
+        self._newest = newest_pid()
+        self._family = self._relatives()
+        with contextlib.suppress(OSError):
+            self.launch.workspace.remember_temporary()
+
+    def _relatives(self) -> set[int]:
+        """The algorithm's process, its children, and those of its descendants whose own parent has ended."""
+        supervisors = children(self._process.pid) if self.launch.sandbox else {self._process.pid}
+        adopted = {child for supervisor in supervisors for child in children(supervisor)}
+        return adopted | {child for one in adopted for child in children(one)}
 
     def _take_answer(self) -> tuple[Payload | Failure, bool]:
         """The answer, and whether the process is in step: it read all that it was sent and wrote one line, no more."""
@@ -225,8 +172,8 @@ class AlgorithmProcess:
         in_step = not rest and not self._unsent
         self._answer, self._answered = bytearray(), False
         answer = decode_answer(line)
-        if isinstance(answer, Failure) and answer.error_type == "LoadingError":
-            in_step = False  # what it missed while loading may be there for a fresh process
+        if isinstance(answer, Failure) and answer.error_type in _RENEWED:
+            in_step = False
         return answer, in_step
 
     def _pump(self, done: Callable[[], bool], deadline: float) -> None:
@@ -237,15 +184,15 @@ class AlgorithmProcess:
                 raise _CutShort(Failure(CANNOT_RUN, "TimeoutError"))
             wait = remaining if self._pidfd is not None else min(remaining, _SLICE)
             ended = self._pidfd is None and self._process.poll() is not None
-            if ended:
-                self._signal_group()  # its number is free to be used again since the line above: now or never
             for fd, _ in [] if ended else self._poll.poll(wait * 1000):
-                if fd == self._fifo:
+                if fd == self._answers:
                     self._read_answer()
                 elif fd == self._stdout:
                     self._read_output(_CHUNK)
                 elif fd == self._stdin:
                     self._write()
+                elif fd == self._control.fileno():
+                    self._read_control()
                 else:
                     ended = True
             if ended:
@@ -255,13 +202,37 @@ class AlgorithmProcess:
                 if not done():
                     raise _CutShort(self._last_words())
 
+    def _read_control(self) -> None:
+        """Take what the supervisor says: the algorithm's exit code, or the socket that it listens on."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
+        except OSError:
+            data, descriptors = b"", []
+        for descriptor in descriptors:
+            self._take_listener(descriptor)
+        if not data:
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(self._control)
+        elif match := _EXIT_CODE.search(data):
+            self._exit_code = int(match[1])
+
+    def _take_listener(self, descriptor: int) -> None:
+        """Pass on the socket of a process with a network of its own: one, while it is loading, from its supervisor."""
+        os.set_inheritable(descriptor, False)
+        if self._on_listener is None or not self.launch.is_isolated or self._output.is_ready:
+            os.close(descriptor)
+            return
+        on_listener, self._on_listener = self._on_listener, None
+        on_listener(socket.socket(fileno=descriptor))
+
     def _last_words(self) -> Failure:
         """What to report of a process that ended without an answer."""
-        was_killed = self._killed
-        self.kill()
-        code = self._process.wait()
-        if was_killed:
+        self._read_control()
+        if self._killed:
             return Failure("The platform is shutting down", "SystemError")
+        code = self._exit_code
+        if code is None:
+            return Failure("The algorithm's process could not be started, or was ended from outside", "SystemError")
         if code == -signal.SIGKILL:
             return Failure(CANNOT_RUN, "OutOfMemoryError")
         if code < 0:
@@ -288,7 +259,7 @@ class AlgorithmProcess:
     def _read_answer(self) -> bool:
         """Take what the FIFO holds; whether there was anything."""
         try:
-            data = os.read(self._fifo, _PIPE_SIZE)
+            data = os.read(self._answers, _PIPE_SIZE)
         except BlockingIOError:
             return False
         self._answer += data
@@ -309,48 +280,41 @@ class AlgorithmProcess:
                     self._poll.unregister(self._stdout)
                 return
             limit -= len(data)
-            if not self._ready:
-                data = self._look_for_marker(data)
             self._output.add(data)
 
-    def _look_for_marker(self, data: bytes) -> bytes:
-        """Hold back the last, unfinished line while loading; drop the line that says that loading is done."""
-        data = self._held + data
-        at = data.find(INIT_MARKER)
-        if at < 0 or (end := data.find(b"\n", at)) < 0:
-            # Of a line without end, no more than could be the beginning of the marker.
-            keep = max(data.rfind(b"\n") + 1, len(data) - _LONGEST_LINE)
-            self._held = data[keep:]
-            return data[:keep]
-        self._ready, self._held = True, b""
-        return data[: data.rfind(b"\n", 0, at) + 1] + data[end + 1 :]
-
     def kill(self) -> None:
-        """End it and every process of its group, now. Safe from any thread, more than once."""
+        """End it and all its descendants, now. Safe from any thread, more than once."""
         self._killed = True
-        if self._process.returncode is None:  # not reaped, so the number of the group is still its own
-            self._signal_group()
-
-    def _signal_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
 
     def end_input(self) -> None:
         """Ask it to end, by closing its input."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 
+    def _ends_within(self, seconds: float) -> bool:
+        if self._pidfd is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+            return self._process.returncode is not None
+        end = select.poll()
+        end.register(self._pidfd, select.POLLIN)
+        return bool(end.poll(seconds * 1000))
+
     def stop(self, grace: float = 0.0) -> None:
-        """End it, leaving it `grace` seconds to do so by itself after `end_input`, and remove all that it had here."""
+        """End it, leaving it `grace` seconds to do so by itself after `end_input`, and give back all that it had."""
         if grace > 0:
             with contextlib.suppress(_CutShort):
                 self._pump(lambda: False, time.monotonic() + grace)
         self.kill()
+        if not self._ends_within(_KILL_SECONDS):
+            self._process.kill()  # the algorithm has stopped its supervisor
         if self._process.wait() != 0:
-            _kill_marked(str(self._directory).encode())
+            kill_marked(f"HOME={self.launch.workspace.home}")
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             stream.close()
-        for fd in (self._fifo, self._liveness, *([] if self._pidfd is None else [self._pidfd])):
+        self._control.close()
+        for fd in (self._answers, *([] if self._pidfd is None else [self._pidfd])):
             os.close(fd)
-        shutil.rmtree(self._directory, ignore_errors=True)

@@ -8,12 +8,19 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any
 
 from algo_local.execution.payload import Failure, Payload
 
 INIT_MARKER = b"PIPE_INIT_COMPLETE"
 """A line of output that holds this says that the algorithm has loaded and takes requests."""
+
+CANNOT_RUN = "Failed to run algorithm - may have timed-out or hit out-of-memory error"
+"""The platform's words for a call that was cut short; clients compare with them (API section 2.3)."""
+
+_OUT_OF_MEMORY = re.compile(r"\s*(?:\w+\.)*\w*MemoryError(?::.*)?")
+"""The last line of a stack trace of Python's `MemoryError` or a class of it, such as that of NumPy."""
 
 ERROR_TYPES = frozenset(
     {
@@ -76,6 +83,8 @@ def _decode_error(error: Any) -> Failure:
     if not isinstance(error, dict):
         return Failure(str(error))
     kind, stacktrace = error.get("error_type"), error.get("stacktrace")
+    if isinstance(stacktrace, str) and _OUT_OF_MEMORY.fullmatch(stacktrace.rstrip().rpartition("\n")[2]):
+        return Failure(CANNOT_RUN, "OutOfMemoryError", stacktrace)
     return Failure(
         message=str(error.get("message", "")),
         error_type=kind if isinstance(kind, str) and kind in ERROR_TYPES else "AlgorithmError",

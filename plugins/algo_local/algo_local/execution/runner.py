@@ -1,7 +1,7 @@
 """Run one algorithm by the platform's process protocol, inside the algorithm's own Python (API sections 8.4-8.6).
 
-Started as `python runner.py SOURCE MODULE FIFO LIVENESS` in the algorithm's working directory. This file imports the
-standard library only, and nothing of this distribution: the interpreter that runs it knows no other package of ours.
+`supervisor.py` calls `main` in a process of the algorithm's own, whose working directory is a tree of its own. This
+file imports the standard library only: the interpreter that runs it knows no package of ours.
 
 * A module that serves itself (the ADK's `ADK(apply).init()`, or the older `Algorithmia.handler(apply).serve()`) is
   imported and left to it, with the published packages repaired where today's Python breaks them; see `REPAIRS`.
@@ -10,15 +10,23 @@ standard library only, and nothing of this distribution: the interpreter that ru
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
-from typing import Any
+from importlib.machinery import PathFinder
+
+TYPE_CHECKING = False  # not that of `typing`, whose import costs as much as all others here
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+_Module = type(sys)
+
+_RESERVE = [bytearray(4 << 20)]
+"""Memory that is never touched, to be given back when there is no other: not even a function can be called then."""
 
 
 class Pipe:
@@ -27,6 +35,8 @@ class Pipe:
     def __init__(self, path: str) -> None:
         self._path = path
         self.taken = False
+        # Held open for reading as well, so that opening it to answer never waits, also where the platform has ended.
+        self._held = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def path(self) -> str:
         """Where to write one answer. Flushes: what was printed before the answer belongs to this request."""
@@ -51,8 +61,21 @@ class Pipe:
         return property(lambda instance: self.path(), take)
 
 
+def _give_back_memory(error: BaseException) -> None:
+    """Forget the variables of the calls that an error came through: what filled the memory is among them."""
+    trace = error.__traceback__
+    while trace is not None:
+        try:
+            trace.tb_frame.clear()
+        except RuntimeError:
+            pass  # still running: ours
+        trace = trace.tb_next
+
+
 def error_line(error: BaseException, default: str) -> str:
     """The error object of the protocol; `error.error_type`, where there is one, names the kind."""
+    if isinstance(error, MemoryError):
+        _give_back_memory(error)
     import traceback
 
     kind = getattr(error, "error_type", None)
@@ -76,7 +99,7 @@ def result_line(result: Any) -> str:
 
 
 def _copy_of(module: ModuleType, **changes: Any) -> ModuleType:
-    copy = ModuleType(module.__name__)
+    copy = _Module(module.__name__)
     copy.__dict__.update(vars(module), **changes)
     return copy
 
@@ -182,27 +205,16 @@ def serve(module: Any, pipe: Pipe) -> None:
 
                 data = base64.b64decode(data)
             answer = result_line(apply(data))
+        except MemoryError as error:
+            _RESERVE.clear()
+            answer = error_line(error, "OutOfMemoryError")
         except Exception as error:
             answer = error_line(error, "AlgorithmError")
         pipe.answer(answer)
 
 
-def end_with_platform(liveness: int) -> None:
-    """Have the kernel end this process and its children when the platform's process ends, however it ends.
-
-    The platform alone holds the other end of this pipe. When that closes, the kernel sends SIGIO, whose default action
-    ends a process. A thread could wait for the same, but Python would then warn of every `fork` of the algorithm.
-    """
-    try:
-        fcntl.fcntl(liveness, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(liveness, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-    except OSError:
-        pass  # a system without: a busy algorithm then ends after its answer, when its input has ended
-
-
-def main(source: str, name: str, fifo: str, liveness: str) -> int:
+def main(source: str, name: str, fifo: str) -> int:
     """Import the algorithm and serve it; 0 when standard input ends, 1 when the algorithm could not be loaded."""
-    end_with_platform(int(liveness))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is the interpreter's own
     sys.argv = [name]
     sys.path.insert(0, source)
@@ -213,10 +225,7 @@ def main(source: str, name: str, fifo: str, liveness: str) -> int:
         if not pipe.taken:
             serve(module, pipe)
     except Exception as error:
+        _RESERVE.clear()
         pipe.answer(error_line(error, "LoadingError"))
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:5]))

@@ -15,83 +15,8 @@ from algo_core.errors import ConfigError, PlatformError
 BUSY_SECONDS = 30.0
 """How long a transaction waits for that of another thread or process."""
 
-_FIRST = """
-CREATE TABLE settings (
-    name TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE accounts (
-    name TEXT PRIMARY KEY COLLATE NOCASE,
-    created_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE keys (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    owner TEXT NOT NULL REFERENCES accounts (name),
-    digest BLOB NOT NULL UNIQUE,
-    mask TEXT NOT NULL,
-    label TEXT NOT NULL,
-    created_at REAL NOT NULL
-);
-CREATE TABLE algorithms (
-    id TEXT PRIMARY KEY,
-    owner TEXT NOT NULL COLLATE NOCASE REFERENCES accounts (name),
-    name TEXT NOT NULL COLLATE NOCASE,
-    created_at REAL NOT NULL,
-    UNIQUE (owner, name)
-) WITHOUT ROWID;
-CREATE TABLE builds (
-    id TEXT PRIMARY KEY,
-    algorithm TEXT NOT NULL REFERENCES algorithms (id),
-    commit_hash TEXT NOT NULL,
-    source TEXT NOT NULL,
-    python TEXT NOT NULL,
-    module TEXT NOT NULL,
-    log TEXT NOT NULL,
-    started_at REAL NOT NULL,
-    finished_at REAL NOT NULL,
-    UNIQUE (algorithm, commit_hash)
-) WITHOUT ROWID;
-CREATE TABLE versions (
-    id TEXT PRIMARY KEY,
-    algorithm TEXT NOT NULL REFERENCES algorithms (id),
-    major INTEGER NOT NULL,
-    minor INTEGER NOT NULL,
-    revision INTEGER NOT NULL,
-    public INTEGER NOT NULL,
-    build TEXT NOT NULL REFERENCES builds (id),
-    published_at REAL NOT NULL,
-    UNIQUE (algorithm, major, minor, revision)
-) WITHOUT ROWID;
-CREATE TABLE collections (
-    owner TEXT NOT NULL REFERENCES accounts (name),
-    name TEXT NOT NULL,
-    acl TEXT NOT NULL,
-    created_at REAL NOT NULL,
-    PRIMARY KEY (owner, name)
-) WITHOUT ROWID;
-CREATE TABLE digests (
-    path TEXT PRIMARY KEY,
-    identity TEXT NOT NULL,
-    md5 TEXT NOT NULL
-) WITHOUT ROWID;
-"""
-_WITH_CONNECTORS = """
-CREATE TABLE connectors (
-    id TEXT PRIMARY KEY,
-    owner TEXT NOT NULL REFERENCES accounts (name),
-    scheme TEXT NOT NULL,
-    label TEXT NOT NULL,
-    path TEXT NOT NULL,
-    writable INTEGER NOT NULL,
-    is_default INTEGER NOT NULL,
-    created_at REAL NOT NULL,
-    UNIQUE (owner, scheme, label)
-) WITHOUT ROWID;
-"""
-_SCHEMAS = (_FIRST, _WITH_CONNECTORS)
-"""What each version of the schema adds to the one before."""
-
-SCHEMA_VERSION = len(_SCHEMAS)
+SCHEMA_VERSION = 4
+"""What this version of algo-local reads and writes: the number of migrations."""
 
 
 class Database:
@@ -195,20 +120,20 @@ class Database:
             )
 
     def _upgrade(self, connection: sqlite3.Connection) -> int:
+        from algo_local.metadata.migrations import upgrade
+
         _use_wal(connection)
+        # Tables are made anew by some migrations, which must not count as removing what others refer to.
+        connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            for added in _SCHEMAS[version:]:
-                for statement in added.split(";"):
-                    connection.execute(statement)
-                version += 1
-            connection.execute(f"PRAGMA user_version={version}")
+            version = upgrade(connection)
         except BaseException:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
-        return int(version)
+        connection.execute("PRAGMA foreign_keys=ON")
+        return version
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -1,14 +1,11 @@
-"""Accounts, keys, collections with their ACLs, and digests of files."""
+"""Names of accounts, collections with their ACLs, and digests of files."""
 
 from __future__ import annotations
 
 import json
-import string
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from algo_core.errors import NotFoundError
 from algo_local.metadata.database import Database
 from algo_local.names import check_owner
 
@@ -23,23 +20,14 @@ OWN_ALGORITHMS: Acl = ("algo://.my/*",)
 
 EVERYBODY: Acl = ("user://*",)
 
-KEY_LENGTH = 28
-"""Characters of an API key, `sim` included (API section 1.3)."""
 
-_ALPHABET = string.ascii_letters + string.digits
+class Collection(NamedTuple):
+    """A collection, with the id that it has besides its name."""
 
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An API key as it is remembered: never the key itself."""
-
-    id: int
     owner: str
-    mask: str
-    """Beginning and end of the key, for people to recognise it by."""
-    label: str
-    created_at: float
-    """Seconds since the epoch."""
+    name: str
+    acl: Acl
+    id: str
 
 
 class Metadata:
@@ -60,10 +48,22 @@ class Metadata:
             return [row[0] for row in rows.execute("SELECT name FROM accounts ORDER BY name")]
 
     def account(self, name: str) -> str | None:
-        """An account's name as it is spelled, found in any spelling; None if there is none."""
+        """An account's name as it is spelled, found in any spelling, or by its id; None if there is none."""
         with self.database.read() as rows:
-            found = rows.execute("SELECT name FROM accounts WHERE name = ?", (name,)).fetchone()
+            found = rows.execute("SELECT name FROM accounts WHERE name = ? OR id = ?", (name, name.lower())).fetchone()
         return found[0] if found else None
+
+    def roles(self, account: str) -> dict[str, str]:
+        """What an account is in which organizations; nothing yet where it is only invited."""
+        query = "SELECT organization, role FROM members WHERE account = ? AND role != 'invited'"
+        with self.database.read() as rows:
+            return dict(rows.execute(query, (account,)).fetchall())
+
+    def is_administrator(self, account: str) -> bool:
+        """Whether an account has an administrator's rights, if it asks for them."""
+        with self.database.read() as rows:
+            query = "SELECT 1 FROM accounts WHERE name = ? AND is_administrator"
+            return rows.execute(query, (account,)).fetchone() is not None
 
     def ensure_account(self, name: str) -> str:
         """The account of that name, made if it is new; its name as it is spelled.
@@ -77,53 +77,25 @@ class Metadata:
             insert_account(rows, name)
         return self.account(name) or name
 
-    def new_key(self, owner: str, label: str) -> str:
-        """Make an API key for an account that exists, and return it: it cannot be had again."""
-        import secrets
-
-        key = "sim" + "".join(secrets.choice(_ALPHABET) for _ in range(KEY_LENGTH - 3))
-        with self.database.write() as rows:
-            rows.execute(
-                "INSERT INTO keys (owner, digest, mask, label, created_at) VALUES (?, ?, ?, ?, ?)",
-                (owner, _key_digest(key), _mask(key), label, time.time()),
-            )
-        return key
-
-    def keys(self) -> list[Key]:
-        """All keys, oldest first."""
-        with self.database.read() as rows:
-            found = rows.execute("SELECT id, owner, mask, label, created_at FROM keys ORDER BY id").fetchall()
-        return [Key(*row) for row in found]
-
-    def revoke_key(self, which: str) -> Key:
-        """Forget a key, given by its number, its mask or itself; it stops working at once.
-
-        Raises:
-            NotFoundError: if there is no such key.
-        """
-        digest = _key_digest(which)
-        with self.database.write() as rows:
-            found = rows.execute(
-                "SELECT id, owner, mask, label, created_at FROM keys WHERE digest = ? OR mask = ? OR id = ?",
-                (digest, which, int(which) if which.isdecimal() else -1),
-            ).fetchall()
-            if len(found) != 1:
-                shown = which if len(which) < KEY_LENGTH else _mask(which)
-                raise NotFoundError(f"No key {shown}", "List them with: algo local key list")
-            rows.execute("DELETE FROM keys WHERE id = ?", (found[0][0],))
-        return Key(*found[0])
-
-    def owner_of_key(self, key: str) -> str | None:
-        """The account that a key belongs to; None if the key is unknown."""
-        with self.database.read() as rows:
-            found = rows.execute("SELECT owner FROM keys WHERE digest = ?", (_key_digest(key),)).fetchone()
-        return found[0] if found else None
-
     def collections(self, owner: str) -> list[tuple[str, Acl]]:
         """The collections of an account with their ACLs, in the order of their names."""
         with self.database.read() as rows:
             found = rows.execute("SELECT name, acl FROM collections WHERE owner = ? ORDER BY name", (owner,)).fetchall()
         return [(name, tuple(json.loads(acl))) for name, acl in found]
+
+    def collection_records(self, owner: str) -> list[Collection]:
+        """The collections of an account in full, in the order of their names."""
+        return self._collections("owner = ? ORDER BY name", owner)
+
+    def collection(self, identifier: str) -> Collection | None:
+        """A collection by its id; None if there is none."""
+        return next(iter(self._collections("id = ?", identifier)), None)
+
+    def _collections(self, condition: str, value: str) -> list[Collection]:
+        query = f"SELECT owner, name, acl, id FROM collections WHERE {condition}"
+        with self.database.read() as rows:
+            found = rows.execute(query, (value,)).fetchall()
+        return [Collection(owner, name, tuple(json.loads(acl)), id) for owner, name, acl, id in found]
 
     def acl(self, owner: str, name: str) -> Acl | None:
         """The ACL of a collection; None if there is no such collection."""
@@ -140,7 +112,12 @@ class Metadata:
 
     def insert_collection(self, rows: sqlite3.Connection, owner: str, name: str, acl: Acl) -> None:
         """Record a collection inside a transaction."""
-        rows.execute("INSERT INTO collections VALUES (?, ?, ?, ?)", (owner, name, json.dumps(acl), time.time()))
+        import uuid
+
+        rows.execute(
+            "INSERT INTO collections (owner, name, acl, created_at, id) VALUES (?, ?, ?, ?, ?)",
+            (owner, name, json.dumps(acl), time.time(), str(uuid.uuid4())),
+        )
 
     def delete_collection(self, rows: sqlite3.Connection, owner: str, name: str) -> None:
         """Forget a collection inside a transaction."""
@@ -173,8 +150,11 @@ class Metadata:
 
 def insert_account(rows: sqlite3.Connection, name: str) -> None:
     """Make an account inside a transaction, unless it is there. Raises RequestRefused for an impossible name."""
+    import uuid
+
     rows.execute(
-        "INSERT INTO accounts (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (check_owner(name), time.time())
+        "INSERT INTO accounts (name, created_at, id) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        (check_owner(name), time.time(), str(uuid.uuid4())),
     )
 
 
@@ -182,14 +162,3 @@ def collection_acl(rows: sqlite3.Connection, owner: str, name: str) -> Acl | Non
     """The ACL of a collection as a transaction sees it; None if there is no such collection."""
     found = rows.execute("SELECT acl FROM collections WHERE owner = ? AND name = ?", (owner, name)).fetchone()
     return tuple(json.loads(found[0])) if found else None
-
-
-def _mask(key: str) -> str:
-    return f"{key[:5]}...{key[-4:]}"
-
-
-def _key_digest(key: str) -> bytes:
-    # A key holds 148 random bits: nothing that salt or slow hashing could protect better.
-    import hashlib
-
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

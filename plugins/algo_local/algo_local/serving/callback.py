@@ -10,6 +10,7 @@ import os
 import selectors
 import socket
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,13 +20,20 @@ if TYPE_CHECKING:
 CALLBACK_SHARE = 3
 """One part in so many of the process's descriptors is for connections of algorithms."""
 
+OTHERS_SHARE = 32
+"""The same for each process with a network of its own."""
+
 
 class CallbackEndpoint:
-    """Listens on a free port of the loopback interface; serves `application` there from the first connection on."""
+    """Listens on a free port of the loopback interface; serves `application` there from the first connection on.
 
-    def __init__(self, application: Answering) -> None:
+    A process with a network of its own brings the `listener` that it can reach.
+    """
+
+    def __init__(self, application: Answering, listener: socket.socket | None = None) -> None:
         self._application = application
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._share = OTHERS_SHARE if listener else CALLBACK_SHARE
+        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=128)
         self._stopping, self._stop = os.pipe()
         self._server: Server | None = None
         # Threads that this one starts are daemons as well: none of them keeps the process from ending.
@@ -37,6 +45,10 @@ class CallbackEndpoint:
         """The address without `/v1`, as clients want it."""
         host, port = self._listener.getsockname()
         return f"http://{host}:{port}"
+
+    def serve_also(self, listener: socket.socket) -> Callable[[], None]:
+        """Serve the application on another socket as well; what is returned ends that."""
+        return CallbackEndpoint(self._application, listener).close
 
     def close(self) -> None:
         """Stop listening and serving."""
@@ -58,5 +70,5 @@ class CallbackEndpoint:
         from algo_local.serving.limits import limits_for_process
         from algo_local.serving.server import Server
 
-        self._server = Server(self._application, self._listener, limits=limits_for_process(share=CALLBACK_SHARE))
+        self._server = Server(self._application, self._listener, limits=limits_for_process(share=self._share))
         self._server.run()

@@ -49,7 +49,7 @@ def serve_until_signal(
     listener = listen(host, port)
     try:
         account = platform.account  # a state that cannot be used is found before anybody connects
-        application = Application(platform, on_failure=log)
+        application = Application(platform, scheme="https" if tls else "http", on_failure=log)
         server = Server(application, listener, tls=_context(tls), on_failure=log, on_answer=on_answer)
     except BaseException:
         listener.close()
@@ -58,7 +58,7 @@ def serve_until_signal(
         with _signals() as wait_for_signal:
             server.run()
             say(f"Serving on {_address(listener.getsockname(), host, secure=bool(tls))}")
-            if account and not platform.metadata.keys():
+            if account and not platform.keys.all():
                 say("There are no keys yet; make one with: algo local key new OWNER")
             wait_for_signal()
     finally:

@@ -19,7 +19,8 @@ from algo_local.web.authorization import RequestContext, authorize
 from algo_local.web.http import ApiError, FileBody, Request, Response, json_response
 from algo_local.web.routing import Route, find
 
-Handler = Callable[[RequestContext], Response]
+Handler = Callable[[RequestContext], object]
+"""Gives a response, or what is its JSON: then the status is that of the operation's row. None is no content."""
 
 _KINDS: tuple[tuple[type[AlgoError], int, int | None], ...] = (
     (NotFoundError, 404, None),
@@ -28,6 +29,7 @@ _KINDS: tuple[tuple[type[AlgoError], int, int | None], ...] = (
     (RequestRefused, 400, ErrorCode.INVALID_REQUEST),
     (UsageError, 400, ErrorCode.INVALID_REQUEST),
 )
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
@@ -39,10 +41,16 @@ class Application:
     """
 
     def __init__(
-        self, platform: Platform, *, trusted: bool = False, on_failure: Callable[[str], None] | None = None
+        self,
+        platform: Platform,
+        *,
+        trusted: bool = False,
+        scheme: str = "http",
+        on_failure: Callable[[str], None] | None = None,
     ) -> None:
         self.platform = platform
         self.trusted = trusted
+        self._scheme = scheme
         self._on_failure = on_failure
 
     def answer(self, request: Request) -> Response:
@@ -72,7 +80,20 @@ class Application:
 
     def _handled(self, request: Request, route: Route) -> Response:
         context = authorize(self, request, route)
-        return _load(context.operation.handler)(context)
+        operation = context.operation
+        if operation.feature:
+            from algo_local.web.features import check_feature
+
+            check_feature(self.platform, operation.feature, context.caller.account)
+        result = _load(operation.handler)(context)
+        if isinstance(result, Response):
+            return result
+        return Response(operation.status) if result is None else json_response(result, operation.status)
+
+    def address(self, request: Request) -> str:
+        """The address at which the client of a request reaches the platform."""
+        host = request.header("Host")
+        return f"{self._scheme}://{host}" if _HOST.fullmatch(host) else "local:"
 
 
 def respond(answer: Callable[[], Response]) -> Response:
@@ -101,7 +122,7 @@ def _load(name: str) -> Handler:
 def _as_api_error(error: AlgoError) -> ApiError:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
-            return ApiError(status, error.message, code)
+            return ApiError(status, error.message, getattr(error, "code", code))
     return ApiError(
         500, f"{error.message}. {error.hint}" if error.hint else error.message, ErrorCode.INTERNAL_SERVER_ERROR
     )

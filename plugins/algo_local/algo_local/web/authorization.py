@@ -11,7 +11,7 @@ from algo_local.algorithms.visibility import visible_algorithm
 from algo_local.callers import DENIED, Caller
 from algo_local.error_codes import ErrorCode
 from algo_local.web.http import ApiError, Request
-from algo_local.web.operations import Operation, Who
+from algo_local.web.operations import Access, Operation, Permission, Who
 
 if TYPE_CHECKING:
     from algo_local.algorithms.registry import Algorithm
@@ -23,6 +23,7 @@ REQUIRED = "authorization required"
 """What clients compare the answer to a request without credentials with."""
 
 _NOBODY = Caller("")
+_PAGE = re.compile(r"https?://(?:[^/@]*@)?([^/?#]*)", re.IGNORECASE)
 _SCHEME = re.compile(r"(simple|bearer)\s+(.*)", re.IGNORECASE)
 
 
@@ -52,6 +53,10 @@ class RequestContext:
         """The platform that was asked."""
         return self.app.platform
 
+    def url(self, path: str) -> str:
+        """The address of a path of this platform, as the client reaches it."""
+        return self.app.address(self.request) + path
+
     @property
     def algorithm(self) -> Algorithm:
         """The algorithm that the path names; the caller may see it."""
@@ -76,13 +81,14 @@ def authorize(app: Application, request: Request, route: Route) -> RequestContex
             405 if the path has no such method.
     """
     operation = route.operation(request.method)
-    who = operation.access.who if operation else route.least
+    access = operation.access if operation else route.least
     caller, target = _NOBODY, Target(Who.ANYONE)
-    if who > Who.ANYONE:
-        caller = authenticate(request, app.platform, trusted=app.trusted)
+    if access.who > Who.ANYONE:
+        caller = _asked_for(authenticate(request, app.platform, trusted=app.trusted), request, access)
         target = _target(app.platform, caller, route.parameters)
-        if target.who < who:
+        if target.who < access.who:
             raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
+        _check_key(caller, access.permission, request, target.algorithm)
     if not operation:
         message = f"{request.method} is not possible here, only {route.allowed}"
         raise ApiError(405, message, ErrorCode.INVALID_REQUEST, {"Allow": route.allowed})
@@ -90,43 +96,93 @@ def authorize(app: Application, request: Request, route: Route) -> RequestContex
 
 
 def authenticate(request: Request, platform: Platform, *, trusted: bool) -> Caller:
-    """The caller that a request's `Authorization` header stands for.
+    """The caller that a request's `Authorization` header stands for, without an administrator's rights.
 
     Accepted are an API key, and the token of a running algorithm, each bare or after `Simple` or `Bearer`.
     `trusted` says that a request without a credential comes from the platform's own person.
 
-    The platform's own account is its administrator, but only in requests that ask for it with `sudo=true`
-    (API sections 1.3, 3.3). An algorithm that acts for that account is not: it has the account's ordinary rights.
-
     Raises:
-        ApiError: 401 if there is no credential, or one that nobody has; 403 if `sudo` is asked for without the right.
+        ApiError: 401 if there is no credential, or one that nobody has.
     """
-    caller = _holder(request, platform, trusted=trusted)
-    if not request.flag("sudo"):
-        return caller
-    if caller.inside or caller.account != platform.account:
-        raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
-    return replace(caller, administrator=True)
-
-
-def _holder(request: Request, platform: Platform, *, trusted: bool) -> Caller:
     credential = request.header("Authorization")
     match = _SCHEME.fullmatch(credential)
     if match:
         credential = match[2].strip()
     if credential.lower() in {"", "null", "simple", "bearer"}:
         if trusted:
-            return Caller(platform.account)
+            account = platform.account
+            return Caller(account, may_administer=True, roles=platform.metadata.roles(account))
         raise ApiError(401, REQUIRED, ErrorCode.NOT_AUTHENTICATED)
     running = platform.executor.context_of(credential) if "executor" in platform.parts else None
     if running:
-        return Caller(running.caller, inside=running)
-    owner = platform.metadata.owner_of_key(credential)
-    if owner:
-        return Caller(owner)
-    if credential.count(".") == 2:
-        raise ApiError(401, "This platform knows API keys only, no JWTs", ErrorCode.NOT_AUTHENTICATED)
-    raise ApiError(401, "The API key is not known to this platform", ErrorCode.NOT_AUTHENTICATED)
+        return Caller(running.caller, inside=running, roles=platform.metadata.roles(running.caller))
+    return _holder(platform, credential)
+
+
+def _holder(platform: Platform, credential: str) -> Caller:
+    """The account of a key. One that an organization has given to a member can do what this member may."""
+    key = platform.keys.find(credential)
+    if not key:
+        jwt = credential.count(".") == 2
+        reason = "This platform knows API keys only, no JWTs" if jwt else "The API key is not known to this platform"
+        raise ApiError(401, reason, ErrorCode.NOT_AUTHENTICATED)
+    if key.has_expired:
+        raise ApiError(401, "The API key has expired", ErrorCode.NOT_AUTHENTICATED)
+    platform.keys.note_use(key)
+    roles = platform.metadata.roles(key.username or key.owner)
+    if key.username:
+        roles = {name: role for name, role in roles.items() if name == key.owner}
+    return Caller(
+        key.owner,
+        key=key,
+        may_administer=not key.username and platform.metadata.is_administrator(key.owner),
+        roles=roles,
+    )
+
+
+def _asked_for(caller: Caller, request: Request, access: Access) -> Caller:
+    """The caller, with an administrator's rights if the request asks for them (API sections 1.3, 3.3).
+
+    `sudo=true` asks for them, and so does what only administrators may do, unless an ordinary key comes with it. With
+    an administrator's key all asks for them but calls and data. An algorithm never has them, whoever it acts for.
+    """
+    sudo = request.flag("sudo")
+    if sudo and not caller.may_administer:
+        raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
+    if caller.key:
+        implied = caller.key.is_administrators and access.permission in {None, Permission.MANAGE}
+    else:
+        implied = access.who == Who.ADMINISTRATOR
+    return replace(caller, administrator=True) if sudo or (implied and caller.may_administer) else caller
+
+
+def _check_key(caller: Caller, permission: Permission | None, request: Request, algorithm: Algorithm | None) -> None:
+    """Raise ApiError 403 for what the caller's key, or an algorithm, may not do."""
+    if permission is None or (caller.key is None and not (caller.inside and permission is Permission.MANAGE)):
+        return
+    if caller.key is None:
+        raise ApiError(403, f"{DENIED}: algorithms cannot {permission.value}", ErrorCode.NOT_AUTHORIZED)
+    granted = caller.key.permissions
+    allowed = {
+        Permission.READ_DATA: granted.allow_data,
+        Permission.WRITE_DATA: granted.allow_data and granted.allow_data_write,
+        Permission.CALL: granted.allow_algo,
+        Permission.CALL_FROM_PAGE: granted.allow_web_algo and _comes_from(request, granted.referer_host),
+        Permission.MANAGE: granted.allow_algo_management or caller.key.is_administrators,
+    }[permission]
+    if algorithm and permission in {Permission.CALL, Permission.CALL_FROM_PAGE}:
+        allowed = allowed and granted.may_call(algorithm.owner, algorithm.name)
+    if not allowed:
+        raise ApiError(403, f"{DENIED}: its key may not {permission.value} here", ErrorCode.NOT_AUTHORIZED)
+
+
+def _comes_from(request: Request, host: str) -> bool:
+    """Whether a browser sent a request from a page of a host; from any page if none is named."""
+    if not host:
+        return True
+    page = request.header("Origin") or request.header("Referer")
+    match = _PAGE.match(page)
+    return match is not None and host.lower() in {match[1].lower(), match[1].lower().rpartition(":")[0]}
 
 
 def _target(platform: Platform, caller: Caller, parameters: Mapping[str, str]) -> Target:
@@ -136,30 +192,47 @@ def _target(platform: Platform, caller: Caller, parameters: Mapping[str, str]) -
         algorithm = visible_algorithm(platform.registry, caller, owner, name)
         if not algorithm:
             raise ApiError(404, "No such algorithm", bare=True)
-        return _to_algorithm(caller, algorithm)
+        return Target(_rank(caller, algorithm.owner, Who.VIEWER), algorithm, algorithm.owner)
     if "reference*" in parameters:
-        from algo_local.web.references import Reference, unknown
-
-        reference = Reference(parameters["reference*"])
-        names = reference.names
-        algorithm = visible_algorithm(platform.registry, caller, *names) if names else None
-        if not algorithm:
-            raise unknown(reference)
-        return _to_algorithm(caller, algorithm)
-    if "username" in parameters:
-        name = parameters["username"]
-        account = caller.account if name == ".my" else platform.metadata.account(name)
-        if not account:
-            raise ApiError(404, f"No account {name[:100]}", ErrorCode.USER_NOT_FOUND)
-        return Target(_rank(caller, account, Who.ACCOUNT), account=account)
+        return _called(platform, caller, parameters["reference*"])
+    if "orgName" in parameters:
+        return _organization(platform, caller, parameters["orgName"])
+    for parameter in ("username", "userId"):
+        if parameter in parameters:
+            name = parameters[parameter]
+            account = caller.account if name == ".my" else platform.metadata.account(name)
+            if not account:
+                raise ApiError(404, f"No account {name[:100]}", ErrorCode.USER_NOT_FOUND)
+            return Target(_rank(caller, account, Who.ACCOUNT), account=account)
     return Target(Who.ADMINISTRATOR if caller.administrator else Who.ACCOUNT)
 
 
-def _to_algorithm(caller: Caller, algorithm: Algorithm) -> Target:
+def _called(platform: Platform, caller: Caller, raw: str) -> Target:
+    from algo_local.web.references import Reference, unknown
+
+    reference = Reference(raw)
+    algorithm = visible_algorithm(platform.registry, caller, *reference.names) if reference.names else None
+    if not algorithm:
+        raise unknown(reference)
+    if caller.inside and not platform.registry.may_call_others(*caller.inside.algorithm):
+        owner, name = caller.inside.algorithm
+        raise ApiError(403, f"{owner}/{name} may not call other algorithms", ErrorCode.NOT_AUTHORIZED)
     return Target(_rank(caller, algorithm.owner, Who.VIEWER), algorithm, algorithm.owner)
+
+
+def _organization(platform: Platform, caller: Caller, name: str) -> Target:
+    account = platform.accounts.find(name)
+    if not account or not account.is_organization:
+        raise ApiError(404, f"No organization {name[:100]}", ErrorCode.ORGANIZATION_NOT_FOUND)
+    rank = _rank(caller, account.name, Who.ACCOUNT)
+    if rank == Who.ACCOUNT and account.name in platform.organizations.of(caller.account):
+        rank = Who.INVITED
+    return Target(rank, account=account.name)
 
 
 def _rank(caller: Caller, owner: str, otherwise: Who) -> Who:
     if caller.administrator:
         return Who.ADMINISTRATOR
+    if owner in caller.roles:
+        return Who.OWNER if caller.roles[owner] == "owner" else Who.MEMBER
     return Who.OWNER if caller.account == owner else otherwise

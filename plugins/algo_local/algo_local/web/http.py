@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import RawIOBase
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NoReturn, Protocol
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from algo_local.error_codes import ErrorCode
@@ -124,9 +124,13 @@ class Request:
         if body is None:
             raise ApiError(413, f"The request's body is larger than {limit} bytes", ErrorCode.INVALID_REQUEST)
         try:
-            return json.loads(body)
+            return json.loads(body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise ApiError(400, f"The request's body is not JSON: {error}", ErrorCode.MALFORMED_JSON) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 class FileBody:

@@ -31,27 +31,19 @@ class Concurrency:
         self._running: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def enter(self, account: str) -> None:
-        """Count one more. ApiError 429 if the account has as many as it may."""
+    @contextmanager
+    def counted(self, account: str) -> Iterator[None]:
+        """Count one more inside the block. ApiError 429 if the account has as many as it may."""
         with self._lock:
             if self._running[account] >= CONCURRENT:
                 raise ApiError(
                     429, f"Too many concurrent requests: an account may have {CONCURRENT} under way; try again"
                 )
             self._running[account] += 1
-
-    def leave(self, account: str) -> None:
-        """Count one less."""
-        with self._lock:
-            self._running[account] -= 1
-            if not self._running[account]:
-                del self._running[account]
-
-    @contextmanager
-    def counted(self, account: str) -> Iterator[None]:
-        """Count one more inside the block."""
-        self.enter(account)
         try:
             yield
         finally:
-            self.leave(account)
+            with self._lock:
+                self._running[account] -= 1
+                if not self._running[account]:
+                    del self._running[account]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from algo_local.error_codes import ErrorCode
-from algo_local.web.http import ApiError, Request, Response, decode_marker, encode_marker, json_response
+from algo_local.web.http import ApiError, decode_marker, encode_marker
+
+if TYPE_CHECKING:
+    from algo_local.web.authorization import RequestContext
 
 PAGE_SIZE = 50
 PAGE_LIMIT = 1000
 
 
-def page(request: Request, entries: list[dict[str, Any]]) -> Response:
-    """One page of a collection of the management API."""
-    limit = request.query.get("limit", str(PAGE_SIZE))
-    if not limit.isascii() or not limit.isdigit() or not 0 < int(limit) <= PAGE_LIMIT:
+def page(context: RequestContext, entries: Sequence[Any]) -> dict[str, Any]:
+    """The page of a collection that a request asks for."""
+    query = context.request.query
+    limit = query.get("limit", str(PAGE_SIZE))
+    if not limit.isascii() or not limit.isdigit() or not 0 < int(limit[:9]) <= PAGE_LIMIT:
         raise ApiError(400, f"The limit must be a number from 1 to {PAGE_LIMIT}", ErrorCode.INVALID_LIMIT)
-    marker = request.query.get("marker")
+    marker = query.get("marker")
     start = decode_marker(marker) if marker else "0"
-    if not start.isascii() or not start.isdigit():
-        raise ApiError(400, f"Not a marker: {marker!r}", ErrorCode.INVALID_MARKER)
+    if not start.isascii() or not start.isdigit() or len(start) > 12:
+        raise ApiError(400, f"Not a marker: {str(marker)[:100]!r}", ErrorCode.INVALID_MARKER)
     stop = int(start) + int(limit)
     following = encode_marker(str(stop)) if stop < len(entries) else None
-    link = f"{request.path}?{urlencode({'limit': limit, 'marker': following})}" if following else None
-    return json_response({"marker": following, "next_link": link, "results": entries[int(start) : stop]})
+    link = None
+    if following:
+        link = context.url(f"{context.request.path}?{urlencode({**query, 'limit': limit, 'marker': following})}")
+    return {"marker": following, "next_link": link, "results": list(entries[int(start) : stop])}

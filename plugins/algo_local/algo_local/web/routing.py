@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from algo_local.web.http import decode
-from algo_local.web.operations import OPERATIONS, Operation, Who
+from algo_local.web.operations import OPERATIONS, Access, Operation
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _COMPONENT = re.compile(r"([^/]+)/*")
@@ -32,9 +32,10 @@ class Route(NamedTuple):
         return "OPTIONS" in self.operations
 
     @property
-    def least(self) -> Who:
-        """What a caller must be to do anything here, asking a browser's question aside."""
-        return min(found.access.who for found in self.operations.values() if found.method != "OPTIONS")
+    def least(self) -> Access:
+        """The access to what demands least of a caller here, a browser's question aside."""
+        found = [operation.access for operation in self.operations.values() if operation.method != "OPTIONS"]
+        return min(found, key=lambda access: access.who)
 
     @property
     def allowed(self) -> str:

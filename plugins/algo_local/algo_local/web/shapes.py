@@ -18,7 +18,21 @@ ID: Schema = {"type": "string", "format": "uuid"}
 TIME: Schema = {"type": "string", "format": "date-time"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 BINARY: Schema = {"type": "string", "format": "binary"}
+TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
 NAME: Schema = {"type": "string", "maxLength": 30, "pattern": "^[a-zA-Z][a-zA-Z0-9_]*$"}
+EMAIL: Schema = {"type": "string", "maxLength": 100, "pattern": "^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+[.][a-zA-Z]{2,6}$"}
+SHORT: Schema = {"type": "string", "maxLength": 100}
+MIDDLE: Schema = {"type": "string", "maxLength": 255}
+LONG: Schema = {"type": "string", "maxLength": 100_000}
+SECRET: Schema = {"type": "string", "minLength": 1, "maxLength": 65536}
+MOMENT: Schema = {"type": "string", "maxLength": 50}
+"""A time in a request, in any of the forms of ISO 8601; without a zone it is UTC."""
+VARIABLE: Schema = {"type": "string", "maxLength": 255, "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
+"""The name of an environment variable."""
+PROVIDER: Schema = {"type": "string", "enum": ["internal", "github", "gitlab", "bitbucket", "bitbucket-cloud"]}
+KEY_TYPE: Schema = {"type": "string", "enum": ["AlgorithmKey", "PlatformAdminKey", "ManagementKey"]}
+GROUPS: Schema = {"type": ["array", "string"], "items": {"type": "string", "maxLength": 255}, "maxLength": 255}
+"""Groups of an identity provider; some clients send one text."""
 
 
 def record(required: str = "", /, **members: Schema) -> Schema:
@@ -46,6 +60,20 @@ def page_of(name: str) -> Schema:
     """A page of a collection (API section 1.6)."""
     return record("marker next_link results", marker=TEXT_OR_NULL, next_link=TEXT_OR_NULL, results=many(ref(name)))
 
+
+USAGE = record(
+    "total_calls total_errors total_error_duration total_duration",
+    algorithm_called=TEXT,
+    caller=TEXT,
+    algorithm_version=TEXT,
+    algorithm_owner=TEXT,
+    total_calls=TEXT,
+    total_errors=WHOLE,
+    total_error_duration=NUMBER,
+    total_duration=NUMBER,
+    machine_type=word("cpu", "gpu"),
+)
+"""What calls came to."""
 
 SCHEMAS: dict[str, Schema] = {
     "Error": record("error", error={"oneOf": [TEXT, record("message", code=WHOLE, message=TEXT, id=TEXT)]}),
@@ -95,7 +123,7 @@ SCHEMAS: dict[str, Schema] = {
     "Environments": record("environments", environments=many(ref("Environment"))),
     "EnvironmentList": many(ref("Environment")),
     # Algorithms
-    "Details": record("label", label=TEXT, summary=TEXT, tagline=TEXT),
+    "Details": record("label", label=TEXT, summary=TEXT, tagline=TEXT, tags=many(TEXT)),
     "Settings": record(
         algorithm_callability=word("public", "private"),
         source_visibility=word("open", "closed"),
@@ -104,7 +132,7 @@ SCHEMAS: dict[str, Schema] = {
         package_set=TEXT,
         algorithm_environment=ID,
         license=word("apl", "apache2", "gpl3", "mit"),
-        royalty_microcredits={"type": "integer", "minimum": 0},
+        royalty_microcredits={"type": "integer", "minimum": 0, "maximum": 1 << 53},
         network_access=word("isolated", "full"),
         pipeline_enabled=FLAG,
         insights_enabled=FLAG,
@@ -117,6 +145,30 @@ SCHEMAS: dict[str, Schema] = {
         sample_input=TEXT,
         sample_output=TEXT,
     ),
+    "DetailsUpdate": record(label=SHORT, summary=LONG, tagline=SHORT, tags=many(SHORT)),
+    "SampleInput": record(sample_input=LONG),
+    "CreateRequest": record(
+        "name details settings",
+        name=NAME,
+        details={**record("label"), **ref("DetailsUpdate")},
+        settings={**record("source_visibility license network_access pipeline_enabled"), **ref("Settings")},
+        source={"type": "object"},
+        scmsCredentials={"type": "object"},
+        version_info=ref("SampleInput"),
+    ),
+    "UpdateRequest": record(details=ref("DetailsUpdate"), settings=ref("Settings"), version_info=ref("SampleInput")),
+    "BuildRequest": record(sshPrivateKey=TEXT, commitSha=TEXT, registry_push_credentials={"type": "object"}),
+    "VersionRequest": record(
+        details=ref("DetailsUpdate"),
+        settings=ref("Settings"),
+        version_info=record(
+            version_type=word("major", "minor", "revision", "patch"),
+            release_notes=LONG,
+            sample_input=LONG,
+            sample_output=LONG,
+            insights_enabled=FLAG,
+        ),
+    ),
     "VersionResponse": record(
         "id name details settings resource_type",
         id=ID,
@@ -126,6 +178,8 @@ SCHEMAS: dict[str, Schema] = {
         version_info=ref("VersionInfo"),
         build=ref("Build"),
         compilation=record("successful", successful=FLAG, output=TEXT),
+        source=record("scm", scm=ref("Scm")),
+        owner=TEXT,
         self_link=TEXT,
         resource_type=word("algorithm"),
     ),
@@ -167,7 +221,350 @@ SCHEMAS: dict[str, Schema] = {
         writeable=FLAG,
         permissions=many(word("read", "write")),
     ),
+    "ConnectorUpdate": record(
+        is_default=FLAG,
+        cred_type=word("iam", "oauth", "sas", "serviceaccount"),
+        cred_data={"type": ["object", "string"]},
+        options={"type": "object"},
+        path=TEXT,
+        writeable=FLAG,
+    ),
     "PagedConnectorsList": page_of("ConnectorResponse"),
+    "HostedDataList": record(
+        "result",
+        result=many(
+            record(
+                "id object_id collection_name username acl location",
+                id=ID,
+                object_id=TEXT,
+                collection_name=TEXT,
+                username=TEXT,
+                acl=record("read_w read_g read_u read_a", read_w=FLAG, read_g=FLAG, read_u=FLAG, read_a=FLAG),
+                location=TEXT,
+            )
+        ),
+    ),
+    # Secrets
+    "AlgorithmSecretCreateRequest": record(
+        "short_name secret_key secret_value",
+        short_name=SHORT,
+        description=LONG,
+        owner_type=word("algorithm"),
+        owner_id=TEXT,
+        secret_key=VARIABLE,
+        secret_value=SECRET,
+        provider_id=TEXT,
+    ),
+    "AlgorithmSecretEditRequest": record(short_name=SHORT, description=LONG, secret_key=VARIABLE, secret_value=SECRET),
+    "AlgorithmSecretResult": record(
+        "id short_name description secret_key owner_type owner_id provider_id created modified",
+        id=ID,
+        short_name=TEXT,
+        description=TEXT,
+        secret_key=TEXT,
+        owner_type=word("algorithm"),
+        owner_id=ID,
+        provider_id=ID,
+        created=TIME,
+        modified=TIME,
+    ),
+    "AlgorithmSecretList": record(
+        "results secrets", results=many(ref("AlgorithmSecretResult")), secrets=many(ref("AlgorithmSecretResult"))
+    ),
+    "ProviderInfo": record(
+        "id name description moduleName factoryClassName interfaceVersion isEnabled isDefault",
+        id=ID,
+        name=TEXT,
+        description=TEXT,
+        moduleName=TEXT,
+        factoryClassName=TEXT,
+        interfaceVersion=TEXT,
+        isEnabled=FLAG,
+        isDefault=FLAG,
+        created=TIME,
+        modified=TIME,
+    ),
+    "ListProviderInfo": many(ref("ProviderInfo")),
+    "SecretProviderRequest": record(
+        "name description moduleName factoryClassName interfaceVersion isEnabled isDefault",
+        name=TEXT,
+        description=TEXT,
+        moduleName=TEXT,
+        factoryClassName=TEXT,
+        interfaceVersion=TEXT,
+        configuration={"type": "object"},
+        isEnabled=FLAG,
+        isDefault=FLAG,
+    ),
+    # Source hosts
+    "ScmUrls": record("web api ssh", web=TEXT, api=TEXT, ssh=TEXT),
+    "Scm": record(
+        "id provider",
+        id=TEXT,
+        name=TEXT,
+        provider=PROVIDER,
+        default=FLAG,
+        enabled=FLAG,
+        urls=ref("ScmUrls"),
+    ),
+    "ScmList": page_of("Scm"),
+    "ScmCreation": record(
+        "provider urls",
+        id=TEXT,
+        name=TEXT,
+        enabled=FLAG,
+        provider=PROVIDER,
+        scm={"type": "object"},
+        oauth={"type": "object"},
+        urls=ref("ScmUrls"),
+    ),
+    "ScmUpdate": record(enabled=FLAG, urls=ref("ScmUrls")),
+    "ScmConnectionStatus": record(
+        "scm_connection_status",
+        scm_connection_status=word("active", "deploy_key_error", "provider_internal_error"),
+    ),
+    "ScmUserOAuthStatus": record(
+        authorization_status=word("authorized", "unauthorized"), scm_username=TEXT, scm_organizations=many(record())
+    ),
+    "WebhookEvent": {"type": "object"},
+    "RepositoryCommitLog": record(
+        "commits",
+        commits=many(record("id short_message message author", id=TEXT, short_message=TEXT, message=TEXT, author=TEXT)),
+    ),
+    # Images of algorithms
+    "ImagePushStatusList": many(record("status updated_at", status=TEXT, updated_at=TIME, status_message=TEXT)),
+    "RegistryPublishAuth": record("registry_id", registry_id=TEXT, registry_username=TEXT, registry_password=TEXT),
+    "RegistryCreate": record(
+        "registry_url", name=TEXT, registry_url=TEXT, registry_username=TEXT, registry_password=TEXT
+    ),
+    "Registry": record(id=ID, created_at=TIME, name=TEXT, registry_url=TEXT),
+    "Registries": many(ref("Registry")),
+    # People
+    "User": record(
+        "username email",
+        username=NAME,
+        email=EMAIL,
+        fullname=SHORT,
+        company_name=SHORT,
+        company_role=MIDDLE,
+        is_administrator=FLAG,
+    ),
+    "UserUpdate": record(
+        username=NAME, email=EMAIL, fullname=SHORT, company_name=SHORT, company_role=MIDDLE, is_administrator=FLAG
+    ),
+    "UserResponse": record(
+        "id username email fullname company_name company_role is_administrator self_link resource_type",
+        id=ID,
+        username=TEXT,
+        email=TEXT,
+        fullname=TEXT,
+        company_name=TEXT,
+        company_role=TEXT,
+        is_administrator=FLAG,
+        self_link=TEXT,
+        resource_type=word("user"),
+    ),
+    "PagedUsersList": page_of("UserResponse"),
+    # Keys
+    "AuthPermissions": record(
+        allow_data=FLAG,
+        allow_data_write=FLAG,
+        allow_algo=FLAG,
+        allow_web_algo=FLAG,
+        referer_host=MIDDLE,
+        allow_algo_management=FLAG,
+        algo_acl=many(MIDDLE),
+    ),
+    "ApiKeyCreation": record(key_label=SHORT, key_type=KEY_TYPE, permissions=ref("AuthPermissions"), expires_at=MOMENT),
+    "OrganizationApiKeyCreation": record(
+        "key_label permissions", key_label=SHORT, permissions=ref("AuthPermissions"), expires_at=MOMENT
+    ),
+    "ApiKeyUpdate": record(key_label=SHORT, permissions=ref("AuthPermissions"), expires_at=MOMENT),
+    "ApiKeyImport": record(
+        key_label=SHORT, key_type=KEY_TYPE, permissions=ref("AuthPermissions"), expires_at=MOMENT, api_key=TEXT
+    ),
+    "ApiKey": record(
+        "key_id username key_label created_at api_key_mask api_key key_type permissions owner_name",
+        key_id=TEXT,
+        username=TEXT,
+        key_label=TEXT,
+        created_at=TIME,
+        api_key_mask=TEXT,
+        api_key=TEXT,
+        key_type=KEY_TYPE,
+        permissions=ref("AuthPermissions"),
+        owner_name=TEXT,
+        expires_at=TIME_OR_NULL,
+        last_used_at=TIME_OR_NULL,
+    ),
+    "ApiKeyList": many(ref("ApiKey")),
+    # Notifications and listeners
+    "NotificationContexts": many(
+        record(
+            "algorithm_id username algoname notification_type created_at",
+            algorithm_id=ID,
+            username=TEXT,
+            algoname=TEXT,
+            semantic_version=TEXT,
+            notification_type=TEXT,
+            created_at=TIME,
+        )
+    ),
+    "EventListenerRequest": record(
+        "algoName algoOwner credentials sourceType sourceURI",
+        algoName=MIDDLE,
+        algoOwner=MIDDLE,
+        algoVersion=MIDDLE,
+        algoTimeoutSeconds={"type": "integer", "minimum": 1, "maximum": 3000},
+        credentials=MIDDLE,
+        sourceType=word("AmazonSQS", "AzureSB"),
+        sourceURI=MIDDLE,
+    ),
+    "EventListenerUpdate": record(
+        algoVersion=MIDDLE,
+        algoTimeoutSeconds={"type": "integer", "minimum": 1, "maximum": 3000},
+        credentials=MIDDLE,
+        sourceURI=MIDDLE,
+    ),
+    "EventListener": record(
+        "id sourceType sourceURI algoName algoOwner algoVersion algoTimeoutSeconds listenerOwner credentials",
+        id=WHOLE,
+        sourceType=word("AmazonSQS", "AzureSB"),
+        sourceURI=TEXT,
+        algoName=TEXT,
+        algoOwner=TEXT,
+        algoVersion=TEXT,
+        algoTimeoutSeconds=WHOLE,
+        listenerOwner=TEXT,
+        credentials=TEXT,
+    ),
+    "PagedEventListenersList": page_of("EventListener"),
+    # Organizations
+    "Organization": record(
+        "org_name org_label org_contact_name org_email type_id",
+        org_name=NAME,
+        org_label=SHORT,
+        org_contact_name=SHORT,
+        org_email=EMAIL,
+        org_url=SHORT,
+        type_id=ID,
+        stripe_customer_id=MIDDLE,
+        external_id=MIDDLE,
+        external_admin_group=GROUPS,
+        external_member_group=GROUPS,
+        external_executor_group=GROUPS,
+        owner_ids=many(ID),
+    ),
+    "OrganizationResponse": record(
+        "id org_name org_label org_contact_name org_email org_created_at type_id owner_ids resource_type self_link",
+        id=ID,
+        org_name=TEXT,
+        org_label=TEXT,
+        org_contact_name=TEXT,
+        org_email=TEXT,
+        org_created_at=TEXT,
+        org_url=TEXT,
+        type_id=ID,
+        stripe_customer_id=TEXT,
+        external_id=TEXT_OR_NULL,
+        external_admin_group=GROUPS,
+        external_member_group=GROUPS,
+        external_executor_group=GROUPS,
+        owner_ids=many(ID),
+        resource_type=word("organization"),
+        self_link=TEXT,
+    ),
+    "PagedOrganizationsList": page_of("OrganizationResponse"),
+    "OrganizationType": record("id name", id=ID, name=TEXT),
+    "OrganizationTypeCreation": record("name", id=ID, name=NAME),
+    "OrganizationTypeList": many(ref("OrganizationType")),
+    "MemberRole": record(role=word("owner", "member", "invited")),
+    "OrganizationMember": record(
+        "username role user_link resource_type",
+        username=TEXT,
+        role=word("owner", "member", "invited", "unknown"),
+        user_link=TEXT,
+        resource_type=word("organization_member"),
+    ),
+    "PagedMembersList": page_of("OrganizationMember"),
+    "HostUsernames": many(record("algorithm_id functional_id", algorithm_id=TEXT, functional_id=TEXT)),
+    "HostUsernameUpdates": record(updates=ref("HostUsernames")),
+    "HostInformationCreation": record("host_username host_user_id", host_username=TEXT, host_user_id=TEXT),
+    "HostInformation": record(
+        "org_id host_username host_user_id", id=ID, org_id=ID, host_username=TEXT, host_user_id=TEXT
+    ),
+    # Administration
+    "FeatureFlagList": many(record("name enabled", name=TEXT, enabled=FLAG, description=TEXT)),
+    "FeatureFlagToggle": record("enabled", enabled=FLAG),
+    "NewInviteCode": record(
+        "inviteCode",
+        inviteCode={"type": "string", "pattern": "^[A-Za-z0-9_-]{8,100}$"},
+        signupCredits={"type": "integer", "minimum": 0, "maximum": 1 << 53},
+        comments=LONG,
+        expiresAt=MOMENT,
+    ),
+    "InviteCode": record(
+        "inviteCode signupCredits comments expiresAt createdAt createdBy",
+        inviteCode=TEXT,
+        signupCredits=WHOLE,
+        comments=TEXT,
+        expiresAt=TIME_OR_NULL,
+        createdAt=TIME,
+        createdBy=TEXT,
+    ),
+    "InviteCodes": many(ref("InviteCode")),
+    "ReservationCreate": record(
+        "username algoname calling_user version_type num_slots",
+        username=TEXT,
+        algoname=TEXT,
+        calling_user=TEXT,
+        version_type=word("hash", "semantic_version", "latest"),
+        num_slots={"type": "integer", "minimum": 1, "maximum": 1000},
+        version_identifier=TEXT,
+    ),
+    "Reservation": record(
+        "reservation_id username algoname num_slots version_type algo_id algorithm_id version_hash billable_to",
+        reservation_id=ID,
+        billable_to=TEXT,
+        billable_to_uuid=TEXT,
+        algoname=TEXT,
+        username=TEXT,
+        version_type=TEXT,
+        num_slots=WHOLE,
+        algo_id=TEXT,
+        algorithm_id=TEXT,
+        version_hash=TEXT,
+    ),
+    "Reservations": many(ref("Reservation")),
+    "LegacyAlgorithms": record(
+        "results",
+        results=many(
+            record("username algoname language createdAt", username=TEXT, algoname=TEXT, language=TEXT, createdAt=TIME)
+        ),
+    ),
+    "ErrorEntries": many(
+        record(
+            "created_at request_id username algoname", created_at=WHOLE, request_id=TEXT, username=TEXT, algoname=TEXT
+        )
+    ),
+    "FullUsageResult": record("results", results=many(USAGE), next_marker=TEXT),
+    "AlgorithmUsageResult": record("results", results=many(USAGE), next_marker=TEXT),
+    "UserUsageResult": record("results", results=many(USAGE), next_marker=TEXT),
+    "ConnectionConfigurationRequest": record(
+        "connection_type broker_url topic", connection_type=TEXT, broker_url=TEXT, topic=TEXT
+    ),
+    "ConnectionConfiguration": record("broker_url topic", id=ID, broker_url=TEXT, topic=TEXT),
+    # What the platform looks like
+    "FrontendConfigurationEntryUpdate": record("value", keyname=TEXT, value={"type": "string", "maxLength": 65536}),
+    "FrontendConfigurationEntry": record(
+        "keyname value created_at updated_at resource_type",
+        keyname=TEXT,
+        value=TEXT,
+        created_at=NUMBER,
+        updated_at=NUMBER,
+        resource_type=word("frontendConfigurationEntry"),
+    ),
+    "PagedConfigurationList": page_of("FrontendConfigurationEntry"),
     "OpenApi": record("openapi info paths", openapi=TEXT, info={"type": "object"}, paths={"type": "object"}),
 }
 """All that are JSON, by name."""
@@ -177,6 +574,8 @@ CONTENT: dict[str, dict[str, Schema]] = {
     "File": {"application/octet-stream": BINARY},
     "FileOrDirectory": {"application/json": ref("Directory"), "application/octet-stream": BINARY},
     "Archive": {"application/gzip": BINARY},
+    "Image": {"image/*": BINARY},
+    "Text": {"text/plain": TEXT},
 }
 """Bodies that are not, or not only, JSON: their schemas by media type."""
 
@@ -189,8 +588,25 @@ PATH: dict[str, Schema] = {
     "connectorId": {"type": "string", "pattern": r"^(azureblob|data|dropbox|gs|s3)(\+[a-zA-Z0-9]+)?$"},
     "connectorPath": TEXT,
     "dataPath": TEXT,
+    "collectionId": ID,
+    "connectorUuid": ID,
+    "eventListenerId": TEXT,
+    "externalId": TEXT,
+    "featureName": TEXT,
+    "invite_code": TEXT,
+    "keyId": TEXT,
+    "keyname": {"type": "string", "maxLength": 64, "pattern": r"^\w[\w.-]*\w$"},
     "language": TEXT,
+    "member": NAME,
+    "orgName": NAME,
+    "orgTypeName": NAME,
+    "providerId": ID,
+    "registryId": TEXT,
+    "reservation_id": ID,
+    "scmId": TEXT,
+    "secretId": ID,
     "specificationId": ID,
+    "userId": TEXT,
     "username": NAME,
 }
 """Parameters in paths."""
@@ -198,15 +614,27 @@ PATH: dict[str, Schema] = {
 QUERY: dict[str, Schema] = {
     "acl": FLAG,
     "callable": FLAG,
+    "code": TEXT,
+    "end_date": TIME,
+    "event_types": TEXT,
     "force": FLAG,
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
     "marker": TEXT,
     "output": word("raw", "void"),
+    "owner": TEXT,
+    "page_size": {"type": "integer", "minimum": 1},
     "published": FLAG,
+    "q": TEXT,
+    "since": TEXT,
+    "start_date": TIME,
     "stdout": FLAG,
     "sudo": FLAG,
+    "tag": TEXT,
     "timeout": {"type": "number", "default": 300},
     "timing": FLAG,
+    "until": TEXT,
+    "user": TEXT,
+    "username": TEXT,
 }
 """Parameters in queries."""
 

@@ -1,130 +1,132 @@
-"""What is known about algorithms, their versions and builds (API section 6)."""
+"""Algorithms and their versions (API section 6)."""
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from algo_local.algorithms.visibility import visible_algorithms, visible_versions
 from algo_local.error_codes import ErrorCode
-from algo_local.web.http import ApiError, Response, json_response
+from algo_local.refusals import Forbidden, Missing
+from algo_local.web.algorithm_objects import described, summary
 from algo_local.web.pages import page
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.registry import Version
+    from algo_local.algorithms.registry import Algorithm, Version
     from algo_local.web.authorization import RequestContext
 
+LEGACY_LANGUAGES = ("java", "javascript", "python2-langpack", "python3-1", "r", "ruby", "rust", "scala")
+"""Languages of before there were environments (API section 5.2)."""
 
-def show(context: RequestContext) -> Response:
+
+def search(context: RequestContext) -> dict[str, Any]:
+    """`GET /v1/algorithms`: those that the caller may see; `q` looks for words in names and texts."""
+    query = context.request.query
+    owner = context.platform.metadata.account(query["owner"]) or "" if query.get("owner") else None
+    words = query.get("q", "").lower().split()
+    tag = query.get("tag", "").lower()
+    found = [
+        algorithm
+        for algorithm in visible_algorithms(context.platform.registry, context.caller, owner)
+        if all(word in _text(algorithm) for word in words) and (not tag or tag in map(str.lower, algorithm.tags))
+    ]
+    answer = page(context, found)
+    return {**answer, "results": [_newest(context, algorithm) for algorithm in answer["results"]]}
+
+
+def show(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/algorithms/OWNER/NAME`."""
-    return json_response(_newest(_versions(context)))
+    return _newest(context, context.algorithm)
 
 
-def versions(context: RequestContext) -> Response:
+def create(context: RequestContext) -> dict[str, Any]:
+    """`POST /v1/algorithms/OWNER`."""
+    from algo_local.algorithms.lifecycle import create
+    from algo_local.web.algorithm_requests import description
+    from algo_local.web.bodies import read_body
+
+    body = read_body(context)
+    made = create(context.platform.registry, context.account, body["name"], description(body))
+    return described(context, made)
+
+
+def update(context: RequestContext) -> dict[str, Any]:
+    """`PUT /v1/algorithms/OWNER/NAME`: what is left out, or empty, stays."""
+    from algo_local.algorithms.lifecycle import update
+    from algo_local.web.algorithm_requests import description
+    from algo_local.web.bodies import read_body
+
+    changed = update(context.platform.registry, context.algorithm, description(read_body(context, form=True)))
+    return _newest(context, changed)
+
+
+def delete(context: RequestContext) -> None:
+    """`DELETE /v1/algorithms/OWNER/NAME`: what is public is deleted by administrators only."""
+    if context.platform.registry.is_public(context.algorithm) and not context.caller.administrator:
+        name = f"{context.algorithm.owner}/{context.algorithm.name}"
+        message = f"{name} has public versions: unpublish them first, or have an administrator delete it"
+        raise Forbidden(message, ErrorCode.NOT_AUTHORIZED)
+    from algo_local.retirement import delete_algorithm
+
+    delete_algorithm(context.platform, context.algorithm, by=context.caller.account)
+
+
+def versions(context: RequestContext) -> dict[str, Any]:
     """`GET .../versions`. Only published versions are kept, each of which can be called: there are no others."""
     query = context.request.query
     if "false" in {query.get(name, "").lower() for name in ("published", "callable")}:
-        return page(context.request, [])
-    return page(context.request, [_published(version) for version in _versions(context)])
+        return page(context, [])
+    found = visible_versions(context.platform.registry, context.caller, context.algorithm)
+    return page(context, [described(context, context.algorithm, version) for version in found])
 
 
-def version(context: RequestContext) -> Response:
+def version(context: RequestContext) -> dict[str, Any]:
     """`GET .../versions/HASH`, or its number in the place of the hash."""
-    wanted = context.parameters["algohash"]
-    for found in _versions(context):
-        if wanted in {found.build.commit, found.text}:
-            return json_response(_published(found))
-    raise ApiError(404, f"No version {wanted[:100]}", ErrorCode.VERSION_DOES_NOT_EXIST)
+    return described(context, context.algorithm, _wanted(context)[0])
 
 
-def of_account(context: RequestContext) -> Response:
-    """`GET /v1/users/USER/algorithms`."""
+def unpublish(context: RequestContext) -> None:
+    """`DELETE .../versions/HASH`, or its number in the place of the hash."""
+    from algo_local.retirement import unpublish
+
+    unpublish(context.platform, _wanted(context), by=context.caller.account)
+
+
+def of_account(context: RequestContext) -> list[dict[str, Any]]:
+    """`GET /v1/users/USER/algorithms`, `GET /v1/organizations/ORG/utility-algorithms`."""
     found = visible_algorithms(context.platform.registry, context.caller, context.account)
-    return json_response(
-        [{"id": each.id, "algoname": each.name, "username": each.owner, "name": each.name} for each in found]
-    )
+    return [summary(algorithm) for algorithm in found]
 
 
-def builds(context: RequestContext) -> Response:
-    """`GET .../builds`."""
-    return page(context.request, [_build(found) for found in reversed(_builds(context).values())])
+def legacy(context: RequestContext) -> dict[str, Any]:
+    """`GET /v1/admin/legacy-algorithms`."""
+    from algo_local.web.times import iso
 
-
-def build(context: RequestContext) -> Response:
-    """`GET .../builds/ID`."""
-    return json_response(_build(_wanted_build(context)))
-
-
-def build_logs(context: RequestContext) -> Response:
-    """`GET .../builds/ID/logs`."""
-    return json_response({"logs": _wanted_build(context).build.log})
-
-
-def _versions(context: RequestContext) -> list[Version]:
-    """The versions of the algorithm that the caller may see, newest first."""
-    return visible_versions(context.platform.registry, context.caller, context.algorithm)
-
-
-def _builds(context: RequestContext) -> dict[str, Version]:
-    return {found.build_id: found for found in reversed(context.platform.registry.versions(context.algorithm))}
-
-
-def _wanted_build(context: RequestContext) -> Version:
-    wanted = context.parameters["buildid"]
-    found = _builds(context).get(wanted)
-    if not found:
-        raise ApiError(404, f"No build {wanted[:100]}", ErrorCode.ALGORITHM_BUILD_NOT_FOUND)
-    return found
-
-
-def _newest(versions: list[Version]) -> dict[str, Any]:
-    return _published(next((version for version in versions if version.public), versions[0]))
-
-
-def _published(version: Version) -> dict[str, Any]:
-    """The algorithm object of a published version (API section 6.2)."""
-    algorithm = version.algorithm
     return {
-        "id": algorithm.id,
-        "name": algorithm.name,
-        "details": {"label": algorithm.name, "summary": "", "tagline": ""},
-        "settings": {
-            "algorithm_callability": "public" if version.public else "private",
-            "source_visibility": "closed",
-            "language": "python3",
-            "environment": "cpu",
-            "license": "apl",
-            "royalty_microcredits": 0,
-            "network_access": "full",
-            "pipeline_enabled": True,
-            "insights_enabled": False,
-        },
-        "version_info": {
-            "semantic_version": version.text,
-            "git_hash": version.build.commit,
-            "version_uuid": version.id,
-            "release_notes": "",
-            "sample_input": "",
-            "sample_output": "",
-        },
-        "build": _build(version),
-        "compilation": {"successful": True, "output": ""},
-        "self_link": f"/v1/algorithms/{algorithm.owner}/{algorithm.name}/versions/{version.build.commit}",
-        "resource_type": "algorithm",
+        "results": [
+            {**summary(found), "language": found.language, "createdAt": iso(found.created_at)}
+            for found in context.platform.registry.algorithms()
+            if found.language in LEGACY_LANGUAGES and not found.algorithm_environment
+        ]
     }
 
 
-def _build(version: Version) -> dict[str, Any]:
-    return {
-        "build_id": version.build_id,
-        "status": "succeeded",
-        "commit_sha": version.build.commit,
-        "started_at": _time(version.started_at),
-        "finished_at": _time(version.finished_at),
-        "version_info": {"semantic_version": version.text},
-        "resource_type": "algorithm_build",
-    }
+def _newest(context: RequestContext, algorithm: Algorithm) -> dict[str, Any]:
+    """An algorithm by its newest public version, or else by the newest that the caller may see, if there is one."""
+    found = visible_versions(context.platform.registry, context.caller, algorithm)
+    newest = next((version for version in found if version.public), found[0] if found else None)
+    return described(context, algorithm, newest)
 
 
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+def _wanted(context: RequestContext) -> list[Version]:
+    """The versions that the path means, newest first."""
+    wanted = context.parameters["algohash"]
+    found = visible_versions(context.platform.registry, context.caller, context.algorithm)
+    matching = [version for version in found if wanted in {version.build.commit, version.text, version.id}]
+    if not matching:
+        raise Missing(f"No version {wanted[:100]}", ErrorCode.VERSION_DOES_NOT_EXIST)
+    return matching
+
+
+def _text(algorithm: Algorithm) -> str:
+    words = (algorithm.owner, algorithm.name, algorithm.label, algorithm.summary, algorithm.tagline, *algorithm.tags)
+    return " ".join(words).lower()

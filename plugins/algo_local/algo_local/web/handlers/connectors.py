@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from algo_local.error_codes import ErrorCode
-from algo_local.web.http import ApiError, Response, json_response
+from algo_local.refusals import Invalid, Missing
+from algo_local.web.bodies import read_body
+from algo_local.web.http import ApiError
 from algo_local.web.pages import page
 
 if TYPE_CHECKING:
     from algo_local.data.connectors import Connector
-    from algo_local.platform import Platform
     from algo_local.web.authorization import RequestContext
 
 PROTOCOLS = ("s3", "azureblob", "gs", "dropbox")
@@ -24,32 +25,59 @@ CREDENTIALS = {
 """What `cred_data` holds for each `cred_type`; the stores take options of these names."""
 
 
-def index(context: RequestContext) -> Response:
+def index(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/users/USER/connectors`."""
-    return page(context.request, [_described(found) for found in context.platform.connectors.of(context.account)])
+    return page(context, [_described(found) for found in context.platform.connectors.of(context.account)])
 
 
-def create(context: RequestContext) -> Response:
+def create(context: RequestContext) -> dict[str, Any]:
     """`POST /v1/users/USER/connectors`."""
-    return json_response(_described(_add(context.platform, context.account, context.request.json())))
-
-
-def _add(platform: Platform, owner: str, body: Any) -> Connector:
-    if not isinstance(body, dict) or body.get("protocol") not in PROTOCOLS:
-        raise ApiError(400, f"A connector has a protocol, one of {', '.join(PROTOCOLS)}", ErrorCode.MALFORMED_JSON)
-    if str(body.get("username") or owner).lower() != owner.lower():
-        raise ApiError(400, f"The username is not that of the address: {owner}", ErrorCode.MALFORMED_JSON)
-    label, path = body.get("label") or "", body.get("path") or "*"
-    if not isinstance(label, str) or not isinstance(path, str):
-        raise ApiError(400, "label and path are texts", ErrorCode.MALFORMED_JSON)
-    return platform.connectors.add(
-        owner,
+    body = read_body(context)
+    if str(body.get("username") or context.account).lower() != context.account.lower():
+        message = f"The username is not that of the address: {context.account}"
+        raise Invalid(message, ErrorCode.INCONSISTENT_USERNAME)
+    label = body.get("label", "")
+    made = context.platform.connectors.add(
+        context.account,
         f"{body['protocol']}+{label}" if label else body["protocol"],
         _options_in(body),
-        path=path,
-        writable=bool(body.get("writeable")),
-        default=bool(body.get("is_default")),
+        path=body.get("path") or "*",
+        writable=body.get("writeable", False),
+        default=body.get("is_default", False),
     )
+    return _described(made)
+
+
+def show(context: RequestContext) -> dict[str, Any]:
+    """`GET /v1/users/USER/connectors/ID`."""
+    return _described(_connector(context))
+
+
+def edit(context: RequestContext) -> dict[str, Any]:
+    """`PATCH /v1/users/USER/connectors/ID`: what is left out stays; credentials are exchanged as a whole."""
+    body = read_body(context)
+    options = _options_in(body) if "cred_data" in body or "cred_type" in body else None
+    changed = context.platform.connectors.edit(
+        _connector(context),
+        path=body.get("path"),
+        writable=body.get("writeable"),
+        default=body.get("is_default"),
+        options=options,
+    )
+    return _described(changed)
+
+
+def delete(context: RequestContext) -> None:
+    """`DELETE /v1/users/USER/connectors/ID`."""
+    context.platform.connectors.remove(context.account, _connector(context).name)
+
+
+def _connector(context: RequestContext) -> Connector:
+    wanted = context.parameters["connectorUuid"].lower()
+    for found in context.platform.connectors.of(context.account):
+        if found.id == wanted:
+            return found
+    raise Missing(f"No connector {wanted[:50]}", ErrorCode.INVALID_REQUEST)
 
 
 def _options_in(body: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import math
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -71,14 +72,13 @@ def invoke(context: RequestContext) -> Response:
     version = _version(context)
     output = request.query.get("output", "").lower()
     call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
-    call = _Call(app, caller, version, _payload(request), _timeout(request), call_context)
-    if output == "void":
-        return _start_void(call)
-    if caller.inside:
+    with ExitStack() as slot:  # before the input is read, so that its memory counts as well
+        if not caller.inside or output == "void":
+            slot.enter_context(app.platform.concurrency.counted(caller.account))
+        call = _Call(app, caller, version, _payload(request), _timeout(request), call_context)
+        if output == "void":
+            return _start_void(call, slot.pop_all())
         outcome = call.run()
-    else:
-        with app.platform.concurrency.counted(caller.account):
-            outcome = call.run()
     if output == "raw":
         return _raw(outcome)
     return _wrapped(call, request, outcome, time.perf_counter() - received)
@@ -165,17 +165,18 @@ def _refuse(reason: str) -> NoReturn:
     raise ApiError(400, _INPUT + reason, ErrorCode.INVALID_REQUEST)
 
 
-def _start_void(call: _Call) -> Response:
-    account = call.caller.account
-    call.app.platform.concurrency.enter(account)
+def _start_void(call: _Call, slot: ExitStack) -> Response:
+    """Run a call in the background; `slot` is given back when it is done."""
 
     def work() -> None:
-        try:
+        with slot:
             call.run()
-        finally:
-            call.app.platform.concurrency.leave(account)
 
-    call.app.platform.in_background(work)
+    try:
+        call.app.platform.in_background(work)
+    except BaseException:
+        slot.close()
+        raise
     return json_response({"async": "void", "request_id": call.context.request_id})
 
 

@@ -1,0 +1,92 @@
+"""Plugins that `algo plugins install` has recorded, and that are not there any more.
+
+An upgrade of the interpreter, or of the tool that installed `algo`, drops them without a word.
+
+The record is `installed` and `isolated` under `[plugins]` of the user's file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from algo_core.settings.paths import ISOLATED_FACTS, isolated_dir
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+    from algo_core.settings.config import Config
+
+CORE = "algo-core"
+RESTORE = "`algo plugins restore`"
+"""What brings it back."""
+
+
+def missing(config: Config) -> list[str]:
+    """The distributions that are recorded, and are not there or no longer fit."""
+    table = config.user.get("plugins", {})
+    here = [r.name for r in _requirements(table, "installed") if not _is_installed(r)]
+    apart = [r.name for r in _requirements(table, "isolated") if not _has_environment(config.environ, r.name)]
+    return [*here, *apart]
+
+
+def missing_standard() -> list[str]:
+    """The standard plugins that are not installed: what the core's extra `standard` brings."""
+    import importlib_metadata
+
+    try:
+        needed = standard_of(importlib_metadata.requires(CORE) or [])
+    except importlib_metadata.PackageNotFoundError:
+        return []
+    return [requirement.name for requirement in needed if not _is_installed(requirement)]
+
+
+def standard_of(requires: Iterable[str]) -> list[Requirement]:
+    """Those of the core's requirements that its extra `standard` brings."""
+    from packaging.requirements import Requirement
+
+    needed = [Requirement(text) for text in requires]
+    return [
+        r
+        for r in needed
+        if r.marker and not r.marker.evaluate({"extra": ""}) and r.marker.evaluate({"extra": "standard"})
+    ]
+
+
+def told(names: Sequence[str]) -> str:
+    """That distributions are gone, in words."""
+    are, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    return (
+        f"{', '.join(names)}, which 'algo plugins install' has installed, {are} gone; get {them} back with: {RESTORE}"
+    )
+
+
+def _requirements(table: Any, kind: str) -> Iterator[Requirement]:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    entries = table.get(kind, []) if isinstance(table, Mapping) else []
+    for entry in entries if isinstance(entries, list) else []:
+        try:
+            yield Requirement(str(entry))
+        except InvalidRequirement:  # the check of the configuration names it
+            continue
+
+
+def _is_installed(requirement: Requirement) -> bool:
+    import importlib_metadata
+    from packaging.version import InvalidVersion
+
+    try:
+        version = importlib_metadata.version(requirement.name)
+        return requirement.specifier.contains(version, prereleases=True)
+    except importlib_metadata.PackageNotFoundError:
+        return False
+    except InvalidVersion:  # what cannot be compared is not known to fit
+        return True
+
+
+def _has_environment(environ: Mapping[str, str], name: str) -> bool:
+    from algo_core.plugins.policy import normalized
+
+    return os.path.isfile(os.path.join(isolated_dir(environ), normalized(name), ISOLATED_FACTS))

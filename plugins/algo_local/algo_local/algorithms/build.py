@@ -1,0 +1,37 @@
+"""A build: what publishing an algorithm makes, and processes are started from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from algo_core.errors import AlgoError
+
+NetworkAccess = Literal["full", "isolated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A published source tree that can be started as a process."""
+
+    commit: str
+    """40 hexadecimal digits: the hash of the source tree's content, in the place of a git commit."""
+    source: Path
+    """The built source tree; never changed after it was built."""
+    python: Path
+    """The interpreter to run it with: that of its virtual environment, or ours if it requires nothing."""
+    module: str
+    """Dotted name of the module with `apply`, for example `src.Hello`."""
+    log: str
+    """What the build had to say."""
+    network_access: NetworkAccess = "full"
+    """What its processes reach besides the platform (API section 6.3): all that we do, or with `isolated` nothing."""
+
+
+class BuildError(AlgoError):
+    """A directory cannot be built into something that runs; `log` is what the build had said until then."""
+
+    def __init__(self, message: str, hint: str | None = None, log: str = "") -> None:
+        super().__init__(message, hint)
+        self.log = log

@@ -1,0 +1,90 @@
+"""Algorithms are created, described anew, unpublished and deleted (API section 6.3)."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from algo_local.error_codes import ErrorCode
+from algo_local.names import check_name
+from algo_local.refusals import Invalid, Missing, Taken
+
+if TYPE_CHECKING:
+    from algo_local.algorithms.registry import Algorithm, Registry, Version
+
+DESCRIPTION = (
+    *("network_access", "label", "summary", "tagline", "tags", "sample_input", "callability", "source_visibility"),
+    *("license", "language", "environment", "package_set", "algorithm_environment", "pipeline_enabled"),
+    *("royalty_microcredits", "default_collection"),
+)
+"""What can be said about an algorithm: attributes of `Algorithm`."""
+
+OPEN_ONLY = ("apache2", "gpl3", "mit")
+"""Licences whose algorithms cannot keep their source to themselves."""
+
+
+def create(registry: Registry, owner: str, name: str, description: Mapping[str, Any]) -> Algorithm:
+    """Make an algorithm, which has no build and no version yet, for an account that exists.
+
+    Raises:
+        Taken: if the account has an algorithm of this name.
+        Invalid: if the description contradicts itself.
+        RequestRefused: if an algorithm cannot have this name.
+    """
+    check_name(name, "an algorithm")
+    values = _values({"source_visibility": "closed", "license": "apl", "label": name, **description})
+    identifier = str(uuid.uuid4())
+    with registry.database.write() as rows:
+        if rows.execute("SELECT 1 FROM algorithms WHERE owner = ? AND name = ?", (owner, name)).fetchone():
+            raise Taken(f"{owner} has an algorithm {name} already", ErrorCode.ALGORITHM_NAME_HAS_BEEN_TAKEN)
+        columns = {"id": identifier, "owner": owner, "name": name, "created_at": time.time(), **values}
+        rows.execute(
+            f"INSERT INTO algorithms ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            list(columns.values()),
+        )
+    return _found(registry, identifier)
+
+
+def update(registry: Registry, algorithm: Algorithm, description: Mapping[str, Any]) -> Algorithm:
+    """Change what is said about an algorithm; what is left out stays. Invalid if it contradicts itself then."""
+    current = {"source_visibility": algorithm.source_visibility, "license": algorithm.license}
+    values = _values({**current, **description})
+    assignments = ", ".join(f"{column} = ?" for column in values)
+    with registry.database.write() as rows:
+        rows.execute(f"UPDATE algorithms SET {assignments} WHERE id = ?", [*values.values(), algorithm.id])
+    return _found(registry, algorithm.id)
+
+
+def unpublish(registry: Registry, version: Version) -> None:
+    """Take a version back: it can be called no more, and its number is never used again. Its build stays."""
+    with registry.database.write() as rows:
+        rows.execute("UPDATE versions SET unpublished_at = ? WHERE id = ?", (time.time(), version.id))
+
+
+def delete(registry: Registry, algorithm: Algorithm) -> None:
+    """Forget an algorithm with its versions, builds, secrets and reservations."""
+    with registry.database.write() as rows:
+        for table in ("versions", "builds", "secrets", "reservations"):
+            rows.execute(f"DELETE FROM {table} WHERE algorithm = ?", (algorithm.id,))
+        rows.execute("DELETE FROM algorithms WHERE id = ?", (algorithm.id,))
+
+
+def _values(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a description."""
+    if description["license"] in OPEN_ONLY and description["source_visibility"] == "closed":
+        message = f"The licence {description['license']} goes with open source only: source_visibility must be open"
+        raise Invalid(message, ErrorCode.INPUT_VALIDATION_ERROR)
+    values = {column: description[column] for column in DESCRIPTION if column in description}
+    if "tags" in values:
+        values["tags"] = json.dumps(list(values["tags"]))
+    return values
+
+
+def _found(registry: Registry, identifier: str) -> Algorithm:
+    found = registry.algorithm(identifier)
+    if not found:
+        raise Missing("The algorithm is gone: somebody has deleted it", ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST)
+    return found

@@ -1,0 +1,136 @@
+"""How a process of an algorithm is started: its command line, its environment, and what ties it to the platform."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from algo_local.algorithms.build import Build
+from algo_local.algorithms.environments import interpreter_of
+from algo_local.execution import sandbox as inside
+from algo_local.execution.limits import Limits
+from algo_local.execution.process_tree import tasks_of
+from algo_local.execution.sandbox import Sandbox
+from algo_local.execution.workspace import Workspace
+
+_OPTIONS = ("-S", "-I", "-B", "-X", "utf8")
+"""No packages before the supervisor allows them; none of our PYTHON* variables, user site and working directory."""
+
+_SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+_LOOPBACK = "127.0.0.1,localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What one process is started with."""
+
+    build: Build
+    workspace: Workspace
+    limits: Limits
+    sandbox: Sandbox | None
+    address: str
+    """Where it calls the platform; one with a network of its own has an address of its own in the place of it."""
+    token: str
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether it has a network of its own."""
+        return self.build.network_access == "isolated"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process, and the platform's ends of what ties it to it."""
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    """The process and all its descendants end when this is closed or shut down, however that happens."""
+    answers: int
+    """The FIFO's descriptor: read-write, so that neither side waits for the other to open it."""
+
+
+def start(launch: Launch) -> Started:
+    """Start a process. OSError if that fails, as where its interpreter is gone; nothing is left open then."""
+    os.stat(interpreter_of(launch.build.python).program)
+    with contextlib.ExitStack() as undo:
+        answers = os.open(launch.workspace.answers, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        undo.callback(os.close, answers)
+        ours, theirs = socket.socketpair()
+        undo.callback(ours.close)
+        with theirs:
+            process = subprocess.Popen(
+                _command(launch, theirs.fileno()),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,  # one pipe for both keeps their lines in the order they were printed in
+                bufsize=0,
+                cwd=launch.workspace.tree,
+                env=_environment(launch),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        undo.pop_all()
+    ours.setblocking(False)
+    return Started(process, ours, answers)
+
+
+def _command(launch: Launch, control: int) -> list[str]:
+    interpreter = interpreter_of(launch.build.python)
+    workspace, sandbox = launch.workspace, launch.sandbox
+    if sandbox:
+        prefix = sandbox.command(workspace, interpreter.environment, isolated=launch.is_isolated)
+        supervisor, tree = f"{inside.CODE}/supervisor.py", inside.TREE
+        answers = f"{inside.RUN}/{workspace.answers.name}"
+    else:
+        prefix, supervisor, tree, answers = [], _SUPERVISOR, str(workspace.tree), str(workspace.answers)
+    return [
+        *prefix,
+        *(interpreter.program, *_OPTIONS, supervisor),
+        str(control),
+        _limits(launch),
+        str(workspace.owner or ""),
+        str(inside.PORT) if launch.is_isolated else "",
+        "site" if interpreter.environment else "",
+        *(tree, launch.build.module, answers),
+    ]
+
+
+def _limits(launch: Launch) -> str:
+    limits, user = launch.limits, launch.workspace.owner
+    # The system counts all processes of a user, whichever algorithm they belong to.
+    processes = limits.processes + (tasks_of(os.getuid()) if user is None else 0)
+    return f"{limits.memory},{processes},{limits.open_files},{limits.file_size}"
+
+
+def _environment(launch: Launch) -> dict[str, str]:
+    interpreter, workspace = interpreter_of(launch.build.python), launch.workspace
+    environment = base_environment(os.environ)
+    if launch.sandbox:
+        places = {"HOME": inside.HOME, "TMPDIR": inside.TEMPORARY, "PATH": _SYSTEM_PATH}
+    else:
+        places = {"HOME": str(workspace.home), "TMPDIR": str(workspace.temporary), "PATH": environment["PATH"]}
+    places["PATH"] = f"{os.path.dirname(interpreter.program)}:{places['PATH']}"
+    address = f"http://127.0.0.1:{inside.PORT}" if launch.is_isolated else launch.address
+    return {**environment, **places, "ALGORITHMIA_API": address, "ALGORITHMIA_API_KEY": launch.token}
+
+
+def base_environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """What algorithms may see of our environment: how to reach the network, and nothing that could be a secret.
+
+    Proxies whose address holds a password are left out; the platform itself is never reached through a proxy.
+    """
+    environment = {"PATH": ours.get("PATH", os.defpath), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+    environment.update({name: ours[name] for name in inside.CA_VARIABLES if os.path.exists(ours.get(name, ""))})
+    proxies = {name: ours[name] for name in _PROXY_VARIABLES if name in ours and "@" not in ours[name]}
+    if proxies:
+        exempt = ours.get("no_proxy") or ours.get("NO_PROXY") or ""
+        exempt = f"{exempt},{_LOOPBACK}" if exempt else _LOOPBACK
+        environment.update(proxies, no_proxy=exempt, NO_PROXY=exempt)
+    return environment

@@ -1,0 +1,61 @@
+"""What one process of an algorithm may use, and the settings that change it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from algo_core.errors import ConfigError
+
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_SIZE = re.compile(r"(\d{1,12})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_PLENTY = 16 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits that hold for each process by itself, except `processes`, which holds for an algorithm's together."""
+
+    memory: int
+    """Bytes of data that a process may allocate."""
+    processes: int
+    """Processes and threads beside each other."""
+    open_files: int
+    file_size: int
+    """Bytes of one file that is written."""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] = os.environ) -> Limits:
+        """The limits that the environment sets (`ALGO_LOCAL_MEMORY` and so on), or sane ones.
+
+        Raises:
+            ConfigError: if a variable does not hold a size or number.
+        """
+        return cls(
+            memory=_size(environ, "ALGO_LOCAL_MEMORY", _most_of_the_memory()),
+            processes=_size(environ, "ALGO_LOCAL_PROCESSES", 512),
+            open_files=_size(environ, "ALGO_LOCAL_OPEN_FILES", 4096),
+            file_size=_size(environ, "ALGO_LOCAL_FILE_SIZE", 16 << 30),
+        )
+
+
+def _size(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    match = _SIZE.fullmatch(text)
+    if not match or not int(match[1]):
+        raise ConfigError(
+            f"{name} must be a number above 0, such as 512 or 2G, not {text!r}", f"Correct or unset {name}"
+        )
+    return int(match[1]) << _UNITS[match[2].upper()]
+
+
+def _most_of_the_memory() -> int:
+    """Three quarters of the machine's memory: one algorithm fails before the machine begins to swap."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 * 3
+    except (ValueError, OSError):
+        return _PLENTY

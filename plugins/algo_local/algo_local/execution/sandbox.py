@@ -1,0 +1,225 @@
+"""The sandbox that algorithms run in where bubblewrap is installed: the command line of `bwrap`.
+
+In it, an algorithm sees its own processes, its own tree, home and temporary directory, its virtual environment, the
+system's programs and libraries, and nothing else of the machine: no file of the platform or of a person, no process of
+theirs, and, where its network is isolated, no address but the platform's.
+"""
+
+from __future__ import annotations
+
+import functools
+import glob
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from algo_core.errors import ConfigError
+from algo_local.algorithms.environments import base_interpreter
+
+if TYPE_CHECKING:
+    from algo_local.execution.workspace import Workspace
+
+TREE, HOME, TEMPORARY, RUN, CODE = "/opt/algorithm", "/home/algo", "/tmp", "/run/algo", "/opt/algo"
+"""Where things are inside (API section 8.4)."""
+
+PORT = 9000
+"""Where the platform is inside of a network of the algorithm's own."""
+
+CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""What algorithms are told of the certificates to trust."""
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_STORES = ("/nix/store", "/gnu/store", "/home/linuxbrew/.linuxbrew")
+"""Where some systems keep what an interpreter needs, if it is there as well."""
+
+_PREFIX_PARTS = ("bin", "lib", "lib64", "ssl")
+_SETTINGS = (
+    "alternatives", "ca-certificates", "crypto-policies", "fonts", "gai.conf", "host.conf", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "localtime", "magic", "mime.types", "nsswitch.conf", "pki/ca-trust/extracted", "pki/tls/certs",
+    "protocols", "services", "ssl/certs", "ssl/openssl.cnf", "timezone",
+)  # fmt: skip
+"""What is visible of /etc: nothing that could be a secret."""
+
+WITHOUT = "algorithms can read what you can, the platform's state included; install it with: apt-get install bubblewrap"
+"""What it means that there is no sandbox, and how to get one."""
+
+_DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd")
+_TRIAL_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A path of the machine that algorithms see as well."""
+
+    path: Path
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """How to start something in a sandbox."""
+
+    program: str
+    """Path of `bwrap`."""
+    shared: tuple[Shared, ...] = ()
+    hidden: tuple[Path, ...] = ()
+    """Directories that must not be seen even if they lie in what is visible: the platform's state."""
+
+    def command(self, workspace: Workspace, environment: Path | None, *, isolated: bool) -> list[str]:
+        """The beginning of a command line: what follows it runs inside, as process 1.
+
+        `environment` is a virtual environment; `isolated` gives it a network of its own, with nobody else in it.
+        """
+        identity = workspace.owner if workspace.owner is not None else os.getuid()
+        etc = _own_settings(workspace.path / "etc", identity)
+        arguments = [
+            self.program,
+            *("--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-cgroup-try", "--cap-drop", "ALL"),
+            *(["--unshare-net"] if isolated else []),
+            *_system(),
+            *self._interpreter(),
+            *_etc(etc, isolated=isolated),
+            *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"),
+            *_existing("--dev-bind", [path for pattern in _DEVICES for path in glob.glob(pattern)]),
+            *_existing("--ro-bind", ["/sys/devices/system"]),
+            *_bind("--bind", workspace.temporary, TEMPORARY),
+            *("--dir", "/var", "--symlink", TEMPORARY, "/var/tmp"),
+            *_bind("--bind", workspace.home, HOME),
+            *(option for one in self.shared for option in _share(one)),
+            *(option for path in self.hidden if self._shows(path) for option in ("--tmpfs", str(path))),
+            *(_bind("--ro-bind", environment, environment) if environment else []),
+            *_bind("--bind", workspace.tree, TREE),
+            *_bind("--ro-bind", workspace.answers.parent, RUN),
+            *_bind("--ro-bind", Path(__file__).parent, CODE),
+            *("--remount-ro", "/", "--chdir", "/"),
+        ]
+        if workspace.owner is not None:  # the supervisor gives up being root by itself, which takes these two
+            arguments += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        return arguments
+
+    def _interpreter(self) -> list[str]:
+        """Interpreter and standard library, unless the system's directories have them."""
+        program = os.path.realpath(base_interpreter())
+        prefixes = dict.fromkeys((sys.base_prefix, sys.base_exec_prefix, os.path.dirname(os.path.dirname(program))))
+        parts = [os.path.join(prefix, part) for prefix in prefixes for part in _PREFIX_PARTS]
+        stores = [store for store in _STORES if program.startswith(f"{store}/")]
+        return _existing("--ro-bind", [path for path in [*stores, *parts] if not path.startswith("/usr/")])
+
+    def _shows(self, path: Path) -> bool:
+        visible = [*_SYSTEM, sys.base_prefix, sys.base_exec_prefix, *(str(one.path) for one in self.shared)]
+        return any(path.is_relative_to(directory) for directory in visible)
+
+
+def _system() -> list[str]:
+    arguments = []
+    for path in _SYSTEM:
+        if os.path.islink(path):
+            arguments += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
+            arguments += ["--ro-bind", path, path]
+    return arguments
+
+
+def _etc(own: Path, *, isolated: bool) -> list[str]:
+    arguments = _existing("--ro-bind", [f"/etc/{name}" for name in _SETTINGS])
+    for name in ("passwd", "group"):
+        arguments += _bind("--ro-bind", own / name, f"/etc/{name}")
+    if isolated:
+        return [*arguments, *_bind("--ro-bind", own / "hosts", "/etc/hosts")]
+    for name in ("hosts", "resolv.conf"):
+        arguments += _bind("--ro-bind-try", os.path.realpath(f"/etc/{name}"), f"/etc/{name}")
+    return arguments
+
+
+def _own_settings(directory: Path, identity: int) -> Path:
+    """Who the algorithm is, to itself, in place of all who have an account on this machine."""
+    contents = {
+        "passwd": f"algo:x:{identity}:{identity}:algo:{HOME}:/bin/sh\n",
+        "group": f"algo:x:{identity}:\n",
+        "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    }
+    directory.mkdir()
+    for name, content in contents.items():
+        directory.joinpath(name).write_text(content)
+        directory.joinpath(name).chmod(0o444)  # whatever our file creation mask
+    return directory
+
+
+def _bind(option: str, source: Path | str, target: Path | str) -> list[str]:
+    # Directories that bwrap makes for a mount are its own user's alone, those that it is told to make are everybody's.
+    return ["--dir", os.path.dirname(target), option, str(source), str(target)]
+
+
+def _existing(option: str, paths: Sequence[str]) -> list[str]:
+    return [part for path in paths if os.path.exists(path) for part in _bind(option, path, path)]
+
+
+def _share(shared: Shared) -> list[str]:
+    return _bind("--bind-try" if shared.writable else "--ro-bind-try", shared.path, shared.path)
+
+
+def shared_paths(text: str) -> tuple[Shared, ...]:
+    """Read `ALGO_LOCAL_SANDBOX_PATHS`: absolute paths, with `:` between them; `PATH=rw` may be written to as well."""
+    found = []
+    for part in filter(None, text.split(":")):
+        path, _, mode = part.partition("=")
+        if not os.path.isabs(path) or mode not in ("", "ro", "rw"):
+            raise ConfigError(
+                f"ALGO_LOCAL_SANDBOX_PATHS must be absolute paths with ':' between them, not {part!r}",
+                "For example /data/models:/scratch=rw, or unset ALGO_LOCAL_SANDBOX_PATHS",
+            )
+        found.append(Shared(Path(path), mode == "rw"))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What keeps algorithms apart from the machine: a sandbox, or the reason why there is none."""
+
+    sandbox: Sandbox | None
+    reason: str
+    """Why there is no sandbox, or which one there is, as a part of a sentence."""
+    required: bool = False
+    """Whether nothing may run without one."""
+
+
+def protection(root: Path, environ: Mapping[str, str] = os.environ) -> Protection:
+    """The sandbox for algorithms of the platform in `root`, as `ALGO_LOCAL_SANDBOX` wants it.
+
+    Raises:
+        ConfigError: if a variable cannot be understood.
+    """
+    wanted = environ.get("ALGO_LOCAL_SANDBOX", "").strip().lower() or "auto"
+    if wanted not in ("auto", "required", "off"):
+        raise ConfigError(
+            f"ALGO_LOCAL_SANDBOX must be auto, required or off, not {wanted!r}", "Correct or unset ALGO_LOCAL_SANDBOX"
+        )
+    if wanted == "off":
+        return Protection(None, "ALGO_LOCAL_SANDBOX is off")
+    trusted = tuple(Shared(Path(environ[name])) for name in CA_VARIABLES if os.path.exists(environ.get(name, "")))
+    shared = (*trusted, *shared_paths(environ.get("ALGO_LOCAL_SANDBOX_PATHS", "")))
+    program = shutil.which("bwrap", path=environ.get("PATH"))
+    trouble = _trial(program) if program else "bubblewrap is not installed"
+    if trouble or not program:
+        return Protection(None, trouble, required=wanted == "required")
+    return Protection(Sandbox(program, shared, (root,)), f"bubblewrap ({program})", required=wanted == "required")
+
+
+@functools.cache
+def _trial(program: str) -> str:
+    """Why bubblewrap does not work here; empty if it does. Many containers do not let it make namespaces."""
+    command = [program, "--unshare-pid", "--unshare-ipc", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc"]
+    try:
+        done = subprocess.run(
+            [*command, "--dev", "/dev", "true"], capture_output=True, timeout=_TRIAL_SECONDS, check=False, text=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"bubblewrap does not work here: {error}"
+    if done.returncode:
+        return f"bubblewrap does not work here: {done.stderr.strip() or f'exit code {done.returncode}'}"
+    return ""

@@ -1,0 +1,222 @@
+"""Start an algorithm's process, and end all that came of it when it or the platform ends (inside its own Python).
+
+Started as `python supervisor.py CONTROL LIMITS UID PORT SITE TREE MODULE FIFO`. This process forks; the child becomes
+the algorithm (`runner.py`), this one stays its parent, runs no code of others, and waits for the first of two things:
+
+* `CONTROL`, a socket whose other end the platform alone holds, closes: the platform wants the algorithm's end, or has
+  itself come to its end, however that came about.
+* The algorithm ends.
+
+Then every descendant is killed, whatever session, group or parent it has chosen, and this process ends. In a sandbox it
+is process 1, and the kernel does the killing; elsewhere it is the subreaper of its descendants.
+
+On `CONTROL` it says `L` with a listening socket, if a `PORT` of a network of its own was asked for, and `E` with the
+algorithm's exit code (a negative one is a signal's number), as a decimal number.
+
+Imports the standard library only: the interpreter that runs this knows no package of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+
+TYPE_CHECKING = False  # not that of `typing`, whose import costs as much as all others here
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_LIMITS = ("RLIMIT_DATA", "RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_FSIZE")
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> None:
+    """Become the parent of descendants whose own parent ends. Process 1 is that without asking."""
+    if os.getpid() == 1 or sys.platform != "linux":
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        pass  # an interpreter without: descendants that leave their parents are then found by their environment
+
+
+def offer_listener(control: int, port: int) -> None:
+    """Listen in this network and hand the socket to the platform, which cannot enter it otherwise."""
+    import socket
+
+    with socket.socket(fileno=os.dup(control)) as channel, socket.create_server(("127.0.0.1", port)) as listener:
+        socket.send_fds(channel, [b"L"], [listener.fileno()])
+
+
+def restrict(limits: str, uid: str) -> None:
+    """Set the limits of this process and its children for good, and give up being root where that was asked for."""
+    import resource
+
+    for name, text in zip(_LIMITS, limits.split(","), strict=True):
+        number = getattr(resource, name, None)
+        if number is None or not text:
+            continue
+        hard = resource.getrlimit(number)[1]
+        value = int(text) if hard == resource.RLIM_INFINITY else min(int(text), hard)
+        try:
+            resource.setrlimit(number, (value, value))
+        except (OSError, ValueError):
+            pass  # a system that does not limit this, such as the size of data on macOS
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if uid:
+        os.setgroups([])
+        os.setresgid(int(uid), int(uid), int(uid))
+        os.setresuid(int(uid), int(uid), int(uid))
+
+
+def run_algorithm(go: int, site: str, tree: str, module: str, fifo: str) -> int:
+    """Become the algorithm, as soon as something can be read from `go`; returns its exit code."""
+    os.chdir(tree)
+    if site:
+        # Only now, so that nothing of others has run with more rights than the algorithm's own.
+        import site as packages
+
+        packages.main()
+    runner = _load_runner()
+    os.read(go, 1)
+    os.close(go)
+    code: int = runner["main"](tree, module, fifo)
+    return code
+
+
+def _load_runner() -> dict[str, Any]:
+    """What `runner.py` defines. Not imported by its name, which the algorithm may use for a module of its own."""
+    from importlib.machinery import SourceFileLoader
+
+    loader = SourceFileLoader("_algo_runner", os.path.join(os.path.dirname(__file__), "runner.py"))
+    code = loader.get_code("_algo_runner")
+    assert code is not None
+    names: dict[str, Any] = {"__name__": "_algo_runner", "__file__": loader.path}
+    exec(code, names)
+    return names
+
+
+def _children() -> list[int]:
+    """The processes whose parent this one is, or has become."""
+    try:
+        with open("/proc/thread-self/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return [pid for pid in _processes() if _parent_of(pid) == os.getpid()]
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return []
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _kill(send: Callable[[int, int], None], pid: int) -> None:
+    try:
+        send(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def end_descendants() -> None:
+    """Kill every descendant and wait until none is left. Process 1 need not: they end with it."""
+    if os.getpid() == 1:
+        return
+    while True:
+        for pid in _children():
+            _kill(os.kill, pid)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def supervise(control: int, wakeup: int, algorithm: int) -> None:
+    """Wait for the algorithm's end, or the platform's word; report the first, and leave nothing behind."""
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(wakeup, select.POLLIN)
+    status: int | None = None
+    while status is None:
+        ready = [fd for fd, _ in poll.poll()]
+        if wakeup in ready:
+            os.read(wakeup, 4096)
+            status = _reap(algorithm)
+        elif _closed(control):
+            _kill(os.kill, algorithm)
+            _kill(os.killpg, algorithm)
+            break
+    if status is not None:
+        try:
+            os.write(control, b"E%d\n" % os.waitstatus_to_exitcode(status))
+        except OSError:
+            pass  # the platform is gone as well
+    end_descendants()
+
+
+def _reap(algorithm: int) -> int | None:
+    """Bury what has ended; the algorithm's status if it is among that."""
+    found = None
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if not pid:
+            return found
+        if pid == algorithm:
+            found = status
+            _kill(os.killpg, algorithm)  # all that can be done on systems without subreapers
+
+
+def _closed(control: int) -> bool:
+    try:
+        return not os.read(control, 4096)
+    except OSError:
+        return True
+
+
+def main(control: str, limits: str, uid: str, port: str, *algorithm: str) -> int:
+    """Be both: the supervisor, and in a forked process the algorithm."""
+    channel = int(control)
+    if port:
+        offer_listener(channel, int(port))
+    wakeup, write_end = os.pipe()
+    go, start = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    pid = os.fork()
+    if pid:
+        become_subreaper()
+        os.write(start, b".")
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):  # the algorithm's alone, whose end is seen by theirs
+            os.dup2(null, fd)
+        supervise(channel, wakeup, pid)
+        os._exit(0)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for fd in (channel, wakeup, write_end, start):
+        os.close(fd)
+    os.setsid()
+    restrict(limits, uid)
+    os.umask(0o022)
+    return run_algorithm(go, *algorithm)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,204 @@
+"""What each running algorithm has of its own: a writable copy of its tree, a home, and a temporary directory.
+
+Links to the published files would not do: writing through them would change what all others run. Where the file system
+can share blocks between copies (btrfs, XFS), copies are made so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import os
+import shutil
+import stat
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from algo_local.algorithms.published import Node
+from algo_local.execution.process_tree import kill_marked
+from algo_local.trees import locked, remove_tree
+
+_SMALL = 1 << 20  # bytes of a file that is copied by reading and writing it once
+
+
+class Workspace:
+    """The directory of one process, made when that starts and removed when it has ended."""
+
+    def __init__(self, path: Path, nodes: Sequence[Node], owner: int | None) -> None:
+        """Copy `nodes` into it; `owner` is the user who may change it, if not the platform's own.
+
+        Raises:
+            OSError: if that fails; nothing is left then.
+        """
+        self.path = path
+        self.owner = owner
+        self.tree, self.home, self.temporary = path / "algorithm", path / "home", path / "tmp"
+        self.answers = path / "run" / "answers"
+        self._temporary = str(self.temporary)
+        self._kept: frozenset[str] = frozenset()
+        path.mkdir(mode=0o700)
+        try:
+            for directory in (self.tree, self.home, self.temporary, self.answers.parent):
+                directory.mkdir()
+                directory.chmod(0o755)  # whatever our file creation mask; nobody else can enter the one above
+            os.mkfifo(self.answers, 0o600)
+            if owner is not None:
+                for private in (self.tree, self.home, self.temporary, self.answers):
+                    os.chown(private, owner, owner)
+            for node in nodes:
+                _copy(node, self.tree / node.name, owner)
+        except BaseException:
+            self.remove()
+            raise
+
+    def remember_temporary(self) -> None:
+        """From now on, what is in the temporary directory belongs to the process: loading has put it there."""
+        self._kept = frozenset(os.listdir(self._temporary))
+
+    def empty_temporary(self) -> None:
+        """Remove what a call has left in the temporary directory.
+
+        Raises:
+            OSError: if something there cannot be removed.
+        """
+        for name in os.listdir(self._temporary):
+            if name not in self._kept:
+                path = os.path.join(self._temporary, name)
+                if stat.S_ISDIR(os.lstat(path).st_mode):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
+
+    def remove(self) -> None:
+        """Remove all of it, as far as that is possible."""
+        with contextlib.suppress(OSError):
+            remove_tree(self.path)
+
+
+def _copy(node: Node, target: Path, owner: int | None) -> None:
+    mode = node.status.st_mode
+    if stat.S_ISDIR(mode):
+        target.mkdir()
+    elif stat.S_ISLNK(mode):
+        target.symlink_to(os.readlink(node.path))
+    else:
+        _copy_file(node, target, 0o755 if mode & 0o111 else 0o644)
+    if owner is not None:
+        os.chown(target, owner, owner, follow_symlinks=False)
+
+
+def _copy_file(node: Node, target: Path, mode: int) -> None:
+    source = os.open(node.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            if node.status.st_size < _SMALL or not _copied_by_system(source, copy):
+                with open(source, "rb", closefd=False) as reader, open(copy, "wb", closefd=False) as writer:
+                    shutil.copyfileobj(reader, writer, _SMALL)
+            # Compiled files say of which moment their source was.
+            os.utime(copy, ns=(node.status.st_atime_ns, node.status.st_mtime_ns))
+        finally:
+            os.close(copy)
+    finally:
+        os.close(source)
+
+
+def _copied_by_system(source: int, copy: int) -> bool:
+    """Have the kernel copy, which shares blocks where it can; False where it cannot copy at all, nothing being done."""
+    done = 0
+    try:
+        while count := os.copy_file_range(source, copy, 1 << 30):
+            done += count
+    except (AttributeError, OSError):
+        if done:
+            raise
+        return False
+    return True
+
+
+class Workspaces:
+    """The workspaces of one platform, in a directory of its own below `root`, which it holds locked while it lives.
+
+    So that another platform can tell whose are left over, and remove them.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._own: Path | None = None
+        self._held = -1
+        self._numbers = itertools.count(1)
+        self._count = 0
+        self._closed = False
+
+    def create(self, nodes: Sequence[Node], owner: int | None) -> Workspace:
+        """A new workspace. OSError if there is no room for it, or a file is gone."""
+        with self._lock:
+            own = self._own or self._open()
+            path = own / str(next(self._numbers))
+            self._count += 1
+        try:
+            return Workspace(path, nodes, owner)
+        except BaseException:
+            self._forget_one()
+            raise
+
+    def remove(self, workspace: Workspace) -> None:
+        """Remove a workspace whose process has ended."""
+        workspace.remove()
+        self._forget_one()
+
+    def close(self) -> None:
+        """Remove the directory once the last workspace is gone."""
+        with self._lock:
+            self._closed = True
+        self._remove_if_unused()
+
+    def _forget_one(self) -> None:
+        with self._lock:
+            self._count -= 1
+        self._remove_if_unused()
+
+    def _remove_if_unused(self) -> None:
+        with self._lock:
+            if not self._closed or self._count or self._own is None:
+                return
+            own, self._own = self._own, None
+            os.close(self._held)
+        with contextlib.suppress(OSError):
+            remove_tree(own)
+
+    def _open(self) -> Path:
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with locked(self._root / ".lock"):
+            # A short name: sockets in the temporary directory below have room for about 100 bytes of path.
+            own = Path(tempfile.mkdtemp(prefix="p-", dir=self._root))
+            self._held = os.open(own / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._held, fcntl.LOCK_EX)
+        self._own, self._closed = own, False
+        threading.Thread(target=remove_abandoned, args=(self._root,), name="algo-sweep", daemon=True).start()
+        return own
+
+
+def remove_abandoned(root: Path) -> None:
+    """Remove what platforms left that were killed, and end what may still run there."""
+    with locked(root / ".lock"):
+        abandoned = [path for path in root.glob("p-*") if not _is_held(path / "lock")]
+    for path in abandoned:
+        kill_marked(f"HOME={path}/")
+        with contextlib.suppress(OSError):
+            remove_tree(path)
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

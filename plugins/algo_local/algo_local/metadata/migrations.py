@@ -1,0 +1,257 @@
+"""The schema of the SQLite file, and how that of each older version becomes this one."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from algo_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_FIRST = """
+CREATE TABLE settings (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE accounts (
+    name TEXT PRIMARY KEY COLLATE NOCASE,
+    created_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE keys (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL REFERENCES accounts (name),
+    digest BLOB NOT NULL UNIQUE,
+    mask TEXT NOT NULL,
+    label TEXT NOT NULL,
+    created_at REAL NOT NULL
+);
+CREATE TABLE algorithms (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL COLLATE NOCASE REFERENCES accounts (name),
+    name TEXT NOT NULL COLLATE NOCASE,
+    created_at REAL NOT NULL,
+    UNIQUE (owner, name)
+) WITHOUT ROWID;
+CREATE TABLE builds (
+    id TEXT PRIMARY KEY,
+    algorithm TEXT NOT NULL REFERENCES algorithms (id),
+    commit_hash TEXT NOT NULL,
+    source TEXT NOT NULL,
+    python TEXT NOT NULL,
+    module TEXT NOT NULL,
+    log TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    finished_at REAL NOT NULL,
+    UNIQUE (algorithm, commit_hash)
+) WITHOUT ROWID;
+CREATE TABLE versions (
+    id TEXT PRIMARY KEY,
+    algorithm TEXT NOT NULL REFERENCES algorithms (id),
+    major INTEGER NOT NULL,
+    minor INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    public INTEGER NOT NULL,
+    build TEXT NOT NULL REFERENCES builds (id),
+    published_at REAL NOT NULL,
+    UNIQUE (algorithm, major, minor, revision)
+) WITHOUT ROWID;
+CREATE TABLE collections (
+    owner TEXT NOT NULL REFERENCES accounts (name),
+    name TEXT NOT NULL,
+    acl TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
+CREATE TABLE digests (
+    path TEXT PRIMARY KEY,
+    identity TEXT NOT NULL,
+    md5 TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+_WITH_CONNECTORS = """
+CREATE TABLE connectors (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL REFERENCES accounts (name),
+    scheme TEXT NOT NULL,
+    label TEXT NOT NULL,
+    path TEXT NOT NULL,
+    writable INTEGER NOT NULL,
+    is_default INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    UNIQUE (owner, scheme, label)
+) WITHOUT ROWID;
+"""
+_WITH_NETWORK_ACCESS = """
+ALTER TABLE algorithms ADD COLUMN network_access TEXT NOT NULL DEFAULT 'full';
+"""
+_WITH_MANAGEMENT = """
+ALTER TABLE accounts ADD COLUMN id TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN is_organization INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN is_administrator INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE accounts ADD COLUMN email TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN fullname TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN company_name TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN company_role TEXT NOT NULL DEFAULT '';
+UPDATE accounts SET id = new_id();
+UPDATE accounts SET is_administrator = 1 WHERE name = (SELECT value FROM settings WHERE name = 'account');
+CREATE UNIQUE INDEX accounts_by_id ON accounts (id);
+
+CREATE TABLE organization_types (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE
+) WITHOUT ROWID;
+INSERT INTO organization_types VALUES
+    ('d0c85ea6-ddfa-11ea-a0c8-12a811be4db3', 'basic'),
+    ('d0bff917-ddfa-11ea-a0c8-12a811be4db3', 'legacy'),
+    ('d0c9d825-ddfa-11ea-a0c8-12a811be4db3', 'pro');
+CREATE TABLE organizations (
+    name TEXT PRIMARY KEY COLLATE NOCASE REFERENCES accounts (name),
+    type TEXT NOT NULL REFERENCES organization_types (id),
+    external_id TEXT UNIQUE,
+    attributes TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE members (
+    organization TEXT NOT NULL COLLATE NOCASE REFERENCES organizations (name),
+    account TEXT NOT NULL COLLATE NOCASE REFERENCES accounts (name),
+    role TEXT NOT NULL,
+    since REAL NOT NULL,
+    PRIMARY KEY (organization, account)
+) WITHOUT ROWID;
+CREATE INDEX members_by_account ON members (account);
+
+ALTER TABLE keys ADD COLUMN kind TEXT NOT NULL DEFAULT 'AlgorithmKey';
+ALTER TABLE keys ADD COLUMN permissions TEXT NOT NULL DEFAULT '{}';
+UPDATE keys SET permissions =
+    '{"allow_data":true,"allow_data_write":true,"allow_algo":true,"allow_web_algo":true,"allow_algo_management":true,'
+    || '"referer_host":"","algo_acl":["algo://*"]}';
+ALTER TABLE keys ADD COLUMN username TEXT REFERENCES accounts (name);
+ALTER TABLE keys ADD COLUMN expires_at REAL;
+ALTER TABLE keys ADD COLUMN last_used_at REAL;
+
+ALTER TABLE algorithms ADD COLUMN label TEXT NOT NULL DEFAULT '';
+ALTER TABLE algorithms ADD COLUMN summary TEXT NOT NULL DEFAULT '';
+ALTER TABLE algorithms ADD COLUMN tagline TEXT NOT NULL DEFAULT '';
+ALTER TABLE algorithms ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE algorithms ADD COLUMN sample_input TEXT NOT NULL DEFAULT '';
+ALTER TABLE algorithms ADD COLUMN callability TEXT NOT NULL DEFAULT 'private';
+ALTER TABLE algorithms ADD COLUMN source_visibility TEXT NOT NULL DEFAULT 'closed';
+ALTER TABLE algorithms ADD COLUMN license TEXT NOT NULL DEFAULT 'apl';
+ALTER TABLE algorithms ADD COLUMN language TEXT NOT NULL DEFAULT 'python3';
+ALTER TABLE algorithms ADD COLUMN environment TEXT NOT NULL DEFAULT 'cpu';
+ALTER TABLE algorithms ADD COLUMN package_set TEXT;
+ALTER TABLE algorithms ADD COLUMN algorithm_environment TEXT;
+ALTER TABLE algorithms ADD COLUMN pipeline_enabled INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE algorithms ADD COLUMN royalty_microcredits INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE algorithms ADD COLUMN default_collection TEXT;
+
+CREATE TABLE new_builds (
+    id TEXT PRIMARY KEY,
+    algorithm TEXT NOT NULL REFERENCES algorithms (id),
+    commit_hash TEXT NOT NULL,
+    status TEXT NOT NULL,
+    source TEXT NOT NULL DEFAULT '',
+    python TEXT NOT NULL DEFAULT '',
+    module TEXT NOT NULL DEFAULT '',
+    log TEXT NOT NULL DEFAULT '',
+    started_at REAL NOT NULL,
+    finished_at REAL
+) WITHOUT ROWID;
+INSERT INTO new_builds
+    SELECT id, algorithm, commit_hash, 'succeeded', source, python, module, log, started_at, finished_at FROM builds;
+DROP TABLE builds;
+ALTER TABLE new_builds RENAME TO builds;
+CREATE UNIQUE INDEX builds_that_run ON builds (algorithm, commit_hash) WHERE status = 'succeeded';
+CREATE INDEX builds_by_time ON builds (algorithm, started_at);
+
+ALTER TABLE versions ADD COLUMN release_notes TEXT NOT NULL DEFAULT '';
+ALTER TABLE versions ADD COLUMN sample_input TEXT NOT NULL DEFAULT '';
+ALTER TABLE versions ADD COLUMN sample_output TEXT NOT NULL DEFAULT '';
+ALTER TABLE versions ADD COLUMN insights_enabled INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE versions ADD COLUMN unpublished_at REAL;
+
+ALTER TABLE collections ADD COLUMN id TEXT NOT NULL DEFAULT '';
+UPDATE collections SET id = new_id();
+CREATE UNIQUE INDEX collections_by_id ON collections (id);
+
+CREATE TABLE secrets (
+    id TEXT PRIMARY KEY,
+    algorithm TEXT NOT NULL REFERENCES algorithms (id),
+    short_name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    secret_key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    created_at REAL NOT NULL,
+    modified_at REAL NOT NULL,
+    UNIQUE (algorithm, secret_key)
+) WITHOUT ROWID;
+CREATE TABLE notifications (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL COLLATE NOCASE REFERENCES accounts (name),
+    type TEXT NOT NULL,
+    context TEXT NOT NULL,
+    created_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX notifications_by_account ON notifications (account, created_at);
+CREATE TABLE event_listeners (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL COLLATE NOCASE REFERENCES accounts (name),
+    attributes TEXT NOT NULL,
+    credentials BLOB NOT NULL
+);
+CREATE TABLE invites (
+    code TEXT PRIMARY KEY,
+    comments TEXT NOT NULL,
+    signup_credits INTEGER NOT NULL,
+    expires_at REAL,
+    created_at REAL NOT NULL,
+    created_by TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE reservations (
+    id TEXT PRIMARY KEY,
+    algorithm TEXT NOT NULL REFERENCES algorithms (id),
+    calling_user TEXT NOT NULL COLLATE NOCASE REFERENCES accounts (name),
+    version_type TEXT NOT NULL,
+    version_identifier TEXT NOT NULL,
+    slots INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE features (
+    name TEXT NOT NULL,
+    account TEXT NOT NULL COLLATE NOCASE,
+    enabled INTEGER NOT NULL,
+    PRIMARY KEY (name, account)
+) WITHOUT ROWID;
+CREATE TABLE configuration (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL,
+    media_type TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL
+) WITHOUT ROWID;
+"""
+MIGRATIONS = (_FIRST, _WITH_CONNECTORS, _WITH_NETWORK_ACCESS, _WITH_MANAGEMENT)
+"""What makes each version of the schema from the one before; a published one never changes."""
+
+
+def upgrade(connection: sqlite3.Connection) -> int:
+    """Bring the schema up to date inside a transaction of a connection that does not enforce references.
+
+    Returns the version that it has then.
+
+    Raises:
+        ConfigError: if rows refer to what does not exist, which no version of the platform writes.
+    """
+    connection.create_function("new_id", 0, lambda: str(uuid.uuid4()))
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    for migration in MIGRATIONS[version:]:
+        for statement in migration.split(";"):
+            connection.execute(statement)
+        version += 1
+    if connection.execute("PRAGMA foreign_key_check").fetchone():
+        raise ConfigError(
+            "The embedded platform's database is damaged: rows refer to others that do not exist",
+            "Restore it from a copy, or start afresh with: algo local reset",
+        )
+    connection.execute(f"PRAGMA user_version={version}")
+    return version

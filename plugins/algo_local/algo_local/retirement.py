@@ -1,0 +1,53 @@
+"""Algorithms, versions and accounts go, with all that belongs to them, and those concerned are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from algo_local.algorithms import lifecycle
+from algo_local.callers import Caller
+from algo_local.metadata.notifications import DELETED, UNPUBLISHED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from algo_local.algorithms.registry import Algorithm, Version
+    from algo_local.metadata.accounts import Account
+    from algo_local.platform import Platform
+
+
+def unpublish(platform: Platform, versions: Sequence[Version], *, by: str) -> None:
+    """Take versions of an algorithm back."""
+    for version in versions:
+        lifecycle.unpublish(platform.registry, version)
+        platform.tell_owners(UNPUBLISHED, version.algorithm, by=by, version=version.text)
+
+
+def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> None:
+    """Delete an algorithm, with what accounts have kept in its spaces of hosted data."""
+    lifecycle.delete(platform.registry, algorithm)
+    platform.tell_owners(DELETED, algorithm, by=by)
+    _discard(platform, platform.objects.algorithm_space(algorithm.owner, algorithm.name, "temp", "").parent.parent)
+
+
+def delete_account(platform: Platform, account: Account) -> None:
+    """Delete an account. Its keys go first, so that nobody acts for it meanwhile; what breaks off can be repeated."""
+    for key in platform.keys.of(account.name):
+        platform.keys.delete(key)
+    for algorithm in platform.registry.algorithms(account.name):
+        delete_algorithm(platform, algorithm, by=account.name)
+    for name, _ in platform.metadata.collections(account.name):
+        platform.hosted.delete(Caller(account.name), [account.name, name], force=True)
+    for connector in platform.connectors.of(account.name):
+        platform.connectors.remove(account.name, connector.name)
+    # Whoever gets this name one day must not find what this account kept with the algorithms of others.
+    for space in platform.root.glob(f"algorithm-data/*/*/*/{account.name}"):
+        _discard(platform, space)
+    platform.accounts.forget(account)
+
+
+def _discard(platform: Platform, directory: Path) -> None:
+    if directory.exists():
+        platform.objects.discard(platform.objects.set_aside(directory))
+        platform.metadata.forget_digests(platform.objects.relative(directory))

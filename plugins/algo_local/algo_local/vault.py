@@ -1,0 +1,74 @@
+"""Encryption of what is secret, with a key that lies beside the database and is readable for its person only.
+
+A copy of the database alone gives nothing away. The key is made when it is first needed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from algo_core.errors import PlatformError
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+KEY_FILE = "secrets.key"
+
+
+class Vault:
+    """Encrypts and decrypts texts for the platform of one directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / KEY_FILE
+        self._cipher: Fernet | None = None
+
+    def encrypt(self, text: str) -> bytes:
+        """The encrypted form of a text. PlatformError if the key cannot be had."""
+        return self._opened().encrypt(text.encode("utf-8"))
+
+    def decrypt(self, data: bytes) -> str:
+        """The text of an encrypted form. PlatformError if it was made with another key."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return self._opened().decrypt(data).decode("utf-8")
+        except InvalidToken:
+            raise PlatformError(
+                f"A secret cannot be decrypted: {self._path} is not the key that it was encrypted with",
+                "Restore the file from a copy, or set the secrets anew",
+            ) from None
+
+    def _opened(self) -> Fernet:
+        if self._cipher is None:
+            from cryptography.fernet import Fernet
+
+            try:
+                self._cipher = Fernet(self._key(Fernet.generate_key))
+            except (OSError, ValueError) as error:
+                raise PlatformError(
+                    f"The key {self._path} cannot be used: {getattr(error, 'strerror', None) or error}",
+                    "Restore the file from a copy, or move it away and set the secrets anew",
+                ) from error
+        return self._cipher
+
+    def _key(self, make: object) -> bytes:
+        """The key; a new one appears whole, and the first of several processes that make one wins."""
+        assert callable(make)
+        if not self._path.exists():
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{KEY_FILE}-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(make())
+                    file.flush()
+                    os.fsync(file.fileno())
+                try:
+                    os.link(name, self._path)
+                except FileExistsError:
+                    pass
+            finally:
+                os.unlink(name)
+        return self._path.read_bytes()

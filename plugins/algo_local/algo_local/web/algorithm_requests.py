@@ -1,0 +1,63 @@
+"""What requests say about algorithms: `details`, `settings` and `version_info` (API section 6.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from algo_local.algorithms import catalog
+from algo_local.error_codes import ErrorCode
+from algo_local.refusals import Invalid
+
+RUNNABLE = ("python3", "python3-1")
+"""Languages that this platform runs, by their names with and without environments."""
+
+PACKAGE_SETS = (
+    *("python36", "python36-gpu", "python37", "python37-gpu", "pytorch-1.0.0", "pytorch-1.4.x", "pytorch-1.5.x"),
+    *("pytorch-1.6.x", "spacy-2.0.18", "tensorflow-gpu-1.12", "tensorflow-gpu-1.14", "tensorflow-gpu-2.1"),
+    *("tensorflow-gpu-2.3", "selenium3.141.x-python", "allennlp-0.8", "apex-0.1", "mxnet-cu90-1.3.1"),
+    "tensorrt-6.0-cuda10.0",
+)
+"""Sets of packages of the platform that are for Python 3 (API section 5.2): this one takes what the source requires."""
+
+
+def description(body: dict[str, Any]) -> dict[str, Any]:
+    """What a body says, by the names of `Algorithm`'s attributes.
+
+    Raises:
+        Invalid: if it asks for a language or an environment that is not there.
+    """
+    details, settings = body.get("details", {}), body.get("settings", {})
+    found = {name: details[name] for name in ("label", "summary", "tagline", "tags") if name in details}
+    if "sample_input" in body.get("version_info", {}):
+        found["sample_input"] = body["version_info"]["sample_input"]
+    if "algorithm_callability" in settings:
+        found["callability"] = settings["algorithm_callability"]
+    plain = ("source_visibility", "license", "network_access", "pipeline_enabled", "royalty_microcredits")
+    found |= {name: settings[name] for name in plain if name in settings}
+    return found | _environment(settings)
+
+
+def _environment(settings: dict[str, Any]) -> dict[str, Any]:
+    """What it runs in: an environment by id, a set of packages, or a language with `cpu` or `gpu`."""
+    if identifier := settings.get("algorithm_environment"):
+        known = {found["id"]: found for found in catalog.environments()}.get(identifier.lower())
+        if not known:
+            raise Invalid(f"No environment {identifier[:100]}", ErrorCode.PACKAGE_SET_NOT_FOUND)
+        _check_language(known["language"]["name"])
+        return {"algorithm_environment": known["id"], "package_set": None, "language": known["language"]["name"],
+                "environment": known["machine_type"].lower()}  # fmt: skip
+    if name := settings.get("package_set"):
+        if name not in PACKAGE_SETS:
+            raise Invalid(f"No package set {name[:100]}", ErrorCode.PACKAGE_SET_NAME_DOES_NOT_EXIST)
+        return {"package_set": name, "algorithm_environment": None, "environment": "gpu" if "gpu" in name else "cpu"}
+    found: dict[str, Any] = {name: settings[name] for name in ("language", "environment") if name in settings}
+    if "language" in found:
+        _check_language(found["language"])
+    return found
+
+
+def _check_language(language: str) -> None:
+    if language not in RUNNABLE:
+        known = {entry["name"] for entry in catalog.languages()}
+        code = ErrorCode.UNSUPPORTED_ALGORITHM_LANGUAGE if language in known else ErrorCode.UNKNOWN_ALGORITHM_LANGUAGE
+        raise Invalid(f"This platform does not run {language[:50]!r}, only {', '.join(RUNNABLE)}", code)

@@ -1,0 +1,86 @@
+"""The bodies of requests, read and held against the shape that the table gives for them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import fastjsonschema
+
+from algo_local.error_codes import ErrorCode
+from algo_local.web.http import ApiError
+from algo_local.web.shapes import SCHEMAS, ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from algo_local.web.authorization import RequestContext
+
+LIMIT = 1 << 20
+"""Bytes of a body."""
+
+FORM = "application/x-www-form-urlencoded"
+
+_MALFORMED = {
+    "User": ErrorCode.MALFORMED_USER_JSON,
+    "UserUpdate": ErrorCode.MALFORMED_USER_JSON,
+    "Organization": ErrorCode.MALFORMED_ORGANIZATION_JSON,
+    "AlgorithmSecretCreateRequest": ErrorCode.MALFORMED_ALGORITHM_SECRET_REQUEST_JSON,
+    "AlgorithmSecretEditRequest": ErrorCode.MALFORMED_ALGORITHM_SECRET_REQUEST_JSON,
+    "ScmCreation": ErrorCode.SCM_BAD_CREATE_PAYLOAD,
+    "ScmUpdate": ErrorCode.SCM_BAD_UPDATE_PAYLOAD,
+    "WebhookEvent": ErrorCode.WEBHOOK_PAYLOAD_MALFORMED,
+}
+"""What a body of the wrong shape is called, if it has a name of its own."""
+
+_DATA = re.compile(r"\bdata\b")
+
+
+def read_body(context: RequestContext, *, form: bool = False) -> dict[str, Any]:
+    """The body of a request as a JSON object, an empty one if there need not be any; a null member counts as left out.
+
+    With `form` it may be a form as well, as a client sends it that loses what the members hold (API section 6.3): it
+    says nothing then.
+
+    Raises:
+        ApiError: 400 if it has not the shape that the operation's row names, 413 if it is too large.
+    """
+    shape = context.operation.request
+    if form and context.request.content_type == FORM:
+        return {}
+    if shape.endswith("?") and context.request.length == 0:
+        return {}
+    name = shape.rstrip("?")
+    try:
+        value = _cleaned(context.request.json(LIMIT))
+    except (UnicodeEncodeError, RecursionError):
+        raise ApiError(400, "The body is nested too deep, or no Unicode text", ErrorCode.MALFORMED_JSON) from None
+    try:
+        _validator(name)(value)
+    except fastjsonschema.JsonSchemaValueException as error:
+        message = _DATA.sub("the body", error.message, count=1)
+        raise ApiError(400, message, _MALFORMED.get(name, ErrorCode.INPUT_VALIDATION_ERROR)) from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "the body must be an object", ErrorCode.MALFORMED_JSON)
+    return value
+
+
+def _cleaned(value: Any) -> Any:
+    """A JSON value without members that are null. UnicodeEncodeError for text that cannot be stored."""
+    if isinstance(value, dict):
+        return {_cleaned(name): _cleaned(member) for name, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_cleaned(entry) for entry in value]
+    if isinstance(value, str):
+        value.encode("utf-8")
+        return value.replace("\0", "")
+    return value
+
+
+@cache
+def _validator(shape: str) -> Callable[[Any], Any]:
+    compiled: Callable[[Any], Any] = fastjsonschema.compile(
+        {**ref(shape), "components": {"schemas": SCHEMAS}}, use_default=False
+    )
+    return compiled

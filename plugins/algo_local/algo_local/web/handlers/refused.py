@@ -1,0 +1,75 @@
+"""Operations that this platform refuses, each with its reason: what they are for is not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from algo_local.error_codes import ErrorCode
+from algo_local.web.http import ApiError
+
+if TYPE_CHECKING:
+    from algo_local.web.authorization import RequestContext
+
+
+class Refusal(NamedTuple):
+    """How an operation is refused, and why."""
+
+    status: int
+    code: int
+    reason: str
+
+
+_BROKER = "Insights are not sent on: there is no Kafka broker that belongs to this platform"
+_HOSTS = "Algorithms run as processes of this platform, not as users of other hosts"
+_PROVIDERS = "Secrets are kept encrypted in this platform's database; providers in Java archives cannot be installed"
+_REGISTRIES = "Algorithms are no container images here, so there is nothing to push to a registry"
+_SCMS = "Sources are kept by the platform itself; other hosts cannot be added"
+_BUILDS = "Algorithms are built and published with 'algo local publish' on the platform's machine"
+_RECORDS = "Calls are not kept on record"
+_COMMITS = "Sources are kept by their content, without a history of commits"
+
+REFUSALS = {
+    "getConnection": Refusal(404, ErrorCode.CONFIG_ENTRY_NOT_FOUND, _BROKER),
+    "updateConnection": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _BROKER),
+    "deleteAllConnections": Refusal(404, ErrorCode.CONFIG_ENTRY_NOT_FOUND, _BROKER),
+    "getHostUsernames": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),
+    "setHostUsernames": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),
+    "deleteHostUsernames": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),
+    "update": Refusal(400, ErrorCode.ORGANIZATION_HOST_INFORMATION_NOT_FOUND, _HOSTS),
+    "getByOrgName": Refusal(400, ErrorCode.ORGANIZATION_HOST_INFORMATION_NOT_FOUND, _HOSTS),
+    "createOrganizationHostInformation": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),
+    "delete": Refusal(400, ErrorCode.ORGANIZATION_HOST_INFORMATION_NOT_FOUND, _HOSTS),
+    "createSecretProvider": Refusal(403, ErrorCode.NOT_IMPLEMENTED, _PROVIDERS),
+    "checkSecretProviderForJar": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _PROVIDERS),
+    "uploadJarForSecretProvider": Refusal(403, ErrorCode.NOT_IMPLEMENTED, _PROVIDERS),
+    "createRegistry": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _REGISTRIES),
+    "updateRegistry": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _REGISTRIES),
+    "deleteRegistry": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _REGISTRIES),
+    "GetAlgorithmImagePushStatus": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _REGISTRIES),
+    "RepublishAlgorithm": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _REGISTRIES),
+    "createScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
+    "updateScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
+    "deleteScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
+    "receiveScmRepositoryEvent": Refusal(400, ErrorCode.INTERNAL_SCM_HAS_NO_WEBHOOKS, _SCMS),
+    "compileAlgorithm": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _BUILDS),
+    "publishAlgorithm": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _BUILDS),
+    "commitLogForRepository": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _COMMITS),
+    "getAlgorithmErrorsByAlgorithmName": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
+    "getAlgorithmErrorsByUserId": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
+    "getOrganizationErrors": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
+    "getFullUsage": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
+    "getAlgorithmUsageResult": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
+    "getUserUsageResult": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
+}
+"""By the ids of operations; the statuses are those that the API documents for them."""
+
+
+def refuse(context: RequestContext) -> NoReturn:
+    """An operation of `REFUSALS`."""
+    refusal = REFUSALS[context.operation.id]
+    raise ApiError(refusal.status, refusal.reason, refusal.code)
+
+
+def registries(context: RequestContext) -> list[dict[str, Any]]:
+    """`GET /v1/registries`: there are none."""
+    return []
