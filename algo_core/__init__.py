@@ -3,11 +3,42 @@
 Everything here is loaded when it is first asked for, so that importing `algo_core` costs nothing.
 """
 
-from __future__ import annotations
-
+# No `from __future__` here: it imports a module, and nothing may come before Ctrl-C is provided for.
 import sys
 
 TYPE_CHECKING = False  # typing's own would have to be imported
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+    from types import FrameType, TracebackType
+
+
+def _end_interrupted(kind: "type[BaseException]", error: BaseException, trace: "TracebackType | None") -> None:
+    """Ctrl-C before `main` runs, or after it: nothing has been begun, or everything is done."""
+    if issubclass(kind, KeyboardInterrupt):
+        import os
+
+        os._exit(130)
+    sys.__excepthook__(kind, error, trace)
+
+
+def _interrupt_again(unraisable: "UnraisableHookArgs") -> None:
+    """Ctrl-C within a finalizer would be told and forgotten there: let it come again outside."""
+    error = unraisable.exc_value
+    if not isinstance(error, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+
+    def interrupt(frame: "FrameType", event: str, argument: object) -> None:
+        if frame.f_code is not _interrupt_again.__code__:
+            sys.setprofile(None)
+            raise error
+
+    sys.setprofile(interrupt)  # asked at the next call or return, which is outside
+
+
+if (getattr(sys, "argv", None) or [""])[0].rpartition("/")[2] in {"algo", "-m"}:  # the program, not one that imports us
+    sys.excepthook, sys.unraisablehook = _end_interrupted, _interrupt_again
+
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from typing import Any
@@ -44,7 +75,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -56,7 +87,7 @@ class _FormerNames:
     """Finds modules under the names that they had in version 1.0; asked after every other finder."""
 
     @staticmethod
-    def find_spec(fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(fullname: str, path: object = None, target: object = None) -> "ModuleSpec | None":
         if not fullname.startswith("algo_core."):
             return None
         from algo_core.moved import find_spec

@@ -16,25 +16,44 @@ GARBAGE_THRESHOLD = 200_000
 """New objects after which garbage is looked for; the interpreter's own 700 is for programs that are running already."""
 
 CLOSED_PIPE = 141
+_SIGINT = 2
 
 
 def main() -> NoReturn:
     """Run `algo` with the arguments of the process, and end the process with its exit code."""
+    try:
+        code = _code_of(sys.argv[1:])
+    except (KeyboardInterrupt, Exception) as error:
+        if not (stopped := _interruption(error)):
+            raise
+        code = 128 + getattr(stopped, "number", _SIGINT)
+    _end_at_once_on_signals()
+    sys.exit(code)
+
+
+def _code_of(arguments: list[str]) -> int:
     _open_closed_streams()
-    arguments = sys.argv[1:]
     if arguments == ["--version"]:
         from algo_core.version import __version__
 
-        code = _flushed(0, f"algo {__version__}\n")
-    else:
-        import gc
+        return _flushed(0, f"algo {__version__}\n")
+    import gc
 
-        # Imports make many objects and hardly any garbage: collecting between them, and once more at the end, would be
-        # a fifth of the time of a short command.
-        gc.set_threshold(GARBAGE_THRESHOLD, 50, 50)
-        code = run(arguments)
-        gc.freeze()
-    sys.exit(code)
+    # Imports make many objects and hardly any garbage: collecting between them, and once more at the end, would be
+    # a fifth of the time of a short command.
+    gc.set_threshold(GARBAGE_THRESHOLD, 50, 50)
+    code = run(arguments)
+    gc.freeze()
+    return code
+
+
+def _end_at_once_on_signals() -> None:
+    """All is done and written: what the interpreter does at its end is nothing that a traceback could help with."""
+    import _signal  # type: ignore[import-not-found]  # `signal` itself would import enum
+
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        if callable(_signal.getsignal(number)):
+            _signal.signal(number, lambda number, frame: os._exit(128 + number))
 
 
 def _open_closed_streams() -> None:
@@ -62,49 +81,68 @@ def run(arguments: list[str]) -> int:
 
     app = App(os.environ)
     try:
-        return _flushed(_guarded(arguments, app), app=app)
+        try:
+            return _flushed(_guarded(arguments, app), app=app)
+        finally:
+            app.close()
     except KeyboardInterrupt as stopped:
         return _stopped(stopped)
-    finally:
-        try:
-            app.close()
-        except KeyboardInterrupt:
-            pass
 
 
 def _guarded(arguments: list[str], app: App) -> int:
-    import click
-
     from algo_core import cli
-    from algo_core.errors import AlgoError, UsageError
 
+    app.output.is_json = _asks_for_json(arguments)  # until the command line is read, which may fail before that
     try:
         code = cli.run(arguments, app)
         sys.stdout.flush()
         return code
-    except (KeyboardInterrupt, click.Abort) as stopped:
+    except (KeyboardInterrupt, Exception) as error:
+        return _reported(error, app)
+
+
+def _asks_for_json(arguments: list[str]) -> bool:
+    if "--" in arguments:
+        arguments = arguments[: arguments.index("--")]
+    return any(word == "--json" or word.startswith("--json=") for word in arguments)
+
+
+def _reported(error: BaseException, app: App) -> int:
+    import click
+
+    from algo_core.errors import AlgoError, UsageError
+
+    if stopped := error if isinstance(error, click.Abort) else _interruption(error):
         if app.output.is_json:
             app.output.tell(error={"type": "Interrupted", "message": "Interrupted"})
-        else:
+        elif not app.environ.get("_ALGO_COMPLETE"):  # TAB says nothing
             app.output.info("")
             app.output.info(f"Interrupted: {app.so_far}" if app.so_far else "Interrupted")
         return _stopped(stopped)
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         return CLOSED_PIPE
-    except click.UsageError as error:
-        if "--json" in arguments:  # the parser has stopped at something before it, maybe
-            app.output.is_json = True
-        context = error.ctx
-        where = context.command_path if context else "algo"
+    if isinstance(error, click.UsageError):
+        where = error.ctx.command_path if error.ctx else "algo"
         return app.report(UsageError(error.format_message(), f"See: {where} --help"))
-    except click.ClickException as error:
+    if isinstance(error, click.ClickException):
         return app.report(AlgoError(error.format_message()))
-    except AlgoError as error:
+    if isinstance(error, AlgoError):
         return app.report(error)
-    except OSError as error:
+    if isinstance(error, OSError):
         return app.report(_from_system(error))
-    except Exception as error:
-        return app.report(_unexpected(error, app))
+    assert isinstance(error, Exception)
+    return app.report(_unexpected(error, app))
+
+
+def _interruption(error: BaseException | None) -> BaseException | None:
+    """What Ctrl-C has raised, also where another exception has come of it on its way."""
+    seen: set[int] = set()  # a chain may lead back to where it began
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _stopped(cause: BaseException) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -150,15 +150,21 @@ def encoded_path(path: str) -> str:
 _DOTS = re.compile(r"/(?=\.{1,2}(?:/|$))")
 
 
-def decode_json(response: Response, profile: str = "default", *, limit: int = WHOLE_LIMIT) -> Any:
-    """The JSON body of a response, which may have `limit` bytes.
+def decode_json(
+    response: Response,
+    profile: str = "default",
+    *,
+    limit: int = WHOLE_LIMIT,
+    parse: Callable[[bytes], Any] = parse_printable_json,
+) -> Any:
+    """The JSON body of a response, which may have `limit` bytes, as `parse` reads it.
 
     Raises:
         PlatformError: if the body is not JSON, or larger.
         AuthError, RequestRefused: if it is an `error` object in spite of its status (API section 2.1).
     """
     try:
-        value = parse_printable_json(response.read(limit))
+        value = parse(response.read(limit))
     except ValueError:
         raise PlatformError(
             f"{response.place} answered with something that is not JSON",

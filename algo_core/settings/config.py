@@ -136,8 +136,10 @@ def read_toml(path: str, hint: str | None = None) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror}") from None
+    from algo_core.text import decoded
+
     try:
-        return toml_loads(content.decode("utf-8-sig"))
+        return toml_loads(decoded(content))
     except ValueError as error:
         hint = hint or f"Whoever looks after {path} has to correct it"
         raise ConfigError(f"Cannot read {path}: {error}", hint) from None

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from algo_core.errors import ConfigError, UsageError
+from algo_core.text import decoded
 
 KEY_PREFIX = "sim"
 KEY_LENGTH = 28
@@ -153,7 +154,7 @@ def _from_command(name: str, command: object, origin: str) -> Credential:
         ) from None
     except subprocess.TimeoutExpired:
         raise ConfigError(f"The {where} did not answer within {COMMAND_SECONDS:.0f} s") from None
-    text = done.stdout.decode("utf-8", "replace").strip()
+    text = decoded(done.stdout, "replace").strip()
     if done.returncode or not text:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise ConfigError(

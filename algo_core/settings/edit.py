@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import ConfigError
 from algo_core.files import replacing
+from algo_core.text import decoded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def editing(file: str) -> Iterator[Any]:
         path.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
         with _turn(path):
             try:
-                document = tomlkit.parse(path.read_text("utf-8-sig"))
+                document = tomlkit.parse(decoded(path.read_bytes()))
             except FileNotFoundError:
                 document = tomlkit.document()
                 document.add(tomlkit.comment(HEADER))

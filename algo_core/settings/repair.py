@@ -11,6 +11,7 @@ from algo_core.errors import ConfigError
 from algo_core.settings import schema
 from algo_core.settings.config import Config, toml_loads
 from algo_core.settings.schema import Fault
+from algo_core.text import decoded
 
 
 @functools.lru_cache(maxsize=1)
@@ -58,8 +59,8 @@ def line_of(fault: Fault) -> int | None:
     times, and only once something is wrong.
     """
     try:
-        with open(fault.file, encoding="utf-8-sig") as file:
-            lines = file.read().splitlines(keepends=True)
+        with open(fault.file, "rb") as file:
+            lines = decoded(file.read()).splitlines(keepends=True)
     except (OSError, ValueError):
         return None
     for number, line in enumerate(lines, 1):

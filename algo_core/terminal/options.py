@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 SECTION = "Global options"
+_JSON = "algo_core.json"
 
 
 class Number(click.IntRange):
@@ -36,6 +37,8 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None
             return
         if name in {"is_json", "quiet"}:
             setattr(app.output, name, value)
+            if name == "is_json":
+                ctx.find_root().meta[_JSON] = True
         else:
             setattr(app, name, value)
 
@@ -83,10 +86,13 @@ def add_global_options(command: click.Command) -> click.Command:
 
     def parse_args(self: click.Command, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            return parse(ctx, args)
+            rest = parse(ctx, args)
         except click.UsageError as error:
             error.ctx = error.ctx or ctx  # click forgets it where an option has no value
             raise
+        if not isinstance(self, click.Group) and (app := ctx.find_root().obj) is not None:
+            app.output.is_json = _JSON in ctx.find_root().meta  # it may have been the value of another option
+        return rest
 
     command.parse_args = MethodType(parse_args, command)  # type: ignore[method-assign]  # this one command only
 

@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, Literal, TextIO
 
 CLOSED = "Standard output is closed"
+AT_ONCE = 4096
+"""Bytes that a pipe takes as a whole; what another process writes comes before or after them (PIPE_BUF)."""
+
 LABELS = ("error:", "warning:", "hint:")
 """What our own messages begin with; no line that somebody else wrote may begin with one."""
 
@@ -70,6 +73,7 @@ class Outlet:
         self._name = name
         self._stream = stream
         self._binary: Any = None
+        self._held = 0
 
     @property
     def stream(self) -> TextIO:
@@ -81,7 +85,11 @@ class Outlet:
         return self.stream.isatty()
 
     def write(self, text: str, escape: Callable[[str], str] | None = None) -> int:
-        """Write text; `escape` makes it harmless in another way than `sanitize`, if this is a terminal."""
+        """Write text; `escape` makes it harmless in another way than `sanitize`, if this is a terminal.
+
+        Several processes may write to one pipe: a text that ends with a line is never taken apart, nor held back until
+        it is part of more than a pipe takes at once.
+        """
         if self._binary is not None:
             self._binary.end()
         if not self.isatty():
@@ -94,6 +102,11 @@ class Outlet:
             return self.stream.write(harmless.encode(encoding, "backslashreplace").decode(encoding))
 
     def _write_unchanged(self, text: str) -> int:
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if self._held + size > AT_ONCE:
+            self.stream.flush()
+            self._held = 0
+        self._held += size
         try:
             return self.stream.write(text)
         except UnicodeEncodeError:  # the encoding of the locale lacks a character
@@ -194,6 +207,23 @@ class Output:
             from algo_core.names import in_bytes
 
             self.binary.write(in_bytes(text) + b"\n")
+
+    def lines(self, texts: Sequence[str]) -> None:
+        """Results on lines of their own, in few writes that keep each line whole."""
+        if self.is_terminal:
+            for text in texts:
+                self.line(text)
+            return
+        joined = "\n".join(texts)
+        most = AT_ONCE - 1 if joined.isascii() else AT_ONCE // 4 - 1
+        start = 0
+        while len(joined) - start > most:
+            end = joined.rfind("\n", start, start + most + 1)
+            if end < 0 and (end := joined.find("\n", start)) < 0:
+                break
+            self.line(joined[start:end])
+            start = end + 1
+        self.line(joined[start:])
 
     def json(self, value: Any, *, indent: int | None = 2) -> None:
         """One result as JSON; `indent=None` writes it on a single line."""

@@ -10,6 +10,7 @@ import click
 
 from algo_core.errors import AlgoError, UsageError
 from algo_core.terminal.output import Output
+from algo_core.text import decoded, first_line, lines_in_utf_8
 
 Answer = TypeVar("Answer")
 
@@ -24,6 +25,7 @@ class Prompter:
     def __init__(self, output: Output) -> None:
         self._output = output
         self.is_terminal = sys.stdin is not None and sys.stdin.isatty()
+        self._lines = lines_in_utf_8(sys.stdin.buffer) if sys.stdin is not None else iter(())
 
     def ask(
         self, text: str, check: Callable[[str], Answer], *, default: str | None = None, hidden: bool = False
@@ -55,7 +57,7 @@ class Prompter:
             if hidden and self.is_terminal:
                 return self._hidden(prompt)
             self._output.prompt(prompt)
-            line = sys.stdin.readline() if sys.stdin is not None else ""
+            line = sys.stdin.readline() if self.is_terminal else next(self._lines, b"").decode("utf-8", "replace")
         except EOFError:
             line = ""
         if not self.is_terminal or not line:
@@ -79,7 +81,21 @@ def read_secret_from_stdin(what: str) -> str:
     Raises:
         click.UsageError: if there is none.
     """
-    line = sys.stdin.readline().strip() if sys.stdin is not None else ""
+    line = first_line(sys.stdin.buffer).strip() if sys.stdin is not None else ""
     if not line:
         raise click.UsageError(f"Standard input holds no {what}")
     return line
+
+
+def text_on_stdin() -> str:
+    """All of standard input.
+
+    Raises:
+        UsageError: if it is closed, or no text.
+    """
+    if sys.stdin is None:
+        raise UsageError("Standard input is closed", "Pipe the text in")
+    try:
+        return decoded(sys.stdin.buffer.read())
+    except UnicodeDecodeError as error:
+        raise UsageError(f"Standard input is not UTF-8 text, from byte {error.start} on") from None

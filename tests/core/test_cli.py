@@ -1,5 +1,7 @@
 """The command group, as a person meets it."""
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -172,7 +174,7 @@ def failing(home: Home, plugin_folder) -> Home:
 def test_an_exception_in_a_plugins_command_is_no_traceback(failing: Home) -> None:
     result = failing.run("crash")
     assert result.code == 8
-    assert "acme_fail failed unexpectedly: ValueError: boom" in result.stderr
+    assert "acme-fail 1.0 failed unexpectedly: ValueError: boom" in result.stderr
     assert "Traceback" not in result.stderr
     assert "Traceback" in failing.run("--debug", "crash").stderr
     assert failing.run("crash", "--json").error["type"] == "PluginError"
@@ -264,3 +266,49 @@ def test_streams_that_are_closed_are_no_reason_to_fail(algo_home: Home, stream: 
         command = f"{algo_home.command()[0]} {words} {stream}"
         done = subprocess.run(["bash", "-c", command], env=algo_home.environ, capture_output=True)
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+WRONG = (
+    ("nope", "--json"),
+    ("--json", "nope"),
+    ("--nope", "--json"),
+    ("--nope", "ls", "--json"),
+    ("ls", "--nope", "--json"),
+    ("ls", "--json=yes"),
+    ("cp", "--json"),
+    ("cp", "a", "--jobs", "many", "b", "--json"),
+    ("run", "--timeout", "--json"),
+    ("run", "demo/Hello", "-d", "x", "more", "--json"),
+    ("config", "nope", "--json"),
+    ("config", "get", "--json"),
+    ("config", "get", "nope", "--json"),
+    ("profile", "show", "a", "b", "--json"),
+    ("local", "serve", "--port", "abc", "--json"),
+    ("help", "nope", "--json"),
+)
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+def test_a_wrong_command_line_is_answered_as_json_wherever_json_stands(algo_home: Home, words: tuple[str, ...]) -> None:
+    result = algo_home.run(*words)
+    lines = result.stderr.splitlines()
+    assert (result.code, result.text) == (2, ""), result
+    assert all(isinstance(json.loads(line), dict) for line in lines), result.stderr
+    assert result.error["type"] == "UsageError"
+
+
+def test_every_command_does_so(algo_home: Home) -> None:
+    names = [
+        line.split()[0] for line in algo_home.run("--help").text.splitlines() if re.match(r"  [a-z]+ +[A-Z]", line)
+    ]
+    assert len(names) > 20
+    for name in names:
+        result = algo_home.run(name, "--no-such-option", "--json")
+        assert result.code == 2, (name, result)
+        assert result.error["type"] == "UsageError", name
+
+
+def test_json_that_is_no_option_is_none(algo_home: Home) -> None:
+    assert algo_home.run("run", "demo/Hello", "-d", "--json").text == "Hello --json\n"
+    assert algo_home.run("ls", "--", "--json").stderr.splitlines()[-1].startswith(("error: ", "hint: "))
+    assert algo_home.run("run", "demo/Hello", "-d", "--json", "-d", "x").code == 2

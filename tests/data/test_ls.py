@@ -96,8 +96,33 @@ def test_json_is_one_list_of_objects(home, platform):
 
 def test_json_is_valid_and_the_error_told_when_something_is_missing(home, platform):
     result = home.run("--json", "ls", ".my/nope")
-    assert (result.code, result.json) == (5, [])
+    assert (result.code, result.text) == (5, "")
     assert result.error["type"] == "NotFoundError"
+
+
+def test_no_empty_list_comes_before_an_error_and_what_was_listed_is_closed(home, platform):
+    platform.files["data/.my/c/f"] = b"x"
+    platform.directories.add("data/.my/empty")
+    for words in ([".my/nope", ".my/none"], [".my/empty", ".my/nope"], ["ftp://x/y"], [".my/c/*.gif"]):
+        result = home.run("ls", "--json", *words)
+        assert (result.code != 0, result.text) == (True, ""), words
+        assert result.error["message"]
+    result = home.run("ls", "--json", ".my/c", ".my/nope")
+    assert (result.code, [entry["uri"] for entry in result.json]) == (5, ["data://.my/c/f"])
+    assert home.run("ls", "--json", ".my/empty").json == []
+
+
+def test_h_means_sizes_that_people_read(home, platform):
+    platform.files |= {"data/.my/c/big": bytes(1_500_000), "data/.my/c/small": b"x"}
+    for words in (("ls", "-lh"), ("ls", "-l", "-h"), ("ls", "-hl"), ("ls", "-l", "--human-readable")):
+        lines = home.run(*words, ".my/c").text.splitlines()
+        assert [line.split("   ")[1] for line in lines] == ["1.4 MiB", "1 B"], words
+    assert home.run("ls", "-h", ".my/c").text == ".my/c/big\n.my/c/small\n"
+    assert home.run("ls", "-lh", "--json", ".my/c").json[0]["size"] == 1_500_000
+    assert home.run("du", "-h", ".my/c").text.split("\t")[0] == "1.4 MiB"
+    for command in ("ls", "du"):
+        assert home.run(command, "--help").text.startswith("Usage:")
+    assert home.run("cp", "-h").text.startswith("Usage:")
 
 
 def test_wildcards_show_what_matches(home, platform):

@@ -9,7 +9,8 @@ import threading
 import pexpect
 import pytest
 
-from algo_data.reporting.progress import Fact, Line, fitted, human
+from algo_data.reporting.progress import Fact, Line, fitted
+from algo_data.reporting.sizes import human
 
 
 class Terminal:

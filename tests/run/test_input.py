@@ -41,7 +41,7 @@ def test_data_is_json_if_it_is_json_and_text_otherwise(home, algorithm, value, c
     [
         (b'{"a":1}\n', JSON),
         (b"plain text\n", TEXT),
-        (b"\xef\xbb\xbf{}", TEXT),
+        (b"\xef\xbb\xbf\xff", BINARY),
         (b"\x89PNG\r\n\x1a\n\x00\xff", BINARY),
         (b'"\xff"', BINARY),
         (b"", TEXT),

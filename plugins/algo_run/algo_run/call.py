@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from algo_core.errors import AlgorithmFailed, NotFoundError, PlatformError, RequestRefused, TimedOut
 from algo_core.http.api import decode_json
+from algo_run import json_text
 
 if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
@@ -59,17 +60,28 @@ class Answer(NamedTuple):
     """What an algorithm answered (API section 3.5).
 
     `kind` is `text`, `json`, `binary` (`result` is base64 then) or `void`; `stdout` is what the algorithm printed, as
-    far as it was asked for; `whole` is the response as it came. `keeps_key` says that the platform knows idempotency
-    keys, so that the call may be made again.
+    far as it was asked for; `body` is the response as it came. `keeps_key` says that the platform knows idempotency
+    keys, so that the call may be made again. Numbers in `result` and `metadata` are approximate where Python's are.
     """
 
     kind: str
     result: Any
-    whole: dict[str, Any]
+    body: bytes
+    metadata: dict[str, Any]
     alerts: list[str]
     stdout: str | None = None
     request_id: str | None = None
     keeps_key: bool = False
+
+    @property
+    def text(self) -> str:
+        """The response as the platform wrote it."""
+        return json_text.decoded(self.body)
+
+    @property
+    def result_text(self) -> str:
+        """The result as the platform wrote it: JSON, with all digits."""
+        return json_text.member(self.text, "result") or "null"
 
 
 class Failed(AlgorithmFailed):
@@ -103,13 +115,16 @@ def perform(api: ApiClient, call: Call) -> Answer:
     """
     response = _send(api, call)
     try:
-        value = decode_json(response, api.profile.name, limit=RESULT_LIMIT)
+        value = decode_json(response, api.profile.name, limit=RESULT_LIMIT, parse=json_text.approximated)
     except RequestRefused:
-        value = response.json()  # an error object with status 200 is the algorithm's, even without metadata
+        # An error object with status 200 is the algorithm's, even without metadata.
+        value = json_text.approximated(response.content)
+    except RecursionError:
+        raise PlatformError("The result is nested too deeply to be read", "See it as it came with --raw") from None
     if not isinstance(value, dict):
         raise _malformed(api)
     kept = response.headers.get(IDEMPOTENCY_KEY)
-    answer = _answer(value)._replace(keeps_key=kept is not None and kept == call.idempotency_key)
+    answer = _answer(value, response.content)._replace(keeps_key=kept is not None and kept == call.idempotency_key)
     if value.get("error") is not None:
         raise Failed(value["error"], answer)
     if "result" not in value and not (call.output == "void" and answer.request_id):
@@ -165,7 +180,7 @@ def _not_found_hint(reference: AlgorithmRef) -> str:
     )
 
 
-def _answer(value: dict[str, Any]) -> Answer:
+def _answer(value: dict[str, Any], body: bytes) -> Answer:
     """Read a response leniently: only `result` is ever missed."""
     metadata = value.get("metadata")
     if not isinstance(metadata, dict):
@@ -177,7 +192,8 @@ def _answer(value: dict[str, Any]) -> Answer:
     return Answer(
         kind,
         result,
-        value,
+        body,
+        metadata,
         [str(alert) for alert in alerts] if isinstance(alerts, list) else [],
         _text(metadata.get("stdout")),
         _text(value.get("request_id") or metadata.get("request_id")),

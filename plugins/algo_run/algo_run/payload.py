@@ -9,6 +9,7 @@ from typing import NamedTuple, NoReturn
 
 from algo_core.errors import UsageError
 from algo_core.storage.uri import pasted
+from algo_core.text import UTF_8, in_utf_8
 
 INPUT_LIMIT = 10 << 20
 """Bytes of input that the platform takes, counted as it counts them: in base64 (API section 3.9, guide)."""
@@ -53,6 +54,7 @@ class Given(NamedTuple):
             self._refuse_size()
         if self.kind == "binary":
             return Payload(BINARY, body)
+        body = self._without_mark(body)
         if self.kind == "json":
             self._check_json(body)
             return Payload(JSON, body)
@@ -82,6 +84,15 @@ class Given(NamedTuple):
             f"({INPUT_LIMIT >> 20} MiB in base64, which is how the platform counts)",
             f"Upload it with 'algo cp {named} data://.my/COLLECTION/FILE' and pass that data URI as the input",
         )
+
+    def _without_mark(self, body: bytes) -> bytes:
+        """The same text in UTF-8, without a byte order mark; what is no text stays as it is."""
+        if self.kind == "data":
+            return body.removeprefix(UTF_8) if _is_text(body) else body
+        try:
+            return in_utf_8(body)
+        except UnicodeDecodeError:
+            return body
 
     def _check_json(self, body: bytes) -> None:
         try:
@@ -124,6 +135,14 @@ class Given(NamedTuple):
             f"{self._shown} is nested too deeply to be checked as JSON",
             "Send it as text with -t or -T if it is text",
         )
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def parse_json(body: bytes) -> None:

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
-from algo_core.errors import PlatformError, UsageError
+from algo_core.errors import PlatformError
 from algo_core.files import replacing
 from algo_core.terminal.output import Output
 from algo_core.terminal.sanitize import sanitize_json
 from algo_run.call import Answer
+from algo_run.json_text import indented, on_one_line
 
 
 class Sink(NamedTuple):
-    """An opened destination. On a terminal JSON is indented, and binary results are kept off it."""
+    """An opened destination; on a terminal, that of `output`, JSON is indented, and binary results are kept off it."""
 
     file: BinaryIO
-    is_terminal: bool = False
+    output: Output | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person sees what is written."""
+        return self.output is not None and self.output.is_terminal
 
     def write(self, blocks: Iterable[bytes], *, is_binary: bool = False) -> None:
-        """Write bytes.
-
-        Raises:
-            UsageError: if they are binary and this is a terminal; they are saved first, and the hint says where.
-        """
+        """Write bytes; what is binary is saved in a file where this is a terminal, which is then told."""
         if not (is_binary and self.is_terminal):
             for block in blocks:
                 _write_all(self.file, block)
@@ -42,35 +43,30 @@ class Sink(NamedTuple):
         except BaseException:
             os.unlink(path)
             raise
-        raise UsageError(
-            "The result is binary and was kept off the terminal",
-            f"It was saved as {path}; next time choose the place with -o FILE, or pipe it on",
-        )
+        assert self.output
+        self.output.log(f"The result is binary: it was saved as {path}; choose the place with -o FILE, or pipe it on")
 
     def write_answer(self, answer: Answer) -> None:
         """Write an algorithm's result: text and JSON with a newline, binary as bytes, void as nothing.
 
         Raises:
             PlatformError: if a binary result is not base64.
-            UsageError: as `write` does.
         """
         if answer.kind == "binary":
             self.write([_decoded(answer.result)], is_binary=True)
         elif answer.kind == "text" and isinstance(answer.result, str):
-            self.write([answer.result.encode("utf-8", "replace"), b"\n"])
+            self.write_line(answer.result)
         elif answer.kind != "void":
-            self.write_json(answer.result, indent=2 if self.is_terminal else None)
+            self.write_json(answer.result_text, is_indented=self.is_terminal)
 
-    def write_json(self, value: Any, *, indent: int | None) -> None:
-        """Write a JSON value and a newline; what UTF-8 cannot express is escaped."""
-        text = json.dumps(value, indent=indent, ensure_ascii=False)
-        if self.is_terminal:
-            text = sanitize_json(text)
-        try:
-            encoded = text.encode("utf-8")
-        except UnicodeEncodeError:
-            encoded = json.dumps(value, indent=indent).encode("ascii")
-        self.write([encoded, b"\n"])
+    def write_line(self, text: str) -> None:
+        """Write text and a newline, at once: nothing of another process comes between them."""
+        self.write([text.encode("utf-8", "replace") + b"\n"])
+
+    def write_json(self, text: str, *, is_indented: bool) -> None:
+        """Write JSON, in which only the space between its parts is another, and a newline."""
+        text = indented(text) if is_indented else on_one_line(text)
+        self.write_line(sanitize_json(text) if self.is_terminal else text)
 
 
 @contextmanager
@@ -83,7 +79,7 @@ def open_sink(output: Output, path: str | None) -> Iterator[Sink]:
         OSError: if the file cannot be made.
     """
     if path is None or path == "-":
-        yield Sink(output.binary, output.is_terminal)
+        yield Sink(output.binary, output)
     else:
         with replacing(path) as file:
             yield Sink(file)

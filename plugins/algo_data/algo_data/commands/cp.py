@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.storage.uri import DataUri, parse_data_uri
 from algo_core.terminal.output import CLOSED
+from algo_core.text import as_text
 from algo_data.commands.copying import Flags, carry_out, copy_options, copy_options_of, retry, storages
 from algo_data.commands.operands import paths_argument
 from algo_data.engine.io.streams import STREAM
@@ -92,17 +92,16 @@ def _parse(path: str) -> DataUri:
 
 def _listed(path: str) -> Iterator[DataUri]:
     """The paths that a file lists: one on each line, or one before each NUL byte if its beginning holds any."""
-    file = 0 if path == "-" else path
     try:
-        with open(
-            file, encoding=sys.getfilesystemencoding(), errors="surrogateescape", newline="\n", closefd=file != 0
-        ) as lines:
+        with as_text(open(0 if path == "-" else path, "rb", closefd=path != "-"), "surrogateescape", "\n") as lines:
             rest, separator = "", ""
             while block := lines.read(1 << 16):
                 separator = separator or ("\0" if "\0" in block else "\n")
                 *whole, rest = (rest + block).split(separator)
                 yield from _parsed(whole)
             yield from _parsed([rest])
+    except UnicodeDecodeError as error:
+        raise AlgoError(f"{path} is not text: {error.reason}", "Name a file that lists one path per line") from error
     except OSError as error:
         kind = NotFoundError if isinstance(error, FileNotFoundError) else AlgoError
         raise kind(f"{path}: {error.strerror or error}", "Name a file that lists one path per line") from error

@@ -11,12 +11,12 @@ from algo_data.commands.operands import expanded, parse, paths_argument
 from algo_data.engine.plan.tree import below
 from algo_data.engine.transfer import Place
 from algo_data.reporting.answers import answer
-from algo_data.reporting.progress import human
 from algo_data.reporting.report import Report
+from algo_data.reporting.sizes import human, human_option
 
 
 @click.command()
-@click.option("--human", "is_human", is_flag=True, help="Show sizes in KiB, MiB, GiB.")
+@human_option
 @paths_argument("path", required=True)
 @pass_app
 def du(app: App, is_human: bool, path: tuple[str, ...]) -> None:
@@ -25,7 +25,7 @@ def du(app: App, is_human: bool, path: tuple[str, ...]) -> None:
     \b
     Examples:
       algo du .my/img_directory
-      algo du --human 's3://bucket/2026-*'
+      algo du -h 's3://bucket/2026-*'
     """
     places = parse(app, path)
     report = Report(app, is_alone=False)

@@ -16,6 +16,7 @@ from algo_data.commands.operands import expanded, is_single, parse, paths_argume
 from algo_data.engine.plan.tree import below
 from algo_data.engine.transfer import Place
 from algo_data.reporting.report import Report
+from algo_data.reporting.sizes import human, human_option
 
 SIZE_WIDTH = 12
 """Characters for sizes in columns: nearly a tebibyte, without having to wait for the whole listing."""
@@ -29,10 +30,11 @@ TIME = 19
 
 @click.command()
 @click.option("-l", "--long", "is_long", is_flag=True, help="Show the time (UTC) and size of each file.")
+@human_option
 @click.option("-R", "-r", "--recursive", is_flag=True, help="List subdirectories recursively.")
 @paths_argument("path", required=False)
 @pass_app
-def ls(app: App, is_long: bool, recursive: bool, path: tuple[str, ...]) -> None:
+def ls(app: App, is_long: bool, is_human: bool, recursive: bool, path: tuple[str, ...]) -> None:
     """List directories, and files by name. Without PATH: what the account can see, its own name first.
 
     Paths without a scheme are hosted data; local ones begin with /, ./ or ../
@@ -40,16 +42,18 @@ def ls(app: App, is_long: bool, recursive: bool, path: tuple[str, ...]) -> None:
     \b
     Examples:
       algo ls
-      algo ls -l .my/img_directory
+      algo ls -lh .my/img_directory
       algo ls -R 's3://bucket/2026-*'
     """
     places = parse(app, path or ("data://",))
     report = Report(app, is_alone=is_single(places) and not recursive)
-    write = _JsonList(app) if app.output.is_json else _Lines(app, is_long)
+    write = _JsonList(app) if app.output.is_json else _Lines(app, is_long, is_human)
+    is_complete = False
     try:
         _list(places, report, write, is_recursive=recursive)
+        is_complete = not report.has_failed
     finally:
-        write.end()
+        write.end(is_complete=is_complete)
     report.finish()
 
 
@@ -104,9 +108,10 @@ class _Lines:
     Lines are handed on in groups that grow, so that the first is out at once, and a long listing costs few writes.
     """
 
-    def __init__(self, app: App, is_long: bool) -> None:
+    def __init__(self, app: App, is_long: bool, is_human: bool) -> None:
         self._app = app
         self.is_long = is_long
+        self._is_human = is_human
         self._is_terminal = app.output.is_terminal
         self._width = SIZE_WIDTH if self._is_terminal else 0
         self._held: list[str] = []
@@ -137,13 +142,10 @@ class _Lines:
             self._room = min(2 * self._room, MOST_HELD)
             self.end()
 
-    def end(self) -> None:
+    def end(self, *, is_complete: bool = True) -> None:
         """Hand on what is held."""
-        if self._is_terminal:
-            for text in self._held:
-                self._app.output.line(text)
-        elif self._held:
-            self._app.output.line("\n".join(self._held))
+        if self._held:
+            self._app.output.lines(self._held)
         self._held.clear()
         self._count = 0
         self._app.output.stdout.flush()
@@ -152,16 +154,16 @@ class _Lines:
         if entry.is_directory:
             return f"{'':{TIME + 3 + self._width + 3 if self._width else 0}}{path}"
         modified = entry.modified.isoformat(" ")[:TIME] if entry.modified else "-" * TIME
-        size = "-" if entry.size is None else str(entry.size)
+        size = "-" if entry.size is None else human(entry.size) if self._is_human else str(entry.size)
         return f"{modified}   {size:>{self._width}}   {path}"
 
 
 class _JsonList:
-    """A JSON list, one object per line, written while the listing arrives."""
+    """A JSON list, one object per line, written while the listing arrives; each line waits for its comma."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._before = "["
+        self._last = ""
 
     def __call__(self, entry: Entry) -> None:
         members: dict[str, Any] = {
@@ -170,9 +172,12 @@ class _JsonList:
             "size": entry.size,
             "modified": entry.modified.strftime("%Y-%m-%dT%H:%M:%SZ") if entry.modified else None,
         }
-        self._app.output.json_text(f"{self._before}\n  {json.dumps(members)}")
-        self._before = ","
+        self._app.output.json_text(f"{self._last},\n" if self._last else "[\n")
+        self._last = f"  {json.dumps(members)}"
 
-    def end(self) -> None:
-        """Close the list, also after a failure: what was listed stays readable."""
-        self._app.output.json_text("[]\n" if self._before == "[" else "\n]\n")
+    def end(self, *, is_complete: bool) -> None:
+        """Close the list, also after a failure: what was listed stays readable. What was not has no empty list."""
+        if self._last:
+            self._app.output.json_text(f"{self._last}\n]\n")
+        elif is_complete:
+            self._app.output.json_text("[]\n")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from algo_core.context import App
 from algo_core.terminal.output import Markup, Outlet
 from algo_core.terminal.sanitize import on_one_line
+from algo_data.reporting.sizes import human
 
 INTERVAL = 0.1
 """Seconds between two drawings: often enough for the eye, too seldom to cost anything."""
@@ -301,15 +302,6 @@ def _facts(position: int, size: int | None, seconds: float) -> list[Fact]:
     if size and rate:
         facts.append(Fact(1, f"{_clock_time((size - position) / rate)} left"))
     return facts
-
-
-def human(count: float) -> str:
-    """A number of bytes in binary units, in at most 10 characters."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 def _clock_time(seconds: float) -> str:

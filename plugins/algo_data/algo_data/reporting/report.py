@@ -28,6 +28,11 @@ class Report:
         self._code = 0
 
     @property
+    def has_failed(self) -> bool:
+        """Whether anything has failed so far."""
+        return self._code != 0
+
+    @property
     def tells_results(self) -> bool:
         """Whether anybody hears them."""
         return not self._app.output.quiet

@@ -10,7 +10,7 @@ import click
 from algo_core.context import App
 from algo_core.errors import AlgoError
 from algo_data.engine.transfer import Tally
-from algo_data.reporting.progress import human
+from algo_data.reporting.sizes import human
 
 MANY = 20
 """Files from which on failures are told once more at the end: a person has seen other lines since."""

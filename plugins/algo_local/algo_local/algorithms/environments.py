@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
 from algo_local.trees import make_writable
 
@@ -62,12 +63,12 @@ def base_interpreter() -> str:
 def requirements_of(source: Path) -> str:
     """The lines of `requirements.txt` that require something; empty if there are none, or no such file."""
     try:
-        text = (source / REQUIREMENTS).read_text("utf-8")
+        text = decoded((source / REQUIREMENTS).read_bytes())
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise BuildError(f"Cannot read {REQUIREMENTS}: {error}") from error
-    lines = (line.strip() for line in text.lstrip("\ufeff").splitlines())
+    lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("#"))
 
 

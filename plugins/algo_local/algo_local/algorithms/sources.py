@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
 
 MAX_FILES = 20_000
@@ -163,7 +164,7 @@ def read_configuration(directory: Path) -> dict[str, Any]:
     """The members of `algorithmia.conf`; none if there is no such file. BuildError if it is not a JSON object."""
     path = directory / _CONFIGURATION
     try:
-        members = json.loads(path.read_text("utf-8"))
+        members = json.loads(decoded(path.read_bytes()))
     except FileNotFoundError:
         return {}
     except OSError as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
+from algo_core.terminal.prompts import text_on_stdin
 from algo_local.callers import Caller
 from algo_local.paths import state_root
 
@@ -53,7 +53,7 @@ def add_connector(
     """
     lines = list(options)
     if options_stdin:
-        lines += [line for line in sys.stdin.read().splitlines() if line.strip()]
+        lines += [line for line in text_on_stdin().splitlines() if line.strip()]
     given = dict(_pair(line) for line in lines)
     platform = _platform()
     made = platform.connectors.add(

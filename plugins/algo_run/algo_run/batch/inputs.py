@@ -17,12 +17,11 @@ from algo_core.errors import ConfigError, UsageError
 from algo_core.files import matching
 from algo_core.names import native
 from algo_core.storage.uri import parse_data_uri
+from algo_core.text import as_text, lines_in_utf_8
 from algo_run.payload import BINARY, BODY_LIMIT, JSON, STDIN, TEXT, Payload, parse_json
 
 if TYPE_CHECKING:
     from algo_core.context import App
-
-BOM = b"\xef\xbb\xbf"
 
 
 class Item(NamedTuple):
@@ -105,10 +104,8 @@ def _opened(source: str) -> Iterator[BinaryIO]:
 def _lines(source: str, convert: Callable[[bytes], Payload]) -> Iterator[Made]:
     shown = "standard input" if source == STDIN else source
     with _opened(source) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(lines_in_utf_8(file), 1):
             content = line.rstrip(b"\r\n") if convert is _text else line.strip()
-            if number == 1:
-                content = content.removeprefix(BOM)
             if content or convert is _text:
                 yield f"{shown}:{number}", lambda content=content: convert(content)  # type: ignore[misc]  # bound now
 
@@ -127,7 +124,7 @@ def _csv(source: str) -> Iterator[Made]:
     """Rows as objects whose values are text, by the names in the first row."""
     import csv
 
-    with open(source, encoding="utf-8-sig", newline="") as file:
+    with as_text(open(source, "rb"), newline="") as file:
         rows = csv.reader(file, strict=True)
         names: list[str] | None = None
         while True:

@@ -20,6 +20,7 @@ from typing import Any
 from algo_core.errors import AlreadyExists, ConfigError, UsageError
 from algo_core.files import status_of
 from algo_core.storage.uri import pasted
+from algo_run.json_text import dumped
 
 FORMAT = 1
 SYNC_SECONDS = 1.0
@@ -255,15 +256,12 @@ def open_journal(path: str | None, stdout: Any, algorithm: str, source: str, *, 
 
 
 def _line(value: Any) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8") + b"\n"
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+    return dumped(value).encode("utf-8") + b"\n"
 
 
 def _csv_row(row: dict[str, Any]) -> bytes:
     error = row.get("error", {})
-    result = json.dumps(row["result"], ensure_ascii=True) if "result" in row else ""
+    result = dumped(row["result"]) if "result" in row else ""
     message = str(error.get("message", "")).replace("\r", " ").replace("\n", " ")
     duration = row.get("metadata", {}).get("duration", "")
     return _csv_line([row["index"], row["input"], result, error.get("type", ""), message, duration])

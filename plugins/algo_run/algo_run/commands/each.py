@@ -22,6 +22,7 @@ from algo_run.batch.journal import Journal, Stream, closing, open_journal
 from algo_run.batch.pool import ENDS_THE_RUN, Limits, Pool, Repeatable, Row
 from algo_run.batch.report import Report
 from algo_run.call import Call, perform
+from algo_run.json_text import Written
 
 if TYPE_CHECKING:
     from algo_core.context import App
@@ -155,7 +156,7 @@ class Caller:
         if "error" in other:
             differs: str | None = f"it failed: {other['error'].get('message')}"
         else:
-            differs = difference(found["result"], other["result"], self._batch.tolerance)
+            differs = difference(_value(found["result"]), _value(other["result"]), self._batch.tolerance)
         self.differing += differs is not None
         return found | {"other": {k: v for k, v in other.items() if k not in head}, "differs": differs}
 
@@ -172,7 +173,8 @@ class Caller:
         except (NetworkError, PlatformError, RequestRefused) as failure:
             return self._refused(head, failure)
         self._keeps_keys = self._keeps_keys or answer.keeps_key
-        return head | {"result": answer.result, "metadata": answer.whole.get("metadata", {})}
+        result = answer.result if isinstance(answer.result, str) else Written(answer.result_text, answer.result)
+        return head | {"result": result, "metadata": answer.metadata}
 
     def _refused(self, head: Row, failure: AlgoError) -> Row:
         row = head | {"error": _described(failure)}
@@ -182,6 +184,10 @@ class Caller:
         if nothing_done or (self._keeps_keys and may_pass):
             raise Repeatable(row, failure.retry_after, is_overload=is_overload)
         return row
+
+
+def _value(result: Any) -> Any:
+    return result.value if isinstance(result, Written) else result
 
 
 def _described(failure: AlgoError) -> dict[str, Any]:

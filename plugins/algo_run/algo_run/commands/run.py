@@ -35,8 +35,9 @@ Examples:
   curl -s https://example.org/data.json | algo run demo/Sum -J -
   algo run demo/Hello --each names.jsonl -o results.jsonl
 
-Exactly one input is sent, byte for byte. FILE '-' is standard input. The result goes to standard output: text and
-JSON with a newline (JSON indented on a terminal, on one line otherwise), binary results as bytes."""
+Exactly one input is sent, byte for byte but for a byte order mark. FILE '-' is standard input. The result goes to
+standard output: text and JSON with a newline (JSON indented on a terminal, on one line otherwise), binary results as
+bytes."""
 
 
 def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False) -> Callable[[F], F]:
@@ -199,9 +200,9 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
         answer = perform(app.api, call)
         _show_remarks(app, answer)
         if app.output.is_json:
-            sink.write_json(answer.whole, indent=2)
+            sink.write_json(answer.text, is_indented=True)
         elif call.output == "void" and answer.request_id:
-            sink.write([answer.request_id.encode("utf-8", "replace"), b"\n"])
+            sink.write_line(answer.request_id)
         else:
             sink.write_answer(answer)
     except Failed as failure:
