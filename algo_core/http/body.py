@@ -83,6 +83,16 @@ class SizedResponse(_DirectResponse):
             self._done()
         return count
 
+    def read(self, limit: int) -> bytes:
+        """The whole body, read once: what came with the headers is often all of it."""
+        size = self._left
+        if not size or size > min(limit, len(self._early) - self._at):
+            return super().read(limit)
+        self._content = self._early[self._at : self._at + size]
+        self._at, self._left = self._at + size, 0
+        self._done()
+        return self._content
+
 
 class ChunkedResponse(_DirectResponse):
     """A response whose body comes in chunks, of which only sizes and content mean anything (RFC 9112 section 7.1)."""
