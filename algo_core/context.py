@@ -146,7 +146,21 @@ class App:
             headers=lambda profile: self.plugins.call("algo_request_headers", profile=profile),
             configure=self._configure_session if configures else None,
         )
-        return HttpClient(profile, hooks=hooks, **self._http_options(profile))
+        longer = functools.partial(self._longer, profile.name)
+        return HttpClient(profile, hooks=hooks, longer=longer, **self._http_options(profile))
+
+    def _longer(self, profile: str, connects: bool) -> str:
+        """What allows more time for a connection, or for a response."""
+        key = "connect_timeout" if connects else "timeout"
+        value = self.setting(key, profile)
+        more = f"{2 * value.value:g}"
+        told = f"allow more than {value.value:g} s ({key} from {value.origin})"
+        if value.enforced:
+            return f"ask your administrator to {told}"
+        if value.is_ambient:
+            return f"{told}: `export {value.variable}={more}`"
+        is_own = value.origin.startswith("profile ")
+        return f"{told}: `algo config set {f'profiles.{profile}.' if is_own else ''}{key} {more}`"
 
     @functools.cached_property
     def session(self) -> AlgoSession:

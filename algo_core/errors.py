@@ -90,6 +90,10 @@ class NetworkError(AlgoError):
     """Whether the request never left this machine, so that sending it again does nothing twice."""
     was_stale = False
     """Whether it was sent on a connection that had served before, and that may have been closed meanwhile."""
+    concerns_address = False
+    """Whether the address may be what is wrong."""
+    scheme: str | None = None
+    """The scheme that the address should probably have, if that is what is wrong."""
 
 
 class TlsError(NetworkError):

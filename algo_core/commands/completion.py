@@ -15,12 +15,14 @@ def completion(app: App, shell: str) -> None:
     """Print the completion script of SHELL.
 
     \b
-    bash:       algo completion bash > ~/.local/share/bash-completion/completions/algo
+    bash:       algo completion bash >
+                  ~/.local/share/bash-completion/completions/algo
                 (needs the package bash-completion; without it, in ~/.bashrc:
                 source <(algo completion bash))
     zsh:        algo completion zsh > _algo, in a directory of $fpath
     fish:       algo completion fish > ~/.config/fish/completions/algo.fish
-    powershell: algo completion powershell | Out-String | Invoke-Expression, in $PROFILE
+    powershell: in $PROFILE:
+                algo completion powershell | Out-String | Invoke-Expression
 
     Names are quoted for the shell, whoever wrote them. A script that version 1.0 printed keeps working, but leaves out
     names that it cannot quote: print it again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,9 +11,19 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, ConfigError, NotFoundError, UsageError
-from algo_core.settings.config import SETTINGS, Config, Value, known, parse_text, toml_loads
+from algo_core.settings.config import (
+    PROFILE_MEMBERS,
+    SECRET_MEMBERS,
+    SETTINGS,
+    Config,
+    Value,
+    known,
+    parse_text,
+    toml_loads,
+)
 from algo_core.settings.edit import editing, set_top_level, table_at
 from algo_core.settings.paths import user_config_file
+from algo_core.settings.profiles import check_address
 from algo_core.settings.repair import check
 from algo_core.settings.schema import dotted
 
@@ -110,17 +121,43 @@ def get(app: App, key: str) -> None:
 @click.argument("value")
 @pass_app
 def set_value(app: App, key: str, value: str) -> None:
-    """Set KEY to VALUE in your file."""
-    setting = known(key)
-    parsed = parse_text(key, setting.kind, value, "the command line")
-    if enforced := app.config.enforced(key):
+    """Write VALUE for KEY into your file.
+
+    KEY is a setting, a member of a profile (profiles.work.address), or whether and how a connector is reached from
+    this machine (connectors.s3.direct, connectors.s3.protocol). Keys and tokens are set with 'algo auth'.
+    """
+    path = _path(key)
+    parsed = parse_text(key, _kind_of(key, path), value, "the command line")
+    if path[0] == "profiles" and path[-1] == "address":
+        parsed = check_address(parsed, insecure_http=bool(app.setting("insecure_http", path[1]).value))
+    if enforced := app.config.enforced(key if len(path) < 3 else path[-1]):
         raise ConfigError(f"{key} cannot be changed: {enforced.origin}")
-    *tables, member = key.split(".")
+    *tables, member = path
     with editing(app.config.user_file) as document:
         if tables:
             table_at(document, *tables)[member] = parsed
         else:
             set_top_level(document, member, parsed)
+
+
+_CONNECTOR: dict[str, type] = {"direct": bool, "protocol": str}
+
+
+def _kind_of(key: str, path: list[str]) -> type:
+    """The kind of what can be set.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    members = {"profiles": PROFILE_MEMBERS, "connectors": _CONNECTOR}.get(path[0])
+    if members is None or len(path) != 3:
+        return known(key).kind
+    if path[-1] in SECRET_MEMBERS:
+        raise UsageError(f"{key} is a secret", f"Give it with: `algo auth --profile {shlex.quote(path[1])}`")
+    if path[-1] not in members or members[path[-1]] is list:
+        names = [name for name, kind in members.items() if name not in SECRET_MEMBERS and kind is not list]
+        raise UsageError(f"No such setting: {key}", f"{path[0]}.{path[1]} has: {', '.join(names)}")
+    return members[path[-1]]
 
 
 def _complete_written(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -143,10 +180,7 @@ def unset(app: App, key: str) -> None:
 
     KEY is a setting, or whatever else your file holds, as TOML writes it: profiles.work.address.
     """
-    try:
-        *tables, member = _path(key)
-    except ValueError:
-        raise UsageError(f"Not a key: {key}", "Write it as TOML does: profiles.work.address") from None
+    *tables, member = _path(key)
     with editing(app.config.user_file) as document:
         table = document
         for name in tables:
@@ -158,16 +192,21 @@ def unset(app: App, key: str) -> None:
 
 
 def _path(key: str) -> list[str]:
-    """The parts of a key. Raises ValueError if it is none."""
+    """The parts of a key.
+
+    Raises:
+        UsageError: if it is none.
+    """
     parts: list[str] = []
-    if "\n" in key:
-        raise ValueError
-    found: Any = toml_loads(f"{key} = 0")
+    try:
+        found: Any = toml_loads(f"{key} = 0") if "\n" not in key else None
+    except ValueError:
+        found = None
     while isinstance(found, Mapping) and len(found) == 1:
         ((name, found),) = found.items()
         parts.append(name)
-    if found != 0:
-        raise ValueError
+    if found != 0 or not parts:
+        raise UsageError(f"Not a key: {key}", "Write it as TOML does: profiles.work.address")
     return parts
 
 

@@ -11,7 +11,6 @@ from urllib.parse import quote, urlencode
 from algo_core.errors import (
     AlgoError,
     AlreadyExists,
-    AuthError,
     NetworkError,
     NotFoundError,
     PermissionDenied,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from algo_core.http.pipeline import Pipeline
     from algo_core.http.response import Response
     from algo_core.http.transport import RequestBody
+    from algo_core.settings.profile import Profile
 
 MESSAGE_LIMIT = 2000
 ERROR_LIMIT = 1 << 16
@@ -73,17 +73,23 @@ class ApiClient:
         A `body` that is not bytes is read while it is sent. `read_timeout` is in seconds; with `as_stored` a compressed
         body is left so.
         """
-        response = self.client.send(
-            method,
-            self.url(path, query),
-            headers=headers,
-            body=BytesBody(body) if isinstance(body, bytes) else body,
-            timeout=(self.client.timeout[0], read_timeout) if read_timeout else None,
-            as_stored=as_stored,
-        )
+        try:
+            response = self.client.send(
+                method,
+                self.url(path, query),
+                headers=headers,
+                body=BytesBody(body) if isinstance(body, bytes) else body,
+                timeout=(self.client.timeout[0], read_timeout) if read_timeout else None,
+                as_stored=as_stored,
+            )
+        except NetworkError as failure:
+            from algo_core.http.advice import explain
+
+            explain(failure, self.profile, self.client.longer)
+            raise
         if not response.ok:
             with response:
-                error = error_from(response, self.profile.name)
+                error = error_from(response, self.profile)
                 error.after_lost_answer = response.after_lost_answer
                 error.status, error.retry_after = response.status, asked_pause(response.headers)
                 raise error
@@ -122,7 +128,7 @@ class ApiClient:
         while True:
             with self.request("GET", path, query=query) as response:
                 try:
-                    return decode_json(response, self.profile.name)
+                    return decode_json(response, self.profile)
                 except NetworkError:
                     if not tries.left:
                         raise
@@ -134,10 +140,9 @@ class ApiClient:
         folders = listing.get("folders") if isinstance(listing, dict) else None
         name = folders[0].get("name") if folders and isinstance(folders[0], dict) else None
         if not isinstance(name, str):
-            raise PlatformError(
-                f"{self.address} did not say whose account this is",
-                "Check that it is the address of the API: algo profile show",
-            )
+            from algo_core.http.advice import wrong_address
+
+            raise PlatformError(f"{self.address} did not say whose account this is", wrong_address(self.profile))
         return name
 
 
@@ -152,12 +157,14 @@ _DOTS = re.compile(r"/(?=\.{1,2}(?:/|$))")
 
 def decode_json(
     response: Response,
-    profile: str = "default",
+    profile: Profile | None = None,
     *,
     limit: int = WHOLE_LIMIT,
     parse: Callable[[bytes], Any] = parse_printable_json,
 ) -> Any:
     """The JSON body of a response, which may have `limit` bytes, as `parse` reads it.
+
+    `profile` is whose request it was, for hints.
 
     Raises:
         PlatformError: if the body is not JSON, or larger.
@@ -166,27 +173,31 @@ def decode_json(
     try:
         value = parse(response.read(limit))
     except ValueError:
-        raise PlatformError(
-            f"{response.place} answered with something that is not JSON",
-            "Check that the profile's address is that of the API: algo profile show",
-        ) from None
+        from algo_core.http.advice import wrong_address
+
+        said = f"{response.place} answered with something that is not JSON"
+        raise PlatformError(said, wrong_address(profile)) from None
     if isinstance(value, dict) and "error" in value and "result" not in value and "metadata" not in value:
         message, code = _message_in(value)
         if message and message.lower() == NOT_AUTHENTICATED:
-            raise _not_authenticated(message, profile)
+            from algo_core.http.advice import not_authenticated
+
+            raise not_authenticated(message, profile)
         raise RequestRefused(message or "The platform refused the request" + (f" (code {code})" if code else ""))
     return value
 
 
-def error_from(response: Response, profile: str = "default") -> AlgoError:
+def error_from(response: Response, profile: Profile | None = None) -> AlgoError:
     """The typed error for a response with a failing status, with the server's own message (API section 2)."""
+    from algo_core.http.advice import not_authenticated, not_permitted, wants_tls, wrong_address
+
     status = response.status
     message, code = _message_of(response)
     text = message or f"{response.place} answered {status} {_phrase(response)}"
     if status == 401 or (message or "").lower() == NOT_AUTHENTICATED:
-        return _not_authenticated(text, profile)
+        return not_authenticated(text, profile)
     if status == 403:
-        return PermissionDenied(text, "The account of this profile may not do that; another profile: --profile NAME")
+        return PermissionDenied(text, not_permitted(profile))
     if status == 404:
         return NotFoundError(text)
     if status == 409:
@@ -198,13 +209,10 @@ def error_from(response: Response, profile: str = "default") -> AlgoError:
     if status >= 500:
         return PlatformError(text, None if message else "Try again; if it stays so, ask whoever runs the platform")
     if status < 400:
-        return PlatformError(f"{text} and pointed elsewhere", "Check the profile's address: algo profile show")
+        return PlatformError(f"{text} and pointed elsewhere", wrong_address(profile))
+    if status == 400 and (wanted := wants_tls(message or _error_body(response).decode("latin-1"), text, profile)):
+        return wanted
     return RequestRefused(text + (f" (code {code})" if code and not message else ""))
-
-
-def _not_authenticated(message: str, profile: str) -> AuthError:
-    flag = "" if profile == "default" else f" --profile {profile}"
-    return AuthError(message, f"Give this profile a valid key with: algo auth{flag}")
 
 
 def _message_of(response: Response) -> tuple[str | None, int | None]:

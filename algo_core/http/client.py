@@ -52,7 +52,8 @@ class Hooks(NamedTuple):
 class HttpClient:
     """Requests of one profile.
 
-    `profile`, `timeout` (connect and read, in seconds), `retries` and `on_exchange` can be read and set. A request goes
+    `profile`, `timeout` (connect and read, in seconds), `retries` and `on_exchange` can be read and set; `longer` says
+    what allows more time for a connection, or for a response. A request goes
     by the transport that a plugin gives for the profile; directly, where that is possible; else by requests: through
     proxies, with cookies, and as plugins have configured its session.
     """
@@ -65,11 +66,13 @@ class HttpClient:
         retries: int,
         hooks: Hooks | None = None,
         on_exchange: OnExchange | None = None,
+        longer: Callable[[bool], str] = lambda connects: "allow more time",
     ) -> None:
         self.profile = profile
         self.timeout = timeout
         self.retries = retries
         self.on_exchange = on_exchange
+        self.longer = longer
         self._hooks = hooks or Hooks()
         self._homes = homes(profile.address)
         self._chosen: dict[str, Transport] = {}

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import NetworkError
-from algo_core.http.errors import socket_errors
+from algo_core.http.errors import is_cut_off, socket_errors, tls_ended
 
 if TYPE_CHECKING:
     import ssl
@@ -36,6 +36,11 @@ class Connection:
     def address(self) -> str:
         """What it leads to."""
         return self._pool.address
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is one in TLS."""
+        return self._pool.is_encrypted
 
     def errors(self) -> AbstractContextManager[None]:
         """Turns what goes wrong on the connection into this project's errors."""
@@ -111,7 +116,7 @@ class ConnectionPool:
                 try:
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     if self._context:
-                        sock = self._context.wrap_socket(sock, server_hostname=self._host)
+                        sock = self._encrypted(sock, self._context)
                 except BaseException:
                     sock.close()
                     raise
@@ -119,6 +124,14 @@ class ConnectionPool:
             error.nothing_sent = True
             raise
         return Connection(self, sock)
+
+    def _encrypted(self, sock: socket.socket, context: ssl.SSLContext) -> socket.socket:
+        try:
+            return context.wrap_socket(sock, server_hostname=self._host)
+        except OSError as error:
+            if is_cut_off(error) or isinstance(error, ConnectionError):
+                raise tls_ended(self.address) from error
+            raise
 
     def put(self, connection: Connection) -> None:
         """Keep a connection, unless the pool was closed meanwhile."""

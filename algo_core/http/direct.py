@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from algo_core.errors import ConfigError, NetworkError, TimedOut
 from algo_core.http.body import ChunkedResponse, SizedResponse
 from algo_core.http.connections import Connection, ConnectionPool
-from algo_core.http.errors import translated
+from algo_core.http.errors import silent, translated
 from algo_core.http.head import HEAD_LIMIT, Head, check_beginning, endless, parse_head
 from algo_core.http.headers import header_lines
 from algo_core.http.response import NO_BODY, Response
@@ -146,7 +146,7 @@ def receive_head(connection: Connection) -> tuple[Head | None, bytes]:
         except OSError as error:
             raise translated(error, connection.address) from error
         if not part:
-            raise NetworkError(f"{connection.address} closed the connection without a response", "Try again")
+            raise silent(connection.address, in_clear=not connection.is_encrypted)
         received += part
 
 

@@ -29,18 +29,65 @@ def translated(error: OSError, address: str) -> AlgoError:
     if is_cut_off(error) or isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):
         return NetworkError(f"The connection to {address} broke: {said_by(error)}", "Try again")
     if is_tls_error(error):
-        return unverified(address, said_by(error))
+        return tls_failure(address, error)
     if isinstance(error, (TimeoutError, BlockingIOError)):  # the latter of a socket that the system looks after
         return late(address)
-    return NetworkError(f"Cannot reach {address}: {said_by(error)}", "Check the address and the network: algo doctor")
+    return unreached(address, said_by(error))
 
 
-def unverified(address: str, why: str) -> TlsError:
-    """The error for a server that does not show who it is."""
-    return TlsError(
-        f"Cannot verify {address}: {why}",
-        "If a company's CA signed it, give its file with: algo auth --ca-cert PATH",
+def unreached(address: str, why: str) -> NetworkError:
+    """The error for a server to which there is no connection."""
+    error = NetworkError(f"Cannot reach {address}: {why}", "Check the network, and the address")
+    error.concerns_address = True
+    return error
+
+
+def tls_failure(address: str, cause: BaseException) -> TlsError:
+    """The error for a server that does not show who it is, or does not speak TLS at all."""
+    if getattr(cause, "reason", None) not in _NO_TLS:
+        return TlsError(
+            f"Cannot verify {address}: {said_by(cause)}",
+            "If a company's CA signed it, give its file with: algo auth --ca-cert PATH",
+        )
+    error = TlsError(f"{address} does not speak TLS", "Give the address with http://")
+    error.scheme = "http"
+    return error
+
+
+_NO_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL", "HTTP_REQUEST",
+     "UNSUPPORTED_PROTOCOL", "BAD_RECORD_TYPE"}
+)  # fmt: skip
+"""What OpenSSL calls an answer that is no TLS."""
+
+TLS_ALERT = b"\x15\x03"
+"""What a server answers that was sent something else than TLS."""
+
+
+def tls_ended(address: str) -> NetworkError:
+    """The error for a server that ends the connection while TLS is agreed on."""
+    error = NetworkError(
+        f"{address} ended the connection while TLS was agreed on",
+        "Try again; if it serves plain http, give the address with http://",
     )
+    error.scheme = "http"
+    return error
+
+
+def silent(address: str, *, in_clear: bool) -> NetworkError:
+    """The error for a server that ends the connection without an answer."""
+    error = NetworkError(f"{address} closed the connection without an answer", "Try again")
+    if in_clear:
+        error.hint = "Try again; if it serves TLS, give the address with https://"
+        error.scheme = "https"
+    return error
+
+
+def speaks_tls(address: str) -> NetworkError:
+    """The error for a server that wants TLS where it was asked in clear."""
+    error = NetworkError(f"{address} speaks TLS, not plain http", "Give the address with https://")
+    error.scheme = "https"
+    return error
 
 
 def late(address: str) -> TimedOut:

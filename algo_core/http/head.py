@@ -7,6 +7,7 @@ said by exactly one Content-Length, or by the Transfer-Encoding `chunked`.
 from __future__ import annotations
 
 from algo_core.errors import NetworkError, PlatformError
+from algo_core.http.errors import TLS_ALERT, speaks_tls
 from algo_core.http.headers import Headers, is_length, is_token
 
 HEAD_LIMIT = 1 << 16
@@ -78,8 +79,12 @@ def endless(address: str) -> NetworkError:
 
 def no_http(address: str, received: bytes) -> NetworkError:
     """The error for something else than HTTP."""
+    if received.startswith(TLS_ALERT):
+        return speaks_tls(address)
     said = f"{received[:40].decode('latin-1')!r}"
-    return NetworkError(f"What answered at {address} does not speak HTTP: {said}", "Check it: algo profile show")
+    error = NetworkError(f"What answered at {address} does not speak HTTP: {said}", "Check the address")
+    error.concerns_address = True
+    return error
 
 
 def chunk_size(line: bytes) -> int:

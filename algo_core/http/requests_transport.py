@@ -16,7 +16,7 @@ import urllib3
 
 from algo_core.errors import AlgoError, ConfigError, NetworkError, PlatformError
 from algo_core.http import retry, standard
-from algo_core.http.errors import is_cut_off, is_tls_error, late, said_by, unverified
+from algo_core.http.errors import is_cut_off, is_tls_error, late, said_by, tls_ended, tls_failure, unreached
 from algo_core.http.headers import UNUSABLE_CREDENTIAL, authorization, header_lines, user_agent
 from algo_core.http.response import Response
 from algo_core.http.retry import REPEATABLE, RETRY_STATUSES
@@ -364,7 +364,9 @@ def translated(error: Exception, address: str) -> AlgoError:
         return NetworkError(f"The proxy failed: {said}", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
     cut_off = is_cut_off(cause)
     if not cut_off and (isinstance(error, requests.exceptions.SSLError) or is_tls_error(cause)):
-        return unverified(address, said)
+        return tls_failure(address, cause)
+    if cut_off and isinstance(error, requests.exceptions.SSLError):
+        return tls_ended(address)
     timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
     said_by_system = isinstance(cause, OSError) and not isinstance(cause, TimeoutError)
     if isinstance(cause, timeouts) or (isinstance(error, timeouts) and not said_by_system):
@@ -388,7 +390,7 @@ def translated(error: Exception, address: str) -> AlgoError:
     broken = (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError)
     if isinstance(error, broken) or cut_off:
         return NetworkError(f"The connection to {address} broke: {said}", "Try again")
-    return NetworkError(f"Cannot reach {address}: {said}", "Check the address and the network: algo doctor")
+    return unreached(address, said)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from algo_core.errors import AlgoError, NetworkError, PlatformError
 from algo_core.http.connections import Connection
-from algo_core.http.head import HEAD_LIMIT, chunk_size, endless
+from algo_core.http.errors import TLS_ALERT
+from algo_core.http.head import HEAD_LIMIT, chunk_size, endless, no_http
 from algo_core.http.headers import Headers, is_length
 from algo_core.http.response import Response
 from algo_core.http.transport import Request
@@ -71,6 +72,8 @@ class _Lines(io.BufferedReader):
         self.left -= len(line)
         if self.left < 0:
             raise http.client.LineTooLong("head")
+        if line.startswith(TLS_ALERT):
+            raise http.client.BadStatusLine(line.decode("latin-1"))
         if line and (not line.endswith(b"\r\n") or b"\r" in line[:-2] or b"\0" in line):
             raise Malformed("a line of its head does not end in CR LF")
         return line
@@ -83,10 +86,7 @@ def translated(error: http.client.HTTPException, address: str) -> AlgoError:
     if isinstance(error, http.client.LineTooLong):
         return endless(address)
     if isinstance(error, http.client.BadStatusLine) and not isinstance(error, ConnectionError):
-        said = f"{error.args[0]!r:.60}"
-        return NetworkError(
-            f"What answered at {address} does not speak HTTP: {said}", "Check the address: algo profile show"
-        )
+        return no_http(address, str(error.args[0]).encode("latin-1", "replace"))
     return NetworkError(f"The connection to {address} broke: {error!r}", "Try again")
 
 

@@ -87,8 +87,15 @@ class Plugins:
 
     def why_not(self, command: str) -> str | None:
         """Why the command of an installed plugin cannot be had in this run, and what to do; None if there is none."""
+        return self._why_not(lambda r: any(row[0].partition(" ")[0] == command for row in r.commands))
+
+    def why_no_scheme(self, scheme: str) -> str | None:
+        """Why a scheme of an installed plugin cannot be had in this run, and what to do; None if there is none."""
+        return self._why_not(lambda record: any(row[0] == scheme for row in record.connectors))
+
+    def _why_not(self, has_it: Callable[[PluginRecord], bool]) -> str | None:
         for record in self.records:
-            if record.refusal and any(row[0].partition(" ")[0] == command for row in record.commands):
+            if record.refusal and has_it(record):
                 remedy = self._policy.remedy(record.dist, record.version)
                 return f"{record.label}, which has it, is {record.refusal}: {remedy}"
         return f"No plugin takes part: {self._policy.none_at_all}" if self._policy.none_at_all else None

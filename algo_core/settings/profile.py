@@ -8,6 +8,13 @@ if TYPE_CHECKING:
     from algo_core.settings.credentials import Credential
 
 
+ASKED = "algo auth"
+"""The origin of what a person has just been asked for."""
+
+PUBLIC_ORIGIN = "default"
+"""The origin of an address that nobody has chosen."""
+
+
 class Profile(NamedTuple):
     """Where requests go and as whom: an address, a credential, a company's CA.
 

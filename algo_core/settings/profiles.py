@@ -10,15 +10,9 @@ from urllib.parse import urlsplit
 from algo_core.errors import ConfigError, UsageError
 from algo_core.settings import credentials
 from algo_core.settings.config import DEFAULT_ADDRESS, FROM_ENVIRONMENT, Config, Value
-from algo_core.settings.profile import Profile
+from algo_core.settings.profile import PUBLIC_ORIGIN, Profile
 
 ALLOW_HTTP = "`algo config set insecure_http true`"
-
-ASKED = "algo auth"
-"""The origin of what a person has just been asked for."""
-
-PUBLIC_ORIGIN = "default"
-"""The origin of an address that nobody has chosen."""
 
 
 def check_address(text: str, *, insecure_http: bool = False, remedy: str = ALLOW_HTTP) -> str:
@@ -231,6 +225,9 @@ def _checked(profile: Profile) -> Profile:
     try:
         address = check_address(profile.address or DEFAULT_ADDRESS, insecure_http=profile.insecure_http)
     except UsageError as error:
-        raise ConfigError(f"{error.message} (from {profile.address_origin})", error.hint) from None
+        from algo_core.settings.remedies import change
+
+        remedy = "" if error.hint and "`" in error.hint else f": {change(profile)}"
+        raise ConfigError(f"{error.message} (from {profile.address_origin})", f"{error.hint}{remedy}") from None
     ca_cert = os.path.expanduser(profile.ca_cert) if profile.ca_cert else None
     return profile._replace(address=address, ca_cert=ca_cert)

@@ -65,14 +65,28 @@ def open_storage(host: Host, uri: DataUri) -> Storage:
     if uri.scheme not in {HOSTED, LOCAL} and (storage := open_from_here(host, uri, elsewhere=bool(claims))):
         return storage
     if not claims:
-        known = sorted({row[0] for record in host.plugins.allowed for row in record.connectors} - {ANY_SCHEME})
-        raise UsageError(
-            f"Nothing here can open {uri.connector}://",
-            f"Known are: {', '.join(f'{scheme}://' for scheme in known)}" if known else "Install algo-data",
-        )
+        raise UsageError(f"Nothing here can open {uri.connector}://", _who_could(host, uri))
     record, target = only_claim(uri.scheme, claims)
     opened: Storage = host.plugins.load_target(record, target)(host, uri)
     return opened
+
+
+def _who_could(host: Host, uri: DataUri) -> str:
+    """The hint for a scheme that nobody opens: disabled, misspelt, or to be described in the configuration."""
+    from difflib import get_close_matches
+
+    if why := host.plugins.why_no_scheme(uri.scheme):
+        return why
+    claimed = {row[0] for record in host.plugins.allowed for row in record.connectors}
+    known = sorted(claimed - {ANY_SCHEME})
+    if not known:
+        return "Install the standard plugins: `algo plugins install algo-data algo-connectors`"
+    if close := get_close_matches(uri.scheme, known, n=1, cutoff=0.6):
+        return f"Did you mean {close[0]}://?"
+    listed = f"Known are: {', '.join(f'{scheme}://' for scheme in known)}"
+    if ANY_SCHEME not in claimed:
+        return listed
+    return f"{listed}; describe others in [{TABLE}.{uri.connector}] of config.toml with a protocol: algo help uris"
 
 
 def only_claim(scheme: str, claims: Sequence[tuple[PluginRecord, str]]) -> tuple[PluginRecord, str]:
@@ -83,7 +97,10 @@ def only_claim(scheme: str, claims: Sequence[tuple[PluginRecord, str]]) -> tuple
     """
     if len(claims) > 1:
         names = ", ".join(record.dist for record, _ in claims)
-        raise UsageError(f"Several plugins claim {scheme}://: {names}", "algo plugins disable one of them")
+        raise UsageError(
+            f"Several plugins claim {scheme}://: {names}",
+            f"Disable all but one, for example: `algo plugins disable {claims[-1][0].dist}`",
+        )
     return claims[0]
 
 

@@ -174,7 +174,7 @@ def failing(home: Home, plugin_folder) -> Home:
 def test_an_exception_in_a_plugins_command_is_no_traceback(failing: Home) -> None:
     result = failing.run("crash")
     assert result.code == 8
-    assert "acme-fail 1.0 failed unexpectedly: ValueError: boom" in result.stderr
+    assert "The plugin acme-fail 1.0 failed unexpectedly: ValueError: boom" in result.stderr
     assert "Traceback" not in result.stderr
     assert "Traceback" in failing.run("--debug", "crash").stderr
     assert failing.run("crash", "--json").error["type"] == "PluginError"

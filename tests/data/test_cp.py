@@ -313,7 +313,7 @@ def test_a_wrong_key_ends_it_at_once(home, platform, work):
     platform.fail("PUT", "", 401, times=99)
     result = home.run("cp", *names, "data://.my/c", cwd=work)
     assert result.code == 4
-    assert result.stderr.count("algo auth") == 1
+    assert result.stderr.count("unset ALGORITHMIA_API_KEY") == 1
     assert len(platform.requests("PUT")) <= 8
 
 

@@ -139,7 +139,7 @@ def test_connectors_keep_their_scheme_and_reach_the_connector_route(home, platfo
     platform.files["connector/s3+label/bucket/a.txt"] = b"x"
     result = home.run("ls", "s3+label://bucket")
     assert result.text == "s3+label://bucket/dir/\ns3+label://bucket/a.txt\n"
-    assert platform.log == ["GET connector/s3+label/bucket"]
+    assert platform.log == ["GET connector/s3+label/bucket?type=directory"]
 
 
 def test_a_local_directory_is_listed_without_any_request(home, platform, work):

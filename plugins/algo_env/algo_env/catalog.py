@@ -87,7 +87,7 @@ def template_archive(api: ApiClient, specification_id: str) -> Iterator[IO[bytes
         ) from error
     with response, tempfile.TemporaryFile() as file:
         if "json" in response.headers.get("Content-Type", "").lower():
-            decode_json(response, api.profile.name)
+            decode_json(response, api.profile)
             raise PlatformError("The platform answered with JSON where a template's archive was asked for")
         size = 0
         for block in response.blocks(BLOCK):

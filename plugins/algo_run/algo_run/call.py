@@ -115,7 +115,7 @@ def perform(api: ApiClient, call: Call) -> Answer:
     """
     response = _send(api, call)
     try:
-        value = decode_json(response, api.profile.name, limit=RESULT_LIMIT, parse=json_text.approximated)
+        value = decode_json(response, api.profile, limit=RESULT_LIMIT, parse=json_text.approximated)
     except RequestRefused:
         # An error object with status 200 is the algorithm's, even without metadata.
         value = json_text.approximated(response.content)

@@ -31,7 +31,7 @@ def cat(app: App, path: tuple[str, ...]) -> None:
     places = parse(app, path, streams)
     report = Report(app, is_alone=is_single(places))
     target = Place(streams, STREAM)
-    options = CopyOptions(tries=int(app.config.get("retries").value))
+    options = CopyOptions(tries=int(app.setting("retries").value))
     for place, entry in expanded(places, report):
         try:
             if entry and entry.is_directory:

@@ -134,7 +134,7 @@ def copy_options_of(app: App, flags: Flags, summary: Summary, **more: Any) -> Co
         max_transfers=flags.max_transfers,
         bwlimit=flags.bwlimit,
         check=not flags.no_check,
-        tries=int(app.config.get("retries").value),
+        tries=int(app.setting("retries").value),
         abandon=discard_all,
     )
     return options._replace(**more)

@@ -7,17 +7,25 @@ import binascii
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from urllib.parse import unquote
 
 from algo_core.errors import PlatformError
 from algo_core.http.headers import is_encoded, is_length
 from algo_core.storage.contract import Checksum, Entry, Kind
-from algo_core.storage.uri import HOSTED, DataUri
+from algo_core.storage.uri import HOSTED, DataUri, is_only_key
 
 MD5_BYTES = 16
 _HEXADECIMAL = "0123456789abcdefABCDEF"
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})"
 _KINDS = {"file": Kind.FILE, "directory": Kind.DIRECTORY}
+
+
+def is_taken_as_written(uri: DataUri, headers: Mapping[str, str]) -> bool:
+    """Whether a path behind a connector was served as it was sent; where only a key can look so, the platform says."""
+    if uri.scheme == HOSTED or not is_only_key(uri.path):
+        return True
+    return unquote(headers.get("X-Data-Path", "")) == uri.path
 
 
 def kind_of(headers: Mapping[str, str]) -> Kind | None:

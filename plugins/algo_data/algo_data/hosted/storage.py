@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from json import dumps
@@ -24,8 +23,9 @@ from algo_data.engine.io.retry import Patience
 from algo_data.hosted.api_path import COLLECTION, COLLECTION_DEPTH, api_path, components, how_to_make
 from algo_data.hosted.download import HostedReader
 from algo_data.hosted.listing import entries_of, marker_of, names_of
+from algo_data.hosted.not_found import where_it_may_be
 from algo_data.hosted.pipeline import Pipelines, page_of
-from algo_data.hosted.response_headers import content_range, entry_of, kind_of, stored_checksum
+from algo_data.hosted.response_headers import content_range, entry_of, is_taken_as_written, kind_of, stored_checksum
 from algo_data.hosted.upload import content_of, spooled
 
 if TYPE_CHECKING:
@@ -44,9 +44,6 @@ SPECIAL = (".algo", SESSION)
 EMPTY_PAGES = 100
 """Pages in a row without an entry, after which no more are asked for."""
 
-TAKEN = "X-Data-Path"
-"""The header in which a platform says which path it has served, where only a key can look like it."""
-
 BYTES = {"Content-Type": "application/octet-stream"}
 
 OBJECT_STORES = frozenset({"s3", "gs", "azureblob"})
@@ -58,7 +55,7 @@ FILE_DEPTH = COLLECTION_DEPTH + 1
 
 def open_hosted(app: App, uri: DataUri) -> Storage:
     """The storage for `data://` or one of the platform's connectors (the hook `algo_connectors`)."""
-    return HostedStorage(app.api, uri.scheme, int(app.config.get("retries").value))
+    return HostedStorage(app.api, uri.scheme, int(app.setting("retries").value))
 
 
 class HostedStorage(Storage):
@@ -130,7 +127,7 @@ class HostedStorage(Storage):
                 if kind_of(response.headers) is Kind.FILE:
                     raise NotADirectory(f"{uri} is a file", entry=entry_of(uri, response.headers))
                 try:
-                    return decode_json(response, self._api.profile.name)
+                    return decode_json(response, self._api.profile)
                 except NetworkError as error:
                     patience.spend(error)
 
@@ -382,8 +379,7 @@ class HostedStorage(Storage):
         try:
             response = self._api.request(method, api_path(uri), query=query, headers=headers, body=content)
         except NotFoundError as error:
-            if not error.hint and os.path.lexists(uri.path):
-                error.hint = f"For the local one write ./{uri.path}"
+            error.hint = error.hint or where_it_may_be(uri, error.message)
             raise
         if self.has_folders and is_only_key(uri.path.removesuffix("/")) and uri.path:
             _check_taken(uri, response)
@@ -396,15 +392,13 @@ class HostedStorage(Storage):
 
         with response:
             if response.content.strip():
-                decode_json(response, self._api.profile.name)
+                decode_json(response, self._api.profile)
 
 
-def _check_taken(uri: DataUri, response: Response) -> None:
+def _check_taken(uri: DataUri, reply: Response) -> None:
     """Raises PlatformError if a path that only a key can have may have been taken for another one on the way."""
-    from urllib.parse import unquote
-
-    if uri.scheme != HOSTED and is_only_key(uri.path) and unquote(response.headers.get(TAKEN, "")) != uri.path:
-        response.close()
+    if not is_taken_as_written(uri, reply.headers):
+        reply.close()
         raise PlatformError(
             f"This platform takes {uri} for another path",
             f"Reach it from this machine: direct = true in [connectors.{uri.connector}] of config.toml",

@@ -168,7 +168,7 @@ def _run_each(
     limits = Limits(
         concurrency=batch["concurrency"],
         rate=batch["rate"],
-        retries=app.config.get("retries").value if retries is None else retries,
+        retries=app.setting("retries").value if retries is None else retries,
         max_failures=batch["max_failures"],
         in_order=not batch["unordered"],
     )

@@ -1,0 +1,70 @@
+"""What to do about a failed request: which value may be wrong, where it came from, and what changes it there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from algo_core.errors import AuthError, NetworkError, RequestRefused, TimedOut, TlsError
+from algo_core.settings.config import FROM_ENVIRONMENT
+from algo_core.settings.profile import ASKED, Profile
+from algo_core.settings.remedies import change, change_to, flag_of, whence
+
+_WANTS_TLS = re.compile(r"HTTP request .{0,40}HTTPS|plain HTTP to an SSL", re.IGNORECASE)
+"""What web servers say on a port for TLS to a request in clear."""
+
+
+def not_authenticated(message: str, profile: Profile | None) -> AuthError:
+    """The error for a credential that the platform does not take; it names where the credential came from."""
+    if profile is None:
+        return AuthError(message)
+    auth = f"`algo auth{flag_of(profile)}`"
+    credential = profile.credential
+    if credential is None:
+        return AuthError(message, f"Profile {profile.name} has no key; give it one with: {auth}")
+    if credential.origin == ASKED:
+        return AuthError(message, "The platform does not know this key: check it, and the address")
+    told = f"{message} (the key comes from {credential.origin})"
+    if credential.origin.startswith(FROM_ENVIRONMENT):
+        variable = credential.origin.removeprefix(FROM_ENVIRONMENT)
+        return AuthError(told, f"Set {variable} right, or leave it out: `unset {variable}`")
+    return AuthError(told, f"Give this profile a valid key with: {auth}")
+
+
+def not_permitted(profile: Profile | None) -> str:
+    """The hint for a caller who is known and may not do something."""
+    whose = f" from {profile.credential.origin}" if profile and profile.credential else ""
+    return f"The key{whose} does not permit that; use another profile with: --profile NAME"
+
+
+def explain(error: NetworkError, profile: Profile, longer: Callable[[bool], str]) -> None:
+    """Complete the hint of an error of a connection to the profile's platform.
+
+    `longer` says what allows more time for a connection (True), or for a response.
+    """
+    if isinstance(error, TimedOut):
+        error.hint = f"Try again, or {longer(error.nothing_sent)}"
+    elif error.scheme:
+        right = urlsplit(profile.address)._replace(scheme=error.scheme).geturl()
+        error.hint = f"{error.hint}: {change_to(profile, right)}"
+    elif isinstance(error, TlsError):
+        trusted = f" (besides the public ones, {profile.ca_cert} is trusted: {profile.ca_cert_origin})"
+        error.hint = f"{error.hint}{trusted if profile.ca_cert else ''}"
+    elif error.concerns_address:
+        error.hint = f"Check the network, and the address, which comes from {whence(profile)}: {change(profile)}"
+
+
+def wants_tls(said: str, message: str, profile: Profile | None) -> RequestRefused | None:
+    """The error for a server that wants TLS where it was asked in clear, if that is what it says."""
+    if profile is None or not profile.address.startswith("http:") or not _WANTS_TLS.search(said):
+        return None
+    right = profile.address.replace("http:", "https:", 1)
+    return RequestRefused(message, f"Give the address with https://: {change_to(profile, right)}")
+
+
+def wrong_address(profile: Profile | None) -> str:
+    """The hint where something answers that is not the API."""
+    if profile is None:
+        return "Check that the profile's address is that of the API"
+    return f"Check that the address is that of the API; it comes from {whence(profile)}: {change(profile)}"

@@ -1,0 +1,33 @@
+"""Where something may be that the platform does not have: below `.my`, on this disk, or behind no connector yet."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from algo_core.names import in_bytes
+from algo_core.storage.uri import HOSTED, HOSTED_ROOTS, DataUri, pasted
+
+
+def where_it_may_be(uri: DataUri, message: str) -> str | None:
+    """The hint for a path that the platform does not have; `message` is what it said."""
+    if uri.scheme != HOSTED:
+        return _how_to_connect(uri) if re.search("connector|not connected", message, re.IGNORECASE) else None
+    first, slash, rest = uri.path.partition("/")
+    if f".{first}" in HOSTED_ROOTS:
+        meant = DataUri(HOSTED, f".{first}{slash}{rest}")
+        return f"Did you mean {pasted(meant)}? Without the dot it is the account {first!r}"
+    if uri.path and os.path.lexists(in_bytes(uri.path)):
+        return f"For the local one write ./{uri.path}"
+    return None
+
+
+def _how_to_connect(uri: DataUri) -> str:
+    """How a store is connected to the platform, and how it is reached without."""
+    from algo_core.settings.schema import dotted
+
+    key = pasted(dotted(("connectors", uri.connector, "direct")))
+    return (
+        f"Reach it from this machine with: `algo config set {key} true`; "
+        f"or connect the platform to it, the embedded one with: algo local connector add {uri.connector} --help"
+    )
