@@ -17,7 +17,7 @@ from algo_core.errors import (
     PlatformError,
     RequestRefused,
 )
-from algo_core.http.response import WHOLE_LIMIT, parse_json
+from algo_core.http.response import WHOLE_LIMIT, parse_json, parse_printable_json
 from algo_core.http.retry import Tries, asked_pause
 from algo_core.http.transport import BytesBody
 
@@ -160,7 +160,7 @@ def decode_json(
     profile: Profile | None = None,
     *,
     limit: int = WHOLE_LIMIT,
-    parse: Callable[[bytes], Any] = parse_json,
+    parse: Callable[[bytes], Any] = parse_printable_json,
 ) -> Any:
     """The JSON body of a response, which may have `limit` bytes, as `parse` reads it.
 

@@ -9,9 +9,6 @@ from algo_core.http.connections import Connection
 from algo_core.http.head import HEAD_LIMIT, Head, chunk_size, endless
 from algo_core.http.response import Response
 
-AT_ONCE = 16 << 20
-"""Bytes up to which room for a whole body is made before it comes."""
-
 LINES = 1 << 14
 """Bytes that are received at a time where a line is expected."""
 
@@ -88,20 +85,12 @@ class SizedResponse(_DirectResponse):
 
     def read(self, limit: int) -> bytes:
         """The whole body, read once: what came with the headers is often all of it."""
-        if self._left > min(limit, AT_ONCE) or hasattr(self, "_content"):
+        size = self._left
+        if not size or size > min(limit, len(self._early) - self._at):
             return super().read(limit)
-        if self._left <= len(self._early) - self._at:
-            self._content = self._early[self._at : self._at + self._left]
-            self._at, self._left = self._at + self._left, 0
-            self._done()
-        else:
-            view = memoryview(bytearray(self._left))
-            filled = 0
-            while count := self.readinto(view[filled:]):
-                filled += count
-            if filled < len(view):
-                raise NetworkError(f"The connection to {self.place} broke", "Try again")
-            self._content = bytes(view)
+        self._content = self._early[self._at : self._at + size]
+        self._at, self._left = self._at + size, 0
+        self._done()
         return self._content
 
 

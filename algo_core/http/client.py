@@ -9,26 +9,23 @@ import time
 from _thread import RLock
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from algo_core.errors import ConfigError, NetworkError, PlatformError, TlsError
-from algo_core.http.connections import PORTS
-from algo_core.http.direct import DirectTransport, origin_of
 from algo_core.http.headers import check_header, header_lines, is_encoded, request_headers
 from algo_core.http.retry import REPEATABLE, RETRY_STATUSES, Tries
-from algo_core.http.transport import Request
+from algo_core.http.transport import OnExchange, Request
+from algo_core.http.urls import PORTS, homes, origin_of, redirected
 
 if TYPE_CHECKING:
     import ssl
 
+    from algo_core.http.direct import DirectTransport
     from algo_core.http.pipeline import Pipeline
     from algo_core.http.requests_transport import AlgoSession, RequestsTransport
     from algo_core.http.response import Response
     from algo_core.http.transport import RequestBody, Transport
     from algo_core.settings.profile import Profile
-
-OnExchange = Callable[[str, str, "int | None", float], None]
-"""Told of each exchange: method, address, status if there was a response, seconds."""
 
 FOLLOWED = frozenset({"GET", "HEAD"})
 """Methods whose redirects are followed; of others HTTP clients make a GET, which looks like success and is none."""
@@ -77,8 +74,7 @@ class HttpClient:
         self.on_exchange = on_exchange
         self.longer = longer
         self._hooks = hooks or Hooks()
-        self._homes = _homes(profile.address)
-        self._direct = DirectTransport(functools.partial(_tls_context, profile.ca_cert))
+        self._homes = homes(profile.address)
         self._chosen: dict[str, Transport] = {}
         self._choosing = RLock()
         self._has_cookies = False
@@ -138,8 +134,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Close all connections, and what plugins have given."""
-        self._direct.close()
-        for name in ("_given", "_requests"):
+        for name in ("_direct", "_given", "_requests"):
             if transport := self.__dict__.get(name):
                 transport.close()
 
@@ -249,6 +244,12 @@ class HttpClient:
     def _given(self) -> Transport | None:
         return self._hooks.transport(self.profile)
 
+    @functools.cached_property
+    def _direct(self) -> DirectTransport:
+        from algo_core.http.direct import DirectTransport
+
+        return DirectTransport(functools.partial(_tls_context, self.profile.ca_cert))
+
     @property
     def _is_adapted(self) -> bool:
         """Whether a plugin has changed the session that requests sends with, by more than headers."""
@@ -270,29 +271,9 @@ def _redirect(response: Response) -> str | None:
     if response.status not in REDIRECTS or location is None:
         return None
     try:
-        # Some send it unquoted, in UTF-8 that was read as Latin-1.
-        target = urljoin(response.url, quote(location.encode("latin-1", "replace"), safe="%/:=&?~#+!$,;'@()*[]"))
-        return _canonical(target)
+        return redirected(response.url, location)
     except ValueError as error:
         raise PlatformError(f"{response.place} redirects to no address: {error}") from None
-
-
-def _canonical(url: str) -> str:
-    """A URL with its host in lower case, and without a port that need not be said. Raises ValueError."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    host = f"[{host}]" if ":" in host else host
-    is_usual = port is None or port == PORTS.get(parts.scheme)
-    return urlunsplit(parts._replace(netloc=host if is_usual else f"{host}:{port}"))
-
-
-def _homes(address: str) -> frozenset[str]:
-    """The origins that are an address's own: TLS on the same host is as well, which some redirect to."""
-    if not address.startswith(("http://", "https://")):
-        return frozenset({origin_of(address)})
-    home = origin_of(_canonical(address))
-    encrypted = home.replace("http://", "https://", 1) if urlsplit(home).port is None else home
-    return frozenset({origin_of(address), home, encrypted})
 
 
 def _decoded(response: Response) -> Response:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _TIMEVAL = struct.Struct("@ll")
 
-PORTS = {"http": 80, "https": 443}
-
 
 class Connection:
     """A connection that serves one request at a time; `sock` is its socket, in TLS where that is used."""
@@ -38,6 +36,11 @@ class Connection:
     def address(self) -> str:
         """What it leads to."""
         return self._pool.address
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is one in TLS."""
+        return self._pool.is_encrypted
 
     def errors(self) -> AbstractContextManager[None]:
         """Turns what goes wrong on the connection into this project's errors."""

@@ -13,15 +13,19 @@ from urllib.parse import urlsplit
 
 from algo_core.errors import ConfigError, NetworkError, TimedOut
 from algo_core.http.body import ChunkedResponse, SizedResponse
-from algo_core.http.connections import PORTS, Connection, ConnectionPool
+from algo_core.http.connections import Connection, ConnectionPool
 from algo_core.http.errors import silent, translated
 from algo_core.http.head import HEAD_LIMIT, Head, check_beginning, endless, parse_head
 from algo_core.http.headers import header_lines
 from algo_core.http.response import NO_BODY, Response
 from algo_core.http.transport import Request, RequestBody
+from algo_core.http.urls import PORTS, is_target, origin_of, target_of
 
 if TYPE_CHECKING:
     import ssl
+
+RECEIVED = 1 << 14
+"""Bytes that are received at a time before a body: most responses are smaller, and room for more has to be made."""
 
 JOINED = 1 << 16
 """Bytes up to which a block is sent together with what comes before it."""
@@ -45,8 +49,7 @@ class DirectTransport:
         head = request_head(request)
         connection = pool.take(*request.timeout)
         try:
-            refused = _send(connection, head, request.body)
-            return _receive(connection, request, refused)
+            return _response(connection, request, _send(connection, head, request.body))
         except BaseException as error:
             connection.close()
             if isinstance(error, NetworkError) and not isinstance(error, TimedOut):
@@ -73,12 +76,6 @@ class DirectTransport:
             self._pools.popitem()[1].close()
 
 
-def origin_of(url: str) -> str:
-    """Scheme, host and port, as they stand in a URL; of one without a host what comes before the path."""
-    scheme, slashes, rest = url.partition("://")
-    return scheme + slashes + rest.partition("/")[0] if slashes else url.partition("/")[0]
-
-
 def request_head(request: Request) -> bytes:
     """What a request begins with.
 
@@ -97,16 +94,6 @@ def request_head(request: Request) -> bytes:
 def connection_lines(url: str) -> str:
     """The headers of the connection to where a URL leads."""
     return f"Host: {origin_of(url).rpartition('//')[2].rpartition('@')[2]}\r\nConnection: keep-alive\r\n"
-
-
-def target_of(url: str) -> str:
-    """Path and query of a URL, which is what a request line names."""
-    return "/" + url.split("/", 3)[3].partition("#")[0] if url.count("/") >= 3 else "/"
-
-
-def is_target(text: str) -> bool:
-    """Whether a request line can name it: no blank, no control character, nothing beyond ASCII."""
-    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _send(connection: Connection, head: bytes, body: RequestBody | None) -> NetworkError | None:
@@ -135,35 +122,42 @@ def _send(connection: Connection, head: bytes, body: RequestBody | None) -> Netw
     return None
 
 
-def _receive(connection: Connection, request: Request, refused: NetworkError | None) -> Response:
-    """The response to what was sent, as soon as its headers are there."""
+def receive_head(connection: Connection) -> tuple[Head | None, bytes]:
+    """The head of the response that comes next, None if it is not plain; and what was received.
+
+    Raises:
+        NetworkError and its kinds, PlatformError: if there is none.
+    """
     received, interim = b"", 0
     while True:
         end = received.find(b"\r\n\r\n")
-        if max(end, len(received) if end < 0 else 0) + interim > HEAD_LIMIT:
+        if interim + (end if end >= 0 else len(received)) > HEAD_LIMIT:
             raise endless(connection.address)
         if end >= 0:
             head = parse_head(received, end)
             if head is None or head.status >= 200 or head.status in NO_BODY:
-                return _response(connection, request, head, received, is_refused=refused is not None)
+                return head, received
             interim += end
             received = head.rest
             continue
-        try:
-            part = connection.sock.recv(HEAD_LIMIT)
-        except OSError as error:
-            raise (refused or translated(error, connection.address)) from error
-        if not part:
-            raise refused or silent(connection.address, in_clear=request.url.startswith("http:"))
-        received += part
         check_beginning(received, connection.address)
+        try:
+            part = connection.sock.recv(RECEIVED)
+        except OSError as error:
+            raise translated(error, connection.address) from error
+        if not part:
+            raise silent(connection.address, in_clear=not connection.is_encrypted)
+        received += part
 
 
-def _response(
-    connection: Connection, request: Request, head: Head | None, received: bytes, *, is_refused: bool
-) -> Response:
+def _response(connection: Connection, request: Request, refused: NetworkError | None) -> Response:
+    """The response to what was sent, as soon as its headers are there."""
+    try:
+        head, received = receive_head(connection)
+    except NetworkError as error:
+        raise (refused or error) from error
     if head:
-        head.keeps_open = head.keeps_open and not is_refused
+        head.keeps_open = head.keeps_open and refused is None
         length = 0 if request.method == "HEAD" or head.status in NO_BODY else head.length
         if length is not None:
             return SizedResponse(request.url, head, connection, length)

@@ -39,16 +39,19 @@ class Head:
 
 def parse_head(received: bytes, end: int) -> Head | None:
     """The head that ends before the position `end`; None if it is not of the plain form."""
-    first, *lines = received[:end].decode("latin-1").split("\r\n")
+    text = received[:end].decode("latin-1")
+    first, *lines = text.split("\r\n")
     code = first[9:12]
     if first[:9] != _VERSION or len(code) != 3 or not code.isdecimal() or code[0] == "0":
         return None
-    if first[12:13] not in {"", " "} or not first.isprintable():
+    if first[12:13] not in {"", " "} or not text.replace("\r\n", "").isprintable():
         return None
+    is_ascii = text.isascii()
     values: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not is_token(name) or not (line.isprintable() or line.replace("\t", " ").isprintable()):
+        # Most names are plain, which takes few steps to see.
+        if not colon or not ((is_ascii and name.replace("-", "a").isalnum()) or is_token(name)):
             return None
         name, value = name.lower(), value.strip()
         values[name] = f"{values[name]}, {value}" if name in values else value

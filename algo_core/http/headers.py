@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -65,13 +66,16 @@ def header_lines(headers: Mapping[str, str]) -> str:
     Raises:
         ConfigError: if a name or a value cannot be sent, or belongs to the transport; the message names the header.
     """
-    for name, value in headers.items():
-        # Most are plain, which takes few steps to see.
-        if not (value.isascii() and value.isprintable() and is_token(name)):
-            check_header(name, value)
+    return _lines(tuple(headers.items()))
+
+
+@functools.lru_cache(maxsize=64)
+def _lines(headers: tuple[tuple[str, str], ...]) -> str:
+    for name, value in headers:
+        check_header(name, value)
         if name.lower() in OF_CONNECTION:
             raise ConfigError(f"The header {name} belongs to the connection: nobody else may set it")
-    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 def check_header(name: str, value: str) -> None:
@@ -84,7 +88,7 @@ def check_header(name: str, value: str) -> None:
 
 def is_token(name: str) -> bool:
     """Whether it can be a header's name."""
-    return (name.isascii() and name.replace("-", "a").isalnum()) or (bool(name) and _TOKEN.issuperset(name))
+    return bool(name) and _TOKEN.issuperset(name)
 
 
 def _is_value(value: str) -> bool:

@@ -14,14 +14,11 @@ from typing import NamedTuple
 from algo_core.errors import ConfigError, NetworkError
 from algo_core.http.body import surplus
 from algo_core.http.connections import Connection, ConnectionPool
-from algo_core.http.direct import connection_lines, is_target
+from algo_core.http.direct import connection_lines, receive_head
 from algo_core.http.errors import translated
-from algo_core.http.head import HEAD_LIMIT, Head, check_beginning, endless, parse_head
 from algo_core.http.headers import header_lines
 from algo_core.http.response import NO_BODY
-
-RECEIVED = 1 << 14
-"""Bytes that are taken from a connection at first: most responses are smaller, and room for more has to be made."""
+from algo_core.http.urls import is_target
 
 
 class SmallResponse(NamedTuple):
@@ -89,8 +86,8 @@ class PendingResponse:
         """
         connection, is_reusable = self._connection, False
         try:
-            head = self._head()
-            if head is None or head.status < 200:
+            head, _ = receive_head(connection)
+            if head is None:
                 return None
             headers = head.headers
             length = 0 if head.status in NO_BODY else head.length
@@ -109,33 +106,17 @@ class PendingResponse:
             else:
                 connection.close()
 
-    def _head(self) -> Head | None:
-        received = self._received(RECEIVED)
-        while (end := received.find(b"\r\n\r\n")) < 0:
-            check_beginning(received, self._connection.address)
-            if len(received) > HEAD_LIMIT:
-                raise endless(self._connection.address)
-            received += self._received(RECEIVED)
-        return parse_head(received, end)
-
     def _whole(self, content: bytes, length: int) -> bytes:
-        parts = [content]
-        missing = length - len(content)
+        parts, missing = [content], length - len(content)
         while missing > 0:
-            parts.append(self._received(missing))
+            try:
+                parts.append(self._connection.sock.recv(missing))
+            except OSError as error:
+                raise translated(error, self._connection.address) from error
+            if not parts[-1]:
+                raise NetworkError(f"The connection to {self._connection.address} broke", "Try again")
             missing -= len(parts[-1])
         return b"".join(parts)
-
-    def _received(self, most: int) -> bytes:
-        try:
-            data: bytes = self._connection.sock.recv(most)
-        except OSError as error:
-            raise translated(error, self._connection.address) from error
-        if not data:
-            raise NetworkError(
-                f"{self._connection.address} closed the connection in the middle of a response", "Try again"
-            )
-        return data
 
     def forget(self) -> None:
         """Do without the response."""

@@ -16,15 +16,14 @@ import urllib3
 
 from algo_core.errors import AlgoError, ConfigError, NetworkError, PlatformError
 from algo_core.http import retry, standard
-from algo_core.http.client import OnExchange
-from algo_core.http.direct import origin_of
 from algo_core.http.errors import is_cut_off, is_tls_error, late, said_by, tls_ended, tls_failure, unreached
 from algo_core.http.headers import UNUSABLE_CREDENTIAL, authorization, header_lines, user_agent
 from algo_core.http.response import Response
 from algo_core.http.retry import REPEATABLE, RETRY_STATUSES
 from algo_core.http.standard import CheckedResponse
 from algo_core.http.tls import environment_bundle
-from algo_core.http.transport import BytesBody, Request, RequestBody
+from algo_core.http.transport import BytesBody, OnExchange, Request, RequestBody
+from algo_core.http.urls import origin_of
 from algo_core.settings.profile import Profile
 from algo_core.terminal import stray
 

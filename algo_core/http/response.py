@@ -18,6 +18,9 @@ NO_BODY = frozenset({101, 204, 304})
 
 BLOCK = 1 << 16
 
+NESTED = 900
+"""How deeply lists and objects of JSON may stand in each other, if they are to be written again."""
+
 
 class Response(abc.ABC):
     """Use it as a context manager, or close it: the connection serves again when the body was read to its end."""
@@ -59,19 +62,20 @@ class Response(abc.ABC):
     def read(self, limit: int) -> bytes:
         """The whole body, read once. Raises as `content` does, with a limit in bytes of its own."""
         if not hasattr(self, "_content"):
-            parts, size = [], self.body_length or 0
-            if size <= limit:
-                size = 0
-                for part in self.blocks(BLOCK):
-                    parts.append(part)
-                    size += len(part)
-                    if size > limit:
-                        break
-            if size > limit:
-                self.close()
-                raise PlatformError(f"{self.place} sent more than {limit} bytes where less was expected")
+            expected = self.body_length
+            self._check_size(expected or 0, limit)
+            parts, size = [], 0
+            for part in self.blocks(BLOCK if expected is None else min(expected + 1, BLOCK)):
+                size += len(part)
+                self._check_size(size, limit)
+                parts.append(part)
             self._content = b"".join(parts)
         return self._content
+
+    def _check_size(self, size: int, limit: int) -> None:
+        if size > limit:
+            self.close()
+            raise PlatformError(f"{self.place} sent more than {limit} bytes where less was expected")
 
     @property
     def text(self) -> str:
@@ -145,3 +149,15 @@ def parse_json(data: bytes) -> Any:
         return json.loads(data)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def parse_printable_json(data: bytes) -> Any:
+    """The same for a value that may be written as JSON again, which takes more room on the stack than to read it."""
+    value = parse_json(data)
+    level = [value] if data.count(b"[") + data.count(b"{") > NESTED else []
+    for _ in range(NESTED if level else 0):
+        values = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [inner for each in values for inner in each if isinstance(inner, (dict, list))]
+    if level:
+        raise ValueError("it is nested too deeply")
+    return value

@@ -6,11 +6,15 @@ decompression.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from algo_core.http.response import Response
+
+
+OnExchange = Callable[[str, str, "int | None", float], None]
+"""Told of each exchange: method, address, status if there was a response, seconds."""
 
 
 class RequestBody(Protocol):

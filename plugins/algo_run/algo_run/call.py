@@ -119,6 +119,8 @@ def perform(api: ApiClient, call: Call) -> Answer:
     except RequestRefused:
         # An error object with status 200 is the algorithm's, even without metadata.
         value = json_text.approximated(response.content)
+    except RecursionError:
+        raise PlatformError("The result is nested too deeply to be read", "See it as it came with --raw") from None
     if not isinstance(value, dict):
         raise _malformed(api)
     kept = response.headers.get(IDEMPOTENCY_KEY)

@@ -16,14 +16,13 @@ import pytest
 import requests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.wire_server import WireServer
 
 from algo_core.errors import AlgoError, ConfigError
 from algo_core.http.api import ApiClient
 from algo_core.http.client import Hooks, HttpClient
 from algo_core.http.transport import BytesBody
 from algo_core.settings.profile import Profile
-
-from .conftest import WireServer
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
 

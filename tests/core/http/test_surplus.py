@@ -29,6 +29,7 @@ SURPLUS = {
     "more of the body": reply(b"first") + b" and more",
     "behind chunks": CHUNKED + reply(b"wrong"),
     "behind no content": b"HTTP/1.1 204 No Content\r\n\r\n" + reply(b"wrong"),
+    "the rest of a TLS record": reply(b"f" * 20_000) + reply(b"wrong"),
     "a large one": reply(b"f" * 100_000) + reply(b"w" * 300_000),
 }
 
@@ -66,7 +67,7 @@ def test_a_surplus_is_no_response(wire_server, client_for, way, tls, kind, is_la
     server = wire_server(send, reply(b"second"), reply(b"third"), closes=False, tls=tls[0] if is_encrypted else None)
     client = client_for(server.address, way, ca_cert=tls[1] if is_encrypted else None)
     with client.send("GET", server.address + "/1") as response:
-        assert response.content in {b"first", b"", b"f" * 100_000}
+        assert response.content in {b"first", b"", b"f" * 20_000, b"f" * 100_000}
     if is_late:
         threading.Event().wait(0.2)
     assert client.send("POST", server.address + "/2", body=BytesBody(b"x")).content == b"second"
@@ -84,7 +85,7 @@ def test_nor_is_it_in_a_pipeline(wire_server, client_for, tls, kind, is_encrypte
     pipeline = ApiClient(client).pipeline(1 << 18)
     assert pipeline
     first = pipeline.get("/1").wait()
-    assert first is None or first.content in {b"first", b"", b"f" * 100_000}
+    assert first is None or first.content in {b"first", b"", b"f" * 20_000, b"f" * 100_000}
     assert [pipeline.get("/2").wait(), pipeline.get("/3").wait()] == [
         (200, {"content-length": str(len(content))}, content) for content in (b"second", b"third")
     ]

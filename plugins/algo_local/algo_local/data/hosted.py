@@ -5,7 +5,6 @@ Another connector would offer the same methods; `Platform.connector` is where it
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -203,6 +202,8 @@ class HostedData:
         stored_as = self._objects.relative(place.space.path, place.name)
         if info.size > SMALL and (known := self._metadata.digest(stored_as, info.identity)):
             return known
+        import hashlib
+
         digest = hashlib.md5(usedforsecurity=False)
         while block := content.read(BLOCK):
             digest.update(block)

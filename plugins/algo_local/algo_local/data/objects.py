@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import stat
@@ -295,6 +294,8 @@ class _Digest:
     """The MD5 of blocks; large contents are hashed in a thread, while they are written and the next block is read."""
 
     def __init__(self) -> None:
+        import hashlib
+
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._inline = BESIDE_FROM
         self._pool: ThreadPoolExecutor | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Callable
 
 from algo_core.errors import (
@@ -60,6 +59,8 @@ class Application:
             response = respond(lambda: self._routed(request))
         except Exception as error:
             if self._on_failure:
+                import traceback
+
                 self._on_failure(traceback.format_exc())
             # What exactly broke is told to the platform's own person only.
             detail = f": {type(error).__name__}: {error}" if self.trusted else ""
