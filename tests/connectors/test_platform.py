@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import os
-import sqlite3
 import stat
 import uuid
 from collections.abc import Iterator
@@ -209,15 +208,6 @@ def test_a_long_listing_comes_in_pages_of_which_none_is_lost(served: Served, hom
     assert "marker" not in second
     assert again == second
     assert api(served, "GET", f"connector/s3+test/bucket/{name}?marker=YQ").status_code == 400
-
-
-def test_an_older_platform_gets_its_table(home: Home) -> None:
-    assert home.run("ls").code == 0
-    database = sqlite3.connect(home.root / "local" / "platform.sqlite3")
-    database.executescript("DROP TABLE connectors; PRAGMA user_version=1;")
-    database.close()
-    assert home.run("local", "connector", "list").code == 0
-    assert home.run("run", "demo/Hello", "-d", "x").text == "Hello x\n"
 
 
 def test_an_algorithm_reaches_its_callers_connectors(home: Home, s3: Store, tmp_path: Path) -> None:

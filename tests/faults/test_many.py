@@ -55,7 +55,7 @@ def test_a_key_that_is_refused_ends_the_whole_at_once(
     proxy.fail("PUT", "", *[wrongs.status(401)] * 99)
     result = algo.run("cp", *(work / name for name in NAMES), collection.uri)
     assert result.code == 4
-    assert "algo auth" in result.stderr
+    assert "ALGORITHMIA_API_KEY" in result.stderr, "the hint names where the key came from"
     assert len(proxy.tries("PUT")) < len(NAMES)
 
 
