@@ -110,6 +110,20 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 
 @pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write an algorithm directory; `write(code, name="Hello", **{"requirements.txt": "..."})`."""
+
+    def write(code: str, name: str = "Hello", directory: str = "algorithm", **files: str) -> Path:
+        root = tmp_path / directory
+        for path, text in {f"src/{name}.py": code, "src/__init__.py": "", **files}.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(textwrap.dedent(text), "utf-8")
+        return root
+
+    return write
+
+
+@pytest.fixture
 def publish(platform: Platform, tmp_path: Path) -> Callable[..., None]:
     """Publish code: `publish("alice/Echo", "def apply(input): return input", version="1.0.0")`."""
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 import tree_sitter
 import tree_sitter_powershell
-from support.shells import Running, completing
-from terminal.test_shells import NAMES, random_texts
+from support.shells import NAMES, Running, completing, random_texts
 
 from algo_core.terminal.completion import script
 from algo_core.terminal.completion.powershell import DOUBLE_QUOTES, SINGLE_QUOTES, answer, parse, quoted

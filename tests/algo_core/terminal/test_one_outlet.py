@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 ALLOWED = {
     "algo_core/terminal/output.py": {"sys.stdout", "sys.stderr"},  # is the outlet

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import shlex
 import subprocess
@@ -11,22 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.hostile import CODES, EVIL_NAME
-from support.shells import SHELLS, Session, needs
+from support.hostile import CODES
+from support.shells import NAMES, SHELLS, Session, needs, random_texts
 
 from algo_core.terminal.completion import posix
 from algo_core.terminal.completion.bash import Insertion, parse
 from algo_core.terminal.completion.fish import parse as parse_fish
 from algo_core.terminal.sanitize import HARMFUL
-
-NAMES = [
-    "plain", "q$(touch X)", "q`touch X`", "rep ort.txt", "a,b", "it's", '"x"', "'", '"', "b\\s", "\\", "ends\\", "a!b", "!!",
-    "!$", "^a^b", "*", "a*b?c[d]", "~", "~root", "a~b", "-rf", "--profile", "$HOME", "${HOME}", "$", "a;touch X", "a&b|c",
-    "a>b<c", "(x)", "{a,b}", "#x", "x#y", "=", "=ls", "a=b", "%1", "@x", "a:b", "data://.my/a:b=c d@e", "  ", " lead", "trail ",
-    "new\nline", "\n", "tab\tname", "esc\x1b[31mx", "bell\x07", "cr\rx", "é€😀", "日本 語", "e\u0301", "\xa0nbsp", "\u3000wide",
-    "zero\u200bwidth", "over\u202eride", "c1\x9b31m", "bytes\udcff\udc80", "x" * 3000, "'\"`$!\\ \n\t~*", "a'b\"c'd\"e",
-    "it's \"both\" $x!", "\x7f", "--", "-", "a\\nb", "\\x41", "$'a'", "><", "\U000e0041tag", EVIL_NAME,
-]  # fmt: skip
 
 
 def fits(shell: str, name: str) -> bool:
@@ -159,12 +149,6 @@ def test_in_bash_a_redirection_is_of_a_local_file(tmp_path: Path) -> None:
         assert opened.arguments() == ["one", "0", "name"]
     finally:
         opened.close()
-
-
-def random_texts(count: int) -> list[str]:
-    dice = random.Random(7)
-    alphabet = "ab/.:=-~!$`\"'\\*?[]{}()<>|&;#^%@,+ \t\n\x1b\x7fé€😀\u200b\x9b\udcff0123456789xuU"
-    return ["".join(dice.choices(alphabet, k=dice.randint(1, 12))) for _ in range(count)]
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,6 @@ from algo_local.execution.payload import CallContext, Outcome, Payload
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 
 Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[..., Path]:
-    """Write an algorithm directory; `write(code, name="Hello", **{"requirements.txt": "..."})`."""
-
-    def write(code: str, name: str = "Hello", directory: str = "algorithm", **files: str) -> Path:
-        root = tmp_path / directory
-        for path, text in {f"src/{name}.py": code, "src/__init__.py": "", **files}.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(textwrap.dedent(text), "utf-8")
-        return root
-
-    return write
 
 
 @pytest.fixture

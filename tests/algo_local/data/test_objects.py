@@ -135,7 +135,7 @@ def test_an_upload_that_is_killed_leaves_the_older_file(root: Path) -> None:
 
         session.put("local:/v1/data/.my/c/f", data=endless())
     """
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", textwrap.dedent(script), str(root)]
     upload = subprocess.Popen(command, stdout=subprocess.PIPE, env=environ)
     assert upload.stdout

@@ -79,9 +79,11 @@ ANYWHERE = [
 ]  # fmt: skip
 
 OF_A_PERSON = [
-    ('[plugins]\nallow = ["*"]', 2, "plugins.allow belongs into the administrator's file"),
-    ('[plugins]\ndeny = ["acme"]', 2, "plugins.deny belongs into the administrator's file"),
-    ("[enforce]\ntimeout = 3", 1, "[enforce] belongs into the administrator's file"),
+    ('[plugins]\nallow = ["*"]', 2, "plugins.allow belongs in the administrator's file"),
+    ('[plugins]\ndeny = ["acme"]', 2, "plugins.deny belongs in the administrator's file"),
+    ('[plugins]\nalow = ["acme"]', 2, "has no member 'alow'; 'allow' belongs in the administrator's file"),
+    ('[plugins]\ndenny = ["acme"]', 2, "'deny' belongs in the administrator's file"),
+    ("[enforce]\ntimeout = 3", 1, "[enforce] belongs in the administrator's file"),
     ('[plugins]\ninstalled = ["acme >="]', 2, "a list of requirements"),
     ('[plugins]\nisolated = "acme"', 2, "a list of requirements"),
 ]
@@ -101,7 +103,7 @@ OF_THE_ADMINISTRATOR = [
     ('[plugins]\nrequire = "acme"', 2, "a list of distributions"),
     ("[plugins]\nrequire = [3]", 2, "a list of distributions"),
     ("[plugins]\nhelp = 3", 2, "plugins.help must be a text"),
-    ('[plugins]\ninstalled = ["acme"]', 2, "plugins.installed belongs into a person's own file"),
+    ('[plugins]\ninstalled = ["acme"]', 2, "plugins.installed belongs in a person's own file"),
     ("[enforce]\nretrys = 3", 2, "[enforce] has no member 'retrys': did you mean 'retries'?"),
     ("[enforce]\nretries = -3", 2, "enforce.retries must be a whole number"),
     ('[enforce]\nadress = "https://a.example"', 2, "did you mean 'address'?"),
