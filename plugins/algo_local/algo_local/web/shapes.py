@@ -572,7 +572,7 @@ CONTENT: dict[str, dict[str, Schema]] = {
     "File": {"application/octet-stream": BINARY},
     "FileOrDirectory": {"application/json": ref("Directory"), "application/octet-stream": BINARY},
     "Archive": {"application/gzip": BINARY},
-    "SourceArchive": {"application/gzip": BINARY, "application/x-tar": BINARY, "application/zip": BINARY},
+    "SourceArchive": {"application/octet-stream": BINARY},
     "Image": {"image/*": BINARY},
     "Text": {"text/plain": TEXT},
 }
