@@ -47,7 +47,7 @@ class _Store(_Opened, StorageContract):
     needs_directories = False
 
     @pytest.fixture(autouse=True)
-    def refused(self, store: Store, refusing: str) -> None:
+    def refused_store(self, store: Store, refusing: str) -> None:
         address = {name: refusing for name in ("endpoint_url", "storage_uri") if name in store.options}
         self._refused = Store(store.scheme, {**store.options, **address}, store.root)
 

@@ -80,16 +80,16 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> St
 
 
 @pytest.fixture
-def storage(store: Store) -> VersionedStorage:
+def versioned(store: Store) -> VersionedStorage:
     storage = store.open()
     assert isinstance(storage, VersionedStorage)
     return storage
 
 
 @pytest.fixture
-def uri(store: Store, storage: VersionedStorage) -> DataUri:
+def uri(store: Store, versioned: VersionedStorage) -> DataUri:
     uri = store.uri(f"parts-{uuid.uuid4().hex}")
-    storage.write(uri, io.BytesIO(content(1)), SIZE)
+    versioned.write(uri, io.BytesIO(content(1)), SIZE)
     return uri
 
 
@@ -99,9 +99,9 @@ def copy(storage: VersionedStorage, uri: DataUri, target: Path) -> None:
 
 
 def test_a_large_file_comes_over_several_connections(
-    storage: VersionedStorage, uri: DataUri, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    versioned: VersionedStorage, uri: DataUri, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watched = Watched(storage, monkeypatch)
+    watched = Watched(versioned, monkeypatch)
     meeting = threading.Barrier(4, timeout=60)
 
     def meet(number: int) -> None:
@@ -109,18 +109,18 @@ def test_a_large_file_comes_over_several_connections(
             meeting.wait()
 
     watched.between = meet
-    copy(storage, uri, tmp_path / "f")
+    copy(versioned, uri, tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == content(1)
     # Nothing twice but what the first stream had asked for ahead when the others came, and one byte to try whether
     # there are parts.
-    assert sum(min(stop, SIZE) - start for start, stop in watched.ranges) <= SIZE + 1 + storage.parallel * BLOCK
+    assert sum(min(stop, SIZE) - start for start, stop in watched.ranges) <= SIZE + 1 + versioned.parallel * BLOCK
     assert max(stop - start for start, stop in watched.ranges) == BLOCK
 
 
 @pytest.mark.parametrize("number", [2, 6, 12])
 def test_two_versions_are_never_mixed(
     store: Store,
-    storage: VersionedStorage,
+    versioned: VersionedStorage,
     uri: DataUri,
     number: int,
     tmp_path: Path,
@@ -130,13 +130,13 @@ def test_two_versions_are_never_mixed(
 
     The later ones may be asked for ahead by the first stream, and not needed any more when the parts are there.
     """
-    watched, other = Watched(storage, monkeypatch), store.open()
+    watched, other = Watched(versioned, monkeypatch), store.open()
 
     def replace(at: int) -> None:
         if at == number:
             other.write(uri, io.BytesIO(content(2)), SIZE)
 
     watched.between = replace
-    copy(storage, uri, tmp_path / "f")
+    copy(versioned, uri, tmp_path / "f")
     assert (tmp_path / "f").read_bytes() in ({content(2)} if number == 2 else {content(1), content(2)})
     assert [path.name for path in tmp_path.iterdir()] == ["f"]

@@ -99,7 +99,7 @@ class _Keys(_Through, KeyContract):
         return str(request.param)
 
     @pytest.fixture(autouse=True)
-    def opened(self, stores: dict[str, Store]) -> None:
+    def opened_store(self, stores: dict[str, Store]) -> None:
         storage = stores[self.scheme].open()
         assert isinstance(storage, ObjectStorage)
         self._storage = storage

@@ -143,9 +143,9 @@ def test_every_setting_and_variable_is_in_the_help(algo_home: Home) -> None:
         assert setting.variable is None or setting.variable in text
 
 
-def test_what_others_write_cannot_command_the_terminal(algo_home: Home, platform, on_terminal) -> None:
-    platform.on("GET", "/v1/data/", platform.json_answer({"error": {"message": "\x1b]0;evil\x07gone"}}, 404))
-    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
+def test_what_others_write_cannot_command_the_terminal(algo_home: Home, stub, on_terminal) -> None:
+    stub.on("GET", "/v1/data/", stub.json_answer({"error": {"message": "\x1b]0;evil\x07gone"}}, 404))
+    algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n')
     code, text = on_terminal(algo_home, "auth", "--no-test", "--api-address", "x\x1b[31my")
     assert code == 2
     assert "\x1b[31m" not in text

@@ -27,10 +27,10 @@ class Case:
     """A home in which something is wrong: the command that fails, and what `algo auth` is told if it is advised."""
 
     def __init__(
-        self, home: Home, platform: StubPlatform, add_command: Callable[..., Path], add: Callable[..., Path]
+        self, home: Home, stub: StubPlatform, add_command: Callable[..., Path], add: Callable[..., Path]
     ) -> None:
         self.home = home
-        self.address = platform.address
+        self.address = stub.address
         self.add_command = add_command
         self.add = add
         self.environ: dict[str, str] = {"ALGO_RETRIES": "0"}
@@ -234,10 +234,10 @@ CASES = [value for value in list(globals().values()) if getattr(value, "__annota
 
 
 @pytest.fixture
-def case(algo_home: Home, platform: StubPlatform, plugin_folder: Any, add_command: Callable[..., Path]) -> Case:
+def case(algo_home: Home, stub: StubPlatform, plugin_folder: Any, add_command: Callable[..., Path]) -> Case:
     algo_home.environ["PYTHONPATH"] = str(plugin_folder.path)
     algo_home.environ["ALGO_CACHE_DIR"] = str(algo_home.root / "cache")
-    return Case(algo_home, platform, add_command, plugin_folder.add)
+    return Case(algo_home, stub, add_command, plugin_folder.add)
 
 
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)

@@ -84,25 +84,24 @@ def test_completion_imports_no_plugin_and_nothing_heavy(
 
 SELDOM_NEEDED = {"requests", "urllib3", "ssl", "http.client", "email", "certifi", "encodings.idna", "importlib.metadata",
                  "importlib_metadata", "tomlkit", "platformdirs", "tempfile", "hashlib", "random", "shutil", "dataclasses",
-                 "subprocess", "asyncio", "concurrent.futures"}  # fmt: skip
+                 "subprocess", "asyncio", "concurrent.futures", "algo_core.terminal.sanitize", "algo_run.json_text",
+                 "base64"}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", ["ls", "ls -l", "cp down", "cp up", "cat", "stat", "run", "languages"])
 def test_plain_commands_open_no_requests_session(
-    algo_home: Home, platform: StubPlatform, tmp_path: Path, command: str
+    algo_home: Home, stub: StubPlatform, tmp_path: Path, command: str
 ) -> None:
-    file = platform.answer(200, b"content", {"X-Data-Type": "file", "Last-Modified": "Wed, 06 Jan 2016 10:22:34 GMT"})
+    file = stub.answer(200, b"content", {"X-Data-Type": "file", "Last-Modified": "Wed, 06 Jan 2016 10:22:34 GMT"})
     page = {"files": [{"filename": "f", "size": 7, "last_modified": "2016-01-06T10:22:34.000Z"}]}
-    platform.on("GET", "/v1/data/.my/c", platform.json_answer(page, **{"X-Data-Type": "directory"}))
-    platform.on("GET", "/v1/data/.my/c/f", file)
-    platform.on("HEAD", "/v1/data/.my/c/f", file)
-    platform.on("PUT", "/v1/data/.my/c/g", platform.json_answer({"result": "data://.my/c/g"}))
-    platform.on("HEAD", "/v1/data/.my/c/g", platform.answer(404))
-    platform.on(
-        "POST", "/v1/algo/demo/Echo", platform.json_answer({"result": "x", "metadata": {"content_type": "text"}})
-    )
-    platform.on("GET", "/v1/algorithm-environments/edge/languages", platform.json_answer([{"name": "python3"}]))
-    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
+    stub.on("GET", "/v1/data/.my/c", stub.json_answer(page, **{"X-Data-Type": "directory"}))
+    stub.on("GET", "/v1/data/.my/c/f", file)
+    stub.on("HEAD", "/v1/data/.my/c/f", file)
+    stub.on("PUT", "/v1/data/.my/c/g", stub.json_answer({"result": "data://.my/c/g"}))
+    stub.on("HEAD", "/v1/data/.my/c/g", stub.answer(404))
+    stub.on("POST", "/v1/algo/demo/Echo", stub.json_answer({"result": "x", "metadata": {"content_type": "text"}}))
+    stub.on("GET", "/v1/algorithm-environments/edge/languages", stub.json_answer([{"name": "python3"}]))
+    algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n')
     (tmp_path / "g").write_text("content")
     words = {
         "ls": ("ls", ".my/c"),
@@ -115,7 +114,7 @@ def test_plain_commands_open_no_requests_session(
         "languages": ("languages",),
     }[command]
     modules = imported(algo_home, *words)
-    assert platform.seen, "it asked the platform"
+    assert stub.seen, "it asked the platform"
     assert modules & SELDOM_NEEDED == set()
 
 

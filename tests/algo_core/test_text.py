@@ -57,15 +57,15 @@ def test_configuration(algo_home: Home, encode) -> None:
 
 
 @each_kind
-def test_keys_and_answers_on_standard_input(algo_home: Home, platform, encode) -> None:
-    words = ("auth", "--api-address", platform.address)
+def test_keys_and_answers_on_standard_input(algo_home: Home, stub, encode) -> None:
+    words = ("auth", "--api-address", stub.address)
     done = algo_home.run(*words, "--api-key-stdin", input=encode(f"{KEY}\r\n"))
     assert (done.code, done.text) == (0, "Account: alice\n"), done.stderr
-    done = algo_home.run("auth", "--profile", "p", input=encode(f"{platform.address}\n{KEY}\n\n"))
+    done = algo_home.run("auth", "--profile", "p", input=encode(f"{stub.address}\n{KEY}\n\n"))
     assert (done.code, done.text) == (0, "Account: alice\n"), done.stderr
     command = f'credential_command = ["cat", "{algo_home.root / "key"}"]'
     (algo_home.root / "key").write_bytes(encode(f"{KEY}\n"))
-    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\n{command}\n')
+    algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\n{command}\n')
     assert algo_home.run("profile", "show", "--json").code == 0
 
 
@@ -84,17 +84,17 @@ def test_lists_of_files(algo_home: Home, tmp_path: Path, encode) -> None:
 
 
 @each_kind
-def test_inputs_of_algorithms(algo_home: Home, platform, encode) -> None:
-    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
-    platform.on("POST", "/v1/algo/demo/Echo/1.0.0", platform.json_answer({"result": "ok"}))
+def test_inputs_of_algorithms(algo_home: Home, stub, encode) -> None:
+    algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n')
+    stub.on("POST", "/v1/algo/demo/Echo/1.0.0", stub.json_answer({"result": "ok"}))
 
     def sent(text: str, *words: str) -> list[tuple[str, bytes]]:
-        platform.seen.clear()
+        stub.seen.clear()
         (algo_home.root / "file.jsonl").write_bytes(encode(text))
         for source in ("file.jsonl", "-"):
             done = algo_home.run("run", "demo/Echo/1.0.0", *words, source, input=encode(text))
             assert done.code == 0, done.stderr
-        calls = [seen for seen in platform.seen if seen.method == "POST"]
+        calls = [seen for seen in stub.seen if seen.method == "POST"]
         return [(seen.headers["Content-Type"].partition(";")[0], seen.body) for seen in calls]
 
     assert set(sent('{"ä": 1}', "-J")) == {("application/json", '{"ä": 1}'.encode())}
@@ -110,14 +110,14 @@ def test_inputs_of_algorithms(algo_home: Home, platform, encode) -> None:
         assert set(sent("Grüße", "-D")) == {("text/plain", "Grüße".encode())}
 
 
-def test_a_table_of_windows(algo_home: Home, platform) -> None:
-    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
-    platform.on("POST", "/v1/algo/demo/Echo/1.0.0", platform.json_answer({"result": "ok"}))
+def test_a_table_of_windows(algo_home: Home, stub) -> None:
+    algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n')
+    stub.on("POST", "/v1/algo/demo/Echo/1.0.0", stub.json_answer({"result": "ok"}))
     for encode in KINDS.values():
-        platform.seen.clear()
+        stub.seen.clear()
         (algo_home.root / "t.csv").write_bytes(encode('name\r\n"two\r\nlines"\r\nü\r\n'))
         assert algo_home.run("run", "demo/Echo/1.0.0", "--each", "t.csv").code == 0
-        bodies = {seen.body for seen in platform.seen if seen.method == "POST"}
+        bodies = {seen.body for seen in stub.seen if seen.method == "POST"}
         assert bodies == {b'{"name": "two\\r\\nlines"}', '{"name": "ü"}'.encode()}
 
 

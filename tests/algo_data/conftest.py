@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from support.listing import HEADERS, file_entry, page
 
 from algo_core.testing import Home
 
@@ -45,7 +46,8 @@ class DataPlatform:
     """`/v1/data` and `/v1/connector/...` as in API section 4, kept in two dictionaries.
 
     `log` has a line for each request, such as `GET data/.my/c/f`; `sent` counts the bytes of files that were sent. With
-    `tells_stored` the answer to an upload has the MD5 of what was stored as its ETag.
+    `tells_stored` the answer to an upload has the MD5 of what was stored as its ETag; with `leaves_out_empty` listings have no member
+    for the kind of which there is nothing, as those of older platforms.
     """
 
     def __init__(self) -> None:
@@ -57,6 +59,7 @@ class DataPlatform:
         self.sent = 0
         self.etags = True
         self.tells_stored = False
+        self.leaves_out_empty = False
         self.ranges = True
         self.normalise: Callable[[str], str] = lambda path: path
         self.flag = threading.Event()
@@ -214,27 +217,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _list(self) -> None:
         prefix = self.where if self.where.endswith("/") else self.where + "/"
         below = [d[len(prefix) :] for d in sorted(self.platform.directories) if d.startswith(prefix) and d != prefix]
-        folders = [("folder", name) for name in below if "/" not in name]
+        folders = [(name, None) for name in below if "/" not in name]
         inside = [path[len(prefix) :] for path in sorted(self.platform.files) if path.startswith(prefix)]
-        files = [("file", name) for name in inside if "/" not in name]
+        files = [
+            (name, file_entry(name, len(self.platform.files[prefix + name]))) for name in inside if "/" not in name
+        ]
         every = [*folders, *files]
         start = int(self.query.get("marker", 0))
-        page: dict[str, Any] = {}
-        if found := [{"name": name} for kind, name in every[start : start + PAGE] if kind == "folder"]:
-            page["folders"] = found
-        if found := [
-            {
-                "filename": name,
-                "size": len(self.platform.files[prefix + name]),
-                "last_modified": "2016-01-06T10:22:34.000Z",
-            }
-            for kind, name in every[start : start + PAGE]
-            if kind == "file"
-        ]:
-            page["files"] = found
-        if len(every) > start + PAGE:
-            page["marker"] = str(start + PAGE)
-        self.answer(200, json.dumps(page).encode(), {"X-Data-Type": "directory"})
+        asked, end = every[start : start + PAGE], start + PAGE
+        content = page(
+            [name for name, entry in asked if entry is None],
+            [entry for name, entry in asked if entry is not None],
+            str(end) if len(every) > end else None,
+        )
+        if self.platform.leaves_out_empty:
+            content = json.dumps({name: found for name, found in json.loads(content).items() if found}).encode()
+        self.answer(200, content, HEADERS)
 
     def on_put(self) -> None:
         body = self._body()
@@ -335,7 +333,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def platform() -> Iterator[DataPlatform]:
+def data_platform() -> Iterator[DataPlatform]:
     """A platform with the collection `.my/c`."""
     platform = DataPlatform()
     platform.directories.add("data/.my/c")
@@ -345,9 +343,9 @@ def platform() -> Iterator[DataPlatform]:
 
 
 @pytest.fixture
-def home(algo_home: Home, platform: DataPlatform) -> Home:
-    """A home whose `algo` talks to `platform`."""
-    algo_home.environ |= {"ALGORITHMIA_API": platform.address, "ALGORITHMIA_API_KEY": KEY, "ALGO_TIMEOUT": "60"}
+def home(algo_home: Home, data_platform: DataPlatform) -> Home:
+    """A home whose `algo` talks to `data_platform`."""
+    algo_home.environ |= {"ALGORITHMIA_API": data_platform.address, "ALGORITHMIA_API_KEY": KEY, "ALGO_TIMEOUT": "60"}
     return algo_home
 
 

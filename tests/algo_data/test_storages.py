@@ -73,7 +73,7 @@ def _api(
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with pytest.MonkeyPatch.context() as environ:
         environ.setenv("LOGNAME", "jane")
         platform = Platform(tmp_path_factory.mktemp("platform"))
@@ -82,9 +82,9 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="module")
-def address(embedded: Platform) -> Iterator[str]:
+def address(platform: Platform) -> Iterator[str]:
     listener = listen("127.0.0.1", 0)
-    server = Server(Application(embedded), listener)
+    server = Server(Application(platform), listener)
     server.run()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.stop()
@@ -94,9 +94,9 @@ class TestEmbedded(_Hosted):
     root: Path
 
     @pytest.fixture
-    def storage(self, embedded: Platform) -> Iterator[Storage]:
-        self.root = embedded.root
-        api = _api("local:", EmbeddedTransport(Application(embedded, trusted=True)))
+    def storage(self, platform: Platform) -> Iterator[Storage]:
+        self.root = platform.root
+        api = _api("local:", EmbeddedTransport(Application(platform, trusted=True)))
         storage = HostedStorage(api, "data")
         yield storage
         for made in ("contract", "made"):
@@ -112,23 +112,23 @@ class TestEmbedded(_Hosted):
 
 class TestServed(_Hosted):
     @pytest.fixture
-    def account(self) -> str:
+    def account_name(self) -> str:
         return f"u{uuid.uuid4().hex[:12]}"
 
     @pytest.fixture(params=["own connections", "requests"])
     def storage(
-        self, embedded: Platform, address: str, account: str, request: pytest.FixtureRequest
+        self, platform: Platform, address: str, account_name: str, request: pytest.FixtureRequest
     ) -> Iterator[Storage]:
-        key = embedded.keys.create(embedded.metadata.ensure_account(account), "test")[1]
+        key = platform.keys.create(platform.metadata.ensure_account(account_name), "test")[1]
         through_requests = Hooks(configure=lambda session, profile: session.params.update({"x": "1"}))
         api = _api(address, key=key, hooks=through_requests if request.param == "requests" else None)
         yield HostedStorage(api, "data")
         api.client.close()
 
-    def test_my_is_the_callers_own_name(self, storage: Storage, account: str) -> None:
-        assert storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", f"{account}/c/f"))
+    def test_my_is_the_callers_own_name(self, storage: Storage, account_name: str) -> None:
+        assert storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", f"{account_name}/c/f"))
         assert not storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", "bob/c/f"))
-        assert not storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", f"{account}/c/g"))
+        assert not storage.is_same(DataUri("data", ".my/c/f"), DataUri("data", f"{account_name}/c/g"))
 
 
 class TestLocalOnly:

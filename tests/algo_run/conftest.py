@@ -37,8 +37,8 @@ class Algorithm:
     result = staticmethod(result)
     failure = staticmethod(failure)
 
-    def __init__(self, platform: Any) -> None:
-        self.platform = platform
+    def __init__(self, stub: Any) -> None:
+        self.platform = stub
         self.answers(result("ok"))
 
     def answers(self, *answers: Any, path: str = PATH) -> None:
@@ -63,14 +63,14 @@ class Algorithm:
 
 
 @pytest.fixture
-def algorithm(platform: Any) -> Algorithm:
-    return Algorithm(platform)
+def algorithm(stub: Any) -> Algorithm:
+    return Algorithm(stub)
 
 
 @pytest.fixture
-def home(algo_home: Home, platform: Any) -> Home:
+def home(algo_home: Home, stub: Any) -> Home:
     """A home whose default profile is that of `alice` on the stub platform."""
-    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
+    algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n')
     return algo_home
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.listing import HEADERS, file_entry, page
 from support.stub import KEY
 
 from algo_core.testing import Home
@@ -28,14 +29,14 @@ VERSIONED = "/v1/algo/demo/Echo/1.0.0"
 class Echo:
     """Answers each call with its input, after what a test wants to happen first; counts calls by their content."""
 
-    def __init__(self, platform: Any) -> None:
-        self.platform = platform
+    def __init__(self, stub: Any) -> None:
+        self.platform = stub
         self.calls: Counter[bytes] = Counter()
         self.answered: dict[str, bytes] = {}
         self.before: Any = lambda body, headers: None
         self.keeps_keys = False
         self._lock = threading.Lock()
-        platform.on("POST", VERSIONED, self.handle)
+        stub.on("POST", VERSIONED, self.handle)
 
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
         seen = next(s for s in reversed(self.platform.seen) if s.peer == handler.client_address)
@@ -63,8 +64,8 @@ class Echo:
 
 
 @pytest.fixture
-def echo(platform: Any, algorithm: Any) -> Echo:
-    return Echo(platform)
+def echo(stub: Any, algorithm: Any) -> Echo:
+    return Echo(stub)
 
 
 def run(home: Home, *arguments: str | Path, **options: Any) -> Any:
@@ -105,17 +106,11 @@ def test_with_json_the_summary_is_an_object(home: Home, echo: Echo, inputs: Path
     assert summary["latency"]["p50"] <= summary["latency"]["p99"]
 
 
-def test_a_version_is_pinned_for_the_whole_run(
-    home: Home, echo: Echo, platform: Any, inputs: Path, tmp_path: Path
-) -> None:
-    platform.on(
-        "GET", "/v1/algorithms/demo/Echo", platform.json_answer({"version_info": {"semantic_version": "1.0.0"}})
-    )
+def test_a_version_is_pinned_for_the_whole_run(home: Home, echo: Echo, stub: Any, inputs: Path, tmp_path: Path) -> None:
+    stub.on("GET", "/v1/algorithms/demo/Echo", stub.json_answer({"version_info": {"semantic_version": "1.0.0"}}))
     out = tmp_path / "out.jsonl"
     assert home.run("run", "demo/Echo", "--each", inputs, "-o", out).code == 0
-    platform.on(
-        "GET", "/v1/algorithms/demo/Echo", platform.json_answer({"version_info": {"semantic_version": "1.1.0"}})
-    )
+    stub.on("GET", "/v1/algorithms/demo/Echo", stub.json_answer({"version_info": {"semantic_version": "1.1.0"}}))
     refused = home.run("run", "demo/Echo", "--each", inputs, "-o", out, "--resume")
     assert refused.code == 2
     assert "demo/Echo/1.0.0, not of demo/Echo/1.1.0" in refused.stderr
@@ -142,21 +137,21 @@ def test_lines_of_text(home: Home, echo: Echo, tmp_path: Path) -> None:
     assert [json.loads(line)["result"] for line in done.text.splitlines()] == ["one", "", " two ", "three"]
 
 
-def test_files_by_pattern_and_by_data_uri(home: Home, echo: Echo, platform: Any, tmp_path: Path) -> None:
+def test_files_by_pattern_and_by_data_uri(home: Home, echo: Echo, stub: Any, tmp_path: Path) -> None:
     for name in ("b.bin", "a.bin", "c.txt"):
         (tmp_path / name).write_bytes(b"\xff" + name.encode())
     done = run(home, "--each-file", f"{tmp_path}/*.bin")
     assert [json.loads(line)["result"] for line in done.text.splitlines()] == ["ÿa.bin", "ÿb.bin"]
-    file = {"filename": "x.jpg", "last_modified": "2016-01-06T00:52:34.000Z", "size": 48}
-    platform.on(
+    file = file_entry("x.jpg", 48)
+    stub.on(
         "GET",
         "/v1/connector/data/.my/pics",
-        platform.json_answer({"folders": [], "files": [file]}, 200, **{"X-Data-Type": "directory"}),
+        stub.answer(200, page(files=[file]), HEADERS),
     )
-    platform.on(
+    stub.on(
         "GET",
         "/v1/data/.my/pics",
-        platform.json_answer({"folders": [], "files": [file]}, 200, **{"X-Data-Type": "directory"}),
+        stub.answer(200, page(files=[file]), HEADERS),
     )
     done = run(home, "--each-file", "data://.my/pics")
     assert [json.loads(line)["result"] for line in done.text.splitlines()] == ["data://.my/pics/x.jpg"]
@@ -392,14 +387,14 @@ def test_ctrl_c_says_how_to_go_on(home: Home, echo: Echo, inputs: Path, tmp_path
     assert [row["index"] for row in rows(tmp_path / "out.jsonl")] == list(range(100))
 
 
-def test_two_versions_are_compared(home: Home, echo: Echo, platform: Any, inputs: Path, tmp_path: Path) -> None:
+def test_two_versions_are_compared(home: Home, echo: Echo, stub: Any, inputs: Path, tmp_path: Path) -> None:
     def other(handler: BaseHTTPRequestHandler) -> None:
-        seen = next(s for s in reversed(platform.seen) if s.peer == handler.client_address)
+        seen = next(s for s in reversed(stub.seen) if s.peer == handler.client_address)
         n = json.loads(seen.body)["n"]
         value = {"n": n + (1e-9 if n == 3 else 1 if n == 5 else 0)}
         Echo.send(handler, 200, {"result": value, "metadata": {"content_type": "json", "duration": 1}}, {})
 
-    platform.on("POST", "/v1/algo/demo/Echo/2.0.0", other)
+    stub.on("POST", "/v1/algo/demo/Echo/2.0.0", other)
     out = tmp_path / "out.jsonl"
     done = run(home, "--each", inputs, "--compare", "2.0.0", "--tolerance", "1e-6", "-o", out)
     assert done.code == 1
@@ -454,14 +449,14 @@ def test_memory_does_not_grow_with_the_number_of_inputs(home: Home, echo: Echo, 
     assert peak(6000) - peak(600) < 8 * 1024
 
 
-def test_the_key_is_the_same_when_a_run_goes_on(home: Home, echo: Echo, platform: Any, tmp_path: Path) -> None:
+def test_the_key_is_the_same_when_a_run_goes_on(home: Home, echo: Echo, stub: Any, tmp_path: Path) -> None:
     file, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     file.write_text("1\n2\n")
     echo.before = lambda body, headers: (401, {"error": {"message": "no"}}, {}) if body == b"2" else None
     run(home, "--each", file, "-o", out)
     echo.before = lambda body, headers: None
     assert run(home, "--each", file, "-o", out, "--resume").code == 0
-    keys = [seen.headers["Idempotency-Key"] for seen in platform.seen if seen.body == b"2"]
+    keys = [seen.headers["Idempotency-Key"] for seen in stub.seen if seen.body == b"2"]
     assert len(keys) >= 2
     assert len(set(keys)) == 1
     assert KEY not in keys[0]

@@ -218,17 +218,15 @@ def test_a_bearer_token_is_sent_whatever_the_input(algo_home, algorithm) -> None
     assert [seen.headers["Authorization"] for seen in algorithm.calls] == [f"Bearer {TOKEN}"] * 4
 
 
-def test_the_profiles_ca_counts_whatever_the_input_and_the_environment(
-    algo_home, platform, algorithm, tmp_path
-) -> None:
+def test_the_profiles_ca_counts_whatever_the_input_and_the_environment(algo_home, stub, algorithm, tmp_path) -> None:
     authority = trustme.CA()
-    platform.stop()
+    stub.stop()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    platform.start(context)
+    stub.start(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
-    profile = f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n'
+    profile = f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n'
     algo_home.write_config(f'{profile}ca_cert = "{tmp_path / "ca.pem"}"\n')
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         for option in ("-t", "-j", "-b", "-d"):
@@ -249,11 +247,11 @@ def test_requests_and_their_time_are_shown_with_verbose_and_no_key(home, algorit
     assert "secret input" not in done.stderr
 
 
-def test_a_refused_connection_is_tried_again(algo_home, platform, algorithm) -> None:
+def test_a_refused_connection_is_tried_again(algo_home, stub, algorithm) -> None:
     """Nothing was sent yet, so that a call may be repeated as well."""
-    address = platform.address
+    address = stub.address
     port = int(address.rpartition(":")[2])
-    platform.stop()
+    stub.stop()
     algo_home.write_config(f'[profiles.default]\naddress = "{address}"\napi_key = "{KEY}"\nretries = 40\n')
 
     from http.server import ThreadingHTTPServer
@@ -263,8 +261,8 @@ def test_a_refused_connection_is_tried_again(algo_home, platform, algorithm) -> 
     ) as process:
         time.sleep(1)
         assert process.poll() is None
-        handler = platform._server.RequestHandlerClass
-        platform._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        threading.Thread(target=platform._server.serve_forever, args=(0.01,), daemon=True).start()
+        handler = stub._server.RequestHandlerClass
+        stub._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        threading.Thread(target=stub._server.serve_forever, args=(0.01,), daemon=True).start()
         out, _ = process.communicate(timeout=90)
     assert (process.returncode, out) == (0, b"ok\n")

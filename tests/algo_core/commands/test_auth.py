@@ -23,11 +23,11 @@ def terminal(algo_home: Home, spawn) -> Callable[..., pexpect.spawn]:
     return functools.partial(spawn, algo_home)
 
 
-def test_the_three_questions_of_the_guide(algo_home, platform, terminal) -> None:
+def test_the_three_questions_of_the_guide(algo_home, stub, terminal) -> None:
     child = terminal("auth")
     child.expect_exact("Configuring authentication for profile: default\r\n")
     child.expect_exact("enter API address [https://api.algorithmia.com]: ")
-    child.sendline(platform.address)
+    child.sendline(stub.address)
     child.expect_exact("enter API key: ")
     child.sendline(KEY)
     child.expect_exact("(optional) enter path to custom CA certificate: ")
@@ -38,14 +38,14 @@ def test_the_three_questions_of_the_guide(algo_home, platform, terminal) -> None
     child.wait()
     assert child.exitstatus == 0
     assert stat.S_IMODE(algo_home.config_file.stat().st_mode) == 0o600
-    assert algo_home.run("profile", "show", "--json").json["address"] == platform.address
+    assert algo_home.run("profile", "show", "--json").json["address"] == stub.address
 
 
-def test_a_second_profile_as_in_the_guide(algo_home, platform, terminal) -> None:
+def test_a_second_profile_as_in_the_guide(algo_home, stub, terminal) -> None:
     child = terminal("auth", "--profile", "second_profile")
     child.expect_exact("Configuring authentication for profile: second_profile")
     child.expect_exact("enter API address [")
-    child.sendline(platform.address)
+    child.sendline(stub.address)
     child.expect_exact("enter API key: ")
     child.sendline(OTHER_KEY)
     child.expect_exact("CA certificate: ")
@@ -53,7 +53,7 @@ def test_a_second_profile_as_in_the_guide(algo_home, platform, terminal) -> None
     child.expect_exact("Account: bob")
     child.expect(pexpect.EOF)
     again = terminal("auth", "--profile", "second_profile")
-    again.expect_exact(f"enter API address [{platform.address}]: ")
+    again.expect_exact(f"enter API address [{stub.address}]: ")
     again.sendline("")
     again.expect_exact("enter API key: ")
     again.sendline(KEY)
@@ -62,7 +62,7 @@ def test_a_second_profile_as_in_the_guide(algo_home, platform, terminal) -> None
     again.expect_exact("Account: alice")
 
 
-def test_each_wrong_answer_is_asked_again_with_the_reason(algo_home, platform, terminal) -> None:
+def test_each_wrong_answer_is_asked_again_with_the_reason(algo_home, stub, terminal) -> None:
     child = terminal("auth")
     child.expect_exact("enter API address [")
     child.sendline("api.example")
@@ -71,7 +71,7 @@ def test_each_wrong_answer_is_asked_again_with_the_reason(algo_home, platform, t
     child.sendline("http://corp.example")
     child.expect_exact("in clear")
     child.expect_exact("enter API address [")
-    child.sendline(platform.address)
+    child.sendline(stub.address)
     child.expect_exact("enter API key: ")
     child.sendline("short")
     child.expect_exact("Neither an API key nor a bearer token (5 characters)")
@@ -90,7 +90,7 @@ def test_each_wrong_answer_is_asked_again_with_the_reason(algo_home, platform, t
     child.expect(pexpect.EOF)
 
 
-def test_ctrl_c_and_the_end_of_input_change_nothing(algo_home, platform, terminal) -> None:
+def test_ctrl_c_and_the_end_of_input_change_nothing(algo_home, stub, terminal) -> None:
     child = terminal("auth")
     child.expect_exact("enter API address [")
     child.sendintr()
@@ -99,7 +99,7 @@ def test_ctrl_c_and_the_end_of_input_change_nothing(algo_home, platform, termina
     assert child.exitstatus == 130
     child = terminal("auth")
     child.expect_exact("enter API address [")
-    child.sendline(platform.address)
+    child.sendline(stub.address)
     child.expect_exact("enter API key: ")
     child.sendeof()
     child.expect_exact("the input has ended")
@@ -109,30 +109,30 @@ def test_ctrl_c_and_the_end_of_input_change_nothing(algo_home, platform, termina
     assert not algo_home.config_file.exists()
 
 
-def test_answers_from_a_pipe(algo_home, platform) -> None:
-    result = algo_home.run("auth", input=f"{platform.address}\n{KEY}\n\n")
+def test_answers_from_a_pipe(algo_home, stub) -> None:
+    result = algo_home.run("auth", input=f"{stub.address}\n{KEY}\n\n")
     assert (result.code, result.text) == (0, "Account: alice\n"), result
     assert KEY not in result.stderr
 
 
-def test_a_script_needs_no_prompt(algo_home, platform) -> None:
-    result = algo_home.run("auth", "--api-address", platform.address, "--api-key-stdin", "--json", input=KEY)
-    assert result.json == {"profile": "default", "address": platform.address, "account": "alice"}
+def test_a_script_needs_no_prompt(algo_home, stub) -> None:
+    result = algo_home.run("auth", "--api-address", stub.address, "--api-key-stdin", "--json", input=KEY)
+    assert result.json == {"profile": "default", "address": stub.address, "account": "alice"}
     assert "enter" not in result.stderr
 
 
-def test_a_bearer_token_is_sent_as_one(algo_home, platform) -> None:
-    platform.accounts[f"Bearer {TOKEN}"] = "carol"
-    result = algo_home.run("auth", "--api-address", platform.address, "--api-key-stdin", input=TOKEN)
+def test_a_bearer_token_is_sent_as_one(algo_home, stub) -> None:
+    stub.accounts[f"Bearer {TOKEN}"] = "carol"
+    result = algo_home.run("auth", "--api-address", stub.address, "--api-key-stdin", input=TOKEN)
     assert result.text == "Account: carol\n"
     text = algo_home.config_file.read_text()
     assert f'bearer_token = "{TOKEN}"' in text
     assert "api_key" not in text
 
 
-def test_changing_from_key_to_token_leaves_no_key_behind(algo_home, platform) -> None:
-    platform.accounts[f"Bearer {TOKEN}"] = "carol"
-    options = ("auth", "--api-address", platform.address, "--api-key-stdin")
+def test_changing_from_key_to_token_leaves_no_key_behind(algo_home, stub) -> None:
+    stub.accounts[f"Bearer {TOKEN}"] = "carol"
+    options = ("auth", "--api-address", stub.address, "--api-key-stdin")
     assert algo_home.run(*options, input=KEY).code == 0
     assert algo_home.run(*options, input=TOKEN).code == 0
     assert KEY not in algo_home.config_file.read_text()
@@ -148,36 +148,36 @@ def test_changing_from_key_to_token_leaves_no_key_behind(algo_home, platform) ->
         (("--api-key-stdin", "--profile", "a b"), KEY, 2, "Not a name for a profile"),
     ],
 )
-def test_a_failed_script_saves_nothing_and_says_why(algo_home, platform, arguments, key, code, said) -> None:
-    result = algo_home.run("auth", "--api-address", platform.address, *arguments, input=key)
+def test_a_failed_script_saves_nothing_and_says_why(algo_home, stub, arguments, key, code, said) -> None:
+    result = algo_home.run("auth", "--api-address", stub.address, *arguments, input=key)
     assert result.code == code, result
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert not algo_home.config_file.exists()
 
 
-def test_a_failed_test_keeps_the_older_profile(algo_home, platform) -> None:
-    options = ("auth", "--api-address", platform.address, "--api-key-stdin")
+def test_a_failed_test_keeps_the_older_profile(algo_home, stub) -> None:
+    options = ("auth", "--api-address", stub.address, "--api-key-stdin")
     assert algo_home.run(*options, input=KEY).code == 0
     before = algo_home.config_file.read_bytes()
     assert algo_home.run(*options, input=WRONG_KEY).code == 4
     assert algo_home.config_file.read_bytes() == before
 
 
-def test_no_test_saves_without_asking_the_platform(algo_home, platform) -> None:
-    result = algo_home.run("auth", "--api-address", platform.address, "--api-key-stdin", "--no-test", input=KEY)
+def test_no_test_saves_without_asking_the_platform(algo_home, stub) -> None:
+    result = algo_home.run("auth", "--api-address", stub.address, "--api-key-stdin", "--no-test", input=KEY)
     assert result.code == 0
-    assert platform.seen == []
+    assert stub.seen == []
 
 
-def test_an_address_that_is_not_the_api_is_found_out(algo_home, platform) -> None:
-    platform.on("GET", "/v1/data/", platform.answer(200, b"<html>hello</html>", {"Content-Type": "text/html"}))
-    result = algo_home.run("auth", "--api-address", platform.address, "--api-key-stdin", input=KEY)
+def test_an_address_that_is_not_the_api_is_found_out(algo_home, stub) -> None:
+    stub.on("GET", "/v1/data/", stub.answer(200, b"<html>hello</html>", {"Content-Type": "text/html"}))
+    result = algo_home.run("auth", "--api-address", stub.address, "--api-key-stdin", input=KEY)
     assert result.code == 7
     assert "not JSON" in result.stderr
 
 
-def test_the_keyring_keeps_the_key_out_of_the_file(algo_home, platform) -> None:
+def test_the_keyring_keeps_the_key_out_of_the_file(algo_home, stub) -> None:
     backend = algo_home.root / "backend"
     backend.mkdir()
     (backend / "filering.py").write_text(
@@ -192,7 +192,7 @@ def test_the_keyring_keeps_the_key_out_of_the_file(algo_home, platform) -> None:
         "        json.dump({k: v for k, v in self._all().items() if k != service + name}, open(FILE, 'w'))\n"
     )
     algo_home.environ.update(PYTHONPATH=str(backend), PYTHON_KEYRING_BACKEND="filering.Ring")
-    options = ("auth", "--api-address", platform.address, "--api-key-stdin", "--keyring")
+    options = ("auth", "--api-address", stub.address, "--api-key-stdin", "--keyring")
     result = algo_home.run(*options, input=KEY)
     assert result.text == "Account: alice\n", result
     assert KEY not in algo_home.config_file.read_text()

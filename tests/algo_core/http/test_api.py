@@ -10,9 +10,9 @@ from algo_core.settings.profile import Profile
 
 
 @pytest.fixture
-def api(platform, monkeypatch) -> ApiClient:
+def api(stub, monkeypatch) -> ApiClient:
     monkeypatch.setattr("algo_core.http.retry.FIRST_SECONDS", 0.0)
-    profile = Profile("work", platform.address, credential=Credential("api_key", Secret("k")))
+    profile = Profile("work", stub.address, credential=Credential("api_key", Secret("k")))
     return ApiClient(HttpClient(profile, timeout=(5, 5), retries=1))
 
 
@@ -35,10 +35,10 @@ def api(platform, monkeypatch) -> ApiClient:
     ],
 )
 @pytest.mark.parametrize("body", [True, False])
-def test_statuses(status, kind, exit_code, body, api, platform) -> None:
+def test_statuses(status, kind, exit_code, body, api, stub) -> None:
     value = {"error": {"code": 1234, "message": "the reason"}}
-    answer = platform.json_answer(value, status) if body and status != 304 else platform.answer(status)
-    platform.on("GET", "/v1/x", answer)
+    answer = stub.json_answer(value, status) if body and status != 304 else stub.answer(status)
+    stub.on("GET", "/v1/x", answer)
     with pytest.raises(errors.AlgoError) as caught:
         api.request("GET", "x")
     assert type(caught.value) is kind
@@ -58,50 +58,50 @@ def test_statuses(status, kind, exit_code, body, api, platform) -> None:
         ({"error": {"type": "SystemError", "message": "Method not allowed"}}, "Method not allowed"),
     ],
 )
-def test_shapes(value, message, api, platform) -> None:
-    platform.on("GET", "/v1/x", platform.json_answer(value, 400))
+def test_shapes(value, message, api, stub) -> None:
+    stub.on("GET", "/v1/x", stub.json_answer(value, 400))
     with pytest.raises(errors.RequestRefused) as caught:
         api.request("GET", "x")
     assert caught.value.message == message
 
 
 @pytest.mark.parametrize("value", [None, [], "text", 3, {"error": None}, {"error": {"message": None}}, {"error": {}}])
-def test_json_without_a_message_still_says_what_happened(value, api, platform) -> None:
-    platform.on("GET", "/v1/x", platform.json_answer(value, 400))
+def test_json_without_a_message_still_says_what_happened(value, api, stub) -> None:
+    stub.on("GET", "/v1/x", stub.json_answer(value, 400))
     with pytest.raises(errors.RequestRefused, match="answered 400 Bad Request"):
         api.request("GET", "x")
 
 
-def test_a_failing_head_has_its_message_in_a_header(api, platform) -> None:
-    platform.on("HEAD", "/v1/x", platform.answer(404, b"", {"X-Error-Message": "data not found"}))
+def test_a_failing_head_has_its_message_in_a_header(api, stub) -> None:
+    stub.on("HEAD", "/v1/x", stub.answer(404, b"", {"X-Error-Message": "data not found"}))
     with pytest.raises(errors.NotFoundError, match="data not found"):
         api.request("HEAD", "x")
 
 
-def test_a_page_of_html_is_not_printed(api, platform) -> None:
-    platform.on("GET", "/v1/x", platform.answer(502, b"<html>secret proxy</html>", {"Content-Type": "text/html"}))
+def test_a_page_of_html_is_not_printed(api, stub) -> None:
+    stub.on("GET", "/v1/x", stub.answer(502, b"<html>secret proxy</html>", {"Content-Type": "text/html"}))
     with pytest.raises(errors.PlatformError) as caught:
         api.request("GET", "x")
     assert "html" not in caught.value.message
     assert "502 Bad Gateway" in caught.value.message
 
 
-def test_missing_credentials_with_status_200(api, platform) -> None:
-    platform.on("GET", "/v1/x", platform.json_answer({"error": {"message": "authorization required"}}))
+def test_missing_credentials_with_status_200(api, stub) -> None:
+    stub.on("GET", "/v1/x", stub.json_answer({"error": {"message": "authorization required"}}))
     with pytest.raises(errors.AuthError) as caught:
         api.get_json("x")
     assert "algo auth --profile work" in (caught.value.hint or "")
 
 
-def test_other_errors_with_status_200(api, platform) -> None:
-    platform.on("GET", "/v1/x", platform.json_answer({"error": {"message": "no such language"}}))
+def test_other_errors_with_status_200(api, stub) -> None:
+    stub.on("GET", "/v1/x", stub.json_answer({"error": {"message": "no such language"}}))
     with pytest.raises(errors.RequestRefused, match="no such language"):
         api.get_json("x")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xfe", b"{"])
-def test_an_answer_that_is_not_json(body, api, platform) -> None:
-    platform.on("GET", "/v1/x", platform.answer(200, body))
+def test_an_answer_that_is_not_json(body, api, stub) -> None:
+    stub.on("GET", "/v1/x", stub.answer(200, body))
     with pytest.raises(errors.PlatformError, match="not JSON"):
         api.get_json("x")
 
@@ -109,20 +109,20 @@ def test_an_answer_that_is_not_json(body, api, platform) -> None:
 @pytest.mark.parametrize(
     "value", [[], {}, {"folders": []}, {"folders": [3]}, {"folders": [{}]}, {"folders": [{"name": 3}]}]
 )
-def test_a_root_listing_without_an_account(value, api, platform) -> None:
-    platform.on("GET", "/v1/data/", platform.json_answer(value))
+def test_a_root_listing_without_an_account(value, api, stub) -> None:
+    stub.on("GET", "/v1/data/", stub.json_answer(value))
     with pytest.raises(errors.PlatformError, match="whose account"):
         api.username()
 
 
-def test_gzip_that_lies(api, platform) -> None:
-    platform.on("GET", "/v1/x", platform.answer(200, b"not gzip", {"Content-Encoding": "gzip"}))
+def test_gzip_that_lies(api, stub) -> None:
+    stub.on("GET", "/v1/x", stub.answer(200, b"not gzip", {"Content-Encoding": "gzip"}))
     with pytest.raises(errors.PlatformError, match="not encoded"):
         api.get_json("x")
 
 
-def test_endless_redirects(api, platform) -> None:
-    platform.on("GET", "/v1/x", platform.answer(302, b"", {"Location": "/v1/x"}))
+def test_endless_redirects(api, stub) -> None:
+    stub.on("GET", "/v1/x", stub.answer(302, b"", {"Location": "/v1/x"}))
     with pytest.raises(errors.PlatformError, match="redirects without end"):
         api.request("GET", "x")
 
@@ -134,9 +134,9 @@ def test_every_error_class_has_a_documented_exit_code() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307])
-def test_what_changes_something_is_never_redirected(api, platform, status) -> None:
-    platform.on("PUT", "/v1/x", platform.answer(status, b"", {"Location": "/v1/y"}))
-    platform.on("GET", "/v1/y", platform.answer(200))
+def test_what_changes_something_is_never_redirected(api, stub, status) -> None:
+    stub.on("PUT", "/v1/x", stub.answer(status, b"", {"Location": "/v1/y"}))
+    stub.on("GET", "/v1/y", stub.answer(200))
     with pytest.raises(errors.PlatformError, match="pointed elsewhere"):
         api.request("PUT", "x", body=b"x")
-    assert [seen.method for seen in platform.seen] == ["PUT"]
+    assert [seen.method for seen in stub.seen] == ["PUT"]

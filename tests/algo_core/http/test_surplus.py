@@ -35,7 +35,7 @@ SURPLUS = {
 
 
 @pytest.fixture
-def tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+def tls_files(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
@@ -61,11 +61,13 @@ def a_moment_later(wire: bytes, first: int):
 @pytest.mark.parametrize("kind", SURPLUS)
 @pytest.mark.parametrize("is_late", [False, True])
 @pytest.mark.parametrize("is_encrypted", [False, True])
-def test_a_surplus_is_no_response(wire_server, client_for, way, tls, kind, is_late, is_encrypted) -> None:
+def test_a_surplus_is_no_response(wire_server, client_for, way, tls_files, kind, is_late, is_encrypted) -> None:
     first = len(SURPLUS[kind].partition(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")[0])
     send = a_moment_later(SURPLUS[kind], min(first, len(SURPLUS[kind]) - 1)) if is_late else at_once(SURPLUS[kind])
-    server = wire_server(send, reply(b"second"), reply(b"third"), closes=False, tls=tls[0] if is_encrypted else None)
-    client = client_for(server.address, way, ca_cert=tls[1] if is_encrypted else None)
+    server = wire_server(
+        send, reply(b"second"), reply(b"third"), closes=False, tls=tls_files[0] if is_encrypted else None
+    )
+    client = client_for(server.address, way, ca_cert=tls_files[1] if is_encrypted else None)
     with client.send("GET", server.address + "/1") as response:
         assert response.content in {b"first", b"", b"f" * 20_000, b"f" * 100_000}
     if is_late:
@@ -77,11 +79,15 @@ def test_a_surplus_is_no_response(wire_server, client_for, way, tls, kind, is_la
 
 @pytest.mark.parametrize("kind", SURPLUS)
 @pytest.mark.parametrize("is_encrypted", [False, True])
-def test_nor_is_it_in_a_pipeline(wire_server, client_for, tls, kind, is_encrypted) -> None:
+def test_nor_is_it_in_a_pipeline(wire_server, client_for, tls_files, kind, is_encrypted) -> None:
     server = wire_server(
-        at_once(SURPLUS[kind]), reply(b"second"), reply(b"third"), closes=False, tls=tls[0] if is_encrypted else None
+        at_once(SURPLUS[kind]),
+        reply(b"second"),
+        reply(b"third"),
+        closes=False,
+        tls=tls_files[0] if is_encrypted else None,
     )
-    client = client_for(server.address, ca_cert=tls[1] if is_encrypted else None)
+    client = client_for(server.address, ca_cert=tls_files[1] if is_encrypted else None)
     pipeline = ApiClient(client).pipeline(1 << 18)
     assert pipeline
     first = pipeline.get("/1").wait()
@@ -123,8 +129,8 @@ def test_a_connection_that_was_closed_meanwhile_is_not_used(wire_server, client_
     assert server.connections == len(server.requests) == 3
 
 
-def test_a_healthy_connection_is_used_again(wire_server, client_for, way, tls) -> None:
-    for context, ca_cert in ((None, None), tls):
+def test_a_healthy_connection_is_used_again(wire_server, client_for, way, tls_files) -> None:
+    for context, ca_cert in ((None, None), tls_files):
         server = wire_server(reply(b"fine"), closes=False, tls=context)
         client = client_for(server.address, way, ca_cert=ca_cert)
         for _ in range(5):

@@ -40,8 +40,8 @@ def plain_calls(monkeypatch) -> list[str]:
 
 
 @pytest.fixture
-def client(platform, way, plain_calls) -> Iterator[HttpClient]:
-    client = make(platform.address, way)
+def http_client(stub, way, plain_calls) -> Iterator[HttpClient]:
+    client = make(stub.address, way)
     yield client
     assert bool(plain_calls) == (way == "requests"), "it did not go the way that this test is about"
 
@@ -87,60 +87,60 @@ def raw(*parts: bytes, close: bool = True, pause: float = 0) -> Callable:
     return answer
 
 
-def test_status_headers_and_body(client, platform) -> None:
-    platform.on("GET", "/v1/x", platform.answer(200, b"hello", {"ETag": '"v1"', "X-Data-Type": "file"}))
-    with client.send("GET", platform.address + "/v1/x?a=1", headers={"Range": "bytes=0-"}) as response:
+def test_status_headers_and_body(http_client, stub) -> None:
+    stub.on("GET", "/v1/x", stub.answer(200, b"hello", {"ETag": '"v1"', "X-Data-Type": "file"}))
+    with http_client.send("GET", stub.address + "/v1/x?a=1", headers={"Range": "bytes=0-"}) as response:
         assert (response.status, response.reason, response.ok) == (200, "OK", True)
         assert response.headers["etag"] == response.headers["ETag"] == '"v1"'
         assert response.headers.get("x-data-type") == "file"
         assert response.content == b"hello"
-    seen = platform.seen[0]
+    seen = stub.seen[0]
     assert seen.path == "/v1/x?a=1"
     assert seen.headers["Authorization"] == f"Simple {KEY}"
     assert seen.headers["Range"] == "bytes=0-"
     assert seen.headers["User-Agent"].startswith("algo/")
-    assert seen.headers["Host"] == platform.address.partition("//")[2]
+    assert seen.headers["Host"] == stub.address.partition("//")[2]
     assert seen.headers["Accept-Encoding"] == "identity"
     assert (seen.headers["Accept"], seen.headers["Connection"]) == ("*/*", "keep-alive")
 
 
-def test_a_refused_head_has_a_length_and_no_body(client, platform) -> None:
-    platform.on("HEAD", "/v1/x", platform.answer(404, b"", {"Content-Length": "153"}))
-    response = client.send("HEAD", platform.address + "/v1/x")
+def test_a_refused_head_has_a_length_and_no_body(http_client, stub) -> None:
+    stub.on("HEAD", "/v1/x", stub.answer(404, b"", {"Content-Length": "153"}))
+    response = http_client.send("HEAD", stub.address + "/v1/x")
     assert (response.status, response.content) == (404, b"")
 
 
-def test_a_body_read_in_pieces_and_a_connection_used_again(client, platform) -> None:
-    platform.on("GET", "/v1/x", platform.answer(200, bytes(range(256)) * 1000))
+def test_a_body_read_in_pieces_and_a_connection_used_again(http_client, stub) -> None:
+    stub.on("GET", "/v1/x", stub.answer(200, bytes(range(256)) * 1000))
     for _ in range(3):
         buffer, got = bytearray(1000), bytearray()
-        with client.send("GET", platform.address + "/v1/x") as response:
+        with http_client.send("GET", stub.address + "/v1/x") as response:
             while count := response.readinto(buffer):
                 got += buffer[:count]
         assert got == bytes(range(256)) * 1000
-    assert len({seen.peer for seen in platform.seen}) == 1
+    assert len({seen.peer for seen in stub.seen}) == 1
 
 
-def test_a_response_that_is_closed_early_gives_no_broken_connection_back(client, platform) -> None:
-    platform.on("GET", "/v1/x", platform.answer(200, b"x" * 1_000_000))
-    platform.on("GET", "/v1/y", platform.answer(200, b"fine"))
-    with client.send("GET", platform.address + "/v1/x") as response:
+def test_a_response_that_is_closed_early_gives_no_broken_connection_back(http_client, stub) -> None:
+    stub.on("GET", "/v1/x", stub.answer(200, b"x" * 1_000_000))
+    stub.on("GET", "/v1/y", stub.answer(200, b"fine"))
+    with http_client.send("GET", stub.address + "/v1/x") as response:
         response.readinto(bytearray(10))
-    assert client.send("GET", platform.address + "/v1/y").content == b"fine"
+    assert http_client.send("GET", stub.address + "/v1/y").content == b"fine"
 
 
 @pytest.mark.parametrize("status", [200, 204, 404, 500])
-def test_answers_without_a_body(client, platform, status) -> None:
-    client.retries = 0
-    platform.on("HEAD", "/v1/x", platform.answer(status, b"", {"Content-Length": "77" if status != 204 else "0"}))
-    response = client.send("HEAD", platform.address + "/v1/x") if status != 500 else None
+def test_answers_without_a_body(http_client, stub, status) -> None:
+    http_client.retries = 0
+    stub.on("HEAD", "/v1/x", stub.answer(status, b"", {"Content-Length": "77" if status != 204 else "0"}))
+    response = http_client.send("HEAD", stub.address + "/v1/x") if status != 500 else None
     if response:
         assert (response.status, response.content if status == 204 else response.readinto(bytearray(9))) in {
             (status, 0),
             (status, b""),
         }
-    platform.on("DELETE", "/v1/x", platform.answer(204))
-    assert client.send("DELETE", platform.address + "/v1/x").content == b""
+    stub.on("DELETE", "/v1/x", stub.answer(204))
+    assert http_client.send("DELETE", stub.address + "/v1/x").content == b""
 
 
 @pytest.mark.parametrize(
@@ -156,82 +156,82 @@ def test_answers_without_a_body(client, platform, status) -> None:
     ],
 )
 @pytest.mark.parametrize("cut", [1, 20, 10_000])
-def test_unusual_but_legal_answers(client, platform, wire, cut) -> None:
+def test_unusual_but_legal_answers(http_client, stub, wire, cut) -> None:
     pieces = [wire[i : i + cut] for i in range(0, len(wire), cut)] if cut > 1 else [wire[:1], wire[1:]]
-    platform.on("GET", "/v1/x", raw(*pieces, pause=0.002))
-    assert client.send("GET", platform.address + "/v1/x").content == b"hello world"
+    stub.on("GET", "/v1/x", raw(*pieces, pause=0.002))
+    assert http_client.send("GET", stub.address + "/v1/x").content == b"hello world"
 
 
 @pytest.mark.parametrize("wire", [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b""])
-def test_what_is_no_answer(client, platform, wire) -> None:
-    client.retries = 1
-    platform.on("GET", "/v1/x", raw(wire))
+def test_what_is_no_answer(http_client, stub, wire) -> None:
+    http_client.retries = 1
+    stub.on("GET", "/v1/x", raw(wire))
     with pytest.raises(NetworkError):
-        _ = client.send("GET", platform.address + "/v1/x").content
+        _ = http_client.send("GET", stub.address + "/v1/x").content
 
 
-def test_headers_that_are_cut_off(platform) -> None:
-    platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent"))
+def test_headers_that_are_cut_off(stub) -> None:
+    stub.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent"))
     with pytest.raises(NetworkError):
-        make(platform.address, retries=1).send("GET", platform.address + "/v1/x")
+        make(stub.address, retries=1).send("GET", stub.address + "/v1/x")
 
 
-def test_a_body_that_is_cut_off_is_noticed(client, platform) -> None:
-    platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"))
+def test_a_body_that_is_cut_off_is_noticed(http_client, stub) -> None:
+    stub.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"))
     with pytest.raises(NetworkError):
-        _ = client.send("GET", platform.address + "/v1/x").content
+        _ = http_client.send("GET", stub.address + "/v1/x").content
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_what_may_be_repeated_is(client, platform, status) -> None:
-    failing = platform.json_answer({"error": {"message": "busy"}}, status)
+def test_what_may_be_repeated_is(http_client, stub, status) -> None:
+    failing = stub.json_answer({"error": {"message": "busy"}}, status)
     for method in ("GET", "PUT", "DELETE"):
-        platform.seen.clear()
-        platform.on(method, "/v1/x", failing, failing, platform.answer(200, b"ok"))
+        stub.seen.clear()
+        stub.on(method, "/v1/x", failing, failing, stub.answer(200, b"ok"))
         content = Text(b"x" * 25) if method == "PUT" else None
-        assert client.send(method, platform.address + "/v1/x", body=content).content == b"ok"
-        assert [seen.method for seen in platform.seen] == [method] * 3
+        assert http_client.send(method, stub.address + "/v1/x", body=content).content == b"ok"
+        assert [seen.method for seen in stub.seen] == [method] * 3
         if content:
-            assert [seen.body for seen in platform.seen] == [b"x" * 25] * 3
+            assert [seen.body for seen in stub.seen] == [b"x" * 25] * 3
 
 
-def test_after_the_last_try_the_answer_comes_through(client, platform) -> None:
-    client.retries = 4
-    platform.on("POST", "/v1/x", platform.json_answer({"error": {"message": "full"}}, 503))
-    response = client.send("POST", platform.address + "/v1/x", body=Text(b"x"))
+def test_after_the_last_try_the_answer_comes_through(http_client, stub) -> None:
+    http_client.retries = 4
+    stub.on("POST", "/v1/x", stub.json_answer({"error": {"message": "full"}}, 503))
+    response = http_client.send("POST", stub.address + "/v1/x", body=Text(b"x"))
     assert (response.status, response.json()["error"]["message"]) == (503, "full")
-    assert len(platform.seen) == 1
+    assert len(stub.seen) == 1
 
 
-def test_retry_after_is_honoured(client, platform, monkeypatch) -> None:
+def test_retry_after_is_honoured(http_client, stub, monkeypatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("time.sleep", waits.append)
-    platform.on("GET", "/v1/x", platform.json_answer({}, 429, **{"Retry-After": "3"}), platform.answer(200, b"ok"))
-    assert client.send("GET", platform.address + "/v1/x").content == b"ok"
+    stub.on("GET", "/v1/x", stub.json_answer({}, 429, **{"Retry-After": "3"}), stub.answer(200, b"ok"))
+    assert http_client.send("GET", stub.address + "/v1/x").content == b"ok"
     assert 3 in waits
 
 
-def test_dropped_connections_are_made_again(client, platform) -> None:
+def test_dropped_connections_are_made_again(http_client, stub) -> None:
     def drop(handler) -> None:
         handler.connection.shutdown(socket.SHUT_RDWR)
         handler.close_connection = True
 
-    platform.on("PUT", "/v1/x", drop, drop, platform.answer(200, b"ok"))
-    assert client.send("PUT", platform.address + "/v1/x", body=Text(b"abc")).content == b"ok"
+    stub.on("PUT", "/v1/x", drop, drop, stub.answer(200, b"ok"))
+    assert http_client.send("PUT", stub.address + "/v1/x", body=Text(b"abc")).content == b"ok"
 
 
-def test_a_connection_that_the_server_has_closed_meanwhile(client, platform, way) -> None:
+def test_a_connection_that_the_server_has_closed_meanwhile(http_client, stub, way) -> None:
     def then_close(handler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         handler.close_connection = True
 
-    platform.on("GET", "/v1/x", then_close)
-    client.retries = 0 if way == "direct" else 4  # the close may come after requests has looked for it
+    stub.on("GET", "/v1/x", then_close)
+    http_client.retries = 0 if way == "direct" else 4  # the close may come after requests has looked for it
     for _ in range(3):
-        assert client.send("GET", platform.address + "/v1/x").content == b"ok"
+        assert http_client.send("GET", stub.address + "/v1/x").content == b"ok"
 
 
-def test_what_may_not_be_repeated_goes_on_no_connection_that_was_closed_meanwhile(client) -> None:
+def test_what_may_not_be_repeated_goes_on_no_connection_that_was_closed_meanwhile(http_client) -> None:
     """Nobody could tell whether it arrived, so the connection is looked at before, however recently it served."""
     closed, methods = threading.Event(), []
 
@@ -248,24 +248,24 @@ def test_what_may_not_be_repeated_goes_on_no_connection_that_was_closed_meanwhil
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         address = f"http://127.0.0.1:{server.getsockname()[1]}/v1/x"
-        assert client.send("GET", address).content == b"ok"
+        assert http_client.send("GET", address).content == b"ok"
         assert closed.wait(60)
-        assert client.send("POST", address).content == b"ok"
+        assert http_client.send("POST", address).content == b"ok"
         thread.join(60)
     assert methods == [b"GET", b"POST"]
 
 
-def test_content_that_cannot_be_read_again_is_sent_once(client, platform) -> None:
-    platform.on("PUT", "/v1/x", platform.answer(503), platform.answer(200))
+def test_content_that_cannot_be_read_again_is_sent_once(http_client, stub) -> None:
+    stub.on("PUT", "/v1/x", stub.answer(503), stub.answer(200))
     once = Text(b"abc", rewinds=False)
     try:
-        assert client.send("PUT", platform.address + "/v1/x", body=once).status == 503
+        assert http_client.send("PUT", stub.address + "/v1/x", body=once).status == 503
     except NetworkError:
         pass
     assert once.times == 1
 
 
-def test_a_refusal_in_the_middle_of_an_upload_is_heard(client, platform, way) -> None:
+def test_a_refusal_in_the_middle_of_an_upload_is_heard(http_client, stub, way) -> None:
     """The server answers and closes without reading what is still being sent."""
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -291,30 +291,30 @@ def test_a_refusal_in_the_middle_of_an_upload_is_heard(client, platform, way) ->
             assert (response.status, response.json()["error"]["message"]) == (413, "too large")
         except NetworkError:
             assert way == "requests", "who speaks HTTP directly hears the answer"
-    platform.on("GET", "/v1/x", platform.answer(200))
-    client.send("GET", platform.address + "/v1/x")
+    stub.on("GET", "/v1/x", stub.answer(200))
+    http_client.send("GET", stub.address + "/v1/x")
 
 
-def test_redirects_are_followed_without_the_key_on_another_host(platform, plain_calls) -> None:
-    platform.on(
+def test_redirects_are_followed_without_the_key_on_another_host(stub, plain_calls) -> None:
+    stub.on(
         "GET",
         "/v1/x",
-        platform.answer(302, b"", {"Location": platform.address.replace("localhost", "127.0.0.1") + "/v1/y"}),
+        stub.answer(302, b"", {"Location": stub.address.replace("localhost", "127.0.0.1") + "/v1/y"}),
     )
-    platform.on("GET", "/v1/y", platform.answer(200, b"there"))
-    response = make(platform.address).send("GET", platform.address + "/v1/x")
+    stub.on("GET", "/v1/y", stub.answer(200, b"there"))
+    response = make(stub.address).send("GET", stub.address + "/v1/x")
     assert response.content == b"there"
-    assert "Authorization" not in platform.seen[-1].headers
+    assert "Authorization" not in stub.seen[-1].headers
 
 
-def test_a_stall_ends_at_the_time_limit(platform, way) -> None:
-    platform.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", pause=3))
-    response = make(platform.address, way, timeout=0.2).send("GET", platform.address + "/v1/x")
+def test_a_stall_ends_at_the_time_limit(stub, way) -> None:
+    stub.on("GET", "/v1/x", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", pause=3))
+    response = make(stub.address, way, timeout=0.2).send("GET", stub.address + "/v1/x")
     with pytest.raises(TimedOut):
         _ = response.content
-    platform.on("GET", "/v1/y", raw(b"", pause=3))
+    stub.on("GET", "/v1/y", raw(b"", pause=3))
     with pytest.raises(TimedOut):
-        make(platform.address, way, timeout=0.2, retries=0).send("GET", platform.address + "/v1/y")
+        make(stub.address, way, timeout=0.2, retries=0).send("GET", stub.address + "/v1/y")
 
 
 def test_nobody_there(way) -> None:
@@ -324,29 +324,29 @@ def test_nobody_there(way) -> None:
         make(address, way, retries=1).send("GET", address + "/v1/x")
 
 
-def test_tls_is_verified_both_ways(platform, way, tmp_path) -> None:
+def test_tls_is_verified_both_ways(stub, way, tmp_path) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    platform.stop()
-    platform.start(context)
+    stub.stop()
+    stub.start(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    platform.on("GET", "/v1/x", platform.answer(200, b"sealed"))
-    good = make(platform.address, way, ca_cert=str(tmp_path / "ca.pem"))
-    assert good.send("GET", platform.address + "/v1/x").content == b"sealed"
+    stub.on("GET", "/v1/x", stub.answer(200, b"sealed"))
+    good = make(stub.address, way, ca_cert=str(tmp_path / "ca.pem"))
+    assert good.send("GET", stub.address + "/v1/x").content == b"sealed"
     with pytest.raises(TlsError):
-        make(platform.address, way).send("GET", platform.address + "/v1/x")
-    other = platform.address.replace("localhost", "127.0.0.1")
+        make(stub.address, way).send("GET", stub.address + "/v1/x")
+    other = stub.address.replace("localhost", "127.0.0.1")
     with pytest.raises(TlsError):
         make(other, way, ca_cert=str(tmp_path / "ca.pem")).send("GET", other + "/v1/x")
 
 
 @pytest.mark.parametrize("what", ["proxy", "auth", "adapter", "cookie", "hook"])
-def test_what_is_not_plain_goes_through_requests(platform, plain_calls, monkeypatch, what) -> None:
-    platform.on("GET", "/v1/x", platform.answer(200, b"ok", {"Set-Cookie": "lb=7"} if what == "cookie" else {}))
+def test_what_is_not_plain_goes_through_requests(stub, plain_calls, monkeypatch, what) -> None:
+    stub.on("GET", "/v1/x", stub.answer(200, b"ok", {"Set-Cookie": "lb=7"} if what == "cookie" else {}))
     if what == "proxy":
-        platform.on("GET", platform.address + "/v1/x", platform.answer(200, b"ok"))
-        monkeypatch.setenv("HTTP_PROXY", platform.address)
+        stub.on("GET", stub.address + "/v1/x", stub.answer(200, b"ok"))
+        monkeypatch.setenv("HTTP_PROXY", stub.address)
         monkeypatch.setenv("NO_PROXY", "")
 
     def configure(session: requests.Session, profile: Profile) -> None:
@@ -357,27 +357,27 @@ def test_what_is_not_plain_goes_through_requests(platform, plain_calls, monkeypa
         elif what == "hook":
             adapted(session, profile)
 
-    client = make(platform.address, configure=configure)
-    assert client.send("GET", platform.address + "/v1/x").content == b"ok"
-    assert client.send("GET", platform.address + "/v1/x").content == b"ok"
+    client = make(stub.address, configure=configure)
+    assert client.send("GET", stub.address + "/v1/x").content == b"ok"
+    assert client.send("GET", stub.address + "/v1/x").content == b"ok"
     assert len(plain_calls) == (1 if what == "cookie" else 2)
 
 
-def test_each_exchange_is_reported(platform, way) -> None:
+def test_each_exchange_is_reported(stub, way) -> None:
     reported = []
-    client = make(platform.address, way)
+    client = make(stub.address, way)
     client.on_exchange = lambda *facts: reported.append(facts[:3])
-    platform.on("GET", "/v1/x", platform.answer(200, b"ok"))
-    client.send("GET", platform.address + "/v1/x").close()
-    assert reported == [("GET", platform.address + "/v1/x", 200)]
+    stub.on("GET", "/v1/x", stub.answer(200, b"ok"))
+    client.send("GET", stub.address + "/v1/x").close()
+    assert reported == [("GET", stub.address + "/v1/x", 200)]
 
 
-def test_what_the_content_raises_comes_through(platform, way) -> None:
+def test_what_the_content_raises_comes_through(stub, way) -> None:
     class Bad(Text):
         def __iter__(self) -> Iterator[bytes]:
             yield b"x"
             raise KeyError("the source is gone")
 
     with pytest.raises(KeyError):
-        make(platform.address, way, timeout=1).send("PUT", platform.address + "/v1/x", body=Bad(b"xyz"))
-    platform.on("GET", "/v1/x", platform.answer(200, b"ok"))
+        make(stub.address, way, timeout=1).send("PUT", stub.address + "/v1/x", body=Bad(b"xyz"))
+    stub.on("GET", "/v1/x", stub.answer(200, b"ok"))

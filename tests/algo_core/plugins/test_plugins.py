@@ -72,7 +72,7 @@ def test_a_command_whose_module_does_not_load_says_why(home: Home, add_command) 
     assert home.run("acme").code == 8
 
 
-def test_hooks_that_fail_are_reported_once_and_left_out(home: Home, plugin_folder, platform) -> None:
+def test_hooks_that_fail_are_reported_once_and_left_out(home: Home, plugin_folder, stub) -> None:
     body = "    raise SystemExit('no')\n"
     plugin_folder.add(
         "acme-bad",
@@ -90,14 +90,14 @@ def test_hooks_that_fail_are_reported_once_and_left_out(home: Home, plugin_folde
         "@hookimpl\ndef algo_error_hints(error):\n    return 'ask the help desk'\n"
         "@hookimpl(trylast=True)\ndef algo_credentials(profile):\n    return classify('sim' + 'k' * 25, origin='vault')\n"
         "@hookimpl(trylast=True)\ndef algo_default_profile(name):\n"
-        f"    return Profile(name, '{platform.address}', origin='acme-good')\n"
+        f"    return Profile(name, '{stub.address}', origin='acme-good')\n"
         "@hookimpl\ndef algo_doctor_checks():\n    return [DoctorCheck('archive', lambda: (True, 'reachable'))]\n",
     )
     result = home.run("doctor", "--json")
     checks = {row["check"]: row for row in result.json}
     assert checks["platform"] == {"check": "platform", "ok": True, "text": "account alice"}
     assert checks["archive"]["ok"]
-    assert platform.seen[0].headers["X-Good"] == "1"
+    assert stub.seen[0].headers["X-Good"] == "1"
     assert result.stderr.count("acme-bad 1.0 failed in algo_configure_session: it called sys.exit('no')") == 1
     assert result.stderr.count("failed in algo_credentials") == 1
     failed = home.run("profile", "remove", "nope")
@@ -105,7 +105,7 @@ def test_hooks_that_fail_are_reported_once_and_left_out(home: Home, plugin_folde
     assert "hint: ask the help desk" in failed.stderr
 
 
-def test_hooks_that_answer_rubbish_are_reported_and_left_out(home: Home, plugin_folder, platform) -> None:
+def test_hooks_that_answer_rubbish_are_reported_and_left_out(home: Home, plugin_folder, stub) -> None:
     plugin_folder.add(
         "acme-bad",
         HEAD
@@ -373,9 +373,9 @@ def test_an_unexpected_failure_is_that_of_the_plugin_that_asked(
     assert whose in result.stderr
 
 
-def test_what_is_broken_is_mentioned_where_it_may_be_the_cause(home: Home, plugin_folder, platform) -> None:
+def test_what_is_broken_is_mentioned_where_it_may_be_the_cause(home: Home, plugin_folder, stub) -> None:
     plugin_folder.add("acme-login", "import no_such_module\n")
-    home.write_config(f'[profiles.default]\naddress = "{platform.address}"\n')
+    home.write_config(f'[profiles.default]\naddress = "{stub.address}"\n')
     home.run("--help")
     result = home.run("ls")
     assert result.code == 4

@@ -156,9 +156,9 @@ def test_a_hook_of_another_version_is_no_fault(home: Home, plugin_folder) -> Non
     ["async def later(): pass\n@hookimpl\ndef algo_configure_session(session):\n    return later()\n",
      "def later():\n    yield\n@hookimpl\ndef algo_configure_session(session):\n    return later()\n"],
 )  # fmt: skip
-def test_an_answer_that_never_comes_is_told(home: Home, plugin_folder, platform, body: str) -> None:
+def test_an_answer_that_never_comes_is_told(home: Home, plugin_folder, stub, body: str) -> None:
     plugin_folder.add("acme-late", HEAD + body)
-    home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "sim{"k" * 25}"\n')
+    home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "sim{"k" * 25}"\n')
     result = home.run("plugins", "trace", "ls", environ={"http_proxy": "http://127.0.0.1:9", "no_proxy": "localhost"})
     assert "acme-late 1.0 failed in algo_configure_session: TypeError" in result.stderr
     assert "never awaited" not in result.stderr

@@ -33,27 +33,27 @@ KEY_FROM = {
 
 
 @pytest.mark.parametrize("how", KEY_FROM)
-def test_a_wrong_key_says_where_it_came_from(algo_home: Home, platform: StubPlatform, how: str) -> None:
+def test_a_wrong_key_says_where_it_came_from(algo_home: Home, stub: StubPlatform, how: str) -> None:
     environ, flags = {}, []
-    config(algo_home, platform.address, KEY)
+    config(algo_home, stub.address, KEY)
     if how == "the environment":
         environ = {"ALGORITHMIA_API_KEY": WRONG}
     elif how == "a token in the environment":
         environ = {"ALGORITHMIA_BEARER_TOKEN": WRONG}
     elif how == "the profile":
-        config(algo_home, platform.address)
+        config(algo_home, stub.address)
     elif how == "a named profile":
-        config(algo_home, platform.address, name="work")
+        config(algo_home, stub.address, name="work")
         flags = ["--profile", "work"]
     elif how == "the administrator":
         algo_home.config_file.unlink()
-        algo_home.write_site_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{WRONG}"\n')
+        algo_home.write_site_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{WRONG}"\n')
     elif how == "a command":
         algo_home.write_config(
-            f'[profiles.default]\naddress = "{platform.address}"\ncredential_command = ["echo", "{WRONG}"]\n'
+            f'[profiles.default]\naddress = "{stub.address}"\ncredential_command = ["echo", "{WRONG}"]\n'
         )
     else:
-        algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\n')
+        algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\n')
     origin, remedy = (text.format(config=algo_home.config_file, site=algo_home.site_file) for text in KEY_FROM[how])
     result = algo_home.run(*flags, "ls", environ=environ)
     assert result.code == 4
@@ -62,18 +62,18 @@ def test_a_wrong_key_says_where_it_came_from(algo_home: Home, platform: StubPlat
     assert WRONG not in result.stderr
 
 
-def test_a_transfer_says_it_as_well(algo_home: Home, platform: StubPlatform) -> None:
-    platform.on("GET", "/v1/data/.my/c/f", platform.json_answer({"error": {"message": "authorization required"}}, 401))
-    platform.on("HEAD", "/v1/data/.my/c/f", platform.answer(401))
-    config(algo_home, platform.address, KEY)
+def test_a_transfer_says_it_as_well(algo_home: Home, stub: StubPlatform) -> None:
+    stub.on("GET", "/v1/data/.my/c/f", stub.json_answer({"error": {"message": "authorization required"}}, 401))
+    stub.on("HEAD", "/v1/data/.my/c/f", stub.answer(401))
+    config(algo_home, stub.address, KEY)
     result = algo_home.run("cat", ".my/c/f", environ={"ALGORITHMIA_API_KEY": WRONG})
     assert result.code == 4
     assert "environment variable ALGORITHMIA_API_KEY" in result.stderr
 
 
-def test_a_key_that_may_not_do_something_is_named(algo_home: Home, platform: StubPlatform) -> None:
-    platform.on("GET", "/v1/data/", platform.json_answer({"error": {"message": "not yours"}}, 403))
-    config(algo_home, platform.address)
+def test_a_key_that_may_not_do_something_is_named(algo_home: Home, stub: StubPlatform) -> None:
+    stub.on("GET", "/v1/data/", stub.json_answer({"error": {"message": "not yours"}}, 403))
+    config(algo_home, stub.address)
     result = algo_home.run("ls")
     assert result.code == 4
     assert f"The key from profile default in {algo_home.config_file} (api_key) does not permit that" in result.stderr
@@ -217,12 +217,12 @@ def test_http_to_a_port_for_tls_is_named_as_such(algo_home: Home, answering: Ser
 
 @pytest.mark.parametrize("way", ["directly", "through requests"])
 def test_https_to_a_port_in_clear_is_named_as_such(
-    algo_home: Home, platform: StubPlatform, answering: Serve, way: str
+    algo_home: Home, stub: StubPlatform, answering: Serve, way: str
 ) -> None:
     proxy = (
         {"https_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1,localhost"} if way == "through requests" else {}
     )
-    for place in (platform.address.removeprefix("http://"), answering(b"HTTP/1.0 400 Bad\r\n\r\n"), answering(b"")):
+    for place in (stub.address.removeprefix("http://"), answering(b"HTTP/1.0 400 Bad\r\n\r\n"), answering(b"")):
         algo_home.write_config(f'retries = 0\n[profiles.default]\naddress = "https://{place}"\napi_key = "{KEY}"\n')
         result = algo_home.run("ls", environ=proxy)
         assert result.code == 6, result
@@ -260,21 +260,21 @@ def auth(home: Home, address: str, *flags: str, **environ: str) -> Any:
 
 @pytest.mark.parametrize("variable", ["ALGORITHMIA_API_KEY", "ALGORITHMIA_BEARER_TOKEN"])
 def test_auth_says_that_a_key_in_the_environment_goes_before(
-    algo_home: Home, platform: StubPlatform, variable: str
+    algo_home: Home, stub: StubPlatform, variable: str
 ) -> None:
-    result = auth(algo_home, platform.address, **{variable: WRONG})
+    result = auth(algo_home, stub.address, **{variable: WRONG})
     assert (result.code, result.text) == (0, "Account: alice\n")
     assert f"{variable} in the environment goes before the key that was saved: `unset {variable}`" in result.stderr
     assert "Test with 'algo ls --profile default'" in result.stderr
     assert algo_home.run("ls", environ={variable: WRONG}).code == 4
     assert algo_home.run("ls", "--profile", "default", environ={variable: WRONG}).code == 0
     assert algo_home.run("ls").code == 0
-    again = auth(algo_home, platform.address, "--profile", "default", **{variable: WRONG})
+    again = auth(algo_home, stub.address, "--profile", "default", **{variable: WRONG})
     assert "goes before" not in again.stderr
 
 
-def test_auth_says_that_an_address_in_the_environment_goes_before(algo_home: Home, platform: StubPlatform) -> None:
-    result = auth(algo_home, platform.address, ALGORITHMIA_API="https://other.example")
+def test_auth_says_that_an_address_in_the_environment_goes_before(algo_home: Home, stub: StubPlatform) -> None:
+    result = auth(algo_home, stub.address, ALGORITHMIA_API="https://other.example")
     assert result.code == 0
     assert (
         "ALGORITHMIA_API in the environment goes before the address that was saved (https://other.example)"
@@ -282,12 +282,12 @@ def test_auth_says_that_an_address_in_the_environment_goes_before(algo_home: Hom
     )
 
 
-def test_auth_tells_programs_as_well(algo_home: Home, platform: StubPlatform) -> None:
+def test_auth_tells_programs_as_well(algo_home: Home, stub: StubPlatform) -> None:
     result = algo_home.run(
         "auth",
         "--json",
         "--api-address",
-        platform.address,
+        stub.address,
         "--api-key-stdin",
         input=KEY,
         environ={"ALGORITHMIA_API_KEY": WRONG},
@@ -296,8 +296,8 @@ def test_auth_tells_programs_as_well(algo_home: Home, platform: StubPlatform) ->
     assert "ALGORITHMIA_API_KEY" in result.stderr
 
 
-def test_auth_with_a_wrong_key_does_not_advise_auth(algo_home: Home, platform: StubPlatform) -> None:
-    result = algo_home.run("auth", "--api-address", platform.address, "--api-key-stdin", input=WRONG)
+def test_auth_with_a_wrong_key_does_not_advise_auth(algo_home: Home, stub: StubPlatform) -> None:
+    result = algo_home.run("auth", "--api-address", stub.address, "--api-key-stdin", input=WRONG)
     assert result.code == 4
     assert "algo auth" not in result.stderr
     assert not algo_home.config_file.exists()

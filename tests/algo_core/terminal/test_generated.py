@@ -16,10 +16,10 @@ NAMES = ["plain", "q$(touch X)", "rep ort.txt", "a,b", "it's", "new\nline", "tab
 
 
 @pytest.fixture
-def home(algo_home: Home, platform: StubPlatform) -> Home:
+def home(algo_home: Home, stub: StubPlatform) -> Home:
     page = {"files": [{"filename": name, "size": 1} for name in NAMES]}
-    platform.on("GET", "/v1/data/.my/c", platform.json_answer(page, **{"X-Data-Type": "directory"}))
-    algo_home.write_config(f'[profiles.default]\naddress = "{platform.address}"\napi_key = "{KEY}"\n')
+    stub.on("GET", "/v1/data/.my/c", stub.json_answer(page, **{"X-Data-Type": "directory"}))
+    algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n')
     return algo_home
 
 

@@ -71,7 +71,7 @@ TROUBLES = {
 
 
 @pytest.fixture(params=TROUBLES)
-def odd(request: pytest.FixtureRequest, work: Path) -> Iterator[str]:
+def unreadable(request: pytest.FixtureRequest, work: Path) -> Iterator[str]:
     """A tree `src` in which something cannot be looked at: what."""
     mend = trouble(work, request.param)
     yield request.param
@@ -94,7 +94,7 @@ def copy_of_it(work: Path, name: str = "dst") -> Path:
     return work / name
 
 
-def test_sync_deletes_nothing(home: Home, work: Path, odd: str) -> None:
+def test_sync_deletes_nothing(home: Home, work: Path, unreadable: str) -> None:
     copy = copy_of_it(work)
     done = home.run("sync", "--delete", "src", "dst", cwd=work)
     assert done.code not in {0, 8}, done.stderr
@@ -106,7 +106,7 @@ def test_sync_deletes_nothing(home: Home, work: Path, odd: str) -> None:
     assert (copy / "zlast").read_text() == "last"
 
 
-def test_copying_tells_and_goes_on(home: Home, work: Path, odd: str) -> None:
+def test_copying_tells_and_goes_on(home: Home, work: Path, unreadable: str) -> None:
     done = home.run("cp", "-r", "src", "new", cwd=work)
     assert done.code not in {0, 8}, done.stderr
     assert "src/odd" in done.stderr
@@ -114,7 +114,7 @@ def test_copying_tells_and_goes_on(home: Home, work: Path, odd: str) -> None:
     assert (work / "new" / "zlast").read_text() == "last"
 
 
-def test_moving_leaves_it_where_it_is(home: Home, work: Path, odd: str) -> None:
+def test_moving_leaves_it_where_it_is(home: Home, work: Path, unreadable: str) -> None:
     done = home.run("mv", "src", "new", cwd=work)
     assert done.code not in {0, 8}, done.stderr
     assert "src/odd" in done.stderr
@@ -123,7 +123,7 @@ def test_moving_leaves_it_where_it_is(home: Home, work: Path, odd: str) -> None:
 
 
 @pytest.mark.parametrize("command", [("ls", "-R", "./src"), ("du", "./src"), ("ls", "./src/**")])
-def test_what_is_listed_is_not_the_whole(home: Home, work: Path, odd: str, command: tuple[str, ...]) -> None:
+def test_what_is_listed_is_not_the_whole(home: Home, work: Path, unreadable: str, command: tuple[str, ...]) -> None:
     done = home.run(*command, cwd=work)
     assert done.code not in {0, 8}, done.stderr
     assert "src/odd" in done.stderr

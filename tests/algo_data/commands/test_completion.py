@@ -8,10 +8,10 @@ from support.shells import SHELLS, needs
 
 
 @pytest.fixture(autouse=True)
-def content(platform):
-    platform.files |= {"data/.my/c/a1": b"", "data/.my/c/a2": b"", "data/.my/c/b with space": b""}
-    platform.directories.add("data/.my/d")
-    platform.directories.add("data/.my/empty")
+def completed_files(data_platform):
+    data_platform.files |= {"data/.my/c/a1": b"", "data/.my/c/a2": b"", "data/.my/c/b with space": b""}
+    data_platform.directories.add("data/.my/d")
+    data_platform.directories.add("data/.my/empty")
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,18 @@ def content(platform):
         (["cat", "ftp://x"], []),
     ],
 )
-def test_paths_of_the_platform(home, platform, words, values):
+def test_paths_of_the_platform(home, data_platform, words, values):
     assert home.complete(*words) == values
-    assert len(platform.log) <= 2
+    assert len(data_platform.log) <= 2
 
 
 @pytest.mark.parametrize(
     "words", [["cp", ""], ["cp", "fri"], ["mv", "fri"], ["sync", "fri"], ["cp", "./x"], ["ls", "/t"], ["cat", "../"]]
 )
-def test_local_paths_are_left_to_the_shell(home, platform, words):
+def test_local_paths_are_left_to_the_shell(home, data_platform, words):
     result = home.run(words[0], "", words[1], environ={"_ALGO_COMPLETE": "zsh"})
     assert result.text.startswith("file\0")
-    assert platform.log == []
+    assert data_platform.log == []
 
 
 def test_a_platform_that_is_away_costs_no_word(home):
@@ -56,19 +56,19 @@ def test_a_platform_that_is_away_costs_no_word(home):
     assert home.complete("cat", ".my/") == []
 
 
-def test_a_failing_one_is_asked_once(home, platform):
-    platform.fail("GET", "", 503, times=9)
+def test_a_failing_one_is_asked_once(home, data_platform):
+    data_platform.fail("GET", "", 503, times=9)
     assert home.complete("cat", ".my/") == []
-    assert len(platform.log) == 1
+    assert len(data_platform.log) == 1
 
 
 @pytest.mark.parametrize("shell", sorted(SHELLS))
 @pytest.mark.parametrize("name", ["long-name", "q$(touch X)", "rep ort.txt", "a,b", "it's"])
-def test_a_hosted_name_is_completed_and_run_as_one_word(home, platform, tmp_path, shell, name):
+def test_a_hosted_name_is_completed_and_run_as_one_word(home, data_platform, tmp_path, shell, name):
     """What `algo completion` prints, in the shell itself, against the platform."""
     needs(shell)
-    platform.files = {f"data/.my/c/{name}": b"content of " + name.encode()}
-    asked = len(platform.log)
+    data_platform.files = {f"data/.my/c/{name}": b"content of " + name.encode()}
+    asked = len(data_platform.log)
     (tmp_path / "script").write_bytes(home.run("completion", shell).stdout)
     command, *rest = SHELLS[shell].command
     setup = {"zsh": "autoload -U compinit; compinit -D;"}.get(shell, "") + "source ./script; printf 'rea%s' dy\n"
@@ -82,7 +82,7 @@ def test_a_hosted_name_is_completed_and_run_as_one_word(home, platform, tmp_path
     child.sendline(setup)
     child.expect("ready")
     child.send("algo cat data://.my/c/\t")
-    while len(platform.log) == asked:  # it is typed when the platform has been asked
+    while len(data_platform.log) == asked:  # it is typed when the platform has been asked
         child.expect([pexpect.TIMEOUT, "\\n"], timeout=0.05)
     child.send("\r")
     child.expect_exact(f"content of {name}")
@@ -90,6 +90,6 @@ def test_a_hosted_name_is_completed_and_run_as_one_word(home, platform, tmp_path
     assert not (tmp_path / "X").exists()
 
 
-def test_names_that_would_be_options_are_named_by_their_scheme(home, platform):
-    platform.directories |= {"data/-rf", "data/~x"}
+def test_names_that_would_be_options_are_named_by_their_scheme(home, data_platform):
+    data_platform.directories |= {"data/-rf", "data/~x"}
     assert {"data://-rf/", "data://~x/"} <= set(home.complete("ls", ""))

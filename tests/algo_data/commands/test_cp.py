@@ -17,60 +17,60 @@ ODD = ["with space", "plus+sign", "hash#mark", "question?mark", "per%cent", "per
 # Uploads
 
 
-def test_the_guides_upload_goes_into_the_collection_under_its_own_name(home, platform, work):
+def test_the_guides_upload_goes_into_the_collection_under_its_own_name(home, data_platform, work):
     (work / "friends.jpg").write_bytes(b"\xff\xd8picture")
     result = home.run("cp", "./friends.jpg", "data://.my/c", cwd=work)
     assert (result.code, result.text) == (0, "Uploaded data://.my/c/friends.jpg\n")
-    assert platform.files == {"data/.my/c/friends.jpg": b"\xff\xd8picture"}
-    assert platform.log == ["HEAD data/.my/c", "PUT data/.my/c/friends.jpg"]
+    assert data_platform.files == {"data/.my/c/friends.jpg": b"\xff\xd8picture"}
+    assert data_platform.log == ["HEAD data/.my/c", "PUT data/.my/c/friends.jpg"]
 
 
-def test_a_bare_file_name_is_a_local_file(home, platform, work):
+def test_a_bare_file_name_is_a_local_file(home, data_platform, work):
     (work / "friends.jpg").write_bytes(b"picture")
     assert home.run("cp", "friends.jpg", ".my/c/other.jpg", cwd=work).text == "Uploaded data://.my/c/other.jpg\n"
 
 
-def test_many_uploads_cost_one_look_at_the_destination_and_one_put_each(home, platform, work):
+def test_many_uploads_cost_one_look_at_the_destination_and_one_put_each(home, data_platform, work):
     for number in range(20):
         (work / f"f{number}").write_text(str(number))
     assert home.run("cp", *sorted(work.iterdir()), "data://.my/c").code == 0
-    assert len(platform.files) == 20
-    assert len(platform.log) == 21
-    assert len(platform.requests("PUT")) == 20
+    assert len(data_platform.files) == 20
+    assert len(data_platform.log) == 21
+    assert len(data_platform.requests("PUT")) == 20
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"a": 1}', b"plain"])
-def test_content_is_never_looked_into_and_an_empty_file_has_a_length(home, platform, work, content):
+def test_content_is_never_looked_into_and_an_empty_file_has_a_length(home, data_platform, work, content):
     (work / "f").write_bytes(content)
     assert home.run("cp", work / "f", "data://.my/c").code == 0
-    put = platform.headers[-1]
+    put = data_platform.headers[-1]
     assert put["Content-Type"] == "application/octet-stream"
     assert put["Content-Length"] == str(len(content))
     assert "Transfer-Encoding" not in put
-    assert platform.files["data/.my/c/f"] == content
+    assert data_platform.files["data/.my/c/f"] == content
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_names_survive_both_ways(home, platform, work, name):
+def test_odd_names_survive_both_ways(home, data_platform, work, name):
     (work / name).write_text(name)
     (work / "back").mkdir()
     assert home.run("cp", work / name, "data://.my/c").code == 0
-    assert platform.files == {f"data/.my/c/{name}": name.encode()}
+    assert data_platform.files == {f"data/.my/c/{name}": name.encode()}
     assert home.run("cp", f"data://.my/c/{name}", work / "back").code == 0
     assert (work / "back" / name).read_text() == name
 
 
-def test_a_name_that_is_not_unicode_is_told_and_the_others_go(home, platform, work):
+def test_a_name_that_is_not_unicode_is_told_and_the_others_go(home, data_platform, work):
     (work / "caf\udce9").write_bytes(b"x")
     (work / "fine").write_bytes(b"y")
     result = home.run("cp", work / "*", "data://.my/c")
     assert result.code == 2
     assert "not valid UTF-8" in result.stderr
-    assert set(platform.files) == {"data/.my/c/fine"}
+    assert set(data_platform.files) == {"data/.my/c/fine"}
     assert home.run("cp", work / "caf\udce9", "data://.my/c/cafe").code == 0
 
 
-def test_an_upload_into_a_missing_collection_says_how_to_make_it(home, platform, work):
+def test_an_upload_into_a_missing_collection_says_how_to_make_it(home, data_platform, work):
     (work / "f").write_text("x")
     result = home.run("cp", work / "f", "data://.my/nope/f")
     assert result.code == 5
@@ -82,73 +82,73 @@ def test_an_upload_into_a_missing_collection_says_how_to_make_it(home, platform,
     result = home.run("cp", work / "f", "data://.my/f.txt")
     assert result.code == 5
     assert "data://.my/COLLECTION/FILE" in result.stderr
-    platform.log.clear()
+    data_platform.log.clear()
     result = home.run("cp", work / "f", "data://.my/nope/")
     assert result.code == 5
-    assert platform.requests("PUT") == []
+    assert data_platform.requests("PUT") == []
 
 
 # Downloads
 
 
-def test_the_guides_download(home, platform, work):
-    platform.files["data/.algo/dlib/FaceDetection/temp/detected_faces.png"] = b"png"
+def test_the_guides_download(home, data_platform, work):
+    data_platform.files["data/.algo/dlib/FaceDetection/temp/detected_faces.png"] = b"png"
     result = home.run("cp", "data://.algo/dlib/FaceDetection/temp/detected_faces.png", "./detected_faces.png", cwd=work)
     assert (result.code, result.text) == (0, "Downloaded ./detected_faces.png\n")
     assert (work / "detected_faces.png").read_bytes() == b"png"
-    assert platform.log == ["GET data/.algo/dlib/FaceDetection/temp/detected_faces.png"]
+    assert data_platform.log == ["GET data/.algo/dlib/FaceDetection/temp/detected_faces.png"]
 
 
-def test_a_local_destination_is_never_looked_up_on_the_platform(home, platform, work):
-    platform.directories |= {"data/out", "data/.my/out"}
-    platform.files["data/.my/c/f"] = b"x"
+def test_a_local_destination_is_never_looked_up_on_the_platform(home, data_platform, work):
+    data_platform.directories |= {"data/out", "data/.my/out"}
+    data_platform.files["data/.my/c/f"] = b"x"
     assert home.run("cp", "data://.my/c/f", "out", cwd=work).text == "Downloaded out\n"
     assert (work / "out").read_bytes() == b"x"
-    assert platform.log == ["GET data/.my/c/f"]
+    assert data_platform.log == ["GET data/.my/c/f"]
 
 
-def test_wildcards_take_what_matches_and_nothing_else(home, platform, work):
-    platform.files |= {f"data/.my/c/{n}": n.encode() for n in ("a1", "b1", "b2", "b22", "c", ".b3")}
+def test_wildcards_take_what_matches_and_nothing_else(home, data_platform, work):
+    data_platform.files |= {f"data/.my/c/{n}": n.encode() for n in ("a1", "b1", "b2", "b22", "c", ".b3")}
     said = home.run("cp", "data://.my/c/b?", work).text.splitlines()
     assert sorted(said) == [f"Downloaded {work}/b1", f"Downloaded {work}/b2"]
     assert sorted(os.listdir(work)) == ["b1", "b2"]
-    assert sorted(platform.log) == ["GET data/.my/c", "GET data/.my/c/b1", "GET data/.my/c/b2"]
+    assert sorted(data_platform.log) == ["GET data/.my/c", "GET data/.my/c/b1", "GET data/.my/c/b2"]
     assert home.run("cp", "data://.my/c/[ac]*", work).code == 0
     assert sorted(os.listdir(work)) == ["a1", "b1", "b2", "c"]
 
 
-def test_wildcards_beyond_the_first_page(home, platform, work):
-    platform.files |= {f"data/.my/c/f{n:04d}": b"" for n in range(1100)}
+def test_wildcards_beyond_the_first_page(home, data_platform, work):
+    data_platform.files |= {f"data/.my/c/f{n:04d}": b"" for n in range(1100)}
     assert len(home.run("cp", "data://.my/c/f*[05]99", work).text.splitlines()) == 3
 
 
-def test_a_wildcard_for_one_file_can_give_it_a_name(home, platform, work):
-    platform.files["data/.my/c/only.txt"] = b"x"
+def test_a_wildcard_for_one_file_can_give_it_a_name(home, data_platform, work):
+    data_platform.files["data/.my/c/only.txt"] = b"x"
     assert home.run("cp", "data://.my/c/*.txt", work / "name").text == f"Downloaded {work}/name\n"
 
 
-def test_a_wildcard_that_matches_nothing_is_not_found(home, platform, work):
+def test_a_wildcard_that_matches_nothing_is_not_found(home, data_platform, work):
     for source in ("data://.my/c/*.gif", f"{work}/*.gif"):
         result = home.run("cp", source, "data://.my/c")
         assert (result.code, result.text) == (5, "")
         assert "Nothing matches" in result.stderr
 
 
-def test_the_older_file_stays_until_the_new_one_is_whole_and_keeps_its_mode(home, platform, work):
+def test_the_older_file_stays_until_the_new_one_is_whole_and_keeps_its_mode(home, data_platform, work):
     (work / "f").write_text("older")
     (work / "f").chmod(0o640)
     assert home.run("cp", "data://.my/c/nope", work / "f").code == 5
     assert (work / "f").read_text() == "older"
-    platform.files["data/.my/c/f"] = b"new"
+    data_platform.files["data/.my/c/f"] = b"new"
     assert home.run("cp", "data://.my/c/f", work).code == 0
     assert (work / "f").read_bytes() == b"new"
     assert (work / "f").stat().st_mode & 0o777 == 0o640
 
 
-def test_an_error_page_is_never_saved(home, platform, work):
-    platform.files["data/.my/c/f"] = b"x"
+def test_an_error_page_is_never_saved(home, data_platform, work):
+    data_platform.files["data/.my/c/f"] = b"x"
     for action in (500, 403, "page"):
-        platform.fail("GET", "f", action)
+        data_platform.fail("GET", "f", action)
         result = home.run("cp", "data://.my/c/f", work, environ={"ALGO_RETRIES": "0"})
         assert result.code in {4, 7}
         assert list(work.iterdir()) == []
@@ -157,20 +157,20 @@ def test_an_error_page_is_never_saved(home, platform, work):
 # Everything else that can be copied
 
 
-def test_remote_to_remote_streams_through(home, platform, work):
-    platform.directories.add("connector/s3/bucket")
-    platform.files["data/.my/c/f"] = bytes(3_000_000)
+def test_remote_to_remote_streams_through(home, data_platform, work):
+    data_platform.directories.add("connector/s3/bucket")
+    data_platform.files["data/.my/c/f"] = bytes(3_000_000)
     result = home.run("cp", "data://.my/c/f", "s3://bucket", cwd=work)
     assert (result.code, result.text) == (0, "Copied data://.my/c/f to s3://bucket/f\n")
-    assert platform.files["connector/s3/bucket/f"] == bytes(3_000_000)
-    assert platform.log == ["HEAD connector/s3/bucket", "GET data/.my/c/f", "PUT connector/s3/bucket/f"]
-    assert platform.headers[-1]["Content-Length"] == "3000000"
+    assert data_platform.files["connector/s3/bucket/f"] == bytes(3_000_000)
+    assert data_platform.log == ["HEAD connector/s3/bucket", "GET data/.my/c/f", "PUT connector/s3/bucket/f"]
+    assert data_platform.headers[-1]["Content-Length"] == "3000000"
     assert list(work.iterdir()) == []
 
 
 @pytest.mark.parametrize("connector", ["s3", "s3+label", "azureblob", "gs+x1", "dropbox"])
-def test_every_connector_of_the_platform_works(home, platform, work, connector):
-    platform.directories.add(f"connector/{connector}/top")
+def test_every_connector_of_the_platform_works(home, data_platform, work, connector):
+    data_platform.directories.add(f"connector/{connector}/top")
     (work / "f").write_text("x")
     assert home.run("cp", work / "f", f"{connector}://top/dir.txt").text == f"Uploaded {connector}://top/dir.txt\n"
     assert home.run("cat", f"{connector}://top/dir.txt").stdout == b"x"
@@ -184,25 +184,25 @@ def test_local_to_local_needs_no_platform(algo_home, work):
 
 
 @pytest.mark.parametrize("content", [b"from a pipe", b"", bytes(3_000_000)])
-def test_standard_input_and_output(home, platform, content):
+def test_standard_input_and_output(home, data_platform, content):
     result = home.run("cp", "-", "data://.my/c/piped", input=content)
     assert (result.code, result.text) == (0, "Uploaded data://.my/c/piped\n")
-    assert platform.files["data/.my/c/piped"] == content
-    assert platform.headers[-1]["Content-Length"] == str(len(content))
+    assert data_platform.files["data/.my/c/piped"] == content
+    assert data_platform.headers[-1]["Content-Length"] == str(len(content))
     result = home.run("cp", "data://.my/c/piped", "-")
     assert (result.code, result.stdout, result.stderr) == (0, content, "")
 
 
-def test_a_file_on_standard_input_has_a_length_and_starts_where_it_stands(home, platform, work):
+def test_a_file_on_standard_input_has_a_length_and_starts_where_it_stands(home, data_platform, work):
     (work / "f").write_bytes(b"0123456789" * 100_000)
     with (work / "f").open("rb") as file:
         file.seek(5)
         subprocess.run(home.command("-q", "cp", "-", ".my/c/f"), stdin=file, env=home.environ, check=True)
-    assert platform.files["data/.my/c/f"] == (b"0123456789" * 100_000)[5:]
-    assert platform.headers[-1]["Content-Length"] == "999995"
+    assert data_platform.files["data/.my/c/f"] == (b"0123456789" * 100_000)[5:]
+    assert data_platform.headers[-1]["Content-Length"] == "999995"
 
 
-def test_a_dash_can_be_a_file_name(home, platform, work):
+def test_a_dash_can_be_a_file_name(home, data_platform, work):
     (work / "-").write_text("x")
     assert home.run("cp", "./-", "data://.my/c", cwd=work).text == "Uploaded data://.my/c/-\n"
 
@@ -239,18 +239,18 @@ def test_a_dash_can_be_a_file_name(home, platform, work):
         (["/dev/zero", "data://.my/c"], 1),
     ],
 )
-def test_what_cannot_be_copied_is_refused_and_changes_nothing(home, platform, work, arguments, code):
-    platform.files["data/.my/c/file"] = b"remote"
+def test_what_cannot_be_copied_is_refused_and_changes_nothing(home, data_platform, work, arguments, code):
+    data_platform.files["data/.my/c/file"] = b"remote"
     for name in ("x", "y"):
         (work / name).write_text(name)
     if "data://jane/c/file" in arguments:
-        platform.fail("GET", "data/", _account_is_jane)
+        data_platform.fail("GET", "data/", _account_is_jane)
     result = home.run("cp", *arguments, cwd=work, input=b"")
     assert (result.code, result.text) == (code, "")
     assert result.stderr.startswith("error: ")
     assert "Traceback" not in result.stderr
     assert sorted(os.listdir(work)) == ["x", "y"]
-    assert platform.files == {"data/.my/c/file": b"remote"}
+    assert data_platform.files == {"data/.my/c/file": b"remote"}
     assert [(work / name).read_text() for name in ("x", "y")] == ["x", "y"]
 
 
@@ -259,7 +259,7 @@ def _account_is_jane(handler):
     return True
 
 
-def test_a_directory_as_a_source_names_the_way(home, platform, work):
+def test_a_directory_as_a_source_names_the_way(home, data_platform, work):
     for source in ("data://.my/c", "./"):
         result = home.run("cp", source, work, cwd=work)
         assert result.code == 1
@@ -267,8 +267,8 @@ def test_a_directory_as_a_source_names_the_way(home, platform, work):
         assert "algo cp " in result.stderr
 
 
-def test_special_files_are_refused_as_a_source_and_written_to_as_a_destination(home, platform, work):
-    platform.files["data/.my/c/f"] = b"x"
+def test_special_files_are_refused_as_a_source_and_written_to_as_a_destination(home, data_platform, work):
+    data_platform.files["data/.my/c/f"] = b"x"
     os.mkfifo(work / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
         os.chdir(work)
@@ -281,43 +281,43 @@ def test_special_files_are_refused_as_a_source_and_written_to_as_a_destination(h
     assert Path("/dev/null").is_char_device()
 
 
-def test_two_sources_of_one_name_do_not_replace_each_other(home, platform, work):
+def test_two_sources_of_one_name_do_not_replace_each_other(home, data_platform, work):
     for directory in ("a", "b"):
         (work / directory).mkdir()
         (work / directory / "f").write_text(directory)
     result = home.run("cp", "a/f", "b/f", "data://.my/c", cwd=work)
     assert (result.code, result.text) == (1, "Uploaded data://.my/c/f\n")
     assert "another source has the same name" in result.stderr
-    assert platform.files["data/.my/c/f"] == b"a"
+    assert data_platform.files["data/.my/c/f"] == b"a"
 
 
 # What it says
 
 
-def test_one_failed_file_does_not_stop_the_others(home, platform, work):
+def test_one_failed_file_does_not_stop_the_others(home, data_platform, work):
     for name in ("a", "b", "c"):
         (work / name).write_text(name)
-    platform.fail("PUT", "/a", 403, times=9)
+    data_platform.fail("PUT", "/a", 403, times=9)
     result = home.run("cp", "a", "nope", "b", "c", "data://.my/c", cwd=work)
     assert result.code in {4, 5}
     assert sorted(result.text.splitlines()) == ["Uploaded data://.my/c/b", "Uploaded data://.my/c/c"]
     assert "There is no nope" in result.stderr
     assert "a: " in result.stderr
-    assert set(platform.files) == {"data/.my/c/b", "data/.my/c/c"}
+    assert set(data_platform.files) == {"data/.my/c/b", "data/.my/c/c"}
 
 
-def test_a_wrong_key_ends_it_at_once(home, platform, work):
+def test_a_wrong_key_ends_it_at_once(home, data_platform, work):
     names = [f"f{number}" for number in range(30)]
     for name in names:
         (work / name).write_text(name)
-    platform.fail("PUT", "", 401, times=99)
+    data_platform.fail("PUT", "", 401, times=99)
     result = home.run("cp", *names, "data://.my/c", cwd=work)
     assert result.code == 4
     assert result.stderr.count("unset ALGORITHMIA_API_KEY") == 1
-    assert len(platform.requests("PUT")) <= 8
+    assert len(data_platform.requests("PUT")) <= 8
 
 
-def test_json_has_one_object_for_each_file(home, platform, work):
+def test_json_has_one_object_for_each_file(home, data_platform, work):
     (work / "a").write_text("12345")
     result = home.run("--json", "cp", "a", "nope", "data://.my/c", cwd=work)
     assert result.code == 5
@@ -327,7 +327,7 @@ def test_json_has_one_object_for_each_file(home, platform, work):
     assert (result.error["type"], result.error["path"]) == ("NotFoundError", "nope")
 
 
-def test_quiet_says_nothing(home, platform, work):
+def test_quiet_says_nothing(home, data_platform, work):
     (work / "a").write_text("x")
     result = home.run("-q", "cp", "a", "data://.my/c", cwd=work)
     assert (result.code, result.text, result.stderr) == (0, "", "")
@@ -338,10 +338,10 @@ def test_quiet_says_nothing(home, platform, work):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads what the kernel knows of a process")
 @pytest.mark.parametrize("direction", ["up", "down", "through", "cat"])
-def test_memory_does_not_grow_with_the_file(home, platform, work, direction):
+def test_memory_does_not_grow_with_the_file(home, data_platform, work, direction):
     size = 64 << 20
     (work / "f").write_bytes(bytes(size))
-    platform.files["data/.my/c/there"] = bytes(size)
+    data_platform.files["data/.my/c/there"] = bytes(size)
     arguments = {
         "up": ["cp", "f", "data://.my/c/f"],
         "down": ["cp", "data://.my/c/there", "g"],

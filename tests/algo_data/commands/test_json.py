@@ -21,7 +21,7 @@ def objects(text: str | bytes) -> list[Any]:
     return found
 
 
-def test_what_is_known_of_a_name_that_is_not_unicode_is_valid_json_too(home, platform, work: Path):
+def test_what_is_known_of_a_name_that_is_not_unicode_is_valid_json_too(home, data_platform, work: Path):
     (work / ODD).write_bytes(b"x")
     for command in ("stat", "du"):
         assert objects(home.run(command, "--json", f"./{ODD}", cwd=work).stdout)[0]["uri"] == f"./{ODD}"
@@ -36,6 +36,6 @@ def test_remarks_for_a_person_are_left_out(algo_home: Home):
 @pytest.mark.parametrize(
     "arguments", [["cp", "--nope", "--json"], ["cp", "--json", "--from-file"], ["ls", "--json", "-x"]]
 )
-def test_a_command_line_that_is_wrong_is_answered_as_json_wherever_that_was_asked_for(home, platform, arguments):
+def test_a_command_line_that_is_wrong_is_answered_as_json_wherever_that_was_asked_for(home, data_platform, arguments):
     (told,) = objects(home.run(*arguments).stderr)
     assert (told["error"]["type"], told["error"]["hint"]) == ("UsageError", f"See: algo {arguments[0]} --help")

@@ -329,7 +329,7 @@ def test_a_link_hides_no_directory_that_is_in_the_other(home, work, arguments):
 
 
 @pytest.mark.parametrize("destination", ["t/sub", "t/new", "data://.my/c", "data://.my", "file", "nothing/u"])
-def test_a_move_that_is_refused_leaves_empty_directories_too(home, platform, work, destination):
+def test_a_move_that_is_refused_leaves_empty_directories_too(home, data_platform, work, destination):
     for name in ("t/empty", "t/sub/empty"):
         (work / name).mkdir(parents=True)
     (work / "t/sub/f").write_text("x")
@@ -452,13 +452,13 @@ def test_a_file_of_this_machine_that_a_store_also_has_is_not_removed_by_a_move(w
 
 
 @pytest.mark.parametrize("source", [".", "..", "./", "d/..", "../work/.", "/", "data://", "data://.my/c/."])
-def test_what_has_no_name_is_not_moved(home, platform, work, source):
+def test_what_has_no_name_is_not_moved(home, data_platform, work, source):
     (work / "d").mkdir()
     (work / "f").write_text("x")
-    platform.files["data/.my/c/f"] = b"x"
+    data_platform.files["data/.my/c/f"] = b"x"
     for target in ("d", f"{work.parent}/elsewhere"):
         result = home.run("mv", "f", source, target, cwd=work)
         assert (result.code, "no name" in result.stderr) == (2, True)
     assert sorted(os.listdir(work)) == ["d", "f"]
     assert (work.parent / "elsewhere").exists() is False
-    assert platform.log == []
+    assert data_platform.log == []

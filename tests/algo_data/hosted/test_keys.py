@@ -10,14 +10,14 @@ from algo_core.testing import Home
 
 
 def test_a_platform_that_takes_a_key_for_another_is_not_asked_to_change_it(
-    home: Home, platform: Any, work: Path
+    home: Home, data_platform: Any, work: Path
 ) -> None:
     """One that drops empty components, as of hosted data, and does not say which path it has served."""
     key = "connector/s3/bucket/p/ok"
-    platform.directories |= {"connector/s3/bucket", "connector/s3/bucket/p"}
-    platform.files[key] = b"another file"
+    data_platform.directories |= {"connector/s3/bucket", "connector/s3/bucket/p"}
+    data_platform.files[key] = b"another file"
     drops = re.compile("/+")
-    platform.normalise = lambda path: drops.sub("/", path)
+    data_platform.normalise = lambda path: drops.sub("/", path)
     (work / "new").write_text("new")
     for command in (
         ("cat", "s3://bucket/p//ok"),
@@ -30,7 +30,7 @@ def test_a_platform_that_takes_a_key_for_another_is_not_asked_to_change_it(
     ):
         done = home.run(*command, cwd=work)
         assert (done.code, "for another path" in done.stderr) == (7, True), (command, done.stderr)
-    assert platform.files == {key: b"another file"}
-    assert not platform.requests("PUT") + platform.requests("DELETE")
+    assert data_platform.files == {key: b"another file"}
+    assert not data_platform.requests("PUT") + data_platform.requests("DELETE")
     assert home.run("cat", "s3://bucket/p/ok").stdout == b"another file"
     assert home.run("ls", "s3://bucket/p/").text == "s3://bucket/p/ok\n"

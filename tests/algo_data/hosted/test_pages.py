@@ -20,13 +20,13 @@ PAGES = ["GET data/.my/c", "GET data/.my/c?marker=1000", "GET data/.my/c?marker=
 
 
 @pytest.fixture
-def opened(platform):
+def make_storage(data_platform):
     """A storage for the platform's data; it is told of each exchange if it is watched."""
-    platform.files |= {f"data/.my/c/{name}": b"" for name in NAMES}
+    data_platform.files |= {f"data/.my/c/{name}": b"" for name in NAMES}
     clients = []
 
     def make(on_exchange=None) -> HostedStorage:
-        profile = Profile("default", platform.address)
+        profile = Profile("default", data_platform.address)
         clients.append(HttpClient(profile, timeout=(60, 60), retries=2, on_exchange=on_exchange))
         return HostedStorage(ApiClient(clients[-1]), "data")
 
@@ -44,25 +44,25 @@ def listed(pages: Iterator[list[str]]) -> list[str]:
     return [name for page in pages for name in page]
 
 
-def test_each_page_is_asked_for_once_and_the_next_one_early(opened, platform) -> None:
-    pages = opened().names(COLLECTION)
+def test_each_page_is_asked_for_once_and_the_next_one_early(make_storage, data_platform) -> None:
+    pages = make_storage().names(COLLECTION)
     assert next(pages) == NAMES[:1000]
     for _ in range(1000):
-        if len(platform.log) == 2:
+        if len(data_platform.log) == 2:
             break
-        platform.flag.wait(0.01)
-    assert platform.log == PAGES[:2], "the second is on its way, and no third"
+        data_platform.flag.wait(0.01)
+    assert data_platform.log == PAGES[:2], "the second is on its way, and no third"
     assert listed(pages) == NAMES[1000:]
-    assert platform.log == PAGES
+    assert data_platform.log == PAGES
 
 
-def test_entries_come_the_same_way(opened, platform) -> None:
-    assert [entry.name for entry in opened().list(COLLECTION)] == NAMES
-    assert platform.log == PAGES
+def test_entries_come_the_same_way(make_storage, data_platform) -> None:
+    assert [entry.name for entry in make_storage().list(COLLECTION)] == NAMES
+    assert data_platform.log == PAGES
 
 
 @pytest.mark.parametrize("fault", [503, 429, "reset", "page", "cut_listing", "no_listing", "error"])
-def test_what_goes_wrong_with_the_next_page_is_made_up_for(opened, platform, fault) -> None:
+def test_what_goes_wrong_with_the_next_page_is_made_up_for(make_storage, data_platform, fault) -> None:
     def cut_listing(handler) -> bool:
         handler._send_head(200, 100, {"X-Data-Type": "directory"})
         handler.wfile.write(b'{"files": [')
@@ -77,52 +77,52 @@ def test_what_goes_wrong_with_the_next_page_is_made_up_for(opened, platform, fau
         return answer
 
     actions = {"cut_listing": cut_listing, "no_listing": answered(b"[]"), "error": answered(b'{"error": "busy"}')}
-    storage = opened()
+    storage = make_storage()
     pages = storage.names(COLLECTION)
-    platform.fail("GET", "c", lambda handler: False)  # the first page is fine
-    platform.fail("GET", "c", actions.get(fault, fault))
+    data_platform.fail("GET", "c", lambda handler: False)  # the first page is fine
+    data_platform.fail("GET", "c", actions.get(fault, fault))
     assert listed(pages) == NAMES
-    assert platform.log == [PAGES[0], PAGES[1], PAGES[1], PAGES[2]]
+    assert data_platform.log == [PAGES[0], PAGES[1], PAGES[1], PAGES[2]]
 
 
-def test_what_stays_wrong_is_told_as_ever(opened, platform) -> None:
-    platform.fail("GET", "c", lambda handler: False)
-    platform.fail("GET", "c", "page", times=9)
+def test_what_stays_wrong_is_told_as_ever(make_storage, data_platform) -> None:
+    data_platform.fail("GET", "c", lambda handler: False)
+    data_platform.fail("GET", "c", "page", times=9)
     with pytest.raises(PlatformError):
-        listed(opened().names(COLLECTION))
-    platform.faults.clear()
-    platform.fail("GET", "c", lambda handler: False)
-    platform.fail("GET", "c", "reset", times=99)
+        listed(make_storage().names(COLLECTION))
+    data_platform.faults.clear()
+    data_platform.fail("GET", "c", lambda handler: False)
+    data_platform.fail("GET", "c", "reset", times=99)
     with pytest.raises(NetworkError):
-        listed(opened().names(COLLECTION))
+        listed(make_storage().names(COLLECTION))
 
 
-def test_a_page_that_nobody_wants_any_more_is_not_taken_for_another_answer(opened, platform) -> None:
-    storage = opened()
+def test_a_page_that_nobody_wants_any_more_is_not_taken_for_another_answer(make_storage, data_platform) -> None:
+    storage = make_storage()
     pages = storage.names(COLLECTION)
     next(pages)
     pages.close()
-    platform.files["data/.my/c/f0000"] = b"content"
+    data_platform.files["data/.my/c/f0000"] = b"content"
     found = storage.read_small(COLLECTION.child("f0000"), 100)
     assert found
     assert found[1] == b"content"
 
 
-def test_who_watches_is_told_of_each_page(opened, platform) -> None:
+def test_who_watches_is_told_of_each_page(make_storage, data_platform) -> None:
     seen = []
-    storage = opened(lambda method, url, status, seconds: seen.append(url.rpartition("/v1/")[2]))
+    storage = make_storage(lambda method, url, status, seconds: seen.append(url.rpartition("/v1/")[2]))
     assert listed(storage.names(COLLECTION)) == NAMES
     assert [f"GET {path}" for path in seen] == PAGES
 
 
-def test_a_page_that_leads_to_itself_ends_the_listing(opened, platform) -> None:
+def test_a_page_that_leads_to_itself_ends_the_listing(make_storage, data_platform) -> None:
     def itself(handler) -> bool:
         handler.answer(200, b'{"files": [{"filename": "f"}], "marker": "m"}', {"X-Data-Type": "directory"})
         return True
 
-    platform.fail("GET", "c", itself, times=99)
-    pages = opened().names(COLLECTION)
+    data_platform.fail("GET", "c", itself, times=99)
+    pages = make_storage().names(COLLECTION)
     assert next(pages) == ["f"]
     with pytest.raises(PlatformError, match="never ends"):
         listed(pages)
-    assert len(platform.log) == 2
+    assert len(data_platform.log) == 2

@@ -11,8 +11,8 @@ CONTENT = {"small": b"content\n", "large": b"0123456\n" * (3 << 17)}
 
 
 @pytest.fixture(params=CONTENT)
-def content(request, platform):
-    platform.files["data/.my/c/f"] = CONTENT[request.param]
+def content(request, data_platform):
+    data_platform.files["data/.my/c/f"] = CONTENT[request.param]
     return CONTENT[request.param]
 
 

@@ -63,12 +63,12 @@ def test_a_tree_is_copied_without_them(home, work, tree, command):
     assert left == [".f.algo-part", "s/.g.algo-part", "s/.g.algo-part0123456789ab"]
 
 
-def test_wildcards_and_flattening_leave_them_out_and_their_own_name_does_not(home, platform, work, tree):
+def test_wildcards_and_flattening_leave_them_out_and_their_own_name_does_not(home, data_platform, work, tree):
     assert home.run("cp", "--flatten", "d", "data://.my/c", cwd=work).code == 0
     assert home.run("cp", f"{tree}/.*", f"{tree}/**", "data://.my/c").code == 0
-    assert set(platform.files) == {"data/.my/c/f", "data/.my/c/g"}
+    assert set(data_platform.files) == {"data/.my/c/f", "data/.my/c/g"}
     assert home.run("cp", tree / ".f.algo-part", "data://.my/c/kept").code == 0
-    assert platform.files["data/.my/c/kept"] == b".f.algo-part"
+    assert data_platform.files["data/.my/c/kept"] == b".f.algo-part"
 
 
 def test_a_sync_that_deletes_leaves_what_is_being_written_and_removes_what_was_given_up(home, work, tree, written):

@@ -21,7 +21,7 @@ def at(path) -> DataUri:
 
 
 @pytest.fixture
-def opened(monkeypatch) -> list[str]:
+def hidden_paths(monkeypatch) -> list[str]:
     """The paths for which hidden files were made."""
     made: list[str] = []
     begin = Beside.__init__
@@ -35,14 +35,14 @@ def opened(monkeypatch) -> list[str]:
 
 
 @linux_only
-def test_a_new_file_is_never_seen_unfinished(tmp_path, opened, monkeypatch) -> None:
+def test_a_new_file_is_never_seen_unfinished(tmp_path, hidden_paths, monkeypatch) -> None:
     seen = []
     link = os.link
     monkeypatch.setattr(os, "link", lambda *a, **o: (seen.append(os.listdir(tmp_path)), link(*a, **o)))
     entry = LocalStorage().write_small(at(tmp_path / "new"), b"content")
     assert (tmp_path / "new").read_bytes() == b"content"
     assert entry.size == 7
-    assert (seen, opened) == ([[]], [])
+    assert (seen, hidden_paths) == ([[]], [])
 
 
 @linux_only
@@ -58,7 +58,7 @@ def test_it_gets_the_mode_of_any_new_file(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("there", ["file", "link", "dangling link"])
-def test_what_is_there_is_replaced_as_ever(tmp_path, there, opened) -> None:
+def test_what_is_there_is_replaced_as_ever(tmp_path, there, hidden_paths) -> None:
     target = tmp_path / "target"
     if there != "dangling link":
         target.write_text("older")
@@ -70,7 +70,7 @@ def test_what_is_there_is_replaced_as_ever(tmp_path, there, opened) -> None:
     storage.write_small(at(path), b"newer")
     assert target.read_bytes() == b"newer"
     assert path.is_symlink() == (there != "file")
-    assert opened == [str(target)]
+    assert hidden_paths == [str(target)]
     if there != "dangling link":
         assert stat.S_IMODE(target.stat().st_mode) == 0o600
     storage.write_small(at(path), b"newest")
@@ -94,7 +94,7 @@ def test_where_names_are_taken_nothing_is_tried_in_vain_until_one_is_free(tmp_pa
 
 
 @pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL])
-def test_file_systems_that_know_no_such_files_are_asked_once(tmp_path, monkeypatch, code, opened) -> None:
+def test_file_systems_that_know_no_such_files_are_asked_once(tmp_path, monkeypatch, code, hidden_paths) -> None:
     asked = []
     unpatched = os.open
 
@@ -109,13 +109,13 @@ def test_file_systems_that_know_no_such_files_are_asked_once(tmp_path, monkeypat
     for name in ("a", "b"):
         storage.write_small(at(tmp_path / name), b"x")
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
-    assert opened == [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert hidden_paths == [str(tmp_path / "a"), str(tmp_path / "b")]
     assert len(asked) <= 1
 
 
 @linux_only
 @pytest.mark.parametrize("fails", ["write", "link", "short"])
-def test_what_goes_wrong_is_done_again_in_the_ordinary_way(tmp_path, monkeypatch, fails, opened) -> None:
+def test_what_goes_wrong_is_done_again_in_the_ordinary_way(tmp_path, monkeypatch, fails, hidden_paths) -> None:
     def refuse(*arguments, **options):
         raise OSError(errno.ENOENT if fails == "link" else errno.ENOSPC, "no")
 
@@ -130,7 +130,7 @@ def test_what_goes_wrong_is_done_again_in_the_ordinary_way(tmp_path, monkeypatch
     LocalStorage().write_small(at(tmp_path / "f"), b"whole")
     assert (tmp_path / "f").read_bytes() == b"whole"
     assert os.listdir(tmp_path) == ["f"]
-    assert opened == [str(tmp_path / "f")]
+    assert hidden_paths == [str(tmp_path / "f")]
 
 
 def test_why_it_fails_is_said(tmp_path) -> None:

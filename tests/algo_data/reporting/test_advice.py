@@ -27,7 +27,7 @@ def test_each_way_for_a_tree_can_be_gone_whether_the_collection_is_there_or_not(
     assert there == [f"{destination}/{name}" for name in (["deep", "top"] if way == 0 else ["top"])]
 
 
-def test_a_file_below_a_collection_is_not_answered_with_a_directory_in_it(home, platform, work):
+def test_a_file_below_a_collection_is_not_answered_with_a_directory_in_it(home, data_platform, work):
     (work / "f").touch()
     result = home.run("cp", "f", ".my/c/new/f", cwd=work)
     assert (result.code, "mkdir" in result.stderr) == (5, False)
@@ -36,14 +36,14 @@ def test_a_file_below_a_collection_is_not_answered_with_a_directory_in_it(home, 
     assert (dry.code, "mkdir" in dry.stderr, "holds files only" in dry.stderr) == (5, False, True)
 
 
-def test_what_a_session_holds_is_for_the_platform_to_say(home, platform, work):
+def test_what_a_session_holds_is_for_the_platform_to_say(home, data_platform, work):
     (work / "f").touch()
-    platform.directories.add("data/.session")
+    data_platform.directories.add("data/.session")
     home.run("cp", "f", "data://.session/", cwd=work)
-    assert platform.requests("PUT") == ["PUT data/.session/f"]
+    assert data_platform.requests("PUT") == ["PUT data/.session/f"]
 
 
-def test_a_number_that_nothing_has_open_is_no_missing_directory(home, platform, work):
+def test_a_number_that_nothing_has_open_is_no_missing_directory(home, data_platform, work):
     (work / "f").touch()
     result = home.run("cp", "f", "/dev/fd/77", cwd=work)
     assert (result.code, result.stderr) == (1, "error: /dev/fd/77: Bad file descriptor\n")

@@ -109,21 +109,21 @@ def test_a_part_of_a_record_and_an_older_one_are_not_taken_for_all_that_failed(a
     assert os.listdir(os.path.dirname(path_of(app))) == []
 
 
-def test_a_retry_that_ends_early_forgets_nothing(home, platform, work):
+def test_a_retry_that_ends_early_forgets_nothing(home, data_platform, work):
     for name in ("a", "b", "c"):
         (work / name).write_text(name)
-        platform.fail("PUT", f"c/{name}", 403)
+        data_platform.fail("PUT", f"c/{name}", 403)
     assert home.run("cp", "a", "b", "c", "data://.my/c", cwd=work).code == 4
-    platform.fail("PUT", "c/a", 401)
+    data_platform.fail("PUT", "c/a", 401)
     assert home.run("cp", "--retry-failed").code == 4
     assert home.run("cp", "--retry-failed").code == 0
-    assert set(platform.files) == {f"data/.my/c/{name}" for name in ("a", "b", "c")}
+    assert set(data_platform.files) == {f"data/.my/c/{name}" for name in ("a", "b", "c")}
 
 
-def test_a_copy_that_ended_early_cannot_be_completed_by_what_failed_of_it(home, platform, work):
+def test_a_copy_that_ended_early_cannot_be_completed_by_what_failed_of_it(home, data_platform, work):
     for name in ("a", "b", "c"):
         (work / name).write_text(name)
-    platform.fail("PUT", "c/a", 401)
+    data_platform.fail("PUT", "c/a", 401)
     assert home.run("cp", "--max-transfers", "1", "a", "b", "c", "data://.my/c", cwd=work).code == 4
     result = home.run("cp", "--retry-failed")
     assert (result.code, "Run the command again" in result.stderr) == (2, True)
@@ -131,17 +131,19 @@ def test_a_copy_that_ended_early_cannot_be_completed_by_what_failed_of_it(home, 
 
 @pytest.mark.parametrize("command", ["cp", "mv"])
 @pytest.mark.parametrize("option", ["--no-clobber", "--update"])
-def test_what_failed_leaves_what_is_there_as_it_was_to_when_it_is_tried_again(home, platform, work, command, option):
+def test_what_failed_leaves_what_is_there_as_it_was_to_when_it_is_tried_again(
+    home, data_platform, work, command, option
+):
     for name in ("a", "b"):
         (work / name).write_text("mine")
         os.utime(work / name, (0, 0))
-        platform.fail("PUT", f"c/{name}", 403, times=2)
+        data_platform.fail("PUT", f"c/{name}", 403, times=2)
     assert home.run(command, option, "a", "b", "data://.my/c", cwd=work).code == 4
-    platform.files["data/.my/c/a"] = b"came meanwhile"
+    data_platform.files["data/.my/c/a"] = b"came meanwhile"
     for code in (4, 0):
         assert home.run(command, "--retry-failed").code == code
-        assert platform.files["data/.my/c/a"] == b"came meanwhile"
-    assert platform.files["data/.my/c/b"] == b"mine"
+        assert data_platform.files["data/.my/c/a"] == b"came meanwhile"
+    assert data_platform.files["data/.my/c/b"] == b"mine"
     assert (work / "a").exists()
 
 
@@ -159,23 +161,23 @@ def test_what_failed_leaves_what_is_there_as_it_was_to_when_it_is_tried_again(ho
         ("sync", ["--checksum"]),
     ],
 )
-def test_what_failed_is_tried_again_by_no_other_rules(home, platform, work, command, options):
+def test_what_failed_is_tried_again_by_no_other_rules(home, data_platform, work, command, options):
     (work / "f").write_text("x")
-    platform.fail("PUT", "c/f", 403)
+    data_platform.fail("PUT", "c/f", 403)
     assert home.run("cp", "f", "data://.my/c", cwd=work).code == 4
     result = home.run(command, "--retry-failed", *options)
     assert (result.code, "cannot be combined with --retry-failed" in result.stderr) == (2, True)
-    assert platform.files == {}
+    assert data_platform.files == {}
     assert home.run(command, "--retry-failed", "--max-transfers", "1", "--no-check", "--json").code == 0
-    assert platform.files == {"data/.my/c/f": b"x"}
+    assert data_platform.files == {"data/.my/c/f": b"x"}
 
 
 @pytest.fixture
-def tree(platform) -> str:
+def tree_address(data_platform) -> str:
     """A tree in a bucket, on three levels."""
     names = ("f", "s/f", "s/u/f", "s/u/f.log", "s/v/f")
-    platform.files |= {f"connector/s3/bucket/t/{name}": name.encode() for name in names}
-    platform.directories |= {f"connector/s3/bucket{name}" for name in ("", "/t", "/t/s", "/t/s/u", "/t/s/v")}
+    data_platform.files |= {f"connector/s3/bucket/t/{name}": name.encode() for name in names}
+    data_platform.directories |= {f"connector/s3/bucket{name}" for name in ("", "/t", "/t/s", "/t/s/u", "/t/s/v")}
     return "s3://bucket/t"
 
 
@@ -187,20 +189,20 @@ def content_below(directory: Path) -> dict[str, str]:
 @pytest.mark.parametrize("command", [["cp", "-r"], ["mv"]])
 @pytest.mark.parametrize("unlisted", ["t", "t/s", "t/s/u"])
 def test_a_directory_that_could_not_be_listed_is_planned_when_it_is_tried_again(
-    home, platform, work, tree, command, unlisted
+    home, data_platform, work, tree_address, command, unlisted
 ):
-    platform.fail("GET", unlisted, 403)
+    data_platform.fail("GET", unlisted, 403)
     if unlisted == "t/s/u":
-        platform.fail("GET", "s/v/f", 403)
-    arguments = [*command, "--exclude", "u/*.log", "--exclude", "s/u/*.log", tree, "new"]
+        data_platform.fail("GET", "s/v/f", 403)
+    arguments = [*command, "--exclude", "u/*.log", "--exclude", "s/u/*.log", tree_address, "new"]
     assert home.run(*arguments, cwd=work).code == 4
     assert "s/u/f" not in content_below(work / "new")
-    platform.fail("GET", unlisted, 403)
+    data_platform.fail("GET", unlisted, 403)
     result = home.run(command[0], "--retry-failed", cwd=work.parent)
     assert (result.code, f"s3://bucket/{unlisted}" in result.stderr) == (4, True)
     assert home.run(command[0], "--retry-failed", cwd=work.parent).code == 0
     assert content_below(work / "new") == {name: name for name in ("f", "s/f", "s/u/f", "s/v/f")}
-    left = [name for name in platform.files if not name.endswith(".log")]
+    left = [name for name in data_platform.files if not name.endswith(".log")]
     assert len(left) == (0 if command == ["mv"] else 4)
     assert home.run(command[0], "--retry-failed").code == 2
 
@@ -217,9 +219,9 @@ def test_a_directory_that_could_not_be_made_is_made_when_it_is_tried_again(home,
     assert content_below(work / "new") == {"t/s/u/f": "x"}
 
 
-def test_what_is_known_by_name_only_keeps_nothing_else_from_being_tried_again(home, platform, work):
+def test_what_is_known_by_name_only_keeps_nothing_else_from_being_tried_again(home, data_platform, work):
     (work / "f").write_text("x")
-    platform.fail("PUT", "c/f", 403)
+    data_platform.fail("PUT", "c/f", 403)
     assert home.run("cp", "f", "nothing*", "data://.my/c", cwd=work).code == 5
     for text in ("Uploaded data://.my/c/f\n", ""):
         result = home.run("cp", "--retry-failed")
@@ -237,11 +239,11 @@ def test_what_leads_back_is_not_followed_when_it_is_tried_again(home, work):
     assert content_below(work / "new") == {"f": "x"}
 
 
-def test_trees_that_meet_are_not_planned_one_by_one(home, platform, work):
+def test_trees_that_meet_are_not_planned_one_by_one(home, data_platform, work):
     """What one could not give yet must not replace what another has given."""
-    platform.directories |= {f"connector/s3/{name}" for name in ("a", "a/t", "a/t/s", "b", "b/t", "b/t/s")}
-    platform.files |= {f"connector/s3/{name}/t/s/f": name.encode() for name in ("a", "b")}
-    platform.fail("GET", "a/t/s", 403)
+    data_platform.directories |= {f"connector/s3/{name}" for name in ("a", "a/t", "a/t/s", "b", "b/t", "b/t/s")}
+    data_platform.files |= {f"connector/s3/{name}/t/s/f": name.encode() for name in ("a", "b")}
+    data_platform.fail("GET", "a/t/s", 403)
     assert home.run("cp", "-r", "s3://a/t", "s3://b/t", ".", cwd=work).code == 4
     assert home.run("cp", "--retry-failed").code == 2
     assert content_below(work) == {"t/s/f": "b"}

@@ -168,9 +168,9 @@ def _slow(handler) -> bool:
 
 
 @pytest.mark.parametrize("columns", [80, 30])
-def test_on_a_terminal_it_is_seen_and_then_gone(home, platform, work, columns):
-    platform.files["data/.my/c/picture.jpg"] = bytes(8 << 20)
-    platform.fail("GET", "picture.jpg", _slow)
+def test_on_a_terminal_it_is_seen_and_then_gone(home, data_platform, work, columns):
+    data_platform.files["data/.my/c/picture.jpg"] = bytes(8 << 20)
+    data_platform.fail("GET", "picture.jpg", _slow)
     first, *rest = home.command("cp", "data://.my/c/picture.jpg", work)
     child = pexpect.spawn(
         first, rest, env={**home.environ, "TERM": "xterm"}, encoding="utf-8", timeout=60, dimensions=(24, columns)
@@ -189,13 +189,13 @@ def test_on_a_terminal_it_is_seen_and_then_gone(home, platform, work, columns):
 
 
 @pytest.mark.parametrize("flags", [[], ["--verbose"]])
-def test_many_files_do_not_flood_a_terminal(home, platform, work, flags):
+def test_many_files_do_not_flood_a_terminal(home, data_platform, work, flags):
     names = [f"f{number:03}" for number in range(300)]
-    platform.files |= {f"data/.my/c/{name}": name.encode() for name in names}
+    data_platform.files |= {f"data/.my/c/{name}": name.encode() for name in names}
     for digit in range(10):
-        platform.fail("GET", str(digit), lambda handler: handler.platform.flag.wait(0.01), times=300)
-    platform.fail("GET", "f299", 403, times=9)
-    platform.faults.insert(0, platform.faults.pop())
+        data_platform.fail("GET", str(digit), lambda handler: handler.platform.flag.wait(0.01), times=300)
+    data_platform.fail("GET", "f299", 403, times=9)
+    data_platform.faults.insert(0, data_platform.faults.pop())
     words = home.command(*flags, "cp", "--max-transfers", "2", "data://.my/c/*", work)
     environ = {**home.environ, "TERM": "xterm"}
     child = pexpect.spawn(words[0], words[1:], env=environ, encoding="utf-8", timeout=60, dimensions=(24, 80))
@@ -226,11 +226,11 @@ def test_many_deletions_do_not_flood_a_terminal(home, work, flags, told):
     assert "50 deleted" in child.before
 
 
-def test_results_that_go_elsewhere_leave_the_line_alone(home, platform, work):
+def test_results_that_go_elsewhere_leave_the_line_alone(home, data_platform, work):
     """A script collects them, a person watches."""
-    platform.files |= {f"data/.my/c/f{number:02}": b"x" for number in range(100)}
+    data_platform.files |= {f"data/.my/c/f{number:02}": b"x" for number in range(100)}
     for digit in range(10):
-        platform.fail("GET", str(digit), lambda handler: handler.platform.flag.wait(0.01), times=100)
+        data_platform.fail("GET", str(digit), lambda handler: handler.platform.flag.wait(0.01), times=100)
     command = " ".join(map(str, home.command("cp", "--max-transfers", "1", "'data://.my/c/*'", work)))
     child = pexpect.spawn(
         "sh",
@@ -247,9 +247,9 @@ def test_results_that_go_elsewhere_leave_the_line_alone(home, platform, work):
 
 
 @pytest.mark.parametrize("reason", ["pipe", "quiet", "json", "dumb"])
-def test_nowhere_else(home, platform, work, reason):
-    platform.files["data/.my/c/f"] = bytes(8 << 20)
-    platform.fail("GET", "/f", _slow)
+def test_nowhere_else(home, data_platform, work, reason):
+    data_platform.files["data/.my/c/f"] = bytes(8 << 20)
+    data_platform.fail("GET", "/f", _slow)
     flags = {"quiet": ["-q"], "json": ["--json"]}.get(reason, [])
     environ = {**home.environ, "TERM": "dumb" if reason == "dumb" else "xterm"}
     words = home.command(*flags, "cp", "data://.my/c/f", work)

@@ -15,7 +15,7 @@ CHECK = "sandbox for algorithms: "
 
 
 @pytest.fixture(autouse=True)
-def home(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def plain_settings(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("ALGO_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("ALGO_LOCAL_SANDBOX", raising=False)
@@ -70,7 +70,7 @@ def test_a_setting_that_means_nothing_stops_serve_and_is_found_by_doctor(name: s
 
 
 @pytest.fixture
-def served() -> Iterator[list[Served]]:
+def started_servers() -> Iterator[list[Served]]:
     made: list[Served] = []
     yield made
     for one in made:
@@ -78,18 +78,18 @@ def served() -> Iterator[list[Served]]:
 
 
 @pytest.mark.usefixtures("no_bubblewrap")
-def test_serve_warns_where_others_can_connect(served: list[Served]) -> None:
+def test_serve_warns_where_others_can_connect(started_servers: list[Served]) -> None:
     warning = "Algorithms run without a sandbox, since bubblewrap is not installed"
-    served.append(Served("--host", "0.0.0.0", "--insecure-http"))
-    assert warning in served[-1].said()
-    served.append(Served())
-    assert warning not in served[-1].said()
+    started_servers.append(Served("--host", "0.0.0.0", "--insecure-http"))
+    assert warning in started_servers[-1].said()
+    started_servers.append(Served())
+    assert warning not in started_servers[-1].said()
 
 
-def test_serve_does_not_warn_where_there_is_one(served: list[Served]) -> None:
+def test_serve_does_not_warn_where_there_is_one(started_servers: list[Served]) -> None:
     require_bubblewrap()
-    served.append(Served("--host", "0.0.0.0", "--insecure-http"))
-    assert "sandbox" not in served[-1].said()
+    started_servers.append(Served("--host", "0.0.0.0", "--insecure-http"))
+    assert "sandbox" not in started_servers[-1].said()
 
 
 def test_network_access_is_published_kept_and_changed(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 from support.shared import shared_environments
 
 from algo_local.algorithms.builder import Builder
+from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import CallContext, Outcome, Payload
+from algo_local.execution.payload import Outcome, Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 
@@ -35,7 +36,9 @@ def requirements(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def serve(builder: Builder, requirements: str, executor: Executor, write: Callable[..., Path]) -> Iterator[Serve]:
+def serve_algorithm(
+    builder: Builder, requirements: str, executor: Executor, write: Callable[..., Path]
+) -> Iterator[Serve]:
     """Build the code with the published package, and return a function that calls it."""
 
     def serve(code: str, **files: str) -> Call:
@@ -67,8 +70,8 @@ ADK(apply).init("Algorithmia")
 
 
 @pytest.mark.parametrize("data", ["Jané", {"a": [None, 1.5]}, [], b"\x00\xff"], ids=repr)
-def test_adk_gives_back_what_it_got(serve: Serve, data: Any) -> None:
-    call = serve(ADK)
+def test_adk_gives_back_what_it_got(serve_algorithm: Serve, data: Any) -> None:
+    call = serve_algorithm(ADK)
     for _ in range(2):
         outcome = call(data)
         assert outcome.failure is None
@@ -77,8 +80,8 @@ def test_adk_gives_back_what_it_got(serve: Serve, data: Any) -> None:
         assert outcome.stdout == f"called with {type(data).__name__}"
 
 
-def test_adk_tells_errors_and_lives_on(serve: Serve) -> None:
-    call = serve(ADK)
+def test_adk_tells_errors_and_lives_on(serve_algorithm: Serve) -> None:
+    call = serve_algorithm(ADK)
     failed = call("fail").failure
     assert failed is not None
     assert (failed.message, failed.error_type) == ("not this one", "InputError")
@@ -90,8 +93,8 @@ def test_adk_tells_errors_and_lives_on(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("load", ["def load():", "def load(models):"])
-def test_adk_loads_once(serve: Serve, load: str) -> None:
-    call = serve(
+def test_adk_loads_once(serve_algorithm: Serve, load: str) -> None:
+    call = serve_algorithm(
         f"""
 from Algorithmia import ADK
 {load}
@@ -107,8 +110,8 @@ ADK(apply, load).init("Algorithmia")
     assert call("b").result == Payload("json", ["loaded", "a", "b"])
 
 
-def test_adk_tells_a_failed_load(serve: Serve) -> None:
-    call = serve(
+def test_adk_tells_a_failed_load(serve_algorithm: Serve) -> None:
+    call = serve_algorithm(
         """
 from Algorithmia import ADK
 def load():
@@ -125,15 +128,17 @@ ADK(apply, load).init("Algorithmia")
         assert "in load" in (failure.stacktrace or "")
 
 
-def test_adk_replicas_at_once_never_mix_answers(serve: Serve) -> None:
-    call = serve(ADK)
+def test_adk_replicas_at_once_never_mix_answers(serve_algorithm: Serve) -> None:
+    call = serve_algorithm(ADK)
     with ThreadPoolExecutor(4) as threads:
         outcomes = list(threads.map(call, range(80)))
     assert [outcome.result for outcome in outcomes] == [Payload("json", n) for n in range(80)]
 
 
-def test_an_adk_that_cannot_be_constructed_is_told(serve: Serve) -> None:
-    call = serve("from Algorithmia import ADK\ndef apply(input):\n    return 1\nADK(apply, lambda a, b: 0).init('x')\n")
+def test_an_adk_that_cannot_be_constructed_is_told(serve_algorithm: Serve) -> None:
+    call = serve_algorithm(
+        "from Algorithmia import ADK\ndef apply(input):\n    return 1\nADK(apply, lambda a, b: 0).init('x')\n"
+    )
     failure = call("a").failure
     assert failure is not None
     assert failure.error_type == "LoadingError"
@@ -153,36 +158,38 @@ Algorithmia.handler(apply, load).serve()
 
 
 @pytest.mark.parametrize("data", ["Jané", {"a": [None, 1.5]}, b"\x00\xff"], ids=repr)
-def test_handler_gives_back_what_it_got(serve: Serve, data: Any) -> None:
-    outcome = serve(HANDLER)(data)
+def test_handler_gives_back_what_it_got(serve_algorithm: Serve, data: Any) -> None:
+    outcome = serve_algorithm(HANDLER)(data)
     assert outcome.failure is None
     assert outcome.result is not None
     assert outcome.result.data == data
 
 
-def test_handler_tells_errors_and_lives_on(serve: Serve) -> None:
-    call = serve(HANDLER)
+def test_handler_tells_errors_and_lives_on(serve_algorithm: Serve) -> None:
+    call = serve_algorithm(HANDLER)
     failure = call("fail").failure
     assert failure is not None
     assert (failure.message, failure.error_type) == ("not this one", "AlgorithmError")
     assert call("fine").result == Payload("text", "fine")
 
 
-def test_handler_tells_a_failed_load(serve: Serve) -> None:
-    call = serve(HANDLER.replace('return ["state"]', 'raise RuntimeError("no model")'))
+def test_handler_tells_a_failed_load(serve_algorithm: Serve) -> None:
+    call = serve_algorithm(HANDLER.replace('return ["state"]', 'raise RuntimeError("no model")'))
     for _ in range(2):
         failure = call("a").failure
         assert failure is not None
         assert failure.message == "no model"
 
 
-def test_a_plain_apply_beside_the_package(serve: Serve) -> None:
-    call = serve("import Algorithmia\nclient = Algorithmia.client()\ndef apply(input):\n    return client.apiAddress\n")
+def test_a_plain_apply_beside_the_package(serve_algorithm: Serve) -> None:
+    call = serve_algorithm(
+        "import Algorithmia\nclient = Algorithmia.client()\ndef apply(input):\n    return client.apiAddress\n"
+    )
     assert call("a").result == Payload("text", "http://127.0.0.1:9")
 
 
-def test_a_build_sees_what_it_requires_and_its_programs(builder: Builder, serve: Serve) -> None:
-    call = serve(
+def test_a_build_sees_what_it_requires_and_its_programs(builder: Builder, serve_algorithm: Serve) -> None:
+    call = serve_algorithm(
         """
 import os, shutil, sys
 import requests

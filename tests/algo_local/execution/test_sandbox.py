@@ -16,8 +16,9 @@ from support.sandbox import require_bubblewrap
 
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import Build, NetworkAccess
+from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import CallContext, Payload
+from algo_local.execution.payload import Payload
 from algo_local.execution.sandbox import Shared, protection, shared_paths
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
@@ -55,7 +56,7 @@ class Echo:
 
 
 @pytest.fixture
-def echo() -> Iterator[Echo]:
+def echo_server() -> Iterator[Echo]:
     echo = Echo()
     yield echo
     echo.close()
@@ -63,7 +64,7 @@ def echo() -> Iterator[Echo]:
 
 @pytest.fixture
 def sandboxed(
-    monkeypatch: pytest.MonkeyPatch, processes: Path, echo: Echo, build: Callable[..., Build]
+    monkeypatch: pytest.MonkeyPatch, processes: Path, echo_server: Echo, build: Callable[..., Build]
 ) -> Iterator[Call]:
     """Runs code in a sandbox as people have it, and returns its result: `sandboxed(code, input)`."""
     require_bubblewrap()
@@ -71,7 +72,7 @@ def sandboxed(
     made = []
 
     def call(code: str, data: Any = None, network_access: NetworkAccess = "full", **files: str) -> Any:
-        made.append(Executor(lambda: echo, processes))
+        made.append(Executor(lambda: echo_server, processes))
         published = replace(build(code, **files), network_access=network_access)
         outcome = made[-1].run(published, Payload("json", data), timeout=60, context=CONTEXT)
         assert outcome.failure is None, outcome
@@ -193,8 +194,8 @@ CONNECT = """
     """
 
 
-def test_an_isolated_algorithm_reaches_the_platform_and_nothing_else(sandboxed: Call, echo: Echo) -> None:
-    machine = echo.address.removeprefix("http://")
+def test_an_isolated_algorithm_reaches_the_platform_and_nothing_else(sandboxed: Call, echo_server: Echo) -> None:
+    machine = echo_server.address.removeprefix("http://")
     interfaces, found = sandboxed(CONNECT, [machine, "192.0.2.1:80", "localhost:9000"], network_access="isolated")
     assert [name for name in interfaces if name == "lo" or not name.startswith(("sit", "tunl", "ip6"))] == ["lo"]
     assert dict(found) == {
@@ -208,10 +209,10 @@ def test_an_isolated_algorithm_reaches_the_platform_and_nothing_else(sandboxed: 
 
 
 def test_an_algorithm_that_must_be_isolated_is_not_run_where_that_cannot_be(
-    monkeypatch: pytest.MonkeyPatch, processes: Path, build: Callable[..., Build], echo: Echo
+    monkeypatch: pytest.MonkeyPatch, processes: Path, build: Callable[..., Build], echo_server: Echo
 ) -> None:
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
-    executor = Executor(lambda: echo, processes)
+    executor = Executor(lambda: echo_server, processes)
     made = replace(build("def apply(input):\n    return 1\n"), network_access="isolated")
     outcome = executor.run(made, Payload("json", None), timeout=30, context=CONTEXT)
     executor.close()
@@ -251,17 +252,17 @@ def test_a_bubblewrap_that_does_not_work_here_is_told_and_done_without(
     tmp_path: Path,
     processes: Path,
     build: Callable[..., Build],
-    echo: Echo,
+    echo_server: Echo,
 ) -> None:
     monkeypatch.setenv("PATH", bwrap(tmp_path, program))
     assert protection(tmp_path).sandbox is None
     assert protection(tmp_path).reason == f"bubblewrap does not work here: {reason}"
     made, call = build("def apply(input):\n    return 1\n"), Payload("json", None)
-    executor = Executor(lambda: echo, processes)
+    executor = Executor(lambda: echo_server, processes)
     assert executor.run(made, call, timeout=60, context=CONTEXT).result == Payload("json", 1)
     executor.close()
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "required")
-    executor = Executor(lambda: echo, processes)
+    executor = Executor(lambda: echo_server, processes)
     failures = [executor.run(made, call, timeout=60, context=CONTEXT).failure for _ in range(2)]
     executor.close()
     for failure in failures:
@@ -273,12 +274,12 @@ def test_a_bubblewrap_that_does_not_work_here_is_told_and_done_without(
 
 
 def test_one_sandbox_that_cannot_be_made_is_told_and_not_done_without(
-    sandboxed: Call, monkeypatch: pytest.MonkeyPatch, processes: Path, build: Callable[..., Build], echo: Echo
+    sandboxed: Call, monkeypatch: pytest.MonkeyPatch, processes: Path, build: Callable[..., Build], echo_server: Echo
 ) -> None:
     """What bubblewrap refuses in one case takes the sandbox away from none."""
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX_PATHS", "/etc/hostname")
     before = len(os.listdir("/proc/self/fd"))
-    executor = Executor(lambda: echo, processes)
+    executor = Executor(lambda: echo_server, processes)
     made, call = build("def apply(input):\n    return 1\n"), Payload("json", None)
     monkeypatch.setattr("algo_local.execution.sandbox._share", lambda shared: ["--ro-bind", "/nonexistent", "/x"])
     failure = executor.run(made, call, timeout=60, context=CONTEXT).failure

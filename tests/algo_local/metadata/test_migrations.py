@@ -32,7 +32,7 @@ def restore(state: Path, root: Path) -> Path:
 
 
 @pytest.fixture(params=STATES, ids=lambda state: state.stem)
-def older(request: pytest.FixtureRequest, root: Path) -> Path:
+def older_state(request: pytest.FixtureRequest, root: Path) -> Path:
     return restore(request.param, root)
 
 
@@ -41,8 +41,8 @@ def test_there_is_a_state_of_the_version_that_was_released() -> None:
     assert len(MIGRATIONS) == SCHEMA_VERSION
 
 
-def test_all_that_was_there_is_there(older: Path) -> None:
-    platform = Platform(older)
+def test_all_that_was_there_is_there(older_state: Path) -> None:
+    platform = Platform(older_state)
     assert platform.account == "jane"
     assert [account.name for account in platform.accounts.people()] == ["Alice", "demo", "jane"]
     assert len({account.id for account in platform.accounts.people()}) == 3
@@ -67,8 +67,8 @@ def test_all_that_was_there_is_there(older: Path) -> None:
     platform.close()
 
 
-def test_what_is_new_works_beside_it(older: Path, tmp_path: Path) -> None:
-    platform = Platform(older)
+def test_what_is_new_works_beside_it(older_state: Path, tmp_path: Path) -> None:
+    platform = Platform(older_state)
     source = tmp_path / "echo"
     (source / "src").mkdir(parents=True)
     (source / "src" / "Echo.py").write_text("def apply(input):\n    return input\n")
@@ -99,25 +99,25 @@ def schema(path: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_migrated_database_is_like_a_fresh_one(older: Path, tmp_path: Path) -> None:
+def test_a_migrated_database_is_like_a_fresh_one(older_state: Path, tmp_path: Path) -> None:
     fresh = Platform(tmp_path / "fresh")
-    migrated = Platform(older)
+    migrated = Platform(older_state)
     assert fresh.account
     assert migrated.account
     fresh.close()
     migrated.close()
-    assert schema(older / DATABASE) == schema(tmp_path / "fresh" / DATABASE)
+    assert schema(older_state / DATABASE) == schema(tmp_path / "fresh" / DATABASE)
 
 
 OPEN = "import sys; from pathlib import Path; from algo_local.platform import Platform; print(Platform(Path(sys.argv[1])).account)"
 
 
-def test_many_processes_and_threads_migrate_at_once(older: Path) -> None:
+def test_many_processes_and_threads_migrate_at_once(older_state: Path) -> None:
     processes = [
-        subprocess.Popen([sys.executable, "-c", OPEN, str(older)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", OPEN, str(older_state)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(4)
     ]
-    platform = Platform(older)
+    platform = Platform(older_state)
     seen: list[str] = []
     threads = [threading.Thread(target=lambda: seen.append(platform.account)) for _ in range(4)]
     for thread in threads:
@@ -131,31 +131,31 @@ def test_many_processes_and_threads_migrate_at_once(older: Path) -> None:
 
 @pytest.mark.parametrize("number", range(1, SCHEMA_VERSION + 1))
 def test_a_migration_that_breaks_off_leaves_the_older_database(
-    older: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    older_state: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """At each step: the next start finds what there was before."""
-    before = schema(older / DATABASE)
+    before = schema(older_state / DATABASE)
     broken = [*MIGRATIONS]
     broken[number - 1] += "; SELECT nonsense FROM nowhere"
     monkeypatch.setattr("algo_local.metadata.migrations.MIGRATIONS", tuple(broken))
-    platform = Platform(older)
+    platform = Platform(older_state)
     if number <= 2:
         assert platform.account == "jane"
         platform.close()
         return
     with pytest.raises(Exception, match="nowhere"):
         _ = platform.account
-    assert schema(older / DATABASE) == before
+    assert schema(older_state / DATABASE) == before
     monkeypatch.undo()
-    again = Platform(older)
+    again = Platform(older_state)
     assert again.account == "jane"
     again.close()
 
 
-def test_rows_that_refer_to_nothing_are_told(older: Path) -> None:
-    connection = sqlite3.connect(older / DATABASE)
+def test_rows_that_refer_to_nothing_are_told(older_state: Path) -> None:
+    connection = sqlite3.connect(older_state / DATABASE)
     connection.execute("DELETE FROM builds")
     connection.commit()
     connection.close()
     with pytest.raises(ConfigError, match="damaged"):
-        _ = Platform(older).account
+        _ = Platform(older_state).account

@@ -50,7 +50,7 @@ class Wire:
 
 
 @pytest.fixture
-def wire(address: str, account: Callable[[str], Any]) -> Iterator[Callable[[], Wire]]:
+def open_wire(address: str, account: Callable[[str], Any]) -> Iterator[Callable[[], Wire]]:
     jane = account("jane")
     jane.mkdir("c")
     wires: list[Wire] = []
@@ -64,8 +64,8 @@ def wire(address: str, account: Callable[[str], Any]) -> Iterator[Callable[[], W
         made.close()
 
 
-def test_one_connection_serves_many_requests(wire: Callable[[], Wire]) -> None:
-    connection = wire()
+def test_one_connection_serves_many_requests(open_wire: Callable[[], Wire]) -> None:
+    connection = open_wire()
     for number in range(5):
         body = b"x" * number * 1000
         connection.send(f"PUT /v1/data/.my/c/f{number} HTTP/1.1\nContent-Length: {len(body)}", body)
@@ -81,8 +81,8 @@ def test_one_connection_serves_many_requests(wire: Callable[[], Wire]) -> None:
         assert connection.answer()[2] == body
 
 
-def test_pipelined_requests_are_answered_in_order(wire: Callable[[], Wire]) -> None:
-    connection = wire()
+def test_pipelined_requests_are_answered_in_order(open_wire: Callable[[], Wire]) -> None:
+    connection = open_wire()
     connection.send("PUT /v1/data/.my/c/a HTTP/1.1\nContent-Length: 1", b"a")
     connection.send("PUT /v1/data/.my/c/b HTTP/1.1\nTransfer-Encoding: chunked", b"1\r\nb\r\n0\r\n\r\n")
     connection.send("GET /v1/data/.my/c/a HTTP/1.1")
@@ -90,8 +90,8 @@ def test_pipelined_requests_are_answered_in_order(wire: Callable[[], Wire]) -> N
     assert [connection.answer()[2] for _ in range(4)][2:] == [b"a", b"b"]
 
 
-def test_chunks_of_any_size_extensions_and_trailers(wire: Callable[[], Wire]) -> None:
-    connection = wire()
+def test_chunks_of_any_size_extensions_and_trailers(open_wire: Callable[[], Wire]) -> None:
+    connection = open_wire()
     large = os.urandom(3 << 20)
     body = b"5;name=value\r\nhello\r\n" + b"%x\r\n" % len(large) + large + b"\r\n000\r\nTrailer: x\r\n\r\n"
     connection.send("PUT /v1/data/.my/c/f HTTP/1.1\nTransfer-Encoding: chunked", body)
@@ -104,31 +104,31 @@ def test_chunks_of_any_size_extensions_and_trailers(wire: Callable[[], Wire]) ->
     "body",
     [b"nonsense\r\n", b"-5\r\nhello\r\n0\r\n\r\n", b"0x5\r\nhello\r\n0\r\n\r\n", b"3\r\nhello\r\n0\r\n\r\n", b"\r\n"],
 )
-def test_broken_chunks_store_nothing_and_end_the_connection(wire: Callable[[], Wire], body: bytes) -> None:
-    connection = wire()
+def test_broken_chunks_store_nothing_and_end_the_connection(open_wire: Callable[[], Wire], body: bytes) -> None:
+    connection = open_wire()
     connection.send("PUT /v1/data/.my/c/f HTTP/1.1\nTransfer-Encoding: chunked", body)
     status, headers, _ = connection.answer()
     assert (status, headers["connection"]) == (400, "close")
     assert connection.ended()
-    connection = wire()
+    connection = open_wire()
     connection.send("GET /v1/data/.my/c/f HTTP/1.1")
     assert connection.answer()[0] == 404
 
 
 @pytest.mark.parametrize("head", ["Content-Length: 10", "Transfer-Encoding: chunked"])
-def test_an_upload_that_breaks_off_stores_nothing(wire: Callable[[], Wire], platform: Any, head: str) -> None:
-    connection = wire()
+def test_an_upload_that_breaks_off_stores_nothing(open_wire: Callable[[], Wire], platform: Any, head: str) -> None:
+    connection = open_wire()
     connection.send(f"PUT /v1/data/.my/c/f HTTP/1.1\n{head}", b"5\r\nhell" if "chunked" in head else b"hello")
     connection.socket.shutdown(socket.SHUT_WR)
     assert connection.answer()[0] == 400
-    connection = wire()
+    connection = open_wire()
     connection.send("GET /v1/data/.my/c/f HTTP/1.1")
     assert connection.answer()[0] == 404
     assert list((platform.root / "incoming").iterdir()) == []
 
 
-def test_expect_100_continue(wire: Callable[[], Wire]) -> None:
-    connection = wire()
+def test_expect_100_continue(open_wire: Callable[[], Wire]) -> None:
+    connection = open_wire()
     connection.send("PUT /v1/data/.my/c/f HTTP/1.1\nContent-Length: 5\nExpect: 100-continue")
     assert connection.answer()[0] == 100
     connection.socket.sendall(b"hello")
@@ -136,8 +136,10 @@ def test_expect_100_continue(wire: Callable[[], Wire]) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_nobody_wants_does_not_become_the_next_request(wire: Callable[[], Wire], chunked: bool) -> None:
-    connection = wire()
+def test_a_body_that_nobody_wants_does_not_become_the_next_request(
+    open_wire: Callable[[], Wire], chunked: bool
+) -> None:
+    connection = open_wire()
     smuggled = b"DELETE /v1/data/.my/c?force=true HTTP/1.1\r\n\r\n"
     if chunked:
         body, head = b"%x\r\n%s\r\n0\r\n\r\n" % (len(smuggled), smuggled), "Transfer-Encoding: chunked"
@@ -149,8 +151,8 @@ def test_a_body_that_nobody_wants_does_not_become_the_next_request(wire: Callabl
     assert connection.answer()[0] == 200
 
 
-def test_the_larger_part_of_a_huge_unwanted_body_is_not_read(wire: Callable[[], Wire]) -> None:
-    connection = wire()
+def test_the_larger_part_of_a_huge_unwanted_body_is_not_read(open_wire: Callable[[], Wire]) -> None:
+    connection = open_wire()
     connection.send(f"PUT /v1/data/.my/none/f HTTP/1.1\nContent-Length: {1 << 40}")
     with pytest.raises(OSError):
         for _ in range(400):
@@ -158,32 +160,32 @@ def test_the_larger_part_of_a_huge_unwanted_body_is_not_read(wire: Callable[[], 
 
 
 @pytest.mark.parametrize("length", ["-5", "5x", "1" * 30])
-def test_lengths_that_are_none(wire: Callable[[], Wire], length: str) -> None:
-    connection = wire()
+def test_lengths_that_are_none(open_wire: Callable[[], Wire], length: str) -> None:
+    connection = open_wire()
     connection.send(f"PUT /v1/data/.my/c/f HTTP/1.1\nContent-Length: {length}")
     assert connection.answer()[0] == 400
 
 
-def test_http_1_0_and_targets_as_clients_write_them(wire: Callable[[], Wire]) -> None:
-    connection = wire()
+def test_http_1_0_and_targets_as_clients_write_them(open_wire: Callable[[], Wire]) -> None:
+    connection = open_wire()
     connection.send("GET /v1/data/ HTTP/1.0")
     assert connection.answer()[0] == 200
     assert connection.ended()
     for target in ["/v1/algo/algo://demo/Hello/1.0.0/?timeout=300", "//v1/algo/demo/Hello", "/v1/algo//demo//hello/"]:
-        connection = wire()
+        connection = open_wire()
         connection.send(f"POST {target} HTTP/1.1\nContent-Type: text/plain\nContent-Length: 1", b"x")
         assert b'"Hello x"' in connection.answer()[2], target
 
 
-def test_idle_connections_keep_nobody_waiting(wire: Callable[[], Wire]) -> None:
-    idle = [wire() for _ in range(50)]
+def test_idle_connections_keep_nobody_waiting(open_wire: Callable[[], Wire]) -> None:
+    idle = [open_wire() for _ in range(50)]
     for connection in idle:
         connection.send("GET /v1/data/ HTTP/1.1")
         assert connection.answer()[0] == 200
-    half = [wire() for _ in range(20)]
+    half = [open_wire() for _ in range(20)]
     for connection in half:
         connection.socket.sendall(b"GET /v1/data/ HT")
-    connection = wire()
+    connection = open_wire()
     connection.send("GET /v1/data/ HTTP/1.1")
     assert connection.answer()[0] == 200
     for connection in idle:
@@ -297,14 +299,14 @@ def test_serve_names_a_certificate_that_cannot_be_used(root: Path, tmp_path: Pat
     assert "cert.pem cannot be used" in done.stderr
 
 
-def test_inputs_that_are_still_arriving_count_among_an_accounts_calls(wire: Callable[[], Wire]) -> None:
+def test_inputs_that_are_still_arriving_count_among_an_accounts_calls(open_wire: Callable[[], Wire]) -> None:
     head = "POST /v1/algo/demo/Hello HTTP/1.1\nContent-Type: text/plain\nContent-Length: 10485760"
-    stalled = [wire() for _ in range(80)]
+    stalled = [open_wire() for _ in range(80)]
     for connection in stalled:
         connection.send(head, b"x")
 
     def status() -> int:
-        connection = wire()
+        connection = open_wire()
         connection.send("POST /v1/algo/demo/Hello HTTP/1.1\nContent-Type: text/plain\nContent-Length: 1", b"x")
         answered = connection.answer()[0]
         connection.close()

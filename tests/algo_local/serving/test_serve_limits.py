@@ -124,7 +124,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Place]]:
     made: list[Place] = []
 
     def place(*, listener: Any = None, **limits: float) -> Place:
@@ -146,8 +146,8 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def test_a_head_that_keeps_coming_slowly_is_given_up_and_nobody_waits_for_it(place: Callable[..., Place]) -> None:
-    here = place(head=1.0)
+def test_a_head_that_keeps_coming_slowly_is_given_up_and_nobody_waits_for_it(make_server: Callable[..., Place]) -> None:
+    here = make_server(head=1.0)
     slow = [here.client() for _ in range(20)]
     for client in slow:
         client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
@@ -166,16 +166,16 @@ def test_a_head_that_keeps_coming_slowly_is_given_up_and_nobody_waits_for_it(pla
     assert slow[0].answer().status == 408
 
 
-def test_connections_without_a_request_are_closed(place: Callable[..., Place]) -> None:
-    here = place(head=0.2, idle=0.4)
+def test_connections_without_a_request_are_closed(make_server: Callable[..., Place]) -> None:
+    here = make_server(head=0.2, idle=0.4)
     fresh, used = here.client(), here.client()
     assert used.get().status == 200
     assert fresh.ended()
     assert used.ended()
 
 
-def test_a_new_connection_takes_the_place_of_the_one_that_was_idle_longest(place: Callable[..., Place]) -> None:
-    here = place(connections=4)
+def test_a_new_connection_takes_the_place_of_the_one_that_was_idle_longest(make_server: Callable[..., Place]) -> None:
+    here = make_server(connections=4)
     clients = [here.client() for _ in range(4)]
     for number in (0, 1, 2, 3, 0):
         assert clients[number].get().status == 200
@@ -186,15 +186,15 @@ def test_a_new_connection_takes_the_place_of_the_one_that_was_idle_longest(place
     assert clients[0].get().status == clients[3].get().status == 200
 
 
-def test_slow_clients_give_way_to_new_ones(place: Callable[..., Place]) -> None:
-    here = place(connections=4, head=PATIENCE)
+def test_slow_clients_give_way_to_new_ones(make_server: Callable[..., Place]) -> None:
+    here = make_server(connections=4, head=PATIENCE)
     slow = [here.client().send(b"GET / HT") for _ in range(4)]
     assert here.client().get().status == 200
     assert slow[0].ended()
 
 
-def test_a_new_connection_waits_for_room_and_is_refused_if_none_comes(place: Callable[..., Place]) -> None:
-    here = place(connections=4)
+def test_a_new_connection_waits_for_room_and_is_refused_if_none_comes(make_server: Callable[..., Place]) -> None:
+    here = make_server(connections=4)
     busy = [here.client().send(GET % b"wait") for _ in range(4)]
     for _ in busy:
         here.stage.under_way.acquire()
@@ -215,10 +215,10 @@ def test_a_new_connection_waits_for_room_and_is_refused_if_none_comes(place: Cal
 
 
 def test_a_new_connection_is_served_when_room_comes_in_time(
-    place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+    make_server: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "FULL_SECONDS", PATIENCE)
-    here = place(connections=2)
+    here = make_server(connections=2)
     busy = [here.client().send(GET % b"wait") for _ in range(2)]
     for _ in busy:
         here.stage.under_way.acquire()
@@ -248,11 +248,11 @@ class Short:
 
 
 def test_without_descriptors_nothing_is_accepted_for_a_while_and_idle_connections_go(
-    place: Callable[..., Place],
+    make_server: Callable[..., Place],
 ) -> None:
     listener = Short(listen("127.0.0.1", 0))
     listener.is_short = False
-    here = place(listener=listener)
+    here = make_server(listener=listener)
     idle = here.client()
     assert idle.get().status == 200
     assert eventually(lambda: here.server._waiting.count(State.IDLE) == 1)
@@ -267,8 +267,8 @@ def test_without_descriptors_nothing_is_accepted_for_a_while_and_idle_connection
     assert set(here.said) == {"No connection can be accepted: Too many open files"}
 
 
-def test_a_body_that_stalls_is_given_up_but_not_one_that_is_slow(place: Callable[..., Place]) -> None:
-    here = place(transfer=2.0)
+def test_a_body_that_stalls_is_given_up_but_not_one_that_is_slow(make_server: Callable[..., Place]) -> None:
+    here = make_server(transfer=2.0)
     head = b"PUT /read HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n"
     stalled, slow = here.client().send(head + b"x"), here.client().send(head)
     for _ in range(30):
@@ -279,14 +279,14 @@ def test_a_body_that_stalls_is_given_up_but_not_one_that_is_slow(place: Callable
     assert stalled.ended()
 
 
-def test_a_client_that_takes_nothing_is_given_up_and_the_file_is_closed(place: Callable[..., Place]) -> None:
-    here = place(transfer=0.3)
+def test_a_client_that_takes_nothing_is_given_up_and_the_file_is_closed(make_server: Callable[..., Place]) -> None:
+    here = make_server(transfer=0.3)
     here.client().send(GET % b"large")
     assert eventually(lambda: bool(here.stage.bodies) and here.stage.bodies[0].closed)
 
 
-def test_a_file_that_turns_out_shorter_ends_the_connection(place: Callable[..., Place]) -> None:
-    here = place()
+def test_a_file_that_turns_out_shorter_ends_the_connection(make_server: Callable[..., Place]) -> None:
+    here = make_server()
     client = here.client().send(GET % b"short")
     size = 0
     while data := client.socket.recv(1 << 20):
@@ -295,8 +295,8 @@ def test_a_file_that_turns_out_shorter_ends_the_connection(place: Callable[..., 
     assert eventually(lambda: here.stage.bodies[0].closed)
 
 
-def test_who_is_busy_sending_an_unwanted_body_hears_the_answer(place: Callable[..., Place]) -> None:
-    here = place()
+def test_who_is_busy_sending_an_unwanted_body_hears_the_answer(make_server: Callable[..., Place]) -> None:
+    here = make_server()
     client = here.client()
     client.send(b"PUT /unread HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (8 << 20))
     time.sleep(0.5)
@@ -306,8 +306,8 @@ def test_who_is_busy_sending_an_unwanted_body_hears_the_answer(place: Callable[.
     assert client.ended()
 
 
-def test_a_body_is_not_asked_for_before_the_application_wants_it(place: Callable[..., Place]) -> None:
-    here = place()
+def test_a_body_is_not_asked_for_before_the_application_wants_it(make_server: Callable[..., Place]) -> None:
+    here = make_server()
     head = b"PUT /%s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
     unread = here.client().send(head % b"unread").answer()
     assert (unread.status, unread.ends) == (200, True)
@@ -317,8 +317,10 @@ def test_a_body_is_not_asked_for_before_the_application_wants_it(place: Callable
     assert here.client().send(head % b"read" + b"hello").answer().body == b"5"
 
 
-def test_requests_under_way_end_when_the_server_is_stopped_and_no_others_begin(place: Callable[..., Place]) -> None:
-    here = place(grace=PATIENCE)
+def test_requests_under_way_end_when_the_server_is_stopped_and_no_others_begin(
+    make_server: Callable[..., Place],
+) -> None:
+    here = make_server(grace=PATIENCE)
     idle, half, busy = here.client(), here.client().send(b"GET / HT"), here.client().send(GET % b"wait" + GET % b"more")
     assert idle.get().status == 200
     here.stage.under_way.acquire()
@@ -337,8 +339,8 @@ def test_requests_under_way_end_when_the_server_is_stopped_and_no_others_begin(p
 
 
 @pytest.mark.parametrize("target", [b"GET /large HTTP/1.1\r\n", b"PUT /read HTTP/1.1\r\nContent-Length: 5\r\n"])
-def test_who_hangs_is_cut_off_when_the_server_is_stopped(place: Callable[..., Place], target: bytes) -> None:
-    here = place(grace=0.2, transfer=PATIENCE)
+def test_who_hangs_is_cut_off_when_the_server_is_stopped(make_server: Callable[..., Place], target: bytes) -> None:
+    here = make_server(grace=0.2, transfer=PATIENCE)
     hanging = here.client().send(target + b"Host: x\r\n\r\n")
     assert eventually(lambda: bool(here.server._busy))
     here.server.stop()
@@ -457,9 +459,9 @@ def test_a_server_that_never_ran_can_be_stopped() -> None:
 
 
 def test_without_threads_requests_are_refused_for_the_time_being(
-    place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+    make_server: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = place()
+    here = make_server()
 
     def refuse(job: object) -> None:
         raise RuntimeError("can't start new thread")
@@ -471,9 +473,9 @@ def test_without_threads_requests_are_refused_for_the_time_being(
 
 
 def test_an_application_that_fails_costs_its_connection_only(
-    place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+    make_server: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = place()
+    here = make_server()
     with monkeypatch.context() as patch:
         patch.setattr(here.stage, "answer", lambda request: Response(200, b"", {"X": "a\r\nInjected: b"}))
         assert here.client().send(GET % b"").ended()

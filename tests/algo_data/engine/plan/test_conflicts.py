@@ -179,8 +179,8 @@ def test_names_that_a_shell_would_read_otherwise_are_quoted(home, work):
     assert "algo rm -r './dst/a file'" in stderr
 
 
-def test_hosted_data_comes_onto_a_directory(home, platform, work):
-    platform.files |= {f"data/.my/c/{name}": name.encode() for name in ("a", "b", "z")}
+def test_hosted_data_comes_onto_a_directory(home, data_platform, work):
+    data_platform.files |= {f"data/.my/c/{name}": name.encode() for name in ("a", "b", "z")}
     make(work / "dst", "b/old")
     assert home.run("sync", "data://.my/c", "dst", cwd=work).code == 1
     assert tree(work / "dst") == ["a", "b/", "b/old", "z"]
@@ -188,19 +188,19 @@ def test_hosted_data_comes_onto_a_directory(home, platform, work):
     assert tree(work / "dst") == ["a", "b", "z"]
 
 
-def test_nothing_is_removed_for_what_cannot_be_had(home, platform, work):
-    platform.files["data/.my/c/a"] = b"x"
-    platform.fail("GET", "/a", 403, times=99)
+def test_nothing_is_removed_for_what_cannot_be_had(home, data_platform, work):
+    data_platform.files["data/.my/c/a"] = b"x"
+    data_platform.fail("GET", "/a", 403, times=99)
     make(work / "dst", "a/old", "extra")
     result = home.run("sync", "--delete", "data://.my/c", "dst", cwd=work)
     assert (result.code, "Nothing was removed" in result.stderr) == (4, True)
     assert tree(work / "dst") == ["a/", "a/old", "extra"]
 
 
-def test_when_the_copy_itself_fails_only_what_stood_in_its_way_has_gone(home, platform, work):
-    platform.files["data/.my/c/a"] = b"x"
-    platform.fail("GET", "/a", lambda handler: False)
-    platform.fail("GET", "/a", 403, times=99)
+def test_when_the_copy_itself_fails_only_what_stood_in_its_way_has_gone(home, data_platform, work):
+    data_platform.files["data/.my/c/a"] = b"x"
+    data_platform.fail("GET", "/a", lambda handler: False)
+    data_platform.fail("GET", "/a", 403, times=99)
     make(work / "dst", "a/old", "extra")
     result = home.run("sync", "--delete", "data://.my/c", "dst", cwd=work)
     assert (result.code, result.text) == (4, "Deleted dst/a\n")

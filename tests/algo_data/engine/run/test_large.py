@@ -24,14 +24,14 @@ CONTENT = random.Random(7).randbytes(80 * MIB)
 
 
 @pytest.fixture
-def remote(platform) -> str:
-    platform.files["data/.my/c/f"] = CONTENT
+def remote(data_platform) -> str:
+    data_platform.files["data/.my/c/f"] = CONTENT
     return "data://.my/c/f"
 
 
-def killed_half_way(home, platform, remote: str, work: Path) -> Path:
+def killed_half_way(home, data_platform, remote: str, work: Path) -> Path:
     """Download half of it, end by SIGKILL; what is left behind."""
-    platform.fail("GET", "/f", "stop_halfway")
+    data_platform.fail("GET", "/f", "stop_halfway")
     process = subprocess.Popen(home.command("cp", "--max-transfers", "1", remote, work / "f"), env=home.environ)
     left = work / f".f{beside.SUFFIX}"
     end = time.monotonic() + 60
@@ -42,28 +42,28 @@ def killed_half_way(home, platform, remote: str, work: Path) -> Path:
     process.send_signal(signal.SIGKILL)
     process.wait(60)
     assert os.listdir(work) == [left.name]
-    platform.headers.clear()
+    data_platform.headers.clear()
     return left
 
 
-def test_after_a_kill_it_goes_on_where_it_was(home, platform, remote, work):
-    killed_half_way(home, platform, remote, work)
+def test_after_a_kill_it_goes_on_where_it_was(home, data_platform, remote, work):
+    killed_half_way(home, data_platform, remote, work)
     assert home.run("cp", remote, work / "f").code == 0
     assert (work / "f").read_bytes() == CONTENT
     assert os.listdir(work) == ["f"]
-    assert f"bytes={32 * MIB}-" in {headers.get("Range") for headers in platform.headers}
+    assert f"bytes={32 * MIB}-" in {headers.get("Range") for headers in data_platform.headers}
 
 
-def test_after_a_kill_another_version_begins_anew(home, platform, remote, work):
-    killed_half_way(home, platform, remote, work)
-    platform.files["data/.my/c/f"] = CONTENT[::-1]
+def test_after_a_kill_another_version_begins_anew(home, data_platform, remote, work):
+    killed_half_way(home, data_platform, remote, work)
+    data_platform.files["data/.my/c/f"] = CONTENT[::-1]
     assert home.run("cp", remote, work / "f").code == 0
     assert (work / "f").read_bytes() == CONTENT[::-1]
     assert os.listdir(work) == ["f"]
 
 
-def test_after_a_kill_damage_in_what_was_there_is_found_and_made_good(home, platform, remote, work):
-    left = killed_half_way(home, platform, remote, work)
+def test_after_a_kill_damage_in_what_was_there_is_found_and_made_good(home, data_platform, remote, work):
+    left = killed_half_way(home, data_platform, remote, work)
     with left.open("r+b") as file:
         file.write(b"damaged")
     assert home.run("cp", remote, work / "f").code == 0
@@ -71,7 +71,7 @@ def test_after_a_kill_damage_in_what_was_there_is_found_and_made_good(home, plat
     assert os.listdir(work) == ["f"]
 
 
-def test_what_another_process_is_writing_is_left_alone(home, platform, remote, work):
+def test_what_another_process_is_writing_is_left_alone(home, data_platform, remote, work):
     other = beside.Beside(str(work / "f"), None)
     os.write(other.descriptor, b"of another")
     assert home.run("cp", remote, work / "f").code == 0
@@ -98,8 +98,8 @@ def parts(monkeypatch) -> None:
     monkeypatch.setattr(large, "Pace", Steep)
 
 
-def ranges(platform) -> list[str]:
-    return [headers["Range"] for headers in platform.headers if "Range" in headers]
+def ranges(data_platform) -> list[str]:
+    return [headers["Range"] for headers in data_platform.headers if "Range" in headers]
 
 
 def copy(home, remote: str, target: Path) -> int:
@@ -108,14 +108,14 @@ def copy(home, remote: str, target: Path) -> int:
         return main.run(["cp", remote, str(target)])
 
 
-def test_parts_arrive_in_any_order_and_make_one_file(home, platform, remote, work, parts):
+def test_parts_arrive_in_any_order_and_make_one_file(home, data_platform, remote, work, parts):
     assert copy(home, remote, work / "f") == 0
     assert (work / "f").read_bytes() == CONTENT
     assert os.listdir(work) == ["f"]
-    assert len(ranges(platform)) >= 80 // 4 - 3
+    assert len(ranges(data_platform)) >= 80 // 4 - 3
 
 
-def test_connections_are_added_while_parts_arrive(home, platform, remote, work, parts, monkeypatch):
+def test_connections_are_added_while_parts_arrive(home, data_platform, remote, work, parts, monkeypatch):
     class Late(Steep):
         most_active = 0
 
@@ -129,7 +129,7 @@ def test_connections_are_added_while_parts_arrive(home, platform, remote, work, 
     assert Late.most_active == 6
 
 
-def test_what_was_there_already_is_not_taken_for_speed(home, platform, remote, work, monkeypatch):
+def test_what_was_there_already_is_not_taken_for_speed(home, data_platform, remote, work, monkeypatch):
     seen = []
 
     class Noting(Steep):
@@ -137,14 +137,14 @@ def test_what_was_there_already_is_not_taken_for_speed(home, platform, remote, w
             seen.append(done)
             return 1
 
-    killed_half_way(home, platform, remote, work)
+    killed_half_way(home, data_platform, remote, work)
     monkeypatch.setattr(large, "Pace", Noting)
     assert copy(home, remote, work / "f") == 0
     assert (work / "f").read_bytes() == CONTENT
     assert 0 < seen[0] <= MIB
 
 
-def test_parts_that_break_off_go_on_where_they_stopped(home, platform, remote, work, parts):
+def test_parts_that_break_off_go_on_where_they_stopped(home, data_platform, remote, work, parts):
     def cut_part(handler):
         if "Range" not in handler.headers or handler.headers["Range"].endswith("-"):
             return False
@@ -157,32 +157,32 @@ def test_parts_that_break_off_go_on_where_they_stopped(home, platform, remote, w
         handler.close_connection = True
         return True
 
-    platform.fail("GET", "/f", cut_part, times=12)
+    data_platform.fail("GET", "/f", cut_part, times=12)
     assert copy(home, remote, work / "f") == 0
     assert (work / "f").read_bytes() == CONTENT
 
 
-def test_without_ranges_one_stream_does_it(home, platform, remote, work, parts):
-    platform.ranges = False
+def test_without_ranges_one_stream_does_it(home, data_platform, remote, work, parts):
+    data_platform.ranges = False
     assert copy(home, remote, work / "f") == 0
     assert (work / "f").read_bytes() == CONTENT
-    assert len(platform.requests("GET")) == 2
+    assert len(data_platform.requests("GET")) == 2
 
 
-def test_parts_of_two_versions_are_never_mixed(home, platform, remote, work, parts):
+def test_parts_of_two_versions_are_never_mixed(home, data_platform, remote, work, parts):
     def replace(handler):
         content = handler.platform.files[handler.where]
         if handler._range(content) and handler._end(content) - handler._range(content) > 1:
             handler.platform.files[handler.where] = CONTENT[::-1]
         return False
 
-    platform.fail("GET", "/f", replace, times=4)
+    data_platform.fail("GET", "/f", replace, times=4)
     assert copy(home, remote, work / "f") == 0
     assert (work / "f").read_bytes() == CONTENT[::-1]
     assert os.listdir(work) == ["f"]
 
 
-def test_a_damaged_part_is_found(home, platform, remote, work, parts, monkeypatch, capsys):
+def test_a_damaged_part_is_found(home, data_platform, remote, work, parts, monkeypatch, capsys):
     def damage(handler):
         if handler.headers.get("Range", "-").endswith("-"):
             return False
@@ -192,7 +192,7 @@ def test_a_damaged_part_is_found(home, platform, remote, work, parts, monkeypatc
         handler._send(bytes(end - start))
         return True
 
-    platform.fail("GET", "/f", damage, times=99)
+    data_platform.fail("GET", "/f", damage, times=99)
     assert copy(home, remote, work / "f") == 7
     assert "arrived damaged" in capsys.readouterr().err
     assert os.listdir(work) == []

@@ -189,7 +189,7 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 @pytest.fixture
-def halfway(home, platform, work):
+def halfway(home, data_platform, work):
     """`algo cp` of many files, down or up, which stands still in the middle; the process, and its children's ids."""
     reached = threading.Event()
     started = []
@@ -197,13 +197,13 @@ def halfway(home, platform, work):
     def start(is_down: bool) -> tuple[subprocess.Popen[bytes], list[int]]:
         def hold(handler) -> bool:
             reached.set()
-            platform.flag.wait(60)
+            data_platform.flag.wait(60)
             return False
 
         method = "GET" if is_down else "PUT"
-        platform.fail(method, "00", hold, times=99)
+        data_platform.fail(method, "00", hold, times=99)
         if is_down:
-            platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
+            data_platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
             words = ["data://.my/c/*", str(work)]
         else:
             for name in NAMES:
@@ -224,21 +224,21 @@ def halfway(home, platform, work):
         process.communicate()
 
 
-def test_they_do_the_work(halfway, platform, work):
+def test_they_do_the_work(halfway, data_platform, work):
     process, others = halfway(is_down=True)
-    platform.flag.set()
+    data_platform.flag.set()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert sorted(os.listdir(work)) == NAMES
     assert len(out.splitlines()) == COUNT
-    assert platform.requests("GET").count("GET data/.my/c/f001") == 1
-    assert len(platform.requests("GET")) == COUNT + 1
+    assert data_platform.requests("GET").count("GET data/.my/c/f001") == 1
+    assert len(data_platform.requests("GET")) == COUNT + 1
     assert not any(map(is_alive, others))
 
 
 @pytest.mark.parametrize("limit", [None, 3])
-def test_each_has_several_files_under_way_within_the_limit(home, platform, work, limit):
-    platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
+def test_each_has_several_files_under_way_within_the_limit(home, data_platform, work, limit):
+    data_platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
     lock, now, most = threading.Lock(), 0, 0
 
     def count(handler) -> bool:
@@ -252,7 +252,7 @@ def test_each_has_several_files_under_way_within_the_limit(home, platform, work,
         return False
 
     for digit in range(10):
-        platform.fail("GET", str(digit), count, times=COUNT)
+        data_platform.fail("GET", str(digit), count, times=COUNT)
     words = ["--max-transfers", str(limit)] if limit else []
     result = home.run("cp", *words, "data://.my/c/*", work)
     assert result.code == 0, result.stderr
@@ -277,11 +277,11 @@ def test_they_get_half_of_what_may_be_at_once(wanted, most):
 
 @pytest.mark.parametrize("is_down", [True, False])
 @pytest.mark.parametrize("count", [1, 9])
-def test_when_some_die_the_files_arrive_all_the_same(halfway, platform, work, is_down, count):
+def test_when_some_die_the_files_arrive_all_the_same(halfway, data_platform, work, is_down, count):
     process, others = halfway(is_down)
     for other in others[:count]:
         os.kill(other, signal.SIGKILL)
-    platform.flag.set()
+    data_platform.flag.set()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert len(set(out.splitlines())) == COUNT
@@ -289,7 +289,7 @@ def test_when_some_die_the_files_arrive_all_the_same(halfway, platform, work, is
         assert sorted(os.listdir(work)) == NAMES
         assert all((work / name).read_text() == name for name in NAMES)
     else:
-        assert platform.files == {f"data/.my/c/{name}": name.encode() for name in NAMES}
+        assert data_platform.files == {f"data/.my/c/{name}": name.encode() for name in NAMES}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -302,19 +302,19 @@ def test_all_end_when_the_command_is_stopped(halfway, work, number):
     assert not any(map(is_alive, others))
 
 
-def test_they_end_when_the_command_is_killed(halfway, platform, work):
+def test_they_end_when_the_command_is_killed(halfway, data_platform, work):
     process, others = halfway(is_down=True)
     process.kill()
     process.wait()
-    platform.flag.set()
+    data_platform.flag.set()
 
     wait_for(lambda: not any(map(is_alive, others)))
 
 
-def test_what_fails_is_tried_again_and_told_by_the_command(home, platform, work):
-    platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
-    platform.fail("GET", "50", 503, times=3)
-    platform.fail("GET", "f444", 403, times=99)
+def test_what_fails_is_tried_again_and_told_by_the_command(home, data_platform, work):
+    data_platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
+    data_platform.fail("GET", "50", 503, times=3)
+    data_platform.fail("GET", "f444", 403, times=99)
     result = home.run("cp", "data://.my/c/*", work)
     assert result.code == 4
     assert result.stderr.count("error: data://.my/c/f444") == 1

@@ -210,7 +210,7 @@ def test_a_limit_on_bytes_is_shared_and_kept():
 
 
 @pytest.mark.parametrize("flags", [(), ("--bwlimit", "100M")])
-def test_every_byte_of_uploads_and_downloads_is_taken_from_the_limit(home, platform, work, monkeypatch, flags):
+def test_every_byte_of_uploads_and_downloads_is_taken_from_the_limit(home, data_platform, work, monkeypatch, flags):
     """Run in this process, so that what is taken can be counted; how long that makes it wait is tested above."""
     for name, value in home.environ.items():
         monkeypatch.setenv(name, value)
@@ -231,11 +231,11 @@ def test_every_byte_of_uploads_and_downloads_is_taken_from_the_limit(home, platf
     assert (work / "g").read_bytes() == bytes(300_000)
 
 
-def test_an_interruption_of_many_leaves_nothing_half_done(home, platform, work):
+def test_an_interruption_of_many_leaves_nothing_half_done(home, data_platform, work):
     for number in range(40):
-        platform.files[f"data/.my/c/f{number:02d}"] = bytes(2_000_000)
-    platform.fail("GET", "", "stop_halfway", times=99)
-    platform.faults[-1].suffix = "5"
+        data_platform.files[f"data/.my/c/f{number:02d}"] = bytes(2_000_000)
+    data_platform.fail("GET", "", "stop_halfway", times=99)
+    data_platform.faults[-1].suffix = "5"
     process = subprocess.Popen(
         home.command("cp", "data://.my/c/*", work), env=home.environ, stderr=subprocess.PIPE, text=True
     )

@@ -24,10 +24,10 @@ SIZES = pytest.mark.parametrize("size", [10, 3 * MIB + 7], ids=["small", "stream
 
 
 @pytest.fixture
-def telling(platform):
+def telling(data_platform):
     """A platform whose answers to uploads have an MD5."""
-    platform.tells_stored = True
-    return platform
+    data_platform.tells_stored = True
+    return data_platform
 
 
 def content(size: int) -> bytes:
@@ -135,24 +135,24 @@ def digest_of(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body).digest()).decode()
 
 
-def test_content_md5_is_compared(home, platform, work):
+def test_content_md5_is_compared(home, data_platform, work):
     def tell(handler):
         handler.store(handler._body(), **{"Content-MD5": digest_of(b"something else")})
         return True
 
     (work / "f").write_bytes(content(10))
-    platform.fail("PUT", "/f", tell, times=9)
+    data_platform.fail("PUT", "/f", tell, times=9)
     assert home.run("cp", work / "f", "data://.my/c/f").code == 7
 
 
-def test_a_content_md5_of_the_answer_itself_is_none_of_the_file(home, platform, work):
+def test_a_content_md5_of_the_answer_itself_is_none_of_the_file(home, data_platform, work):
     def tell(handler):
         handler._body()
         handler.answer(200, b'{"result":"x"}', {"Content-MD5": digest_of(b'{"result":"x"}')})
         return True
 
     (work / "f").write_bytes(content(10))
-    platform.fail("PUT", "/f", tell)
+    data_platform.fail("PUT", "/f", tell)
     assert home.run("cp", work / "f", "data://.my/c/f").code == 0
 
 
