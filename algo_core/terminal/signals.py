@@ -29,5 +29,5 @@ def end_cleanly_on_signals() -> None:
 
 
 def exit_code_of(stopped: BaseException) -> int:
-    """The exit code of what was stopped: for signals other than that of Ctrl-C, 128 and their number, as shells have it."""
+    """That of Ctrl-C; for other signals 128 and their number, as shells say it."""
     return 128 + stopped.number if isinstance(stopped, Terminated) else ExitCode.INTERRUPTED

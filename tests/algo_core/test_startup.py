@@ -22,6 +22,7 @@ sys.argv = ["algo", *sys.argv[1:]]
 out, sys.stdout = sys.stdout, io.TextIOWrapper(io.BytesIO())
 for name in ("json", "json.decoder", "json.encoder", "json.scanner"):
     sys.modules.pop(name)
+from algo_core.errors import ExitCode
 from algo_core.main import main
 try:
     main()
@@ -121,7 +122,7 @@ def test_plain_commands_open_no_requests_session(
 def test_commands_on_the_embedded_platform_need_no_http(algo_home: Home, words: tuple[str, ...]) -> None:
     """It is called in the same process: nothing of what sends and reads HTTP has to be there."""
     (algo_home.root / "f").write_text("content")
-    assert algo_home.run("mkdir", ".my/c").code == algo_home.run("cp", "f", "data://.my/c/f").code == 0
+    assert algo_home.run("mkdir", ".my/c").code == algo_home.run("cp", "f", "data://.my/c/f").code == ExitCode.OK
     modules = imported(algo_home, *words)
     assert "algo_local.web.transport" in modules
     assert modules & {"requests", "urllib3", "email", "email.utils", "ssl", "http.client", "certifi"} == set()

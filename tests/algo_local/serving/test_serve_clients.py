@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 CLIENT = "algorithmia==2.0.5"
 
 
@@ -27,7 +29,7 @@ def client_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == ExitCode.OK, done.stderr
     return python
 
 
@@ -52,7 +54,7 @@ def drive(client_python: Path, address: str, account: Callable[[str], Any], tmp_
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == ExitCode.OK, done.stderr
         return done.stdout
 
     return drive
