@@ -12,6 +12,7 @@ import requests
 from support.embedded import embedded_session
 from support.serving import Served
 
+from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
@@ -53,7 +54,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def platform(root: Path) -> Iterator[Platform]:
-    platform = Platform(root)
+    platform = open_platform(root)
     yield platform
     platform.close()
 

@@ -12,8 +12,9 @@ from support.sandbox import require_bubblewrap
 
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
+from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import CallContext, Outcome, Payload
+from algo_local.execution.payload import Outcome, Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 

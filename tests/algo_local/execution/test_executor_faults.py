@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from support.sandbox import running_with, wait_until
 
+from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
 from algo_local.execution.output import MAX_OUTPUT
-from algo_local.execution.payload import CallContext, Failure, Outcome, Payload
+from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")

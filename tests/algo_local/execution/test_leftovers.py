@@ -18,8 +18,9 @@ from support.sandbox import wait_until
 
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
+from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import CallContext, Outcome, Payload
+from algo_local.execution.payload import Outcome, Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 
@@ -163,7 +164,8 @@ import sys, time
 from pathlib import Path
 from algo_local.algorithms.build import Build
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import CallContext, Payload
+from algo_local.callers import CallContext
+from algo_local.execution.payload import Payload
 source, module, processes, data = sys.argv[1:]
 class Endpoint:
     address = "http://127.0.0.1:9"

@@ -9,9 +9,10 @@ import pytest
 
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import Build
+from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
 from algo_local.execution.limits import Limits
-from algo_local.execution.payload import CallContext, Failure, Outcome, Payload
+from algo_local.execution.payload import Failure, Outcome, Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 Run = Callable[..., Outcome]

@@ -12,8 +12,9 @@ import pytest
 from support.shared import shared_environments
 
 from algo_local.algorithms.builder import Builder
+from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import CallContext, Outcome, Payload
+from algo_local.execution.payload import Outcome, Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 

@@ -16,8 +16,9 @@ from support.sandbox import require_bubblewrap
 
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import Build, NetworkAccess
+from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import CallContext, Payload
+from algo_local.execution.payload import Payload
 from algo_local.execution.sandbox import Shared, protection, shared_paths
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")

@@ -9,8 +9,9 @@ import pytest
 
 from algo_local.algorithms import catalog
 from algo_local.algorithms.builder import Builder
+from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
-from algo_local.execution.payload import CallContext, Payload
+from algo_local.execution.payload import Payload
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 

@@ -30,11 +30,22 @@ HEAVY = {"asyncio", "cryptography", "fastjsonschema", "http.client", "requests",
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/v1/data/", {"data", "data.hosted", "data.objects", "data.path_resolver", "web.handlers.data", "web.ranges"}),
+        (
+            "/v1/data/",
+            {
+                "data",
+                "data.hosted",
+                "data.objects",
+                "data.path_resolver",
+                "web.data_requests",
+                "web.handlers.data",
+                "web.ranges",
+            },
+        ),
         ("/v1/algorithm-environments/edge/languages", {"web.handlers.environments"}),
         (
             "/v1/algorithms/demo/Hello",
-            {"web.handlers.algorithms", "web.algorithm_objects", "web.pages", "web.times", "refusals"},
+            {"web.handlers.algorithms", "web.algorithm_objects", "web.pages", "web.times"},
         ),
     ],
 )

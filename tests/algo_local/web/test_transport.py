@@ -17,8 +17,9 @@ from support.sandbox import running_with
 from algo_core import Profile
 from algo_core.http.transport import Request
 from algo_local import plugin
+from algo_local.opening import platform_at
 from algo_local.web.app import Application
-from algo_local.web.transport import EmbeddedTransport, platform_at
+from algo_local.web.transport import EmbeddedTransport
 
 
 def test_the_default_profile_is_the_embedded_platform_and_only_that(root: Path) -> None:
