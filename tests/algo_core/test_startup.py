@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.stub import KEY, StubPlatform
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 HEAVY = {"requests", "urllib3", "ssl", "importlib.metadata", "importlib_metadata", "tomlkit", "platformdirs", "pluggy",
