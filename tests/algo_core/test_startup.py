@@ -22,7 +22,7 @@ after_probe = set(sys.modules)
 sys.argv = ["algo", *sys.argv[1:]]
 out, sys.stdout = sys.stdout, io.TextIOWrapper(io.BytesIO())
 for name in ("json", "json.decoder", "json.encoder", "json.scanner"):
-from algo_core.errors import ExitCode
+    sys.modules.pop(name)
 from algo_core.main import main
 try:
     main()
