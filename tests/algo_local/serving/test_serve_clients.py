@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from support.world import archive
 
+from algo_core.errors import ExitCode
+
 CLIENT = "algorithmia==2.0.5"
 
 
@@ -28,7 +30,7 @@ def client_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == ExitCode.OK, done.stderr
     return python
 
 
@@ -53,7 +55,7 @@ def drive(client_python: Path, address: str, account: Callable[[str], Any], tmp_
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == ExitCode.OK, done.stderr
         return done.stdout
 
     return drive
