@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 
 from algo_core import main
+from algo_core.errors import ExitCode
 from algo_core.storage.contract import Checksum
 from algo_data.engine.io.verifier import Verifier
 from algo_data.engine.run import large
@@ -48,7 +49,7 @@ def killed_half_way(home, data_platform, remote: str, work: Path) -> Path:
 
 def test_after_a_kill_it_goes_on_where_it_was(home, data_platform, remote, work):
     killed_half_way(home, data_platform, remote, work)
-    assert home.run("cp", remote, work / "f").code == 0
+    assert home.run("cp", remote, work / "f").code == ExitCode.OK
     assert (work / "f").read_bytes() == CONTENT
     assert os.listdir(work) == ["f"]
     assert f"bytes={32 * MIB}-" in {headers.get("Range") for headers in data_platform.headers}
@@ -57,7 +58,7 @@ def test_after_a_kill_it_goes_on_where_it_was(home, data_platform, remote, work)
 def test_after_a_kill_another_version_begins_anew(home, data_platform, remote, work):
     killed_half_way(home, data_platform, remote, work)
     data_platform.files["data/.my/c/f"] = CONTENT[::-1]
-    assert home.run("cp", remote, work / "f").code == 0
+    assert home.run("cp", remote, work / "f").code == ExitCode.OK
     assert (work / "f").read_bytes() == CONTENT[::-1]
     assert os.listdir(work) == ["f"]
 
@@ -66,7 +67,7 @@ def test_after_a_kill_damage_in_what_was_there_is_found_and_made_good(home, data
     left = killed_half_way(home, data_platform, remote, work)
     with left.open("r+b") as file:
         file.write(b"damaged")
-    assert home.run("cp", remote, work / "f").code == 0
+    assert home.run("cp", remote, work / "f").code == ExitCode.OK
     assert (work / "f").read_bytes() == CONTENT
     assert os.listdir(work) == ["f"]
 
@@ -74,7 +75,7 @@ def test_after_a_kill_damage_in_what_was_there_is_found_and_made_good(home, data
 def test_what_another_process_is_writing_is_left_alone(home, data_platform, remote, work):
     other = partial.LocalPartialFile(str(work / "f"), None)
     os.write(other.descriptor, b"of another")
-    assert home.run("cp", remote, work / "f").code == 0
+    assert home.run("cp", remote, work / "f").code == ExitCode.OK
     assert (work / "f").read_bytes() == CONTENT
     other.commit()
     assert (work / "f").read_bytes() == b"of another"
