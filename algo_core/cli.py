@@ -259,8 +259,7 @@ def _only(name: str, claims: list[Row]) -> Row:
         quoted = f"'{name}'" if " " in name else name
         raise UsageError(
             f"Several plugins have a command {name!r}: {names}",
-            f"Choose one for good with: algo plugins choose {quoted} {some}; "
-            f"or for once with: algo plugins run {some} {quoted}",
+            f"Choose one permanently: algo plugins choose {quoted} {some}; or once: algo plugins run {some} {quoted}",
         )
     return claims[0]
 

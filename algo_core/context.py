@@ -274,7 +274,7 @@ class App:
 
 
 def _broken(record: PluginRecord) -> str:
-    return f"The plugin {record.label} is broken and took no part: `algo plugins show {record.dist}`"
+    return f"The plugin {record.label} is broken and was skipped: `algo plugins show {record.dist}`"
 
 
 pass_app = click.make_pass_decorator(App)

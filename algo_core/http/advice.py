@@ -24,11 +24,11 @@ def not_authenticated(message: str, profile: Profile | None) -> AuthError:
     if credential is None:
         return AuthError(message, f"Profile {profile.name} has no key; give it one with: {auth}")
     if credential.origin == ASKED:
-        return AuthError(message, "The platform does not know this key: check it, and the address")
+        return AuthError(message, "Missing or invalid credential: check the key and the address")
     told = f"{message} (the key comes from {credential.origin})"
     if credential.origin.startswith(FROM_ENVIRONMENT):
         variable = credential.origin.removeprefix(FROM_ENVIRONMENT)
-        return AuthError(told, f"Set {variable} right, or leave it out: `unset {variable}`")
+        return AuthError(told, f"Correct {variable}, or remove it: `unset {variable}`")
     return AuthError(told, f"Give this profile a valid key with: {auth}")
 
 

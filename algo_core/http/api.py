@@ -142,7 +142,7 @@ class ApiClient:
         if not isinstance(name, str):
             from algo_core.http.advice import wrong_address
 
-            raise PlatformError(f"{self.address} did not say whose account this is", wrong_address(self.profile))
+            raise PlatformError(f"{self.address} did not return the account's name", wrong_address(self.profile))
         return name
 
 
@@ -207,9 +207,10 @@ def error_from(response: Response, profile: Profile | None = None) -> AlgoError:
     if status == 504:
         return PlatformError(text, "The platform's gateway gave up waiting; try again")
     if status >= 500:
-        return PlatformError(text, None if message else "Try again; if it stays so, ask whoever runs the platform")
+        again = "Try again; if it happens again, contact the platform's administrator"
+        return PlatformError(text, None if message else again)
     if status < 400:
-        return PlatformError(f"{text} and pointed elsewhere", wrong_address(profile))
+        return PlatformError(f"{text} with a redirect", wrong_address(profile))
     if status == 400 and (wanted := wants_tls(message or _error_body(response).decode("latin-1"), text, profile)):
         return wanted
     return RequestRefused(text + (f" (code {code})" if code and not message else ""))

@@ -110,7 +110,7 @@ class HttpClient:
                 return response if as_stored or not is_encoded(response.headers) else _decoded(response)
             response.close()
             url = target
-        raise PlatformError(f"{response.place} redirects without end", "Check the address: algo profile show")
+        raise PlatformError(f"{response.place} redirects too many times", "Check the address: algo profile show")
 
     def pipeline(self, url: str, limit: int) -> Pipeline | None:
         """For small requests to where a URL leads, each tried once, with bodies of up to `limit` bytes in response.
@@ -231,7 +231,7 @@ class HttpClient:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme not in PORTS and not is_home:
-            raise PlatformError(f"{self.profile.address} redirects to {url:.200}, where HTTP does not lead")
+            raise PlatformError(f"{self.profile.address} redirects to {url:.200}, which is not an HTTP address")
         if parts.scheme not in PORTS and not (self._is_adapted and self._requests.reaches(url)):
             raise ConfigError(
                 f"No installed plugin can reach {self.profile.address} (profile {self.profile.name})",

@@ -21,7 +21,7 @@ class DecodedResponse(Response):
         if coding not in _CODINGS:
             response.close()
             raise PlatformError(
-                f"{response.place} sent a body that is encoded as {coding!r:.40}, which nobody asked for"
+                f"{response.place} sent a body that is encoded as {coding!r:.40}, which was not requested"
             )
         self.url, self.status, self.reason = response.url, response.status, response.reason
         self.headers = response.headers
@@ -42,7 +42,7 @@ class DecodedResponse(Response):
         """The next bytes of the body; 0 at its end.
 
         Raises:
-            PlatformError: if it is not encoded as it says.
+            PlatformError: if it does not match its Content-Encoding.
             NetworkError: if it ends too early.
         """
         while len(buffer):
@@ -63,7 +63,7 @@ class DecodedResponse(Response):
         try:
             data: bytes = self._decoder.decompress(packed, size)
         except zlib.error as error:
-            raise PlatformError(f"{self.place} sent a body that is not encoded as it says: {error}") from None
+            raise PlatformError(f"{self.place} sent a body that does not match its Content-Encoding: {error}") from None
         self._waiting = self._decoder.unconsumed_tail or self._decoder.unused_data
         if not data and not packed:
             raise NetworkError(f"The connection to {self.place} broke", "Try again")

@@ -76,7 +76,7 @@ def tls_ended(address: str) -> NetworkError:
 
 def silent(address: str, *, in_clear: bool) -> NetworkError:
     """The error for a server that ends the connection without an answer."""
-    error = NetworkError(f"{address} closed the connection without an answer", "Try again")
+    error = NetworkError(f"{address} closed the connection without a response", "Try again")
     if in_clear:
         error.hint = "Try again; if it serves TLS, give the address with https://"
         error.scheme = "https"

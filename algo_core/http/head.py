@@ -74,7 +74,7 @@ def check_beginning(received: bytes, address: str) -> None:
 
 def endless(address: str) -> NetworkError:
     """The error for heads that are too large."""
-    return NetworkError(f"{address} sends headers without end")
+    return NetworkError(f"{address} sends too many headers")
 
 
 def no_http(address: str, received: bytes) -> NetworkError:
@@ -82,7 +82,7 @@ def no_http(address: str, received: bytes) -> NetworkError:
     if received.startswith(TLS_ALERT):
         return speaks_tls(address)
     said = f"{received[:40].decode('latin-1')!r}"
-    error = NetworkError(f"What answered at {address} does not speak HTTP: {said}", "Check the address")
+    error = NetworkError(f"The server at {address} does not speak HTTP: {said}", "Check the address")
     error.concerns_address = True
     return error
 

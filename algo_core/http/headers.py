@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile
 
-UNUSABLE_CREDENTIAL = "The credential holds characters that no header can carry"
+UNUSABLE_CREDENTIAL = "The credential contains characters that are not allowed in a header"
 
 OF_CONNECTION = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect", "keep-alive"}
@@ -74,16 +74,16 @@ def _lines(headers: tuple[tuple[str, str], ...]) -> str:
     for name, value in headers:
         check_header(name, value)
         if name.lower() in OF_CONNECTION:
-            raise ConfigError(f"The header {name} belongs to the connection: nobody else may set it")
+            raise ConfigError(f"The header {name} is set by the connection and cannot be overridden")
     return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 def check_header(name: str, value: str) -> None:
     """Raise ConfigError if a header cannot be sent; in it a line's end would begin another one."""
     if not is_token(name):
-        raise ConfigError(f"Not a name for a header: {name!r:.80}")
+        raise ConfigError(f"Not a header name: {name!r:.80}")
     if not _is_value(value):
-        raise ConfigError(f"The header {name} holds characters that no header can carry")
+        raise ConfigError(f"The header {name} contains characters that are not allowed in a header")
 
 
 def is_token(name: str) -> bool:

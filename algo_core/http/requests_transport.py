@@ -381,9 +381,9 @@ def translated(error: Exception, address: str) -> AlgoError:
     if isinstance(error, requests.exceptions.InvalidHeader):
         return ConfigError(UNUSABLE_CREDENTIAL)
     if isinstance(error, requests.TooManyRedirects):
-        return PlatformError(f"{address} redirects without end", "Check the address: algo profile show")
+        return PlatformError(f"{address} redirects too many times", "Check the address: algo profile show")
     if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
-        return PlatformError(f"{address} sent a body that is not encoded as it says: {said}")
+        return PlatformError(f"{address} sent a body that does not match its Content-Encoding: {said}")
     is_of_library = isinstance(cause, (ConnectionError, urllib3.exceptions.HTTPError))
     if isinstance(cause, http.client.HTTPException) and not is_of_library:
         return standard.translated(cause, address)

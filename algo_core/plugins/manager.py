@@ -98,7 +98,7 @@ class Plugins:
             if record.refusal and has_it(record):
                 remedy = self._policy.remedy(record.dist, record.version)
                 return f"{record.label}, which has it, is {record.refusal}: {remedy}"
-        return f"No plugin takes part: {self._policy.none_at_all}" if self._policy.none_at_all else None
+        return f"No plugins are loaded: {self._policy.none_at_all}" if self._policy.none_at_all else None
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """Call a hook in every plugin that implements it; a list of results, or for first-result hooks one or None."""

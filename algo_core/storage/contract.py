@@ -92,7 +92,7 @@ class SizeMismatch(AlgoError):
 
     def __init__(self, seen: int, size: int) -> None:
         what = "grew" if seen > size else f"ended after {seen} of {size} bytes"
-        super().__init__(f"The source {what} while it was read", "Copy it again when nothing writes to it any more")
+        super().__init__(f"The source {what} while it was read", "Copy it again when no other program writes to it")
 
 
 class Reader(Protocol):

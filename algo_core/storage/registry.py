@@ -65,7 +65,7 @@ def open_storage(host: Host, uri: DataUri) -> Storage:
     if uri.scheme not in {HOSTED, LOCAL} and (storage := open_from_here(host, uri, elsewhere=bool(claims))):
         return storage
     if not claims:
-        raise UsageError(f"Nothing here can open {uri.connector}://", _who_could(host, uri))
+        raise UsageError(f"No connector is installed for {uri.connector}://", _who_could(host, uri))
     record, target = only_claim(uri.scheme, claims)
     opened: Storage = host.plugins.load_target(record, target)(host, uri)
     return opened
@@ -83,10 +83,10 @@ def _who_could(host: Host, uri: DataUri) -> str:
         return "Install the standard plugins: `algo plugins install algo-data algo-connectors`"
     if close := get_close_matches(uri.scheme, known, n=1, cutoff=0.6):
         return f"Did you mean {close[0]}://?"
-    listed = f"Known are: {', '.join(f'{scheme}://' for scheme in known)}"
+    listed = f"Known schemes: {', '.join(f'{scheme}://' for scheme in known)}"
     if ANY_SCHEME not in claimed:
         return listed
-    return f"{listed}; describe others in [{TABLE}.{uri.connector}] of config.toml with a protocol: algo help uris"
+    return f"{listed}; add others in config.toml as [{TABLE}.{uri.connector}] with a protocol: algo help uris"
 
 
 def only_claim(scheme: str, claims: Sequence[tuple[PluginRecord, str]]) -> tuple[PluginRecord, str]:
@@ -132,7 +132,7 @@ def open_store(plugins: Plugins, scheme: str, options: Mapping[str, Any]) -> Sto
     claims = _claims(plugins, scheme) or _claims(plugins, ANY_SCHEME)
     if not claims:
         raise ConfigError(
-            f"No plugin here can open {scheme}:// directly", "Install one: algo plugins install algo-connectors"
+            f"No installed plugin can open {scheme}:// directly", "Install one: algo plugins install algo-connectors"
         )
     record, target = only_claim(scheme, claims)
     storage: Storage = plugins.load_target(record, target)(scheme, dict(options))

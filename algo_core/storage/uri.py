@@ -120,9 +120,9 @@ def parse_data_uri(text: str, *, bare: str = LOCAL) -> DataUri:
         UsageError: for an empty text, a NUL byte, or a label on a scheme that has none.
     """
     if not text:
-        raise UsageError("An empty path", "Name a local path or a data URI such as data://.my/collection/file")
+        raise UsageError("The path is empty", "Name a local path or a data URI such as data://.my/collection/file")
     if "\0" in text:
-        raise UsageError("A path cannot hold a NUL byte")
+        raise UsageError("A path cannot contain a NUL byte")
     if not text.isascii():
         from algo_core.names import portable
 

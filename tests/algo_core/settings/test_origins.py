@@ -271,7 +271,7 @@ def test_auth_says_that_a_key_in_the_environment_goes_before(
     assert algo_home.run("ls", "--profile", "default", environ={variable: WRONG}).code == ExitCode.OK
     assert algo_home.run("ls").code == ExitCode.OK
     again = auth(algo_home, stub.address, "--profile", "default", **{variable: WRONG})
-    assert "goes before" not in again.stderr
+    assert "overrides" not in again.stderr
 
 
 def test_auth_says_that_an_address_in_the_environment_goes_before(algo_home: Home, stub: StubPlatform) -> None:

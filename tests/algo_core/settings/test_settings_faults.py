@@ -323,7 +323,7 @@ def test_doctor_names_variables_that_mean_nothing(algo_home: Home) -> None:
     rows = {row["check"]: row for row in algo_home.run("doctor", "--json", environ=wrong).json}
     assert not rows["environment"]["ok"]
     for name in ("ALGORITHMIA_API_URL", "ALGO_TIMEOT", "ALGO_PROFIL"):
-        assert f"{name} means nothing: did you mean" in rows["environment"]["text"]
+        assert f"{name} is not a known variable: did you mean" in rows["environment"]["text"]
     assert "ALGO_ACME" not in rows["environment"]["text"]
 
 

@@ -129,7 +129,7 @@ def test_what_the_patterns_leave_out_stays_and_so_does_all_else(home, work, patt
     before = tree(work / "dst")
     result = home.run("sync", "--delete", *pattern, "src", "dst", cwd=work)
     assert result.code == ExitCode.FAILURE
-    assert "leave out dst/" + held.rstrip("/") in result.stderr
+    assert "excludes dst/" + held.rstrip("/") in result.stderr
     assert "Nothing was removed" in result.stderr
     assert tree(work / "dst") == sorted([*before, "b/x"])
 
