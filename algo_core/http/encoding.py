@@ -1,4 +1,4 @@
-"""Bodies that are compressed, although that is never asked for: what is on the way sometimes does it."""
+"""Bodies that are compressed although compression was not requested; some proxies do that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate
 
 
 class DecodedResponse(Response):
-    """A response whose body is decompressed while it is read, never more of it than fits the reader's buffer."""
+    """A response whose body is decompressed while it is read, at most a buffer at a time."""
 
     def __init__(self, response: Response) -> None:
         """Raises PlatformError if the encoding is not known."""
@@ -56,7 +56,7 @@ class DecodedResponse(Response):
         return 0
 
     def _decoded(self, size: int) -> bytes:
-        """At most so many bytes; none if more has to be received first."""
+        """At most `size` bytes; none if more must be received first."""
         if self._decoder is None or self._decoder.eof:  # some send several compressed pieces, one behind the other
             self._decoder = zlib.decompressobj(self._wbits)
         packed = self._waiting
@@ -70,5 +70,5 @@ class DecodedResponse(Response):
         return data
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         self._response.close()

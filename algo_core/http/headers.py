@@ -1,4 +1,4 @@
-"""Headers: those that every request carries, which can be sent at all, and what those of a response say."""
+"""Headers: the common ones of all requests, checks before sending, and reading those of responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNUSABLE_CREDENTIAL = "The credential contains characters that are not allowed i
 OF_CONNECTION = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect", "keep-alive"}
 )
-"""Headers that only a transport sends: they say where a message ends, and who it is for."""
+"""Headers that only a transport sets: they frame the message and name its host."""
 
 LENGTH_DIGITS = 18
 """Digits that a number of bytes may have."""
@@ -28,7 +28,7 @@ _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHI
 
 
 def user_agent() -> str:
-    """How this program introduces itself."""
+    """The User-Agent header."""
     return f"algo/{__version__} (python/{'.'.join(map(str, sys.version_info[:3]))}; {sys.platform})"
 
 
@@ -96,13 +96,13 @@ def _is_value(value: str) -> bool:
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:
-    """Whether a body is compressed, although that is never asked for: its length says nothing about what is in it."""
+    """Whether a body is compressed although that was not requested: then its length is not that of the content."""
     text = headers.get("Content-Encoding")
     return text is not None and text.strip().lower() not in {"", "identity"}
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """Bytes of the body as it is sent; None if that is not said, or not once and plainly."""
+    """Length of the body as sent, in bytes; None if the header is missing, repeated or malformed."""
     text = headers.get("Content-Length", "")
     return int(text) if is_length(text) and "Transfer-Encoding" not in headers else None
 

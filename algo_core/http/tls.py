@@ -1,4 +1,4 @@
-"""Which certificate authorities are trusted, whoever makes the connection."""
+"""The certificate authorities that are trusted, for all transports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import ssl
 
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Environment variables that put other authorities in the place of the public ones, for profiles without a CA."""
+"""Environment variables that replace the public authorities, for profiles without a CA."""
 
 
 def environment_bundle() -> str | None:
@@ -32,7 +32,7 @@ def environment_bundle() -> str | None:
 
 
 def tls_context(ca_cert: str | None) -> ssl.SSLContext:
-    """What a connection of our own is made with: verified, and with the time-tested defaults of `ssl`.
+    """The TLS context of the direct transport: verified, with the defaults of `ssl`.
 
     `ca_cert` is the profile's CA, which is trusted in addition to the public roots, whatever the environment says.
 

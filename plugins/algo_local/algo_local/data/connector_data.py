@@ -28,7 +28,7 @@ class ConnectedData:
         return DataUri(self._scheme, path, self._label or None)
 
     def stat(self, path: str) -> Entry:
-        """What stands at a path."""
+        """The entry of a path."""
         return self._storage.stat(self._readable(path))
 
     def list(self, path: str) -> Iterator[Entry]:

@@ -167,7 +167,7 @@ class FileSource(io.RawIOBase):
             reader.close()
 
     def close(self) -> None:
-        """Let go of the file or connection."""
+        """Release the file or the connection."""
         if not self.closed:
             self._let_go()
             if self._digest:
