@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from algo_core.installer.sources import trouble_in
+from algo_plugins.installer.sources import trouble_in
 
 
 class Index(ThreadingHTTPServer):
