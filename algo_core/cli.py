@@ -239,7 +239,7 @@ def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
     if failed := [record.label for record in app.plugins.allowed if record.error]:
         hint += f" (broken plugins: {', '.join(failed)})"
     if not close and (standard := missing_standard()):
-        hint = f"Standard plugins are not installed; get them with: `{app.plugins.to_install(*standard)}`"
+        hint += f"; standard plugins that are not installed may have it: `{app.plugins.to_install(*standard)}`"
     return hint
 
 

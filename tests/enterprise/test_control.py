@@ -93,7 +93,7 @@ def test_only_what_is_allowed_loads(jane: Home, acme_table: str) -> None:
     jane.write_config('[plugins]\nallow = ["*"]\n')
     refused = jane.run("languages")
     assert (refused.code, refused.text) == (3, "")
-    assert "plugins.allow belongs into the administrator's file" in refused.stderr
+    assert "plugins.allow belongs in the administrator's file" in refused.stderr
 
 
 def test_what_is_denied_does_not_load(jane: Home, acme_table: str) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from algo_local.algorithms import lifecycle
 from algo_local.metadata.keys import ADMINISTRATOR_KEY, Permissions
+from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.web.app import Application
 from algo_local.web.http import FileBody, Request
@@ -71,7 +72,7 @@ class World:
         """Another world that is as this one."""
         self.platform.close()
         shutil.copytree(self.platform.root, root, symlinks=True)
-        return replace(self, platform=Platform(root), keys={**self.keys}, values={**self.values}, failures=[])
+        return replace(self, platform=open_platform(root), keys={**self.keys}, values={**self.values}, failures=[])
 
     def ask(self, method: str, path: str, caller: str, body: object = None, **headers: str) -> Answer:
         """The answer to a request of `/v1/PATH`."""
@@ -97,7 +98,7 @@ class World:
 
 def build_world(directory: Path) -> World:
     """Make the world."""
-    platform = Platform(directory / "platform")
+    platform = open_platform(directory / "platform")
     keys = {"nobody": "", "stranger": "sim" + "x" * 25}
     for name in ("alice", "bob", "mia", "ivan"):
         keys[name] = platform.keys.create(platform.metadata.ensure_account(name), "test")[1]
@@ -156,7 +157,7 @@ def build_world(directory: Path) -> World:
         "orgKeyId": str(platform.keys.create("acme", "ours")[0].id),
         "eventListenerId": str(platform.event_listeners.create("alice", listened, "arn").id),
         "invite_code": "invited-one",
-        "reservation_id": platform.administration.reserve(algorithm, "bob", "latest", "", 2).id,
+        "reservation_id": platform.administration.reserve(algorithm.id, "bob", "latest", "", 2).id,
         "featureName": "web_calls",
         "keyname": "title",
         "scmId": "internal",

@@ -74,7 +74,7 @@ def add_example(add_plugin: Callable[..., None]) -> Callable[..., None]:
 
 
 @pytest.fixture
-def refusing() -> Iterator[Any]:
+def refusing_platform() -> Iterator[Any]:
     """A platform that knows nobody; `refusing.headers` is what the last request had."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -162,22 +162,22 @@ def test_algo_credentials(add_example: Callable[..., None], algo_home: Home) -> 
     assert shown["credential_origin"] == "the Acme ticket"
 
 
-def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
     add_example("algo_request_headers")
-    algo_home.run("ls", environ=refusing.environ)
-    assert refusing.headers["X-Cost-Centre"] == "4711"
+    algo_home.run("ls", environ=refusing_platform.environ)
+    assert refusing_platform.headers["X-Cost-Centre"] == "4711"
 
 
 @pytest.mark.parametrize("given", ["{'X-Evil': 'a\\r\\nX-Other: b'}", "{'Content-Length': '5'}", "{'X': 3}", "'X: y'"])
 def test_headers_that_cannot_be_sent_are_reported_and_left_out(
-    add_plugin: Callable[..., None], algo_home: Home, refusing: Any, given: str
+    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: Any, given: str
 ) -> None:
     source = f"from algo_core import hookimpl\n\n@hookimpl\ndef algo_request_headers(profile):\n    return {given}\n"
     add_plugin("acme", source)
-    listed = algo_home.run("ls", environ=refusing.environ)
+    listed = algo_home.run("ls", environ=refusing_platform.environ)
     assert listed.code == 4
     assert "acme 1.0 failed in algo_request_headers" in listed.stderr
-    assert not {"X-Evil", "X-Other", "X"} & set(refusing.headers)
+    assert not {"X-Evil", "X-Other", "X"} & set(refusing_platform.headers)
 
 
 def test_algo_transport(add_example: Callable[..., None], algo_home: Home) -> None:
@@ -188,23 +188,25 @@ def test_algo_transport(add_example: Callable[..., None], algo_home: Home) -> No
     assert (unreachable.code, "No installed plugin can reach other:" in unreachable.stderr) == (3, True)
 
 
-def test_what_is_no_transport_is_reported(add_plugin: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+def test_what_is_no_transport_is_reported(
+    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: Any
+) -> None:
     add_plugin("acme", "from algo_core import hookimpl\n\n@hookimpl\ndef algo_transport(profile):\n    return 3\n")
-    listed = algo_home.run("ls", environ=refusing.environ)
+    listed = algo_home.run("ls", environ=refusing_platform.environ)
     assert listed.code == 4, "it went out by HTTP"
     assert "acme 1.0 failed in algo_transport: TypeError: it returned 3, which is no transport" in listed.stderr
 
 
-def test_algo_configure_session(add_example: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+def test_algo_configure_session(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
     add_example("algo_configure_session")
-    listed = algo_home.run("ls", environ={**refusing.environ, "ALGO_RETRIES": "0"})
+    listed = algo_home.run("ls", environ={**refusing_platform.environ, "ALGO_RETRIES": "0"})
     assert listed.code == 6
     assert "The proxy failed" in listed.stderr
 
 
-def test_algo_error_hints(add_example: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+def test_algo_error_hints(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
     add_example("algo_error_hints")
-    refused = algo_home.run("ls", environ=refusing.environ)
+    refused = algo_home.run("ls", environ=refusing_platform.environ)
     assert refused.code == 4
     assert refused.stderr.endswith("hint: Keys are given out by helpdesk@acme.example\n")
     assert "helpdesk" not in algo_home.run("nonsense").stderr

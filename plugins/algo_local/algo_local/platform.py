@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
+    from algo_local.execution.concurrency import Concurrency
     from algo_local.execution.executor import Executor
+    from algo_local.execution.worker import Endpoint
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.event_listeners import EventListeners
@@ -30,9 +32,7 @@ if TYPE_CHECKING:
     from algo_local.metadata.notifications import Notifications
     from algo_local.metadata.organizations import Organizations
     from algo_local.metadata.secrets import Secrets
-    from algo_local.serving.callback import CallbackEndpoint
     from algo_local.vault import Vault
-    from algo_local.web.limits import Concurrency
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
@@ -69,9 +69,12 @@ class Platform:
 
     Any number of threads and processes may use the same directory at once. Nothing is opened, made or started before
     it is needed; what is there already is made private at once. Its methods raise the errors of the parts.
+
+    `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, open_callback: Callable[[Platform], Endpoint] | None = None) -> None:
+        self._open_callback = open_callback
         self.root = root.resolve()
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
@@ -171,7 +174,7 @@ class Platform:
     @_Part
     def concurrency(self) -> Concurrency:
         """The calls under way, by account."""
-        from algo_local.web.limits import Concurrency
+        from algo_local.execution.concurrency import Concurrency
 
         return Concurrency()
 
@@ -286,11 +289,9 @@ class Platform:
         return Vault(self.root)
 
     @_Part
-    def _callback(self) -> CallbackEndpoint:
-        from algo_local.serving.callback import CallbackEndpoint
-        from algo_local.web.app import Application
-
-        return CallbackEndpoint(Application(self))
+    def _callback(self) -> Endpoint:
+        assert self._open_callback, "algorithms run on a platform that open_platform has opened"
+        return self._open_callback(self)
 
     def _furnish(self, database: Database) -> None:
         """Fill a fresh platform: the person's account and `demo/Hello`. Two processes may do so at once."""

@@ -13,7 +13,6 @@ from algo_local.refusals import Missing, Taken
 if TYPE_CHECKING:
     import sqlite3
 
-    from algo_local.algorithms.registry import Algorithm
     from algo_local.metadata.database import Database
 
 EVERYBODY = ""
@@ -113,10 +112,10 @@ class Administration:
             return [Reservation(*row) for row in rows.execute(f"{query} ORDER BY id").fetchall()]
 
     def reserve(
-        self, algorithm: Algorithm, calling_user: str, version_type: str, version_identifier: str, slots: int
+        self, algorithm_id: str, calling_user: str, version_type: str, version_identifier: str, slots: int
     ) -> Reservation:
-        """Keep workers for a caller."""
-        made = Reservation(str(uuid.uuid4()), algorithm.id, calling_user, version_type, version_identifier, slots)
+        """Keep workers of an algorithm for a caller."""
+        made = Reservation(str(uuid.uuid4()), algorithm_id, calling_user, version_type, version_identifier, slots)
         with self._database.write() as rows:
             values = (made.id, made.algorithm, calling_user, version_type, version_identifier, slots)
             rows.execute("INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)", values)

@@ -13,23 +13,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from algo_local.algorithms.registry import Version
-from algo_local.callers import Caller
+from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
-from algo_local.execution.payload import CallContext, Failure, Outcome, Payload
+from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.web.http import ApiError, Request, Response, json_bytes, json_response
 from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECONDS, OUTPUT_BYTES
 from algo_local.web.references import Reference, unknown
 
 if TYPE_CHECKING:
-    from algo_local.web.app import Application
+    from algo_local.platform import Platform
     from algo_local.web.authorization import RequestContext
 
 _TEXT = frozenset({"text/plain", "application/text", "application/x-www-form-urlencoded", ""})
-CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
-}
 _INPUT = "Failed to build algorithm input from request: "
 _RAW_TYPES = {
     "text": "text/plain; charset=utf-8",
@@ -42,7 +37,7 @@ _RAW_TYPES = {
 class _Call:
     """An invocation that is ready to run."""
 
-    app: Application
+    platform: Platform
     caller: Caller
     version: Version
     payload: Payload
@@ -52,13 +47,13 @@ class _Call:
     def run(self) -> Outcome:
         """Run it; the session that began with it ends with it."""
         try:
-            platform, algorithm, build = self.app.platform, self.version.algorithm, self.version.build
+            platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
             if algorithm.has_secrets:
                 build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
             return platform.executor.run(build, self.payload, timeout=self.timeout, context=self.context)
         finally:
             if self.context.session == self.context.request_id:
-                self.app.platform.hosted.end_session(self.context.session)
+                self.platform.hosted.end_session(self.context.session)
 
 
 def preflight(context: RequestContext) -> Response:
@@ -69,14 +64,14 @@ def preflight(context: RequestContext) -> Response:
 def invoke(context: RequestContext) -> Response:
     """`POST /v1/algo/OWNER/NAME[/VERSION]`, or with an algorithm's id in the place of owner and name."""
     received = time.perf_counter()
-    app, caller, request = context.app, context.caller, context.request
+    platform, caller, request = context.platform, context.caller, context.request
     version = _version(context)
     output = request.query.get("output", "").lower()
     call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
     with ExitStack() as slot:  # before the input is read, so that its memory counts as well
         if not caller.inside or output == "void":
-            slot.enter_context(app.platform.concurrency.counted(caller.account))
-        call = _Call(app, caller, version, _payload(request), _timeout(request), call_context)
+            slot.enter_context(platform.concurrency.counted(caller.account))
+        call = _Call(platform, caller, version, _payload(request), _timeout(request), call_context)
         if output == "void":
             return _start_void(call, slot.pop_all())
         outcome = call.run()
@@ -174,7 +169,7 @@ def _start_void(call: _Call, slot: ExitStack) -> Response:
             call.run()
 
     try:
-        call.app.platform.in_background(work)
+        call.platform.in_background(work)
     except BaseException:
         slot.close()
         raise
