@@ -125,7 +125,7 @@ def _isolated(app: App, name: str) -> tuple[bool, str]:
     why = isolated.trouble(app.environ, name)
     if why is None:
         return True, str(isolated.place_of(app.environ, name))
-    return False, f"{why}; bring it back with: {to_restore(app.plugins.allowed, name)}"
+    return False, f"{why}; {to_restore(app.plugins.allowed)}"
 
 
 def _index(app: App) -> tuple[bool, str]:

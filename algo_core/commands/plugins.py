@@ -193,7 +193,7 @@ def _isolated(app: App) -> list[dict[str, Any]]:
 
     def status(name: str) -> str:
         why = isolated.trouble(app.environ, name)
-        return f"broken: {why}; bring it back with: {to_restore(app.plugins.allowed, name)}" if why else "isolated"
+        return f"broken: {why}; {to_restore(app.plugins.allowed)}" if why else "isolated"
 
     return [
         {

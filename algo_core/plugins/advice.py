@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from algo_core.plugins.policy import INSTALLER
+
 if TYPE_CHECKING:
     from algo_core.plugins.index import PluginRecord
 
@@ -36,10 +38,11 @@ def to_uninstall(records: Iterable[PluginRecord], *dists: str) -> str:
     return suggested(records, "uninstall", *dists) or _with_tool("uninstall", "uninject", dists)
 
 
-def to_restore(records: Iterable[PluginRecord], *dists: str) -> str:
-    """What brings back distributions that are recorded and gone."""
-    records = list(records)
-    return suggested(records, "restore") or to_install(records, *dists)
+def to_restore(records: Iterable[PluginRecord], them: str = "it") -> str:
+    """A clause that says what gets back distributions that are recorded and gone."""
+    if command := suggested(records, "restore"):
+        return f"get {them} back with: `{command}`"
+    return f"{INSTALLER} gets {them} back, and is itself to be had with: `{to_install((), INSTALLER)}`"
 
 
 def _with_tool(verb: str, pipx_verb: str, words: Iterable[str]) -> str:

@@ -58,8 +58,7 @@ def told(names: Sequence[str], records: Iterable[PluginRecord]) -> str:
     from algo_core.plugins.advice import to_restore
 
     are, them = ("is", "it") if len(names) == 1 else ("are", "them")
-    listed = ", ".join(names)
-    return f"{listed}, recorded as installed, {are} gone; get {them} back with: `{to_restore(records, *names)}`"
+    return f"{', '.join(names)}, recorded as installed, {are} gone; {to_restore(records, them)}"
 
 
 def _requirements(table: Any, kind: str) -> Iterator[Requirement]:

@@ -106,7 +106,18 @@ def test_what_is_gone_is_told_where_it_is_missed(make_place: Any, house: Any) ->
     place = make_place("uv-tool")
     assert place.install("acme-greet").code == 0
     assert place.install("--isolated", "acme-apart").code == 0
-    tool = ["uv", "tool", "install", "--force", "--reinstall", "--python", sys.executable, "algo-core"]
+    tool = [
+        "uv",
+        "tool",
+        "install",
+        "--force",
+        "--reinstall",
+        "--python",
+        sys.executable,
+        "--with",
+        "algo-plugins",
+        "algo-core",
+    ]
     subprocess.run(tool, env=place.home.environ, check=True, capture_output=True)
     shutil.rmtree(place.isolated / "acme-apart")
     said = "acme-greet, acme-apart, recorded as installed, are gone"
