@@ -143,6 +143,7 @@ def test_files_of_algorithms_and_options_of_connectors(algo_home: Home, tmp_path
 
 WRITTEN_BY_US = {
     "algo_core/cli.py": "the index of isolated plugins",
+    "algo_core/plugins/isolated.py": "our own record",
     "algo_core/plugins/recorded.py": "the facts of isolated plugins",
     "algo_core/terminal/completion/__init__.py": "our own scripts",
     "algo_core/terminal/prompts.py": "a terminal's lines",
