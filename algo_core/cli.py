@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from algo_core import nesting
 from algo_core.context import App
-from algo_core.errors import PluginError, UsageError
+from algo_core.errors import ExitCode, PluginError, UsageError
 from algo_core.plugins.index import PluginRecord
 from algo_core.plugins.policy import INSTALLER, normalized
 from algo_core.settings import paths
@@ -394,4 +394,4 @@ def run(arguments: list[str], app: App) -> int:
         return leaving.exit_code
     finally:
         app.output.stdout.flush()
-    return 0
+    return ExitCode.OK

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.stores import Store
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 CONTENT = random.Random(1).randbytes(5000)
@@ -31,7 +32,7 @@ def home(route: str, algo_home: Home, stores: dict[str, Store]) -> Home:
                 file.write(store.toml)
         else:
             made = algo_home.run("local", "connector", "add", f"{store.scheme}+test", "--writable", *store.flags)
-            assert made.code == 0, made.stderr
+            assert made.code == ExitCode.OK, made.stderr
     return algo_home
 
 
@@ -50,7 +51,7 @@ def test_a_small_file_goes_from_anywhere_to_anywhere(
     home: Home, stores: dict[str, Store], at: Callable[[str, str], str], tmp_path: Path
 ) -> None:
     name = f"pairs{uuid.uuid4().hex[:8]}"
-    assert home.run("mkdir", f".my/{name}").code == 0
+    assert home.run("mkdir", f".my/{name}").code == ExitCode.OK
     places = {"local": str(tmp_path), "data": f"data://.my/{name}", **{scheme: at(scheme, name) for scheme in stores}}
     (hosted,) = (home.root / "local" / "data").glob(f"*/{name}")
 
@@ -62,13 +63,13 @@ def test_a_small_file_goes_from_anywhere_to_anywhere(
         return bytes(buffer[: reader.readinto(buffer)])
 
     (tmp_path / "from-local").write_bytes(CONTENT)
-    assert home.run("cp", tmp_path / "from-local", f"{places['data']}/from-data").code == 0
+    assert home.run("cp", tmp_path / "from-local", f"{places['data']}/from-data").code == ExitCode.OK
     for scheme, store in stores.items():
         store.open().write(store.uri(f"{name}/from-{scheme}"), io.BytesIO(CONTENT), len(CONTENT))
     for other in places:
         sources = [f"{places[one]}/from-{one}" for one in places if one != other]
         done = home.run("cp", *sources, f"{places[other]}/")
-        assert done.code == 0, (other, done.stderr)
+        assert done.code == ExitCode.OK, (other, done.stderr)
         for one in places:
             assert content(other, f"from-{one}") == CONTENT, (one, other)
 
@@ -83,20 +84,20 @@ def test_files_are_listed_found_by_wildcards_and_removed(
     files = [str(path) for path in sorted(tmp_path.glob("*.*"))]
     for scheme in ("s3", "dropbox"):
         place = at(scheme, name)
-        assert home.run("mkdir", place).code == 0
-        assert home.run("cp", *files, f"{place}/").code == 0
+        assert home.run("mkdir", place).code == ExitCode.OK
+        assert home.run("cp", *files, f"{place}/").code == ExitCode.OK
         listed = home.run("ls", place).text.split()
         assert listed == [f"{place}/{file}" for file in ("0.png", "1.png", "2.png", "notes.txt")]
         down = tmp_path / scheme
         down.mkdir()
-        assert home.run("cp", f"{place}/*.png", f"{down}/").code == 0
+        assert home.run("cp", f"{place}/*.png", f"{down}/").code == ExitCode.OK
         assert sorted(path.name for path in down.iterdir()) == ["0.png", "1.png", "2.png"]
         assert home.run("cat", f"{place}/notes.txt").stdout == b"notes"
-        assert home.run("rm", f"{place}/notes.txt").code == 0
-        assert home.run("cat", f"{place}/notes.txt").code == 5
-        assert home.run("rmdir", place).code == 1
-        assert home.run("rmdir", "-f", place).code == 0
-        assert home.run("ls", place).code == 5
+        assert home.run("rm", f"{place}/notes.txt").code == ExitCode.OK
+        assert home.run("cat", f"{place}/notes.txt").code == ExitCode.NOT_FOUND
+        assert home.run("rmdir", place).code == ExitCode.FAILURE
+        assert home.run("rmdir", "-f", place).code == ExitCode.OK
+        assert home.run("ls", place).code == ExitCode.NOT_FOUND
 
 
 def test_a_large_file_goes_up_across_and_down(home: Home, at: Callable[[str, str], str], tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_large_file_goes_up_across_and_down(home: Home, at: Callable[[str, str
     one, other = at("s3", f"large{uuid.uuid4().hex[:8]}"), at("azureblob", f"large{uuid.uuid4().hex[:8]}")
     for source, target in ((tmp_path / "large", one), (one, other), (other, tmp_path / "again")):
         done = home.run("cp", source, target)
-        assert done.code == 0, done.stderr
+        assert done.code == ExitCode.OK, done.stderr
     assert (tmp_path / "again").read_bytes() == content
 
 
@@ -116,6 +117,6 @@ def test_a_directory_of_a_store_comes_about_with_its_first_file(
     (tmp_path / "b").write_bytes(b"b")
     for scheme in stores:
         new = at(scheme, f"new{uuid.uuid4().hex[:8]}/deep") + "/"
-        assert home.run("cp", tmp_path / "a", new).code == 0
-        assert home.run("cp", tmp_path / "a", tmp_path / "b", new).code == 0
+        assert home.run("cp", tmp_path / "a", new).code == ExitCode.OK
+        assert home.run("cp", tmp_path / "a", tmp_path / "b", new).code == ExitCode.OK
         assert home.run("cat", f"{new}a", f"{new}b").stdout == b"ab"

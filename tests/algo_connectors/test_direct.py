@@ -16,6 +16,7 @@ from algo_connectors.common.opening import STORES, open_store
 from algo_core.errors import (
     AuthError,
     ConfigError,
+    ExitCode,
     NetworkError,
     NotFoundError,
     PermissionDenied,
@@ -70,16 +71,20 @@ def test_the_platform_is_asked_unless_direct_is_set(algo_home: Home, s3: Store) 
     platform = '[profiles.default]\naddress = "local:"\n'
     options = s3.toml.replace("direct = true\n", "")
     for text, code, said in (
-        (platform, 5, "No connector s3"),
-        (platform + options, 5, "No connector s3"),
-        (platform + options.replace("[connectors.s3]", "[connectors.s3]\ndirect = false"), 5, "No connector s3"),
-        (platform + s3.toml, 0, ""),
-        (platform + s3.toml.replace("connectors.s3", 'connectors."s3+mine"'), 5, "No connector s3"),
+        (platform, ExitCode.NOT_FOUND, "No connector s3"),
+        (platform + options, ExitCode.NOT_FOUND, "No connector s3"),
+        (
+            platform + options.replace("[connectors.s3]", "[connectors.s3]\ndirect = false"),
+            ExitCode.NOT_FOUND,
+            "No connector s3",
+        ),
+        (platform + s3.toml, ExitCode.OK, ""),
+        (platform + s3.toml.replace("connectors.s3", 'connectors."s3+mine"'), ExitCode.NOT_FOUND, "No connector s3"),
     ):
         algo_home.write_config(text)
         done = algo_home.run("ls", "s3://bucket")
         assert (done.code, said in done.stderr) == (code, True), done.stderr
-    assert algo_home.run("ls", "s3+mine://bucket").code == 0
+    assert algo_home.run("ls", "s3+mine://bucket").code == ExitCode.OK
 
 
 def test_any_protocol_becomes_a_connector_by_configuration(algo_home: Home, s3: Store, tmp_path: Path) -> None:
@@ -87,28 +92,48 @@ def test_any_protocol_becomes_a_connector_by_configuration(algo_home: Home, s3: 
     archive.mkdir()
     minio = s3.toml.replace("connectors.s3", "connectors.minio").replace("direct = true", 'protocol = "s3"')
     algo_home.write_config(f'[connectors.archive]\nprotocol = "local"\nroot = "{archive}"\n{minio}')
-    assert algo_home.run("cp", "-", "archive://notes.txt", input=b"notes").code == 0
+    assert algo_home.run("cp", "-", "archive://notes.txt", input=b"notes").code == ExitCode.OK
     assert (archive / "notes.txt").read_bytes() == b"notes"
-    assert algo_home.run("cp", "archive://notes.txt", "minio://bucket/notes.txt").code == 0
+    assert algo_home.run("cp", "archive://notes.txt", "minio://bucket/notes.txt").code == ExitCode.OK
     assert algo_home.run("cat", "minio://bucket/notes.txt").stdout == b"notes"
 
 
 @pytest.mark.parametrize(
     ("table", "code", "said"),
     [
-        ('[connectors]\ns3 = "yes"', 3, "[connectors.s3]"),
-        ('[connectors.s3]\ndirect = "yes"', 3, "must be true or false"),
-        ('[connectors.archive]\nprotocol = "nonsense"', 3, "nonsense"),
-        ("[connectors.s3]\ndirect = true\nno_such_option = 1", 3, "no_such_option"),
-        ("[connectors.dropbox]\ndirect = true", 3, "access_token"),
-        ('[connectors.dropbox]\ndirect = true\naccess_token = "x"\nwhat = 1', 3, "what"),
-        ("[connectors.gs]\ndirect = true\ntoken = 5", 3, "gs://"),
-        ('[connectors.s3]\ndirect = true\nendpoint_ulr = "http://127.0.0.1:1"', 3, "did you mean 'endpoint_url'?"),
-        ('[connectors.gs]\ndirect = true\nendpoint_ulr = "http://127.0.0.1:1"', 3, "did you mean 'endpoint_url'?"),
-        ('[connectors.gs]\ndirect = true\nanon = true\nplace = "x"', 3, "gs:// has no option 'place'"),
-        ('[connectors.azureblob]\ndirect = true\nstorage_url = "http://127.0.0.1:1"', 3, "did you mean 'storage_uri'?"),
-        ('[connectors.azureblob]\ndirect = true\nacount_key = "x"', 3, "did you mean 'account_key'?"),
-        ('[connectors.archive]\nprotocol = "local"\nrooot = "/tmp"', 3, "did you mean 'root'?"),
+        ('[connectors]\ns3 = "yes"', ExitCode.CONFIGURATION, "[connectors.s3]"),
+        ('[connectors.s3]\ndirect = "yes"', ExitCode.CONFIGURATION, "must be true or false"),
+        ('[connectors.archive]\nprotocol = "nonsense"', ExitCode.CONFIGURATION, "nonsense"),
+        ("[connectors.s3]\ndirect = true\nno_such_option = 1", ExitCode.CONFIGURATION, "no_such_option"),
+        ("[connectors.dropbox]\ndirect = true", ExitCode.CONFIGURATION, "access_token"),
+        ('[connectors.dropbox]\ndirect = true\naccess_token = "x"\nwhat = 1', ExitCode.CONFIGURATION, "what"),
+        ("[connectors.gs]\ndirect = true\ntoken = 5", ExitCode.CONFIGURATION, "gs://"),
+        (
+            '[connectors.s3]\ndirect = true\nendpoint_ulr = "http://127.0.0.1:1"',
+            ExitCode.CONFIGURATION,
+            "did you mean 'endpoint_url'?",
+        ),
+        (
+            '[connectors.gs]\ndirect = true\nendpoint_ulr = "http://127.0.0.1:1"',
+            ExitCode.CONFIGURATION,
+            "did you mean 'endpoint_url'?",
+        ),
+        (
+            '[connectors.gs]\ndirect = true\nanon = true\nplace = "x"',
+            ExitCode.CONFIGURATION,
+            "gs:// has no option 'place'",
+        ),
+        (
+            '[connectors.azureblob]\ndirect = true\nstorage_url = "http://127.0.0.1:1"',
+            ExitCode.CONFIGURATION,
+            "did you mean 'storage_uri'?",
+        ),
+        (
+            '[connectors.azureblob]\ndirect = true\nacount_key = "x"',
+            ExitCode.CONFIGURATION,
+            "did you mean 'account_key'?",
+        ),
+        ('[connectors.archive]\nprotocol = "local"\nrooot = "/tmp"', ExitCode.CONFIGURATION, "did you mean 'root'?"),
     ],
 )
 def test_a_wrong_table_is_explained(algo_home: Home, table: str, code: int, said: str) -> None:
@@ -125,15 +150,15 @@ def test_a_wrong_table_is_explained(algo_home: Home, table: str, code: int, said
 
 def test_a_wrong_secret_and_a_store_that_is_not_there(algo_home: Home, seaweed: Store, dropbox: Store) -> None:
     algo_home.write_config(seaweed.toml.replace(seaweed.options["secret"], "wrong"))
-    assert algo_home.run("ls", "s3://bucket").code == 4
+    assert algo_home.run("ls", "s3://bucket").code == ExitCode.AUTHENTICATION
     algo_home.write_config(dropbox.toml.replace(dropbox.options["access_token"], "wrong"))
-    assert algo_home.run("ls", "dropbox://").code == 4
+    assert algo_home.run("ls", "dropbox://").code == ExitCode.AUTHENTICATION
     algo_home.write_config(
         '[connectors.s3]\ndirect = true\nendpoint_url = "http://127.0.0.1:1"\nkey = "a"\nsecret = "b"\n'
         "[connectors.s3.config_kwargs]\nretries = {total_max_attempts = 1}\n"
     )
     done = algo_home.run("ls", "s3://bucket")
-    assert (done.code, "Traceback" in done.stderr) == (6, False), done.stderr
+    assert (done.code, "Traceback" in done.stderr) == (ExitCode.NETWORK, False), done.stderr
 
 
 class _Answer(Exception):

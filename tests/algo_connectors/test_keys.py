@@ -10,6 +10,7 @@ import pytest
 from support.stores import Store
 
 from algo_connectors.common.objects import ObjectStorage
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 from algo_core.testing.keys import files_below
 
@@ -61,7 +62,7 @@ def home(algo_home: Home, stores: dict[str, Store], bucket: Bucket) -> Home:
             file.write(store.toml)
     else:
         made = algo_home.run("local", "connector", "add", f"{store.scheme}+test", "--writable", *store.flags)
-        assert made.code == 0, made.stderr
+        assert made.code == ExitCode.OK, made.stderr
     return algo_home
 
 
@@ -69,7 +70,7 @@ def home(algo_home: Home, stores: dict[str, Store], bucket: Bucket) -> Home:
 def run_expecting(home: Home, tmp_path: Path) -> Callable[..., str]:
     """Runs a command, which has to end with a code, and to tell each of several words on stderr; its output."""
 
-    def run(*arguments: str, code: int = 0, told: tuple[str, ...] = ()) -> str:
+    def run(*arguments: str, code: int = ExitCode.OK, told: tuple[str, ...] = ()) -> str:
         done = home.run(*arguments, cwd=tmp_path)
         assert done.code == code, (arguments, done.text, done.stderr)
         for word in told:
@@ -97,14 +98,14 @@ def test_operands_are_taken_as_they_are_written(run_expecting: Callable[..., str
     assert run_expecting("ls", bucket("p")) == f"{bucket('p//')}\n{bucket('p/ok')}\n"
     assert run_expecting("cat", bucket("m/body/"), bucket("m/body")) == "m/body/m/body"
     assert sorted(run_expecting("ls", bucket("m/body/")).splitlines()) == [bucket("m/body/"), bucket("m/body/x")]
-    run_expecting("rm", bucket("p///ok"), bucket("p/ok/"), bucket("/p/ok"), code=5)
+    run_expecting("rm", bucket("p///ok"), bucket("p/ok/"), bucket("/p/ok"), code=ExitCode.NOT_FOUND)
     run_expecting("rm", "--dry-run", bucket("p//ok"), bucket("m/body/"))
     assert bucket.keys == {"p/ok", "p//ok", "m/body", "m/body/", "m/body/x"}
     run_expecting("rm", bucket("p//ok"))
     assert bucket.keys == {"p/ok", "m/body", "m/body/", "m/body/x"}
     run_expecting("rm", bucket("m/body/"))
     assert bucket.keys == {"p/ok", "m/body", "m/body/x"}
-    run_expecting("rm", bucket("m/body/"), code=1, told=("is a directory",))
+    run_expecting("rm", bucket("m/body/"), code=ExitCode.FAILURE, told=("is a directory",))
 
 
 def test_a_new_key_is_written_as_it_is_given(run_expecting: Callable[..., str], bucket: Bucket, tmp_path: Path) -> None:
@@ -118,8 +119,8 @@ def test_a_new_key_is_written_as_it_is_given(run_expecting: Callable[..., str], 
 
 def test_a_mark_that_has_content_is_no_empty_directory(run_expecting: Callable[..., str], bucket: Bucket) -> None:
     bucket.put("m/body/", "n/")
-    run_expecting("rmdir", bucket("m/body"), bucket("m/body/"), code=1)
-    run_expecting("rm", bucket("m/body"), code=1)
+    run_expecting("rmdir", bucket("m/body"), bucket("m/body/"), code=ExitCode.FAILURE)
+    run_expecting("rm", bucket("m/body"), code=ExitCode.FAILURE)
     run_expecting("mkdir", bucket("empty"))
     run_expecting("rmdir", bucket("empty"))
     assert bucket.keys == {"m/body/", "n/"}
@@ -147,7 +148,7 @@ def test_copying_tells_of_each_and_goes_on(
     for options in ((), ("--flatten",), ("--dry-run",)):
         expected = told if "--flatten" not in options else (bucket("m/body/"),)
         (tmp_path / "new").mkdir(exist_ok=True)
-        run_expecting("cp", "-r", *options, bucket(""), "new", code=1, told=expected)
+        run_expecting("cp", "-r", *options, bucket(""), "new", code=ExitCode.FAILURE, told=expected)
     assert (tmp_path / "new" / bucket("").rstrip("/").rpartition("/")[2] / "m" / "x").read_text() == "m/x"
     assert not any(path.name == "up" for path in tmp_path.rglob("*") if "new" not in path.parts)
     assert bucket.keys == {"m/x", "o/b", *odd_keys}
@@ -157,12 +158,12 @@ def test_copying_tells_of_each_and_goes_on(
 def test_moving_leaves_what_could_not_be_copied(
     run_expecting: Callable[..., str], bucket: Bucket, odd_keys: tuple[str, ...], tmp_path: Path
 ) -> None:
-    run_expecting("mv", bucket("m"), "moved", code=1, told=(bucket("m/body/"),))
-    run_expecting("mv", bucket("o"), "moved-o", code=1, told=(bucket("o//"),))
+    run_expecting("mv", bucket("m"), "moved", code=ExitCode.FAILURE, told=(bucket("m/body/"),))
+    run_expecting("mv", bucket("o"), "moved-o", code=ExitCode.FAILURE, told=(bucket("o//"),))
     assert bucket.keys == set(odd_keys)
     assert (tmp_path / "moved" / "x").read_text() == "m/x"
     assert (tmp_path / "moved-o" / "b").read_text() == "o/b"
-    run_expecting("mv", "--retry-failed", code=2)
+    run_expecting("mv", "--retry-failed", code=ExitCode.USAGE)
     run_expecting("mv", bucket("m/body/"), "body")
     assert bucket.keys == set(odd_keys) - {"m/body/"}
     assert (tmp_path / "body").read_text() == "m/body/"
@@ -173,7 +174,14 @@ def test_sync_deletes_nothing_when_it_could_not_copy_all(
 ) -> None:
     (tmp_path / "dst").mkdir()
     (tmp_path / "dst" / "extra").write_text("extra")
-    run_expecting("sync", "--delete", bucket(""), "dst", code=1, told=(bucket("m/body/"), bucket("o//"), bucket("/")))
+    run_expecting(
+        "sync",
+        "--delete",
+        bucket(""),
+        "dst",
+        code=ExitCode.FAILURE,
+        told=(bucket("m/body/"), bucket("o//"), bucket("/")),
+    )
     assert local_files(tmp_path / "dst") == {"extra": "extra", "m/x": "m/x", "o/b": "o/b"}
 
 
@@ -199,8 +207,8 @@ def test_wildcards_and_sums_pass_over_nothing(
     assert set(run_expecting("ls", bucket("o/*")).split()) == {bucket("o//"), bucket("o/b")}
     assert run_expecting("ls", bucket("*//b")) == f"{bucket('o//b')}\n"
     (tmp_path / "new").mkdir()
-    run_expecting("cp", "-r", bucket("o/*"), "new", code=1, told=(bucket("o//"),))
-    run_expecting("cp", bucket("m/body/*"), "new", code=1, told=(bucket("m/body/"),))
+    run_expecting("cp", "-r", bucket("o/*"), "new", code=ExitCode.FAILURE, told=(bucket("o//"),))
+    run_expecting("cp", bucket("m/body/*"), "new", code=ExitCode.FAILURE, told=(bucket("m/body/"),))
     assert local_files(tmp_path / "new") == {"b": "o/b"}
     run_expecting("cp", "-r", bucket("o//"), "new/o")
     assert local_files(tmp_path / "new" / "o") == {"b": "o//b", "c/d": "o//c/d"}
@@ -214,8 +222,8 @@ def test_a_store_keeps_them_in_another_directory(
     run_expecting("cp", "-r", bucket("o"), bucket("copy"))
     run_expecting("mv", bucket("copy"), bucket("moved"))
     assert bucket.keys == {"m/x", "o/b", *odd_keys, "moved/b", "moved//b", "moved//c/d"}
-    run_expecting("sync", bucket("m"), bucket("other"), code=1, told=(bucket("m/body/"),))
+    run_expecting("sync", bucket("m"), bucket("other"), code=ExitCode.FAILURE, told=(bucket("m/body/"),))
     assert "other/x" in bucket.keys
     run_expecting("mkdir", ".my/c")
-    run_expecting("cp", "-r", "--flatten", bucket("m"), ".my/c", code=1, told=(bucket("m/body/"),))
+    run_expecting("cp", "-r", "--flatten", bucket("m"), ".my/c", code=ExitCode.FAILURE, told=(bucket("m/body/"),))
     assert run_expecting("ls", ".my/c") == ".my/c/x\n"

@@ -16,7 +16,7 @@ import pytest
 import requests
 from support.stores import Store
 
-from algo_core.errors import AlgoError
+from algo_core.errors import AlgoError, ExitCode
 from algo_core.storage.contract import Entry, IncompleteListing, Kind
 from algo_core.storage.uri import DataUri
 from algo_core.testing import Home
@@ -39,7 +39,7 @@ def served(home: Home) -> Iterator[Served]:
 
 def connect(home: Home, store: Store, name: str, *flags: str) -> None:
     done = home.run("local", "connector", "add", name, *store.flags, *flags)
-    assert done.code == 0, done.stderr
+    assert done.code == ExitCode.OK, done.stderr
 
 
 def api(served: Served, method: str, path: str, **options: Any) -> requests.Response:
@@ -62,17 +62,17 @@ def test_secrets_are_kept_in_a_private_file_and_never_shown(home: Home, s3: Stor
     assert secret.encode() not in (home.root / "local" / "platform.sqlite3").read_bytes()
     for arguments in (("list",), ("list", "--json"), ("test", "s3+test"), ("remove", "s3+test")):
         done = home.run("local", "connector", *arguments)
-        assert done.code == 0, done.stderr
+        assert done.code == ExitCode.OK, done.stderr
         assert secret not in done.text + done.stderr
     assert not kept.exists()
 
 
 def test_options_can_come_from_stdin(home: Home, s3: Store) -> None:
     lines = "\n".join(f"{name}={value}" for name, value in s3.options.items())
-    assert home.run("local", "connector", "add", "s3+stdin", "--options-stdin", input=lines).code == 0
-    assert home.run("local", "connector", "test", "s3+stdin").code == 0
+    assert home.run("local", "connector", "add", "s3+stdin", "--options-stdin", input=lines).code == ExitCode.OK
+    assert home.run("local", "connector", "test", "s3+stdin").code == ExitCode.OK
     wrong = home.run("local", "connector", "add", "s3+other", "--option", "topsecret")
-    assert (wrong.code, "topsecret" in wrong.stderr) == (2, False)
+    assert (wrong.code, "topsecret" in wrong.stderr) == (ExitCode.USAGE, False)
 
 
 def test_only_a_writable_connector_is_written_to(home: Home, s3: Store) -> None:
@@ -85,7 +85,7 @@ def test_only_a_writable_connector_is_written_to(home: Home, s3: Store) -> None:
         ("mkdir", "s3+ro://bucket/d"),
     ):
         done = home.run(*command, input=b"x")
-        assert done.code == 4, (command, done.stderr)
+        assert done.code == ExitCode.AUTHENTICATION, (command, done.stderr)
         assert "reading only" in done.stderr
     assert home.run("cat", "s3+ro://bucket/readable.txt").stdout == b"content"
 
@@ -94,7 +94,7 @@ def test_a_restriction_holds_for_reading_writing_and_deleting(home: Home, s3: St
     connect(home, s3, "s3+in", "--path", "bucket/inside/*", "--writable")
     put(s3, "outside.txt", b"outside")
     put(s3, "inside-not.txt", b"outside")
-    assert home.run("cp", "-", "s3+in://bucket/inside/file", input=b"x").code == 0
+    assert home.run("cp", "-", "s3+in://bucket/inside/file", input=b"x").code == ExitCode.OK
     assert home.run("ls", "s3+in://bucket/inside").text.split() == ["s3+in://bucket/inside/file"]
     for command in (
         ("cat", "s3+in://bucket/outside.txt"),
@@ -105,21 +105,21 @@ def test_a_restriction_holds_for_reading_writing_and_deleting(home: Home, s3: St
         ("rmdir", "-f", "s3+in://bucket"),
     ):
         done = home.run(*command, input=b"x")
-        assert done.code == 4, (command, done.stderr)
-    assert home.run("rmdir", "-f", "s3+in://bucket/inside").code == 0
+        assert done.code == ExitCode.AUTHENTICATION, (command, done.stderr)
+    assert home.run("rmdir", "-f", "s3+in://bucket/inside").code == ExitCode.OK
 
 
 def test_a_uri_without_a_label_means_the_default_connector(home: Home, s3: Store, seaweed: Store) -> None:
     connect(home, s3, "s3+first")
     connect(home, seaweed, "s3+second", "--writable", "--default")
     name = f"default-{uuid.uuid4().hex}"
-    assert home.run("cp", "-", f"s3://bucket/{name}", input=b"x").code == 0
+    assert home.run("cp", "-", f"s3://bucket/{name}", input=b"x").code == ExitCode.OK
     assert home.run("cat", f"s3+second://bucket/{name}").stdout == b"x"
-    assert home.run("cat", f"s3+first://bucket/{name}").code == 5
-    assert home.run("local", "connector", "add", "s3+first").code == 1
-    assert home.run("local", "connector", "add", "data").code == 1
+    assert home.run("cat", f"s3+first://bucket/{name}").code == ExitCode.NOT_FOUND
+    assert home.run("local", "connector", "add", "s3+first").code == ExitCode.FAILURE
+    assert home.run("local", "connector", "add", "data").code == ExitCode.FAILURE
     missing = home.run("ls", "gs://bucket")
-    assert (missing.code, "No connector gs" in missing.stderr) == (5, True)
+    assert (missing.code, "No connector gs" in missing.stderr) == (ExitCode.NOT_FOUND, True)
 
 
 def test_connectors_are_made_and_listed_over_the_api(served: Served, s3: Store) -> None:
@@ -226,7 +226,7 @@ def test_an_algorithm_reaches_its_callers_connectors(home: Home, s3: Store, tmp_
     )
     (tmp_path / "reader" / "requirements.txt").write_text("")
     published = home.run("local", "publish", tmp_path / "reader", "demo/Reader", "--version", "1.0.0")
-    assert published.code == 0, published.stderr
+    assert published.code == ExitCode.OK, published.stderr
     done = home.run("run", "demo/Reader", "-d", "s3+test://bucket/for-algorithm.txt")
     assert done.text == "from the bucket\n", done.stderr
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 KEY, OTHER_KEY = "sim" + "k" * 25, "sim" + "o" * 25
@@ -48,8 +49,8 @@ def test_a_core_without_plugins_still_answers(algo_home: Home) -> None:
         assert f"\n  {name} " in text
     for name in ("run", "cp", "languages", "local"):
         assert f"\n  {name} " not in text
-    assert algo_home.run("--no-plugins", "config", "list").code == 0
-    assert algo_home.run("--no-plugins", "plugins", "list").code == 0
+    assert algo_home.run("--no-plugins", "config", "list").code == ExitCode.OK
+    assert algo_home.run("--no-plugins", "plugins", "list").code == ExitCode.OK
 
 
 def test_a_plugins_command_is_listed_and_runs(home: Home, add_command) -> None:
@@ -102,20 +103,20 @@ def test_global_options_give_way_to_a_commands_own(home: Home, plugin_folder) ->
 
 def test_unknown_commands_and_options_are_explained(algo_home: Home) -> None:
     result = algo_home.run("halp")
-    assert (result.code, result.text) == (2, "")
+    assert (result.code, result.text) == (ExitCode.USAGE, "")
     assert "There is no command 'halp'" in result.stderr
     assert "help" in result.stderr.splitlines()[1]
     result = algo_home.run("config", "nope")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "algo config --help" in result.stderr
     result = algo_home.run("--nope")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "Traceback" not in result.stderr
 
 
 def test_errors_as_json(algo_home: Home) -> None:
     result = algo_home.run("profile", "show", "nope", "--json")
-    assert result.code == 3
+    assert result.code == ExitCode.CONFIGURATION
     assert result.text == ""
     assert result.error["type"] == "ConfigError"
     assert "nope" in result.error["message"]
@@ -131,7 +132,7 @@ def test_help_topics(algo_home: Home) -> None:
         assert f"{code}  {meaning}" in text
     assert "ALGORITHMIA_API_KEY" in algo_home.run("help", "variables").text
     assert "data://" in algo_home.run("help", "uris").text
-    assert algo_home.run("help", "nope").code == 2
+    assert algo_home.run("help", "nope").code == ExitCode.USAGE
     assert "Usage: algo config set" in algo_home.run("help", "config", "set").text
 
 
@@ -147,10 +148,10 @@ def test_what_others_write_cannot_command_the_terminal(algo_home: Home, stub, on
     stub.on("GET", "/v1/data/", stub.json_answer({"error": {"message": "\x1b]0;evil\x07gone"}}, 404))
     algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n')
     code, text = on_terminal(algo_home, "auth", "--no-test", "--api-address", "x\x1b[31my")
-    assert code == 2
+    assert code == ExitCode.USAGE
     assert "\x1b[31m" not in text
     code, text = on_terminal(algo_home, "ls")
-    assert code == 5
+    assert code == ExitCode.NOT_FOUND
     assert "\x1b]0" not in text
     assert "gone" in text
 
@@ -173,22 +174,25 @@ def failing(home: Home, plugin_folder) -> Home:
 
 def test_an_exception_in_a_plugins_command_is_no_traceback(failing: Home) -> None:
     result = failing.run("crash")
-    assert result.code == 8
+    assert result.code == ExitCode.PLUGIN
     assert "The plugin acme-fail 1.0 failed unexpectedly: ValueError: boom" in result.stderr
     assert "Traceback" not in result.stderr
     assert "Traceback" in failing.run("--debug", "crash").stderr
     assert failing.run("crash", "--json").error["type"] == "PluginError"
-    assert failing.run("oserror").code == 5
+    assert failing.run("oserror").code == ExitCode.NOT_FOUND
     assert failing.run("leave").code == 42
 
 
 def test_a_closed_pipe_is_not_an_error_message(failing: Home) -> None:
     command = " ".join(failing.command("stdout")) + " | head -1; exit ${PIPESTATUS[0]}"
     done = subprocess.run(["bash", "-c", command], env=failing.environ, capture_output=True)
-    assert (done.returncode, done.stdout, done.stderr) == (141, b"0\n", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.BROKEN_PIPE, b"0\n", b"")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED), (signal.SIGHUP, ExitCode.HUNG_UP)],
+)
 def test_signals_end_a_command_cleanly(failing: Home, number: signal.Signals, code: int) -> None:
     process = subprocess.Popen(failing.command("wait"), env=failing.environ, stderr=subprocess.PIPE, text=True)
     assert process.stderr
@@ -228,7 +232,7 @@ def test_completion(home: Home, add_command) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(algo_home: Home, shell: str) -> None:
     result = algo_home.run("completion", shell)
-    assert result.code == 0
+    assert result.code == ExitCode.OK
     assert "_ALGO_COMPLETE" in result.text
     if shell == "bash":
         subprocess.run(["bash", "-n"], input=result.stdout, check=True)
@@ -241,7 +245,7 @@ def test_stdout_that_cannot_be_written(algo_home: Home, option: str, unbuffered:
     environ = {**algo_home.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "wb") as full:
         done = subprocess.run(algo_home.command(option), env=environ, stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (1, b"error: No space left on device\n")
+    assert (done.returncode, done.stderr) == (ExitCode.FAILURE, b"error: No space left on device\n")
 
 
 @pytest.mark.parametrize("words", ["--version", "--help", "config list"])
@@ -249,15 +253,15 @@ def test_stdout_that_cannot_be_written(algo_home: Home, option: str, unbuffered:
 def test_results_that_cannot_be_written_are_a_failure(algo_home: Home, words: str, others: str) -> None:
     command = f"{algo_home.command()[0]} {words} {others} >&-"
     done = subprocess.run(["bash", "-c", command], env=algo_home.environ, capture_output=True)
-    assert (done.returncode, done.stderr) == (1, b"error: Standard output is closed\n")
+    assert (done.returncode, done.stderr) == (ExitCode.FAILURE, b"error: Standard output is closed\n")
     done = subprocess.run(["bash", "-c", f"{command} 2>&-"], env=algo_home.environ, capture_output=True)
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.FAILURE
 
 
 def test_a_command_without_results_needs_no_standard_output(failing: Home) -> None:
     words = " ".join(failing.command("config", "set", "retries", "3"))
     done = subprocess.run(["bash", "-c", f"{words} >&-"], env=failing.environ, capture_output=True)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (ExitCode.OK, b"")
 
 
 @pytest.mark.parametrize("stream", ["<&-", "2>&-", "<&- 2>&-"])
@@ -265,7 +269,7 @@ def test_streams_that_are_closed_are_no_reason_to_fail(algo_home: Home, stream: 
     for words in ("--version", "--help", "config list"):
         command = f"{algo_home.command()[0]} {words} {stream}"
         done = subprocess.run(["bash", "-c", command], env=algo_home.environ, capture_output=True)
-        assert (done.returncode, done.stderr) == (0, b"")
+        assert (done.returncode, done.stderr) == (ExitCode.OK, b"")
 
 
 WRONG = (
@@ -292,7 +296,7 @@ WRONG = (
 def test_a_wrong_command_line_is_answered_as_json_wherever_json_stands(algo_home: Home, words: tuple[str, ...]) -> None:
     result = algo_home.run(*words)
     lines = result.stderr.splitlines()
-    assert (result.code, result.text) == (2, ""), result
+    assert (result.code, result.text) == (ExitCode.USAGE, ""), result
     assert all(isinstance(json.loads(line), dict) for line in lines), result.stderr
     assert result.error["type"] == "UsageError"
 
@@ -304,11 +308,11 @@ def test_every_command_does_so(algo_home: Home) -> None:
     assert len(names) > 20
     for name in names:
         result = algo_home.run(name, "--no-such-option", "--json")
-        assert result.code == 2, (name, result)
+        assert result.code == ExitCode.USAGE, (name, result)
         assert result.error["type"] == "UsageError", name
 
 
 def test_json_that_is_no_option_is_none(algo_home: Home) -> None:
     assert algo_home.run("run", "demo/Hello", "-d", "--json").text == "Hello --json\n"
     assert algo_home.run("ls", "--", "--json").stderr.splitlines()[-1].startswith(("error: ", "hint: "))
-    assert algo_home.run("run", "demo/Hello", "-d", "--json", "-d", "x").code == 2
+    assert algo_home.run("run", "demo/Hello", "-d", "--json", "-d", "x").code == ExitCode.USAGE

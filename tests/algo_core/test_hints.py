@@ -17,6 +17,7 @@ from support.stub import KEY, StubPlatform
 
 from algo_core.cli import build
 from algo_core.context import App
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 WRONG = "sim" + "w" * 25
@@ -60,11 +61,11 @@ class Case:
             self.environ[name] = value
         elif words[:2] == ["algo", "auth"]:
             result = self.home.run(*words[1:], input=f"{self.address}\n{KEY}\n\n", environ=self.environ)
-            assert result.code == 0, result
+            assert result.code == ExitCode.OK, result
         else:
             assert words[0] == "algo", hint
             result = self.run(*words[1:])
-            assert result.code == 0, result
+            assert result.code == ExitCode.OK, result
 
 
 CONNECTOR = """
@@ -252,7 +253,7 @@ def test_carrying_out_the_hint_clears_the_error(case: Case, make: Callable[[Case
     case.carry_out(hint)
     again = case.run(*case.words)
     if case.ends:
-        assert (again.code, error in again.stderr) == (0, False), (hint, again)
+        assert (again.code, error in again.stderr) == (ExitCode.OK, False), (hint, again)
 
 
 def test_there_are_cases() -> None:
@@ -268,21 +269,21 @@ def test_ones_own_data_without_the_dot(algo_home: Home, words: list[str], tmp_pa
     algo_home.run("mkdir", ".my/x")
     algo_home.run("cp", "g", "data://.my/x/f", cwd=work)
     result = algo_home.run(*words, cwd=work)
-    assert result.code == 5
+    assert result.code == ExitCode.NOT_FOUND
     found = re.search(r"Did you mean (\S+)\?", result.stderr)
     assert found, result.stderr
     meant = [found[1] if word.removeprefix("data://").startswith("my") else word for word in words]
-    assert algo_home.run(*meant, cwd=work).code == 0
+    assert algo_home.run(*meant, cwd=work).code == ExitCode.OK
 
 
 @pytest.mark.parametrize("scheme", ["s3", "s3+prod", "gs", "azureblob", "dropbox"])
 def test_a_store_that_is_not_connected_says_how(algo_home: Home, scheme: str) -> None:
     result = algo_home.run("ls", f"{scheme}://bucket")
-    assert result.code == 5
+    assert result.code == ExitCode.NOT_FOUND
     hint = re.findall(r"^hint: (.*)$", result.stderr, re.MULTILINE)[0]
     command = re.search(r"`algo ([^`]+)`", hint)
     assert command, hint
-    assert algo_home.run(*shlex.split(command[1])).code == 0
+    assert algo_home.run(*shlex.split(command[1])).code == ExitCode.OK
     away = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "x", "AWS_MAX_ATTEMPTS": "1", "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"}  # fmt: skip
     if scheme.startswith("s3"):  # the others need options, or would ask the network for them

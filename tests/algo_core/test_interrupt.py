@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home, Result
 
 TAB = {"_ALGO_COMPLETE": "bash_complete", "COMP_WORDS": "algo ls .my/", "COMP_CWORD": "2"}
@@ -32,7 +33,7 @@ Stop = Callable[..., Result | None]
 @pytest.fixture
 def stop(algo_home: Home, tmp_path: Path) -> Stop:
     """Runs a command that is stopped at a moment; None if it never came to it."""
-    assert algo_home.run("mkdir", ".my/c").code == 0
+    assert algo_home.run("mkdir", ".my/c").code == ExitCode.OK
     (algo_home.root / "f").write_text("content")
     sent = tmp_path / "sent"
 
@@ -46,7 +47,7 @@ def stop(algo_home: Home, tmp_path: Path) -> Stop:
 
 
 def assert_interrupted(result: Result, moment: object) -> None:
-    assert result.code == 130, (moment, result)
+    assert result.code == ExitCode.INTERRUPTED, (moment, result)
     assert "Traceback" not in result.stderr, (moment, result.stderr)
     assert "ignored" not in result.stderr, (moment, result.stderr)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.stub import KEY
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 from algo_core.text import as_text, decoded, first_line, in_utf_8, lines_in_utf_8
 
@@ -47,7 +48,7 @@ def test_configuration(algo_home: Home, encode) -> None:
     algo_home.config_file.parent.mkdir(parents=True, exist_ok=True)
     algo_home.config_file.write_bytes(encode("# größer\r\ntimeout = 7\r\n"))
     assert algo_home.run("config", "get", "timeout").text == "7\n"
-    assert algo_home.run("config", "set", "retries", "3").code == 0
+    assert algo_home.run("config", "set", "retries", "3").code == ExitCode.OK
     assert algo_home.run("config", "get", "timeout").text == "7\n"
     assert "# größer" in algo_home.config_file.read_text("utf-8")
     algo_home.site_file.write_bytes(encode("[enforce]\nretries = 9\n"))
@@ -60,27 +61,27 @@ def test_configuration(algo_home: Home, encode) -> None:
 def test_keys_and_answers_on_standard_input(algo_home: Home, stub, encode) -> None:
     words = ("auth", "--api-address", stub.address)
     done = algo_home.run(*words, "--api-key-stdin", input=encode(f"{KEY}\r\n"))
-    assert (done.code, done.text) == (0, "Account: alice\n"), done.stderr
+    assert (done.code, done.text) == (ExitCode.OK, "Account: alice\n"), done.stderr
     done = algo_home.run("auth", "--profile", "p", input=encode(f"{stub.address}\n{KEY}\n\n"))
-    assert (done.code, done.text) == (0, "Account: alice\n"), done.stderr
+    assert (done.code, done.text) == (ExitCode.OK, "Account: alice\n"), done.stderr
     command = f'credential_command = ["cat", "{algo_home.root / "key"}"]'
     (algo_home.root / "key").write_bytes(encode(f"{KEY}\n"))
     algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\n{command}\n')
-    assert algo_home.run("profile", "show", "--json").code == 0
+    assert algo_home.run("profile", "show", "--json").code == ExitCode.OK
 
 
 @each_kind
 def test_lists_of_files(algo_home: Home, tmp_path: Path, encode) -> None:
-    assert algo_home.run("mkdir", ".my/c").code == 0
+    assert algo_home.run("mkdir", ".my/c").code == ExitCode.OK
     for name in ("a", "ü"):
         (tmp_path / name).write_text(name)
     for number, text in enumerate(["./a\r\n./ü\r\n", "./a\0./ü\0"]):
         (tmp_path / "list").write_bytes(encode(text))
         for source in ("list", "-"):
             done = algo_home.run("cp", "--from-file", source, "data://.my/c", cwd=tmp_path, input=encode(text))
-            assert done.code == 0, (number, done.stderr)
+            assert done.code == ExitCode.OK, (number, done.stderr)
             assert done.text.count("Uploaded") == 2
-            assert algo_home.run("rm", ".my/c/a", ".my/c/ü").code == 0
+            assert algo_home.run("rm", ".my/c/a", ".my/c/ü").code == ExitCode.OK
 
 
 @each_kind
@@ -93,7 +94,7 @@ def test_inputs_of_algorithms(algo_home: Home, stub, encode) -> None:
         (algo_home.root / "file.jsonl").write_bytes(encode(text))
         for source in ("file.jsonl", "-"):
             done = algo_home.run("run", "demo/Echo/1.0.0", *words, source, input=encode(text))
-            assert done.code == 0, done.stderr
+            assert done.code == ExitCode.OK, done.stderr
         calls = [seen for seen in stub.seen if seen.method == "POST"]
         return [(seen.headers["Content-Type"].partition(";")[0], seen.body) for seen in calls]
 
@@ -116,7 +117,7 @@ def test_a_table_of_windows(algo_home: Home, stub) -> None:
     for encode in KINDS.values():
         stub.seen.clear()
         (algo_home.root / "t.csv").write_bytes(encode('name\r\n"two\r\nlines"\r\nü\r\n'))
-        assert algo_home.run("run", "demo/Echo/1.0.0", "--each", "t.csv").code == 0
+        assert algo_home.run("run", "demo/Echo/1.0.0", "--each", "t.csv").code == ExitCode.OK
         bodies = {seen.body for seen in stub.seen if seen.method == "POST"}
         assert bodies == {b'{"name": "two\\r\\nlines"}', '{"name": "ü"}'.encode()}
 
@@ -129,11 +130,11 @@ def test_files_of_algorithms_and_options_of_connectors(algo_home: Home, tmp_path
     (source / "algorithmia.conf").write_bytes(encode('{"algoname": "Hi", "username": "a"}'))
     (source / "requirements.txt").write_bytes(encode("# nothing\r\n"))
     done = algo_home.run("local", "publish", source, "a/Hi", "--version", "1.0.0")
-    assert done.code == 0, done.stderr
+    assert done.code == ExitCode.OK, done.stderr
     assert algo_home.run("run", "a/Hi", "-d", "x").text == "hi x\n"
     lines = encode("key=AKIA\r\nsecret=ü\r\nendpoint_url=http://127.0.0.1:9\r\n")
     done = algo_home.run("local", "connector", "add", "s3+x", "--options-stdin", input=lines)
-    assert done.code == 0, done.stderr
+    assert done.code == ExitCode.OK, done.stderr
     (kept,) = [
         path for path in (algo_home.root / "local").rglob("*") if path.is_file() and b"AKIA" in path.read_bytes()
     ]

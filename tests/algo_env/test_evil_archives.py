@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 SPECIFICATION = "36fd467e-fbfe-4ea6-aa66-df3f403b7132"
 MIB = 1 << 20
 
@@ -23,7 +25,7 @@ def check_refused(home, environments, tmp_path):
         environments.template(archive)
         before = sorted(str(path) for path in tmp_path.rglob("*") if "home" not in path.parts)
         done = home.run("template", SPECIFICATION, destination, "--force", cwd=tmp_path / "work")
-        assert (done.code, done.stdout) == (7, b""), done.stderr
+        assert (done.code, done.stdout) == (ExitCode.PLATFORM, b""), done.stderr
         assert "Traceback" not in done.stderr
         assert sorted(str(path) for path in tmp_path.rglob("*") if "home" not in path.parts) == before
         assert (tmp_path / "victim").read_bytes() == b"untouched"
@@ -121,7 +123,7 @@ def test_very_many_entries(check_refused, archives) -> None:
 def test_very_large_archives(home, environments, tmp_path) -> None:
     environments.template(os.urandom(65 * MIB))
     done = home.run("template", SPECIFICATION, tmp_path / "dest")
-    assert done.code == 7
+    assert done.code == ExitCode.PLATFORM
     assert "larger than 64 MiB" in done.stderr
     assert not (tmp_path / "dest").exists()
 
@@ -158,7 +160,7 @@ def test_names_in_any_script_arrive(home, environments, archives, tmp_path) -> N
     entries = [archives.entry(name, b"1") for name in names]
     environments.template(archives.packed(*entries, format=tarfile.GNU_FORMAT, errors="surrogateescape"))
     done = home.run("template", SPECIFICATION, tmp_path / "dest")
-    assert done.code == 0, done.stderr
+    assert done.code == ExitCode.OK, done.stderr
     found = {str(p.relative_to(tmp_path / "dest")) for p in (tmp_path / "dest").rglob("*") if p.is_file()}
     assert found == set(names)
 
@@ -166,7 +168,7 @@ def test_names_in_any_script_arrive(home, environments, archives, tmp_path) -> N
 def test_a_name_that_the_file_system_cannot_hold(home, environments, archives, tmp_path) -> None:
     environments.template(archives.packed(archives.entry("good", b"1"), archives.entry("n" * 300, b"1")))
     done = home.run("template", SPECIFICATION, tmp_path / "dest")
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert "File name too long" in done.stderr
     assert not (tmp_path / "dest").exists()
     assert not list(tmp_path.glob(".algo-template-*"))

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 ROOT = "/v1/algorithm-environments/edge"
 TABLE = """\
 Name                      Display Name
@@ -35,7 +37,7 @@ def test_the_profile_is_used(algo_home, environments) -> None:
 def test_an_environment_is_found_with_grep_as_documented(home, environments) -> None:
     line = f'{home.command()[0]} environment python3 | grep -iC4 -e "tensorflow 2"'
     done = subprocess.run(["sh", "-c", line], env=home.environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == ExitCode.OK, done.stderr
     assert '        "environment_specification_id": "36fd467e-fbfe-4ea6-aa66-df3f403b7132"' in done.stdout
     assert "Generic Python" not in done.stdout
 
@@ -50,7 +52,7 @@ def test_environments_are_json_when_piped(home, environments) -> None:
 
 def test_environments_are_a_table_for_people(home, environments, on_terminal) -> None:
     code, shown = on_terminal(home, "environment", "python3")
-    assert code == 0
+    assert code == ExitCode.OK
     assert shown.splitlines() == [
         "Environment                      Machine  Specification id (for 'algo template')  Environment id",
         "Python 3.8 + TensorFlow GPU 2.3  GPU      36fd467e-fbfe-4ea6-aa66-df3f403b7132    "
@@ -85,7 +87,7 @@ def test_a_language_without_environments_is_no_error(home, environments) -> None
 def test_an_unknown_language_fails_and_those_there_are_are_named(home, environments, status, body) -> None:
     environments.environments("cobol", environments.json_answer(body, status))
     done = home.run("environment", "cobol")
-    assert (done.code, done.stdout) == (5, b"")
+    assert (done.code, done.stdout) == (ExitCode.NOT_FOUND, b"")
     assert "no language 'cobol'" in done.stderr
     assert "java11, python2, python3; see: algo languages" in done.stderr
 
@@ -93,28 +95,28 @@ def test_an_unknown_language_fails_and_those_there_are_are_named(home, environme
 @pytest.mark.parametrize("language", ["", ".", "..", "../../data", "python3/environments"])
 def test_a_language_cannot_lead_to_another_route(home, environments, language) -> None:
     done = home.run("environment", language)
-    assert done.code == 5
+    assert done.code == ExitCode.NOT_FOUND
     assert environments.paths == ["/languages"]
 
 
 def test_an_error_for_a_language_that_exists_is_shown_as_it_is(home, environments) -> None:
     environments.environments("python3", environments.json_answer({"error": {"message": "not today"}}))
     done = home.run("environment", "python3")
-    assert (done.code, done.stdout) == (1, b"")
+    assert (done.code, done.stdout) == (ExitCode.FAILURE, b"")
     assert "error: not today" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("status", "body", "code"),
     [
-        (401, b'{"error": {"message": "authorization required"}}', 4),
-        (200, b'{"error": {"message": "authorization required"}}', 4),
-        (500, b"", 7),
-        (200, b"<html></html>", 7),
-        (200, b"{}", 7),
-        (200, b'["python3"]', 7),
-        (200, b'[{"id": "no name"}]', 7),
-        (200, b"null", 7),
+        (401, b'{"error": {"message": "authorization required"}}', ExitCode.AUTHENTICATION),
+        (200, b'{"error": {"message": "authorization required"}}', ExitCode.AUTHENTICATION),
+        (500, b"", ExitCode.PLATFORM),
+        (200, b"<html></html>", ExitCode.PLATFORM),
+        (200, b"{}", ExitCode.PLATFORM),
+        (200, b'["python3"]', ExitCode.PLATFORM),
+        (200, b'[{"id": "no name"}]', ExitCode.PLATFORM),
+        (200, b"null", ExitCode.PLATFORM),
     ],
 )
 def test_errors_fail(home, environments, status, body, code) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 SPECIFICATION = "36fd467e-fbfe-4ea6-aa66-df3f403b7132"
 FILES = {
     ".adk": b"",
@@ -44,7 +46,7 @@ def work(tmp_path: Path) -> Path:
 def test_a_template_is_unpacked_into_a_new_directory(home, environments, good, work) -> None:
     environments.template(good)
     done = home.run("template", SPECIFICATION, "deep/er/dest", cwd=work)
-    assert (done.code, done.stdout, done.stderr) == (0, b"", "Unpacked 4 files into deep/er/dest\n")
+    assert (done.code, done.stdout, done.stderr) == (ExitCode.OK, b"", "Unpacked 4 files into deep/er/dest\n")
     assert tree(work / "deep/er/dest") == FILES
     assert os.listdir(work) == ["deep"]
     assert os.listdir(work / "deep/er") == ["dest"]
@@ -73,7 +75,7 @@ def test_modes_are_those_of_ordinary_new_files(home, environments, archives, wor
 def test_no_credential_is_needed(algo_home, environments, good, work) -> None:
     environments.template(good)
     algo_home.write_config(f'[profiles.default]\naddress = "{environments.stub.address}"\n')
-    assert algo_home.run("template", SPECIFICATION, work / "dest").code == 0
+    assert algo_home.run("template", SPECIFICATION, work / "dest").code == ExitCode.OK
     assert "Authorization" not in environments.stub.seen[0].headers
     assert tree(work / "dest") == FILES
 
@@ -87,7 +89,7 @@ def test_as_json(home, environments, good, work) -> None:
 
 def test_an_archive_that_is_labelled_as_packed_is_unpacked_once(home, environments, good, work) -> None:
     environments.template(environments.answer(200, good, {"Content-Encoding": "gzip"}))
-    assert home.run("template", SPECIFICATION, work / "dest").code == 0
+    assert home.run("template", SPECIFICATION, work / "dest").code == ExitCode.OK
     assert environments.stub.seen[0].headers["Accept-Encoding"] == "identity"
     assert tree(work / "dest") == FILES
 
@@ -101,7 +103,7 @@ def test_entries_may_be_written_with_a_dot(home, environments, archives, work, p
     ]
     environments.template(archives.packed(*entries, archives.entry(f"{prefix}src//a", b"1")))
     done = home.run("template", SPECIFICATION, work / "dest")
-    assert done.code == 0, done.stderr
+    assert done.code == ExitCode.OK, done.stderr
     assert tree(work / "dest") == {"src/a": b"1"}
 
 
@@ -110,7 +112,7 @@ def test_the_current_directory_and_what_is_in_it_stay(home, environments, good, 
     (work / "mine").write_bytes(b"kept")
     (work / "src").mkdir()
     (work / "src/mine").write_bytes(b"kept too")
-    assert home.run("template", SPECIFICATION, ".", cwd=work).code == 0
+    assert home.run("template", SPECIFICATION, ".", cwd=work).code == ExitCode.OK
     assert tree(work) == {**FILES, "mine": b"kept", "src/mine": b"kept too"}
     assert names(work) == sorted([*FILES, "mine", "src", "src/mine"])
 
@@ -121,7 +123,7 @@ def test_files_that_are_there_are_not_overwritten(home, environments, good, work
     (work / "src/__init__.py").write_bytes(b"mine")
     before = names(work)
     done = home.run("template", SPECIFICATION, work)
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert "src/__init__.py" in done.stderr
     assert "algorithmia.conf" not in done.stderr
     assert "--force" in done.stderr
@@ -135,7 +137,7 @@ def test_with_force_they_are(home, environments, good, work) -> None:
     (work / "src/__init__.py").write_bytes(b"mine")
     (work / "outside").write_bytes(b"not yours")
     (work / ".adk").symlink_to(work / "outside")
-    assert home.run("template", SPECIFICATION, work, "--force").code == 0
+    assert home.run("template", SPECIFICATION, work, "--force").code == ExitCode.OK
     assert tree(work) == {**FILES, "outside": b"not yours"}
     assert not (work / ".adk").is_symlink()
 
@@ -163,7 +165,7 @@ def test_what_is_of_another_kind_stays_even_with_force(home, environments, good,
             path.write_bytes(b"a file")
         before = names(work)
         done = home.run("template", SPECIFICATION, work, *force)
-        assert done.code == 1
+        assert done.code == ExitCode.FAILURE
         assert f"in the way in {work}: {path.name}" in done.stderr
         assert names(work) == before
         assert os.listdir(tmp_path / "elsewhere") == []
@@ -177,7 +179,7 @@ def test_a_link_as_the_destination_is_followed(home, environments, good, work) -
     environments.template(good)
     (work / "real").mkdir()
     (work / "link").symlink_to("real")
-    assert home.run("template", SPECIFICATION, work / "link").code == 0
+    assert home.run("template", SPECIFICATION, work / "link").code == ExitCode.OK
     assert (work / "link").is_symlink()
     assert tree(work / "real") == FILES
 
@@ -187,7 +189,7 @@ def test_a_destination_that_is_a_file_is_refused_before_anything_is_asked_for(ho
     (work / "file").write_bytes(b"mine")
     for destination in ("file", "file/below", ""):
         done = home.run("template", SPECIFICATION, destination, cwd=work)
-        assert done.code in {1, 2}
+        assert done.code in {ExitCode.FAILURE, ExitCode.USAGE}
         assert "Traceback" not in done.stderr
     assert tree(work) == {"file": b"mine"}
 
@@ -212,22 +214,26 @@ def test_a_merge_that_fails_half_way_is_undone(environments, good, work, archive
 def test_a_place_that_cannot_be_written_is_an_error(home, environments, good) -> None:
     environments.template(good)
     done = home.run("template", SPECIFICATION, "/proc/nowhere/dest")
-    assert done.code in {1, 5}
+    assert done.code in {ExitCode.FAILURE, ExitCode.NOT_FOUND}
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
     ("answer", "code", "said"),
     [
-        ((404, b'{"error": {"message": "not found"}}', {}), 5, "no template"),
-        ((404, b"", {}), 5, "no template"),
-        ((500, b"", {}), 7, "500"),
-        ((401, b"", {}), 4, "algo auth"),
-        ((200, b'{"error": {"message": "not today"}}', {"Content-Type": "application/json"}), 1, "not today"),
-        ((200, b'{"hello": 1}', {"Content-Type": "application/json"}), 7, "JSON"),
-        ((200, b"<html></html>", {"Content-Type": "text/html"}), 7, "broken"),
-        ((200, b"", {}), 7, "broken"),
-        ((200, b"\x1f\x8b\x08", {"Content-Length": "3000", "Connection": "close"}), 6, "broke"),
+        ((404, b'{"error": {"message": "not found"}}', {}), ExitCode.NOT_FOUND, "no template"),
+        ((404, b"", {}), ExitCode.NOT_FOUND, "no template"),
+        ((500, b"", {}), ExitCode.PLATFORM, "500"),
+        ((401, b"", {}), ExitCode.AUTHENTICATION, "algo auth"),
+        (
+            (200, b'{"error": {"message": "not today"}}', {"Content-Type": "application/json"}),
+            ExitCode.FAILURE,
+            "not today",
+        ),
+        ((200, b'{"hello": 1}', {"Content-Type": "application/json"}), ExitCode.PLATFORM, "JSON"),
+        ((200, b"<html></html>", {"Content-Type": "text/html"}), ExitCode.PLATFORM, "broken"),
+        ((200, b"", {}), ExitCode.PLATFORM, "broken"),
+        ((200, b"\x1f\x8b\x08", {"Content-Length": "3000", "Connection": "close"}), ExitCode.NETWORK, "broke"),
     ],
 )
 def test_an_error_makes_no_directory(home, environments, work, answer, code, said) -> None:
@@ -250,14 +256,14 @@ def test_an_error_makes_no_directory(home, environments, work, answer, code, sai
 )
 def test_who_gives_something_else_than_the_specification_is_helped(home, environments, work, typed, said) -> None:
     done = home.run("template", typed, work / "dest")
-    assert done.code == 5
+    assert done.code == ExitCode.NOT_FOUND
     assert said in done.stderr
     assert names(work) == []
 
 
 @pytest.mark.parametrize("typed", ["", "..", "../../data", "a/template"])
 def test_a_specification_cannot_lead_to_another_route(home, environments, work, typed) -> None:
-    assert home.run("template", typed, work / "dest").code == 2
+    assert home.run("template", typed, work / "dest").code == ExitCode.USAGE
     assert environments.paths == []
 
 
@@ -280,6 +286,6 @@ def test_an_interrupted_download_leaves_nothing(home, environments, good, work) 
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         over.set()
-    assert process.returncode == 130
+    assert process.returncode == ExitCode.INTERRUPTED
     assert b"Traceback" not in err
     assert names(work) == []

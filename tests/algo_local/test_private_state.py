@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.serving import ALGO, Served, algo
 
+from algo_core.errors import ExitCode
 from algo_local.platform import Platform
 
 PARTS = ("platform.sqlite3", "platform.sqlite3-wal", "platform.sqlite3-shm")
@@ -76,7 +77,7 @@ def test_a_directory_that_serves_others_as_well_keeps_its_mode_but_nothing_of_th
     private_root.chmod(0o755)
     (private_root / "notes.txt").write_text("not the platform's")
     (private_root / "notes.txt").chmod(0o644)
-    assert algo("local", "key", "new", "jane").returncode == 0
+    assert algo("local", "key", "new", "jane").returncode == ExitCode.OK
     assert (mode(private_root), mode(private_root / "notes.txt")) == (0o755, 0o644)
     assert open_paths(private_root) == []
     (private_root / "data").chmod(0o755)
@@ -92,7 +93,7 @@ def test_links_are_not_followed(private_root: Path, tmp_path: Path) -> None:
     private_root.chmod(0o755)
     (private_root / "notes.txt").touch()
     (private_root / "environments").symlink_to(elsewhere)
-    assert algo("local", "status").returncode == 0
+    assert algo("local", "status").returncode == ExitCode.OK
     assert mode(elsewhere) == 0o755
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.stub import KEY, Answer, json_answer
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 
@@ -87,6 +88,6 @@ def publish(algo_home: Home, tmp_path: Path) -> Callable[..., None]:
         conf = {"username": reference.partition("/")[0], "algoname": name, "language": "python3"}
         (directory / "algorithmia.conf").write_text(json.dumps(conf))
         done = algo_home.run("local", "publish", directory, reference, "--version", version, *flags)
-        assert done.code == 0, done.stderr
+        assert done.code == ExitCode.OK, done.stderr
 
     return publish

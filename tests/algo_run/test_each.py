@@ -21,6 +21,7 @@ import pytest
 from support.listing import HEADERS, file_entry, page
 from support.stub import KEY
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 VERSIONED = "/v1/algo/demo/Echo/1.0.0"
@@ -88,7 +89,7 @@ def test_each_input_has_one_result_in_the_order_of_the_inputs(
 ) -> None:
     out = tmp_path / "out.jsonl"
     done = run(home, "--each", inputs, "-o", out)
-    assert done.code == 0
+    assert done.code == ExitCode.OK
     assert [(row["index"], row["result"]) for row in rows(out)] == [(n, {"n": n}) for n in range(100)]
     assert "100 inputs called, 0 failed" in done.stderr
     assert len(echo.calls) == 100
@@ -109,10 +110,10 @@ def test_with_json_the_summary_is_an_object(home: Home, echo: Echo, inputs: Path
 def test_a_version_is_pinned_for_the_whole_run(home: Home, echo: Echo, stub: Any, inputs: Path, tmp_path: Path) -> None:
     stub.on("GET", "/v1/algorithms/demo/Echo", stub.json_answer({"version_info": {"semantic_version": "1.0.0"}}))
     out = tmp_path / "out.jsonl"
-    assert home.run("run", "demo/Echo", "--each", inputs, "-o", out).code == 0
+    assert home.run("run", "demo/Echo", "--each", inputs, "-o", out).code == ExitCode.OK
     stub.on("GET", "/v1/algorithms/demo/Echo", stub.json_answer({"version_info": {"semantic_version": "1.1.0"}}))
     refused = home.run("run", "demo/Echo", "--each", inputs, "-o", out, "--resume")
-    assert refused.code == 2
+    assert refused.code == ExitCode.USAGE
     assert "demo/Echo/1.0.0, not of demo/Echo/1.1.0" in refused.stderr
 
 
@@ -127,7 +128,7 @@ def test_a_version_is_pinned_for_the_whole_run(home: Home, echo: Echo, stub: Any
 def test_formats(home: Home, echo: Echo, tmp_path: Path, name: str, content: bytes, expected: list[Any]) -> None:
     (tmp_path / name).write_bytes(content)
     done = run(home, "--each", tmp_path / name)
-    assert done.code == 0
+    assert done.code == ExitCode.OK
     assert [json.loads(line)["result"] for line in done.text.splitlines()] == expected
 
 
@@ -163,14 +164,14 @@ def test_a_broken_line_is_that_inputs_failure_and_named_with_line_and_column(
     file = tmp_path / "in.jsonl"
     file.write_bytes(b'1\n{"a": x}\n\xff\n4\n')
     done = run(home, "--each", file, "-o", tmp_path / "out.jsonl")
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert "2 inputs have failed" in done.stderr
     found = rows(tmp_path / "out.jsonl")
     assert [row.get("result") for row in found] == [1, None, None, 4]
     assert "in.jsonl:2: not JSON" in found[1]["error"]["message"]
     assert "column 7" in found[1]["error"]["message"]
     assert "in.jsonl:3: not UTF-8 at byte 0" in found[2]["error"]["message"]
-    assert run(home, "--each", file, "--stop-on-error").code == 1
+    assert run(home, "--each", file, "--stop-on-error").code == ExitCode.FAILURE
 
 
 def test_failures_of_the_algorithm_are_recorded_and_the_others_go_on(
@@ -182,7 +183,7 @@ def test_failures_of_the_algorithm_are_recorded_and_the_others_go_on(
         else None
     )
     done = run(home, "--each", inputs, "-o", tmp_path / "out.jsonl")
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     found = rows(tmp_path / "out.jsonl")
     assert len(found) == 100
     assert {row["error"]["message"] for row in found if row["index"] % 2} == {"odd"}
@@ -192,12 +193,14 @@ def test_failures_of_the_algorithm_are_recorded_and_the_others_go_on(
 def test_the_run_ends_when_more_fail_than_allowed(home: Home, echo: Echo, inputs: Path, tmp_path: Path) -> None:
     echo.before = lambda body, headers: (200, {"error": {"message": "no"}, "metadata": {}}, {})
     done = run(home, "--each", inputs, "-o", tmp_path / "out.jsonl", "--max-failures", "5", "--concurrency", "1")
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert "6 inputs have failed, more than the 5 allowed" in done.stderr
     assert len(rows(tmp_path / "out.jsonl")) == 6
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, 4), (403, 4), (404, 5)])
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, ExitCode.AUTHENTICATION), (403, ExitCode.AUTHENTICATION), (404, ExitCode.NOT_FOUND)]
+)
 def test_what_concerns_every_call_ends_the_run_with_its_own_exit_code(
     home: Home, echo: Echo, inputs: Path, tmp_path: Path, status: int, code: int
 ) -> None:
@@ -205,7 +208,7 @@ def test_what_concerns_every_call_ends_the_run_with_its_own_exit_code(
     done = run(home, "--each", inputs, "-o", tmp_path / "out.jsonl")
     assert done.code == code
     echo.before = lambda body, headers: None
-    assert run(home, "--each", inputs, "-o", tmp_path / "out.jsonl", "--resume").code == 0
+    assert run(home, "--each", inputs, "-o", tmp_path / "out.jsonl", "--resume").code == ExitCode.OK
     assert [row["index"] for row in rows(tmp_path / "out.jsonl")] == list(range(100))
 
 
@@ -220,7 +223,7 @@ def test_a_platform_that_refuses_more_calls_is_asked_again_later(home: Home, ech
 
     echo.before = once
     done = run(home, "--each", inputs)
-    assert done.code == 0
+    assert done.code == ExitCode.OK
     assert len(done.text.splitlines()) == 100
 
 
@@ -235,12 +238,12 @@ def test_a_failed_call_is_repeated_only_where_it_cannot_be_executed_twice(home: 
 
     echo.before = once
     done = run(home, "--each", inputs, "--concurrency", "1")
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert max(echo.calls.values()) == 1
     broken.clear()
     echo.keeps_keys = True
     done = run(home, "--each", inputs, "--concurrency", "1")
-    assert done.code == 0, "with idempotency keys everything may be repeated"
+    assert done.code == ExitCode.OK, "with idempotency keys everything may be repeated"
 
 
 def test_rate_and_concurrency_are_kept(home: Home, echo: Echo, inputs: Path) -> None:
@@ -255,20 +258,20 @@ def test_rate_and_concurrency_are_kept(home: Home, echo: Echo, inputs: Path) -> 
             under_way[0] -= 1
 
     echo.before = count
-    assert run(home, "--each", inputs, "--concurrency", "3").code == 0
+    assert run(home, "--each", inputs, "--concurrency", "3").code == ExitCode.OK
     assert most[0] <= 3
 
 
 def test_csv_and_directories_of_results(home: Home, echo: Echo, tmp_path: Path) -> None:
     file = tmp_path / "in.jsonl"
     file.write_text('"a\\nb"\n{"x":1}\n')
-    assert run(home, "--each", file, "-o", tmp_path / "out.csv").code == 0
+    assert run(home, "--each", file, "-o", tmp_path / "out.csv").code == ExitCode.OK
     _, *lines = csv.reader((tmp_path / "out.csv").open(newline=""))
     table = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
     assert [json.loads(row["result"]) for row in table] == ["a\nb", {"x": 1}]
-    assert run(home, "--each", file, "-o", tmp_path / "out.csv", "--resume").code == 0
+    assert run(home, "--each", file, "-o", tmp_path / "out.csv", "--resume").code == ExitCode.OK
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 4
-    assert run(home, "--each", file, "-o", f"{tmp_path}/results/").code == 0
+    assert run(home, "--each", file, "-o", f"{tmp_path}/results/").code == ExitCode.OK
     assert (tmp_path / "results" / "000000000.txt").read_text() == "a\nb"
     assert json.loads((tmp_path / "results" / "000000001.json").read_text()) == {"x": 1}
 
@@ -278,7 +281,7 @@ def test_binary_results_are_files_of_bytes(home: Home, echo: Echo, tmp_path: Pat
         200, {"result": base64.b64encode(b"\x00\xff").decode(), "metadata": {"content_type": "binary", "duration": 1}}, {},
     )  # fmt: skip
     (tmp_path / "in.jsonl").write_text("1\n")
-    assert run(home, "--each", tmp_path / "in.jsonl", "-o", f"{tmp_path}/results/").code == 0
+    assert run(home, "--each", tmp_path / "in.jsonl", "-o", f"{tmp_path}/results/").code == ExitCode.OK
     assert (tmp_path / "results" / "000000000.bin").read_bytes() == b"\x00\xff"
 
 
@@ -287,23 +290,23 @@ def test_a_file_that_exists_is_never_overwritten(home: Home, echo: Echo, inputs:
     other.write_text("years of work\n")
     for more in ((), ("--resume",)):
         refused = run(home, "--each", inputs, "-o", other, *more)
-        assert refused.code in {1, 2}
+        assert refused.code in {ExitCode.FAILURE, ExitCode.USAGE}
         assert other.read_text() == "years of work\n"
         assert not echo.calls
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("x")
-    assert run(home, "--each", inputs, "-o", tmp_path / "full").code == 1
+    assert run(home, "--each", inputs, "-o", tmp_path / "full").code == ExitCode.FAILURE
     missing = run(home, "--each", inputs, "-o", tmp_path / "none", "--resume")
-    assert missing.code == 3
+    assert missing.code == ExitCode.CONFIGURATION
     assert not (tmp_path / "none").exists()
 
 
 def test_changed_inputs_are_refused_by_name(home: Home, echo: Echo, inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    assert run(home, "--each", inputs, "-o", out).code == 0
+    assert run(home, "--each", inputs, "-o", out).code == ExitCode.OK
     inputs.write_text(inputs.read_text().replace('"n": 7}', '"n": 70}', 1))
     refused = run(home, "--each", inputs, "-o", out, "--resume")
-    assert refused.code == 2
+    assert refused.code == ExitCode.USAGE
     assert "in.jsonl:8" in refused.stderr
 
 
@@ -321,7 +324,7 @@ def test_a_second_run_on_the_same_journal_is_refused(home: Home, echo: Echo, inp
         while not echo.calls:
             time.sleep(0.01)
         second = run(home, "--each", inputs, "-o", out, "--resume")
-        assert second.code == 2
+        assert second.code == ExitCode.USAGE
         assert "Another process is writing" in second.stderr
     finally:
         gate.set()
@@ -349,7 +352,7 @@ def test_killed_again_and_again_every_input_has_one_result_and_is_executed_once(
         assert process.stderr
         process.stderr.close()
         resume = ("--resume",) if out.exists() and out.stat().st_size else ()
-    assert run(home, "--each", file, "-o", out, "--unordered", *resume).code == 0
+    assert run(home, "--each", file, "-o", out, "--unordered", *resume).code == ExitCode.OK
     assert sorted(row["index"] for row in rows(out)) == list(range(600))
     assert all(row["result"] == row["index"] for row in rows(out))
     assert set(echo.calls.values()) == {1}
@@ -365,11 +368,11 @@ def test_a_full_disk_ends_the_run_and_leaves_whole_lines(home: Home, echo: Echo,
 
     environ = {**home.environ, "ALGO_CACHE_DIR": str(tmp_path / "nocache")}
     done = subprocess.run(command, env=environ, preexec_fn=limited, capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.FAILURE
     assert "out.jsonl" in done.stderr or "File too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert 0 < len(rows(out)) < 100
-    assert run(home, "--each", inputs, "-o", out, "--resume").code == 0
+    assert run(home, "--each", inputs, "-o", out, "--resume").code == ExitCode.OK
     assert [row["index"] for row in rows(out)] == list(range(100))
 
 
@@ -380,10 +383,10 @@ def test_ctrl_c_says_how_to_go_on(home: Home, echo: Echo, inputs: Path, tmp_path
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == ExitCode.INTERRUPTED
     assert b"--resume" in told
     assert b"Traceback" not in told
-    assert run(home, "--each", inputs, "-o", tmp_path / "out.jsonl", "--resume").code == 0
+    assert run(home, "--each", inputs, "-o", tmp_path / "out.jsonl", "--resume").code == ExitCode.OK
     assert [row["index"] for row in rows(tmp_path / "out.jsonl")] == list(range(100))
 
 
@@ -397,7 +400,7 @@ def test_two_versions_are_compared(home: Home, echo: Echo, stub: Any, inputs: Pa
     stub.on("POST", "/v1/algo/demo/Echo/2.0.0", other)
     out = tmp_path / "out.jsonl"
     done = run(home, "--each", inputs, "--compare", "2.0.0", "--tolerance", "1e-6", "-o", out)
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert "1 outputs differ" in done.stderr
     assert [row["differs"] for row in rows(out) if row["differs"]] == ["$.n: 5 became 6"]
     out.unlink()
@@ -429,7 +432,7 @@ def test_command_lines_that_mean_nothing(
     (tmp_path / "x.jsonl").write_text("1\n")
     (tmp_path / "x.bin").write_text("1\n")
     done = run(home, *arguments, cwd=tmp_path)
-    assert done.code == 2
+    assert done.code == ExitCode.USAGE
     assert says in done.stderr
     assert not echo.calls
 
@@ -443,7 +446,7 @@ def test_memory_does_not_grow_with_the_number_of_inputs(home: Home, echo: Echo, 
              "run", "demo/Echo/1.0.0", "--each", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / f"o{count}.jsonl"), "-q"],
             env=home.environ, capture_output=True, text=True,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == ExitCode.OK, done.stderr
         return int(done.stderr.split()[-1])
 
     assert peak(6000) - peak(600) < 8 * 1024
@@ -455,7 +458,7 @@ def test_the_key_is_the_same_when_a_run_goes_on(home: Home, echo: Echo, stub: An
     echo.before = lambda body, headers: (401, {"error": {"message": "no"}}, {}) if body == b"2" else None
     run(home, "--each", file, "-o", out)
     echo.before = lambda body, headers: None
-    assert run(home, "--each", file, "-o", out, "--resume").code == 0
+    assert run(home, "--each", file, "-o", out, "--resume").code == ExitCode.OK
     keys = [seen.headers["Idempotency-Key"] for seen in stub.seen if seen.body == b"2"]
     assert len(keys) >= 2
     assert len(set(keys)) == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from algo_core.errors import ExitCode
+
 MIRROR = """
 import base64
 
@@ -19,13 +21,13 @@ def apply(input):
 
 def test_the_first_command_after_an_install(algo_home) -> None:
     done = algo_home.run("run", "demo/Hello", "-d", "HAL 9000")
-    assert (done.code, done.stdout) == (0, b"Hello HAL 9000\n")
+    assert (done.code, done.stdout) == (ExitCode.OK, b"Hello HAL 9000\n")
     assert "embedded platform" in done.stderr
 
 
 def test_the_guides_options(algo_home) -> None:
     done = algo_home.run("run", "demo/Hello", "-d", "HAL 9000", "--timeout", "60", "--output", "results.txt")
-    assert (done.code, done.stdout) == (0, b"")
+    assert (done.code, done.stdout) == (ExitCode.OK, b"")
     assert (algo_home.root / "results.txt").read_text() == "Hello HAL 9000\n"
 
 
@@ -34,7 +36,7 @@ def test_what_goes_in_and_comes_out(algo_home, publish) -> None:
 
     def run(*arguments: str, **options: bytes) -> bytes:
         done = algo_home.run("--quiet", "run", "demo/Mirror", *arguments, **options)
-        assert done.code == 0, done.stderr
+        assert done.code == ExitCode.OK, done.stderr
         return bytes(done.stdout)
 
     assert json.loads(run("-j", '{"a": [1.5, null]}')) == {"type": "dict", "value": {"a": [1.5, None]}}
@@ -43,7 +45,7 @@ def test_what_goes_in_and_comes_out(algo_home, publish) -> None:
     assert run("-D", "-", "--raw", input=b"\x00\x01\xff") == b"\xff\x01\x00"
 
     failed = algo_home.run("--quiet", "run", "demo/Mirror", "-t", "fail", "--debug", "--sudo")
-    assert failed.code == 1
+    assert failed.code == ExitCode.FAILURE
     assert "called with str\n" in failed.stderr
     assert "ValueError: asked to fail" in failed.stderr
     assert failed.stderr.endswith("error: asked to fail\n")
@@ -52,14 +54,14 @@ def test_what_goes_in_and_comes_out(algo_home, publish) -> None:
     assert whole["result"] == {"type": "int", "value": 1}
     assert whole["metadata"]["stdout"] == "called with int\n"
     started = algo_home.run("run", "demo/Mirror", "-d", "1", "--void")
-    assert started.code == 0
+    assert started.code == ExitCode.OK
     assert started.text.startswith("req-")
 
 
 def test_an_algorithm_that_takes_too_long(algo_home, publish) -> None:
     publish("demo/Sleep", "import time\ndef apply(input):\n    time.sleep(60)\n")
     done = algo_home.run("run", "demo/Sleep", "-d", "x", "--timeout", "1")
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert "timed-out" in done.stderr
     assert "--timeout SECONDS" in done.stderr
 
@@ -67,7 +69,7 @@ def test_an_algorithm_that_takes_too_long(algo_home, publish) -> None:
 def test_an_unknown_algorithm_or_version(algo_home) -> None:
     for name in ("demo/Nothing", "demo/Hello/9.9.9"):
         done = algo_home.run("run", name, "-d", "x")
-        assert done.code == 5
+        assert done.code == ExitCode.NOT_FOUND
         assert f"algo://{name} not found" in done.stderr
 
 

@@ -12,6 +12,8 @@ import time
 import pytest
 import trustme
 
+from algo_core.errors import ExitCode
+
 TOKEN = base64.urlsafe_b64encode(json.dumps({"alg": "RS256"}).encode()).decode().rstrip("=") + ".e30.c2ln"
 KEY = "sim" + "k" * 25
 TRACE = 'Traceback (most recent call last):\n  File "Echo.py", line 3, in apply\nValueError: no'
@@ -22,7 +24,7 @@ TIMED_OUT = "Failed to run algorithm - may have timed-out or hit out-of-memory e
 def test_an_algorithm_that_fails_says_why(home, algorithm) -> None:
     algorithm.answers(algorithm.failure(FAILED))
     done = home.run("run", "demo/Echo", "-d", "x")
-    assert (done.code, done.stdout) == (1, b"")
+    assert (done.code, done.stdout) == (ExitCode.FAILURE, b"")
     assert done.stderr == "error: it failed\nhint: See where it failed with --debug\n"
 
 
@@ -31,7 +33,7 @@ def test_the_stack_trace_of_an_algorithm_is_shown_with_debug(home, algorithm, be
     algorithm.answers(algorithm.failure(FAILED, stdout="got this far"))
     words = ["run", "demo/Echo", "-d", "x"]
     done = home.run("--debug", *words) if before else home.run(*words, "--debug")
-    assert (done.code, done.stdout) == (1, b"")
+    assert (done.code, done.stdout) == (ExitCode.FAILURE, b"")
     assert done.stderr.startswith(f"got this far\n{TRACE}\n")
     assert done.stderr.endswith("error: it failed\n")
 
@@ -39,7 +41,7 @@ def test_the_stack_trace_of_an_algorithm_is_shown_with_debug(home, algorithm, be
 def test_an_algorithms_failure_as_json(home, algorithm) -> None:
     algorithm.answers(algorithm.failure(FAILED))
     done = home.run("run", "demo/Echo", "-d", "x", "--json")
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert {"type": "AlgorithmFailed", "error_type": "InputError", "stacktrace": TRACE}.items() <= done.error.items()
     assert len(done.stderr.splitlines()) == 1
 
@@ -58,31 +60,46 @@ def test_an_algorithms_failure_as_json(home, algorithm) -> None:
 def test_every_form_of_a_failure_is_understood(home, algorithm, body, said) -> None:
     algorithm.answers(algorithm.answer(200, json.dumps(body).encode()))
     done = home.run("run", "demo/Echo", "-d", "x")
-    assert (done.code, done.stdout) == (1, b"")
+    assert (done.code, done.stdout) == (ExitCode.FAILURE, b"")
     assert said in done.stderr
 
 
 def test_a_raw_call_that_fails_says_why(home, algorithm) -> None:
     algorithm.answers(algorithm.answer(400, "es ging nicht: ä".encode(), {"Content-Type": "text/plain; charset=utf-8"}))
     done = home.run("run", "demo/Echo", "-d", "x", "--raw")
-    assert (done.code, done.stdout, done.stderr) == (1, b"", "error: es ging nicht: ä\n")
+    assert (done.code, done.stdout, done.stderr) == (ExitCode.FAILURE, b"", "error: es ging nicht: ä\n")
 
 
 @pytest.mark.parametrize(
     ("status", "body", "code", "said"),
     [
-        (404, {"error": {"message": "algorithm algo://demo/Echo not found"}}, 5, "algo://demo/Echo not found"),
-        (404, {"error": "No such algorithm"}, 5, "No such algorithm"),
-        (404, {"id": "1", "code": 1014, "message": "no such version"}, 5, "no such version"),
-        (400, {"error": {"code": 2015, "message": "malformed"}}, 1, "malformed"),
-        (400, {"error": {"type": "SystemError", "message": "missing Content-Type"}}, 1, "missing Content-Type"),
-        (401, {"error": {"message": "authorization required"}}, 4, "algo auth"),
-        (200, {"error": {"message": "authorization required"}}, 4, "algo auth"),
-        (403, {"error": {"code": 2001, "message": "Caller is not authorized"}}, 4, "Caller is not authorized"),
-        (415, {"error": {"message": "unsupported"}}, 1, "unsupported"),
-        (429, {"error": {"message": "too many concurrent requests"}}, 1, "too many concurrent requests"),
-        (500, {"error": {"message": "it broke"}}, 7, "it broke"),
-        (503, {}, 7, "503 Service Unavailable"),
+        (
+            404,
+            {"error": {"message": "algorithm algo://demo/Echo not found"}},
+            ExitCode.NOT_FOUND,
+            "algo://demo/Echo not found",
+        ),
+        (404, {"error": "No such algorithm"}, ExitCode.NOT_FOUND, "No such algorithm"),
+        (404, {"id": "1", "code": 1014, "message": "no such version"}, ExitCode.NOT_FOUND, "no such version"),
+        (400, {"error": {"code": 2015, "message": "malformed"}}, ExitCode.FAILURE, "malformed"),
+        (
+            400,
+            {"error": {"type": "SystemError", "message": "missing Content-Type"}},
+            ExitCode.FAILURE,
+            "missing Content-Type",
+        ),
+        (401, {"error": {"message": "authorization required"}}, ExitCode.AUTHENTICATION, "algo auth"),
+        (200, {"error": {"message": "authorization required"}}, ExitCode.AUTHENTICATION, "algo auth"),
+        (
+            403,
+            {"error": {"code": 2001, "message": "Caller is not authorized"}},
+            ExitCode.AUTHENTICATION,
+            "Caller is not authorized",
+        ),
+        (415, {"error": {"message": "unsupported"}}, ExitCode.FAILURE, "unsupported"),
+        (429, {"error": {"message": "too many concurrent requests"}}, ExitCode.FAILURE, "too many concurrent requests"),
+        (500, {"error": {"message": "it broke"}}, ExitCode.PLATFORM, "it broke"),
+        (503, {}, ExitCode.PLATFORM, "503 Service Unavailable"),
     ],
 )
 def test_the_servers_message_is_shown(home, algorithm, status, body, code, said) -> None:
@@ -98,7 +115,7 @@ def test_the_servers_message_is_shown(home, algorithm, status, body, code, said)
 def test_what_is_not_found_comes_with_advice_on_versions(home, algorithm, typed, said) -> None:
     algorithm.answers(algorithm.answer(404, b""))
     done = home.run("run", typed, "-d", "x")
-    assert done.code == 5
+    assert done.code == ExitCode.NOT_FOUND
     assert said in done.stderr
 
 
@@ -123,7 +140,7 @@ def test_what_is_not_found_comes_with_advice_on_versions(home, algorithm, typed,
 def test_what_is_no_answer_of_the_platform_is_its_failure(home, algorithm, status, content_type, body) -> None:
     algorithm.answers(algorithm.answer(status, body, {"Content-Type": content_type}))
     done = home.run("run", "demo/Echo", "-d", "x")
-    assert (done.code, done.stdout) == (7, b"")
+    assert (done.code, done.stdout) == (ExitCode.PLATFORM, b"")
     assert "Traceback" not in done.stderr
     assert len(done.stderr) < 1000
     assert len(algorithm.calls) == 1
@@ -131,7 +148,7 @@ def test_what_is_no_answer_of_the_platform_is_its_failure(home, algorithm, statu
 
 def test_a_void_answer_without_a_request_id_is_the_platforms_failure(home, algorithm) -> None:
     algorithm.answers(algorithm.answer(200, b'{"async": "void"}'))
-    assert home.run("run", "demo/Echo", "-d", "x", "--void").code == 7
+    assert home.run("run", "demo/Echo", "-d", "x", "--void").code == ExitCode.PLATFORM
 
 
 def test_an_unreachable_platform_is_a_network_error(algo_home) -> None:
@@ -140,7 +157,7 @@ def test_an_unreachable_platform_is_a_network_error(algo_home) -> None:
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
     algo_home.write_config(f'[profiles.default]\naddress = "{address}"\napi_key = "{KEY}"\nretries = 1\n')
     done = algo_home.run("run", "demo/Echo", "-d", "x")
-    assert done.code == 6
+    assert done.code == ExitCode.NETWORK
     assert address in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -148,7 +165,7 @@ def test_an_unreachable_platform_is_a_network_error(algo_home) -> None:
 def test_an_answer_that_breaks_off_is_not_asked_for_again(home, algorithm) -> None:
     algorithm.answers(algorithm.answer(200, b'{"result":', {"Content-Length": "500", "Connection": "close"}))
     done = home.run("run", "demo/Echo", "-d", "x")
-    assert done.code == 6
+    assert done.code == ExitCode.NETWORK
     assert len(algorithm.calls) == 1
 
 
@@ -179,7 +196,7 @@ def test_waiting_has_an_end(home, algorithm, silence) -> None:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 6
+    assert done.returncode == ExitCode.NETWORK
     assert "--timeout SECONDS" in done.stderr
     assert "timeout=1" in algorithm.call.path
 
@@ -196,7 +213,7 @@ def test_an_interrupted_call_ends_cleanly(home, algorithm, silence) -> None:
         assert silence.wait(60)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, b"")
+    assert (process.returncode, out) == (ExitCode.INTERRUPTED, b"")
     assert b"Traceback" not in err
     assert (home.root / "result").read_text() == "older"
     assert not list(home.root.glob(".result*"))
@@ -231,10 +248,10 @@ def test_the_profiles_ca_counts_whatever_the_input_and_the_environment(algo_home
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         for option in ("-t", "-j", "-b", "-d"):
             done = algo_home.run("run", "demo/Echo", option, "1", environ={variable: str(tmp_path / "other.pem")})
-            assert done.code == 0, done.stderr
+            assert done.code == ExitCode.OK, done.stderr
     algo_home.write_config(profile)
     done = algo_home.run("run", "demo/Echo", "-t", "1")
-    assert done.code == 6
+    assert done.code == ExitCode.NETWORK
     assert "--ca-cert" in done.stderr
     assert len(algorithm.calls) == 8
 
@@ -265,4 +282,4 @@ def test_a_refused_connection_is_tried_again(algo_home, stub, algorithm) -> None
         stub._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         threading.Thread(target=stub._server.serve_forever, args=(0.01,), daemon=True).start()
         out, _ = process.communicate(timeout=90)
-    assert (process.returncode, out) == (0, b"ok\n")
+    assert (process.returncode, out) == (ExitCode.OK, b"ok\n")

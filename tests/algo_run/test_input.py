@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 JSON, TEXT, BINARY = "application/json", "text/plain", "application/octet-stream"
 BODY_LIMIT = 7_864_320
 """10 MiB in base64."""
@@ -32,7 +34,7 @@ BODY_LIMIT = 7_864_320
 )
 def test_data_is_json_if_it_is_json_and_text_otherwise(home, algorithm, value, content_type) -> None:
     done = home.run("run", "demo/Echo", "-d", value)
-    assert (done.code, done.stdout) == (0, b"ok\n")
+    assert (done.code, done.stdout) == (ExitCode.OK, b"ok\n")
     assert algorithm.sent == (content_type, value.encode())
 
 
@@ -49,7 +51,7 @@ def test_data_is_json_if_it_is_json_and_text_otherwise(home, algorithm, value, c
 )
 def test_a_data_file_is_json_text_or_binary(home, algorithm, tmp_path, content, content_type) -> None:
     (tmp_path / "input").write_bytes(content)
-    assert home.run("run", "demo/Echo", "-D", tmp_path / "input").code == 0
+    assert home.run("run", "demo/Echo", "-D", tmp_path / "input").code == ExitCode.OK
     assert algorithm.sent == (content_type, content)
 
 
@@ -64,24 +66,24 @@ def test_a_data_file_is_json_text_or_binary(home, algorithm, tmp_path, content, 
     ],
 )
 def test_a_dash_reads_standard_input(home, algorithm, option, content, content_type) -> None:
-    assert home.run("run", "demo/Echo", option, "-", input=content).code == 0
+    assert home.run("run", "demo/Echo", option, "-", input=content).code == ExitCode.OK
     assert algorithm.sent == (content_type, content)
 
 
 def test_a_json_file_is_sent_as_it_is(home, algorithm, tmp_path) -> None:
     content = b'{"z": 1.50,\n "a": "\\u00e4",  "z": 2}\n'
     (tmp_path / "input.json").write_bytes(content)
-    assert home.run("run", "demo/Echo", "-J", tmp_path / "input.json").code == 0
+    assert home.run("run", "demo/Echo", "-J", tmp_path / "input.json").code == ExitCode.OK
     assert algorithm.sent == (JSON, content)
 
 
 def test_inline_json_is_sent_as_it_was_typed(home, algorithm) -> None:
-    assert home.run("run", "demo/Echo", "-j", '{ "a":1.10 }').code == 0
+    assert home.run("run", "demo/Echo", "-j", '{ "a":1.10 }').code == ExitCode.OK
     assert algorithm.sent == (JSON, b'{ "a":1.10 }')
 
 
 def test_inline_text_is_text_even_if_it_looks_like_json(home, algorithm) -> None:
-    assert home.run("run", "demo/Echo", "-t", '{"a": 1}').code == 0
+    assert home.run("run", "demo/Echo", "-t", '{"a": 1}').code == ExitCode.OK
     assert algorithm.sent == (TEXT, b'{"a": 1}')
 
 
@@ -93,13 +95,13 @@ def test_inline_bytes_are_the_bytes_of_the_argument(home, algorithm, locale) -> 
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == ExitCode.OK, done.stderr
     assert algorithm.sent == (BINARY, b"\xff\xfe\xc3\xa4 raw")
 
 
 @pytest.mark.parametrize("option", ["-d", "-t", "-b"])
 def test_empty_input_is_an_empty_body(home, algorithm, option) -> None:
-    assert home.run("run", "demo/Echo", option, "").code == 0
+    assert home.run("run", "demo/Echo", option, "").code == ExitCode.OK
     assert algorithm.sent == (BINARY if option == "-b" else TEXT, b"")
     assert algorithm.call.headers["Content-Length"] == "0"
 
@@ -119,7 +121,7 @@ def test_wrong_json_is_not_sent(home, algorithm, tmp_path, value, said) -> None:
     inline = [("-j", value)] if len(value) < 100_000 else []
     for option, argument in [*inline, ("-J", str(tmp_path / "input.json"))]:
         done = home.run("run", "demo/Echo", option, argument)
-        assert done.code == 2
+        assert done.code == ExitCode.USAGE
         assert said in done.stderr
         assert ("The value of -j" if option == "-j" else "input.json") in done.stderr
     assert algorithm.calls == []
@@ -127,7 +129,7 @@ def test_wrong_json_is_not_sent(home, algorithm, tmp_path, value, said) -> None:
 
 def test_json_that_is_not_utf8_is_not_sent(home, algorithm) -> None:
     done = home.run("run", "demo/Echo", "-J", "-", input='{"ä": 1}'.encode("latin-1"))
-    assert done.code == 2
+    assert done.code == ExitCode.USAGE
     assert "Standard input is not JSON: it is not UTF-8 at byte 2" in done.stderr
     assert algorithm.calls == []
 
@@ -135,7 +137,7 @@ def test_json_that_is_not_utf8_is_not_sent(home, algorithm) -> None:
 def test_text_that_is_not_utf8_is_not_sent(home, algorithm, tmp_path) -> None:
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     done = home.run("run", "demo/Echo", "-T", tmp_path / "latin")
-    assert done.code == 2
+    assert done.code == ExitCode.USAGE
     assert "not UTF-8 text, from byte 3 on" in done.stderr
     assert "-B" in done.stderr
     assert algorithm.calls == []
@@ -143,7 +145,7 @@ def test_text_that_is_not_utf8_is_not_sent(home, algorithm, tmp_path) -> None:
 
 def test_without_an_input_all_of_them_are_named(home, algorithm, on_terminal) -> None:
     code, shown = on_terminal(home, "run", "demo/Echo")
-    assert code == 2
+    assert code == ExitCode.USAGE
     assert "input is missing" in shown
     for option in ("-d", "-D", "-t", "-T", "-j", "-J", "-b", "-B"):
         assert option in shown
@@ -152,7 +154,7 @@ def test_without_an_input_all_of_them_are_named(home, algorithm, on_terminal) ->
 
 def test_what_is_piped_in_is_not_guessed_to_be_the_input(home, algorithm) -> None:
     done = home.run("run", "demo/Echo", input="piped")
-    assert (done.code, done.stdout) == (2, b"")
+    assert (done.code, done.stdout) == (ExitCode.USAGE, b"")
     assert "-D -" in done.stderr
     assert algorithm.calls == []
 
@@ -160,7 +162,7 @@ def test_what_is_piped_in_is_not_guessed_to_be_the_input(home, algorithm) -> Non
 @pytest.mark.parametrize("second", [("-j", "1"), ("-D", "-"), ("-d", "again")])
 def test_two_inputs_are_refused(home, algorithm, second) -> None:
     done = home.run("run", "demo/Echo", "-d", "one", *second)
-    assert done.code == 2
+    assert done.code == ExitCode.USAGE
     assert f"one input, not 2: -d {second[0]}" in done.stderr
     assert algorithm.calls == []
 
@@ -168,14 +170,14 @@ def test_two_inputs_are_refused(home, algorithm, second) -> None:
 @pytest.mark.parametrize("spelling", ['{"a":1}', "[1]", '"x"'])
 def test_the_old_spelling_of_json_input_is_explained(home, algorithm, spelling) -> None:
     done = home.run("run", "demo/Echo", "--json", spelling)
-    assert done.code == 2
+    assert done.code == ExitCode.USAGE
     assert "--json-data" in done.error["hint"]
     assert algorithm.calls == []
 
 
 def test_a_bare_second_argument_is_explained(home, algorithm) -> None:
     done = home.run("run", "demo/Echo", "HAL 9000")
-    assert done.code == 2
+    assert done.code == ExitCode.USAGE
     assert "HAL 9000" in done.stderr
     assert "-d" in done.stderr
     assert algorithm.calls == []
@@ -184,7 +186,7 @@ def test_a_bare_second_argument_is_explained(home, algorithm) -> None:
 def test_the_largest_input_is_sent(home, algorithm, tmp_path) -> None:
     (tmp_path / "large").write_bytes(b"\xff" * BODY_LIMIT)
     assert len(base64.b64encode(b"\xff" * BODY_LIMIT)) == 10 << 20
-    assert home.run("run", "demo/Echo", "-D", tmp_path / "large").code == 0
+    assert home.run("run", "demo/Echo", "-D", tmp_path / "large").code == ExitCode.OK
     assert len(algorithm.call.body) == BODY_LIMIT
 
 
@@ -193,7 +195,7 @@ def test_a_larger_input_is_refused_with_what_to_do_instead(home, algorithm, tmp_
     (tmp_path / "too large.json").write_bytes(b'"' + b"a" * (BODY_LIMIT - 1) + b'"')
     for arguments in ((option, tmp_path / "too large.json"), (option, "-")):
         done = home.run("run", "demo/Echo", *arguments, input=(tmp_path / "too large.json").read_bytes())
-        assert done.code == 2
+        assert done.code == ExitCode.USAGE
         assert "7.5 MiB" in done.stderr
         assert "10 MiB in base64" in done.stderr
         assert "algo cp" in done.stderr
@@ -201,7 +203,7 @@ def test_a_larger_input_is_refused_with_what_to_do_instead(home, algorithm, tmp_
     assert algorithm.calls == []
 
 
-@pytest.mark.parametrize(("option", "value", "code"), [("-d", "x", 0), ("-D", "-", 2)])
+@pytest.mark.parametrize(("option", "value", "code"), [("-d", "x", ExitCode.OK), ("-D", "-", ExitCode.USAGE)])
 def test_closed_standard_input_matters_only_to_who_reads_it(home, algorithm, option, value, code) -> None:
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *home.command("run", "demo/Echo", option, value)]
     done = subprocess.run(command, env=home.environ, capture_output=True, text=True, check=False)
@@ -212,16 +214,16 @@ def test_closed_standard_input_matters_only_to_who_reads_it(home, algorithm, opt
 
 def test_an_endless_input_is_not_read_to_its_end(home, algorithm) -> None:
     done = home.run("run", "demo/Echo", "-B", "/dev/zero", timeout=60)
-    assert done.code == 2
+    assert done.code == ExitCode.USAGE
     assert "larger than" in done.stderr
 
 
 def test_a_missing_file_is_named(home, algorithm, tmp_path) -> None:
     done = home.run("run", "demo/Echo", "-D", tmp_path / "nothing.txt")
-    assert done.code == 5
+    assert done.code == ExitCode.NOT_FOUND
     assert f"No such file or directory: {tmp_path / 'nothing.txt'}" in done.stderr
     done = home.run("run", "demo/Echo", "-B", tmp_path)
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert f"Is a directory: {tmp_path}" in done.stderr
     assert algorithm.calls == []
 
@@ -239,13 +241,13 @@ def test_a_missing_file_is_named(home, algorithm, tmp_path) -> None:
 )
 def test_every_form_of_a_reference_is_called(home, algorithm, typed, path) -> None:
     algorithm.answers(algorithm.result("ok"), path=f"/v1/algo/{path}")
-    assert home.run("run", typed, "-d", "x").code == 0
+    assert home.run("run", typed, "-d", "x").code == ExitCode.OK
     assert algorithm.call.path == f"/v1/algo/{path}"
 
 
 def test_my_is_the_account_of_the_profile(home, algorithm) -> None:
     algorithm.answers(algorithm.result("ok"), path="/v1/algo/alice/Echo/1.0.0")
-    assert home.run("run", ".my/Echo/1.0.0", "-d", "x").code == 0
+    assert home.run("run", ".my/Echo/1.0.0", "-d", "x").code == ExitCode.OK
     assert [seen.path for seen in algorithm.platform.seen] == ["/v1/data/", "/v1/algo/alice/Echo/1.0.0"]
 
 
@@ -254,7 +256,7 @@ def test_my_is_the_account_of_the_profile(home, algorithm) -> None:
 )
 def test_what_is_no_reference_is_not_called(home, algorithm, typed) -> None:
     done = home.run("run", typed, "-d", "x")
-    assert done.code == 2
+    assert done.code == ExitCode.USAGE
     assert "Not a" in done.stderr
     assert algorithm.platform.seen == []
 
@@ -276,6 +278,6 @@ def test_options_become_the_parameters_that_the_platform_knows(home, algorithm) 
 @pytest.mark.parametrize("seconds", ["0", "3001", "-1", "soon"])
 def test_a_timeout_that_no_algorithm_can_have_is_refused(home, algorithm, seconds) -> None:
     done = home.run("run", "demo/Echo", "-d", "x", "--timeout", seconds)
-    assert done.code == 2
+    assert done.code == ExitCode.USAGE
     assert "--timeout" in done.stderr
     assert algorithm.calls == []

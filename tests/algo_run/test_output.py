@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe"
 
 
@@ -37,9 +39,9 @@ def encoded(content: bytes) -> str:
 def test_a_result_is_printed_as_what_it_is_and_written_the_same(home, algorithm, value, kind, printed) -> None:
     algorithm.answers(algorithm.result(value, kind))
     done = home.run("run", "demo/Echo", "-d", "x")
-    assert (done.code, done.stdout, done.stderr) == (0, printed, "")
+    assert (done.code, done.stdout, done.stderr) == (ExitCode.OK, printed, "")
     done = home.run("run", "demo/Echo", "-d", "x", "--output", "result")
-    assert (done.code, done.stdout, done.stderr) == (0, b"", "")
+    assert (done.code, done.stdout, done.stderr) == (ExitCode.OK, b"", "")
     assert (home.root / "result").read_bytes() == printed
 
 
@@ -56,7 +58,7 @@ def test_a_result_is_printed_as_what_it_is_and_written_the_same(home, algorithm,
 def test_answers_that_lack_something_are_understood(home, algorithm, body, printed) -> None:
     algorithm.answers(algorithm.answer(200, json.dumps(body).encode()))
     done = home.run("run", "demo/Echo", "-d", "x")
-    assert (done.code, done.stdout, done.stderr) == (0, printed, "")
+    assert (done.code, done.stdout, done.stderr) == (ExitCode.OK, printed, "")
 
 
 def test_json_is_indented_for_people(home, algorithm, on_terminal) -> None:
@@ -75,7 +77,7 @@ def test_binary_is_kept_off_the_terminal_but_not_lost(home, algorithm, on_termin
     algorithm.answers(algorithm.answer(200, PNG, octets) if raw else algorithm.result(encoded(PNG), "binary"))
     home.environ["TMPDIR"] = str(tmp_path)
     code, shown = on_terminal(home, "run", "demo/Echo", "-d", "x", *raw)
-    assert code == 0
+    assert code == ExitCode.OK
     assert "PNG" not in shown
     assert "-o FILE" in shown
     assert "error" not in shown
@@ -93,7 +95,7 @@ def test_binary_goes_into_a_file_from_a_terminal(home, algorithm, on_terminal) -
 
 def test_a_dash_as_output_is_standard_output(home, algorithm) -> None:
     done = home.run("run", "demo/Echo", "-d", "x", "-o", "-")
-    assert (done.code, done.stdout) == (0, b"ok\n")
+    assert (done.code, done.stdout) == (ExitCode.OK, b"ok\n")
     assert not (home.root / "-").exists()
 
 
@@ -109,8 +111,8 @@ def test_a_dash_as_output_is_standard_output(home, algorithm) -> None:
 def test_raw_is_the_body_and_nothing_else(home, algorithm, content_type, body) -> None:
     algorithm.answers(algorithm.answer(200, body, {"Content-Type": content_type} if content_type else {}))
     done = home.run("run", "demo/Echo", "-d", "x", "--raw")
-    assert (done.code, done.stdout, done.stderr) == (0, body, "")
-    assert home.run("run", "demo/Echo", "-d", "x", "--raw", "-o", "body").code == 0
+    assert (done.code, done.stdout, done.stderr) == (ExitCode.OK, body, "")
+    assert home.run("run", "demo/Echo", "-d", "x", "--raw", "-o", "body").code == ExitCode.OK
     assert (home.root / "body").read_bytes() == body
 
 
@@ -122,7 +124,7 @@ def test_raw_text_is_shown_on_a_terminal(home, algorithm, on_terminal) -> None:
 def test_json_is_the_whole_response(home, algorithm) -> None:
     algorithm.answers(algorithm.result("Hello", stdout="noise\n", alerts=["careful"]))
     done = home.run("run", "demo/Echo", "-d", "x", "--json", "--debug")
-    assert done.code == 0
+    assert done.code == ExitCode.OK
     assert list(done.json) == ["result", "metadata", "request_id"]
     assert done.json["metadata"]["stdout"] == "noise\n"
     assert done.stderr == ""
@@ -134,20 +136,20 @@ def test_an_asynchronous_call_prints_the_request_id(home, algorithm, flag, marke
     body = {"async": marker, "request_id": "req-7"}
     algorithm.answers(algorithm.answer(200, json.dumps(body).encode()))
     done = home.run("run", "demo/Echo", "-d", "x", flag)
-    assert (done.code, done.stdout) == (0, b"req-7\n")
+    assert (done.code, done.stdout) == (ExitCode.OK, b"req-7\n")
     assert home.run("run", "demo/Echo", "-d", "x", flag, "--json").json == body
 
 
 def test_raw_excludes_what_needs_the_whole_response(home, algorithm) -> None:
     for other in ("--json", "--void"):
-        assert home.run("run", "demo/Echo", "-d", "x", "--raw", other).code == 2
+        assert home.run("run", "demo/Echo", "-d", "x", "--raw", other).code == ExitCode.USAGE
     assert algorithm.calls == []
 
 
 def test_debug_shows_what_the_algorithm_printed_beside_the_result(home, algorithm) -> None:
     algorithm.answers(algorithm.result("Hello", stdout="loading model\ndone"))
     done = home.run("run", "demo/Echo", "-d", "x", "--debug")
-    assert (done.code, done.stdout, done.stderr) == (0, b"Hello\n", "loading model\ndone\n")
+    assert (done.code, done.stdout, done.stderr) == (ExitCode.OK, b"Hello\n", "loading model\ndone\n")
 
 
 def test_debug_says_so_where_the_platform_shows_nothing_of_what_is_printed(home, algorithm) -> None:
@@ -175,7 +177,7 @@ def test_an_output_file_is_replaced_and_keeps_its_mode(home, algorithm) -> None:
     target = home.root / "result"
     target.write_text("older and much longer than what comes")
     target.chmod(0o640)
-    assert home.run("run", "demo/Echo", "-d", "x", "-o", "result").code == 0
+    assert home.run("run", "demo/Echo", "-d", "x", "-o", "result").code == ExitCode.OK
     assert target.read_text() == "ok\n"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
@@ -186,7 +188,7 @@ def test_a_failed_call_leaves_the_older_file_as_it_was(home, algorithm, raw) -> 
     target.write_text("older")
     algorithm.answers(algorithm.answer(400, b"it failed", {"Content-Type": "text/plain"}))
     before = sorted(os.listdir(home.root))
-    assert home.run("run", "demo/Echo", "-d", "x", "-o", "result", *raw).code == 1
+    assert home.run("run", "demo/Echo", "-d", "x", "-o", "result", *raw).code == ExitCode.FAILURE
     assert target.read_text() == "older"
     assert sorted(os.listdir(home.root)) == before
 
@@ -196,12 +198,12 @@ def test_a_raw_body_that_breaks_off_leaves_no_file(home, algorithm) -> None:
     algorithm.answers(algorithm.answer(200, PNG, headers))
     before = sorted(os.listdir(home.root))
     done = home.run("run", "demo/Echo", "-d", "x", "--raw", "-o", "result")
-    assert done.code == 6
+    assert done.code == ExitCode.NETWORK
     assert sorted(os.listdir(home.root)) == before
     assert len(algorithm.calls) == 1
 
 
-@pytest.mark.parametrize(("path", "code"), [("no/such/directory/result", 5), (".", 2)])
+@pytest.mark.parametrize(("path", "code"), [("no/such/directory/result", ExitCode.NOT_FOUND), (".", ExitCode.USAGE)])
 def test_a_place_that_cannot_be_written_is_found_out_before_the_call(home, algorithm, path, code) -> None:
     done = home.run("run", "demo/Echo", "-d", "x", "-o", path)
     assert done.code == code
@@ -221,7 +223,7 @@ def test_a_file_that_does_not_fit_is_not_left_half_written(home, algorithm) -> N
         *home.command("run", "demo/Echo", "-d", "x", "-o", "result"),
     ]
     done = subprocess.run(limited, env=home.environ, cwd=home.root, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.FAILURE
     assert "File too large" in done.stderr
     assert (home.root / "result").read_text() == "older"
     assert not list(home.root.glob(".result*"))
@@ -241,7 +243,7 @@ def test_a_reader_that_goes_away_is_no_error(home, algorithm) -> None:
         process.stdout.read(10)
         process.stdout.close()
         assert process.stderr.read() == b""
-    assert process.returncode == 141
+    assert process.returncode == ExitCode.BROKEN_PIPE
 
 
 def test_a_full_disk_behind_standard_output_is_reported(home, algorithm) -> None:
@@ -255,6 +257,6 @@ def test_a_full_disk_behind_standard_output_is_reported(home, algorithm) -> None
             text=True,
             check=False,
         )
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.FAILURE
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_run.json_text import decoded, indented, member, on_one_line
 
 RESULTS = {
@@ -30,11 +31,11 @@ def test_a_result_is_printed_as_it_was_written(home, algorithm, on_terminal, tex
     body = '{"result": 1, "metadata":{"content_type":"json","duration":0.10},\n"result" : ' + written + "}"
     algorithm.answers(algorithm.answer(200, body.encode(), {"Content-Type": "application/json"}))
     done = home.run("run", "demo/Echo", "-d", "x")
-    assert (done.code, done.text, done.stderr) == (0, text + "\n", "")
-    assert home.run("run", "demo/Echo", "-d", "x", "-o", "file").code == 0
+    assert (done.code, done.text, done.stderr) == (ExitCode.OK, text + "\n", "")
+    assert home.run("run", "demo/Echo", "-d", "x", "-o", "file").code == ExitCode.OK
     assert (home.root / "file").read_text("utf-8") == text + "\n"
     code, shown = on_terminal(home, "run", "demo/Echo", "-d", "x")
-    assert (code, on_one_line(shown)) == (0, text)
+    assert (code, on_one_line(shown)) == (ExitCode.OK, text)
     whole = home.run("run", "demo/Echo", "-d", "x", "--json").text
     assert on_one_line(whole) == on_one_line(body)
     assert '    "duration": 0.10\n' in whole
@@ -58,9 +59,9 @@ def test_a_batch_records_results_as_they_were_written(home, algorithm) -> None:
     body = '{"result":' + text + ',"metadata":{"content_type":"json"}}'
     algorithm.answers(algorithm.answer(200, body.encode()), path="/v1/algo/demo/Echo/1.0.0")
     done = home.run("run", "demo/Echo/1.0.0", "--each-line", "-", input="x\n")
-    assert done.code == 0, done.stderr
+    assert done.code == ExitCode.OK, done.stderr
     assert f'"result":{text},' in done.text
-    assert home.run("run", "demo/Echo/1.0.0", "--each-line", "-", "-o", "out.csv", input="x\n").code == 0
+    assert home.run("run", "demo/Echo/1.0.0", "--each-line", "-", "-o", "out.csv", input="x\n").code == ExitCode.OK
     assert text.replace('"', '""') in (home.root / "out.csv").read_text()
 
 
@@ -70,7 +71,7 @@ def test_a_batch_records_results_as_they_were_written(home, algorithm) -> None:
 def test_what_is_no_result_is_still_told(home, algorithm, body: str) -> None:
     algorithm.answers(algorithm.answer(200, body.encode(), {"Content-Type": "application/json"}))
     done = home.run("run", "demo/Echo", "-d", "x")
-    assert (done.code, done.text) == (7, "")
+    assert (done.code, done.text) == (ExitCode.PLATFORM, "")
 
 
 def value(depth: int = 0) -> object:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pexpect
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 KEY = "sim" + "k" * 25
@@ -36,7 +37,7 @@ def test_the_three_questions_of_the_guide(algo_home, stub, terminal) -> None:
     child.expect_exact("Account: alice")
     child.expect(pexpect.EOF)
     child.wait()
-    assert child.exitstatus == 0
+    assert child.exitstatus == ExitCode.OK
     assert stat.S_IMODE(algo_home.config_file.stat().st_mode) == 0o600
     assert algo_home.run("profile", "show", "--json").json["address"] == stub.address
 
@@ -96,7 +97,7 @@ def test_ctrl_c_and_the_end_of_input_change_nothing(algo_home, stub, terminal) -
     child.sendintr()
     child.expect(pexpect.EOF)
     child.wait()
-    assert child.exitstatus == 130
+    assert child.exitstatus == ExitCode.INTERRUPTED
     child = terminal("auth")
     child.expect_exact("enter API address [")
     child.sendline(stub.address)
@@ -105,13 +106,13 @@ def test_ctrl_c_and_the_end_of_input_change_nothing(algo_home, stub, terminal) -
     child.expect_exact("the input has ended")
     child.expect(pexpect.EOF)
     child.wait()
-    assert child.exitstatus == 2
+    assert child.exitstatus == ExitCode.USAGE
     assert not algo_home.config_file.exists()
 
 
 def test_answers_from_a_pipe(algo_home, stub) -> None:
     result = algo_home.run("auth", input=f"{stub.address}\n{KEY}\n\n")
-    assert (result.code, result.text) == (0, "Account: alice\n"), result
+    assert (result.code, result.text) == (ExitCode.OK, "Account: alice\n"), result
     assert KEY not in result.stderr
 
 
@@ -133,19 +134,24 @@ def test_a_bearer_token_is_sent_as_one(algo_home, stub) -> None:
 def test_changing_from_key_to_token_leaves_no_key_behind(algo_home, stub) -> None:
     stub.accounts[f"Bearer {TOKEN}"] = "carol"
     options = ("auth", "--api-address", stub.address, "--api-key-stdin")
-    assert algo_home.run(*options, input=KEY).code == 0
-    assert algo_home.run(*options, input=TOKEN).code == 0
+    assert algo_home.run(*options, input=KEY).code == ExitCode.OK
+    assert algo_home.run(*options, input=TOKEN).code == ExitCode.OK
     assert KEY not in algo_home.config_file.read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "key", "code", "said"),
     [
-        (("--api-key-stdin",), "", 2, "Standard input holds no API key"),
-        (("--api-key-stdin",), "nonsense", 2, "API keys start with 'sim'"),
-        (("--api-key-stdin",), WRONG_KEY, 4, "authorization required"),
-        (("--api-key-stdin", "--ca-cert", "/none.pem"), KEY, 3, "Cannot read the CA file /none.pem"),
-        (("--api-key-stdin", "--profile", "a b"), KEY, 2, "Not a name for a profile"),
+        (("--api-key-stdin",), "", ExitCode.USAGE, "Standard input holds no API key"),
+        (("--api-key-stdin",), "nonsense", ExitCode.USAGE, "API keys start with 'sim'"),
+        (("--api-key-stdin",), WRONG_KEY, ExitCode.AUTHENTICATION, "authorization required"),
+        (
+            ("--api-key-stdin", "--ca-cert", "/none.pem"),
+            KEY,
+            ExitCode.CONFIGURATION,
+            "Cannot read the CA file /none.pem",
+        ),
+        (("--api-key-stdin", "--profile", "a b"), KEY, ExitCode.USAGE, "Not a name for a profile"),
     ],
 )
 def test_a_failed_script_saves_nothing_and_says_why(algo_home, stub, arguments, key, code, said) -> None:
@@ -158,22 +164,22 @@ def test_a_failed_script_saves_nothing_and_says_why(algo_home, stub, arguments, 
 
 def test_a_failed_test_keeps_the_older_profile(algo_home, stub) -> None:
     options = ("auth", "--api-address", stub.address, "--api-key-stdin")
-    assert algo_home.run(*options, input=KEY).code == 0
+    assert algo_home.run(*options, input=KEY).code == ExitCode.OK
     before = algo_home.config_file.read_bytes()
-    assert algo_home.run(*options, input=WRONG_KEY).code == 4
+    assert algo_home.run(*options, input=WRONG_KEY).code == ExitCode.AUTHENTICATION
     assert algo_home.config_file.read_bytes() == before
 
 
 def test_no_test_saves_without_asking_the_platform(algo_home, stub) -> None:
     result = algo_home.run("auth", "--api-address", stub.address, "--api-key-stdin", "--no-test", input=KEY)
-    assert result.code == 0
+    assert result.code == ExitCode.OK
     assert stub.seen == []
 
 
 def test_an_address_that_is_not_the_api_is_found_out(algo_home, stub) -> None:
     stub.on("GET", "/v1/data/", stub.answer(200, b"<html>hello</html>", {"Content-Type": "text/html"}))
     result = algo_home.run("auth", "--api-address", stub.address, "--api-key-stdin", input=KEY)
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert "not JSON" in result.stderr
 
 
@@ -197,5 +203,5 @@ def test_the_keyring_keeps_the_key_out_of_the_file(algo_home, stub) -> None:
     assert result.text == "Account: alice\n", result
     assert KEY not in algo_home.config_file.read_text()
     assert algo_home.run("profile", "show", "--json").json["credential_origin"] == "keyring (algo, default)"
-    assert algo_home.run("profile", "remove", "default").code == 0
+    assert algo_home.run("profile", "remove", "default").code == ExitCode.OK
     assert json.loads((algo_home.root / "ring.json").read_text()) == {}

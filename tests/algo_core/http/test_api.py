@@ -3,6 +3,7 @@
 import pytest
 
 from algo_core import errors
+from algo_core.errors import ExitCode
 from algo_core.http.api import ApiClient
 from algo_core.http.client import HttpClient
 from algo_core.settings.credentials import Credential, Secret
@@ -19,19 +20,19 @@ def api(stub, monkeypatch) -> ApiClient:
 @pytest.mark.parametrize(
     ("status", "kind", "exit_code"),
     [
-        (400, errors.RequestRefused, 1),
-        (401, errors.AuthError, 4),
-        (403, errors.PermissionDenied, 4),
-        (404, errors.NotFoundError, 5),
-        (409, errors.AlreadyExists, 1),
-        (415, errors.RequestRefused, 1),
-        (429, errors.RequestRefused, 1),
-        (500, errors.PlatformError, 7),
-        (502, errors.PlatformError, 7),
-        (503, errors.PlatformError, 7),
-        (504, errors.PlatformError, 7),
-        (507, errors.PlatformError, 7),
-        (304, errors.PlatformError, 7),
+        (400, errors.RequestRefused, ExitCode.FAILURE),
+        (401, errors.AuthError, ExitCode.AUTHENTICATION),
+        (403, errors.PermissionDenied, ExitCode.AUTHENTICATION),
+        (404, errors.NotFoundError, ExitCode.NOT_FOUND),
+        (409, errors.AlreadyExists, ExitCode.FAILURE),
+        (415, errors.RequestRefused, ExitCode.FAILURE),
+        (429, errors.RequestRefused, ExitCode.FAILURE),
+        (500, errors.PlatformError, ExitCode.PLATFORM),
+        (502, errors.PlatformError, ExitCode.PLATFORM),
+        (503, errors.PlatformError, ExitCode.PLATFORM),
+        (504, errors.PlatformError, ExitCode.PLATFORM),
+        (507, errors.PlatformError, ExitCode.PLATFORM),
+        (304, errors.PlatformError, ExitCode.PLATFORM),
     ],
 )
 @pytest.mark.parametrize("body", [True, False])

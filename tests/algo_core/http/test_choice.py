@@ -12,7 +12,7 @@ import pytest
 import requests
 import trustme
 
-from algo_core.errors import ConfigError, NetworkError, TimedOut, TlsError
+from algo_core.errors import ConfigError, ExitCode, NetworkError, TimedOut, TlsError
 from algo_core.http.api import ApiClient
 from algo_core.http.client import Hooks, HttpClient
 from algo_core.http.requests_transport import AlgoSession
@@ -317,4 +317,4 @@ def test_importing_it_imports_no_requests() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == ExitCode.OK, done.stderr

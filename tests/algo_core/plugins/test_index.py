@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.plugins.index import build, read
 from algo_core.plugins.policy import Policy
 from algo_core.plugins.separate import examine_all
@@ -200,5 +201,5 @@ def test_a_damaged_byte_ends_no_command(home: Home, add_command, damage: str) ->
         damaged = content[:at] + {"changed": changed, "inserted": inserted, "cut": b""}[damage]
         file.write_bytes(damaged)
         result = home.run("greet")
-        assert (result.code, result.text, result.stderr) == (0, "hello\n", "")
+        assert (result.code, result.text, result.stderr) == (ExitCode.OK, "hello\n", "")
         assert file.read_bytes() != damaged, "it is made anew"

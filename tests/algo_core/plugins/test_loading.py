@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 HEAD = "from algo_core import Command, hookimpl\n"
@@ -46,7 +47,7 @@ def test_what_ends_its_process_is_named_and_left_out(home: Home, plugin_folder, 
     add_command("acme-after", "after")
     add_command("a-before", "before")
     first = home.run("after")
-    assert (first.code, first.text) == (0, "hello\n"), first
+    assert (first.code, first.text) == (ExitCode.OK, "hello\n"), first
     assert "the plugin acme-bad 1.0 is broken: " in first.stderr
     assert said in first.stderr
     assert "algo plugins disable acme-bad" in first.stderr
@@ -69,14 +70,14 @@ def test_several_that_end_their_process_are_all_named(home: Home, plugin_folder,
 
 def test_a_command_keeps_its_place_when_its_plugin_ends_the_process(home: Home, add_command) -> None:
     package = add_command("acme-bad", "acme")
-    assert home.run("acme").code == 0
+    assert home.run("acme").code == ExitCode.OK
     (package / "plugin.py").write_text("import os\nos._exit(0)\n")
     assert "(broken: acme-bad 1.0) Say acme." in home.run("--help").text
     result = home.run("acme")
-    assert result.code == 8
+    assert result.code == ExitCode.PLUGIN
     assert "it ended the process that loaded it" in result.stderr
     (package / "plugin.py").write_text(HEAD + COMMANDS)
-    assert home.run("acme").code == 0, "it is looked at again once it has changed"
+    assert home.run("acme").code == ExitCode.OK, "it is looked at again once it has changed"
 
 
 def test_what_plugins_print_while_they_are_loaded_is_no_result(home: Home, plugin_folder, add_command) -> None:
@@ -104,7 +105,7 @@ def test_ctrl_c_while_plugins_are_loaded_ends_all_and_blames_nobody(home: Home, 
         time.sleep(0.01)
     os.killpg(started.pid, signal.SIGINT)
     _, said = started.communicate(timeout=60)
-    assert started.returncode == 130
+    assert started.returncode == ExitCode.INTERRUPTED
     assert b"Traceback" not in said
     assert b"acme-slow" not in said
     assert not list((home.root / "cache").glob("*.index"))
@@ -118,4 +119,4 @@ def test_without_another_process_plugins_are_loaded_in_this_one(home: Home, add_
     add_command("acme-good", "good")
     code = "import sys; sys.executable = '/nowhere/python'; from algo_core.main import main; sys.argv = ['algo', 'good']; main()"
     done = subprocess.run([sys.executable, "-c", code], env=home.environ, cwd=home.root, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.OK, "hello\n", "")

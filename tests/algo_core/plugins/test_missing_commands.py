@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 
@@ -33,7 +34,7 @@ LEFT_OUT = {
 @pytest.mark.parametrize("how", LEFT_OUT)
 def test_a_command_that_is_left_out_says_by_what(home: Home, add_command, how: str) -> None:
     add_command("acme-a", "greet")
-    assert home.run("greet").code == 0
+    assert home.run("greet").code == ExitCode.OK
     flags = {"a flag": ["--no-plugin", "acme-a"], "all": ["--no-plugins"]}.get(how, [])
     environ = {
         "the variable": {"ALGO_DISABLE_PLUGINS": "acme-a"},
@@ -46,12 +47,12 @@ def test_a_command_that_is_left_out_says_by_what(home: Home, add_command, how: s
     if site:
         home.write_site_config(site)
     result = home.run(*flags, "greet", environ=environ)
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     said = LEFT_OUT[how].format(file=home.config_file, site=home.site_file)
     assert f"hint: {said}" in result.stderr
     if command := re.search("`algo (.*)`", said):
-        assert home.run(*shlex.split(command[1])).code == 0
-        assert home.run("greet").code == 0
+        assert home.run(*shlex.split(command[1])).code == ExitCode.OK
+        assert home.run("greet").code == ExitCode.OK
 
 
 def test_what_is_recorded_and_gone_is_told_once_and_where_it_is_missed(home: Home, add_command) -> None:
@@ -65,7 +66,7 @@ def test_what_is_recorded_and_gone_is_told_once_and_where_it_is_missed(home: Hom
     assert said in first.stderr
     assert home.run("here").stderr == ""
     result = home.run("greet")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert f"hint: {said}; get them back with: `algo plugins restore`" in result.stderr
     rows = {row["check"]: row["text"] for row in home.run("doctor", "--json").json}
     assert rows["recorded plugins"].startswith(said)

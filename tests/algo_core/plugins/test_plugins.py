@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 HEAD = "from algo_core import Command, Connector, Profile, DoctorCheck, hookimpl\n"
@@ -39,12 +40,12 @@ def test_everything_else_works(home: Home, plugin_folder, add_command, kind: str
     add_command("acme-good", "good")
     for arguments in (["--help"], ["--version"], ["config", "list"], ["plugins", "list"], ["good"], ["auth", "--help"]):
         result = home.run(*arguments)
-        assert (result.code, "Traceback" in result.stderr) == (0, False), (arguments, result)
+        assert (result.code, "Traceback" in result.stderr) == (ExitCode.OK, False), (arguments, result)
     listed = {row["distribution"]: row for row in home.run("plugins", "list", "--json").json}
     assert listed["acme-bad"]["status"].startswith("broken: ")
     assert listed["acme-good"]["status"] == "ok"
     doctor = home.run("doctor", "--json")
-    assert doctor.code == 1
+    assert doctor.code == ExitCode.FAILURE
     assert any(row["check"] == "plugin acme-bad 1.0" and not row["ok"] for row in doctor.json)
 
 
@@ -54,7 +55,7 @@ def test_a_command_of_a_plugin_that_broke_stays_listed_with_a_mark(home: Home, p
     (package / "plugin.py").write_text("import no_such_module\n")
     assert "(broken: acme-bad 1.0) Say acme." in home.run("--help").text
     result = home.run("acme")
-    assert result.code == 8
+    assert result.code == ExitCode.PLUGIN
     assert "acme-bad 1.0" in result.stderr
     assert "No module named 'no_such_module'" in result.stderr
     assert "algo plugins disable acme-bad" in result.stderr
@@ -64,12 +65,12 @@ def test_a_command_whose_module_does_not_load_says_why(home: Home, add_command) 
     package = add_command("acme-bad", "acme")
     (package / "commands.py").write_text("import no_such_module\n")
     result = home.run("acme")
-    assert result.code == 8
+    assert result.code == ExitCode.PLUGIN
     assert "acme-bad 1.0 is broken: ModuleNotFoundError" in result.stderr
     assert "Traceback" not in result.stderr
     assert "no_such_module" in home.run("--debug", "acme").stderr
     (package / "commands.py").write_text("run = 42\n")
-    assert home.run("acme").code == 8
+    assert home.run("acme").code == ExitCode.PLUGIN
 
 
 def test_hooks_that_fail_are_reported_once_and_left_out(home: Home, plugin_folder, stub) -> None:
@@ -101,7 +102,7 @@ def test_hooks_that_fail_are_reported_once_and_left_out(home: Home, plugin_folde
     assert result.stderr.count("acme-bad 1.0 failed in algo_configure_session: it called sys.exit('no')") == 1
     assert result.stderr.count("failed in algo_credentials") == 1
     failed = home.run("profile", "remove", "nope")
-    assert failed.code == 5
+    assert failed.code == ExitCode.NOT_FOUND
     assert "hint: ask the help desk" in failed.stderr
 
 
@@ -139,20 +140,20 @@ def test_two_plugins_with_one_command_both_are_named(home: Home, add_command) ->
     add_command("acme-a", "greet", "from a")
     add_command("acme-b", "greet", "from b")
     result = home.run("greet")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "acme-a 1.0 and acme-b 1.0" in result.stderr
     assert "claimed by 2 plugins" in home.run("--help").text
     assert home.run("plugins", "run", "acme-a", "greet").text == "from a\n"
     assert home.run("plugins", "run", "acme-b", "greet").text == "from b\n"
     assert "Say something" in home.run("plugins", "run", "acme-b", "greet", "--help").text
-    assert home.run("plugins", "choose", "greet", "acme-b").code == 0
+    assert home.run("plugins", "choose", "greet", "acme-b").code == ExitCode.OK
     assert home.run("greet").text == "from b\n"
     assert "claimed by" not in home.run("--help").text
     home.config_file.unlink()
-    assert home.run("plugins", "disable", "acme-a").code == 0
+    assert home.run("plugins", "disable", "acme-a").code == ExitCode.OK
     assert home.run("greet").text == "from b\n"
-    assert home.run("plugins", "enable", "acme-a").code == 0
-    assert home.run("greet").code == 2
+    assert home.run("plugins", "enable", "acme-a").code == ExitCode.OK
+    assert home.run("greet").code == ExitCode.USAGE
     assert home.run("--no-plugin", "acme-b", "greet").text == "from a\n"
 
 
@@ -180,7 +181,7 @@ def test_what_is_disabled_is_not_even_loaded(home: Home, plugin_folder, how: str
 def test_a_plugin_whose_hook_takes_what_does_not_exist_is_left_out(home: Home, plugin_folder) -> None:
     plugin_folder.add("acme-bad", HEAD + "@hookimpl\ndef algo_error_hints(error, colour):\n    return 'x'\n")
     result = home.run("profile", "remove", "nope")
-    assert result.code == 5
+    assert result.code == ExitCode.NOT_FOUND
     assert "acme-bad 1.0" in result.stderr
     assert "colour" in result.stderr
 
@@ -204,7 +205,7 @@ def test_wrong_names_for_run_and_choose_are_explained(home: Home, add_command) -
     add_command("acme-a", "greet")
     for arguments in (("run", "acme-x", "greet"), ("run", "acme-a", "nope"), ("choose", "nope", "acme-a")):
         result = home.run("plugins", *arguments)
-        assert result.code == 5
+        assert result.code == ExitCode.NOT_FOUND
         assert "See: algo plugins" in result.stderr
 
 
@@ -244,22 +245,22 @@ def test_the_administrator_decides_what_loads(home: Home, plugin_folder, add_com
 def test_a_version_bound_of_the_administrator_counts(home: Home, add_command) -> None:
     add_command("acme-good", "good")
     (home.root / "site.toml").write_text('[plugins]\nallow = ["acme-good>=2"]\n')
-    assert home.run("good").code == 2
+    assert home.run("good").code == ExitCode.USAGE
     (home.root / "site.toml").write_text('[plugins]\nallow = ["acme-good>=1,<2"]\n')
-    assert home.run("good").code == 0
+    assert home.run("good").code == ExitCode.OK
 
 
 def test_what_is_required_and_missing_is_explained_before_anything_runs(home: Home, add_command) -> None:
     add_command("acme-good", "good")
     (home.root / "site.toml").write_text('[plugins]\nrequire = ["acme-bundle>=2"]\nhelp = "ask the help desk"\n')
     result = home.run("good")
-    assert result.code == 3
+    assert result.code == ExitCode.CONFIGURATION
     assert "acme-bundle>=2 is required by" in result.stderr
     assert "hint: ask the help desk" in result.stderr
     for arguments in (["--help"], ["config", "list"], ["plugins", "list"]):
-        assert home.run(*arguments).code == 0
+        assert home.run(*arguments).code == ExitCode.OK
     add_command("acme-bundle", "bundle", version="2.1")
-    assert home.run("good").code == 0
+    assert home.run("good").code == ExitCode.OK
 
 
 @pytest.mark.parametrize("how", ["setting", "variable", "flag"])
@@ -277,9 +278,9 @@ def test_what_is_required_cannot_be_left_out(home: Home, add_command, how: str) 
 def test_an_administrators_file_that_cannot_be_read_lets_no_plugin_in(home: Home, add_command, text: str) -> None:
     add_command("acme-good", "good")
     (home.root / "site.toml").write_text(text)
-    assert home.run("--help").code == 0
+    assert home.run("--help").code == ExitCode.OK
     result = home.run("good")
-    assert (result.code, result.text) == (3, "")
+    assert (result.code, result.text) == (ExitCode.CONFIGURATION, "")
     assert str(home.root / "site.toml") in result.stderr
 
 
@@ -311,11 +312,11 @@ def test_executables_on_the_path_are_subcommands(home: Home, tmp_path) -> None:
     tool.chmod(0o755)
     home.environ["PATH"] = f"{tools}:{home.environ['PATH']}"
     result = home.run("--profile", "work", "hi", "--json", "there", "-x")
-    assert (result.code, result.text) == (7, "hi --json there -x from work\n")
+    assert (result.code, result.text) == (ExitCode.PLATFORM, "hi --json there -x from work\n")
     (tools / "algo-auth").symlink_to(tool)
-    assert home.run("auth", "--help").code == 0
+    assert home.run("auth", "--help").code == ExitCode.OK
     tool.chmod(0o644)
-    assert home.run("hi").code == 2
+    assert home.run("hi").code == ExitCode.USAGE
 
 
 @pytest.mark.parametrize("scheme", ["data", "file"])
@@ -327,7 +328,7 @@ def test_reserved_schemes_are_not_given_away(home: Home, plugin_folder, tmp_path
     )
     (tmp_path / "f").write_text("content")
     assert home.run("cat", str(tmp_path / "f")).text == "content"
-    assert home.run("ls", "data://.my").code == 0
+    assert home.run("ls", "data://.my").code == ExitCode.OK
     row = next(row for row in home.run("plugins", "list", "--json").json if row["distribution"] == "acme-thief")
     assert row["connectors"] == ["acme"]
     assert row["remarks"] == [f"claims {scheme}://, which is reserved for algo-data, and does not get it"]
@@ -339,7 +340,7 @@ def test_a_scheme_of_a_plugin_that_broke_says_so(home: Home, plugin_folder) -> N
     home.run("--help")
     (package / "plugin.py").write_text("import no_such_module\n")
     result = home.run("ls", "acme://x")
-    assert result.code == 8
+    assert result.code == ExitCode.PLUGIN
     assert "The plugin acme-store 1.0 is broken" in result.stderr
 
 
@@ -369,7 +370,7 @@ def test_an_unexpected_failure_is_that_of_the_plugin_that_asked(
     package = add_command("acme-bad", "acme")
     (package / "commands.py").write_text(UNEXPECTED.format(body=body))
     result = home.run("acme")
-    assert result.code == 8
+    assert result.code == ExitCode.PLUGIN
     assert whose in result.stderr
 
 
@@ -378,7 +379,7 @@ def test_what_is_broken_is_mentioned_where_it_may_be_the_cause(home: Home, plugi
     home.write_config(f'[profiles.default]\naddress = "{stub.address}"\n')
     home.run("--help")
     result = home.run("ls")
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert "acme-login 1.0 is broken" in result.stderr
     assert "`algo plugins show acme-login`" in result.stderr
     assert "acme-login" not in home.run("ls", "--nonsense").stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.shared import made_once, shared_directory
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 HEAD = """
@@ -104,7 +105,7 @@ def test_every_signature_that_can_work_does(home: Home, plugin_folder) -> None:
         plugin_folder.add(f"acme-{number}", HEAD + source)
     plugin_folder.add("acme-last", HEAD + "@hookimpl\ndef algo_error_hints(error):\n    return 'and the last one'\n")
     result = home.run("profile", "remove", "nope")
-    assert result.code == 5
+    assert result.code == ExitCode.NOT_FOUND
     missing = [how for number, how in enumerate(WORKING) if statuses(home)[f"acme-{number}"] != "ok"]
     assert (missing, result.stderr.count("hint: said ")) == ([], len(WORKING)), result.stderr
     assert "hint: and the last one" in result.stderr
@@ -122,7 +123,7 @@ def test_what_cannot_work_is_said_of_its_plugin(home: Home, plugin_folder, add_c
         told = next(line for line in first.stderr.splitlines() if f"plugin {names[how]} 1.0 is broken: " in line)
         assert said in told, how
     for result in (first, second):
-        assert result.code == 5
+        assert result.code == ExitCode.NOT_FOUND
         assert "hint: ask the help desk" in result.stderr
         assert not {"acme-good", "acme-cmd", "Traceback", "awaited"} & set(result.stderr.split())
     assert "warning" not in second.stderr

@@ -12,6 +12,7 @@ import pytest
 import trustme
 from support.stub import KEY, StubPlatform
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 WRONG = "sim" + "w" * 25
@@ -56,7 +57,7 @@ def test_a_wrong_key_says_where_it_came_from(algo_home: Home, stub: StubPlatform
         algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\n')
     origin, remedy = (text.format(config=algo_home.config_file, site=algo_home.site_file) for text in KEY_FROM[how])
     result = algo_home.run(*flags, "ls", environ=environ)
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert origin in result.stderr
     assert remedy in result.stderr
     assert WRONG not in result.stderr
@@ -67,7 +68,7 @@ def test_a_transfer_says_it_as_well(algo_home: Home, stub: StubPlatform) -> None
     stub.on("HEAD", "/v1/data/.my/c/f", stub.answer(401))
     config(algo_home, stub.address, KEY)
     result = algo_home.run("cat", ".my/c/f", environ={"ALGORITHMIA_API_KEY": WRONG})
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert "environment variable ALGORITHMIA_API_KEY" in result.stderr
 
 
@@ -75,7 +76,7 @@ def test_a_key_that_may_not_do_something_is_named(algo_home: Home, stub: StubPla
     stub.on("GET", "/v1/data/", stub.json_answer({"error": {"message": "not yours"}}, 403))
     config(algo_home, stub.address)
     result = algo_home.run("ls")
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert f"The key from profile default in {algo_home.config_file} (api_key) does not permit that" in result.stderr
 
 
@@ -115,7 +116,7 @@ def test_an_address_that_leads_nowhere_says_where_it_came_from(algo_home: Home, 
     origin, remedy = (text.format(config=algo_home.config_file, site=algo_home.site_file) for text in ADDRESS_FROM[how])
     for words in (["ls"], ["cat", ".my/c/f"], ["run", "demo/Hello", "-d", "x"]):
         result = algo_home.run(*flags, *words, environ=environ)
-        assert result.code == 6
+        assert result.code == ExitCode.NETWORK
         assert f"which comes from {origin}" in result.stderr
         assert remedy in result.stderr
         assert "algo doctor" not in result.stderr
@@ -144,7 +145,7 @@ def test_a_time_limit_says_where_it_came_from(algo_home: Home, how: str) -> None
             algo_home.write_site_config("timeout = 0.2\n")
             said = f"(timeout from {algo_home.site_file}): `algo config set timeout 0.4`"
         result = algo_home.run("ls", environ=environ)
-    assert result.code == 6
+    assert result.code == ExitCode.NETWORK
     assert said in result.stderr
 
 
@@ -210,7 +211,7 @@ def test_http_to_a_port_for_tls_is_named_as_such(algo_home: Home, answering: Ser
     if way == "through requests":
         environ |= {"http_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1"}
     result = algo_home.run("ls", environ=environ)
-    assert result.code in (1, 6)
+    assert result.code in (ExitCode.FAILURE, ExitCode.NETWORK)
     assert "https://" in result.stderr.partition("hint")[2]
     assert f"`export ALGORITHMIA_API=https://{place}`" in result.stderr
 
@@ -225,7 +226,7 @@ def test_https_to_a_port_in_clear_is_named_as_such(
     for place in (stub.address.removeprefix("http://"), answering(b"HTTP/1.0 400 Bad\r\n\r\n"), answering(b"")):
         algo_home.write_config(f'retries = 0\n[profiles.default]\naddress = "https://{place}"\napi_key = "{KEY}"\n')
         result = algo_home.run("ls", environ=proxy)
-        assert result.code == 6, result
+        assert result.code == ExitCode.NETWORK, result
         assert "TLS" in result.stderr
         assert f"`algo config set profiles.default.address http://{place}`" in result.stderr
         assert "ca-cert" not in result.stderr
@@ -245,7 +246,7 @@ def test_a_certificate_that_nobody_trusts_is_still_said_to_be_one(algo_home: Hom
         result = algo_home.run("ls")
     finally:
         stub.stop()
-    assert result.code == 6
+    assert result.code == ExitCode.NETWORK
     assert "Cannot verify" in result.stderr
     assert f"{tmp_path / 'other.pem'} is trusted: profile default in {algo_home.config_file}" in result.stderr
 
@@ -263,19 +264,19 @@ def test_auth_says_that_a_key_in_the_environment_goes_before(
     algo_home: Home, stub: StubPlatform, variable: str
 ) -> None:
     result = auth(algo_home, stub.address, **{variable: WRONG})
-    assert (result.code, result.text) == (0, "Account: alice\n")
+    assert (result.code, result.text) == (ExitCode.OK, "Account: alice\n")
     assert f"{variable} in the environment goes before the key that was saved: `unset {variable}`" in result.stderr
     assert "Test with 'algo ls --profile default'" in result.stderr
-    assert algo_home.run("ls", environ={variable: WRONG}).code == 4
-    assert algo_home.run("ls", "--profile", "default", environ={variable: WRONG}).code == 0
-    assert algo_home.run("ls").code == 0
+    assert algo_home.run("ls", environ={variable: WRONG}).code == ExitCode.AUTHENTICATION
+    assert algo_home.run("ls", "--profile", "default", environ={variable: WRONG}).code == ExitCode.OK
+    assert algo_home.run("ls").code == ExitCode.OK
     again = auth(algo_home, stub.address, "--profile", "default", **{variable: WRONG})
     assert "goes before" not in again.stderr
 
 
 def test_auth_says_that_an_address_in_the_environment_goes_before(algo_home: Home, stub: StubPlatform) -> None:
     result = auth(algo_home, stub.address, ALGORITHMIA_API="https://other.example")
-    assert result.code == 0
+    assert result.code == ExitCode.OK
     assert (
         "ALGORITHMIA_API in the environment goes before the address that was saved (https://other.example)"
         in result.stderr
@@ -298,7 +299,7 @@ def test_auth_tells_programs_as_well(algo_home: Home, stub: StubPlatform) -> Non
 
 def test_auth_with_a_wrong_key_does_not_advise_auth(algo_home: Home, stub: StubPlatform) -> None:
     result = algo_home.run("auth", "--api-address", stub.address, "--api-key-stdin", input=WRONG)
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert "algo auth" not in result.stderr
     assert not algo_home.config_file.exists()
 
@@ -308,6 +309,6 @@ def test_plain_http_is_allowed_by_what_the_command_has(algo_home: Home) -> None:
     assert "allow it with: --insecure-http" in in_auth.stderr
     algo_home.write_config(f'[profiles.default]\naddress = "http://corp.example"\napi_key = "{KEY}"\n')
     result = algo_home.run("ls")
-    assert result.code == 3
+    assert result.code == ExitCode.CONFIGURATION
     assert "--insecure-http" not in result.stderr
     assert "`algo config set insecure_http true`" in result.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from algo_core.errors import ConfigError
+from algo_core.errors import ConfigError, ExitCode
 from algo_core.settings.config import PROFILE_MEMBERS, SETTINGS, Config
 from algo_core.settings.repair import check, faults_of
 from algo_core.settings.schema import SITE, USER, Table
@@ -206,7 +206,7 @@ def test_no_key_goes_to_the_public_address_for_a_member_that_means_nothing(algo_
         algo_home.write_config(text)
         for words in (["ls"], ["run", "demo/Hello", "-d", "x"], ["profile", "show"], ["--profile", "default", "ls"]):
             result = algo_home.run(*words, "-v")
-            assert (result.code, result.text) == (3, ""), words
+            assert (result.code, result.text) == (ExitCode.CONFIGURATION, ""), words
             assert "api.algorithmia.com" not in result.stderr
 
 
@@ -216,10 +216,10 @@ def test_nor_one_of_the_older_command_line(algo_home: Home, member: str) -> None
     file = algo_home.root / ".algorithmia" / "config"
     file.write_text(f'[profiles.default]\napi_key = "{KEY}"\n{member} = "http://127.0.0.1:9"\napi_server = ""\n')
     result = algo_home.run("ls", "-v")
-    assert result.code == 3
+    assert result.code == ExitCode.CONFIGURATION
     assert f"[profiles.default] has no member {member!r}: did you mean 'api_server'?" in result.stderr
     file.write_text(file.read_text().replace(member, "git_server").replace('""', '"http://127.0.0.1:9"'))
-    assert algo_home.run("ls").code == 6
+    assert algo_home.run("ls").code == ExitCode.NETWORK
 
 
 WORKS = [
@@ -236,14 +236,14 @@ def test_what_repairs_a_file_works_with_it_and_everything_else_says_why_not(algo
     name = text.split(" = ")[0].rpartition("\n")[2]
     for words in NEEDS_ALL:
         result = algo_home.run(*words, input=KEY)
-        assert (result.code, result.text) == (3, ""), words
+        assert (result.code, result.text) == (ExitCode.CONFIGURATION, ""), words
         assert str(algo_home.config_file) in result.stderr
         assert name in result.stderr
     for words in WORKS:
         result = algo_home.run(*words)
-        assert (result.code, "Traceback" in result.stderr) == (0, False), (words, result)
+        assert (result.code, "Traceback" in result.stderr) == (ExitCode.OK, False), (words, result)
     doctor = algo_home.run("doctor", "--json")
-    assert doctor.code == 1
+    assert doctor.code == ExitCode.FAILURE
     assert any(name in row["text"] and not row["ok"] for row in doctor.json)
 
 
@@ -252,24 +252,30 @@ def test_an_administrators_file_with_a_fault_closes(algo_home: Home, text: str) 
     algo_home.write_site_config(text)
     for words in NEEDS_ALL:
         result = algo_home.run(*words, input=KEY)
-        assert (result.code, result.text) == (3, ""), words
+        assert (result.code, result.text) == (ExitCode.CONFIGURATION, ""), words
         assert str(algo_home.site_file) in result.stderr
         assert "has to correct" in result.stderr
     for words in (["--help"], ["--version"], ["config", "path"], ["help", "exit-codes"]):
-        assert algo_home.run(*words).code == 0
-    assert algo_home.run("doctor").code != 0
+        assert algo_home.run(*words).code == ExitCode.OK
+    assert algo_home.run("doctor").code != ExitCode.OK
 
 
 def test_unset_removes_whatever_the_file_holds(algo_home: Home) -> None:
     text = '# mine\nretrys = 3\n\n[profiles."a b"]\nadress = "x" # why\ntimeout = 3\n\n[plugin]\nx = 1\n'
     algo_home.write_config(text)
     for key in ("retrys", 'profiles."a b".adress', "plugin"):
-        assert algo_home.run("config", "unset", key).code == 0
+        assert algo_home.run("config", "unset", key).code == ExitCode.OK
     assert algo_home.config_file.read_text() == '# mine\n\n[profiles."a b"]\ntimeout = 3\n\n'
     assert algo_home.run("config", "list").stderr == ""
-    for key, code in (("profiles.x.y", 5), ("timeout", 0), ("a b", 2), ("", 2), ("x = 1\ny", 2)):
+    for key, code in (
+        ("profiles.x.y", ExitCode.NOT_FOUND),
+        ("timeout", ExitCode.OK),
+        ("a b", ExitCode.USAGE),
+        ("", ExitCode.USAGE),
+        ("x = 1\ny", ExitCode.USAGE),
+    ):
         assert algo_home.run("config", "unset", key).code == code
-    assert algo_home.run("config", "unset", "profiles").code == 0
+    assert algo_home.run("config", "unset", "profiles").code == ExitCode.OK
 
 
 def test_edit_opens_the_file_and_says_what_is_wrong_in_it(algo_home: Home, tmp_path: Path) -> None:
@@ -277,18 +283,18 @@ def test_edit_opens_the_file_and_says_what_is_wrong_in_it(algo_home: Home, tmp_p
     editor.write_text('#!/bin/sh\necho "retrys = 3" >> "$1"\n')
     editor.chmod(0o755)
     result = algo_home.run("config", "edit", environ={"VISUAL": str(editor)})
-    assert result.code == 3
+    assert result.code == ExitCode.CONFIGURATION
     assert "did you mean 'retries'?" in result.stderr
     assert algo_home.config_file.stat().st_mode & 0o777 == 0o600
     editor.write_text('#!/bin/sh\necho "timeout = 3" > "$1"\n')
     algo_home.write_config("not toml at all [\n")
-    assert algo_home.run("config", "edit", environ={"VISUAL": str(editor)}).code == 0
+    assert algo_home.run("config", "edit", environ={"VISUAL": str(editor)}).code == ExitCode.OK
 
 
 def test_a_byte_order_mark_is_no_fault(algo_home: Home) -> None:
     algo_home.write_config("\ufefftimeout = 7\n")
     assert algo_home.run("config", "get", "timeout").text == "7\n"
-    assert algo_home.run("config", "set", "retries", "1").code == 0
+    assert algo_home.run("config", "set", "retries", "1").code == ExitCode.OK
     assert algo_home.run("config", "get", "timeout").text == "7\n"
 
 
@@ -306,10 +312,10 @@ def test_a_byte_order_mark_is_no_fault(algo_home: Home) -> None:
 def test_a_wrong_variable_is_named_and_can_be_left_out(algo_home: Home, variable: str, value: str, said: str) -> None:
     algo_home.write_config('[profiles.default]\naddress = "http://127.0.0.1:9"\n')
     result = algo_home.run("ls", environ={variable: value})
-    assert result.code == 3
+    assert result.code == ExitCode.CONFIGURATION
     assert said in result.stderr
     assert f"`unset {variable}`" in result.stderr
-    assert algo_home.run("config", "list", environ={variable: value}).code == 0
+    assert algo_home.run("config", "list", environ={variable: value}).code == ExitCode.OK
 
 
 def test_doctor_names_variables_that_mean_nothing(algo_home: Home) -> None:

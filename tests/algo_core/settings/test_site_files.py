@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 ELSEWHERE = """
@@ -125,7 +126,7 @@ def test_a_second_file_adds_what_is_stricter(algo_home: Home, system: Path, add_
     assert statuses["acme-c"] == f"not allowed by {more}"
     assert statuses["acme-d"] == f"not allowed by {system}"
     result = algo_home.run("a")
-    assert (result.code, result.text) == (3, "")
+    assert (result.code, result.text) == (ExitCode.CONFIGURATION, "")
     assert f"acme-z is required by {more}" in result.stderr
     assert "ask the help desk" in result.stderr
 
@@ -138,7 +139,7 @@ def test_a_fault_in_either_file_closes(algo_home: Home, system: Path, add_comman
     system.write_text("[plugins]\nalow = []\n" if where == "system" else "")
     more.write_text("[plugins]\nalow = []\n" if where == "more" else "")
     result = algo_home.run("a")
-    assert (result.code, result.text) == (3, "")
+    assert (result.code, result.text) == (ExitCode.CONFIGURATION, "")
     assert f"{system if where == 'system' else more}, line 2: [plugins] has no member 'alow'" in result.stderr
 
 
@@ -146,7 +147,7 @@ def test_a_system_file_that_may_not_be_read_closes(algo_home: Home, system: Path
     add_command("acme-a", "a")
     system.mkdir()
     result = algo_home.run("a")
-    assert (result.code, result.text) == (3, "")
+    assert (result.code, result.text) == (ExitCode.CONFIGURATION, "")
     assert f"Cannot read {system}" in result.stderr
 
 
@@ -154,15 +155,15 @@ def test_a_system_file_that_may_not_be_read_closes(algo_home: Home, system: Path
 def test_star_disables_all_but_what_is_required(algo_home: Home, system: Path, add_command, where: str) -> None:
     add_command("acme-a", "a")
     add_command("acme-b", "b", text="b")
-    assert algo_home.run("b").code == 0
+    assert algo_home.run("b").code == ExitCode.OK
     if where == "the environment":
         algo_home.environ["ALGO_DISABLE_PLUGINS"] = "acme-*"
     else:
         algo_home.write_config('[plugins]\ndisabled = ["*"]\n')
-    assert algo_home.run("b").code == 2
+    assert algo_home.run("b").code == ExitCode.USAGE
     system.write_text('[plugins]\nrequire = ["acme-a"]\n')
-    assert algo_home.run("a").code == 0
-    assert algo_home.run("b").code == 2
+    assert algo_home.run("a").code == ExitCode.OK
+    assert algo_home.run("b").code == ExitCode.USAGE
 
 
 def test_a_version_that_cannot_be_compared_is_denied_and_not_allowed(
@@ -170,8 +171,8 @@ def test_a_version_that_cannot_be_compared_is_denied_and_not_allowed(
 ) -> None:
     add_command("acme-a", "a", version="odd")
     system.write_text('[plugins]\ndeny = ["acme-a<2"]\n')
-    assert algo_home.run("a").code == 2
+    assert algo_home.run("a").code == ExitCode.USAGE
     system.write_text('[plugins]\nallow = ["acme-a<2"]\n')
-    assert algo_home.run("a").code == 2
+    assert algo_home.run("a").code == ExitCode.USAGE
     system.write_text('[plugins]\nallow = ["acme-a"]\n')
-    assert algo_home.run("a").code == 0
+    assert algo_home.run("a").code == ExitCode.OK

@@ -16,6 +16,7 @@ import pexpect
 import pytest
 from support.hostile import CODES, EVIL, forged, uncovered
 
+from algo_core.errors import ExitCode
 from algo_core.terminal.output import Markup, Output
 from algo_core.terminal.sanitize import on_one_line, sanitize, sanitize_json
 from algo_core.testing import Home
@@ -193,7 +194,7 @@ def test_stray_messages_of_libraries_go_the_same_way(home: Any, on_terminal: Any
     )
     home.program = sys.executable
     code, text = on_terminal(home, str(program))
-    assert code == 0
+    assert code == ExitCode.OK
     assert len(re.findall("evil", text)) >= 3
     assert uncovered(text.encode("utf-8", "surrogateescape")) == []
     assert forged(text.encode("utf-8", "surrogateescape")) == []
@@ -208,7 +209,7 @@ def test_requests_is_not_imported_without_that(home: Home) -> None:
     )
     environ = {**home.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": "localhost"}
     done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == ExitCode.OK, done.stderr
 
 
 def test_questions_are_covered(home: Any, spawn: Any) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 LONG = "ä" * 3000 + "x" * 9000
@@ -34,12 +35,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory, algo_index_cache: Path) -> 
     (source / "src").mkdir(parents=True)
     (source / "src" / "Echo.py").write_text(ECHO)
     for words in (["local", "publish", source, "demo/Echo", "--version", "1.0.0"], ["mkdir", ".my/c"]):
-        assert home.run(*words).code == 0
+        assert home.run(*words).code == ExitCode.OK
     directory = home.root / "many"
     directory.mkdir()
     for number in range(150):
         (directory / f"{number:03}-{'ü' * (number % 3) * 20}{'n' * 60}").write_text("x")
-    assert home.run("cp", *directory.iterdir(), "data://.my/c").code == 0
+    assert home.run("cp", *directory.iterdir(), "data://.my/c").code == ExitCode.OK
     return home
 
 
@@ -62,7 +63,7 @@ def writes(home: Home, unbuffered: str, *words: str | Path) -> Iterator[bytes]:
             empty = 0 if part else empty + 1
             if part:
                 yield part
-    assert process.returncode == 0, words
+    assert process.returncode == ExitCode.OK, words
 
 
 COMMANDS = {

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.ordinary import as_ordinary_user
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 LONG = "n" * 200
@@ -97,7 +98,7 @@ def copy_of_it(work: Path, name: str = "dst") -> Path:
 def test_sync_deletes_nothing(home: Home, work: Path, unreadable: str) -> None:
     copy = copy_of_it(work)
     done = home.run("sync", "--delete", "src", "dst", cwd=work)
-    assert done.code not in {0, 8}, done.stderr
+    assert done.code not in {ExitCode.OK, ExitCode.PLUGIN}, done.stderr
     assert "src/odd" in done.stderr
     assert "Nothing was removed from dst" in done.stderr
     assert (copy / "odd" / "inner").read_text() == "inner"
@@ -108,7 +109,7 @@ def test_sync_deletes_nothing(home: Home, work: Path, unreadable: str) -> None:
 
 def test_copying_tells_and_goes_on(home: Home, work: Path, unreadable: str) -> None:
     done = home.run("cp", "-r", "src", "new", cwd=work)
-    assert done.code not in {0, 8}, done.stderr
+    assert done.code not in {ExitCode.OK, ExitCode.PLUGIN}, done.stderr
     assert "src/odd" in done.stderr
     assert (work / "new" / "good" / "file").read_text() == "good"
     assert (work / "new" / "zlast").read_text() == "last"
@@ -116,7 +117,7 @@ def test_copying_tells_and_goes_on(home: Home, work: Path, unreadable: str) -> N
 
 def test_moving_leaves_it_where_it_is(home: Home, work: Path, unreadable: str) -> None:
     done = home.run("mv", "src", "new", cwd=work)
-    assert done.code not in {0, 8}, done.stderr
+    assert done.code not in {ExitCode.OK, ExitCode.PLUGIN}, done.stderr
     assert "src/odd" in done.stderr
     assert os.path.lexists(work / "src" / "odd")
     assert (work / "new" / "zlast").read_text() == "last"
@@ -125,7 +126,7 @@ def test_moving_leaves_it_where_it_is(home: Home, work: Path, unreadable: str) -
 @pytest.mark.parametrize("command", [("ls", "-R", "./src"), ("du", "./src"), ("ls", "./src/**")])
 def test_what_is_listed_is_not_the_whole(home: Home, work: Path, unreadable: str, command: tuple[str, ...]) -> None:
     done = home.run(*command, cwd=work)
-    assert done.code not in {0, 8}, done.stderr
+    assert done.code not in {ExitCode.OK, ExitCode.PLUGIN}, done.stderr
     assert "src/odd" in done.stderr
     if command[0] == "du":
         assert "2 files" in done.text or "3 files" in done.text
@@ -138,7 +139,7 @@ def test_a_wildcard_does_not_pass_over_it(home: Home, work: Path, name: str) -> 
     mend = trouble(work, name)
     done = home.run("ls", "./src/*/*", cwd=work)
     mend()
-    assert done.code == 4, done.stderr
+    assert done.code == ExitCode.AUTHENTICATION, done.stderr
     assert "./src/odd" in done.stderr
     assert "./src/good/file\n" in done.text
 
@@ -151,11 +152,11 @@ def test_a_tree_that_cannot_be_listed_is_not_removed(
     mend = trouble(work, name)
     done = home.run(*command, "./src", cwd=work)
     mend()
-    assert done.code == 4, done.stderr
+    assert done.code == ExitCode.AUTHENTICATION, done.stderr
     assert "./src/odd: Permission denied" in done.stderr
     assert (work / "src" / "odd" / "inner").read_text() == "inner"
     assert (work / "src" / "good" / "file").read_text() == "good"
-    assert home.run(*command, "./src", cwd=work).code == 0
+    assert home.run(*command, "./src", cwd=work).code == ExitCode.OK
     assert not (work / "src").exists()
 
 
@@ -164,20 +165,20 @@ def test_links_to_nowhere_and_to_themselves_are_removed_with_a_tree(home: Home, 
     (work / "src" / "nowhere").symlink_to("missing")
     (work / "src" / "itself").symlink_to("itself")
     done = home.run("rm", "-r", "./src", cwd=work)
-    assert (done.code, done.stderr) == (0, "")
+    assert (done.code, done.stderr) == (ExitCode.OK, "")
     assert not (work / "src").exists()
 
 
 @pytest.mark.parametrize("name", ["mode 644", "mode 0"])
 def test_what_failed_is_kept_until_it_is_made_up_for(home: Home, work: Path, name: str) -> None:
     mend = trouble(work, name)
-    assert home.run("cp", "-r", "src", "new", cwd=work).code == 4
-    assert home.run("cp", "--retry-failed", cwd=work).code == 4
+    assert home.run("cp", "-r", "src", "new", cwd=work).code == ExitCode.AUTHENTICATION
+    assert home.run("cp", "--retry-failed", cwd=work).code == ExitCode.AUTHENTICATION
     mend()
     done = home.run("cp", "--retry-failed", cwd=work)
-    assert done.code == 0, done.stderr
+    assert done.code == ExitCode.OK, done.stderr
     assert (work / "new" / "odd" / "inner").read_text() == "inner"
-    assert home.run("cp", "--retry-failed", cwd=work).code == 2
+    assert home.run("cp", "--retry-failed", cwd=work).code == ExitCode.USAGE
 
 
 @pytest.mark.parametrize("name", ["mode 644", "a link to itself", "a link behind a closed door"])
@@ -185,14 +186,14 @@ def test_nothing_is_deleted_on_the_platform(home: Home, work: Path, name: str) -
     (work / "first").mkdir()
     for file in ("odd", "extra", "inner"):
         (work / "first" / file).write_text(file)
-    assert home.run("mkdir", ".my/c", cwd=work).code == 0
-    assert home.run("sync", "first", "data://.my/c", cwd=work).code == 0
+    assert home.run("mkdir", ".my/c", cwd=work).code == ExitCode.OK
+    assert home.run("sync", "first", "data://.my/c", cwd=work).code == ExitCode.OK
     mend = trouble(work, name)
     source = work / "src" / "odd" if name == "mode 644" else work / "src"
     shutil.rmtree(work / "src" / "good")
     done = home.run("sync", "--delete", source, "data://.my/c", cwd=work)
     mend()
-    assert done.code not in {0, 2, 8}, done.stderr
+    assert done.code not in {ExitCode.OK, ExitCode.USAGE, ExitCode.PLUGIN}, done.stderr
     assert "src/odd" in done.stderr
     assert {"odd", "extra", "inner"} <= {line.rpartition("/")[2] for line in home.run("ls", ".my/c").text.split()}
 
@@ -205,13 +206,13 @@ def test_what_stands_at_the_target_and_cannot_be_looked_at_stays(home: Home, wor
     (work / "dst" / "odd").symlink_to("odd")
     (work / "dst" / "extra").write_text("extra")
     done = home.run("sync", "--delete", "src", "dst", cwd=work)
-    assert done.code == 1
+    assert done.code == ExitCode.FAILURE
     assert "dst/odd: Too many levels of symbolic links" in done.stderr
     assert (work / "dst" / "extra").exists()
     assert (work / "dst" / "odd").is_symlink()
     assert (work / "dst" / "z").read_text() == "z"
-    assert home.run("rm", "./dst/odd", cwd=work).code == 0
-    assert home.run("sync", "--delete", "src", "dst", cwd=work).code == 0
+    assert home.run("rm", "./dst/odd", cwd=work).code == ExitCode.OK
+    assert home.run("sync", "--delete", "src", "dst", cwd=work).code == ExitCode.OK
     assert sorted(os.listdir(work / "dst")) == ["a", "odd", "z"]
 
 
@@ -220,7 +221,7 @@ def test_a_name_with_a_wildcard_that_cannot_be_looked_up_matches_nothing_else(ho
     (work / "src" / "a1").write_text("another")
     (work / "src" / "a[1]").symlink_to("a[1]")
     done = home.run("rm", "./src/a[1]", cwd=work)
-    assert done.code != 0
+    assert done.code != ExitCode.OK
     assert (work / "src" / "a1").read_text() == "another"
 
 
@@ -233,14 +234,14 @@ def test_names_pass_whatever_the_locale_is(home: Home, work: Path) -> None:
         (work / "in" / name).write_text(name)
     (work / "in" / os.fsdecode(b"bad\xff")).write_text("no text in any locale")
 
-    def run(*arguments: str, code: int = 0, **environ: str) -> str:
+    def run(*arguments: str, code: int = ExitCode.OK, **environ: str) -> str:
         done = home.run(*arguments, cwd=work, environ=environ)
         assert done.code == code, (arguments, done.stderr)
         return done.text
 
     run("mkdir", ".my/c", **C_LOCALE)
     done = home.run("sync", "in", "data://.my/c", cwd=work, environ=C_LOCALE)
-    assert done.code not in {0, 8}
+    assert done.code not in {ExitCode.OK, ExitCode.PLUGIN}
     assert "in/bad" in done.stderr
     shown = sorted(f".my/c/{name}" for name in NAMES)
     for environ in ({}, C_LOCALE):

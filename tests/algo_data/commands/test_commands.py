@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.engine.options import CopyOptions
 from algo_data.engine.plan.planner import plan
@@ -48,10 +49,10 @@ NAMES = [".hidden/d.txt", "a.txt", "s/b.txt", "s/u/c.log"]
 
 
 def test_a_tree_goes_up_to_a_connector_and_comes_down_again(home, data_platform, tree, bucket_address):
-    assert home.run("cp", "-r", "tree", bucket_address, cwd=tree.parent).code == 0
+    assert home.run("cp", "-r", "tree", bucket_address, cwd=tree.parent).code == ExitCode.OK
     assert sorted(data_platform.files) == [f"{BUCKET}/tree/{name}" for name in NAMES]
     assert data_platform.requests("POST") == []
-    assert home.run("cp", "-r", f"{bucket_address}/tree", "back", cwd=tree.parent).code == 0
+    assert home.run("cp", "-r", f"{bucket_address}/tree", "back", cwd=tree.parent).code == ExitCode.OK
     assert files_below(tree.parent / "back") == NAMES
     assert (tree.parent / "back/s/u/c.log").read_text() == "s/u/c.log"
 
@@ -59,7 +60,7 @@ def test_a_tree_goes_up_to_a_connector_and_comes_down_again(home, data_platform,
 def test_a_tree_into_a_collection_is_an_error_that_names_the_ways(home, data_platform, tree):
     for destination in ("data://.my/c", "data://.my/new", "data://.my"):
         result = home.run("cp", "-r", tree, destination)
-        assert (result.code, result.text) == (2, "")
+        assert (result.code, result.text) == (ExitCode.USAGE, "")
         assert "--flatten" in result.stderr
         assert "s3://" in result.stderr
     assert data_platform.requests("PUT") == data_platform.requests("POST") == []
@@ -73,7 +74,7 @@ def test_a_tree_that_an_account_cannot_hold_is_refused_before_anything(home, dat
         (work / "t" / name).write_text("x")
     for more in ([], ["--dry-run"]):
         result = home.run(*command, "data://.my", *more, cwd=work)
-        assert (result.code, result.text) == (2, "")
+        assert (result.code, result.text) == (ExitCode.USAGE, "")
         assert "--flatten" in result.stderr
     assert data_platform.requests("POST") == data_platform.requests("PUT") == []
     assert files_below(work / "t") == ["one/f", held]
@@ -86,10 +87,10 @@ def test_an_account_holds_collections_and_no_files(home, data_platform, work, co
         (work / "t" / name).write_text(name)
     (work / "t/top").touch()
     result = home.run(*command, "data://.my", cwd=work)
-    assert (result.code, result.text) == (2, "")
+    assert (result.code, result.text) == (ExitCode.USAGE, "")
     assert "data://.my/COLLECTION" in result.stderr
     assert data_platform.requests("POST") == data_platform.requests("PUT") == []
-    assert home.run(*command, "data://.my", "--exclude", "top", cwd=work).code == 0
+    assert home.run(*command, "data://.my", "--exclude", "top", cwd=work).code == ExitCode.OK
     assert data_platform.files == {f"data/.my/{name}": name.encode() for name in ("one/f", "two/f")}
 
 
@@ -114,7 +115,7 @@ def test_a_file_that_was_just_made_is_not_replaced_by_one_of_another_tree(
     (work / "list").write_text("\n".join(sources))
     given = ["--from-file", "list"] if is_list else sources
     result = home.run("cp", "-r", *given, "md", cwd=work)
-    assert (result.code, result.stderr.count("another source has the same name")) == (1, 1)
+    assert (result.code, result.stderr.count("another source has the same name")) == (ExitCode.FAILURE, 1)
     assert {name: (work / "md" / name).read_text() for name in files_below(work / "md")} == made
 
 
@@ -141,14 +142,14 @@ def test_paths_below_trees_are_remembered_only_where_trees_can_meet(work, monkey
 
 
 def test_flatten_puts_all_files_into_the_collection(home, data_platform, tree):
-    assert home.run("cp", "--flatten", tree, "data://.my/c").code == 0
+    assert home.run("cp", "--flatten", tree, "data://.my/c").code == ExitCode.OK
     assert sorted(data_platform.files) == [f"data/.my/c/{name}" for name in ("a.txt", "b.txt", "c.log", "d.txt")]
 
 
 def test_a_flat_directory_becomes_a_collection(home, data_platform, work):
     (work / "flat").mkdir()
     (work / "flat" / "f").write_text("x")
-    assert home.run("cp", "-r", work / "flat", "data://.my/new").code == 0
+    assert home.run("cp", "-r", work / "flat", "data://.my/new").code == ExitCode.OK
     assert data_platform.files == {"data/.my/new/f": b"x"}
     assert data_platform.requests("POST") == ["POST data/.my"]
 
@@ -158,32 +159,32 @@ def test_one_failing_file_of_a_tree_does_not_stop_the_others_and_can_be_retried(
 ):
     data_platform.fail("PUT", "s/b.txt", 403)
     result = home.run("cp", "-r", "tree", bucket_address, cwd=tree.parent)
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert "s/b.txt" in result.stderr
     assert len(data_platform.files) == 3
     data_platform.log.clear()
     result = home.run("cp", "--retry-failed", cwd=tree)
-    assert (result.code, result.text) == (0, "Uploaded s3://bucket/tree/s/b.txt\n")
+    assert (result.code, result.text) == (ExitCode.OK, "Uploaded s3://bucket/tree/s/b.txt\n")
     assert data_platform.requests("PUT") == [f"PUT {BUCKET}/tree/s/b.txt"]
     result = home.run("cp", "--retry-failed")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "No copy has failed" in result.stderr
 
 
 def test_a_retry_never_goes_to_another_platform(home, data_platform, work):
     (work / "f").write_text("x")
     data_platform.fail("PUT", "c/f", 403)
-    assert home.run("cp", "f", "data://.my/c", cwd=work).code == 4
+    assert home.run("cp", "f", "data://.my/c", cwd=work).code == ExitCode.AUTHENTICATION
     result = home.run("cp", "--retry-failed", environ={"ALGORITHMIA_API": "http://127.0.0.1:9"})
-    assert (result.code, "--profile" in result.stderr) == (2, True)
-    assert home.run("cp", "--retry-failed").code == 0
+    assert (result.code, "--profile" in result.stderr) == (ExitCode.USAGE, True)
+    assert home.run("cp", "--retry-failed").code == ExitCode.OK
     assert data_platform.files == {"data/.my/c/f": b"x"}
 
 
 def test_what_was_never_planned_cannot_be_retried_alone(home, data_platform, tree):
-    assert home.run("cp", tree / "a.txt", tree / "nothing*", "data://.my/c").code == 5
+    assert home.run("cp", tree / "a.txt", tree / "nothing*", "data://.my/c").code == ExitCode.NOT_FOUND
     result = home.run("cp", "--retry-failed")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "Run the command again" in result.stderr
 
 
@@ -193,7 +194,7 @@ def test_a_dry_run_changes_nothing(home, data_platform, tree, bucket_address):
     assert sorted(item["destination"] for item in said) == [f"s3://bucket/tree/{name}" for name in NAMES]
     assert {item["action"] for item in said} == {"would copy"}
     assert [line for line in data_platform.log if line.startswith(("PUT", "POST"))] == []
-    assert home.run("cp", "-r", "--dry-run", tree, tree.parent / "copy").code == 0
+    assert home.run("cp", "-r", "--dry-run", tree, tree.parent / "copy").code == ExitCode.OK
     assert not (tree.parent / "copy").exists()
 
 
@@ -229,7 +230,7 @@ def test_a_dry_run_says_what_the_command_would_refuse(home, data_platform, work,
     assert data_platform.requests("POST") == data_platform.requests("PUT") == data_platform.requests("DELETE") == []
     real = home.run(*arguments, cwd=work)
     assert (dry.code, dry.text) == (real.code, "")
-    assert real.code != 0
+    assert real.code != ExitCode.OK
     assert words in dry.stderr
     assert words in real.stderr
 
@@ -237,14 +238,14 @@ def test_a_dry_run_says_what_the_command_would_refuse(home, data_platform, work,
 def test_a_dry_run_supposes_the_directories_that_would_be_made(home, data_platform, tree, bucket_address):
     for destination in ("new", f"{bucket_address}/new"):
         result = home.run("cp", "-r", "--dry-run", "tree", destination, cwd=tree.parent)
-        assert (result.code, len(result.text.splitlines())) == (0, 4)
+        assert (result.code, len(result.text.splitlines())) == (ExitCode.OK, 4)
     assert data_platform.log == [f"HEAD {BUCKET}/new"]
     result = home.run("cp", "--dry-run", "--json", tree / "a.txt", "data://.my/c/f")
     assert result.json["bytes"] == 5
     data_platform.log.clear()
     for number in range(40):
         (tree / str(number)).touch()
-    assert home.run("cp", "--dry-run", *tree.glob("[0-9]*"), "data://.my/c").code == 0
+    assert home.run("cp", "--dry-run", *tree.glob("[0-9]*"), "data://.my/c").code == ExitCode.OK
     assert data_platform.log == ["HEAD data/.my/c"] * 2
 
 
@@ -253,13 +254,13 @@ def test_no_clobber_and_update_leave_what_is_there(home, data_platform, work):
         (work / name).write_text("mine")
     os.utime(work / "old", (0, 0))
     data_platform.files["data/.my/c/old"] = b"theirs"
-    assert home.run("cp", "--no-clobber", work / "new", work / "old", "data://.my/c").code == 0
+    assert home.run("cp", "--no-clobber", work / "new", work / "old", "data://.my/c").code == ExitCode.OK
     assert data_platform.files == {"data/.my/c/new": b"mine", "data/.my/c/old": b"theirs"}
     data_platform.files["data/.my/c/new"] = b"theirs"
-    assert home.run("cp", "--update", work / "new", work / "old", "data://.my/c").code == 0
+    assert home.run("cp", "--update", work / "new", work / "old", "data://.my/c").code == ExitCode.OK
     assert data_platform.files == {"data/.my/c/new": b"mine", "data/.my/c/old": b"theirs"}
     result = home.run("cp", "-n", "-u", work / "new", "data://.my/c")
-    assert (result.code, "contradict" in result.stderr) == (2, True)
+    assert (result.code, "contradict" in result.stderr) == (ExitCode.USAGE, True)
 
 
 def test_standard_input_leaves_what_is_there_too(home, data_platform, work):
@@ -267,17 +268,17 @@ def test_standard_input_leaves_what_is_there_too(home, data_platform, work):
     (work / "f").write_text("theirs")
     for target in ("data://.my/c/f", "./f"):
         result = home.run("cp", "-n", "-", target, cwd=work, input="mine")
-        assert (result.code, result.text) == (0, "")
+        assert (result.code, result.text) == (ExitCode.OK, "")
     assert (data_platform.files, (work / "f").read_text()) == ({"data/.my/c/f": b"theirs"}, "theirs")
     for target in ("data://.my/c/new", "./new"):
-        assert home.run("cp", "-n", "-", target, cwd=work, input="mine").code == 0
+        assert home.run("cp", "-n", "-", target, cwd=work, input="mine").code == ExitCode.OK
     assert (data_platform.files["data/.my/c/new"], (work / "new").read_text()) == (b"mine", "mine")
 
 
 def test_standard_input_is_neither_older_nor_newer(home, data_platform, work):
     (work / "f").write_text("theirs")
     result = home.run("cp", "-u", "-", "./f", cwd=work, input="mine")
-    assert (result.code, "Leave out --update" in result.stderr) == (2, True)
+    assert (result.code, "Leave out --update" in result.stderr) == (ExitCode.USAGE, True)
     assert (work / "f").read_text() == "theirs"
 
 
@@ -286,11 +287,11 @@ def test_sources_from_a_list_are_names_and_no_patterns(home, data_platform, work
     for name in ("a*", "ab", "[x]", "café"):
         (work / name).write_text(name)
     (work / "list").write_bytes(separator.join(["a*", "[x]", "café", ""]).encode())
-    assert home.run("cp", "--from-file", "list", "data://.my/c", cwd=work).code == 0
+    assert home.run("cp", "--from-file", "list", "data://.my/c", cwd=work).code == ExitCode.OK
     assert set(data_platform.files) == {"data/.my/c/a*", "data/.my/c/[x]", "data/.my/c/café"}
     data_platform.files.clear()
     result = home.run("cp", "--from-file", "-", "data://.my/c", cwd=work, input="ab\nnope\n")
-    assert result.code == 5
+    assert result.code == ExitCode.NOT_FOUND
     assert set(data_platform.files) == {"data/.my/c/ab"}
 
 
@@ -298,7 +299,9 @@ def test_several_lists_are_all_read(home, data_platform, work):
     for name in ("a", "b"):
         (work / name).write_text(name)
         (work / f"list-{name}").write_text(name)
-    assert home.run("cp", "--from-file", "list-a", "--from-file", "list-b", "data://.my/c", cwd=work).code == 0
+    assert (
+        home.run("cp", "--from-file", "list-a", "--from-file", "list-b", "data://.my/c", cwd=work).code == ExitCode.OK
+    )
     assert set(data_platform.files) == {"data/.my/c/a", "data/.my/c/b"}
 
 
@@ -308,22 +311,22 @@ def test_the_destination_of_a_list_is_a_directory(home, data_platform, work):
     (work / "list").write_text("a\n")
     for destination in ("new", "data://.my/new"):
         result = home.run("cp", "--from-file", "list", destination, cwd=work)
-        assert (result.code, "mkdir" in result.stderr) == (5, True)
+        assert (result.code, "mkdir" in result.stderr) == (ExitCode.NOT_FOUND, True)
     assert sorted(path.name for path in work.iterdir()) == ["a", "list"]
     assert data_platform.files == {}
 
 
 def test_a_list_that_is_not_there_is_not_found(home, data_platform, work):
     result = home.run("cp", "--from-file", "nothing", "data://.my/c", cwd=work)
-    assert (result.code, "nothing: No such file" in result.stderr) == (5, True)
+    assert (result.code, "nothing: No such file" in result.stderr) == (ExitCode.NOT_FOUND, True)
 
 
 @pytest.mark.parametrize("pattern", [".my/c/nope*", ".my/nope/*", ".my/c/nope", "./nope*"])
 def test_what_is_not_there_is_no_failure_with_force(home, data_platform, work, pattern):
     data_platform.files["data/.my/c/f"] = b"x"
-    assert home.run("rm", pattern, cwd=work).code == 5
+    assert home.run("rm", pattern, cwd=work).code == ExitCode.NOT_FOUND
     result = home.run("rm", "-f", pattern, ".my/c/f", cwd=work)
-    assert (result.code, result.stderr, data_platform.files) == (0, "", {})
+    assert (result.code, result.stderr, data_platform.files) == (ExitCode.OK, "", {})
 
 
 @pytest.mark.parametrize(
@@ -341,7 +344,7 @@ def test_what_is_not_there_is_no_failure_with_force(home, data_platform, work, p
 )
 def test_a_command_line_that_means_nothing_does_nothing(home, data_platform, work, arguments, words):
     result = home.run("cp", *arguments, cwd=work)
-    assert result.code in (1, 2)
+    assert result.code in (ExitCode.FAILURE, ExitCode.USAGE)
     assert words in result.stderr
     assert "Traceback" not in result.stderr
     assert data_platform.log == []
@@ -350,13 +353,16 @@ def test_a_command_line_that_means_nothing_does_nothing(home, data_platform, wor
 @pytest.mark.parametrize("rate", ["500k", "10M", "1.5GiB/s", "1000000", "3 MB"])
 def test_rates_are_written_in_many_ways(home, data_platform, work, rate):
     (work / "f").write_text("x")
-    assert home.run("cp", "--bwlimit", rate, "--max-transfers", "2", "--no-check", work / "f", "data://.my/c").code == 0
+    assert (
+        home.run("cp", "--bwlimit", rate, "--max-transfers", "2", "--no-check", work / "f", "data://.my/c").code
+        == ExitCode.OK
+    )
 
 
 def test_two_stars_copy_what_is_below_and_refuse_a_name_that_comes_twice(home, data_platform, tree):
     (tree / "s" / "a.txt").write_text("another")
     result = home.run("cp", f"{tree}/**/*.txt", "data://.my/c")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert result.stderr.count("just made") == 1
     assert set(data_platform.files) == {"data/.my/c/a.txt", "data/.my/c/b.txt"}
 
@@ -369,21 +375,21 @@ def test_a_moved_file_is_removed_when_its_copy_is_there(home, data_platform, wor
     assert home.run("mv", "f", "data://.my/c", cwd=work).text == "Moved f to data://.my/c/f\n"
     assert data_platform.files == {"data/.my/c/f": b"x"}
     assert os.listdir(work) == []
-    assert home.run("mv", "data://.my/c/f", "data://.my/c/g").code == 0
+    assert home.run("mv", "data://.my/c/f", "data://.my/c/g").code == ExitCode.OK
     assert data_platform.files == {"data/.my/c/g": b"x"}
 
 
 def test_a_moved_tree_leaves_nothing_behind(home, data_platform, tree):
-    assert home.run("mv", tree, tree.parent / "moved").code == 0
+    assert home.run("mv", tree, tree.parent / "moved").code == ExitCode.OK
     assert files_below(tree.parent / "moved") == NAMES
     assert not tree.exists()
 
 
 def test_what_could_not_be_moved_stays(home, data_platform, tree, bucket_address):
     data_platform.fail("PUT", "c.log", 403)
-    assert home.run("mv", "tree", bucket_address, cwd=tree.parent).code == 4
+    assert home.run("mv", "tree", bucket_address, cwd=tree.parent).code == ExitCode.AUTHENTICATION
     assert files_below(tree) == ["s/u/c.log"]
-    assert home.run("mv", "--retry-failed").code == 0
+    assert home.run("mv", "--retry-failed").code == ExitCode.OK
     assert files_below(tree) == []
     assert len(data_platform.files) == 4
 
@@ -392,28 +398,28 @@ def test_a_file_that_cannot_be_removed_was_copied_and_is_told(home, data_platfor
     data_platform.files["data/.my/c/f"] = b"x"
     data_platform.fail("DELETE", "c/f", 403)
     result = home.run("mv", "data://.my/c/f", work)
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert "could not be removed" in result.stderr
     assert (work / "f").read_bytes() == b"x"
 
 
 def test_what_is_excluded_is_not_moved(home, data_platform, tree):
-    assert home.run("mv", "--exclude", "*.log", tree, tree.parent / "moved").code == 0
+    assert home.run("mv", "--exclude", "*.log", tree, tree.parent / "moved").code == ExitCode.OK
     assert files_below(tree) == ["s/u/c.log"]
 
 
 @pytest.mark.parametrize("arguments", [["f"], ["-", "data://.my/c/f"], ["f", "-"]])
 def test_a_move_needs_two_places_that_last(home, data_platform, work, arguments):
     (work / "f").write_text("x")
-    assert home.run("mv", *arguments, cwd=work).code == 2
+    assert home.run("mv", *arguments, cwd=work).code == ExitCode.USAGE
     assert (work / "f").exists()
 
 
 def test_a_file_moved_to_itself_stays(home, data_platform, work):
     (work / "f").write_text("x")
     (work / "link").symlink_to("f")
-    assert home.run("mv", "f", "link", cwd=work).code == 1
-    assert home.run("mv", "f", "./f", cwd=work).code == 1
+    assert home.run("mv", "f", "link", cwd=work).code == ExitCode.FAILURE
+    assert home.run("mv", "f", "./f", cwd=work).code == ExitCode.FAILURE
     assert (work / "f").read_text() == "x"
 
 
@@ -428,7 +434,7 @@ def test_a_sync_moves_only_what_has_changed(home, data_platform, work):
     assert len(home.run("sync", "d", "data://.my/c", cwd=work).text.splitlines()) == 2
     data_platform.log.clear()
     result = home.run("sync", "d", "data://.my/c", cwd=work)
-    assert (result.code, result.text) == (0, "")
+    assert (result.code, result.text) == (ExitCode.OK, "")
     assert data_platform.log == ["HEAD data/.my/c", "GET data/.my/c"]
     (work / "d" / "b").write_text("longer")
     assert home.run("sync", "d", "data://.my/c", cwd=work).text == "Uploaded data://.my/c/b\n"
@@ -436,7 +442,7 @@ def test_a_sync_moves_only_what_has_changed(home, data_platform, work):
 
 def test_a_sync_down_is_up_to_date_afterwards(home, data_platform, work):
     data_platform.files |= {"data/.my/c/a": b"1", "data/.my/c/b": b"2"}
-    assert home.run("sync", "data://.my/c", "new/dir", cwd=work).code == 0
+    assert home.run("sync", "data://.my/c", "new/dir", cwd=work).code == ExitCode.OK
     assert files_below(work / "new" / "dir") == ["a", "b"]
     assert home.run("sync", "data://.my/c", "new/dir", cwd=work).text == ""
 
@@ -460,10 +466,10 @@ def test_nothing_is_deleted_when_something_failed(home, data_platform, work):
     data_platform.files["data/.my/c/b"] = b"2"
     data_platform.fail("PUT", "c/a", 403)
     result = home.run("sync", "--delete", "d", "data://.my/c", cwd=work)
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert "Nothing was removed" in result.stderr
     assert set(data_platform.files) == {"data/.my/c/b"}
-    assert home.run("sync", "--delete", "d", "data://.my/c", cwd=work).code == 0
+    assert home.run("sync", "--delete", "d", "data://.my/c", cwd=work).code == ExitCode.OK
     assert set(data_platform.files) == {"data/.my/c/a"}
 
 
@@ -471,7 +477,7 @@ def test_a_source_that_breaks_off_in_its_listing_deletes_nothing(home, data_plat
     (work / "d").mkdir()
     (work / "d" / "mine").write_text("x")
     data_platform.fail("GET", ".my/c", 403)
-    assert home.run("sync", "--delete", "data://.my/c", "d", cwd=work).code == 4
+    assert home.run("sync", "--delete", "data://.my/c", "d", cwd=work).code == ExitCode.AUTHENTICATION
     assert (work / "d" / "mine").exists()
 
 
@@ -488,13 +494,13 @@ def test_a_sync_by_checksum_finds_what_time_and_size_hide(home, data_platform, w
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["d"], 2),
-        (["d", "-"], 2),
-        (["nothing", "data://.my/c"], 5),
-        (["d/f", "data://.my/c"], 1),
-        (["d", "data://.my/c/f"], 1),
-        (["--checksum", "--update", "d", "data://.my/c"], 2),
-        (["d", "d/sub"], 2),
+        (["d"], ExitCode.USAGE),
+        (["d", "-"], ExitCode.USAGE),
+        (["nothing", "data://.my/c"], ExitCode.NOT_FOUND),
+        (["d/f", "data://.my/c"], ExitCode.FAILURE),
+        (["d", "data://.my/c/f"], ExitCode.FAILURE),
+        (["--checksum", "--update", "d", "data://.my/c"], ExitCode.USAGE),
+        (["d", "d/sub"], ExitCode.USAGE),
     ],
 )
 def test_a_sync_that_makes_no_sense_changes_nothing(home, data_platform, work, arguments, code):
@@ -524,7 +530,7 @@ def test_ls_lists_all_levels(home, data_platform, tree):
     data_platform.files |= {"data/.my/c/f": b"", "data/jane/x": b""}
     assert home.run("ls", "-R", ".my").text == ".my/c/\n.my/c/f\n"
     assert home.run("ls", "-R", ".my/c/f").text == ".my/c/f\n"
-    assert home.run("ls", "-R", ".my/nope").code == 5
+    assert home.run("ls", "-R", ".my/nope").code == ExitCode.NOT_FOUND
 
 
 def test_a_part_that_cannot_be_listed_is_told_and_the_rest_shown(home, data_platform):
@@ -532,7 +538,7 @@ def test_a_part_that_cannot_be_listed_is_told_and_the_rest_shown(home, data_plat
     data_platform.files |= {"data/.my/d/f": b""}
     data_platform.fail("GET", ".my/c", 403, times=9)
     result = home.run("ls", "-R", ".my")
-    assert (result.code, result.text) == (4, ".my/c/\n.my/d/\n.my/d/f\n")
+    assert (result.code, result.text) == (ExitCode.AUTHENTICATION, ".my/c/\n.my/d/\n.my/d/f\n")
 
 
 def test_du_adds_up_all_levels(home, data_platform, tree):
@@ -540,7 +546,7 @@ def test_du_adds_up_all_levels(home, data_platform, tree):
     assert home.run("du", ".my/c", ".my/c/a").text == "5\t2 files\tdata://.my/c\n3\t1 file\tdata://.my/c/a\n"
     assert home.run("du", "--json", "./tree", cwd=tree.parent).json == {"uri": "./tree", "bytes": 34, "files": 4}
     assert home.run("-q", "du", "--human", ".my/c").text == "5 B\t2 files\tdata://.my/c\n"
-    assert home.run("du", ".my/nope").code == 5
+    assert home.run("du", ".my/nope").code == ExitCode.NOT_FOUND
 
 
 def test_stat_shows_what_is_known(home, data_platform, work):
@@ -555,7 +561,7 @@ def test_stat_shows_what_is_known(home, data_platform, work):
     }
     assert home.run("stat", ".my/c").text == "uri:      data://.my/c\ntype:     directory\n"
     result = home.run("stat", ".my/c/nope", ".my/c/f")
-    assert (result.code, "size:     1" in result.text) == (5, True)
+    assert (result.code, "size:     1" in result.text) == (ExitCode.NOT_FOUND, True)
 
 
 # rm -r, mkdir -p
@@ -564,16 +570,16 @@ def test_stat_shows_what_is_known(home, data_platform, work):
 def test_rm_removes_trees_only_when_it_is_told_to(home, data_platform, tree):
     data_platform.files |= {"data/.my/c/a": b"", "data/.my/c/b": b""}
     result = home.run("rm", ".my/c")
-    assert (result.code, "algo rm" in result.stderr) == (1, True)
+    assert (result.code, "algo rm" in result.stderr) == (ExitCode.FAILURE, True)
     assert home.run("rm", "-r", "--dry-run", ".my/c").text == "Would delete data://.my/c\n"
     assert len(data_platform.files) == 2
     assert home.run("rm", "-r", ".my/c").text == "Deleted data://.my/c\n"
     assert data_platform.files == {}
     assert data_platform.requests("DELETE")[-1] == "DELETE data/.my/c?force=true"
     (tree.parent / "link").symlink_to("tree")
-    assert home.run("rm", "-r", "./link", cwd=tree.parent).code == 0
+    assert home.run("rm", "-r", "./link", cwd=tree.parent).code == ExitCode.OK
     assert files_below(tree) == NAMES
-    assert home.run("rm", "-r", "./tree", cwd=tree.parent).code == 0
+    assert home.run("rm", "-r", "./tree", cwd=tree.parent).code == ExitCode.OK
     assert not tree.exists()
 
 
@@ -581,7 +587,7 @@ def test_rm_removes_many_and_tells_each_in_order(home, data_platform):
     data_platform.files |= {f"data/.my/c/f{n:03d}": b"" for n in range(60)}
     data_platform.fail("DELETE", "f007", 403)
     result = home.run("rm", ".my/c/f*")
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert result.text.splitlines() == [f"Deleted data://.my/c/f{n:03d}" for n in range(60) if n != 7]
     assert set(data_platform.files) == {"data/.my/c/f007"}
 
@@ -596,7 +602,7 @@ def counted_pages(data_platform, monkeypatch):
 @pytest.mark.parametrize("command", [("rm", ".my/c/f*"), ("mv", "data://.my/c/f*", "."), ("mv", "data://.my/c", ".")])
 def test_nothing_is_passed_over_while_files_go(home, counted_pages, work, command):
     counted_pages.files |= {f"data/.my/c/f{n:03d}": b"x" for n in range(120)}
-    assert home.run(*command, cwd=work).code == 0
+    assert home.run(*command, cwd=work).code == ExitCode.OK
     assert counted_pages.files == {}
 
 
@@ -604,7 +610,7 @@ def test_a_sync_that_deletes_by_pattern_passes_nothing_over(home, counted_pages,
     (work / "d").mkdir()
     counted_pages.directories.add(f"{BUCKET}/gone")
     counted_pages.files |= {f"{BUCKET}/gone/f{n:03d}": b"x" for n in range(120)}
-    assert home.run("sync", "--delete", "--exclude", "*.log", "d", bucket_address, cwd=work).code == 0
+    assert home.run("sync", "--delete", "--exclude", "*.log", "d", bucket_address, cwd=work).code == ExitCode.OK
     assert counted_pages.files == {}
 
 
@@ -632,31 +638,31 @@ def test_an_interruption_waits_for_no_answer(home, data_platform, work, method, 
     assert asked.wait(60)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == ExitCode.INTERRUPTED
 
 
 def test_rm_force_forgives_what_is_not_there(home, data_platform):
-    assert home.run("rm", ".my/c/nope").code == 5
-    assert home.run("rm", "-f", ".my/c/nope").code == 0
+    assert home.run("rm", ".my/c/nope").code == ExitCode.NOT_FOUND
+    assert home.run("rm", "-f", ".my/c/nope").code == ExitCode.OK
 
 
 @pytest.mark.parametrize("path", [".my/half/sub", ".my/half/sub/deeper", ".my/c/sub"])
 def test_parents_are_not_made_for_what_no_collection_can_hold(home, data_platform, path):
     before = set(data_platform.directories)
     result = home.run("mkdir", "-p", path)
-    assert (result.code, result.text) == (1, "")
+    assert (result.code, result.text) == (ExitCode.FAILURE, "")
     assert "cannot hold directories" in result.stderr
     assert data_platform.directories == before
     assert data_platform.requests("POST") == []
 
 
 def test_mkdir_makes_parents_and_forgives_what_is_there(home, data_platform, work):
-    assert home.run("mkdir", "./a/b", cwd=work).code == 5
+    assert home.run("mkdir", "./a/b", cwd=work).code == ExitCode.NOT_FOUND
     assert home.run("mkdir", "-p", "./a/b", cwd=work).text == "Created directory ./a/b\n"
     assert (work / "a" / "b").is_dir()
     assert home.run("mkdir", "-p", "./a/b", ".my/c", cwd=work).text == ""
     (work / "f").touch()
-    assert home.run("mkdir", "-p", "./f", cwd=work).code == 1
+    assert home.run("mkdir", "-p", "./f", cwd=work).code == ExitCode.FAILURE
 
 
 # acl, on the embedded platform
@@ -664,7 +670,7 @@ def test_mkdir_makes_parents_and_forgives_what_is_there(home, data_platform, wor
 
 def test_an_acl_is_shown_and_changed(algo_home):
     algo_home.run("mkdir", ".my/one")
-    assert algo_home.run("mkdir", "--acl", "public", ".my/two").code == 0
+    assert algo_home.run("mkdir", "--acl", "public", ".my/two").code == ExitCode.OK
     assert algo_home.run("acl", "get", ".my/one").text == "my-algos\n"
     assert algo_home.run("acl", "get", ".my/*").text == "my-algos\tdata://.my/one\npublic\tdata://.my/two\n"
     assert algo_home.run("acl", "set", "private", ".my/one").text == "data://.my/one is private now\n"
@@ -673,7 +679,7 @@ def test_an_acl_is_shown_and_changed(algo_home):
 
 
 def test_the_acl_holds_also_for_a_collection_that_is_there(algo_home):
-    assert algo_home.run("mkdir", "--acl", "public", ".my/one").code == 0
+    assert algo_home.run("mkdir", "--acl", "public", ".my/one").code == ExitCode.OK
     result = algo_home.run("mkdir", "-p", "--acl", "private", ".my/one", ".my/two")
     assert result.text == "data://.my/one is private now\nCreated directory data://.my/two\n"
     assert algo_home.run("acl", "get", ".my/*").text == "private\tdata://.my/one\nprivate\tdata://.my/two\n"
@@ -683,11 +689,11 @@ def test_the_acl_holds_also_for_a_collection_that_is_there(algo_home):
 def test_only_collections_have_an_acl(algo_home, path):
     for arguments in (["acl", "get", path], ["acl", "set", "public", path], ["mkdir", "--acl", "public", path]):
         result = algo_home.run(*arguments)
-        assert result.code == 2
+        assert result.code == ExitCode.USAGE
         assert "has no ACL" in result.stderr
 
 
 def test_a_directory_whose_acl_could_not_be_set_is_not_left_with_another(home, data_platform):
     result = home.run("mkdir", "--acl", "private", ".my/secret")
-    assert result.code != 0
+    assert result.code != ExitCode.OK
     assert "data/.my/secret" not in data_platform.directories

@@ -6,22 +6,26 @@ import os
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 
 def test_mkdir_makes_a_collection_in_one_request_and_says_so(home, data_platform):
     result = home.run("mkdir", ".my/robots")
-    assert (result.code, result.text) == (0, "Created directory data://.my/robots\n")
+    assert (result.code, result.text) == (ExitCode.OK, "Created directory data://.my/robots\n")
     assert data_platform.log == ["POST data/.my"]
     assert "data/.my/robots" in data_platform.directories
 
 
 def test_mkdir_of_what_exists_is_told(home, data_platform):
     result = home.run("mkdir", ".my/c", ".my/new")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "data://.my/c exists already" in result.stderr
     assert result.text == "Created directory data://.my/new\n"
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, 4), (500, 7), (503, 7)])
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, ExitCode.AUTHENTICATION), (500, ExitCode.PLATFORM), (503, ExitCode.PLATFORM)]
+)
 @pytest.mark.parametrize("command", ["mkdir", "rmdir", "rm"])
 def test_a_refusal_is_not_taken_for_something_that_is_not_there(home, data_platform, command, status, code):
     method = {"mkdir": "POST", "rmdir": "DELETE", "rm": "DELETE"}[command]
@@ -36,38 +40,38 @@ ONCE = {"ALGO_RETRIES": "0"}
 
 
 def test_mkdir_in_a_directory_that_is_not_there_is_not_found(home, data_platform):
-    assert home.run("mkdir", "s3://bucket/a/b").code == 5
+    assert home.run("mkdir", "s3://bucket/a/b").code == ExitCode.NOT_FOUND
 
 
 def test_the_answer_of_something_else_is_no_success(home, data_platform):
     data_platform.fail("POST", ".my", "page")
     result = home.run("mkdir", ".my/x")
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert result.text == ""
 
 
 def test_rmdir_of_a_collection_with_files_gives_the_platforms_message_and_the_way(home, data_platform):
     data_platform.files["data/.my/c/f"] = b"x"
     result = home.run("rmdir", ".my/c")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "it is not empty" in result.stderr
     assert "algo rmdir -f data://.my/c" in result.stderr
     assert "data/.my/c/f" in data_platform.files
     result = home.run("rmdir", "-f", ".my/c")
-    assert (result.code, result.text) == (0, "Deleted directory data://.my/c\n")
+    assert (result.code, result.text) == (ExitCode.OK, "Deleted directory data://.my/c\n")
     assert data_platform.files == {}
 
 
 def test_rmdir_of_what_is_missing_is_not_found(home, data_platform):
     result = home.run("rmdir", ".my/nope")
-    assert (result.code, result.text) == (5, "")
+    assert (result.code, result.text) == (ExitCode.NOT_FOUND, "")
     assert "data not found" in result.stderr
 
 
 def test_rmdir_never_removes_a_file(home, data_platform):
     data_platform.files["data/.my/c/f"] = b"x"
     result = home.run("rmdir", "-f", ".my/c/f")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "algo rm data://.my/c/f" in result.stderr
     assert "data/.my/c/f" in data_platform.files
     assert data_platform.requests("DELETE") == []
@@ -76,14 +80,14 @@ def test_rmdir_never_removes_a_file(home, data_platform):
 def test_rm_removes_a_file_in_one_request_and_says_so(home, data_platform):
     data_platform.files["data/.my/c/f"] = b"x"
     result = home.run("rm", ".my/c/f")
-    assert (result.code, result.text) == (0, "Deleted data://.my/c/f\n")
+    assert (result.code, result.text) == (ExitCode.OK, "Deleted data://.my/c/f\n")
     assert data_platform.log == ["DELETE data/.my/c/f"]
 
 
 def test_rm_never_removes_a_directory(home, data_platform):
     for path in (".my/c", ".my/c/", "data://.my/c"):
         result = home.run("rm", path)
-        assert result.code == 1
+        assert result.code == ExitCode.FAILURE
         assert "algo rmdir" in result.stderr
     assert "data/.my/c" in data_platform.directories
     assert data_platform.requests("DELETE") == []
@@ -92,7 +96,7 @@ def test_rm_never_removes_a_directory(home, data_platform):
 def test_rm_of_what_is_missing_is_not_found_and_the_others_go(home, data_platform):
     data_platform.files |= {"data/.my/c/a": b"", "data/.my/c/b": b""}
     result = home.run("rm", ".my/c/a", ".my/c/nope", ".my/c/b")
-    assert (result.code, result.text) == (5, "Deleted data://.my/c/a\nDeleted data://.my/c/b\n")
+    assert (result.code, result.text) == (ExitCode.NOT_FOUND, "Deleted data://.my/c/a\nDeleted data://.my/c/b\n")
     assert ".my/c/nope: data not found" in result.stderr
     assert data_platform.files == {}
 
@@ -100,7 +104,7 @@ def test_rm_of_what_is_missing_is_not_found_and_the_others_go(home, data_platfor
 @pytest.mark.parametrize("command", ["rm", "rmdir", "mkdir", "cat"])
 def test_without_a_path_it_is_a_usage_error(home, data_platform, command):
     result = home.run(command)
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "Traceback" not in result.stderr
     assert data_platform.log == []
 
@@ -109,7 +113,7 @@ def test_rm_with_wildcards_removes_what_matches_and_leaves_directories(home, dat
     data_platform.files |= {f"data/.my/c/{name}": b"" for name in ("a1", "a2", "b1")}
     data_platform.directories.add("data/.my/c/a3")
     result = home.run("rm", ".my/c/a*")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "a3 is a directory" in result.stderr
     assert set(data_platform.files) == {"data/.my/c/b1"}
 
@@ -136,7 +140,7 @@ def test_rm_of_a_name_that_is_a_pattern_removes_that_file_only(home, data_platfo
 def test_a_link_to_nowhere_is_its_name_and_no_pattern(home, work):
     (work / "a*b").symlink_to("nowhere")
     (work / "axb").touch()
-    assert home.run("rm", "./a*b", cwd=work).code == 0
+    assert home.run("rm", "./a*b", cwd=work).code == ExitCode.OK
     assert os.listdir(work) == ["axb"]
 
 
@@ -153,13 +157,13 @@ def test_among_more_matches_than_a_page_holds_the_very_name_is_asked_for(home, d
 
 def test_local_files_and_directories(home, data_platform, work):
     assert home.run("mkdir", "./new", cwd=work).text == "Created directory ./new\n"
-    assert home.run("mkdir", "./new", cwd=work).code == 1
+    assert home.run("mkdir", "./new", cwd=work).code == ExitCode.FAILURE
     (work / "new" / "file").write_text("x")
-    assert home.run("rm", "./new", cwd=work).code == 1
-    assert home.run("rmdir", "./new", cwd=work).code == 1
+    assert home.run("rm", "./new", cwd=work).code == ExitCode.FAILURE
+    assert home.run("rmdir", "./new", cwd=work).code == ExitCode.FAILURE
     assert home.run("rm", "./new/file", cwd=work).text == "Deleted ./new/file\n"
-    assert home.run("rmdir", "./new", cwd=work).code == 0
-    assert home.run("rmdir", "-f", ".", cwd=work).code == 1
+    assert home.run("rmdir", "./new", cwd=work).code == ExitCode.OK
+    assert home.run("rmdir", "-f", ".", cwd=work).code == ExitCode.FAILURE
     assert work.exists()
     assert data_platform.log == []
 
@@ -173,14 +177,14 @@ def test_quiet_says_nothing_and_json_one_object_for_each(home, data_platform):
         "files": 0,
     }
     result = home.run("rm", "--json", ".my/c/x", ".my/c/y")
-    assert result.code == 5
+    assert result.code == ExitCode.NOT_FOUND
     assert result.error["path"] == "data://.my/c/y"
 
 
 def test_an_answer_without_a_body_is_a_success(home, data_platform):
     data_platform.files["data/.my/c/f"] = b""
     data_platform.fail("DELETE", "f", 200)
-    assert home.run("rm", ".my/c/f").code == 0
+    assert home.run("rm", ".my/c/f").code == ExitCode.OK
 
 
 def test_the_profile_counts_before_and_after_the_command(home, data_platform):

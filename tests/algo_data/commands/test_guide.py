@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 from algo_local.platform import Platform
 from algo_local.serving.listener import listen
@@ -42,40 +43,43 @@ def test_the_guides_journey(person: Home, work: Path) -> None:
     assert person.run("ls").text.splitlines()[0] == "jane/"
     assert person.run("mkdir", ".my/img_directory").text == "Created directory data://.my/img_directory\n"
     uploaded = person.run("cp", "./friends.jpg", "data://.my/img_directory", cwd=work)
-    assert (uploaded.code, uploaded.text) == (0, "Uploaded data://.my/img_directory/friends.jpg\n")
+    assert (uploaded.code, uploaded.text) == (ExitCode.OK, "Uploaded data://.my/img_directory/friends.jpg\n")
     assert person.run("ls", ".my/img_directory").text == ".my/img_directory/friends.jpg\n"
     long = person.run("ls", "-l", ".my/img_directory").text
     assert long.endswith(f"   {len(picture)}   .my/img_directory/friends.jpg\n")
     assert person.run("cat", ".my/img_directory/friends.jpg").stdout == picture
-    assert person.run("cp", "data://.my/img_directory/friends.jpg", "./again.jpg", cwd=work).code == 0
+    assert person.run("cp", "data://.my/img_directory/friends.jpg", "./again.jpg", cwd=work).code == ExitCode.OK
     assert (work / "again.jpg").read_bytes() == picture
     assert person.run("cp", "data://jane/img_directory/*", "./", cwd=work).text == "Downloaded ./friends.jpg\n"
-    assert person.run("cp", ".my/img_directory/friends.jpg", "data://.my/img_directory/copy.jpg", cwd=work).code == 0
+    assert (
+        person.run("cp", ".my/img_directory/friends.jpg", "data://.my/img_directory/copy.jpg", cwd=work).code
+        == ExitCode.OK
+    )
     assert person.run("rm", ".my/img_directory/copy.jpg").text == "Deleted data://.my/img_directory/copy.jpg\n"
-    assert person.run("rmdir", ".my/img_directory").code == 1
-    assert person.run("rmdir", "-f", ".my/img_directory").code == 0
+    assert person.run("rmdir", ".my/img_directory").code == ExitCode.FAILURE
+    assert person.run("rmdir", "-f", ".my/img_directory").code == ExitCode.OK
     assert person.run("ls", ".my").text == ""
 
 
 def test_what_is_not_there_or_not_allowed(person: Home, work: Path) -> None:
     (work / "f").write_text("x")
-    assert person.run("ls", ".my/nope").code == 5
-    assert person.run("rm", ".my/nope/f").code == 5
-    assert person.run("cat", ".my/nope/f").code == 5
-    assert person.run("cp", "data://.my/nope/f", ".", cwd=work).code == 5
+    assert person.run("ls", ".my/nope").code == ExitCode.NOT_FOUND
+    assert person.run("rm", ".my/nope/f").code == ExitCode.NOT_FOUND
+    assert person.run("cat", ".my/nope/f").code == ExitCode.NOT_FOUND
+    assert person.run("cp", "data://.my/nope/f", ".", cwd=work).code == ExitCode.NOT_FOUND
     refused = person.run("cp", "f", "data://.my/nope", cwd=work)
-    assert refused.code == 5
+    assert refused.code == ExitCode.NOT_FOUND
     assert "algo mkdir data://.my/nope" in refused.stderr
-    assert person.run("mkdir", ".my/no-such-name!").code == 1
-    assert person.run("mkdir", ".my/twice").code == 0
-    assert person.run("mkdir", ".my/twice").code == 1
-    assert person.run("ls", "s3://bucket").code != 0
+    assert person.run("mkdir", ".my/no-such-name!").code == ExitCode.FAILURE
+    assert person.run("mkdir", ".my/twice").code == ExitCode.OK
+    assert person.run("mkdir", ".my/twice").code == ExitCode.FAILURE
+    assert person.run("ls", "s3://bucket").code != ExitCode.OK
 
 
 @pytest.mark.parametrize("content", [b"", bytes(3 << 20)])
 def test_through_pipes(person: Home, content: bytes) -> None:
-    assert person.run("mkdir", ".my/pipes").code == 0
-    assert person.run("cp", "-", ".my/pipes/f", input=content).code == 0
+    assert person.run("mkdir", ".my/pipes").code == ExitCode.OK
+    assert person.run("cp", "-", ".my/pipes/f", input=content).code == ExitCode.OK
     assert person.run("cp", ".my/pipes/f", "-").stdout == content
 
 
@@ -83,7 +87,7 @@ def test_more_files_than_a_page_has(person: Home, work: Path) -> None:
     names = [f"f{number:04d}" for number in range(1050)]
     for name in names:
         (work / name).write_text(name)
-    assert person.run("mkdir", ".my/many").code == 0
+    assert person.run("mkdir", ".my/many").code == ExitCode.OK
     # Quoted, so that it is algo that expands it.
     assert len(person.run("cp", "f*", "data://.my/many", cwd=work).text.splitlines()) == 1050
     assert person.run("ls", ".my/many").text == "".join(f".my/many/{name}\n" for name in names)

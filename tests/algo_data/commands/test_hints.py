@@ -7,6 +7,8 @@ import shlex
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 
 @pytest.fixture
 def work_with_tree(algo_home, work):
@@ -14,7 +16,7 @@ def work_with_tree(algo_home, work):
     (work / "t" / "sub").mkdir(parents=True)
     for name in ("f", "t/top", "t/sub/deep"):
         (work / name).write_text(name)
-    assert algo_home.run("mkdir", "-p", ".my/c").code == 0
+    assert algo_home.run("mkdir", "-p", ".my/c").code == ExitCode.OK
     return work
 
 
@@ -26,7 +28,7 @@ def hint(result) -> str:
 def test_no_directory_is_advised_where_there_can_be_none(algo_home, work_with_tree):
     for destination in (".my/c/new/", ".my/c/a/b/"):
         result = algo_home.run("cp", "f", destination, cwd=work_with_tree)
-        assert (result.code, "mkdir" in result.stderr) == (5, False)
+        assert (result.code, "mkdir" in result.stderr) == (ExitCode.NOT_FOUND, False)
     assert hint(algo_home.run("cp", "f", ".my/c/new/", cwd=work_with_tree)).startswith("data://.my/c holds files only")
     assert hint(algo_home.run("cp", "f", ".my/new/", cwd=work_with_tree)) == "Make it with: algo mkdir data://.my/new/"
 
@@ -34,7 +36,7 @@ def test_no_directory_is_advised_where_there_can_be_none(algo_home, work_with_tr
 def test_files_into_an_account_are_told_where_files_go(algo_home, work_with_tree):
     for command in (["cp", "f", ".my/"], ["cp", "f", ".my"], ["cp", "-r", "f", "t", ".my/"], ["mv", "f", ".my/"]):
         result = algo_home.run(*command, cwd=work_with_tree)
-        assert result.code != 0
+        assert result.code != ExitCode.OK
         assert "Files go into a collection: data://.my/COLLECTION/FILE" in result.stderr
         assert "mkdir data://.my/f" not in result.stderr
 
@@ -44,9 +46,9 @@ def test_the_ways_to_copy_a_tree_into_a_collection_work(algo_home, work_with_tre
     commands = re.findall(r": algo (cp .*?); or", refused)
     assert len(commands) == 2
     for command, names in zip(commands, (["deep", "top"], ["top"]), strict=True):
-        assert algo_home.run(*shlex.split(command), cwd=work_with_tree).code == 0
+        assert algo_home.run(*shlex.split(command), cwd=work_with_tree).code == ExitCode.OK
         assert algo_home.run("ls", ".my/c").text == "".join(f".my/c/{name}\n" for name in names)
-        assert algo_home.run("rm", ".my/c/*").code == 0
+        assert algo_home.run("rm", ".my/c/*").code == ExitCode.OK
 
 
 def test_rm_of_a_directory_advises_what_removes_it(algo_home, work_with_tree):
@@ -55,7 +57,7 @@ def test_rm_of_a_directory_advises_what_removes_it(algo_home, work_with_tree):
         found = hint(algo_home.run("rm", path, cwd=work_with_tree))
         command = re.search(r"algo (rm -r \S+);", found)
         assert command, found
-        assert algo_home.run(*command[1].split(), cwd=work_with_tree).code == 0
+        assert algo_home.run(*command[1].split(), cwd=work_with_tree).code == ExitCode.OK
 
 
 def test_a_link_to_nowhere_is_said_to_be_one(home, data_platform, work_with_tree):
@@ -63,7 +65,7 @@ def test_a_link_to_nowhere_is_said_to_be_one(home, data_platform, work_with_tree
     (work_with_tree / "dangling").symlink_to("nowhere")
     for source in ("t", "dangling"):
         result = home.run("cp", "-r", "--flatten", source, "data://.my/c", cwd=work_with_tree)
-        assert result.code != 0
+        assert result.code != ExitCode.OK
         assert "dangling: it is a link to nowhere, which is not there" in result.stderr
         assert "Hosted data" not in result.stderr
     assert "data://nothing" in hint(home.run("cp", "nothing/f", "./g", cwd=work_with_tree))
@@ -88,7 +90,7 @@ def test_a_slash_behind_a_file_is_told(home, data_platform, work_with_tree):
 def test_a_directory_in_the_way_is_not_taken_for_the_source(home, work_with_tree):
     (work_with_tree / "q" / "f").mkdir(parents=True)
     result = home.run("cp", "f", "q", cwd=work_with_tree)
-    assert (result.code, result.stderr) == (1, "error: q/f is a directory\n")
+    assert (result.code, result.stderr) == (ExitCode.FAILURE, "error: q/f is a directory\n")
 
 
 def test_an_option_without_its_value_names_the_command(home):
@@ -109,12 +111,12 @@ def test_the_topic_of_paths_names_all_commands(home):
 def test_what_is_advised_can_be_pasted_whatever_the_names_are(algo_home, work_with_tree):
     (work_with_tree / "a b").mkdir()
     (work_with_tree / "a b" / "it's $HOME").write_text("x")
-    assert algo_home.run("cp", "a b/it's $HOME", ".my/c/", cwd=work_with_tree).code == 0
+    assert algo_home.run("cp", "a b/it's $HOME", ".my/c/", cwd=work_with_tree).code == ExitCode.OK
     for operand in ("./a b/it's $HOME", "data://.my/c/it's $HOME"):
         command = hint(algo_home.run("rmdir", operand, cwd=work_with_tree)).partition("algo ")[2]
-        assert algo_home.run(*shlex.split(command), cwd=work_with_tree).code == 0
+        assert algo_home.run(*shlex.split(command), cwd=work_with_tree).code == ExitCode.OK
     command = hint(algo_home.run("rm", "./a b", cwd=work_with_tree)).rpartition("algo ")[2]
-    assert algo_home.run(*shlex.split(command), cwd=work_with_tree).code == 0
+    assert algo_home.run(*shlex.split(command), cwd=work_with_tree).code == ExitCode.OK
     assert not (work_with_tree / "a b").exists()
     command = hint(algo_home.run("cp", "f", "x y/", cwd=work_with_tree)).partition("with: ")[2]
     assert shlex.split(command) == ["mkdir", "-p", "x y/"]
@@ -123,7 +125,7 @@ def test_what_is_advised_can_be_pasted_whatever_the_names_are(algo_home, work_wi
 def test_nobody_is_sent_to_make_a_collection_that_cannot_be(algo_home, work_with_tree):
     for destination in (".my/bad-name/", ".my/bad-name/f"):
         result = algo_home.run("cp", "f", destination, cwd=work_with_tree)
-        assert (result.code, "algo mkdir" in result.stderr) == (5, False)
+        assert (result.code, "algo mkdir" in result.stderr) == (ExitCode.NOT_FOUND, False)
         assert "bad-name cannot be a collection: these have at most 30 letters, digits and _" in result.stderr
 
 

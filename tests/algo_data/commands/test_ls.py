@@ -9,10 +9,12 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from algo_core.errors import ExitCode
+
 
 def test_without_a_path_the_accounts_name_comes_first(home, data_platform):
     result = home.run("ls")
-    assert (result.code, result.text) == (0, ".my/\njane/\n")
+    assert (result.code, result.text) == (ExitCode.OK, ".my/\njane/\n")
     assert data_platform.log == ["GET data/"]
 
 
@@ -28,7 +30,7 @@ def test_paths_are_whole_without_the_scheme_and_directories_end_in_a_slash(home,
 def test_a_directory_is_listed_with_and_without_a_slash_in_one_request(home, data_platform, path):
     data_platform.files["data/.my/c/a"] = b""
     result = home.run("ls", path)
-    assert result.code == 0
+    assert result.code == ExitCode.OK
     assert result.text.replace("//", "/") == ".my/c/a\n"
     assert data_platform.log == ["GET data/.my/c"]
 
@@ -36,7 +38,7 @@ def test_a_directory_is_listed_with_and_without_a_slash_in_one_request(home, dat
 def test_a_file_is_listed_with_its_facts_and_not_downloaded(home, data_platform):
     data_platform.files["data/.my/c/a.bin"] = bytes(50_000_000)
     result = home.run("ls", "-l", ".my/c/a.bin")
-    assert (result.code, result.text) == (0, "2016-01-06 10:22:34   50000000   .my/c/a.bin\n")
+    assert (result.code, result.text) == (ExitCode.OK, "2016-01-06 10:22:34   50000000   .my/c/a.bin\n")
     assert data_platform.log == ["GET data/.my/c/a.bin"]
 
 
@@ -49,14 +51,14 @@ def test_the_long_form_has_time_and_size_of_files_only(home, data_platform):
 def test_a_missing_path_is_not_found(home, data_platform):
     for arguments in (["ls", ".my/nope"], ["ls", "-l", ".my/nope"], ["ls", ".my/nope/"]):
         result = home.run(*arguments)
-        assert (result.code, result.text) == (5, "")
+        assert (result.code, result.text) == (ExitCode.NOT_FOUND, "")
         assert "data not found" in result.stderr
 
 
 def test_a_missing_path_does_not_hide_the_others(home, data_platform):
     data_platform.files["data/.my/c/a"] = b""
     result = home.run("ls", ".my/nope", ".my/c")
-    assert (result.code, result.text) == (5, ".my/c/a\n")
+    assert (result.code, result.text) == (ExitCode.NOT_FOUND, ".my/c/a\n")
     assert ".my/nope: data not found" in result.stderr
 
 
@@ -80,7 +82,7 @@ def test_what_a_page_holds_is_shown_even_if_the_next_one_fails(home, data_platfo
 
     data_platform.fail("GET", ".my/c", second_page, times=9)
     result = home.run("ls", ".my/c", environ={"ALGO_RETRIES": "0"})
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert len(result.text.splitlines()) == 1000
 
 
@@ -96,7 +98,7 @@ def test_json_is_one_list_of_objects(home, data_platform):
 
 def test_json_is_valid_and_the_error_told_when_something_is_missing(home, data_platform):
     result = home.run("--json", "ls", ".my/nope")
-    assert (result.code, result.text) == (5, "")
+    assert (result.code, result.text) == (ExitCode.NOT_FOUND, "")
     assert result.error["type"] == "NotFoundError"
 
 
@@ -105,10 +107,10 @@ def test_no_empty_list_comes_before_an_error_and_what_was_listed_is_closed(home,
     data_platform.directories.add("data/.my/empty")
     for words in ([".my/nope", ".my/none"], [".my/empty", ".my/nope"], ["ftp://x/y"], [".my/c/*.gif"]):
         result = home.run("ls", "--json", *words)
-        assert (result.code != 0, result.text) == (True, ""), words
+        assert (result.code != ExitCode.OK, result.text) == (True, ""), words
         assert result.error["message"]
     result = home.run("ls", "--json", ".my/c", ".my/nope")
-    assert (result.code, [entry["uri"] for entry in result.json]) == (5, ["data://.my/c/f"])
+    assert (result.code, [entry["uri"] for entry in result.json]) == (ExitCode.NOT_FOUND, ["data://.my/c/f"])
     assert home.run("ls", "--json", ".my/empty").json == []
 
 
@@ -131,7 +133,7 @@ def test_wildcards_show_what_matches(home, data_platform):
     assert home.run("ls", ".my/c/*.txt").text == ".my/c/a.txt\n.my/c/b.txt\n"
     assert home.run("ls", ".my/*/b.???").text == ".my/c/b.png\n.my/c/b.txt\n"
     result = home.run("ls", ".my/c/*.gif")
-    assert (result.code, result.stderr.count("Nothing matches")) == (5, 1)
+    assert (result.code, result.stderr.count("Nothing matches")) == (ExitCode.NOT_FOUND, 1)
 
 
 def test_connectors_keep_their_scheme_and_reach_the_connector_route(home, data_platform):
@@ -152,7 +154,7 @@ def test_a_local_directory_is_listed_without_any_request(home, data_platform, wo
 
 def test_an_unknown_scheme_is_a_usage_error(home, data_platform):
     result = home.run("ls", "ftp://host/x")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "s3://" in result.stderr
     assert data_platform.log == []
 
@@ -161,7 +163,7 @@ def test_an_unknown_scheme_is_a_usage_error(home, data_platform):
 def test_a_failing_platform_is_no_missing_directory(home, data_platform, status):
     data_platform.fail("GET", ".my/c", status, times=9)
     result = home.run("ls", ".my/c", environ={"ALGO_RETRIES": "0"})
-    assert result.code == (4 if status < 500 else 7)
+    assert result.code == (ExitCode.AUTHENTICATION if status < 500 else ExitCode.PLATFORM)
     assert "Traceback" not in result.stderr
 
 
@@ -172,7 +174,7 @@ def test_a_page_that_points_to_itself_ends(home, data_platform):
 
     data_platform.fail("GET", ".my/c", endless, times=9)
     result = home.run("ls", ".my/c")
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert len(data_platform.log) == 2
 
 
@@ -185,7 +187,7 @@ def test_a_listing_cannot_lead_out_of_its_directory(home, data_platform, work, n
 
     data_platform.fail("GET", ".my/c", lying)
     result = home.run("cp", "data://.my/c/*", work)
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert list(work.iterdir()) == []
 
 

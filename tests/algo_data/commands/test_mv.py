@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from algo_core.errors import AlgoError, NotFoundError
+from algo_core.errors import AlgoError, ExitCode, NotFoundError
 from algo_core.storage.contract import Entry, Kind, Storage
 from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.engine import CopyOptions
 from algo_data.engine.run.worker import execute
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.local.partial_file import open_beside
+from algo_data.local.partial_file import open_partial_file
 from algo_data.local.storage import LocalStorage
 
 MIB = 1 << 20
@@ -128,7 +128,7 @@ def test_rights_of_another_owner_are_not_passed_on(work, monkeypatch):
     (work / "f").chmod(0o6755)
     status = (work / "f").stat()
     facts = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
-    open_beside(str(work / "g"), SimpleNamespace(**facts | {"st_uid": status.st_uid + 1})).commit()
+    open_partial_file(str(work / "g"), SimpleNamespace(**facts | {"st_uid": status.st_uid + 1})).commit()
     assert (work / "g").stat().st_mode & 0o7777 == 0o755
 
 
@@ -152,7 +152,7 @@ def test_a_tree_that_is_moved_to_another_file_system_keeps_times_and_modes_of_it
             (work / name).write_text(name)
             (work / name).chmod(mode)
             os.utime(work / name, ns=(1, 1_100_000_000_987_654_321))
-        assert home.run("mv", "t", elsewhere, cwd=work).code == 0
+        assert home.run("mv", "t", elsewhere, cwd=work).code == ExitCode.OK
         found = {name: Path(elsewhere, name).stat() for name in ("t/a", "t/s/b")}
         assert [status.st_mode & 0o7777 for status in found.values()] == [0o700, 0o444]
         assert {status.st_mtime_ns for status in found.values()} == {1_100_000_000_987_654_321}
@@ -163,7 +163,7 @@ def test_a_copy_gets_the_time_of_the_copy_and_the_usual_mode(home, work):
     (work / "f").write_text("x")
     (work / "f").chmod(0o700)
     os.utime(work / "f", (1000, 1000))
-    assert home.run("cp", "f", "g", cwd=work).code == 0
+    assert home.run("cp", "f", "g", cwd=work).code == ExitCode.OK
     assert ((work / "g").stat().st_mode & 0o100, (work / "g").stat().st_mtime > 1000) == (0, True)
 
 
@@ -220,7 +220,7 @@ def test_a_pipe_is_neither_moved_nor_replaced(work):
 def test_two_names_of_one_file_are_no_move(home, work):
     (work / "f").write_text("x")
     os.link(work / "f", work / "g")
-    assert home.run("mv", "f", "g", cwd=work).code == 1
+    assert home.run("mv", "f", "g", cwd=work).code == ExitCode.FAILURE
     assert sorted(os.listdir(work)) == ["f", "g"]
 
 
@@ -244,7 +244,7 @@ def test_a_tree_is_moved_by_renaming_its_files(home, work):
         (work / name).parent.mkdir(exist_ok=True)
         (work / name).write_text(name)
     numbers = {(work / name).stat().st_ino for name in ("t/a", "t/s/b")}
-    assert home.run("mv", "t", "u", cwd=work).code == 0
+    assert home.run("mv", "t", "u", cwd=work).code == ExitCode.OK
     assert {(work / name).stat().st_ino for name in ("u/a", "u/s/b")} == numbers
     assert os.listdir(work) == ["u"]
 
@@ -256,12 +256,12 @@ def test_nothing_is_moved_or_removed_through_a_link_to_a_directory(home, work):
     (work / "t" / "link").symlink_to("../outside")
     (work / "t" / "s" / "g").write_text("x")
     result = home.run("mv", "t", "u", cwd=work)
-    assert (result.code, "t/link is a link to a directory" in result.stderr) == (1, True)
+    assert (result.code, "t/link is a link to a directory" in result.stderr) == (ExitCode.FAILURE, True)
     assert sorted(os.listdir(work / "outside")) == ["empty", "f"]
     assert os.listdir(work / "t") == ["link"]
     assert os.listdir(work / "u") == ["s"]
     for name in ("t/link", "t/link/"):
-        assert home.run("mv", name, "v", cwd=work).code == 1
+        assert home.run("mv", name, "v", cwd=work).code == ExitCode.FAILURE
     assert sorted(os.listdir(work / "outside")) == ["empty", "f"]
     assert not (work / "v").exists()
 
@@ -269,7 +269,7 @@ def test_nothing_is_moved_or_removed_through_a_link_to_a_directory(home, work):
 def test_empty_directories_that_are_excluded_stay(home, work):
     for name in ("t/keep", "t/go"):
         (work / name).mkdir(parents=True)
-    assert home.run("mv", "--exclude", "keep", "t", "u", cwd=work).code == 0
+    assert home.run("mv", "--exclude", "keep", "t", "u", cwd=work).code == ExitCode.OK
     assert (os.listdir(work / "t"), os.listdir(work / "u")) == (["keep"], ["go"])
 
 
@@ -289,7 +289,7 @@ def test_of_two_trees_that_land_on_one_place_nothing_is_replaced_and_the_rest_is
         (work / name).write_text(name)
     (work / "md").mkdir()
     result = home.run("mv", *sources, "md", cwd=work)
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert result.stderr.count("another source has the same name") == len(refused)
     everything = {path.read_text() for path in work.rglob("*") if path.is_file()}
     assert everything == names
@@ -317,7 +317,7 @@ def test_a_link_hides_no_directory_that_is_in_the_other(home, work, arguments):
     (work / "lnk").symlink_to("lt/sub")
     (work / "whole").symlink_to("lt")
     result = home.run(*arguments, cwd=work)
-    assert (result.code, "itself, or in it" in result.stderr) == (2, True)
+    assert (result.code, "itself, or in it" in result.stderr) == (ExitCode.USAGE, True)
     assert sorted(str(path.relative_to(work)) for path in work.rglob("*")) == [
         "lnk",
         "lt",
@@ -335,7 +335,7 @@ def test_a_move_that_is_refused_leaves_empty_directories_too(home, data_platform
     (work / "t/sub/f").write_text("x")
     (work / "file").touch()
     before = sorted(work.rglob("*"))
-    assert home.run("mv", "t", destination, cwd=work).code != 0
+    assert home.run("mv", "t", destination, cwd=work).code != ExitCode.OK
     assert sorted(work.rglob("*")) == before
 
 
@@ -344,7 +344,7 @@ def test_what_is_in_a_directory_that_could_not_be_made_stays(home, work):
     (work / "t/other/empty").mkdir(parents=True)
     (work / "there/t").mkdir(parents=True)
     (work / "there/t/sub").touch()
-    assert home.run("mv", "t", "there", cwd=work).code == 1
+    assert home.run("mv", "t", "there", cwd=work).code == ExitCode.FAILURE
     assert sorted(str(path.relative_to(work / "t")) for path in (work / "t").rglob("*")) == ["sub", "sub/empty"]
 
 
@@ -458,7 +458,7 @@ def test_what_has_no_name_is_not_moved(home, data_platform, work, source):
     data_platform.files["data/.my/c/f"] = b"x"
     for target in ("d", f"{work.parent}/elsewhere"):
         result = home.run("mv", "f", source, target, cwd=work)
-        assert (result.code, "no name" in result.stderr) == (2, True)
+        assert (result.code, "no name" in result.stderr) == (ExitCode.USAGE, True)
     assert sorted(os.listdir(work)) == ["d", "f"]
     assert (work.parent / "elsewhere").exists() is False
     assert data_platform.log == []

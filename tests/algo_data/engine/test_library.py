@@ -8,7 +8,7 @@ import textwrap
 
 ALONE = '''
 import io, sys
-from algo_core.errors import NotFoundError
+from algo_core.errors import NotFoundError, ExitCode
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine import run_transfers

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.local.leftovers import in_use_below, is_in_use, is_leftover, remove_leftover
-from algo_data.local.partial_file import open_beside
+from algo_data.local.partial_file import open_partial_file
 
 
 def uri(path: object) -> DataUri:
@@ -30,10 +31,10 @@ def tree(work: Path) -> Path:
 def written(work: Path) -> Iterator[Path]:
     """A file in the directory `there` that is being written, under the name that it has until it is whole."""
     (work / "there").mkdir()
-    beside = open_beside(str(work / "there" / "w"))
-    assert beside
+    partial = open_partial_file(str(work / "there" / "w"))
+    assert partial
     yield work / "there" / ".w.algo-part"
-    beside.discard()
+    partial.discard()
 
 
 def files_below(directory: Path) -> list[str]:
@@ -43,13 +44,13 @@ def files_below(directory: Path) -> list[str]:
 def test_the_names_of_unfinished_files_are_known(work):
     names = ["f", "x" * 250, ".hidden", "ü\n"]
     for name in names:
-        besides = [open_beside(str(work / name)) for _ in range(2)]
+        besides = [open_partial_file(str(work / name)) for _ in range(2)]
         found = [entry for entry in os.listdir(work) if entry not in names]
         assert len(found) == 2
         assert all(is_leftover(uri(work / entry)) and is_in_use(uri(work / entry)) for entry in found)
-        for beside in besides:
-            assert beside
-            beside.discard()
+        for partial in besides:
+            assert partial
+            partial.discard()
     for name in (*names, ".algo-part", "f.algo-part", ".f.algo-parts", ".f.algo-part0123", ".f.algo-part.txt"):
         assert not is_leftover(uri(work / name))
     assert not is_leftover(DataUri("data", ".my/c/.f.algo-part"))
@@ -57,17 +58,17 @@ def test_the_names_of_unfinished_files_are_known(work):
 
 @pytest.mark.parametrize("command", [["cp", "-r"], ["mv"], ["sync"]])
 def test_a_tree_is_copied_without_them(home, work, tree, command):
-    assert home.run(*command, "d", "new", cwd=work).code == 0
+    assert home.run(*command, "d", "new", cwd=work).code == ExitCode.OK
     assert files_below(work / "new") == ["f", "s/g"]
     left = [name for name in files_below(tree) if "part" in name]
     assert left == [".f.algo-part", "s/.g.algo-part", "s/.g.algo-part0123456789ab"]
 
 
 def test_wildcards_and_flattening_leave_them_out_and_their_own_name_does_not(home, data_platform, work, tree):
-    assert home.run("cp", "--flatten", "d", "data://.my/c", cwd=work).code == 0
-    assert home.run("cp", f"{tree}/.*", f"{tree}/**", "data://.my/c").code == 0
+    assert home.run("cp", "--flatten", "d", "data://.my/c", cwd=work).code == ExitCode.OK
+    assert home.run("cp", f"{tree}/.*", f"{tree}/**", "data://.my/c").code == ExitCode.OK
     assert set(data_platform.files) == {"data/.my/c/f", "data/.my/c/g"}
-    assert home.run("cp", tree / ".f.algo-part", "data://.my/c/kept").code == 0
+    assert home.run("cp", tree / ".f.algo-part", "data://.my/c/kept").code == ExitCode.OK
     assert data_platform.files["data/.my/c/kept"] == b".f.algo-part"
 
 
@@ -76,7 +77,7 @@ def test_a_sync_that_deletes_leaves_what_is_being_written_and_removes_what_was_g
     dry = home.run("sync", "--delete", "--dry-run", "d", "there", cwd=work)
     assert dry.text.splitlines()[-1] == "Would delete there/.old.algo-part"
     result = home.run("sync", "--delete", "d", "there", cwd=work)
-    assert (result.code, result.text.splitlines()[-1]) == (0, "Deleted there/.old.algo-part")
+    assert (result.code, result.text.splitlines()[-1]) == (ExitCode.OK, "Deleted there/.old.algo-part")
     assert files_below(work / "there") == [".w.algo-part", "f", "s/g"]
     assert written.exists()
 
@@ -86,7 +87,10 @@ def test_a_directory_in_which_something_is_being_written_stays(home, work, tree,
     (work / "there" / "x").touch()
     (work / "there").rename(work / "all" / "there")
     result = home.run("sync", "--delete", "d", "all", cwd=work)
-    assert (result.code, "another process is writing all/there/.w.algo-part" in result.stderr) == (1, True)
+    assert (result.code, "another process is writing all/there/.w.algo-part" in result.stderr) == (
+        ExitCode.FAILURE,
+        True,
+    )
     assert files_below(work / "all") == ["f", "s/g", "there/.w.algo-part", "there/x"]
     assert not (work / "all" / "gone").exists()
     (work / "all" / "there").rename(work / "there")

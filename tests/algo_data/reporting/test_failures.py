@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from algo_core.errors import AlgoError
+from algo_core.errors import AlgoError, ExitCode
 from algo_core.storage.uri import DataUri
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.reporting.failures import Keeper, path_of
@@ -113,10 +113,10 @@ def test_a_retry_that_ends_early_forgets_nothing(home, data_platform, work):
     for name in ("a", "b", "c"):
         (work / name).write_text(name)
         data_platform.fail("PUT", f"c/{name}", 403)
-    assert home.run("cp", "a", "b", "c", "data://.my/c", cwd=work).code == 4
+    assert home.run("cp", "a", "b", "c", "data://.my/c", cwd=work).code == ExitCode.AUTHENTICATION
     data_platform.fail("PUT", "c/a", 401)
-    assert home.run("cp", "--retry-failed").code == 4
-    assert home.run("cp", "--retry-failed").code == 0
+    assert home.run("cp", "--retry-failed").code == ExitCode.AUTHENTICATION
+    assert home.run("cp", "--retry-failed").code == ExitCode.OK
     assert set(data_platform.files) == {f"data/.my/c/{name}" for name in ("a", "b", "c")}
 
 
@@ -124,9 +124,11 @@ def test_a_copy_that_ended_early_cannot_be_completed_by_what_failed_of_it(home, 
     for name in ("a", "b", "c"):
         (work / name).write_text(name)
     data_platform.fail("PUT", "c/a", 401)
-    assert home.run("cp", "--max-transfers", "1", "a", "b", "c", "data://.my/c", cwd=work).code == 4
+    assert (
+        home.run("cp", "--max-transfers", "1", "a", "b", "c", "data://.my/c", cwd=work).code == ExitCode.AUTHENTICATION
+    )
     result = home.run("cp", "--retry-failed")
-    assert (result.code, "Run the command again" in result.stderr) == (2, True)
+    assert (result.code, "Run the command again" in result.stderr) == (ExitCode.USAGE, True)
 
 
 @pytest.mark.parametrize("command", ["cp", "mv"])
@@ -138,9 +140,9 @@ def test_what_failed_leaves_what_is_there_as_it_was_to_when_it_is_tried_again(
         (work / name).write_text("mine")
         os.utime(work / name, (0, 0))
         data_platform.fail("PUT", f"c/{name}", 403, times=2)
-    assert home.run(command, option, "a", "b", "data://.my/c", cwd=work).code == 4
+    assert home.run(command, option, "a", "b", "data://.my/c", cwd=work).code == ExitCode.AUTHENTICATION
     data_platform.files["data/.my/c/a"] = b"came meanwhile"
-    for code in (4, 0):
+    for code in (ExitCode.AUTHENTICATION, ExitCode.OK):
         assert home.run(command, "--retry-failed").code == code
         assert data_platform.files["data/.my/c/a"] == b"came meanwhile"
     assert data_platform.files["data/.my/c/b"] == b"mine"
@@ -164,11 +166,11 @@ def test_what_failed_leaves_what_is_there_as_it_was_to_when_it_is_tried_again(
 def test_what_failed_is_tried_again_by_no_other_rules(home, data_platform, work, command, options):
     (work / "f").write_text("x")
     data_platform.fail("PUT", "c/f", 403)
-    assert home.run("cp", "f", "data://.my/c", cwd=work).code == 4
+    assert home.run("cp", "f", "data://.my/c", cwd=work).code == ExitCode.AUTHENTICATION
     result = home.run(command, "--retry-failed", *options)
-    assert (result.code, "cannot be combined with --retry-failed" in result.stderr) == (2, True)
+    assert (result.code, "cannot be combined with --retry-failed" in result.stderr) == (ExitCode.USAGE, True)
     assert data_platform.files == {}
-    assert home.run(command, "--retry-failed", "--max-transfers", "1", "--no-check", "--json").code == 0
+    assert home.run(command, "--retry-failed", "--max-transfers", "1", "--no-check", "--json").code == ExitCode.OK
     assert data_platform.files == {"data/.my/c/f": b"x"}
 
 
@@ -195,16 +197,16 @@ def test_a_directory_that_could_not_be_listed_is_planned_when_it_is_tried_again(
     if unlisted == "t/s/u":
         data_platform.fail("GET", "s/v/f", 403)
     arguments = [*command, "--exclude", "u/*.log", "--exclude", "s/u/*.log", tree_address, "new"]
-    assert home.run(*arguments, cwd=work).code == 4
+    assert home.run(*arguments, cwd=work).code == ExitCode.AUTHENTICATION
     assert "s/u/f" not in content_below(work / "new")
     data_platform.fail("GET", unlisted, 403)
     result = home.run(command[0], "--retry-failed", cwd=work.parent)
-    assert (result.code, f"s3://bucket/{unlisted}" in result.stderr) == (4, True)
-    assert home.run(command[0], "--retry-failed", cwd=work.parent).code == 0
+    assert (result.code, f"s3://bucket/{unlisted}" in result.stderr) == (ExitCode.AUTHENTICATION, True)
+    assert home.run(command[0], "--retry-failed", cwd=work.parent).code == ExitCode.OK
     assert content_below(work / "new") == {name: name for name in ("f", "s/f", "s/u/f", "s/v/f")}
     left = [name for name in data_platform.files if not name.endswith(".log")]
     assert len(left) == (0 if command == ["mv"] else 4)
-    assert home.run(command[0], "--retry-failed").code == 2
+    assert home.run(command[0], "--retry-failed").code == ExitCode.USAGE
 
 
 def test_a_directory_that_could_not_be_made_is_made_when_it_is_tried_again(home, work):
@@ -212,20 +214,20 @@ def test_a_directory_that_could_not_be_made_is_made_when_it_is_tried_again(home,
     (work / "t/s/u/f").write_text("x")
     (work / "new/t").mkdir(parents=True)
     (work / "new/t/s").write_text("in the way")
-    assert home.run("cp", "-r", "t", "new", cwd=work).code == 1
-    assert home.run("cp", "--retry-failed").code == 1
+    assert home.run("cp", "-r", "t", "new", cwd=work).code == ExitCode.FAILURE
+    assert home.run("cp", "--retry-failed").code == ExitCode.FAILURE
     (work / "new/t/s").unlink()
-    assert home.run("cp", "--retry-failed").code == 0
+    assert home.run("cp", "--retry-failed").code == ExitCode.OK
     assert content_below(work / "new") == {"t/s/u/f": "x"}
 
 
 def test_what_is_known_by_name_only_keeps_nothing_else_from_being_tried_again(home, data_platform, work):
     (work / "f").write_text("x")
     data_platform.fail("PUT", "c/f", 403)
-    assert home.run("cp", "f", "nothing*", "data://.my/c", cwd=work).code == 5
+    assert home.run("cp", "f", "nothing*", "data://.my/c", cwd=work).code == ExitCode.NOT_FOUND
     for text in ("Uploaded data://.my/c/f\n", ""):
         result = home.run("cp", "--retry-failed")
-        assert (result.code, result.text) == (2, text)
+        assert (result.code, result.text) == (ExitCode.USAGE, text)
         assert "error: nothing* failed before any file of it was known" in result.stderr
         assert "Run the command again that failed" in result.stderr
 
@@ -234,8 +236,8 @@ def test_what_leads_back_is_not_followed_when_it_is_tried_again(home, work):
     (work / "t/s").mkdir(parents=True)
     (work / "t/f").write_text("x")
     (work / "t/s/up").symlink_to("..")
-    assert home.run("cp", "-r", "t", "new", cwd=work).code == 1
-    assert home.run("cp", "--retry-failed").code == 2
+    assert home.run("cp", "-r", "t", "new", cwd=work).code == ExitCode.FAILURE
+    assert home.run("cp", "--retry-failed").code == ExitCode.USAGE
     assert content_below(work / "new") == {"f": "x"}
 
 
@@ -244,6 +246,6 @@ def test_trees_that_meet_are_not_planned_one_by_one(home, data_platform, work):
     data_platform.directories |= {f"connector/s3/{name}" for name in ("a", "a/t", "a/t/s", "b", "b/t", "b/t/s")}
     data_platform.files |= {f"connector/s3/{name}/t/s/f": name.encode() for name in ("a", "b")}
     data_platform.fail("GET", "a/t/s", 403)
-    assert home.run("cp", "-r", "s3://a/t", "s3://b/t", ".", cwd=work).code == 4
-    assert home.run("cp", "--retry-failed").code == 2
+    assert home.run("cp", "-r", "s3://a/t", "s3://b/t", ".", cwd=work).code == ExitCode.AUTHENTICATION
+    assert home.run("cp", "--retry-failed").code == ExitCode.USAGE
     assert content_below(work) == {"t/s/f": "b"}

@@ -9,6 +9,7 @@ import threading
 import pexpect
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_data.reporting.progress import Fact, Line, fitted
 from algo_data.reporting.sizes import human
 
@@ -177,7 +178,7 @@ def test_on_a_terminal_it_is_seen_and_then_gone(home, data_platform, work, colum
     )
     child.expect(pexpect.EOF)
     child.close()
-    assert child.exitstatus == 0
+    assert child.exitstatus == ExitCode.OK
     drawn = child.before.split("\r\x1b[K")
     shown = [part.rstrip("\r") for part in drawn if "%" in part]
     assert shown, child.before
@@ -201,7 +202,7 @@ def test_many_files_do_not_flood_a_terminal(home, data_platform, work, flags):
     child = pexpect.spawn(words[0], words[1:], env=environ, encoding="utf-8", timeout=60, dimensions=(24, 80))
     child.expect(pexpect.EOF)
     child.close()
-    assert child.exitstatus == 4
+    assert child.exitstatus == ExitCode.AUTHENTICATION
     assert len(list(work.iterdir())) == 299
     assert child.before.count("Downloaded") == (299 if flags else 20)
     assert child.before.count("error: ") == 1

@@ -11,6 +11,8 @@ import threading
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 
 @pytest.fixture
 def work_with_copy(work):
@@ -39,10 +41,10 @@ def work_with_copy(work):
 )
 def test_nothing_to_do_is_told(home, work_with_copy, arguments, words):
     told = home.run(*arguments, cwd=work_with_copy)
-    assert (told.code, told.text.count("\n")) == (0, 2 if words.startswith("2") else 0)
+    assert (told.code, told.text.count("\n")) == (ExitCode.OK, 2 if words.startswith("2") else 0)
     assert told.stderr.startswith(words)
     quiet = home.run("--quiet", *arguments, cwd=work_with_copy)
-    assert (quiet.code, quiet.stdout, quiet.stderr) == (0, b"", "")
+    assert (quiet.code, quiet.stdout, quiet.stderr) == (ExitCode.OK, b"", "")
 
 
 def test_what_was_done_and_what_was_not_is_told_in_one_line(home, work_with_copy):
@@ -71,7 +73,7 @@ def test_ctrl_c_tells_how_many_files_were_done(home, data_platform, work, flags)
     assert reached.wait(60)
     child.send_signal(signal.SIGINT)
     _, stderr = child.communicate(timeout=60)
-    assert child.returncode == 130
+    assert child.returncode == ExitCode.INTERRUPTED
     if not flags:
         assert stderr == "\nInterrupted: 3 files copied\n"
         return
@@ -88,7 +90,7 @@ def test_json_ends_with_a_summary_on_stderr(home, data_platform, work_with_copy)
     assert last["summary"].pop("seconds") >= 0
     assert last["summary"] == {"copied": 1, "skipped": 2, "failed": 0, "deleted": 1, "bytes": 7}
     failed = home.run("--json", "cp", "src/a", "nope", "dst", cwd=work_with_copy)
-    assert (failed.code, failed.error["path"]) == (5, "nope")
+    assert (failed.code, failed.error["path"]) == (ExitCode.NOT_FOUND, "nope")
     *_, last = (json.loads(line) for line in failed.stderr.splitlines())
     assert (last["summary"]["copied"], last["summary"]["failed"]) == (1, 1)
 
@@ -105,10 +107,10 @@ def test_every_line_of_json_is_an_object(home, algo_home, work_with_copy):
     (work_with_copy / "src" / "new").write_text("new")
     (work_with_copy / "dst" / "new").mkdir()
     failed = home.run("--json", "sync", "--delete", "src", "dst", cwd=work_with_copy)
-    assert failed.code == 0
+    assert failed.code == ExitCode.OK
     (work_with_copy / "src" / "loop").symlink_to("nowhere")
     failed = home.run("--json", "sync", "--delete", "src", "dst2", cwd=work_with_copy)
-    assert failed.code != 0
+    assert failed.code != ExitCode.OK
     (work_with_copy / "dst2" / "extra").write_text("x")
     failed = home.run("--json", "sync", "--delete", "src", "dst2", cwd=work_with_copy)
     told = [json.loads(line) for line in failed.stderr.splitlines()]
@@ -116,7 +118,7 @@ def test_every_line_of_json_is_an_object(home, algo_home, work_with_copy):
     environ = {name: value for name, value in home.environ.items() if not name.startswith("ALGORITHMIA")}
     words = home.command("--json", "ls", "data://")
     done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0
+    assert done.returncode == ExitCode.OK
     assert done.stderr == ""
 
 

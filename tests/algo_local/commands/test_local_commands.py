@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_local.checks import check_state
 
 Algo = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -48,7 +49,7 @@ def hello(tmp_path: Path) -> Path:
 
 def test_publish_prints_one_line_and_what_it_published_answers(run_algo: Algo, hello: Path, embedded: Any) -> None:
     done = run_algo("local", "publish", str(hello), "acme/Greet", "--version", "1.0.0")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Published acme/Greet/1.0.0\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.OK, "Published acme/Greet/1.0.0\n", "")
     assert embedded.run("acme/Greet", b"HAL").json()["result"] == "Good day HAL"
 
 
@@ -63,7 +64,7 @@ def test_publish_never_replaces_and_says_what_could_be_next(run_algo: Algo, hell
     run_algo("local", "publish", str(hello), "acme/Greet", "--version", "1.0.0")
     (hello / "src" / "Greet.py").write_text("def apply(input):\n    return 'changed'\n")
     done = run_algo("local", "publish", str(hello), "acme/greet", "--version", "1.0.0")
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.FAILURE
     assert "acme/Greet/1.0.0 is published already" in done.stderr
     assert "--version 1.0.1" in done.stderr
     assert embedded.run("acme/Greet", b"HAL").json()["result"] == "Good day HAL"
@@ -76,13 +77,13 @@ def test_publish_never_replaces_and_says_what_could_be_next(run_algo: Algo, hell
 @pytest.mark.parametrize(
     ("reference", "version", "code", "said"),
     [
-        ("Greet", "1.0.0", 2, "OWNER/NAME"),
-        ("a/b/c", "1.0.0", 2, "OWNER/NAME"),
-        ("acme/Greet", "1.0", 2, "1.0.0"),
-        ("acme/Greet", "latest", 2, "1.0.0"),
-        ("a-b/Greet", "1.0.0", 1, "no name for an account"),
-        ("temp/Greet", "1.0.0", 1, "reserved"),
-        ("acme/1Greet", "1.0.0", 1, "no name for an algorithm"),
+        ("Greet", "1.0.0", ExitCode.USAGE, "OWNER/NAME"),
+        ("a/b/c", "1.0.0", ExitCode.USAGE, "OWNER/NAME"),
+        ("acme/Greet", "1.0", ExitCode.USAGE, "1.0.0"),
+        ("acme/Greet", "latest", ExitCode.USAGE, "1.0.0"),
+        ("a-b/Greet", "1.0.0", ExitCode.FAILURE, "no name for an account"),
+        ("temp/Greet", "1.0.0", ExitCode.FAILURE, "reserved"),
+        ("acme/1Greet", "1.0.0", ExitCode.FAILURE, "no name for an algorithm"),
     ],
 )
 def test_publish_refuses_what_cannot_be(
@@ -97,15 +98,18 @@ def test_publish_refuses_what_cannot_be(
 def test_publish_of_what_is_no_algorithm(run_algo: Algo, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = run_algo("local", "publish", str(tmp_path / "empty"), "acme/Greet", "--version", "1.0.0")
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.FAILURE
     assert "Cannot build acme/Greet" in done.stderr
-    assert run_algo("local", "publish", str(tmp_path / "none"), "acme/Greet", "--version", "1.0.0").returncode == 2
+    assert (
+        run_algo("local", "publish", str(tmp_path / "none"), "acme/Greet", "--version", "1.0.0").returncode
+        == ExitCode.USAGE
+    )
 
 
 def test_a_new_key_is_alone_on_stdout_and_works(run_algo: Algo, platform: Any) -> None:
     done = run_algo("local", "key", "new", "alice", "--label", "laptop")
     key = done.stdout.rstrip("\n")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
     assert (len(key), key[:3], key.isalnum()) == (28, "sim", True)
     assert platform.keys.find(key).owner == "alice"
     listed = run_algo("local", "key", "list").stdout
@@ -115,12 +119,12 @@ def test_a_new_key_is_alone_on_stdout_and_works(run_algo: Algo, platform: Any) -
     (row,) = json.loads(run_algo("local", "key", "list", "--json").stdout)
     assert (row["owner"], row["label"]) == ("alice", "laptop")
     done = run_algo("local", "key", "revoke", str(row["id"]))
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "")
     assert platform.keys.find(key) is None
     done = run_algo("local", "key", "revoke", key)
-    assert done.returncode == 5
+    assert done.returncode == ExitCode.NOT_FOUND
     assert key not in done.stderr
-    assert run_algo("local", "key", "new", "not-a-name").returncode == 1
+    assert run_algo("local", "key", "new", "not-a-name").returncode == ExitCode.FAILURE
 
 
 def test_status_of_a_fresh_platform(run_algo: Algo, root: Path) -> None:
@@ -139,24 +143,24 @@ def test_reset_asks_and_deletes_nothing_that_is_not_the_platforms(run_algo: Algo
     embedded.put(".my/c/f")
     (root / "mine").write_text("kept")
     done = run_algo("local", "reset")
-    assert done.returncode == 2
+    assert done.returncode == ExitCode.USAGE
     assert "--yes" in done.stderr
     assert embedded("GET", "data/.my/c/f").content == b"content"
     done = run_algo("local", "reset", "--yes")
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "")
     assert [path.name for path in root.iterdir()] == ["mine"]
     (root / "mine").unlink()
-    assert run_algo("local", "status").returncode == 0
+    assert run_algo("local", "status").returncode == ExitCode.OK
     run_algo("local", "reset", "--yes")
     assert not root.exists()
-    assert run_algo("local", "reset", "--yes").returncode == 5
+    assert run_algo("local", "reset", "--yes").returncode == ExitCode.NOT_FOUND
 
 
 def test_reset_at_a_terminal_takes_no_for_an_answer(root: Path, embedded: Any, run_algo: Algo) -> None:
     import pexpect
 
     embedded.mkdir("c")
-    for answer, code, exists in [("n", 130, True), ("y", 0, False)]:
+    for answer, code, exists in [("n", ExitCode.INTERRUPTED, True), ("y", ExitCode.OK, False)]:
         child = pexpect.spawn(
             sys.executable, ["-m", "algo_core", "local", "reset"], env=dict(os.environ), encoding="utf-8", timeout=60
         )

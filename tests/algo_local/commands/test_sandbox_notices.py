@@ -11,6 +11,8 @@ import pytest
 from support.sandbox import require_bubblewrap
 from support.serving import Served, algo
 
+from algo_core.errors import ExitCode
+
 CHECK = "sandbox for algorithms: "
 
 
@@ -62,7 +64,7 @@ def test_doctor_names_the_sandbox() -> None:
 )
 def test_a_setting_that_means_nothing_stops_serve_and_is_found_by_doctor(name: str, value: str) -> None:
     done = algo("local", "serve", "--port", "0", env={**os.environ, name: value})
-    assert done.returncode == 3
+    assert done.returncode == ExitCode.CONFIGURATION
     assert name in done.stderr
     line = doctor(**{name: value})
     assert line.startswith("FAIL")
@@ -98,7 +100,7 @@ def test_network_access_is_published_kept_and_changed(tmp_path: Path) -> None:
 
     def publish(version: str, *options: str) -> None:
         done = algo("local", "publish", str(tmp_path / "algorithm"), "acme/Quiet", "--version", version, *options)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == ExitCode.OK, done.stderr
 
     def access() -> str:
         from algo_local.platform import Platform

@@ -14,6 +14,8 @@ import pytest
 from support.serving import ALGO, Served, algo
 from support.wire import PATIENCE, exchange
 
+from algo_core.errors import ExitCode
+
 RAW = b"".join(
     [
         b"GET /v1/data/?x=%1b HTTP/1.1\r\nHost: x\r\nAuthorization: KEY\r\n\r\n",
@@ -29,7 +31,7 @@ def served_lines(serve: Callable[..., Served], style: str) -> list[str]:
     key = algo("local", "key", "new", "jane").stdout.strip()
     exchange(served.address, RAW.replace(b"KEY", key.encode()))
     code, said = served.stop(signal.SIGTERM)
-    assert code == 0
+    assert code == ExitCode.OK
     assert key not in said
     return [line for line in said.splitlines() if "There are no keys yet" not in line]
 

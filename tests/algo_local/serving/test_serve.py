@@ -18,6 +18,8 @@ import requests
 from support.sandbox import running_with
 from support.serving import Served, algo
 
+from algo_core.errors import ExitCode
+
 
 class Wire:
     """A connection on which a test says exactly what it wants."""
@@ -242,7 +244,7 @@ def test_serve_ends_clean_with_its_algorithms_even_in_the_middle_of_calls(
     while not all(path.exists() and path.read_text() for path in told) and time.monotonic() < deadline:
         time.sleep(0.02)
     code, errors = served.stop(number)
-    assert (code, errors) == (0, "")
+    assert (code, errors) == (ExitCode.OK, "")
     for thread in threads:
         thread.join()
     for path in told:
@@ -251,17 +253,17 @@ def test_serve_ends_clean_with_its_algorithms_even_in_the_middle_of_calls(
 
 def test_serve_refuses_to_carry_keys_in_the_clear(root: Path) -> None:
     done = algo("local", "serve", "--host", "0.0.0.0", "--port", "0")
-    assert done.returncode == 2
+    assert done.returncode == ExitCode.USAGE
     assert "--tls-cert" in done.stderr
 
 
 def test_serve_says_why_it_cannot_listen(serve: Callable[..., Served]) -> None:
     port = serve().address.rpartition(":")[2]
     done = algo("local", "serve", "--port", port)
-    assert done.returncode == 2
+    assert done.returncode == ExitCode.USAGE
     assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in done.stderr
     done = algo("local", "serve", "--host", "127.0.0.999")
-    assert done.returncode == 2
+    assert done.returncode == ExitCode.USAGE
     assert "Traceback" not in done.stderr
 
 
@@ -295,7 +297,7 @@ def test_serve_over_tls(serve: Callable[..., Served], tmp_path: Path) -> None:
 def test_serve_names_a_certificate_that_cannot_be_used(root: Path, tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("no certificate")
     done = algo("local", "serve", "--port", "0", "--tls-cert", str(tmp_path / "cert.pem"))
-    assert done.returncode == 3
+    assert done.returncode == ExitCode.CONFIGURATION
     assert "cert.pem cannot be used" in done.stderr
 
 

@@ -18,6 +18,7 @@ import requests
 from support.serving import ALGO, Served, algo
 from support.wire import PATIENCE, answers, connect, exchange
 
+from algo_core.errors import ExitCode
 from algo_local.callers import Caller
 
 Serve = Callable[..., Served]
@@ -228,7 +229,7 @@ def test_a_signal_ends_it_in_every_state(
     served = serve(before=few(256))
     with contextlib.contextmanager(state)(served, key):
         code, said = served.stop(number)
-    assert code == 0
+    assert code == ExitCode.OK
     assert "Traceback" not in said
 
 

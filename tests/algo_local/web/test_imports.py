@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 PROBE = """
 import json, sys
 from pathlib import Path
@@ -49,7 +51,7 @@ HEAVY = {"asyncio", "cryptography", "fastjsonschema", "http.client", "requests",
 )
 def test_a_request_imports_its_handler_and_what_that_needs(tmp_path: Path, path: str, expected: set[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, str(tmp_path), path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == ExitCode.OK, done.stderr
     new, loaded = (set(found) for found in json.loads(done.stdout))
     ours = {name.removeprefix("algo_local.") for name in new if name.startswith("algo_local.")}
     assert ours == {*expected, "web.handlers"}

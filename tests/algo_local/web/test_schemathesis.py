@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.world import World
 
+from algo_core.errors import ExitCode
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
 
@@ -36,5 +37,5 @@ def test_generated_requests_are_answered_as_documented(
         world.platform.executor.close()
         server.stop()
     assert world.failures == []
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr
+    assert done.returncode == ExitCode.OK, done.stdout[-5000:] + done.stderr
     assert "Unresolvable references" not in done.stdout

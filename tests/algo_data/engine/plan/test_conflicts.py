@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.spool import Spool
@@ -48,7 +49,7 @@ def clashing(work: Path) -> Path:
 def test_without_delete_it_is_an_error_that_says_what_to_do(home, clashing):
     before = tree(clashing / "dst")
     result = home.run("sync", "src", "dst", cwd=clashing)
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "dst/a is a directory, and src/a a file" in result.stderr
     assert "algo rm -r ./dst/a" in result.stderr
     assert "dst/b is a file, and src/b a directory" in result.stderr
@@ -62,15 +63,15 @@ def test_the_command_that_it_names_mends_it(home, clashing):
     stderr = home.run("sync", "src", "dst", cwd=clashing).stderr
     for line in stderr.splitlines():
         if ": algo rm " in line:
-            assert home.run(*line.partition(": algo ")[2].split(), cwd=clashing).code == 0
-    assert home.run("sync", "src", "dst", cwd=clashing).code == 0
+            assert home.run(*line.partition(": algo ")[2].split(), cwd=clashing).code == ExitCode.OK
+    assert home.run("sync", "src", "dst", cwd=clashing).code == ExitCode.OK
     assert set(tree(clashing / "src")) < set(tree(clashing / "dst"))
 
 
 @pytest.mark.parametrize("options", [[], ["--checksum"], ["--update"], ["--no-clobber"], ["--max-transfers", "1"]])
 def test_with_delete_it_is_removed_and_the_copy_made(home, clashing, options):
     result = home.run("sync", "--delete", *options, "src", "dst", cwd=clashing)
-    assert result.code == 0
+    assert result.code == ExitCode.OK
     assert tree(clashing / "dst") == tree(clashing / "src")
     assert (clashing / "dst" / "b" / "s" / "y").read_text() == "b/s/y"
     lines = result.text.splitlines()
@@ -88,9 +89,9 @@ def test_with_delete_it_is_removed_and_the_copy_made(home, clashing, options):
 def test_a_dry_run_says_it_and_does_nothing(home, clashing):
     before = tree(clashing / "dst")
     result = home.run("sync", "--dry-run", "src", "dst", cwd=clashing)
-    assert (result.code, result.stderr.count("--delete")) == (1, 2)
+    assert (result.code, result.stderr.count("--delete")) == (ExitCode.FAILURE, 2)
     result = home.run("sync", "--dry-run", "--delete", "src", "dst", cwd=clashing)
-    assert result.code == 0
+    assert result.code == ExitCode.OK
     assert sorted(result.text.splitlines()) == [
         *(f"Would copy src/{name} to dst/{name}" for name in ("a", "b/s/y", "b/x", "new")),
         *(f"Would delete dst/{name}" for name in ("a", "b", "extra")),
@@ -108,7 +109,7 @@ def test_nothing_is_removed_when_a_copy_has_failed(home, clashing):
     before = tree(clashing / "dst")
     os.mkfifo(clashing / "src" / "pipe")
     result = home.run("sync", "--delete", "src", "dst", cwd=clashing)
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "Nothing was removed" in result.stderr
     assert tree(clashing / "dst") == sorted([*before, "new"])
 
@@ -127,7 +128,7 @@ def test_what_the_patterns_leave_out_stays_and_so_does_all_else(home, work, patt
     make(work / "dst", "a/old", "x", "b/gone", held)
     before = tree(work / "dst")
     result = home.run("sync", "--delete", *pattern, "src", "dst", cwd=work)
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "leave out dst/" + held.rstrip("/") in result.stderr
     assert "Nothing was removed" in result.stderr
     assert tree(work / "dst") == sorted([*before, "b/x"])
@@ -137,14 +138,14 @@ def test_a_file_that_is_excluded_stays_in_the_way_of_a_directory(home, work):
     make(work / "src", "b/x.txt")
     make(work / "dst", "b", "extra.txt")
     result = home.run("sync", "--delete", "--include", "*.txt", "src", "dst", cwd=work)
-    assert (result.code, "stays" in result.stderr) == (1, True)
+    assert (result.code, "stays" in result.stderr) == (ExitCode.FAILURE, True)
     assert tree(work / "dst") == ["b", "extra.txt"]
 
 
 def test_what_the_patterns_leave_out_elsewhere_does_not_matter(home, work):
     make(work / "src", "a", "b/x", "b/x.log")
     make(work / "dst", "a/old", "b", "keep.log")
-    assert home.run("sync", "--delete", "--exclude", "*.log", "src", "dst", cwd=work).code == 0
+    assert home.run("sync", "--delete", "--exclude", "*.log", "src", "dst", cwd=work).code == ExitCode.OK
     assert tree(work / "dst") == ["a", "b/", "b/x", "keep.log"]
 
 
@@ -154,9 +155,9 @@ def test_a_directory_in_which_a_process_writes_stays(home, work):
     with (work / "dst" / "a" / ".f.algo-part").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         result = home.run("sync", "--delete", "src", "dst", cwd=work)
-        assert (result.code, "another process is writing" in result.stderr) == (1, True)
+        assert (result.code, "another process is writing" in result.stderr) == (ExitCode.FAILURE, True)
         assert tree(work / "dst") == ["a/", "a/.f.algo-part", "a/old"]
-    assert home.run("sync", "--delete", "src", "dst", cwd=work).code == 0
+    assert home.run("sync", "--delete", "src", "dst", cwd=work).code == ExitCode.OK
     assert tree(work / "dst") == ["a"]
 
 
@@ -166,7 +167,7 @@ def test_of_a_link_only_the_link_is_removed(home, work):
     make(work / "dst", "plain")
     (work / "dst" / "a").symlink_to("../real")
     (work / "dst" / "b").symlink_to("plain")
-    assert home.run("sync", "--delete", "--exclude", "*.log", "src", "dst", cwd=work).code == 0
+    assert home.run("sync", "--delete", "--exclude", "*.log", "src", "dst", cwd=work).code == ExitCode.OK
     assert tree(work / "dst") == ["a", "b/", "b/x"]
     assert not (work / "dst" / "a").is_symlink()
     assert tree(work / "real") == ["f.log", "g"]
@@ -182,9 +183,9 @@ def test_names_that_a_shell_would_read_otherwise_are_quoted(home, work):
 def test_hosted_data_comes_onto_a_directory(home, data_platform, work):
     data_platform.files |= {f"data/.my/c/{name}": name.encode() for name in ("a", "b", "z")}
     make(work / "dst", "b/old")
-    assert home.run("sync", "data://.my/c", "dst", cwd=work).code == 1
+    assert home.run("sync", "data://.my/c", "dst", cwd=work).code == ExitCode.FAILURE
     assert tree(work / "dst") == ["a", "b/", "b/old", "z"]
-    assert home.run("sync", "--delete", "data://.my/c", "dst", cwd=work).code == 0
+    assert home.run("sync", "--delete", "data://.my/c", "dst", cwd=work).code == ExitCode.OK
     assert tree(work / "dst") == ["a", "b", "z"]
 
 
@@ -193,7 +194,7 @@ def test_nothing_is_removed_for_what_cannot_be_had(home, data_platform, work):
     data_platform.fail("GET", "/a", 403, times=99)
     make(work / "dst", "a/old", "extra")
     result = home.run("sync", "--delete", "data://.my/c", "dst", cwd=work)
-    assert (result.code, "Nothing was removed" in result.stderr) == (4, True)
+    assert (result.code, "Nothing was removed" in result.stderr) == (ExitCode.AUTHENTICATION, True)
     assert tree(work / "dst") == ["a/", "a/old", "extra"]
 
 
@@ -203,7 +204,7 @@ def test_when_the_copy_itself_fails_only_what_stood_in_its_way_has_gone(home, da
     data_platform.fail("GET", "/a", 403, times=99)
     make(work / "dst", "a/old", "extra")
     result = home.run("sync", "--delete", "data://.my/c", "dst", cwd=work)
-    assert (result.code, result.text) == (4, "Deleted dst/a\n")
+    assert (result.code, result.text) == (ExitCode.AUTHENTICATION, "Deleted dst/a\n")
     assert tree(work / "dst") == ["extra"]
 
 
@@ -212,7 +213,7 @@ def test_nothing_is_removed_for_a_directory_that_cannot_be_listed(home, work):
     (work / "src" / "b" / "s" / "up").symlink_to("../../b")
     make(work / "dst", "b")
     result = home.run("sync", "--delete", "src", "dst", cwd=work)
-    assert (result.code, "leads back" in result.stderr) == (1, True)
+    assert (result.code, "leads back" in result.stderr) == (ExitCode.FAILURE, True)
     assert tree(work / "dst") == ["b"]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.engine import CopyOptions
@@ -19,7 +20,7 @@ from algo_data.engine.run import processes
 from algo_data.engine.run.concurrency import Batch
 from algo_data.engine.run.processes import CopyProcess, processes_for
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.local.partial_file import Beside
+from algo_data.local.partial_file import LocalPartialFile
 from algo_data.local.storage import LocalStorage
 
 STORAGE = LocalStorage()
@@ -96,7 +97,7 @@ def test_it_ends_at_once_and_leaves_nothing_beside(work, monkeypatch):
         (work / "reached").touch()
         time.sleep(60)
 
-    monkeypatch.setattr(Beside, "commit", hang)
+    monkeypatch.setattr(LocalPartialFile, "commit", hang)
     (work / "a").write_text("x")
     (work / "b").write_text("older")  # a new file would have no hidden one
     made = CopyProcess([HERE], CopyOptions())
@@ -228,7 +229,7 @@ def test_they_do_the_work(halfway, data_platform, work):
     process, others = halfway(is_down=True)
     data_platform.flag.set()
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    assert process.returncode == ExitCode.OK, err
     assert sorted(os.listdir(work)) == NAMES
     assert len(out.splitlines()) == COUNT
     assert data_platform.requests("GET").count("GET data/.my/c/f001") == 1
@@ -255,7 +256,7 @@ def test_each_has_several_files_under_way_within_the_limit(home, data_platform, 
         data_platform.fail("GET", str(digit), count, times=COUNT)
     words = ["--max-transfers", str(limit)] if limit else []
     result = home.run("cp", *words, "data://.my/c/*", work)
-    assert result.code == 0, result.stderr
+    assert result.code == ExitCode.OK, result.stderr
     assert len(os.listdir(work)) == COUNT
     assert most <= limit if limit else most > 4
 
@@ -283,7 +284,7 @@ def test_when_some_die_the_files_arrive_all_the_same(halfway, data_platform, wor
         os.kill(other, signal.SIGKILL)
     data_platform.flag.set()
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    assert process.returncode == ExitCode.OK, err
     assert len(set(out.splitlines())) == COUNT
     if is_down:
         assert sorted(os.listdir(work)) == NAMES
@@ -297,7 +298,7 @@ def test_all_end_when_the_command_is_stopped(halfway, work, number):
     process, others = halfway(is_down=True)
     process.send_signal(number)
     process.communicate(timeout=60)
-    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert process.returncode == {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}[number]
     assert not [name for name in os.listdir(work) if name.startswith(".")]
     assert not any(map(is_alive, others))
 
@@ -316,6 +317,6 @@ def test_what_fails_is_tried_again_and_told_by_the_command(home, data_platform, 
     data_platform.fail("GET", "50", 503, times=3)
     data_platform.fail("GET", "f444", 403, times=99)
     result = home.run("cp", "data://.my/c/*", work)
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert result.stderr.count("error: data://.my/c/f444") == 1
     assert sorted(os.listdir(work)) == [name for name in NAMES if name != "f444"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from algo_core.errors import AlgoError, AuthError
+from algo_core.errors import AlgoError, AuthError, ExitCode
 from algo_core.main import run as run_algo
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
@@ -245,6 +245,6 @@ def test_an_interruption_of_many_leaves_nothing_half_done(home, data_platform, w
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == ExitCode.INTERRUPTED
     assert "Traceback" not in said
     assert all((work / name).stat().st_size == 2_000_000 for name in os.listdir(work))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.storage.contract import Checksum, Entry
 from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.engine import CopyOptions
@@ -38,7 +39,7 @@ def content(size: int) -> bytes:
 def test_an_upload_that_arrives_damaged_is_sent_again_once(home, telling, work, size):
     (work / "f").write_bytes(content(size))
     telling.fail("PUT", "/f", "damage_upload")
-    assert home.run("cp", work / "f", "data://.my/c/f").code == 0
+    assert home.run("cp", work / "f", "data://.my/c/f").code == ExitCode.OK
     assert telling.files == {"data/.my/c/f": content(size)}
     assert len(telling.requests("PUT")) == 2
 
@@ -48,7 +49,7 @@ def test_one_that_stays_damaged_is_an_error_and_no_file(home, telling, work, siz
     (work / "f").write_bytes(content(size))
     telling.fail("PUT", "/f", "damage_upload", times=9)
     result = home.run("cp", work / "f", "data://.my/c/f")
-    assert (result.code, result.text, telling.files) == (7, "", {})
+    assert (result.code, result.text, telling.files) == (ExitCode.PLATFORM, "", {})
     assert hashlib.md5(content(size)).hexdigest() in result.stderr
     assert "was removed" in result.stderr
     assert "--no-check" in result.stderr
@@ -59,19 +60,19 @@ def test_one_that_stays_damaged_is_an_error_and_no_file(home, telling, work, siz
 def test_no_check_leaves_the_comparison_out(home, telling, work, size):
     (work / "f").write_bytes(content(size))
     telling.fail("PUT", "/f", "damage_upload")
-    assert home.run("cp", "--no-check", work / "f", "data://.my/c/f").code == 0
+    assert home.run("cp", "--no-check", work / "f", "data://.my/c/f").code == ExitCode.OK
     assert len(telling.requests("PUT")) == 1
 
 
 @pytest.mark.parametrize("size", [10, 3 * MIB, 9 * MIB])
 def test_what_comes_from_a_pipe_is_compared_as_well(home, telling, size):
     telling.fail("PUT", "/f", "damage_upload")
-    assert home.run("cp", "-", "data://.my/c/f", input=content(size)).code == 0
+    assert home.run("cp", "-", "data://.my/c/f", input=content(size)).code == ExitCode.OK
     assert telling.files == {"data/.my/c/f": content(size)}
     telling.fail("PUT", "/f", "damage_upload", times=9)
-    assert home.run("cp", "-", "data://.my/c/f", input=content(size)).code == 7
+    assert home.run("cp", "-", "data://.my/c/f", input=content(size)).code == ExitCode.PLATFORM
     assert telling.files == {}
-    assert home.run("cp", "--no-check", "-", "data://.my/c/f", input=content(size)).code == 0
+    assert home.run("cp", "--no-check", "-", "data://.my/c/f", input=content(size)).code == ExitCode.OK
 
 
 def test_a_file_that_is_standard_input_is_compared_as_well(home, telling, work):
@@ -79,7 +80,7 @@ def test_a_file_that_is_standard_input_is_compared_as_well(home, telling, work):
     telling.fail("PUT", "/f", "damage_upload")
     with (work / "f").open("rb") as file:
         words = home.command("cp", "-", "data://.my/c/f")
-        assert subprocess.run(words, env=home.environ, stdin=file, check=False).returncode == 0
+        assert subprocess.run(words, env=home.environ, stdin=file, check=False).returncode == ExitCode.OK
     assert telling.files == {"data/.my/c/f": content(3 * MIB)}
     assert len(telling.requests("PUT")) == 2
 
@@ -88,7 +89,7 @@ def test_a_file_that_is_standard_input_is_compared_as_well(home, telling, work):
 def test_a_copy_within_the_platform_is_compared_without_reading_it_twice(home, telling, size):
     telling.files["data/.my/c/f"] = content(size)
     telling.fail("PUT", "/g", "damage_upload")
-    assert home.run("cp", "data://.my/c/f", "data://.my/c/g").code == 0
+    assert home.run("cp", "data://.my/c/f", "data://.my/c/g").code == ExitCode.OK
     assert telling.files["data/.my/c/g"] == content(size)
     assert (len(telling.requests("PUT")), len(telling.requests("GET"))) == (2, 2)
 
@@ -96,7 +97,7 @@ def test_a_copy_within_the_platform_is_compared_without_reading_it_twice(home, t
 def test_what_could_not_be_moved_whole_stays(home, telling, work):
     (work / "f").write_bytes(content(10))
     telling.fail("PUT", "/f", "damage_upload", times=9)
-    assert home.run("mv", work / "f", "data://.my/c/f").code == 7
+    assert home.run("mv", work / "f", "data://.my/c/f").code == ExitCode.PLATFORM
     assert (work / "f").read_bytes() == content(10)
 
 
@@ -112,7 +113,7 @@ def test_many_small_files_are_compared_as_well_whoever_sends_them(home, telling,
     for number in range(600):
         (work / f"f{number}").write_bytes(b"%d" % number)
     telling.fail("PUT", "", damage_once, times=9999)
-    assert home.run("cp", work, "data://.my/c", "-r", "--flatten").code == 0
+    assert home.run("cp", work, "data://.my/c", "-r", "--flatten").code == ExitCode.OK
     assert telling.files == {f"data/.my/c/f{number}": b"%d" % number for number in range(600)}
     assert len(telling.requests("PUT")) == 1200
 
@@ -126,7 +127,7 @@ def test_what_somebody_else_has_stored_meanwhile_is_not_removed(home, telling, w
     (work / "f").write_bytes(content(10))
     telling.fail("PUT", "/f", damage_and_replace, times=9)
     result = home.run("cp", work / "f", "data://.my/c/f")
-    assert (result.code, telling.files) == (7, {"data/.my/c/f": b"of somebody else"})
+    assert (result.code, telling.files) == (ExitCode.PLATFORM, {"data/.my/c/f": b"of somebody else"})
     assert "may still be there" in result.stderr
     assert "algo rm data://.my/c/f" in result.stderr
 
@@ -142,7 +143,7 @@ def test_content_md5_is_compared(home, data_platform, work):
 
     (work / "f").write_bytes(content(10))
     data_platform.fail("PUT", "/f", tell, times=9)
-    assert home.run("cp", work / "f", "data://.my/c/f").code == 7
+    assert home.run("cp", work / "f", "data://.my/c/f").code == ExitCode.PLATFORM
 
 
 def test_a_content_md5_of_the_answer_itself_is_none_of_the_file(home, data_platform, work):
@@ -153,14 +154,14 @@ def test_a_content_md5_of_the_answer_itself_is_none_of_the_file(home, data_platf
 
     (work / "f").write_bytes(content(10))
     data_platform.fail("PUT", "/f", tell)
-    assert home.run("cp", work / "f", "data://.my/c/f").code == 0
+    assert home.run("cp", work / "f", "data://.my/c/f").code == ExitCode.OK
 
 
 def test_an_etag_of_an_object_store_is_no_md5(home, telling, work):
     telling.directories.add("connector/s3/b")
     (work / "f").write_bytes(content(10))
     telling.fail("PUT", "/f", "damage_upload")
-    assert home.run("cp", work / "f", "s3://b/f").code == 0
+    assert home.run("cp", work / "f", "s3://b/f").code == ExitCode.OK
     assert len(telling.requests("PUT")) == 1
 
 
