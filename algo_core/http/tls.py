@@ -62,7 +62,6 @@ def tls_context(profile: Profile) -> ssl.SSLContext:
     if profile.ca_cert:
         context.load_verify_locations(profile.ca_cert)
     show_certificate(context, profile.network)
-    context.hostname_checks_common_name = False  # names of hosts have another place in certificates
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -76,7 +75,7 @@ def base_context(network: Network) -> ssl.SSLContext:
     import ssl
 
     if not network.system_trust:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     try:
         import truststore
     except ImportError:
@@ -85,10 +84,15 @@ def base_context(network: Network) -> ssl.SSLContext:
                 f"system_trust needs the package truststore here (from {network.origin('system_trust')})",
                 "Install it where algo is: pip install truststore",
             ) from None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         context.load_default_certs()
         return context
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return _strict(truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+def _strict(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.hostname_checks_common_name = False  # names of hosts have another place in certificates
+    return context
 
 
 def show_certificate(context: ssl.SSLContext, network: Network) -> None:
