@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
-    from algo_local.execution.concurrency import Concurrency
+    from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Executor
     from algo_local.execution.worker import Endpoint
     from algo_local.metadata.accounts import Accounts
@@ -196,11 +196,11 @@ class Platform:
         return Executor(lambda: self._callback, self.root / "processes")
 
     @_Part
-    def concurrency(self) -> Concurrency:
+    def concurrency(self) -> ConcurrencyLimit:
         """The calls under way, by account."""
-        from algo_local.execution.concurrency import Concurrency
+        from algo_local.execution.concurrency import ConcurrencyLimit
 
-        return Concurrency()
+        return ConcurrencyLimit()
 
     @_Part
     def account(self) -> str:
@@ -230,9 +230,9 @@ class Platform:
     def hosted(self) -> HostedData:
         """Hosted data: the connector `data`."""
         from algo_local.data.hosted import HostedData
-        from algo_local.data.path_resolver import Places
+        from algo_local.data.path_resolver import PathResolver
 
-        return HostedData(self.metadata, self.objects, Places(self.metadata, lambda: self.registry, self.objects))
+        return HostedData(self.metadata, self.objects, PathResolver(self.metadata, lambda: self.registry, self.objects))
 
     def publish(
         self,
