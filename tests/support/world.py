@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -176,6 +177,18 @@ def publish(
     (source / "src" / f"{name}.py").write_text(code)
     (source / "src" / "__init__.py").write_text("")
     platform.publish(source, owner, name, version, public=public)
+
+
+def archive(files: Mapping[str, str | bytes], kind: str = "w:gz") -> bytes:
+    """A tar file with files by their names."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=kind) as made:  # type: ignore[call-overload]  # any of its modes
+        for name, text in files.items():
+            content = text.encode() if isinstance(text, str) else text
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            made.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def names_in(operation: Operation) -> list[str]:

@@ -17,12 +17,15 @@ from algo_local.permissions import make_directories, make_private
 if TYPE_CHECKING:
     from algo_local.algorithms.build import NetworkAccess
     from algo_local.algorithms.builder import Builder
+    from algo_local.algorithms.builds import Builds
+    from algo_local.algorithms.compilation import Compiler
     from algo_local.algorithms.registry import Algorithm, Registry, Version
+    from algo_local.algorithms.repositories import Repositories
     from algo_local.data.connector_data import ConnectedData
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
-    from algo_local.execution.concurrency import Concurrency
+    from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Executor
     from algo_local.execution.worker import Endpoint
     from algo_local.metadata.accounts import Accounts
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "environments", "connectors", "processes"),
+    *("sources", "environments", "connectors", "processes", "repositories"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -165,6 +168,27 @@ class Platform:
         return Builder(self.root)
 
     @_Part
+    def builds(self) -> Builds:
+        """The builds of all algorithms, whatever came of them."""
+        from algo_local.algorithms.builds import Builds
+
+        return Builds(self.database, self.root / "repositories")
+
+    @_Part
+    def repositories(self) -> Repositories:
+        """The sources of algorithms, with their history."""
+        from algo_local.algorithms.repositories import Repositories
+
+        return Repositories(self.root / "repositories", self.registry)
+
+    @_Part
+    def compiler(self) -> Compiler:
+        """Turns commits into builds."""
+        from algo_local.algorithms.compilation import Compiler
+
+        return Compiler(self.registry, self.builds, self.repositories, self.builder)
+
+    @_Part
     def executor(self) -> Executor:
         """Runs builds. Its processes end with ours at the latest."""
         from algo_local.execution.executor import Executor
@@ -172,11 +196,11 @@ class Platform:
         return Executor(lambda: self._callback, self.root / "processes")
 
     @_Part
-    def concurrency(self) -> Concurrency:
+    def concurrency(self) -> ConcurrencyLimit:
         """The calls under way, by account."""
-        from algo_local.execution.concurrency import Concurrency
+        from algo_local.execution.concurrency import ConcurrencyLimit
 
-        return Concurrency()
+        return ConcurrencyLimit()
 
     @_Part
     def account(self) -> str:
@@ -206,9 +230,9 @@ class Platform:
     def hosted(self) -> HostedData:
         """Hosted data: the connector `data`."""
         from algo_local.data.hosted import HostedData
-        from algo_local.data.path_resolver import Places
+        from algo_local.data.path_resolver import PathResolver
 
-        return HostedData(self.metadata, self.objects, Places(self.metadata, lambda: self.registry, self.objects))
+        return HostedData(self.metadata, self.objects, PathResolver(self.metadata, lambda: self.registry, self.objects))
 
     def publish(
         self,
@@ -244,6 +268,9 @@ class Platform:
         build = self.builder.build(directory, owner, name, report=report)
         published = self.registry.publish(
             owner, name, number, build, public=public, started_at=started, network_access=network_access
+        )
+        self.repositories.record(
+            published.algorithm, build.source, self.account, f"Published as {published.text} from a directory"
         )
         self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
         return published

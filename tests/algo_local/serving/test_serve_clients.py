@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.world import archive
 
 from algo_core.errors import ExitCode
 
@@ -157,6 +158,54 @@ def test_the_client_calls_algorithms(drive: Callable[[str], str], publish: Calla
         '["str","x"]',
         "True False",
         "1.0.0",
+    ]
+
+
+def test_the_client_takes_an_algorithm_from_its_first_line_to_a_version(
+    drive: Callable[[str], str], account: Callable[[str], Any]
+) -> None:
+    output = drive(
+        """
+        algo = client.algo("jane/Made")
+        settings = {"source_visibility": "closed", "license": "apl", "network_access": "full", "pipeline_enabled": True,
+                    "algorithm_environment": client.get_environment("python3")["environments"][0]["id"]}
+        print(algo.exists())
+        made = algo.create(details={"label": "Made"}, settings=settings, version_info={"sample_input": '"x"'})
+        print(made["name"], algo.exists(), algo.versions()["results"])
+        print(algo.update(details={"label": "Remade"})["details"]["label"])
+        """
+    )
+    # The client has no way to send sources: that is done with git, or as here. The template would need a package index.
+    sources = archive({"src/Made.py": "def apply(input):\n    return 'hello ' + input\n"})
+    assert account("jane")("PUT", "algorithms/jane/Made/source", data=sources).status_code == 200
+    output += drive(
+        """
+        algo = client.algo("jane/Made")
+        compiled = algo.compile()
+        commit = compiled["version_info"]["git_hash"]
+        print(compiled["compilation"]["successful"] or compiled["compilation"]["output"], len(commit))
+        print(client.algo(f"jane/Made/{commit}").pipe("HAL").result)
+        (build,) = algo.get_builds()["results"]
+        print(build["status"], build["commit_sha"] == commit, algo.get_build(build["build_id"]) == build)
+        print("Built jane/Made" in algo.get_build_logs(build["build_id"])["logs"])
+        said = {"version_type": "minor", "release_notes": "new", "sample_input": '"x"', "sample_output": '"hello x"'}
+        published = algo.publish(version_info=said, settings={"algorithm_callability": "public"})
+        print(published["version_info"]["semantic_version"], published["settings"]["algorithm_callability"])
+        print(algo.info(commit)["version_info"]["release_notes"], len(algo.info()["results"]), algo.get_scm_status())
+        print(algo.versions(published=True)["results"][0]["version_info"]["semantic_version"], algo.pipe("HAL").result)
+        """
+    )
+    assert output.splitlines() == [
+        "False",
+        "Made True []",
+        "Made",  # its update sends the names of what should change, without the values
+        "True 40",
+        "hello HAL",
+        "succeeded True True",
+        "True",
+        "0.1.0 public",
+        "new 1 {'scm_connection_status': 'active'}",
+        "0.1.0 hello HAL",
     ]
 
 

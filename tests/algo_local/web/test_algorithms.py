@@ -171,14 +171,23 @@ def test_builds_are_listed_whatever_came_of_them(fresh: Callable[[], World]) -> 
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (identifier, algorithm.id, "f" * 40, status, log, (finished or now + 31) - 1, finished),
             )
-    found = world.ask("GET", "algorithms/alice/Algo/builds", "alice").json["results"]
-    assert [build["status"] for build in found] == ["in-progress", "failed", "failed", "succeeded"]
-    assert "finished_at" not in found[0]
-    assert "version_info" not in found[1]
-    assert found[3]["version_info"] == {"semantic_version": "1.0.0"}
     path = "algorithms/alice/Algo/builds"
+    with world.platform.builds.turn(algorithm):  # as while a build runs; it counts those before as broken off
+        with world.platform.database.write() as rows:
+            rows.execute(
+                "UPDATE builds SET status = 'in-progress', finished_at = NULL, log = 'so far' WHERE id = 'running'"
+            )
+        found = world.ask("GET", path, "alice").json["results"]
+        assert [build["status"] for build in found] == ["in-progress", "failed", "failed", "succeeded"]
+        assert "finished_at" not in found[0]
+        assert "version_info" not in found[1]
+        assert found[3]["version_info"] == {"semantic_version": "1.0.0"}
+        answer = world.ask("GET", f"{path}/running/logs", "alice")
+        assert (answer.status, answer.error["code"]) == (404, 1011)
+        assert world.ask("GET", f"{path}/running/logs?partial=true", "alice").json == {"logs": "so far"}
     answer = world.ask("GET", f"{path}/running/logs", "alice")
-    assert (answer.status, answer.error["code"]) == (404, 1011)
+    assert "the platform ended while this build ran" in answer.json["logs"], "its process was killed"
+    assert world.ask("GET", f"{path}/running", "alice").json["status"] == "failed"
     assert world.ask("GET", f"{path}/failed/logs", "alice").json == {"logs": "ERROR: no such package"}
     assert world.ask("POST", f"algo/alice/Algo/{'f' * 40}", "alice", "x").status == 404, "it does not run"
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jsonschema
 import pytest
-from support.world import BASIC, World, every_operation, rank
+from support.world import BASIC, ECHO, World, archive, every_operation, rank
 
 from algo_local.web.handlers.refused import REFUSALS
 from algo_local.web.openapi import document, documented_paths
@@ -26,6 +26,8 @@ class Example(NamedTuple):
     """Those that begin with `@` are values of the world under other names."""
     query: str = ""
     caller: str = ""
+    after: str = ""
+    """What is asked before it: a path, with POST."""
 
 
 PERMISSIONS = {"allow_data": True, "allow_data_write": False, "allow_algo": True, "allow_web_algo": False,
@@ -54,7 +56,8 @@ EXAMPLES = {
         {"details": {"summary": "It echoes"}, "settings": {"license": "mit", "source_visibility": "open"}}
     ),
     "deleteAlgorithm": Example(values={"algorithm": "alice/Secret"}),
-    "publishAlgorithm": Example({"version_info": {"version_type": "revision"}}),
+    "publishAlgorithm": Example({"version_info": {"version_type": "revision"}}, after="algorithms/alice/Algo/compile"),
+    "uploadSource": Example(archive({"src/Algo.py": ECHO}), query="message=First"),
     "RepublishAlgorithm": Example({"registry_id": "x"}),
     "receiveScmRepositoryEvent": Example({}),
     "createAlgorithmSecret": Example({"short_name": "db", "description": " ", "secret_key": "DB", "secret_value": "x"}),
@@ -145,6 +148,8 @@ def caller_for(operation: Operation) -> str:
 def asked(world: World, operation: Operation) -> Any:
     example = EXAMPLES.get(operation.id, Example())
     query = f"?{example.query}" if example.query else ""
+    if example.after:
+        assert world.ask("POST", example.after, caller_for(operation)).status == 200
     return world.ask(operation.method, path_of(world, operation) + query, caller_for(operation), example.body)
 
 

@@ -16,7 +16,7 @@ GAIN = 1.1
 """How much faster it must have become for more calls at once to have paid."""
 
 
-class Pace:
+class AdaptiveConcurrency:
     """Adapts the number of calls under way: doubled while that brings more, halved when the platform refuses."""
 
     def __init__(self, fixed: int | None, clock: Callable[[], float] = time.monotonic) -> None:

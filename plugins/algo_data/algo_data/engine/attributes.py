@@ -8,7 +8,7 @@ from typing import NamedTuple
 from algo_core.storage.contract import Entry, Kind
 
 
-class Facts(NamedTuple):
+class Attributes(NamedTuple):
     """What is compared of an entry; a tuple, so that a million of them can be written to a file and read back.
 
     `size` is in bytes, `modified` in seconds since 1970 (UTC); `identity` is the version of a directory,
@@ -22,12 +22,12 @@ class Facts(NamedTuple):
     identity: str | None = None
 
 
-def facts_of(entry: Entry) -> Facts:
+def attributes_of(entry: Entry) -> Attributes:
     """The facts of an entry."""
     if entry.kind is Kind.DIRECTORY:
-        return Facts(entry.name, True, None, None, entry.version)
-    return Facts(entry.name, False, entry.size, entry.modified.timestamp() if entry.modified else None)
+        return Attributes(entry.name, True, None, None, entry.version)
+    return Attributes(entry.name, False, entry.size, entry.modified.timestamp() if entry.modified else None)
 
 
-Replaces = Callable[[Facts, Facts], bool]
+Replaces = Callable[[Attributes, Attributes], bool]
 """Whether a source is to replace the file that stands at its target."""
