@@ -25,7 +25,7 @@ _PROVIDERS = "Secrets are kept encrypted in this platform's database; providers 
 _REGISTRIES = "Algorithms are no container images here, so there is nothing to push to a registry"
 _SCMS = "Sources are kept by the platform itself; other hosts cannot be added"
 _BUILDS = "Algorithms are built and published with 'algo local publish' on the platform's machine"
-_RECORDS = "Calls are not kept on record"
+_RECORDS = "Calls are on record at /v1/requests, which can be filtered; they are not counted"
 _COMMITS = "Sources are kept by their content, without a history of commits"
 
 REFUSALS = {
