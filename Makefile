@@ -41,7 +41,7 @@ $(READY): $(USABLE)
 demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on the embedded platform
 	$(BIN)/python examples/demo.py
 
-test: $(READY) ## Run every test, on all processors; TESTS=tests/core runs some, one after the other
+test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
 test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, shells and bubblewrap, from Debian

@@ -17,7 +17,7 @@ def _end_interrupted(kind: "type[BaseException]", error: BaseException, trace: "
     if issubclass(kind, KeyboardInterrupt):
         import os
 
-        os._exit(130)
+        os._exit(130)  # ExitCode.INTERRUPTED; nothing may be imported any more
     sys.__excepthook__(kind, error, trace)
 
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from algo_core.context import App, pass_app
-    from algo_core.errors import AlgoError
+    from algo_core.errors import AlgoError, ExitCode
     from algo_core.plugins.hookspecs import hookimpl
     from algo_core.plugins.types import Command, Connector, DoctorCheck
     from algo_core.settings.profile import Profile
@@ -56,6 +56,7 @@ __all__ = [
     "Command",
     "Connector",
     "DoctorCheck",
+    "ExitCode",
     "Profile",
     "__version__",
     "hookimpl",
@@ -68,6 +69,7 @@ _HOMES = {
     "Command": "algo_core.plugins.types",
     "Connector": "algo_core.plugins.types",
     "DoctorCheck": "algo_core.plugins.types",
+    "ExitCode": "algo_core.errors",
     "Profile": "algo_core.settings.profile",
     "__version__": "algo_core.version",
     "hookimpl": "algo_core.plugins.hookspecs",

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from algo_core import nesting
 from algo_core.context import App
-from algo_core.errors import PluginError, UsageError
+from algo_core.errors import ExitCode, PluginError, UsageError
 from algo_core.plugins.index import PluginRecord
 from algo_core.plugins.manager import broken
 from algo_core.plugins.policy import normalized
@@ -235,7 +235,7 @@ def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
     if failed := [record.label for record in app.plugins.allowed if record.error]:
         hint += f" (broken plugins: {', '.join(failed)})"
     if not close and (standard := missing_standard()):
-        hint = f"Standard plugins are not installed; get them with: `algo plugins install {' '.join(standard)}`"
+        hint += f"; standard plugins that are not installed may have it: `algo plugins install {' '.join(standard)}`"
     return hint
 
 
@@ -374,4 +374,4 @@ def run(arguments: list[str], app: App) -> int:
         return leaving.exit_code
     finally:
         app.output.stdout.flush()
-    return 0
+    return ExitCode.OK

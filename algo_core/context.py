@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from algo_core.errors import ExitCode
 from algo_core.plugins.manager import Plugins
 from algo_core.plugins.policy import Policy
 from algo_core.settings import paths
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from algo_core.storage.uri import DataUri
 
 
-MAY_BE_BROKEN = frozenset({3, 4, 6})
+MAY_BE_BROKEN = frozenset({ExitCode.CONFIGURATION, ExitCode.AUTHENTICATION, ExitCode.NETWORK})
 """Exit codes of failures whose cause may be a plugin that took no part: configuration, authentication, network."""
 
 

@@ -6,21 +6,43 @@ The tree is small on purpose: one class for each exit code that a script may wan
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
+
+class ExitCode(IntEnum):
+    """The exit codes of `algo`, by name."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    CONFIGURATION = 3
+    AUTHENTICATION = 4
+    NOT_FOUND = 5
+    NETWORK = 6
+    PLATFORM = 7
+    PLUGIN = 8
+    HUNG_UP = 129
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+    TERMINATED = 143
+
+    __str__ = int.__repr__  # before Python 3.11 it would be the name
+
+
 EXIT_CODES: dict[int, str] = {
-    0: "success",
-    1: "the algorithm or the operation failed",
-    2: "the command line was wrong",
-    3: "the configuration is wrong or incomplete",
-    4: "not authenticated, or not permitted",
-    5: "something named on the command line does not exist",
-    6: "the network, TLS or a time limit failed",
-    7: "the platform failed, or answered with something that is not its API",
-    8: "a plugin failed",
-    130: "interrupted (Ctrl-C)",
-    141: "the reader of the output went away (closed pipe)",
-    143: "asked to end (SIGTERM; 129 for SIGHUP)",
+    ExitCode.OK: "success",
+    ExitCode.FAILURE: "the algorithm or the operation failed",
+    ExitCode.USAGE: "the command line was wrong",
+    ExitCode.CONFIGURATION: "the configuration is wrong or incomplete",
+    ExitCode.AUTHENTICATION: "not authenticated, or not permitted",
+    ExitCode.NOT_FOUND: "something named on the command line does not exist",
+    ExitCode.NETWORK: "the network, TLS or a time limit failed",
+    ExitCode.PLATFORM: "the platform failed, or answered with something that is not its API",
+    ExitCode.PLUGIN: "a plugin failed",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.BROKEN_PIPE: "the reader of the output went away (closed pipe)",
+    ExitCode.TERMINATED: "asked to end (SIGTERM; 129 for SIGHUP)",
 }
 """Exit codes and their meaning, as `algo help exit-codes` prints them."""
 
@@ -31,7 +53,7 @@ class AlgoError(Exception):
     `message` is a sentence without a full stop at its end; `hint` ends in the command or the change that mends it.
     """
 
-    exit_code = 1
+    exit_code: int = ExitCode.FAILURE
     status: int | None = None
     """The status of the HTTP answer that this comes from, if it comes from one."""
     retry_after: float | None = None
@@ -57,19 +79,19 @@ class AlgoError(Exception):
 class UsageError(AlgoError):
     """The command line cannot mean anything; nothing was done."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class ConfigError(AlgoError):
     """A configuration file, an environment variable or a profile is missing or wrong."""
 
-    exit_code = 3
+    exit_code = ExitCode.CONFIGURATION
 
 
 class AuthError(AlgoError):
     """Missing or invalid credential (API section 2.2: 401)."""
 
-    exit_code = 4
+    exit_code = ExitCode.AUTHENTICATION
 
 
 class PermissionDenied(AuthError):
@@ -79,13 +101,13 @@ class PermissionDenied(AuthError):
 class NotFoundError(AlgoError):
     """An algorithm, version, file, directory, profile or path does not exist (API section 2.2: 404)."""
 
-    exit_code = 5
+    exit_code = ExitCode.NOT_FOUND
 
 
 class NetworkError(AlgoError):
     """No connection, a broken one, or a name that does not resolve."""
 
-    exit_code = 6
+    exit_code = ExitCode.NETWORK
     nothing_sent = False
     """Whether the request never left this machine, so that sending it again does nothing twice."""
     was_stale = False
@@ -107,13 +129,13 @@ class TimedOut(NetworkError):
 class PlatformError(AlgoError):
     """The platform answered with a server error, or with something that its API does not allow."""
 
-    exit_code = 7
+    exit_code = ExitCode.PLATFORM
 
 
 class PluginError(AlgoError):
     """A plugin could not be loaded, or failed where it should not; `details` is for `--debug`."""
 
-    exit_code = 8
+    exit_code = ExitCode.PLUGIN
 
     def __init__(self, message: str, hint: str | None = None, *, details: str | None = None) -> None:
         super().__init__(message, hint)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 GARBAGE_THRESHOLD = 200_000
 """New objects after which garbage is looked for; the interpreter's own 700 is for programs that are running already."""
 
-CLOSED_PIPE = 141
 _SIGINT = 2
 
 
@@ -110,7 +109,7 @@ def _asks_for_json(arguments: list[str]) -> bool:
 def _reported(error: BaseException, app: App) -> int:
     import click
 
-    from algo_core.errors import AlgoError, UsageError
+    from algo_core.errors import AlgoError, ExitCode, UsageError
 
     if stopped := error if isinstance(error, click.Abort) else _interruption(error):
         if app.output.is_json:
@@ -120,7 +119,7 @@ def _reported(error: BaseException, app: App) -> int:
             app.output.info(f"Interrupted: {app.so_far}" if app.so_far else "Interrupted")
         return _stopped(stopped)
     if isinstance(error, BrokenPipeError):
-        return CLOSED_PIPE
+        return ExitCode.BROKEN_PIPE
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "algo"
         return app.report(UsageError(error.format_message(), f"See: {where} --help"))
@@ -183,8 +182,10 @@ def _flushed(code: int, last: str = "", app: App | None = None) -> int:
         sys.stdout.flush()
         return code or _lost(app)
     except BrokenPipeError:
+        from algo_core.errors import ExitCode
+
         _drop_stdout()
-        return CLOSED_PIPE
+        return ExitCode.BROKEN_PIPE
     except OSError as error:
         _drop_stdout()
         return code or _unwritten(error.strerror or str(error), app)
@@ -205,7 +206,9 @@ def _unwritten(why: str, app: App | None) -> int:
         app.output.error(why)
     else:
         sys.stderr.write(f"error: {why}\n")
-    return 1
+    from algo_core.errors import ExitCode
+
+    return ExitCode.FAILURE
 
 
 def _drop_stdout() -> None:

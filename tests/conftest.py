@@ -37,7 +37,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 @pytest.fixture
-def platform() -> Iterator[StubPlatform]:
+def stub() -> Iterator[StubPlatform]:
     """A platform whose answers the test chooses."""
     stub = StubPlatform()
     stub.start()

@@ -220,12 +220,12 @@ def algo_error_hints(error: AlgoError) -> str | None:
 
     Failures: reported; the error is shown all the same.
 
-        from algo_core import hookimpl
+        from algo_core import ExitCode, hookimpl
 
 
         @hookimpl
         def algo_error_hints(error):
-            if error.exit_code == 4:
+            if error.exit_code == ExitCode.AUTHENTICATION:
                 return "Keys are given out by helpdesk@acme.example"
     """
 

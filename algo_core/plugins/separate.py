@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from algo_core.errors import ExitCode
 from algo_core.plugins.examination import LOAD_SECONDS, examine, source_files
 from algo_core.plugins.index import PluginRecord
 
@@ -144,7 +145,7 @@ def answer(plugins: Sequence[Sequence[str]]) -> None:
         while content:
             content = content[os.write(told, content) :]
 
-    code = 0
+    code = ExitCode.OK
     try:
         for number, members in enumerate(plugins):
             tell({"begin": number})
@@ -152,5 +153,5 @@ def answer(plugins: Sequence[Sequence[str]]) -> None:
             files = examine(record)
             tell({"record": record.dump(), "files": files})
     except KeyboardInterrupt:
-        code = 130
+        code = ExitCode.INTERRUPTED
     os._exit(code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -71,6 +70,8 @@ def looks_like_jwt(text: str) -> bool:
         return False
     head = text.partition(".")[0]
     try:
+        import base64
+
         header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
     except ValueError:
         return False

@@ -147,7 +147,9 @@ class ProfileResolver:
                     controlled = controlled._replace(origin=controlled.address_origin)
                 return self._with_other_credential(controlled)
             raise self._missing(name, chosen.origin)
-        table, origin = found or self._preset(name) or ({}, "environment")
+        # A preset gives an address, or the CA for the one of the environment: plain HTTP needs neither.
+        preset = None if found or ambient_address.lower().startswith("http://") else self._preset(name)
+        table, origin = found or preset or ({}, "environment")
         if found and not self.config.profile_tables(name):
             from algo_core.settings.legacy import check_legacy
 

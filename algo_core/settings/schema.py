@@ -14,7 +14,7 @@ from algo_core.settings.config import PROFILE_MEMBERS, SECRET_MEMBERS, SETTINGS
 from algo_core.settings.values import (
     BY_KIND,
     Check,
-    anything,
+    any_value,
     bounded,
     distribution,
     filled,
@@ -58,7 +58,7 @@ def dotted(path: Iterable[str]) -> str:
     )
 
 
-CONNECTOR = Table({"direct": flag, "protocol": filled}, others=anything)
+CONNECTOR = Table({"direct": flag, "protocol": filled}, others=any_value)
 """`[connectors.NAME]`: two members of ours, and options that the plugin which opens the store knows."""
 
 PROFILE = Table(
@@ -138,8 +138,8 @@ class _Walk(NamedTuple):
             here = (*path, name)
             expected = table.members.get(name, table.others)
             there = (other.members.get(name) or other.others) if isinstance(other, Table) else None
-            if name not in table.members and table.others in (None, anything):
-                yield from self._unknown(here, value, table, there)
+            if name not in table.members and table.others in (None, any_value):
+                yield from self._unknown(here, value, table, other)
             elif isinstance(expected, Table):
                 if isinstance(value, Mapping):
                     yield from self.faults(value, expected, there, here)
@@ -150,24 +150,27 @@ class _Walk(NamedTuple):
                 yield here, f"{dotted(here)} must be {wanted}{_shown(name, value)}", meant
 
     def _unknown(
-        self, path: tuple[str, ...], value: Any, table: Table, there: Check | Table | None
+        self, path: tuple[str, ...], value: Any, table: Table, other: Check | Table | None
     ) -> Iterator[_Found]:
         """A member that the table does not have: one of the other file, a misspelt one, or a plugin's."""
         *parents, name = path
-        is_table, plugins_may = _is_table(value), table.others is anything or (len(path) == 1 and _is_table(value))
+        is_table, plugins_may = _is_table(value), table.others is any_value or (len(path) == 1 and _is_table(value))
+        elsewhere = other.members if isinstance(other, Table) else {}
+        there = elsewhere.get(name) or (other.others if isinstance(other, Table) else None)
         if there and (len(path) == 1 or not plugins_may):
-            yield path, f"{f'[{dotted(path)}]' if is_table else dotted(path)} belongs into {self.whose}", None
+            yield path, f"{f'[{dotted(path)}]' if is_table else dotted(path)} belongs in {self.whose}", None
             return
         known = _tables(table) if is_table and not table.others else table.members
         meant = nearest(name, known, cutoff=0.82 if table.others else 0.75 if plugins_may else 0.6)
         if plugins_may and not meant:
             return
         if is_table:
-            yield path, f"there is no table [{dotted(path)}]", meant
-        elif parents:
-            yield path, f"[{dotted(parents)}] has no member {name!r}", meant
+            wrong = f"there is no table [{dotted(path)}]"
         else:
-            yield path, f"there is no setting {name!r}", meant
+            wrong = f"[{dotted(parents)}] has no member {name!r}" if parents else f"there is no setting {name!r}"
+        if not meant and (of_the_other := nearest(name, elsewhere)):
+            wrong += f"; {of_the_other!r} belongs in {self.whose}"
+        yield path, wrong, meant
 
 
 def _tables(table: Table) -> list[str]:

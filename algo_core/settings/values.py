@@ -98,7 +98,7 @@ def _requirement_fault(entry: str) -> str | None:
     return None
 
 
-def anything(value: Any) -> str | None:
+def any_value(value: Any) -> str | None:
     """Whatever a plugin makes of it."""
     return None
 

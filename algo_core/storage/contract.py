@@ -199,7 +199,9 @@ class Storage(abc.ABC):
         """Open a file for reading from a byte offset.
 
         With `version` (an `Entry.version`) the reader starts at `offset` only if the content is still that one, and
-        otherwise at the beginning; `Reader.offset` and `Reader.entry` say what happened.
+        otherwise at the beginning; `Reader.offset` and `Reader.entry` say what happened. Beyond the end there is
+        nothing to read: the reader is at its end at once, or RequestRefused is raised. A reader whose file is replaced
+        or removed goes on with the old content, or raises an AlgoError.
         """
 
     @abc.abstractmethod
@@ -231,7 +233,7 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def mkdir(self, uri: DataUri) -> None:
-        """Make a directory in an existing one. Raises AlreadyExists."""
+        """Make a directory in an existing one. Raises AlreadyExists, or NotFoundError without that one."""
 
     @abc.abstractmethod
     def rmdir(self, uri: DataUri, *, force: bool = False) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-INTERRUPTED = 130
+from algo_core.errors import ExitCode
+
 SIGNALS = ("SIGTERM", "SIGHUP")
 
 
@@ -28,5 +29,5 @@ def end_cleanly_on_signals() -> None:
 
 
 def exit_code_of(stopped: BaseException) -> int:
-    """130 for Ctrl-C; 128 and the signal's number, as shells say it, for others."""
-    return 128 + stopped.number if isinstance(stopped, Terminated) else INTERRUPTED
+    """That of Ctrl-C; for other signals 128 and their number, as shells say it."""
+    return 128 + stopped.number if isinstance(stopped, Terminated) else ExitCode.INTERRUPTED

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from algo_core.errors import ExitCode
 from algo_core.testing.home import SECONDS, Home
 
 _SERVING = re.compile(r"Serving on (\S+)")
@@ -43,7 +44,7 @@ class Platform:
             AssertionError: if it cannot be built; the message is what `algo` said.
         """
         done = self.home.run("local", "publish", directory, algorithm, "--version", version)
-        assert done.code == 0, done.stderr
+        assert done.code == ExitCode.OK, done.stderr
 
     def serve(self, owner: str = "tester", *, tls: tuple[Path, Path] | None = None) -> Served:
         """Serve it on a free port of the loopback interface; `tls` is the files of a certificate and its key (PEM).
@@ -52,7 +53,7 @@ class Platform:
             AssertionError: if it does not start; the message is what it said.
         """
         made = self.home.run("local", "key", "new", owner)
-        assert made.code == 0, made.stderr
+        assert made.code == ExitCode.OK, made.stderr
         flags = ["--tls-cert", str(tls[0]), "--tls-key", str(tls[1])] if tls else []
         said = self.home.root / "served.log"
         with said.open("wb") as log:

@@ -20,6 +20,7 @@ one of the class's attributes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused
-from algo_core.storage.contract import IsADirectory, Kind, NotADirectory, Reader, Storage
+from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Storage
 from algo_core.storage.uri import DataUri
 
 MIB = 1 << 20
@@ -72,8 +73,10 @@ class StorageContract:
     contract: tuple[int, int] = (1, 0)
     """The version of the contract that the storage keeps: tests of a later one pass without looking at it.
 
-    Version 1.1 added that a path is never taken for another one, and that what cannot be listed is not taken for empty
-    (`unreadable`). A new storage sets the newest, `(1, 1)`.
+    Version 1.1 added that a path is never taken for another one; that a directory that cannot be listed is not taken
+    for empty (`unreadable`); that nothing is made below a missing directory or read beyond a file's end; that a file
+    which changes while it is read is given whole or fails; and that every checksum is that of the content. A new
+    storage sets the newest, `(1, 1)`.
     """
 
     has_versions = True
@@ -201,6 +204,63 @@ class StorageContract:
         finally:
             reader.close()
 
+    @pytest.mark.parametrize("offset", [10, 11, 5_000_000])
+    def test_nothing_is_read_beyond_the_end(self, storage: Storage, directory: DataUri, offset: int) -> None:
+        if self.contract < (1, 1):
+            return
+        uri = directory.child("file")
+        storage.write(uri, io.BytesIO(b"0123456789"), 10)
+        try:
+            reader = storage.open(uri, offset)
+        except RequestRefused:
+            return
+        try:
+            assert reader.offset in (0, offset)
+            assert _rest(reader) == b"0123456789"[reader.offset :]
+        finally:
+            reader.close()
+
+    @pytest.mark.parametrize("is_removed", [False, True])
+    def test_a_file_that_changes_while_it_is_read_is_given_whole_or_fails(
+        self, storage: Storage, directory: DataUri, is_removed: bool
+    ) -> None:
+        if self.contract < (1, 1):
+            return
+        uri, content = directory.child("file"), _content(5 * MIB)
+        storage.write(uri, io.BytesIO(content), len(content))
+        reader = storage.open(uri)
+        try:
+            buffer = bytearray(70_000)
+            begun = bytes(buffer[: reader.readinto(buffer)])
+            if is_removed:
+                storage.remove(uri)
+            else:
+                storage.write(uri, io.BytesIO(b"another one"), 11)
+            with contextlib.suppress(AlgoError):
+                assert begun + _rest(reader) == content
+        finally:
+            reader.close()
+
+    def test_a_checksum_is_that_of_the_content(self, storage: Storage, directory: DataUri) -> None:
+        if self.contract < (1, 1):
+            return
+        contents = {"one": b"the one", "other": _content(2 * MIB + 17), "empty": b""}
+        for name, content in contents.items():
+            _check_checksum(storage.write(directory.child(name), io.BytesIO(content), len(content)), content)
+        for entry in [*storage.list(directory), *storage.scan(directory)]:
+            _check_checksum(entry, contents[entry.name])
+        for name, content in contents.items():
+            uri = directory.child(name)
+            _check_checksum(storage.stat(uri), content)
+            reader = storage.open(uri)
+            _check_checksum(reader.entry, content)
+            reader.close()
+            if small := storage.read_small(uri, MIB):
+                _check_checksum(small[0], content)
+        replaced = storage.write_small(directory.child("one"), b"another one")
+        _check_checksum(replaced, b"another one")
+        _check_checksum(storage.stat(directory.child("one")), b"another one")
+
     def test_reading_goes_on_only_in_the_same_version(self, storage: Storage, directory: DataUri) -> None:
         if not self.has_versions:
             pytest.skip("has no versions")
@@ -274,6 +334,20 @@ class StorageContract:
         if self.needs_directories:
             with pytest.raises(NotFoundError):
                 storage.write(missing.child("file"), io.BytesIO(b"x"), 1)
+
+    def test_nothing_is_made_below_a_missing_directory(self, storage: Storage, place_for_directories: DataUri) -> None:
+        if self.contract < (1, 1) or not self.needs_directories:
+            return
+        missing = place_for_directories.child("nothing")
+        for attempt in (
+            lambda: storage.write(missing.child("file"), io.BytesIO(b"x"), 1),
+            lambda: storage.write(missing.child("file"), io.BytesIO(b"x")),
+            lambda: storage.write_small(missing.child("file"), b"x"),
+            lambda: storage.mkdir(missing.child("directory")),
+        ):
+            with pytest.raises((NotFoundError, RequestRefused)):
+                attempt()
+            assert storage.exists(missing) is None
 
     def test_a_directory_is_no_file(self, storage: Storage, place_for_directories: DataUri) -> None:
         made = place_for_directories.child("made")
@@ -423,6 +497,11 @@ def _blocks(reader: Reader) -> Iterator[bytes]:
     buffer = bytearray(70_000)  # no power of two, so that blocks do not end where pages do
     while count := reader.readinto(buffer):
         yield bytes(buffer[:count])
+
+
+def _check_checksum(entry: Entry, content: bytes) -> None:
+    if entry.checksum:
+        assert entry.checksum.digest == hashlib.new(entry.checksum.algorithm, content).hexdigest(), str(entry.uri)
 
 
 def _version(storage: Storage, uri: DataUri) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support.environments import ROOT, Environment
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home, Served
 
 BUNDLE = ROOT / "examples" / "acme_bundle"
@@ -21,7 +22,7 @@ def test_it_passes_its_own_tests(acme_environment: Environment, tmp_path: Path) 
     environ = Home(tmp_path / "home").environ
     words = ("pytest", "-q", "-p", "no:cacheprovider", "-c", BUNDLE / "pyproject.toml", BUNDLE / "tests")
     done = acme_environment.run(*words, cwd=tmp_path, environ=environ)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == ExitCode.OK, done.stdout
 
 
 def test_its_types_are_right() -> None:
@@ -35,21 +36,21 @@ def test_who_configures_nothing_is_on_the_companys_platform(
     assert shown["address"] == company_platform.address
     assert (shown["origin"], shown["ca_cert"]) == ("acme-bundle", str(company_ca[1]))
     listed = jane.run("ls")
-    assert (listed.code, listed.stderr) == (0, "")
+    assert (listed.code, listed.stderr) == (ExitCode.OK, "")
     assert "jane" in listed.text
 
 
 def test_the_companys_ca_counts_whatever_the_environment_says(jane: Home, tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("")
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        assert jane.run("ls", environ={variable: str(tmp_path / "empty.pem")}).code == 0
+        assert jane.run("ls", environ={variable: str(tmp_path / "empty.pem")}).code == ExitCode.OK
 
 
 def test_without_the_companys_ca_nothing_is_sent(jane: Home, acme_table: str) -> None:
     jane.write_site_config("".join(line for line in acme_table.splitlines(True) if not line.startswith("ca_cert")))
     for words in (["ls"], ["ls", "acme://"]):
         result = jane.run(*words)  # trusts the CA of the package, which signed none of the certificates here
-        assert result.code == 6
+        assert result.code == ExitCode.NETWORK
         assert "certificate" in result.stderr
         assert result.stderr.endswith("hint: The help desk knows more: helpdesk@acme.example\n")
 
@@ -66,7 +67,7 @@ def test_files_go_from_the_archive_to_the_platform_to_the_disk_and_back(
 
     def algo(*words: str | Path) -> str:
         done = jane.run(*words, cwd=work)
-        assert done.code == 0, done.stderr
+        assert done.code == ExitCode.OK, done.stderr
         return done.text
 
     assert algo("ls", f"acme://{place}").splitlines() == [f"acme://{place}/large.bin", f"acme://{place}/märz 1.csv"]
@@ -84,10 +85,10 @@ def test_files_go_from_the_archive_to_the_platform_to_the_disk_and_back(
     assert algo("cat", f"acme://{place}/back/renamed.csv") == "a,b\n1,2\n"
     assert sorted(os.listdir(archive.directory / place / "back")) == ["again.bin", "renamed.csv"]
 
-    assert jane.run("rmdir", f"acme://{place}").code == 1
+    assert jane.run("rmdir", f"acme://{place}").code == ExitCode.FAILURE
     algo("rm", f"acme://{place}/back/renamed.csv")
     algo("rmdir", "-f", f"acme://{place}")
-    assert jane.run("ls", f"acme://{place}").code == 5
+    assert jane.run("ls", f"acme://{place}").code == ExitCode.NOT_FOUND
     assert not (archive.directory / place).exists()
     algo("rmdir", "-f", ".my/reports")
 
@@ -96,13 +97,13 @@ def test_who_is_not_logged_in_is_told_by_both(jane: Home, tmp_path: Path) -> Non
     (tmp_path / "token").unlink()
     for words in (["ls"], ["ls", "acme://"]):
         result = jane.run(*words)
-        assert result.code == 4
+        assert result.code == ExitCode.AUTHENTICATION
         assert "helpdesk@acme.example" in result.stderr
 
 
 def test_the_doctor_finds_everything_in_order(jane: Home, archive: Any) -> None:
     result = jane.run("doctor", "--json")
-    assert result.code == 0, result.text
+    assert result.code == ExitCode.OK, result.text
     checks = {row["check"]: row["text"] for row in result.json}
     assert checks["platform"] == "account jane"
     assert checks["acme archive"] == f"{archive.address} answers"
@@ -113,4 +114,4 @@ def test_help_loads_nothing_of_the_bundle(jane: Home, words: list[str]) -> None:
     jane.run("--help")  # now the index is there
     jane.write_site_config("[acme]\ncolour = 'a table that the bundle does not understand'\n")
     result = jane.run(*words)
-    assert (result.code, result.stderr) == (0, "")
+    assert (result.code, result.stderr) == (ExitCode.OK, "")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home, Served
 
 
@@ -60,13 +61,13 @@ def test_where_values_come_from_is_shown(jane: Home, enforced: dict[str, Any]) -
 
 def test_what_is_enforced_cannot_be_set_by_command_or_flag(jane: Home, enforced: dict[str, Any]) -> None:
     result = jane.run("config", "set", "timeout", "5")
-    assert result.code == 3
+    assert result.code == ExitCode.CONFIGURATION
     assert f"timeout cannot be changed: enforced by {jane.site_file}" in result.stderr
     assert not jane.config_file.exists()
     other = jane.run(
         "auth", "--api-address", "https://elsewhere.example", "--api-key-stdin", "--no-test", input="sim" + "k" * 25
     )
-    assert other.code == 2
+    assert other.code == ExitCode.USAGE
     assert not jane.config_file.exists()
 
 
@@ -75,8 +76,8 @@ def test_an_enforced_profile_cannot_be_left(jane: Home, acme_table: str) -> None
     jane.write_config('[profiles.mine]\naddress = "https://elsewhere.example"\n')
     assert jane.run("profile", "show", "--json").json["name"] == "acme"
     assert jane.run("profile", "show", "--json", environ={"ALGO_PROFILE": "mine"}).json["name"] == "acme"
-    assert jane.run("--profile", "mine", "ls").code == 2
-    assert jane.run("profile", "use", "mine").code == 3
+    assert jane.run("--profile", "mine", "ls").code == ExitCode.USAGE
+    assert jane.run("profile", "use", "mine").code == ExitCode.CONFIGURATION
 
 
 def statuses(home: Home) -> dict[str, str]:
@@ -88,19 +89,19 @@ def test_only_what_is_allowed_loads(jane: Home, acme_table: str) -> None:
     found = statuses(jane)
     assert (found["acme-bundle"], found["algo-data"]) == ("ok", "ok")
     assert found["algo-env"] == found["algo-run"] == f"not allowed by {jane.site_file}"
-    assert jane.run("ls").code == 0
-    assert jane.run("languages").code == 2
+    assert jane.run("ls").code == ExitCode.OK
+    assert jane.run("languages").code == ExitCode.USAGE
     jane.write_config('[plugins]\nallow = ["*"]\n')
     refused = jane.run("languages")
-    assert (refused.code, refused.text) == (3, "")
-    assert "plugins.allow belongs into the administrator's file" in refused.stderr
+    assert (refused.code, refused.text) == (ExitCode.CONFIGURATION, "")
+    assert "plugins.allow belongs in the administrator's file" in refused.stderr
 
 
 def test_what_is_denied_does_not_load(jane: Home, acme_table: str) -> None:
     jane.write_site_config(acme_table + '[plugins]\ndeny = ["acme-bundle<3"]\n')
     assert statuses(jane)["acme-bundle"] == f"denied by {jane.site_file}"
     result = jane.run("ls", "acme://")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "Nothing here can open acme://" in result.stderr
 
 
@@ -113,13 +114,13 @@ def test_what_is_required_takes_part_whatever_people_do(jane: Home, acme_table: 
         jane.write_config('[plugins]\ndisabled = ["acme-bundle"]\n')
     result = jane.run(*flags, "ls", "acme://", environ=environ)
     # Without any plugin there is no command that could do without this one.
-    assert result.code == (2 if how == "all" else 0)
+    assert result.code == (ExitCode.USAGE if how == "all" else ExitCode.OK)
 
 
 def test_a_required_version_that_is_missing_is_explained(jane: Home, acme_table: str) -> None:
     jane.write_site_config(acme_table + '[plugins]\nrequire = ["acme-bundle>=3"]\nhelp = "pip install acme-bundle"\n')
     result = jane.run("ls")
-    assert result.code == 3
+    assert result.code == ExitCode.CONFIGURATION
     assert f"The plugin acme-bundle>=3 is required by {jane.site_file}" in result.stderr
     assert "hint: pip install acme-bundle" in result.stderr
-    assert jane.run("config", "list").code == 0
+    assert jane.run("config", "list").code == ExitCode.OK

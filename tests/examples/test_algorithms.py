@@ -18,6 +18,7 @@ from support.embedded import embedded_session
 from support.shared import shared_environments
 
 from algo_local.algorithms.build import Build
+from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.web.app import Application
 
@@ -31,7 +32,7 @@ Call = Callable[..., requests.Response]
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     root = tmp_path_factory.mktemp("platform")
     shared_environments(tmp_path_factory, root)
-    platform = Platform(root)
+    platform = open_platform(root)
     platform.publish(ALGORITHMS / "LDA", "nlp", "LDA", "1.0.0")
     platform.publish(ALGORITHMS / "FaceDetection", "dlib", "FaceDetection", "0.2.1")
     yield platform

@@ -11,6 +11,7 @@ from faults.matrix import DIRECT, PATIENT, REQUESTS
 from faults.proxy import Fault, FaultProxy
 from faults.scene import Collection
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 NOT_TLS = pytest.mark.parametrize("way", [DIRECT, REQUESTS], indirect=True)
@@ -33,7 +34,7 @@ def test_every_request_may_fail_at_first(
         proxy.heal()
         proxy.fail_each(*failures)
         result = algo.run(*words)
-        assert result.code == 0, result.stderr
+        assert result.code == ExitCode.OK, result.stderr
         return result.text
 
     uri = collection.uri
@@ -58,7 +59,7 @@ def test_what_was_done_though_its_answer_was_lost_is_no_failure(
     collection.put("f", b"x")
     proxy.fail("DELETE", "/f", wrongs.lose_answer)
     result = algo.run("rm", f"{collection.uri}/f")
-    assert result.code == 0, result.stderr
+    assert result.code == ExitCode.OK, result.stderr
     assert collection.names == []
 
 
@@ -70,10 +71,10 @@ def test_what_must_not_be_sent_twice_is_not(
     name = f"{collection.name}x"
     proxy.fail("POST", "", failure)
     result = algo.run("mkdir", f"data://.my/{name}")
-    assert result.code in {6, 7}
+    assert result.code in {ExitCode.NETWORK, ExitCode.PLATFORM}
     assert result.text == ""
     assert len(proxy.tries("POST")) == 1
-    assert algo.run("mkdir", f"data://.my/{name}").code == 0
+    assert algo.run("mkdir", f"data://.my/{name}").code == ExitCode.OK
 
 
 # Listings
@@ -99,7 +100,7 @@ def test_a_page_that_breaks_off_is_asked_for_again(
     proxy.fail("GET", collection.name, *failures)
     is_silent = {wrongs.stall, wrongs.stall_in_body}.intersection(failures)
     result = algo.run("ls", collection.uri, environ=PATIENT if is_silent else {})
-    assert (result.code, result.text) == (0, f".my/{collection.name}/f\n"), result.stderr
+    assert (result.code, result.text) == (ExitCode.OK, f".my/{collection.name}/f\n"), result.stderr
     assert len(proxy.tries("GET", collection.name)) == tries
 
 

@@ -12,6 +12,7 @@ from faults.matrix import DIRECT, REQUESTS
 from faults.proxy import FaultProxy
 from faults.scene import CONTENT, Collection, Running, When
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 OLDER = b"older"
@@ -20,7 +21,9 @@ on_two_ways = pytest.mark.parametrize("way", [DIRECT, REQUESTS], indirect=True)
 directly = pytest.mark.parametrize("way", [DIRECT], indirect=True)
 at_every_moment = pytest.mark.parametrize("moment", ["asked", "halfway"])
 by_every_signal = pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)], ids=["INT", "TERM", "KILL"]
+    ("number", "code"),
+    [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED), (signal.SIGKILL, -9)],
+    ids=["INT", "TERM", "KILL"],
 )
 
 
@@ -54,7 +57,7 @@ def test_a_download_that_is_stopped(
     assert older.read_bytes() == OLDER
     if number != signal.SIGKILL:
         assert os.listdir(older.parent) == ["f"]
-    assert algo.run("cp", remote, older).code == 0
+    assert algo.run("cp", remote, older).code == ExitCode.OK
     assert older.read_bytes() == CONTENT
     assert os.listdir(older.parent) == ["f"]
 
@@ -78,7 +81,7 @@ def test_an_upload_that_is_stopped(
     when = When(proxy, "PUT", "/f", moment)
     stopped(start("cp", work / "f", remote), when, number, code)
     assert collection.get("f") == OLDER
-    assert algo.run("cp", work / "f", remote).code == 0
+    assert algo.run("cp", work / "f", remote).code == ExitCode.OK
     assert collection.get("f") == content
 
 
@@ -109,7 +112,7 @@ def test_many_downloads_that_are_stopped(
     assert 0 < len(there) < len(contents)
     if number != signal.SIGKILL:
         assert sorted(os.listdir(work)) == sorted(there)
-    assert algo.run("cp", f"{collection.uri}/*", work).code == 0
+    assert algo.run("cp", f"{collection.uri}/*", work).code == ExitCode.OK
     assert {name: (work / name).read_bytes() for name in os.listdir(work)} == contents
 
 
@@ -139,12 +142,16 @@ def test_many_uploads_that_are_stopped(
     there = collection.names
     assert 0 < len(there) < len(contents)
     assert all(collection.get(name) == contents[name] for name in there)
-    assert algo.run("cp", *files, collection.uri).code == 0
+    assert algo.run("cp", *files, collection.uri).code == ExitCode.OK
     assert collection.names == sorted(contents)
 
 
 @directly
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)],
+    ids=["INT", "TERM"],
+)
 def test_a_listing_that_is_stopped(
     start: Callable[..., Running],
     proxy: FaultProxy,
@@ -172,6 +179,6 @@ def test_pauses_between_tries_are_ended_by_ctrl_c(
     when.wait()
     when.go_on()
     running.send(signal.SIGINT)
-    assert running.result().code == 130
+    assert running.result().code == ExitCode.INTERRUPTED
     assert os.listdir(older.parent) == ["f"]
     assert older.read_bytes() == OLDER

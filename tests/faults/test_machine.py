@@ -15,6 +15,7 @@ from faults.matrix import DIRECT, REQUESTS
 from faults.proxy import FaultProxy
 from faults.scene import CONTENT, MIB, Collection, assert_untouched
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 pytestmark = pytest.mark.parametrize("way", [DIRECT, REQUESTS], indirect=True)
@@ -59,7 +60,7 @@ def test_a_full_disk_keeps_the_older_file_and_nothing_else(
     on_small_disk: Callable[..., tuple[int, str, str]], collection: Collection, work: Path
 ) -> None:
     code, said, held = on_small_disk("cp", collection.put("f", CONTENT), work / "f")
-    assert code == 1
+    assert code == ExitCode.FAILURE
     assert "No space left on device" in said
     assert held == "f\nolder"
 
@@ -70,7 +71,7 @@ def test_on_a_full_disk_the_small_ones_fit(
     for name, content in {"a": b"a", "b": CONTENT, "c": b"c"}.items():
         collection.put(name, content)
     code, said, held = on_small_disk("cp", f"{collection.uri}/*", work)
-    assert code == 1
+    assert code == ExitCode.FAILURE
     assert "/b" in said
     assert held == "a\nc\nf\nolder"
 
@@ -79,7 +80,7 @@ def test_a_read_only_disk_is_an_error(
     on_small_disk: Callable[..., tuple[int, str, str]], collection: Collection, work: Path
 ) -> None:
     code, said, held = on_small_disk("cp", collection.put("f", CONTENT), work / "f", state="ro")
-    assert code == 1
+    assert code == ExitCode.FAILURE
     assert "Read-only file system" in said
     assert held == "f\nolder"
 
@@ -90,7 +91,7 @@ def test_a_limit_on_file_sizes_keeps_the_older_file(algo: Home, collection: Coll
 
     words = algo.command("cp", collection.put("f", CONTENT), older)
     done = subprocess.run(words, env=algo.environ, preexec_fn=limit, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.FAILURE
     assert "File too large" in done.stderr
     assert_untouched(older)
 
@@ -100,7 +101,7 @@ def test_standard_output_that_is_full_is_an_error(algo: Home, collection: Collec
     words = algo.command(command, collection.put("f", CONTENT), *["-"] * (command == "cp"))
     with open("/dev/full", "wb") as full:
         done = subprocess.run(words, env=algo.environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.FAILURE
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -125,7 +126,7 @@ def test_a_name_that_cannot_be_is_an_error_and_the_others_go(
     proxy.fail("GET", collection.name, wrongs.with_file(long, 1))
     proxy.fail("GET", long, wrongs.file(b"x"))
     result = algo.run("cp", f"{collection.uri}/*", work)
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "File name too long" in result.stderr
     assert sorted(os.listdir(work)) == ["a", fitting, "c"]
 
@@ -137,7 +138,7 @@ def test_a_directory_where_the_file_should_go_is_refused(
     collection.put("e", b"e")
     collection.put("f", b"f")
     result = algo.run("cp", f"{collection.uri}/*", work)
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "is a directory" in result.stderr
     assert sorted(os.listdir(work)) == ["e", "f"]
     assert os.listdir(work / "f") == []
@@ -145,6 +146,6 @@ def test_a_directory_where_the_file_should_go_is_refused(
 
 def test_a_directory_that_is_not_there_is_said(algo: Home, collection: Collection, work: Path) -> None:
     result = algo.run("cp", collection.put("f", b"x"), work / "none" / "f")
-    assert result.code == 5
+    assert result.code == ExitCode.NOT_FOUND
     assert "mkdir -p" in result.stderr
     assert os.listdir(work) == []

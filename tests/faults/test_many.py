@@ -12,6 +12,7 @@ from faults.matrix import DIRECT, REQUESTS
 from faults.proxy import Exchange, FaultProxy
 from faults.scene import Collection
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 on_two_ways = pytest.mark.parametrize("way", [DIRECT, REQUESTS], indirect=True)
@@ -28,7 +29,7 @@ def test_downloads_that_fail_stop_no_others(algo: Home, proxy: FaultProxy, colle
     for name in FAILING:
         proxy.fail("GET", name, *[wrongs.status(403)] * 9)
     result = algo.run("cp", f"{collection.uri}/*", work)
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert all(f"{collection.uri}/{name}" in result.stderr for name in FAILING)
     assert sorted(os.listdir(work)) == [name for name in NAMES if name not in FAILING]
     assert result.text.count("Downloaded") == len(NAMES) - len(FAILING)
@@ -41,7 +42,7 @@ def test_uploads_that_fail_stop_no_others(algo: Home, proxy: FaultProxy, collect
     for name in FAILING:
         proxy.fail("PUT", name, *[wrongs.status(507)] * 9)
     result = algo.run("cp", *(work / name for name in NAMES), collection.uri)
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert collection.names == [name for name in NAMES if name not in FAILING]
     assert all(f"{name}" in result.stderr for name in FAILING)
 
@@ -54,7 +55,7 @@ def test_a_key_that_is_refused_ends_the_whole_at_once(
         (work / name).write_text(name)
     proxy.fail("PUT", "", *[wrongs.status(401)] * 99)
     result = algo.run("cp", *(work / name for name in NAMES), collection.uri)
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert "ALGORITHMIA_API_KEY" in result.stderr, "the hint names where the key came from"
     assert len(proxy.tries("PUT")) < len(NAMES)
 
@@ -96,13 +97,13 @@ def test_a_server_that_restarts_in_the_middle_of_5000_files(
         (work / name).write_text(name)
     up = Restarting(proxy, "PUT", 2500)
     result = algo.run("cp", *(work / name for name in names), collection.uri, environ={"ALGO_RETRIES": "8"})
-    assert result.code == 0, result.stderr[:2000]
+    assert result.code == ExitCode.OK, result.stderr[:2000]
     assert len(up.threads) == 1
     assert collection.names == names
     (tmp_path / "down").mkdir()
     down = Restarting(proxy, "GET", 2500)
     result = algo.run("cp", f"{collection.uri}/*", tmp_path / "down", environ={"ALGO_RETRIES": "8"})
-    assert result.code == 0, result.stderr[:2000]
+    assert result.code == ExitCode.OK, result.stderr[:2000]
     assert len(down.threads) == 1
     assert sorted(os.listdir(tmp_path / "down")) == names
     assert all((tmp_path / "down" / name).read_text() == name for name in names)

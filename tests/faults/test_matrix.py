@@ -11,6 +11,7 @@ from faults.matrix import DIRECT, DOWNLOADS, UPLOADS, Row
 from faults.proxy import FaultProxy
 from faults.scene import CONTENT, Collection, assert_untouched
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home, Result
 
 SMALL_SHARE = 0.05
@@ -58,7 +59,7 @@ def test_a_download_keeps_what_is_promised(
     if row.code:
         assert_untouched(older)
         proxy.heal()
-        assert algo.run("cp", remote, older).code == 0
+        assert algo.run("cp", remote, older).code == ExitCode.OK
     assert older.read_bytes() == (content[::-1] if row.is_replaced else content)
     assert os.listdir(older.parent) == [older.name]
 
@@ -78,6 +79,6 @@ def test_an_upload_keeps_what_is_promised(
         assert collection.names == ([] if row.is_removed else ["f"])
         assert row.is_removed or collection.get("f") == OLDER
         proxy.heal()
-        assert algo.run("cp", work / "f", remote).code == 0
+        assert algo.run("cp", work / "f", remote).code == ExitCode.OK
     assert collection.get("f") == content
     assert collection.names == ["f"]

@@ -14,6 +14,7 @@ from faults.matrix import DIRECT, REQUESTS
 from faults.proxy import Fault, FaultProxy
 from faults.scene import CONTENT, MIB, Collection, Running, When, assert_untouched
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 LARGE = os.urandom(MIB) * 96
@@ -59,7 +60,7 @@ def test_parts_that_go_wrong_are_fetched_again(
     remote = collection.put("f", LARGE)
     proxy.fail("GET", "/f", *(wrongs.forward,) * 3, *faults)
     result = algo.run("cp", remote, older, environ=STALLED if wrongs.stall_in_body in faults else {})
-    assert result.code == 0, result.stderr
+    assert result.code == ExitCode.OK, result.stderr
     assert older.read_bytes() == LARGE
     assert os.listdir(older.parent) == ["f"]
     assert parts(proxy) > 3
@@ -70,7 +71,7 @@ def test_a_damaged_part_is_found(algo: Home, proxy: FaultProxy, collection: Coll
     remote = collection.put("f", LARGE)
     proxy.fail("GET", "/f", *((wrongs.forward,) * 3 + (wrongs.damage,)) * 9)
     result = algo.run("cp", remote, older)
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert "arrived damaged" in result.stderr
     assert_untouched(older)
 
@@ -87,7 +88,7 @@ def test_parts_of_two_versions_are_never_mixed(
 
     proxy.fail("GET", "/f", *(wrongs.forward,) * 3, replace)
     result = algo.run("cp", remote, older)
-    assert result.code == 0, result.stderr
+    assert result.code == ExitCode.OK, result.stderr
     assert older.read_bytes() == other
     assert os.listdir(older.parent) == ["f"]
 
@@ -135,7 +136,7 @@ def test_after_a_kill_it_goes_on_where_it_stopped(
     assert older.read_text() == "older"
     assert len(os.listdir(older.parent)) == 2
     proxy.heal()
-    assert algo.run("cp", remote, older).code == 0
+    assert algo.run("cp", remote, older).code == ExitCode.OK
     assert older.read_bytes() == LARGE
     assert os.listdir(older.parent) == ["f"]
     assert all(int(get.headers.get("range", "bytes=0-")[6:].split("-")[0]) > 0 for get in proxy.tries("GET", "/f")[1:])
@@ -148,6 +149,6 @@ def test_after_a_kill_another_version_starts_anew(
     remote = killed()
     proxy.heal()
     collection.put("f", CONTENT * 4)
-    assert algo.run("cp", remote, older).code == 0
+    assert algo.run("cp", remote, older).code == ExitCode.OK
     assert older.read_bytes() == CONTENT * 4
     assert os.listdir(older.parent) == ["f"]

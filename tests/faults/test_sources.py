@@ -13,6 +13,7 @@ from faults.matrix import DIRECT, REQUESTS
 from faults.proxy import FaultProxy
 from faults.scene import CONTENT, MIB, Collection, Running, When
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 pytestmark = pytest.mark.parametrize("way", [DIRECT, REQUESTS], indirect=True)
@@ -57,10 +58,10 @@ def test_a_source_that_changes_while_it_is_sent_makes_no_file(
     change(work / "f")
     moment.go_on()
     result = running.result()
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "while it was read" in result.stderr
     assert collection.get("f") == b"older"
-    assert algo.run("cp", work / "f", remote).code == 0
+    assert algo.run("cp", work / "f", remote).code == ExitCode.OK
     assert collection.get("f") == (work / "f").read_bytes()
 
 
@@ -85,7 +86,7 @@ def test_a_source_whose_name_goes_while_it_is_sent_arrives_whole(
     moment.wait()
     change(work / "f")
     moment.go_on()
-    assert running.result().code == 0
+    assert running.result().code == ExitCode.OK
     assert collection.get("f") == content
 
 
@@ -93,7 +94,7 @@ def test_a_source_that_is_not_there_does_not_stop_the_others(algo: Home, collect
     for name in "ac":
         (work / name).write_text(name)
     result = algo.run("cp", work / "a", work / "b", work / "c", collection.uri)
-    assert result.code == 5
+    assert result.code == ExitCode.NOT_FOUND
     assert str(work / "b") in result.stderr
     assert collection.names == ["a", "c"]
 
@@ -103,7 +104,7 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(algo: Home, colle
     for name in "ac":
         (work / name).write_text(name)
     result = algo.run("cp", *(work / name for name in "abc"), collection.uri)
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "no ordinary file" in result.stderr
     assert collection.names == ["a", "c"]
 
@@ -115,7 +116,7 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(algo: Home, colle
 def test_what_comes_from_a_pipe_is_sent_again(algo: Home, proxy: FaultProxy, collection: Collection, size: int) -> None:
     proxy.fail("PUT", "/f", wrongs.reset_in_upload, wrongs.status(503))
     result = algo.run("cp", "-", f"{collection.uri}/f", input=CONTENT[:size])
-    assert result.code == 0, result.stderr
+    assert result.code == ExitCode.OK, result.stderr
     assert collection.get("f") == CONTENT[:size]
     assert len(proxy.tries("PUT")) == 3
 
@@ -127,7 +128,7 @@ def test_a_file_that_the_shell_has_opened_is_sent_again(
     proxy.fail("PUT", "/f", wrongs.reset_in_upload, wrongs.drop)
     with (work / "f").open("rb") as file:
         done = subprocess.run(algo.command("cp", "-", f"{collection.uri}/f"), env=algo.environ, stdin=file, check=False)
-    assert done.returncode == 0
+    assert done.returncode == ExitCode.OK
     assert collection.get("f") == CONTENT
 
 
@@ -138,7 +139,7 @@ def test_a_copy_is_read_and_sent_again(algo: Home, proxy: FaultProxy, collection
     remote = collection.put("f", CONTENT)
     proxy.fail("GET", "/f", wrongs.cut, wrongs.reset_in_body)
     proxy.fail("PUT", "/copy", wrongs.reset_in_upload)
-    assert algo.run("cp", remote, f"{collection.uri}/copy").code == 0
+    assert algo.run("cp", remote, f"{collection.uri}/copy").code == ExitCode.OK
     assert collection.get("copy") == CONTENT
 
 
@@ -146,7 +147,7 @@ def test_a_copy_that_is_damaged_on_its_way_makes_no_file(algo: Home, proxy: Faul
     remote = collection.put("f", CONTENT)
     proxy.fail("GET", "/f", *[wrongs.damage] * 20)
     result = algo.run("cp", remote, f"{collection.uri}/copy")
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert "arrived damaged" in result.stderr
     assert collection.names == ["f"]
 
@@ -158,13 +159,13 @@ def test_standard_output_goes_on_where_it_stopped(algo: Home, proxy: FaultProxy,
     remote = collection.put("f", CONTENT)
     proxy.fail("GET", "/f", wrongs.cut, wrongs.reset_in_body)
     result = algo.run("cat", remote)
-    assert (result.code, result.stdout) == (0, CONTENT)
+    assert (result.code, result.stdout) == (ExitCode.OK, CONTENT)
 
 
 def test_standard_output_never_mixes_two_versions(algo: Home, proxy: FaultProxy, collection: Collection) -> None:
     remote = collection.put("f", CONTENT)
     proxy.fail("GET", "/f", wrongs.cut, *[wrongs.other_version] * 20)
     result = algo.run("cp", remote, "-")
-    assert result.code == 6
+    assert result.code == ExitCode.NETWORK
     assert "changed while it was read" in result.stderr
     assert CONTENT.startswith(result.stdout)

@@ -11,6 +11,7 @@ from faults.matrix import DIRECT, REQUESTS
 from faults.proxy import Fault, FaultProxy
 from faults.scene import Collection
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 pytestmark = pytest.mark.parametrize("way", [DIRECT, REQUESTS], indirect=True)
@@ -45,7 +46,7 @@ def test_sync_removes_nothing_when_a_listing_fails(
     proxy.fail("GET", collection.name, *[failure] * 20)
     operands = [str(both), collection.uri] if direction == "up" else [collection.uri, str(both)]
     result = algo.run("sync", "--delete", *operands, environ={"ALGO_RETRIES": "1"})
-    assert result.code in {4, 6, 7}, result.stderr
+    assert result.code in {ExitCode.AUTHENTICATION, ExitCode.NETWORK, ExitCode.PLATFORM}, result.stderr
     assert "Deleted" not in result.text
     assert proxy.tries("DELETE") == []
     assert "theirs" in collection.names
@@ -58,12 +59,12 @@ def test_sync_removes_nothing_when_a_copy_fails(
     (both / "b").write_text("changed")
     proxy.fail("PUT", "/b", *[wrongs.status(507)] * 9)
     result = algo.run("sync", "--delete", both, collection.uri)
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert proxy.tries("DELETE") == []
     assert "theirs" in collection.names
     proxy.heal()
     again = algo.run("sync", "--delete", both, collection.uri)
-    assert again.code == 0, again.stderr
+    assert again.code == ExitCode.OK, again.stderr
     assert collection.names == [*NAMES, "ours"]
     assert collection.get("b") == b"changed"
 
@@ -76,7 +77,7 @@ def test_what_could_not_be_moved_stays(
         (work / name).write_text(name)
     proxy.fail("PUT", "/b", *[failure] * 20)
     result = algo.run("mv", *(work / name for name in NAMES), collection.uri, environ={"ALGO_RETRIES": "1"})
-    assert result.code in {6, 7}
+    assert result.code in {ExitCode.NETWORK, ExitCode.PLATFORM}
     assert os.listdir(work) == ["b"]
     assert collection.names == ["a", "c", "d"]
 
@@ -89,7 +90,7 @@ def test_what_did_not_arrive_whole_is_not_removed(
         collection.put(name, name.encode() * 2000)
     proxy.fail("GET", "/b", *[failure] * 20)
     result = algo.run("mv", f"{collection.uri}/*", work)
-    assert result.code == 7
+    assert result.code == ExitCode.PLATFORM
     assert collection.names == ["b"]
     assert sorted(os.listdir(work)) == ["a", "c", "d"]
 
@@ -99,14 +100,14 @@ def test_retry_failed_does_what_is_missing(algo: Home, proxy: FaultProxy, collec
         (work / name).write_text(name)
     for name in "bd":
         proxy.fail("PUT", f"/{name}", *[wrongs.status(507)] * 20)
-    assert algo.run("cp", *(work / name for name in NAMES), collection.uri).code == 7
+    assert algo.run("cp", *(work / name for name in NAMES), collection.uri).code == ExitCode.PLATFORM
     assert collection.names == ["a", "c"]
     proxy.heal()
     proxy.fail("PUT", "/d", *[wrongs.status(507)] * 20)
-    assert algo.run("cp", "--retry-failed").code == 7
+    assert algo.run("cp", "--retry-failed").code == ExitCode.PLATFORM
     assert collection.names == ["a", "b", "c"]
     assert [put.path[-1] for put in proxy.tries("PUT")].count("a") == 0
     proxy.heal()
-    assert algo.run("cp", "--retry-failed").code == 0
+    assert algo.run("cp", "--retry-failed").code == ExitCode.OK
     assert collection.names == NAMES
     assert {put.path[-1] for put in proxy.tries("PUT")} == {"d"}

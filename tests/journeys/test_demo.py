@@ -10,6 +10,8 @@ import pytest
 from support.environments import ROOT
 from support.shared import shared_environments
 
+from algo_core.errors import ExitCode
+
 
 def test_the_demonstration_does_as_the_guide_says(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
     kept = shared_environments(tmp_path_factory)
@@ -20,7 +22,7 @@ def test_the_demonstration_does_as_the_guide_says(tmp_path_factory: pytest.TempP
         timeout=900,
         env=dict(os.environ),
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
     (steps,) = re.findall(r"^(\d+) commands did as the guide says", done.stdout, re.MULTILINE)
     assert re.findall(r"^ ?(\d+)\. \$ algo ", done.stdout, re.MULTILINE)[-1] == steps
     assert (tmp_path / "detected_faces.png").read_bytes().startswith(b"\x89PNG")

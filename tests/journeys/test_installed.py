@@ -3,6 +3,7 @@
 import subprocess
 
 from algo_core import __version__
+from algo_core.errors import ExitCode
 
 
 def test_the_first_commands_after_an_install(installed) -> None:
@@ -11,20 +12,20 @@ def test_the_first_commands_after_an_install(installed) -> None:
     for name in ("run", "cp", "ls", "languages", "template", "local", "auth"):
         assert f"\n  {name} " in text
     result = installed.run("run", "demo/Hello", "-d", "HAL 9000")
-    assert (result.code, result.text) == (0, "Hello HAL 9000\n")
+    assert (result.code, result.text) == (ExitCode.OK, "Hello HAL 9000\n")
     assert result.stderr.count("\n") == 1
     assert "embedded platform" in result.stderr
-    assert installed.run("doctor").code == 0
+    assert installed.run("doctor").code == ExitCode.OK
 
 
 def test_data_there_and_back(installed) -> None:
     content = bytes(range(256)) * 5000
     (installed.root / "picture.bin").write_bytes(content)
-    assert installed.run("mkdir", ".my/pictures").code == 0
+    assert installed.run("mkdir", ".my/pictures").code == ExitCode.OK
     assert (
         installed.run("cp", "picture.bin", "data://.my/pictures").text == "Uploaded data://.my/pictures/picture.bin\n"
     )
-    assert installed.run("cp", "data://.my/pictures/picture.bin", "back.bin").code == 0
+    assert installed.run("cp", "data://.my/pictures/picture.bin", "back.bin").code == ExitCode.OK
     assert (installed.root / "back.bin").read_bytes() == content
     assert installed.run("cat", ".my/pictures/picture.bin").stdout == content
 
@@ -35,9 +36,9 @@ def test_every_plugin_is_whole_in_its_wheel(installed) -> None:
     assert {row["status"] for row in listed} == {"ok"}
     for row in listed:
         for name in row["commands"]:
-            assert installed.run(name, "--help").code == 0
+            assert installed.run(name, "--help").code == ExitCode.OK
     specification = installed.run("environment", "python3", "--json").json[0]["environment_specification_id"]
-    assert installed.run("template", specification, "mine").code == 0
+    assert installed.run("template", specification, "mine").code == ExitCode.OK
     assert (installed.root / "mine" / "src").is_dir()
     subprocess.run(
         [installed.program.with_name("python"), "-c", "import algo_core, algo_local, algo_data, algo_run, algo_env, pathlib\n"
@@ -50,8 +51,8 @@ def test_every_plugin_is_whole_in_its_wheel(installed) -> None:
 def test_nothing_is_written_outside_the_directories_that_are_ours(installed) -> None:
     for variable in ("ALGO_CONFIG_DIR", "ALGO_CACHE_DIR", "ALGO_LOCAL_ROOT", "ALGO_SITE_CONFIG"):
         del installed.environ[variable]
-    assert installed.run("run", "demo/Hello", "-d", "x").code == 0
-    assert installed.run("config", "set", "timeout", "9").code == 0
+    assert installed.run("run", "demo/Hello", "-d", "x").code == ExitCode.OK
+    assert installed.run("config", "set", "timeout", "9").code == ExitCode.OK
     written = {str(path.relative_to(installed.root)) for path in installed.root.rglob("*") if path.is_file()}
     ours = (".config/algo/", ".cache/algo/", ".local/share/algo/")
     assert written
@@ -68,7 +69,7 @@ def test_the_core_alone_answers_what_needs_no_plugin(core_alone) -> None:
         ["auth", "--help"],
     ):
         result = core_alone.run(*arguments)
-        assert (result.code, "Traceback" in result.stderr) == (0, False), result
+        assert (result.code, "Traceback" in result.stderr) == (ExitCode.OK, False), result
     result = core_alone.run("run", "demo/Hello", "-d", "x")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "There is no command 'run'" in result.stderr

@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from support.environments import wheels_of
 from support.shared import made_once, shared_directory
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home, Result
 
 WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -243,7 +244,7 @@ def make_place(tmp_path: Path, house: House, tools: Path, caches: Path) -> Itera
 
         def run(*command: str | Path) -> None:
             done = subprocess.run(command, env=home.environ, capture_output=True, text=True)
-            assert done.returncode == 0, done.stdout + done.stderr
+            assert done.returncode == ExitCode.OK, done.stdout + done.stderr
 
         if kind in {"venv", "bare"}:
             place = tmp_path / "env"

@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from algo_core.errors import ExitCode
+
 KINDS = ["venv", "bare", "pipx", "uv-tool"]
 
 
@@ -24,7 +26,7 @@ def test_install_upgrade_and_uninstall_where_algo_is(make_place, house, kind: st
     house.plugin("acme-greet", "1.0", requires=["acme-lib"], lib="acme_lib")
     place = make_place(kind)
     result = place.install("acme-greet>=1")
-    assert (result.code, result.text) == (0, "Installed acme-lib 1.0\nInstalled acme-greet 1.0: greet\n") or (
+    assert (result.code, result.text) == (ExitCode.OK, "Installed acme-lib 1.0\nInstalled acme-greet 1.0: greet\n") or (
         sorted(result.text.splitlines()) == ["Installed acme-greet 1.0: greet", "Installed acme-lib 1.0"]
     ), result
     assert "  acme-greet 1.0" in result.stderr
@@ -49,8 +51,8 @@ def test_install_upgrade_and_uninstall_where_algo_is(make_place, house, kind: st
     assert place.run("plugins", "upgrade").text == "There is nothing to upgrade\n"
 
     result = place.run("plugins", "uninstall", "Acme_Greet")
-    assert (result.code, result.text) == (0, "Removed acme-greet\n"), result
-    assert place.run("greet").code == 2
+    assert (result.code, result.text) == (ExitCode.OK, "Removed acme-greet\n"), result
+    assert place.run("greet").code == ExitCode.USAGE
     assert "acme-greet" not in recorded(place)
     assert "acme-greet" not in place.versions()
     assert "acme-lib" in place.versions()
@@ -60,25 +62,25 @@ def test_what_a_tool_upgrade_dropped_is_restored(make_place, house) -> None:
     house.plugin("acme-greet")
     house.plugin("acme-other", command="other")
     place = make_place("uv-tool")
-    assert place.install("acme-greet", "acme-other").code == 0
+    assert place.install("acme-greet", "acme-other").code == ExitCode.OK
     tool = ["uv", "tool", "install", "--force", "--reinstall", "--python", sys.executable, "algo-core"]
     path = os.pathsep.join([place.home.environ["PATH"], os.environ["PATH"]])
     subprocess.run(tool, env={**place.home.environ, "PATH": path}, check=True, capture_output=True)
     assert "acme-greet" not in place.versions()
     assert place.run("plugins", "restore", "-q").text.count("Installed ") == 2
-    assert place.run("greet").code == 0
+    assert place.run("greet").code == ExitCode.OK
     assert place.run("plugins", "restore").text == "Nothing is missing\n"
 
 
 def test_pipx_reinstall_brings_the_plugins_back(make_place, house) -> None:
     house.plugin("acme-greet")
     place = make_place("pipx")
-    assert place.install("acme-greet").code == 0
+    assert place.install("acme-greet").code == ExitCode.OK
     pipx = ["pipx", "reinstall", "--python", sys.executable, "algo-core"]
     environ = {**place.home.environ, "PATH": place.home.environ["PATH"]}
     done = subprocess.run(pipx, env=environ, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert place.run("greet").code == 0
+    assert done.returncode == ExitCode.OK, done.stdout + done.stderr
+    assert place.run("greet").code == ExitCode.OK
 
 
 @pytest.mark.parametrize(("kind", "tool"), [("pipx", "pipx"), ("uv-tool", "uv"), ("bare", "uv")])
@@ -87,7 +89,7 @@ def test_a_tool_that_is_not_on_the_path_is_asked_for(make_place, house, tmp_path
     place = make_place(kind)
     (tmp_path / "bin" / tool).unlink()
     result = place.install("acme-greet")
-    assert result.code == 3
+    assert result.code == ExitCode.CONFIGURATION
     assert tool in result.stderr.partition("hint: ")[2]
 
 
@@ -96,10 +98,10 @@ def test_what_would_break_the_installed_is_refused_before_anything_changes(venv,
         house.library("acme-lib", version)
     house.plugin("acme-new", command="new", requires=["acme-lib>=2"], lib="acme_lib")
     house.plugin("acme-old", command="old", requires=["acme-lib<2"], lib="acme_lib")
-    assert venv.install("acme-new").code == 0
+    assert venv.install("acme-new").code == ExitCode.OK
     before, config = venv.versions(), recorded(venv)
     result = venv.install("acme-old")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "acme-new 1.0 needs acme-lib>=2, and would get acme-lib 1.0" in result.stderr
     assert "hint: Give it an environment of its own: algo plugins install --isolated" in result.stderr
     assert (venv.versions(), recorded(venv)) == (before, config)
@@ -113,7 +115,7 @@ def test_a_clash_with_the_core_is_refused(make_place, house, kind: str) -> None:
     place = make_place(kind)
     before = place.versions()
     result = place.install("acme-old")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "click" in result.stderr
     assert "--isolated" in result.stderr
     assert place.versions() == before
@@ -124,27 +126,34 @@ def test_another_core_is_never_taken(venv, house) -> None:
     house.plugin("acme-next", requires=["algo-core>=90"])
     house.wheel("algo-core", "99.0", {"algo_core/__init__.py": ""})
     result = venv.install("acme-next")
-    assert result.code == 1
-    assert venv.run("--version").code == 0
-    assert venv.install("algo-core").code == 2
-    assert venv.run("plugins", "upgrade", "algo-core").code == 5
-    assert venv.run("plugins", "uninstall", "algo-core").code == 2
+    assert result.code == ExitCode.FAILURE
+    assert venv.run("--version").code == ExitCode.OK
+    assert venv.install("algo-core").code == ExitCode.USAGE
+    assert venv.run("plugins", "upgrade", "algo-core").code == ExitCode.NOT_FOUND
+    assert venv.run("plugins", "uninstall", "algo-core").code == ExitCode.USAGE
 
 
 def test_files_and_directories_are_installed_and_restored(venv, house, tmp_path) -> None:
     wheel = house.plugin("acme-greet").rename(tmp_path / "acme_greet-1.0-py3-none-any.whl")
     result = venv.install(f"./{wheel.name}", cwd=tmp_path)
-    assert (result.code, venv.run("greet").code) == (0, 0), result
+    assert (result.code, venv.run("greet").code) == (ExitCode.OK, ExitCode.OK), result
     assert f'installed = ["acme-greet @ {wheel.as_uri()}"]' in recorded(venv)
     subprocess.run([venv.python, "-m", "pip", "uninstall", "-q", "-y", "acme-greet"], env=venv.home.environ, check=True)
-    assert venv.run("greet").code == 2
-    assert venv.run("plugins", "restore").code == 0
-    assert venv.run("greet").code == 0
+    assert venv.run("greet").code == ExitCode.USAGE
+    assert venv.run("plugins", "restore").code == ExitCode.OK
+    assert venv.run("greet").code == ExitCode.OK
 
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [(["nope nope"], 2), (["--", "-r"], 2), (["./nothing.whl"], 5), (["https://host/x"], 2), (["acme>="], 2), ([], 2)],
+    [
+        (["nope nope"], ExitCode.USAGE),
+        (["--", "-r"], ExitCode.USAGE),
+        (["./nothing.whl"], ExitCode.NOT_FOUND),
+        (["https://host/x"], ExitCode.USAGE),
+        (["acme>="], ExitCode.USAGE),
+        ([], ExitCode.USAGE),
+    ],
 )
 def test_what_is_no_requirement_is_explained(algo_home, words: list[str], code: int) -> None:
     result = algo_home.run("plugins", "install", *words)
@@ -157,14 +166,14 @@ def test_what_does_not_exist_and_no_network_are_told_apart(make_place, house, ki
     place = make_place(kind)
     config = recorded(place)
     result = place.install("acme-nowhere", environ={"UV_OFFLINE": "0", "UV_DEFAULT_INDEX": house.path.as_uri()})
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "acme-nowhere" in result.stderr
     assert "--isolated" not in result.stderr
     away = "http://me:s3cret@127.0.0.1:9/simple?key=t0ken"
     offline = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": away, "PIP_RETRIES": "0", "UV_OFFLINE": "0", "UV_DEFAULT_INDEX": away,
                "UV_HTTP_RETRIES": "0"}  # fmt: skip
     result = place.install("acme-nowhere", environ=offline)
-    assert result.code == 6
+    assert result.code == ExitCode.NETWORK
     assert "could not be reached" in result.stderr
     assert "s3cret" not in result.stderr + result.text
     assert "t0ken" not in result.stderr + result.text
@@ -173,7 +182,7 @@ def test_what_does_not_exist_and_no_network_are_told_apart(make_place, house, ki
 
 def test_secrets_in_urls_are_not_shown(venv) -> None:
     result = venv.install("acme-greet @ https://me:s3cret@127.0.0.1:9/acme_greet-1.0-py3-none-any.whl?sig=t0ken")
-    assert result.code == 6
+    assert result.code == ExitCode.NETWORK
     assert "s3cret" not in result.stderr
     assert "t0ken" not in result.stderr
 
@@ -181,11 +190,11 @@ def test_secrets_in_urls_are_not_shown(venv) -> None:
 @pytest.mark.parametrize(
     ("policy", "requirement", "code"),
     [
-        ('allow = ["algo-*"]', "acme-greet", 4),
-        ('deny = ["acme-*<2"]', "acme-greet==1.0", 4),
-        ('deny = ["acme-lib"]', "acme-greet==1.0", 4),
-        ('deny = ["acme-greet<2"]', "acme-greet", 0),
-        ('allow = ["acme-greet>=1"]', "acme-greet", 0),
+        ('allow = ["algo-*"]', "acme-greet", ExitCode.AUTHENTICATION),
+        ('deny = ["acme-*<2"]', "acme-greet==1.0", ExitCode.AUTHENTICATION),
+        ('deny = ["acme-lib"]', "acme-greet==1.0", ExitCode.AUTHENTICATION),
+        ('deny = ["acme-greet<2"]', "acme-greet", ExitCode.OK),
+        ('allow = ["acme-greet>=1"]', "acme-greet", ExitCode.OK),
     ],
 )
 def test_the_administrator_is_asked_before(place, house, policy: str, requirement: str, code: int) -> None:
@@ -207,22 +216,22 @@ def test_the_administrator_is_asked_before(place, house, policy: str, requiremen
 def test_what_the_administrator_requires_stays(place, house) -> None:
     house.plugin("acme-greet")
     (place.home.root / "site.toml").write_text('[plugins]\nrequire = ["acme-greet>=1"]\n')
-    assert place.install("acme-greet").code == 0
+    assert place.install("acme-greet").code == ExitCode.OK
     result = place.run("plugins", "uninstall", "acme-greet")
-    assert result.code == 4
+    assert result.code == ExitCode.AUTHENTICATION
     assert "is required by" in result.stderr
-    assert place.run("greet").code == 0
+    assert place.run("greet").code == ExitCode.OK
 
 
 @pytest.mark.parametrize("source", ["import no_such_module", "import os; os._exit(3)", "def algo_commands(:"])
 def test_a_plugin_that_is_broken_is_reported_and_removable(place, house, source: str) -> None:
     house.plugin("acme-bad", source=source)
     result = place.install("acme-bad")
-    assert result.code == 8
+    assert result.code == ExitCode.PLUGIN
     assert "acme-bad" in result.stderr
     assert "plugins uninstall" in result.stderr
     assert "acme-bad" in recorded(place)
-    assert place.run("--no-plugins", "plugins", "uninstall", "acme-bad").code == 0
+    assert place.run("--no-plugins", "plugins", "uninstall", "acme-bad").code == ExitCode.OK
     assert place.run("plugins", "list", "--json").json == []
     assert "acme-bad" not in recorded(place)
 
@@ -234,14 +243,14 @@ def test_the_record_keeps_comments_and_order(place, house) -> None:
         PROFILE_TEXT
         + '[plugins]\n# why\ninstalled = [\n    "acme-b>=1",  # for the reports\n]\n\n[plugins.commands]\nx = "y"\n'
     )
-    assert place.install("acme-a").code == 0
-    assert place.install("acme-b==1.0").code == 0
+    assert place.install("acme-a").code == ExitCode.OK
+    assert place.install("acme-b==1.0").code == ExitCode.OK
     text = recorded(place)
     assert "# why" in text
     assert '"acme-b==1.0",  # for the reports' in text
     assert '"acme-a"' in text
     assert '[plugins.commands]\nx = "y"' in text
-    assert place.run("plugins", "uninstall", "acme-b").code == 0
+    assert place.run("plugins", "uninstall", "acme-b").code == ExitCode.OK
     assert "acme-b" not in recorded(place).replace("for the reports", "")
     assert "acme-a" in recorded(place)
 
@@ -253,30 +262,30 @@ PROFILE_TEXT = '[profiles.default]\naddress = "https://platform.example"\napi_ke
 def test_a_record_that_cannot_be_read_is_explained(algo_home, text: str) -> None:
     algo_home.write_config(f"[plugins]\n{text}\n")
     result = algo_home.run("plugins", "restore")
-    assert result.code in (2, 3)
+    assert result.code in (ExitCode.USAGE, ExitCode.CONFIGURATION)
     assert str(algo_home.config_file) in result.stderr
 
 
 def test_uninstall_looks_at_who_needs_it(place, house) -> None:
     house.plugin("acme-base", command="base")
     house.plugin("acme-top", command="top", requires=["acme-base"])
-    assert place.install("acme-top").code == 0
+    assert place.install("acme-top").code == ExitCode.OK
     result = place.run("plugins", "uninstall", "acme-base")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "acme-top 1.0 needs acme-base" in result.stderr
-    assert place.run("base").code == 0
-    assert place.run("plugins", "uninstall", "acme-base", "acme-top").code == 0
+    assert place.run("base").code == ExitCode.OK
+    assert place.run("plugins", "uninstall", "acme-base", "acme-top").code == ExitCode.OK
     for name in ("acme-top", "requests", "acme-never"):
-        assert place.run("plugins", "uninstall", name).code == 5
+        assert place.run("plugins", "uninstall", name).code == ExitCode.NOT_FOUND
 
 
 def test_standard_plugins_are_removed_after_a_question_only(place, house) -> None:
     house.plugin("algo-run", command="run")
-    assert place.install("algo-run").code == 0
+    assert place.install("algo-run").code == ExitCode.OK
     result = place.run("plugins", "uninstall", "algo-run")
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "--yes" in result.stderr
-    assert place.run("plugins", "uninstall", "algo-run", "--yes").code == 0
+    assert place.run("plugins", "uninstall", "algo-run", "--yes").code == ExitCode.OK
 
 
 def test_a_person_at_a_terminal_is_asked(venv, house) -> None:
@@ -298,14 +307,14 @@ def test_a_person_at_a_terminal_is_asked(venv, house) -> None:
         algo.close()
         assert ("acme-greet" in venv.versions()) is installed
         assert ("acme-greet" in recorded(venv)) is installed
-        assert algo.exitstatus == (0 if installed else 1)
+        assert algo.exitstatus == (ExitCode.OK if installed else ExitCode.FAILURE)
 
 
 def test_the_tools_are_not_sent_elsewhere_by_the_environment(venv, house, tmp_path) -> None:
     house.plugin("acme-greet")
     away = {"PIP_TARGET": str(tmp_path / "elsewhere"), "VIRTUAL_ENV": str(tmp_path), "PIP_REQUIRE_VIRTUALENV": "1"}
-    assert venv.install("acme-greet", environ=away).code == 0
-    assert venv.run("greet").code == 0
+    assert venv.install("acme-greet", environ=away).code == ExitCode.OK
+    assert venv.run("greet").code == ExitCode.OK
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -313,7 +322,7 @@ def test_a_damaged_wheel_installs_nothing_and_is_not_recorded(venv, house) -> No
     (house.path / "acme_greet-1.0-py3-none-any.whl").write_bytes(b"not a wheel")
     before = venv.versions()
     result = venv.install("acme-greet")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "pip could not install acme-greet" in result.stderr
     assert "Traceback" not in result.stderr
     assert venv.versions() == before
@@ -333,7 +342,7 @@ def test_a_pip_that_is_too_old_is_said(place, house) -> None:
     ]
     subprocess.run(uv, env=place.home.environ, check=True, capture_output=True)
     result = place.install("acme-greet")
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "pip install -U pip" in result.stderr
 
 
@@ -343,10 +352,10 @@ def test_modules_in_the_current_directory_are_not_taken_for_those_of_pip(venv, h
     (tmp_path / "strange").mkdir()
     for name in ("json.py", "pip.py", "venv.py", "click.py"):
         (tmp_path / "strange" / name).write_text("raise SystemExit('strange')")
-    assert venv.install("acme-greet", cwd=tmp_path / "strange").code == 0
-    assert venv.install("--isolated", "./nothing.whl", cwd=tmp_path / "strange").code == 5
-    assert venv.run("plugins", "uninstall", "acme-greet", cwd=tmp_path / "strange").code == 0
-    assert venv.install("--isolated", "acme-greet", cwd=tmp_path / "strange").code == 0
+    assert venv.install("acme-greet", cwd=tmp_path / "strange").code == ExitCode.OK
+    assert venv.install("--isolated", "./nothing.whl", cwd=tmp_path / "strange").code == ExitCode.NOT_FOUND
+    assert venv.run("plugins", "uninstall", "acme-greet", cwd=tmp_path / "strange").code == ExitCode.OK
+    assert venv.install("--isolated", "acme-greet", cwd=tmp_path / "strange").code == ExitCode.OK
 
 
 def test_an_interrupted_installation_records_nothing(place, house, tmp_path) -> None:
@@ -371,7 +380,7 @@ def test_an_interrupted_installation_records_nothing(place, house, tmp_path) -> 
         time.sleep(0.02)
     os.killpg(running.pid, signal.SIGINT)
     running.communicate(timeout=60)
-    assert running.returncode == 130
+    assert running.returncode == ExitCode.INTERRUPTED
     assert (tmp_path / "put-back").exists()
     assert recorded(place) == config
 
@@ -379,8 +388,8 @@ def test_an_interrupted_installation_records_nothing(place, house, tmp_path) -> 
 def test_a_library_is_installed_and_recorded_with_a_remark(place, house) -> None:
     house.library("acme-lib", "1.0")
     result = place.install("acme-lib")
-    assert (result.code, result.text) == (0, "Installed acme-lib 1.0\n")
+    assert (result.code, result.text) == (ExitCode.OK, "Installed acme-lib 1.0\n")
     assert "acme-lib brings no plugin" in result.stderr
-    assert place.run("plugins", "uninstall", "acme-lib").code == 0
+    assert place.run("plugins", "uninstall", "acme-lib").code == ExitCode.OK
     result = place.install("--isolated", "acme-lib")
-    assert (result.code, "has no command" in result.stderr) == (8, True)
+    assert (result.code, "has no command" in result.stderr) == (ExitCode.PLUGIN, True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.installer.sources import trouble_in
 
 
@@ -52,18 +53,18 @@ def test_upgrade_tells_an_index_that_does_not_answer_from_nothing_to_do(
 ) -> None:
     house.plugin("acme-greet")
     place = make_place(kind)
-    assert place.install("acme-greet").code == 0
+    assert place.install("acme-greet").code == ExitCode.OK
     assert place.run("plugins", "upgrade").text == "There is nothing to upgrade\n"
     for status in (401, 403, 500, 503):
         index.status = status
         result = place.run("plugins", "upgrade", environ=index.environ)
-        assert (result.code, result.text) == (6, ""), (status, result)
+        assert (result.code, result.text) == (ExitCode.NETWORK, ""), (status, result)
         assert f"127.0.0.1:{index.server_address[1]}/simple" in result.stderr
         assert f"refused: {status}" in result.stderr
         assert "s3cret" not in result.stderr
     index.status = 404
     result = place.run("plugins", "upgrade", environ=index.environ)
-    assert (result.code, result.text) == (5, ""), result
+    assert (result.code, result.text) == (ExitCode.NOT_FOUND, ""), result
     assert "No package index knows" in result.stderr
     away = {
         **index.environ,
@@ -72,7 +73,7 @@ def test_upgrade_tells_an_index_that_does_not_answer_from_nothing_to_do(
     }
     for words in (["upgrade"], ["upgrade", "acme-greet"]):
         result = place.run("plugins", *words, environ=away)
-        assert (result.code, result.text) == (6, ""), result
+        assert (result.code, result.text) == (ExitCode.NETWORK, ""), result
         assert "127.0.0.1:9/simple" in result.stderr
         assert "could not be reached" in result.stderr
     assert place.versions()["acme-greet"] == "1.0"
@@ -81,14 +82,14 @@ def test_upgrade_tells_an_index_that_does_not_answer_from_nothing_to_do(
 def test_one_index_of_several_that_refuses_is_told_as_well(venv: Any, house: Any, index: Index) -> None:
     """A newer version may be there and nowhere else."""
     house.plugin("acme-greet")
-    assert venv.install("acme-greet").code == 0
+    assert venv.install("acme-greet").code == ExitCode.OK
     index.status = 403
     result = venv.run("plugins", "upgrade", environ={**index.environ, "PIP_FIND_LINKS": str(house.path)})
-    assert result.code == 6
+    assert result.code == ExitCode.NETWORK
     assert "refused: 403" in result.stderr
     index.status = 404
     result = venv.run("plugins", "upgrade", environ={**index.environ, "PIP_FIND_LINKS": str(house.path)})
-    assert (result.code, result.text) == (0, "There is nothing to upgrade\n")
+    assert (result.code, result.text) == (ExitCode.OK, "There is nothing to upgrade\n")
 
 
 @pytest.mark.parametrize("kind", ["venv", "bare"])
@@ -97,7 +98,7 @@ def test_install_and_isolated_tell_a_refusal_as_one(make_place: Any, index: Inde
     index.status = 403
     for words in (["acme-greet"], ["--isolated", "acme-greet"]):
         result = place.install(*words, environ=index.environ)
-        assert result.code == 6, result
+        assert result.code == ExitCode.NETWORK, result
         assert "refused: 403" in result.stderr
         assert "s3cret" not in result.stderr
 

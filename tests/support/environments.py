@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import SECONDS
 from support.shared import made_once, shared_directory
 
@@ -31,7 +32,7 @@ def wheels_of(factory: pytest.TempPathFactory, *projects: str) -> Path:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == ExitCode.OK, done.stderr
 
     name = "-".join(Path(project).name or "core" for project in projects)
     return made_once(shared_directory(factory) / f"wheels-of-{name}", build)
@@ -55,7 +56,7 @@ class Environment:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == ExitCode.OK, done.stderr
 
     @property
     def pip_settings(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ import termios
 import threading
 from typing import NamedTuple
 
+from support.listing import HEADERS, file_entry, page
 from support.stub import Answer, StubPlatform, json_answer
 
 CODES = (
@@ -121,13 +122,8 @@ class HostilePlatform(StubPlatform):
         if path.endswith("file"):
             headers = {"X-Data-Type": "file", "Last-Modified": "Wed, 06 Jan 2016 10:22:34 GMT"}
             return Answer(200, EVIL.encode() + bytes(range(256)), headers)
-        folders = [{"name": EVIL_NAME}] if path.count("/") < 4 else []
-        listing = {
-            "files": [{"filename": EVIL_NAME, "size": 5, "last_modified": "2016-01-06T10:22:34.000Z"}],
-            "folders": folders,
-            "acl": {"read": [EVIL]},
-        }
-        return json_answer(listing, **{"X-Data-Type": "directory"})
+        folders = [EVIL_NAME] if path.count("/") < 4 else []
+        return Answer(200, page(folders, [file_entry(EVIL_NAME, 5)], acl={"read": [EVIL]}), dict(HEADERS))
 
 
 _TEXTS = (

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from algo_core.errors import ExitCode
 from algo_core.testing import SECONDS
 
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -57,7 +58,7 @@ class Session:
             check=False,
         )
         said = self._there(done.stdout)
-        assert (done.returncode != 0) == shown.startswith("error:"), f"$ {command}\n{said}"
+        assert (done.returncode != ExitCode.OK) == shown.startswith("error:"), f"$ {command}\n{said}"
         pattern = ".*".join(re.escape(part) for part in re.split(r"\n?\.\.\.\n?", shown.strip()))
         assert not shown or re.fullmatch(pattern, said.strip(), re.DOTALL), f"$ {command}\n{said}\n--- shown:\n{shown}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import threading
 import time
@@ -17,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from algo_core.terminal.completion import answer, script
 from algo_core.terminal.output import Output
+from support.hostile import EVIL_NAME
 
 PATIENCE = 60
 
@@ -37,6 +39,23 @@ SHELLS = {
         Shell("fish", ("fish", "--no-config", "--private", "-i"), ("", "'", '"')),
     )
 }
+
+
+NAMES = [
+    "plain", "q$(touch X)", "q`touch X`", "rep ort.txt", "a,b", "it's", '"x"', "'", '"', "b\\s", "\\", "ends\\", "a!b", "!!",
+    "!$", "^a^b", "*", "a*b?c[d]", "~", "~root", "a~b", "-rf", "--profile", "$HOME", "${HOME}", "$", "a;touch X", "a&b|c",
+    "a>b<c", "(x)", "{a,b}", "#x", "x#y", "=", "=ls", "a=b", "%1", "@x", "a:b", "data://.my/a:b=c d@e", "  ", " lead", "trail ",
+    "new\nline", "\n", "tab\tname", "esc\x1b[31mx", "bell\x07", "cr\rx", "é€😀", "日本 語", "e\u0301", "\xa0nbsp", "\u3000wide",
+    "zero\u200bwidth", "over\u202eride", "c1\x9b31m", "bytes\udcff\udc80", "x" * 3000, "'\"`$!\\ \n\t~*", "a'b\"c'd\"e",
+    "it's \"both\" $x!", "\x7f", "--", "-", "a\\nb", "\\x41", "$'a'", "><", "\U000e0041tag", EVIL_NAME,
+]  # fmt: skip
+
+
+def random_texts(count: int) -> list[str]:
+    """Words of characters that mean something to a shell, the same in every run."""
+    dice = random.Random(7)
+    alphabet = "ab/.:=-~!$`\"'\\*?[]{}()<>|&;#^%@,+ \t\n\x1b\x7fé€😀\u200b\x9b\udcff0123456789xuU"
+    return ["".join(dice.choices(alphabet, k=dice.randint(1, 12))) for _ in range(count)]
 
 
 def needs(name: str) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from support.listing import HEADERS, page
+
 KEY = "sim" + "k" * 25
 OTHER_KEY = "sim" + "o" * 25
 
@@ -26,7 +28,7 @@ def json_answer(value: Any, status: int = 200, **headers: str) -> Answer:
 
 
 def root_listing(account: str) -> Answer:
-    return json_answer({"folders": [{"name": account}, {"name": ".algo"}], "files": []})
+    return Answer(200, page([account, ".algo"]), dict(HEADERS))
 
 
 @dataclass

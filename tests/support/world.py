@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from algo_local.algorithms import lifecycle
 from algo_local.metadata.keys import ADMINISTRATOR_KEY, Permissions
+from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.web.app import Application
 from algo_local.web.http import FileBody, Request
@@ -73,7 +75,7 @@ class World:
         """Another world that is as this one."""
         self.platform.close()
         shutil.copytree(self.platform.root, root, symlinks=True)
-        return replace(self, platform=Platform(root), keys={**self.keys}, values={**self.values}, failures=[])
+        return replace(self, platform=open_platform(root), keys={**self.keys}, values={**self.values}, failures=[])
 
     def ask(self, method: str, path: str, caller: str, body: object = None, **headers: str) -> Answer:
         """The answer to a request of `/v1/PATH`."""
@@ -99,7 +101,7 @@ class World:
 
 def build_world(directory: Path) -> World:
     """Make the world."""
-    platform = Platform(directory / "platform")
+    platform = open_platform(directory / "platform")
     keys = {"nobody": "", "stranger": "sim" + "x" * 25}
     for name in ("alice", "bob", "mia", "ivan"):
         keys[name] = platform.keys.create(platform.metadata.ensure_account(name), "test")[1]
@@ -158,7 +160,7 @@ def build_world(directory: Path) -> World:
         "orgKeyId": str(platform.keys.create("acme", "ours")[0].id),
         "eventListenerId": str(platform.event_listeners.create("alice", listened, "arn").id),
         "invite_code": "invited-one",
-        "reservation_id": platform.administration.reserve(algorithm, "bob", "latest", "", 2).id,
+        "reservation_id": platform.administration.reserve(algorithm.id, "bob", "latest", "", 2).id,
         "featureName": "web_calls",
         "keyname": "title",
         "scmId": "internal",
@@ -178,6 +180,18 @@ def publish(
     (source / "src" / f"{name}.py").write_text(code)
     (source / "src" / "__init__.py").write_text("")
     platform.publish(source, owner, name, version, public=public)
+
+
+def archive(files: Mapping[str, str | bytes], kind: str = "w:gz") -> bytes:
+    """A tar file with files by their names."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=kind) as made:  # type: ignore[call-overload]  # any of its modes
+        for name, text in files.items():
+            content = text.encode() if isinstance(text, str) else text
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            made.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def names_in(operation: Operation) -> list[str]:

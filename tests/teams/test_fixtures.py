@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home, Platform, Result
 
 
@@ -28,7 +29,7 @@ def test_invoke_runs_the_real_entry_point(invoke: Callable[..., Result], algo_ho
     algo_home.write_config('profile = "elsewhere"\n')
     assert invoke("config", "get", "profile").text == "elsewhere\n"
     failed = invoke("--json", "nonsense")
-    assert (failed.code, failed.error["type"]) == (2, "UsageError")
+    assert (failed.code, failed.error["type"]) == (ExitCode.USAGE, "UsageError")
     assert invoke("config", "get", "profile", environ={"ALGO_PROFILE": "here"}).text == "here\n"
 
 
@@ -39,7 +40,7 @@ def test_completion_is_asked_for_as_a_shell_does(algo_home: Home) -> None:
 
 
 def test_the_platform_is_the_default_profile(algo_platform: Platform, invoke: Callable[..., Result]) -> None:
-    assert invoke("mkdir", ".my/things").code == 0
+    assert invoke("mkdir", ".my/things").code == ExitCode.OK
     assert "things" in invoke("ls", ".my").text
     assert invoke("profile", "show", "--json").json["address"] == "local:"
 

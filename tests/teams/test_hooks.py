@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.plugins.signatures import specifications
 from algo_core.testing import Home
 
@@ -74,7 +75,7 @@ def add_example(add_plugin: Callable[..., None]) -> Callable[..., None]:
 
 
 @pytest.fixture
-def refusing() -> Iterator[Any]:
+def refusing_platform() -> Iterator[Any]:
     """A platform that knows nobody; `refusing.headers` is what the last request had."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -142,14 +143,14 @@ def open_archive(app, uri):
 def test_algo_connectors(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_connectors", archive=ARCHIVE)
     assert algo_home.run("cat", "acme://greeting").text == "hello"
-    assert algo_home.run("cat", "other://greeting").code == 2
+    assert algo_home.run("cat", "other://greeting").code == ExitCode.USAGE
 
 
 def test_algo_default_profile(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_default_profile")
     shown = algo_home.run("profile", "show", "--json").json
     assert (shown["address"], shown["origin"]) == ("https://api.acme.example", "acme-algo")
-    assert algo_home.run("profile", "show", "other").code == 3
+    assert algo_home.run("profile", "show", "other").code == ExitCode.CONFIGURATION
     algo_home.write_config('[profiles.default]\naddress = "https://mine.example"\n')
     assert algo_home.run("profile", "show", "--json").json["address"] == "https://mine.example"
 
@@ -162,22 +163,22 @@ def test_algo_credentials(add_example: Callable[..., None], algo_home: Home) -> 
     assert shown["credential_origin"] == "the Acme ticket"
 
 
-def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
     add_example("algo_request_headers")
-    algo_home.run("ls", environ=refusing.environ)
-    assert refusing.headers["X-Cost-Centre"] == "4711"
+    algo_home.run("ls", environ=refusing_platform.environ)
+    assert refusing_platform.headers["X-Cost-Centre"] == "4711"
 
 
 @pytest.mark.parametrize("given", ["{'X-Evil': 'a\\r\\nX-Other: b'}", "{'Content-Length': '5'}", "{'X': 3}", "'X: y'"])
 def test_headers_that_cannot_be_sent_are_reported_and_left_out(
-    add_plugin: Callable[..., None], algo_home: Home, refusing: Any, given: str
+    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: Any, given: str
 ) -> None:
     source = f"from algo_core import hookimpl\n\n@hookimpl\ndef algo_request_headers(profile):\n    return {given}\n"
     add_plugin("acme", source)
-    listed = algo_home.run("ls", environ=refusing.environ)
-    assert listed.code == 4
+    listed = algo_home.run("ls", environ=refusing_platform.environ)
+    assert listed.code == ExitCode.AUTHENTICATION
     assert "acme 1.0 failed in algo_request_headers" in listed.stderr
-    assert not {"X-Evil", "X-Other", "X"} & set(refusing.headers)
+    assert not {"X-Evil", "X-Other", "X"} & set(refusing_platform.headers)
 
 
 def test_algo_transport(add_example: Callable[..., None], algo_home: Home) -> None:
@@ -185,27 +186,32 @@ def test_algo_transport(add_example: Callable[..., None], algo_home: Home) -> No
     algo_home.write_config('[profiles.acme]\naddress = "acme:"\n[profiles.other]\naddress = "other:"\n')
     assert algo_home.run("ls", "--profile", "acme").text == "demo/\n"
     unreachable = algo_home.run("ls", "--profile", "other")
-    assert (unreachable.code, "No installed plugin can reach other:" in unreachable.stderr) == (3, True)
+    assert (unreachable.code, "No installed plugin can reach other:" in unreachable.stderr) == (
+        ExitCode.CONFIGURATION,
+        True,
+    )
 
 
-def test_what_is_no_transport_is_reported(add_plugin: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+def test_what_is_no_transport_is_reported(
+    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: Any
+) -> None:
     add_plugin("acme", "from algo_core import hookimpl\n\n@hookimpl\ndef algo_transport(profile):\n    return 3\n")
-    listed = algo_home.run("ls", environ=refusing.environ)
-    assert listed.code == 4, "it went out by HTTP"
+    listed = algo_home.run("ls", environ=refusing_platform.environ)
+    assert listed.code == ExitCode.AUTHENTICATION, "it went out by HTTP"
     assert "acme 1.0 failed in algo_transport: TypeError: it returned 3, which is no transport" in listed.stderr
 
 
-def test_algo_configure_session(add_example: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+def test_algo_configure_session(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
     add_example("algo_configure_session")
-    listed = algo_home.run("ls", environ={**refusing.environ, "ALGO_RETRIES": "0"})
-    assert listed.code == 6
+    listed = algo_home.run("ls", environ={**refusing_platform.environ, "ALGO_RETRIES": "0"})
+    assert listed.code == ExitCode.NETWORK
     assert "The proxy failed" in listed.stderr
 
 
-def test_algo_error_hints(add_example: Callable[..., None], algo_home: Home, refusing: Any) -> None:
+def test_algo_error_hints(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
     add_example("algo_error_hints")
-    refused = algo_home.run("ls", environ=refusing.environ)
-    assert refused.code == 4
+    refused = algo_home.run("ls", environ=refusing_platform.environ)
+    assert refused.code == ExitCode.AUTHENTICATION
     assert refused.stderr.endswith("hint: Keys are given out by helpdesk@acme.example\n")
     assert "helpdesk" not in algo_home.run("nonsense").stderr
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 COMMANDS = """
@@ -51,14 +52,14 @@ def test_two_distributions_share_a_group_that_neither_has(algo_home: Home, add) 
     assert algo_home.run("acme", "a", "x").text == "acme_a.commands x\n"
     assert algo_home.run("acme", "b").text == "acme_b.commands\n"
     assert algo_home.run("acme", "deep", "er").text == "acme_b.commands\n"
-    assert algo_home.run("acme", "deep", "er", "--profile", "default", "--json").code == 0
+    assert algo_home.run("acme", "deep", "er", "--profile", "default", "--json").code == ExitCode.OK
     page = algo_home.run("acme", "--help").text
     assert "Commands from acme-a, acme-b." in page
     assert "Do acme a." in page
     assert "Commands from acme-a, acme-b." in algo_home.run("--help").text
     assert "Say where this comes from." in algo_home.run("help", "acme", "deep", "er").text
     unknown = algo_home.run("acme", "c")
-    assert unknown.code == 2
+    assert unknown.code == ExitCode.USAGE
     assert "No such command 'c'" in unknown.stderr
 
 
@@ -69,7 +70,7 @@ def test_a_group_of_another_plugin_and_of_the_core_are_extended(algo_home: Home,
     assert algo_home.run("acme", "more").text == "acme_b.commands\n"
     assert algo_home.run("plugins", "acme").text == "acme_b.commands\n"
     assert algo_home.run("local", "acme").text == "acme_b.commands\n"
-    assert algo_home.run("plugins", "list").code == 0
+    assert algo_home.run("plugins", "list").code == ExitCode.OK
     page = algo_home.run("acme", "--help").text
     assert "Do acme more." in page
     assert "own" in page
@@ -79,11 +80,11 @@ def test_one_path_claimed_twice_is_an_error_that_names_both(algo_home: Home, add
     add("acme-a", row("acme a"))
     add("acme-b", row("acme a"))
     refused = algo_home.run("acme", "a")
-    assert refused.code == 2
+    assert refused.code == ExitCode.USAGE
     assert "acme-a 1.0" in refused.stderr
     assert "acme-b 1.0" in refused.stderr
     assert "claimed by 2 plugins" in algo_home.run("acme", "--help").text
-    assert algo_home.run("plugins", "choose", "acme a", "acme-b").code == 0
+    assert algo_home.run("plugins", "choose", "acme a", "acme-b").code == ExitCode.OK
     assert algo_home.run("acme", "a").text == "acme_b.commands\n"
     assert algo_home.run("plugins", "run", "acme-a", "acme a").text == "acme_a.commands\n"
 
@@ -92,7 +93,7 @@ def test_a_claim_to_a_command_that_the_group_has_itself_is_an_error_that_names_b
     add("acme-a", row("acme", "group"))
     add("acme-b", row("acme own"), row("plugins list"))
     refused = algo_home.run("acme", "own")
-    assert refused.code == 2
+    assert refused.code == ExitCode.USAGE
     assert "acme-b 1.0" in refused.stderr
     assert "acme-b" in algo_home.run("plugins", "list").text, "the core's own commands cannot be taken"
 

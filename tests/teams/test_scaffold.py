@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.environments import Environment
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
 
@@ -29,7 +30,7 @@ def test_a_project_passes_its_own_tests_and_its_command_is_there(
 ) -> None:
     home = Home(tmp_path / "home", program=team_environment.bin / "algo")
     made = home.run("plugins", "new", "acme-reports", cwd=work)
-    assert made.code == 0, made.stderr
+    assert made.code == ExitCode.OK, made.stderr
     project = work / "acme-reports"
     assert {str(Path(line)) for line in made.text.splitlines()} == {
         f"acme-reports/{path}" for path in everything(project) if (project / path).is_file()
@@ -45,7 +46,7 @@ def test_a_project_passes_its_own_tests_and_its_command_is_there(
 
 @pytest.mark.parametrize("name", ["a", "x2", "algo-z", "abcdefghij-abcdefghij-abcdefghij-abcdefg"])
 def test_a_project_of_any_name_is_in_good_style(algo_home: Home, work: Path, name: str) -> None:
-    assert algo_home.run("plugins", "new", name, cwd=work).code == 0
+    assert algo_home.run("plugins", "new", name, cwd=work).code == ExitCode.OK
     ruff = Path(sys.executable).with_name("ruff")
     for words in (["check"], ["format", "--check"]):
         subprocess.run([ruff, *words, "--no-cache", work / name], check=True)
@@ -72,24 +73,24 @@ def test_a_project_of_any_name_is_in_good_style(algo_home: Home, work: Path, nam
 )
 def test_a_name_that_does_not_do_is_refused(algo_home: Home, work: Path, name: str, hint: str) -> None:
     result = algo_home.run("plugins", "new", name, cwd=work)
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert hint in result.stderr.partition("hint:")[2]
     assert everything(work) == set()
 
 
 def test_a_command_that_is_built_in_is_refused(algo_home: Home, work: Path) -> None:
     result = algo_home.run("plugins", "new", "algo-auth", cwd=work)
-    assert result.code == 2
+    assert result.code == ExitCode.USAGE
     assert "--command" in result.stderr
     assert everything(work) == set()
     named = algo_home.run("plugins", "new", "algo-auth", "--command", "login", cwd=work)
-    assert named.code == 0
+    assert named.code == ExitCode.OK
     assert '"login"' in (work / "algo-auth" / "algo_auth" / "plugin.py").read_text()
 
 
 def test_a_command_that_another_plugin_has_is_told(algo_home: Home, work: Path) -> None:
     result = algo_home.run("plugins", "new", "acme-reports", "--command", "run", "--json", cwd=work)
-    assert result.code == 0
+    assert result.code == ExitCode.OK
     assert "algo-run 1" in result.stderr
     assert (result.json["command"], result.json["directory"]) == ("run", "acme-reports")
     assert "acme_reports/plugin.py" in result.json["files"]
@@ -106,7 +107,7 @@ def test_what_exists_is_never_touched(algo_home: Home, work: Path, there: str) -
         place.symlink_to("elsewhere") if there == "a link" else (work / "elsewhere").rename(place)
     before = everything(work)
     result = algo_home.run("plugins", "new", "acme-reports", cwd=work)
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "--dir" in result.stderr
     assert everything(work) == before
     assert (place if there == "a file" else place / "README.md").read_text() == "precious"
@@ -116,7 +117,7 @@ def test_the_place_can_be_chosen(algo_home: Home, work: Path) -> None:
     (work / "empty").mkdir()
     for place in ("empty", "new/below", "."):
         result = algo_home.run("plugins", "new", "acme-reports", "--dir", work / place, cwd=work)
-        assert result.code == (1 if place == "." else 0), result.stderr
+        assert result.code == (ExitCode.FAILURE if place == "." else ExitCode.OK), result.stderr
     assert (work / "empty" / "acme_reports" / "plugin.py").exists()
     assert (work / "new" / "below" / "pyproject.toml").exists()
     assert everything(work / "empty") == everything(work / "new" / "below")
@@ -125,6 +126,6 @@ def test_the_place_can_be_chosen(algo_home: Home, work: Path) -> None:
 def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(algo_home: Home, work: Path) -> None:
     (work / "file").write_text("")
     result = algo_home.run("plugins", "new", "acme-reports", "--dir", work / "file" / "below", cwd=work)
-    assert result.code == 1
+    assert result.code == ExitCode.FAILURE
     assert "Traceback" not in result.stderr
     assert everything(work) == {"file"}

@@ -55,10 +55,12 @@ def answer(command: click.Command, app: Running, instruction: str, arguments: Se
     """
     from importlib import import_module
 
+    from algo_core.errors import ExitCode
+
     if instruction in SHELLS:
         answered = import_module(f"algo_core.terminal.completion.{instruction}").answer(command, app, arguments)
         app.output.binary.write(answered.encode("utf-8", "surrogateescape"))
-        return 0
+        return ExitCode.OK
     from algo_core.terminal.completion.generated import answer_generated
 
     return answer_generated(command, app, instruction)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from click.shell_completion import get_completion_class
 
+from algo_core.errors import ExitCode
 from algo_core.terminal.completion import COMPLETE_VARIABLE, SHELLS, posix, powershell, script
 from algo_core.terminal.sanitize import on_one_line
 
@@ -26,9 +27,9 @@ def answer_generated(command: click.Command, app: Running, instruction: str) -> 
     kind = get_completion_class(shell) if shell in SHELLS else None
     if kind and action == "source":
         app.output.print(script(shell).removesuffix("\n"))
-        return 0
+        return ExitCode.OK
     if not kind or action != "complete":
-        return 1
+        return ExitCode.FAILURE
     asking = kind(command, {"obj": app}, "algo", COMPLETE_VARIABLE)
     words, typed = asking.get_completion_args()
     before = ""

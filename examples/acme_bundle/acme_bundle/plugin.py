@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from algo_core import AlgoError, Connector, DoctorCheck, Profile, hookimpl
+from algo_core import AlgoError, Connector, DoctorCheck, ExitCode, Profile, hookimpl
 
 if TYPE_CHECKING:
     from algo_core.settings.credentials import Credential
@@ -13,7 +13,7 @@ ALGO_API = ">=1,<2"
 
 ORIGIN = "acme-bundle"
 HELP_DESK = "helpdesk@acme.example"
-ASK_FOR = frozenset({3, 4, 6, 7})
+ASK_FOR = frozenset({ExitCode.CONFIGURATION, ExitCode.AUTHENTICATION, ExitCode.NETWORK, ExitCode.PLATFORM})
 """Exit codes that the help desk can do something about: configuration, permission, network, platform."""
 
 

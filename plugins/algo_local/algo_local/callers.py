@@ -1,4 +1,4 @@
-"""Who makes a request."""
+"""Who makes a request, and whom a running algorithm acts for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from algo_local.execution.payload import CallContext
     from algo_local.metadata.keys import Key
 
 DENIED = "Caller is not authorized to perform the operation"
 """What the platform answers to a caller without the right (API section 2.3, code 2001)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """Who a running algorithm acts for; opaque to the executor (API section 4.3)."""
+
+    caller: str
+    """Account that `data://.my` stands for."""
+    algorithm: tuple[str, str]
+    """Owner and name, that `data://.algo/temp` and `data://.algo/perm` stand for."""
+    session: str
+    """Identifier of the top-level request, which `data://.session` belongs to."""
+    request_id: str
+    depth: int = 0
+    """How many algorithm calls lie above this one; 0 for a call made by a client."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,17 @@ from algo_local.permissions import make_directories, make_private
 if TYPE_CHECKING:
     from algo_local.algorithms.build import NetworkAccess
     from algo_local.algorithms.builder import Builder
+    from algo_local.algorithms.builds import Builds
+    from algo_local.algorithms.compilation import Compiler
     from algo_local.algorithms.registry import Algorithm, Registry, Version
+    from algo_local.algorithms.repositories import Repositories
     from algo_local.data.connector_data import ConnectedData
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
+    from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Executor
+    from algo_local.execution.worker import Endpoint
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.event_listeners import EventListeners
@@ -31,14 +36,12 @@ if TYPE_CHECKING:
     from algo_local.metadata.organizations import Organizations
     from algo_local.metadata.secrets import Secrets
     from algo_local.records.recorder import Recorder
-    from algo_local.serving.callback import CallbackEndpoint
     from algo_local.vault import Vault
-    from algo_local.web.limits import Concurrency
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "environments", "connectors", "processes", "running"),
+    *("sources", "environments", "connectors", "processes", "repositories", "running"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -70,9 +73,12 @@ class Platform:
 
     Any number of threads and processes may use the same directory at once. Nothing is opened, made or started before
     it is needed; what is there already is made private at once. Its methods raise the errors of the parts.
+
+    `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, open_callback: Callable[[Platform], Endpoint] | None = None) -> None:
+        self._open_callback = open_callback
         self.root = root.resolve()
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
@@ -163,6 +169,27 @@ class Platform:
         return Builder(self.root)
 
     @_Part
+    def builds(self) -> Builds:
+        """The builds of all algorithms, whatever came of them."""
+        from algo_local.algorithms.builds import Builds
+
+        return Builds(self.database, self.root / "repositories")
+
+    @_Part
+    def repositories(self) -> Repositories:
+        """The sources of algorithms, with their history."""
+        from algo_local.algorithms.repositories import Repositories
+
+        return Repositories(self.root / "repositories", self.registry)
+
+    @_Part
+    def compiler(self) -> Compiler:
+        """Turns commits into builds."""
+        from algo_local.algorithms.compilation import Compiler
+
+        return Compiler(self.registry, self.builds, self.repositories, self.builder)
+
+    @_Part
     def executor(self) -> Executor:
         """Runs builds. Its processes end with ours at the latest."""
         from algo_local.execution.executor import Executor
@@ -177,11 +204,11 @@ class Platform:
         return Recorder(self.database, self.root, lambda identifier: self.executor.cancel(identifier))
 
     @_Part
-    def concurrency(self) -> Concurrency:
+    def concurrency(self) -> ConcurrencyLimit:
         """The calls under way, by account."""
-        from algo_local.web.limits import Concurrency
+        from algo_local.execution.concurrency import ConcurrencyLimit
 
-        return Concurrency()
+        return ConcurrencyLimit()
 
     @_Part
     def account(self) -> str:
@@ -211,9 +238,9 @@ class Platform:
     def hosted(self) -> HostedData:
         """Hosted data: the connector `data`."""
         from algo_local.data.hosted import HostedData
-        from algo_local.data.path_resolver import Places
+        from algo_local.data.path_resolver import PathResolver
 
-        return HostedData(self.metadata, self.objects, Places(self.metadata, lambda: self.registry, self.objects))
+        return HostedData(self.metadata, self.objects, PathResolver(self.metadata, lambda: self.registry, self.objects))
 
     def publish(
         self,
@@ -249,6 +276,9 @@ class Platform:
         build = self.builder.build(directory, owner, name, report=report)
         published = self.registry.publish(
             owner, name, number, build, public=public, started_at=started, network_access=network_access
+        )
+        self.repositories.record(
+            published.algorithm, build.source, self.account, f"Published as {published.text} from a directory"
         )
         self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
         return published
@@ -296,11 +326,9 @@ class Platform:
         return Vault(self.root)
 
     @_Part
-    def _callback(self) -> CallbackEndpoint:
-        from algo_local.serving.callback import CallbackEndpoint
-        from algo_local.web.app import Application
-
-        return CallbackEndpoint(Application(self))
+    def _callback(self) -> Endpoint:
+        assert self._open_callback, "algorithms run on a platform that open_platform has opened"
+        return self._open_callback(self)
 
     def _furnish(self, database: Database) -> None:
         """Fill a fresh platform: the person's account and `demo/Hello`. Two processes may do so at once."""

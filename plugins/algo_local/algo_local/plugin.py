@@ -44,9 +44,10 @@ def algo_transport(profile: Profile) -> Transport | None:
     """The embedded platform inside this process, for a profile with its address."""
     if profile.address != ADDRESS:
         return None
+    from algo_local.opening import platform_at
     from algo_local.paths import state_root
     from algo_local.web.app import Application
-    from algo_local.web.transport import EmbeddedTransport, platform_at
+    from algo_local.web.transport import EmbeddedTransport
 
     return EmbeddedTransport(Application(platform_at(state_root()), trusted=True))
 

@@ -27,3 +27,7 @@ class Invalid(_Coded, RequestRefused):
 
 class Forbidden(_Coded, PermissionDenied):
     """This caller may not do it."""
+
+
+class TooManyCalls(RequestRefused):
+    """The account has as many calls under way as it may."""

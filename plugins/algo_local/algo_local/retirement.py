@@ -27,6 +27,8 @@ def unpublish(platform: Platform, versions: Sequence[Version], *, by: str) -> No
 def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> None:
     """Delete an algorithm, with what accounts have kept in its spaces of hosted data."""
     lifecycle.delete(platform.registry, algorithm)
+    platform.repositories.discard(algorithm)
+    platform.builds.forget(algorithm)
     platform.tell_owners(DELETED, algorithm, by=by)
     _discard(platform, platform.objects.algorithm_space(algorithm.owner, algorithm.name, "temp", "").parent.parent)
 

@@ -6,8 +6,12 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+_ABANDONED = 24 * 3600.0
+"""Seconds after which nobody works on an unfinished tree any more."""
 
 
 @contextlib.contextmanager
@@ -29,6 +33,14 @@ def remove_tree(path: Path) -> None:
         except PermissionError:
             make_writable(path)
             shutil.rmtree(path)
+
+
+def remove_abandoned(directory: Path, pattern: str) -> None:
+    """Remove what killed processes have left in a directory: trees that match, and are a day old at least."""
+    for path in directory.glob(pattern):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                remove_tree(path)
 
 
 def make_read_only(path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from algo_core.errors import AlgorithmFailed, NotFoundError, PlatformError, RequestRefused, TimedOut
 from algo_core.http.api import decode_json
-from algo_run import json_text
 
 if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
@@ -26,6 +26,9 @@ MOST_AT_ONCE = 80
 BLOCK = 1 << 16
 RESULT_LIMIT = 64 << 20
 """Bytes of an answer: four times the largest result (API section 3.9), for what comes along with it."""
+
+MOST_DIGITS = 4000
+"""Fewer than the interpreter converts: Python refuses longer integers, whose conversion takes long."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header of a call that is to be executed once; a platform that keeps it answers with it."""
@@ -76,12 +79,16 @@ class Answer(NamedTuple):
     @property
     def text(self) -> str:
         """The response as the platform wrote it."""
-        return json_text.decoded(self.body)
+        from algo_run.json_text import decoded
+
+        return decoded(self.body)
 
     @property
     def result_text(self) -> str:
         """The result as the platform wrote it: JSON, with all digits."""
-        return json_text.member(self.text, "result") or "null"
+        from algo_run.json_text import member
+
+        return member(self.text, "result") or "null"
 
 
 class Failed(AlgorithmFailed):
@@ -106,6 +113,20 @@ class Failed(AlgorithmFailed):
         return described
 
 
+def approximated(content: bytes) -> Any:
+    """The value of a response, to be looked at; integers that Python refuses come as floats.
+
+    Raises:
+        ValueError: if it is no JSON.
+        RecursionError: if it is nested too deeply.
+    """
+    return json.loads(content, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
+
+
 def perform(api: ApiClient, call: Call) -> Answer:
     """Call an algorithm and wait for its answer; with `output="void"`, for its request id only.
 
@@ -115,10 +136,10 @@ def perform(api: ApiClient, call: Call) -> Answer:
     """
     response = _send(api, call)
     try:
-        value = decode_json(response, api.profile, limit=RESULT_LIMIT, parse=json_text.approximated)
+        value = decode_json(response, api.profile, limit=RESULT_LIMIT, parse=approximated)
     except RequestRefused:
         # An error object with status 200 is the algorithm's, even without metadata.
-        value = json_text.approximated(response.content)
+        value = approximated(response.content)
     except RecursionError:
         raise PlatformError("The result is nested too deeply to be read", "See it as it came with --raw") from None
     if not isinstance(value, dict):

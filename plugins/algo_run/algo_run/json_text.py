@@ -18,9 +18,6 @@ _BETWEEN = {",": ", ", ":": ": "}
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-MOST_DIGITS = 4000
-"""Fewer than the interpreter converts: Python refuses longer integers, whose conversion takes long."""
-
 
 class Written(NamedTuple):
     """A value beside the JSON that it was written as."""
@@ -37,20 +34,6 @@ def decoded(content: bytes) -> str:
 
 def _escaped(text: str) -> str:
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def approximated(content: bytes) -> Any:
-    """The value, to be looked at; integers that Python refuses come as floats.
-
-    Raises:
-        ValueError: if it is no JSON.
-        RecursionError: if it is nested too deeply.
-    """
-    return json.loads(content, parse_int=_integer)
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
 
 
 def member(text: str, name: str) -> str | None:

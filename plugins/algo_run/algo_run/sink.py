@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,9 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 from algo_core.errors import PlatformError
 from algo_core.files import replacing
 from algo_core.terminal.output import Output
-from algo_core.terminal.sanitize import sanitize_json
 from algo_run.call import Answer
-from algo_run.json_text import indented, on_one_line
 
 
 class Sink(NamedTuple):
@@ -65,8 +61,14 @@ class Sink(NamedTuple):
 
     def write_json(self, text: str, *, is_indented: bool) -> None:
         """Write JSON, in which only the space between its parts is another, and a newline."""
+        from algo_run.json_text import indented, on_one_line
+
         text = indented(text) if is_indented else on_one_line(text)
-        self.write_line(sanitize_json(text) if self.is_terminal else text)
+        if self.is_terminal:
+            from algo_core.terminal.sanitize import sanitize_json
+
+            text = sanitize_json(text)
+        self.write_line(text)
 
 
 @contextmanager
@@ -93,9 +95,11 @@ def _write_all(file: BinaryIO, block: bytes) -> None:
 
 
 def _decoded(result: Any) -> bytes:
+    import base64
+
     try:
         return base64.b64decode("".join(result.split()), validate=True)
-    except (AttributeError, ValueError, binascii.Error):
+    except (AttributeError, ValueError):
         raise PlatformError(
             "The platform sent a binary result that is not base64", "See the whole response with --json"
         ) from None

@@ -5,16 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from concurrent.futures import Executor, Future
+from typing import Protocol
 
+from algo_connectors.common.allowance import Allowance
 from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
 from algo_core.errors import NetworkError
 from algo_core.storage.contract import Entry
 from algo_core.storage.uri import DataUri
-
-if TYPE_CHECKING:
-    from algo_connectors.common.remote import RemoteStorage
 
 BLOCK = 8 << 20
 """Bytes of a range."""
@@ -24,6 +22,24 @@ LEAST = 1 << 20
 
 TRIES = 4
 """How often a range is asked for before a broken connection counts."""
+
+
+class RangeSource(Protocol):
+    """What reading in ranges needs of a storage."""
+
+    @property
+    def readable(self) -> Allowance:
+        """What may be held of all files that are read."""
+
+    @property
+    def pool(self) -> Executor:
+        """Threads for the ranges that are fetched ahead."""
+
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+        """The bytes of a range, and the entry of the whole file."""
+
+    def stat(self, uri: DataUri) -> Entry:
+        """The entry of a file."""
 
 
 class RangeReader:
@@ -37,7 +53,7 @@ class RangeReader:
 
     def __init__(
         self,
-        storage: RemoteStorage,
+        storage: RangeSource,
         uri: DataUri,
         offset: int,
         *,
@@ -132,7 +148,7 @@ class RangeReader:
         self._let_go()
 
 
-def fetched(storage: RemoteStorage, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+def fetched(storage: RangeSource, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
     """A range, asked for again when the connection breaks; none, and the entry, behind the end of the file."""
     for attempt in range(1, TRIES + 1):
         try:

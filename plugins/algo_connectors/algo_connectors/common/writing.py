@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import abc
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from algo_connectors.common.allowance import Allowance
 from algo_core.storage.contract import Entry, SizeMismatch, Source
 from algo_core.storage.uri import DataUri
-
-if TYPE_CHECKING:
-    from algo_connectors.common.remote import RemoteStorage
 
 
 class Upload(abc.ABC):
@@ -33,7 +31,30 @@ class Upload(abc.ABC):
         """Leave nothing behind of what was sent."""
 
 
-def send(storage: RemoteStorage, uri: DataUri, source: Source, size: int | None) -> Entry:
+class PartTarget(Protocol):
+    """What writing in parts needs of a storage."""
+
+    part_size: int
+    """Bytes of a part, and up to which a file is sent in one request."""
+    parallel: int
+    """Parts of one file that are on their way at once."""
+
+    @property
+    def writable(self) -> Allowance:
+        """What may be held of all files that are written."""
+
+    @property
+    def pool(self) -> Executor:
+        """Threads for the parts on their way."""
+
+    def put(self, uri: DataUri, content: bytes) -> Entry:
+        """Make or replace a file that fits into one request."""
+
+    def begin(self, uri: DataUri, size: int | None) -> Upload:
+        """Begin a file that needs several requests."""
+
+
+def send(storage: PartTarget, uri: DataUri, source: Source, size: int | None) -> Entry:
     """Write what a source gives to a file of a store; if anything fails, the store is as it was."""
     with _Sender(storage, source, size) as sender:
         if sender.fill(storage.part_size) < storage.part_size:
@@ -53,7 +74,7 @@ def send(storage: RemoteStorage, uri: DataUri, source: Source, size: int | None)
 class _Sender:
     """Takes parts from a source; of each, nothing is kept once it is sent, so that the allowance knows of all."""
 
-    def __init__(self, storage: RemoteStorage, source: Source, size: int | None) -> None:
+    def __init__(self, storage: PartTarget, source: Source, size: int | None) -> None:
         self.content = b""
         """The part that was read last, unless it is on its way."""
         self._storage = storage

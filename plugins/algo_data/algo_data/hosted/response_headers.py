@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -120,9 +118,11 @@ def checksum_of(uri: DataUri, headers: Mapping[str, str], *, is_part: bool = Fal
     """
     given = headers.get("Content-MD5")
     if given and not is_part:
+        from base64 import b64decode
+
         try:
-            digest = base64.b64decode(given, validate=True)
-        except (binascii.Error, ValueError):
+            digest = b64decode(given, validate=True)
+        except ValueError:
             digest = b""
         if len(digest) == MD5_BYTES:
             return Checksum("md5", digest.hex())

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol
 
 from algo_core.context import App
 from algo_core.terminal.output import Markup, Outlet
-from algo_core.terminal.sanitize import on_one_line
 from algo_data.reporting.sizes import human
 
 INTERVAL = 0.1
@@ -153,6 +152,8 @@ class Line:
 
     def begin(self, key: object, name: str) -> None:
         """Start counting for a file."""
+        from algo_core.terminal.sanitize import on_one_line
+
         self._begun += 1
         self._running[key] = _File(on_one_line(name), self._clock())
         self._keep_fresh()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +11,11 @@ from algo_local.algorithms.build import Build, BuildError
 from algo_local.algorithms.environments import Environments
 from algo_local.algorithms.published import keep
 from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
-from algo_local.trees import remove_tree
+from algo_local.trees import remove_abandoned, remove_tree
 
 __all__ = ["BuildError", "Builder"]
 
 _UNFINISHED = ".building-"
-_ABANDONED = 24 * 3600.0  # seconds after which an unfinished copy belongs to no build any more
 
 
 class Builder:
@@ -64,7 +62,7 @@ class Builder:
     def _keep(self, directory: Path, owner: str, name: str) -> tuple[str, Path, str]:
         """Commit, place and module of the published source tree; it appears under its name only when whole."""
         self._sources.mkdir(parents=True, exist_ok=True)
-        self._remove_abandoned()
+        remove_abandoned(self._sources, _UNFINISHED + "*")
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._sources))
         try:
             tree = unfinished / "tree"
@@ -77,9 +75,3 @@ class Builder:
             with contextlib.suppress(OSError):
                 remove_tree(unfinished)
         return commit, kept, module
-
-    def _remove_abandoned(self) -> None:
-        for path in self._sources.glob(_UNFINISHED + "*"):
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > _ABANDONED:
-                    remove_tree(path)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.registry import Algorithm
+    from algo_local.algorithms.build import Build
+    from algo_local.algorithms.registry import Algorithm, Registry
     from algo_local.metadata.database import Database
 
 IN_PROGRESS = "in-progress"
@@ -30,13 +37,113 @@ class BuildRecord:
     commit: str
     status: str
     log: str
+    """What it has said so far."""
     started_at: float
     finished_at: float | None
     version: str | None
     """The newest version that it is published as."""
 
 
-def builds_of(database: Database, algorithm: Algorithm) -> list[BuildRecord]:
-    """The builds of an algorithm, newest first."""
-    with database.read() as rows:
-        return [BuildRecord(*row) for row in rows.execute(_QUERY, (algorithm.id,)).fetchall()]
+class Builds:
+    """The builds of all algorithms. Those of one run one after the other, whichever process they run in.
+
+    `locks` is the directory with a file for each algorithm that is locked while a build of it runs: so a build of a
+    process that was killed is known to have ended.
+    """
+
+    def __init__(self, database: Database, locks: Path) -> None:
+        self._database = database
+        self._locks = locks
+
+    def of(self, algorithm: Algorithm) -> list[BuildRecord]:
+        """The builds of an algorithm, newest first."""
+        found = self._read(algorithm)
+        if any(build.status == IN_PROGRESS for build in found):
+            with self._one_at_a_time(algorithm, wait=False) as free:
+                if free:
+                    self._end_abandoned(algorithm)
+                    found = self._read(algorithm)
+        return found
+
+    def find(self, algorithm: Algorithm, identifier: str) -> BuildRecord | None:
+        """A build of an algorithm by its id."""
+        return next((build for build in self.of(algorithm) if build.id == identifier), None)
+
+    @contextmanager
+    def turn(self, algorithm: Algorithm) -> Iterator[None]:
+        """Wait until no build of the algorithm runs, and keep others from beginning."""
+        with self._one_at_a_time(algorithm, wait=True):
+            self._end_abandoned(algorithm)
+            yield
+
+    def begin(self, algorithm: Algorithm, commit: str) -> str:
+        """Record a build that begins now, and give its id: that of the commit's build if it has to be made again."""
+        with self._database.write() as rows:
+            row = rows.execute(
+                "SELECT id FROM builds WHERE algorithm = ? AND commit_hash = ? AND status = 'succeeded'",
+                (algorithm.id, commit),
+            ).fetchone()
+            identifier = str(row[0] if row else uuid.uuid4())
+            rows.execute(
+                "INSERT INTO builds (id, algorithm, commit_hash, status, started_at) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE"
+                " SET status = excluded.status, started_at = excluded.started_at, finished_at = NULL, log = ''",
+                (identifier, algorithm.id, commit, IN_PROGRESS, time.time()),
+            )
+        return identifier
+
+    def say(self, identifier: str, line: str) -> None:
+        """Add a line to the log of a build that runs."""
+        with self._database.write() as rows:
+            rows.execute("UPDATE builds SET log = log || ? WHERE id = ?", (f"{line}\n", identifier))
+
+    def succeed(self, registry: Registry, identifier: str, build: Build) -> None:
+        """Record that a build runs from now on."""
+        with self._database.write() as rows:
+            rows.execute(
+                "UPDATE builds SET status = ?, source = ?, python = ?, module = ?, finished_at = ? WHERE id = ?",
+                (
+                    SUCCEEDED,
+                    registry.stored(build.source),
+                    registry.stored_interpreter(build.python),
+                    build.module,
+                    time.time(),
+                    identifier,
+                ),
+            )
+
+    def fail(self, identifier: str, reason: str, log: str | None = None) -> None:
+        """Record that a build came to nothing; `log` is what it has said in all, if that is more than is known."""
+        with self._database.write() as rows:
+            rows.execute(
+                "UPDATE builds SET status = ?, log = coalesce(?, log) || ?, finished_at = ? WHERE id = ?",
+                (FAILED, log, f"{reason}\n", time.time(), identifier),
+            )
+
+    def forget(self, algorithm: Algorithm) -> None:
+        """Remove the lock of an algorithm that is deleted."""
+        self._lock(algorithm).unlink(missing_ok=True)
+
+    def _read(self, algorithm: Algorithm) -> list[BuildRecord]:
+        with self._database.read() as rows:
+            return [BuildRecord(*row) for row in rows.execute(_QUERY, (algorithm.id,)).fetchall()]
+
+    def _end_abandoned(self, algorithm: Algorithm) -> None:
+        for build in self._read(algorithm):
+            if build.status == IN_PROGRESS:
+                self.fail(build.id, "ERROR: the platform ended while this build ran: build it again")
+
+    def _lock(self, algorithm: Algorithm) -> Path:
+        return self._locks / f"{algorithm.id}.build"
+
+    @contextmanager
+    def _one_at_a_time(self, algorithm: Algorithm, *, wait: bool) -> Iterator[bool]:
+        """Hold the algorithm's lock; False, and not held, if others hold it and this should not wait."""
+        self._locks.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._lock(algorithm).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            yield True

@@ -213,6 +213,9 @@ _ENVIRONMENTS = (
 )
 
 
+_PYTHON_3 = "6f55bf02-13b6-454c-a867-909aba60a897"
+
+
 def languages() -> list[dict[str, str]]:
     """The language objects, by name (API section 5.2); `configuration` is JSON in a string."""
     return [language.shape() for language in _LANGUAGES.values()]
@@ -238,14 +241,20 @@ def template_archive(specification_id: str) -> bytes:
         gzip.GzipFile("", "wb", mtime=0, fileobj=buffer) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for name, content in _template_files(environment):
+        for name, content in _files_of(environment):
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644
             archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
 
-def _template_files(environment: _Environment) -> list[tuple[str, bytes]]:
+def template_files(environment_id: str | None = None) -> list[tuple[str, bytes]]:
+    """Names and contents of a template's files, placeholders and all: of an environment, or of Python 3 in general."""
+    known = {environment.id: environment for environment in _ENVIRONMENTS}
+    return _files_of(known.get(environment_id or "") or known[_PYTHON_3])
+
+
+def _files_of(environment: _Environment) -> list[tuple[str, bytes]]:
     directory = _TEMPLATES / environment.language
     files = []
     for path in sorted(directory.rglob("*")):

@@ -13,6 +13,8 @@ from algo_local.names import check_name
 from algo_local.refusals import Invalid, Missing, Taken
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from algo_local.algorithms.registry import Algorithm, Registry, Version
 
 DESCRIPTION = (
@@ -45,17 +47,22 @@ def create(registry: Registry, owner: str, name: str, description: Mapping[str, 
             f"INSERT INTO algorithms ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
             list(columns.values()),
         )
-    return _found(registry, identifier)
+    return current(registry, identifier)
 
 
 def update(registry: Registry, algorithm: Algorithm, description: Mapping[str, Any]) -> Algorithm:
     """Change what is said about an algorithm; what is left out stays. Invalid if it contradicts itself then."""
+    with registry.database.write() as rows:
+        update_in(rows, algorithm, description)
+    return current(registry, algorithm.id)
+
+
+def update_in(rows: sqlite3.Connection, algorithm: Algorithm, description: Mapping[str, Any]) -> None:
+    """`update` inside a transaction."""
     current = {"source_visibility": algorithm.source_visibility, "license": algorithm.license}
     values = _values({**current, **description})
     assignments = ", ".join(f"{column} = ?" for column in values)
-    with registry.database.write() as rows:
-        rows.execute(f"UPDATE algorithms SET {assignments} WHERE id = ?", [*values.values(), algorithm.id])
-    return _found(registry, algorithm.id)
+    rows.execute(f"UPDATE algorithms SET {assignments} WHERE id = ?", [*values.values(), algorithm.id])
 
 
 def unpublish(registry: Registry, version: Version) -> None:
@@ -83,7 +90,8 @@ def _values(description: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _found(registry: Registry, identifier: str) -> Algorithm:
+def current(registry: Registry, identifier: str) -> Algorithm:
+    """An algorithm as it is now, by its id. Missing if it is gone."""
     found = registry.algorithm(identifier)
     if not found:
         raise Missing("The algorithm is gone: somebody has deleted it", ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST)

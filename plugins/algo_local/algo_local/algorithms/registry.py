@@ -44,7 +44,8 @@ ORDER BY v.major DESC, v.minor DESC, v.revision DESC
 _BUILD_QUERY = """
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, id, commit_hash, source, python, module, log, started_at, finished_at,
        '', '', '', 0
-FROM builds WHERE algorithm = ? AND commit_hash = ? AND status = 'succeeded'
+FROM builds WHERE algorithm = ? AND status = 'succeeded' AND (? IS NULL OR commit_hash = ?)
+ORDER BY finished_at DESC, started_at DESC LIMIT 1
 """
 
 
@@ -176,7 +177,7 @@ class Registry:
         `as_owner` opens what is private: those versions, and builds by their commit.
         """
         if _COMMIT.fullmatch(wanted):
-            return self._build(algorithm, wanted) if as_owner else None
+            return self.build(algorithm, wanted) if as_owner else None
         published = self.versions(algorithm)
         if wanted == "latestPrivate":
             private = [version for version in published if not version.public] if as_owner else []
@@ -275,9 +276,8 @@ class Registry:
                 str(uuid.uuid4()),
                 algorithm.id,
                 build.commit,
-                self._stored(build.source),
-                # Our own interpreter is not remembered: it may have been replaced by the time that this is run.
-                self._stored(build.python) if build.python.is_relative_to(self.root) else "",
+                self.stored(build.source),
+                self.stored_interpreter(build.python),
                 build.module,
                 build.log,
                 started_at,
@@ -290,9 +290,17 @@ class Registry:
         ).fetchone()
         return str(found[0])
 
-    def _build(self, algorithm: Algorithm, commit: str) -> Version | None:
+    def build(self, algorithm: Algorithm, commit: str) -> Version | None:
+        """The build of a commit, if there is one that runs."""
+        return self._find_build(algorithm, commit)
+
+    def newest_build(self, algorithm: Algorithm) -> Version | None:
+        """The build that has succeeded last, if any has."""
+        return self._find_build(algorithm, None)
+
+    def _find_build(self, algorithm: Algorithm, commit: str | None) -> Version | None:
         with self.database.read() as rows:
-            found = rows.execute(_BUILD_QUERY, (algorithm.id, commit)).fetchone()
+            found = rows.execute(_BUILD_QUERY, (algorithm.id, commit, commit)).fetchone()
         return self._version(algorithm, found) if found else None
 
     def _version(self, algorithm: Algorithm, row: tuple[object, ...]) -> Version:
@@ -324,8 +332,13 @@ class Registry:
             bool(insights_enabled),
         )
 
-    def _stored(self, path: Path) -> str:
+    def stored(self, path: Path) -> str:
+        """A path as rows have it: relative to the platform's directory, if it is in there."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    def stored_interpreter(self, python: Path) -> str:
+        """An interpreter as rows have it: ours is not remembered, since it may have been replaced by another later."""
+        return self.stored(python) if python.is_relative_to(self.root) else ""
 
 
 def _int(value: object) -> int:

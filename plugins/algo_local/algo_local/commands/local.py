@@ -112,11 +112,12 @@ def serve(
             "Give --tls-cert and --tls-key, listen on 127.0.0.1, or allow it with --insecure-http",
         )
     _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
+    from algo_local.opening import open_platform
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_until_signal
 
     serve_until_signal(
-        Platform(state_root()),
+        open_platform(state_root()),
         host,
         port,
         tls=(tls_cert, tls_key) if tls_cert else None,

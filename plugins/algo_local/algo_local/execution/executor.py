@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
-from algo_local.execution.payload import SHUTTING_DOWN, CallContext, Failure, Outcome, Payload
+from algo_local.callers import CallContext
+from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
-"""The values that pass between the platform's parts: with what an algorithm is run, for whom, and what came of it.
+"""The values that pass between the platform's parts: what an algorithm is run with, and what came of it.
 
 They hold no behaviour and know neither HTTP, SQLite nor processes, so that the web layer, the metadata and the executor
-can each be replaced without the others noticing. What is run is a `Build` of `algo_local.algorithms.build`.
+can each be replaced without the others noticing. What is run is a
+`algo_local.algorithms.build.Build`, and for whom, an `algo_local.callers.CallContext`.
 """
 
 from __future__ import annotations
@@ -46,18 +47,3 @@ class Outcome:
     """Seconds from handing the input to the algorithm until its answer; a cold start is not counted."""
     stdout: str
     """What the algorithm printed during this call, standard error included, interleaved by line."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """Who a running algorithm acts for; opaque to the executor (API section 4.3)."""
-
-    caller: str
-    """Account that `data://.my` stands for."""
-    algorithm: tuple[str, str]
-    """Owner and name, that `data://.algo/temp` and `data://.algo/perm` stand for."""
-    session: str
-    """Identifier of the top-level request, which `data://.session` belongs to."""
-    request_id: str
-    depth: int = 0
-    """How many algorithm calls lie above this one; 0 for a call made by a client."""

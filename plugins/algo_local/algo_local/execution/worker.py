@@ -35,6 +35,9 @@ class Endpoint(Protocol):
     def serve_also(self, listener: socket.socket) -> Callable[[], None]:
         """Answer on this socket as well, that of a process with a network of its own; what is returned ends that."""
 
+    def close(self) -> None:
+        """Stop listening and serving."""
+
 
 class Worker:
     """A process that serves one account. For one thread at a time, except for `kill`."""

@@ -13,7 +13,6 @@ from algo_local.refusals import Missing, Taken
 if TYPE_CHECKING:
     import sqlite3
 
-    from algo_local.algorithms.registry import Algorithm
     from algo_local.metadata.database import Database
 
 EVERYBODY = ""
@@ -47,7 +46,7 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ConfigurationValue:
     """A value of the configuration. Times are in seconds since the epoch."""
 
     name: str
@@ -113,10 +112,10 @@ class Administration:
             return [Reservation(*row) for row in rows.execute(f"{query} ORDER BY id").fetchall()]
 
     def reserve(
-        self, algorithm: Algorithm, calling_user: str, version_type: str, version_identifier: str, slots: int
+        self, algorithm_id: str, calling_user: str, version_type: str, version_identifier: str, slots: int
     ) -> Reservation:
-        """Keep workers for a caller."""
-        made = Reservation(str(uuid.uuid4()), algorithm.id, calling_user, version_type, version_identifier, slots)
+        """Keep workers of an algorithm for a caller."""
+        made = Reservation(str(uuid.uuid4()), algorithm_id, calling_user, version_type, version_identifier, slots)
         with self._database.write() as rows:
             values = (made.id, made.algorithm, calling_user, version_type, version_identifier, slots)
             rows.execute("INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)", values)
@@ -128,18 +127,18 @@ class Administration:
             if not rows.execute("DELETE FROM reservations WHERE id = ?", (identifier,)).rowcount:
                 raise Missing(f"No reservation {identifier[:50]}", ErrorCode.INVALID_REQUEST)
 
-    def entries(self, prefix: str) -> list[Entry]:
+    def entries(self, prefix: str) -> list[ConfigurationValue]:
         """The values of the configuration whose names begin so, by name."""
         with self._database.read() as rows:
             found = _entries(rows, "substr(name, 1, ?) = ? ORDER BY name", len(prefix), prefix)
         return found
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> ConfigurationValue | None:
         """A value of the configuration; None if it is not set."""
         with self._database.read() as rows:
             return next(iter(_entries(rows, "name = ?", name)), None)
 
-    def set_entry(self, name: str, value: bytes, media_type: str) -> Entry:
+    def set_entry(self, name: str, value: bytes, media_type: str) -> ConfigurationValue:
         """Set a value of the configuration."""
         now = time.time()
         with self._database.write() as rows:
@@ -159,6 +158,6 @@ class Administration:
 _INVITES = "SELECT code, comments, signup_credits, expires_at, created_at, created_by FROM invites"
 
 
-def _entries(rows: sqlite3.Connection, condition: str, *values: object) -> list[Entry]:
+def _entries(rows: sqlite3.Connection, condition: str, *values: object) -> list[ConfigurationValue]:
     query = f"SELECT name, value, media_type, created_at, updated_at FROM configuration WHERE {condition}"
-    return [Entry(*row) for row in rows.execute(query, values).fetchall()]
+    return [ConfigurationValue(*row) for row in rows.execute(query, values).fetchall()]

@@ -51,6 +51,18 @@ def described(context: RequestContext, algorithm: Algorithm, version: Version | 
     }
 
 
+def compiled(context: RequestContext, algorithm: Algorithm, build: BuildRecord) -> dict[str, Any]:
+    """The algorithm object after a compilation, whatever came of it."""
+    found = described(context, algorithm)
+    return {
+        **found,
+        "version_info": {**found["version_info"], "git_hash": build.commit},
+        "build": described_build(build),
+        "compilation": {"successful": build.status == "succeeded", "output": build.log},
+        "self_link": context.url(f"/v1/algorithms/{algorithm.owner}/{algorithm.name}/versions/{build.commit}"),
+    }
+
+
 def summary(algorithm: Algorithm) -> dict[str, Any]:
     """An algorithm in lists of those of an account."""
     return {"id": algorithm.id, "algoname": algorithm.name, "username": algorithm.owner, "name": algorithm.name}

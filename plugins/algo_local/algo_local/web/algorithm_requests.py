@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from algo_local.algorithms import catalog
+from algo_local.algorithms.publication import Publication
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid
 
@@ -42,6 +43,18 @@ def description(body: dict[str, Any]) -> dict[str, Any]:
     )
     found |= {name: settings[name] for name in plain if name in settings}
     return found | _environment(settings)
+
+
+def publication(body: dict[str, Any]) -> Publication:
+    """What a body says about the version that is to be published."""
+    said = body.get("version_info", {})
+    texts = {name: said[name] for name in ("release_notes", "sample_input", "sample_output") if name in said}
+    return Publication(
+        kind=said.get("version_type", "minor"),
+        callability=body.get("settings", {}).get("algorithm_callability"),
+        insights_enabled=said.get("insights_enabled", False),
+        **texts,
+    )
 
 
 def _environment(settings: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from algo_core.errors import (
 )
 from algo_local.error_codes import ErrorCode
 from algo_local.platform import Platform
+from algo_local.refusals import TooManyCalls
 from algo_local.web.authorization import RequestContext, authorize
 from algo_local.web.http import ApiError, FileBody, Request, Response, json_response
 from algo_local.web.routing import Route, find
@@ -26,9 +27,15 @@ _KINDS: tuple[tuple[type[AlgoError], int, int | None], ...] = (
     (NotFoundError, 404, None),
     (PermissionDenied, 403, ErrorCode.NOT_AUTHORIZED),
     (AlreadyExists, 409, ErrorCode.INVALID_REQUEST),
+    (TooManyCalls, 429, None),
     (RequestRefused, 400, ErrorCode.INVALID_REQUEST),
     (UsageError, 400, ErrorCode.INVALID_REQUEST),
 )
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, Idempotency-Key",
+}
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
@@ -73,13 +80,11 @@ class Application:
             raise ApiError(404, f"No such route: {request.path[:200]}", ErrorCode.NOT_IMPLEMENTED)
         response = respond(lambda: self._handled(request, route))
         if route.for_pages:
-            from algo_local.web.handlers.invoke import CORS
-
-            response.headers.update(CORS)
+            response.headers.update(_CORS)
         return response
 
     def _handled(self, request: Request, route: Route) -> Response:
-        context = authorize(self, request, route)
+        context = authorize(self.platform, request, route, trusted=self.trusted, address=self._address(request))
         operation = context.operation
         if operation.feature:
             from algo_local.web.features import check_feature
@@ -90,7 +95,7 @@ class Application:
             return result
         return Response(operation.status) if result is None else json_response(result, operation.status)
 
-    def address(self, request: Request) -> str:
+    def _address(self, request: Request) -> str:
         """The address at which the client of a request reaches the platform."""
         host = request.header("Host")
         return f"{self._scheme}://{host}" if _HOST.fullmatch(host) else "local:"

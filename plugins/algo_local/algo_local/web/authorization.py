@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from algo_local.algorithms.registry import Algorithm
     from algo_local.platform import Platform
     from algo_local.records.record import Record
-    from algo_local.web.app import Application
     from algo_local.web.routing import Route
 
 REQUIRED = "authorization required"
@@ -43,22 +42,19 @@ class Target:
 class RequestContext:
     """A request whose caller may do what its operation does: what a handler is given."""
 
-    app: Application
+    platform: Platform
     request: Request
     operation: Operation
     parameters: Mapping[str, str]
     caller: Caller
     """Of no account if the operation needs no credential."""
     target: Target
-
-    @property
-    def platform(self) -> Platform:
-        """The platform that was asked."""
-        return self.app.platform
+    address: str
+    """The address at which the client reaches the platform."""
 
     def url(self, path: str) -> str:
         """The address of a path of this platform, as the client reaches it."""
-        return self.app.address(self.request) + path
+        return self.address + path
 
     @property
     def algorithm(self) -> Algorithm:
@@ -73,7 +69,7 @@ class RequestContext:
         return self.target.account
 
 
-def authorize(app: Application, request: Request, route: Route) -> RequestContext:
+def authorize(platform: Platform, request: Request, route: Route, *, trusted: bool, address: str) -> RequestContext:
     """Find the operation of a request, and see that its caller may do that.
 
     What a path names is looked up, and the caller's right to it, before the method: a method that a path has not got
@@ -87,15 +83,15 @@ def authorize(app: Application, request: Request, route: Route) -> RequestContex
     access = operation.access if operation else route.least
     caller, target = _NOBODY, Target(Who.ANYONE)
     if access.who > Who.ANYONE:
-        caller = _asked_for(authenticate(request, app.platform, trusted=app.trusted), request, access)
-        target = _target(app.platform, caller, route.parameters)
+        caller = _asked_for(authenticate(request, platform, trusted=trusted), request, access)
+        target = _target(platform, caller, route.parameters)
         if target.who < access.who:
             raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
         _check_key(caller, access.permission, request, target.algorithm)
     if not operation:
         message = f"{request.method} is not possible here, only {route.allowed}"
         raise ApiError(405, message, ErrorCode.INVALID_REQUEST, {"Allow": route.allowed})
-    return RequestContext(app, request, operation, route.parameters, caller, target)
+    return RequestContext(platform, request, operation, route.parameters, caller, target, address)
 
 
 def authenticate(request: Request, platform: Platform, *, trusted: bool) -> Caller:

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from algo_local.web.http import ApiError
-
 INPUT_BYTES = 10 << 20
 """Largest body of an invocation."""
 
@@ -17,33 +10,5 @@ OUTPUT_BYTES = 15 << 20
 
 DEFAULT_SECONDS = 300.0
 MAX_SECONDS = 3000.0
-CONCURRENT = 80
-"""Requests that one account may have under way at once; calls made by algorithms do not count."""
-
 DEPTH = 24
 """How deep algorithms may call each other."""
-
-
-class Concurrency:
-    """Counts the invocations under way, by account."""
-
-    def __init__(self) -> None:
-        self._running: Counter[str] = Counter()
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def counted(self, account: str) -> Iterator[None]:
-        """Count one more inside the block. ApiError 429 if the account has as many as it may."""
-        with self._lock:
-            if self._running[account] >= CONCURRENT:
-                raise ApiError(
-                    429, f"Too many concurrent requests: an account may have {CONCURRENT} under way; try again"
-                )
-            self._running[account] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running[account] -= 1
-                if not self._running[account]:
-                    del self._running[account]

@@ -184,7 +184,7 @@ SCHEMAS: dict[str, Schema] = {
         version_info=ref("SampleInput"),
     ),
     "UpdateRequest": record(details=ref("DetailsUpdate"), settings=ref("Settings"), version_info=ref("SampleInput")),
-    "BuildRequest": record(sshPrivateKey=TEXT, commitSha=TEXT, registry_push_credentials={"type": "object"}),
+    "BuildRequest": record(sshPrivateKey=TEXT, commitSha=MIDDLE, registry_push_credentials={"type": "object"}),
     "VersionRequest": record(
         details=ref("DetailsUpdate"),
         settings=ref("Settings"),
@@ -354,10 +354,8 @@ SCHEMAS: dict[str, Schema] = {
         authorization_status=word("authorized", "unauthorized"), scm_username=TEXT, scm_organizations=many(record())
     ),
     "WebhookEvent": {"type": "object"},
-    "RepositoryCommitLog": record(
-        "commits",
-        commits=many(record("id short_message message author", id=TEXT, short_message=TEXT, message=TEXT, author=TEXT)),
-    ),
+    "Commit": record("id short_message message author", id=TEXT, short_message=TEXT, message=TEXT, author=TEXT),
+    "RepositoryCommitLog": record("commits", commits=many(ref("Commit"))),
     # Images of algorithms
     "ImagePushStatusList": many(record("status updated_at", status=TEXT, updated_at=TIME, status_message=TEXT)),
     "RegistryPublishAuth": record("registry_id", registry_id=TEXT, registry_username=TEXT, registry_password=TEXT),
@@ -602,6 +600,7 @@ CONTENT: dict[str, dict[str, Schema]] = {
     "File": {"application/octet-stream": BINARY},
     "FileOrDirectory": {"application/json": ref("Directory"), "application/octet-stream": BINARY},
     "Archive": {"application/gzip": BINARY},
+    "SourceArchive": {"application/octet-stream": BINARY},
     "Image": {"image/*": BINARY},
     "Text": {"text/plain": TEXT},
 }
@@ -646,14 +645,17 @@ QUERY: dict[str, Schema] = {
     "algorithm": TEXT,
     "callable": FLAG,
     "code": TEXT,
+    "commit": TEXT,
     "end_date": TIME,
     "event_types": TEXT,
     "force": FLAG,
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
     "marker": TEXT,
+    "message": TEXT,
     "output": word("raw", "void"),
     "owner": TEXT,
     "page_size": {"type": "integer", "minimum": 1},
+    "partial": FLAG,
     "published": FLAG,
     "q": TEXT,
     "since": TEXT,

@@ -6,31 +6,17 @@ This module is imported when a request is sent to an address `local:`, never bef
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 from algo_core.http.response import Response, StreamResponse
 from algo_core.http.transport import Request as Sent
 from algo_core.http.transport import RequestBody
-from algo_local.platform import Platform
 from algo_local.web.app import Application
 from algo_local.web.http import Request
 
 PREFIX = "local:"
 """What the addresses begin with that this transport answers."""
-
-_platforms: dict[Path, Platform] = {}
-_lock = threading.Lock()
-
-
-def platform_at(root: Path) -> Platform:
-    """The platform of a directory; all clients in this process share it, and with it the warm algorithms."""
-    with _lock:
-        if root not in _platforms:
-            _platforms[root] = Platform(root)
-        return _platforms[root]
 
 
 class EmbeddedTransport:

@@ -12,8 +12,8 @@ from algo_core.storage.contract import Entry, IncompleteListing, IsADirectory, N
 from algo_core.storage.uri import is_only_key
 from algo_local.data.connector_data import ConnectedData
 from algo_local.error_codes import ErrorCode
+from algo_local.web.data_requests import announced_md5, file_entry, new_directory
 from algo_local.web.handlers.connector_pages import Listings
-from algo_local.web.handlers.data import announced_md5, file_entry, new_directory
 from algo_local.web.http import (
     ApiError,
     FileBody,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
-from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
 
-from algo_core.errors import RequestRefused
 from algo_core.storage.uri import HOSTED
 from algo_local.callers import Caller
-from algo_local.data.hosted import DirectoryNotEmpty, HostedData, StoredFile, parse_acl
-from algo_local.data.path_resolver import Branch, FilePlace, Space
+from algo_local.data.hosted import DirectoryNotEmpty, HostedData, StoredFile
+from algo_local.data.path_resolver import Branch, FileLocation, Space
 from algo_local.error_codes import ErrorCode
-from algo_local.metadata.store import OWN_ALGORITHMS, Acl
+from algo_local.web.data_requests import acl_in, announced_md5, file_entry, new_directory
 from algo_local.web.http import (
     ApiError,
     FileBody,
@@ -72,16 +68,16 @@ def _decode_path(raw: str) -> str:
 
 
 def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
-    place = storage.find(caller, path)
-    if isinstance(place, FilePlace):
-        return _file_response(storage.open(place), request)
-    return _listing(storage, place, request)
+    location = storage.find(caller, path)
+    if isinstance(location, FileLocation):
+        return _file_response(storage.open(location), request)
+    return _listing(storage, location, request)
 
 
 def _head(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
-    place = storage.find(caller, path)
-    if isinstance(place, FilePlace):
-        return _file_response(storage.open(place), request)
+    location = storage.find(caller, path)
+    if isinstance(location, FileLocation):
+        return _file_response(storage.open(location), request)
     return Response(headers={"X-Data-Type": "directory", "Content-Type": "application/json"})
 
 
@@ -97,16 +93,6 @@ def _listing(storage: HostedData, directory: Branch | Space, request: Request) -
     if page.acl is not None and request.flag("acl"):
         body["acl"] = {"read": list(page.acl)}
     return json_response(body, headers={"X-Data-Type": "directory"})
-
-
-def file_entry(name: str, modified: float, size: int) -> dict[str, Any]:
-    """A file in a listing; `modified` in seconds since the epoch, `size` in bytes (API section 4.4)."""
-    # Some clients read the fraction literally as ".000Z", so the time is cut to whole seconds.
-    return {
-        "filename": name,
-        "last_modified": strftime("%Y-%m-%dT%H:%M:%S.000Z", gmtime(modified)),
-        "size": size,
-    }
 
 
 def _file_response(found: StoredFile, request: Request) -> Response:
@@ -136,51 +122,17 @@ def _put(storage: HostedData, caller: Caller, request: Request, path: list[str])
     return json_response({"result": uri}, headers={"ETag": md5})
 
 
-def announced_md5(request: Request) -> str | None:
-    """The MD5 in hexadecimal digits that `Content-MD5` gives for the body, if it does."""
-    announced = request.header("Content-MD5")
-    if not announced:
-        return None
-    try:
-        digest = base64.b64decode(announced, validate=True)
-    except binascii.Error:
-        digest = b""
-    if len(digest) != 16:
-        raise ApiError(400, f"Not a Content-MD5: {announced[:100]!r}", ErrorCode.INVALID_REQUEST)
-    return digest.hex()
-
-
 def _post(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
     name, acl = new_directory(request)
     return json_response({"result": storage.create(caller, path, name, acl)})
-
-
-def new_directory(request: Request) -> tuple[Any, Acl]:
-    """Name and ACL in a body that is a JSON object, or the bare name as text (API section 4.5)."""
-    if request.content_type in {"text/plain", "application/text"}:
-        body = request.body(1 << 16)
-        return (body or b"").decode("utf-8", "replace").strip(), OWN_ALGORITHMS
-    value = request.json()
-    if isinstance(value, str):
-        return value, OWN_ALGORITHMS
-    if not isinstance(value, dict) or "name" not in value:
-        raise ApiError(400, 'A directory is made with a body such as {"name": "robots"}', ErrorCode.MALFORMED_JSON)
-    return value["name"], _acl_in(value)
 
 
 def _patch(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
     value = request.json()
     if not isinstance(value, dict) or not isinstance(value.get("acl"), dict) or "read" not in value["acl"]:
         raise ApiError(400, 'An ACL is changed with a body such as {"acl": {"read": []}}', ErrorCode.MALFORMED_JSON)
-    storage.set_acl(caller, path, _acl_in(value))
+    storage.set_acl(caller, path, acl_in(value))
     return Response()
-
-
-def _acl_in(value: dict[str, Any]) -> Acl:
-    acl = value.get("acl")
-    if acl is not None and not isinstance(acl, dict):
-        raise RequestRefused('An ACL is an object such as {"read": []}')
-    return parse_acl(acl.get("read") if acl else None)
 
 
 def _delete(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from algo_local.algorithms.registry import Version
-from algo_local.callers import Caller
+from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
-from algo_local.execution.payload import CallContext, Failure, Outcome, Payload
+from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.records.record import FULL, LOST, NONE, Answer, Record, digest_of
 from algo_local.records.recorder import Input, KeyTaken
 from algo_local.web.answers import answer_of, raw, wrapped
@@ -25,19 +25,14 @@ from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECON
 from algo_local.web.references import Reference, unknown
 
 if TYPE_CHECKING:
+    from algo_local.platform import Platform
     from algo_local.records.recorder import Live
-    from algo_local.web.app import Application
     from algo_local.web.authorization import RequestContext
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header of a call that is to be executed once, however often it arrives."""
 
 _TEXT = frozenset({"text/plain", "application/text", "application/x-www-form-urlencoded", ""})
-CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, Idempotency-Key",
-}
 _INPUT = "Failed to build algorithm input from request: "
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _INTERRUPTED = Answer(None, b"", Failure("The call was interrupted", "SystemError", ended="cancelled"), 0.0, "")
@@ -47,7 +42,7 @@ _INTERRUPTED = Answer(None, b"", Failure("The call was interrupted", "SystemErro
 class _Call:
     """An invocation that is ready to run."""
 
-    app: Application
+    platform: Platform
     caller: Caller
     version: Version
     payload: Payload
@@ -88,7 +83,7 @@ class _Call:
 
     def _executed(self, live: Live) -> Outcome:
         try:
-            platform, algorithm, build = self.app.platform, self.version.algorithm, self.version.build
+            platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
             if algorithm.has_secrets:
                 build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
             return platform.executor.run(
@@ -96,7 +91,7 @@ class _Call:
             )
         finally:
             if self.context.session == self.context.request_id:
-                self.app.platform.hosted.end_session(self.context.session)
+                self.platform.hosted.end_session(self.context.session)
 
 
 def preflight(context: RequestContext) -> Response:
@@ -107,16 +102,16 @@ def preflight(context: RequestContext) -> Response:
 def invoke(context: RequestContext) -> Response:
     """`POST /v1/algo/OWNER/NAME[/VERSION]`, or with an algorithm's id in the place of owner and name."""
     received = time.perf_counter()
-    app, caller, request = context.app, context.caller, context.request
+    platform, caller, request = context.platform, context.caller, context.request
     version = _version(context)
     output = request.query.get("output", "").lower()
     call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
     key = _idempotency_key(request) if version.algorithm.request_records == FULL else None
     with ExitStack() as slot:  # before the input is read, so that its memory counts as well
         if not caller.inside or output == "void":
-            slot.enter_context(app.platform.concurrency.counted(caller.account))
+            slot.enter_context(platform.concurrency.counted(caller.account))
         payload, body = _payload(request)
-        call = _Call(app, caller, version, payload, body, _timeout(request), call_context, output, key)
+        call = _Call(platform, caller, version, payload, body, _timeout(request), call_context, output, key)
         response = _answered(call, request, slot, received)
     if key:
         response.headers[IDEMPOTENCY_KEY] = key
@@ -124,7 +119,7 @@ def invoke(context: RequestContext) -> Response:
 
 
 def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -> Response:
-    records, record, level = call.app.platform.records, call.record(), call.version.algorithm.request_records
+    records, record, level = call.platform.records, call.record(), call.version.algorithm.request_records
     given = Input(call.payload.content_type, call.body)
     while True:
         try:
@@ -164,7 +159,7 @@ def _repeated(call: _Call, request: Request, first: Record, received: float, dig
         raise ApiError(422, message, ErrorCode.INPUT_VALIDATION_ERROR)
     if call.output == "void":
         return _replayed(_void(first.id))
-    records = call.app.platform.records
+    records = call.platform.records
     found = records.wait(first.id, call.timeout)
     if found is None or found.state == LOST:
         return None
@@ -284,7 +279,7 @@ def _start_void(call: _Call, live: Live, slot: ExitStack) -> None:
             call.run(live)
 
     try:
-        call.app.platform.in_background(work)
+        call.platform.in_background(work)
     except BaseException:
         slot.close()
         live.finished(_INTERRUPTED)

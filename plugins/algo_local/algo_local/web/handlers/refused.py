@@ -24,9 +24,7 @@ _HOSTS = "Algorithms run as processes of this platform, not as users of other ho
 _PROVIDERS = "Secrets are kept encrypted in this platform's database; providers in Java archives cannot be installed"
 _REGISTRIES = "Algorithms are no container images here, so there is nothing to push to a registry"
 _SCMS = "Sources are kept by the platform itself; other hosts cannot be added"
-_BUILDS = "Algorithms are built and published with 'algo local publish' on the platform's machine"
 _RECORDS = "Calls are on record at /v1/requests, which can be filtered; they are not counted"
-_COMMITS = "Sources are kept by their content, without a history of commits"
 
 REFUSALS = {
     "getConnection": Refusal(404, ErrorCode.CONFIG_ENTRY_NOT_FOUND, _BROKER),
@@ -51,9 +49,6 @@ REFUSALS = {
     "updateScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
     "deleteScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
     "receiveScmRepositoryEvent": Refusal(400, ErrorCode.INTERNAL_SCM_HAS_NO_WEBHOOKS, _SCMS),
-    "compileAlgorithm": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _BUILDS),
-    "publishAlgorithm": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _BUILDS),
-    "commitLogForRepository": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _COMMITS),
     "getAlgorithmErrorsByAlgorithmName": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
     "getAlgorithmErrorsByUserId": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
     "getOrganizationErrors": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _RECORDS),

@@ -34,7 +34,7 @@ def create(context: RequestContext) -> dict[str, Any]:
         raise Invalid("version_identifier is missing", ErrorCode.INPUT_VALIDATION_ERROR)
     if not context.platform.registry.resolve(algorithm, "" if kind == "latest" else identifier, as_owner=True):
         raise Invalid(f"No version {identifier[:50]}", ErrorCode.VERSION_DOES_NOT_EXIST)
-    made = context.platform.administration.reserve(algorithm, calling.name, kind, identifier, body["num_slots"])
+    made = context.platform.administration.reserve(algorithm.id, calling.name, kind, identifier, body["num_slots"])
     return _described(context, made, algorithm)
 
 

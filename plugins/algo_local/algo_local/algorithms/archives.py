@@ -1,0 +1,128 @@
+"""Source trees in archives: what a tar or zip file holds, as entries of a tree, and none of it outside of one."""
+
+from __future__ import annotations
+
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from algo_local.algorithms.sources import MAX_FILES
+from algo_local.error_codes import ErrorCode
+from algo_local.refusals import Invalid
+
+ARCHIVE_BYTES = 128 << 20
+"""Largest archive that is taken."""
+
+CONTENT_BYTES = 128 << 20
+"""Largest sum of what the files in an archive hold."""
+
+FILE = 0o100644
+PROGRAM = 0o100755
+LINK = 0o120000
+"""The modes that git has for what a tree holds."""
+
+
+class TreeEntry(NamedTuple):
+    """A file or symbolic link of a source tree."""
+
+    name: str
+    """With `/` between the parts, none of which is empty, `.`, `..` or `.git`."""
+    mode: int
+    content: bytes
+    """Of a symbolic link, where it leads."""
+
+
+def archive_entries(file: BinaryIO) -> list[TreeEntry]:
+    """What a tar file (plain or compressed) or a zip file holds, without a directory that all of it lies in.
+
+    Raises:
+        Invalid: if it is no such archive, is damaged or too large, or holds what no source tree can hold.
+    """
+    try:
+        found = list(_zip_entries(file) if zipfile.is_zipfile(file) else _tar_entries(file))
+    except Invalid:
+        raise
+    except Exception as error:  # damaged archives make these modules, and what they decompress with, raise anything
+        raise _refusal(f"The archive cannot be read: {error}") from None
+    if not found:
+        raise _refusal("The archive holds no files")
+    return _unwrapped(found)
+
+
+def checked_name(name: str) -> str:
+    """The name of an entry without a leading `./`. Invalid if it is none, or leads out of the tree."""
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    if name.startswith("/") or "\\" in name or "\0" in name or not parts:
+        raise _refusal(f"Not a name in a source tree: {name[:100]!r}")
+    if any(part == ".." or part.lower() == ".git" for part in parts):
+        raise _refusal(f"Not a name in a source tree: {name[:100]!r}")
+    try:
+        "/".join(parts).encode("utf-8")
+    except UnicodeEncodeError:
+        raise _refusal(f"Not a name in UTF-8: {name[:100]!r}") from None
+    return "/".join(parts)
+
+
+def _tar_entries(file: BinaryIO) -> Iterator[TreeEntry]:
+    budget = _Budget()
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="r:*") as archive:
+        for member in archive:
+            if member.isdir():
+                continue
+            name = checked_name(member.name)
+            budget.count(name, member.size)
+            if member.issym():
+                yield TreeEntry(name, LINK, member.linkname.encode("utf-8", "surrogateescape"))
+            elif member.isfile() or member.islnk():
+                packed = archive.extractfile(member)
+                assert packed is not None
+                content = packed.read(CONTENT_BYTES + 1)
+                budget.count(name, len(content) if member.islnk() else 0, files=0)
+                yield TreeEntry(name, PROGRAM if member.mode & 0o111 else FILE, content)
+            else:
+                raise _refusal(f"{name} is neither a file, nor a directory, nor a symbolic link")
+
+
+def _zip_entries(file: BinaryIO) -> Iterator[TreeEntry]:
+    budget = _Budget()
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            if member.is_dir():
+                continue
+            name = checked_name(member.filename)
+            budget.count(name, member.file_size)
+            with archive.open(member) as packed:  # which reads no more than the announced size
+                content = packed.read(CONTENT_BYTES + 1)
+            mode = member.external_attr >> 16
+            yield TreeEntry(name, LINK if stat.S_ISLNK(mode) else PROGRAM if mode & 0o111 else FILE, content)
+
+
+class _Budget:
+    """How much of an archive may still come."""
+
+    def __init__(self) -> None:
+        self._files, self._bytes = MAX_FILES, CONTENT_BYTES
+
+    def count(self, name: str, size: int, *, files: int = 1) -> None:
+        self._files -= files
+        self._bytes -= size
+        if self._files < 0 or self._bytes < 0:
+            raise _refusal(
+                f"The archive is too large from {name[:100]!r} on (over {MAX_FILES} files, or"
+                f" {CONTENT_BYTES >> 20} MiB of content); large models belong in hosted data"
+            )
+
+
+def _unwrapped(entries: list[TreeEntry]) -> list[TreeEntry]:
+    """The entries, with what archives of a whole directory begin every name with left out."""
+    first = entries[0].name.partition("/")[0] + "/"
+    if first == "src/" or not all(entry.name.startswith(first) for entry in entries):
+        return entries
+    return [entry._replace(name=entry.name[len(first) :]) for entry in entries]
+
+
+def _refusal(message: str) -> Invalid:
+    return Invalid(message, ErrorCode.INVALID_FILE_UPLOAD)

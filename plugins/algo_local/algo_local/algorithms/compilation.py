@@ -1,0 +1,66 @@
+"""Commits are compiled into builds, which can be called by the ids of their commits (API sections 3.2, 6.3)."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from algo_local.algorithms.build import BuildError
+from algo_local.algorithms.builds import BuildRecord
+from algo_local.error_codes import ErrorCode
+from algo_local.refusals import Missing
+
+if TYPE_CHECKING:
+    from algo_local.algorithms.builder import Builder
+    from algo_local.algorithms.builds import Builds
+    from algo_local.algorithms.registry import Algorithm, Registry
+    from algo_local.algorithms.repositories import Repositories
+
+
+class Compiler:
+    """Makes builds of commits."""
+
+    def __init__(self, registry: Registry, builds: Builds, repositories: Repositories, builder: Builder) -> None:
+        self._registry = registry
+        self._builds = builds
+        self._repositories = repositories
+        self._builder = builder
+
+    def compile(self, algorithm: Algorithm, commit: str = "") -> BuildRecord:
+        """Build a commit, or the newest, and give what came of it: what runs already is not built again.
+
+        Raises:
+            Missing: if there is no such commit.
+        """
+        wanted = commit or self._repositories.newest(algorithm)
+        with self._builds.turn(algorithm):
+            known = self._registry.build(algorithm, wanted)
+            if known and known.build.source.is_dir() and known.build.python.exists():
+                return self._found(algorithm, known.build_id)
+            with self._repositories.checkout(algorithm, wanted) as directory:
+                identifier = self._builds.begin(algorithm, wanted)
+                self._run(algorithm, identifier, directory)
+        return self._found(algorithm, identifier)
+
+    def _run(self, algorithm: Algorithm, identifier: str, directory: Path) -> None:
+        try:
+            build = self._builder.build(
+                directory, algorithm.owner, algorithm.name, report=lambda line: self._builds.say(identifier, line)
+            )
+        except BuildError as error:
+            hint = f"\n{error.hint}" if error.hint else ""
+            self._builds.fail(identifier, f"ERROR: {error.message}{hint}", f"{error.log}\n" if error.log else "")
+        except BaseException as error:
+            # Whatever happens, nobody must wait for this build.
+            with contextlib.suppress(Exception):
+                self._builds.fail(identifier, f"ERROR: the platform failed: {type(error).__name__}")
+            raise
+        else:
+            self._builds.succeed(self._registry, identifier, build)
+
+    def _found(self, algorithm: Algorithm, identifier: str) -> BuildRecord:
+        found = self._builds.find(algorithm, identifier)
+        if not found:
+            raise Missing("The algorithm is gone: somebody has deleted it", ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST)
+        return found

@@ -1,0 +1,122 @@
+"""Builds are published as versions (API section 6.3)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from algo_local.algorithms.lifecycle import current, update_in
+from algo_local.error_codes import ErrorCode
+from algo_local.refusals import Forbidden, Invalid, Missing
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from algo_local.algorithms.registry import Algorithm, Number, Registry, Version
+
+REVISIONS = ("revision", "patch")
+"""Two names of the last part of a version's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """How a build is published."""
+
+    kind: str = "minor"
+    """What is new about it: `major`, `minor`, `revision` or `patch`."""
+    callability: str | None = None
+    """`public` or `private`; None leaves it to the version before, or to the algorithm's settings."""
+    release_notes: str = ""
+    sample_input: str = ""
+    sample_output: str = ""
+    insights_enabled: bool = False
+
+
+def publish_build(
+    registry: Registry,
+    algorithm: Algorithm,
+    publication: Publication,
+    description: Mapping[str, Any],
+    *,
+    may_be_public: bool,
+) -> Version:
+    """Publish the build that succeeded last, and change what is said about the algorithm with it.
+
+    Raises:
+        Missing: if nothing has been built.
+        Invalid: if that build is published already, if a revision should be seen by others than the version that it
+            revises, or if the description contradicts itself.
+        Forbidden: if it would be public, and the caller may publish privately only.
+    """
+    build = registry.newest_build(algorithm)
+    if not build:
+        raise Missing("There is no build to publish: compile the algorithm first", ErrorCode.ALGORITHM_BUILD_NOT_FOUND)
+    kept = {name: value for name, value in description.items() if name not in {"callability", "sample_input"}}
+    with registry.database.write() as rows:
+        published = rows.execute(
+            "SELECT major, minor, revision, public, build, unpublished_at IS NULL FROM versions WHERE algorithm = ?"
+            " ORDER BY major DESC, minor DESC, revision DESC",
+            (algorithm.id,),
+        ).fetchall()
+        for *number, _, of_build, is_current in published:
+            if of_build == build.build_id and is_current:
+                known = ".".join(map(str, number))
+                message = f"The newest build is published already, as {known}: compile a new commit first"
+                raise Invalid(message, ErrorCode.VERSION_ALREADY_PUBLISHED)
+        before = tuple(published[0][:3]) if published else None
+        is_public = _is_public(algorithm, publication, bool(published[0][3]) if published else None)
+        if is_public and not may_be_public:
+            message = f"Only owners of {algorithm.owner} may publish its algorithms for everybody: publish it privately"
+            raise Forbidden(message, ErrorCode.NOT_AUTHORIZED)
+        if kept:
+            update_in(rows, algorithm, kept)
+        identifier = _insert(rows, algorithm, build, next_number(publication.kind, before), publication, is_public)
+    return next(version for version in registry.versions(current(registry, algorithm.id)) if version.id == identifier)
+
+
+def next_number(kind: str, before: tuple[int, ...] | None) -> Number:
+    """The number of the version after `before`, the highest one ever published; of the first if there was none."""
+    major, minor, revision = before or (0, 0, 0)
+    if kind == "major":
+        return major + 1, 0, 0
+    return (major, minor, revision + 1) if kind in REVISIONS else (major, minor + 1, 0)
+
+
+def _is_public(algorithm: Algorithm, publication: Publication, before: bool | None) -> bool:
+    """Whether everybody may call it: a revision is for those who could call what it revises."""
+    if publication.kind not in REVISIONS or before is None:
+        return (publication.callability or algorithm.callability) == "public"
+    if publication.callability and (publication.callability == "public") != before:
+        message = f"A revision stays {'public' if before else 'private'}, as the version before it: publish a minor one"
+        raise Invalid(message, ErrorCode.INPUT_VALIDATION_ERROR)
+    return before
+
+
+def _insert(
+    rows: sqlite3.Connection,
+    algorithm: Algorithm,
+    build: Version,
+    number: Number,
+    publication: Publication,
+    is_public: bool,
+) -> str:
+    identifier = str(uuid.uuid4())
+    values = {
+        "id": identifier,
+        "algorithm": algorithm.id,
+        **dict(zip(("major", "minor", "revision"), number, strict=True)),
+        "public": int(is_public),
+        "build": build.build_id,
+        "published_at": time.time(),
+        "release_notes": publication.release_notes,
+        "sample_input": publication.sample_input,
+        "sample_output": publication.sample_output,
+        "insights_enabled": int(publication.insights_enabled),
+    }
+    rows.execute(
+        f"INSERT INTO versions ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", list(values.values())
+    )
+    return identifier

@@ -1,0 +1,35 @@
+"""Open a platform with what its algorithms need to call it back."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from algo_local.platform import Platform
+
+if TYPE_CHECKING:
+    from algo_local.serving.callback import CallbackEndpoint
+
+_platforms: dict[Path, Platform] = {}
+_lock = threading.Lock()
+
+
+def open_platform(root: Path) -> Platform:
+    """The platform of a directory, whose algorithms can run."""
+    return Platform(root, open_callback=_open_callback)
+
+
+def platform_at(root: Path) -> Platform:
+    """The platform of a directory; all clients in this process share it, and with it the warm algorithms."""
+    with _lock:
+        if root not in _platforms:
+            _platforms[root] = open_platform(root)
+        return _platforms[root]
+
+
+def _open_callback(platform: Platform) -> CallbackEndpoint:
+    from algo_local.serving.callback import CallbackEndpoint
+    from algo_local.web.app import Application
+
+    return CallbackEndpoint(Application(platform))

@@ -1,0 +1,73 @@
+"""The sources of an algorithm, in the platform's own repository of it (API sections 6.1, 6.5)."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from algo_local.error_codes import ErrorCode
+from algo_local.web.http import BLOCK, ApiError, FileBody, Response
+
+if TYPE_CHECKING:
+    from dulwich.objects import Commit
+
+    from algo_local.web.authorization import RequestContext
+
+
+def log(context: RequestContext) -> dict[str, Any]:
+    """`GET .../log`, newest first."""
+    query = context.request.query
+    found = context.platform.repositories.log(context.algorithm, query.get("since", ""), query.get("until", ""))
+    return {"commits": [_described(commit) for commit in found]}
+
+
+def upload(context: RequestContext) -> dict[str, Any]:
+    """`PUT .../source`: what does not differ from the newest commit makes no new one."""
+    from algo_local.algorithms.archives import ARCHIVE_BYTES, archive_entries
+
+    platform, algorithm = context.platform, context.algorithm
+    with tempfile.TemporaryFile() as archive:
+        size = 0
+        while block := context.request.read(BLOCK):
+            size += len(block)
+            if size > ARCHIVE_BYTES:
+                message = f"The archive is larger than {ARCHIVE_BYTES >> 20} MiB; large models belong in hosted data"
+                raise ApiError(413, message, ErrorCode.INVALID_REQUEST)
+            archive.write(block)
+        if context.request.length is not None and size < context.request.length:
+            raise ApiError(400, "The archive broke off", ErrorCode.INVALID_REQUEST)
+        entries = archive_entries(archive)
+    message = context.request.query.get("message", "").strip() or "Upload of an archive"
+    commit = platform.repositories.commit(algorithm, entries, context.caller.account, message[:10_000])
+    return _described(platform.repositories.log(algorithm, commit, commit)[0])
+
+
+def download(context: RequestContext) -> Response:
+    """`GET .../source`: a gzip-compressed tar with the files of a commit."""
+    import tarfile
+
+    repositories, algorithm = context.platform.repositories, context.algorithm
+    commit = context.request.query.get("commit", "") or repositories.newest(algorithm)
+    with repositories.checkout(algorithm, commit) as directory:
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - handed to the response
+        with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+            archive.add(directory, arcname=algorithm.name, filter=_anonymous)
+    size = file.tell()
+    file.seek(0)
+    return Response(200, FileBody(file, size), {"Content-Type": "application/gzip", "X-Commit": commit}, size)
+
+
+def _anonymous(member: Any) -> Any:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def _described(commit: Commit) -> dict[str, Any]:
+    message = commit.message.decode("utf-8", "replace").rstrip("\n")
+    return {
+        "id": commit.id.decode(),
+        "short_message": message.partition("\n")[0],
+        "message": message,
+        "author": commit.author.decode("utf-8", "replace"),
+    }

@@ -1,0 +1,133 @@
+"""Languages, environments and templates: the documented values, and templates of their layout."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from algo_local.algorithms import catalog
+from algo_local.algorithms.builder import Builder, BuildError
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+LAYOUT = {
+    "python3": ".adk algorithmia.conf requirements.txt src/__ALGO__.py src/__ALGO___test.py src/__init__.py",
+    "python2": "algorithmia.conf requirements.txt src/__ALGO__.py src/__ALGO___test.py src/__init__.py",
+    "anaconda3": "algorithmia.conf environment.yml src/Algorithm.py src/__init__.py",
+    "java11": "algorithmia.conf pom.xml src/main/java/com/algorithmia/algorithm/Algorithm.java "
+    "src/main/java/com/algorithmia/algorithm/AlgorithmTest.java template.iml",
+    "r36": "algorithmia.conf packages.txt src/Algorithm.r template.Rproj",
+    "scala-2": ".gitignore algorithmia.conf build.sbt deps.sbt project/build.properties project/plugins.sbt "
+    "src/main/scala/com/algorithmia/Algorithm.scala",
+    "csharp-dotnet-core2": ".gitignore Algorithm.csproj algorithmia.conf resources/README.md src/Algorithm.cs src/Pipe.cs",
+}
+
+
+def unpack(archive: bytes, directory: Path) -> Path:
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        tar.extractall(directory, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(directory)
+    return directory
+
+
+def specification(title: str) -> str:
+    found = [item for item in catalog.environments() if item["display_name"].startswith(title)]
+    return str(found[0]["environment_specification_id"])
+
+
+def test_the_languages_of_the_platform() -> None:
+    shown = [(language["name"], language["display_name"]) for language in catalog.languages()]
+    assert shown == [
+        ("anaconda3", "Conda (Environments) - beta"),
+        ("csharp-dotnet-core2", "C# .NET Core 2.x+ (Environments)"),
+        ("java11", "Java OpenJDK 11.0 (Environments)"),
+        ("python2", "Python 2.x (Environments)"),
+        ("python3", "Python 3.x (Environments)"),
+        ("r36", "R 3.6.x (Environments)"),
+        ("scala-2", "Scala 2.x & sbt 1.3.x (Environments)"),
+    ]
+
+
+def test_a_languages_configuration_is_json_in_a_string() -> None:
+    language = next(language for language in catalog.languages() if language["name"] == "python3")
+    assert json.loads(language["configuration"]) == {
+        "display_name": "Python 3.x (Environments)",
+        "req_files": ["requirements.txt"],
+        "artifacts": [
+            {"source": "/home/algo/.local", "destination": "/home/algo/.local/"},
+            {"source": "/opt/algorithm", "destination": "/opt/algorithm/"},
+        ],
+    }
+
+
+def test_every_language_has_an_environment_with_ids_of_its_own() -> None:
+    everything = catalog.environments()
+    ids = [item[key] for item in everything for key in ("id", "environment_specification_id")]
+    assert all(UUID.fullmatch(each) for each in ids)
+    assert len(set(ids)) == len(ids)
+    for language in catalog.languages():
+        listed = catalog.environments(language["name"])
+        assert listed
+        assert all(item["language"] == language for item in listed)
+        assert all(item in everything for item in listed)
+
+
+def test_a_known_environment_has_its_documented_ids() -> None:
+    found = [item for item in catalog.environments("python3") if "TensorFlow GPU 2.3" in item["display_name"]]
+    assert len(found) == 1
+    assert found[0]["id"] == "fd980f4f-1f1c-4b2f-a128-d60b40c6567a"
+    assert found[0]["environment_specification_id"] == "36fd467e-fbfe-4ea6-aa66-df3f403b7132"
+    assert found[0]["machine_type"] == "GPU"
+    assert list(found[0]) == [
+        "id",
+        "environment_specification_id",
+        "display_name",
+        "description",
+        "created_at",
+        "language",
+        "machine_type",
+    ]
+
+
+def test_unknown_languages_and_specifications() -> None:
+    with pytest.raises(KeyError):
+        catalog.environments("cobol")
+    with pytest.raises(KeyError):
+        catalog.template_archive("00000000-0000-0000-0000-000000000000")
+
+
+@pytest.mark.parametrize("language", LAYOUT)
+def test_a_template_holds_the_documented_files(language: str) -> None:
+    identity = catalog.environments(language)[0]["environment_specification_id"]
+    archive = catalog.template_archive(identity)
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        entries = tar.getmembers()
+        assert all(entry.isreg() and entry.mode == 0o644 and entry.mtime == 0 for entry in entries)
+        assert sorted(entry.name for entry in entries) == LAYOUT[language].split()
+        configuration = tar.extractfile("algorithmia.conf")
+        assert configuration is not None
+        members = json.load(configuration)
+    assert (members["username"], members["algoname"]) == ("__USER__", "__ALGO__")
+
+
+def test_archives_are_the_same_each_time() -> None:
+    identity = specification("Java")
+    first = catalog.template_archive(identity)
+    catalog.template_archive.cache_clear()
+    assert catalog.template_archive(identity.upper()) == first
+
+
+def test_framework_templates_require_their_framework(tmp_path: Path) -> None:
+    directory = unpack(catalog.template_archive(specification("Python 3.7 + PyTorch")), tmp_path / "t")
+    assert (directory / "requirements.txt").read_text() == "algorithmia>=1.0.0,<2.0\ntorch>=1.7\n"
+
+
+@pytest.mark.parametrize("language", sorted(set(LAYOUT) - {"python3"}))
+def test_other_templates_are_refused_by_name(tmp_path: Path, language: str) -> None:
+    archive = catalog.template_archive(catalog.environments(language)[0]["environment_specification_id"])
+    with pytest.raises(BuildError, match="This platform runs Python 3 algorithms"):
+        Builder(tmp_path / "root").build(unpack(archive, tmp_path / "template"), "jane", "Greet")

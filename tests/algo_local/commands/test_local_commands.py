@@ -1,0 +1,190 @@
+"""`algo local ...` as a person at a terminal uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algo_core.errors import ExitCode
+from algo_local.checks import check_state
+
+Algo = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run_algo(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Algo:
+    """Run `algo` as a process: `algo("local", "status")`."""
+    monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("ALGO_CACHE_DIR", str(tmp_path / "cache"))
+
+    def algo(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "algo_core", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            **options,
+        )
+
+    return algo
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> Path:
+    directory = tmp_path / "hello"
+    (directory / "src").mkdir(parents=True)
+    (directory / "src" / "__init__.py").touch()
+    (directory / "src" / "Greet.py").write_text("def apply(input):\n    return 'Good day ' + input\n")
+    return directory
+
+
+def test_publish_prints_one_line_and_what_it_published_answers(run_algo: Algo, hello: Path, embedded: Any) -> None:
+    done = run_algo("local", "publish", str(hello), "acme/Greet", "--version", "1.0.0")
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.OK, "Published acme/Greet/1.0.0\n", "")
+    assert embedded.run("acme/Greet", b"HAL").json()["result"] == "Good day HAL"
+
+
+def test_publish_in_json(run_algo: Algo, hello: Path) -> None:
+    done = run_algo("local", "publish", str(hello), "algo://acme/Greet", "--version", "1.0.0", "--private", "--json")
+    answer = json.loads(done.stdout)
+    assert len(answer.pop("commit")) == 40
+    assert answer == {"algorithm": "acme/Greet", "version": "1.0.0", "visibility": "private"}
+
+
+def test_publish_never_replaces_and_says_what_could_be_next(run_algo: Algo, hello: Path, embedded: Any) -> None:
+    run_algo("local", "publish", str(hello), "acme/Greet", "--version", "1.0.0")
+    (hello / "src" / "Greet.py").write_text("def apply(input):\n    return 'changed'\n")
+    done = run_algo("local", "publish", str(hello), "acme/greet", "--version", "1.0.0")
+    assert done.returncode == ExitCode.FAILURE
+    assert "acme/Greet/1.0.0 is published already" in done.stderr
+    assert "--version 1.0.1" in done.stderr
+    assert embedded.run("acme/Greet", b"HAL").json()["result"] == "Good day HAL"
+    done = run_algo("local", "publish", str(hello), "acme/greet", "--version", "1.0.1")
+    assert done.stdout == "Published acme/Greet/1.0.1\n"
+    assert embedded.run("acme/Greet", b"HAL").json()["result"] == "changed"
+    assert embedded.run("acme/Greet/1.0.0", b"HAL").json()["result"] == "Good day HAL"
+
+
+@pytest.mark.parametrize(
+    ("reference", "version", "code", "said"),
+    [
+        ("Greet", "1.0.0", ExitCode.USAGE, "OWNER/NAME"),
+        ("a/b/c", "1.0.0", ExitCode.USAGE, "OWNER/NAME"),
+        ("acme/Greet", "1.0", ExitCode.USAGE, "1.0.0"),
+        ("acme/Greet", "latest", ExitCode.USAGE, "1.0.0"),
+        ("a-b/Greet", "1.0.0", ExitCode.FAILURE, "no name for an account"),
+        ("temp/Greet", "1.0.0", ExitCode.FAILURE, "reserved"),
+        ("acme/1Greet", "1.0.0", ExitCode.FAILURE, "no name for an algorithm"),
+    ],
+)
+def test_publish_refuses_what_cannot_be(
+    run_algo: Algo, hello: Path, reference: str, version: str, code: int, said: str
+) -> None:
+    done = run_algo("local", "publish", str(hello), reference, "--version", version)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_publish_of_what_is_no_algorithm(run_algo: Algo, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run_algo("local", "publish", str(tmp_path / "empty"), "acme/Greet", "--version", "1.0.0")
+    assert done.returncode == ExitCode.FAILURE
+    assert "Cannot build acme/Greet" in done.stderr
+    assert (
+        run_algo("local", "publish", str(tmp_path / "none"), "acme/Greet", "--version", "1.0.0").returncode
+        == ExitCode.USAGE
+    )
+
+
+def test_a_new_key_is_alone_on_stdout_and_works(run_algo: Algo, platform: Any) -> None:
+    done = run_algo("local", "key", "new", "alice", "--label", "laptop")
+    key = done.stdout.rstrip("\n")
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+    assert (len(key), key[:3], key.isalnum()) == (28, "sim", True)
+    assert platform.keys.find(key).owner == "alice"
+    listed = run_algo("local", "key", "list").stdout
+    assert key not in listed
+    assert "alice" in listed
+    assert "laptop" in listed
+    (row,) = json.loads(run_algo("local", "key", "list", "--json").stdout)
+    assert (row["owner"], row["label"]) == ("alice", "laptop")
+    done = run_algo("local", "key", "revoke", str(row["id"]))
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "")
+    assert platform.keys.find(key) is None
+    done = run_algo("local", "key", "revoke", key)
+    assert done.returncode == ExitCode.NOT_FOUND
+    assert key not in done.stderr
+    assert run_algo("local", "key", "new", "not-a-name").returncode == ExitCode.FAILURE
+
+
+def test_status_of_a_fresh_platform(run_algo: Algo, root: Path) -> None:
+    status = json.loads(run_algo("local", "status", "--json").stdout)
+    assert status["root"] == str(root)
+    assert (status["account"], status["accounts"], status["keys"], status["collections"]) == ("jane", 2, 0, 0)
+    assert status["algorithms"] == [{"name": "demo/Hello", "versions": ["1.0.0"]}]
+    assert status["bytes"]["data"] == 0
+    text = run_algo("local", "status").stdout
+    assert str(root) in text
+    assert "demo/Hello  1.0.0\n" in text
+
+
+def test_reset_asks_and_deletes_nothing_that_is_not_the_platforms(run_algo: Algo, root: Path, embedded: Any) -> None:
+    embedded.mkdir("c")
+    embedded.put(".my/c/f")
+    (root / "mine").write_text("kept")
+    done = run_algo("local", "reset")
+    assert done.returncode == ExitCode.USAGE
+    assert "--yes" in done.stderr
+    assert embedded("GET", "data/.my/c/f").content == b"content"
+    done = run_algo("local", "reset", "--yes")
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "")
+    assert [path.name for path in root.iterdir()] == ["mine"]
+    (root / "mine").unlink()
+    assert run_algo("local", "status").returncode == ExitCode.OK
+    run_algo("local", "reset", "--yes")
+    assert not root.exists()
+    assert run_algo("local", "reset", "--yes").returncode == ExitCode.NOT_FOUND
+
+
+def test_reset_at_a_terminal_takes_no_for_an_answer(root: Path, embedded: Any, run_algo: Algo) -> None:
+    import pexpect
+
+    embedded.mkdir("c")
+    for answer, code, exists in [("n", ExitCode.INTERRUPTED, True), ("y", ExitCode.OK, False)]:
+        child = pexpect.spawn(
+            sys.executable, ["-m", "algo_core", "local", "reset"], env=dict(os.environ), encoding="utf-8", timeout=60
+        )
+        child.expect(r"Delete all data, algorithms and keys in .*\?")
+        child.sendline(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert (child.exitstatus, root.exists()) == (code, exists)
+
+
+def test_doctor_finds_the_platform(run_algo: Algo, root: Path) -> None:
+    assert check_state() == (True, f"not used yet (it will be made in {root})")
+    assert not root.exists()
+    run_algo("local", "status")
+    assert f"1 algorithms, 0 collections in {root}" in run_algo("doctor").stdout
+    (root / "platform.sqlite3").write_bytes(b"broken" * 1000)
+    for name in ("platform.sqlite3-wal", "platform.sqlite3-shm"):
+        (root / name).unlink(missing_ok=True)
+    assert "is not the embedded platform's database" in run_algo("doctor").stdout
+
+
+def test_without_any_configuration_algo_is_at_home_on_the_embedded_platform(run_algo: Algo) -> None:
+    done = run_algo("ls")
+    assert "Using the embedded platform on this machine; 'algo auth' configures another." in done.stderr
+    assert done.stdout.split()[0].rstrip("/") == "jane"
+    done = run_algo("run", "demo/Hello", "-d", "HAL 9000")
+    assert done.stdout == "Hello HAL 9000\n"

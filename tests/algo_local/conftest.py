@@ -1,0 +1,155 @@
+"""The embedded platform, called in process and over sockets."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from support.embedded import embedded_session
+from support.serving import Served
+
+from algo_local.opening import open_platform
+from algo_local.platform import Platform
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
+from algo_local.web.app import Application
+
+
+class Client:
+    """Sends requests to `/v1/PATH` of one platform, as one account."""
+
+    def __init__(self, address: str, session: requests.Session, key: str | None = None) -> None:
+        self.address = address
+        self.session = session
+        if key:
+            session.headers["Authorization"] = f"Simple {key}"
+
+    def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.session.request(method, f"{self.address}/v1/{path}", **options)
+
+    def mkdir(self, name: str, **members: Any) -> requests.Response:
+        return self("POST", "data/.my", json={"name": name, **members})
+
+    def put(self, path: str, data: Any = b"content", **options: Any) -> requests.Response:
+        return self("PUT", f"data/{path}", data=data, **options)
+
+    def run(self, path: str, data: Any = b"x", content_type: str = "text/plain", **options: Any) -> requests.Response:
+        headers = {"Content-Type": content_type, **options.pop("headers", {})}
+        return self("POST", f"algo/{path}", data=data, headers=headers, **options)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of the platform's state, not made yet."""
+    root = tmp_path / "platform"
+    monkeypatch.setenv("ALGO_LOCAL_ROOT", str(root))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LOGNAME", "jane")
+    return root
+
+
+@pytest.fixture
+def platform(root: Path) -> Iterator[Platform]:
+    platform = open_platform(root)
+    yield platform
+    platform.close()
+
+
+@pytest.fixture
+def failures() -> list[str]:
+    """Tracebacks of what should never have happened; a test that uses a client fails if there are any."""
+    return []
+
+
+@pytest.fixture
+def embedded(platform: Platform, failures: list[str]) -> Iterator[Client]:
+    """The platform's own person, in process."""
+    with embedded_session(Application(platform, trusted=True, on_failure=failures.append)) as session:
+        yield Client("local:", session)
+    assert failures == []
+
+
+@pytest.fixture
+def address(platform: Platform, failures: list[str]) -> Iterator[str]:
+    """The served platform's address."""
+    listener = listen("127.0.0.1", 0)
+    server = Server(Application(platform, on_failure=failures.append), listener, on_failure=failures.append)
+    server.run()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    platform.executor.close()
+    server.stop()
+    assert failures == []
+
+
+@pytest.fixture
+def account(platform: Platform, address: str) -> Iterator[Callable[[str], Client]]:
+    """A client of the served platform for an account of any name: `account("alice")`."""
+    sessions = []
+
+    def account(name: str) -> Client:
+        session = requests.Session()
+        sessions.append(session)
+        return Client(address, session, platform.keys.create(platform.metadata.ensure_account(name), "test")[1])
+
+    yield account
+    for session in sessions:
+        session.close()
+
+
+@pytest.fixture(params=["embedded", "served"])
+def client(request: pytest.FixtureRequest) -> Client:
+    """Some account's client, in process and over sockets."""
+    if request.param == "embedded":
+        found: Client = request.getfixturevalue("embedded")
+        return found
+    made: Client = request.getfixturevalue("account")("jane")
+    return made
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write an algorithm directory; `write(code, name="Hello", **{"requirements.txt": "..."})`."""
+
+    def write(code: str, name: str = "Hello", directory: str = "algorithm", **files: str) -> Path:
+        root = tmp_path / directory
+        for path, text in {f"src/{name}.py": code, "src/__init__.py": "", **files}.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(textwrap.dedent(text), "utf-8")
+        return root
+
+    return write
+
+
+@pytest.fixture
+def publish(platform: Platform, tmp_path: Path) -> Callable[..., None]:
+    """Publish code: `publish("alice/Echo", "def apply(input): return input", version="1.0.0")`."""
+
+    def publish(reference: str, code: str, version: str = "1.0.0", *, public: bool = True, **files: str) -> None:
+        owner, _, name = reference.partition("/")
+        directory = tmp_path / "algorithms" / owner / name / version
+        for path, text in {f"src/{name}.py": code, "src/__init__.py": "", **files}.items():
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            (directory / path).write_text(textwrap.dedent(text), "utf-8")
+        platform.publish(directory, owner, name, version, public=public)
+
+    return publish
+
+
+@pytest.fixture
+def serve(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Served]]:
+    """`algo local serve` in a process of its own: `serve("--tls-cert", ...)`."""
+    monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("ALGO_CACHE_DIR", str(tmp_path / "cache"))
+    made: list[Served] = []
+
+    def serve(*options: str, **settings: Any) -> Served:
+        made.append(Served(*options, **settings))
+        return made[-1]
+
+    yield serve
+    for served in made:
+        served.kill()
