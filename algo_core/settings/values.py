@@ -107,6 +107,13 @@ BY_KIND: Mapping[type, Check] = {str: text, bool: flag, int: count, float: secon
 """The check of a setting by its kind; the only settings that are lists are lists of distributions."""
 
 
+def without_password(address: str) -> str:
+    """The address of a proxy as it may be shown."""
+    scheme, slashes, rest = address.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{slashes}{user.partition(':')[0]}:****@{host}" if at else address
+
+
 def check(kind: type, value: Any) -> str | None:
     """What a setting's value should be, if it is something else."""
     return BY_KIND[kind](value)

@@ -24,7 +24,7 @@ _HOSTS = "Algorithms run as processes of this platform, not as users of other ho
 _PROVIDERS = "Secrets are kept encrypted in this platform's database; providers in Java archives cannot be installed"
 _REGISTRIES = "Algorithms are not container images here, so no registry can receive them"
 _SCMS = "The platform keeps the sources itself; other source hosts cannot be added"
-_RECORDS = "Calls are not kept on record"
+_RECORDS = "Calls are on record at /v1/requests, which can be filtered; they are not counted"
 
 REFUSALS = {
     "getConnection": Refusal(404, ErrorCode.CONFIG_ENTRY_NOT_FOUND, _BROKER),

@@ -36,7 +36,7 @@ def new(app: App, name: str, command: str | None, directory: Path | None) -> Non
       pytest
     """
     from algo_core.cli import BUILT_IN
-    from algo_core.scaffold import make, named
+    from algo_plugins.scaffold import make, named
 
     project = named(name, command)
     if project.command in BUILT_IN:

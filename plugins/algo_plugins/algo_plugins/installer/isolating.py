@@ -9,14 +9,16 @@ from typing import Any
 
 from algo_core.cli import BUILT_IN
 from algo_core.errors import AlgoError, NotFoundError, PluginError, UsageError
-from algo_core.installer import corewheel, isolated, present, probe, record, wanted
-from algo_core.installer.environment import CORE, tool_for
-from algo_core.installer.isolated import Isolated
-from algo_core.installer.operations import Declined, Operations, Outcome, Step
-from algo_core.installer.preview import Preview
-from algo_core.installer.tools import Tool, Unresolvable
-from algo_core.installer.wanted import Wanted
+from algo_core.plugins import isolated
 from algo_core.plugins.external import PREFIX
+from algo_core.plugins.isolated import Isolated
+from algo_core.plugins.recorded import CORE
+from algo_plugins.installer import corewheel, placement, present, probe, record, wanted
+from algo_plugins.installer.environment import tool_for
+from algo_plugins.installer.operations import Declined, Operations, Outcome, Step
+from algo_plugins.installer.preview import Preview
+from algo_plugins.installer.tools import Tool, Unresolvable
+from algo_plugins.installer.wanted import Wanted
 
 WHERE = "isolated"
 
@@ -64,7 +66,7 @@ class Isolating:
     def _add(self, want: Wanted, outcome: Outcome) -> None:
         beside_algo = {n for n, distribution in present.distributions().items() if present.has_plugins(distribution)}
         self._check_name(want.name, beside_algo)
-        with isolated.beside(self._environ) as place:
+        with placement.beside(self._environ) as place:
             tool = tool_for(self._environ, isolated.python_of(place))
             self._operations.output.info(f"Making an environment for {want.name or want.text} ...")
             want, version, has_core = self._fill(tool, want)
@@ -73,14 +75,14 @@ class Isolating:
             found = self._examine(place, want, version, has_core)
             self._check_commands(found)
             previous = isolated.installed(self._environ).get(found.name)
-            isolated.put_into_place(self._environ, place, found)
+            placement.put_into_place(self._environ, place, found)
         record.add(self._operations.config, "isolated", [want.text])
         self._operations.output.info(f"{found.name} {found.version} is in its place")
         outcome.changes.append(Step(WHERE, found.name, found.version, previous.version if previous else None))
         outcome.plugins.append(described(found))
 
     def _check_name(self, name: str | None, beside_algo: Iterable[str]) -> None:
-        if name == CORE or name in isolated.RESERVED:
+        if name == CORE or name in placement.RESERVED:
             raise UsageError(f"{name} cannot have an environment of its own")
         if name and name in beside_algo:
             raise AlgoError(

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from algo_core.errors import ConfigError
-from algo_core.installer.tools import name_in
 from algo_core.settings.config import Config
 from algo_core.settings.edit import editing, table_at
+from algo_plugins.installer.tools import name_in
 
 Kind = Literal["installed", "isolated"]
 KINDS: tuple[Kind, ...] = ("installed", "isolated")

@@ -63,7 +63,18 @@ def test_what_a_tool_upgrade_dropped_is_restored(make_place, house) -> None:
     house.plugin("acme-other", command="other")
     place = make_place("uv-tool")
     assert place.install("acme-greet", "acme-other").code == ExitCode.OK
-    tool = ["uv", "tool", "install", "--force", "--reinstall", "--python", sys.executable, "algo-core"]
+    tool = [
+        "uv",
+        "tool",
+        "install",
+        "--force",
+        "--reinstall",
+        "--python",
+        sys.executable,
+        "--with",
+        "algo-plugins",
+        "algo-core",
+    ]
     path = os.pathsep.join([place.home.environ["PATH"], os.environ["PATH"]])
     subprocess.run(tool, env={**place.home.environ, "PATH": path}, check=True, capture_output=True)
     assert "acme-greet" not in place.versions()
@@ -232,7 +243,7 @@ def test_a_plugin_that_is_broken_is_reported_and_removable(place, house, source:
     assert "plugins uninstall" in result.stderr
     assert "acme-bad" in recorded(place)
     assert place.run("--no-plugins", "plugins", "uninstall", "acme-bad").code == ExitCode.OK
-    assert place.run("plugins", "list", "--json").json == []
+    assert [row["distribution"] for row in place.run("plugins", "list", "--json").json] == ["algo-plugins"]
     assert "acme-bad" not in recorded(place)
 
 

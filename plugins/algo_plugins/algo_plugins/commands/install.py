@@ -13,8 +13,8 @@ from algo_core.errors import UsageError
 from algo_core.terminal.prompts import Prompter
 
 if TYPE_CHECKING:
-    from algo_core.installer.operations import Operations, Outcome, Step
-    from algo_core.installer.preview import Preview
+    from algo_plugins.installer.operations import Operations, Outcome, Step
+    from algo_plugins.installer.preview import Preview
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 
@@ -34,8 +34,8 @@ def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) 
     With --isolated an environment is made for each, with the plugin and the same core. Its commands are then run there
     with the same configuration; its connectors and other hooks do not take part.
     """
-    from algo_core.installer.isolating import Isolating
-    from algo_core.installer.turns import turn
+    from algo_plugins.installer.isolating import Isolating
+    from algo_plugins.installer.turns import turn
 
     with turn(app.environ, app.output.info):
         operations = _operations(app, yes, "install", *(["--isolated"] if isolated else []), *requirements)
@@ -52,10 +52,10 @@ def upgrade(app: App, dists: tuple[str, ...], yes: bool) -> None:
 
     Without DIST: all that 'algo plugins install' has installed. Isolated plugins get the core that is running now.
     """
-    from algo_core.installer.isolated import installed
-    from algo_core.installer.isolating import Isolating
-    from algo_core.installer.operations import Outcome, names_of
-    from algo_core.installer.turns import turn
+    from algo_core.plugins.isolated import installed
+    from algo_plugins.installer.isolating import Isolating
+    from algo_plugins.installer.operations import Outcome, names_of
+    from algo_plugins.installer.turns import turn
 
     with turn(app.environ, app.output.info):
         operations = _operations(app, yes, "upgrade", *dists)
@@ -79,8 +79,8 @@ def restore(app: App, yes: bool) -> None:
 
     After an upgrade of the interpreter, or of the tool that installed algo, plugins may be gone.
     """
-    from algo_core.installer.isolating import Isolating
-    from algo_core.installer.turns import turn
+    from algo_plugins.installer.isolating import Isolating
+    from algo_plugins.installer.turns import turn
 
     with turn(app.environ, app.output.info):
         operations = _operations(app, yes, "restore")
@@ -94,8 +94,8 @@ def restore(app: App, yes: bool) -> None:
 @pass_app
 def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
     """Remove plugins; their dependencies stay."""
-    from algo_core.installer.operations import names_of
-    from algo_core.installer.turns import turn
+    from algo_plugins.installer.operations import names_of
+    from algo_plugins.installer.turns import turn
 
     prompter = Prompter(app.output)
     with turn(app.environ, app.output.info):
@@ -108,11 +108,8 @@ def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
         app.output.print(f"Removed {', '.join(outcome.removed)}")
 
 
-COMMANDS = (install, uninstall, upgrade, restore)
-
-
 def _operations(app: App, yes: bool, *words: str) -> Operations:
-    from algo_core.installer.operations import Operations
+    from algo_plugins.installer.operations import Operations
 
     return Operations(app, _approval(app, yes, words))
 

@@ -12,9 +12,8 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from algo_core.errors import ConfigError
-from algo_core.installer.tools import Pip, Pipx, Tool, Uv
-
-CORE = "algo-core"
+from algo_core.plugins.recorded import CORE
+from algo_plugins.installer.tools import Pip, Pipx, Tool, Uv
 
 
 class Environment(NamedTuple):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from algo_core.errors import AlgoError, NetworkError, NotFoundError
-from algo_core.installer.sources import redacted, trouble_in
 from algo_core.plugins.policy import normalized
+from algo_plugins.installer.sources import redacted, trouble_in
 
 UNKNOWN = "?"
 """The version of something that has to be built before its version is known."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from algo_core.errors import ExitCode
-from algo_core.installer.sources import trouble_in
+from algo_plugins.installer.sources import trouble_in
 
 
 class Index(ThreadingHTTPServer):

@@ -47,6 +47,9 @@ def run(app, words):
                                   "profile": app.profiles.resolve(app.profile_flag).address}}))
 """
 
+OWN = ("algo-core", "algo-plugins")
+"""What every place has."""
+
 PROFILE = '[profiles.default]\naddress = "https://platform.example"\napi_key = "sim123456789012345678901234"\n'
 
 
@@ -132,12 +135,17 @@ def closure(requirements: Sequence[str]) -> set[str]:
 
 @pytest.fixture(scope="session")
 def base_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Wheels of the core, of all that it needs, and of pip."""
-    (core,) = wheels_of(tmp_path_factory, ".").iterdir()
+    """Wheels of the core and of algo-plugins, of all that they need, and of pip."""
+    own = {
+        wheel.name.partition("-")[0]: wheel
+        for wheel in wheels_of(tmp_path_factory, ".", "plugins/algo_plugins").iterdir()
+    }
+    core = own["algo_core"]
 
     def pack(folder: Path) -> None:
         folder.mkdir()
-        os.link(core, folder / core.name)
+        for wheel in own.values():
+            os.link(wheel, folder / wheel.name)
         with zipfile.ZipFile(core) as archive:
             metadata = archive.read(f"{core.name.removesuffix('-py3-none-any.whl')}.dist-info/METADATA").decode()
         needs = [line.partition(": ")[2] for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
@@ -250,12 +258,13 @@ def make_place(tmp_path: Path, house: House, tools: Path, caches: Path) -> Itera
             place = tmp_path / "env"
             run(uv, "venv", "--python", sys.executable, place)
             with_pip = ["pip"] if kind == "venv" else []
-            run(uv, "pip", "install", "--python", place / "bin" / "python", "algo-core", *with_pip)
+            run(uv, "pip", "install", "--python", place / "bin" / "python", *OWN, *with_pip)
         elif kind == "pipx":
             run(tools / "pipx", "install", "--backend", "pip", "--python", sys.executable, "algo-core")
+            run(tools / "pipx", "inject", "algo-core", "algo-plugins")
             place = tmp_path / "pipx" / "venvs" / "algo-core"
         else:
-            run(uv, "tool", "install", "--python", sys.executable, "algo-core")
+            run(uv, "tool", "install", "--python", sys.executable, "--with", "algo-plugins", "algo-core")
             place = tmp_path / "tool" / "algo-core"
         for name in {"bare": ["uv"], "pipx": ["pipx"], "uv-tool": ["uv"]}.get(kind, []):
             (tmp_path / "bin" / name).symlink_to(tools / name)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import NotFoundError, UsageError
-from algo_core.installer.sources import redacted
-from algo_core.installer.tools import Change
 from algo_core.plugins.policy import normalized
+from algo_plugins.installer.sources import redacted
+from algo_plugins.installer.tools import Change
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -89,7 +89,7 @@ def _installed_from(url: str) -> list[str]:
     """The names of distributions that were installed from a URL."""
     import json
 
-    from algo_core.installer.present import distributions
+    from algo_plugins.installer.present import distributions
 
     found = []
     for name, distribution in distributions().items():

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import algo_core
 from algo_core.errors import ConfigError
-from algo_core.installer.environment import CORE
-from algo_core.installer.present import distributions
+from algo_core.plugins.recorded import CORE
+from algo_plugins.installer.present import distributions
 
 _WHEEL = "Wheel-Version: 1.0\nGenerator: algo\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 

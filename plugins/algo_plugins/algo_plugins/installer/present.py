@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from algo_core.installer.environment import CORE
-from algo_core.installer.tools import UNKNOWN, Change
 from algo_core.plugins.policy import normalized
-from algo_core.plugins.recorded import standard_of
+from algo_core.plugins.recorded import CORE, standard_of
 from algo_core.plugins.types import GROUP
+from algo_plugins.installer.tools import UNKNOWN, Change
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, PluginError, UsageError
-from algo_core.installer import isolated, present, probe, record, wanted
-from algo_core.installer.environment import CORE, Environment, find
-from algo_core.installer.present import Distribution
-from algo_core.installer.preview import Preview, previews
-from algo_core.installer.sources import redacted
-from algo_core.installer.tools import UNKNOWN, Change, Unresolvable
-from algo_core.installer.wanted import Wanted
+from algo_core.plugins import isolated
 from algo_core.plugins.policy import Policy, normalized
+from algo_core.plugins.recorded import CORE
+from algo_plugins.installer import placement, present, probe, record, wanted
+from algo_plugins.installer.environment import Environment, find
+from algo_plugins.installer.present import Distribution
+from algo_plugins.installer.preview import Preview, previews
+from algo_plugins.installer.sources import redacted
+from algo_plugins.installer.tools import UNKNOWN, Change, Unresolvable
+from algo_plugins.installer.wanted import Wanted
 
 if TYPE_CHECKING:
     from algo_core.context import App
@@ -141,7 +143,7 @@ class Operations:
         if here:
             find(self.environ).tool.uninstall(here)
         if apart:
-            isolated.remove(self.environ, apart)
+            placement.remove(self.environ, apart)
         record.remove(self.config, names)
         return Outcome(removed=list(names))
 

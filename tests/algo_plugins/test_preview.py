@@ -108,10 +108,21 @@ def test_what_is_gone_is_told_where_it_is_missed(make_place: Any, house: Any) ->
     place = make_place("uv-tool")
     assert place.install("acme-greet").code == ExitCode.OK
     assert place.install("--isolated", "acme-apart").code == ExitCode.OK
-    tool = ["uv", "tool", "install", "--force", "--reinstall", "--python", sys.executable, "algo-core"]
+    tool = [
+        "uv",
+        "tool",
+        "install",
+        "--force",
+        "--reinstall",
+        "--python",
+        sys.executable,
+        "--with",
+        "algo-plugins",
+        "algo-core",
+    ]
     subprocess.run(tool, env=place.home.environ, check=True, capture_output=True)
     shutil.rmtree(place.isolated / "acme-apart")
-    said = "acme-greet, acme-apart, which 'algo plugins install' has installed, are gone"
+    said = "acme-greet, acme-apart, recorded as installed, are gone"
     first = place.run("--help")
     assert f"warning: {said}; get them back with: `algo plugins restore`" in first.stderr
     assert place.run("--help").stderr == ""

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from algo_core.cli import BUILT_IN
-from algo_core.installer import isolated, probe
-from algo_core.installer.tools import UNKNOWN, Change, Tool
-from algo_core.installer.wanted import Wanted
+from algo_core.plugins import isolated
 from algo_core.plugins.types import RESERVED_SCHEMES
+from algo_plugins.installer import probe
+from algo_plugins.installer.tools import UNKNOWN, Change, Tool
+from algo_plugins.installer.wanted import Wanted
 
 
 class Preview(NamedTuple):

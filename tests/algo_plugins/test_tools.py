@@ -7,11 +7,11 @@ from dataclasses import asdict
 
 import pytest
 
-from algo_core.installer.isolated import Isolated, installed
-from algo_core.installer.present import conflicts, needed_by, standard
-from algo_core.installer.sources import redacted
-from algo_core.installer.tools import UNKNOWN, Change, Uv, name_in
-from algo_core.installer.wanted import read
+from algo_core.plugins.isolated import Isolated, installed
+from algo_plugins.installer.present import conflicts, needed_by, standard
+from algo_plugins.installer.sources import redacted
+from algo_plugins.installer.tools import UNKNOWN, Change, Uv, name_in
+from algo_plugins.installer.wanted import read
 
 
 class Installed:
