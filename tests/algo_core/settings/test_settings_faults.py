@@ -254,7 +254,7 @@ def test_an_administrators_file_with_a_fault_closes(algo_home: Home, text: str) 
         result = algo_home.run(*words, input=KEY)
         assert (result.code, result.text) == (ExitCode.CONFIGURATION, ""), words
         assert str(algo_home.site_file) in result.stderr
-        assert "has to correct" in result.stderr
+        assert "to correct" in result.stderr
     for words in (["--help"], ["--version"], ["config", "path"], ["help", "exit-codes"]):
         assert algo_home.run(*words).code == ExitCode.OK
     assert algo_home.run("doctor").code != ExitCode.OK

@@ -74,7 +74,7 @@ def test_a_link_to_nowhere_is_said_to_be_one(home, data_platform, work_with_tree
 
 @pytest.mark.parametrize("arguments", [["x://a/b", "y"], ["f", "x://a/b"]])
 def test_a_scheme_of_one_letter_is_said_to_be_none(home, work_with_tree, arguments):
-    assert hint(home.run("cp", *arguments, cwd=work_with_tree)).startswith("x:// is no scheme")
+    assert hint(home.run("cp", *arguments, cwd=work_with_tree)).startswith("x:// is not a scheme")
 
 
 def test_a_slash_behind_a_file_is_told(home, data_platform, work_with_tree):
@@ -126,7 +126,7 @@ def test_nobody_is_sent_to_make_a_collection_that_cannot_be(algo_home, work_with
     for destination in (".my/bad-name/", ".my/bad-name/f"):
         result = algo_home.run("cp", "f", destination, cwd=work_with_tree)
         assert (result.code, "algo mkdir" in result.stderr) == (ExitCode.NOT_FOUND, False)
-        assert "bad-name cannot be a collection: these have at most 30 letters, digits and _" in result.stderr
+        assert "bad-name is not a valid collection name: at most 30 letters, digits and " in result.stderr
 
 
 def test_numbers_are_called_numbers(home, tmp_path):

@@ -245,7 +245,7 @@ def test_what_is_both_in_the_source_makes_nothing_go(work, theirs, names):
         list(plan_sync(source, target, pytest.fail, None, CopyOptions(), obstructed.add))
         told = may_be_removed(obstructed, source, target, EVERYTHING, lambda what, error: refused.append(error.message))
         assert told == (obstructed.count == 0)
-        assert all("is a file and a directory" in message for message in refused)
+        assert all("is both a file and a directory" in message for message in refused)
 
 
 def test_names_are_found_in_order_however_many_there_are():
