@@ -13,8 +13,7 @@ from algo_core import nesting
 from algo_core.context import App
 from algo_core.errors import ExitCode, PluginError, UsageError
 from algo_core.plugins.index import PluginRecord
-from algo_core.plugins.manager import broken
-from algo_core.plugins.policy import normalized
+from algo_core.plugins.policy import INSTALLER, normalized
 from algo_core.settings import paths
 from algo_core.terminal.options import add_global_options, format_global_options, global_options
 
@@ -28,11 +27,12 @@ class Row(NamedTuple):
     group: str
     hidden: bool
     example: str
+    role: str
     record: PluginRecord | None
 
 
 def _built_in(name: str, target: str, text: str) -> Row:
-    return Row(name, f"algo_core.commands.{target}", text, LAST_GROUP, False, "", None)
+    return Row(name, f"algo_core.commands.{target}", text, LAST_GROUP, False, "", "", None)
 
 
 LAST_GROUP = "Setup"
@@ -50,7 +50,7 @@ BUILT_IN: dict[str, Row] = {
         _built_in("auth", "auth:auth", "Configure a profile: address, key, CA."),
         _built_in("profile", "profile:profile", "List, show, import and remove profiles."),
         _built_in("config", "config:config", "Show and change settings."),
-        _built_in("plugins", "plugins:plugins", "List, choose, install and remove plugins."),
+        _built_in("plugins", "plugins:plugins", "Manage plugins."),
         _built_in("doctor", "doctor:doctor", "Check the installation for problems."),
         _built_in("completion", "completion:completion", "Print the completion script of a shell."),
         _built_in("help", "help:help_command", "Explain a command or a topic."),
@@ -73,7 +73,7 @@ class AlgoGroup(click.Group):
                 if row[0] not in BUILT_IN:
                     found.setdefault(row[0], []).append(Row(*row, record))
         for name, text in _isolated_commands(_app(ctx).environ).items():
-            found.setdefault(name, [Row(name, EXECUTABLE, text, "Other", False, "", None)])
+            found.setdefault(name, [Row(name, EXECUTABLE, text, "Other", False, "", "", None)])
         if any(len(claims) > 1 for claims in found.values()):
             chosen = _app(ctx).config.chosen_commands()
             for name, claims in found.items():
@@ -113,7 +113,10 @@ class AlgoGroup(click.Group):
             PluginError: if its plugin is broken.
             ConfigError: if a plugin that the administrator requires is missing.
         """
-        return add_global_options(self._with_nested(ctx, row.name, self._import(ctx, row)))
+        command = self._import(ctx, row)
+        if isinstance(command, click.Group):
+            nesting.explain_unknown(command, row.name, lambda word: _why_not_below(_app(ctx), row.name, word))
+        return add_global_options(self._with_nested(ctx, row.name, command))
 
     def _with_nested(self, ctx: click.Context, path: str, command: click.Command) -> click.Command:
         """A command with those that other distributions have put below it, each imported when it runs."""
@@ -147,8 +150,9 @@ class AlgoGroup(click.Group):
         if row.record is not None:
             from algo_core.terminal.signals import end_cleanly_on_signals
 
-            _app(ctx).check()
-            _app(ctx).plugins.check_required()
+            if row.record.dist != INSTALLER:  # like the core's own: it helps where these find something missing
+                _app(ctx).check()
+                _app(ctx).plugins.check_required()
             end_cleanly_on_signals()
         if row.target == GROUP_ONLY:
             return click.Group(row.name.rpartition(" ")[2], help=row.help)
@@ -158,7 +162,7 @@ class AlgoGroup(click.Group):
             module, _, attribute = row.target.partition(":")
             found = getattr(import_module(module), attribute)
         elif row.record.error:
-            raise broken(row.record, row.record.error)
+            raise _app(ctx).plugins.broken(row.record, row.record.error)
         else:
             found = _app(ctx).plugins.load_target(row.record, row.target)
         if not isinstance(found, click.Command):
@@ -229,14 +233,30 @@ def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
     if why := app.plugins.why_not(name):
         return why
     if gone := missing(app.config):
-        return told(gone)
+        return told(gone, app.plugins.allowed)
     close = get_close_matches(name, known, n=3)
     hint = f"Did you mean: {', '.join(close)}?" if close else "'algo --help' lists the commands"
     if failed := [record.label for record in app.plugins.allowed if record.error]:
         hint += f" (broken plugins: {', '.join(failed)})"
     if not close and (standard := missing_standard()):
-        hint += f"; standard plugins that are not installed may have it: `algo plugins install {' '.join(standard)}`"
+        hint += f"; standard plugins that are not installed may have it: `{app.plugins.to_install(*standard)}`"
     return hint
+
+
+def _why_not_below(app: App, path: str, word: str) -> str | None:
+    """The hint for a command that a group has not, if its plugin is left out, or is the installer and not there.
+
+    Raises:
+        ConfigError: if the administrator's file leaves open which plugins take part.
+    """
+    why = app.plugins.why_left_out(f"{path} {word}")
+    if why or path != "plugins":
+        return why
+    if app.policy_error:
+        raise app.policy_error
+    if any(record.dist == INSTALLER for record in app.plugins.records):
+        return None
+    return f"{INSTALLER} installs, upgrades and makes plugins; get it with: `{app.plugins.to_install(INSTALLER)}`"
 
 
 def _group_row(name: str, below: list[tuple[str, list[Row]]]) -> Row:
@@ -244,7 +264,7 @@ def _group_row(name: str, below: list[tuple[str, list[Row]]]) -> Row:
     rows = [row for _, claims in below for row in claims]
     dists = sorted({row.record.dist for row in rows if row.record})
     text = nesting.group_help(dists)
-    return Row(name, GROUP_ONLY, text, rows[0].group, all(row.hidden for row in rows), "", None)
+    return Row(name, GROUP_ONLY, text, rows[0].group, all(row.hidden for row in rows), "", "", None)
 
 
 def _only(name: str, claims: list[Row]) -> Row:

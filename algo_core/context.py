@@ -75,7 +75,7 @@ class App:
         return Plugins(paths.cache_dir(self.environ), self._policy(), self._warn, self._missing)
 
     def _missing(self) -> list[str]:
-        """What was installed with `algo plugins install` and is gone."""
+        """What is recorded as installed and is gone."""
         from algo_core.plugins.recorded import missing
 
         return missing(self.config) if self.config.user else []
@@ -94,7 +94,7 @@ class App:
             return Policy.read(self.config, no_plugins=self.no_plugins, no_plugin=self.no_plugin)
         except ConfigError as error:
             self.policy_error = error
-            return Policy(none_at_all=f"left out: {error.message}")
+            return Policy(none_at_all=f"left out: {error.message}", is_closed=True)
 
     def check(self) -> None:
         """Refuse to run a plugin's command, or to use a profile, with a configuration that has faults.

@@ -119,7 +119,10 @@ class NetworkError(AlgoError):
 
 
 class TlsError(NetworkError):
-    """The certificate of the other side could not be verified."""
+    """The certificate of the other side could not be verified, or it does not accept ours."""
+
+    concerns_certificate = False
+    """Whether it is the client certificate that is missing or not accepted."""
 
 
 class TimedOut(NetworkError):

@@ -96,7 +96,7 @@ def replacing(path: Path | str, *, mode: int | None = None, durable: bool = Fals
     if older and stat.S_ISDIR(older.st_mode):
         raise IsADirectoryError(21, os.strerror(21), str(path))
     try:
-        descriptor, beside = tempfile.mkstemp(prefix=f".{name[:40]}.", suffix=".part", dir=head)
+        descriptor, partial = tempfile.mkstemp(prefix=f".{name[:40]}.", suffix=".part", dir=head)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     try:
@@ -105,11 +105,11 @@ def replacing(path: Path | str, *, mode: int | None = None, durable: bool = Fals
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        os.chmod(beside, mode if mode is not None else _usual_mode(older))
-        os.replace(beside, target)
+        os.chmod(partial, mode if mode is not None else _usual_mode(older))
+        os.replace(partial, target)
     except BaseException:
         try:
-            os.unlink(beside)
+            os.unlink(partial)
         except FileNotFoundError:
             pass
         raise

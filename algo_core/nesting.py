@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+from algo_core.errors import UsageError
+
 Claims = TypeVar("Claims")
 
 
@@ -28,6 +30,22 @@ def children(rows: Mapping[str, Claims], path: str) -> dict[str, list[tuple[str,
 def group_help(dists: Sequence[str]) -> str:
     """The help line of such a group."""
     return f"Commands from {', '.join(sorted(set(dists)))}."
+
+
+def explain_unknown(group: click.Group, path: str, why: Callable[[str], str | None]) -> None:
+    """Let a group say `why` it has no command of some name, where something is known of it."""
+    own_resolve = group.resolve_command
+
+    def resolve_command(self: click.Group, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return own_resolve(ctx, args)
+        except click.UsageError:
+            if hint := why(args[0]):
+                raise UsageError(f"There is no command '{path} {args[0]}'", hint) from None
+            raise
+
+    # One group of one run is changed, not its class.
+    setattr(group, "resolve_command", MethodType(resolve_command, group))  # noqa: B010  # mypy forbids assigning it
 
 
 def extend(
@@ -60,7 +78,6 @@ def extend(
             return own_resolve(ctx, args)
         return args[0], load(ctx, args[0], own_command(ctx, args[0])), args[1:]
 
-    # One group of one run is changed, not its class.
     for name, method in (
         ("list_commands", list_commands),
         ("get_command", get_command),

@@ -66,7 +66,8 @@ def auth(
         app.output.print(f"Profile {name} is saved; it was not tested")
     else:
         flag = "" if name == "default" and not before else f" --profile {name}"
-        app.output.info(f"Profile {name} is ready to use. Test with 'algo ls{flag}'")
+        test = app.plugins.suggested("try") or "algo doctor"
+        app.output.info(f"Profile {name} is ready to use. Test with '{test}{flag}'")
         app.output.line(f"Account: {account}")
     for sentence in before:
         app.output.warn(sentence)

@@ -26,6 +26,7 @@ from algo_core.settings.paths import user_config_file
 from algo_core.settings.profiles import check_address
 from algo_core.settings.repair import check
 from algo_core.settings.schema import dotted
+from algo_core.settings.values import without_password
 
 
 @click.group()
@@ -66,7 +67,7 @@ def _setting_rows(app: App) -> list[tuple[str, Any, str]]:
         except ConfigError as error:  # the others can be shown all the same
             app.output.warn(error.message)
             continue
-        rows.append((key, value.value, value.origin))
+        rows.append((key, without_password(value.value) if key == "proxy" else value.value, value.origin))
     return rows
 
 

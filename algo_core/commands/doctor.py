@@ -12,7 +12,8 @@ import click
 from algo_core.commands.help import VARIABLES
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, cause
-from algo_core.installer import isolated
+from algo_core.plugins import isolated
+from algo_core.plugins.advice import to_restore
 from algo_core.plugins.recorded import missing, told
 from algo_core.settings import paths
 from algo_core.settings.repair import advice, faults_of, sentence
@@ -62,7 +63,7 @@ def _checks(app: App) -> Iterator[tuple[str, Check]]:
             ),
         )
     if gone := missing(app.config):
-        yield "recorded plugins", lambda: (False, told(gone))
+        yield "recorded plugins", lambda: (False, told(gone, app.plugins.allowed))
     for name in isolated.installed(app.environ):
         yield f"isolated plugin {name}", functools.partial(_isolated, app, name)
     for checks in app.plugins.call("algo_doctor_checks"):
@@ -122,7 +123,9 @@ def _platform(app: App) -> tuple[bool, str]:
 
 def _isolated(app: App, name: str) -> tuple[bool, str]:
     why = isolated.trouble(app.environ, name)
-    return why is None, why or str(isolated.place_of(app.environ, name))
+    if why is None:
+        return True, str(isolated.place_of(app.environ, name))
+    return False, f"{why}; {to_restore(app.plugins.allowed)}"
 
 
 def _index(app: App) -> tuple[bool, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -48,11 +49,32 @@ def explain(error: NetworkError, profile: Profile, longer: Callable[[bool], str]
     elif error.scheme:
         right = urlsplit(profile.address)._replace(scheme=error.scheme).geturl()
         error.hint = f"{error.hint}: {change_to(profile, right)}"
+    elif isinstance(error, TlsError) and error.concerns_certificate:
+        error.hint = f"{error.hint}: {_certificate(profile)}"
     elif isinstance(error, TlsError):
         trusted = f" (besides the public ones, {profile.ca_cert} is trusted: {profile.ca_cert_origin})"
         error.hint = f"{error.hint}{trusted if profile.ca_cert else ''}"
     elif error.concerns_address:
         error.hint = f"Check the network, and the address, which comes from {whence(profile)}: {change(profile)}"
+
+
+def _certificate(profile: Profile) -> str:
+    """What gives a profile another client certificate, and where the one that was shown came from."""
+    from algo_core.settings.schema import dotted
+
+    key = shlex.quote(dotted(("profiles", profile.name, "client_cert")))
+    shown, origin = profile.network.client_cert, profile.network.origin("client_cert")
+    if origin.startswith("enforced by "):
+        return f"ask your administrator; {shown} was shown ({origin})"
+    return f"`algo config set {key} PATH`" + (f"; {shown} was shown, from {origin}" if shown else "")
+
+
+def proxy_wants_password() -> AuthError:
+    """The error for a proxy that does not let anybody pass without a name and a password."""
+    return AuthError(
+        "The proxy asks for a user name and a password, or does not accept them (407)",
+        "Write them into its address, http://USER:PASSWORD@HOST:PORT, in the setting 'proxy' or in HTTPS_PROXY",
+    )
 
 
 def wants_tls(said: str, message: str, profile: Profile | None) -> RequestRefused | None:

@@ -189,13 +189,21 @@ def decode_json(
 
 def error_from(response: Response, profile: Profile | None = None) -> AlgoError:
     """The typed error for a response with a failing status, with the server's own message (API section 2)."""
-    from algo_core.http.advice import not_authenticated, not_permitted, wants_tls, wrong_address
+    from algo_core.http.advice import (
+        not_authenticated,
+        not_permitted,
+        proxy_wants_password,
+        wants_tls,
+        wrong_address,
+    )
 
     status = response.status
     message, code = _message_of(response)
     text = message or f"{response.place} answered {status} {_phrase(response)}"
     if status == 401 or (message or "").lower() == NOT_AUTHENTICATED:
         return not_authenticated(text, profile)
+    if status == 407:
+        return proxy_wants_password()
     if status == 403:
         return PermissionDenied(text, not_permitted(profile))
     if status == 404:

@@ -237,7 +237,7 @@ class HttpClient:
                 f"No installed plugin can reach {self.profile.address} (profile {self.profile.name})",
                 "Addresses 'local:' come with: pip install algo-local",
             )
-        is_plain = host.isascii() and not self._has_cookies and not _may_have_proxy() and not self._is_adapted
+        is_plain = host.isascii() and not self._has_cookies and not self._may_have_proxy and not self._is_adapted
         return self._direct if is_plain else self._requests
 
     @functools.cached_property
@@ -248,7 +248,11 @@ class HttpClient:
     def _direct(self) -> DirectTransport:
         from algo_core.http.direct import DirectTransport
 
-        return DirectTransport(functools.partial(_tls_context, self.profile.ca_cert))
+        return DirectTransport(functools.partial(_tls_context, self.profile))
+
+    @property
+    def _may_have_proxy(self) -> bool:
+        return bool(self.profile.network.proxy) or _environment_may_have_proxy()
 
     @property
     def _is_adapted(self) -> bool:
@@ -282,13 +286,13 @@ def _decoded(response: Response) -> Response:
     return DecodedResponse(response)
 
 
-def _tls_context(ca_cert: str | None) -> ssl.SSLContext:
+def _tls_context(profile: Profile) -> ssl.SSLContext:
     from algo_core.http.tls import tls_context
 
-    return tls_context(ca_cert)
+    return tls_context(profile)
 
 
-def _may_have_proxy() -> bool:
+def _environment_may_have_proxy() -> bool:
     if sys.platform in SYSTEMS_WITH_PROXIES:
         return True
     return any(value and name.lower() in PROXY_VARIABLES for name, value in os.environ.items())

@@ -44,7 +44,12 @@ def unreached(address: str, why: str) -> NetworkError:
 
 def tls_failure(address: str, cause: BaseException) -> TlsError:
     """The error for a server that does not show who it is, or does not speak TLS at all."""
-    if getattr(cause, "reason", None) not in _NO_TLS:
+    reason = getattr(cause, "reason", None)
+    if what := _about_certificates(cause):
+        error = TlsError(f"{address} {what}", "Set client_cert, and client_key for its key")
+        error.concerns_certificate = True
+        return error
+    if reason not in _NO_TLS:
         return TlsError(
             f"Cannot verify {address}: {said_by(cause)}",
             "If a company's CA signed it, give its file with: algo auth --ca-cert PATH",
@@ -54,11 +59,33 @@ def tls_failure(address: str, cause: BaseException) -> TlsError:
     return error
 
 
+def _about_certificates(cause: BaseException) -> str | None:
+    """What a server says of the certificate that it was shown, or not."""
+    reason = getattr(cause, "reason", None)
+    if reason in _NO_CERTIFICATE:
+        return "asks for a client certificate"
+    if reason in _NOT_ACCEPTED:
+        return f"does not accept the client certificate ({said_by(cause)})"
+    if reason == "SSLV3_ALERT_HANDSHAKE_FAILURE":  # in TLS 1.2 all that a server says that was shown none
+        return "ended the TLS handshake; it may ask for a client certificate"
+    return None
+
+
 _NO_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL", "HTTP_REQUEST",
      "UNSUPPORTED_PROTOCOL", "BAD_RECORD_TYPE"}
 )  # fmt: skip
 """What OpenSSL calls an answer that is no TLS."""
+
+_NO_CERTIFICATE = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_CERTIFICATE_REQUIRED"})
+"""What OpenSSL calls the alert of a server that was shown no certificate, in TLS 1.3."""
+
+_NOT_ACCEPTED = frozenset(
+    {"SSLV3_ALERT_BAD_CERTIFICATE", "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "SSLV3_ALERT_CERTIFICATE_REVOKED",
+     "SSLV3_ALERT_CERTIFICATE_EXPIRED", "SSLV3_ALERT_CERTIFICATE_UNKNOWN", "TLSV1_ALERT_UNKNOWN_CA",
+     "TLSV1_ALERT_ACCESS_DENIED", "SSLV3_ALERT_NO_CERTIFICATE"}
+)  # fmt: skip
+"""What OpenSSL calls the alerts of servers that look at the certificate that they are shown."""
 
 TLS_ALERT = b"\x15\x03"
 """What a server answers that was sent something else than TLS."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import certifi
 import requests
 import requests.adapters
 import urllib3
@@ -21,13 +22,15 @@ from algo_core.http.headers import UNUSABLE_CREDENTIAL, authorization, header_li
 from algo_core.http.response import Response
 from algo_core.http.retry import REPEATABLE, RETRY_STATUSES
 from algo_core.http.standard import CheckedResponse
-from algo_core.http.tls import environment_bundle
+from algo_core.http.tls import base_context, environment_bundle, show_certificate
 from algo_core.http.transport import BytesBody, OnExchange, Request, RequestBody
 from algo_core.http.urls import origin_of
-from algo_core.settings.profile import Profile
+from algo_core.settings.profile import Network, Profile
 from algo_core.terminal import stray
 
 stray.redirect()  # what urllib3 writes by itself quotes servers
+
+NO_NETWORK = Network()
 
 POOL_SIZE = 64
 """Connections to one host that are kept for further use."""
@@ -186,11 +189,11 @@ class AlgoSession(requests.Session):
         self.auth = Authorization(profile)
         self.headers["User-Agent"] = user_agent()
         options: dict[str, Any] = {"max_retries": retry_policy(retries), "pool_maxsize": POOL_SIZE}
-        self.mount("https://", CaAdapter(profile.ca_cert, **options))
+        self.mount("https://", CaAdapter(profile.ca_cert, profile.network, **options))
         self.mount("http://", CaAdapter(None, **options))
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Proxies come from the environment; its CA bundle counts only if the profile names no CA of its own.
+        """Proxies come from the profile, else from the environment, whose CA bundle counts for profiles without a CA.
 
         requests lets `REQUESTS_CA_BUNDLE` override `session.verify`, so the profile's CA is settled here.
 
@@ -200,8 +203,11 @@ class AlgoSession(requests.Session):
         merged = super().merge_environment_settings(url, proxies, stream, verify, cert)
         if self.profile.ca_cert:
             merged["verify"] = True
-        elif isinstance(merged["verify"], str):
-            environment_bundle()
+        elif merged["verify"] is True or isinstance(merged["verify"], str):
+            merged["verify"] = environment_bundle() or True
+        proxy = self.profile.network.proxy
+        if proxy and not requests.utils.should_bypass_proxies(url, no_proxy=None):
+            merged["proxies"] = {"http": proxy, "https": proxy}
         return merged
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
@@ -241,13 +247,18 @@ class Authorization(requests.auth.AuthBase):
 
 
 class CaAdapter(requests.adapters.HTTPAdapter):
-    """An adapter that trusts a company's CA in addition to the public roots, and takes only checked responses."""
+    """An adapter with the profile's CA and certificate beside the public roots, which takes only checked responses."""
 
-    def __init__(self, ca_cert: str | None, **options: Any) -> None:
-        self._context: ssl.SSLContext | None = None
-        if ca_cert:
-            self._context = urllib3.util.ssl_.create_urllib3_context()
-            self._context.load_verify_locations(ca_cert)
+    def __init__(self, ca_cert: str | None, network: Network = NO_NETWORK, **options: Any) -> None:
+        self._context = self._proxy_context = None
+        if ca_cert or network.client_cert or network.client_key or network.system_trust:
+            self._context = base_context(network)
+            if ca_cert:
+                self._context.load_verify_locations(ca_cert)
+            show_certificate(self._context, network)
+        if network.proxy_ca_cert:
+            self._proxy_context = ssl.create_default_context(cafile=certifi.where())
+            self._proxy_context.load_verify_locations(network.proxy_ca_cert)
         super().__init__(**options)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -257,6 +268,8 @@ class CaAdapter(requests.adapters.HTTPAdapter):
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         """The same behind a proxy."""
+        if self._proxy_context:
+            options["proxy_ssl_context"] = self._proxy_context
         manager = super().proxy_manager_for(*args, **{**options, **self._tls()})
         if type(manager) is urllib3.ProxyManager:
             manager.pool_classes_by_scheme = POOLS
@@ -361,7 +374,13 @@ def translated(error: Exception, address: str) -> AlgoError:
     *_, cause = _causes(error)
     said = said_by(cause)
     if isinstance(error, requests.exceptions.ProxyError):
-        return NetworkError(f"The proxy failed: {said}", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
+        if " 407 " in said:
+            from algo_core.http.advice import proxy_wants_password
+
+            return proxy_wants_password()
+        return NetworkError(
+            f"The proxy failed: {said}", "Check the setting 'proxy', or HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+        )
     cut_off = is_cut_off(cause)
     if not cut_off and (isinstance(error, requests.exceptions.SSLError) or is_tls_error(cause)):
         return tls_failure(address, cause)

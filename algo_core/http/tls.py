@@ -1,8 +1,9 @@
-"""Which certificate authorities are trusted, whoever makes the connection."""
+"""What a TLS connection trusts and shows, whoever makes it."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from algo_core.errors import ConfigError
@@ -10,7 +11,9 @@ from algo_core.errors import ConfigError
 if TYPE_CHECKING:
     import ssl
 
-BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    from algo_core.settings.profile import Network, Profile
+
+BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that put other authorities in the place of the public ones, for profiles without a CA."""
 
 
@@ -31,33 +34,96 @@ def environment_bundle() -> str | None:
     return None
 
 
-def tls_context(ca_cert: str | None) -> ssl.SSLContext:
-    """What a connection of our own is made with: verified, and with the time-tested defaults of `ssl`.
+def tls_context(profile: Profile) -> ssl.SSLContext:
+    """The context of a connection of our own: verified, and with the time-tested defaults of `ssl`.
 
-    `ca_cert` is the profile's CA, which is trusted in addition to the public roots, whatever the environment says.
+    The profile's CA is trusted in addition to the public roots, whatever the environment says.
 
     Raises:
-        ConfigError: if the environment names a bundle that does not exist or holds no certificate.
+        ConfigError: if the environment names a bundle that does not exist or holds no certificate, or the client
+            certificate cannot be used.
     """
-    import ssl
-
-    bundle = None if ca_cert else environment_bundle()
+    bundle = None if profile.ca_cert else environment_bundle()
     if bundle is None:
         import certifi
 
         bundle = certifi.where()
+    context = base_context(profile.network)
     try:
         if os.path.isdir(bundle):
-            context = ssl.create_default_context(capath=bundle)
+            context.load_verify_locations(capath=bundle)
         else:
-            context = ssl.create_default_context(cafile=bundle)
+            context.load_verify_locations(cafile=bundle)
     except OSError as error:
         raise ConfigError(
             f"No certificates in the CA bundle {bundle}: {error.strerror or error}",
             f"Fix or unset {' and '.join(v for v in BUNDLE_VARIABLES if os.environ.get(v)) or 'what installed it'}",
         ) from error
-    if ca_cert:
-        context.load_verify_locations(ca_cert)
-    context.hostname_checks_common_name = False  # names of hosts have another place in certificates
+    if profile.ca_cert:
+        context.load_verify_locations(profile.ca_cert)
+    show_certificate(context, profile.network)
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def base_context(network: Network) -> ssl.SSLContext:
+    """A context that verifies, and trusts nobody yet but the operating system's authorities, if they are wanted.
+
+    Raises:
+        ConfigError: if the operating system's authorities cannot be asked here.
+    """
+    import ssl
+
+    if not network.system_trust:
+        return _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    try:
+        import truststore
+    except ImportError:
+        if sys.platform in {"darwin", "win32"}:
+            raise ConfigError(
+                f"system_trust needs the package truststore here (from {network.origin('system_trust')})",
+                "Install it where algo is: pip install truststore",
+            ) from None
+        context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        context.load_default_certs()
+        return context
+    return _strict(truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+def _strict(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.hostname_checks_common_name = False  # names of hosts have another place in certificates
+    return context
+
+
+def show_certificate(context: ssl.SSLContext, network: Network) -> None:
+    """Let a context show the profile's certificate to servers that ask for one.
+
+    Raises:
+        ConfigError: if the files cannot be read, do not fit, or are encrypted; the message names their origin.
+    """
+    if not network.client_cert:
+        if network.client_key:
+            raise ConfigError(
+                f"There is a client_key (from {network.origin('client_key')}), and no client_cert", "Set client_cert"
+            )
+        return
+    import ssl
+
+    files = " and ".join(part for part in (network.client_cert, network.client_key) if part)
+    origin = network.origin("client_cert")
+    try:
+        context.load_cert_chain(network.client_cert, network.client_key or None, password=_no_password)
+    except ssl.SSLError as error:
+        why = "the key does not belong to the certificate" if "MISMATCH" in str(error.reason) else "not PEM"
+        raise ConfigError(
+            f"Cannot use the client certificate {files} (from {origin}): {why}",
+            "Give the PEM file of the certificate as client_cert, and that of its key as client_key",
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot read the client certificate {files} (from {origin}): {error.strerror}", "Correct client_cert"
+        ) from None
+
+
+def _no_password() -> str:
+    raise ConfigError("The key of the client certificate is encrypted", "Give a file with the key in clear, mode 0600")

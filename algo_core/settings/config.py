@@ -38,6 +38,13 @@ SETTINGS: dict[str, Setting] = {
     "connect_timeout": Setting(float, 10.0, "ALGO_CONNECT_TIMEOUT", "seconds to wait for a connection"),
     "retries": Setting(int, 4, "ALGO_RETRIES", "how often a request that may be repeated is tried again"),
     "insecure_http": Setting(bool, False, "ALGO_INSECURE_HTTP", "allow http:// addresses beyond this machine"),
+    "client_cert": Setting(str, "", "ALGO_CLIENT_CERT", "PEM file with the certificate that servers ask for (mTLS)"),
+    "client_key": Setting(str, "", "ALGO_CLIENT_KEY", "PEM file with its key, if that is a file of its own"),
+    "system_trust": Setting(
+        bool, False, "ALGO_SYSTEM_TRUST", "trust the operating system's certificates as well as the public ones"
+    ),
+    "proxy": Setting(str, "", "ALGO_PROXY", "address of the proxy, instead of that in HTTPS_PROXY and HTTP_PROXY"),
+    "proxy_ca_cert": Setting(str, "", "ALGO_PROXY_CA_CERT", "PEM file of the CA that signed an https:// proxy"),
     "plugins.disabled": Setting(
         list, [], "ALGO_DISABLE_PLUGINS", "distributions whose plugins are not loaded; * for all"
     ),
@@ -52,6 +59,11 @@ PROFILE_MEMBERS: dict[str, type] = {
     "credential_command": list,
     "keyring": bool,
     "insecure_http": bool,
+    "client_cert": str,
+    "client_key": str,
+    "system_trust": bool,
+    "proxy": str,
+    "proxy_ca_cert": str,
     "timeout": float,
     "connect_timeout": float,
     "retries": int,

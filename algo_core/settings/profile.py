@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,13 +16,35 @@ PUBLIC_ORIGIN = "default"
 """The origin of an address that nobody has chosen."""
 
 
+class Network(NamedTuple):
+    """How the host of a profile is reached: what it is shown, what is trusted, and through which proxy.
+
+    `client_cert` and `client_key` are paths of PEM files for servers that ask for a certificate; without a key the
+    certificate's file holds it. With `system_trust` the operating system's authorities are trusted, too. `proxy` is an
+    address, used instead of those in the environment; `proxy_ca_cert` is a PEM file that is trusted for the proxy.
+    `origins` says where each value came from, for messages.
+    """
+
+    client_cert: str = ""
+    client_key: str = ""
+    system_trust: bool = False
+    proxy: str = ""
+    proxy_ca_cert: str = ""
+    origins: Mapping[str, str] = {}
+
+    def origin(self, name: str) -> str:
+        """Where a value came from."""
+        return self.origins.get(name, "the profile")
+
+
 class Profile(NamedTuple):
     """Where requests go and as whom: an address, a credential, a company's CA.
 
     `address` has no `/v1` and no slash at its end; `origin` says where the profile came from and `address_origin` where
     its address did, for messages; `notice` is a line to print on stderr when the profile is used without having been
     asked for.
-    `ca_cert` is a path to a PEM file that is trusted *in addition to* the public roots.
+    `ca_cert` is a path to a PEM file that is trusted *in addition to* the public roots; `network` is what the host and
+    the way to it ask for beyond that.
     """
 
     name: str
@@ -33,3 +56,4 @@ class Profile(NamedTuple):
     notice: str | None = None
     insecure_http: bool = False
     address_origin: str = ""
+    network: Network = Network()

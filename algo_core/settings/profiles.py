@@ -12,6 +12,9 @@ from algo_core.settings import credentials
 from algo_core.settings.config import DEFAULT_ADDRESS, FROM_ENVIRONMENT, Config, Value
 from algo_core.settings.profile import PUBLIC_ORIGIN, Profile
 
+NETWORK_SETTINGS = ("client_cert", "client_key", "system_trust", "proxy", "proxy_ca_cert")
+"""Settings that say how a profile's host is reached."""
+
 ALLOW_HTTP = "`algo config set insecure_http true`"
 
 
@@ -58,6 +61,20 @@ def is_loopback(host: str) -> bool:
         return socket.inet_pton(socket.AF_INET6, host) == bytes(15) + b"\1"
     except OSError:
         return False
+
+
+def check_proxy(address: str, origin: str) -> None:
+    """Raise ConfigError unless it is the address of a proxy: `http://` or `https://`, a host, a port, maybe a user."""
+    try:
+        parts = urlsplit(address)
+        is_right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.path in {"", "/"}
+        _ = parts.port
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise ConfigError(
+            f"Not the address of a proxy (from {origin})", "It looks like http://proxy.example:3128 or https://..."
+        )
 
 
 def check_ca_file(path: str, origin: str) -> str:
@@ -145,7 +162,7 @@ class ProfileResolver:
                 controlled = self._under_control(stand_in)
                 if controlled.address_origin != stand_in.address_origin:
                     controlled = controlled._replace(origin=controlled.address_origin)
-                return self._with_other_credential(controlled)
+                return self._with_other_credential(self._with_network(controlled, {}, ""))
             raise self._missing(name, chosen.origin)
         # A preset gives an address, or the CA for the one of the environment: plain HTTP needs neither.
         preset = None if found or ambient_address.lower().startswith("http://") else self._preset(name)
@@ -169,7 +186,8 @@ class ProfileResolver:
             insecure_http=insecure,
             address_origin=address.origin,
         )
-        return self._with_other_credential(_checked(self._under_control(profile)))
+        profile = self._with_network(_checked(self._under_control(profile)), table, origin)
+        return self._with_other_credential(profile)
 
     def _written_credential(self, name: str, table: Mapping[str, Any], origin: str) -> credentials.Credential | None:
         member = next((member for member in credentials.MEMBERS if table.get(member)), "")
@@ -202,6 +220,26 @@ class ProfileResolver:
             ca_cert = os.path.expanduser(str(enforced.value))
             profile = profile._replace(ca_cert=ca_cert, ca_cert_origin=enforced.origin)
         return profile
+
+    def _with_network(self, profile: Profile, table: Mapping[str, Any], origin: str) -> Profile:
+        """A profile with the settings for the way to its host, which go before those of a preset.
+
+        Raises:
+            ConfigError: if the proxy's address is none.
+        """
+        network = profile.network
+        for name in NETWORK_SETTINGS:
+            value = self.config.get(name, profile=table, origin=self._origin(profile.name, name, origin))
+            if value.origin == "default":
+                continue
+            setting: Any = value.value
+            if isinstance(setting, str) and name != "proxy":
+                setting = os.path.expanduser(setting)
+            changes: dict[str, Any] = {name: setting, "origins": {**network.origins, name: value.origin}}
+            network = network._replace(**changes)
+        if network.proxy:
+            check_proxy(network.proxy, network.origin("proxy"))
+        return profile._replace(network=network)
 
     def _with_other_credential(self, profile: Profile) -> Profile:
         if profile.credential is None and (credential := self.other_credential(profile)):

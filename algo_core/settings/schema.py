@@ -14,7 +14,7 @@ from algo_core.settings.config import PROFILE_MEMBERS, SECRET_MEMBERS, SETTINGS
 from algo_core.settings.values import (
     BY_KIND,
     Check,
-    anything,
+    any_value,
     bounded,
     distribution,
     filled,
@@ -58,7 +58,7 @@ def dotted(path: Iterable[str]) -> str:
     )
 
 
-CONNECTOR = Table({"direct": flag, "protocol": filled}, others=anything)
+CONNECTOR = Table({"direct": flag, "protocol": filled}, others=any_value)
 """`[connectors.NAME]`: two members of ours, and options that the plugin which opens the store knows."""
 
 PROFILE = Table(
@@ -138,7 +138,7 @@ class _Walk(NamedTuple):
             here = (*path, name)
             expected = table.members.get(name, table.others)
             there = (other.members.get(name) or other.others) if isinstance(other, Table) else None
-            if name not in table.members and table.others in (None, anything):
+            if name not in table.members and table.others in (None, any_value):
                 yield from self._unknown(here, value, table, other)
             elif isinstance(expected, Table):
                 if isinstance(value, Mapping):
@@ -154,7 +154,7 @@ class _Walk(NamedTuple):
     ) -> Iterator[_Found]:
         """A member that the table does not have: one of the other file, a misspelt one, or a plugin's."""
         *parents, name = path
-        is_table, plugins_may = _is_table(value), table.others is anything or (len(path) == 1 and _is_table(value))
+        is_table, plugins_may = _is_table(value), table.others is any_value or (len(path) == 1 and _is_table(value))
         elsewhere = other.members if isinstance(other, Table) else {}
         there = elsewhere.get(name) or (other.others if isinstance(other, Table) else None)
         if there and (len(path) == 1 or not plugins_may):

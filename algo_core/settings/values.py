@@ -98,13 +98,20 @@ def _requirement_fault(entry: str) -> str | None:
     return None
 
 
-def anything(value: Any) -> str | None:
+def any_value(value: Any) -> str | None:
     """Whatever a plugin makes of it."""
     return None
 
 
 BY_KIND: Mapping[type, Check] = {str: text, bool: flag, int: count, float: seconds, list: distributions}
 """The check of a setting by its kind; the only settings that are lists are lists of distributions."""
+
+
+def without_password(address: str) -> str:
+    """The address of a proxy as it may be shown."""
+    scheme, slashes, rest = address.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{slashes}{user.partition(':')[0]}:****@{host}" if at else address
 
 
 def check(kind: type, value: Any) -> str | None:

@@ -80,7 +80,7 @@ def _who_could(host: Host, uri: DataUri) -> str:
     claimed = {row[0] for record in host.plugins.allowed for row in record.connectors}
     known = sorted(claimed - {ANY_SCHEME})
     if not known:
-        return "Install the standard plugins: `algo plugins install algo-data algo-connectors`"
+        return f"Install the standard plugins: `{host.plugins.to_install('algo-data', 'algo-connectors')}`"
     if close := get_close_matches(uri.scheme, known, n=1, cutoff=0.6):
         return f"Did you mean {close[0]}://?"
     listed = f"Known are: {', '.join(f'{scheme}://' for scheme in known)}"
@@ -132,7 +132,8 @@ def open_store(plugins: Plugins, scheme: str, options: Mapping[str, Any]) -> Sto
     claims = _claims(plugins, scheme) or _claims(plugins, ANY_SCHEME)
     if not claims:
         raise ConfigError(
-            f"No plugin here can open {scheme}:// directly", "Install one: algo plugins install algo-connectors"
+            f"No plugin here can open {scheme}:// directly",
+            f"Install one: {plugins.to_install('algo-connectors')}",
         )
     record, target = only_claim(scheme, claims)
     storage: Storage = plugins.load_target(record, target)(scheme, dict(options))

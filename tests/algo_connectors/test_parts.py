@@ -74,7 +74,7 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> St
     monkeypatch.setattr(worker, "LARGE", MIB)
     monkeypatch.setattr(large, "PART", PART)
     monkeypatch.setattr(large, "BLOCK", BLOCK // 4)
-    monkeypatch.setattr(large, "Pace", Steep)
+    monkeypatch.setattr(large, "AdaptiveConcurrency", Steep)
     found: Store = request.getfixturevalue(request.param)
     return found
 

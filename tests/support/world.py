@@ -34,8 +34,10 @@ RELATIONS = {
     "bob": {},
     "ivan": {"orgName": Who.INVITED},
     "mia": {"orgName": Who.MEMBER},
-    "alice": dict.fromkeys(("algorithm", "reference*", "username", "userId", "orgName"), Who.OWNER),
-    "administrator": dict.fromkeys(("algorithm", "reference*", "username", "userId", "orgName", ""), Who.ADMINISTRATOR),
+    "alice": dict.fromkeys(("algorithm", "reference*", "requestId", "username", "userId", "orgName"), Who.OWNER),
+    "administrator": dict.fromkeys(
+        ("algorithm", "reference*", "requestId", "username", "userId", "orgName", ""), Who.ADMINISTRATOR
+    ),
 }
 """What each caller is to what a path names, beyond being anybody with a key."""
 
@@ -164,6 +166,7 @@ def build_world(directory: Path) -> World:
         "scmId": "internal",
         "providerId": world.ask("GET", "secret-provider", "alice").json[0]["id"],
         "registryId": "none",
+        "requestId": world.ask("POST", "algo/alice/Algo", "alice", "x").json["request_id"],
     }
     return world
 
@@ -203,7 +206,7 @@ def rank(caller: str, operation: Operation) -> Who:
     names = names_in(operation)
     relations = RELATIONS[caller]
     found = relations.get(next((name for name in names if name in RELATIONS["alice"]), ""), Who.ACCOUNT)
-    return max(found, Who.VIEWER) if {"algorithm", "reference*"} & set(names) else found
+    return max(found, Who.VIEWER) if {"algorithm", "reference*", "requestId"} & set(names) else found
 
 
 def every_operation() -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
-from algo_connectors.common.options import Options
+from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.writing import Upload
 from algo_core.errors import UsageError
 from algo_core.storage.contract import Entry, Kind
@@ -19,7 +19,7 @@ DELETED_AT_ONCE = 32
 """Deletions that are on their way at once."""
 
 
-def open_azureblob(options: Options) -> AzureStorage:
+def open_azureblob(options: ConnectorOptions) -> AzureStorage:
     """The storage for `azureblob://`.
 
     With `container` (or `container_name`) paths are inside that container, as on the platform (API section 4.2);
@@ -37,7 +37,7 @@ def open_azureblob(options: Options) -> AzureStorage:
     return AzureStorage(files, container)
 
 
-def _address(options: Options, address: str) -> None:
+def _address(options: ConnectorOptions, address: str) -> None:
     """Tell adlfs where the account is: a connection string can say it of any account, with a secret."""
     host = urlsplit(address)
     if token := options.take("sas_token"):

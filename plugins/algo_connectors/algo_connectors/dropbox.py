@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from algo_connectors.common.errors import Unsatisfiable, error_of, store_errors
-from algo_connectors.common.options import Options
+from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.remote import VersionedStorage, components, directory, not_empty
 from algo_connectors.common.writing import Upload
 from algo_core.errors import (
@@ -30,7 +30,7 @@ TIMEOUT = 60.0
 """Seconds without an answer after which a request is given up."""
 
 
-def open_dropbox(options: Options) -> DropboxStorage:
+def open_dropbox(options: ConnectorOptions) -> DropboxStorage:
     """The storage for `dropbox://`.
 
     Options: `access_token` (or `token`), or `refresh_token` with `app_key` and, for apps that have one, `app_secret`;

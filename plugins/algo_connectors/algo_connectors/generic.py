@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from algo_connectors.common.errors import Unsatisfiable, store_errors
-from algo_connectors.common.options import Options
+from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.remote import RemoteStorage, components, directory, not_empty
 from algo_connectors.common.writing import Upload
 from algo_core.errors import AlgoError, AlreadyExists, ConfigError, NotFoundError, RequestRefused
@@ -22,7 +22,7 @@ _VERSIONS = ("ETag", "etag", "checksum", "version_id")
 _TIMES = ("mtime", "modified", "last_modified", "LastModified", "created")
 
 
-def open_protocol(options: Options) -> FileSystemStorage:
+def open_protocol(options: ConnectorOptions) -> FileSystemStorage:
     """The storage for a protocol of fsspec; options are those of its class.
 
     `root` is a path, or for http an address, in which the connector's paths begin.
@@ -55,7 +55,7 @@ class FileSystemStorage(RemoteStorage):
 
     parallel = 1
 
-    def __init__(self, kind: Any, options: Options, root: str) -> None:
+    def __init__(self, kind: Any, options: ConnectorOptions, root: str) -> None:
         self._kind = kind
         self._options = options
         self._root = root.rstrip("/")

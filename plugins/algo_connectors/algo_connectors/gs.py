@@ -12,7 +12,7 @@ from typing import Any
 
 from algo_connectors.common.errors import Changed
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
-from algo_connectors.common.options import Options
+from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.writing import Upload
 from algo_core.errors import ConfigError, NetworkError
 from algo_core.storage.contract import Checksum, Entry, Kind
@@ -25,7 +25,7 @@ ABORT_SECONDS = 3
 TOKEN_ADDRESS = "https://oauth2.googleapis.com/token"
 
 
-def open_gs(options: Options) -> GoogleStorage:
+def open_gs(options: ConnectorOptions) -> GoogleStorage:
     """The storage for `gs://`.
 
     Without options the credentials are those of the Google tools. A service account is given by `token`, the path or

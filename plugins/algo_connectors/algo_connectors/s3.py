@@ -9,14 +9,14 @@ from typing import Any
 
 from algo_connectors.common.errors import Unsatisfiable
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
-from algo_connectors.common.options import Options
+from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.writing import Upload
 from algo_core.errors import AlgoError, PlatformError
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 
 
-def open_s3(options: Options) -> S3Storage:
+def open_s3(options: ConnectorOptions) -> S3Storage:
     """The storage for `s3://`.
 
     Without options the credentials are those of the AWS tools (environment, `~/.aws`, instance role). Options are those
@@ -41,7 +41,9 @@ def open_s3(options: Options) -> S3Storage:
         S3FileSystem, config_kwargs=config, client_kwargs=client, use_listings_cache=False, skip_instance_cache=True
     )
     files.retries = 1
-    files.session = Options(options.scheme, files.kwargs).make(AioSession)  # as it would itself, at the first request
+    files.session = ConnectorOptions(options.scheme, files.kwargs).make(
+        AioSession
+    )  # as it would itself, at the first request
     files.session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=moment)
     return S3Storage(files, bucket)
 

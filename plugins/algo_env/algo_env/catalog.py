@@ -18,11 +18,11 @@ ARCHIVE_LIMIT = 64 << 20
 
 BLOCK = 1 << 16
 
-Entry = dict[str, Any]
+CatalogItem = dict[str, Any]
 """A language or an environment, with the members of API section 5.2."""
 
 
-def languages(api: ApiClient) -> list[Entry]:
+def languages(api: ApiClient) -> list[CatalogItem]:
     """The languages that algorithms can be written in.
 
     Raises:
@@ -31,7 +31,7 @@ def languages(api: ApiClient) -> list[Entry]:
     return _entries(api, api.get_json(f"{ROOT}/languages"), "languages")
 
 
-def environments(api: ApiClient, language: str) -> list[Entry]:
+def environments(api: ApiClient, language: str) -> list[CatalogItem]:
     """The environments of a language.
 
     Raises:
@@ -115,7 +115,7 @@ def _what_was_meant(api: ApiClient, text: str) -> str:
     return "Templates go by the environment_specification_id that is listed by: algo environment LANG"
 
 
-def _entries(api: ApiClient, value: Any, what: str) -> list[Entry]:
+def _entries(api: ApiClient, value: Any, what: str) -> list[CatalogItem]:
     if not isinstance(value, list) or not all(isinstance(entry, dict) and _is_named(entry, what) for entry in value):
         raise PlatformError(
             f"{api.address} answered with something that is no list of {what}",
@@ -124,5 +124,5 @@ def _entries(api: ApiClient, value: Any, what: str) -> list[Entry]:
     return value
 
 
-def _is_named(entry: Entry, what: str) -> bool:
+def _is_named(entry: CatalogItem, what: str) -> bool:
     return isinstance(entry.get("name" if what == "languages" else "display_name"), str)

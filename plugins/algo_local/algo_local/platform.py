@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from algo_local.data.connectors import Connectors
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
-    from algo_local.execution.concurrency import Concurrency
+    from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Executor
     from algo_local.execution.worker import Endpoint
     from algo_local.metadata.accounts import Accounts
@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     from algo_local.metadata.notifications import Notifications
     from algo_local.metadata.organizations import Organizations
     from algo_local.metadata.secrets import Secrets
+    from algo_local.records.recorder import Recorder
     from algo_local.vault import Vault
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "environments", "connectors", "processes", "repositories"),
+    *("sources", "environments", "connectors", "processes", "repositories", "running"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -196,11 +197,18 @@ class Platform:
         return Executor(lambda: self._callback, self.root / "processes")
 
     @_Part
-    def concurrency(self) -> Concurrency:
-        """The calls under way, by account."""
-        from algo_local.execution.concurrency import Concurrency
+    def records(self) -> Recorder:
+        """The calls that are under way, and those on record."""
+        from algo_local.records.recorder import Recorder
 
-        return Concurrency()
+        return Recorder(self.database, self.root, lambda identifier: self.executor.cancel(identifier))
+
+    @_Part
+    def concurrency(self) -> ConcurrencyLimit:
+        """The calls under way, by account."""
+        from algo_local.execution.concurrency import ConcurrencyLimit
+
+        return ConcurrencyLimit()
 
     @_Part
     def account(self) -> str:
@@ -230,9 +238,9 @@ class Platform:
     def hosted(self) -> HostedData:
         """Hosted data: the connector `data`."""
         from algo_local.data.hosted import HostedData
-        from algo_local.data.path_resolver import Places
+        from algo_local.data.path_resolver import PathResolver
 
-        return HostedData(self.metadata, self.objects, Places(self.metadata, lambda: self.registry, self.objects))
+        return HostedData(self.metadata, self.objects, PathResolver(self.metadata, lambda: self.registry, self.objects))
 
     def publish(
         self,
@@ -294,18 +302,20 @@ class Platform:
             self._background = [running for running in self._background if running.is_alive()] + [thread]
 
     def wait_for_background(self) -> None:
-        """Return when all that was begun in the background is done.
+        """Return when all that was begun in the background is done, and on record.
 
         The interpreter waits for these threads when it ends, but some (Python 3.12) let them start no process by then.
         """
         for thread in list(self._background):
             thread.join()
+        if "records" in self.parts:
+            self.records.flush()
 
     def close(self) -> None:
         """End all running algorithms and give back what is open. The platform can be used again afterwards."""
         with self.lock:
             parts, self.parts = self.parts, {}
-        for name in ("executor", "_callback", "database"):
+        for name in ("executor", "_callback", "records", "database"):
             if name in parts:
                 cast("Any", parts[name]).close()
 

@@ -46,6 +46,7 @@ def delete_account(platform: Platform, account: Account) -> None:
     # Whoever gets this name one day must not find what this account kept with the algorithms of others.
     for space in platform.root.glob(f"algorithm-data/*/*/*/{account.name}"):
         _discard(platform, space)
+    platform.records.forget_account(account.name)
     platform.accounts.forget(account)
 
 

@@ -61,7 +61,7 @@ def test_what_is_recorded_and_gone_is_told_once_and_where_it_is_missed(home: Hom
     )
     add_command("acme-old", "old")
     add_command("acme-here", "here")
-    said = "acme-gone, acme-old, acme-apart, which 'algo plugins install' has installed, are gone"
+    said = "acme-gone, acme-old, acme-apart, recorded as installed, are gone"
     first = home.run("here")
     assert said in first.stderr
     assert home.run("here").stderr == ""

@@ -18,7 +18,7 @@ from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.engine import CopyOptions
 from algo_data.engine.run.worker import execute
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.local.partial_file import open_beside
+from algo_data.local.partial_file import open_partial_file
 from algo_data.local.storage import LocalStorage
 
 MIB = 1 << 20
@@ -128,7 +128,7 @@ def test_rights_of_another_owner_are_not_passed_on(work, monkeypatch):
     (work / "f").chmod(0o6755)
     status = (work / "f").stat()
     facts = {name: getattr(status, name) for name in dir(status) if name.startswith("st_")}
-    open_beside(str(work / "g"), SimpleNamespace(**facts | {"st_uid": status.st_uid + 1})).commit()
+    open_partial_file(str(work / "g"), SimpleNamespace(**facts | {"st_uid": status.st_uid + 1})).commit()
     assert (work / "g").stat().st_mode & 0o7777 == 0o755
 
 

@@ -16,7 +16,7 @@ from algo_data.engine import CopyOptions, run_transfers
 from algo_data.engine.io import retry as patience
 from algo_data.engine.io.blocks import SizeMismatch, blocks
 from algo_data.engine.io.digest import Corrupted
-from algo_data.engine.io.retry import Patience
+from algo_data.engine.io.retry import RetryBudget
 from algo_data.engine.io.source import CannotResume, FileSource
 from algo_data.engine.io.streams import STREAM, StandardStreams
 from algo_data.engine.plan.globs import expand
@@ -213,7 +213,7 @@ def test_what_was_printed_is_never_printed_twice():
 
 def test_patience_grows_is_spread_and_bounded():
     pauses: list[float] = []
-    patient = Patience(12, pauses.append)
+    patient = RetryBudget(12, pauses.append)
     for _ in range(12):
         patient.spend(NetworkError("again"))
     with pytest.raises(NetworkError):

@@ -12,7 +12,7 @@ import pytest
 from algo_core.errors import ExitCode
 from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.local.leftovers import in_use_below, is_in_use, is_leftover, remove_leftover
-from algo_data.local.partial_file import open_beside
+from algo_data.local.partial_file import open_partial_file
 
 
 def uri(path: object) -> DataUri:
@@ -31,10 +31,10 @@ def tree(work: Path) -> Path:
 def written(work: Path) -> Iterator[Path]:
     """A file in the directory `there` that is being written, under the name that it has until it is whole."""
     (work / "there").mkdir()
-    beside = open_beside(str(work / "there" / "w"))
-    assert beside
+    partial = open_partial_file(str(work / "there" / "w"))
+    assert partial
     yield work / "there" / ".w.algo-part"
-    beside.discard()
+    partial.discard()
 
 
 def files_below(directory: Path) -> list[str]:
@@ -44,13 +44,13 @@ def files_below(directory: Path) -> list[str]:
 def test_the_names_of_unfinished_files_are_known(work):
     names = ["f", "x" * 250, ".hidden", "ü\n"]
     for name in names:
-        besides = [open_beside(str(work / name)) for _ in range(2)]
+        besides = [open_partial_file(str(work / name)) for _ in range(2)]
         found = [entry for entry in os.listdir(work) if entry not in names]
         assert len(found) == 2
         assert all(is_leftover(uri(work / entry)) and is_in_use(uri(work / entry)) for entry in found)
-        for beside in besides:
-            assert beside
-            beside.discard()
+        for partial in besides:
+            assert partial
+            partial.discard()
     for name in (*names, ".algo-part", "f.algo-part", ".f.algo-parts", ".f.algo-part0123", ".f.algo-part.txt"):
         assert not is_leftover(uri(work / name))
     assert not is_leftover(DataUri("data", ".my/c/.f.algo-part"))

@@ -9,18 +9,18 @@ from collections.abc import Callable
 
 import pytest
 
-from algo_data.local import partial_file as beside
-from algo_data.local.partial_file import Beside, open_beside
+from algo_data.local import partial_file as partial
+from algo_data.local.partial_file import LocalPartialFile, open_partial_file
 
 
-def finish(made: Beside, content: bytes) -> None:
+def finish(made: LocalPartialFile, content: bytes) -> None:
     os.write(made.descriptor, content)
     made.commit()
 
 
 def test_two_at_once_have_files_of_their_own(work):
     path = str(work / "f")
-    first, second = open_beside(path), open_beside(path)
+    first, second = open_partial_file(path), open_partial_file(path)
     os.write(first.descriptor, b"first")
     finish(second, b"second")
     assert (work / "f").read_bytes() == b"second"
@@ -56,7 +56,7 @@ def test_one_that_is_taken_over_before_it_is_locked_is_left_to_the_other(work, b
         fcntl.flock(others[0], fcntl.LOCK_EX)
 
     between(take_over)
-    finish(open_beside(str(work / "f")), b"mine")
+    finish(open_partial_file(str(work / "f")), b"mine")
     os.write(others[0], b"of the other")
     os.close(others[0])
     assert (work / "f").read_bytes() == b"mine"
@@ -70,7 +70,7 @@ def test_one_that_is_removed_before_it_is_locked_is_made_again(work, between):
         os.unlink(path)
 
     between(remove)
-    finish(open_beside(str(work / "f")), b"mine")
+    finish(open_partial_file(str(work / "f")), b"mine")
     assert removed
     assert (work / "f").read_bytes() == b"mine"
 
@@ -79,8 +79,8 @@ def test_a_file_system_without_locks_is_written_to(work, monkeypatch):
     def flock(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(beside.fcntl, "flock", flock)
-    first, second = open_beside(str(work / "f")), open_beside(str(work / "f"))
+    monkeypatch.setattr(partial.fcntl, "flock", flock)
+    first, second = open_partial_file(str(work / "f")), open_partial_file(str(work / "f"))
     finish(first, b"first")
     finish(second, b"second")
     assert (work / "f").read_bytes() == b"second"
@@ -90,7 +90,7 @@ def test_a_file_system_without_locks_is_written_to(work, monkeypatch):
 @pytest.mark.parametrize("length", [237, 243, 244, 255])
 def test_long_names_have_room_for_a_second_file(work, length):
     path = str(work / ("n" * length))
-    first, second = open_beside(path), open_beside(path)
+    first, second = open_partial_file(path), open_partial_file(path)
     finish(first, b"first")
     finish(second, b"second")
     assert os.listdir(work) == ["n" * length]

@@ -9,7 +9,7 @@ import pytest
 
 from algo_core.errors import AlgoError
 from algo_core.storage.uri import DataUri
-from algo_data.local.partial_file import Beside
+from algo_data.local.partial_file import LocalPartialFile
 from algo_data.local.storage import LocalStorage
 from algo_data.local.unnamed_file import Appearance
 
@@ -24,13 +24,13 @@ def at(path) -> DataUri:
 def hidden_paths(monkeypatch) -> list[str]:
     """The paths for which hidden files were made."""
     made: list[str] = []
-    begin = Beside.__init__
+    begin = LocalPartialFile.__init__
 
     def watch(self, path, *rest) -> None:
         made.append(path)
         begin(self, path, *rest)
 
-    monkeypatch.setattr(Beside, "__init__", watch)
+    monkeypatch.setattr(LocalPartialFile, "__init__", watch)
     return made
 
 

@@ -99,6 +99,8 @@ def test_a_method_that_a_path_has_not_is_refused_after_the_caller(
         answer = world.ask(method, path, caller)
         if rank(caller, operation) < route.least.who:
             assert answer.status == (401 if caller == "nobody" else 403)
+        elif "requestId" in names_in(operation) and caller != "alice":
+            assert answer.status == 404, "what others call does not exist"
         else:
             assert answer.status == 405
             allowed = answer.headers["Allow"].split(", ")
@@ -206,5 +208,5 @@ def _sources() -> str:
 
     return "".join(
         (Path(algo_local.web.__path__[0]) / name).read_text().replace(f'    "{name}": ', "")
-        for name in ("operations.py", "shapes.py")
+        for name in ("openapi.py", "operations.py", "shapes.py")
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from algo_connectors.common.options import Options
+from algo_connectors.common.options import ConnectorOptions
 from algo_core.errors import ConfigError
 from algo_core.terminal import stray
 
@@ -34,8 +34,8 @@ def open_store(scheme: str, options: Mapping[str, Any]) -> Storage:
     target, package = STORES.get(scheme, ("algo_connectors.generic:open_protocol", "fsspec"))
     module, _, name = target.partition(":")
     try:
-        make: Callable[[Options], Storage] = getattr(import_module(module), name)
-        return make(Options(scheme, options))
+        make: Callable[[ConnectorOptions], Storage] = getattr(import_module(module), name)
+        return make(ConnectorOptions(scheme, options))
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in {"algo_connectors", "algo_core"}:
             raise

@@ -15,7 +15,7 @@ _NUMBERS = ("port", "timeout", "retries", "concurrency", "block_size")
 """Endings of names whose values are numbers; a key that consists of digits stays text."""
 
 
-class Options:
+class ConnectorOptions:
     """The options of one connector; each is taken once, and what is left goes to the file system's class."""
 
     def __init__(self, scheme: str, given: Mapping[str, Any]) -> None:

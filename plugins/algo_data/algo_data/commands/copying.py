@@ -16,11 +16,11 @@ from algo_core.storage.uri import DataUri
 from algo_core.terminal.options import Number
 from algo_data.commands.operands import standard_streams
 from algo_data.engine import CopyOptions, run_transfers
-from algo_data.engine.facts import Replaces
+from algo_data.engine.attributes import Replaces
 from algo_data.engine.io.streams import STREAM
 from algo_data.engine.plan.comparison import is_newer, never
 from algo_data.engine.plan.planner import plan_again
-from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.plan.tree import OnError
 from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import StorageOf, Transfer
 from algo_data.local.partial_file import discard_all
@@ -154,7 +154,7 @@ def carry_out(
     app: App,
     flags: Flags,
     options: CopyOptions,
-    plan: Callable[[Refuse], Iterator[Transfer]],
+    plan: Callable[[OnError], Iterator[Transfer]],
     summary: Summary,
     *,
     is_alone: bool = False,
@@ -191,8 +191,8 @@ def retry(app: App, flags: Flags) -> None:
     with flags.summary(app) as summary:
         options = copy_options_of(app, flags, summary)
 
-        def planned(refuse: Refuse) -> Iterator[Transfer]:
-            return plan_again(before.parts(storage_of), refuse, options, storage_of)
+        def planned(on_error: OnError) -> Iterator[Transfer]:
+            return plan_again(before.parts(storage_of), on_error, options, storage_of)
 
         finish = carry_out(app, flags, options, planned, summary, is_retry=True)
         if finish:
@@ -214,15 +214,15 @@ def _check_rules(context: click.Context) -> None:
 
 
 def _say(
-    app: App, plan: Callable[[Refuse], Iterator[Transfer]], summary: Summary, *, is_alone: bool
+    app: App, plan: Callable[[OnError], Iterator[Transfer]], summary: Summary, *, is_alone: bool
 ) -> Callable[[], None] | None:
     report, before = Report(app, is_alone=is_alone), summary.failed
 
-    def refuse(what: object, error: Any) -> None:
+    def on_error(what: object, error: Any) -> None:
         report.failed(what, error)
         summary.add_failure(error.message)
 
-    for transfer in plan(refuse):
+    for transfer in plan(on_error):
         summary.planned += 1
         summary.copied += 1
         summary.bytes += (transfer.entry.size or 0) if transfer.entry else 0

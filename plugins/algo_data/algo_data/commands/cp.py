@@ -79,7 +79,7 @@ def cp(
             app,
             flags,
             options,
-            lambda refuse: plan(sources, destination, storage_of, refuse, options, are_names=bool(from_file)),
+            lambda on_error: plan(sources, destination, storage_of, on_error, options, are_names=bool(from_file)),
             summary,
             is_alone=len(given) == 1 and not has_magic(given[0]) and not options.is_recursive,
             to_stdout=to_stdout,

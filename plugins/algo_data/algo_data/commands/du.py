@@ -46,7 +46,7 @@ def _sum(place: Place, top: Entry, report: Report) -> tuple[int, int]:
     if not top.is_directory:
         return top.size or 0, 1
     size = files = 0
-    for _, entry in below(place.storage, top, refuse=report.failed):
+    for _, entry in below(place.storage, top, on_error=report.failed):
         if not entry.is_directory:
             size, files = size + (entry.size or 0), files + 1
     return size, files

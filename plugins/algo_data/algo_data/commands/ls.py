@@ -99,7 +99,7 @@ def _file(place: Place, error: NotADirectory) -> Entry:
 
 def _below(place: Place, report: Report) -> Iterator[Entry]:
     top = Entry(place.uri, Kind.DIRECTORY)
-    return (entry for _, entry in below(place.storage, top, refuse=report.failed, is_sorted=True))
+    return (entry for _, entry in below(place.storage, top, on_error=report.failed, is_sorted=True))
 
 
 class _Lines:

@@ -14,9 +14,9 @@ from algo_data.commands.copying import Flags, carry_out, copy_options, copy_opti
 from algo_data.commands.operands import paths_argument
 from algo_data.engine.plan.directories import remove_emptied
 from algo_data.engine.plan.planner import plan
-from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.plan.tree import OnError
 from algo_data.engine.run.moving import when_all_are_known
-from algo_data.engine.transfer import NAMELESS, Place, Transfer, Unlisted
+from algo_data.engine.transfer import UNNAMED, Place, Transfer, Unlisted
 
 
 @click.command()
@@ -46,7 +46,7 @@ def mv(app: App, /, path: tuple[str, ...], **given: Any) -> None:
         raise UsageError("Standard input and output cannot be moved", "Copy them: algo cp")
     *sources, destination = map(parse_data_uri, path)
     for uri in sources:
-        if uri.name in NAMELESS:
+        if uri.name in UNNAMED:
             raise UsageError(f"{uri} has no name under which it could be moved", "Write its name, or what is in it")
     storage_of = storages(app)
     for uri in (*sources, destination):
@@ -56,11 +56,11 @@ def mv(app: App, /, path: tuple[str, ...], **given: Any) -> None:
     summary = flags.summary(app, "moved")
     options = copy_options_of(app, flags, summary, is_recursive=True, removes_sources=True)
 
-    def planned(refuse: Refuse) -> Iterator[Transfer]:
+    def planned(on_error: OnError) -> Iterator[Transfer]:
         def refused(what: object, error: AlgoError) -> None:
             if isinstance(what, DataUri | Unlisted):
                 stays.add(what if isinstance(what, DataUri) else what.source.uri)
-            refuse(what, error)
+            on_error(what, error)
 
         transfers = plan(sources, destination, storage_of, refused, options, trees.append)
         return transfers if all(uri.is_local for uri in sources) else when_all_are_known(transfers, storage_of)

@@ -12,8 +12,8 @@ from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
 from algo_core.storage.uri import DataUri, pasted
 from algo_data.commands.operands import expanded, is_single, parse, paths_argument
 from algo_data.engine.io.spool import Spool
-from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
-from algo_data.engine.transfer import NAMELESS, Place
+from algo_data.engine.plan.concurrent_map import QUESTIONS, concurrent_map
+from algo_data.engine.transfer import UNNAMED, Place
 from algo_data.reporting.report import Report
 
 
@@ -44,7 +44,7 @@ def rm(app: App, recursive: bool, force: bool, dry_run: bool, path: tuple[str, .
         return None
 
     at_once = 1 if all(place.uri.is_local for place in places) else QUESTIONS
-    for (place, _), error in answered(remove, _when_all_are_known(places, report, force=force), at_once):
+    for (place, _), error in concurrent_map(remove, _when_all_are_known(places, report, force=force), at_once):
         if error is None:
             report.deleted(place, is_dry=dry_run)
         elif not (force and isinstance(error, NotFoundError)):
@@ -76,7 +76,7 @@ def _remove(place: Place, entry: Entry | None, *, recursive: bool, is_dry: bool)
     if entry and entry.is_directory:
         if not recursive:
             raise IsADirectory(f"{place} is a directory", _how_to_remove(place))
-        if uri.name in NAMELESS and not storage.paths_are_keys:
+        if uri.name in UNNAMED and not storage.paths_are_keys:
             raise RequestRefused(f"{place} is not removed", "Write its name")
         if not is_dry:
             _remove_tree(place)

@@ -58,7 +58,7 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **gi
     with flags.summary(app) as summary, Spool() as extras, Spool() as obstructed:
         options = copy_options_of(app, flags, summary, by_checksum=checksum)
         told = (extras.add, options, obstructed.add) if deletes else (None, options, None)
-        finish = carry_out(app, flags, options, lambda refuse: plan_sync(source, target, refuse, *told), summary)
+        finish = carry_out(app, flags, options, lambda on_error: plan_sync(source, target, on_error, *told), summary)
         if finish:
             if deletes:
                 app.output.warn(f"Nothing was removed from {target} because some transfers failed")
@@ -111,7 +111,7 @@ def _clear_the_way(
         removal.tell(cleared(obstructed, free, target, removal.failed, is_dry=flags.dry_run))
         if free.count:
             finish = carry_out(
-                app, flags, options, lambda refuse: plan_freed(source, target, refuse, iter(free), options), summary
+                app, flags, options, lambda on_error: plan_freed(source, target, on_error, iter(free), options), summary
             )
             if finish:
                 finish()

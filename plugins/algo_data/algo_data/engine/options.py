@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from algo_data.engine.facts import Replaces
+from algo_data.engine.attributes import Replaces
 from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.transfer import Tally
 

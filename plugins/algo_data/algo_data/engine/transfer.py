@@ -11,7 +11,7 @@ from algo_core.storage.uri import DataUri, is_only_key
 from algo_data.engine.failures import NoSuchName
 from algo_data.engine.io.streams import STREAM
 
-NAMELESS = frozenset({"", ".", ".."})
+UNNAMED = frozenset({"", ".", ".."})
 """Names of directories that have none of their own: roots, and those that are named by where one is."""
 
 

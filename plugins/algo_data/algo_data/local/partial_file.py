@@ -26,7 +26,7 @@ RECORD_LIMIT = 4096
 _unfinished: set[str] = set()
 
 
-class Beside:
+class LocalPartialFile:
     """Opened for writing under a hidden name; `commit` gives it its own, `discard` removes it.
 
     It gets the permissions of the `older` file that it replaces, or permissions and times of its `model`.
@@ -40,46 +40,46 @@ class Beside:
         self._older = older
         self._model = model
         head, slash, name = path.rpartition("/")
-        self._beside = f"{head}{slash}{hidden_name(name)}"
+        self._partial_path = f"{head}{slash}{hidden_name(name)}"
         self.is_left_over = False
         """Whether it holds what a killed process has written."""
         try:
             self.descriptor = self._create()
         except OSError as error:
-            _unfinished.discard(self._beside)
+            _unfinished.discard(self._partial_path)
             raise OSError(error.errno, error.strerror, path) from None
 
     def _create(self) -> int:
         # Another file's permissions are given to the new one when it is whole; until then nobody else reads it.
         mode = 0o600 if self._older or self._model else 0o666
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        usual = self._beside
+        usual = self._partial_path
         while True:
-            _unfinished.add(self._beside)
+            _unfinished.add(self._partial_path)
             try:
-                descriptor = os.open(self._beside, flags | os.O_EXCL, mode)
+                descriptor = os.open(self._partial_path, flags | os.O_EXCL, mode)
             except FileExistsError:
-                if self._beside == usual and (found := self._take_over(flags)) is not None:
+                if self._partial_path == usual and (found := self._take_over(flags)) is not None:
                     return found
             else:
                 if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
                     return descriptor
                 os.close(descriptor)  # another process took it over, or removed it, before it was locked
-            _unfinished.discard(self._beside)
+            _unfinished.discard(self._partial_path)
             import secrets
 
-            self._beside = usual + secrets.token_hex(SPARE)
+            self._partial_path = usual + secrets.token_hex(SPARE)
 
     def _take_over(self, flags: int) -> int | None:
         """Open what lies there, unless another process writes it or it is not ours."""
         try:
-            descriptor = os.open(self._beside, flags & ~os.O_CREAT)
+            descriptor = os.open(self._partial_path, flags & ~os.O_CREAT)
         except OSError:
             return None
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _lock(descriptor):
             try:
-                if os.path.samestat(status, os.lstat(self._beside)):
+                if os.path.samestat(status, os.lstat(self._partial_path)):
                     self.is_left_over = True
                     return descriptor
             except FileNotFoundError:
@@ -103,14 +103,14 @@ class Beside:
         elif self._older:
             os.fchmod(self.descriptor, stat.S_IMODE(self._older.st_mode))
         status = os.fstat(self.descriptor)
-        os.replace(self._beside, self._path)
-        _unfinished.discard(self._beside)
+        os.replace(self._partial_path, self._path)
+        _unfinished.discard(self._partial_path)
         os.close(self.descriptor)
         return status
 
     def discard(self, *, in_use: bool = False) -> None:
         """Remove it; with `in_use` it stays open, because somebody may still write to it."""
-        _remove(self._beside)
+        _remove(self._partial_path)
         if not in_use:
             os.close(self.descriptor)
 
@@ -143,7 +143,7 @@ class Record:
         os.pwrite(self._descriptor, text.encode().ljust(RECORD_LIMIT), self._size)
 
 
-def open_beside(path: str, model: os.stat_result | None = None) -> Beside | None:
+def open_partial_file(path: str, model: os.stat_result | None = None) -> LocalPartialFile | None:
     """A hidden file for a path; a link is followed, so that its target is replaced and the link stays.
 
     None for devices, pipes and sockets, and for what this process has been given open (`/dev/stdout`): these are
@@ -165,7 +165,7 @@ def open_beside(path: str, model: os.stat_result | None = None) -> Beside | None
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if older and not stat.S_ISREG(older.st_mode):
         return None
-    return Beside(path, older, model)
+    return LocalPartialFile(path, older, model)
 
 
 def discard_all() -> None:

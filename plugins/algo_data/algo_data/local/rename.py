@@ -15,7 +15,7 @@ def rename(source: str, target: str) -> os.stat_result | None:
 
     None if that cannot be done, and nothing has been done then: on another file system, for a link, for what is no
     ordinary file or has been given to this process open (`/dev/stdout`), or for any other reason, which copying it
-    will tell. As with `open_beside` a link at the target
+    will tell. As with `open_partial_file` a link at the target
     stays, and what it leads to is replaced.
     """
     try:

@@ -27,7 +27,7 @@ from algo_core.storage.uri import DataUri, pasted
 from algo_data.engine.io.blocks import SMALL, blocks, joined
 from algo_data.local import leftovers
 from algo_data.local.descriptors import open_directly
-from algo_data.local.partial_file import Beside, open_beside, room_for
+from algo_data.local.partial_file import LocalPartialFile, open_partial_file, room_for
 from algo_data.local.paths import local_path, of_system, system_errors
 from algo_data.local.rename import rename
 from algo_data.local.unnamed_file import Appearance
@@ -101,14 +101,14 @@ class LocalStorage(Storage):
         with system_errors(uri, makes=True):
             # A small file is read before one is made for it: what fails till then leaves no trace anywhere.
             content = [memoryview(joined(source, size))] if size is not None and size <= SMALL else blocks(source, size)
-            beside = open_beside(path, self._model)
-            if beside is None:
+            partial = open_partial_file(path, self._model)
+            if partial is None:
                 device = open_directly(path)
                 try:
                     return Entry(uri, Kind.FILE, size=_written(device, content))
                 finally:
                     os.close(device)
-            return _entry(uri, _fill(beside, content))
+            return _entry(uri, _fill(partial, content))
 
     def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
         """An ordinary file that stays as it is while it is read."""
@@ -134,11 +134,11 @@ class LocalStorage(Storage):
         with system_errors(uri, makes=True):
             if not self._model and self._appearance.make(path, content):
                 return Entry(uri, Kind.FILE, size=len(content))
-            beside = open_beside(path, self._model)
-            if beside is None:
+            partial = open_partial_file(path, self._model)
+            if partial is None:
                 return super().write_small(uri, content)
-            self._appearance.may_be_new = beside.is_new
-            return Entry(uri, Kind.FILE, size=_fill(beside, (memoryview(content),)).st_size)
+            self._appearance.may_be_new = partial.is_new
+            return Entry(uri, Kind.FILE, size=_fill(partial, (memoryview(content),)).st_size)
 
     def may_divide(self) -> bool:
         """Always: nothing is kept open between two calls (`ForkSafe`)."""
@@ -147,20 +147,20 @@ class LocalStorage(Storage):
     def divided(self) -> None:
         """Nothing to let go of."""
 
-    def place(self, uri: DataUri, size: int) -> Beside | None:
+    def place(self, uri: DataUri, size: int) -> LocalPartialFile | None:
         """A hidden file for a large one, written in any order (`RandomAccessStorage`)."""
         path = local_path(uri)
         if uri.path.endswith("/"):
             return None
         with system_errors(uri, makes=True):
-            beside = open_beside(path, self._model)
-            if beside and not beside.is_left_over:
+            partial = open_partial_file(path, self._model)
+            if partial and not partial.is_left_over:
                 try:
                     room_for(path, size)
                 except OSError:
-                    beside.discard()
+                    partial.discard()
                     raise
-            return beside
+            return partial
 
     def move(self, source: DataUri, target: DataUri) -> Entry | None:
         """A rename, on one file system (`RenamingStorage`); the file keeps its time and mode."""
@@ -290,14 +290,14 @@ def _looked_up(uri: DataUri, path: str) -> Entry | None:
     return Entry(uri, Kind.FILE) if is_there else None  # a link to nowhere, or gone meanwhile
 
 
-def _fill(beside: Beside, content: Iterable[memoryview]) -> os.stat_result:
+def _fill(partial: LocalPartialFile, content: Iterable[memoryview]) -> os.stat_result:
     try:
-        if beside.is_left_over:
-            os.ftruncate(beside.descriptor, 0)
-        _written(beside.descriptor, content)
-        return beside.commit()
+        if partial.is_left_over:
+            os.ftruncate(partial.descriptor, 0)
+        _written(partial.descriptor, content)
+        return partial.commit()
     except BaseException:
-        beside.discard()
+        partial.discard()
         raise
 
 

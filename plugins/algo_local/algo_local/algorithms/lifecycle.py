@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     *("network_access", "label", "summary", "tagline", "tags", "sample_input", "callability", "source_visibility"),
     *("license", "language", "environment", "package_set", "algorithm_environment", "pipeline_enabled"),
-    *("royalty_microcredits", "default_collection"),
+    *("royalty_microcredits", "default_collection", "request_records"),
 )
 """What can be said about an algorithm: attributes of `Algorithm`."""
 

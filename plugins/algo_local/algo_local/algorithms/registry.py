@@ -32,7 +32,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ALGORITHM = (
     "id, owner, name, created_at, network_access, label, summary, tagline, tags, sample_input, callability,"
     " source_visibility, license, language, environment, package_set, algorithm_environment, pipeline_enabled,"
-    " royalty_microcredits, default_collection,"
+    " royalty_microcredits, default_collection, request_records,"
     " EXISTS (SELECT 1 FROM secrets WHERE secrets.algorithm = algorithms.id)"
 )
 _VERSION_QUERY = """
@@ -79,6 +79,8 @@ class Algorithm:
     royalty_microcredits: int = 0
     default_collection: str | None = None
     """The id of the collection that `data://.algo/default` means inside of it."""
+    request_records: str = "full"
+    """What is kept of its calls: one of `algo_local.records.record.LEVELS`."""
     has_secrets: bool = False
 
 

@@ -52,7 +52,7 @@ _FOREIGN_LANGUAGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SourceFile:
     """One file or symbolic link of a tree."""
 
     path: Path
@@ -115,7 +115,7 @@ def _copy_file(path: Path, destination: Path, replacements: tuple[tuple[bytes, b
     return digest.digest(), executable
 
 
-def _entries(root: Path, owner: str, name: str) -> Iterator[Entry]:
+def _entries(root: Path, owner: str, name: str) -> Iterator[SourceFile]:
     count, size = 0, 0
     pending = [root]
     while pending:
@@ -133,13 +133,13 @@ def _entries(root: Path, owner: str, name: str) -> Iterator[Entry]:
             published = "/".join(path.relative_to(root).parts)
             published = published.replace("__USER__", owner).replace("__ALGO__", name)
             if child.is_symlink():
-                yield Entry(path, published, _link_within(path, root))
+                yield SourceFile(path, published, _link_within(path, root))
             elif child.is_dir():
                 pending.append(path)
                 continue
             elif child.is_file():
                 size += child.stat().st_size
-                yield Entry(path, published)
+                yield SourceFile(path, published)
             else:
                 raise BuildError(f"{path} is neither a file nor a directory", "Remove it, then publish again")
             count += 1

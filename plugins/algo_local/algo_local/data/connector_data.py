@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from algo_core.errors import PermissionDenied, RequestRefused
 from algo_core.storage.contract import Entry, NotADirectory, Reader, Source, Storage
 from algo_core.storage.uri import DataUri, is_only_key
-from algo_local.data.connectors import Connector
+from algo_local.data.connectors import AccountConnector
 
 
 class ConnectedData:
@@ -18,7 +18,7 @@ class ConnectedData:
     `name` is what the caller calls the connector, which its URIs keep.
     """
 
-    def __init__(self, connector: Connector, name: str, storage: Storage) -> None:
+    def __init__(self, connector: AccountConnector, name: str, storage: Storage) -> None:
         self.connector = connector
         self._storage = storage
         self._scheme, _, self._label = name.partition("+")

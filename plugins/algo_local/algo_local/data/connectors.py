@@ -33,7 +33,7 @@ _COLUMNS = "id, owner, scheme, label, path, writable, is_default, created_at"
 
 
 @dataclass(frozen=True, slots=True)
-class Connector:
+class AccountConnector:
     """A connector of an account (API section 4.2), without its options."""
 
     id: str
@@ -72,7 +72,7 @@ class Connectors:
         path: str = "*",
         writable: bool = False,
         default: bool = False,
-    ) -> Connector:
+    ) -> AccountConnector:
         """Make a connector; one without a label is the default of its scheme, and so is the first.
 
         Raises:
@@ -81,7 +81,9 @@ class Connectors:
             PlatformError: if its options cannot be kept.
         """
         scheme, label = parse_name(name)
-        made = Connector(str(uuid.uuid4()), owner, scheme, label, path, writable, default or not label, time.time())
+        made = AccountConnector(
+            str(uuid.uuid4()), owner, scheme, label, path, writable, default or not label, time.time()
+        )
         self._keep(made, options)
         try:
             with self._database.write() as rows:
@@ -100,12 +102,12 @@ class Connectors:
             raise
         return self.find(owner, name)
 
-    def of(self, owner: str) -> list[Connector]:
+    def of(self, owner: str) -> list[AccountConnector]:
         """The connectors of an account, in the order of their names."""
         with self._database.read() as rows:
             return sorted(_rows(rows, "owner = ?", owner), key=lambda found: found.name)
 
-    def find(self, owner: str, name: str) -> Connector:
+    def find(self, owner: str, name: str) -> AccountConnector:
         """A connector by its name; a scheme without a label means the default one.
 
         Raises:
@@ -126,13 +128,13 @@ class Connectors:
 
     def edit(
         self,
-        connector: Connector,
+        connector: AccountConnector,
         *,
         path: str | None = None,
         writable: bool | None = None,
         default: bool | None = None,
         options: Mapping[str, Any] | None = None,
-    ) -> Connector:
+    ) -> AccountConnector:
         """Change a connector; what is None stays. The default of a scheme is changed by making another the default.
 
         Raises:
@@ -153,7 +155,7 @@ class Connectors:
             self._storages.pop(connector.id, None)
         return self.find(connector.owner, connector.name)
 
-    def remove(self, owner: str, name: str) -> Connector:
+    def remove(self, owner: str, name: str) -> AccountConnector:
         """Forget a connector and its options; what it leads to stays as it is. Raises NotFoundError."""
         found = self.find(owner, name)
         with self._database.write() as rows:
@@ -163,17 +165,17 @@ class Connectors:
             self._storages.pop(found.id, None)
         return found
 
-    def open(self, connector: Connector) -> Storage:
+    def open(self, connector: AccountConnector) -> Storage:
         """The store that a connector leads to. Raises ConfigError if it cannot be opened with its options."""
         with self._lock:
             if connector.id not in self._storages:
                 self._storages[connector.id] = self._open(connector.scheme, self._options(connector))
             return self._storages[connector.id]
 
-    def _file(self, connector: Connector) -> Path:
+    def _file(self, connector: AccountConnector) -> Path:
         return self._directory / f"{connector.id}.json"
 
-    def _keep(self, connector: Connector, options: Mapping[str, Any]) -> None:
+    def _keep(self, connector: AccountConnector, options: Mapping[str, Any]) -> None:
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             with replacing(self._file(connector), mode=0o600, durable=True) as file:
@@ -181,7 +183,7 @@ class Connectors:
         except OSError as error:
             raise PlatformError(f"The connector's options cannot be kept: {error.strerror}") from error
 
-    def _options(self, connector: Connector) -> dict[str, Any]:
+    def _options(self, connector: AccountConnector) -> dict[str, Any]:
         try:
             options: dict[str, Any] = json.loads(self._file(connector).read_bytes())
             return options
@@ -204,14 +206,14 @@ def parse_name(name: str) -> tuple[str, str]:
     return match[1], match[2] or ""
 
 
-def _rows(rows: sqlite3.Connection, condition: str, *values: str) -> list[Connector]:
+def _rows(rows: sqlite3.Connection, condition: str, *values: str) -> list[AccountConnector]:
     found = rows.execute(f"SELECT {_COLUMNS} FROM connectors WHERE {condition}", values).fetchall()
     return [_connector(*row) for row in found]
 
 
-def _connector(*row: Any) -> Connector:
+def _connector(*row: Any) -> AccountConnector:
     *named, writable, is_default, created_at = row
-    return Connector(*named, bool(writable), bool(is_default), created_at)  # type: ignore[call-arg]  # the columns
+    return AccountConnector(*named, bool(writable), bool(is_default), created_at)  # type: ignore[call-arg]  # the columns
 
 
 def _installed(scheme: str, options: Mapping[str, Any]) -> Storage:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_local.callers import DENIED, Caller
 from algo_local.data.objects import BLOCK, FileInfo, Objects, Read
-from algo_local.data.path_resolver import Branch, FilePlace, Place, Places, Space
+from algo_local.data.path_resolver import Branch, FileLocation, Location, PathResolver, Space
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata, collection_acl
 from algo_local.names import check_name
 
@@ -56,21 +56,23 @@ class HostedData:
     for what makes no sense, AlreadyExists for what is there already, PlatformError if the disk fails.
     """
 
-    def __init__(self, metadata: Metadata, objects: Objects, places: Places) -> None:
+    def __init__(self, metadata: Metadata, objects: Objects, resolver: PathResolver) -> None:
         self._metadata = metadata
         self._objects = objects
-        self._places = places
+        self._resolver = resolver
 
-    def find(self, caller: Caller, path: Sequence[str]) -> Place:
+    def find(self, caller: Caller, path: Sequence[str]) -> Location:
         """What a path means; it may be a file that does not exist. Refuses what the caller may not read."""
-        place = self._places.find(caller, path)
-        if not isinstance(place, Branch):
-            space = place.space if isinstance(place, FilePlace) else place
+        location = self._resolver.find(caller, path)
+        if not isinstance(location, Branch):
+            space = location.space if isinstance(location, FileLocation) else location
             if not space.readable:
                 raise PermissionDenied(DENIED)
             if space.lifetime is not None:
-                self._objects.forget_older(space.path, space.lifetime, None if isinstance(place, Space) else place.name)
-        return place
+                self._objects.forget_older(
+                    space.path, space.lifetime, None if isinstance(location, Space) else location.name
+                )
+        return location
 
     def list(self, directory: Branch | Space, after: str | None = None) -> Page:
         """One page of a directory's entries in the order of their names, those behind `after`."""
@@ -84,42 +86,42 @@ class HostedData:
         found = [self._objects.info(directory.path, name) for name in part]
         return Page([], [info for info in found if info], marker, directory.acl)
 
-    def open(self, place: FilePlace) -> StoredFile:
+    def open(self, location: FileLocation) -> StoredFile:
         """Open a file for reading; the caller closes it."""
-        found = self._objects.open(place.space.path, place.name)
+        found = self._objects.open(location.space.path, location.name)
         if not found:
-            raise NotFoundError(f"File {place.uri} does not exist")
+            raise NotFoundError(f"File {location.uri} does not exist")
         content, info = found
         try:
-            return StoredFile(info, self._digest(place, info, content), content)
+            return StoredFile(info, self._digest(location, info, content), content)
         except BaseException:
             content.close()
             raise
 
     def create(self, caller: Caller, parent: Sequence[str], name: object, acl: Acl) -> str:
         """Make a collection in the caller's root; its URI in the form in which the parent was given."""
-        place = self._places.find(caller, parent)
-        if not isinstance(place, Branch) or not place.owner:
+        location = self._resolver.find(caller, parent)
+        if not isinstance(location, Branch) or not location.owner:
             raise RequestRefused("Collections are made directly under data://.my")
-        if not caller.acts_for(place.owner):
+        if not caller.acts_for(location.owner):
             raise PermissionDenied(DENIED)
         name = check_name(name, "a collection")
         uri = f"data://{parent[0]}/{name}"
         with self._metadata.database.write() as rows:
-            if collection_acl(rows, place.owner, name) is not None:
+            if collection_acl(rows, location.owner, name) is not None:
                 raise AlreadyExists(f"Directory {uri} already exists")
-            self._metadata.insert_collection(rows, place.owner, name, acl)
-            self._objects.make(self._objects.collection(place.owner, name))
+            self._metadata.insert_collection(rows, location.owner, name, acl)
+            self._objects.make(self._objects.collection(location.owner, name))
         return uri
 
     def set_acl(self, caller: Caller, path: Sequence[str], acl: Acl) -> None:
         """Change who may read a collection."""
-        place = self._places.find(caller, path)
-        if not isinstance(place, Space) or not place.collection:
+        location = self._resolver.find(caller, path)
+        if not isinstance(location, Space) or not location.collection:
             raise RequestRefused("Only collections have an ACL")
-        self._check_writable(place)
-        if not self._metadata.set_acl(*place.collection, acl):
-            raise NotFoundError(f"Directory {place.uri} does not exist")
+        self._check_writable(location)
+        if not self._metadata.set_acl(*location.collection, acl):
+            raise NotFoundError(f"Directory {location.uri} does not exist")
 
     def put(
         self, caller: Caller, path: Sequence[str], read: Read, length: int | None = None, md5: str | None = None
@@ -128,34 +130,34 @@ class HostedData:
 
         `length` in bytes and `md5` are what the sender announced, and are checked if they are given.
         """
-        place = self._places.find(caller, path)
-        if not isinstance(place, FilePlace):
+        location = self._resolver.find(caller, path)
+        if not isinstance(location, FileLocation):
             raise RequestRefused(f"data://{'/'.join(path)} is a directory; name a file in it")
-        self._check_writable(place.space)
+        self._check_writable(location.space)
         # A name that cannot be stored is refused before the content is taken in.
-        stored_as = self._objects.relative(place.space.path, place.name)
+        stored_as = self._objects.relative(location.space.path, location.name)
         with self._objects.receive(read, length, md5) as received:
             try:
-                info = self._objects.place(received, place.space.path, place.name)
+                info = self._objects.place(received, location.space.path, location.name)
             except NotFoundError:
-                self._restore(place.space)
-                info = self._objects.place(received, place.space.path, place.name)
+                self._restore(location.space)
+                info = self._objects.place(received, location.space.path, location.name)
             if info.size > SMALL:
                 self._metadata.remember_digest(stored_as, info.identity, received.md5)
-        return place.uri, received.md5
+        return location.uri, received.md5
 
     def delete(self, caller: Caller, path: Sequence[str], *, force: bool) -> int:
         """Delete a file, or a directory if it is empty or `force` is set; the number of files deleted."""
-        place = self._places.find(caller, path)
-        if isinstance(place, Branch):
+        location = self._resolver.find(caller, path)
+        if isinstance(location, Branch):
             raise RequestRefused(f"data://{'/'.join(path)} cannot be deleted")
-        if isinstance(place, FilePlace):
-            self._check_writable(place.space)
-            if not self._objects.remove(place.space.path, place.name):
-                raise NotFoundError(f"File {place.uri} does not exist")
+        if isinstance(location, FileLocation):
+            self._check_writable(location.space)
+            if not self._objects.remove(location.space.path, location.name):
+                raise NotFoundError(f"File {location.uri} does not exist")
             return 1
-        self._check_writable(place)
-        return self._delete_collection(place, force) if place.collection else self._empty(place, force)
+        self._check_writable(location)
+        return self._delete_collection(location, force) if location.collection else self._empty(location, force)
 
     def end_session(self, session: str) -> None:
         """Delete what was stored in `data://.session` of a request that has ended."""
@@ -163,30 +165,30 @@ class HostedData:
         if self._objects.discard(directory):
             self._metadata.forget_digests(self._objects.relative(directory))
 
-    def _delete_collection(self, place: Space, force: bool) -> int:
-        assert place.collection
+    def _delete_collection(self, location: Space, force: bool) -> int:
+        assert location.collection
         aside = None
         with self._metadata.database.write() as rows:
-            if collection_acl(rows, *place.collection) is None:
-                raise NotFoundError(f"Directory {place.uri} does not exist")
+            if collection_acl(rows, *location.collection) is None:
+                raise NotFoundError(f"Directory {location.uri} does not exist")
             if force:
-                aside = self._objects.set_aside(place.path)
-            elif not self._objects.remove_empty(place.path):
-                raise self._not_empty(place)
-            self._metadata.delete_collection(rows, *place.collection)
-        self._metadata.forget_digests(self._objects.relative(place.path))
+                aside = self._objects.set_aside(location.path)
+            elif not self._objects.remove_empty(location.path):
+                raise self._not_empty(location)
+            self._metadata.delete_collection(rows, *location.collection)
+        self._metadata.forget_digests(self._objects.relative(location.path))
         return self._objects.discard(aside) if aside else 0
 
-    def _empty(self, place: Space, force: bool) -> int:
-        names = self._objects.names(place.path)
+    def _empty(self, location: Space, force: bool) -> int:
+        names = self._objects.names(location.path)
         if names and not force:
-            raise self._not_empty(place)
-        return sum(self._objects.remove(place.path, name) for name in names)
+            raise self._not_empty(location)
+        return sum(self._objects.remove(location.path, name) for name in names)
 
-    def _not_empty(self, place: Space) -> DirectoryNotEmpty:
-        count = len(self._objects.names(place.path))
+    def _not_empty(self, location: Space) -> DirectoryNotEmpty:
+        count = len(self._objects.names(location.path))
         files = "1 file" if count == 1 else f"{count} files"
-        return DirectoryNotEmpty(f"{place.uri} is not empty ({files}); force deletes them as well")
+        return DirectoryNotEmpty(f"{location.uri} is not empty ({files}); force deletes them as well")
 
     def _restore(self, space: Space) -> None:
         """Make the directory of a space that exists by its nature, or by its row; or say that it does not exist."""
@@ -198,8 +200,8 @@ class HostedData:
                 raise NotFoundError(f"Directory {space.uri} does not exist")
             self._objects.make(space.path)
 
-    def _digest(self, place: FilePlace, info: FileInfo, content: BinaryIO) -> str:
-        stored_as = self._objects.relative(place.space.path, place.name)
+    def _digest(self, location: FileLocation, info: FileInfo, content: BinaryIO) -> str:
+        stored_as = self._objects.relative(location.space.path, location.name)
         if info.size > SMALL and (known := self._metadata.digest(stored_as, info.identity)):
             return known
         import hashlib

@@ -50,7 +50,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class FilePlace:
+class FileLocation:
     """Where a file is, or could be."""
 
     space: Space
@@ -58,10 +58,10 @@ class FilePlace:
     uri: str
 
 
-Place = Branch | Space | FilePlace
+Location = Branch | Space | FileLocation
 
 
-class Places:
+class PathResolver:
     """Finds the place that a path means, for one request's caller."""
 
     def __init__(self, metadata: Metadata, registry: Callable[[], Registry], objects: Objects) -> None:
@@ -69,7 +69,7 @@ class Places:
         self._registry = registry
         self._objects = objects
 
-    def find(self, caller: Caller, parts: Sequence[str]) -> Place:
+    def find(self, caller: Caller, parts: Sequence[str]) -> Location:
         """The place of a path, given as its components.
 
         Raises:
@@ -90,7 +90,7 @@ class Places:
     def _root(self, caller: Caller) -> list[str]:
         return [caller.account, ".algo", *([".session"] if caller.inside else [])]
 
-    def _hosted(self, caller: Caller, parts: Sequence[str]) -> Place:
+    def _hosted(self, caller: Caller, parts: Sequence[str]) -> Location:
         owner = caller.account if parts[0] == ".my" else parts[0]
         if owner != caller.account and self._metadata.account(owner) != owner:
             raise NotFoundError(f"No account {owner}")
@@ -113,12 +113,12 @@ class Places:
     def _collections(self, caller: Caller, owner: str) -> list[str]:
         return [name for name, acl in self._metadata.collections(owner) if _may_read(caller, owner, acl)]
 
-    def _session(self, caller: Caller, parts: Sequence[str]) -> Place:
+    def _session(self, caller: Caller, parts: Sequence[str]) -> Location:
         if not caller.inside:
             raise NotFoundError("data://.session exists only while an algorithm runs, and only for algorithms")
         return _within(self._special(self._objects.session_space(caller.inside.session), parts[:1]), parts, 1)
 
-    def _algorithm_data(self, caller: Caller, parts: Sequence[str]) -> Place:
+    def _algorithm_data(self, caller: Caller, parts: Sequence[str]) -> Location:
         if caller.inside and parts[1:2] == [DEFAULT]:
             return self._default_collection(caller, caller.inside.algorithm, parts)
         depth = 1
@@ -142,7 +142,7 @@ class Places:
         space = self._special(path, parts[: depth + 1], TEMP_SECONDS if kind == "temp" else None)
         return _within(space, parts, depth + 1)
 
-    def _default_collection(self, caller: Caller, algorithm: tuple[str, str], parts: Sequence[str]) -> Place:
+    def _default_collection(self, caller: Caller, algorithm: tuple[str, str], parts: Sequence[str]) -> Location:
         """The collection that was assigned to the algorithm that asks (API section 4.9)."""
         found = self._registry().algorithm(*algorithm)
         collection = self._metadata.collection(found.default_collection or "") if found else None
@@ -164,12 +164,12 @@ class Places:
         return Space(path, _uri(parts), readable=True, writable=True, lifetime=lifetime)
 
 
-def _within(space: Space, parts: Sequence[str], depth: int) -> Space | FilePlace:
+def _within(space: Space, parts: Sequence[str], depth: int) -> Space | FileLocation:
     if len(parts) == depth:
         return space
     if len(parts) > depth + 1:
         raise NotFoundError(f"{_uri(parts)} cannot exist: hosted data has no folders inside {space.uri}")
-    return FilePlace(space, parts[depth], _uri(parts))
+    return FileLocation(space, parts[depth], _uri(parts))
 
 
 def _uri(parts: Sequence[str]) -> str:

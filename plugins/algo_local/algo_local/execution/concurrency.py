@@ -13,7 +13,7 @@ CONCURRENT = 80
 """Requests that one account may have under way at once; calls made by algorithms do not count."""
 
 
-class Concurrency:
+class ConcurrencyLimit:
     """Counts the invocations under way, by account."""
 
     def __init__(self) -> None:

@@ -8,19 +8,22 @@ import string
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution.payload import Failure, Outcome, Payload
+from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 
 if TYPE_CHECKING:
     from algo_local.execution.worker import Endpoint, Worker, Workers
 
 _LETTERS = string.ascii_letters + string.digits
+
+_CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
 
 _Key = tuple[Path, Path, str, str, tuple[tuple[str, str], ...]]
 
@@ -81,14 +84,26 @@ class Executor:
         self._closing = threading.Condition(lock)  # apart, so that a call's end does not wake the janitor
         self._pools: dict[_Key, _Pool] = {}
         self._serving: dict[str, CallContext] = {}
+        self._waiting: set[str] = set()
+        self._cancelled: set[str] = set()
         self._alive: set[Worker] = set()
         self._factory: Workers | None = None
         self._janitor: threading.Thread | None = None
         self._closed = False
         atexit.register(self.close)
 
-    def run(self, build: Build, payload: Payload, *, timeout: float, context: CallContext) -> Outcome:
+    def run(
+        self,
+        build: Build,
+        payload: Payload,
+        *,
+        timeout: float,
+        context: CallContext,
+        on_start: Callable[[str], None] | None = None,
+    ) -> Outcome:
         """Hand `payload` to the algorithm and return what came of it, at the latest when `timeout` seconds are over.
+
+        `on_start` is told the worker's name when one has taken the call.
 
         The time includes waiting for a worker and loading. When it is over, the process and its children are killed.
         Nothing that the algorithm does is raised; see `Failure`. Raises TypeError or ValueError if the payload's data
@@ -99,11 +114,29 @@ class Executor:
         try:
             worker = self._acquire(build, context, deadline)
         except _NoWorker as refusal:
-            return Outcome(None, Failure(str(refusal), refusal.error_type), 0.0, "")
+            return Outcome(None, refusal.failure, 0.0, "")
         try:
-            return worker.call(request, deadline)
+            if on_start:
+                on_start(worker.name)
+            outcome = worker.call(request, deadline)
         finally:
-            self._release(build, worker)
+            cancelled = self._release(build, worker)
+        return replace(outcome, result=None, failure=_CANCELLED) if cancelled and outcome.failure else outcome
+
+    def cancel(self, request_id: str) -> bool:
+        """End a call that waits or runs; whether there was one. What it has answered by then stands."""
+        with self._changed:
+            if request_id in self._waiting:
+                self._cancelled.add(request_id)
+                self._changed.notify_all()
+                return True
+            serving = [token for token, context in self._serving.items() if context.request_id == request_id]
+            workers = [worker for worker in self._alive if worker.token in serving]
+            if serving:
+                self._cancelled.add(request_id)
+        for worker in workers:
+            worker.kill()
+        return bool(serving)
 
     def context_of(self, token: str) -> CallContext | None:
         """The call that the worker with this token (its `ALGORITHMIA_API_KEY`) serves now; None if it serves none."""
@@ -139,9 +172,12 @@ class Executor:
         leaving: list[Worker] = []
         try:
             with self._changed:
+                self._waiting.add(context.request_id)
                 while True:
                     if self._closed:
-                        raise _NoWorker("The platform is shutting down", "SystemError")
+                        raise _NoWorker(SHUTTING_DOWN)
+                    if self._is_cancelled(context):
+                        raise _NoWorker(_CANCELLED)
                     pool = self._pools.setdefault(_key(build), _Pool())
                     while worker := pool.take(context.caller):
                         if worker.is_reusable:
@@ -154,8 +190,10 @@ class Executor:
                         pool.count += 1
                         break
                     if not self._changed.wait(deadline - time.monotonic()):
-                        raise _NoWorker(CANNOT_RUN, "TimeoutError")
+                        raise _NoWorker(Failure(CANNOT_RUN, "TimeoutError"))
         finally:
+            with self._changed:
+                self._waiting.discard(context.request_id)
             for worker in leaving:
                 worker.stop()
         return self._start(build, context)
@@ -174,15 +212,15 @@ class Executor:
             worker = self._workers().start(build, context.caller, token)
         except BaseException as error:
             with self._changed:
-                del self._serving[token]
+                self._is_cancelled(self._serving.pop(token))
                 self._forget(build)
             if isinstance(error, (OSError, AlgoError)):
-                raise _NoWorker(_explain(build, error), "SystemError") from error
+                raise _NoWorker(Failure(_explain(build, error), "SystemError")) from error
             raise
         with self._changed:
             self._alive.add(worker)
-            closed = self._closed
-        if closed:
+            unwanted = self._closed or context.request_id in self._cancelled
+        if unwanted:
             worker.kill()
         return worker
 
@@ -194,9 +232,11 @@ class Executor:
                 self._factory = Workers(self._endpoint, self._directory)
             return self._factory
 
-    def _release(self, build: Build, worker: Worker) -> None:
+    def _release(self, build: Build, worker: Worker) -> bool:
+        """Have a worker take another call, or end it; whether its call was to be cancelled."""
         with self._changed:
-            self._serving.pop(worker.token, None)  # from here on, what is left of the call acts for nobody
+            context = self._serving.pop(worker.token, None)  # from here on, what is left of the call acts for nobody
+            cancelled = self._is_cancelled(context)
         keep = False
         try:
             keep = worker.settle()
@@ -213,6 +253,14 @@ class Executor:
                     self._forget(build)
             if not keep:
                 worker.stop()
+        return cancelled
+
+    def _is_cancelled(self, context: CallContext | None) -> bool:
+        """Whether a call was to be cancelled, which is forgotten with this; the lock is held."""
+        if context is None or context.request_id not in self._cancelled:
+            return False
+        self._cancelled.discard(context.request_id)
+        return True
 
     def _forget(self, build: Build) -> None:
         """One worker of the build fewer; the lock is held."""
@@ -256,11 +304,11 @@ class Executor:
 
 
 class _NoWorker(Exception):
-    """No worker can take the call; the message and type of the failure to report."""
+    """No worker can take the call; the failure to report."""
 
-    def __init__(self, message: str, error_type: str) -> None:
-        super().__init__(message)
-        self.error_type = error_type
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 def _explain(build: Build, error: OSError | AlgoError) -> str:

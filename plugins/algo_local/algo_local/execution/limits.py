@@ -34,14 +34,15 @@ class Limits:
             ConfigError: if a variable does not hold a size or number.
         """
         return cls(
-            memory=_size(environ, "ALGO_LOCAL_MEMORY", _most_of_the_memory()),
-            processes=_size(environ, "ALGO_LOCAL_PROCESSES", 512),
-            open_files=_size(environ, "ALGO_LOCAL_OPEN_FILES", 4096),
-            file_size=_size(environ, "ALGO_LOCAL_FILE_SIZE", 16 << 30),
+            memory=size_of(environ, "ALGO_LOCAL_MEMORY", _most_of_the_memory()),
+            processes=size_of(environ, "ALGO_LOCAL_PROCESSES", 512),
+            open_files=size_of(environ, "ALGO_LOCAL_OPEN_FILES", 4096),
+            file_size=size_of(environ, "ALGO_LOCAL_FILE_SIZE", 16 << 30),
         )
 
 
-def _size(environ: Mapping[str, str], name: str, default: int) -> int:
+def size_of(environ: Mapping[str, str], name: str, default: int) -> int:
+    """What a variable sets: a number above 0, or a size such as 2G in bytes. ConfigError if it is neither."""
     text = environ.get(name, "").strip()
     if not text:
         return default

@@ -29,6 +29,12 @@ class Failure:
     message: str
     error_type: str = "AlgorithmError"
     stacktrace: str | None = None
+    ended: Literal["", "cancelled", "lost"] = ""
+    """How the call was ended from outside, if it was: by somebody who asked for that, or with the platform."""
+
+
+SHUTTING_DOWN = Failure("The platform is shutting down", "SystemError", ended="lost")
+"""What a call comes to that the platform's end has cut short."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from algo_local.execution.launch import Launch, start
 from algo_local.execution.output import Output
-from algo_local.execution.payload import Failure, Outcome, Payload
+from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.process_tree import children, kill_marked, newest_pid
 from algo_local.execution.protocol import CANNOT_RUN, decode_answer
 
@@ -104,6 +104,11 @@ class AlgorithmProcess:
                 poll.register(self._pidfd, select.POLLIN)
         for fd in (self._stdin, self._stdout):
             os.set_blocking(fd, False)
+
+    @property
+    def pid(self) -> int:
+        """The process that was started: a supervisor, or the sandbox around it."""
+        return self._process.pid
 
     @property
     def is_reusable(self) -> bool:
@@ -229,7 +234,7 @@ class AlgorithmProcess:
         """What to report of a process that ended without an answer."""
         self._read_control()
         if self._killed:
-            return Failure("The platform is shutting down", "SystemError")
+            return SHUTTING_DOWN
         code = self._exit_code
         if code is None:
             return Failure("The algorithm's process was ended from outside", "SystemError")

@@ -57,6 +57,11 @@ class Worker:
     def _serve(self, listener: socket.socket) -> None:
         self._stop_serving.append(self._endpoint.serve_also(listener))
 
+    @property
+    def name(self) -> str:
+        """What it is called in records: the number of its process."""
+        return str(self._process.pid)
+
     def call(self, request: bytes, deadline: float) -> Outcome:
         """Load the algorithm if need be, and have it answer a request; see `AlgorithmProcess.call`."""
         return self._process.call(request, deadline)

@@ -46,7 +46,7 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ConfigurationValue:
     """A value of the configuration. Times are in seconds since the epoch."""
 
     name: str
@@ -127,18 +127,18 @@ class Administration:
             if not rows.execute("DELETE FROM reservations WHERE id = ?", (identifier,)).rowcount:
                 raise Missing(f"No reservation {identifier[:50]}", ErrorCode.INVALID_REQUEST)
 
-    def entries(self, prefix: str) -> list[Entry]:
+    def entries(self, prefix: str) -> list[ConfigurationValue]:
         """The values of the configuration whose names begin so, by name."""
         with self._database.read() as rows:
             found = _entries(rows, "substr(name, 1, ?) = ? ORDER BY name", len(prefix), prefix)
         return found
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> ConfigurationValue | None:
         """A value of the configuration; None if it is not set."""
         with self._database.read() as rows:
             return next(iter(_entries(rows, "name = ?", name)), None)
 
-    def set_entry(self, name: str, value: bytes, media_type: str) -> Entry:
+    def set_entry(self, name: str, value: bytes, media_type: str) -> ConfigurationValue:
         """Set a value of the configuration."""
         now = time.time()
         with self._database.write() as rows:
@@ -158,6 +158,6 @@ class Administration:
 _INVITES = "SELECT code, comments, signup_credits, expires_at, created_at, created_by FROM invites"
 
 
-def _entries(rows: sqlite3.Connection, condition: str, *values: object) -> list[Entry]:
+def _entries(rows: sqlite3.Connection, condition: str, *values: object) -> list[ConfigurationValue]:
     query = f"SELECT name, value, media_type, created_at, updated_at FROM configuration WHERE {condition}"
-    return [Entry(*row) for row in rows.execute(query, values).fetchall()]
+    return [ConfigurationValue(*row) for row in rows.execute(query, values).fetchall()]

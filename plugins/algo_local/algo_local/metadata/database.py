@@ -15,7 +15,7 @@ from algo_core.errors import ConfigError, PlatformError
 BUSY_SECONDS = 30.0
 """How long a transaction waits for that of another thread or process."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """What this version of algo-local reads and writes: the number of migrations."""
 
 
@@ -47,19 +47,26 @@ class Database:
                 self._give(connection)
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self, *, to_disk: bool = False) -> Iterator[sqlite3.Connection]:
         """A transaction that no other thread or process writes beside; committed unless the block raises.
 
-        It also serves as the lock under which a change of the file system is joined to that of its rows.
+        With `to_disk`, it outlives a power failure as well. It also serves as the lock under which a change of the file
+        system is joined to that of its rows.
         """
         with self.read() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            if to_disk:
+                connection.execute("PRAGMA synchronous=FULL")
             try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+            finally:
+                if to_disk:
+                    connection.execute("PRAGMA synchronous=NORMAL")
 
     def close(self) -> None:
         """Close the connections that nobody uses; the database can be used again afterwards."""

@@ -230,7 +230,50 @@ CREATE TABLE configuration (
     updated_at REAL NOT NULL
 ) WITHOUT ROWID;
 """
-MIGRATIONS = (_FIRST, _WITH_CONNECTORS, _WITH_NETWORK_ACCESS, _WITH_MANAGEMENT)
+_WITH_REQUESTS = """
+ALTER TABLE algorithms ADD COLUMN request_records TEXT NOT NULL DEFAULT 'full';
+CREATE TABLE requests (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL COLLATE NOCASE,
+    algorithm TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    state TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    is_void INTEGER NOT NULL,
+    platform TEXT NOT NULL,
+    worker TEXT NOT NULL,
+    started_at REAL,
+    finished_at REAL,
+    duration REAL,
+    input_type TEXT,
+    input_size INTEGER,
+    input_digest TEXT,
+    output_type TEXT,
+    output_size INTEGER,
+    output_digest TEXT,
+    printed TEXT NOT NULL,
+    error TEXT NOT NULL,
+    idempotency_key TEXT,
+    key_digest TEXT NOT NULL,
+    cancel INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX requests_by_account ON requests (account, created_at);
+CREATE INDEX requests_by_algorithm ON requests (algorithm, created_at);
+CREATE INDEX requests_by_time ON requests (created_at);
+CREATE INDEX requests_unfinished ON requests (platform) WHERE state IN ('queued', 'running');
+CREATE UNIQUE INDEX requests_by_key ON requests (account, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE TABLE request_contents (
+    digest TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    used_at REAL NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX request_contents_by_use ON request_contents (used_at);
+"""
+MIGRATIONS = (_FIRST, _WITH_CONNECTORS, _WITH_NETWORK_ACCESS, _WITH_MANAGEMENT, _WITH_REQUESTS)
 """What makes each version of the schema from the one before; a published one never changes."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from algo_local.serving.connection import Answering
+    from algo_local.serving.connection import RequestHandler
     from algo_local.serving.server import Server
 
 CALLBACK_SHARE = 3
@@ -30,7 +30,7 @@ class CallbackEndpoint:
     A process with a network of its own brings the `listener` that it can reach.
     """
 
-    def __init__(self, application: Answering, listener: socket.socket | None = None) -> None:
+    def __init__(self, application: RequestHandler, listener: socket.socket | None = None) -> None:
         self._application = application
         self._share = OTHERS_SHARE if listener else CALLBACK_SHARE
         self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=128)

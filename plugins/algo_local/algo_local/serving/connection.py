@@ -15,7 +15,7 @@ from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.incoming import Incoming
 from algo_local.serving.limits import Limits
 from algo_local.serving.outgoing import response_bytes, send, send_file
-from algo_local.serving.request_log import Answered
+from algo_local.serving.request_log import LoggedRequest
 from algo_local.web.app import error_response
 from algo_local.web.http import ApiError, FileBody, Request, Response
 
@@ -41,7 +41,7 @@ class Fate(enum.Enum):
     CLOSE = enum.auto()
 
 
-class Answering(Protocol):
+class RequestHandler(Protocol):
     """What a server needs of an application."""
 
     def answer(self, request: Request, /) -> Response:
@@ -52,9 +52,9 @@ class Answering(Protocol):
 class Service:
     """What the connections of a server have in common."""
 
-    application: Answering
+    application: RequestHandler
     limits: Limits
-    log: Callable[[Answered], None] | None = None
+    log: Callable[[LoggedRequest], None] | None = None
     """Told of each request that was answered."""
     draining: bool = False
     """Whether the server is about to stop."""
@@ -127,7 +127,7 @@ def refusal(error: BadRequest, connection: Connection, service: Service) -> byte
     more = {"Retry-After": "1"} if error.status == 503 else {}
     response = error_response(ApiError(error.status, error.reason, code, more))
     if service.log:
-        service.log(Answered(connection.peer, "-", "-", error.status, _size(response.body), 0.0))
+        service.log(LoggedRequest(connection.peer, "-", "-", error.status, _size(response.body), 0.0))
     return response_bytes(response, ends=True)
 
 
@@ -151,7 +151,7 @@ def _answer(connection: Connection, head: Head, service: Service) -> Fate:
             body.close()
         if service.log:
             seconds = time.monotonic() - began
-            service.log(Answered(connection.peer, head.method, head.target, response.status, size, seconds))
+            service.log(LoggedRequest(connection.peer, head.method, head.target, response.status, size, seconds))
     if keeps:
         return Fate.IDLE
     return Fate.CLOSE if exchange.body.finished and connection.incoming.is_empty else Fate.LINGER
@@ -181,12 +181,12 @@ class _Exchange:
         if self._must_announce and self._connection.incoming.is_empty:
             return False  # whether the client will send the body now is up to it
         connected = self._connection.socket
-        patience = connected.gettimeout()
+        timeout = connected.gettimeout()
         connected.settimeout(UNREAD_SECONDS)
         try:
             drain(self.body, UNREAD_BYTES, UNREAD_SECONDS)
         finally:
-            connected.settimeout(patience)
+            connected.settimeout(timeout)
         return self.body.finished
 
     def _announce(self) -> None:

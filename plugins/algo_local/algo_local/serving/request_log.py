@@ -15,7 +15,7 @@ TARGET_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class LoggedRequest:
     """A request and what came of it."""
 
     client: str
@@ -43,7 +43,7 @@ class RequestLog:
         self._lock = threading.Lock()
         self._left_out = 0
 
-    def __call__(self, answered: Answered) -> None:
+    def __call__(self, answered: LoggedRequest) -> None:
         """Write the line of a request."""
         line = self._line(answered, datetime.now(timezone.utc).isoformat(timespec="milliseconds"))
         with self._lock:
@@ -61,14 +61,14 @@ class RequestLog:
         return f"({self._left_out} requests were left out)"
 
 
-def _as_text(answered: Answered, time: str) -> str:
+def _as_text(answered: LoggedRequest, time: str) -> str:
     return (
         f"{time} {answered.client} {answered.method} {_shortened(answered.target)} {answered.status} {answered.size}"
         f" {answered.seconds:.6f}"
     )
 
 
-def _as_json(answered: Answered, time: str) -> str:
+def _as_json(answered: LoggedRequest, time: str) -> str:
     members = {
         "time": time,
         "client": answered.client,

@@ -15,7 +15,7 @@ from algo_local.platform import Platform
 from algo_local.serving.limits import raise_descriptor_limit
 from algo_local.serving.listener import listen
 from algo_local.serving.log import Log
-from algo_local.serving.request_log import Answered
+from algo_local.serving.request_log import LoggedRequest
 from algo_local.serving.server import Server
 from algo_local.web.app import Application
 
@@ -33,7 +33,7 @@ def serve_until_signal(
     *,
     tls: tuple[Path, Path | None] | None,
     say: Callable[[str], None],
-    on_answer: Callable[[Answered], None] | None = None,
+    on_answer: Callable[[LoggedRequest], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end all running algorithms and return.
 

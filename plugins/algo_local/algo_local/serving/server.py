@@ -14,12 +14,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from algo_local.serving.connection import Answering, Connection, Fate, Service, refusal
+from algo_local.serving.connection import Connection, Fate, RequestHandler, Service, refusal
 from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.limits import Limits, limits_for_process
 from algo_local.serving.listener import BACKLOG
 from algo_local.serving.pool import Pool
-from algo_local.serving.request_log import Answered
+from algo_local.serving.request_log import LoggedRequest
 from algo_local.serving.waiting import State, Waiting
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ class Server:
 
     def __init__(
         self,
-        application: Answering,
+        application: RequestHandler,
         listener: socket.socket,
         *,
         tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         on_failure: Callable[[str], None] | None = None,
-        on_answer: Callable[[Answered], None] | None = None,
+        on_answer: Callable[[LoggedRequest], None] | None = None,
     ) -> None:
         """`on_failure` is told what should not happen and when connections are refused, `on_answer` of each request."""
         self.limits = limits or limits_for_process()
@@ -128,7 +128,7 @@ class Server:
 
     def _watch(self) -> None:
         while not (self._service.draining and self._is_over()):
-            for key, _ in self._selector.select(self._patience()):
+            for key, _ in self._selector.select(self._next_timeout()):
                 self._guarded(key.data)
             self._guarded(self._settle)
             self._guarded(self._expire)
@@ -145,7 +145,7 @@ class Server:
             self._report(traceback.format_exc())
             time.sleep(0.05)
 
-    def _patience(self) -> float | None:
+    def _next_timeout(self) -> float | None:
         """Seconds until something is due that no socket tells of."""
         moments = (self._waiting.next_due(), self._paused_until, self._ends)
         due = min((moment for moment in moments if moment is not None), default=None)

@@ -111,6 +111,7 @@ def _settings(algorithm: Algorithm, version: Version | None) -> dict[str, Any]:
         "royalty_microcredits": algorithm.royalty_microcredits,
         "network_access": algorithm.network_access,
         "pipeline_enabled": algorithm.pipeline_enabled,
+        "request_records": algorithm.request_records,
         "insights_enabled": version.insights_enabled if version else False,
     }
     return {name: value for name, value in settings.items() if value is not None}

@@ -33,7 +33,14 @@ def description(body: dict[str, Any]) -> dict[str, Any]:
         found["sample_input"] = body["version_info"]["sample_input"]
     if "algorithm_callability" in settings:
         found["callability"] = settings["algorithm_callability"]
-    plain = ("source_visibility", "license", "network_access", "pipeline_enabled", "royalty_microcredits")
+    plain = (
+        "source_visibility",
+        "license",
+        "network_access",
+        "pipeline_enabled",
+        "royalty_microcredits",
+        "request_records",
+    )
     found |= {name: settings[name] for name in plain if name in settings}
     return found | _environment(settings)
 

@@ -34,7 +34,7 @@ _KINDS: tuple[tuple[type[AlgoError], int, int | None], ...] = (
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, Idempotency-Key",
 }
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")

@@ -16,6 +16,7 @@ from algo_local.web.operations import Access, Operation, Permission, Who
 if TYPE_CHECKING:
     from algo_local.algorithms.registry import Algorithm
     from algo_local.platform import Platform
+    from algo_local.records.record import Record
     from algo_local.web.routing import Route
 
 REQUIRED = "authorization required"
@@ -33,6 +34,8 @@ class Target:
     who: Who
     algorithm: Algorithm | None = None
     account: str = ""
+    record: Record | None = None
+    """The call on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,8 @@ def _target(platform: Platform, caller: Caller, parameters: Mapping[str, str]) -
         return Target(_rank(caller, algorithm.owner, Who.VIEWER), algorithm, algorithm.owner)
     if "reference*" in parameters:
         return _called(platform, caller, parameters["reference*"])
+    if "requestId" in parameters:
+        return _call_on_record(platform, caller, parameters["requestId"])
     if "orgName" in parameters:
         return _organization(platform, caller, parameters["orgName"])
     for parameter in ("username", "userId"):
@@ -214,6 +219,21 @@ def _called(platform: Platform, caller: Caller, raw: str) -> Target:
         owner, name = caller.inside.algorithm
         raise ApiError(403, f"{owner}/{name} may not call other algorithms", ErrorCode.NOT_AUTHORIZED)
     return Target(_rank(caller, algorithm.owner, Who.VIEWER), algorithm, algorithm.owner)
+
+
+def _sees_call(caller: Caller, record: Record) -> bool:
+    """Whether a call is visible: to its account and to who owns the algorithm; to an algorithm, if it made the call."""
+    if caller.inside:
+        return record.parent == caller.inside.request_id
+    return caller.administrator or caller.acts_for(record.account) or caller.owns_algorithm(record.owner)
+
+
+def _call_on_record(platform: Platform, caller: Caller, identifier: str) -> Target:
+    record = platform.records.find(identifier)
+    if not record or not _sees_call(caller, record):
+        raise ApiError(404, f"No request {identifier[:100]}", ErrorCode.REQUEST_ID_NOT_FOUND)
+    algorithm = platform.registry.algorithm(record.algorithm)
+    return Target(_rank(caller, record.account, Who.VIEWER), algorithm, record.account, record)
 
 
 def _organization(platform: Platform, caller: Caller, name: str) -> Target:

@@ -15,6 +15,9 @@ _ERRORS = {
     403: "The caller may not do this",
     404: "It does not exist, or not for this caller",
 }
+_PENDING = {"RequestResult": "RequestPending"}
+"""What is answered, with status 202, in the place of what is not there yet."""
+
 _KEYS = "An API key, bare or after `Simple`"
 
 
@@ -81,6 +84,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     if operation.response and operation.method != "HEAD":
         success["content"] = _content(operation.response)
     responses: dict[str, Any] = {str(operation.status): success}
+    if pending := _PENDING.get(operation.response):
+        responses["202"] = {"description": "It has not ended", "content": _content(pending)}
     if operation.access.who > Who.ANYONE:
         responses |= {str(status): {"description": text, **_error(operation)} for status, text in _ERRORS.items()}
     return {**responses, "default": {"description": "Another refusal", **_error(operation)}}

@@ -77,6 +77,7 @@ ANY_KEY = Access(Who.ACCOUNT)
 READ = Access(Who.ACCOUNT, Permission.READ_DATA)
 WRITE = Access(Who.ACCOUNT, Permission.WRITE_DATA)
 CALL = Access(Who.VIEWER, Permission.CALL)
+CALLS = Access(Who.ACCOUNT, Permission.CALL)
 CALL_FROM_PAGE = Access(Who.VIEWER, Permission.CALL_FROM_PAGE)
 VIEW = Access(Who.VIEWER)
 LOOK = Access(Who.MEMBER)
@@ -96,6 +97,21 @@ OPERATIONS: tuple[Operation, ...] = (
               query="timeout stdout output timing sudo", feature="web_calls"),
     Operation("OPTIONS", "web/algo/{reference*}", "preflightCall", PUBLIC, "invoke:preflight",
               "Tell a browser that pages may call algorithms", status=204),
+
+    # Calls on record (API section 3.11)
+    Operation("GET", "requests", "listRequests", CALLS, "requests:index", "List calls on record, newest first",
+              response="PagedRequestsList", query="state algorithm since account limit marker sudo"),
+    Operation("GET", "requests/{requestId}", "getRequest", CALL, "requests:show", "Show a call on record",
+              response="RequestRecord", query="sudo"),
+    Operation("GET", "requests/{requestId}/result", "getRequestResult", CALL, "requests:result",
+              "Fetch the result of a call; 202 while it has not ended", response="RequestResult",
+              query="wait output stdout sudo"),
+    Operation("GET", "requests/{requestId}/input", "getRequestInput", CALL, "requests:given",
+              "Fetch the input of a call", response="Input", query="sudo"),
+    Operation("GET", "requests/{requestId}/logs", "getRequestLogs", CALL, "requests:logs",
+              "Show what an algorithm printed during a call", response="RequestLogs", query="wait sudo"),
+    Operation("POST", "requests/{requestId}/cancel", "cancelRequest", CALL, "requests:cancel",
+              "End a call that waits or runs", response="RequestRecord", query="wait sudo"),
 
     # Data (API section 4)
     Operation("GET", "data", "listRoot", ANY_KEY, "data:root",

@@ -94,6 +94,32 @@ SCHEMAS: dict[str, Schema] = {
         stdout=TEXT,
         timing=record("running total", running=WHOLE, total=WHOLE),
     ),
+    "RequestContent": record(
+        "content_type size sha256", content_type=word("text", "json", "binary"), size=WHOLE, sha256=TEXT
+    ),
+    "RequestRecord": record(
+        "request_id state account algorithm version created_at void input output error resource_type",
+        request_id=TEXT,
+        state=word("queued", "running", "done", "failed", "cancelled", "lost"),
+        account=TEXT,
+        algorithm=TEXT,
+        version=TEXT,
+        created_at=TIME,
+        started_at=TIME_OR_NULL,
+        finished_at=TIME_OR_NULL,
+        duration={"type": ["number", "null"]},
+        void=FLAG,
+        worker=TEXT_OR_NULL,
+        parent=TEXT_OR_NULL,
+        idempotency_key=TEXT_OR_NULL,
+        input={"oneOf": [ref("RequestContent"), {"type": "null"}]},
+        output={"oneOf": [ref("RequestContent"), {"type": "null"}]},
+        error={"oneOf": [record("message error_type", message=TEXT, error_type=TEXT), {"type": "null"}]},
+        resource_type=word("request"),
+    ),
+    "PagedRequestsList": page_of("RequestRecord"),
+    "RequestPending": record("state request_id", state=word("queued", "running"), request_id=TEXT),
+    "RequestLogs": record("request_id state logs", request_id=TEXT, state=TEXT, logs=TEXT),
     # Data
     "Directory": record(
         "folders files",
@@ -135,6 +161,7 @@ SCHEMAS: dict[str, Schema] = {
         royalty_microcredits={"type": "integer", "minimum": 0, "maximum": 1 << 53},
         network_access=word("isolated", "full"),
         pipeline_enabled=FLAG,
+        request_records=word("full", "metadata", "none"),
         insights_enabled=FLAG,
     ),
     "VersionInfo": record(
@@ -570,6 +597,7 @@ SCHEMAS: dict[str, Schema] = {
 
 CONTENT: dict[str, dict[str, Schema]] = {
     "Input": {"application/json": ANYTHING, "text/plain": TEXT, "application/octet-stream": BINARY},
+    "RequestResult": {"application/json": ref("CallResult"), "text/plain": TEXT, "application/octet-stream": BINARY},
     "File": {"application/octet-stream": BINARY},
     "FileOrDirectory": {"application/json": ref("Directory"), "application/octet-stream": BINARY},
     "Archive": {"application/gzip": BINARY},
@@ -602,6 +630,7 @@ PATH: dict[str, Schema] = {
     "orgTypeName": NAME,
     "providerId": ID,
     "registryId": TEXT,
+    "requestId": TEXT,
     "reservation_id": ID,
     "scmId": TEXT,
     "secretId": ID,
@@ -612,7 +641,9 @@ PATH: dict[str, Schema] = {
 """Parameters in paths."""
 
 QUERY: dict[str, Schema] = {
+    "account": TEXT,
     "acl": FLAG,
+    "algorithm": TEXT,
     "callable": FLAG,
     "code": TEXT,
     "commit": TEXT,
@@ -630,6 +661,7 @@ QUERY: dict[str, Schema] = {
     "q": TEXT,
     "since": TEXT,
     "start_date": TIME,
+    "state": TEXT,
     "stdout": FLAG,
     "sudo": FLAG,
     "tag": TEXT,
@@ -638,6 +670,7 @@ QUERY: dict[str, Schema] = {
     "until": TEXT,
     "user": TEXT,
     "username": TEXT,
+    "wait": {"type": "number", "minimum": 0, "maximum": 60, "default": 0},
 }
 """Parameters in queries."""
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from algo_core.errors import AlgoError, AuthError, ConfigError, NotFoundError
 from algo_core.http.retry import Tries
+from algo_run.batch.concurrency import AdaptiveConcurrency, Rate
 from algo_run.batch.inputs import Item
-from algo_run.batch.pace import Pace, Rate
 from algo_run.call import MOST_AT_ONCE
 
 WINDOW = 4 * MOST_AT_ONCE
@@ -51,7 +51,7 @@ class Pool:
         self._perform = perform
         self._record = record
         self._limits = limits
-        self._pace = Pace(limits.concurrency)
+        self._concurrency = AdaptiveConcurrency(limits.concurrency)
         self._rate = Rate(limits.rate)
         self._ended = threading.Event()
         self._changed = threading.Condition()
@@ -102,10 +102,10 @@ class Pool:
                 thread.join()
 
     def _is_full(self) -> bool:
-        return len(self._waiting) >= self._pace.wanted or self._taken - self._next >= WINDOW
+        return len(self._waiting) >= self._concurrency.wanted or self._taken - self._next >= WINDOW
 
     def _add_thread(self) -> None:
-        if self._idle < len(self._waiting) and len(self._threads) < self._pace.wanted:
+        if self._idle < len(self._waiting) and len(self._threads) < self._concurrency.wanted:
             thread = threading.Thread(target=self._work, name=f"call-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -114,7 +114,7 @@ class Pool:
         while True:
             with self._changed:
                 self._idle += 1
-                while not (self._waiting and self._under_way() < self._pace.wanted) and not self._has_ended():
+                while not (self._waiting and self._under_way() < self._concurrency.wanted) and not self._has_ended():
                     self._changed.wait(0.5)
                 self._idle -= 1
                 if self._has_ended():
@@ -143,7 +143,7 @@ class Pool:
             except Repeatable as again:
                 if again.is_overload:
                     with self._changed:
-                        self._pace.refused()
+                        self._concurrency.refused()
                 if not tries.left or self._ended.is_set():
                     return again.row
                 tries.wait(again.seconds)
@@ -172,7 +172,7 @@ class Pool:
                     f"{self.failures} inputs have failed, more than the {most} allowed",
                     "See why in the results; go on with --resume and a larger --max-failures",
                 )
-        self._pace.ended(self.done)
+        self._concurrency.ended(self.done)
 
     def _in_turn(self) -> Iterator[int]:
         while self._next in self._finished:

@@ -14,12 +14,12 @@ import pytest
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, UsageError
 from algo_core.storage.contract import Checksum, Entry, Kind, NotADirectory, Storage
 from algo_core.storage.uri import LOCAL, DataUri
-from algo_data.engine.facts import Facts, facts_of
+from algo_data.engine.attributes import Attributes, attributes_of
 from algo_data.engine.io.spool import Spool
 from algo_data.engine.options import CopyOptions
 from algo_data.engine.patterns import name_pattern, path_pattern
 from algo_data.engine.plan.comparison import differs, is_newer, never
-from algo_data.engine.plan.concurrent_map import answered
+from algo_data.engine.plan.concurrent_map import concurrent_map
 from algo_data.engine.plan.directories import NoFolders, make
 from algo_data.engine.plan.globs import expand
 from algo_data.engine.plan.planner import plan
@@ -368,8 +368,8 @@ def test_two_stars_stand_for_any_number_of_directories(pattern, matching, other)
 # Conditions
 
 
-def facts(size: int | None = 1, modified: float | None = 1000.0) -> Facts:
-    return Facts("f", False, size, modified)
+def facts(size: int | None = 1, modified: float | None = 1000.0) -> Attributes:
+    return Attributes("f", False, size, modified)
 
 
 def test_a_file_is_replaced_by_what_is_newer_or_has_another_size():
@@ -396,10 +396,10 @@ def test_a_plan_leaves_out_what_need_not_be_copied(replaces, expected):
 
 
 def test_questions_are_answered_in_order_and_their_errors_raised():
-    assert list(answered(lambda n: n * n, range(100), 7)) == [(n, n * n) for n in range(100)]
-    assert list(answered(lambda n: -n, [1, 2], 1)) == [(1, -1), (2, -2)]
+    assert list(concurrent_map(lambda n: n * n, range(100), 7)) == [(n, n * n) for n in range(100)]
+    assert list(concurrent_map(lambda n: -n, [1, 2], 1)) == [(1, -1), (2, -2)]
     with pytest.raises(ZeroDivisionError):
-        list(answered(lambda n: 1 // n, [1, 0, 1], 2))
+        list(concurrent_map(lambda n: 1 // n, [1, 0, 1], 2))
 
 
 def test_no_more_is_taken_in_advance_than_twice_what_is_asked_at_once():
@@ -410,7 +410,7 @@ def test_no_more_is_taken_in_advance_than_twice_what_is_asked_at_once():
             taken.append(number)
             yield number
 
-    answers = answered(lambda n: n, items(), 4)
+    answers = concurrent_map(lambda n: n, items(), 4)
     next(answers)
     assert len(taken) == 8
     answers.close()
@@ -419,8 +419,8 @@ def test_no_more_is_taken_in_advance_than_twice_what_is_asked_at_once():
 # Sorted listings
 
 
-def rows(names: list[str]) -> list[Facts]:
-    return [Facts(name, False, len(name), 1.5) for name in names]
+def rows(names: list[str]) -> list[Attributes]:
+    return [Attributes(name, False, len(name), 1.5) for name in names]
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 2345])
@@ -432,7 +432,11 @@ def test_any_listing_comes_in_order(count, shuffled):
 
 
 def test_odd_names_and_missing_facts_survive_the_temporary_file():
-    given = [Facts("caf\udce9", False, None, None), Facts("ü\n", True, None, None, "1:2"), Facts("a", True, None, None)]
+    given = [
+        Attributes("caf\udce9", False, None, None),
+        Attributes("ü\n", True, None, None, "1:2"),
+        Attributes("a", True, None, None),
+    ]
     again = list(in_order([*given, *rows([str(n) for n in range(50)])], held=3))
     assert sorted(again, key=order) == again
     assert set(given) <= set(again)
@@ -442,7 +446,7 @@ def test_memory_does_not_grow_with_a_listing():
     def peak(count: int) -> int:
         tracemalloc.start()
         try:
-            for _ in in_order((Facts(f"{n * 7919 % count:09d}", False, n, 0.5) for n in range(count)), held=2000):
+            for _ in in_order((Attributes(f"{n * 7919 % count:09d}", False, n, 0.5) for n in range(count)), held=2000):
                 pass
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -624,7 +628,7 @@ def test_a_link_back_to_a_directory_above_is_told_and_not_followed(tmp_path: Pat
     refused: list[str] = []
     storage = LocalStorage()
     found = below(
-        storage, storage.stat(local(tmp_path / "top")), refuse=lambda what, error: refused.append(error.message)
+        storage, storage.stat(local(tmp_path / "top")), on_error=lambda what, error: refused.append(error.message)
     )
     assert sorted(relative for relative, _ in found) == ["s", "s/f"]
     assert len(refused) == 1
@@ -743,5 +747,5 @@ def test_a_link_back_that_is_left_out_is_not_told(tmp_path: Path):
 
 def test_facts_are_those_of_the_entry():
     entry = Entry(uri("d/f"), Kind.FILE, size=3, modified=NOON)
-    assert facts_of(entry) == Facts("f", False, 3, NOON.timestamp())
-    assert facts_of(Entry(uri("d/"), Kind.DIRECTORY, version="7")) == Facts("d", True, None, None, "7")
+    assert attributes_of(entry) == Attributes("f", False, 3, NOON.timestamp())
+    assert attributes_of(Entry(uri("d/"), Kind.DIRECTORY, version="7")) == Attributes("d", True, None, None, "7")

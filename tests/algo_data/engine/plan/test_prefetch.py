@@ -58,7 +58,7 @@ class Tree:
     def walk(self, **options) -> list[str]:
         """What is below, and what was refused, in the order in which it came."""
         found: list[str] = []
-        options.setdefault("refuse", lambda what, error: found.append(f"! {error.message}"))
+        options.setdefault("on_error", lambda what, error: found.append(f"! {error.message}"))
         for relative, entry in below(self, self.top, **options):
             found.append(relative + "/" * entry.is_directory)
         return found

@@ -17,8 +17,8 @@ from algo_core.errors import ExitCode
 from algo_core.storage.contract import Checksum
 from algo_data.engine.io.verifier import Verifier
 from algo_data.engine.run import large
-from algo_data.engine.run.concurrency import Pace
-from algo_data.local import partial_file as beside
+from algo_data.engine.run.concurrency import AdaptiveConcurrency
+from algo_data.local import partial_file as partial
 
 MIB = 1 << 20
 CONTENT = random.Random(7).randbytes(80 * MIB)
@@ -34,7 +34,7 @@ def killed_half_way(home, data_platform, remote: str, work: Path) -> Path:
     """Download half of it, end by SIGKILL; what is left behind."""
     data_platform.fail("GET", "/f", "stop_halfway")
     process = subprocess.Popen(home.command("cp", "--max-transfers", "1", remote, work / "f"), env=home.environ)
-    left = work / f".f{beside.SUFFIX}"
+    left = work / f".f{partial.SUFFIX}"
     end = time.monotonic() + 60
     while not (left.exists() and b'"done": 33554432' in left.read_bytes()[len(CONTENT) :]):
         assert time.monotonic() < end, "it was never noted how much is there"
@@ -73,7 +73,7 @@ def test_after_a_kill_damage_in_what_was_there_is_found_and_made_good(home, data
 
 
 def test_what_another_process_is_writing_is_left_alone(home, data_platform, remote, work):
-    other = beside.Beside(str(work / "f"), None)
+    other = partial.LocalPartialFile(str(work / "f"), None)
     os.write(other.descriptor, b"of another")
     assert home.run("cp", remote, work / "f").code == ExitCode.OK
     assert (work / "f").read_bytes() == CONTENT
@@ -96,7 +96,7 @@ class Steep:
 def parts(monkeypatch) -> None:
     """Parts of 4 MiB, over as many connections as there may be."""
     monkeypatch.setattr(large, "PART", 4 * MIB)
-    monkeypatch.setattr(large, "Pace", Steep)
+    monkeypatch.setattr(large, "AdaptiveConcurrency", Steep)
 
 
 def ranges(data_platform) -> list[str]:
@@ -124,7 +124,7 @@ def test_connections_are_added_while_parts_arrive(home, data_platform, remote, w
             Late.most_active = max(active, Late.most_active)
             return 2 if done < 24 * MIB else 6
 
-    monkeypatch.setattr(large, "Pace", Late)
+    monkeypatch.setattr(large, "AdaptiveConcurrency", Late)
     assert copy(home, remote, work / "f") == 0
     assert (work / "f").read_bytes() == CONTENT
     assert Late.most_active == 6
@@ -139,7 +139,7 @@ def test_what_was_there_already_is_not_taken_for_speed(home, data_platform, remo
             return 1
 
     killed_half_way(home, data_platform, remote, work)
-    monkeypatch.setattr(large, "Pace", Noting)
+    monkeypatch.setattr(large, "AdaptiveConcurrency", Noting)
     assert copy(home, remote, work / "f") == 0
     assert (work / "f").read_bytes() == CONTENT
     assert 0 < seen[0] <= MIB
@@ -222,7 +222,7 @@ class Machine:
         self.each, self.most, self.cpu_per_unit = each, most, cpu_per_unit
         self.now = self.used = self.done = 0.0
 
-    def settle(self, pace: Pace, seconds: float = 3.0) -> int:
+    def settle(self, pace: AdaptiveConcurrency, seconds: float = 3.0) -> int:
         wanted = pace.wanted(0, 1)
         while self.now < seconds:
             self.now += 0.06
@@ -244,13 +244,13 @@ class Machine:
 )
 def test_connections_are_added_as_long_as_it_pays(each, most, cpu, least, top):
     machine = Machine(each, most, cpu)
-    pace = Pace(most=16, clock=lambda: machine.now, cpu=lambda: machine.used)
+    pace = AdaptiveConcurrency(most=16, clock=lambda: machine.now, cpu=lambda: machine.used)
     assert least <= machine.settle(pace) <= top
 
 
 def test_what_did_not_pay_by_chance_and_stayed_is_counted_when_it_is_tried_again():
     machine, active = Machine(1, 1000, 0.0001), 1
-    pace = Pace(most=16, clock=lambda: machine.now, cpu=lambda: machine.used)
+    pace = AdaptiveConcurrency(most=16, clock=lambda: machine.now, cpu=lambda: machine.used)
     for step in range(60):
         machine.now += 0.06
         machine.done += 0.06 * active * (0.2 if step == 1 else 1)  # a hitch just when there are more for the first time

@@ -20,7 +20,7 @@ from algo_data.engine.run import processes
 from algo_data.engine.run.concurrency import Batch
 from algo_data.engine.run.processes import CopyProcess, processes_for
 from algo_data.engine.transfer import Place, Transfer
-from algo_data.local.partial_file import Beside
+from algo_data.local.partial_file import LocalPartialFile
 from algo_data.local.storage import LocalStorage
 
 STORAGE = LocalStorage()
@@ -97,7 +97,7 @@ def test_it_ends_at_once_and_leaves_nothing_beside(work, monkeypatch):
         (work / "reached").touch()
         time.sleep(60)
 
-    monkeypatch.setattr(Beside, "commit", hang)
+    monkeypatch.setattr(LocalPartialFile, "commit", hang)
     (work / "a").write_text("x")
     (work / "b").write_text("older")  # a new file would have no hidden one
     made = CopyProcess([HERE], CopyOptions())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from algo_core.http.retry import pause_after
 
 
-class Patience:
+class RetryBudget:
     """A number of tries, with pauses between them that grow and are spread at random (full jitter).
 
     Pauses are in seconds. Progress renews it, so that a long transfer over a bad line ends, and one that gets nowhere

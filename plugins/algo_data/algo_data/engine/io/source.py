@@ -12,7 +12,7 @@ from algo_core.storage.contract import Entry, Reader, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.io.digest import Digest, compare
-from algo_data.engine.io.retry import Patience
+from algo_data.engine.io.retry import RetryBudget
 
 Advanced = Callable[[int, "int | None"], None]
 """Told the position in bytes, and the size if it is known."""
@@ -46,7 +46,7 @@ class FileSource(io.RawIOBase):
         self._storage = storage
         self._uri = uri
         self._advanced = advanced
-        self._patience = Patience(tries)
+        self._retries = RetryBudget(tries)
         self._position = 0
         self._skip = 0
         self._reader: Reader | None = None
@@ -79,14 +79,14 @@ class FileSource(io.RawIOBase):
                     raise
                 if self._position and self.entry.version is None:
                     raise CannotResume(error.message, error.hint) from error
-                self._patience.spend(error)
+                self._retries.spend(error)
         if not count:
             self._check()
             return 0
         if self._digest:
             self._digest.update(buffer, view[:count])
         self._position += count
-        self._patience.renew()
+        self._retries.renew()
         if self._advanced:
             self._advanced(self._position, self.entry.size)
         return count

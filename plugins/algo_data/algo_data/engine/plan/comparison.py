@@ -6,30 +6,30 @@ import math
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Checksum
-from algo_data.engine.facts import Facts
+from algo_data.engine.attributes import Attributes
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.transfer import Place
 
 
-def unseen(name: str) -> Facts:
+def unseen(name: str) -> Attributes:
     """What is there, and could not be looked at: it counts as a file that nothing is to be done with."""
-    return Facts(name, False, None, None, _UNSEEN)
+    return Attributes(name, False, None, None, _UNSEEN)
 
 
-def is_unseen(facts: Facts | None) -> bool:
+def is_unseen(attributes: Attributes | None) -> bool:
     """Whether an entry could not be looked at."""
-    return facts is not None and not facts.is_directory and facts.identity == _UNSEEN
+    return attributes is not None and not attributes.is_directory and attributes.identity == _UNSEEN
 
 
 _UNSEEN = "unseen"
 
 
-def never(source: Facts, target: Facts) -> bool:
+def never(source: Attributes, target: Attributes) -> bool:
     """What is there stays."""
     return False
 
 
-def is_newer(source: Facts, target: Facts) -> bool:
+def is_newer(source: Attributes, target: Attributes) -> bool:
     """If it was modified later, or either time is unknown.
 
     Whole seconds are compared: a listing of the platform has no more (API section 4.4).
@@ -39,12 +39,12 @@ def is_newer(source: Facts, target: Facts) -> bool:
     return math.floor(source.modified) > math.floor(target.modified)
 
 
-def differs(source: Facts, target: Facts) -> bool:
+def differs(source: Attributes, target: Attributes) -> bool:
     """If it has another size, or is newer: a copy is never older than what it was made from."""
     return source.size != target.size or source.size is None or is_newer(source, target)
 
 
-def has_other_size(source: Facts, target: Facts) -> bool:
+def has_other_size(source: Attributes, target: Attributes) -> bool:
     """If it has another size."""
     return source.size != target.size
 

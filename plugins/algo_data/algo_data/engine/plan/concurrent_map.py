@@ -15,7 +15,7 @@ _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
 
 
-def answered(
+def concurrent_map(
     ask: Callable[[_Item], _Answer], items: Iterable[_Item], at_once: int = QUESTIONS
 ) -> Iterator[tuple[_Item, _Answer]]:
     """Each item with its answer, in their order; a few items are taken in advance. What `ask` raises is raised here.

@@ -15,7 +15,7 @@ from algo_core.storage.contract import Entry, Kind
 from algo_data.engine.failures import InTheWay, StaysInTheWay
 from algo_data.engine.io.spool import Spool
 from algo_data.engine.plan.removal import check_unused, remove_extra
-from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.plan.tree import OnError, below
 from algo_data.engine.relative import prefix_of
 from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
@@ -64,7 +64,7 @@ def in_the_way(source: Place, target: Place, *, of_directory: bool) -> AlgoError
     return InTheWay(source, target, target.uri, of_directory=of_directory)
 
 
-def may_be_removed(obstructed: Spool, source: Place, target: Place, selection: Selection, refuse: Refuse) -> bool:
+def may_be_removed(obstructed: Spool, source: Place, target: Place, selection: Selection, on_error: OnError) -> bool:
     """Whether all of it may go; what may not is told, and nothing is removed yet.
 
     It stays if anything in it is not selected or being written, if the source has a file and a directory of its name,
@@ -82,11 +82,11 @@ def may_be_removed(obstructed: Spool, source: Place, target: Place, selection: S
             _check_source(place, relative, selection, is_directory=is_directory)
         except AlgoError as error:
             is_all = False
-            refuse(place, error)
+            on_error(place, error)
     return is_all
 
 
-def cleared(obstructed: Spool, free: Spool, target: Place, refuse: Refuse, *, is_dry: bool) -> Iterator[Place]:
+def cleared(obstructed: Spool, free: Spool, target: Place, on_error: OnError, *, is_dry: bool) -> Iterator[Place]:
     """Remove it; each thing that has gone. What can then be copied is added to `free`."""
     for relative, is_directory, size in obstructed:
         obstacle = target.child(relative)
@@ -94,7 +94,7 @@ def cleared(obstructed: Spool, free: Spool, target: Place, refuse: Refuse, *, is
             if not is_dry:
                 _remove(obstacle, is_directory=not is_directory)
         except AlgoError as error:
-            refuse(obstacle, error)
+            on_error(obstacle, error)
             continue
         free.add(relative, is_directory, size)
         if not is_dry:

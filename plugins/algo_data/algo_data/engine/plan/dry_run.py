@@ -10,16 +10,16 @@ from algo_core.storage.contract import Entry, IsADirectory, NotADirectory
 from algo_core.storage.uri import HOSTED, DataUri
 from algo_data.engine.failures import HoldsNoFiles, SourceIsDirectory
 from algo_data.engine.io.streams import STREAM
-from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
+from algo_data.engine.plan.concurrent_map import QUESTIONS, concurrent_map
 from algo_data.engine.plan.directories import missing
-from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.plan.tree import OnError
 from algo_data.engine.transfer import Place, Transfer
 
 _ALWAYS_THERE = (".algo/", ".session/")
 """Hosted directories that only a running algorithm can see (API section 4.3)."""
 
 
-class Rehearsal:
+class DryRun:
     """Goes through a plan: which directories would be there by then, and which files could be read and written."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Rehearsal:
         else:
             raise NotADirectory(f"{place} is a file")
 
-    def passed(self, transfers: Iterable[Transfer], refuse: Refuse, at_once: int = QUESTIONS) -> Iterator[Transfer]:
+    def passed(self, transfers: Iterable[Transfer], on_error: OnError, at_once: int = QUESTIONS) -> Iterator[Transfer]:
         """The transfers that nothing speaks against, with what is known of their sources."""
 
         def look(transfer: Transfer) -> Transfer | AlgoError:
@@ -54,9 +54,9 @@ class Rehearsal:
             except AlgoError as error:
                 return error
 
-        for transfer, answer in answered(look, transfers, at_once):
+        for transfer, answer in concurrent_map(look, transfers, at_once):
             if isinstance(answer, AlgoError):
-                refuse(transfer.source, answer)
+                on_error(transfer.source, answer)
             else:
                 yield answer
 

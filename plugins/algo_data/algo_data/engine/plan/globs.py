@@ -8,7 +8,7 @@ from algo_core.errors import AlgoError, NotFoundError, RequestRefused, UsageErro
 from algo_core.storage.contract import Entry, IncompleteListing, Kind, NotADirectory, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine.patterns import ANY_DEPTH, is_magic, name_pattern
-from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.plan.tree import OnError, below
 
 HELD = 1000
 """Matches that wait for one whose very name is the pattern: what a page of a listing holds."""
@@ -24,12 +24,12 @@ def spans_directories(uri: DataUri) -> bool:
     return is_magic(uri.path.rstrip("/").rpartition("/")[0])
 
 
-def expand(storage: Storage, uri: DataUri, refuse: Refuse | None = None) -> Iterator[Entry]:
+def expand(storage: Storage, uri: DataUri, on_error: OnError | None = None) -> Iterator[Entry]:
     """The entries that a path with wildcards means, while the listing arrives.
 
     A wildcard stands for one component or a part of it, and does not match a dot at the beginning of a name. The
     component `**` stands for any number of directories, and at the end for all files below; it goes through no link to
-    a directory. A directory that cannot be listed is told to `refuse`, and the others go on.
+    a directory. A directory that cannot be listed is reported to `on_error`, and the others go on.
 
     A file whose very name is the pattern is that file, and nothing else is meant. On this machine, and for brackets,
     which are common in names, it is looked up. Elsewhere the listing tells that is read anyway; only if more matches
@@ -38,7 +38,7 @@ def expand(storage: Storage, uri: DataUri, refuse: Refuse | None = None) -> Iter
     Raises:
         NotFoundError: when nothing matches.
         UsageError: for a pattern that cannot be read.
-        AlgoError: if a directory cannot be listed; with `refuse` only if it is the one that the path names.
+        AlgoError: if a directory cannot be listed; with `on_error` only if it is the one that the path names.
     """
     is_looked_up = uri.is_local or "[" in uri.path
     if is_looked_up and (literal := _literal(storage, uri)):
@@ -48,10 +48,10 @@ def expand(storage: Storage, uri: DataUri, refuse: Refuse | None = None) -> Iter
 
     def refused(what: object, error: AlgoError) -> None:
         nonlocal found
-        if refuse is None:
+        if on_error is None:
             raise error
         found = True
-        refuse(what, error)
+        on_error(what, error)
 
     matching = _matching(storage, uri, refused)
     if not (is_looked_up or spans_directories(uri) or uri.name == ANY_DEPTH):
@@ -63,16 +63,16 @@ def expand(storage: Storage, uri: DataUri, refuse: Refuse | None = None) -> Iter
         raise NotFoundError(f"Nothing matches {uri}")
 
 
-def _matching(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[Entry]:
+def _matching(storage: Storage, uri: DataUri, on_error: OnError) -> Iterator[Entry]:
     pattern = uri.name
     above = uri.parent if "/" in uri.path.rstrip("/") else uri._replace(path="")
     only_directories = uri.path.endswith("/")
     is_deep = above.name == ANY_DEPTH and pattern != ANY_DEPTH  # one walk gives the entries of all levels
     matches = name_pattern(pattern).match
-    for parent, is_named in _directories(storage, above.parent if is_deep else above, refuse):
+    for parent, is_named in _directories(storage, above.parent if is_deep else above, on_error):
         try:
             if pattern == ANY_DEPTH or is_deep:
-                entries: Iterator[Entry] = (entry for _, entry in _below(storage, parent, refuse))
+                entries: Iterator[Entry] = (entry for _, entry in _below(storage, parent, on_error))
             elif not is_magic(pattern):
                 place = parent.subdirectory(pattern) if only_directories else parent.child(pattern)
                 entries = iter([found] if (found := storage.exists(place)) else [])
@@ -89,38 +89,38 @@ def _matching(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[Entry]
         except AlgoError as error:
             if is_named:
                 raise
-            refuse(parent, error)
+            on_error(parent, error)
 
 
-def _directories(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[tuple[DataUri, bool]]:
+def _directories(storage: Storage, uri: DataUri, on_error: OnError) -> Iterator[tuple[DataUri, bool]]:
     """The directories that a path means, and whether each is the one that it names, and no match of a pattern."""
     if not has_magic(uri):
         yield uri, True
         return
     if uri.name == ANY_DEPTH:
-        for top, is_named in _directories(storage, uri.parent, refuse):
+        for top, is_named in _directories(storage, uri.parent, on_error):
             yield top, is_named
             try:
-                for _, entry in _below(storage, top, refuse):
+                for _, entry in _below(storage, top, on_error):
                     if entry.is_directory and not storage.is_link(entry.uri):
                         yield entry.uri, False
             except AlgoError as error:
                 if is_named:
                     raise
-                refuse(top, error)
+                on_error(top, error)
         return
-    for entry in _matching(storage, uri, refuse):
+    for entry in _matching(storage, uri, on_error):
         if entry.is_directory:
             yield entry.uri, False
 
 
-def _below(storage: Storage, uri: DataUri, refuse: Refuse) -> Iterator[tuple[str, Entry]]:
+def _below(storage: Storage, uri: DataUri, on_error: OnError) -> Iterator[tuple[str, Entry]]:
     """Everything below a directory that is not hidden, as a shell understands `**`: links are not followed."""
     found = below(
         storage,
         Entry(uri, Kind.DIRECTORY),
         enters=lambda relative, entry: not (entry.name.startswith(".") or storage.is_link(entry.uri)),
-        refuse=refuse,
+        on_error=on_error,
         is_sorted=True,
     )
     return (pair for pair in found if not pair[1].name.startswith("."))

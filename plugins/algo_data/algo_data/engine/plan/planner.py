@@ -26,14 +26,14 @@ from algo_data.engine.plan.comparison import is_newer
 from algo_data.engine.plan.concurrent_map import QUESTIONS
 from algo_data.engine.plan.directories import check_apart, check_fits, make, missing
 from algo_data.engine.plan.globs import expand, has_magic, spans_directories
-from algo_data.engine.plan.skip import needed
-from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.plan.skip import skip_existing
+from algo_data.engine.plan.tree import OnError, below
 from algo_data.engine.relative import prefix_of
 from algo_data.engine.run.moving import when_all_are_known
-from algo_data.engine.transfer import NAMELESS, NotPlanned, Place, StorageOf, Transfer, Unlisted
+from algo_data.engine.transfer import UNNAMED, NotPlanned, Place, StorageOf, Transfer, Unlisted
 
 if TYPE_CHECKING:
-    from algo_data.engine.plan.dry_run import Rehearsal
+    from algo_data.engine.plan.dry_run import DryRun
 
 
 class _Found(NamedTuple):
@@ -57,7 +57,7 @@ def plan(
     sources: Iterable[DataUri],
     destination: DataUri,
     storage_of: StorageOf,
-    refuse: Refuse,
+    on_error: OnError,
     options: CopyOptions | None = None,
     on_tree: Callable[[Place], None] | None = None,
     *,
@@ -66,11 +66,10 @@ def plan(
     """The transfers that copy `sources` to `destination`.
 
     The destination is looked up once, before anything is copied. If it is a directory, each source goes into it under
-    its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is told to
-    `refuse`, and the others go on: a directory of a tree as an `Unlisted`, if it can be planned again. A directory that
-    is not refused is told to `on_tree`. With `are_names` a source is never a pattern, and
-    the destination always a directory. A file of this machine that is
-    not finished (`LeftoverStorage`) is a source only by its own name.
+    its own name; else it is the name of the copy, and there can be only one. A source that cannot be copied is
+    reported to `on_error`, and the others go on: a directory of a tree as an `Unlisted`, if it can be planned again. A
+    directory that can be copied is reported to `on_tree`. With `are_names`, a source is never a pattern, and the
+    destination is always a directory. A partial local file (`LeftoverStorage`) is a source only if it is named.
 
     Raises:
         UsageError: for several sources and one file, or what can have no name.
@@ -83,7 +82,7 @@ def plan(
         raise InputHasNoTime
     given = iter(sources)
     named = list(itertools.islice(given, 2))
-    found = _sources(itertools.chain(named, given), storage_of, refuse, options, are_names=are_names)
+    found = _sources(itertools.chain(named, given), storage_of, on_error, options, are_names=are_names)
     first = list(itertools.islice(found, 2))
     is_several = len(named) > 1 or len(first) > 1 or options.flattens or are_names
     is_tree = len(first) == 1 and first[0].is_directory
@@ -97,22 +96,22 @@ def plan(
         clash and options.is_recursive and (are_names or _may_meet(sources if isinstance(sources, Sequence) else ()))
     )
     made: set[str] | None = set() if clash else None
-    rehearsal = _rehearsal(options)
-    planner = _Planner(target, into, refuse, options, on_tree, made, trees_meet=meets, rehearsal=rehearsal)
+    dry_run = _dry_run(options)
+    planner = _Planner(target, into, on_error, options, on_tree, made, trees_meet=meets, dry_run=dry_run)
     transfers = planner.transfers(itertools.chain(first, found))
     # Asking this machine's file system takes less time than asking a thread to.
     at_once = 1 if destination.is_local and not are_names else QUESTIONS
     if options.replaces:
-        transfers = needed(transfers, options.replaces, refuse, at_once, options.tally)
-    return rehearsal.passed(transfers, refuse) if rehearsal else transfers
+        transfers = skip_existing(transfers, options.replaces, on_error, at_once, options.tally)
+    return dry_run.passed(transfers, on_error) if dry_run else transfers
 
 
-def _rehearsal(options: CopyOptions) -> Rehearsal | None:
+def _dry_run(options: CopyOptions) -> DryRun | None:
     if not options.is_dry:
         return None
-    from algo_data.engine.plan.dry_run import Rehearsal
+    from algo_data.engine.plan.dry_run import DryRun
 
-    return Rehearsal()
+    return DryRun()
 
 
 def _may_meet(sources: Sequence[DataUri]) -> bool:
@@ -124,11 +123,11 @@ def _may_meet(sources: Sequence[DataUri]) -> bool:
     if len(sources) == 1:
         return spans_directories(sources[0])
     names = {uri.name for uri in sources}
-    return len(names) < len(sources) or not names.isdisjoint(NAMELESS) or any(map(has_magic, sources))
+    return len(names) < len(sources) or not names.isdisjoint(UNNAMED) or any(map(has_magic, sources))
 
 
 def _sources(
-    uris: Iterable[DataUri], storage_of: StorageOf, refuse: Refuse, options: CopyOptions, *, are_names: bool
+    uris: Iterable[DataUri], storage_of: StorageOf, on_error: OnError, options: CopyOptions, *, are_names: bool
 ) -> Iterator[_Found]:
     for uri in uris:
         try:
@@ -142,15 +141,15 @@ def _sources(
                     raise SourceIsDirectory(uri) if storage.stat(uri).is_directory else _is_file(uri)
                 yield _Found(Place(storage, uri))
                 continue
-            for entry in expand(storage, uri, refuse):
+            for entry in expand(storage, uri, on_error):
                 if is_leftover(storage, entry.uri):
                     continue
                 if entry.is_directory and not options.is_recursive:
-                    refuse(entry.uri, SourceIsDirectory(entry.uri))
+                    on_error(entry.uri, SourceIsDirectory(entry.uri))
                 else:
                     yield _Found(Place(storage, entry.uri), entry, is_match=True)
         except AlgoError as error:
-            refuse(uri, error)
+            on_error(uri, error)
 
 
 def _is_file(uri: DataUri) -> NotADirectory:
@@ -197,22 +196,22 @@ class _Planner:
         self,
         target: Place,
         into: Place | None,
-        refuse: Refuse,
+        on_error: OnError,
         options: CopyOptions,
         on_tree: Callable[[Place], None] | None,
         made: set[str] | None,
         *,
         trees_meet: bool,
-        rehearsal: Rehearsal | None,
+        dry_run: DryRun | None,
     ) -> None:
         self._target = target
         self._into = into
-        self._refuse = refuse
+        self._on_error = on_error
         self._options = options
         self._on_tree = on_tree
         self._made = made
         self._trees_meet = trees_meet
-        self._rehearsal = rehearsal
+        self._dry_run = dry_run
 
     def transfers(self, sources: Iterable[_Found]) -> Iterator[Transfer]:
         for found in sources:
@@ -225,7 +224,7 @@ class _Planner:
                     into = self._into.child(found.name) if self._into else None
                     yield from self._file(found.place, found.entry, into)
             except AlgoError as error:
-                self._refuse(found.place, error)
+                self._on_error(found.place, error)
 
     def _tree(self, found: _Found, top: Entry) -> Iterator[Transfer]:
         """All files of a directory; the directories for them are made on the way."""
@@ -233,12 +232,12 @@ class _Planner:
         if options.removes_sources and source.storage.is_link(source.uri):
             raise SourceIsLink(source.uri)
         if options.flattens and self._into:
-            for relative, entry in below(source.storage, top, enters=self._enters, refuse=self._refuse):
+            for relative, entry in below(source.storage, top, enters=self._enters, on_error=self._on_error):
                 if self._takes(source.storage, relative, entry):
                     yield from self._placed(source.storage, entry, self._into, entry.name, self._file)
             return
         base = self._into or self._target
-        if self._into and (found.is_match or found.name not in NAMELESS):
+        if self._into and (found.is_match or found.name not in UNNAMED):
             base = self._into.subdirectory(found.name)
         check_apart(source, base)
         check_fits(source, base, options.selection, is_there=base is self._into)
@@ -259,7 +258,7 @@ class _Planner:
                 raise SourceIsLink(source.uri)
             self._make(part.target)
         except AlgoError as error:
-            self._refuse(part, error)
+            self._on_error(part, error)
             return
         yield from self.part(part, top)
 
@@ -284,27 +283,27 @@ class _Planner:
         def prepares(relative: str, entry: Entry) -> bool:
             try:
                 if removes_source and storage.is_link(entry.uri):
-                    self._refuse(entry.uri, SourceIsLink(entry.uri))
+                    self._on_error(entry.uri, SourceIsLink(entry.uri))
                     return False
                 self._make(base.child(relative))
             except AlgoError as error:
-                self._refuse(part_of(entry.uri), error)
+                self._on_error(part_of(entry.uri), error)
                 return False
             return True
 
-        def refuse(what: object, error: AlgoError) -> None:
+        def on_error(what: object, error: AlgoError) -> None:
             if isinstance(what, DataUri) and not isinstance(error, DirectoryLoop):
                 what = part_of(what)
-            self._refuse(what, error)
+            self._on_error(what, error)
 
         placed = self._file if self._trees_meet else self._different
-        found = below(storage, top, enters=enters, prepares=prepares, refuse=refuse)
+        found = below(storage, top, enters=enters, prepares=prepares, on_error=on_error)
         try:
             for relative, entry in found:
                 if self._takes(storage, prefix + relative, entry):
                     yield from self._placed(storage, entry, base, relative, placed)
         except AlgoError as error:
-            self._refuse(part_of(top.uri), error)
+            self._on_error(part_of(top.uri), error)
 
     def _placed(
         self,
@@ -319,7 +318,7 @@ class _Planner:
         try:
             target = base.child(relative)
         except NoSuchName as error:
-            self._refuse(source, error)
+            self._on_error(source, error)
             return
         yield from transfers(source, entry, target)
 
@@ -331,7 +330,7 @@ class _Planner:
 
     def _make(self, directory: Place) -> None:
         if directory.storage.needs_directories:
-            (self._rehearsal.make if self._rehearsal else make)(directory)
+            (self._dry_run.make if self._dry_run else make)(directory)
 
     def _enters(self, relative: str, entry: Entry) -> bool:
         return self._options.selection.enters(relative)
@@ -339,7 +338,7 @@ class _Planner:
     def _file(self, source: Place, entry: Entry | None, target: Place | None) -> Iterator[Transfer]:
         place = target or self._target
         if self._made is not None and place.uri.path in self._made:
-            self._refuse(source, AlgoError(f"{place} was just made: another source has the same name"))
+            self._on_error(source, AlgoError(f"{place} was just made: another source has the same name"))
             return
         for transfer in self._different(source, entry, place):
             if self._made is not None:
@@ -352,34 +351,34 @@ class _Planner:
         try:
             is_same = storage is target.storage and source.uri != STREAM and storage.is_same(source.uri, target.uri)
         except AlgoError as error:
-            self._refuse(source, error)
+            self._on_error(source, error)
             return
         if is_same:
-            self._refuse(source, AlgoError(f"{source} and {target} are the same file"))
+            self._on_error(source, AlgoError(f"{source} and {target} are the same file"))
         else:
             yield Transfer(source, target, entry, self._options.removes_sources)
 
 
 def plan_again(
-    parts: Iterable[Transfer | Unlisted | NotPlanned], refuse: Refuse, options: CopyOptions, storage_of: StorageOf
+    parts: Iterable[Transfer | Unlisted | NotPlanned], on_error: OnError, options: CopyOptions, storage_of: StorageOf
 ) -> Iterator[Transfer]:
     """The transfers of a plan that failed, and those of directories that could not be planned then.
 
     What no more is known of is refused again when all others are planned.
     """
-    rehearsal = _rehearsal(options)
-    transfers = _again(parts, refuse, options, storage_of, rehearsal)
+    dry_run = _dry_run(options)
+    transfers = _again(parts, on_error, options, storage_of, dry_run)
     if options.replaces:
-        transfers = needed(transfers, options.replaces, refuse, tally=options.tally)
-    return rehearsal.passed(transfers, refuse) if rehearsal else transfers
+        transfers = skip_existing(transfers, options.replaces, on_error, tally=options.tally)
+    return dry_run.passed(transfers, on_error) if dry_run else transfers
 
 
 def _again(
     parts: Iterable[Transfer | Unlisted | NotPlanned],
-    refuse: Refuse,
+    on_error: OnError,
     options: CopyOptions,
     storage_of: StorageOf,
-    rehearsal: Rehearsal | None,
+    dry_run: DryRun | None,
 ) -> Iterator[Transfer]:
     unknown: list[NotPlanned] = []
     for part in parts:
@@ -389,9 +388,9 @@ def _again(
             yield part
         else:
             how = options._replace(removes_sources=part.removes_source)
-            planner = _Planner(part.target, None, refuse, how, None, None, trees_meet=False, rehearsal=rehearsal)
+            planner = _Planner(part.target, None, on_error, how, None, None, trees_meet=False, dry_run=dry_run)
             transfers = planner.again(part)
             is_far = part.removes_source and not part.source.uri.is_local
             yield from when_all_are_known(transfers, storage_of) if is_far else transfers
     for error in unknown:
-        refuse(error.what, error)
+        on_error(error.what, error)

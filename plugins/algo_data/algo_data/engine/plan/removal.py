@@ -8,15 +8,15 @@ from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage.capabilities import LeftoverStorage
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
 from algo_data.engine.io.spool import Spool
-from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
+from algo_data.engine.plan.concurrent_map import QUESTIONS, concurrent_map
 from algo_data.engine.plan.directories import remove_if_empty
-from algo_data.engine.plan.tree import Refuse, below
+from algo_data.engine.plan.tree import OnError, below
 from algo_data.engine.relative import prefix_of
 from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
 
 
-def removed(extras: Spool, target: Place, selection: Selection, refuse: Refuse, *, is_dry: bool) -> Iterator[Place]:
+def removed(extras: Spool, target: Place, selection: Selection, on_error: OnError, *, is_dry: bool) -> Iterator[Place]:
     """Remove `extras`, several at a time; each file, or directory with all that was in it, that was removed.
 
     They are paths below the target, and whether each is a directory. Of a directory only what the
@@ -30,9 +30,9 @@ def removed(extras: Spool, target: Place, selection: Selection, refuse: Refuse, 
             return error
 
     at_once = 1 if target.uri.is_local or is_dry else QUESTIONS
-    for (place, _), answer in answered(remove, _each(extras, target, selection, refuse), at_once):
+    for (place, _), answer in concurrent_map(remove, _each(extras, target, selection, on_error), at_once):
         if isinstance(answer, AlgoError):
-            refuse(place, answer)
+            on_error(place, answer)
         elif answer:
             yield place
     if not is_dry and not selection.is_everything:
@@ -41,23 +41,23 @@ def removed(extras: Spool, target: Place, selection: Selection, refuse: Refuse, 
                 remove_if_empty(target.child(relative))
 
 
-def _each(extras: Spool, target: Place, selection: Selection, refuse: Refuse) -> Iterator[tuple[Place, bool]]:
+def _each(extras: Spool, target: Place, selection: Selection, on_error: OnError) -> Iterator[tuple[Place, bool]]:
     for relative, is_directory in extras:
         place = target.child(relative)
         if not is_directory or selection.is_everything:
             yield place, is_directory
             continue
-        yield from _selected(place, relative, selection, refuse)
+        yield from _selected(place, relative, selection, on_error)
 
 
-def _selected(directory: Place, above: str, selection: Selection, refuse: Refuse) -> Iterator[tuple[Place, bool]]:
+def _selected(directory: Place, above: str, selection: Selection, on_error: OnError) -> Iterator[tuple[Place, bool]]:
     def enters(relative: str, entry: Entry) -> bool:
         return selection.enters(prefix_of(above) + relative)
 
     top = Entry(directory.uri, Kind.DIRECTORY)
     with Spool() as found:  # a listing can lose its place when what it lists is removed
         try:
-            for relative, entry in below(directory.storage, top, enters=enters, refuse=refuse):
+            for relative, entry in below(directory.storage, top, enters=enters, on_error=on_error):
                 if not entry.is_directory and selection.takes(prefix_of(above) + relative):
                     found.add(relative)
         except NotADirectory:

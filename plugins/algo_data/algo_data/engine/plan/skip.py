@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry
-from algo_data.engine.facts import Facts, Replaces, facts_of
+from algo_data.engine.attributes import Attributes, Replaces, attributes_of
 from algo_data.engine.io.streams import STREAM
-from algo_data.engine.plan.concurrent_map import QUESTIONS, answered
-from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.plan.concurrent_map import QUESTIONS, concurrent_map
+from algo_data.engine.plan.tree import OnError
 from algo_data.engine.transfer import Place, Tally, Transfer
 
 
-def needed(
+def skip_existing(
     transfers: Iterable[Transfer],
     replaces: Replaces,
-    refuse: Refuse,
+    on_error: OnError,
     at_once: int = QUESTIONS,
     tally: Tally | None = None,
 ) -> Iterator[Transfer]:
@@ -30,20 +30,20 @@ def needed(
             there = target.storage.exists(target.uri)
             if there is None:
                 return True
-            return replaces(_facts(source, transfer.entry), facts_of(there))
+            return replaces(_facts(source, transfer.entry), attributes_of(there))
         except AlgoError as error:
             return error
 
-    for transfer, answer in answered(is_needed, transfers, at_once):
+    for transfer, answer in concurrent_map(is_needed, transfers, at_once):
         if isinstance(answer, AlgoError):
-            refuse(transfer.source, answer)
+            on_error(transfer.source, answer)
         elif answer:
             yield transfer
         elif tally:
             tally.skipped += 1
 
 
-def _facts(source: Place, entry: Entry | None) -> Facts:
+def _facts(source: Place, entry: Entry | None) -> Attributes:
     if source.uri == STREAM:
-        return Facts("-", False, None, None)
-    return facts_of(entry or source.storage.stat(source.uri))
+        return Attributes("-", False, None, None)
+    return attributes_of(entry or source.storage.stat(source.uri))

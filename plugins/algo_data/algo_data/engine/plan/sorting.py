@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from algo_core.storage.contract import IncompleteListing
-from algo_data.engine.facts import Facts
+from algo_data.engine.attributes import Attributes
 from algo_data.engine.io.spool import no_room, write_whole
 from algo_data.engine.plan.comparison import unseen
 
@@ -24,9 +24,9 @@ _Chunk = tuple[int, int]
 """Where a chunk stands in the file: offset and length in bytes."""
 
 
-def order(facts: Facts) -> tuple[bool, str]:
+def order(attributes: Attributes) -> tuple[bool, str]:
     """What listings are sorted by: directories come first (API section 4.4), names in the order of code points."""
-    return not facts.is_directory, facts.name
+    return not attributes.is_directory, attributes.name
 
 
 class OutOfOrder(Exception):
@@ -43,10 +43,10 @@ class Listing:
     `head` is the entry whose turn it is, None before `advance` is called first, and at the end.
     """
 
-    def __init__(self, entries: Iterable[Facts]) -> None:
+    def __init__(self, entries: Iterable[Attributes]) -> None:
         self._failed: list[IncompleteListing] = []
         self._entries = _until_incomplete(entries, self._failed)
-        self.head: Facts | None = None
+        self.head: Attributes | None = None
 
     def advance(self) -> None:
         """Go on to the next entry.
@@ -55,12 +55,12 @@ class Listing:
             OutOfOrder: if it should have come earlier; there is no head then.
         """
         before, self.head = self.head, None
-        for facts in self._entries:
-            if before is None or order(before) < order(facts):
-                self.head = facts
+        for attributes in self._entries:
+            if before is None or order(before) < order(attributes):
+                self.head = attributes
                 return
-            if order(facts) < order(before):
-                self._entries = itertools.chain([facts], self._entries)
+            if order(attributes) < order(before):
+                self._entries = itertools.chain([attributes], self._entries)
                 raise OutOfOrder(self)
 
     def check(self) -> None:
@@ -68,14 +68,14 @@ class Listing:
         if self._failed:
             raise self._failed[0]
 
-    def rest(self) -> Iterator[Facts]:
+    def rest(self) -> Iterator[Attributes]:
         """What is left, in whatever order, from the head on."""
         return itertools.chain([self.head] if self.head else [], self._entries)
 
 
 def side_by_side(
     ours: Listing, theirs: Listing
-) -> Iterator[tuple[Facts, Facts] | tuple[Facts, None] | tuple[None, Facts]]:
+) -> Iterator[tuple[Attributes, Attributes] | tuple[Attributes, None] | tuple[None, Attributes]]:
     """Two sorted listings as pairs of the same name and kind.
 
     Raises:
@@ -102,7 +102,7 @@ def side_by_side(
     theirs.check()
 
 
-def in_order(entries: Iterable[Facts], held: int = HELD) -> Iterator[Facts]:
+def in_order(entries: Iterable[Attributes], held: int = HELD) -> Iterator[Attributes]:
     """The entries sorted.
 
     A listing that comes in this order already is only written and read back; any other is merged from sorted runs.
@@ -117,20 +117,20 @@ def in_order(entries: Iterable[Facts], held: int = HELD) -> Iterator[Facts]:
         raise failed[0]
 
 
-def _with_unseen(entries: Iterable[Facts], failed: list[IncompleteListing]) -> Iterator[Facts]:
+def _with_unseen(entries: Iterable[Attributes], failed: list[IncompleteListing]) -> Iterator[Attributes]:
     yield from _until_incomplete(entries, failed)
     for error in failed:
         yield from map(unseen, error.names)
 
 
-def _until_incomplete(entries: Iterable[Facts], failed: list[IncompleteListing]) -> Iterator[Facts]:
+def _until_incomplete(entries: Iterable[Attributes], failed: list[IncompleteListing]) -> Iterator[Attributes]:
     try:
         yield from entries
     except IncompleteListing as error:
         failed.append(error)
 
 
-def _sorted(rest: Iterator[Facts], held: int) -> Iterator[Facts]:
+def _sorted(rest: Iterator[Attributes], held: int) -> Iterator[Attributes]:
     first = sorted(itertools.islice(rest, held), key=order)
     if len(first) < held:
         yield from first
@@ -149,7 +149,7 @@ def _sorted(rest: Iterator[Facts], held: int) -> Iterator[Facts]:
         yield from heapq.merge(*(_read(file, run) for run in runs), key=order)
 
 
-def _written(file: BinaryIO, entries: list[Facts]) -> Iterator[_Chunk]:
+def _written(file: BinaryIO, entries: list[Attributes]) -> Iterator[_Chunk]:
     for start in range(0, len(entries), CHUNK):
         data = marshal.dumps([tuple(entry) for entry in entries[start : start + CHUNK]])
         offset = file.tell()
@@ -160,6 +160,6 @@ def _written(file: BinaryIO, entries: list[Facts]) -> Iterator[_Chunk]:
         yield offset, len(data)
 
 
-def _read(file: BinaryIO, run: list[_Chunk]) -> Iterator[Facts]:
+def _read(file: BinaryIO, run: list[_Chunk]) -> Iterator[Attributes]:
     for offset, length in run:
-        yield from map(Facts._make, marshal.loads(os.pread(file.fileno(), length, offset)))
+        yield from map(Attributes._make, marshal.loads(os.pread(file.fileno(), length, offset)))

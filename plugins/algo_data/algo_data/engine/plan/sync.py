@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, IncompleteListing, Kind, NotADirectory
-from algo_data.engine.facts import Facts, facts_of
+from algo_data.engine.attributes import Attributes, attributes_of
 from algo_data.engine.failures import DirectoryLoop, NoSuchName, SourceIsFile
 from algo_data.engine.io.spool import Spool
 from algo_data.engine.leftovers import is_in_use, is_leftover
 from algo_data.engine.options import CopyOptions
 from algo_data.engine.plan.comparison import differs, has_other_size, has_same_content, is_unseen
-from algo_data.engine.plan.concurrent_map import answered
+from algo_data.engine.plan.concurrent_map import concurrent_map
 from algo_data.engine.plan.conflicts import Directories, Obstructed, in_the_way
 from algo_data.engine.plan.directories import check_apart, check_fits, make
 from algo_data.engine.plan.prefetch import Prefetcher
 from algo_data.engine.plan.sorting import Listing, OutOfOrder, in_order, side_by_side
-from algo_data.engine.plan.tree import Refuse
+from algo_data.engine.plan.tree import OnError
 from algo_data.engine.relative import joined, prefix_of
 from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place, Tally, Transfer
@@ -31,17 +31,17 @@ Extra = Callable[[str, bool], None]
 def plan_sync(
     source: Place,
     target: Place,
-    refuse: Refuse,
+    on_error: OnError,
     extra: Extra | None,
     options: CopyOptions,
     obstructed: Obstructed | None = None,
 ) -> Iterator[Transfer]:
     """The transfers that bring all files of `source` to `target` that are missing or differ there.
 
-    The target is made if it is not there. A directory that cannot be listed is told to `refuse`, and nothing in it to
-    `extra`, which is told of a directory when both of its listings have ended. What cannot be copied because a
+    The target is made if it is missing. A directory that cannot be listed is reported to `on_error`, and nothing in it
+    to `extra`, which is told of a directory when both of its listings have ended. What cannot be copied because a
     directory stands where the file should go, or a file where the directory should, is told to `obstructed`, or else to
-    `refuse`. Memory depends neither on the number of files nor on the order of listings.
+    `on_error`. Memory depends neither on the number of files nor on the order of listings.
 
     Raises:
         NotFoundError, NotADirectory: if the source is no directory.
@@ -58,7 +58,7 @@ def plan_sync(
     check_fits(source, target, options.selection, is_there=there is not None)
     if there is None and not options.is_dry and target.storage.needs_directories:
         make(target, with_parents=True)
-    join = _Join(source, target, refuse, extra, options, obstructed)
+    join = _Join(source, target, on_error, extra, options, obstructed)
     level = _Level(source, target, top, "", is_there=there is not None)
     if not options.by_checksum:
         return (pair.transfer for pair in join.pairs(level))
@@ -66,7 +66,7 @@ def plan_sync(
 
 
 def plan_freed(
-    source: Place, target: Place, refuse: Refuse, freed: Iterable[tuple[str, bool, int | None]], options: CopyOptions
+    source: Place, target: Place, on_error: OnError, freed: Iterable[tuple[str, bool, int | None]], options: CopyOptions
 ) -> Iterator[Transfer]:
     """The transfers of what had something in its way, as it was told to `obstructed`; nothing is there any more."""
     for relative, is_directory, size in freed:
@@ -77,11 +77,11 @@ def plan_freed(
         try:
             if goal.storage.needs_directories and not options.is_dry:
                 make(goal)
-            join = _Join(source, target, refuse, None, options)
+            join = _Join(source, target, on_error, None, options)
             level = _Level(place, goal, place.storage.stat(place.uri), relative, is_there=False)
             yield from (pair.transfer for pair in join.pairs(level))
         except AlgoError as error:
-            refuse(place, error)
+            on_error(place, error)
 
 
 class _Level(NamedTuple):
@@ -126,14 +126,14 @@ class _Side:
     def listing(self, relative: str, directory: Entry) -> Listing:
         """A directory on its way: as it arrives, or sorted before."""
         if self._lookahead:
-            found = map(facts_of, self._lookahead.entries(relative, directory))
+            found = map(attributes_of, self._lookahead.entries(relative, directory))
             return Listing(found if self.arrives_sorted else in_order(found))
         return self.sorted_anew(directory)
 
     def sorted_anew(self, directory: Entry) -> Listing:
         """A directory once more, sorted before."""
         found = self._scan(directory.uri)
-        return Listing(in_order(facts_of(entry) for entry in found if not self._is_left_out(entry)))
+        return Listing(in_order(attributes_of(entry) for entry in found if not self._is_left_out(entry)))
 
     def _is_left_out(self, entry: Entry) -> bool:
         return is_leftover(self._storage, entry.uri) and (self._is_source or is_in_use(self._storage, entry.uri))
@@ -154,14 +154,14 @@ class _Join:
         self,
         source: Place,
         target: Place,
-        refuse: Refuse,
+        on_error: OnError,
         extra: Extra | None,
         options: CopyOptions,
         obstructed: Obstructed | None = None,
     ) -> None:
         self._source = _Side(source, options.selection, is_source=True)
         self._target = _Side(target, options.selection, is_source=False)
-        self._refuse = refuse
+        self._on_error = on_error
         self._extra = extra
         self._obstructed = obstructed
         self._options = options
@@ -181,9 +181,9 @@ class _Join:
             except AlgoError as error:
                 return error
 
-        for pair, answer in answered(has_changed, self.pairs(top)):
+        for pair, answer in concurrent_map(has_changed, self.pairs(top)):
             if isinstance(answer, AlgoError):
-                self._refuse(pair.transfer.source, answer)
+                self._on_error(pair.transfer.source, answer)
             elif answer:
                 yield pair.transfer
             else:
@@ -206,7 +206,7 @@ class _Join:
             except AlgoError as error:
                 if len(levels) == 1 and not isinstance(error, IncompleteListing):
                     raise
-                self._refuse(level.source, error)
+                self._on_error(level.source, error)
                 item = None
             if item is None:
                 levels.pop()
@@ -214,7 +214,7 @@ class _Join:
                 yield item
             elif any(item.entry.version and item.entry.version == above.entry.version for above, _ in levels):
                 loop = DirectoryLoop(item.source)
-                self._refuse(item.source, loop)
+                self._on_error(item.source, loop)
             else:
                 levels.append((item, self._level(item)))
 
@@ -240,15 +240,15 @@ class _Join:
             except OutOfOrder as error:
                 side = self._source if error.listing is ours else self._target
                 side.arrives_sorted = False
-                left = itertools.chain(itertools.starmap(Facts, missing), ours.rest())
+                left = itertools.chain(itertools.starmap(Attributes, missing), ours.rest())
                 yield from self._anew(level, left)
                 ours.check()
                 return
             for row in missing:
-                yield from self._compared(level, Facts(*row), None, alone)
+                yield from self._compared(level, Attributes(*row), None, alone)
             self._tell(extras)
 
-    def _anew(self, level: _Level, left: Iterator[Facts]) -> Iterator[_Pair | _Level]:
+    def _anew(self, level: _Level, left: Iterator[Attributes]) -> Iterator[_Pair | _Level]:
         """What is left of the source's side of a directory, when a listing has turned out not to be sorted.
 
         What came before was compared, and is not copied again. What was thought to be only at the target need not be:
@@ -271,7 +271,7 @@ class _Join:
             self._tell(extras)
 
     def _compared(
-        self, level: _Level, ours: Facts, theirs: Facts | None, alone: Directories
+        self, level: _Level, ours: Attributes, theirs: Attributes | None, alone: Directories
     ) -> Iterator[_Pair | _Level]:
         """What comes of an entry of the source; `alone` are the directories of which the target alone has some."""
         if is_unseen(ours) or is_unseen(theirs):
@@ -280,10 +280,10 @@ class _Join:
         try:
             yield from self._needed(level, ours, theirs, relative, alone)
         except NoSuchName as error:
-            self._refuse(_below(level.source, ours), error)
+            self._on_error(_below(level.source, ours), error)
 
     def _needed(
-        self, level: _Level, ours: Facts, theirs: Facts | None, relative: str, alone: Directories
+        self, level: _Level, ours: Attributes, theirs: Attributes | None, relative: str, alone: Directories
     ) -> Iterator[_Pair | _Level]:
         if ours.is_directory:
             place = _below(level.source, ours)
@@ -305,7 +305,7 @@ class _Join:
             else:
                 self._tally.skipped += 1
 
-    def _pair(self, level: _Level, ours: Facts, *, is_sure: bool) -> _Pair:
+    def _pair(self, level: _Level, ours: Attributes, *, is_sure: bool) -> _Pair:
         place = _below(level.source, ours)
         entry = Entry(place.uri, Kind.FILE, size=ours.size)
         return _Pair(Transfer(place, _below(level.target, ours), entry), is_sure)
@@ -319,21 +319,21 @@ class _Join:
             elif above.is_there and (there := level.target.storage.exists(level.target.uri)) and not there.is_directory:
                 raise NotADirectory(f"{level.target} is a file")
         except NotADirectory:
-            facts = Facts(level.source.uri.name, True, None, None)
-            self._obstruct(level.source, level.target, level.relative, facts)
+            attributes = Attributes(level.source.uri.name, True, None, None)
+            self._obstruct(level.source, level.target, level.relative, attributes)
             return False
         except AlgoError as error:
-            self._refuse(level.source, error)
+            self._on_error(level.source, error)
             return False
         return True
 
-    def _obstruct(self, source: Place, target: Place, relative: str, ours: Facts) -> None:
+    def _obstruct(self, source: Place, target: Place, relative: str, ours: Attributes) -> None:
         if self._obstructed:
             self._obstructed(relative, ours.is_directory, ours.size)
         else:
-            self._refuse(source, in_the_way(source, target, of_directory=ours.is_directory))
+            self._on_error(source, in_the_way(source, target, of_directory=ours.is_directory))
 
-    def _note(self, level: _Level, theirs: Facts, extras: Spool) -> None:
+    def _note(self, level: _Level, theirs: Attributes, extras: Spool) -> None:
         """Remember what is only at the target, until both listings have ended."""
         if is_unseen(theirs):
             return
@@ -350,6 +350,6 @@ class _Join:
                 self._extra(relative, is_directory)
 
 
-def _below(directory: Place, facts: Facts) -> Place:
+def _below(directory: Place, attributes: Attributes) -> Place:
     """The place of an entry of a directory, or of its counterpart."""
-    return directory.subdirectory(facts.name) if facts.is_directory else directory.child(facts.name)
+    return directory.subdirectory(attributes.name) if attributes.is_directory else directory.child(attributes.name)

@@ -10,10 +10,10 @@ from algo_data.engine.failures import DirectoryLoop
 from algo_data.engine.plan.prefetch import Enters, Prefetcher
 from algo_data.engine.relative import joined, prefix_of
 
-__all__ = ["Enters", "Refuse", "below"]
+__all__ = ["Enters", "OnError", "below"]
 
 
-Refuse = Callable[[object, AlgoError], None]
+OnError = Callable[[object, AlgoError], None]
 """Told what cannot be used, and why; the rest goes on, unless it raises."""
 
 Prepares = Callable[[str, Entry], bool]
@@ -26,7 +26,7 @@ def below(
     *,
     enters: Enters = lambda relative, entry: True,
     prepares: Prepares = lambda relative, entry: True,
-    refuse: Refuse | None = None,
+    on_error: OnError | None = None,
     is_sorted: bool = False,
 ) -> Iterator[tuple[str, Entry]]:
     """What is below a directory, each with its path relative to it; a directory comes before what is in it.
@@ -36,12 +36,12 @@ def below(
     a directory above that would be entered is told, and not followed.
 
     Raises:
-        AlgoError: if a directory cannot be listed; without `refuse` for those below the top as well, and for entries
+        AlgoError: if a directory cannot be listed; without `on_error` for those below the top as well, and for entries
             that could not be looked at.
     """
     listing = storage.list if is_sorted else storage.scan
     if top.uri.is_local:
-        yield from _walk(lambda relative, entry: listing(entry.uri), top, enters, prepares, refuse)
+        yield from _walk(lambda relative, entry: listing(entry.uri), top, enters, prepares, on_error)
         return
     lookahead = Prefetcher(listing, enters)
 
@@ -52,7 +52,7 @@ def below(
         return False
 
     try:
-        yield from _walk(lookahead.entries, top, enters, is_prepared, refuse)
+        yield from _walk(lookahead.entries, top, enters, is_prepared, on_error)
     finally:
         lookahead.close()
 
@@ -62,7 +62,7 @@ def _walk(
     top: Entry,
     enters: Enters,
     prepares: Prepares,
-    refuse: Refuse | None,
+    on_error: OnError | None,
 ) -> Iterator[tuple[str, Entry]]:
     levels = [("", top, entries_of("", top))]
     while levels:
@@ -70,9 +70,9 @@ def _walk(
         try:
             entry = next(entries, None)
         except AlgoError as error:
-            if refuse is None or (len(levels) == 1 and not isinstance(error, IncompleteListing)):
+            if on_error is None or (len(levels) == 1 and not isinstance(error, IncompleteListing)):
                 raise
-            refuse(directory.uri, error)
+            on_error(directory.uri, error)
             entry = None
         if entry is None:
             levels.pop()
@@ -82,9 +82,9 @@ def _walk(
             yield relative, entry
         elif any(entry.version and entry.version == level.version for _, level, _ in levels):
             loop = DirectoryLoop(entry.uri)
-            if refuse is None:
+            if on_error is None:
                 raise loop
-            refuse(entry.uri, loop)
+            on_error(entry.uri, loop)
         else:
             yield relative, entry
             if prepares(relative, entry):

@@ -30,7 +30,7 @@ BATCH = 0.008
 MOST_TOGETHER = 64
 
 
-class Pace:
+class AdaptiveConcurrency:
     """Grows the number of connections while that brings more and the processor has time for them."""
 
     def __init__(

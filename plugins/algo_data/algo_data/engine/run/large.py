@@ -15,12 +15,12 @@ from algo_core.errors import AlgoError, NetworkError
 from algo_core.storage.capabilities import PartialFile, RangedStorage
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.io.digest import compare
-from algo_data.engine.io.retry import Patience
+from algo_data.engine.io.retry import RetryBudget
 from algo_data.engine.io.source import CannotResume, FileSource
 from algo_data.engine.io.verifier import Verifier
 from algo_data.engine.options import CopyOptions
 from algo_data.engine.run.budget import ConnectionBudget
-from algo_data.engine.run.concurrency import Pace
+from algo_data.engine.run.concurrency import AdaptiveConcurrency
 from algo_data.engine.transfer import Transfer
 
 PART = 16 << 20
@@ -67,7 +67,7 @@ class LargeDownload:
         self._is_over = False
         self._limit = self._size  # where the first stream ends
         self._next = self._size  # where the next part begins
-        self._pace: Pace | None = None
+        self._pace: AdaptiveConcurrency | None = None
         self._found = 0  # bytes that were there at the start
         self._done = 0  # bytes that are there, in whatever order
         self._whole = self._noted = 0  # bytes that are there from the beginning on, and how many are noted
@@ -112,7 +112,7 @@ class LargeDownload:
     def _read_stream(self) -> None:
         """Read from the beginning, up to where parts begin."""
         buffer, start = memoryview(bytearray(BLOCK)), self._front
-        self._pace = Pace(most=MOST_PARTS) if self._may_part() else None
+        self._pace = AdaptiveConcurrency(most=MOST_PARTS) if self._may_part() else None
         while self._source.tell() < self._limit:
             position = self._source.tell()
             count = self._source.readinto(buffer[: min(BLOCK, self._limit - position)])
@@ -134,9 +134,9 @@ class LargeDownload:
         if self._pace and not self._more(self._pace):
             self._pace = None
 
-    def _more(self, pace: Pace) -> bool:
+    def _more(self, concurrency: AdaptiveConcurrency) -> bool:
         """Have as many connections as pay; False if the storage gives no parts, so that one is all there can be."""
-        wanted = pace.wanted(self._done - self._found, 1 + len(self._threads))
+        wanted = concurrency.wanted(self._done - self._found, 1 + len(self._threads))
         while 1 + len(self._threads) < wanted and self._has_parts() and self._budget.take():
             if not self._threads:
                 limit = self._source.tell() + PART
@@ -144,7 +144,7 @@ class LargeDownload:
                     self._budget.give_back()
                     return False
                 self._limit = self._next = limit
-            thread = threading.Thread(target=self._read_parts_beside, name="algo-part", daemon=True)
+            thread = threading.Thread(target=self._read_more_parts, name="algo-part", daemon=True)
             self._threads.append(thread)
             thread.start()
         return True
@@ -165,7 +165,7 @@ class LargeDownload:
         finally:
             reader.close()
 
-    def _read_parts_beside(self) -> None:
+    def _read_more_parts(self) -> None:
         try:
             self._read_parts(lambda: None)
         except BaseException as error:
@@ -188,7 +188,7 @@ class LargeDownload:
     def _read_part(self, start: int, end: int, buffer: memoryview, after_each: Callable[[], None]) -> None:
         storage, uri = self._transfer.source.storage, self._transfer.source.uri
         assert isinstance(storage, RangedStorage)
-        patience, position = Patience(self._options.tries), start
+        retries, position = RetryBudget(self._options.tries), start
         while position < end:
             reader = storage.open_part(uri, position, end - position, self._version)
             try:
@@ -200,13 +200,13 @@ class LargeDownload:
                         raise NetworkError(f"A part of {uri} ended too early", "Try again")
                     self._write(buffer[:count], position, start)
                     position += count
-                    patience.renew()
+                    retries.renew()
                     self._raise()
                     after_each()
             except CannotResume:
                 raise
             except NetworkError as error:
-                patience.spend(error)
+                retries.spend(error)
             finally:
                 reader.close()
 

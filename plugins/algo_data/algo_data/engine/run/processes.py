@@ -222,8 +222,8 @@ def _begun(task: _Task, sides: list[_Side], options: CopyOptions) -> Callable[[]
     source, target = sides[task[0]], sides[task[2]]
     source_uri, target_uri, size = source.uri(task[1]), target.uri(task[3]), task[4]
     if source.asking:
-        if size is not None and size <= SMALL and (answered := source.asking.ask_small(source_uri, SMALL)):
-            return lambda: _received(source_uri, answered(), target.storage, target_uri, options)
+        if size is not None and size <= SMALL and (concurrent_map := source.asking.ask_small(source_uri, SMALL)):
+            return lambda: _received(source_uri, concurrent_map(), target.storage, target_uri, options)
     elif target.asking and (found := source.storage.read_small(source_uri, SMALL)):
         content = found[1]
         if confirmed := target.asking.send_small(target_uri, content):

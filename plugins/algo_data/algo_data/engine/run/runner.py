@@ -12,7 +12,7 @@ from algo_core.storage.contract import Entry
 from algo_data.engine import Observer
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.options import CopyOptions
-from algo_data.engine.run.concurrency import Batch, Pace
+from algo_data.engine.run.concurrency import AdaptiveConcurrency, Batch
 from algo_data.engine.run.processes import WORTH_IT, CopyProcess, processes_for
 from algo_data.engine.run.throttle import Throttle
 from algo_data.engine.run.worker import execute
@@ -61,7 +61,7 @@ class Runner:
         self._is_drained = False
         self._processes: list[CopyProcess] = []
         self._workers = self._wanted = self._added = 0
-        self._beside = 0
+        self._in_processes = 0
         """Connections of processes beyond one for each."""
         self._files = self._bytes = 0  # counted without a lock: only rates are taken from them
 
@@ -101,8 +101,8 @@ class Runner:
             self._ready.put(transfer)
         try:
             self._processes = processes_for(first, self._options)
-            self._beside = sum(process.at_once - 1 for process in self._processes)
-            self._most -= self._beside
+            self._in_processes = sum(process.at_once - 1 for process in self._processes)
+            self._most -= self._in_processes
             self._watch()
         except BaseException:
             self._is_over = True
@@ -120,8 +120,10 @@ class Runner:
     def _watch(self) -> None:
         self._start(self._plan, "algo-plan")
         self._wanted = min(max(FIRST, len(self._processes)), self._most)
-        # What processes have under way beside the first counts as well: more than that has to be added to be noticed.
-        pace = Pace(most=self._most + self._beside, start=self._wanted + self._beside, cpu=self._cpu)
+        # The transfers inside processes count as well: an increase must be large beside them to be noticed.
+        concurrency = AdaptiveConcurrency(
+            most=self._most + self._in_processes, start=self._wanted + self._in_processes, cpu=self._cpu
+        )
         with self._changed:
             for process in self._processes:
                 self._start_worker(process)
@@ -130,8 +132,8 @@ class Runner:
             while self._workers and not self._error:
                 self._changed.wait(TICK)
                 done = self._bytes + self._files * PER_FILE
-                active, events = self._workers + self._beside, self._files + self._bytes // BLOCK
-                self._wanted = pace.wanted(done, active, events) - self._beside
+                active, events = self._workers + self._in_processes, self._files + self._bytes // BLOCK
+                self._wanted = concurrency.wanted(done, active, events) - self._in_processes
                 while self._workers + self._added < self._wanted and not (self._is_drained or self._ready.empty()):
                     self._start_worker()
         if self._error:

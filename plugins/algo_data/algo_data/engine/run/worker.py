@@ -10,7 +10,7 @@ from algo_core.storage.contract import Entry, Kind, Source, Storage
 from algo_data.engine.failures import Corrupted
 from algo_data.engine.io.blocks import BLOCK, SMALL, blocks
 from algo_data.engine.io.digest import check_content
-from algo_data.engine.io.retry import Patience
+from algo_data.engine.io.retry import RetryBudget
 from algo_data.engine.io.source import Advanced, CannotResume, FileSource
 from algo_data.engine.io.streams import StandardStreams
 from algo_data.engine.options import CopyOptions
@@ -68,7 +68,7 @@ def _copied(
                 return small
         except Corrupted:
             was_damaged = True
-    patience = Patience(options.tries)
+    retries = RetryBudget(options.tries)
     while True:
         storage, uri = transfer.source.storage, transfer.source.uri
         with FileSource(storage, uri, options.tries, advanced, check=options.check, block=block) as source:
@@ -85,7 +85,7 @@ def _copied(
                     may_help, was_damaged = not was_damaged, True
                 if is_printed or is_used_up or not may_help:
                     raise
-                patience.spend(error)
+                retries.spend(error)
 
 
 def may_be_small(transfer: Transfer) -> bool:
@@ -131,8 +131,8 @@ def _write(
     if entry.size is not None and entry.size >= LARGE and entry.version and isinstance(storage, RandomAccessStorage):
         from algo_data.engine.run.large import LargeDownload
 
-        if beside := storage.place(uri, entry.size):
-            status = LargeDownload(transfer, source, beside, options, advanced, budget or NoBudget()).run()
+        if partial := storage.place(uri, entry.size):
+            status = LargeDownload(transfer, source, partial, options, advanced, budget or NoBudget()).run()
             return Entry(uri, Kind.FILE, size=status.st_size)
     if entry.size is None and isinstance(storage, ReplayableStorage):
         with storage.kept(source) as (kept, size):

@@ -11,7 +11,7 @@ from algo_local.web.bodies import read_body
 from algo_local.web.pages import page
 
 if TYPE_CHECKING:
-    from algo_local.metadata.administration import Entry
+    from algo_local.metadata.administration import ConfigurationValue
     from algo_local.web.authorization import RequestContext
 
 PREFIX = "frontend/"
@@ -50,7 +50,7 @@ def _missing(context: RequestContext) -> Missing:
     return Missing(f"No value {context.parameters['keyname'][:64]}", ErrorCode.CONFIG_ENTRY_NOT_FOUND)
 
 
-def _described(entry: Entry) -> dict[str, Any]:
+def _described(entry: ConfigurationValue) -> dict[str, Any]:
     return {
         "keyname": entry.name.removeprefix(PREFIX),
         "value": entry.value.decode("utf-8"),

@@ -12,7 +12,7 @@ from algo_local.web.http import ApiError
 from algo_local.web.pages import page
 
 if TYPE_CHECKING:
-    from algo_local.data.connectors import Connector
+    from algo_local.data.connectors import AccountConnector
     from algo_local.web.authorization import RequestContext
 
 PROTOCOLS = ("s3", "azureblob", "gs", "dropbox")
@@ -72,7 +72,7 @@ def delete(context: RequestContext) -> None:
     context.platform.connectors.remove(context.account, _connector(context).name)
 
 
-def _connector(context: RequestContext) -> Connector:
+def _connector(context: RequestContext) -> AccountConnector:
     wanted = context.parameters["connectorUuid"].lower()
     for found in context.platform.connectors.of(context.account):
         if found.id == wanted:
@@ -97,7 +97,7 @@ def _options_in(body: dict[str, Any]) -> dict[str, Any]:
     return {**{name: given[name] for name in CREDENTIALS[kind] if given.get(name)}, **more}
 
 
-def _described(connector: Connector) -> dict[str, Any]:
+def _described(connector: AccountConnector) -> dict[str, Any]:
     return {
         "connector_id": connector.id,
         "username": connector.owner,

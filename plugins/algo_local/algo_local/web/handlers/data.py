@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from algo_core.storage.uri import HOSTED
 from algo_local.callers import Caller
 from algo_local.data.hosted import DirectoryNotEmpty, HostedData, StoredFile
-from algo_local.data.path_resolver import Branch, FilePlace, Space
+from algo_local.data.path_resolver import Branch, FileLocation, Space
 from algo_local.error_codes import ErrorCode
 from algo_local.web.data_requests import acl_in, announced_md5, file_entry, new_directory
 from algo_local.web.http import (
@@ -68,16 +68,16 @@ def _decode_path(raw: str) -> str:
 
 
 def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
-    place = storage.find(caller, path)
-    if isinstance(place, FilePlace):
-        return _file_response(storage.open(place), request)
-    return _listing(storage, place, request)
+    location = storage.find(caller, path)
+    if isinstance(location, FileLocation):
+        return _file_response(storage.open(location), request)
+    return _listing(storage, location, request)
 
 
 def _head(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
-    place = storage.find(caller, path)
-    if isinstance(place, FilePlace):
-        return _file_response(storage.open(place), request)
+    location = storage.find(caller, path)
+    if isinstance(location, FileLocation):
+        return _file_response(storage.open(location), request)
     return Response(headers={"X-Data-Type": "directory", "Content-Type": "application/json"})
 
 

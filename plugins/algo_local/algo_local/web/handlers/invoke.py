@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import math
+import re
 import time
 import uuid
 from contextlib import ExitStack
@@ -16,21 +17,25 @@ from algo_local.algorithms.registry import Version
 from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
 from algo_local.execution.payload import Failure, Outcome, Payload
-from algo_local.web.http import ApiError, Request, Response, json_bytes, json_response
-from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECONDS, OUTPUT_BYTES
+from algo_local.records.record import FULL, LOST, NONE, Answer, Record, digest_of
+from algo_local.records.recorder import Input, KeyTaken
+from algo_local.web.answers import answer_of, raw, wrapped
+from algo_local.web.http import ApiError, Request, Response, json_response
+from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECONDS
 from algo_local.web.references import Reference, unknown
 
 if TYPE_CHECKING:
     from algo_local.platform import Platform
+    from algo_local.records.recorder import Live
     from algo_local.web.authorization import RequestContext
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+"""The header of a call that is to be executed once, however often it arrives."""
 
 _TEXT = frozenset({"text/plain", "application/text", "application/x-www-form-urlencoded", ""})
 _INPUT = "Failed to build algorithm input from request: "
-_RAW_TYPES = {
-    "text": "text/plain; charset=utf-8",
-    "json": "application/json",
-    "binary": "application/octet-stream",
-}
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_INTERRUPTED = Answer(None, b"", Failure("The call was interrupted", "SystemError", ended="cancelled"), 0.0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +46,49 @@ class _Call:
     caller: Caller
     version: Version
     payload: Payload
+    body: bytes
+    """The input as it arrived."""
     timeout: float
     context: CallContext
+    output: str
+    key: str | None
 
-    def run(self) -> Outcome:
-        """Run it; the session that began with it ends with it."""
+    def record(self) -> Record:
+        """Its row, before it has run."""
+        algorithm, inside = self.version.algorithm, self.caller.inside
+        return Record(
+            id=self.context.request_id,
+            account=self.caller.account,
+            algorithm=algorithm.id,
+            owner=algorithm.owner,
+            name=algorithm.name,
+            version=self.version.text or self.version.build.commit,
+            created_at=time.time(),
+            parent=inside.request_id if inside else "",
+            is_void=self.output == "void",
+            key=self.key,
+            key_digest=digest_of(b"\n".join((algorithm.id.encode(), self.payload.content_type.encode(), self.body)))
+            if self.key
+            else "",
+        )
+
+    def run(self, live: Live) -> Answer:
+        """Run it, and have that recorded; the session that began with it ends with it."""
+        answer = _INTERRUPTED
+        try:
+            answer = answer_of(self._executed(live))
+        finally:
+            live.finished(answer)
+        return answer
+
+    def _executed(self, live: Live) -> Outcome:
         try:
             platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
             if algorithm.has_secrets:
                 build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
-            return platform.executor.run(build, self.payload, timeout=self.timeout, context=self.context)
+            return platform.executor.run(
+                build, self.payload, timeout=self.timeout, context=self.context, on_start=live.started
+            )
         finally:
             if self.context.session == self.context.request_id:
                 self.platform.hosted.end_session(self.context.session)
@@ -68,16 +106,87 @@ def invoke(context: RequestContext) -> Response:
     version = _version(context)
     output = request.query.get("output", "").lower()
     call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
+    key = _idempotency_key(request) if version.algorithm.request_records == FULL else None
     with ExitStack() as slot:  # before the input is read, so that its memory counts as well
         if not caller.inside or output == "void":
             slot.enter_context(platform.concurrency.counted(caller.account))
-        call = _Call(platform, caller, version, _payload(request), _timeout(request), call_context)
-        if output == "void":
-            return _start_void(call, slot.pop_all())
-        outcome = call.run()
-    if output == "raw":
-        return _raw(outcome)
-    return _wrapped(call, request, outcome, time.perf_counter() - received)
+        payload, body = _payload(request)
+        call = _Call(platform, caller, version, payload, body, _timeout(request), call_context, output, key)
+        response = _answered(call, request, slot, received)
+    if key:
+        response.headers[IDEMPOTENCY_KEY] = key
+    return response
+
+
+def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -> Response:
+    records, record, level = call.platform.records, call.record(), call.version.algorithm.request_records
+    given = Input(call.payload.content_type, call.body)
+    while True:
+        try:
+            must_be_kept = level != NONE and (record.is_void or record.key)
+            live = (records.accept if must_be_kept else records.begin)(record, given, level)
+        except KeyTaken as taken:
+            if response := _repeated(call, request, taken.record, received, record.key_digest):
+                return response
+            continue  # it was lost meanwhile
+        if record.is_void:
+            _start_void(call, live, slot.pop_all())
+            return _void(record.id)
+        return _response(call, request, call.run(live), record.id, received)
+
+
+def _response(call: _Call, request: Request, answer: Answer, request_id: str, received: float) -> Response:
+    if call.output == "raw":
+        return raw(answer)
+    sees_inside = call.caller.owns_algorithm(call.version.algorithm.owner)
+    timing = time.perf_counter() - received if request.flag("timing") else None
+    return wrapped(answer, request_id, sees_inside=sees_inside, stdout=request.flag("stdout"), timing=timing)
+
+
+def _void(request_id: str) -> Response:
+    return json_response({"async": "void", "request_id": request_id})
+
+
+def _repeated(call: _Call, request: Request, first: Record, received: float, digest: str) -> Response | None:
+    """The answer of the call that was made with this idempotency key before; None if it was lost.
+
+    Raises:
+        ApiError: 422 if that was another call, 409 if it has not ended when the time is over, 410 if its answer is no
+            longer kept.
+    """
+    if first.key_digest != digest:
+        message = f"The {IDEMPOTENCY_KEY} {call.key} came with another request before; use a new key for a new request"
+        raise ApiError(422, message, ErrorCode.INPUT_VALIDATION_ERROR)
+    if call.output == "void":
+        return _replayed(_void(first.id))
+    records = call.platform.records
+    found = records.wait(first.id, call.timeout)
+    if found is None or found.state == LOST:
+        return None
+    if not found.is_finished:
+        message = f"The first request with the {IDEMPOTENCY_KEY} {call.key} is still being answered; try again"
+        raise ApiError(409, message, ErrorCode.INVALID_REQUEST, {"Retry-After": "1"})
+    answer = records.answer(found)
+    if answer is None:
+        message = f"The answer to the first request with the {IDEMPOTENCY_KEY} {call.key} is no longer kept"
+        raise ApiError(410, message, ErrorCode.REQUEST_ID_NOT_FOUND)
+    return _replayed(_response(call, request, answer, found.id, received))
+
+
+def _replayed(response: Response) -> Response:
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _idempotency_key(request: Request) -> str | None:
+    """The key under which the call is to be executed once, if the request has one."""
+    if IDEMPOTENCY_KEY.lower() not in request.headers:
+        return None
+    key = request.header(IDEMPOTENCY_KEY)
+    if not _KEY.fullmatch(key):
+        message = f"An {IDEMPOTENCY_KEY} is 1 to 255 printable characters of ASCII"
+        raise ApiError(400, message, ErrorCode.INVALID_REQUEST)
+    return key
 
 
 def _version(context: RequestContext) -> Version:
@@ -116,8 +225,8 @@ def _timeout(request: Request) -> float:
     return min(seconds, MAX_SECONDS)
 
 
-def _payload(request: Request) -> Payload:
-    """The algorithm's input (API section 3.4)."""
+def _payload(request: Request) -> tuple[Payload, bytes]:
+    """The algorithm's input, and the bytes that it came as (API section 3.4)."""
     body = request.body(INPUT_BYTES)
     if body is None:
         raise ApiError(
@@ -128,12 +237,13 @@ def _payload(request: Request) -> Payload:
     if encoding not in {"", "identity"} and (encoding, content_type) != ("base64", "application/octet-stream"):
         _refuse(f"bad request: Unexpected ContentEncoding {encoding!r}")
     if content_type == "application/json":
-        return Payload("json", _parse_json(body))
+        return Payload("json", _parse_json(body)), body
     if content_type == "application/octet-stream":
-        return Payload("binary", _decode_base64(body) if encoding == "base64" else body)
+        body = _decode_base64(body) if encoding == "base64" else body
+        return Payload("binary", body), body
     if content_type in _TEXT:
         try:
-            return Payload("text", body.decode("utf-8"))
+            return Payload("text", body.decode("utf-8")), body
         except UnicodeDecodeError as error:
             _refuse(f"the text is not UTF-8 at byte {error.start}")
     raise ApiError(415, f"{_INPUT}bad request: unsupported Content-Type '{content_type}'", ErrorCode.INVALID_REQUEST)
@@ -161,70 +271,16 @@ def _refuse(reason: str) -> NoReturn:
     raise ApiError(400, _INPUT + reason, ErrorCode.INVALID_REQUEST)
 
 
-def _start_void(call: _Call, slot: ExitStack) -> Response:
+def _start_void(call: _Call, live: Live, slot: ExitStack) -> None:
     """Run a call in the background; `slot` is given back when it is done."""
 
     def work() -> None:
         with slot:
-            call.run()
+            call.run(live)
 
     try:
         call.platform.in_background(work)
     except BaseException:
         slot.close()
+        live.finished(_INTERRUPTED)
         raise
-    return json_response({"async": "void", "request_id": call.context.request_id})
-
-
-def _result_of(outcome: Outcome) -> tuple[bytes, Failure | None]:
-    """The result as it stands in the JSON body, or why it cannot stand there."""
-    if outcome.failure or not outcome.result:
-        return b"", outcome.failure or Failure("The algorithm gave no result")
-    result = outcome.result
-    value = base64.b64encode(result.data).decode("ascii") if result.content_type == "binary" else result.data
-    try:
-        encoded = json_bytes(value)
-    except (ValueError, RecursionError) as error:
-        return b"", Failure(f"The result cannot be expressed as JSON: {error}")
-    if len(encoded) > OUTPUT_BYTES:
-        return b"", Failure(
-            f"The result ({len(encoded)} bytes) is larger than 15 MB; store it in a collection and return its data URI",
-            "TooLargeError",
-        )
-    return encoded, None
-
-
-def _wrapped(call: _Call, request: Request, outcome: Outcome, total: float) -> Response:
-    """The ordinary answer, or with status 200 the error of an algorithm that failed (API sections 3.5, 3.6)."""
-    encoded, failure = _result_of(outcome)
-    sees_inside = call.caller.owns_algorithm(call.version.algorithm.owner)
-    metadata: dict[str, Any] = {"duration": outcome.duration}
-    if outcome.result and not failure:
-        metadata = {"content_type": outcome.result.content_type, **metadata}
-    if request.flag("stdout") and sees_inside:
-        metadata["stdout"] = outcome.stdout
-    if request.flag("timing"):
-        metadata["timing"] = {"running": round(outcome.duration * 1000), "total": round(total * 1000)}
-    if failure:
-        error = {"message": failure.message}
-        if sees_inside and failure.stacktrace:
-            error["stacktrace"] = failure.stacktrace
-        error["error_type"] = failure.error_type
-        body = {"error": error, "metadata": metadata, "request_id": call.context.request_id}
-        return json_response(body)
-    rest = json_bytes({"metadata": metadata, "request_id": call.context.request_id})
-    return Response(200, b'{"result":' + encoded + b"," + rest[1:], {"Content-Type": "application/json"})
-
-
-def _raw(outcome: Outcome) -> Response:
-    """The bare result (API section 3.7)."""
-    encoded, failure = _result_of(outcome)
-    if failure or not outcome.result:
-        message = failure.message if failure else ""
-        return Response(400, message.encode("utf-8", "replace"), {"Content-Type": _RAW_TYPES["text"]})
-    result = outcome.result
-    if result.content_type == "text":
-        encoded = result.data.encode("utf-8", "replace")
-    elif result.content_type == "binary":
-        encoded = result.data
-    return Response(200, encoded, {"Content-Type": _RAW_TYPES[result.content_type]})

@@ -24,7 +24,7 @@ _HOSTS = "Algorithms run as processes of this platform, not as users of other ho
 _PROVIDERS = "Secrets are kept encrypted in this platform's database; providers in Java archives cannot be installed"
 _REGISTRIES = "Algorithms are no container images here, so there is nothing to push to a registry"
 _SCMS = "Sources are kept by the platform itself; other hosts cannot be added"
-_RECORDS = "Calls are not kept on record"
+_RECORDS = "Calls are on record at /v1/requests, which can be filtered; they are not counted"
 
 REFUSALS = {
     "getConnection": Refusal(404, ErrorCode.CONFIG_ENTRY_NOT_FOUND, _BROKER),

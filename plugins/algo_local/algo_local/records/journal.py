@@ -1,0 +1,115 @@
+"""Writes rows of the record: those that can wait, many in one transaction, and those that cannot, together at once."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import AlgoError
+from algo_local.records import rows as table
+from algo_local.records.record import UNFINISHED
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from algo_local.metadata.database import Database
+    from algo_local.records.record import Record
+
+_STATE = table.COLUMNS.index("state")
+MOST_WAITING = 10_000
+"""Rows that wait while the database cannot be written to; beyond them the oldest are given up."""
+
+
+class _Task:
+    """A change that somebody waits for."""
+
+    def __init__(self, change: table.Change, *, to_disk: bool) -> None:
+        self.change = change
+        self.to_disk = to_disk
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.is_done = False
+
+
+class Journal:
+    """Buffers rows. Who needs a change now writes all that wait as well: a hundred threads need few transactions."""
+
+    def __init__(self, database: Database, before_write: Callable[[], None]) -> None:
+        """`before_write` is called before rows of calls under way are written."""
+        self._database = database
+        self._before_write = before_write
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._rows: dict[str, table.Row] = {}
+        self._contents: dict[str, bytes] = {}
+        self._tasks: list[_Task] = []
+
+    def put(self, record: Record, contents: dict[str, bytes]) -> None:
+        """Have a record written soon, as it is now."""
+        row = table.row_of(record)
+        with self._lock:
+            self._rows[record.id] = row
+            self._contents.update(contents)
+
+    def change(self, change: table.Change, *, to_disk: bool = False) -> Any:
+        """Do something in a transaction now; what waits is written in it, before.
+
+        Raises:
+            PlatformError: if the database cannot be written to; nothing is done then.
+        """
+        task = _Task(change, to_disk=to_disk)
+        with self._lock:
+            self._tasks.append(task)
+        while not task.is_done:
+            self._write()
+        if task.error:
+            raise task.error
+        return task.result
+
+    def flush(self) -> None:
+        """Write what waits; if that is impossible, it waits on."""
+        with contextlib.suppress(AlgoError):
+            self._write()
+
+    def _write(self) -> None:
+        with self._writing:
+            with self._lock:
+                rows, self._rows = self._rows, {}
+                contents, self._contents = self._contents, {}
+                tasks, self._tasks = self._tasks, []
+            if not rows and not tasks:
+                return
+            try:
+                if tasks or any(row[_STATE] in UNFINISHED for row in rows.values()):
+                    self._before_write()
+                with self._database.write(to_disk=any(task.to_disk for task in tasks)) as connection:
+                    table.store(connection, rows.values(), contents.items())
+                    for task in tasks:
+                        task.result = task.change(connection)
+            except BaseException as error:
+                self._keep(rows, contents)
+                for task in tasks:
+                    task.error = error
+                if not tasks:
+                    raise
+            finally:
+                for task in tasks:
+                    task.is_done = True
+
+    def _keep(self, rows: dict[str, table.Row], contents: dict[str, bytes]) -> None:
+        """Have them wait again, behind nothing that is newer."""
+        with self._lock:
+            self._rows = {**rows, **self._rows}
+            self._contents = {**contents, **self._contents}
+            for identifier in list(self._rows)[: max(0, len(self._rows) - MOST_WAITING)]:
+                del self._rows[identifier]
+            if len(self._rows) >= MOST_WAITING:
+                self._contents.clear()
+
+    def read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
+        """The result of a query that sees all that was put."""
+        self.flush()
+        with self._database.read() as connection:
+            return query(connection)

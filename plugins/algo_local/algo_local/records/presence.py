@@ -1,0 +1,59 @@
+"""How processes that share a platform's state tell which of them are alive: each holds a lock on a file of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+DIRECTORY = "running"
+
+
+class Presence:
+    """This process, to the others. Its file is made when the first row says that something runs here."""
+
+    def __init__(self, root: Path) -> None:
+        self._directory = root / DIRECTORY
+        self.name = secrets.token_hex(8)
+        self._held: int | None = None
+
+    def hold(self) -> None:
+        """Be seen from now on, however this process ends; may be repeated. OSError if the file cannot be made."""
+        if self._held is not None:
+            return
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = os.open(self._path(self.name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        self._held = held
+
+    def release(self) -> None:
+        """Be gone; may be repeated."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            with contextlib.suppress(OSError):
+                self._path(self.name).unlink()
+            os.close(held)
+
+    def is_alive(self, name: str) -> bool:
+        """Whether the process of that name still runs; the file of one that does not is removed."""
+        if name == self.name:
+            return True
+        path = self._path(name)
+        try:
+            other = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(other)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return False
+
+    def _path(self, name: str) -> Path:
+        return self._directory / f"{name}.lock"

@@ -1,0 +1,117 @@
+"""A call on record: its row, and the answer that can be given again from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from algo_local.execution.payload import ContentType, Failure
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED, LOST = "queued", "running", "done", "failed", "cancelled", "lost"
+STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED, LOST)
+UNFINISHED = (QUEUED, RUNNING)
+
+FULL, METADATA, NONE = "full", "metadata", "none"
+LEVELS = (FULL, METADATA, NONE)
+"""What is kept of an algorithm's calls: all of it; neither input, output, messages nor what was printed; nothing."""
+
+LOST_FAILURE = Failure("The platform ended before the call did", "SystemError", ended="lost")
+"""The answer of a call whose platform died."""
+
+
+def digest_of(data: bytes) -> str:
+    """The name of a content: its SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An input or an output: what is known of it even where the bytes are not kept."""
+
+    content_type: ContentType
+    size: int
+    """Bytes: of an input as it arrived, of an output as it stands in the response."""
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call came to, ready to be put into a response: `encoded` is the result as JSON, empty after a failure."""
+
+    content_type: ContentType | None
+    encoded: bytes
+    failure: Failure | None
+    duration: float
+    stdout: str
+
+    @property
+    def state(self) -> str:
+        """The state that a call has with this answer."""
+        if self.failure is None:
+            return DONE
+        return self.failure.ended or FAILED
+
+
+@dataclass(slots=True)
+class Record:
+    """One row. Times are in seconds since the epoch, durations in seconds."""
+
+    id: str
+    account: str
+    """Whose call it is."""
+    algorithm: str
+    """The algorithm's id; `owner` and `name` are its names when it was called."""
+    owner: str
+    name: str
+    version: str
+    created_at: float
+    state: str = QUEUED
+    parent: str = ""
+    """The call that made this one; empty for a client's."""
+    is_void: bool = False
+    platform: str = ""
+    """The process that runs it, by the name of its presence."""
+    worker: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    duration: float | None = None
+    input: Content | None = None
+    output: Content | None = None
+    printed: str = ""
+    error: str = ""
+    """The failure as JSON: a list of message, type and stack trace."""
+    key: str | None = None
+    """The idempotency key."""
+    key_digest: str = ""
+    """Of the request that came with the key; another one under the same key is refused."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has an answer, or never will."""
+        return self.state not in UNFINISHED
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why there is no result."""
+        if self.state == LOST:
+            return LOST_FAILURE
+        if not self.error:
+            return None
+        message, error_type, stacktrace = json.loads(self.error)
+        return Failure(message, error_type, stacktrace, ended="cancelled" if self.state == CANCELLED else "")
+
+    def started(self, worker: str, at: float) -> None:
+        """Note that a worker has taken it."""
+        self.state, self.worker, self.started_at = RUNNING, worker, at
+
+    def finished(self, answer: Answer, output: Content | None, at: float, *, level: str, limit: int) -> None:
+        """Note what came of it; of what was printed, `limit` bytes are kept, the last ones."""
+        self.finished_at, self.duration, self.output = at, answer.duration, output
+        failure = answer.failure
+        if failure:
+            kept = (failure.message, failure.error_type, failure.stacktrace)
+            self.error = json.dumps(kept if level == FULL else ("", failure.error_type, None))
+        if level == FULL:
+            self.printed = answer.stdout[-limit:]
+        self.state = answer.state

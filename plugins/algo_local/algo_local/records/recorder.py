@@ -1,0 +1,330 @@
+"""The calls of a platform as they happen, and those on record."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from algo_core.errors import AlgoError
+from algo_local.records import rows as table
+from algo_local.records.journal import Journal
+from algo_local.records.limits import Retention
+from algo_local.records.presence import Presence
+from algo_local.records.record import FULL, LOST, NONE, Answer, Content, Record, digest_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+    from algo_local.metadata.database import Database
+
+INTERVAL = 0.1
+"""Seconds between two writes of what can wait."""
+
+POLL_SECONDS = 0.05
+"""How often a call that another process runs is looked at."""
+
+SWEEP_SECONDS = 3600.0
+_SWEPT = "requests_swept_at"
+
+
+class KeyTaken(Exception):
+    """Another call has the idempotency key; `record` is the one."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record.id)
+        self.record = record
+
+
+class Input(NamedTuple):
+    """A call's input as it arrived."""
+
+    content_type: Any
+    data: bytes
+
+
+class Live:
+    """A call under way in this process. Its methods are for the thread that runs it."""
+
+    def __init__(self, recorder: Recorder, record: Record, level: str) -> None:
+        self.record = record
+        self.level = level
+        self.ended = threading.Event()
+        self._recorder = recorder
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether its answer must be there to be fetched, whatever its size."""
+        return self.level == FULL and (self.record.is_void or self.record.key is not None)
+
+    def started(self, worker: str) -> None:
+        """Note that a worker has taken it."""
+        self.record.started(worker, time.time())
+
+    def finished(self, answer: Answer) -> None:
+        """Note what came of it. Once this returns, the answer of a call with an idempotency key is on record."""
+        self._recorder.finish(self, answer)
+
+
+class Recorder:
+    """Keeps the calls of one platform. All methods may be called from any thread, and raise as `Database` does."""
+
+    def __init__(
+        self,
+        database: Database,
+        root: Path,
+        cancel: Callable[[str], object],
+        retention: Retention | None = None,
+    ) -> None:
+        """`cancel` ends a call that this process runs, by its id."""
+        self.retention = retention or Retention.of()
+        self._cancel = cancel
+        self._presence = Presence(root)
+        self._journal = Journal(database, self._presence.hold)
+        self._lock = threading.Lock()
+        self._live: dict[str, Live] = {}
+        self._busy = threading.Event()
+        self._clock: threading.Thread | None = None
+        self._is_closed = False
+        self._is_swept = False
+        # By a weak reference: the interpreter's end must not keep every platform that was ever opened.
+        self._at_exit = _at_exit(weakref.ref(self))
+
+    # What the threads that run calls say
+
+    def begin(self, record: Record, given: Input, level: str) -> Live:
+        """A call is about to run. It is written soon; one of which nothing is kept, never."""
+        live = self._made(record, given, level)
+        if level != NONE:
+            with self._lock:
+                self._live[record.id] = live
+            self._journal.put(record, self._kept(live, record.input, given.data))
+            self._tick()
+        return live
+
+    def accept(self, record: Record, given: Input, level: str) -> Live:
+        """As `begin`, but it is on record, on the disk if it is void, when this returns.
+
+        Raises:
+            KeyTaken: if a call with its idempotency key is on record, and not lost.
+        """
+        live = self._made(record, given, level)
+        contents = self._kept(live, record.input, given.data)
+        row = table.row_of(record)
+
+        def claim(rows: sqlite3.Connection) -> Record | None:
+            known = table.by_key(rows, record.account, record.key) if record.key else None
+            if known and known.state != LOST:
+                return known
+            if known:
+                table.give_up_key(rows, known)
+            table.store(rows, [row], contents.items())
+            return None
+
+        taken: Record | None = self._journal.change(claim, to_disk=record.is_void)
+        if taken and self._is_dead(taken):
+            self._mark_lost()
+            taken = self._journal.change(claim, to_disk=record.is_void)
+        if taken:
+            raise KeyTaken(taken)
+        # Not before: a row with a key that another call has cannot be written.
+        with self._lock:
+            self._live[record.id] = live
+        self._tick()
+        return live
+
+    def finish(self, live: Live, answer: Answer) -> None:
+        """See `Live.finished`."""
+        record = live.record
+        output = None
+        if answer.content_type:
+            output = Content(answer.content_type, len(answer.encoded), digest_of(answer.encoded))
+        try:
+            with self._lock:  # so that nothing older is put after it
+                record.finished(answer, output, time.time(), level=live.level, limit=self.retention.content)
+                contents = self._kept(live, record.output, answer.encoded)
+                if live.level != NONE:
+                    self._journal.put(record, contents)
+            if live.level != NONE:
+                if record.key is not None:
+                    self._journal.change(lambda rows: None)
+                self._tick()
+        finally:
+            with self._lock:
+                self._live.pop(record.id, None)
+            live.ended.set()
+
+    def _made(self, record: Record, given: Input, level: str) -> Live:
+        record.platform = self._presence.name
+        record.input = Content(given.content_type, len(given.data), digest_of(given.data))
+        return Live(self, record, level)
+
+    def _kept(self, live: Live, content: Content | None, data: bytes) -> dict[str, bytes]:
+        if not content or live.level != FULL:
+            return {}
+        return {content.digest: data} if live.keeps_all or content.size <= self.retention.content else {}
+
+    # What those ask who look at calls
+
+    def find(self, identifier: str) -> Record | None:
+        """A call by its id; None if there is none, or no longer."""
+        with self._lock:
+            live = self._live.get(identifier)
+        if live and not live.record.is_finished:
+            return live.record
+        found: Record | None = self._journal.read(lambda rows: table.find(rows, identifier))
+        if found and self._is_dead(found):
+            self._mark_lost()
+            found = self._journal.read(lambda rows: table.find(rows, identifier))
+        return found
+
+    def listed(self, question: table.Question, limit: int) -> list[Record]:
+        """What a question finds, newest first."""
+        self._refresh()
+        self._mark_lost()
+        found: list[Record] = self._journal.read(lambda rows: table.listed(rows, question, limit))
+        return found
+
+    def content(self, content: Content | None) -> bytes | None:
+        """The bytes of an input or output; None if they are not kept, or no longer."""
+        if content is None:
+            return None
+        found: bytes | None = self._journal.read(lambda rows: table.content(rows, content.digest))
+        return found
+
+    def answer(self, record: Record) -> Answer | None:
+        """The answer of a call that has ended; None if its result is not kept, or no longer."""
+        failure = record.failure
+        if failure:
+            return Answer(None, b"", failure, record.duration or 0.0, record.printed)
+        encoded = self.content(record.output)
+        if encoded is None or record.output is None:
+            return None
+        return Answer(record.output.content_type, encoded, None, record.duration or 0.0, record.printed)
+
+    def wait(self, identifier: str, seconds: float) -> Record | None:
+        """A call once it has ended, or as it is when the time is over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._lock:
+                live = self._live.get(identifier)
+            if live:
+                live.ended.wait(max(0.0, deadline - time.monotonic()))
+            found = self.find(identifier)
+            left = deadline - time.monotonic()
+            if not found or found.is_finished or left <= 0:
+                return found
+            time.sleep(min(POLL_SECONDS, left))
+
+    def cancel(self, identifier: str) -> None:
+        """Have a call end, whichever process runs it; one that has ended stays as it is."""
+        with self._lock:
+            live = self._live.get(identifier)
+        if live:
+            self._cancel(identifier)
+        else:
+            self._journal.change(lambda rows: table.ask_to_cancel(rows, identifier))
+
+    def forget_account(self, account: str) -> None:
+        """Forget the calls of an account."""
+        self._journal.change(lambda rows: table.forget_account(rows, account))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._journal.flush()
+
+    def close(self) -> None:
+        """Write what waits, and be gone; may be repeated, and the recorder used again."""
+        atexit.unregister(self._at_exit)
+        self._is_closed = True
+        self._busy.set()
+        self._journal.flush()
+        self._presence.release()
+
+    # What happens beside
+
+    def _refresh(self) -> None:
+        """Have rows say what calls under way have come to by now."""
+        with self._lock:
+            for live in self._live.values():
+                if not live.record.is_finished:
+                    self._journal.put(live.record, {})
+
+    def _is_dead(self, record: Record) -> bool:
+        return not record.is_finished and not self._presence.is_alive(record.platform)
+
+    def _mark_lost(self) -> None:
+        def others(rows: sqlite3.Connection) -> list[str]:
+            return [name for name in table.platforms_of_unfinished(rows) if not self._presence.is_alive(name)]
+
+        if gone := self._journal.read(others):
+            self._journal.change(lambda rows: table.mark_lost(rows, gone))
+
+    def _tick(self) -> None:
+        """Have the clock's thread write soon; it sleeps while there is nothing to write."""
+        if self._busy.is_set() and self._clock and self._clock.is_alive():
+            return
+        with self._lock:
+            self._is_closed = False
+            self._busy.set()
+            if self._clock and self._clock.is_alive():
+                return
+            self._clock = threading.Thread(target=self._run_clock, name="algo-record", daemon=True)
+            with contextlib.suppress(RuntimeError):  # the interpreter is about to end: `close` writes
+                self._clock.start()
+
+    def _run_clock(self) -> None:
+        while not self._is_closed:
+            time.sleep(INTERVAL)
+            with self._lock:
+                is_idle = not self._live
+                if is_idle:
+                    self._busy.clear()
+            with contextlib.suppress(AlgoError):
+                self._do_rounds(is_idle=is_idle)
+            self._busy.wait()
+
+    def _do_rounds(self, *, is_idle: bool) -> None:
+        self._refresh()
+        self._journal.flush()
+        if not is_idle:
+            name = self._presence.name
+            for identifier in self._journal.read(lambda rows: table.to_cancel(rows, name)):
+                self._cancel(identifier)
+        if not self._is_swept:
+            self._is_swept = True
+            self.sweep()
+
+    def sweep(self, *, always: bool = False) -> None:
+        """Forget what is too old or too much, and mark what was lost, unless that was done within the hour."""
+        now = time.time()
+
+        def due(rows: sqlite3.Connection) -> bool:
+            found = rows.execute("SELECT value FROM settings WHERE name = ?", (_SWEPT,)).fetchone()
+            return always or not found or not now - SWEEP_SECONDS < float(found[0]) <= now
+
+        def sweep(rows: sqlite3.Connection) -> None:
+            table.sweep(rows, self.retention, now)
+            rows.execute(
+                "INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                (_SWEPT, str(now)),
+            )
+
+        self._mark_lost()
+        if self._journal.read(due):
+            self._journal.change(sweep)
+
+
+def _at_exit(recorder: weakref.ref[Recorder]) -> Callable[[], None]:
+    def close() -> None:
+        found = recorder()
+        if found:
+            found.close()
+
+    atexit.register(close)
+    return close

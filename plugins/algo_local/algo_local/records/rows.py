@@ -1,0 +1,192 @@
+"""The rows of the record in the database, and what queries find of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from algo_local.records.limits import ROW_BYTES, Retention
+from algo_local.records.record import LOST, Content, Record
+
+if TYPE_CHECKING:
+    import sqlite3
+
+COLUMNS = (
+    *("id", "account", "algorithm", "owner", "name", "version", "created_at", "state", "parent", "is_void"),
+    *("platform", "worker", "started_at", "finished_at", "duration", "input_type", "input_size", "input_digest"),
+    *("output_type", "output_size", "output_digest", "printed", "error", "idempotency_key", "key_digest"),
+)
+"""Those of a row, in order."""
+
+_CHANGING = (
+    *("state", "worker", "started_at", "finished_at", "duration", "output_type", "output_size", "output_digest"),
+    *("printed", "error"),
+)
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM requests"
+_UPSERT = (
+    f"INSERT INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (id) DO UPDATE"
+    f" SET {', '.join(f'{column} = excluded.{column}' for column in _CHANGING)}"
+)
+_UNFINISHED = "state IN ('queued', 'running')"
+
+Row = tuple[Any, ...]
+
+
+class Question(NamedTuple):
+    """Which calls are listed: those that meet all of it, newest first."""
+
+    accounts: Sequence[str] | None = None
+    """Those of these accounts; None for all."""
+    algorithm: str = ""
+    """An algorithm's id."""
+    states: Sequence[str] = ()
+    since: float | None = None
+    before: tuple[float, str] | None = None
+    """Time and id of the last call of the page before."""
+    parent: str | None = None
+    """Only the calls that this one made."""
+
+
+def row_of(record: Record) -> Row:
+    """The values of a record's columns."""
+    given, came = record.input, record.output
+    return (
+        *(record.id, record.account, record.algorithm, record.owner, record.name, record.version, record.created_at),
+        *(record.state, record.parent, record.is_void, record.platform, record.worker, record.started_at),
+        *(record.finished_at, record.duration),
+        *((given.content_type, given.size, given.digest) if given else (None, None, None)),
+        *((came.content_type, came.size, came.digest) if came else (None, None, None)),
+        *(record.printed, record.error, record.key, record.key_digest),
+    )
+
+
+def _record(row: Row) -> Record:
+    given = Content(*row[15:18]) if row[15] else None
+    came = Content(*row[18:21]) if row[18] else None
+    values: list[Any] = [*row[:9], bool(row[9]), *row[10:15], given, came, *row[21:]]
+    return Record(*values)
+
+
+def store(rows: sqlite3.Connection, records: Iterable[Row], contents: Iterable[tuple[str, bytes]]) -> None:
+    """Write records, new or changed, and contents under their digests."""
+    rows.executemany(_UPSERT, records)
+    now = time.time()
+    rows.executemany(
+        "INSERT INTO request_contents VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (digest) DO UPDATE SET used_at = excluded.used_at",
+        [(digest, len(data), now, data) for digest, data in contents],
+    )
+
+
+def find(rows: sqlite3.Connection, identifier: str) -> Record | None:
+    """A call by its id."""
+    return _one(rows, "id = ?", identifier)
+
+
+def by_key(rows: sqlite3.Connection, account: str, key: str) -> Record | None:
+    """The call that an account made with an idempotency key."""
+    return _one(rows, "account = ? AND idempotency_key = ?", account, key)
+
+
+def _one(rows: sqlite3.Connection, condition: str, *values: object) -> Record | None:
+    found = rows.execute(f"{_SELECT} WHERE {condition}", values).fetchone()
+    return _record(found) if found else None
+
+
+def give_up_key(rows: sqlite3.Connection, record: Record) -> None:
+    """Let another call have the key of one that was lost."""
+    rows.execute("UPDATE requests SET idempotency_key = NULL WHERE id = ?", (record.id,))
+
+
+def listed(rows: sqlite3.Connection, question: Question, limit: int) -> list[Record]:
+    """What a question finds, `limit` calls at most."""
+    conditions: list[tuple[str, Sequence[object]]] = []
+    if question.accounts is not None:
+        conditions.append((f"account IN ({', '.join('?' * len(question.accounts))})", question.accounts))
+    if question.algorithm:
+        conditions.append(("algorithm = ?", (question.algorithm,)))
+    if question.states:
+        conditions.append((f"state IN ({', '.join('?' * len(question.states))})", question.states))
+    if question.since is not None:
+        conditions.append(("created_at >= ?", (question.since,)))
+    if question.parent is not None:
+        conditions.append(("parent = ?", (question.parent,)))
+    if question.before:
+        conditions.append(("(created_at, id) < (?, ?)", question.before))
+    where = " AND ".join(text for text, _ in conditions) or "1"
+    values = [value for _, values in conditions for value in values]
+    query = f"{_SELECT} WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
+    return [_record(row) for row in rows.execute(query, [*values, limit])]
+
+
+def content(rows: sqlite3.Connection, digest: str) -> bytes | None:
+    """The bytes of a content; None if they are not kept, or no longer."""
+    found = rows.execute("SELECT data FROM request_contents WHERE digest = ?", (digest,)).fetchone()
+    return found[0] if found else None
+
+
+def platforms_of_unfinished(rows: sqlite3.Connection) -> list[str]:
+    """The processes that are said to run calls."""
+    return [row[0] for row in rows.execute(f"SELECT DISTINCT platform FROM requests WHERE {_UNFINISHED}")]
+
+
+def mark_lost(rows: sqlite3.Connection, platforms: Iterable[str]) -> None:
+    """Say of all calls that processes had under way that they will never be answered."""
+    query = f"UPDATE requests SET state = ?, finished_at = ? WHERE platform = ? AND {_UNFINISHED}"
+    rows.executemany(query, [(LOST, time.time(), platform) for platform in platforms])
+
+
+def ask_to_cancel(rows: sqlite3.Connection, identifier: str) -> None:
+    """Tell the process that runs a call, whichever it is, to end it."""
+    rows.execute(f"UPDATE requests SET cancel = 1 WHERE id = ? AND {_UNFINISHED}", (identifier,))
+
+
+def to_cancel(rows: sqlite3.Connection, platform: str) -> list[str]:
+    """The calls under way that a process was told to end."""
+    query = f"SELECT id FROM requests WHERE platform = ? AND {_UNFINISHED} AND cancel"
+    return [row[0] for row in rows.execute(query, (platform,))]
+
+
+def forget_account(rows: sqlite3.Connection, account: str) -> None:
+    """Forget the calls of an account; their inputs and outputs go unless another call has the same."""
+    theirs = "SELECT {column} FROM requests WHERE account = ?"
+    digests = {
+        row[0]
+        for column in ("input_digest", "output_digest")
+        for row in rows.execute(theirs.format(column=column), (account,))
+    }
+    rows.execute("DELETE FROM requests WHERE account = ?", (account,))
+    others = {
+        row[0]
+        for column in ("input_digest", "output_digest")
+        for row in rows.execute(f"SELECT DISTINCT {column} FROM requests")
+    }
+    rows.executemany("DELETE FROM request_contents WHERE digest = ?", [(digest,) for digest in digests - others])
+
+
+def sweep(rows: sqlite3.Connection, retention: Retention, now: float) -> None:
+    """Forget what is too old, or too much."""
+    oldest = now - retention.seconds
+    _forget_before(rows, oldest)
+    (count,) = rows.execute("SELECT count(*) FROM requests").fetchone()
+    most = max(1, retention.total // 2 // ROW_BYTES)
+    if count > most:
+        query = "SELECT created_at FROM requests ORDER BY created_at DESC LIMIT 1 OFFSET ?"
+        _forget_before(rows, rows.execute(query, (most - 1,)).fetchone()[0])
+    room = retention.total - min(count, most) * ROW_BYTES
+    rows.execute(
+        "DELETE FROM request_contents WHERE rowid IN (SELECT rowid FROM (SELECT rowid,"
+        " sum(size) OVER (ORDER BY used_at DESC, rowid DESC) AS total FROM request_contents) WHERE total > ?)",
+        (room,),
+    )
+
+
+def _forget_before(rows: sqlite3.Connection, moment: float) -> None:
+    rows.execute(f"DELETE FROM requests WHERE created_at < ? AND NOT {_UNFINISHED}", (moment,))
+    # Contents are at least as young as the youngest call that has them.
+    rows.execute("DELETE FROM request_contents WHERE used_at < ?", (moment,))
+
+
+Change = Callable[["sqlite3.Connection"], Any]
+"""Something to be done in a transaction."""

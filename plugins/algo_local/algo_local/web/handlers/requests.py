@@ -1,0 +1,181 @@
+"""The record of calls: `/v1/requests` (API section 3.11)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from algo_local.callers import DENIED
+from algo_local.error_codes import ErrorCode
+from algo_local.records.record import STATES, Content, Record
+from algo_local.records.rows import Question
+from algo_local.web.answers import raw, wrapped
+from algo_local.web.http import ApiError, Response, decode_marker, encode_marker, json_response
+from algo_local.web.pages import page_limit
+from algo_local.web.times import iso, iso_or_none, seconds_of
+
+if TYPE_CHECKING:
+    from algo_local.web.authorization import RequestContext
+
+LONGEST_WAIT = 60.0
+"""Seconds that a request for a result may wait for it."""
+
+_TYPES = {"text": "text/plain; charset=utf-8", "json": "application/json", "binary": "application/octet-stream"}
+
+
+def index(context: RequestContext) -> dict[str, Any]:
+    """`GET /v1/requests`: newest first. A page may have fewer entries than asked for, and another one follow."""
+    limit = page_limit(context)
+    found = context.platform.records.listed(_question(context), limit + 1)
+    key = context.caller.key
+    shown = [record for record in found[:limit] if key is None or key.permissions.may_call(record.owner, record.name)]
+    marker = link = None
+    if len(found) > limit:
+        last = found[limit - 1]
+        marker = encode_marker(f"{last.created_at!r} {last.id}")
+        query = {**context.request.query, "marker": marker}
+        link = context.url(f"{context.request.path}?{urlencode(query)}")
+    return {"marker": marker, "next_link": link, "results": [_described(record) for record in shown]}
+
+
+def show(context: RequestContext) -> dict[str, Any]:
+    """`GET /v1/requests/ID`."""
+    return _described(_record(context))
+
+
+def result(context: RequestContext) -> Response:
+    """`GET /v1/requests/ID/result`: as the call itself would have answered; 202 while it has not ended."""
+    seconds, record = _wait(context), _theirs(context)
+    if not record.is_finished:
+        record = context.platform.records.wait(record.id, seconds) or record
+    if not record.is_finished:
+        return json_response({"state": record.state, "request_id": record.id}, 202, {"Retry-After": "1"})
+    answer = context.platform.records.answer(record)
+    if answer is None:
+        raise ApiError(410, f"The result of {record.id} is not kept, or no longer", ErrorCode.REQUEST_ID_NOT_FOUND)
+    if context.request.query.get("output", "").lower() == "raw":
+        return raw(answer)
+    stdout = context.request.flag("stdout")
+    return wrapped(answer, record.id, sees_inside=context.caller.owns_algorithm(record.owner), stdout=stdout)
+
+
+def given(context: RequestContext) -> Response:
+    """`GET /v1/requests/ID/input`: the bytes that the call was made with."""
+    record = _theirs(context)
+    content = context.platform.records.content(record.input)
+    if content is None or record.input is None:
+        raise ApiError(410, f"The input of {record.id} is not kept, or no longer", ErrorCode.REQUEST_ID_NOT_FOUND)
+    return Response(200, content, {"Content-Type": _TYPES[record.input.content_type]})
+
+
+def logs(context: RequestContext) -> dict[str, Any]:
+    """`GET /v1/requests/ID/logs`: what the algorithm printed; for those who own the algorithm."""
+    seconds, record = _wait(context), _record(context)
+    if not context.caller.owns_algorithm(record.owner):
+        raise ApiError(403, f"{DENIED}: only its owner may see what an algorithm prints", ErrorCode.NOT_AUTHORIZED)
+    if not record.is_finished:
+        record = context.platform.records.wait(record.id, seconds) or record
+    return {"request_id": record.id, "state": record.state, "logs": record.printed}
+
+
+def cancel(context: RequestContext) -> dict[str, Any]:
+    """`POST /v1/requests/ID/cancel`: a call that has ended stays as it is."""
+    seconds, record = _wait(context), _theirs(context)
+    if not record.is_finished:
+        context.platform.records.cancel(record.id)
+        record = context.platform.records.wait(record.id, seconds) or record
+    return _described(record)
+
+
+def _record(context: RequestContext) -> Record:
+    record = context.target.record
+    assert record, f"{context.operation.path} names no request"
+    return record
+
+
+def _theirs(context: RequestContext) -> Record:
+    """The call, if it is the caller's own: others who may see it are not shown what went in and came out."""
+    record = _record(context)
+    if not (context.caller.administrator or context.caller.acts_for(record.account)):
+        raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
+    return record
+
+
+def _wait(context: RequestContext) -> float:
+    text = context.request.query.get("wait", "0")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_WAIT:
+        message = f"wait must be a number of seconds from 0 to {LONGEST_WAIT:.0f}, not {text[:50]!r}"
+        raise ApiError(400, message, ErrorCode.INVALID_REQUEST)
+    return seconds
+
+
+def _question(context: RequestContext) -> Question:
+    """What a request asks for: the caller's own calls, of an organization of theirs, or of an algorithm of theirs."""
+    query, caller, platform = context.request.query, context.caller, context.platform
+    accounts: list[str] | None = None if caller.administrator else [caller.account]
+    algorithm = ""
+    if reference := query.get("algorithm"):
+        from algo_local.algorithms.visibility import visible_algorithm
+
+        owner, _, name = reference.removeprefix("algo://").partition("/")
+        found = visible_algorithm(platform.registry, caller, owner.lower(), name.lower())
+        if not found:
+            raise ApiError(404, f"algorithm algo://{reference} not found", ErrorCode.ALGORITHM_NOT_FOUND)
+        algorithm = found.id
+        if caller.owns_algorithm(found.owner) and not caller.inside:
+            accounts = None
+    if query.get("account"):
+        account = platform.metadata.account(query["account"])
+        if not account or not (caller.administrator or caller.acts_for(account)):
+            raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
+        accounts = [account]
+    states = [word for word in query.get("state", "").split(",") if word]
+    if unknown := [word for word in states if word not in STATES]:
+        message = f"No state {unknown[0][:50]!r}: they are {', '.join(STATES)}"
+        raise ApiError(400, message, ErrorCode.INPUT_VALIDATION_ERROR)
+    since = seconds_of(query["since"]) if query.get("since") else None
+    parent = caller.inside.request_id if caller.inside else None
+    return Question(accounts, algorithm, states, since, _before(query.get("marker")), parent)
+
+
+def _before(marker: str | None) -> tuple[float, str] | None:
+    if not marker:
+        return None
+    moment, _, identifier = decode_marker(marker).partition(" ")
+    try:
+        return float(moment), identifier
+    except ValueError:
+        raise ApiError(400, f"Not a marker: {marker[:100]!r}", ErrorCode.INVALID_MARKER) from None
+
+
+def _described(record: Record) -> dict[str, Any]:
+    failure = record.failure
+    return {
+        "request_id": record.id,
+        "state": record.state,
+        "account": record.account,
+        "algorithm": f"{record.owner}/{record.name}",
+        "version": record.version,
+        "created_at": iso(record.created_at),
+        "started_at": iso_or_none(record.started_at),
+        "finished_at": iso_or_none(record.finished_at),
+        "duration": record.duration,
+        "void": record.is_void,
+        "worker": record.worker or None,
+        "parent": record.parent or None,
+        "idempotency_key": record.key,
+        "input": _content(record.input),
+        "output": _content(record.output),
+        "error": {"message": failure.message, "error_type": failure.error_type} if failure else None,
+        "resource_type": "request",
+    }
+
+
+def _content(content: Content | None) -> dict[str, Any] | None:
+    if content is None:
+        return None
+    return {"content_type": content.content_type, "size": content.size, "sha256": content.digest}

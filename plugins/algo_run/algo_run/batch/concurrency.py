@@ -1,0 +1,67 @@
+"""How many calls are under way at once, and how many may begin in a second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from algo_run.call import MOST_AT_ONCE
+
+FIRST = 4
+INTERVAL = 0.25
+"""Seconds that a rate is measured for, at the least."""
+
+GAIN = 1.1
+"""How much faster it must have become for more calls at once to have paid."""
+
+
+class AdaptiveConcurrency:
+    """Adapts the number of calls under way: doubled while that brings more, halved when the platform refuses."""
+
+    def __init__(self, fixed: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.wanted = fixed or FIRST
+        """How many calls should be under way."""
+        self._is_fixed = fixed is not None
+        self._clock = clock
+        self._since, self._done, self._rate = clock(), 0, 0.0
+        self._has_settled = False
+
+    def ended(self, done: int) -> None:
+        """A call has ended; `done` is how many have in all."""
+        seconds = self._clock() - self._since
+        if self._is_fixed or seconds < INTERVAL or done - self._done < self.wanted:
+            return
+        rate = (done - self._done) / seconds
+        self._since, self._done = self._clock(), done
+        if self._has_settled:
+            return
+        if rate > self._rate * GAIN and self.wanted < MOST_AT_ONCE:
+            self._rate, self.wanted = rate, min(MOST_AT_ONCE, self.wanted * 2)
+        else:
+            self._has_settled = True
+
+    def refused(self) -> None:
+        """The platform has too much to do (429)."""
+        if not self._is_fixed:
+            self.wanted = max(1, self.wanted // 2)
+            self._has_settled = True
+
+
+class Rate:
+    """Lets so many calls begin per second, evenly spread; None is no limit."""
+
+    def __init__(self, per_second: float | None) -> None:
+        self._gap = 1 / per_second if per_second else 0.0
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self, ended: threading.Event) -> None:
+        """Wait for one's turn, or until all has ended."""
+        if not self._gap:
+            return
+        with self._lock:
+            now = time.monotonic()
+            mine = max(now, self._next)
+            self._next = mine + self._gap
+        ended.wait(mine - now)

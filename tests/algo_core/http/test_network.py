@@ -1,0 +1,308 @@
+"""Client certificates, the system's authorities and proxies: both transports use them, and errors name them."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import select
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from algo_core.errors import AlgoError, AuthError, ConfigError, ExitCode, NetworkError, TlsError
+from algo_core.http.client import HttpClient
+from algo_core.settings.config import Config, Layer
+from algo_core.settings.profile import Network
+from algo_core.settings.profiles import ProfileResolver
+from algo_core.testing import Home
+
+pytestmark = pytest.mark.usefixtures("plain_environment")
+
+USER = "Basic " + base64.b64encode(b"jane:s3cret").decode()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        subject = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
+        content = json.dumps({"shown": bool(subject), "folders": [], "files": []}).encode()
+        self.send_response(200)
+        self.send_header("X-Data-Type", "directory")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args: object) -> None: ...
+
+
+class QuietServer(http.server.ThreadingHTTPServer):
+    def handle_error(self, *args: object) -> None: ...
+
+
+class Proxy(QuietServer):
+    """Lets CONNECT through; `wants` is the Proxy-Authorization that it insists on."""
+
+    def __init__(self, wants: str | None = None) -> None:
+        self.wants = wants
+        self.targets: list[str] = []
+        super().__init__(("127.0.0.1", 0), Tunnel)
+
+
+class Tunnel(http.server.BaseHTTPRequestHandler):
+    server: Proxy
+
+    def do_CONNECT(self) -> None:
+        self.server.targets.append(self.path)
+        if self.server.wants and self.headers.get("Proxy-Authorization") != self.server.wants:
+            self.send_response(407)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        host, _, port = self.path.partition(":")
+        with socket.create_connection((host, int(port))) as other:
+            self.send_response(200)
+            self.end_headers()
+            ends = {self.connection: other, other: self.connection}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    ends[end].sendall(data)
+
+    def do_GET(self) -> None:
+        self.server.targets.append(self.path)
+        self.send_response(407 if self.server.wants else 204)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None: ...
+
+
+class Files:
+    """A company's CA, a server's certificate, a person's, and one of somebody else, as PEM files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority, stranger = trustme.CA(), trustme.CA()
+        self.ca = self._written("ca.pem", self.authority.cert_pem)
+        self.jane = self.authority.issue_cert("jane@example.com")
+        self.client = self._written("jane.pem", self.jane.cert_chain_pems[0])
+        self.key = self._written("jane.key", self.jane.private_key_pem)
+        self.both = self._written("both.pem", self.jane.private_key_and_cert_chain_pem)
+        self.stranger = self._written("other.pem", stranger.issue_cert("x@x.x").private_key_and_cert_chain_pem)
+
+    def _written(self, name: str, blob: trustme.Blob) -> str:
+        blob.write_to_path(str(self.folder / name))
+        return str(self.folder / name)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("pem"))
+
+
+def started(server: http.server.HTTPServer) -> http.server.HTTPServer:
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    return server
+
+
+def tls_server(files: Files, *, verify: ssl.VerifyMode, newest: ssl.TLSVersion | None = None) -> str:
+    server = QuietServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    files.authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    context.load_verify_locations(files.ca)
+    context.verify_mode = verify
+    if newest:
+        context.maximum_version = newest
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    started(server)
+    return f"https://127.0.0.1:{server.server_address[1]}"
+
+
+@pytest.fixture(scope="module")
+def strict(files: Files) -> str:
+    """A server that lets nobody in without a certificate."""
+    return tls_server(files, verify=ssl.CERT_REQUIRED)
+
+
+@pytest.fixture(scope="module")
+def older(files: Files) -> str:
+    """The same in TLS 1.2, which says it in another way."""
+    return tls_server(files, verify=ssl.CERT_REQUIRED, newest=ssl.TLSVersion.TLSv1_2)
+
+
+@pytest.fixture(scope="module")
+def lenient(files: Files) -> str:
+    return tls_server(files, verify=ssl.CERT_NONE)
+
+
+@pytest.fixture
+def proxy() -> Iterator[Callable[..., Proxy]]:
+    proxies: list[Proxy] = []
+
+    def start(wants: str | None = None) -> Proxy:
+        proxies.append(Proxy(wants))
+        started(proxies[-1])
+        return proxies[-1]
+
+    yield start
+    for server in proxies:
+        server.shutdown()
+        server.server_close()
+
+
+def fetched(client: HttpClient, address: str) -> bool:
+    with client.send("GET", f"{address}/v1/data/") as response:
+        assert response.status == 200
+        return bool(json.loads(response.content)["shown"])
+
+
+Clients = Callable[..., HttpClient]
+
+
+def test_a_certificate_is_shown_whether_its_key_is_in_the_same_file_or_not(
+    client_for: Clients, way: str, files: Files, strict: str, older: str
+) -> None:
+    for network in (Network(client_cert=files.client, client_key=files.key), Network(client_cert=files.both)):
+        for address in (strict, older):
+            assert fetched(client_for(address, way, ca_cert=files.ca, network=network), address)
+
+
+@pytest.mark.parametrize("shown", ["none", "a stranger's"])
+@pytest.mark.parametrize("version", ["1.3", "1.2"])
+def test_a_missing_or_wrong_certificate_is_not_taken_for_a_missing_ca(
+    client_for: Clients, way: str, files: Files, strict: str, older: str, shown: str, version: str
+) -> None:
+    address = strict if version == "1.3" else older
+    network = Network(client_cert=files.stranger) if shown != "none" else Network()
+    with pytest.raises(NetworkError) as caught:
+        fetched(client_for(address, way, ca_cert=files.ca, network=network), address)
+    if isinstance(caught.value, TlsError):
+        assert caught.value.concerns_certificate
+        assert "client certificate" in caught.value.message
+        assert "client_cert" in (caught.value.hint or "")
+    assert "--ca-cert" not in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [
+        (lambda f: Network(client_cert=f"{f.folder}/missing.pem"), "Cannot read the client certificate"),
+        (lambda f: Network(client_cert=f.client), "Cannot use the client certificate"),
+        (lambda f: Network(client_cert=f.client, client_key=f.stranger), "the key does not belong"),
+        (lambda f: Network(client_key=f.key), "no client_cert"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_an_error_of_configuration(
+    client_for: Clients, way: str, files: Files, strict: str, network: Callable[[Files], Network], why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        fetched(client_for(strict, way, ca_cert=files.ca, network=network(files)), strict)
+
+
+def test_the_authorities_of_the_environment_count(
+    client_for: Clients, way: str, files: Files, lenient: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TlsError):
+        fetched(client_for(lenient, way), lenient)
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        with monkeypatch.context() as environment:
+            environment.setenv(variable, files.ca)
+            assert not fetched(client_for(lenient, way), lenient)
+            environment.setenv(variable, f"{files.folder}/missing.pem")
+            with pytest.raises(ConfigError, match=variable):
+                fetched(client_for(lenient, way), lenient)
+
+
+@pytest.mark.parametrize("has_truststore", [True, False])
+def test_the_operating_systems_authorities_are_trusted_where_that_is_wanted(
+    client_for: Clients, way: str, files: Files, lenient: str, has_truststore: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_truststore:
+        monkeypatch.setitem(sys.modules, "truststore", None)
+    paths = ssl.get_default_verify_paths()
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths._replace(cafile=files.ca))
+    monkeypatch.setattr(ssl.SSLContext, "set_default_verify_paths", lambda self: self.load_verify_locations(files.ca))
+    assert not fetched(client_for(lenient, way, network=Network(system_trust=True)), lenient)
+    with pytest.raises(TlsError):
+        fetched(client_for(lenient, way), lenient)
+
+
+def test_a_profiles_proxy_is_used_unless_the_environment_excepts_the_host(
+    client_for: Clients, files: Files, lenient: str, proxy: Callable[..., Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, other = proxy(), proxy()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{other.server_address[1]}")
+    assert not fetched(client_for(lenient, ca_cert=files.ca, network=Network(proxy=address)), lenient)
+    assert (server.targets, other.targets) == ([lenient.removeprefix("https://")], [])
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert not fetched(client_for(lenient, ca_cert=files.ca, network=Network(proxy=address)), lenient)
+    assert len(server.targets) == 1
+
+
+def test_a_proxys_refusal_is_told_as_the_proxys(
+    client_for: Clients, files: Files, lenient: str, proxy: Callable[..., Proxy]
+) -> None:
+    server = proxy(USER)
+    host = f"127.0.0.1:{server.server_address[1]}"
+    for address in (lenient, "http://127.0.0.1:9"):
+        client = client_for(address, ca_cert=files.ca, network=Network(proxy=f"http://{host}"))
+        with pytest.raises(AuthError, match="proxy asks for a user name") as caught:
+            from algo_core.http.api import ApiClient
+
+            ApiClient(client).request("GET", "data/")
+        assert "proxy" in (caught.value.hint or "")
+    with_password = Network(proxy=f"http://jane:s3cret@{host}")
+    assert not fetched(client_for(lenient, ca_cert=files.ca, network=with_password), lenient)
+
+
+def test_settings_go_before_a_preset_and_the_profile_before_the_file(tmp_path: Path) -> None:
+    from algo_core.settings.profile import Profile
+
+    preset = Profile("default", "https://a.example", network=Network(client_cert="/preset.pem", proxy="http://p:1"))
+    user = {"proxy": "http://user:2", "profiles": {"work": {"address": "https://w.example", "proxy": "http://work:3"}}}
+    config = Config(Layer(user, "config.toml"), [Layer({}, "site.toml")], {"ALGO_CLIENT_CERT": "~/mine.pem"})
+    network = ProfileResolver(config, lambda name: preset).resolve().network
+    assert (network.client_cert.endswith("/mine.pem"), network.proxy) == (True, "http://user:2")
+    assert network.origin("proxy") == "config.toml"
+    network = ProfileResolver(config).resolve("work").network
+    assert (network.proxy, network.origin("proxy")) == ("http://work:3", "profile work in config.toml")
+    enforced = Config(Layer(user, "config.toml"), [Layer({"enforce": {"proxy": "http://site:4"}}, "site.toml")], {})
+    assert ProfileResolver(enforced).resolve("work").network.proxy == "http://site:4"
+    wrong = Config(Layer({"proxy": "proxy.example"}, "config.toml"), [Layer({}, "site.toml")], {})
+    with pytest.raises(ConfigError, match=r"Not the address of a proxy \(from config.toml\)"):
+        ProfileResolver(wrong, lambda name: preset).resolve()
+
+
+def test_a_person_is_led_from_the_refusal_to_the_answer(algo_home: Home, files: Files, strict: str) -> None:
+    algo_home.write_config(f'[profiles.default]\naddress = "{strict}"\napi_key = "simKey"\nca_cert = "{files.ca}"\n')
+    refused = algo_home.run("ls")
+    assert refused.code == ExitCode.NETWORK
+    assert "asks for a client certificate" in refused.stderr
+    assert "algo config set profiles.default.client_cert PATH" in refused.stderr
+    assert algo_home.run("config", "set", "profiles.default.client_cert", files.both).code == 0
+    assert algo_home.run("ls").code == 0
+    secret = "http://jane:s3cret@127.0.0.1:9"
+    assert algo_home.run("config", "set", "proxy", secret).code == 0
+    assert "s3cret" not in algo_home.run("config", "list", "--origin").text
+    failed = algo_home.run("ls")
+    assert failed.code == ExitCode.NETWORK
+    assert "The proxy failed" in failed.stderr
+    assert "s3cret" not in failed.stderr
+
+
+def test_no_error_is_of_another_kind(client_for: Clients, way: str, files: Files, strict: str) -> None:
+    """Whatever goes wrong with certificates is an error of this project."""
+    for network in (Network(), Network(client_cert=files.stranger), Network(client_cert=files.ca)):
+        with pytest.raises(AlgoError):
+            fetched(client_for(strict, way, network=network), strict)
