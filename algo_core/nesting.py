@@ -57,7 +57,11 @@ def extend(
 
     `load(ctx, name, own)` imports one when it runs; `own` is the group's own command of that name, if it has one.
     """
-    own_names, own_command, own_resolve = group.list_commands, group.get_command, group.resolve_command
+    # Those of its class: a group that is a module's is extended anew by each run in one process, as in tests.
+    kind = type(group)
+    own_names: Callable[[click.Context], list[str]] = MethodType(kind.list_commands, group)
+    own_command: Callable[[click.Context, str], click.Command | None] = MethodType(kind.get_command, group)
+    own_resolve: Callable[[click.Context, list[str]], Any] = MethodType(kind.resolve_command, group)
 
     def list_commands(self: click.Group, ctx: click.Context) -> list[str]:
         return sorted({*own_names(ctx), *lines})

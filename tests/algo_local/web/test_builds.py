@@ -305,6 +305,20 @@ def test_a_repository_begins_with_what_there_was(fresh: Callable[[], World], tmp
     assert world.ask("GET", "algorithms/alice/Algo/source", "bob").status == 403
 
 
+def test_everybody_who_sees_a_version_reads_its_readme(made: World) -> None:
+    assert made.ask("GET", f"{PATH}/readme", "alice").status == 404, "it has no version"
+    upload(made, FIRST, **{"README.md": "# New\n\nIt says first.\n", "docs/README.md": "other"})
+    compile_(made)
+    publish_newest(made)
+    found = {"name": "README.md", "content": "# New\n\nIt says first.\n"}
+    assert made.ask("GET", f"{PATH}/readme", "alice").json == found
+    assert made.ask("GET", f"{PATH}/readme", "bob").status == 404
+    upload(made, SECOND, ReadMe="second")
+    compile_(made)
+    publish_newest(made, settings={"algorithm_callability": "public"})
+    assert made.ask("GET", f"{PATH}/readme", "bob").json == {"name": "ReadMe", "content": "second"}
+
+
 def zipped(files: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as made:

@@ -25,6 +25,9 @@ _IGNORED = frozenset(
 _COPY_BLOCK = 1 << 20
 _LARGEST_WITH_PLACEHOLDERS = 1 << 20  # bytes; what is larger is data, not a template
 
+_READMES = frozenset({"readme.md", "readme.rst", "readme.txt", "readme"})
+_LARGEST_README = 1 << 20  # bytes
+
 _CONFIGURATION = "algorithmia.conf"
 _FOREIGN_FILES = {
     "pom.xml": "Java",
@@ -174,6 +177,15 @@ def read_configuration(directory: Path) -> dict[str, Any]:
     if not isinstance(members, dict):
         raise BuildError(f"{path} does not hold a JSON object", 'It looks like {"algoname": "Hello", ...}')
     return members
+
+
+def read_readme(directory: Path) -> tuple[str, str] | None:
+    """Name and text of a published tree's README; None if it has none. What is over 1 MiB is cut off."""
+    for path in sorted(directory.glob("*")):
+        if path.name.lower() in _READMES and path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                return path.name, file.read(_LARGEST_README).decode("utf-8", "replace")
+    return None
 
 
 def check_runnable(directory: Path) -> None:
