@@ -86,7 +86,7 @@ class Plugins:
         return records
 
     def why_not(self, command: str) -> str | None:
-        """Why a command of an installed plugin is not available in this run, with advice; None without such a plugin."""
+        """Why an installed plugin's command is not available in this run, with advice; None without such a plugin."""
         return self._none_takes_part() or self.why_left_out(command)
 
     def why_left_out(self, command: str) -> str | None:
