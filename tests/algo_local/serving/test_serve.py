@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 import requests
-from support.sandbox import running_with
+from support.sandbox import running_with, wait_until
 from support.serving import Served, algo
 
 from algo_core.errors import ExitCode
+from algo_local.platform import Platform
 
 
 class Wire:
@@ -301,25 +302,24 @@ def test_serve_names_a_certificate_that_cannot_be_used(root: Path, tmp_path: Pat
     assert "cert.pem cannot be used" in done.stderr
 
 
-def test_inputs_that_are_still_arriving_count_among_an_accounts_calls(open_wire: Callable[[], Wire]) -> None:
+def test_inputs_that_are_still_arriving_count_among_an_accounts_calls(
+    open_wire: Callable[[], Wire], platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("algo_local.execution.concurrency.CONCURRENT", 3)
+    under_way = platform.concurrency._running
     head = "POST /v1/algo/demo/Hello HTTP/1.1\nContent-Type: text/plain\nContent-Length: 10485760"
-    stalled = [open_wire() for _ in range(80)]
+    stalled = [open_wire() for _ in range(3)]
     for connection in stalled:
         connection.send(head, b"x")
+    assert wait_until(lambda: under_way["jane"] == 3)
 
     def status() -> int:
         connection = open_wire()
         connection.send("POST /v1/algo/demo/Hello HTTP/1.1\nContent-Type: text/plain\nContent-Length: 1", b"x")
-        answered = connection.answer()[0]
-        connection.close()
-        return answered
+        return connection.answer()[0]
 
-    deadline = time.monotonic() + 60
-    while status() != 429 and time.monotonic() < deadline:
-        time.sleep(0.02)
     assert status() == 429
     for connection in stalled:
         connection.socket.shutdown(socket.SHUT_RDWR)
-    while status() != 200 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert wait_until(lambda: not under_way["jane"])
     assert status() == 200
