@@ -461,7 +461,7 @@ def test_threads_share_transactions(recorder: Recorder, monkeypatch: pytest.Monk
             threads.submit(recorder.accept, record(number, key=str(number)), Input("text", b"x"), "full")
             for number in range(1, 21)
         ]
-        assert wait_until(lambda: len(recorder._journal._tasks) == 19)
+        assert wait_until(lambda: len(recorder._journal._tasks) >= 19)
         held.set()
         lives = [call.result() for call in waiting]
     assert count[0] <= 4, "one, nineteen, and at most some rounds of the clock"
