@@ -41,7 +41,7 @@ def check_address(text: str, *, insecure_http: bool = False, remedy: str = ALLOW
         raise UsageError("An API address has no user name, query or fragment", f"It looks like {DEFAULT_ADDRESS}")
     if parts.scheme == "http" and not insecure_http and not is_loopback(host):
         raise UsageError(
-            f"Plain http would send the key in clear to {host}",
+            f"Plain http would send the key unencrypted to {host}",
             f"Use https://, or allow it with: {remedy}",
         )
     return text[: -len("/v1")] if text.endswith("/v1") else text

@@ -98,7 +98,7 @@ class Failed(AlgorithmFailed):
         members = error if isinstance(error, dict) else {"message": error}
         message = members.get("message")
         super().__init__(
-            str(message) if message else "The algorithm failed and did not say why",
+            str(message) if message else "The algorithm failed without a message",
             error_type=_text(members.get("error_type")),
             stacktrace=_text(members.get("stacktrace")),
         )
@@ -141,7 +141,7 @@ def perform(api: ApiClient, call: Call) -> Answer:
         # An error object with status 200 is the algorithm's, even without metadata.
         value = approximated(response.content)
     except RecursionError:
-        raise PlatformError("The result is nested too deeply to be read", "See it as it came with --raw") from None
+        raise PlatformError("The result is nested too deeply to be read", "Print it unparsed with --raw") from None
     if not isinstance(value, dict):
         raise _malformed(api)
     kept = response.headers.get(IDEMPOTENCY_KEY)
@@ -227,6 +227,6 @@ def _text(value: Any) -> str | None:
 
 def _malformed(api: ApiClient) -> PlatformError:
     return PlatformError(
-        f"{api.address} answered with something that is not the result of an algorithm",
+        f"{api.address} did not return the result of an algorithm",
         "See the body with --raw, and check the profile's address: algo profile show",
     )

@@ -354,6 +354,7 @@ SCHEMAS: dict[str, Schema] = {
         authorization_status=word("authorized", "unauthorized"), scm_username=TEXT, scm_organizations=many(record())
     ),
     "WebhookEvent": {"type": "object"},
+    "Readme": record("name content", name=TEXT, content=TEXT),
     "Commit": record("id short_message message author", id=TEXT, short_message=TEXT, message=TEXT, author=TEXT),
     "RepositoryCommitLog": record("commits", commits=many(ref("Commit"))),
     # Images of algorithms
