@@ -31,7 +31,8 @@ def check_name(name: object, what: str, limit: int = NAME_LIMIT) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > limit:
         raise RequestRefused(
-            f"{name!r} is no name for {what}: a letter, then letters, digits and '_', at most {limit} characters"
+            f"{name!r} is not a valid name for {what}: a letter, then letters, digits and '_', "
+            f"at most {limit} characters"
         )
     return name
 

@@ -133,7 +133,7 @@ def test_a_build_whose_files_are_gone_is_made_again(made: World) -> None:
     ("code", "files", "said"),
     [
         ("def apply(input:\n", {}, "src/New.py, line 1: "),
-        ("x = 1\n", {}, "has nothing to run"),
+        ("x = 1\n", {}, "has no entry point"),
         (ECHO, {"requirements.txt": "no-such-file.whl\n"}, "no-such-file.whl"),
         (ECHO, {"algorithmia.conf": '{"language": "java11"}'}, "holds one in Java"),
         (ECHO, {"algorithmia.conf": "{"}, "is not JSON"),
@@ -403,7 +403,7 @@ def test_links_out_of_the_tree_are_not_built(made: World) -> None:
     assert made.ask("PUT", f"{PATH}/source", "alice", linked("src/secret.py", "/etc/passwd")).status == 200
     failed = compile_(made)
     assert not failed["compilation"]["successful"]
-    assert "leads out of the algorithm's directory" in failed["compilation"]["output"]
+    assert "points outside the algorithm's directory" in failed["compilation"]["output"]
     assert "root:" not in failed["compilation"]["output"]
 
 

@@ -76,7 +76,7 @@ def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
     tree = hashlib.sha1(usedforsecurity=False)
     for before, entry in pairwise(entries):
         if before.name == entry.name:
-            raise BuildError(f"{before.path} and {entry.path} would both be called {entry.name} once published")
+            raise BuildError(f"{before.path} and {entry.path} would both be published as {entry.name}")
     for entry in entries:
         destination = target / entry.name
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -155,11 +155,11 @@ def _link_within(path: Path, root: Path) -> str:
     resolved = path.resolve()
     if not resolved.is_relative_to(root):
         raise BuildError(
-            f"The symbolic link {path} leads out of the algorithm's directory, to {resolved}",
-            "Put a copy of what it leads to in its place",
+            f"The symbolic link {path} points outside the algorithm's directory, to {resolved}",
+            "Replace it with a copy of its target",
         )
     if not resolved.exists():
-        raise BuildError(f"The symbolic link {path} leads nowhere", "Remove it, then publish again")
+        raise BuildError(f"The target of the symbolic link {path} does not exist", "Remove it, then publish again")
     return os.path.relpath(resolved, path.parent.resolve())
 
 
@@ -173,7 +173,7 @@ def read_configuration(directory: Path) -> dict[str, Any]:
     except OSError as error:
         raise BuildError(f"Cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise BuildError(f"{path} is not JSON: {error}", "Mend it, then publish again") from error
+        raise BuildError(f"{path} is not JSON: {error}", "Fix it, then publish again") from error
     if not isinstance(members, dict):
         raise BuildError(f"{path} does not hold a JSON object", 'It looks like {"algoname": "Hello", ...}')
     return members
@@ -233,13 +233,13 @@ def _check_module(path: Path, shown: str) -> None:
         tree = compile(path.read_bytes(), shown, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     except SyntaxError as error:
         raise BuildError(
-            f"{shown}, line {error.lineno}: {error.msg}", "Mend it, then publish again", f"{error.text or ''}"
+            f"{shown}, line {error.lineno}: {error.msg}", "Fix it, then publish again", f"{error.text or ''}"
         ) from error
     except (OSError, ValueError) as error:  # unreadable, or not source text at all
         raise BuildError(f"{shown} is not Python source: {error}") from error
     if not any(_offers_work(node) for node in _outside_functions(tree)):
         raise BuildError(
-            f"{shown} has nothing to run: neither a function 'apply', nor an ADK",
+            f"{shown} has no entry point: neither a function 'apply' nor an ADK",
             "Define apply(input) in it",
         )
 

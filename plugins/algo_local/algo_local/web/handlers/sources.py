@@ -37,7 +37,7 @@ def upload(context: RequestContext) -> dict[str, Any]:
                 raise ApiError(413, message, ErrorCode.INVALID_REQUEST)
             archive.write(block)
         if context.request.length is not None and size < context.request.length:
-            raise ApiError(400, "The archive broke off", ErrorCode.INVALID_REQUEST)
+            raise ApiError(400, "The archive is incomplete", ErrorCode.INVALID_REQUEST)
         entries = archive_entries(archive)
     message = context.request.query.get("message", "").strip() or "Upload of an archive"
     commit = platform.repositories.commit(algorithm, entries, context.caller.account, message[:10_000])
