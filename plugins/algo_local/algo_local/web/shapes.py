@@ -616,7 +616,7 @@ CONTENT: dict[str, dict[str, Schema]] = {
     "Input": {"application/json": ANYTHING, "text/plain": TEXT, "application/octet-stream": BINARY},
     "RequestResult": {"application/json": ref("CallResult"), "text/plain": TEXT, "application/octet-stream": BINARY},
     "File": {"application/octet-stream": BINARY},
-    "FileOrDirectory": {"application/json": ref("Directory"), "application/octet-stream": BINARY},
+    "FileOrDirectory": {"application/json": {"anyOf": [ref("Directory"), ANYTHING]}, "*/*": BINARY},
     "Archive": {"application/gzip": BINARY},
     "SourceArchive": {"application/octet-stream": BINARY},
     "Image": {"image/*": BINARY},
