@@ -181,7 +181,8 @@ def _text(value: object) -> str:
         raised = re.sub(r"\nRaises:\n +", "\nRaises: ", f"\n{prose}").lstrip("\n")
         shown.append(raised)
         if code:
-            shown.append("```python\n" + re.sub(r"^    ", "", code, flags=re.MULTILINE) + "\n```")
+            language = "toml" if code.startswith("[") else "python"
+            shown.append(f"```{language}\n" + re.sub(r"^    ", "", code, flags=re.MULTILINE) + "\n```")
     return "\n\n".join(shown)
 
 
