@@ -118,7 +118,9 @@ class App:
         return ProfileResolver(
             self.config,
             stand_in=lambda name: self.plugins.call("algo_default_profile", name=name),
-            other_credential=lambda profile: self.plugins.call("algo_credentials", profile=profile),
+            other_credential=lambda profile, refused: self.plugins.call(
+                "algo_credentials", profile=profile, refused=refused
+            ),
         )
 
     @functools.cached_property
@@ -147,6 +149,7 @@ class App:
             transport=lambda profile: self.plugins.call("algo_transport", profile=profile),
             headers=lambda profile: self.plugins.call("algo_request_headers", profile=profile),
             configure=self._configure_session if configures else None,
+            renew=self.profiles.renewed,
         )
         longer = functools.partial(self._longer, profile.name)
         return HttpClient(profile, hooks=hooks, longer=longer, **self._http_options(profile))

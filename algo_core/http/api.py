@@ -48,8 +48,12 @@ class ApiClient:
 
     def __init__(self, client: HttpClient) -> None:
         self.client = client
-        self.profile = client.profile
         self.address = client.profile.address
+
+    @property
+    def profile(self) -> Profile:
+        """Whose requests these are, with the credential that counts now."""
+        return self.client.profile
 
     def url(self, path: str, query: Mapping[str, Any] | None = None) -> str:
         """The address of `/v1/PATH`; every component of `path` is percent-encoded, and slashes are kept."""

@@ -25,12 +25,19 @@ if TYPE_CHECKING:
     from algo_core.http.requests_transport import AlgoSession, RequestsTransport
     from algo_core.http.response import Response
     from algo_core.http.transport import RequestBody, Transport
+    from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile
 
 FOLLOWED = frozenset({"GET", "HEAD"})
 """Methods whose redirects are followed. Clients turn the others into GET, which looks like success but is not."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 30
+
+MAX_REFUSALS = 3
+"""Credentials that may be refused one after the other; the second may have run out while it was waited for."""
+
+RENEWED_BEFORE = 60.0
+"""Seconds before it runs out at which a credential is renewed."""
 
 PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 """Headers that are never sent to another host."""
@@ -47,6 +54,8 @@ class Hooks(NamedTuple):
     headers: Callable[[Profile], list[Mapping[str, str]]] = lambda profile: []
     configure: Callable[[AlgoSession, Profile], object] | None = None
     """None if no plugin configures requests sessions."""
+    renew: Callable[[Profile, Credential], Credential | None] = lambda profile, refused: None
+    """Another credential for one that was refused, or runs out; asked again each time."""
 
 
 class HttpClient:
@@ -77,6 +86,8 @@ class HttpClient:
         self._homes = homes(profile.address)
         self._chosen: dict[str, Transport] = {}
         self._choosing = RLock()
+        self._renewing = RLock()
+        self._refusals = 0
         self._has_cookies = False
 
     def send(
@@ -103,14 +114,32 @@ class HttpClient:
             AlgoError: what the body raises while it is read.
         """
         for _ in range(MAX_REDIRECTS + 1):
-            request = Request(method, url, self._headers(url, headers), body, timeout or self.timeout)
-            response = self._answered(request)
+            response = self._accepted_response(method, url, headers, body, timeout or self.timeout)
             target = _redirect(response) if method in FOLLOWED else None
             if target is None:
                 return response if as_stored or not is_encoded(response.headers) else _decoded(response)
             response.close()
             url = target
         raise PlatformError(f"{response.place} redirects too many times", "Check the address: algo profile show")
+
+    def _accepted_response(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: RequestBody | None,
+        timeout: tuple[float, float],
+    ) -> Response:
+        """The response to a request, which is sent again with another credential as long as there is a new one."""
+        while True:
+            used = self._current_credential()
+            response = self._answered(Request(method, url, self._headers(url, headers), body, timeout))
+            if response.status != 401 or used is None or origin_of(url) not in self._homes:
+                self._refusals = 0 if response.status != 401 else self._refusals
+                return response
+            if not self._renew(used) or not (body is None or body.rewind()):
+                return response
+            response.close()
 
     def pipeline(self, url: str, limit: int) -> Pipeline | None:
         """For small requests to where a URL leads, each tried once, with bodies of up to `limit` bytes in response.
@@ -121,7 +150,7 @@ class HttpClient:
             return None
         from algo_core.http.pipeline import Pipeline
 
-        return Pipeline(self._direct.pool, url, self._headers(url, None), self.timeout, limit)
+        return Pipeline(self._direct.pool, url, functools.partial(self._headers, url, None), self.timeout, limit)
 
     def is_direct(self, url: str) -> bool:
         """Whether requests to a URL's host need neither requests nor plugins, and are not observed."""
@@ -131,6 +160,7 @@ class HttpClient:
         """After `fork`, in the child: leave open connections to the parent, and try everything only once."""
         self._direct.close()
         self.retries = 0
+        self._hooks = self._hooks._replace(renew=lambda profile, refused: None)
 
     def close(self) -> None:
         """Close all connections and the plugins' transport."""
@@ -192,12 +222,39 @@ class HttpClient:
 
     # Credentials
 
+    def _current_credential(self) -> Credential | None:
+        """The credential that the next request carries, renewed if it runs out."""
+        credential = self.profile.credential
+        if credential and credential.expires_at and time.time() > credential.expires_at - RENEWED_BEFORE:
+            self._renew(credential)
+        return self.profile.credential
+
+    def _renew(self, used: Credential) -> bool:
+        """Get another credential for one that was refused, once for all threads; whether there is another one.
+
+        That ends where one after the other is refused and none accepted.
+        """
+        with self._renewing:
+            if self.profile.credential is not used:
+                return True
+            self._refusals += 1
+            found = self._hooks.renew(self.profile, used) if self._refusals <= MAX_REFUSALS else None
+            if found is None or found.secret == used.secret:
+                self._refusals = MAX_REFUSALS  # the others need not ask again
+                return False
+            self.profile = self.profile._replace(credential=found)
+            self.__dict__.pop("_home_headers", None)
+            if requests := self.__dict__.get("_requests"):
+                requests.use(self.profile)
+            return True
+
     def _headers(self, url: str, own: Mapping[str, str] | None) -> dict[str, str]:
         """The headers of a request; those for the profile's host are not sent to another host."""
         is_home = origin_of(url) in self._homes
         if own and not is_home:
             own = {name: value for name, value in own.items() if name.lower() not in PRIVATE}
-        return {**(self._home_headers if is_home else self._foreign_headers), **(own or {})}
+        shared = self._home_headers if is_home else self._foreign_headers
+        return {**shared, **own} if own else shared
 
     @functools.cached_property
     def _home_headers(self) -> dict[str, str]:

@@ -32,30 +32,41 @@ class SmallResponse(NamedTuple):
 class Pipeline:
     """Small requests to one host.
 
-    `headers` go with each, `timeout` is (connect, read) in seconds, `limit` the most bytes of a body that comes back.
+    `headers()` go with each, `timeout` is (connect, read) in seconds, `limit` the most bytes of a body that comes back.
     """
 
     def __init__(
         self,
         pool: Callable[[str], ConnectionPool],
         url: str,
-        headers: Mapping[str, str],
+        headers: Callable[[], Mapping[str, str]],
         timeout: tuple[float, float],
         limit: int,
     ) -> None:
         self._pool = pool(url)
         self._timeout = timeout
         self._limit = limit
-        self._ends = f" HTTP/1.1\r\n{connection_lines(url)}{header_lines(headers)}".encode("latin-1")
+        self._url = url
+        self._headers = headers
+        self._sent_headers: Mapping[str, str] = {}
+        self._ends = b""
 
     def get(self, target: str) -> PendingResponse:
         """Ask for a path. Raises NetworkError and its kinds."""
-        return self._sent(b"GET " + _checked(target) + self._ends + b"\r\n")
+        return self._sent(b"GET " + _checked(target) + self._end() + b"\r\n")
 
     def put(self, target: str, content: bytes) -> PendingResponse:
         """Send the content of a path. Raises NetworkError and its kinds."""
         head = b"PUT %b%bContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
-        return self._sent(head % (_checked(target), self._ends, len(content)) + content)
+        return self._sent(head % (_checked(target), self._end(), len(content)) + content)
+
+    def _end(self) -> bytes:
+        """How each request line and its headers end, made anew when the credential was renewed."""
+        headers = self._headers()
+        if headers is not self._sent_headers:
+            self._ends = f" HTTP/1.1\r\n{connection_lines(self._url)}{header_lines(headers)}".encode("latin-1")
+            self._sent_headers = headers
+        return self._ends
 
     def _sent(self, request: bytes) -> PendingResponse:
         connection = self._pool.take(*self._timeout)

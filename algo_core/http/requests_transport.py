@@ -99,6 +99,12 @@ class RequestsTransport:
             )
         return RequestsResponse(response, origin)
 
+    def use(self, profile: Profile) -> None:
+        """Send with the credential of this profile from now on."""
+        self._session.profile = profile
+        if type(self._session.auth) is Authorization:
+            self._session.auth = Authorization(profile)
+
     def close(self) -> None:
         """Close the session."""
         self._session.close()

@@ -46,11 +46,15 @@ class Secret:
 
 
 class Credential(NamedTuple):
-    """An API key or a bearer token, and its origin."""
+    """An API key or a bearer token, and its origin.
+
+    `expires_at` is when it runs out, in seconds since 1970, where that is known: it is renewed shortly before.
+    """
 
     kind: Kind
     secret: Secret
     origin: str = ""
+    expires_at: float | None = None
 
     def header(self) -> str:
         """The value of `Authorization` (API section 1.2)."""
@@ -115,6 +119,16 @@ def from_environment(environ: Mapping[str, str]) -> Credential | None:
         if text := environ.get(variable, "").strip():
             return _ambient(kind, text, f"environment variable {variable}")
     return None
+
+
+def renewed_by_command(name: str, table: Mapping[str, Any], origin: str) -> Credential | None:
+    """What the profile's command gives when its credential was refused; None if the profile has no command.
+
+    Raises:
+        ConfigError: if the command fails.
+    """
+    command = table.get("credential_command")
+    return _from_command(name, command, origin) if command else None
 
 
 MEMBERS = ("credential_command", "keyring", "api_key", "bearer_token")
