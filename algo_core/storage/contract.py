@@ -1,4 +1,4 @@
-"""The storage contract: what `cp`, `ls`, `rm`, `mkdir` and `cat` can touch.
+"""The storage contract: what commands can read, write, list and remove.
 
 Hosted data, the local file system and each connector implement `Storage`; no command knows more of them than this.
 Paths are those of `algo_core.storage.uri.DataUri.path`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from algo_core import Command, DoctorCheck, Profile, hookimpl
+from algo_core import Command, DoctorCheck, Profile, Variable, hookimpl
 
 if TYPE_CHECKING:
     from algo_core.http.transport import Transport
@@ -50,6 +50,23 @@ def algo_transport(profile: Profile) -> Transport | None:
     from algo_local.web.transport import EmbeddedTransport
 
     return EmbeddedTransport(Application(platform_at(state_root()), trusted=True))
+
+
+@hookimpl
+def algo_variables() -> list[Variable]:
+    """What moves, confines and limits the embedded platform."""
+    return [
+        Variable("ALGO_LOCAL_ROOT", "state of the embedded platform (default: in ALGO_DATA_DIR)"),
+        Variable("ALGO_LOCAL_SANDBOX", "auto, required or off: whether its algorithms run in a sandbox (bubblewrap)"),
+        Variable("ALGO_LOCAL_SANDBOX_PATHS", "paths that they see in it as well, such as /data/models:/scratch=rw"),
+        Variable("ALGO_LOCAL_MEMORY", "largest data of each of their processes, such as 2G"),
+        Variable("ALGO_LOCAL_FILE_SIZE", "largest file that they write, such as 2G"),
+        Variable("ALGO_LOCAL_PROCESSES", "most processes and threads of an algorithm"),
+        Variable("ALGO_LOCAL_OPEN_FILES", "most open files of each of their processes"),
+        Variable("ALGO_LOCAL_RECORD_DAYS", "days after which calls are forgotten (default: 7)"),
+        Variable("ALGO_LOCAL_RECORD_SIZE", "most that the record of calls holds, such as 1G"),
+        Variable("ALGO_LOCAL_RECORD_CONTENT", "largest input or output that is recorded, such as 64K"),
+    ]
 
 
 @hookimpl
