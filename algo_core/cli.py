@@ -19,7 +19,7 @@ from algo_core.terminal.options import add_global_options, format_global_options
 
 
 class Row(NamedTuple):
-    """A line of the help: a command, who gave it (None: built in), and where it is imported from."""
+    """A command in the help: its plugin (None: built in) and its import target."""
 
     name: str
     target: str
@@ -36,13 +36,13 @@ def _built_in(name: str, target: str, text: str) -> Row:
 
 
 LAST_GROUP = "Setup"
-"""The heading of the core's own commands; those of plugins come before it, in alphabetical order."""
+"""The heading of the core's own commands. The plugins' headings come first, in alphabetical order."""
 
 EXECUTABLE = "executable"
 """The target of a command that is an executable `algo-NAME` of an isolated plugin."""
 
 GROUP_ONLY = "group"
-"""The target of a group that only the commands below it make up."""
+"""The target of a group that exists only through the commands below it."""
 
 BUILT_IN: dict[str, Row] = {
     row.name: row
@@ -66,7 +66,7 @@ class AlgoGroup(click.Group):
     """`algo` itself."""
 
     def rows(self, ctx: click.Context) -> dict[str, list[Row]]:
-        """Every command by its full name, with all that claim the name; built-in ones cannot be claimed."""
+        """All commands by full name, each with its claims; plugins cannot claim built-in names."""
         found: dict[str, list[Row]] = {name: [row] for name, row in BUILT_IN.items()}
         for record in _app(ctx).plugins.allowed:
             for row in record.commands:
@@ -82,7 +82,7 @@ class AlgoGroup(click.Group):
         return found
 
     def top(self, ctx: click.Context) -> dict[str, list[Row]]:
-        """The rows of `algo --help`: commands of one word, and groups that only commands below them make up."""
+        """The rows of `algo --help`: commands of one word, and groups that only the commands below them make up."""
         rows = self.rows(ctx)
         found = {}
         for word, below in nesting.children(rows, "").items():
@@ -119,7 +119,7 @@ class AlgoGroup(click.Group):
         return add_global_options(self._with_nested(ctx, row.name, command))
 
     def _with_nested(self, ctx: click.Context, path: str, command: click.Command) -> click.Command:
-        """A command with those that other distributions have put below it, each imported when it runs."""
+        """A command together with the commands that other distributions add below it, each imported when it runs."""
         rows = self.rows(ctx)
         below = nesting.children(rows, path)
         if not below:
@@ -174,7 +174,7 @@ class AlgoGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that was typed; an unknown one is answered with those that are spelled alike."""
+        """Find the typed command; for an unknown one, suggest commands with similar names."""
         name = args[0]
         if ctx.resilient_parsing or name in (rows := self.top(ctx)) or name.startswith("-"):
             return super().resolve_command(ctx, args)
@@ -184,7 +184,7 @@ class AlgoGroup(click.Group):
         raise UsageError(f"There is no command {name!r}", _where_it_may_be(_app(ctx), name, rows))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands under their headings, with no plugin imported."""
+        """List the commands under their headings, without importing a plugin."""
         headings: dict[str, list[tuple[str, str]]] = {}
         for name, claims in sorted(self.top(ctx).items()):
             if not claims[0].hidden:
@@ -197,7 +197,7 @@ class AlgoGroup(click.Group):
                     formatter.write_dl([(name.ljust(width), text) for name, text in lines])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Commands first: they are what people look for."""
+        """List the commands first: people look for those."""
         self.format_commands(ctx, formatter)
         records = [record for p in self.get_params(ctx) if (record := p.get_help_record(ctx))]
         with formatter.section("Options"):
@@ -205,7 +205,7 @@ class AlgoGroup(click.Group):
         format_global_options(self, ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Examples, from the plugins whose commands they show, and where to read on."""
+        """Write examples from the plugins, and where to find more help."""
         shown = [claims[0] for claims in self.rows(ctx).values() if claims[0].example and not claims[0].hidden]
         if shown:
             with formatter.section("Examples"):
@@ -226,7 +226,7 @@ class AlgoGroup(click.Group):
 
 
 def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
-    """The hint for a command that there is not: left out, gone, misspelt, or of a plugin that is not installed."""
+    """The hint for an unknown command: its plugin is disabled, missing or not installed, or the name is misspelt."""
     from difflib import get_close_matches
 
     from algo_core.plugins.recorded import missing, missing_standard, told
@@ -261,7 +261,7 @@ def _why_not_below(app: App, path: str, word: str) -> str | None:
 
 
 def _group_row(name: str, below: list[tuple[str, list[Row]]]) -> Row:
-    """The row of a group that no distribution has itself; under the heading of its first command."""
+    """The row of a group that no distribution declares, under the heading of its first command."""
     rows = [row for _, claims in below for row in claims]
     dists = sorted({row.record.dist for row in rows if row.record})
     text = nesting.group_help(dists)
@@ -269,7 +269,7 @@ def _group_row(name: str, below: list[tuple[str, list[Row]]]) -> Row:
 
 
 def _only(name: str, claims: list[Row]) -> Row:
-    """The one row that has a name.
+    """The only row with a name.
 
     Raises:
         UsageError: if several plugins claim it.
@@ -280,8 +280,7 @@ def _only(name: str, claims: list[Row]) -> Row:
         quoted = f"'{name}'" if " " in name else name
         raise UsageError(
             f"Several plugins have a command {name!r}: {names}",
-            f"Choose one for good with: algo plugins choose {quoted} {some}; "
-            f"or for once with: algo plugins run {some} {quoted}",
+            f"Choose one permanently: algo plugins choose {quoted} {some}; or once: algo plugins run {some} {quoted}",
         )
     return claims[0]
 
@@ -303,7 +302,7 @@ def _app(ctx: click.Context) -> App:
 
 
 def _isolated_commands(environ: Mapping[str, str]) -> dict[str, str]:
-    """The commands of isolated plugins and their help lines: one small file is all that this reads."""
+    """The commands of isolated plugins and their help lines, read from one small file."""
     try:
         with open(os.path.join(paths.isolated_dir(environ), paths.ISOLATED_COMMANDS), encoding="utf-8") as file:
             return {name: text for name, tab, text in (line.rstrip("\n").partition("\t") for line in file) if tab}

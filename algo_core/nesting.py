@@ -1,7 +1,7 @@
 """Commands below a group that another distribution has: `algo acme a` from one package, `algo acme b` from another.
 
-A `Command` whose name holds several words is a path. What stands below a group is known from the index, so neither help
-nor TAB imports it; a group that nobody has is made here, of the commands below it.
+A `Command` whose name holds several words is a path. The index knows the commands below a group, so neither help nor
+TAB imports them. A group that no distribution declares is made here from the commands below it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Claims = TypeVar("Claims")
 
 
 def children(rows: Mapping[str, Claims], path: str) -> dict[str, list[tuple[str, Claims]]]:
-    """What stands below `path`: the next word, and the full names that begin with it and their claims."""
+    """The commands below `path`: each next word, with the full names that begin with it and their claims."""
     found: dict[str, list[tuple[str, Claims]]] = {}
     prefix = f"{path} " if path else ""
     for name, claims in rows.items():
@@ -28,7 +28,7 @@ def children(rows: Mapping[str, Claims], path: str) -> dict[str, list[tuple[str,
 
 
 def group_help(dists: Sequence[str]) -> str:
-    """The help line of such a group."""
+    """The help line of a group that no distribution declares."""
     return f"Commands from {', '.join(sorted(set(dists)))}."
 
 
@@ -53,11 +53,15 @@ def extend(
     lines: Mapping[str, tuple[str, bool]],
     load: Callable[[click.Context, str, click.Command | None], click.Command],
 ) -> None:
-    """Let a group have further commands: the help line of each and whether it is hidden, by its name.
+    """Add commands to a group, by name: the help line, and whether it is hidden.
 
     `load(ctx, name, own)` imports one when it runs; `own` is the group's own command of that name, if it has one.
     """
-    own_names, own_command, own_resolve = group.list_commands, group.get_command, group.resolve_command
+    # Those of its class: a group that is a module's is extended anew by each run in one process, as in tests.
+    kind = type(group)
+    own_names: Callable[[click.Context], list[str]] = MethodType(kind.list_commands, group)
+    own_command: Callable[[click.Context, str], click.Command | None] = MethodType(kind.get_command, group)
+    own_resolve: Callable[[click.Context, list[str]], Any] = MethodType(kind.resolve_command, group)
 
     def list_commands(self: click.Group, ctx: click.Context) -> list[str]:
         return sorted({*own_names(ctx), *lines})

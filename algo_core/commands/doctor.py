@@ -84,7 +84,7 @@ def _carried_out(check: Check) -> tuple[bool, str]:
 def _configuration(app: App) -> tuple[bool, str]:
     file = app.config.user_file
     if not os.path.exists(file):
-        return True, f"{file} is not there yet; defaults are used"
+        return True, f"{file} does not exist yet; defaults are used"
     mode = stat.S_IMODE(os.stat(file).st_mode)
     if mode & 0o077:
         return False, f"{file} can be read by others (mode {mode:04o}); correct it with: `chmod 600 {file}`"
@@ -107,7 +107,7 @@ def _unknown_variables(app: App) -> list[str]:
         if not name.startswith(("ALGO_", "ALGORITHMIA_")) or name in known:
             continue
         if meant := nearest(name, known, cutoff=0.78):
-            found.append(f"{name} means nothing: did you mean {meant}?")
+            found.append(f"{name} is not a known variable: did you mean {meant}?")
     return found
 
 
@@ -133,4 +133,4 @@ def _index(app: App) -> tuple[bool, str]:
     directory = paths.cache_dir(app.environ)
     app.plugins.rebuild()
     writable = os.access(directory, os.W_OK)
-    return writable, str(directory) if writable else f"{directory} cannot be written: every start looks at all plugins"
+    return writable, str(directory) if writable else f"{directory} is not writable: plugins are indexed at every start"

@@ -16,14 +16,14 @@ from algo_core.plugins.types import Variable
 from algo_core.settings.config import SETTINGS
 
 VARIABLES = (
-    Variable("ALGORITHMIA_API_KEY", "API key; goes before the profile's unless --profile is given"),
+    Variable("ALGORITHMIA_API_KEY", "API key; overrides the profile's unless --profile is given"),
     Variable("ALGORITHMIA_BEARER_TOKEN", "bearer token, if there is no API key"),
-    Variable("ALGORITHMIA_API", "the API's address; goes before the profile's unless --profile is given"),
+    Variable("ALGORITHMIA_API", "the API's address; overrides the profile's unless --profile is given"),
     *(Variable(setting.variable, setting.help) for setting in SETTINGS.values() if setting.variable),
     Variable("ALGO_CONFIG_DIR", "directory of config.toml"),
-    Variable("ALGO_SITE_CONFIG", "another administrator's file; adds to that of the system"),
+    Variable("ALGO_SITE_CONFIG", "an additional administrator's configuration file"),
     Variable("ALGO_CACHE_DIR", "directory of the plugin index"),
-    Variable("ALGO_DATA_DIR", "directory of isolated plugins, and of what plugins keep"),
+    Variable("ALGO_DATA_DIR", "directory of isolated plugins and, by default, of plugins' state"),
     Variable("REQUESTS_CA_BUNDLE", "CA bundle for profiles that name no CA of their own"),
     Variable("HTTPS_PROXY", "proxy for https:// addresses"),
     Variable("HTTP_PROXY", "proxy for http:// addresses"),

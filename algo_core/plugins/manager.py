@@ -106,7 +106,7 @@ class Plugins:
         return None
 
     def _none_takes_part(self) -> str | None:
-        return f"No plugin takes part: {self._policy.none_at_all}" if self._policy.none_at_all else None
+        return f"No plugins are loaded: {self._policy.none_at_all}" if self._policy.none_at_all else None
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """Call a hook in every plugin that implements it; a list of results, or for first-result hooks one or None."""

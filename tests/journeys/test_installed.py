@@ -41,8 +41,8 @@ def test_every_plugin_is_whole_in_its_wheel(installed) -> None:
     assert installed.run("template", specification, "mine").code == ExitCode.OK
     assert (installed.root / "mine" / "src").is_dir()
     subprocess.run(
-        [installed.program.with_name("python"), "-c", "import algo_core, algo_local, algo_data, algo_run, algo_env, algo_plugins, pathlib\n"
-         "for p in (algo_core, algo_local, algo_data, algo_run, algo_env, algo_plugins):\n"
+        [installed.program.with_name("python"), "-c", "import algo_core, algo_local, algo_data, algo_run, algo_env, algo_manage, algo_plugins, pathlib\n"
+         "for p in (algo_core, algo_local, algo_data, algo_run, algo_env, algo_manage, algo_plugins):\n"
          "    assert (pathlib.Path(p.__file__).parent / 'py.typed').exists(), p"],
         check=True,
     )  # fmt: skip

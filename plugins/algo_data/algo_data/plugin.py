@@ -42,7 +42,7 @@ def algo_commands() -> list[Command]:
         Command(
             "help uris",
             "algo_data.commands.uris:uris",
-            "How to write places: data URIs and local paths.",
+            "Data URIs and local paths.",
             _GROUP,
             role="uris",
         ),

@@ -28,7 +28,8 @@ def check_name(name: object, what: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > NAME_LIMIT:
         raise RequestRefused(
-            f"{name!r} is no name for {what}: a letter, then letters, digits and '_', at most {NAME_LIMIT} characters"
+            f"{name!r} is not a valid name for {what}: a letter, then letters, digits and '_', "
+            f"at most {NAME_LIMIT} characters"
         )
     return name
 

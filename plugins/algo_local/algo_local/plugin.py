@@ -56,15 +56,17 @@ def algo_transport(profile: Profile) -> Transport | None:
 def algo_variables() -> list[Variable]:
     """What moves, confines and limits the embedded platform."""
     return [
-        Variable("ALGO_LOCAL_ROOT", "state of the embedded platform (default: in ALGO_DATA_DIR)"),
-        Variable("ALGO_LOCAL_SANDBOX", "auto, required or off: whether its algorithms run in a sandbox (bubblewrap)"),
-        Variable("ALGO_LOCAL_SANDBOX_PATHS", "paths that they see in it as well, such as /data/models:/scratch=rw"),
-        Variable("ALGO_LOCAL_MEMORY", "largest data of each of their processes, such as 2G"),
-        Variable("ALGO_LOCAL_FILE_SIZE", "largest file that they write, such as 2G"),
-        Variable("ALGO_LOCAL_PROCESSES", "most processes and threads of an algorithm"),
-        Variable("ALGO_LOCAL_OPEN_FILES", "most open files of each of their processes"),
-        Variable("ALGO_LOCAL_RECORD_DAYS", "days after which calls are forgotten (default: 7)"),
-        Variable("ALGO_LOCAL_RECORD_SIZE", "most that the record of calls holds, such as 1G"),
+        Variable("ALGO_LOCAL_ROOT", "directory of the embedded platform's state (default: in ALGO_DATA_DIR)"),
+        Variable("ALGO_LOCAL_SANDBOX", "run algorithms in a sandbox (bubblewrap): auto, required or off"),
+        Variable(
+            "ALGO_LOCAL_SANDBOX_PATHS", "additional paths visible in the sandbox, such as /data/models:/scratch=rw"
+        ),
+        Variable("ALGO_LOCAL_MEMORY", "limit of memory per process of an algorithm, such as 2G"),
+        Variable("ALGO_LOCAL_FILE_SIZE", "limit of the size of its files, such as 2G"),
+        Variable("ALGO_LOCAL_PROCESSES", "limit of processes and threads per algorithm"),
+        Variable("ALGO_LOCAL_OPEN_FILES", "limit of open files per process of an algorithm"),
+        Variable("ALGO_LOCAL_RECORD_DAYS", "age in days at which recorded calls are removed (default: 7)"),
+        Variable("ALGO_LOCAL_RECORD_SIZE", "limit of the size of the record of calls, such as 1G"),
         Variable("ALGO_LOCAL_RECORD_CONTENT", "largest input or output that is recorded, such as 64K"),
     ]
 

@@ -88,7 +88,7 @@ def test_every_type_is_given_again_as_it_was(client: Any, echo: str, body: bytes
 def test_a_failure_is_on_record_as_well(client: Any, echo: str) -> None:
     called = client.run(echo, b"fail").json()
     found = shown(client, called["request_id"])
-    assert (found["state"], found["error"]["message"], found["output"]) == ("failed", "no", None)
+    assert (found["state"], found["failure"]["message"], found["output"]) == ("failed", "no", None)
     assert client("GET", f"requests/{called['request_id']}/result").json() == called
     assert client("GET", f"requests/{called['request_id']}/result?output=raw").status_code == 400
 
@@ -120,7 +120,7 @@ def test_a_call_is_cancelled_while_it_runs_and_while_it_waits(
     assert wait_until(lambda: shown(client, identifiers[0])["state"] == "running")
     for identifier in identifiers:
         found = client("POST", f"requests/{identifier}/cancel?wait=60").json()
-        assert (found["state"], found["error"]["message"]) == ("cancelled", "The call was cancelled")
+        assert (found["state"], found["failure"]["message"]) == ("cancelled", "The call was cancelled")
     again = client("POST", f"requests/{identifiers[0]}/cancel").json()
     assert again["state"] == "cancelled"
     platform.wait_for_background()
@@ -219,7 +219,7 @@ def test_what_is_kept_is_an_algorithms_own_setting(client: Any, echo: str, platf
     called = client.run(echo, b"fail", headers={"Idempotency-Key": "k"})
     assert "Idempotency-Key" not in called.headers
     found = shown(client, called.json()["request_id"])
-    assert (found["state"], found["error"]["message"], found["input"]["size"]) == ("failed", "", 4)
+    assert (found["state"], found["failure"]["message"], found["input"]["size"]) == ("failed", "", 4)
     assert client("GET", f"requests/{found['request_id']}/input").status_code == 410
     done = client.run(echo, b"x").json()["request_id"]
     assert client("GET", f"requests/{done}/result").status_code == 410
@@ -461,7 +461,7 @@ def test_threads_share_transactions(recorder: Recorder, monkeypatch: pytest.Monk
             threads.submit(recorder.accept, record(number, key=str(number)), Input("text", b"x"), "full")
             for number in range(1, 21)
         ]
-        assert wait_until(lambda: len(recorder._journal._tasks) == 19)
+        assert wait_until(lambda: len(recorder._journal._tasks) >= 19)
         held.set()
         lives = [call.result() for call in waiting]
     assert count[0] <= 4, "one, nineteen, and at most some rounds of the clock"

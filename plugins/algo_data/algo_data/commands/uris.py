@@ -9,10 +9,10 @@ from algo_core import App, pass_app
 TEXT = """\
 data://OWNER/COLLECTION/FILE   hosted data; .my is your own account: data://.my/pictures/a.jpg
 .my/pictures/a.jpg             the same: data:// may be left out before .my, .algo and .session
-data://.algo/OWNER/NAME/temp/  what an algorithm has stored for you
+data://.algo/OWNER/NAME/temp/  data that an algorithm stores for you
 s3://BUCKET/KEY, s3+label://…  a connector of the platform; also azureblob, gs, dropbox. From this machine instead:
                                algo config set connectors.s3.direct true
-archive://PATH                 any other store that config.toml describes: [connectors.archive], protocol = "sftp"
+archive://PATH                 any other store configured in config.toml: [connectors.archive], protocol = "sftp"
 ./a.jpg, /tmp/a.jpg, file://…  local files; a bare name is local for cp, mv and sync,
                                hosted for ls, cat, rm, mkdir, rmdir, du, stat and acl
 -                              standard input or output"""
@@ -21,5 +21,5 @@ archive://PATH                 any other store that config.toml describes: [conn
 @click.command()
 @pass_app
 def uris(app: App) -> None:
-    """How to write places: data URIs and local paths."""
+    """Data URIs and local paths."""
     app.output.print(TEXT)

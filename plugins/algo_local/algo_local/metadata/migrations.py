@@ -294,7 +294,7 @@ def upgrade(connection: sqlite3.Connection) -> int:
     if connection.execute("PRAGMA foreign_key_check").fetchone():
         raise ConfigError(
             "The embedded platform's database is damaged: rows refer to others that do not exist",
-            "Restore it from a copy, or start afresh with: algo local reset",
+            "Restore it from a copy, or start over with: algo local reset",
         )
     connection.execute(f"PRAGMA user_version={version}")
     return version

@@ -191,6 +191,8 @@ OPERATIONS: tuple[Operation, ...] = (
               "List the calls of an algorithm that failed of late", response="ErrorEntries"),
     Operation("GET", "algorithms/{algorithm}/log", "commitLogForRepository", MEMBER, "sources:log",
               "List the commits of an algorithm's repository", response="RepositoryCommitLog", query="since until"),
+    Operation("GET", "algorithms/{algorithm}/readme", "getReadme", VIEW, "sources:readme",
+              "Show the README of the newest version", response="Readme"),
     Operation("GET", "algorithms/{algorithm}/source", "downloadSource", MEMBER, "sources:download",
               "Download the files of a commit, or of the newest, as a tar archive", response="Archive", query="commit"),
     Operation("PUT", "algorithms/{algorithm}/source", "uploadSource", MEMBER, "sources:upload",

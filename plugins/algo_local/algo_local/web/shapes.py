@@ -98,7 +98,7 @@ SCHEMAS: dict[str, Schema] = {
         "content_type size sha256", content_type=word("text", "json", "binary"), size=WHOLE, sha256=TEXT
     ),
     "RequestRecord": record(
-        "request_id state account algorithm version created_at void input output error resource_type",
+        "request_id state account algorithm version created_at void input output failure resource_type",
         request_id=TEXT,
         state=word("queued", "running", "done", "failed", "cancelled", "lost"),
         account=TEXT,
@@ -114,7 +114,7 @@ SCHEMAS: dict[str, Schema] = {
         idempotency_key=TEXT_OR_NULL,
         input={"oneOf": [ref("RequestContent"), {"type": "null"}]},
         output={"oneOf": [ref("RequestContent"), {"type": "null"}]},
-        error={"oneOf": [record("message error_type", message=TEXT, error_type=TEXT), {"type": "null"}]},
+        failure={"oneOf": [record("message error_type", message=TEXT, error_type=TEXT), {"type": "null"}]},
         resource_type=word("request"),
     ),
     "PagedRequestsList": page_of("RequestRecord"),
@@ -354,6 +354,7 @@ SCHEMAS: dict[str, Schema] = {
         authorization_status=word("authorized", "unauthorized"), scm_username=TEXT, scm_organizations=many(record())
     ),
     "WebhookEvent": {"type": "object"},
+    "Readme": record("name content", name=TEXT, content=TEXT),
     "Commit": record("id short_message message author", id=TEXT, short_message=TEXT, message=TEXT, author=TEXT),
     "RepositoryCommitLog": record("commits", commits=many(ref("Commit"))),
     # Images of algorithms

@@ -169,6 +169,15 @@ def test_there_is_none_beside_other_threads(wanted, monkeypatch):
 
 # From a command
 
+PATIENT = """
+import sys
+from algo_core.main import main
+from algo_data.engine.run import runner
+runner.MOMENT = 60  # a busy machine plans slowly, and where planning is slow no process is made
+sys.argv[0] = "algo"
+main()
+"""
+
 
 def wait_for(condition) -> None:
     until = time.monotonic() + 60
@@ -211,7 +220,10 @@ def halfway(home, data_platform, work):
                 (work / name).write_text(name)
             words = [*(str(work / name) for name in NAMES), "data://.my/c"]
         process = subprocess.Popen(
-            home.command("cp", *words), env=home.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", PATIENT, "cp", *words],
+            env=home.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         started.append(process)
         assert reached.wait(60)
