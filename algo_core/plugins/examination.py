@@ -13,8 +13,9 @@ from typing import Any
 
 from algo_core.errors import PluginError, cause
 from algo_core.plugins import signatures
+from algo_core.plugins.hookspecs import HOOK_API, HOOKS
 from algo_core.plugins.index import PluginRecord
-from algo_core.plugins.types import HOOK_API, RESERVED_SCHEMES, Command, Connector
+from algo_core.plugins.types import RESERVED_SCHEMES, Connector
 
 LOAD_SECONDS = 5.0
 """Time limit in seconds for loading a plugin; one that takes longer counts as broken."""
@@ -55,13 +56,14 @@ def _learn(record: PluginRecord, module: Any) -> None:
     record.remarks += found.remarks
     if found.faults:
         raise PluginError("; ".join(found.faults))
-    record.commands = [_plain(item) for item in _listed(found.hooks, "algo_commands", Command)]
-    for connector in _listed(found.hooks, "algo_connectors", Connector):
-        owner = RESERVED_SCHEMES.get(connector.scheme, record.dist)
-        if owner == record.dist:
-            record.connectors.append(_plain(connector))
-        else:
-            record.remarks.append(reserved(connector.scheme))
+    for name, hook in HOOKS.items():
+        if hook.kept_as and name in found.hooks:
+            answer = signatures.caller(name, found.hooks[name])({})
+            try:
+                hook.check(answer)
+            except TypeError as error:
+                raise TypeError(f"{name}: {error}") from None
+            setattr(record, hook.kept_as, [_plain(item) for item in answer if _may_have(record, item)])
 
 
 def reserved(scheme: str) -> str:
@@ -69,15 +71,12 @@ def reserved(scheme: str) -> str:
     return f"claims {scheme}://, which is reserved for {RESERVED_SCHEMES[scheme]}, and does not get it"
 
 
-def _listed(hooks: dict[str, Callable[..., Any]], hook: str, kind: type) -> list[Any]:
-    if hook not in hooks:
-        return []
-    answer = signatures.caller(hook, hooks[hook])({})
-    items = as_list(answer, hook)
-    for item in items:
-        if not isinstance(item, kind):
-            raise TypeError(f"{hook} returned {item!r:.80}, which is no {kind.__name__}")
-    return items
+def _may_have(record: PluginRecord, item: Any) -> bool:
+    """Whether a plugin gets what it claims; a remark says so if it does not."""
+    is_refused = isinstance(item, Connector) and RESERVED_SCHEMES.get(item.scheme, record.dist) != record.dist
+    if is_refused:
+        record.remarks.append(reserved(item.scheme))
+    return not is_refused
 
 
 def _plain(item: Any) -> tuple[Any, ...]:
@@ -88,13 +87,6 @@ def _plain(item: Any) -> tuple[Any, ...]:
             raise TypeError(f"{type(item).__name__} {item[0]!r:.40}: {name} is {value!r:.40}, not a text")
         plain.append(value if isinstance(value, bool) else "".join(value))
     return tuple(plain)
-
-
-def as_list(result: Any, hook: str) -> list[Any]:
-    """Check that a hook returned a list. Raises TypeError otherwise."""
-    if not isinstance(result, (list, tuple)) or hasattr(result, "_fields"):  # one of our values is no list of them
-        raise TypeError(f"{hook} returned {result!r:.80}, not a list")
-    return list(result)
 
 
 @contextlib.contextmanager

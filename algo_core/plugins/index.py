@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FORMAT = 5
 
+KEPT = ("commands", "connectors")
+"""The members of a record that hold answers of hooks (`Hook.kept_as`)."""
+
 Stamp = tuple[str, int, int]
 """A path, its modification time in nanoseconds and its size; -1 for both where there is nothing."""
 
@@ -82,8 +85,8 @@ class PluginRecord:
         """Fill this record with what `dump` wrote, in this or in another process."""
         for name in self.__slots__:
             setattr(self, name, members[name])
-        self.commands = [tuple(row) for row in self.commands]  # type: ignore[misc]  # JSON knows lists only
-        self.connectors = [tuple(row) for row in self.connectors]  # type: ignore[misc]  # as above
+        for name in KEPT:  # JSON knows lists only
+            setattr(self, name, [tuple(row) for row in getattr(self, name)])
 
 
 Loader = Callable[[Sequence[PluginRecord]], Iterable[str]]
@@ -107,9 +110,24 @@ def stamp(path: str) -> Stamp:
     return (path, found.st_mtime_ns, found.st_size)
 
 
+HOOK_TABLE = os.path.join(os.path.dirname(__file__), "hookspecs.py")
+"""Where hooks are declared."""
+
+
+def hook_api() -> int | None:
+    """A checksum of the table of hooks, which is not imported for it; None if its source is not there."""
+    import zlib
+
+    try:
+        with open(HOOK_TABLE, "rb") as file:
+            return zlib.crc32(file.read())
+    except OSError:
+        return None
+
+
 def _identity(policy: Policy) -> tuple[Any, ...]:
-    """The key of an index: interpreter, paths, version, lasting refusals."""
-    return (FORMAT, __version__, sys.version, sys.prefix, tuple(search_path()), policy.fingerprint)
+    """What an index holds for: interpreter, paths, version, table of hooks, lasting refusals."""
+    return (FORMAT, __version__, sys.version, sys.prefix, tuple(search_path()), hook_api(), policy.fingerprint)
 
 
 def _file(cache: str, identity: tuple[Any, ...]) -> str:
@@ -177,8 +195,8 @@ def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
     for record in records:
         if (record.error or record not in due) and (members := older.get((record.dist, record.entry))):
             # What is broken or left out keeps its place: whoever misses it can be told where it is.
-            record.commands, record.connectors = members["commands"], members["connectors"]
-            record.hooks = members["hooks"]
+            for name in (*KEPT, "hooks"):
+                setattr(record, name, members[name])
     if complete:
         _keep(cache, identity, list(stamps.values()), records)
     return records

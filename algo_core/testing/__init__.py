@@ -9,7 +9,7 @@
 | function or class | what it is for |
 | --- | --- |
 | `assert_plugin_well_formed(dist)` | fails with all faults of a plugin, in sentences |
-| `StorageContract` | tests to inherit: what `algo cp` relies on in a storage |
+| `StorageContract` | tests to inherit: what the data commands rely on in a storage |
 """
 
 from __future__ import annotations

@@ -39,6 +39,13 @@ def algo_commands() -> list[Command]:
         _command("du", "Show the total size of files."),
         _command("stat", "Show metadata of files and directories."),
         _command("acl", "Show and change who may read a collection."),
+        Command(
+            "help uris",
+            "algo_data.commands.uris:uris",
+            "Data URIs and local paths.",
+            _GROUP,
+            role="uris",
+        ),
     ]
 
 
