@@ -127,7 +127,8 @@ def _load(name: str) -> Handler:
 def _as_api_error(error: AlgoError) -> ApiError:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
-            return ApiError(status, error.message, getattr(error, "code", code))
+            more = {"Retry-After": "1"} if status == 429 else None
+            return ApiError(status, error.message, getattr(error, "code", code), more)
     return ApiError(
         500, f"{error.message}. {error.hint}" if error.hint else error.message, ErrorCode.INTERNAL_SERVER_ERROR
     )
