@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMONSTRATED := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_local
-DISTRIBUTIONS := $(DEMONSTRATED) plugins/algo_connectors
+DEMONSTRATED := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_manage plugins/algo_local
+DISTRIBUTIONS := $(DEMONSTRATED) plugins/algo_connectors plugins/algo_plugins
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 EDITABLE = $(PIP) --no-build-isolation $(foreach part,$(1),--editable $(part))
 USABLE := $(VENV)/.usable

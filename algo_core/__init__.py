@@ -1,6 +1,6 @@
 """The core of the `algo` command line, and the names that plugins import from it.
 
-Everything here is loaded when it is first asked for, so that importing `algo_core` costs nothing.
+Each name is loaded on first use, so importing `algo_core` costs nothing.
 """
 
 # No `from __future__` here: it imports a module, and nothing may come before Ctrl-C is provided for.
@@ -86,7 +86,7 @@ def __getattr__(name: str) -> "Any":
 
 
 class _FormerNames:
-    """Finds modules under the names that they had in version 1.0; asked after every other finder."""
+    """Finds modules by their names of version 1.0, after all other finders."""
 
     @staticmethod
     def find_spec(fullname: str, path: object = None, target: object = None) -> "ModuleSpec | None":

@@ -13,14 +13,13 @@ from algo_core import nesting
 from algo_core.context import App
 from algo_core.errors import ExitCode, PluginError, UsageError
 from algo_core.plugins.index import PluginRecord
-from algo_core.plugins.manager import broken
-from algo_core.plugins.policy import normalized
+from algo_core.plugins.policy import INSTALLER, normalized
 from algo_core.settings import paths
 from algo_core.terminal.options import add_global_options, format_global_options, global_options
 
 
 class Row(NamedTuple):
-    """A line of the help: a command, who gave it (None: built in), and where it is imported from."""
+    """A command in the help: its plugin (None: built in) and its import target."""
 
     name: str
     target: str
@@ -28,21 +27,22 @@ class Row(NamedTuple):
     group: str
     hidden: bool
     example: str
+    role: str
     record: PluginRecord | None
 
 
 def _built_in(name: str, target: str, text: str) -> Row:
-    return Row(name, f"algo_core.commands.{target}", text, LAST_GROUP, False, "", None)
+    return Row(name, f"algo_core.commands.{target}", text, LAST_GROUP, False, "", "", None)
 
 
 LAST_GROUP = "Setup"
-"""The heading of the core's own commands; those of plugins come before it, in alphabetical order."""
+"""The heading of the core's own commands. The plugins' headings come first, in alphabetical order."""
 
 EXECUTABLE = "executable"
 """The target of a command that is an executable `algo-NAME` of an isolated plugin."""
 
 GROUP_ONLY = "group"
-"""The target of a group that only the commands below it make up."""
+"""The target of a group that exists only through the commands below it."""
 
 BUILT_IN: dict[str, Row] = {
     row.name: row
@@ -50,7 +50,7 @@ BUILT_IN: dict[str, Row] = {
         _built_in("auth", "auth:auth", "Configure a profile: address, key, CA."),
         _built_in("profile", "profile:profile", "List, show, import and remove profiles."),
         _built_in("config", "config:config", "Show and change settings."),
-        _built_in("plugins", "plugins:plugins", "List, choose, install and remove plugins."),
+        _built_in("plugins", "plugins:plugins", "Manage plugins."),
         _built_in("doctor", "doctor:doctor", "Check the installation for problems."),
         _built_in("completion", "completion:completion", "Print the completion script of a shell."),
         _built_in("help", "help:help_command", "Explain a command or a topic."),
@@ -66,14 +66,14 @@ class AlgoGroup(click.Group):
     """`algo` itself."""
 
     def rows(self, ctx: click.Context) -> dict[str, list[Row]]:
-        """Every command by its full name, with all that claim the name; built-in ones cannot be claimed."""
+        """All commands by full name, each with its claims; plugins cannot claim built-in names."""
         found: dict[str, list[Row]] = {name: [row] for name, row in BUILT_IN.items()}
         for record in _app(ctx).plugins.allowed:
             for row in record.commands:
                 if row[0] not in BUILT_IN:
                     found.setdefault(row[0], []).append(Row(*row, record))
         for name, text in _isolated_commands(_app(ctx).environ).items():
-            found.setdefault(name, [Row(name, EXECUTABLE, text, "Other", False, "", None)])
+            found.setdefault(name, [Row(name, EXECUTABLE, text, "Other", False, "", "", None)])
         if any(len(claims) > 1 for claims in found.values()):
             chosen = _app(ctx).config.chosen_commands()
             for name, claims in found.items():
@@ -82,7 +82,7 @@ class AlgoGroup(click.Group):
         return found
 
     def top(self, ctx: click.Context) -> dict[str, list[Row]]:
-        """The rows of `algo --help`: commands of one word, and groups that only commands below them make up."""
+        """The rows of `algo --help`: commands of one word, and groups that only the commands below them make up."""
         rows = self.rows(ctx)
         found = {}
         for word, below in nesting.children(rows, "").items():
@@ -113,10 +113,13 @@ class AlgoGroup(click.Group):
             PluginError: if its plugin is broken.
             ConfigError: if a plugin that the administrator requires is missing.
         """
-        return add_global_options(self._with_nested(ctx, row.name, self._import(ctx, row)))
+        command = self._import(ctx, row)
+        if isinstance(command, click.Group):
+            nesting.explain_unknown(command, row.name, lambda word: _why_not_below(_app(ctx), row.name, word))
+        return add_global_options(self._with_nested(ctx, row.name, command))
 
     def _with_nested(self, ctx: click.Context, path: str, command: click.Command) -> click.Command:
-        """A command with those that other distributions have put below it, each imported when it runs."""
+        """A command together with the commands that other distributions add below it, each imported when it runs."""
         rows = self.rows(ctx)
         below = nesting.children(rows, path)
         if not below:
@@ -147,8 +150,9 @@ class AlgoGroup(click.Group):
         if row.record is not None:
             from algo_core.terminal.signals import end_cleanly_on_signals
 
-            _app(ctx).check()
-            _app(ctx).plugins.check_required()
+            if row.record.dist != INSTALLER:  # like the core's own: it helps where these find something missing
+                _app(ctx).check()
+                _app(ctx).plugins.check_required()
             end_cleanly_on_signals()
         if row.target == GROUP_ONLY:
             return click.Group(row.name.rpartition(" ")[2], help=row.help)
@@ -158,7 +162,7 @@ class AlgoGroup(click.Group):
             module, _, attribute = row.target.partition(":")
             found = getattr(import_module(module), attribute)
         elif row.record.error:
-            raise broken(row.record, row.record.error)
+            raise _app(ctx).plugins.broken(row.record, row.record.error)
         else:
             found = _app(ctx).plugins.load_target(row.record, row.target)
         if not isinstance(found, click.Command):
@@ -169,7 +173,7 @@ class AlgoGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that was typed; an unknown one is answered with those that are spelled alike."""
+        """Find the typed command; for an unknown one, suggest commands with similar names."""
         name = args[0]
         if ctx.resilient_parsing or name in (rows := self.top(ctx)) or name.startswith("-"):
             return super().resolve_command(ctx, args)
@@ -179,7 +183,7 @@ class AlgoGroup(click.Group):
         raise UsageError(f"There is no command {name!r}", _where_it_may_be(_app(ctx), name, rows))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands under their headings, with no plugin imported."""
+        """List the commands under their headings, without importing a plugin."""
         headings: dict[str, list[tuple[str, str]]] = {}
         for name, claims in sorted(self.top(ctx).items()):
             if not claims[0].hidden:
@@ -192,7 +196,7 @@ class AlgoGroup(click.Group):
                     formatter.write_dl([(name.ljust(width), text) for name, text in lines])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Commands first: they are what people look for."""
+        """List the commands first: people look for those."""
         self.format_commands(ctx, formatter)
         records = [record for p in self.get_params(ctx) if (record := p.get_help_record(ctx))]
         with formatter.section("Options"):
@@ -200,7 +204,7 @@ class AlgoGroup(click.Group):
         format_global_options(self, ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Examples, from the plugins whose commands they show, and where to read on."""
+        """Write examples from the plugins, and where to find more help."""
         shown = [claims[0] for claims in self.rows(ctx).values() if claims[0].example and not claims[0].hidden]
         if shown:
             with formatter.section("Examples"):
@@ -221,7 +225,7 @@ class AlgoGroup(click.Group):
 
 
 def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
-    """The hint for a command that there is not: left out, gone, misspelt, or of a plugin that is not installed."""
+    """The hint for an unknown command: its plugin is disabled, missing or not installed, or the name is misspelt."""
     from difflib import get_close_matches
 
     from algo_core.plugins.recorded import missing, missing_standard, told
@@ -229,26 +233,42 @@ def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
     if why := app.plugins.why_not(name):
         return why
     if gone := missing(app.config):
-        return told(gone)
+        return told(gone, app.plugins.allowed)
     close = get_close_matches(name, known, n=3)
     hint = f"Did you mean: {', '.join(close)}?" if close else "'algo --help' lists the commands"
     if failed := [record.label for record in app.plugins.allowed if record.error]:
         hint += f" (broken plugins: {', '.join(failed)})"
     if not close and (standard := missing_standard()):
-        hint += f"; standard plugins that are not installed may have it: `algo plugins install {' '.join(standard)}`"
+        hint += f"; standard plugins that are not installed may have it: `{app.plugins.to_install(*standard)}`"
     return hint
 
 
+def _why_not_below(app: App, path: str, word: str) -> str | None:
+    """The hint for a command that a group has not, if its plugin is left out, or is the installer and not there.
+
+    Raises:
+        ConfigError: if the administrator's file leaves open which plugins take part.
+    """
+    why = app.plugins.why_left_out(f"{path} {word}")
+    if why or path != "plugins":
+        return why
+    if app.policy_error:
+        raise app.policy_error
+    if any(record.dist == INSTALLER for record in app.plugins.records):
+        return None
+    return f"{INSTALLER} installs, upgrades and makes plugins; get it with: `{app.plugins.to_install(INSTALLER)}`"
+
+
 def _group_row(name: str, below: list[tuple[str, list[Row]]]) -> Row:
-    """The row of a group that no distribution has itself; under the heading of its first command."""
+    """The row of a group that no distribution declares, under the heading of its first command."""
     rows = [row for _, claims in below for row in claims]
     dists = sorted({row.record.dist for row in rows if row.record})
     text = nesting.group_help(dists)
-    return Row(name, GROUP_ONLY, text, rows[0].group, all(row.hidden for row in rows), "", None)
+    return Row(name, GROUP_ONLY, text, rows[0].group, all(row.hidden for row in rows), "", "", None)
 
 
 def _only(name: str, claims: list[Row]) -> Row:
-    """The one row that has a name.
+    """The only row with a name.
 
     Raises:
         UsageError: if several plugins claim it.
@@ -259,8 +279,7 @@ def _only(name: str, claims: list[Row]) -> Row:
         quoted = f"'{name}'" if " " in name else name
         raise UsageError(
             f"Several plugins have a command {name!r}: {names}",
-            f"Choose one for good with: algo plugins choose {quoted} {some}; "
-            f"or for once with: algo plugins run {some} {quoted}",
+            f"Choose one permanently: algo plugins choose {quoted} {some}; or once: algo plugins run {some} {quoted}",
         )
     return claims[0]
 
@@ -282,7 +301,7 @@ def _app(ctx: click.Context) -> App:
 
 
 def _isolated_commands(environ: Mapping[str, str]) -> dict[str, str]:
-    """The commands of isolated plugins and their help lines: one small file is all that this reads."""
+    """The commands of isolated plugins and their help lines, read from one small file."""
     try:
         with open(os.path.join(paths.isolated_dir(environ), paths.ISOLATED_COMMANDS), encoding="utf-8") as file:
             return {name: text for name, tab, text in (line.rstrip("\n").partition("\t") for line in file) if tab}

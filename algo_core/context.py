@@ -1,4 +1,4 @@
-"""`App`: what a running command has at hand. Each part is made when it is first asked for."""
+"""`App`: the state and services of a running command. Each part is created on first use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 MAY_BE_BROKEN = frozenset({ExitCode.CONFIGURATION, ExitCode.AUTHENTICATION, ExitCode.NETWORK})
-"""Exit codes of failures whose cause may be a plugin that took no part: configuration, authentication, network."""
+"""Exit codes of failures that a skipped plugin may have caused: configuration, authentication, network."""
 
 
 class App:
@@ -48,13 +48,14 @@ class App:
         self.no_plugin: tuple[str, ...] = ()
         self.policy_error: ConfigError | None = None
         self.so_far = ""
-        """What an interrupted command had done, for its last words."""
+        """What an interrupted command had done, for its final message."""
 
     @classmethod
     def for_completion(cls, ctx: click.Context) -> App:
-        """An `App` for TAB: as typed so far, silent, and without patience. Close it, with `contextlib.closing`.
+        """An `App` for TAB completion: with the options typed so far, silent, with short timeouts. Close it, with
+        `contextlib.closing`.
 
-        A request ends after two seconds and is not tried again: a person is waiting for the shell to go on.
+        A request times out after two seconds and is not retried: a person is waiting.
         """
         typed = ctx.find_object(cls) or cls()
         app = cls({**typed.environ, "ALGO_CONNECT_TIMEOUT": "2", "ALGO_TIMEOUT": "2", "ALGO_RETRIES": "0"})
@@ -71,17 +72,17 @@ class App:
 
     @functools.cached_property
     def plugins(self) -> Plugins:
-        """The installed plugins, as far as the policy lets them take part."""
+        """The installed plugins that the policy allows."""
         return Plugins(paths.cache_dir(self.environ), self._policy(), self._warn, self._missing)
 
     def _missing(self) -> list[str]:
-        """What was installed with `algo plugins install` and is gone."""
+        """What is recorded as installed and is gone."""
         from algo_core.plugins.recorded import missing
 
         return missing(self.config) if self.config.user else []
 
     def _warn(self, text: str) -> None:
-        """Tell of a plugin that does not work, except in the middle of a line that is being completed."""
+        """Report a plugin that does not work, except during completion."""
         from algo_core.terminal.completion import COMPLETE_VARIABLE
 
         if not self.environ.get(COMPLETE_VARIABLE):
@@ -94,13 +95,13 @@ class App:
             return Policy.read(self.config, no_plugins=self.no_plugins, no_plugin=self.no_plugin)
         except ConfigError as error:
             self.policy_error = error
-            return Policy(none_at_all=f"left out: {error.message}")
+            return Policy(none_at_all=f"left out: {error.message}", is_closed=True)
 
     def check(self) -> None:
-        """Refuse to run a plugin's command, or to use a profile, with a configuration that has faults.
+        """Refuse to run a plugin's command, or to use a profile, while the configuration has faults.
 
         Raises:
-            ConfigError: with the first fault. The core's own commands are there to repair it.
+            ConfigError: with the first fault. The core's own commands still run, to repair it.
         """
         if self.policy_error:
             raise self.policy_error
@@ -117,7 +118,9 @@ class App:
         return ProfileResolver(
             self.config,
             stand_in=lambda name: self.plugins.call("algo_default_profile", name=name),
-            other_credential=lambda profile: self.plugins.call("algo_credentials", profile=profile),
+            other_credential=lambda profile, refused: self.plugins.call(
+                "algo_credentials", profile=profile, refused=refused
+            ),
         )
 
     @functools.cached_property
@@ -146,12 +149,13 @@ class App:
             transport=lambda profile: self.plugins.call("algo_transport", profile=profile),
             headers=lambda profile: self.plugins.call("algo_request_headers", profile=profile),
             configure=self._configure_session if configures else None,
+            renew=self.profiles.renewed,
         )
         longer = functools.partial(self._longer, profile.name)
         return HttpClient(profile, hooks=hooks, longer=longer, **self._http_options(profile))
 
     def _longer(self, profile: str, connects: bool) -> str:
-        """What allows more time for a connection, or for a response."""
+        """The advice for allowing more time for a connection, or for a response."""
         key = "connect_timeout" if connects else "timeout"
         value = self.setting(key, profile)
         more = f"{2 * value.value:g}"
@@ -165,11 +169,11 @@ class App:
 
     @functools.cached_property
     def session(self) -> AlgoSession:
-        """A session of requests for the profile in use, for plugins that want one."""
+        """A requests session for the current profile, for plugins."""
         return self.open_session(self.profile)
 
     def setting(self, key: str, profile: str | None = None) -> Value:
-        """A setting as it counts for a profile, without a name for the one in use.
+        """The effective value of a setting for a profile (default: the current one).
 
         Raises:
             ConfigError: if its value is wrong; the message names its origin.
@@ -179,7 +183,7 @@ class App:
         return self.config.get(key, profile=table, origin=f"profile {name} in {origin}")
 
     def open_session(self, profile: Profile) -> AlgoSession:
-        """A session of requests for any profile, which plugins have configured; imports requests, which takes long.
+        """A requests session for any profile, configured by plugins. Imports requests, which is slow.
 
         Raises:
             ConfigError: if the CA file is wrong.
@@ -219,10 +223,10 @@ class App:
         return ApiClient(self.http)
 
     def storage(self, uri: DataUri) -> Storage:
-        """The storage that a URI is in; the same one for every URI of a connector.
+        """The storage of a URI; the same object for all URIs of a connector.
 
         Raises:
-            UsageError: if no installed plugin knows the scheme.
+            UsageError: if no installed plugin handles the scheme.
         """
         if uri.connector not in self._storages:
             from algo_core.storage.registry import open_storage
@@ -235,7 +239,7 @@ class App:
         return {}
 
     def report(self, error: AlgoError) -> int:
-        """Tell the person about an error, with the advice of plugins (the hook `algo_error_hints`); its exit code."""
+        """Report an error with the plugins' advice (hook `algo_error_hints`); return its exit code."""
         more = [hint for hint in self._further_hints(error) if isinstance(hint, str) and hint]
         hints = [hint for hint in (error.hint, *more) if hint]
         if self.debug:
@@ -267,14 +271,14 @@ class App:
             return []
 
     def close(self) -> None:
-        """Close connections and sessions, and with them what plugins have given for them."""
+        """Close connections and sessions, and the plugins' transports."""
         for name in ("http", "session"):
             if opened := self.__dict__.get(name):
                 opened.close()
 
 
 def _broken(record: PluginRecord) -> str:
-    return f"The plugin {record.label} is broken and took no part: `algo plugins show {record.dist}`"
+    return f"The plugin {record.label} is broken and was skipped: `algo plugins show {record.dist}`"
 
 
 pass_app = click.make_pass_decorator(App)

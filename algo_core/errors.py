@@ -1,4 +1,4 @@
-"""Every failure that `algo` reports, and the exit code that each becomes.
+"""The failures that `algo` reports, and their exit codes.
 
 The tree is small on purpose: one class for each exit code that a script may want to tell apart
 (`algo help exit-codes` prints the same table), and a few below them that carry more facts.
@@ -48,18 +48,18 @@ EXIT_CODES: dict[int, str] = {
 
 
 class AlgoError(Exception):
-    """A failure to report to the person at the terminal: one message, and what to do about it.
+    """A failure to report to the user: one message, and a hint.
 
-    `message` is a sentence without a full stop at its end; `hint` ends in the command or the change that mends it.
+    `message` is a sentence without a full stop at its end; `hint` ends in the command or the change that fixes it.
     """
 
     exit_code: int = ExitCode.FAILURE
     status: int | None = None
-    """The status of the HTTP answer that this comes from, if it comes from one."""
+    """The status of the HTTP response that caused it, if any."""
     retry_after: float | None = None
-    """Seconds after which the platform asks to try again."""
+    """Seconds to wait before the next try, as requested by the platform."""
     after_lost_answer = False
-    """Whether the request had been sent before and its answer was lost: what it asked for may have been done then."""
+    """True if an earlier attempt was sent and its response was lost: it may have taken effect."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -67,7 +67,7 @@ class AlgoError(Exception):
         self.hint = hint
 
     def facts(self) -> dict[str, Any]:
-        """What `--json` reports beside type, message and hint; members that are None are left out."""
+        """Additional members of the `--json` report; None values are left out."""
         return {}
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class AlgoError(Exception):
 
 
 class UsageError(AlgoError):
-    """The command line cannot mean anything; nothing was done."""
+    """The command line is invalid; nothing was done."""
 
     exit_code = ExitCode.USAGE
 
@@ -109,13 +109,13 @@ class NetworkError(AlgoError):
 
     exit_code = ExitCode.NETWORK
     nothing_sent = False
-    """Whether the request never left this machine, so that sending it again does nothing twice."""
+    """True if nothing of the request was sent, so that a retry cannot repeat an effect."""
     was_stale = False
-    """Whether it was sent on a connection that had served before, and that may have been closed meanwhile."""
+    """True if it was sent on a reused connection, which the server may have closed in the meantime."""
     concerns_address = False
-    """Whether the address may be what is wrong."""
+    """True if the address may be wrong."""
     scheme: str | None = None
-    """The scheme that the address should probably have, if that is what is wrong."""
+    """The scheme that the address should probably have, if it has the wrong one."""
 
 
 class TlsError(NetworkError):
@@ -126,17 +126,17 @@ class TlsError(NetworkError):
 
 
 class TimedOut(NetworkError):
-    """The other side did not answer in time."""
+    """The server did not respond in time."""
 
 
 class PlatformError(AlgoError):
-    """The platform answered with a server error, or with something that its API does not allow."""
+    """The platform returned a server error or an invalid response."""
 
     exit_code = ExitCode.PLATFORM
 
 
 class PluginError(AlgoError):
-    """A plugin could not be loaded, or failed where it should not; `details` is for `--debug`."""
+    """A plugin could not be loaded, or failed in a hook; `details` is for `--debug`."""
 
     exit_code = ExitCode.PLUGIN
 
@@ -150,7 +150,7 @@ class RequestRefused(AlgoError):
 
 
 class AlreadyExists(RequestRefused):
-    """What was to be made exists already (API section 2.2: 409)."""
+    """The thing to create exists already (API section 2.2: 409)."""
 
 
 class AlgorithmFailed(AlgoError):
@@ -174,7 +174,7 @@ class AlgorithmFailed(AlgoError):
 
 
 def cause(error: BaseException) -> str:
-    """An exception in one line."""
+    """An exception as one line of text."""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({error.code!r})"
     if isinstance(error, PluginError):

@@ -1,4 +1,4 @@
-"""Files of this machine: whether one is there, and files that appear under their name only when they are whole."""
+"""Local files: existence checks that report errors, and atomic replacement."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def status_of(path: Path | str | bytes, *, follow_symlinks: bool = True) -> os.stat_result | None:
-    """What the system knows of a path; None only where nothing is: that includes the end of a link to nowhere.
+    """The status of a path; None only if nothing exists there, or it is a dangling link.
 
-    `os.path.exists` and its like take every failure for absence; whatever depends on absence has to ask here.
+    `os.path.exists` and its like take every failure for absence; code that depends on absence must use this.
 
     Raises:
-        OSError: if the system does not say whether something is there (EACCES, ELOOP, ENAMETOOLONG, EIO, ...).
+        OSError: if the system cannot tell whether it exists (EACCES, ELOOP, ENAMETOOLONG, EIO, ...).
     """
     try:
         return os.stat(path, follow_symlinks=follow_symlinks)
@@ -27,12 +27,12 @@ def status_of(path: Path | str | bytes, *, follow_symlinks: bool = True) -> os.s
 
 
 def matching(pattern: str) -> Iterator[str]:
-    """The paths that a pattern means (`*`, `?`, `[...]`, and `**` for directories of any depth), in no order.
+    """The paths that match a pattern (`*`, `?`, `[...]`, and `**` for directories of any depth), in no order.
 
-    `glob.glob` passes over directories that cannot be listed.
+    Unlike `glob.glob`, it does not skip directories that cannot be listed.
 
     Raises:
-        OSError: if the system does not list a directory, or does not say what something is.
+        OSError: if a directory cannot be listed, or the type of an entry cannot be determined.
     """
     yield from _matching("", pattern.split("/"))
 
@@ -74,12 +74,12 @@ _MAGIC = frozenset("*?[")
 
 @contextmanager
 def replacing(path: Path | str, *, mode: int | None = None, durable: bool = False) -> Iterator[BinaryIO]:
-    """Open a file to be written in the place of `path`: it takes that name when the block ends without an error.
+    """Open a file that replaces `path` atomically when the block ends without an error.
 
-    The content goes to a hidden file beside it, which is renamed; after an error it is removed and the older file is
-    as it was. A link is followed, so that its target is replaced and the link stays. Devices, pipes and sockets are
-    written to directly. `mode` sets the permission bits; without it an older file's are kept and a new one gets what
-    the umask allows. `durable` waits until the bytes are on the disk.
+    The content is written to a hidden file in the same directory, which is then renamed; after an error it is removed
+    and the existing file is unchanged. A link is followed: its target is replaced and the link stays. Devices, pipes
+    and sockets are written to directly. `mode` sets the permission bits; without it an older file's are kept and a new
+    one gets what the umask allows. `durable` waits until the bytes are on the disk.
 
     Raises:
         OSError: whatever the file system answers; nothing is left behind.

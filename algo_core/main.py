@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from algo_core.errors import AlgoError
 
 GARBAGE_THRESHOLD = 200_000
-"""New objects after which garbage is looked for; the interpreter's own 700 is for programs that are running already."""
+"""Threshold of the garbage collector; the interpreter's 700 suits programs that are already running."""
 
 _SIGINT = 2
 
@@ -47,7 +47,7 @@ def _code_of(arguments: list[str]) -> int:
 
 
 def _end_at_once_on_signals() -> None:
-    """All is done and written: what the interpreter does at its end is nothing that a traceback could help with."""
+    """Everything is done and written: a traceback at the interpreter's exit would help nobody."""
     import _signal  # type: ignore[import-not-found]  # `signal` itself would import enum
 
     for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
@@ -56,10 +56,10 @@ def _end_at_once_on_signals() -> None:
 
 
 def _open_closed_streams() -> None:
-    """Give streams that the shell has closed (`>&-`) a place to go to, before a file gets their number.
+    """Replace streams that the shell closed (`>&-`) before a file gets their descriptor.
 
-    Standard input stays None, so that whoever reads it can say that there is none. Results that nobody can get make
-    the command fail at its end; remarks do not.
+    Standard input stays None, so that its readers can report that it is closed. Lost results make the command fail at
+    its end; lost remarks do not.
     """
     if sys.stdin is None:
         os.open(os.devnull, os.O_RDONLY)
@@ -134,7 +134,7 @@ def _reported(error: BaseException, app: App) -> int:
 
 
 def _interruption(error: BaseException | None) -> BaseException | None:
-    """What Ctrl-C has raised, also where another exception has come of it on its way."""
+    """The interruption by Ctrl-C, also if it caused another exception."""
     seen: set[int] = set()  # a chain may lead back to where it began
     while error is not None and id(error) not in seen:
         if isinstance(error, KeyboardInterrupt):
@@ -167,7 +167,7 @@ def _unexpected(error: Exception, app: App) -> AlgoError:
 
 
 def _origin(error: Exception, app: App) -> str:
-    """The plugin in which an exception arose, for the message, or `algo`; what a plugin calls is not to blame."""
+    """The plugin in which an exception arose, for the message, or `algo`."""
     try:
         owner = app.plugins.owner_of(error)
     except Exception:  # the plugins themselves may be what has failed
@@ -176,7 +176,7 @@ def _origin(error: Exception, app: App) -> str:
 
 
 def _flushed(code: int, last: str = "", app: App | None = None) -> int:
-    """The exit code when everything is written, and `last` after it."""
+    """Write everything that is left, then `last`; return the exit code."""
     try:
         sys.stdout.write(last)
         sys.stdout.flush()
@@ -212,7 +212,7 @@ def _unwritten(why: str, app: App | None) -> int:
 
 
 def _drop_stdout() -> None:
-    """Keep the interpreter from writing what is left, and complaining, at its end."""
+    """Keep the interpreter from flushing, and from complaining, at exit."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):

@@ -51,5 +51,6 @@ def find_spec(fullname: str) -> importlib.machinery.ModuleSpec | None:
     if new_name is None:
         return None
     # Frames of the import system are left out by `warnings` itself; two more are ours.
-    warnings.warn(f"{fullname} is now {new_name}; the former name goes in 1.2", DeprecationWarning, stacklevel=3)
+    told = f"{fullname} is now {new_name}; the old name will be removed in 1.2"
+    warnings.warn(told, DeprecationWarning, stacklevel=3)
     return importlib.machinery.ModuleSpec(fullname, _Alias(new_name))

@@ -1,4 +1,4 @@
-"""Names of files, whatever the locale: Unicode in this program and on the platform, bytes on the disk and in a pipe."""
+"""File names in any locale: Unicode in this program and on the platform, bytes on disk and in pipes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _IS_UTF_8 = sys.getfilesystemencoding() == "utf-8"
 
 
 def native(path: str) -> str:
-    """A local path as the functions of the operating system take it in this process.
+    """A local path for the functions of the operating system.
 
-    What the encoding of the locale lacks is written in UTF-8, so that every name can be written and found again.
+    Characters that the locale lacks are encoded in UTF-8, so that every name can be written and found again.
     """
     if _IS_UTF_8 or path.isascii():
         return path
@@ -19,9 +19,9 @@ def native(path: str) -> str:
 
 
 def portable(path: str) -> str:
-    """A local path, or an operand, as the operating system has given it, in Unicode: the inverse of `native`.
+    """A local path or an operand from the operating system, in Unicode: the inverse of `native`.
 
-    What is not of the locale's encoding is read as UTF-8; bytes that are neither stay escaped (PEP 383).
+    Bytes outside the locale's encoding are decoded as UTF-8; bytes that are neither stay escaped (PEP 383).
     """
     if _IS_UTF_8 or path.isascii():
         return path
@@ -29,7 +29,7 @@ def portable(path: str) -> str:
 
 
 def in_bytes(text: str) -> bytes:
-    """Text with names in it as a pipe gets it: names of this machine as they are on the disk."""
+    """Text with file names, encoded for a pipe: local names have their bytes on disk."""
     try:
         return os.fsencode(native(text))
     except UnicodeEncodeError:  # half of a surrogate pair

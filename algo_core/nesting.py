@@ -1,7 +1,7 @@
 """Commands below a group that another distribution has: `algo acme a` from one package, `algo acme b` from another.
 
-A `Command` whose name holds several words is a path. What stands below a group is known from the index, so neither help
-nor TAB imports it; a group that nobody has is made here, of the commands below it.
+A `Command` whose name holds several words is a path. The index knows the commands below a group, so neither help nor
+TAB imports them. A group that no distribution declares is made here from the commands below it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 import click
 
+from algo_core.errors import UsageError
+
 Claims = TypeVar("Claims")
 
 
 def children(rows: Mapping[str, Claims], path: str) -> dict[str, list[tuple[str, Claims]]]:
-    """What stands below `path`: the next word, and the full names that begin with it and their claims."""
+    """The commands below `path`: each next word, with the full names that begin with it and their claims."""
     found: dict[str, list[tuple[str, Claims]]] = {}
     prefix = f"{path} " if path else ""
     for name, claims in rows.items():
@@ -26,8 +28,24 @@ def children(rows: Mapping[str, Claims], path: str) -> dict[str, list[tuple[str,
 
 
 def group_help(dists: Sequence[str]) -> str:
-    """The help line of such a group."""
+    """The help line of a group that no distribution declares."""
     return f"Commands from {', '.join(sorted(set(dists)))}."
+
+
+def explain_unknown(group: click.Group, path: str, why: Callable[[str], str | None]) -> None:
+    """Let a group say `why` it has no command of some name, where something is known of it."""
+    own_resolve = group.resolve_command
+
+    def resolve_command(self: click.Group, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return own_resolve(ctx, args)
+        except click.UsageError:
+            if hint := why(args[0]):
+                raise UsageError(f"There is no command '{path} {args[0]}'", hint) from None
+            raise
+
+    # One group of one run is changed, not its class.
+    setattr(group, "resolve_command", MethodType(resolve_command, group))  # noqa: B010  # mypy forbids assigning it
 
 
 def extend(
@@ -35,11 +53,15 @@ def extend(
     lines: Mapping[str, tuple[str, bool]],
     load: Callable[[click.Context, str, click.Command | None], click.Command],
 ) -> None:
-    """Let a group have further commands: the help line of each and whether it is hidden, by its name.
+    """Add commands to a group, by name: the help line, and whether it is hidden.
 
     `load(ctx, name, own)` imports one when it runs; `own` is the group's own command of that name, if it has one.
     """
-    own_names, own_command, own_resolve = group.list_commands, group.get_command, group.resolve_command
+    # Those of its class: a group that is a module's is extended anew by each run in one process, as in tests.
+    kind = type(group)
+    own_names: Callable[[click.Context], list[str]] = MethodType(kind.list_commands, group)
+    own_command: Callable[[click.Context, str], click.Command | None] = MethodType(kind.get_command, group)
+    own_resolve: Callable[[click.Context, list[str]], Any] = MethodType(kind.resolve_command, group)
 
     def list_commands(self: click.Group, ctx: click.Context) -> list[str]:
         return sorted({*own_names(ctx), *lines})
@@ -56,7 +78,6 @@ def extend(
             return own_resolve(ctx, args)
         return args[0], load(ctx, args[0], own_command(ctx, args[0])), args[1:]
 
-    # One group of one run is changed, not its class.
     for name, method in (
         ("list_commands", list_commands),
         ("get_command", get_command),

@@ -1,6 +1,6 @@
 """Text that a person wrote, from a file or standard input: UTF-8, or UTF-16 with a byte order mark as Windows has it.
 
-The mark is no part of the text. Whatever reads such text reads it with these functions.
+The mark is not part of the text. All code that reads such text uses these functions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def as_text(file: BufferedReader, errors: str = "strict", newline: str | None = 
 
 
 def lines_in_utf_8(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a text in UTF-8, with their ends, as soon as they come. Raises UnicodeDecodeError as `in_utf_8`."""
+    """The lines of a UTF-8 text, with their ends, as they arrive. Raises UnicodeDecodeError as `in_utf_8`."""
     first = file.readline()
     if first[:2] in _UTF_16:
         yield from in_utf_8(first + file.read()).splitlines(keepends=True)

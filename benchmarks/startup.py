@@ -17,7 +17,7 @@ from pathlib import Path
 from measure import Job, clean_environ, ratio, rounds
 
 ROOT = Path(__file__).resolve().parent.parent
-STANDARD = ("algo_run", "algo_data", "algo_env", "algo_local")
+STANDARD = ("algo_run", "algo_data", "algo_env", "algo_manage", "algo_local", "algo_plugins")
 
 BARE_CLICK = """
 import click

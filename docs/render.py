@@ -1,7 +1,7 @@
 """Writes what pages take from the code: `make docs`.
 
 `hooks.md` is written from `hookspecs.py` and `types.py` in `algo_core/plugins/`, and in `platform-api.md` the parts
-between marks from the table of operations of `algo_local`.
+between marks from the table of operations of `algo_local`. `api.md` is written by `docs/public_api.py`.
 """
 
 from __future__ import annotations
@@ -136,5 +136,8 @@ def _refusals() -> str:
 
 
 if __name__ == "__main__":
+    import public_api
+
+    public_api.write()
     PAGE.write_text(page(), "utf-8")
     API_PAGE.write_text(api_page(), "utf-8")

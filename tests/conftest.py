@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from support.environments import ROOT
 from support.machine import isolate
 from support.stub import StubPlatform
 
@@ -26,9 +28,23 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give every test the same environment, whoever runs it and where."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return  # inherited
+    _check_installed()
     directory = tempfile.TemporaryDirectory(prefix="algo-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(directory.cleanup)
     isolate(config, Path(directory.name))
+
+
+def _check_installed() -> None:
+    """Say what to do where the environment is older than a distribution of this repository."""
+    for project in sorted(ROOT.glob("plugins/*")):
+        name = project.name.replace("_", "-")
+        try:
+            importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            pytest.exit(
+                f"{name} is not installed here: pip install --no-deps --no-build-isolation -e plugins/{project.name}",
+                returncode=3,
+            )
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

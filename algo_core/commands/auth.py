@@ -50,7 +50,7 @@ def auth(
     app.check()
     name = str(app.config.get("profile", flag=app.profile_flag).value)
     if not _PROFILE_NAME.fullmatch(name):
-        raise UsageError(f"Not a name for a profile: {name!r}", "Use letters, digits, and . _ - @")
+        raise UsageError(f"Not a profile name: {name!r}", "Use letters, digits, and . _ - @")
     questions = _Questions(app, name, insecure_http)
     app.output.info(f"Configuring authentication for profile: {name}")
     if api_key_stdin:
@@ -66,7 +66,8 @@ def auth(
         app.output.print(f"Profile {name} is saved; it was not tested")
     else:
         flag = "" if name == "default" and not before else f" --profile {name}"
-        app.output.info(f"Profile {name} is ready to use. Test with 'algo ls{flag}'")
+        test = app.plugins.suggested("try") or "algo doctor"
+        app.output.info(f"Profile {name} is ready to use. Test with '{test}{flag}'")
         app.output.line(f"Account: {account}")
     for sentence in before:
         app.output.warn(sentence)
@@ -197,7 +198,7 @@ def _what_goes_before(app: App, saved: Profile) -> list[str]:
 
 def _ambient(origin: str, what: str, name: str) -> str:
     variable = origin.removeprefix(FROM_ENVIRONMENT)
-    return f"{variable} in the environment goes before {what}: `unset {variable}`, or give --profile {name}"
+    return f"{variable} in the environment overrides {what}: `unset {variable}`, or give --profile {name}"
 
 
 def _save(app: App, profile: Profile, *, keyring: bool) -> None:

@@ -12,7 +12,8 @@ import click
 from algo_core.commands.help import VARIABLES
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, cause
-from algo_core.installer import isolated
+from algo_core.plugins import isolated
+from algo_core.plugins.advice import to_restore
 from algo_core.plugins.recorded import missing, told
 from algo_core.settings import paths
 from algo_core.settings.repair import advice, faults_of, sentence
@@ -62,7 +63,7 @@ def _checks(app: App) -> Iterator[tuple[str, Check]]:
             ),
         )
     if gone := missing(app.config):
-        yield "recorded plugins", lambda: (False, told(gone))
+        yield "recorded plugins", lambda: (False, told(gone, app.plugins.allowed))
     for name in isolated.installed(app.environ):
         yield f"isolated plugin {name}", functools.partial(_isolated, app, name)
     for checks in app.plugins.call("algo_doctor_checks"):
@@ -83,7 +84,7 @@ def _carried_out(check: Check) -> tuple[bool, str]:
 def _configuration(app: App) -> tuple[bool, str]:
     file = app.config.user_file
     if not os.path.exists(file):
-        return True, f"{file} is not there yet; defaults are used"
+        return True, f"{file} does not exist yet; defaults are used"
     mode = stat.S_IMODE(os.stat(file).st_mode)
     if mode & 0o077:
         return False, f"{file} can be read by others (mode {mode:04o}); correct it with: `chmod 600 {file}`"
@@ -105,7 +106,7 @@ def _unknown_variables(app: App) -> list[str]:
         if not name.startswith(("ALGO_", "ALGORITHMIA_")) or name in VARIABLES:
             continue
         if meant := nearest(name, VARIABLES, cutoff=0.78):
-            found.append(f"{name} means nothing: did you mean {meant}?")
+            found.append(f"{name} is not a known variable: did you mean {meant}?")
     return found
 
 
@@ -122,11 +123,13 @@ def _platform(app: App) -> tuple[bool, str]:
 
 def _isolated(app: App, name: str) -> tuple[bool, str]:
     why = isolated.trouble(app.environ, name)
-    return why is None, why or str(isolated.place_of(app.environ, name))
+    if why is None:
+        return True, str(isolated.place_of(app.environ, name))
+    return False, f"{why}; {to_restore(app.plugins.allowed)}"
 
 
 def _index(app: App) -> tuple[bool, str]:
     directory = paths.cache_dir(app.environ)
     app.plugins.rebuild()
     writable = os.access(directory, os.W_OK)
-    return writable, str(directory) if writable else f"{directory} cannot be written: every start looks at all plugins"
+    return writable, str(directory) if writable else f"{directory} is not writable: plugins are indexed at every start"

@@ -9,19 +9,19 @@ from algo_core.errors import EXIT_CODES
 from algo_core.settings.config import SETTINGS
 
 VARIABLES = {
-    "ALGORITHMIA_API_KEY": "API key; goes before the profile's unless --profile is given",
+    "ALGORITHMIA_API_KEY": "API key; overrides the profile's unless --profile is given",
     "ALGORITHMIA_BEARER_TOKEN": "bearer token, if there is no API key",
-    "ALGORITHMIA_API": "the API's address; goes before the profile's unless --profile is given",
+    "ALGORITHMIA_API": "the API's address; overrides the profile's unless --profile is given",
     **{setting.variable: setting.help for setting in SETTINGS.values() if setting.variable},
     "ALGO_CONFIG_DIR": "directory of config.toml",
-    "ALGO_SITE_CONFIG": "another administrator's file; adds to that of the system",
+    "ALGO_SITE_CONFIG": "an additional administrator's configuration file",
     "ALGO_CACHE_DIR": "directory of the plugin index",
-    "ALGO_DATA_DIR": "directory of the embedded platform's state and of isolated plugins",
-    "ALGO_LOCAL_ROOT": "state of the embedded platform",
-    "ALGO_LOCAL_SANDBOX": "auto, required or off: whether its algorithms run in a sandbox (bubblewrap)",
-    "ALGO_LOCAL_SANDBOX_PATHS": "paths that they see in it as well, such as /data/models:/scratch=rw",
-    "ALGO_LOCAL_MEMORY, ALGO_LOCAL_FILE_SIZE": "largest data of each of their processes, largest file; such as 2G",
-    "ALGO_LOCAL_PROCESSES, ALGO_LOCAL_OPEN_FILES": "most processes and threads of an algorithm, most open files",
+    "ALGO_DATA_DIR": "directory of isolated plugins and, by default, the embedded platform's state",
+    "ALGO_LOCAL_ROOT": "directory of the embedded platform's state",
+    "ALGO_LOCAL_SANDBOX": "run algorithms in a sandbox (bubblewrap): auto, required or off",
+    "ALGO_LOCAL_SANDBOX_PATHS": "additional paths visible in the sandbox, such as /data/models:/scratch=rw",
+    "ALGO_LOCAL_MEMORY, ALGO_LOCAL_FILE_SIZE": "limits of memory per process and of file size, such as 2G",
+    "ALGO_LOCAL_PROCESSES, ALGO_LOCAL_OPEN_FILES": "limits of processes and threads per algorithm, and of open files",
     "REQUESTS_CA_BUNDLE": "CA bundle for profiles that name no CA of their own",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "proxies",
     "NO_COLOR": "no colours",
@@ -31,10 +31,10 @@ VARIABLES = {
 _URIS = """\
 data://OWNER/COLLECTION/FILE   hosted data; .my is your own account: data://.my/pictures/a.jpg
 .my/pictures/a.jpg             the same: data:// may be left out before .my, .algo and .session
-data://.algo/OWNER/NAME/temp/  what an algorithm has stored for you
+data://.algo/OWNER/NAME/temp/  data that an algorithm stores for you
 s3://BUCKET/KEY, s3+label://…  a connector of the platform; also azureblob, gs, dropbox. From this machine instead:
                                algo config set connectors.s3.direct true
-archive://PATH                 any other store that config.toml describes: [connectors.archive], protocol = "sftp"
+archive://PATH                 any other store configured in config.toml: [connectors.archive], protocol = "sftp"
 ./a.jpg, /tmp/a.jpg, file://…  local files; a bare name is local for cp, mv and sync,
                                hosted for ls, cat, rm, mkdir, rmdir, du, stat and acl
 -                              standard input or output"""
@@ -52,7 +52,7 @@ def _variables() -> str:
 TOPICS = {
     "exit-codes": ("What the exit codes mean.", _exit_codes),
     "variables": ("Environment variables.", _variables),
-    "uris": ("How to write places: data URIs and local paths.", lambda: _URIS),
+    "uris": ("Data URIs and local paths.", lambda: _URIS),
 }
 """What `algo help` explains besides commands: a line about it, and the text."""
 

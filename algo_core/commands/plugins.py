@@ -7,8 +7,6 @@ from typing import Any
 import click
 
 from algo_core.cli import AlgoGroup, Row
-from algo_core.commands import plugins_install
-from algo_core.commands.plugins_new import new
 from algo_core.context import App, pass_app
 from algo_core.errors import NotFoundError, PluginError, UsageError
 from algo_core.plugins.external import external_command
@@ -19,12 +17,7 @@ from algo_core.settings.edit import editing, table_at
 
 @click.group()
 def plugins() -> None:
-    """List, choose, install and remove plugins."""
-
-
-for command in plugins_install.COMMANDS:
-    plugins.add_command(command)
-plugins.add_command(new)
+    """Manage plugins: list, show, choose, disable and enable them."""
 
 
 @plugins.command("list")
@@ -195,7 +188,12 @@ def _describe(record: PluginRecord) -> dict[str, Any]:
 
 def _isolated(app: App) -> list[dict[str, Any]]:
     """Plugins in environments of their own, described like the others; nothing of them is loaded."""
-    from algo_core.installer import isolated
+    from algo_core.plugins import isolated
+    from algo_core.plugins.advice import to_restore
+
+    def status(name: str) -> str:
+        why = isolated.trouble(app.environ, name)
+        return f"broken: {why}; {to_restore(app.plugins.allowed)}" if why else "isolated"
 
     return [
         {
@@ -205,7 +203,7 @@ def _isolated(app: App) -> list[dict[str, Any]]:
             "commands": list(plugin.commands),
             "connectors": [],
             "hooks": [],
-            "status": f"broken: {why}" if (why := isolated.trouble(app.environ, plugin.name)) else "isolated",
+            "status": status(plugin.name),
             "remarks": [f"runs in {isolated.place_of(app.environ, plugin.name)}"],
             "load_seconds": None,
         }
@@ -214,7 +212,7 @@ def _isolated(app: App) -> list[dict[str, Any]]:
 
 
 def _isolated_executable(app: App, dist: str, command: str) -> str | None:
-    from algo_core.installer import isolated
+    from algo_core.plugins import isolated
 
     found = isolated.installed(app.environ).get(normalized(dist))
     if found is None or command not in found.commands or isolated.is_within(app.environ, found.name):

@@ -106,7 +106,7 @@ def import_profiles(app: App, names: tuple[str, ...], force: bool) -> None:
     chosen = names or tuple(sorted(legacy))
     mine = app.config.user.get("profiles", {})
     if not force and (taken := [name for name in chosen if name in mine]):
-        raise AlreadyExists(f"There is a profile {taken[0]!r} already", "Replace it with --force")
+        raise AlreadyExists(f"Profile {taken[0]!r} exists already", "Replace it with --force")
     with editing(app.config.user_file) as document:
         for name in chosen:
             table = table_at(document, "profiles", name)
@@ -149,7 +149,7 @@ def _not_mine(app: App, name: str) -> NotFoundError:
     if found := app.profiles.table(name):
         return NotFoundError(
             f"The profile {name!r} is not in {app.config.user_file}, but in {found[1]}, which is left as it is",
-            f"A profile of your own goes before it: `algo auth --profile {name}`",
+            f"A profile of your own takes precedence: `algo auth --profile {name}`",
         )
     close = get_close_matches(name, app.config.user.get("profiles", {}), n=1)
     hint = f"Did you mean: `algo profile remove {close[0]}`?" if close else "See: `algo profile list`"

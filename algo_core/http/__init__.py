@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
     from algo_core.http import requests_transport
 
     warnings.warn(
-        f"algo_core.http.{name} is now algo_core.http.requests_transport.{name}; the former name goes in 1.2",
+        f"algo_core.http.{name} is now algo_core.http.requests_transport.{name}; the old name will be removed in 1.2",
         DeprecationWarning,
         stacklevel=2,
     )

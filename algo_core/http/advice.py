@@ -1,4 +1,4 @@
-"""What to do about a failed request: which value may be wrong, where it came from, and what changes it there."""
+"""Hints for failed requests: the value that may be wrong, its origin, and the command that changes it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from algo_core.settings.profile import ASKED, Profile
 from algo_core.settings.remedies import change, change_to, flag_of, whence
 
 _WANTS_TLS = re.compile(r"HTTP request .{0,40}HTTPS|plain HTTP to an SSL", re.IGNORECASE)
-"""What web servers say on a port for TLS to a request in clear."""
+"""The messages of web servers for plain HTTP on a TLS port."""
 
 
 def not_authenticated(message: str, profile: Profile | None) -> AuthError:
-    """The error for a credential that the platform does not take; it names where the credential came from."""
+    """The error for a credential that the platform rejects, with the credential's origin."""
     if profile is None:
         return AuthError(message)
     auth = f"`algo auth{flag_of(profile)}`"
@@ -25,16 +25,16 @@ def not_authenticated(message: str, profile: Profile | None) -> AuthError:
     if credential is None:
         return AuthError(message, f"Profile {profile.name} has no key; give it one with: {auth}")
     if credential.origin == ASKED:
-        return AuthError(message, "The platform does not know this key: check it, and the address")
+        return AuthError(message, "Missing or invalid credential: check the key and the address")
     told = f"{message} (the key comes from {credential.origin})"
     if credential.origin.startswith(FROM_ENVIRONMENT):
         variable = credential.origin.removeprefix(FROM_ENVIRONMENT)
-        return AuthError(told, f"Set {variable} right, or leave it out: `unset {variable}`")
+        return AuthError(told, f"Correct {variable}, or remove it: `unset {variable}`")
     return AuthError(told, f"Give this profile a valid key with: {auth}")
 
 
 def not_permitted(profile: Profile | None) -> str:
-    """The hint for a caller who is known and may not do something."""
+    """The hint for a caller without the necessary permission."""
     whose = f" from {profile.credential.origin}" if profile and profile.credential else ""
     return f"The key{whose} does not permit that; use another profile with: --profile NAME"
 
@@ -42,7 +42,7 @@ def not_permitted(profile: Profile | None) -> str:
 def explain(error: NetworkError, profile: Profile, longer: Callable[[bool], str]) -> None:
     """Complete the hint of an error of a connection to the profile's platform.
 
-    `longer` says what allows more time for a connection (True), or for a response.
+    `longer` gives the advice for more time for a connection (True), or for a response.
     """
     if isinstance(error, TimedOut):
         error.hint = f"Try again, or {longer(error.nothing_sent)}"
@@ -78,7 +78,7 @@ def proxy_wants_password() -> AuthError:
 
 
 def wants_tls(said: str, message: str, profile: Profile | None) -> RequestRefused | None:
-    """The error for a server that wants TLS where it was asked in clear, if that is what it says."""
+    """The error for a TLS server that was sent plain HTTP, if its response says so."""
     if profile is None or not profile.address.startswith("http:") or not _WANTS_TLS.search(said):
         return None
     right = profile.address.replace("http:", "https:", 1)
@@ -86,7 +86,7 @@ def wants_tls(said: str, message: str, profile: Profile | None) -> RequestRefuse
 
 
 def wrong_address(profile: Profile | None) -> str:
-    """The hint where something answers that is not the API."""
+    """The hint for a response that is not from the API."""
     if profile is None:
         return "Check that the profile's address is that of the API"
     return f"Check that the address is that of the API; it comes from {whence(profile)}: {change(profile)}"

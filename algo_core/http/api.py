@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 2000
 ERROR_LIMIT = 1 << 16
-"""Bytes of a body that says why a request failed."""
+"""Maximum length of an error body, in bytes."""
 BODY_TRIES = 3
-"""How often a response that breaks off is asked for again; what fails before its body, the client itself repeats."""
+"""How often a response that is cut off is requested again; earlier failures are retried by the client."""
 
 NOT_AUTHENTICATED = "authorization required"
-"""What the platform says when there was no credential, on some installations with status 200 (API section 1.2)."""
+"""The platform's message for a missing credential, on some installations with status 200 (API section 1.2)."""
 
 
 class ApiClient:
@@ -48,8 +48,12 @@ class ApiClient:
 
     def __init__(self, client: HttpClient) -> None:
         self.client = client
-        self.profile = client.profile
         self.address = client.profile.address
+
+    @property
+    def profile(self) -> Profile:
+        """Whose requests these are, with the credential that counts now."""
+        return self.client.profile
 
     def url(self, path: str, query: Mapping[str, Any] | None = None) -> str:
         """The address of `/v1/PATH`; every component of `path` is percent-encoded, and slashes are kept."""
@@ -68,7 +72,7 @@ class ApiClient:
         read_timeout: float | None = None,
         as_stored: bool = False,
     ) -> Response:
-        """Send one request and return the response, which has a 2xx status and whose body is still to be read.
+        """Send one request and return the response: its status is 2xx, its body has not been read yet.
 
         A `body` that is not bytes is read while it is sent. `read_timeout` is in seconds; with `as_stored` a compressed
         body is left so.
@@ -98,7 +102,7 @@ class ApiClient:
     def pipeline(self, limit: int) -> Pipeline | None:
         """For small requests by the thousand, with bodies of up to `limit` bytes in response.
 
-        None where requests is needed, or somebody watches each exchange.
+        None where requests is needed, or exchanges are observed.
         """
         return self.client.pipeline(self.url(""), limit)
 
@@ -112,7 +116,7 @@ class ApiClient:
 
     @property
     def is_direct(self) -> bool:
-        """Whether requests take no part of requests, proxies or plugins, and nobody watches them."""
+        """Whether requests need neither requests nor proxies nor plugins, and are not observed."""
         return self.client.is_direct(self.url(""))
 
     def send_json(self, method: str, path: str, value: Any, **options: Any) -> Response:
@@ -123,7 +127,7 @@ class ApiClient:
         return self.request(method, path, body=json.dumps(value).encode("utf-8"), headers=headers, **options)
 
     def get_json(self, path: str, *, query: Mapping[str, Any] | None = None) -> Any:
-        """GET a JSON value, again if it breaks off; an `error` member is raised even when the status says 200."""
+        """GET a JSON value, again if it is cut off; an `error` member is raised even with status 200."""
         tries = Tries(BODY_TRIES)
         while True:
             with self.request("GET", path, query=query) as response:
@@ -142,7 +146,7 @@ class ApiClient:
         if not isinstance(name, str):
             from algo_core.http.advice import wrong_address
 
-            raise PlatformError(f"{self.address} did not say whose account this is", wrong_address(self.profile))
+            raise PlatformError(f"{self.address} did not return the account's name", wrong_address(self.profile))
         return name
 
 
@@ -215,9 +219,10 @@ def error_from(response: Response, profile: Profile | None = None) -> AlgoError:
     if status == 504:
         return PlatformError(text, "The platform's gateway gave up waiting; try again")
     if status >= 500:
-        return PlatformError(text, None if message else "Try again; if it stays so, ask whoever runs the platform")
+        again = "Try again; if it happens again, contact the platform's administrator"
+        return PlatformError(text, None if message else again)
     if status < 400:
-        return PlatformError(f"{text} and pointed elsewhere", wrong_address(profile))
+        return PlatformError(f"{text} with a redirect", wrong_address(profile))
     if status == 400 and (wanted := wants_tls(message or _error_body(response).decode("latin-1"), text, profile)):
         return wanted
     return RequestRefused(text + (f" (code {code})" if code and not message else ""))
@@ -238,7 +243,7 @@ def _message_of(response: Response) -> tuple[str | None, int | None]:
 
 
 def _error_body(response: Response) -> bytes:
-    """What a response says of a failure; nothing if that is too much, or cannot be read."""
+    """The error body of a response; empty if it is too large or cannot be read."""
     try:
         return response.read(ERROR_LIMIT)
     except PlatformError:

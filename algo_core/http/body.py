@@ -10,7 +10,7 @@ from algo_core.http.head import HEAD_LIMIT, Head, chunk_size, endless
 from algo_core.http.response import Response
 
 LINES = 1 << 14
-"""Bytes that are received at a time where a line is expected."""
+"""Bytes received at a time where a line is expected."""
 
 
 class _DirectResponse(Response):
@@ -26,7 +26,7 @@ class _DirectResponse(Response):
         self._left = 0
 
     def _take(self, view: memoryview) -> int:
-        """Some bytes of what was received early, or of what comes."""
+        """Some bytes: first those received early, then those from the connection."""
         if self._at < len(self._early):
             part = self._early[self._at : self._at + len(view)]
             view[: len(part)] = part
@@ -41,7 +41,7 @@ class _DirectResponse(Response):
                 raise
 
     def _done(self) -> None:
-        """Give the connection back; with bytes behind the body on it, it is ended."""
+        """Return the connection to the pool; close it if bytes follow the body."""
         connection, self._connection = self._connection, None
         if connection and self._keep and self._at == len(self._early):
             connection.release()
@@ -49,7 +49,7 @@ class _DirectResponse(Response):
             connection.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         connection, self._connection = self._connection, None
         if connection:
             connection.close()
@@ -105,7 +105,7 @@ class ChunkedResponse(_DirectResponse):
         """The next bytes of the body; 0 at its end.
 
         Raises:
-            NetworkError: if it breaks off.
+            NetworkError: if it is cut off.
             PlatformError: if it is malformed.
         """
         if self._connection is None or not len(buffer):

@@ -1,4 +1,4 @@
-"""Sends a profile's requests: credential, retries and redirects, in one place for all transports."""
+"""Sends a profile's requests: credentials, retries and redirects for all transports."""
 
 from __future__ import annotations
 
@@ -25,37 +25,46 @@ if TYPE_CHECKING:
     from algo_core.http.requests_transport import AlgoSession, RequestsTransport
     from algo_core.http.response import Response
     from algo_core.http.transport import RequestBody, Transport
+    from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile
 
 FOLLOWED = frozenset({"GET", "HEAD"})
-"""Methods whose redirects are followed; of others HTTP clients make a GET, which looks like success and is none."""
+"""Methods whose redirects are followed. Clients turn the others into GET, which looks like success but is not."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 30
 
+MAX_REFUSALS = 3
+"""Credentials that may be refused one after the other; the second may have run out while it was waited for."""
+
+RENEWED_BEFORE = 60.0
+"""Seconds before it runs out at which a credential is renewed."""
+
 PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
-"""Headers that never go to another host than the one they were given for."""
+"""Headers that are never sent to another host."""
 
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 SYSTEMS_WITH_PROXIES = frozenset({"darwin", "win32", "cygwin"})
-"""Systems that know of proxies beside those of the environment."""
+"""Systems with proxy settings outside the environment."""
 
 
 class Hooks(NamedTuple):
-    """What plugins have a say in: each is called at most once per client, when it is first needed."""
+    """The plugins' part: each function is called at most once per client, on first use."""
 
     transport: Callable[[Profile], Transport | None] = lambda profile: None
     headers: Callable[[Profile], list[Mapping[str, str]]] = lambda profile: []
     configure: Callable[[AlgoSession, Profile], object] | None = None
-    """None if no plugin configures sessions, which would need one of requests."""
+    """None if no plugin configures requests sessions."""
+    renew: Callable[[Profile, Credential], Credential | None] = lambda profile, refused: None
+    """Another credential for one that was refused, or runs out; asked again each time."""
 
 
 class HttpClient:
     """Requests of one profile.
 
     `profile`, `timeout` (connect and read, in seconds), `retries` and `on_exchange` can be read and set; `longer` says
-    what allows more time for a connection, or for a response. A request goes
-    by the transport that a plugin gives for the profile; directly, where that is possible; else by requests: through
-    proxies, with cookies, and as plugins have configured its session.
+    what allows more time for a connection, or for a response. A request uses the transport of a plugin for the profile,
+    else the direct transport where possible, else requests: through proxies, with cookies, and with the plugins'
+    session configuration.
     """
 
     def __init__(
@@ -77,6 +86,8 @@ class HttpClient:
         self._homes = homes(profile.address)
         self._chosen: dict[str, Transport] = {}
         self._choosing = RLock()
+        self._renewing = RLock()
+        self._refusals = 0
         self._has_cookies = False
 
     def send(
@@ -89,7 +100,7 @@ class HttpClient:
         timeout: tuple[float, float] | None = None,
         as_stored: bool = False,
     ) -> Response:
-        """Send one request; its response, whatever its status.
+        """Send one request and return its response, whatever its status.
 
         Connection errors, 429 and 5xx are tried again for methods that may be repeated, as long as the body can be read
         again, with the pauses of `algo_core.http.retry`, or those that the platform asks for; a connection that could
@@ -97,43 +108,62 @@ class HttpClient:
         client's. A compressed body is decompressed, unless it is wanted `as_stored`.
 
         Raises:
-            NetworkError and its kinds: when there is no response in the end.
-            PlatformError: if what came is none, or leads in a circle.
+            NetworkError and its kinds: if there is no response after all tries.
+            PlatformError: if the response is invalid, or redirects in a circle.
             ConfigError: if the credential, a header, or a CA that the environment names, cannot be used.
             AlgoError: what the body raises while it is read.
         """
         for _ in range(MAX_REDIRECTS + 1):
-            request = Request(method, url, self._headers(url, headers), body, timeout or self.timeout)
-            response = self._answered(request)
+            response = self._accepted_response(method, url, headers, body, timeout or self.timeout)
             target = _redirect(response) if method in FOLLOWED else None
             if target is None:
                 return response if as_stored or not is_encoded(response.headers) else _decoded(response)
             response.close()
             url = target
-        raise PlatformError(f"{response.place} redirects without end", "Check the address: algo profile show")
+        raise PlatformError(f"{response.place} redirects too many times", "Check the address: algo profile show")
+
+    def _accepted_response(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: RequestBody | None,
+        timeout: tuple[float, float],
+    ) -> Response:
+        """The response to a request, which is sent again with another credential as long as there is a new one."""
+        while True:
+            used = self._current_credential()
+            response = self._answered(Request(method, url, self._headers(url, headers), body, timeout))
+            if response.status != 401 or used is None or origin_of(url) not in self._homes:
+                self._refusals = 0 if response.status != 401 else self._refusals
+                return response
+            if not self._renew(used) or not (body is None or body.rewind()):
+                return response
+            response.close()
 
     def pipeline(self, url: str, limit: int) -> Pipeline | None:
         """For small requests to where a URL leads, each tried once, with bodies of up to `limit` bytes in response.
 
-        None where they do not go directly, or somebody watches each exchange.
+        None where the direct transport cannot be used, or exchanges are observed.
         """
         if not self.is_direct(url):
             return None
         from algo_core.http.pipeline import Pipeline
 
-        return Pipeline(self._direct.pool, url, self._headers(url, None), self.timeout, limit)
+        return Pipeline(self._direct.pool, url, functools.partial(self._headers, url, None), self.timeout, limit)
 
     def is_direct(self, url: str) -> bool:
-        """Whether requests to where a URL leads need neither requests nor plugins, and nobody watches them."""
+        """Whether requests to a URL's host need neither requests nor plugins, and are not observed."""
         return self.on_exchange is None and self._transport(url) is self._direct
 
     def divided(self) -> None:
-        """In a process that was made by `fork`: leave open connections to the other, and try everything only once."""
+        """After `fork`, in the child: leave open connections to the parent, and try everything only once."""
         self._direct.close()
         self.retries = 0
+        self._hooks = self._hooks._replace(renew=lambda profile, refused: None)
 
     def close(self) -> None:
-        """Close all connections, and what plugins have given."""
+        """Close all connections and the plugins' transport."""
         for name in ("_direct", "_given", "_requests"):
             if transport := self.__dict__.get(name):
                 transport.close()
@@ -147,7 +177,7 @@ class HttpClient:
     # Retries
 
     def _answered(self, request: Request) -> Response:
-        """The response to a request that is sent as often as it may and has to be."""
+        """Send a request, with retries, and return the response."""
         tries = Tries(self.retries)
         is_lost = False
         while True:
@@ -192,12 +222,39 @@ class HttpClient:
 
     # Credentials
 
+    def _current_credential(self) -> Credential | None:
+        """The credential that the next request carries, renewed if it runs out."""
+        credential = self.profile.credential
+        if credential and credential.expires_at and time.time() > credential.expires_at - RENEWED_BEFORE:
+            self._renew(credential)
+        return self.profile.credential
+
+    def _renew(self, used: Credential) -> bool:
+        """Get another credential for one that was refused, once for all threads; whether there is another one.
+
+        That ends where one after the other is refused and none accepted.
+        """
+        with self._renewing:
+            if self.profile.credential is not used:
+                return True
+            self._refusals += 1
+            found = self._hooks.renew(self.profile, used) if self._refusals <= MAX_REFUSALS else None
+            if found is None or found.secret == used.secret:
+                self._refusals = MAX_REFUSALS  # the others need not ask again
+                return False
+            self.profile = self.profile._replace(credential=found)
+            self.__dict__.pop("_home_headers", None)
+            if requests := self.__dict__.get("_requests"):
+                requests.use(self.profile)
+            return True
+
     def _headers(self, url: str, own: Mapping[str, str] | None) -> dict[str, str]:
-        """What a request carries: to another host than the profile's nothing that was meant for that."""
+        """The headers of a request; those for the profile's host are not sent to another host."""
         is_home = origin_of(url) in self._homes
         if own and not is_home:
             own = {name: value for name, value in own.items() if name.lower() not in PRIVATE}
-        return {**(self._home_headers if is_home else self._foreign_headers), **(own or {})}
+        shared = self._home_headers if is_home else self._foreign_headers
+        return {**shared, **own} if own else shared
 
     @functools.cached_property
     def _home_headers(self) -> dict[str, str]:
@@ -231,7 +288,7 @@ class HttpClient:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme not in PORTS and not is_home:
-            raise PlatformError(f"{self.profile.address} redirects to {url:.200}, where HTTP does not lead")
+            raise PlatformError(f"{self.profile.address} redirects to {url:.200}, which is not an HTTP address")
         if parts.scheme not in PORTS and not (self._is_adapted and self._requests.reaches(url)):
             raise ConfigError(
                 f"No installed plugin can reach {self.profile.address} (profile {self.profile.name})",
@@ -256,7 +313,7 @@ class HttpClient:
 
     @property
     def _is_adapted(self) -> bool:
-        """Whether a plugin has changed the session that requests sends with, by more than headers."""
+        """Whether a plugin changed the requests session beyond its headers."""
         return self._hooks.configure is not None and self._requests.is_adapted
 
     @functools.cached_property
@@ -270,7 +327,7 @@ class HttpClient:
 
 
 def _redirect(response: Response) -> str | None:
-    """Where a response leads."""
+    """The target of a redirect."""
     location = response.headers.get("Location")
     if response.status not in REDIRECTS or location is None:
         return None

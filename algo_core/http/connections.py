@@ -1,4 +1,4 @@
-"""Connections to one host, kept for the next request, and looked at before each."""
+"""Connections to one host, kept for reuse and checked before each request."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class Connection:
         self._poll.register(sock, select.POLLIN)
         self.sock = sock
         self.is_fresh = True
-        """Whether it serves its first request, so that it cannot have been closed while nobody used it."""
+        """Whether it serves its first request, so that it cannot have been closed while idle."""
 
     @property
     def address(self) -> str:
-        """What it leads to."""
+        """The address of the server."""
         return self._pool.address
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it is one in TLS."""
+        """Whether it uses TLS."""
         return self._pool.is_encrypted
 
     def errors(self) -> AbstractContextManager[None]:
-        """Turns what goes wrong on the connection into this project's errors."""
+        """Translates errors of the connection into this project's errors."""
         return socket_errors(self._pool.address)
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come since the last response: no surplus, which is no answer, and not the end."""
+        """Whether nothing arrived since the last response: neither surplus bytes nor the end."""
         return not self._poll.poll(0) and not (self._pool.is_encrypted and self.sock.pending())
 
     def limit(self, seconds: float) -> None:
@@ -64,7 +64,7 @@ class Connection:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
     def release(self) -> None:
-        """Keep it for the next request: its response was read to the end."""
+        """Return it to the pool: its response was read to the end."""
         self._pool.put(self)
 
     def close(self) -> None:
@@ -89,10 +89,10 @@ class ConnectionPool:
         self._is_closed = False
 
     def take(self, connect: float, read: float) -> Connection:
-        """An idle connection that is quiet, or a new one, with these time limits in seconds.
+        """An idle, quiet connection or a new one, with these time limits in seconds.
 
         Raises:
-            NetworkError and its kinds: if none can be made; nothing was sent then.
+            NetworkError and its kinds: if no connection can be made; nothing was sent.
         """
         while True:
             try:
@@ -134,14 +134,14 @@ class ConnectionPool:
             raise
 
     def put(self, connection: Connection) -> None:
-        """Keep a connection, unless the pool was closed meanwhile."""
+        """Keep a connection, unless the pool was closed in the meantime."""
         if self._is_closed:
             connection.close()
         else:
             self._idle.append(connection)
 
     def close(self) -> None:
-        """Close idle connections, and from now on each that comes back."""
+        """Close idle connections, and each one that is returned from now on."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().close()

@@ -1,8 +1,8 @@
-"""The direct transport: a narrow, strict HTTP/1.1 on connections of our own, at a fraction of what requests takes.
+"""The direct transport: narrow, strict HTTP/1.1 on its own connections, at a fraction of the cost of requests.
 
-It sends what it has checked, and understands one plain grammar of responses (`algo_core.http.head`). A response outside
-of that goes to the parser of the standard library, which requests reads with as well, on the same connection
-(`algo_core.http.standard`): nothing is sent twice to be understood.
+It sends only checked requests and accepts one plain grammar of responses (`algo_core.http.head`). Any other response
+goes to the standard library's parser, which requests uses as well, on the same connection (`algo_core.http.standard`):
+no request is sent twice.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class DirectTransport:
         self._pools: dict[str, ConnectionPool] = {}
 
     def send(self, request: Request) -> Response:
-        """The response to a request, which is sent once.
+        """Send a request once and return its response.
 
         Raises:
-            ConfigError: if something in it cannot be sent; the message names it. Nothing was sent then.
+            ConfigError: if a part of it cannot be sent; the message names it. Nothing was sent.
             NetworkError and its kinds, PlatformError, AlgoError: as `algo_core.http.transport.Transport` says.
         """
         pool = self.pool(request.url)
@@ -57,7 +57,7 @@ class DirectTransport:
             raise
 
     def pool(self, url: str) -> ConnectionPool:
-        """The connections to where a URL leads.
+        """The pool of connections to a URL's host.
 
         Raises:
             ConfigError: if the certificates to trust cannot be read.
@@ -77,10 +77,10 @@ class DirectTransport:
 
 
 def request_head(request: Request) -> bytes:
-    """What a request begins with.
+    """The head of a request.
 
     Raises:
-        ConfigError: if something in it cannot be sent.
+        ConfigError: if a part of it cannot be sent.
     """
     target = target_of(request.url)
     if not request.method.isalpha() or not request.method.isascii() or not is_target(target):
@@ -92,12 +92,12 @@ def request_head(request: Request) -> bytes:
 
 
 def connection_lines(url: str) -> str:
-    """The headers of the connection to where a URL leads."""
+    """The connection headers for a URL's host."""
     return f"Host: {origin_of(url).rpartition('//')[2].rpartition('@')[2]}\r\nConnection: keep-alive\r\n"
 
 
 def _send(connection: Connection, head: bytes, body: RequestBody | None) -> NetworkError | None:
-    """Send a request; the error with which the other side stopped listening, which may have said why."""
+    """Send a request. Returns the error if the server stopped reading; its response may say why."""
     if body is None:
         with connection.errors():
             connection.sock.sendall(head)
@@ -123,7 +123,7 @@ def _send(connection: Connection, head: bytes, body: RequestBody | None) -> Netw
 
 
 def receive_head(connection: Connection) -> tuple[Head | None, bytes]:
-    """The head of the response that comes next, None if it is not plain; and what was received.
+    """The head of the next response, or None if it is not plain, and the bytes received.
 
     Raises:
         NetworkError and its kinds, PlatformError: if there is none.
@@ -151,7 +151,7 @@ def receive_head(connection: Connection) -> tuple[Head | None, bytes]:
 
 
 def _response(connection: Connection, request: Request, refused: NetworkError | None) -> Response:
-    """The response to what was sent, as soon as its headers are there."""
+    """The response, as soon as its headers have arrived."""
     try:
         head, received = receive_head(connection)
     except NetworkError as error:

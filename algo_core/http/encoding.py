@@ -1,4 +1,4 @@
-"""Bodies that are compressed, although that is never asked for: what is on the way sometimes does it."""
+"""Bodies that are compressed although compression was not requested; some proxies do that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate
 
 
 class DecodedResponse(Response):
-    """A response whose body is decompressed while it is read, never more of it than fits the reader's buffer."""
+    """A response whose body is decompressed while it is read, at most a buffer at a time."""
 
     def __init__(self, response: Response) -> None:
         """Raises PlatformError if the encoding is not known."""
@@ -21,7 +21,7 @@ class DecodedResponse(Response):
         if coding not in _CODINGS:
             response.close()
             raise PlatformError(
-                f"{response.place} sent a body that is encoded as {coding!r:.40}, which nobody asked for"
+                f"{response.place} sent a body that is encoded as {coding!r:.40}, which was not requested"
             )
         self.url, self.status, self.reason = response.url, response.status, response.reason
         self.headers = response.headers
@@ -42,7 +42,7 @@ class DecodedResponse(Response):
         """The next bytes of the body; 0 at its end.
 
         Raises:
-            PlatformError: if it is not encoded as it says.
+            PlatformError: if it does not match its Content-Encoding.
             NetworkError: if it ends too early.
         """
         while len(buffer):
@@ -56,19 +56,19 @@ class DecodedResponse(Response):
         return 0
 
     def _decoded(self, size: int) -> bytes:
-        """At most so many bytes; none if more has to be received first."""
+        """At most `size` bytes; none if more must be received first."""
         if self._decoder is None or self._decoder.eof:  # some send several compressed pieces, one behind the other
             self._decoder = zlib.decompressobj(self._wbits)
         packed = self._waiting
         try:
             data: bytes = self._decoder.decompress(packed, size)
         except zlib.error as error:
-            raise PlatformError(f"{self.place} sent a body that is not encoded as it says: {error}") from None
+            raise PlatformError(f"{self.place} sent a body that does not match its Content-Encoding: {error}") from None
         self._waiting = self._decoder.unconsumed_tail or self._decoder.unused_data
         if not data and not packed:
             raise NetworkError(f"The connection to {self.place} broke", "Try again")
         return data
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         self._response.close()

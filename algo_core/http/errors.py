@@ -1,4 +1,4 @@
-"""What goes wrong on a connection, as errors of this project. Imports neither requests nor urllib3 nor ssl."""
+"""Translates errors of connections into this project's errors. Imports neither requests nor urllib3 nor ssl."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from algo_core.errors import AlgoError, NetworkError, TimedOut, TlsError
 
 @contextlib.contextmanager
 def socket_errors(address: str) -> Iterator[None]:
-    """Turn what a socket raises into this project's errors.
+    """Translate the errors of a socket into this project's errors.
 
     Not for blocks that read files: their errors would be taken for those of the connection.
 
@@ -25,7 +25,7 @@ def socket_errors(address: str) -> Iterator[None]:
 
 
 def translated(error: OSError, address: str) -> AlgoError:
-    """What to raise in the place of an error of a socket: TlsError, TimedOut or NetworkError."""
+    """The error to raise for an error of a socket: TlsError, TimedOut or NetworkError."""
     if is_cut_off(error) or isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):
         return NetworkError(f"The connection to {address} broke: {said_by(error)}", "Try again")
     if is_tls_error(error):
@@ -36,14 +36,14 @@ def translated(error: OSError, address: str) -> AlgoError:
 
 
 def unreached(address: str, why: str) -> NetworkError:
-    """The error for a server to which there is no connection."""
+    """The error for a server that cannot be reached."""
     error = NetworkError(f"Cannot reach {address}: {why}", "Check the network, and the address")
     error.concerns_address = True
     return error
 
 
 def tls_failure(address: str, cause: BaseException) -> TlsError:
-    """The error for a server that does not show who it is, or does not speak TLS at all."""
+    """The error for a server whose certificate cannot be verified, or that does not speak TLS."""
     reason = getattr(cause, "reason", None)
     if what := _about_certificates(cause):
         error = TlsError(f"{address} {what}", "Set client_cert, and client_key for its key")
@@ -75,7 +75,7 @@ _NO_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL", "HTTP_REQUEST",
      "UNSUPPORTED_PROTOCOL", "BAD_RECORD_TYPE"}
 )  # fmt: skip
-"""What OpenSSL calls an answer that is no TLS."""
+"""OpenSSL's errors for a response that is not TLS."""
 
 _NO_CERTIFICATE = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_CERTIFICATE_REQUIRED"})
 """What OpenSSL calls the alert of a server that was shown no certificate, in TLS 1.3."""
@@ -88,11 +88,11 @@ _NOT_ACCEPTED = frozenset(
 """What OpenSSL calls the alerts of servers that look at the certificate that they are shown."""
 
 TLS_ALERT = b"\x15\x03"
-"""What a server answers that was sent something else than TLS."""
+"""OpenSSL's errors from a server that does not understand TLS."""
 
 
 def tls_ended(address: str) -> NetworkError:
-    """The error for a server that ends the connection while TLS is agreed on."""
+    """The error for a server that closes the connection during the TLS handshake."""
     error = NetworkError(
         f"{address} ended the connection while TLS was agreed on",
         "Try again; if it serves plain http, give the address with http://",
@@ -102,8 +102,8 @@ def tls_ended(address: str) -> NetworkError:
 
 
 def silent(address: str, *, in_clear: bool) -> NetworkError:
-    """The error for a server that ends the connection without an answer."""
-    error = NetworkError(f"{address} closed the connection without an answer", "Try again")
+    """The error for a server that closes the connection without a response."""
+    error = NetworkError(f"{address} closed the connection without a response", "Try again")
     if in_clear:
         error.hint = "Try again; if it serves TLS, give the address with https://"
         error.scheme = "https"
@@ -111,14 +111,14 @@ def silent(address: str, *, in_clear: bool) -> NetworkError:
 
 
 def speaks_tls(address: str) -> NetworkError:
-    """The error for a server that wants TLS where it was asked in clear."""
+    """The error for a TLS server that was sent plain HTTP."""
     error = NetworkError(f"{address} speaks TLS, not plain http", "Give the address with https://")
     error.scheme = "https"
     return error
 
 
 def late(address: str) -> TimedOut:
-    """The error for a server that is silent for too long."""
+    """The error for a server that does not respond in time."""
     return TimedOut(f"No answer from {address} in time", "Try again, or allow more with the setting 'timeout'")
 
 
@@ -135,7 +135,7 @@ def is_cut_off(error: BaseException) -> bool:
 
 
 def said_by(error: BaseException) -> str:
-    """What an error says, without what only programmers understand."""
+    """The text of an error, without technical details."""
     if reason := getattr(error, "verify_message", ""):  # of a certificate
         return str(reason)
     if isinstance(error, OSError) and error.strerror:

@@ -1,7 +1,7 @@
-"""The head of a response, in the one plain form that is understood here: what is outside is not guessed at.
+"""The head of a response in the one plain form that is accepted here; other forms are not guessed at.
 
-One status line of HTTP/1.1, and lines of a name, a colon and a value of printable characters. Where the body ends is
-said by exactly one Content-Length, or by the Transfer-Encoding `chunked`.
+One status line of HTTP/1.1, and lines of a name, a colon and a value of printable characters. Exactly one
+Content-Length, or the Transfer-Encoding `chunked`, determines the end of the body.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _VERSION = "HTTP/1.1 "
 
 
 class Head:
-    """Status and headers of a response, and what came with them of its body (`rest`).
+    """Status and headers of a response, and the part of its body that arrived with them (`rest`).
 
-    `length` is that of the body, None if Content-Length does not say it; `keeps_open` whether the connection serves
-    again.
+    `length` is the length of the body, None without Content-Length; `keeps_open` says whether the connection can be
+    reused.
     """
 
     __slots__ = ("headers", "is_chunked", "keeps_open", "length", "reason", "rest", "status")
@@ -59,7 +59,7 @@ def parse_head(received: bytes, end: int) -> Head | None:
 
 
 def check_beginning(received: bytes, address: str) -> None:
-    """Look at the first bytes of what may become a response.
+    """Check the first bytes of a response.
 
     Raises:
         NetworkError: if it is no HTTP.
@@ -74,15 +74,15 @@ def check_beginning(received: bytes, address: str) -> None:
 
 def endless(address: str) -> NetworkError:
     """The error for heads that are too large."""
-    return NetworkError(f"{address} sends headers without end")
+    return NetworkError(f"{address} sends too many headers")
 
 
 def no_http(address: str, received: bytes) -> NetworkError:
-    """The error for something else than HTTP."""
+    """The error for a response that is not HTTP."""
     if received.startswith(TLS_ALERT):
         return speaks_tls(address)
     said = f"{received[:40].decode('latin-1')!r}"
-    error = NetworkError(f"What answered at {address} does not speak HTTP: {said}", "Check the address")
+    error = NetworkError(f"The server at {address} does not speak HTTP: {said}", "Check the address")
     error.concerns_address = True
     return error
 

@@ -1,4 +1,4 @@
-"""Headers: those that every request carries, which can be sent at all, and what those of a response say."""
+"""Headers: the common ones of all requests, checks before sending, and reading those of responses."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile
 
-UNUSABLE_CREDENTIAL = "The credential holds characters that no header can carry"
+UNUSABLE_CREDENTIAL = "The credential contains characters that are not allowed in a header"
 
 OF_CONNECTION = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect", "keep-alive"}
 )
-"""Headers that only a transport sends: they say where a message ends, and who it is for."""
+"""Headers that only a transport sets: they frame the message and name its host."""
 
 LENGTH_DIGITS = 18
 """Digits that a number of bytes may have."""
@@ -28,7 +28,7 @@ _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHI
 
 
 def user_agent() -> str:
-    """How this program introduces itself."""
+    """The User-Agent header."""
     return f"algo/{__version__} (python/{'.'.join(map(str, sys.version_info[:3]))}; {sys.platform})"
 
 
@@ -74,16 +74,16 @@ def _lines(headers: tuple[tuple[str, str], ...]) -> str:
     for name, value in headers:
         check_header(name, value)
         if name.lower() in OF_CONNECTION:
-            raise ConfigError(f"The header {name} belongs to the connection: nobody else may set it")
+            raise ConfigError(f"The header {name} is set by the connection and cannot be overridden")
     return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 def check_header(name: str, value: str) -> None:
     """Raise ConfigError if a header cannot be sent; in it a line's end would begin another one."""
     if not is_token(name):
-        raise ConfigError(f"Not a name for a header: {name!r:.80}")
+        raise ConfigError(f"Not a header name: {name!r:.80}")
     if not _is_value(value):
-        raise ConfigError(f"The header {name} holds characters that no header can carry")
+        raise ConfigError(f"The header {name} contains characters that are not allowed in a header")
 
 
 def is_token(name: str) -> bool:
@@ -96,13 +96,13 @@ def _is_value(value: str) -> bool:
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:
-    """Whether a body is compressed, although that is never asked for: its length says nothing about what is in it."""
+    """Whether a body is compressed although that was not requested: then its length is not that of the content."""
     text = headers.get("Content-Encoding")
     return text is not None and text.strip().lower() not in {"", "identity"}
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """Bytes of the body as it is sent; None if that is not said, or not once and plainly."""
+    """Length of the body as sent, in bytes; None if the header is missing, repeated or malformed."""
     text = headers.get("Content-Length", "")
     return int(text) if is_length(text) and "Transfer-Encoding" not in headers else None
 

@@ -1,9 +1,9 @@
 """Small requests by the thousand: each sent once, with others sent before its response is awaited.
 
-What a small file takes is mostly steps of ours and waiting for the other side. So here is neither: a request is one
-piece of bytes, a response is read whole, and while the server answers the next request is already made. Each connection
-carries one request at a time, so that no response can be taken for another's. Nothing is tried again and nothing is
-explained: what does not go well at once is left to `algo_core.http.client`.
+For small files, most time goes into our own steps and waiting for the server. So a request is one piece of bytes, a
+response is read in one go, and the next request is prepared while the server responds. Each connection carries one
+request at a time, so that no response can be taken for another's. Nothing is retried or diagnosed here: failures are
+left to `algo_core.http.client`.
 """
 
 from __future__ import annotations
@@ -32,30 +32,41 @@ class SmallResponse(NamedTuple):
 class Pipeline:
     """Small requests to one host.
 
-    `headers` go with each, `timeout` is (connect, read) in seconds, `limit` the most bytes of a body that comes back.
+    `headers()` go with each, `timeout` is (connect, read) in seconds, `limit` the most bytes of a body that comes back.
     """
 
     def __init__(
         self,
         pool: Callable[[str], ConnectionPool],
         url: str,
-        headers: Mapping[str, str],
+        headers: Callable[[], Mapping[str, str]],
         timeout: tuple[float, float],
         limit: int,
     ) -> None:
         self._pool = pool(url)
         self._timeout = timeout
         self._limit = limit
-        self._ends = f" HTTP/1.1\r\n{connection_lines(url)}{header_lines(headers)}".encode("latin-1")
+        self._url = url
+        self._headers = headers
+        self._sent_headers: Mapping[str, str] = {}
+        self._ends = b""
 
     def get(self, target: str) -> PendingResponse:
         """Ask for a path. Raises NetworkError and its kinds."""
-        return self._sent(b"GET " + _checked(target) + self._ends + b"\r\n")
+        return self._sent(b"GET " + _checked(target) + self._end() + b"\r\n")
 
     def put(self, target: str, content: bytes) -> PendingResponse:
-        """Send what a path is to hold. Raises NetworkError and its kinds."""
+        """Send the content of a path. Raises NetworkError and its kinds."""
         head = b"PUT %b%bContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
-        return self._sent(head % (_checked(target), self._ends, len(content)) + content)
+        return self._sent(head % (_checked(target), self._end(), len(content)) + content)
+
+    def _end(self) -> bytes:
+        """How each request line and its headers end, made anew when the credential was renewed."""
+        headers = self._headers()
+        if headers is not self._sent_headers:
+            self._ends = f" HTTP/1.1\r\n{connection_lines(self._url)}{header_lines(headers)}".encode("latin-1")
+            self._sent_headers = headers
+        return self._ends
 
     def _sent(self, request: bytes) -> PendingResponse:
         connection = self._pool.take(*self._timeout)
@@ -82,7 +93,7 @@ class PendingResponse:
         """Wait for the response; None if it is not plain: larger, compressed, of unknown length, or with a cookie.
 
         Raises:
-            NetworkError and its kinds, PlatformError: if it breaks off, does not come in time, or is none.
+            NetworkError and its kinds, PlatformError: if it is cut off, late or invalid.
         """
         connection, is_reusable = self._connection, False
         try:
@@ -119,7 +130,7 @@ class PendingResponse:
         return b"".join(parts)
 
     def forget(self) -> None:
-        """Do without the response."""
+        """Discard the response."""
         self._connection.close()
 
 

@@ -1,4 +1,4 @@
-"""The transport that sends with requests: through proxies, with cookies, and as plugins have it. Its only importer."""
+"""The transport on requests, its only importer: through proxies, with cookies, and configured by plugins."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ stray.redirect()  # what urllib3 writes by itself quotes servers
 NO_NETWORK = Network()
 
 POOL_SIZE = 64
-"""Connections to one host that are kept for further use."""
+"""Connections to one host that are kept for reuse."""
 
 
 class RequestsTransport:
@@ -46,7 +46,7 @@ class RequestsTransport:
 
     @property
     def is_adapted(self) -> bool:
-        """Whether the session is another than this project makes it, apart from its headers."""
+        """Whether the session was changed, apart from its headers."""
         session = self._session
         changed = (session.params, session.proxies, session.cert, *session.hooks.values(), len(session.cookies))
         kinds = {prefix: type(adapter) for prefix, adapter in session.adapters.items()}
@@ -60,7 +60,7 @@ class RequestsTransport:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What the session's headers have that was added to them or changed."""
+        """The headers that were added to the session or changed."""
         made = AlgoSession(self._session.profile, timeout=self._session.timeout, retries=0).headers
         given = {name: _text(value) for name, value in self._session.headers.items()}
         return {name: value for name, value in given.items() if made.get(name) != value}
@@ -99,6 +99,12 @@ class RequestsTransport:
             )
         return RequestsResponse(response, origin)
 
+    def use(self, profile: Profile) -> None:
+        """Send with the credential of this profile from now on."""
+        self._session.profile = profile
+        if type(self._session.auth) is Authorization:
+            self._session.auth = Authorization(profile)
+
     def close(self) -> None:
         """Close the session."""
         self._session.close()
@@ -128,7 +134,7 @@ class RequestsResponse(Response):
         return len(data)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         self._response.close()
 
 
@@ -211,7 +217,7 @@ class AlgoSession(requests.Session):
         return merged
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where a response leads, if that is to be followed; else requests would read its body to the end."""
+        """The target of a redirect that is to be followed; for others, requests would read the body to the end."""
         return super().get_redirect_target(resp) if self.follows_redirects else None
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -353,7 +359,7 @@ UNREACHED = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTi
 
 @contextlib.contextmanager
 def network_errors(address: str) -> Iterator[None]:
-    """Turn what requests and urllib3 raise inside the block into this project's errors.
+    """Translate the errors that requests and urllib3 raise inside the block into this project's errors.
 
     Raises:
         TlsError, TimedOut, NetworkError, ConfigError, PlatformError: as the cause demands.
@@ -370,7 +376,7 @@ def network_errors(address: str) -> Iterator[None]:
 
 
 def translated(error: Exception, address: str) -> AlgoError:
-    """What to raise in the place of an error of requests or urllib3: TlsError, TimedOut, NetworkError, ..."""
+    """The error to raise for an error of requests or urllib3: TlsError, TimedOut, NetworkError, ..."""
     *_, cause = _causes(error)
     said = said_by(cause)
     if isinstance(error, requests.exceptions.ProxyError):
@@ -400,9 +406,9 @@ def translated(error: Exception, address: str) -> AlgoError:
     if isinstance(error, requests.exceptions.InvalidHeader):
         return ConfigError(UNUSABLE_CREDENTIAL)
     if isinstance(error, requests.TooManyRedirects):
-        return PlatformError(f"{address} redirects without end", "Check the address: algo profile show")
+        return PlatformError(f"{address} redirects too many times", "Check the address: algo profile show")
     if isinstance(error, (requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError)):
-        return PlatformError(f"{address} sent a body that is not encoded as it says: {said}")
+        return PlatformError(f"{address} sent a body that does not match its Content-Encoding: {said}")
     is_of_library = isinstance(cause, (ConnectionError, urllib3.exceptions.HTTPError))
     if isinstance(cause, http.client.HTTPException) and not is_of_library:
         return standard.translated(cause, address)
@@ -413,7 +419,7 @@ def translated(error: Exception, address: str) -> AlgoError:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """An error, what it was raised for, and so on to the innermost."""
+    """An error and its chain of causes."""
     found = [error]
     while True:
         error = found[-1]

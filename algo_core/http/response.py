@@ -1,4 +1,4 @@
-"""The response to a request, whichever transport it came by: status, headers, and a body that is read as it arrives."""
+"""The response to a request, for all transports: status, headers, and a body that is read as it arrives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from algo_core.errors import NetworkError, PlatformError
 from algo_core.http.headers import Headers, content_length
 
 WHOLE_LIMIT = 16 << 20
-"""Bytes of a body that is read whole, unless who reads it says otherwise."""
+"""Default limit, in bytes, of a body that is read in one piece."""
 
 NO_BODY = frozenset({101, 204, 304})
 """Statuses of responses without a body, whatever their headers say."""
@@ -19,16 +19,16 @@ NO_BODY = frozenset({101, 204, 304})
 BLOCK = 1 << 16
 
 NESTED = 900
-"""How deeply lists and objects of JSON may stand in each other, if they are to be written again."""
+"""Maximum nesting of JSON that is to be written again."""
 
 
 class Response(abc.ABC):
-    """Use it as a context manager, or close it: the connection serves again when the body was read to its end."""
+    """Use it as a context manager, or close it. The connection is reused if the body was read to its end."""
 
     url: str
     status: int
     reason: str = ""
-    """The words behind the status, if there are any."""
+    """The reason phrase, if any."""
     headers: Mapping[str, str]
     """Looked up without regard to case."""
     has_body: bool = True
@@ -38,11 +38,11 @@ class Response(abc.ABC):
 
     @abc.abstractmethod
     def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer; 0 at the end, also at one that came too early: compare with Content-Length."""
+        """Fill the buffer; 0 at the end, even a premature one: compare with Content-Length."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
 
     @property
     def ok(self) -> bool:
@@ -100,7 +100,7 @@ class Response(abc.ABC):
 
     @property
     def place(self) -> str:
-        """Where it came from, for messages: the address without its query."""
+        """The address without its query, for messages."""
         return self.url.partition("?")[0] or "The platform"
 
     @property
@@ -116,13 +116,13 @@ class Response(abc.ABC):
 
 
 class Readable(Protocol):
-    """What a body can be read from; a file is one."""
+    """A source of a body; a file is one."""
 
     def readinto(self, buffer: Any, /) -> int | None:
         """Fill the buffer; 0 at the end."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release it."""
 
 
 class StreamResponse(Response):

@@ -1,4 +1,4 @@
-"""What may be tried again, how often, and after which pause."""
+"""Which requests are retried, how often, and after which pause."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-"""Methods that may be sent again: doing them twice is doing them once."""
+"""Idempotent methods, which may be sent again."""
 
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 """Statuses after which a request may succeed when it is sent again (API section 2.3)."""
@@ -17,9 +17,9 @@ RETRY_AFTER_MAX_SECONDS = 120.0
 
 
 def pause_after(failures: int) -> float:
-    """Seconds to wait after so many failures in a row: anything up to a delay that doubles each time.
+    """Seconds to wait after `failures` failures in a row: a random time up to a delay that doubles each time.
 
-    Spread over the whole of it (full jitter), so that many clients do not come back together.
+    Full jitter, so that many clients do not come back together.
     """
     import random
 
@@ -27,7 +27,7 @@ def pause_after(failures: int) -> float:
 
 
 def asked_pause(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a response asks to wait with `Retry-After`, as a number or a date, bounded; None if it does not."""
+    """The wait in seconds that a response requests with `Retry-After` (number or date), bounded; None without it."""
     text = (headers.get("Retry-After") or "").strip()
     if not text:
         return None
@@ -43,18 +43,18 @@ def asked_pause(headers: Mapping[str, str]) -> float | None:
 
 
 class Tries:
-    """A number of tries that are left for one request."""
+    """The tries that are left for one request."""
 
     def __init__(self, count: int) -> None:
         self.left = count
         self._failures = 0
 
     def spend(self, headers: Mapping[str, str] | None) -> None:
-        """Wait before the next try, as long as a refusal with these headers asks for, or as the backoff says."""
+        """Wait before the next try: as long as these response headers request, else the backoff."""
         self.wait(asked_pause(headers) if headers is not None else None)
 
     def wait(self, seconds: float | None) -> None:
-        """Wait before the next try: so many seconds, or as long as the backoff says."""
+        """Wait before the next try: `seconds`, else the backoff."""
         self.left -= 1
         self._failures += 1
         time.sleep(pause_after(self._failures) if seconds is None else seconds)

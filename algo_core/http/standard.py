@@ -1,6 +1,6 @@
-"""Responses that are not plain, read by the parser of the standard library: of HTTP/1.0, without a length, and others.
+"""Responses that are not plain (HTTP/1.0, no length, ...), read by the standard library's parser.
 
-It is the one that requests reads with. It takes almost anything for a response, so its input is checked here, for both.
+requests uses the same parser. It accepts almost anything as a response, so its input is checked here, for both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from algo_core.http.transport import Request
 
 
 class Malformed(http.client.HTTPException):
-    """A response is none, or does not say unmistakably where its body ends."""
+    """The response is malformed, or the end of its body is ambiguous."""
 
 
 class CheckedResponse(http.client.HTTPResponse):
@@ -80,7 +80,7 @@ class _Lines(io.BufferedReader):
 
 
 def translated(error: http.client.HTTPException, address: str) -> AlgoError:
-    """What to raise in the place of an error of the standard library's parser: PlatformError or NetworkError."""
+    """The error to raise for an error of the standard library's parser: PlatformError or NetworkError."""
     if isinstance(error, Malformed):
         return PlatformError(f"{address} sent a malformed response: {error}")
     if isinstance(error, http.client.LineTooLong):
@@ -123,7 +123,7 @@ class StandardResponse(Response):
             raise translated(error, self._address) from error
 
     def close(self) -> None:
-        """End the connection: nobody can say whether it would serve again."""
+        """Close the connection: it cannot be reused safely."""
         connection, self._connection = self._connection, None
         if connection:
             connection.close()

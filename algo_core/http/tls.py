@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from algo_core.settings.profile import Network, Profile
 
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Environment variables that put other authorities in the place of the public ones, for profiles without a CA."""
+"""Environment variables that replace the public authorities, for profiles without a CA."""
 
 
 def environment_bundle() -> str | None:

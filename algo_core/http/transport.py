@@ -1,7 +1,6 @@
 """The contract of a transport: a request goes in, a response comes out.
 
-What stands above it is done once for all of them, in `algo_core.http.client`: credentials, retries, redirects,
-decompression.
+Credentials, retries, redirects and decompression are done once for all transports, in `algo_core.http.client`.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ if TYPE_CHECKING:
 
 
 OnExchange = Callable[[str, str, "int | None", float], None]
-"""Told of each exchange: method, address, status if there was a response, seconds."""
+"""Called for each exchange with method, address, status (if there was a response) and seconds."""
 
 
 class RequestBody(Protocol):
-    """What a request's body is sent from: blocks of `size` bytes in all, from the beginning again after `rewind`."""
+    """The body of a request: blocks of `size` bytes in total, from the beginning again after `rewind`."""
 
     size: int
 
@@ -44,9 +43,9 @@ class BytesBody:
 
 
 class Request(NamedTuple):
-    """What is sent: `headers` without those of the connection and the body's length; `timeout` in seconds.
+    """A request: `headers` without those of the connection and the body's length; `timeout` in seconds.
 
-    The two time limits are for making a connection, and for each wait for the other side.
+    The two time limits apply to making a connection, and to each wait for the server.
     """
 
     method: str
@@ -57,16 +56,16 @@ class Request(NamedTuple):
 
 
 class Transport(Protocol):
-    """Sends requests, each once and to the address that it names."""
+    """Sends requests, each once."""
 
     def send(self, request: Request) -> Response:
-        """The response, whatever its status, as soon as its headers are there.
+        """Return the response, whatever its status, as soon as its headers have arrived.
 
         Raises:
-            NetworkError and its kinds: if there is none; `nothing_sent` says that the request never left.
-            PlatformError: if what came is none.
+            NetworkError and its kinds: if there is no response; `nothing_sent` says that nothing was sent.
+            PlatformError: if the response is invalid.
             AlgoError: whatever the request's body raises while it is read.
         """
 
     def close(self) -> None:
-        """Give up what is kept for further requests."""
+        """Close the connections that are kept for reuse."""

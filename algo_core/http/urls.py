@@ -1,4 +1,4 @@
-"""URLs: where one leads, what a request line names of it, and where a redirect goes."""
+"""URLs: the origin, the target of a request line, and the target of a redirect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def origin_of(url: str) -> str:
 
 
 def target_of(url: str) -> str:
-    """Path and query of a URL, which is what a request line names."""
+    """Path and query of a URL: the target of a request line."""
     return "/" + url.split("/", 3)[3].partition("#")[0] if url.count("/") >= 3 else "/"
 
 

@@ -112,11 +112,13 @@ def algo_default_profile(name: str) -> Profile | None:
 
 
 @hookspec(firstresult=True)
-def algo_credentials(profile: Profile) -> Credential | None:
+def algo_credentials(profile: Profile, refused: Credential | None) -> Credential | None:
     """A credential for a profile that has none of its own: from a vault, a ticket, a company's login.
 
     When: once per command that needs a profile, after the environment and the profile were looked at. The first answer
-    that is not None counts.
+    that is not None counts. It is called again when the platform does not accept that credential any more, or when its
+    `expires_at` (seconds since 1970) is less than a minute away: `refused` is the old one then, and None before. All
+    requests of the command wait for the new one, and those that were refused are sent again with it.
 
     Failures: reported; the next plugin is asked, and without any answer the request goes out without a credential.
 

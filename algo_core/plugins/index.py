@@ -19,7 +19,7 @@ from algo_core.version import __version__
 if TYPE_CHECKING:
     from algo_core.plugins.policy import Policy
 
-FORMAT = 4
+FORMAT = 5
 
 Stamp = tuple[str, int, int]
 """A path, its modification time in nanoseconds and its size; -1 for both where there is nothing."""
@@ -28,7 +28,7 @@ Stamp = tuple[str, int, int]
 class PluginRecord:
     """What the index knows of one plugin.
 
-    `commands` holds `(name, target, help, group, hidden, example)`, `connectors` `(scheme, target, help, labels,
+    `commands` holds `(name, target, help, group, hidden, example, role)`, `connectors` `(scheme, target, help, labels,
     direct)`; `error` is the cause in one line if the plugin could not be loaded, `refusal` the reason if it was not
     allowed to; `seconds` is how long loading it took.
     """
@@ -53,7 +53,7 @@ class PluginRecord:
         self.module = module
         self.dist = dist
         self.version = version
-        self.commands: list[tuple[str, str, str, str, bool, str]] = []
+        self.commands: list[tuple[str, str, str, str, bool, str, str]] = []
         self.connectors: list[tuple[str, str, str, bool, bool]] = []
         self.hooks: list[str] = []
         self.remarks: list[str] = []

@@ -45,7 +45,7 @@ class Plugins:
     @functools.cached_property
     def records(self) -> list[PluginRecord]:
         """All installed plugins, those that may not load included; read from the index, or looked at anew."""
-        if self._policy.none_at_all:
+        if self._policy.is_closed:
             return self._refused_for_now(index.discover())
         records = index.read(self._cache, self._policy)
         if records is None:
@@ -60,13 +60,13 @@ class Plugins:
     @property
     def allowed(self) -> Iterator[PluginRecord]:
         """The plugins that may take part."""
-        if self._policy.none_at_all:
+        if self._policy.is_closed:
             return iter(())
         return (record for record in self.records if not record.refusal)
 
     def rebuild(self) -> list[PluginRecord]:
         """Look at all plugins anew, whatever the index says."""
-        if self._policy.none_at_all:
+        if self._policy.is_closed:
             return self.records
         self.__dict__["records"] = self._refused_for_now(self._built())
         return self.records
@@ -82,23 +82,31 @@ class Plugins:
         if gone := self._missing():
             from algo_core.plugins.recorded import told
 
-            self._report(told(gone))
+            self._report(told(gone, records))
         return records
 
     def why_not(self, command: str) -> str | None:
         """Why the command of an installed plugin cannot be had in this run, and what to do; None if there is none."""
-        return self._why_not(lambda r: any(row[0].partition(" ")[0] == command for row in r.commands))
+        return self._none_takes_part() or self.why_left_out(command)
+
+    def why_left_out(self, command: str) -> str | None:
+        """Why the one plugin that has a command, or commands below it, takes no part; None if there is none."""
+        return self._why_not(lambda record: any(f"{row[0]} ".startswith(f"{command} ") for row in record.commands))
 
     def why_no_scheme(self, scheme: str) -> str | None:
         """Why a scheme of an installed plugin cannot be had in this run, and what to do; None if there is none."""
-        return self._why_not(lambda record: any(row[0] == scheme for row in record.connectors))
+        has_it = self._why_not(lambda record: any(row[0] == scheme for row in record.connectors))
+        return self._none_takes_part() or has_it
 
     def _why_not(self, has_it: Callable[[PluginRecord], bool]) -> str | None:
         for record in self.records:
             if record.refusal and has_it(record):
                 remedy = self._policy.remedy(record.dist, record.version)
                 return f"{record.label}, which has it, is {record.refusal}: {remedy}"
-        return f"No plugin takes part: {self._policy.none_at_all}" if self._policy.none_at_all else None
+        return None
+
+    def _none_takes_part(self) -> str | None:
+        return f"No plugins are loaded: {self._policy.none_at_all}" if self._policy.none_at_all else None
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """Call a hook in every plugin that implements it; a list of results, or for first-result hooks one or None."""
@@ -116,7 +124,30 @@ class Plugins:
 
     def check_required(self) -> None:
         """Raise ConfigError if a plugin that the administrator requires is missing."""
-        self._policy.check_required(self.records)
+        self._policy.check_required(self.records, self.to_install)
+
+    def to_install(self, *requirements: str) -> str:
+        """The command line that installs distributions beside `algo`, for a hint."""
+        from algo_core.plugins.advice import to_install
+
+        return to_install(self.allowed, *requirements)
+
+    def suggested(self, role: str, *words: str) -> str | None:
+        """The command line of an installed command that has a role (`Command.role`), for a hint; None if none has."""
+        from algo_core.plugins.advice import suggested
+
+        return suggested(self.allowed, role, *words)
+
+    def broken(self, record: PluginRecord, why: str) -> PluginError:
+        """The error of a command whose plugin does not work."""
+        from algo_core.plugins.advice import to_uninstall
+
+        remove = to_uninstall(self.allowed, record.dist)
+        return PluginError(
+            f"The plugin {record.label} is broken: {why}",
+            f"Leave it out with: algo plugins disable {record.dist}; remove it with: {remove}",
+            details=record.traceback,
+        )
 
     def owner_of(self, error: BaseException) -> PluginRecord | None:
         """The plugin in whose code an exception arose; the outermost one of several."""
@@ -136,7 +167,7 @@ class Plugins:
             PluginError: if it cannot be loaded; the message says which distribution, and the cause in one line.
         """
         if record.error:
-            raise broken(record, record.error)
+            raise self.broken(record, record.error)
         module, _, attribute = target.partition(":")
         try:
             found: Any = importlib.import_module(module)
@@ -146,7 +177,7 @@ class Plugins:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise broken(record, cause(error)) from error
+            raise self.broken(record, cause(error)) from error
 
     def _register(self, manager: pluggy.PluginManager, record: PluginRecord, module: Any = None) -> None:
         key = (record.dist, record.entry)
@@ -222,15 +253,6 @@ SILENT = frozenset({"algo_configure_session"})
 
 def _how_to_leave_out(record: PluginRecord) -> str:
     return f"leave it out with: algo plugins disable {record.dist}"
-
-
-def broken(record: PluginRecord, why: str) -> PluginError:
-    """The error of a command whose plugin does not work."""
-    return PluginError(
-        f"The plugin {record.label} is broken: {why}",
-        f"Leave it out with: algo plugins disable {record.dist}; remove it with: algo plugins uninstall {record.dist}",
-        details=record.traceback,
-    )
 
 
 def _check_result(hook: str, outcome: Any) -> None:

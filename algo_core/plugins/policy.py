@@ -14,7 +14,7 @@ load, and what one of them requires is required.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from algo_core.errors import ConfigError
@@ -39,6 +39,13 @@ def normalized(name: str) -> str:
         out = out.replace("--", "-")
     return out
 
+
+INSTALLER = "algo-plugins"
+"""The distribution that installs and removes plugins: a part of `algo` itself.
+
+It obeys the administrator's lists when it installs, and is what brings the missing and takes away the broken, so it
+takes part unless it is named itself: whatever is allowed, required or left out all at once.
+"""
 
 ASK = "Ask your administrator"
 _ENABLE = "algo plugins enable {dist}"
@@ -66,14 +73,16 @@ class Disabled(NamedTuple):
         """Whether a distribution is among them."""
         if normalized(dist) in self.names:
             return True
+        if normalized(dist) == INSTALLER:
+            return False
         return any("*" in name for name in self.names) and any(_matches(name, dist, None) for name in self.names)
 
 
 class Policy:
     """The decisions about plugins.
 
-    What the files say lasts, and the index is built with it; `passing` holds for this run only, and so does
-    `none_at_all`, which says why no plugin takes part.
+    What the files say lasts, and the index is built with it; `passing` holds for this run only, and so do
+    `none_at_all`, which says why no plugin takes part, and `is_closed`: not even the installer does.
     """
 
     def __init__(
@@ -83,11 +92,13 @@ class Policy:
         lasting: Disabled | None = None,
         passing: Sequence[Disabled] = (),
         none_at_all: str | None = None,
+        is_closed: bool = False,
     ) -> None:
         self._lists = tuple(lists)
         self._lasting = lasting
         self._passing = tuple(passing)
         self.none_at_all = none_at_all
+        self.is_closed = is_closed
 
     @classmethod
     def read(cls, config: Config, *, no_plugins: bool = False, no_plugin: Iterable[str] = ()) -> Policy:
@@ -138,7 +149,8 @@ class Policy:
         for lists in self._lists:
             if any(_matches(entry, dist, version, incomparable=True) for entry in lists.deny):
                 return f"denied by {lists.file}"
-            if is_plugin and lists.allow is not None and not any(_matches(e, dist, version) for e in lists.allow):
+            is_free = not is_plugin or lists.allow is None or normalized(dist) == INSTALLER
+            if not is_free and not any(_matches(entry, dist, version) for entry in lists.allow or ()):
                 return f"not allowed by {lists.file}"
         return None
 
@@ -154,7 +166,7 @@ class Policy:
 
     def passing_refusal(self, dist: str) -> str | None:
         """Why this distribution may not load in this run, or None."""
-        if self.none_at_all:
+        if self.none_at_all and (self.is_closed or normalized(dist) != INSTALLER):
             return self.none_at_all
         found = next((disabled for disabled in self._passing if disabled.has(dist)), None)
         return found.why if found and not self.is_required(dist) else None
@@ -175,8 +187,8 @@ class Policy:
         """Whether the administrator requires this distribution."""
         return self.requiring_file(dist) is not None
 
-    def check_required(self, records: Iterable[Installed]) -> None:
-        """Refuse to go on without what the administrator requires.
+    def check_required(self, records: Iterable[Installed], installing: Callable[[str], str]) -> None:
+        """Refuse to go on without what the administrator requires; `installing` gives the command that installs it.
 
         Raises:
             ConfigError: if something is missing, too old or broken; the hint says how to get it.
@@ -187,7 +199,7 @@ class Policy:
                 if not any(_matches(entry, record.dist, record.version) for record in present):
                     raise ConfigError(
                         f"The plugin {entry} is required by {lists.file}, and is not installed",
-                        lists.help or f"Install it with: `algo plugins install '{entry}'`",
+                        lists.help or f"Install it with: `{installing(entry)}`",
                     )
 
 

@@ -1,4 +1,4 @@
-"""Plugins that `algo plugins install` has recorded, and that are not there any more.
+"""Plugins that are recorded as installed, and that are not there any more.
 
 An upgrade of the interpreter, or of the tool that installed `algo`, drops them without a word.
 
@@ -16,11 +16,10 @@ from algo_core.settings.paths import ISOLATED_FACTS, isolated_dir
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+    from algo_core.plugins.index import PluginRecord
     from algo_core.settings.config import Config
 
 CORE = "algo-core"
-RESTORE = "`algo plugins restore`"
-"""What brings it back."""
 
 
 def missing(config: Config) -> list[str]:
@@ -54,12 +53,12 @@ def standard_of(requires: Iterable[str]) -> list[Requirement]:
     ]
 
 
-def told(names: Sequence[str]) -> str:
-    """That distributions are gone, in words."""
+def told(names: Sequence[str], records: Iterable[PluginRecord]) -> str:
+    """That distributions are gone, in words, and what brings them back."""
+    from algo_core.plugins.advice import to_restore
+
     are, them = ("is", "it") if len(names) == 1 else ("are", "them")
-    return (
-        f"{', '.join(names)}, which 'algo plugins install' has installed, {are} gone; get {them} back with: {RESTORE}"
-    )
+    return f"{', '.join(names)}, recorded as installed, {are} gone; {to_restore(records, them)}"
 
 
 def _requirements(table: Any, kind: str) -> Iterator[Requirement]:

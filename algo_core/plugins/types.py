@@ -19,6 +19,9 @@ GROUP = "algo.plugins"
 RESERVED_SCHEMES = {"data": "algo-data", "file": "algo-data"}
 """Schemes that only one distribution can claim: hosted data and the local file system are what every command means."""
 
+ROLES = frozenset({"install", "restore", "try", "uninstall"})
+"""What messages may suggest a command for: the values of `Command.role`."""
+
 ANY_SCHEME = "*"
 """What a connector claims that opens whatever nobody else does, by the protocol that the configuration names."""
 
@@ -29,7 +32,9 @@ class Command(NamedTuple):
     `name` is one word, or a path: `"acme jobs"` is the command `jobs` below `algo acme`, whichever distribution has
     `acme`, or none. `target` is `"package.module:attribute"`, a `click.Command` or `click.Group`, imported only when
     the command runs or completes its own arguments. `help` is the one line that `algo --help` shows; `group` the
-    heading under which it stands, and `example` a command line for the end of that page.
+    heading under which it stands, and `example` a command line for the end of that page. With a `role`, messages of
+    others suggest the command: "install" and "uninstall" take names of distributions, "restore" brings back those that
+    are gone, "try" shows that a profile works.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Command(NamedTuple):
     group: str = "Other"
     hidden: bool = False
     example: str = ""
+    role: str = ""
 
 
 class Connector(NamedTuple):

@@ -34,10 +34,10 @@ class Setting(NamedTuple):
 
 SETTINGS: dict[str, Setting] = {
     "profile": Setting(str, "default", "ALGO_PROFILE", "the profile to use when --profile is not given"),
-    "timeout": Setting(float, 60.0, "ALGO_TIMEOUT", "seconds without an answer after which a request is given up"),
-    "connect_timeout": Setting(float, 10.0, "ALGO_CONNECT_TIMEOUT", "seconds to wait for a connection"),
-    "retries": Setting(int, 4, "ALGO_RETRIES", "how often a request that may be repeated is tried again"),
-    "insecure_http": Setting(bool, False, "ALGO_INSECURE_HTTP", "allow http:// addresses beyond this machine"),
+    "timeout": Setting(float, 60.0, "ALGO_TIMEOUT", "time limit in seconds for each response"),
+    "connect_timeout": Setting(float, 10.0, "ALGO_CONNECT_TIMEOUT", "time limit in seconds for making a connection"),
+    "retries": Setting(int, 4, "ALGO_RETRIES", "number of retries of a request that is safe to repeat"),
+    "insecure_http": Setting(bool, False, "ALGO_INSECURE_HTTP", "allow http:// addresses of other machines"),
     "client_cert": Setting(str, "", "ALGO_CLIENT_CERT", "PEM file with the certificate that servers ask for (mTLS)"),
     "client_key": Setting(str, "", "ALGO_CLIENT_KEY", "PEM file with its key, if that is a file of its own"),
     "system_trust": Setting(
@@ -119,7 +119,7 @@ def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
 def _how_to_mend(origin: str) -> str | None:
     """The hint for a wrong value that a variable gives."""
     variable = origin.removeprefix(FROM_ENVIRONMENT)
-    return f"Set it right, or leave it out: `unset {variable}`" if variable != origin else None
+    return f"Correct it, or remove it: `unset {variable}`" if variable != origin else None
 
 
 def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
@@ -153,7 +153,7 @@ def read_toml(path: str, hint: str | None = None) -> dict[str, Any]:
     try:
         return toml_loads(decoded(content))
     except ValueError as error:
-        hint = hint or f"Whoever looks after {path} has to correct it"
+        hint = hint or f"Ask the administrator of {path} to correct it"
         raise ConfigError(f"Cannot read {path}: {error}", hint) from None
 
 

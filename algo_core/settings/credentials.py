@@ -46,11 +46,15 @@ class Secret:
 
 
 class Credential(NamedTuple):
-    """An API key or a bearer token, and where it came from."""
+    """An API key or a bearer token, and where it came from.
+
+    `expires_at` is when it runs out, in seconds since 1970, where that is known: it is renewed shortly before.
+    """
 
     kind: Kind
     secret: Secret
     origin: str = ""
+    expires_at: float | None = None
 
     def header(self) -> str:
         """The value of `Authorization` (API section 1.2)."""
@@ -101,7 +105,7 @@ def _ambient(kind: Kind, text: str, origin: str) -> Credential:
     """A credential that is taken as it is: inside a cluster keys may have other shapes (API section 1.1)."""
     text = text.strip()
     if not text.isascii() or not text.isprintable():
-        raise ConfigError(f"The credential from {origin} holds characters that no key has")
+        raise ConfigError(f"The credential from {origin} contains characters that a key cannot have")
     return Credential(kind, Secret(text), origin)
 
 
@@ -115,6 +119,16 @@ def from_environment(environ: Mapping[str, str]) -> Credential | None:
         if text := environ.get(variable, "").strip():
             return _ambient(kind, text, f"environment variable {variable}")
     return None
+
+
+def renewed_by_command(name: str, table: Mapping[str, Any], origin: str) -> Credential | None:
+    """What the profile's command gives when its credential was refused; None if the profile has no command.
+
+    Raises:
+        ConfigError: if the command fails.
+    """
+    command = table.get("credential_command")
+    return _from_command(name, command, origin) if command else None
 
 
 MEMBERS = ("credential_command", "keyring", "api_key", "bearer_token")
@@ -150,9 +164,7 @@ def _from_command(name: str, command: object, origin: str) -> Credential:
     try:
         done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False)
     except OSError as error:
-        raise ConfigError(
-            f"The {where} cannot be run: {error.strerror}: {command[0]}", f"Mend it in {origin}"
-        ) from None
+        raise ConfigError(f"The {where} cannot be run: {error.strerror}: {command[0]}", f"Fix it in {origin}") from None
     except subprocess.TimeoutExpired:
         raise ConfigError(f"The {where} did not answer within {COMMAND_SECONDS:.0f} s") from None
     text = decoded(done.stdout, "replace").strip()
@@ -160,7 +172,7 @@ def _from_command(name: str, command: object, origin: str) -> Credential:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise ConfigError(
             f"The {where} failed with exit code {done.returncode}" + (f": {said[-1]}" if said else ""),
-            f"Run it by hand to see why: {' '.join(command)}",
+            f"Run it yourself to see why: {' '.join(command)}",
         )
     kind: Kind = "bearer_token" if looks_like_jwt(text) else "api_key"
     return _ambient(kind, text, where)
@@ -182,7 +194,7 @@ def _from_keyring(name: str, origin: str) -> Credential:
     try:
         text = keyring.get_password(KEYRING_SERVICE, name)
     except keyring.errors.KeyringError as error:
-        raise ConfigError(f"The keyring did not give the key of profile {name}: {error}") from None
+        raise ConfigError(f"The keyring did not return the key of profile {name}: {error}") from None
     if not text:
         raise ConfigError(
             f"The keyring holds no key for profile {name}, though {origin} says so",
@@ -202,7 +214,7 @@ def store_in_keyring(name: str, credential: Credential) -> None:
     try:
         keyring.set_password(KEYRING_SERVICE, name, credential.secret.reveal())
     except keyring.errors.KeyringError as error:
-        raise ConfigError(f"The keyring did not take the key: {error}", "Leave out --keyring") from None
+        raise ConfigError(f"The keyring did not store the key: {error}", "Leave out --keyring") from None
 
 
 def forget_in_keyring(name: str) -> None:

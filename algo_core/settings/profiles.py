@@ -41,7 +41,7 @@ def check_address(text: str, *, insecure_http: bool = False, remedy: str = ALLOW
         raise UsageError("An API address has no user name, query or fragment", f"It looks like {DEFAULT_ADDRESS}")
     if parts.scheme == "http" and not insecure_http and not is_loopback(host):
         raise UsageError(
-            f"Plain http would send the key in clear to {host}",
+            f"Plain http would send the key unencrypted to {host}",
             f"Use https://, or allow it with: {remedy}",
         )
     return text[: -len("/v1")] if text.endswith("/v1") else text
@@ -99,18 +99,21 @@ def check_ca_file(path: str, origin: str) -> str:
     return os.path.abspath(file)
 
 
+OtherCredential = Callable[[Profile, "credentials.Credential | None"], "credentials.Credential | None"]
+
+
 class ProfileResolver:
     """Finds the profile to use.
 
     `stand_in` is asked for a profile when nobody has configured one (the hook `algo_default_profile`), and
-    `other_credential` for a credential when the profile has none (the hook `algo_credentials`).
+    `other_credential` for a credential when the profile has none, or the platform has refused it (`algo_credentials`).
     """
 
     def __init__(
         self,
         config: Config,
         stand_in: Callable[[str], Profile | None] = lambda name: None,
-        other_credential: Callable[[Profile], credentials.Credential | None] = lambda profile: None,
+        other_credential: OtherCredential = lambda profile, refused: None,
     ) -> None:
         self.config = config
         self.stand_in = stand_in
@@ -242,9 +245,24 @@ class ProfileResolver:
         return profile._replace(network=network)
 
     def _with_other_credential(self, profile: Profile) -> Profile:
-        if profile.credential is None and (credential := self.other_credential(profile)):
+        if profile.credential is None and (credential := self.other_credential(profile, None)):
             return profile._replace(credential=credential)
         return profile
+
+    def renewed(self, profile: Profile, refused: credentials.Credential) -> credentials.Credential | None:
+        """Another credential for one that the platform has refused, or that runs out; None if there is none.
+
+        The profile's command and plugins are asked again; what is written down or in the environment stays what it is.
+
+        Raises:
+            ConfigError: if the profile's command fails.
+        """
+        if refused.origin.startswith(FROM_ENVIRONMENT):
+            return None
+        table, origin = self.table(profile.name) or ({}, "")
+        if any(table.get(member) for member in credentials.MEMBERS):
+            return credentials.renewed_by_command(profile.name, table, self._origin(profile.name, "", origin))
+        return self.other_credential(profile._replace(credential=None), refused)
 
     def _missing(self, name: str, origin: str) -> ConfigError:
         others = self.names()

@@ -48,7 +48,7 @@ def sentence(fault: Fault) -> str:
 def advice(fault: Fault, user_file: str) -> str:
     """Who can repair a fault, and how."""
     if fault.file != user_file:
-        return f"Whoever administers this machine has to correct {fault.file}"
+        return f"Ask this machine's administrator to correct {fault.file}"
     return f"Correct it there (algo config edit), or remove it with: `algo config unset {shlex.quote(fault.key)}`"
 
 

@@ -1,6 +1,6 @@
-"""Storages: the contract, what finds one by its scheme, and data URIs.
+"""Storages: the contract, the registry by scheme, and data URIs.
 
-Plugins import these names from here; each is loaded when it is first asked for.
+Plugins import these names from here; each is loaded on first use.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a storage can do beyond its contract (`algo_core.storage.contract.Storage`): each ability is optional.
+"""The optional abilities of a storage, beyond its contract (`algo_core.storage.contract.Storage`).
 
-A storage has an ability by having its methods; who uses storages asks with `isinstance` and does without where it is
-missing. All optional abilities stand here.
+A storage has an ability if it has its methods. Users of storages test with `isinstance`, and work without a missing
+ability. All optional abilities are defined here.
 
 | ability | for |
 | --- | --- |
@@ -28,30 +28,31 @@ from algo_core.storage.uri import DataUri
 
 @runtime_checkable
 class ForkSafe(Protocol):
-    """A storage that can be used in a process made by `fork` as well."""
+    """A storage that can also be used in a forked process."""
 
     def may_divide(self) -> bool:
-        """Whether it can at this time."""
+        """Whether this is possible now."""
 
     def divided(self) -> None:
-        """Called in the new process: let go of what cannot be shared, and try nothing more than once."""
+        """Called in the child process: release what cannot be shared, and try everything only once."""
 
 
 @runtime_checkable
 class PipelinedStorage(Protocol):
-    """A storage that takes the request for a small file while the answers to others are still to come.
+    """A storage that accepts requests for small files while earlier responses are still pending.
 
-    Each request is sent once and explains nothing: what does not go well at once is done in the ordinary way.
+    Each request is sent once and failures are not diagnosed: they are repeated in the ordinary way.
     """
 
     def ask_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
-        """Ask for a file of at most `limit` bytes; what waits for it, or None if it has to be had in another way.
+        """Request a file of at most `limit` bytes. Returns a function that waits for it, or None if it must be read
+        with `open`.
 
-        What waits gives its checksum, where one is known, and its whole content; or None.
+        The function returns its checksum, if known, and its content; or None.
         """
 
     def send_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
-        """Send a file; what waits and gives what was written, if it was, or None if it has to go in another way."""
+        """Send a file. Returns a function that waits for the written entry or None; None if it must go by `write`."""
 
 
 @runtime_checkable
@@ -66,27 +67,27 @@ class RangedStorage(Protocol):
 
 
 class TransferRecord(Protocol):
-    """How much of a partial file is written, kept with it, so that another process can go on."""
+    """The progress of a partial file, stored with it, so that another process can resume."""
 
     def done(self) -> int:
-        """Bytes from the beginning on that are written."""
+        """Bytes written, from the beginning."""
 
     def write(self, done: int) -> None:
-        """Note that so many bytes from the beginning on are written."""
+        """Record that the first `count` bytes are written."""
 
 
 class PartialFile(Protocol):
-    """A file that takes its name when it is whole. `descriptor` is open for reading and writing."""
+    """A file that gets its name when it is complete. `descriptor` is open for reading and writing."""
 
     descriptor: int
     is_left_over: bool
-    """Whether it holds what a killed process has written."""
+    """Whether it was left by a killed process."""
 
     def record(self, source: str, version: str, size: int) -> TransferRecord:
-        """The record of what is written of a source, which is `size` bytes long and of this version."""
+        """The progress record for a source of `size` bytes and this version."""
 
     def commit(self) -> os.stat_result:
-        """Give it its name; what the file system knows of it."""
+        """Give it its name; return its status."""
 
     def discard(self, *, in_use: bool = False) -> None:
         """Remove it; with `in_use` it stays open, because another thread may still write to it."""
@@ -105,29 +106,29 @@ class RandomAccessStorage(Protocol):
 
 @runtime_checkable
 class ReplayableStorage(Protocol):
-    """A storage that has to know the size of a file before it sends the first byte, and may send it again."""
+    """A storage that must know the size of a file before it sends the first byte, and may send it again."""
 
     def kept(self, source: Source) -> AbstractContextManager[tuple[Source, int]]:
-        """A source of unknown size, kept so that it can be read as often as it takes; and its size in bytes."""
+        """Buffer a source of unknown size, so that it can be read repeatedly; returns it and its size in bytes."""
 
 
 @runtime_checkable
 class RenamingStorage(Protocol):
-    """A storage in which a file can be moved without moving its bytes."""
+    """A storage that can rename files."""
 
     def move(self, source: DataUri, target: DataUri) -> Entry | None:
-        """Give a file another name, replacing what has it; what is there now.
+        """Rename a file, replacing an existing target; return the new entry.
 
-        None if it has to be copied after all, also where that will be refused: nothing has been done then.
+        None if it must be copied instead: then nothing has been done.
         """
 
     def taking_after(self, source: DataUri) -> Storage:
-        """The same storage, to write a copy that keeps the mode and the time of the source."""
+        """This storage, writing copies with the mode and time of the source."""
 
 
 @runtime_checkable
 class LeftoverStorage(Protocol):
-    """A storage with partial files: of transfers that are running, and of processes that were killed."""
+    """A storage with partial files, of running transfers and of killed processes."""
 
     def is_leftover(self, uri: DataUri) -> bool:
         """Whether it is a partial file, by its name."""
@@ -136,14 +137,14 @@ class LeftoverStorage(Protocol):
         """Whether a process is writing this partial file."""
 
     def in_use_below(self, uri: DataUri) -> str | None:
-        """The path of a partial file that a process is writing, somewhere in a directory; None if there is none.
+        """The path of a partial file below a directory that a process is writing; None if there is none.
 
         Raises:
             AlgoError: if a directory cannot be listed.
         """
 
     def remove_leftover(self, uri: DataUri) -> bool:
-        """Remove a partial file that no process is writing; False if one is, or it has gone already.
+        """Remove a partial file; False if a process is writing it, or it no longer exists.
 
         Raises:
             AlgoError: if it cannot be removed.
@@ -152,7 +153,7 @@ class LeftoverStorage(Protocol):
 
 @runtime_checkable
 class RewindableReader(Protocol):
-    """A reader that can begin anew with the file that it has open."""
+    """A reader that can return to the beginning of its open file."""
 
     def rewind(self) -> None:
         """Go back to its beginning."""

@@ -1,7 +1,7 @@
-"""The storage contract: what `cp`, `ls`, `rm`, `mkdir` and `cat` can touch.
+"""The storage contract: the interface of everything that `cp`, `ls`, `rm`, `mkdir` and `cat` work on.
 
-Hosted data, the local file system and each connector implement `Storage`; no command knows more of them than this.
-Paths are those of `algo_core.storage.uri.DataUri.path`.
+Hosted data, the local file system and each connector implement `Storage`; commands use nothing else of them. Paths are
+those of `algo_core.storage.uri.DataUri.path`.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class Entry(NamedTuple):
 
 
 class IsADirectory(AlgoError):
-    """A file was meant, and a directory stands there."""
+    """The path is a directory where a file was expected."""
 
 
 class NotADirectory(AlgoError):
-    """A directory was meant, and a file stands there; `entry` is what is known of it, where something is."""
+    """The path is a file where a directory was expected; `entry` is the file's entry, if known."""
 
     def __init__(self, message: str, hint: str | None = None, *, entry: Entry | None = None) -> None:
         super().__init__(message, hint)
@@ -69,9 +69,9 @@ class NotADirectory(AlgoError):
 
 
 class IncompleteListing(AlgoError):
-    """Entries of a directory that are there and could not be looked at; a listing gives all others before it ends so.
+    """Some entries of a directory could not be read; the listing yields all others before it raises this.
 
-    `names` are theirs. The exit code is that of the first.
+    `names` are the names of those entries. The exit code is that of the first failure.
     """
 
     def __init__(self, directory: DataUri, failed: Mapping[str, AlgoError]) -> None:
@@ -84,47 +84,47 @@ class IncompleteListing(AlgoError):
 
 
 NAMED = 5
-"""How many further names the message of an incomplete listing tells."""
+"""How many further names the message of an incomplete listing contains."""
 
 
 class SizeMismatch(AlgoError):
-    """A source gave more or fewer bytes than it had announced."""
+    """A source returned more or fewer bytes than announced."""
 
     def __init__(self, seen: int, size: int) -> None:
         what = "grew" if seen > size else f"ended after {seen} of {size} bytes"
-        super().__init__(f"The source {what} while it was read", "Copy it again when nothing writes to it any more")
+        super().__init__(f"The source {what} while it was read", "Copy it again when no other program writes to it")
 
 
 class Reader(Protocol):
-    """A file that is being read, and what is known of it.
+    """An open file and its entry.
 
-    `entry` describes the whole file as it was when it was opened. `offset` is where in it the first byte stands that
-    this reader gives: where it was asked to start, or 0 if the storage could not, or might have mixed two versions.
+    `entry` describes the whole file at the time of opening. `offset` is the position of the reader's first byte: the
+    requested one, or 0 if the storage cannot start there, or might have mixed two versions.
     """
 
     entry: Entry
     offset: int
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """Fill the buffer from the file, as far as bytes are at hand; their number, 0 at the end of the file.
+        """Fill the buffer with the bytes at hand; return their number, 0 at the end of the file.
 
         Raises:
-            NetworkError: if the connection breaks, or ends before the file does.
+            NetworkError: if the connection breaks or ends too early.
             AlgoError: at the end, if the file was changed while it was read.
         """
 
     def close(self) -> None:
-        """Let go of the file or connection."""
+        """Release the file or the connection."""
 
 
 class Source(Protocol):
-    """What a file is written from: the part of `io.RawIOBase` and of files opened for reading that a storage needs."""
+    """The source of a written file: the part of `io.RawIOBase` that a storage needs."""
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int | None:
-        """Fill the buffer; the number of bytes, 0 at the end."""
+        """Fill the buffer; return the number of bytes, 0 at the end."""
 
     def seekable(self) -> bool:
-        """Whether `tell` and `seek` work, so that a transfer can be tried again."""
+        """Whether `tell` and `seek` work, so that a transfer can be retried."""
 
     def tell(self) -> int:
         """The position of the next byte."""
@@ -136,60 +136,59 @@ class Source(Protocol):
 class Storage(abc.ABC):
     """Files and directories behind one scheme.
 
-    Every method raises `NotFoundError` for a path that is not there, and for nothing else: what could not be looked at
-    is not absent. It raises `PermissionDenied` where the caller may not, `RequestRefused` or `AlreadyExists` where the
-    storage does not allow it, `IsADirectory` or `NotADirectory` where the other kind stands, and `NetworkError` or
-    `PlatformError` when the other side fails. All methods may be called from several threads at once.
-    `algo_core.testing.storage.StorageContract` tests all of this for any storage.
-    What a storage may be able to do beyond this stands in `algo_core.storage.capabilities`.
+    Every method raises `NotFoundError` for a path that does not exist, and only then: an unreadable path is not absent.
+    It raises `PermissionDenied` if the caller lacks the right, `RequestRefused` or `AlreadyExists` if the storage does
+    not allow it, `IsADirectory` or `NotADirectory` for the other kind, and `NetworkError` or `PlatformError` if the
+    server fails. All methods may be called from several threads at once. `algo_core.testing.storage.StorageContract`
+    tests all of this for any storage. Optional abilities are defined in `algo_core.storage.capabilities`.
     """
 
     has_folders: bool = True
     """Whether a directory can hold directories; hosted collections cannot (API section 4.2)."""
 
     needs_directories: bool = True
-    """Whether a directory must be made before a file can be in it; object stores have prefixes instead, so that a tree
-    is copied into them without a request for each directory."""
+    """Whether a directory must be made before files can be written to it. Object stores have prefixes instead, so a
+    tree is copied into them without a request per directory."""
 
     paths_are_keys: bool = False
-    """Whether a path is the key of an object, of which every character counts: `a//b`, `a/./b` and `a/` are others than
-    `a/b` and `a`. Where it is none, such paths mean nothing, and no file gets one."""
+    """Whether a path is an object's key, in which every character counts: `a//b`, `a/./b` and `a/` differ from `a/b`
+    and `a`. Elsewhere such paths are invalid."""
 
     @abc.abstractmethod
     def stat(self, uri: DataUri) -> Entry:
-        """What stands at a path.
+        """The entry of a path.
 
-        A key with a slash at its end is a file only where nothing else begins with it, and where it is not empty, as
-        the mark of a directory is.
+        A key with a trailing slash is a file only if no other key begins with it and it is not empty, as a directory
+        marker is.
         """
 
     @abc.abstractmethod
     def list(self, uri: DataUri) -> Iterator[Entry]:
-        """The entries of a directory, directories first, while they arrive.
+        """The entries of a directory as they arrive, directories first.
 
-        The first ones are given before the last ones are known, unless the storage has no pages at all. What there is
-        to raise is raised when iteration starts: NotFoundError, NotADirectory (with the file's entry if it is known
-        without asking again). Entries that could not be looked at are raised when all others have been given.
+        The first entries are yielded before the last ones are known, unless the storage has no pages. Errors are raised
+        when iteration starts: NotFoundError, NotADirectory (with the file's entry if it is known without another
+        request). Unreadable entries are reported after all others.
 
-        A directory's URI has no slash at its end unless its name is empty (`DataUri.subdirectory`). A file whose key is
-        that of the directory with a slash behind it has no name.
+        A directory's URI has no trailing slash unless its name is empty (`DataUri.subdirectory`). A file whose key is
+        the directory's key and a slash has an empty name.
 
         Raises:
-            IncompleteListing: at the end, if entries that are there could not be looked at.
+            IncompleteListing: at the end, if some entries could not be read.
         """
 
     def scan(self, uri: DataUri) -> Iterator[Entry]:
-        """What `list` gives, in whatever order costs least, for trees and directories of any length.
+        """The entries of `list` in the cheapest order, for trees and directories of any length.
 
-        A storage overrides it that has to collect a directory before it can sort it. Where a directory could be reached
-        on several ways (links), the `version` of its entry tells that it is the same one.
+        A storage that must collect a directory to sort it overrides this. Where links lead to a directory in several
+        ways, the `version` of its entry identifies it.
         """
         return self.list(uri)
 
     def names(self, uri: DataUri) -> Iterator[builtins.list[str]]:
-        """Only the names that `list` gives, some at a time, those of directories with a slash at their end.
+        """Only the names of `list`, in pages; names of directories have a trailing slash.
 
-        A storage overrides it that can give a page of them for less than that many entries.
+        A storage that can list names more cheaply than entries overrides this.
         """
         for entry in self.list(uri):
             yield [f"{entry.name}/" if entry.is_directory else entry.name]
@@ -199,19 +198,18 @@ class Storage(abc.ABC):
         """Open a file for reading from a byte offset.
 
         With `version` (an `Entry.version`) the reader starts at `offset` only if the content is still that one, and
-        otherwise at the beginning; `Reader.offset` and `Reader.entry` say what happened. Beyond the end there is
-        nothing to read: the reader is at its end at once, or RequestRefused is raised. A reader whose file is replaced
-        or removed goes on with the old content, or raises an AlgoError.
+        otherwise at the beginning; `Reader.offset` and `Reader.entry` say what happened. At an offset beyond the end,
+        the reader is at its end at once, or RequestRefused is raised. A reader whose file is replaced or removed
+        continues with the old content, or raises an AlgoError.
         """
 
     @abc.abstractmethod
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
-        """Make or replace a file with what `source` gives from its position; it appears whole or not at all.
+        """Create or replace a file with the content of `source` from its position, atomically.
 
-        `size` is the number of bytes to come where it is known. A seekable source is read again from that position
-        when the storage tries again. The last bytes are handed on only after the source has said that it is at its
-        end, so that a source can still refuse then. What is returned has a `checksum` only if the storage itself has
-        computed it of what it stored: it is compared with what was sent.
+        `size` is the number of bytes, if known. A seekable source is read again from its position on a retry. The last
+        bytes are passed on only after the source has reported its end, so that it can still fail. The returned entry
+        has a `checksum` only if the storage computed it from the stored content: it is compared with the sent content.
 
         Raises:
             SizeMismatch: if `source` gives more or fewer bytes than `size`.
@@ -219,16 +217,15 @@ class Storage(abc.ABC):
         """
 
     def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
-        """A file of at most `limit` bytes at once: what is known of it, and its content, whose length was compared.
+        """Read a file of at most `limit` bytes in one step: its entry and its content, with checked length.
 
-        For thousands of small files, where each step beside the exchange itself counts. None where the file is larger,
-        broke off on the way, changed meanwhile, or cannot be had like this: then it is read with `open`. For a
-        directory None or IsADirectory, as it comes.
+        For thousands of small files, where every step counts. None if the file is larger, was cut off, changed in the
+        meantime, or cannot be read like this: then it is read with `open`. For a directory, None or IsADirectory.
         """
         return None
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
-        """Make or replace a file with content that is at hand; for the rest as `write`."""
+        """Create or replace a file with content in memory; otherwise like `write`."""
         return self.write(uri, io.BytesIO(content), len(content))
 
     @abc.abstractmethod
@@ -237,7 +234,7 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
-        """Remove a directory, with all that is in it if `force`; the number of files removed with it.
+        """Remove a directory, with its content if `force`; return the number of removed files.
 
         Raises NotADirectory for a file, which stays, and RequestRefused if it is not empty.
         """
@@ -247,26 +244,26 @@ class Storage(abc.ABC):
         """Remove a file. Raises IsADirectory for a directory, which stays, empty or not."""
 
     def can_hold_directories(self, uri: DataUri) -> bool:
-        """Whether directories can be made in this directory, so that a copied tree can be refused beforehand."""
+        """Whether this directory can hold directories, so that copying a tree can be refused in advance."""
         return self.has_folders
 
     def can_hold_files(self, uri: DataUri) -> bool:
-        """Whether files can be in this directory: only collections hold them in an account (API section 4.2)."""
+        """Whether this directory can hold files: in an account, only collections can (API section 4.2)."""
         return True
 
     def exists(self, uri: DataUri) -> Entry | None:
-        """What stands at a path, or None."""
+        """The entry of a path, or None."""
         try:
             return self.stat(uri)
         except NotFoundError:
             return None
 
     def is_link(self, uri: DataUri) -> bool:
-        """Whether a link stands there; what it leads to is neither moved nor removed with it."""
+        """Whether the path is a link; its target is neither moved nor removed with it."""
         return False
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:
-        """Whether two URIs of this storage mean the same place, so that copying one to the other would be senseless."""
+        """Whether two URIs of this storage name the same file, so that copying one to the other is pointless."""
         if self.paths_are_keys:
             return one.path.removesuffix("/") == other.path.removesuffix("/")
         return [p for p in one.path.split("/") if p] == [p for p in other.path.split("/") if p]

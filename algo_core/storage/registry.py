@@ -1,9 +1,9 @@
-"""Which storage a URI is in: found by its scheme among what plugins claim.
+"""Finds the storage of a URI by its scheme, among the plugins' connectors.
 
 Some stores are reached through the platform, some directly from this machine.
 
-A person describes one in `config.toml`; a platform keeps the options itself and calls `open_store` with them. Either
-way the plugin that does the work is found here, so that no plugin has to import another.
+A person configures one in `config.toml`; a platform stores the options itself and calls `open_store`. In both cases the
+plugin is found here, so that no plugin imports another.
 
     [connectors.s3]                      # s3:// is the platform's connector unless `direct` says otherwise
     direct = true
@@ -34,7 +34,7 @@ TABLE = "connectors"
 
 
 class Host(Protocol):
-    """What opening a storage needs of the running `App`, which is handed on to the plugin."""
+    """The part of the running `App` that opening a storage needs; it is passed to the plugin."""
 
     @property
     def config(self) -> Config:
@@ -65,14 +65,14 @@ def open_storage(host: Host, uri: DataUri) -> Storage:
     if uri.scheme not in {HOSTED, LOCAL} and (storage := open_from_here(host, uri, elsewhere=bool(claims))):
         return storage
     if not claims:
-        raise UsageError(f"Nothing here can open {uri.connector}://", _who_could(host, uri))
+        raise UsageError(f"No connector is installed for {uri.connector}://", _who_could(host, uri))
     record, target = only_claim(uri.scheme, claims)
     opened: Storage = host.plugins.load_target(record, target)(host, uri)
     return opened
 
 
 def _who_could(host: Host, uri: DataUri) -> str:
-    """The hint for a scheme that nobody opens: disabled, misspelt, or to be described in the configuration."""
+    """The hint for an unknown scheme: its plugin is disabled, the name is misspelt, or it must be configured."""
     from difflib import get_close_matches
 
     if why := host.plugins.why_no_scheme(uri.scheme):
@@ -80,13 +80,13 @@ def _who_could(host: Host, uri: DataUri) -> str:
     claimed = {row[0] for record in host.plugins.allowed for row in record.connectors}
     known = sorted(claimed - {ANY_SCHEME})
     if not known:
-        return "Install the standard plugins: `algo plugins install algo-data algo-connectors`"
+        return f"Install the standard plugins: `{host.plugins.to_install('algo-data', 'algo-connectors')}`"
     if close := get_close_matches(uri.scheme, known, n=1, cutoff=0.6):
         return f"Did you mean {close[0]}://?"
-    listed = f"Known are: {', '.join(f'{scheme}://' for scheme in known)}"
+    listed = f"Known schemes: {', '.join(f'{scheme}://' for scheme in known)}"
     if ANY_SCHEME not in claimed:
         return listed
-    return f"{listed}; describe others in [{TABLE}.{uri.connector}] of config.toml with a protocol: algo help uris"
+    return f"{listed}; add others in config.toml as [{TABLE}.{uri.connector}] with a protocol: algo help uris"
 
 
 def only_claim(scheme: str, claims: Sequence[tuple[PluginRecord, str]]) -> tuple[PluginRecord, str]:
@@ -105,9 +105,9 @@ def only_claim(scheme: str, claims: Sequence[tuple[PluginRecord, str]]) -> tuple
 
 
 def open_from_here(host: Host, uri: DataUri, *, elsewhere: bool) -> Storage | None:
-    """The storage of a URI if it is to be reached from this machine, else None.
+    """The storage of a URI that is opened from this machine, else None.
 
-    `elsewhere` says that somebody else can open it as well: then only a table that says so leads here.
+    `elsewhere` says that the platform can open it as well: then only a table with `direct = true` leads here.
 
     Raises:
         ConfigError: if the URI's table is wrong, or its options do not fit the store.
@@ -123,7 +123,7 @@ def open_from_here(host: Host, uri: DataUri, *, elsewhere: bool) -> Storage | No
 
 
 def open_store(plugins: Plugins, scheme: str, options: Mapping[str, Any]) -> Storage:
-    """Open a store with nothing but these options, by whichever plugin claims its scheme directly.
+    """Open a store with these options only, with the plugin that claims its scheme directly.
 
     Raises:
         ConfigError: if no plugin does, or the options do not fit the store, or what it needs is not installed.
@@ -132,7 +132,8 @@ def open_store(plugins: Plugins, scheme: str, options: Mapping[str, Any]) -> Sto
     claims = _claims(plugins, scheme) or _claims(plugins, ANY_SCHEME)
     if not claims:
         raise ConfigError(
-            f"No plugin here can open {scheme}:// directly", "Install one: algo plugins install algo-connectors"
+            f"No installed plugin can open {scheme}:// directly",
+            f"Install one: {plugins.to_install('algo-connectors')}",
         )
     record, target = only_claim(scheme, claims)
     storage: Storage = plugins.load_target(record, target)(scheme, dict(options))
@@ -140,7 +141,7 @@ def open_store(plugins: Plugins, scheme: str, options: Mapping[str, Any]) -> Sto
 
 
 def options_of(config: Config, connector: str) -> dict[str, Any]:
-    """The members of `[connectors.CONNECTOR]`: the person's before the administrator's, enforced ones before both.
+    """The members of `[connectors.CONNECTOR]`: the user's override the administrator's, enforced ones override both.
 
     Raises:
         ConfigError: if the configuration of connectors has faults.

@@ -25,12 +25,12 @@ HOSTED = "data"
 
 
 class DataUri(NamedTuple):
-    """A place in some storage: `scheme[+label]://path`.
+    """A path in a storage: `scheme[+label]://path`.
 
-    `path` is kept as it was written. In an object store it is a key, of which every character counts: `a//b`, `a/./b`
-    and `/a` are others than `a/b` and `a`. Elsewhere it has no slash at its start (except for local absolute paths). A
-    slash at its end means "a directory". For the scheme `file` it is a path of the local file system, in Unicode
-    whatever the locale is (`algo_core.names.native`).
+    `path` is kept as written. In an object store it is a key, in which every character counts: `a//b`, `a/./b` and `/a`
+    differ from `a/b` and `a`. Elsewhere it has no leading slash (except for local absolute paths). A trailing slash
+    means "a directory". For the scheme `file` it is a path of the local file system, in Unicode whatever the locale is
+    (`algo_core.names.native`).
     """
 
     scheme: str
@@ -54,7 +54,7 @@ class DataUri(NamedTuple):
 
     @property
     def names_directory(self) -> bool:
-        """Whether it can only mean a directory: a root, or written with a slash at its end.
+        """Whether it can only be a directory: a root, or written with a trailing slash.
 
         In an object store that can be a file's key as well: `Storage.open` and `Storage.remove` take it for one.
         """
@@ -71,7 +71,7 @@ class DataUri(NamedTuple):
 
     @property
     def parent(self) -> DataUri:
-        """The directory in which this stands; the root is its own parent."""
+        """The parent directory; the root is its own parent."""
         trimmed = self._trimmed()
         if not trimmed and self.scheme in _PATHS:
             return self
@@ -94,16 +94,16 @@ _PATHS = frozenset({LOCAL, HOSTED})
 
 
 def is_only_key(path: str) -> bool:
-    """Whether a path has a component that is no name (empty, `.` or `..`), or a NUL: only a key can look so."""
+    """Whether a path has a component that is not a name (empty, `.` or `..`), or a NUL: only keys can."""
     return not NO_NAMES.isdisjoint(path.split("/")) or "\0" in path
 
 
 NO_NAMES = frozenset({"", ".", ".."})
-"""What no file or directory can be called."""
+"""Names that no file or directory can have."""
 
 
 def pasted(place: object) -> str:
-    """A place or a path as it can be pasted behind a command, in quotes where a shell would take it apart."""
+    """A URI or a path for pasting into a command, quoted for the shell where necessary."""
     import shlex
 
     return shlex.quote(str(place))
@@ -113,16 +113,16 @@ def parse_data_uri(text: str, *, bare: str = LOCAL) -> DataUri:
     """Read a data URI as a person types it.
 
     Without a scheme, a path whose first component is `.my`, `.algo` or `.session` is hosted data, as the guide writes
-    it, and one that starts with `/`, `./` or `../` is local; anything else has the scheme `bare`: `"file"` where a
-    local name is what people mean (`cp`), `"data"` where it is not (`ls`, `mkdir`, ...).
+    it, and one that starts with `/`, `./` or `../` is local; anything else has the scheme `bare`: `"file"` for commands
+    where people mean local names (`cp`), `"data"` for the others (`ls`, `mkdir`, ...).
 
     Raises:
         UsageError: for an empty text, a NUL byte, or a label on a scheme that has none.
     """
     if not text:
-        raise UsageError("An empty path", "Name a local path or a data URI such as data://.my/collection/file")
+        raise UsageError("The path is empty", "Name a local path or a data URI such as data://.my/collection/file")
     if "\0" in text:
-        raise UsageError("A path cannot hold a NUL byte")
+        raise UsageError("A path cannot contain a NUL byte")
     if not text.isascii():
         from algo_core.names import portable
 
@@ -151,7 +151,7 @@ class AlgorithmRef(NamedTuple):
 
     @property
     def path(self) -> str:
-        """What stands behind `/v1/algo/` (API section 3.1)."""
+        """The path below `/v1/algo/` (API section 3.1)."""
         return "/".join(part for part in (self.owner, self.name, self.version) if part)
 
     def __str__(self) -> str:

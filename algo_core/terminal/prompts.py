@@ -83,7 +83,7 @@ def read_secret_from_stdin(what: str) -> str:
     """
     line = first_line(sys.stdin.buffer).strip() if sys.stdin is not None else ""
     if not line:
-        raise click.UsageError(f"Standard input holds no {what}")
+        raise click.UsageError(f"Standard input contains no {what}")
     return line
 
 

@@ -2,6 +2,7 @@
 
     from algo_core.testing.storage import StorageContract
 
+
     class TestAcme(StorageContract):
         @pytest.fixture
         def storage(self):

@@ -14,7 +14,7 @@ from typing import Any
 
 from algo_core.errors import AlgoError
 from algo_core.plugins.index import PluginRecord, discover
-from algo_core.plugins.types import ANY_SCHEME
+from algo_core.plugins.types import ANY_SCHEME, ROLES
 
 LIGHT = frozenset({"algo_core", "pluggy", "click", "typing_extensions"})
 """Packages beyond the standard library that a plugin's module may import: `algo` has them loaded by then."""
@@ -128,7 +128,15 @@ def _heavy_name(module: str) -> str | None:
 
 
 def _command_problems(
-    record: PluginRecord, plugins: Any, name: str, target: str, text: str, group: str, hidden: bool, example: str
+    record: PluginRecord,
+    plugins: Any,
+    name: str,
+    target: str,
+    text: str,
+    group: str,
+    hidden: bool,
+    example: str,
+    role: str,
 ) -> Iterator[str]:
     import click
 
@@ -140,6 +148,8 @@ def _command_problems(
         yield f"The command {name} has the name of a built-in one, and cannot be run"
     if "\n" in example or (example and not example.startswith(f"algo {name}")):
         yield f"The example of the command {name} is not one line that begins with 'algo {name}'"
+    if role and role not in ROLES:
+        yield f"The command {name} has the role {role!r}, which is none of {', '.join(sorted(ROLES))}"
     if not text.strip() or "\n" in text or len(text) > HELP_WIDTH:
         yield f"The command {name} needs a help line of 1 to {HELP_WIDTH} characters"
     if not hidden and (not group.strip() or group == "Other"):

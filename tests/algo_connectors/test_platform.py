@@ -86,7 +86,7 @@ def test_only_a_writable_connector_is_written_to(home: Home, s3: Store) -> None:
     ):
         done = home.run(*command, input=b"x")
         assert done.code == ExitCode.AUTHENTICATION, (command, done.stderr)
-        assert "reading only" in done.stderr
+        assert "read-only" in done.stderr
     assert home.run("cat", "s3+ro://bucket/readable.txt").stdout == b"content"
 
 

@@ -339,7 +339,7 @@ def test_every_command_that_a_message_names_exists_with_its_options(tmp_path: Pa
             command: click.Command | None = root
             rest = list(words)
             while rest and isinstance(command, click.Group) and not rest[0].startswith("-") and rest[0] != "X":
-                command = command.get_command(context, rest.pop(0))
+                command = command.resolve_command(context, [rest.pop(0)])[1]
                 assert command is not None, where
             assert command is not None
             options = {

@@ -53,7 +53,11 @@ def test_version_imports_next_to_nothing(algo_home: Home) -> None:
 def test_help_imports_click_and_the_index_only(algo_home: Home, arguments: tuple[str, ...]) -> None:
     modules = imported(algo_home, *arguments)
     assert modules & HEAVY == set()
-    assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
+    assert not {
+        name
+        for name in modules
+        if name.startswith(("algo_run", "algo_data", "algo_env", "algo_manage", "algo_local", "algo_plugins"))
+    }
     assert {name for name in modules if name.startswith("algo_core")} == {
         "algo_core", "algo_core.cli", "algo_core.context", "algo_core.errors", "algo_core.main", "algo_core.nesting",
         "algo_core.version", "algo_core.plugins", "algo_core.plugins.index", "algo_core.plugins.manager", "algo_core.plugins.policy",
@@ -73,7 +77,11 @@ def test_completion_imports_no_plugin_and_nothing_heavy(
     """Nor anything that click's own completion would not."""
     modules = imported(algo_home, *arguments, _ALGO_COMPLETE=shell, _ALGO_LINE="algo c")
     assert modules & HEAVY == set()
-    assert not {name for name in modules if name.startswith(("algo_run", "algo_data", "algo_env", "algo_local"))}
+    assert not {
+        name
+        for name in modules
+        if name.startswith(("algo_run", "algo_data", "algo_env", "algo_manage", "algo_local", "algo_plugins"))
+    }
     ours = {name for name in modules if name.startswith("algo_core")}
     with_click = imported(algo_home, _ALGO_COMPLETE="zsh_complete", COMP_WORDS="algo c", COMP_CWORD="1")
     assert modules - ours <= with_click

@@ -144,11 +144,12 @@ def test_files_of_algorithms_and_options_of_connectors(algo_home: Home, tmp_path
 
 WRITTEN_BY_US = {
     "algo_core/cli.py": "the index of isolated plugins",
+    "algo_core/plugins/isolated.py": "our own record",
     "algo_core/plugins/recorded.py": "the facts of isolated plugins",
     "algo_core/terminal/completion/__init__.py": "our own scripts",
     "algo_core/terminal/prompts.py": "a terminal's lines",
-    "algo_core/scaffold": "our own templates",
-    "algo_core/installer": "what pip, uv and pipx write",
+    "plugins/algo_plugins/algo_plugins/scaffold": "our own templates",
+    "plugins/algo_plugins/algo_plugins/installer": "what pip, uv and pipx write",
     "algo_core/testing": "what tests write",
     "plugins/algo_data/algo_data/reporting/failures.py": "the record of failures",
     "plugins/algo_data/algo_data/local/partial_file.py": "/proc",

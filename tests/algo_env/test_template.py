@@ -166,7 +166,7 @@ def test_what_is_of_another_kind_stays_even_with_force(home, environments, good,
         before = names(work)
         done = home.run("template", SPECIFICATION, work, *force)
         assert done.code == ExitCode.FAILURE
-        assert f"in the way in {work}: {path.name}" in done.stderr
+        assert f"in each other's way in {work}: {path.name}" in done.stderr
         assert names(work) == before
         assert os.listdir(tmp_path / "elsewhere") == []
         if path.is_dir() and not path.is_symlink():

@@ -50,7 +50,7 @@ def test_a_new_state_is_private_whatever_directory_it_is_made_in(
     done = subprocess.run(command, umask=umask, capture_output=True, text=True, check=True)
     assert mode(private_root) == 0o700
     assert mode(private_root / "platform.sqlite3") == 0o600
-    assert ("Others on this machine could use" in done.stderr) == (before is not None)
+    assert ("Other users of this machine had access to" in done.stderr) == (before is not None)
 
 
 def test_an_existing_state_is_repaired_with_a_notice_once_even_while_it_is_used(
@@ -63,7 +63,7 @@ def test_an_existing_state_is_repaired_with_a_notice_once_even_while_it_is_used(
         path.chmod(0o777 if path == private_root else 0o644)
     done = algo("local", "key", "list")
     assert (
-        f"Others on this machine could use {', '.join(str(private_root / name) for name in PARTS)}, {private_root};"
+        f"Other users of this machine had access to {', '.join(str(private_root / name) for name in PARTS)}, {private_root};"
         in done.stderr
     )
     assert open_paths(private_root) == []
@@ -81,7 +81,9 @@ def test_a_directory_that_serves_others_as_well_keeps_its_mode_but_nothing_of_th
     assert (mode(private_root), mode(private_root / "notes.txt")) == (0o755, 0o644)
     assert open_paths(private_root) == []
     (private_root / "data").chmod(0o755)
-    assert f"could use {private_root / 'data'}; now only you can" in algo("local", "key", "new", "jane").stderr
+    assert (
+        f"had access to {private_root / 'data'}; now only you have access" in algo("local", "key", "new", "jane").stderr
+    )
     assert open_paths(private_root) == []
 
 

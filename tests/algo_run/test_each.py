@@ -416,12 +416,12 @@ def test_a_dry_run_shows_three_calls_and_makes_none(home: Home, echo: Echo, inpu
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--each", "x.bin"], "is not known by its name"),
+        (["--each", "x.bin"], "cannot be told from its name"),
         (["--each", "x.jsonl", "-d", "1"], "both give the input"),
         (["--each", "x.jsonl", "--raw"], "cannot be combined with --raw"),
         (["--each", "x.jsonl", "--each-line", "y"], "both name inputs"),
         (["--resume", "-d", "1"], "--resume needs inputs"),
-        (["--each", "x.jsonl", "--resume"], "--resume needs the file"),
+        (["--each", "x.jsonl", "--resume"], "--resume needs the results file"),
         (["--each-file", "none*"], "No file matches"),
         (["--each", "x.jsonl", "--concurrency", "0"], "0"),
     ],

@@ -53,7 +53,7 @@ def test_an_algorithms_failure_as_json(home, algorithm) -> None:
         ({"error": {"message": "it failed", "error_type": "AlgorithmError"}}, "it failed"),
         ({"error": "it failed"}, "it failed"),
         ({"error": {"message": "it failed", "stacktrace": None, "error_type": 3}, "metadata": {}}, "it failed"),
-        ({"error": {}, "metadata": {"duration": 1}}, "did not say why"),
+        ({"error": {}, "metadata": {"duration": 1}}, "failed without a message"),
         ({"error": {"message": TIMED_OUT}, "metadata": {"duration": 1}}, "--timeout SECONDS"),
     ],
 )

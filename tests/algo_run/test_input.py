@@ -112,7 +112,7 @@ def test_empty_input_is_an_empty_body(home, algorithm, option) -> None:
         ("{'a': 1}", "at line 1, column 2"),
         ('{"a": 1,\n "b": }', "at line 2, column 7"),
         ("", "at line 1, column 1"),
-        ('{"a": NaN}', "NaN is no JSON value"),
+        ('{"a": NaN}', "NaN is not a JSON value"),
         ("[" * 200_000, "nested too deeply"),
     ],
 )

@@ -16,6 +16,7 @@ PACKAGES = (
     "algo_run",
     "algo_data",
     "algo_env",
+    "algo_manage",
     "algo_local",
     "algo_connectors",
     "algo_plugins",

@@ -102,7 +102,7 @@ def test_what_is_denied_does_not_load(jane: Home, acme_table: str) -> None:
     assert statuses(jane)["acme-bundle"] == f"denied by {jane.site_file}"
     result = jane.run("ls", "acme://")
     assert result.code == ExitCode.USAGE
-    assert "Nothing here can open acme://" in result.stderr
+    assert "No connector is installed for acme://" in result.stderr
 
 
 @pytest.mark.parametrize("how", ["a flag", "all", "the environment", "the user's file"])

@@ -131,7 +131,7 @@ DOWNLOADS = (
     Row("compressed unasked", (wrongs.compress,), "unpacked", 1),
     Row("says it is compressed, and is not", (wrongs.claim_compressed,) * ALWAYS, REFUSED, None, None, 7, "encoded"),
     Row("redirected", (wrongs.redirect,) * ALWAYS, "followed", None),
-    Row("a log-in page with status 200", (wrongs.log_in_page,) * ALWAYS, REFUSED, 1, 0, 7, "not the data API"),
+    Row("a log-in page with status 200", (wrongs.log_in_page,) * ALWAYS, REFUSED, 1, 0, 7, "not from the data API"),
     Row("what answers speaks no HTTP", (wrongs.gibberish,) * ALWAYS, REFUSED, 2, 0, 6, "HTTP|SSH", environ=IMPATIENT),
     Row(
         "headers without end",

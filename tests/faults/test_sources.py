@@ -105,7 +105,7 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(algo: Home, colle
         (work / name).write_text(name)
     result = algo.run("cp", *(work / name for name in "abc"), collection.uri)
     assert result.code == ExitCode.FAILURE
-    assert "no ordinary file" in result.stderr
+    assert "not a regular file" in result.stderr
     assert collection.names == ["a", "c"]
 
 

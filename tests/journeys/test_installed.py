@@ -36,13 +36,13 @@ def test_every_plugin_is_whole_in_its_wheel(installed) -> None:
     assert {row["status"] for row in listed} == {"ok"}
     for row in listed:
         for name in row["commands"]:
-            assert installed.run(name, "--help").code == ExitCode.OK
+            assert installed.run(*name.split(" "), "--help").code == ExitCode.OK
     specification = installed.run("environment", "python3", "--json").json[0]["environment_specification_id"]
     assert installed.run("template", specification, "mine").code == ExitCode.OK
     assert (installed.root / "mine" / "src").is_dir()
     subprocess.run(
-        [installed.program.with_name("python"), "-c", "import algo_core, algo_local, algo_data, algo_run, algo_env, pathlib\n"
-         "for p in (algo_core, algo_local, algo_data, algo_run, algo_env):\n"
+        [installed.program.with_name("python"), "-c", "import algo_core, algo_local, algo_data, algo_run, algo_env, algo_manage, algo_plugins, pathlib\n"
+         "for p in (algo_core, algo_local, algo_data, algo_run, algo_env, algo_manage, algo_plugins):\n"
          "    assert (pathlib.Path(p.__file__).parent / 'py.typed').exists(), p"],
         check=True,
     )  # fmt: skip
@@ -73,3 +73,8 @@ def test_the_core_alone_answers_what_needs_no_plugin(core_alone) -> None:
     result = core_alone.run("run", "demo/Hello", "-d", "x")
     assert result.code == ExitCode.USAGE
     assert "There is no command 'run'" in result.stderr
+    python = core_alone.program.with_name("python")
+    for words in (["install", "acme"], ["new", "acme"]):
+        result = core_alone.run("plugins", *words)
+        assert result.code == ExitCode.USAGE
+        assert result.stderr.splitlines()[1].endswith(f"get it with: `{python} -m pip install algo-plugins`")

@@ -130,4 +130,13 @@ _TEXTS = (
     "id name display_name description owner author algoname label title summary status message version version_info "
     "git_hash commit_sha environment_specification_id machine_type language created_at key username url state"
 )
-_ITEM = dict.fromkeys(_TEXTS.split(), EVIL)
+_MORE = (
+    "api_key api_key_mask build_id content finished_at key_id key_label last_used_at logs member org_email org_label"
+    " org_name output release_notes role sample_input sample_output secret_key semantic_version short_name started_at"
+    " tagline algorithm_callability modified"
+)
+_PLAIN = dict.fromkeys([*_TEXTS.split(), *_MORE.split()], EVIL)
+_ITEM = {
+    **_PLAIN,
+    **dict.fromkeys(("build", "compilation", "details", "permissions", "settings", "version_info"), _PLAIN),
+}

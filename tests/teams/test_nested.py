@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import click
 import pytest
 
 from algo_core.errors import ExitCode
+from algo_core.nesting import extend
 from algo_core.testing import Home
 
 COMMANDS = """
@@ -112,3 +114,20 @@ def test_help_and_completion_of_a_shared_group_import_nothing(algo_home: Home, a
     done = algo_home.run(environ={"_ALGO_COMPLETE": "bash_complete", "COMP_WORDS": "algo acme ", "COMP_CWORD": "2"})
     assert "plain,a" in done.text
     assert "plain,b" in done.text
+
+
+def test_a_group_is_extended_anew_by_each_run_of_a_process() -> None:
+    """What an earlier run has put below it is not the group's own."""
+    group = click.Group("acme")
+    group.add_command(click.Command("own"))
+    seen: list[tuple[str, click.Command | None]] = []
+
+    def load(ctx: click.Context, name: str, own: click.Command | None) -> click.Command:
+        seen.append((name, own))
+        return click.Command(name)
+
+    for lines in ({"a": ("Do a.", False), "own": ("Taken.", False)}, {"a": ("Do a.", False)}):
+        extend(group, lines, load)
+        group.resolve_command(click.Context(group), ["a"])
+    assert seen == [("a", None), ("a", None)]
+    assert group.list_commands(click.Context(group)) == ["a", "own"]

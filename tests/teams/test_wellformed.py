@@ -92,7 +92,7 @@ def test_what_is_well_formed_passes(add_plugin: Callable[..., None]) -> None:
     assert_plugin_well_formed("Acme")
 
 
-@pytest.mark.parametrize("dist", ["algo-run", "algo-data", "algo-env", "algo-local"])
+@pytest.mark.parametrize("dist", ["algo-run", "algo-data", "algo-env", "algo-manage", "algo-local", "algo-plugins"])
 def test_the_standard_plugins_are_well_formed(dist: str) -> None:
     assert_plugin_well_formed(dist)
 

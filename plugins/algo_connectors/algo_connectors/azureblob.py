@@ -66,7 +66,7 @@ class AzureStorage(ObjectStorage):
             UsageError: if it has one of these.
         """
         if {".", ".."} & set(uri.path.split("/")):
-            raise UsageError(f"Azure has no names with '.' or '..' between slashes: {uri}", "Write the whole path")
+            raise UsageError(f"Azure has no names with '.' or '..' between slashes: {uri}", "Write the full path")
         return super().locate(uri)
 
     def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:

@@ -133,13 +133,13 @@ class DropboxStorage(VersionedStorage):
     def mkdir(self, uri: DataUri) -> None:
         """create_folder."""
         if not components(uri):
-            raise AlreadyExists(f"{uri} is always there")
+            raise AlreadyExists(f"{uri} always exists")
         self.call(uri, "files_create_folder_v2", _path(uri))
 
     def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
         """list_folder to see what is in it, and delete."""
         if not components(uri):
-            raise RequestRefused(f"{uri} is not removed", "Write its name")
+            raise RequestRefused(f"{uri} is not removed", "Name the directory itself")
         if not self.stat(uri).is_directory:
             raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
         inside = (found for page in self._pages(uri, deep=True) for found in page)

@@ -37,7 +37,7 @@ def open_protocol(options: ConnectorOptions) -> FileSystemStorage:
         kind = fsspec.get_filesystem_class(options.scheme)
     except ValueError:
         known = ", ".join(sorted(fsspec.available_protocols()))
-        raise ConfigError(f"Nothing here can open {options.scheme}://", f"fsspec knows: {known}") from None
+        raise ConfigError(f"fsspec has no file system for {options.scheme}://", f"fsspec knows: {known}") from None
     except ImportError as error:
         raise ConfigError(
             f"{options.scheme}:// needs a package that is not installed: {error}",
@@ -142,7 +142,7 @@ class FileSystemStorage(RemoteStorage):
         if not self.stat(uri).is_directory:
             raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
         if not components(uri):
-            raise RequestRefused(f"{uri} is not removed", "Write its name")
+            raise RequestRefused(f"{uri} is not removed", "Name the directory itself")
         with store_errors(uri):
             path = self.path(uri)
             if not self.files.ls(path, detail=False):
@@ -213,7 +213,7 @@ def _is_mark(found: Mapping[str, Any], directory: str) -> bool:
 
 
 def _no_path(directory: DataUri, found: Mapping[str, Any]) -> AlgoError:
-    return RequestRefused(f"{found['name']!r} in {directory} has a name that no path can express")
+    return RequestRefused(f"{found['name']!r} in {directory} has a name that cannot be written as a path")
 
 
 def _entry(uri: DataUri, found: Mapping[str, Any]) -> Entry:

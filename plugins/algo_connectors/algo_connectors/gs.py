@@ -154,7 +154,7 @@ class GoogleStorage(ObjectStorage):
         """buckets.list."""
         if not self._files.project:
             raise ConfigError(
-                "Which buckets there are depends on the project",
+                "The list of buckets depends on the project",
                 "Set the option project, or name a bucket: gs://BUCKET",
             )
         token = None

@@ -11,7 +11,7 @@ _OPEN = "algo_connectors.common.opening:open_store"
 def algo_connectors() -> list[Connector]:
     """The four kinds of store that the platform knows (API section 4.2), and any other that fsspec knows."""
     return [
-        Connector("s3", _OPEN, "Amazon S3 and what speaks its protocol, reached directly.", labels=True, direct=True),
+        Connector("s3", _OPEN, "Amazon S3 and compatible stores, reached directly.", labels=True, direct=True),
         Connector("azureblob", _OPEN, "Azure Blob Storage, reached directly.", labels=True, direct=True),
         Connector("gs", _OPEN, "Google Cloud Storage, reached directly.", labels=True, direct=True),
         Connector("dropbox", _OPEN, "Dropbox, reached directly.", labels=True, direct=True),

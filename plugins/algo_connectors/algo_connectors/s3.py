@@ -128,7 +128,7 @@ class S3Storage(ObjectStorage):
                 return
             token = answer.get("NextContinuationToken")
             if not token:
-                raise PlatformError(f"The listing of {uri} breaks off: the store does not say where it goes on")
+                raise PlatformError(f"The listing of {uri} is incomplete: the store returned no continuation token")
 
     def buckets(self, uri: DataUri) -> Iterable[str]:
         """ListBuckets."""

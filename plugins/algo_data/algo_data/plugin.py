@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 _GROUP = "Data"
 
 
-def _command(name: str, text: str, example: str = "") -> Command:
-    return Command(name, f"algo_data.commands.{name}:{name}", text, _GROUP, example=example)
+def _command(name: str, text: str, example: str = "", role: str = "") -> Command:
+    return Command(name, f"algo_data.commands.{name}:{name}", text, _GROUP, example=example, role=role)
 
 
 def _on_platform(scheme: str, text: str) -> Connector:
@@ -24,7 +24,7 @@ def _on_platform(scheme: str, text: str) -> Connector:
 def algo_commands() -> list[Command]:
     """The commands of this plugin."""
     return [
-        _command("ls", "List hosted data, connectors and local directories.", "algo ls .my/pictures"),
+        _command("ls", "List hosted data, connectors and local directories.", "algo ls .my/pictures", "try"),
         _command(
             "cp",
             "Copy files and directories to, from and within hosted data.",

@@ -65,7 +65,8 @@ def _reported_faults() -> Iterator[None]:
         yield
     except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, ValueError, OverflowError) as error:
         raise PlatformError(
-            f"The template's archive is broken: {error}", "Try again; if it stays so, ask whoever runs the platform"
+            f"The template's archive is broken: {error}",
+            "Try again; if it happens again, contact the platform's administrator",
         ) from error
 
 
@@ -114,7 +115,7 @@ class _Unpacking:
         if not (entry.isreg() or entry.isdir()) or entry.issparse():
             _refuse(entry, "is neither a file nor a directory")
         if name.startswith("/") or ".." in parts or (entry.isreg() and not parts):
-            _refuse(entry, "does not lead to a place in the template")
+            _refuse(entry, "points outside the template")
         if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in name):
             _refuse(entry, "has control characters in its name")
         if _DATA_FILTER:
@@ -133,7 +134,7 @@ class _Unpacking:
 
     def _write_file(self, entries: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> None:
         if path in self._is_file:
-            _refuse(entry, "is there twice")
+            _refuse(entry, "occurs twice")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         mode = 0o777 if entry.mode & 0o100 else 0o666
         source = entries.extractfile(entry)
@@ -152,5 +153,5 @@ def _too_large() -> PlatformError:
 def _refuse(entry: tarfile.TarInfo, why: str) -> NoReturn:
     raise PlatformError(
         f"The template's archive is not safe to unpack: {entry.name!r} {why}",
-        "Nothing was unpacked; tell whoever runs the platform",
+        "Nothing was unpacked; report it to the platform's administrator",
     )

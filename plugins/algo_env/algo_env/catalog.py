@@ -88,7 +88,7 @@ def template_archive(api: ApiClient, specification_id: str) -> Iterator[IO[bytes
     with response, tempfile.TemporaryFile() as file:
         if "json" in response.headers.get("Content-Type", "").lower():
             decode_json(response, api.profile)
-            raise PlatformError("The platform answered with JSON where a template's archive was asked for")
+            raise PlatformError("The platform returned JSON instead of a template's archive")
         size = 0
         for block in response.blocks(BLOCK):
             size += len(block)
@@ -104,7 +104,7 @@ def _what_was_meant(api: ApiClient, text: str) -> str:
     try:
         known = [str(language["name"]) for language in languages(api)]
         if text in known:
-            return f"That is a language; its templates are listed by: algo environment {text}"
+            return f"This is a language; list its templates with: algo environment {text}"
         for language in known:
             for entry in environments(api, language):
                 if text.lower() in {str(entry.get("id")).lower(), str(entry.get("display_name")).lower()}:
@@ -112,13 +112,13 @@ def _what_was_meant(api: ApiClient, text: str) -> str:
                     return f"That is the environment {entry.get('display_name')}; its template is {meant}"
     except AlgoError:
         pass  # the lists need a credential, which templates do not
-    return "Templates go by the environment_specification_id that is listed by: algo environment LANG"
+    return "A template is named by its environment_specification_id; list them with: algo environment LANG"
 
 
 def _entries(api: ApiClient, value: Any, what: str) -> list[CatalogItem]:
     if not isinstance(value, list) or not all(isinstance(entry, dict) and _is_named(entry, what) for entry in value):
         raise PlatformError(
-            f"{api.address} answered with something that is no list of {what}",
+            f"{api.address} did not return a list of {what}",
             "Check that the profile's address is that of the API: algo profile show",
         )
     return value

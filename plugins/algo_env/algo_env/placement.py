@@ -26,9 +26,9 @@ class Staging:
 
 
 def check_destination(destination: Path) -> None:
-    """Raise AlreadyExists if the destination is there and is not a directory."""
+    """Raise AlreadyExists if the destination exists and is not a directory."""
     if status_of(destination, follow_symlinks=False) and not destination.is_dir():
-        raise AlreadyExists(f"{destination} is there and is not a directory", "Name another destination")
+        raise AlreadyExists(f"{destination} exists and is not a directory", "Name another destination")
 
 
 @contextmanager
@@ -94,12 +94,12 @@ def _check_ways(contents: Contents, destination: Path, *, force: bool) -> None:
     blocked += [path for path in present if (destination / path).is_dir() and not (destination / path).is_symlink()]
     if blocked:
         raise AlreadyExists(
-            f"Something of another kind is in the way in {destination}: {_listed(blocked)}",
+            f"Files and directories are in each other's way in {destination}: {_listed(blocked)}",
             "Move it away, or choose another destination; nothing was changed",
         )
     if present and not force:
         raise AlreadyExists(
-            f"These files are in {destination} already: {_listed(present)}",
+            f"These files already exist in {destination}: {_listed(present)}",
             "Replace them with --force, or choose another destination; nothing was changed",
         )
 

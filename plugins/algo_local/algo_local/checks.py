@@ -34,9 +34,9 @@ def check_state() -> tuple[bool, str]:
     try:
         root = state_root()
         if not (root / DATABASE).exists():
-            return True, f"not used yet (it will be made in {root})"
+            return True, f"not used yet (its directory will be {root})"
         if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
-            return False, f"{root} cannot be read and written by you"
+            return False, f"{root} is not readable and writable for you"
         counts = Platform(root).metadata.counts()
         free = shutil.disk_usage(root).free
     except AlgoError as error:

@@ -37,8 +37,8 @@ class Vault:
             return self._opened().decrypt(data).decode("utf-8")
         except InvalidToken:
             raise PlatformError(
-                f"A secret cannot be decrypted: {self._path} is not the key that it was encrypted with",
-                "Restore the file from a copy, or set the secrets anew",
+                f"A secret cannot be decrypted: {self._path} is not the key that encrypted it",
+                "Restore the file from a copy, or set the secrets again",
             ) from None
 
     def _opened(self) -> Fernet:

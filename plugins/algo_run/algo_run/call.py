@@ -98,7 +98,7 @@ class Failed(AlgorithmFailed):
         members = error if isinstance(error, dict) else {"message": error}
         message = members.get("message")
         super().__init__(
-            str(message) if message else "The algorithm failed and did not say why",
+            str(message) if message else "The algorithm failed without a message",
             error_type=_text(members.get("error_type")),
             stacktrace=_text(members.get("stacktrace")),
         )
@@ -135,20 +135,32 @@ def perform(api: ApiClient, call: Call) -> Answer:
         NotFoundError, AuthError, RequestRefused, PlatformError, NetworkError: as `ApiClient.request` does.
     """
     response = _send(api, call)
+    kept = response.headers.get(IDEMPOTENCY_KEY)
+    return read_answer(api, response, output=call.output)._replace(
+        keeps_key=kept is not None and kept == call.idempotency_key
+    )
+
+
+def read_answer(api: ApiClient, response: Response, *, output: str | None = None) -> Answer:
+    """What an algorithm answered, be it of now or on record.
+
+    Raises:
+        AlgorithmFailed: if it ran and failed; a `Failed`, whose `answer` has alerts and stdout.
+        PlatformError: if the response is something else.
+    """
     try:
         value = decode_json(response, api.profile, limit=RESULT_LIMIT, parse=approximated)
     except RequestRefused:
         # An error object with status 200 is the algorithm's, even without metadata.
         value = approximated(response.content)
     except RecursionError:
-        raise PlatformError("The result is nested too deeply to be read", "See it as it came with --raw") from None
+        raise PlatformError("The result is nested too deeply to be read", "Print it unparsed with --raw") from None
     if not isinstance(value, dict):
         raise _malformed(api)
-    kept = response.headers.get(IDEMPOTENCY_KEY)
-    answer = _answer(value, response.content)._replace(keeps_key=kept is not None and kept == call.idempotency_key)
+    answer = _answer(value, response.content)
     if value.get("error") is not None:
         raise Failed(value["error"], answer)
-    if "result" not in value and not (call.output == "void" and answer.request_id):
+    if "result" not in value and not (output == "void" and answer.request_id):
         raise _malformed(api)
     return answer
 
@@ -161,7 +173,11 @@ def perform_raw(api: ApiClient, call: Call) -> tuple[str, Iterator[bytes]]:
         NotFoundError, AuthError, PlatformError, NetworkError: as `ApiClient.request` does; the last one from the
             blocks as well.
     """
-    response = _send(api, call)
+    return blocks_of(_send(api, call))
+
+
+def blocks_of(response: Response) -> tuple[str, Iterator[bytes]]:
+    """The content type of a raw result without parameters, and its body in blocks."""
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return content_type, _blocks(response)
 
@@ -227,6 +243,6 @@ def _text(value: Any) -> str | None:
 
 def _malformed(api: ApiClient) -> PlatformError:
     return PlatformError(
-        f"{api.address} answered with something that is not the result of an algorithm",
+        f"{api.address} did not return the result of an algorithm",
         "See the body with --raw, and check the profile's address: algo profile show",
     )

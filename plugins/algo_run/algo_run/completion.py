@@ -21,3 +21,16 @@ def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplet
     finally:
         app.close()
     return [name for name in names if name.lower().startswith(incomplete.lower())]
+
+
+def complete_request(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The ids of the newest calls on record; nothing if that fails."""
+    app = App.for_completion(ctx)
+    try:
+        entries = app.api.get_json("requests", query={"limit": 50})["results"]
+        found = [str(entry["request_id"]) for entry in entries]
+    except Exception:  # whatever is wrong, TAB is not the place to say so
+        return []
+    finally:
+        app.close()
+    return [identifier for identifier in found if identifier.startswith(incomplete)]

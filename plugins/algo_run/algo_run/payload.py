@@ -156,7 +156,7 @@ def parse_json(body: bytes) -> None:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def the_one(given: list[Given], *, stdin_is_piped: bool) -> Given:

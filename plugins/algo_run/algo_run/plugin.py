@@ -1,8 +1,12 @@
-"""What this plugin adds to `algo`: the command `run`."""
+"""What this plugin adds to `algo`: calls, and the record that a platform keeps of them."""
 
 from __future__ import annotations
 
 from algo_core import Command, hookimpl
+
+
+def _command(name: str, target: str, text: str) -> Command:
+    return Command(name, f"algo_run.commands.{target}", help=text, group="Algorithms")
 
 
 @hookimpl
@@ -15,5 +19,10 @@ def algo_commands() -> list[Command]:
             help="Call an algorithm on one input, or on many.",
             group="Algorithms",
             example='algo run demo/Hello -d "HAL 9000"',
-        )
+        ),
+        _command("result", "result:result", "Fetch the result of a call that is on record."),
+        _command("logs", "logs:logs", "Show what an algorithm printed during calls."),
+        _command("requests list", "requests:list_requests", "List calls on record, newest first."),
+        _command("requests show", "requests:show", "Show a call on record."),
+        _command("requests cancel", "requests:cancel", "End calls that wait or run."),
     ]

@@ -40,7 +40,7 @@ class Sink(NamedTuple):
             os.unlink(path)
             raise
         assert self.output
-        self.output.log(f"The result is binary: it was saved as {path}; choose the place with -o FILE, or pipe it on")
+        self.output.log(f"The result is binary: it was saved as {path}; name a file with -o FILE, or pipe it")
 
     def write_answer(self, answer: Answer) -> None:
         """Write an algorithm's result: text and JSON with a newline, binary as bytes, void as nothing.

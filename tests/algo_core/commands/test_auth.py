@@ -70,7 +70,7 @@ def test_each_wrong_answer_is_asked_again_with_the_reason(algo_home, stub, termi
     child.expect_exact("Not an API address: 'api.example'")
     child.expect_exact("enter API address [")
     child.sendline("http://corp.example")
-    child.expect_exact("in clear")
+    child.expect_exact("unencrypted")
     child.expect_exact("enter API address [")
     child.sendline(stub.address)
     child.expect_exact("enter API key: ")
@@ -142,7 +142,7 @@ def test_changing_from_key_to_token_leaves_no_key_behind(algo_home, stub) -> Non
 @pytest.mark.parametrize(
     ("arguments", "key", "code", "said"),
     [
-        (("--api-key-stdin",), "", ExitCode.USAGE, "Standard input holds no API key"),
+        (("--api-key-stdin",), "", ExitCode.USAGE, "Standard input contains no API key"),
         (("--api-key-stdin",), "nonsense", ExitCode.USAGE, "API keys start with 'sim'"),
         (("--api-key-stdin",), WRONG_KEY, ExitCode.AUTHENTICATION, "authorization required"),
         (
@@ -151,7 +151,7 @@ def test_changing_from_key_to_token_leaves_no_key_behind(algo_home, stub) -> Non
             ExitCode.CONFIGURATION,
             "Cannot read the CA file /none.pem",
         ),
-        (("--api-key-stdin", "--profile", "a b"), KEY, ExitCode.USAGE, "Not a name for a profile"),
+        (("--api-key-stdin", "--profile", "a b"), KEY, ExitCode.USAGE, "Not a profile name"),
     ],
 )
 def test_a_failed_script_saves_nothing_and_says_why(algo_home, stub, arguments, key, code, said) -> None:

@@ -20,9 +20,9 @@ def home(algo_home: Home, plugin_folder) -> Home:
 
 LEFT_OUT = {
     "a flag": "acme-a 1.0, which has it, is left out by --no-plugin: Leave out --no-plugin",
-    "all": "No plugin takes part: left out by --no-plugins",
+    "all": "No plugins are loaded: left out by --no-plugins",
     "the variable": "acme-a 1.0, which has it, is disabled by environment variable ALGO_DISABLE_PLUGINS: `unset ALGO_DISABLE_PLUGINS`",
-    "the variable, all": "No plugin takes part: disabled by environment variable ALGO_DISABLE_PLUGINS",
+    "the variable, all": "No plugins are loaded: disabled by environment variable ALGO_DISABLE_PLUGINS",
     "the file": "acme-a 1.0, which has it, is disabled by {file}: `algo plugins enable acme-a`",
     "the file, all": "acme-a 1.0, which has it, is disabled by {file}: `algo config unset plugins.disabled`",
     "denied": "acme-a 1.0, which has it, is denied by {site}: Ask your administrator",
@@ -61,7 +61,7 @@ def test_what_is_recorded_and_gone_is_told_once_and_where_it_is_missed(home: Hom
     )
     add_command("acme-old", "old")
     add_command("acme-here", "here")
-    said = "acme-gone, acme-old, acme-apart, which 'algo plugins install' has installed, are gone"
+    said = "acme-gone, acme-old, acme-apart, recorded as installed, are gone"
     first = home.run("here")
     assert said in first.stderr
     assert home.run("here").stderr == ""

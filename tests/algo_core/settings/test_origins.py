@@ -265,20 +265,20 @@ def test_auth_says_that_a_key_in_the_environment_goes_before(
 ) -> None:
     result = auth(algo_home, stub.address, **{variable: WRONG})
     assert (result.code, result.text) == (ExitCode.OK, "Account: alice\n")
-    assert f"{variable} in the environment goes before the key that was saved: `unset {variable}`" in result.stderr
+    assert f"{variable} in the environment overrides the key that was saved: `unset {variable}`" in result.stderr
     assert "Test with 'algo ls --profile default'" in result.stderr
     assert algo_home.run("ls", environ={variable: WRONG}).code == ExitCode.AUTHENTICATION
     assert algo_home.run("ls", "--profile", "default", environ={variable: WRONG}).code == ExitCode.OK
     assert algo_home.run("ls").code == ExitCode.OK
     again = auth(algo_home, stub.address, "--profile", "default", **{variable: WRONG})
-    assert "goes before" not in again.stderr
+    assert "overrides" not in again.stderr
 
 
 def test_auth_says_that_an_address_in_the_environment_goes_before(algo_home: Home, stub: StubPlatform) -> None:
     result = auth(algo_home, stub.address, ALGORITHMIA_API="https://other.example")
     assert result.code == ExitCode.OK
     assert (
-        "ALGORITHMIA_API in the environment goes before the address that was saved (https://other.example)"
+        "ALGORITHMIA_API in the environment overrides the address that was saved (https://other.example)"
         in result.stderr
     )
 

@@ -254,7 +254,7 @@ def test_an_administrators_file_with_a_fault_closes(algo_home: Home, text: str) 
         result = algo_home.run(*words, input=KEY)
         assert (result.code, result.text) == (ExitCode.CONFIGURATION, ""), words
         assert str(algo_home.site_file) in result.stderr
-        assert "has to correct" in result.stderr
+        assert "to correct" in result.stderr
     for words in (["--help"], ["--version"], ["config", "path"], ["help", "exit-codes"]):
         assert algo_home.run(*words).code == ExitCode.OK
     assert algo_home.run("doctor").code != ExitCode.OK
@@ -323,7 +323,7 @@ def test_doctor_names_variables_that_mean_nothing(algo_home: Home) -> None:
     rows = {row["check"]: row for row in algo_home.run("doctor", "--json", environ=wrong).json}
     assert not rows["environment"]["ok"]
     for name in ("ALGORITHMIA_API_URL", "ALGO_TIMEOT", "ALGO_PROFIL"):
-        assert f"{name} means nothing: did you mean" in rows["environment"]["text"]
+        assert f"{name} is not a known variable: did you mean" in rows["environment"]["text"]
     assert "ALGO_ACME" not in rows["environment"]["text"]
 
 

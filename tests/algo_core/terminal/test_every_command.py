@@ -46,6 +46,35 @@ FITTING: dict[str, list[list[str]]] = {
     "local serve": [["--port", "nine"]],
     "local key new": [["jane", "--label", EVIL]],
     "local reset": [["--yes"]],
+    "show": [["demo/Echo"]],
+    **{
+        f"{group} {name}": [arguments]
+        for group, names in {
+            "algorithms": {
+                "list": [],
+                "search": ["x"],
+                "show": ["demo/Echo"],
+                "create": ["demo/New", "--label", "x"],
+                "update": ["demo/Echo", "--tag", "x"],
+                "delete": ["demo/Echo", "--yes"],
+                "versions": ["demo/Echo"],
+                "compile": ["demo/Echo"],
+                "publish": ["demo/Echo"],
+                "unpublish": ["demo/Echo", "1.0.0", "--yes"],
+            },
+            "builds": {"list": ["demo/Echo"], "show": ["demo/Echo", "evil"], "logs": ["demo/Echo"]},
+            "secrets": {"list": ["demo/Echo"], "set": ["demo/Echo", "X", "--stdin"], "remove": ["demo/Echo", "X"]},
+            "keys": {"list": [], "create": ["x"], "rotate": ["evil"], "revoke": ["evil"]},
+            "orgs": {
+                "list": [],
+                "show": ["acme"],
+                "members": ["acme"],
+                "add": ["acme", "x"],
+                "remove": ["acme", "x"],
+            },
+        }.items()
+        for name, arguments in names.items()
+    },
     "completion": [["fish"]],
     "auth": [["--api-address", "{address}", "--api-key-stdin"]],
     "help": [[], ["run"], ["uris"]],

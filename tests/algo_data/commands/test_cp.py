@@ -278,7 +278,7 @@ def test_special_files_are_refused_as_a_source_and_written_to_as_a_destination(h
         for name in ("pipe", "socket"):
             result = home.run("cp", work / name, "data://.my/c")
             assert result.code == ExitCode.FAILURE
-            assert "no ordinary file" in result.stderr
+            assert "not a regular file" in result.stderr
     assert home.run("cp", "data://.my/c/f", "/dev/null").code == ExitCode.OK
     assert Path("/dev/null").is_char_device()
 

@@ -206,7 +206,7 @@ def test_what_a_copy_refuses_a_move_refuses_in_the_same_words(work, target):
 def test_a_pipe_is_neither_moved_nor_replaced(work):
     os.mkfifo(work / "pipe")
     (work / "f").write_text("x")
-    with pytest.raises(AlgoError, match="no ordinary file"):
+    with pytest.raises(AlgoError, match="not a regular file"):
         moved(work / "pipe", work / "g")
     reader = os.open(work / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -393,7 +393,7 @@ def test_a_file_under_another_name_of_its_store_is_not_removed_by_a_move(modifie
     files = {"f": (b"x", modified or datetime.now(timezone.utc))}
     with pytest.raises(AlgoError, match="f stays") as raised:
         moved_between(Store(files), Store(files))
-    assert "names of one place" in str(raised.value.hint)
+    assert "names of one file" in str(raised.value.hint)
     assert files["f"][0] == b"x"
 
 

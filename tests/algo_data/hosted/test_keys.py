@@ -30,7 +30,7 @@ def test_a_platform_that_takes_a_key_for_another_is_not_asked_to_change_it(
         ("rmdir", "-f", "s3://bucket//p"),
     ):
         done = home.run(*command, cwd=work)
-        assert (done.code, "for another path" in done.stderr) == (ExitCode.PLATFORM, True), (command, done.stderr)
+        assert (done.code, "with another path" in done.stderr) == (ExitCode.PLATFORM, True), (command, done.stderr)
     assert data_platform.files == {key: b"another file"}
     assert not data_platform.requests("PUT") + data_platform.requests("DELETE")
     assert home.run("cat", "s3://bucket/p/ok").stdout == b"another file"

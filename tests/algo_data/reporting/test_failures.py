@@ -128,7 +128,7 @@ def test_a_copy_that_ended_early_cannot_be_completed_by_what_failed_of_it(home, 
         home.run("cp", "--max-transfers", "1", "a", "b", "c", "data://.my/c", cwd=work).code == ExitCode.AUTHENTICATION
     )
     result = home.run("cp", "--retry-failed")
-    assert (result.code, "Run the command again" in result.stderr) == (ExitCode.USAGE, True)
+    assert (result.code, "Run the failed command again" in result.stderr) == (ExitCode.USAGE, True)
 
 
 @pytest.mark.parametrize("command", ["cp", "mv"])
@@ -229,7 +229,7 @@ def test_what_is_known_by_name_only_keeps_nothing_else_from_being_tried_again(ho
         result = home.run("cp", "--retry-failed")
         assert (result.code, result.text) == (ExitCode.USAGE, text)
         assert "error: nothing* failed before any file of it was known" in result.stderr
-        assert "Run the command again that failed" in result.stderr
+        assert "Run the failed command again" in result.stderr
 
 
 def test_what_leads_back_is_not_followed_when_it_is_tried_again(home, work):

@@ -99,7 +99,7 @@ def test_placeholders_become_owner_and_name(builder: Builder, tmp_path: Path) ->
 
 def test_names_that_collide_once_replaced(builder: Builder, write: Write) -> None:
     error = refusal(builder, write(PLAIN, **{"src/__ALGO__.py": PLAIN}))
-    assert "would both be called src/Hello.py" in error.message
+    assert "would both be published as src/Hello.py" in error.message
 
 
 def test_a_directory_published_under_another_name(builder: Builder, write: Write) -> None:
@@ -133,7 +133,7 @@ def test_every_way_to_offer_something_to_run(builder: Builder, write: Write, cod
 )
 def test_nothing_to_run(builder: Builder, write: Write, code: str) -> None:
     error = refusal(builder, write(code))
-    assert "src/Hello.py has nothing to run" in error.message
+    assert "src/Hello.py has no entry point" in error.message
     assert error.hint is not None
 
 
@@ -191,7 +191,9 @@ def test_links_within_the_directory_stay_links(builder: Builder, write: Write) -
     assert os.readlink(source / "absolute") == "data"
 
 
-@pytest.mark.parametrize(("target", "part"), [("/etc/passwd", "leads out"), ("../..", "leads out"), ("no", "nowhere")])
+@pytest.mark.parametrize(
+    ("target", "part"), [("/etc/passwd", "points outside"), ("../..", "points outside"), ("no", "does not exist")]
+)
 def test_links_that_lead_elsewhere(builder: Builder, write: Write, target: str, part: str) -> None:
     directory = write(PLAIN)
     (directory / "link").symlink_to(target)

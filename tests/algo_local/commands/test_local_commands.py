@@ -81,9 +81,9 @@ def test_publish_never_replaces_and_says_what_could_be_next(run_algo: Algo, hell
         ("a/b/c", "1.0.0", ExitCode.USAGE, "OWNER/NAME"),
         ("acme/Greet", "1.0", ExitCode.USAGE, "1.0.0"),
         ("acme/Greet", "latest", ExitCode.USAGE, "1.0.0"),
-        ("a-b/Greet", "1.0.0", ExitCode.FAILURE, "no name for an account"),
+        ("a-b/Greet", "1.0.0", ExitCode.FAILURE, "not a valid name for an account"),
         ("temp/Greet", "1.0.0", ExitCode.FAILURE, "reserved"),
-        ("acme/1Greet", "1.0.0", ExitCode.FAILURE, "no name for an algorithm"),
+        ("acme/1Greet", "1.0.0", ExitCode.FAILURE, "not a valid name for an algorithm"),
     ],
 )
 def test_publish_refuses_what_cannot_be(
@@ -131,11 +131,11 @@ def test_status_of_a_fresh_platform(run_algo: Algo, root: Path) -> None:
     status = json.loads(run_algo("local", "status", "--json").stdout)
     assert status["root"] == str(root)
     assert (status["account"], status["accounts"], status["keys"], status["collections"]) == ("jane", 2, 0, 0)
-    assert status["algorithms"] == [{"name": "demo/Hello", "versions": ["1.0.0"]}]
+    assert status["algorithms"] == [{"name": "demo/Hello", "versions": ["1.0.0", "0.1.1", "0.1.0"]}]
     assert status["bytes"]["data"] == 0
     text = run_algo("local", "status").stdout
     assert str(root) in text
-    assert "demo/Hello  1.0.0\n" in text
+    assert "demo/Hello  1.0.0, 0.1.1, 0.1.0\n" in text
 
 
 def test_reset_asks_and_deletes_nothing_that_is_not_the_platforms(run_algo: Algo, root: Path, embedded: Any) -> None:
@@ -172,7 +172,7 @@ def test_reset_at_a_terminal_takes_no_for_an_answer(root: Path, embedded: Any, r
 
 
 def test_doctor_finds_the_platform(run_algo: Algo, root: Path) -> None:
-    assert check_state() == (True, f"not used yet (it will be made in {root})")
+    assert check_state() == (True, f"not used yet (its directory will be {root})")
     assert not root.exists()
     run_algo("local", "status")
     assert f"1 algorithms, 0 collections in {root}" in run_algo("doctor").stdout

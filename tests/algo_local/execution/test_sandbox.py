@@ -268,7 +268,7 @@ def test_a_bubblewrap_that_does_not_work_here_is_told_and_done_without(
     for failure in failures:
         assert failure is not None
         assert failure.message == (
-            f"Nothing may run without a sandbox, and there is none: bubblewrap does not work here: {reason}"
+            f"No algorithm may run without a sandbox, and none is available: bubblewrap does not work here: {reason}"
         )
     assert list(processes.glob("*/[0-9]*")) == []
 

@@ -208,7 +208,7 @@ def test_a_new_connection_waits_for_room_and_is_refused_if_none_comes(make_serve
     assert len(here.server._busy) == 4
     for client in many:
         client.close()
-    assert set(here.said) == {"All 4 connections are busy; new ones are refused"}
+    assert set(here.said) == {"All 4 connections are in use; new ones are refused"}
     here.stage.go_on.set()
     assert [client.answer().status for client in busy] == [200] * 4
     assert here.client().get().status == 200

@@ -133,7 +133,7 @@ def test_a_build_whose_files_are_gone_is_made_again(made: World) -> None:
     ("code", "files", "said"),
     [
         ("def apply(input:\n", {}, "src/New.py, line 1: "),
-        ("x = 1\n", {}, "has nothing to run"),
+        ("x = 1\n", {}, "has no entry point"),
         (ECHO, {"requirements.txt": "no-such-file.whl\n"}, "no-such-file.whl"),
         (ECHO, {"algorithmia.conf": '{"language": "java11"}'}, "holds one in Java"),
         (ECHO, {"algorithmia.conf": "{"}, "is not JSON"),
@@ -305,6 +305,20 @@ def test_a_repository_begins_with_what_there_was(fresh: Callable[[], World], tmp
     assert world.ask("GET", "algorithms/alice/Algo/source", "bob").status == 403
 
 
+def test_everybody_who_sees_a_version_reads_its_readme(made: World) -> None:
+    assert made.ask("GET", f"{PATH}/readme", "alice").status == 404, "it has no version"
+    upload(made, FIRST, **{"README.md": "# New\n\nIt says first.\n", "docs/README.md": "other"})
+    compile_(made)
+    publish_newest(made)
+    found = {"name": "README.md", "content": "# New\n\nIt says first.\n"}
+    assert made.ask("GET", f"{PATH}/readme", "alice").json == found
+    assert made.ask("GET", f"{PATH}/readme", "bob").status == 404
+    upload(made, SECOND, ReadMe="second")
+    compile_(made)
+    publish_newest(made, settings={"algorithm_callability": "public"})
+    assert made.ask("GET", f"{PATH}/readme", "bob").json == {"name": "ReadMe", "content": "second"}
+
+
 def zipped(files: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as made:
@@ -389,7 +403,7 @@ def test_links_out_of_the_tree_are_not_built(made: World) -> None:
     assert made.ask("PUT", f"{PATH}/source", "alice", linked("src/secret.py", "/etc/passwd")).status == 200
     failed = compile_(made)
     assert not failed["compilation"]["successful"]
-    assert "leads out of the algorithm's directory" in failed["compilation"]["output"]
+    assert "points outside the algorithm's directory" in failed["compilation"]["output"]
     assert "root:" not in failed["compilation"]["output"]
 
 

@@ -123,6 +123,7 @@ EXAMPLES = {
 }
 
 REFUSED_HERE = {
+    "getReadme": (404, 2015),
     "initiateScmAuthorization": (400, 4050),
     "completeScmAuthorization": (400, 4050),
     "getScmStatus": (400, 4050),
@@ -132,7 +133,7 @@ REFUSED_HERE = {
     "updateProvider": (400, 8005),
     "deleteProvider": (400, 8005),
 }
-"""What is refused for the one source host and the one provider of secrets that there are."""
+"""What is refused for the one source host and the one provider of secrets that there are, and an algorithm without README."""
 
 
 def caller_for(operation: Operation) -> str:

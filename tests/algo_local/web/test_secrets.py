@@ -100,7 +100,7 @@ def test_without_its_key_a_secret_is_lost_and_that_is_said(fresh: Callable[[], W
     key.rename(key.with_name("aside"))
     world.platform.close()
     other = Platform(world.platform.root)
-    with pytest.raises(PlatformError, match="not the key that it was encrypted with"):
+    with pytest.raises(PlatformError, match="not the key that encrypted it"):
         other.secrets.environment(world.values["algorithmId"])
     key.write_bytes(b"nonsense")
     with pytest.raises(PlatformError, match="cannot be used"):

@@ -102,7 +102,7 @@ def of_status(uri: DataUri, status: int, message: str) -> AlgoError:
     if status == 409:
         return AlreadyExists(said)
     if status == 412:
-        return Changed(f"{uri} was changed", "Copy it again when nothing writes to it any more")
+        return Changed(f"{uri} was changed", "Copy it again when no other program writes to it")
     if status == 416:
         return Unsatisfiable(said)
     if status in {408, 504}:
@@ -122,7 +122,7 @@ def _of_system(uri: DataUri, error: Exception, message: str) -> AlgoError | None
     if isinstance(error, IsADirectoryError):
         return IsADirectory(f"{uri} is a directory")
     if isinstance(error, NotADirectoryError):
-        return NotADirectory(f"{uri}: a file stands where a directory should")
+        return NotADirectory(f"{uri}: there is a file in place of a directory")
     if isinstance(error, (ConnectionError, EOFError)):
         return NetworkError(f"The connection to {uri.connector}:// failed: {message}", "Try again")
     if isinstance(error, NotImplementedError):
@@ -136,7 +136,7 @@ def _of_name(uri: DataUri, error: Exception, names: set[str], message: str) -> A
         return NetworkError(f"The connection to {uri.connector}:// failed: {message}", "Try again")
     if names & _WRONG or isinstance(error, (ValueError, TypeError)):
         return ConfigError(
-            f"{uri.connector}:// cannot be used like this: {message}",
+            f"{uri.connector}:// rejected the request: {message}",
             f"Check the options of [connectors.{_key(uri)}] in config.toml, or of the platform's connector",
         )
     return AlgoError(f"{uri}: {message}")

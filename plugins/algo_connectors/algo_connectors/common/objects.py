@@ -131,7 +131,7 @@ class ObjectStorage(VersionedStorage):
                 if bucket and not self._is_directory(uri, bucket, ""):
                     raise RequestRefused(
                         f"{uri} cannot be made: it would be a {self.bucket_word}",
-                        f"Make the {self.bucket_word} with the tools of the store",
+                        f"Make the {self.bucket_word} with the store's own tools",
                     )
                 raise AlreadyExists(f"{uri} exists already")
             if self._is_directory(uri, bucket, key) or self._file(uri, bucket, key.removesuffix("/")):
@@ -148,7 +148,7 @@ class ObjectStorage(VersionedStorage):
                 raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
             if not key:
                 raise RequestRefused(
-                    f"{uri} is not removed", f"Remove a {self.bucket_word} with the tools of the store"
+                    f"{uri} is not removed", f"Remove the {self.bucket_word} with the store's own tools"
                 )
             prefix = prefix_of(key)
             if force:
@@ -193,7 +193,7 @@ class ObjectStorage(VersionedStorage):
         bucket, key = self.locate(uri)
         if bucket and not key and not uri.path.endswith("/"):
             raise RequestRefused(
-                f"{uri} is no place for a file", f"Files go into a {self.bucket_word}: {uri.connector}://{bucket}/FILE"
+                f"{uri} cannot hold a file", f"Files go into a {self.bucket_word}: {uri.connector}://{bucket}/FILE"
             )
         super().check_file(uri)
         if is_only_key(key) and self._head(uri, bucket, key) and not self._is_listed(uri, bucket, key):
@@ -206,7 +206,8 @@ class ObjectStorage(VersionedStorage):
             raise self._merged(uri)
 
     def _merged(self, uri: DataUri) -> AlgoError:
-        return RequestRefused(f"This store keeps no file as {uri}: it takes that for another key", "Name another one")
+        message = f"This store cannot hold a file named {uri}: it normalizes the key"
+        return RequestRefused(message, "Choose another name")
 
     def missing(self, uri: DataUri) -> AlgoError:
         """The error for an object that is not there: it may be a directory."""

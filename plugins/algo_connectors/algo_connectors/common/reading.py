@@ -164,4 +164,4 @@ def fetched(storage: RangeSource, uri: DataUri, start: int, stop: int, version: 
 
 
 def _changed(uri: DataUri) -> NetworkError:
-    return NetworkError(f"{uri} was changed while it was read", "Copy it again when nothing writes to it any more")
+    return NetworkError(f"{uri} was changed while it was read", "Copy it again when no other program writes to it")

@@ -146,7 +146,7 @@ def components(uri: DataUri) -> list[str]:
     parts = path.split("/") if path else []
     if is_only_key(path) and path:
         raise UsageError(
-            f"Empty components, '.' and '..' mean nothing in {uri.connector}://: {uri}", "Write the whole path"
+            f"Empty components, '.' and '..' are not allowed in {uri.connector}://: {uri}", "Write the full path"
         )
     return parts
 
@@ -166,4 +166,4 @@ def directory(uri: DataUri) -> Entry:
 
 def not_empty(uri: DataUri) -> RequestRefused:
     """The error of removing a directory that holds something."""
-    return RequestRefused(f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {pasted(uri)}")
+    return RequestRefused(f"{uri} is not empty", f"Remove it with its content: algo rmdir -f {pasted(uri)}")

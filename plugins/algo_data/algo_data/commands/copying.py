@@ -209,7 +209,7 @@ def _check_rules(context: click.Context) -> None:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise UsageError(
                 f"{max(parameter.opts, key=len)} cannot be combined with --retry-failed",
-                "Leave it out: what failed is carried out again as it was to be then, and nothing else",
+                "Leave it out: the failed transfers are repeated with their original options",
             )
 
 

@@ -39,7 +39,7 @@ def cp(
 ) -> None:
     """Copy files and directories to DEST.
 
-    Hosted data is written data://.my/... or .my/..., connectors s3://..., anything else is a local path, and - is
+    For hosted data write data://.my/... or .my/..., connectors s3://..., anything else is a local path, and - is
     standard input or output. Existing files are replaced atomically. Wildcards (* ? [...], and ** for
     directories of any depth) work on both sides; quote those for hosted data.
 
@@ -53,13 +53,13 @@ def cp(
     flags = Flags(**flagged)
     if flags.retry_failed:
         if path or from_file:
-            raise UsageError("--retry-failed knows what to copy", "Leave out the paths")
+            raise UsageError("--retry-failed takes no paths", "Leave out the paths")
         retry(app, flags)
         return
     if from_file and len(path) != 1:
-        raise UsageError("With --from-file there is only DEST", "Usage: algo cp --from-file LIST DEST")
+        raise UsageError("--from-file takes only DEST", "Usage: algo cp --from-file LIST DEST")
     if not from_file and len(path) < 2:
-        raise UsageError("Missing: what to copy, or where to", "Usage: algo cp SOURCE... DEST")
+        raise UsageError("SOURCE or DEST is missing", "Usage: algo cp SOURCE... DEST")
     *given, destination = map(_parse, path)
     to_stdout = destination == STREAM or is_stdout(destination)
     if to_stdout and app.output.is_json:

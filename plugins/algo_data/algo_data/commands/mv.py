@@ -37,17 +37,18 @@ def mv(app: App, /, path: tuple[str, ...], **given: Any) -> None:
     flags = Flags(**given)
     if flags.retry_failed:
         if path:
-            raise UsageError("--retry-failed knows what to move", "Leave out the paths")
+            raise UsageError("--retry-failed takes no paths", "Leave out the paths")
         retry(app, flags)
         return
     if len(path) < 2:
-        raise UsageError("Missing: what to move, or where to", "Usage: algo mv SOURCE... DEST")
+        raise UsageError("SOURCE or DEST is missing", "Usage: algo mv SOURCE... DEST")
     if "-" in path:
         raise UsageError("Standard input and output cannot be moved", "Copy them: algo cp")
     *sources, destination = map(parse_data_uri, path)
     for uri in sources:
         if uri.name in UNNAMED:
-            raise UsageError(f"{uri} has no name under which it could be moved", "Write its name, or what is in it")
+            message = f"{uri} has no name of its own and cannot be moved"
+            raise UsageError(message, "Name the directory itself, or its content")
     storage_of = storages(app)
     for uri in (*sources, destination):
         storage_of(uri)

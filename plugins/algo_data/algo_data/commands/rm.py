@@ -77,7 +77,7 @@ def _remove(place: Place, entry: Entry | None, *, recursive: bool, is_dry: bool)
         if not recursive:
             raise IsADirectory(f"{place} is a directory", _how_to_remove(place))
         if uri.name in UNNAMED and not storage.paths_are_keys:
-            raise RequestRefused(f"{place} is not removed", "Write its name")
+            raise RequestRefused(f"{place} is not removed", "Name the directory itself")
         if not is_dry:
             _remove_tree(place)
     elif not is_dry:
@@ -86,7 +86,7 @@ def _remove(place: Place, entry: Entry | None, *, recursive: bool, is_dry: bool)
 
 def _how_to_remove(place: Place) -> str:
     operand = pasted(place)
-    return f"Remove it with all that is in it: algo rm -r {operand}; or, if it is empty: algo rmdir {operand}"
+    return f"Remove it with its content: algo rm -r {operand}; or, if it is empty: algo rmdir {operand}"
 
 
 def _remove_tree(place: Place) -> None:

@@ -44,13 +44,13 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **gi
     flags = Flags(**given)
     if flags.retry_failed:
         if path:
-            raise UsageError("--retry-failed knows what to copy", "Leave out the paths")
+            raise UsageError("--retry-failed takes no paths", "Leave out the paths")
         retry(app, flags)
         return
     if len(path) != 2:
-        raise UsageError("A sync has one SOURCE and one DEST", "Usage: algo sync SOURCE DEST")
+        raise UsageError("algo sync takes one SOURCE and one DEST", "Usage: algo sync SOURCE DEST")
     if "-" in path:
-        raise UsageError("Standard input and output are no directories", "Copy them: algo cp")
+        raise UsageError("Standard input and output are not directories", "Copy them: algo cp")
     if checksum and flags.replaces():
         raise UsageError("--checksum compares content, not times", "Leave out --update and --no-clobber")
     storage_of = storages(app)
@@ -105,7 +105,7 @@ def _clear_the_way(
 ) -> None:
     """Remove what stands in the way of copies, and make them; ends the command if not all goes well."""
     if not may_be_removed(obstructed, source, target, options.selection, removal.failed):
-        app.output.warn(f"Nothing was removed from {target}, because not all that stands in the way may go")
+        app.output.warn(f"Nothing was removed from {target}, because some files in the way must be kept")
         removal.report.finish()
     with Spool() as free:
         removal.tell(cleared(obstructed, free, target, removal.failed, is_dry=flags.dry_run))

@@ -30,7 +30,7 @@ class SourceIsLink(Failure):
     """A link to a directory was to be moved; what it leads to is not."""
 
     def __init__(self, uri: DataUri) -> None:
-        super().__init__(f"{uri} is a link to a directory: what it leads to is not moved")
+        super().__init__(f"{uri} is a link to a directory: the directory behind it is not moved")
 
 
 class DirectoryLoop(Failure):
@@ -44,7 +44,7 @@ class InputHasNoName(Failure, UsageError):
     """Standard input was to be copied into a directory."""
 
     def __init__(self, directory: DataUri) -> None:
-        super().__init__("What comes from standard input has no name")
+        super().__init__("Standard input has no name")
         self.directory = directory
 
 
@@ -52,7 +52,7 @@ class InputHasNoTime(Failure, UsageError):
     """Standard input was to be copied only if it is newer."""
 
     def __init__(self) -> None:
-        super().__init__("Standard input has no time that could be compared")
+        super().__init__("Standard input has no modification time to compare")
 
 
 class SeveralToOutput(Failure, UsageError):
@@ -105,7 +105,7 @@ class StaysInTheWay(Failure):
     """The same, and it may not be removed, because the selection leaves out something of it."""
 
     def __init__(self, obstacle: object, uri: DataUri, excluded: DataUri, *, of_directory: bool) -> None:
-        super().__init__(f"{obstacle} stands in the way and stays, because --include or --exclude leave out {excluded}")
+        super().__init__(f"{obstacle} is in the way and is kept, because --include or --exclude excludes {excluded}")
         self.uri = uri
         self.of_directory = of_directory
 
@@ -125,7 +125,7 @@ class StoredDamaged(Failure, Corrupted):
     """What was stored is not what was sent; `is_removed` says whether it is gone."""
 
     def __init__(self, target: object, algorithm: str, sent: str, stored: str, *, is_removed: bool) -> None:
-        end = "; that was removed" if is_removed else ", and may still be there"
+        end = "; the copy was removed" if is_removed else ", and may still exist"
         super().__init__(
             f"{target} arrived damaged: the {algorithm.upper()} of what was sent is {sent}, "
             f"and that of what was stored {stored}{end}"

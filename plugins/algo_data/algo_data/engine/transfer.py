@@ -69,7 +69,7 @@ class NotPlanned(UsageError):
     """Something failed in an earlier run of which only its name is known."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} failed before any file of it was known", "Run the command again that failed")
+        super().__init__(f"{what} failed before any file of it was known", "Run the failed command again")
         self.what = what
 
 

@@ -35,7 +35,7 @@ def read_acl(api: ApiClient, uri: DataUri) -> list[str]:
     if readers is None:
         raise UsageError(f"{uri} has no ACL", "Only collections have one: .my/COLLECTION")
     if not isinstance(readers, list):
-        raise PlatformError(f"The ACL of {uri} is not what the API describes")
+        raise PlatformError(f"The platform returned an invalid ACL for {uri}")
     return [str(reader) for reader in readers]
 
 

@@ -23,7 +23,7 @@ def components(uri: DataUri) -> list[str]:
     """
     parts = [part for part in uri.path.split("/") if part]
     if "." in parts or ".." in parts:
-        raise UsageError(f"'.' and '..' mean nothing in a data URI: {uri}", "Write the whole path")
+        raise UsageError(f"'.' and '..' are not allowed in a data URI: {uri}", "Write the full path")
     _check_unicode(uri)
     return parts
 
@@ -33,14 +33,14 @@ def _check_unicode(uri: DataUri) -> None:
         uri.path.encode("utf-8")
     except UnicodeEncodeError:
         shown = in_bytes(uri.path).decode("utf-8", "backslashreplace")
-        raise UsageError(f"The name is not valid UTF-8: {shown}", "Give it another name in the destination") from None
+        raise UsageError(f"The name is not valid UTF-8: {shown}", "Choose another name for the destination") from None
 
 
 def how_to_make(uri: DataUri) -> str:
     """What to do about a directory that is missing, where there can be one."""
     path = components(uri)
     if uri.scheme == HOSTED and len(path) == COLLECTION_DEPTH and not COLLECTION.fullmatch(path[1]):
-        return f"{path[1]} cannot be a collection: these have at most 30 letters, digits and _, and begin with a letter"
+        return f"{path[1]} is not a valid collection name: at most 30 letters, digits and '_', beginning with a letter"
     return f"Make it with: algo mkdir {pasted(uri)}"
 
 

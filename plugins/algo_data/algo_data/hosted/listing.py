@@ -19,7 +19,7 @@ TOO_LARGE = 1 << 63
 def _check(directory: DataUri, page: Any) -> None:
     """Raises PlatformError if a page is no listing."""
     if not isinstance(page, dict):
-        raise PlatformError(f"The listing of {directory} is not what the API describes")
+        raise PlatformError(f"The listing of {directory} is invalid")
 
 
 def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
@@ -74,7 +74,7 @@ def marker_of(directory: DataUri, page: Any) -> str | None:
 def _members(directory: DataUri, page: dict[str, Any], name: str) -> list[dict[str, Any]]:
     found = page.get(name) or []
     if not isinstance(found, list) or not {dict}.issuperset(map(type, found)):
-        raise PlatformError(f"The listing of {directory} is not what the API describes: {name}")
+        raise PlatformError(f"The listing of {directory} is invalid: {name}")
     return found
 
 
@@ -89,7 +89,7 @@ def _name(directory: DataUri, name: Any) -> str:
 
 
 def _no_name(directory: DataUri, name: Any) -> PlatformError:
-    return PlatformError(f"The listing of {directory} holds something that is no name: {name!r:.80}")
+    return PlatformError(f"The listing of {directory} contains an invalid name: {name!r:.80}")
 
 
 def _time(text: Any) -> datetime | None:

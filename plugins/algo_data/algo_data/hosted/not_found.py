@@ -16,9 +16,9 @@ def where_it_may_be(uri: DataUri, message: str) -> str | None:
     first, slash, rest = uri.path.partition("/")
     if f".{first}" in HOSTED_ROOTS:
         meant = DataUri(HOSTED, f".{first}{slash}{rest}")
-        return f"Did you mean {pasted(meant)}? Without the dot it is the account {first!r}"
+        return f"Did you mean {pasted(meant)}? Without the dot, the path names the account {first!r}"
     if uri.path and os.path.lexists(in_bytes(uri.path)):
-        return f"For the local one write ./{uri.path}"
+        return f"For the local file write ./{uri.path}"
     return None
 
 

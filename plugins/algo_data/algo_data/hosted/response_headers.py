@@ -41,7 +41,7 @@ def entry_of(uri: DataUri, headers: Mapping[str, str]) -> Entry:
     kind = kind_of(headers)
     if kind is None:
         raise PlatformError(
-            f"What answered for {uri} is not the data API: it sent no X-Data-Type",
+            f"The response for {uri} is not from the data API: it has no X-Data-Type header",
             "Check that the profile's address is that of the API: algo profile show",
         )
     if kind is Kind.DIRECTORY:

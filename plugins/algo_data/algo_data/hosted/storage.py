@@ -110,7 +110,7 @@ class HostedStorage(Storage):
                 if following is None:
                     return
                 if is_endless:
-                    raise PlatformError(f"The listing of {uri} never ends: its pages lead in a circle, or nowhere")
+                    raise PlatformError(f"The listing of {uri} does not end: its pages repeat, or are empty")
                 marker = following
         finally:
             if ahead:
@@ -155,7 +155,7 @@ class HostedStorage(Storage):
             part = content_range(response.headers) if response.status == 206 else None
             start = part[0] if part else 0
             if start > offset or (response.status == 206 and not part):
-                raise PlatformError(f"The platform sent another part of {uri} than it was asked for")
+                raise PlatformError(f"The platform sent another part of {uri} than the requested one")
         except BaseException:
             response.close()
             raise
@@ -259,18 +259,18 @@ class HostedStorage(Storage):
             error.hint = f"data://{collection} holds files only: data://{collection}/{path[-1]}"
         elif len(path) == FILE_DEPTH:
             if isinstance(error, NotFoundError):
-                error.hint = f"Is the directory there? {how_to_make(uri.parent)}"
+                error.hint = f"Check that the directory exists. {how_to_make(uri.parent)}"
         elif len(path) == COLLECTION_DEPTH and COLLECTION.fullmatch(path[1]):
             if isinstance(error, NotFoundError):
                 error.message = f"There is no directory {uri}"
-            error.hint = f"If a directory was meant, make it with: algo mkdir {pasted(uri)}"
+            error.hint = f"To make the directory: algo mkdir {pasted(uri)}"
         else:
             error.hint = "Files go into a collection: data://.my/COLLECTION/FILE"
 
     def mkdir(self, uri: DataUri) -> None:
         """One POST to the directory above (API section 4.5)."""
         if not self._path(uri):
-            raise AlreadyExists(f"{uri} is always there")
+            raise AlreadyExists(f"{uri} always exists")
         try:
             self._request("POST", uri.parent, json={"name": uri.name}, confirms=True).close()
         except AlreadyExists:
@@ -298,7 +298,7 @@ class HostedStorage(Storage):
                 return _deleted(response)
         except RequestRefused as error:
             if not force:
-                error.hint = error.hint or f"If it holds files, remove them with it: algo rmdir -f {pasted(uri)}"
+                error.hint = error.hint or f"To remove it with its files: algo rmdir -f {pasted(uri)}"
             raise
 
     def remove(self, uri: DataUri) -> None:
@@ -400,7 +400,7 @@ def _check_taken(uri: DataUri, reply: Response) -> None:
     if not is_taken_as_written(uri, reply.headers):
         reply.close()
         raise PlatformError(
-            f"This platform takes {uri} for another path",
+            f"This platform confuses {uri} with another path",
             f"Reach it from this machine: direct = true in [connectors.{uri.connector}] of config.toml",
         )
 

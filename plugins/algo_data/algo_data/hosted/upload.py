@@ -64,8 +64,8 @@ def spooled(source: Source) -> Iterator[tuple[Source, int]]:
                 kept.write(block)
             except OSError as error:
                 raise AlgoError(
-                    f"No room to keep what is to be uploaded in {tempfile.gettempdir()}: {error.strerror}",
-                    "Name a directory with more room in the environment variable TMPDIR",
+                    f"Not enough space to buffer the upload in {tempfile.gettempdir()}: {error.strerror}",
+                    "Set TMPDIR to a directory with more space",
                 ) from error
         size = kept.tell()
         kept.seek(0)

@@ -37,7 +37,7 @@ def is_stdout(uri: DataUri) -> bool:
 
 
 def open_directly(path: str) -> int:
-    """A descriptor for writing to what is no ordinary file, or is open already. Raises OSError."""
+    """A descriptor for writing to what is not a regular file, or is open already. Raises OSError."""
     number = descriptor_of(path)
     if number is not None:
         return os.dup(number)

@@ -42,7 +42,7 @@ class LocalPartialFile:
         head, slash, name = path.rpartition("/")
         self._partial_path = f"{head}{slash}{hidden_name(name)}"
         self.is_left_over = False
-        """Whether it holds what a killed process has written."""
+        """Whether it was left by a killed process."""
         try:
             self.descriptor = self._create()
         except OSError as error:
@@ -88,7 +88,7 @@ class LocalPartialFile:
         return None
 
     def record(self, source: str, version: str, size: int) -> Record:
-        """The record of what is written of a source, which is `size` bytes long and of this version."""
+        """The progress record for a source of `size` bytes and this version."""
         return Record(self.descriptor, source, version, size)
 
     @property
@@ -97,7 +97,7 @@ class LocalPartialFile:
         return self._older is None
 
     def commit(self) -> os.stat_result:
-        """Give it its name; what the file system knows of it."""
+        """Give it its name; return its status."""
         if self._model:
             take_after(self.descriptor, self._model)
         elif self._older:

@@ -41,9 +41,9 @@ def of_system(uri: DataUri, error: OSError | ValueError, *, makes: bool = False)
     if isinstance(error, IsADirectoryError):
         return IsADirectory(f"{uri} is a directory")
     if isinstance(error, NotADirectoryError):
-        return NotFoundError(f"There is no {uri}: a file stands where a directory should")
+        return NotFoundError(f"There is no {uri}: there is a file in place of a directory")
     if not isinstance(error, OSError):  # a NUL in it, or half of a surrogate pair
-        return RequestRefused(f"{uri}: no file of this machine can have this name", "Give the copy another name")
+        return RequestRefused(f"{uri}: a local file cannot have this name", "Choose another name for the copy")
     what = f"{_at_fault(uri, error)}: {error.strerror or error}"
     if isinstance(error, PermissionError):
         return PermissionDenied(what)
@@ -60,12 +60,12 @@ def _at_fault(uri: DataUri, error: OSError) -> str:
 def _not_found(uri: DataUri, *, makes: bool) -> NotFoundError:
     if match := re.match(r"[A-Za-z]:/", uri.path):
         what = f"There is no directory {uri.parent}" if makes else f"There is no {uri}"
-        return NotFoundError(what, f"{match[0]}/ is no scheme; those that are have two letters and more, such as s3://")
+        return NotFoundError(what, f"{match[0]}/ is not a scheme; schemes have two letters or more, such as s3://")
     if makes:
         return NotFoundError(f"There is no directory {uri.parent}", f"Make it with: mkdir -p {pasted(uri.parent)}")
     path = local_path(uri)
     if os.path.islink(path):
-        return NotFoundError(f"There is no {uri}: it is a link to {os.readlink(path)}, which is not there")
+        return NotFoundError(f"There is no {uri}: it is a link to {os.readlink(path)}, which does not exist")
     # Of a path that begins with what is there, such as one in a tree, nobody has forgotten the scheme.
     is_plain = not path.startswith(("/", ".", "~")) and not os.path.lexists(path.partition("/")[0])
-    return NotFoundError(f"There is no {uri}", f"Hosted data is written data://{uri.path}" if is_plain else None)
+    return NotFoundError(f"There is no {uri}", f"For hosted data write data://{uri.path}" if is_plain else None)

@@ -62,7 +62,7 @@ class LocalStorage(Storage):
             path = local_path(uri)
             status = os.stat(path.rstrip("/") or "/")
             if path.endswith("/") and not stat.S_ISDIR(status.st_mode):
-                raise NotADirectory(f"{uri} is a file", "Write it without a slash")
+                raise NotADirectory(f"{uri} is a file", "Write it without the trailing slash")
         return _entry(uri, status)
 
     def list(self, uri: DataUri) -> Iterator[Entry]:
@@ -90,7 +90,7 @@ class LocalStorage(Storage):
             if stat.S_ISDIR(status.st_mode):
                 raise IsADirectory(f"{uri} is a directory")
             if not stat.S_ISREG(status.st_mode):
-                raise AlgoError(f"{uri} is no ordinary file", "Pipe it in, and write - for the source")
+                raise AlgoError(f"{uri} is not a regular file", "Pipe it in, with - as the source")
             return LocalReader(uri, offset, version)
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
@@ -201,7 +201,7 @@ class LocalStorage(Storage):
         """Remove a directory; a link to one is left alone."""
         path = local_path(uri)
         if uri.name in {"", ".", ".."}:
-            raise RequestRefused(f"{uri} is not removed", "Write its name")
+            raise RequestRefused(f"{uri} is not removed", "Name the directory itself")
         with system_errors(uri):
             if not stat.S_ISDIR(os.lstat(path.rstrip("/")).st_mode):
                 raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}")
@@ -213,7 +213,7 @@ class LocalStorage(Storage):
                 if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                     raise
                 raise RequestRefused(
-                    f"{uri} is not empty", f"Remove all that is in it with: algo rmdir -f {pasted(uri)}"
+                    f"{uri} is not empty", f"Remove it with its content: algo rmdir -f {pasted(uri)}"
                 ) from None
             return 0
 
@@ -327,7 +327,7 @@ class LocalReader:
             count = self._file.readinto(buffer)
         if not count and _version(os.fstat(self._file.fileno())) != self.entry.version:
             raise AlgoError(
-                f"{self.entry.uri} was changed while it was read", "Copy it again when nothing writes to it any more"
+                f"{self.entry.uri} was changed while it was read", "Copy it again when no other program writes to it"
             )
         return count
 

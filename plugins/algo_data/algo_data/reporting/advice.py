@@ -14,7 +14,7 @@ def advice_for(error: AlgoError) -> str | None:
         case failures.SourceIsFile():
             return "Copy it with: algo cp"
         case failures.SourceIsDirectory():
-            return f"Copy it with all that is in it: algo cp -r {pasted(error.uri)} DEST"
+            return f"Copy it with its content: algo cp -r {pasted(error.uri)} DEST"
         case failures.SourceIsLink():
             return "Move that directory itself; or copy with algo cp -r, which follows links, and remove the link"
         case failures.DirectoryLoop():
@@ -33,18 +33,15 @@ def advice_for(error: AlgoError) -> str | None:
             return _no_folders(error)
         case failures.InTheWay():
             return (
-                "Have sync remove what stands in the way, with --delete; or remove it: "
+                "Let sync remove it with --delete, or remove it yourself: "
                 f"{_removal(error.uri, of_directory=error.of_directory)}"
             )
         case failures.StaysInTheWay():
-            return f"Move that away, or remove it: {_removal(error.uri, of_directory=error.of_directory)}"
+            return f"Move it away, or remove it: {_removal(error.uri, of_directory=error.of_directory)}"
         case failures.NoSuchName():
-            return "Copy it alone, to a name of your own: algo cp SOURCE FILE"
+            return "Copy it alone, under a new name: algo cp SOURCE FILE"
         case failures.StoredDamaged(is_removed=True):
-            return (
-                "Try again; if it stays so, something on the way changes what is sent. "
-                "--no-check copies without comparing"
-            )
+            return "Try again; if it happens again, a proxy changes the data. --no-check copies without comparing"
         case failures.StoredDamaged():
             target = pasted(str(error.target))
             return f"Try again, or remove it: algo rm {target}. --no-check copies without comparing"
@@ -54,7 +51,7 @@ def advice_for(error: AlgoError) -> str | None:
 def _missing(error: failures.MissingDirectory) -> str:
     uri = error.uri
     if not error.can_exist:
-        return f"{uri.parent} holds files only: name one in it, or copy to it"
+        return f"{uri.parent} holds files only: copy to it, or to a file in it"
     return f"Make it with: mkdir -p {pasted(uri)}" if uri.is_local else how_to_make(uri)
 
 
@@ -62,9 +59,9 @@ def _no_folders(error: failures.NoFolders) -> str:
     files, into = pasted(str(error.source).rstrip("/") or "/"), pasted(error.into)
     before = f"algo mkdir -p {into} && " if error.may_be_missing else ""
     return (
-        f"Put all files of the tree straight into it: {before}algo cp -r --flatten {files} {into}; "
+        f"Copy all files of the tree directly into it: {before}algo cp -r --flatten {files} {into}; "
         f"or only those at the top: {before}algo cp --flatten --exclude '*/' {files} {into}; "
-        "or copy to a connector that has folders, such as s3://; or pack the tree into one file first"
+        "or copy to a connector that supports directories, such as s3://; or pack the tree into one file"
     )
 
 

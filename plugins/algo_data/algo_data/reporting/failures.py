@@ -169,14 +169,17 @@ def failed_before(app: App) -> FailedBefore:
             lines = file.readlines()
         records = [json.loads(line) for line in lines]
     except FileNotFoundError:
-        raise UsageError("No copy has failed before", "Name what is to be copied: algo cp SOURCE... DEST") from None
+        raise UsageError(
+            "There are no failed transfers to retry", "Name the files to copy: algo cp SOURCE... DEST"
+        ) from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path_of(app)} cannot be read: {error}", "Run the command again that failed") from None
+        raise UsageError(f"{path_of(app)} cannot be read: {error}", "Run the failed command again") from None
     for record in records:
         if "ended_early" in record:
-            raise UsageError("The last copy ended before all of it was tried", "Run the command again that failed")
+            raise UsageError("The last run ended before all transfers were tried", "Run the failed command again")
         if "address" in record and record["address"] != app.profile.address:
-            raise UsageError(f"What failed was meant for {record['address']}", "Choose its profile with --profile NAME")
+            message = f"The failed transfers belong to {record['address']}"
+            raise UsageError(message, "Select its profile with --profile NAME")
     return FailedBefore(records)
 
 

@@ -77,7 +77,7 @@ class Summary:
         if considered <= 1 and (self.failed > 0) != (self.copied > 0):
             return
         if self._failures and self.planned > MANY:
-            output.info("What failed:")
+            output.info("Failed:")
             for message in self._failures:
                 output.info(f"  {message}")
             if self.failed > MOST_FAILURES:

@@ -87,7 +87,7 @@ class TransferReport:
         with self._lock:
             self._progress.end()
             if isinstance(error, IsADirectory) and not error.hint and error.message.startswith(f"{what} "):
-                error.hint = f"Copy it with all that is in it: algo cp -r {pasted(what)} DEST"
+                error.hint = f"Copy it with its content: algo cp -r {pasted(what)} DEST"
             self._report.failed(what, error)
             self._summary.add_failure(error.message)
 

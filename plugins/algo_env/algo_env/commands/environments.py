@@ -81,7 +81,7 @@ def template(app: App, specification_id: str, destination: str, force: bool) -> 
     if not catalog.is_component(specification_id):
         raise UsageError(
             f"Not an environment specification: {specification_id!r}",
-            "Its id is the environment_specification_id that is listed by: algo environment LANG",
+            "It is the environment_specification_id that is listed by: algo environment LANG",
         )
     from algo_env.archive import unpack
     from algo_env.placement import check_destination, place, staging_for

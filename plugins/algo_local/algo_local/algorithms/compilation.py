@@ -62,5 +62,5 @@ class Compiler:
     def _found(self, algorithm: Algorithm, identifier: str) -> BuildRecord:
         found = self._builds.find(algorithm, identifier)
         if not found:
-            raise Missing("The algorithm is gone: somebody has deleted it", ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST)
+            raise Missing("The algorithm was deleted in the meantime", ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST)
         return found

@@ -94,5 +94,5 @@ def current(registry: Registry, identifier: str) -> Algorithm:
     """An algorithm as it is now, by its id. Missing if it is gone."""
     found = registry.algorithm(identifier)
     if not found:
-        raise Missing("The algorithm is gone: somebody has deleted it", ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST)
+        raise Missing("The algorithm was deleted in the meantime", ErrorCode.ALGORITHM_ID_DOES_NOT_EXIST)
     return found

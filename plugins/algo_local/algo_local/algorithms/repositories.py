@@ -199,7 +199,7 @@ def _add_commit(
     repository.object_store.add_object(commit)
     branch = repository.refs.follow(HEADREF)[0][-1]
     if not repository.refs.set_if_equals(branch, parent, commit.id):
-        raise Invalid("Somebody else has changed the repository meanwhile: try again", ErrorCode.INVALID_REQUEST)
+        raise Invalid("The repository was changed in the meantime: try again", ErrorCode.INVALID_REQUEST)
     return commit.id.decode()
 
 
@@ -220,7 +220,7 @@ def _known(repository: Repo, commit: str) -> ObjectID:
     if not _COMMIT.fullmatch(commit) or identifier not in repository.object_store:
         raise Missing(f"No commit {commit[:50]} in the algorithm's repository", ErrorCode.INVALID_REQUEST)
     if not isinstance(repository.object_store[identifier], Commit):
-        raise Missing(f"{commit} is no commit", ErrorCode.INVALID_REQUEST)
+        raise Missing(f"{commit} is not a commit", ErrorCode.INVALID_REQUEST)
     return identifier
 
 

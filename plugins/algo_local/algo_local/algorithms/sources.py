@@ -25,6 +25,9 @@ _IGNORED = frozenset(
 _COPY_BLOCK = 1 << 20
 _LARGEST_WITH_PLACEHOLDERS = 1 << 20  # bytes; what is larger is data, not a template
 
+_READMES = frozenset({"readme.md", "readme.rst", "readme.txt", "readme"})
+_LARGEST_README = 1 << 20  # bytes
+
 _CONFIGURATION = "algorithmia.conf"
 _FOREIGN_FILES = {
     "pom.xml": "Java",
@@ -73,7 +76,7 @@ def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
     tree = hashlib.sha1(usedforsecurity=False)
     for before, entry in pairwise(entries):
         if before.name == entry.name:
-            raise BuildError(f"{before.path} and {entry.path} would both be called {entry.name} once published")
+            raise BuildError(f"{before.path} and {entry.path} would both be published as {entry.name}")
     for entry in entries:
         destination = target / entry.name
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -152,11 +155,11 @@ def _link_within(path: Path, root: Path) -> str:
     resolved = path.resolve()
     if not resolved.is_relative_to(root):
         raise BuildError(
-            f"The symbolic link {path} leads out of the algorithm's directory, to {resolved}",
-            "Put a copy of what it leads to in its place",
+            f"The symbolic link {path} points outside the algorithm's directory, to {resolved}",
+            "Replace it with a copy of its target",
         )
     if not resolved.exists():
-        raise BuildError(f"The symbolic link {path} leads nowhere", "Remove it, then publish again")
+        raise BuildError(f"The target of the symbolic link {path} does not exist", "Remove it, then publish again")
     return os.path.relpath(resolved, path.parent.resolve())
 
 
@@ -170,10 +173,19 @@ def read_configuration(directory: Path) -> dict[str, Any]:
     except OSError as error:
         raise BuildError(f"Cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise BuildError(f"{path} is not JSON: {error}", "Mend it, then publish again") from error
+        raise BuildError(f"{path} is not JSON: {error}", "Fix it, then publish again") from error
     if not isinstance(members, dict):
         raise BuildError(f"{path} does not hold a JSON object", 'It looks like {"algoname": "Hello", ...}')
     return members
+
+
+def read_readme(directory: Path) -> tuple[str, str] | None:
+    """Name and text of a published tree's README; None if it has none. What is over 1 MiB is cut off."""
+    for path in sorted(directory.glob("*")):
+        if path.name.lower() in _READMES and path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                return path.name, file.read(_LARGEST_README).decode("utf-8", "replace")
+    return None
 
 
 def check_runnable(directory: Path) -> None:
@@ -221,13 +233,13 @@ def _check_module(path: Path, shown: str) -> None:
         tree = compile(path.read_bytes(), shown, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     except SyntaxError as error:
         raise BuildError(
-            f"{shown}, line {error.lineno}: {error.msg}", "Mend it, then publish again", f"{error.text or ''}"
+            f"{shown}, line {error.lineno}: {error.msg}", "Fix it, then publish again", f"{error.text or ''}"
         ) from error
     except (OSError, ValueError) as error:  # unreadable, or not source text at all
         raise BuildError(f"{shown} is not Python source: {error}") from error
     if not any(_offers_work(node) for node in _outside_functions(tree)):
         raise BuildError(
-            f"{shown} has nothing to run: neither a function 'apply', nor an ADK",
+            f"{shown} has no entry point: neither a function 'apply' nor an ADK",
             "Define apply(input) in it",
         )
 

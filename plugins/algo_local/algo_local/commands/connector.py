@@ -16,7 +16,7 @@ from algo_local.paths import state_root
 if TYPE_CHECKING:
     from algo_local.platform import Platform
 
-_owner = click.option("--owner", metavar="ACCOUNT", help="Whose connector; without it your own account's.")
+_owner = click.option("--owner", metavar="ACCOUNT", help="Owner of the connector. Default: your own account.")
 
 
 @click.group()
@@ -29,10 +29,10 @@ def connector() -> None:
 
 @connector.command("add")
 @click.argument("name", metavar="SCHEME[+LABEL]")
-@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="What the store needs; may be repeated.")
-@click.option("--options-stdin", is_flag=True, help="Read NAME=VALUE lines from stdin, so that nobody sees secrets.")
-@click.option("--default", is_flag=True, help="Use it where a data URI has no label.")
-@click.option("--path", default="*", show_default=True, metavar="GLOB", help="What may be reached through it.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the store (repeatable).")
+@click.option("--options-stdin", is_flag=True, help="Read options from standard input, one NAME=VALUE per line.")
+@click.option("--default", is_flag=True, help="Use it for data URIs without a label.")
+@click.option("--path", default="*", show_default=True, metavar="GLOB", help="Restrict it to paths that match GLOB.")
 @click.option("--writable", is_flag=True, help="Allow writing and deleting.")
 @_owner
 @pass_app

@@ -27,7 +27,7 @@ def key() -> None:
 
 @key.command("new")
 @click.argument("owner")
-@click.option("--label", default="default-key", show_default=True, help="What the key is for.")
+@click.option("--label", default="default-key", show_default=True, help="Description of the key.")
 @click.option(
     "--algorithm",
     "algorithms",
@@ -65,7 +65,7 @@ def new_key(
     from algo_local.metadata.keys import ADMINISTRATOR_KEY, ALGORITHM_KEY, Permissions
 
     if no_calls and algorithms:
-        raise UsageError("--algorithm and --no-calls exclude each other", "Leave one of them out")
+        raise UsageError("--algorithm cannot be combined with --no-calls", "Leave one of them out")
     permissions = Permissions.of(
         {
             "allow_data": data != "none",

@@ -41,7 +41,7 @@ local.add_command(key)
 @click.option(
     "--network-access",
     type=click.Choice(["full", "isolated"]),
-    help="What all its versions may reach: everything, or nothing but the platform.",
+    help="Network access of all its versions: unrestricted, or the platform only.",
 )
 @pass_app
 def publish(
@@ -166,7 +166,7 @@ def reset(app: App, yes: bool) -> None:
 
     root = state_root()
     if not root.exists():
-        raise NotFoundError(f"There is nothing in {root}")
+        raise NotFoundError(f"There is no platform in {root}")
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("This deletes all data, algorithms and keys", "Confirm it with: algo local reset --yes")

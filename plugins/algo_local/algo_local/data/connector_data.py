@@ -28,7 +28,7 @@ class ConnectedData:
         return DataUri(self._scheme, path, self._label or None)
 
     def stat(self, path: str) -> Entry:
-        """What stands at a path."""
+        """The entry of a path."""
         return self._storage.stat(self._readable(path))
 
     def list(self, path: str) -> Iterator[Entry]:
@@ -58,7 +58,7 @@ class ConnectedData:
         uri = self._writable(path)
         try:
             if force and not self._holds_all_below(uri.path) and self._storage.stat(uri).is_directory:
-                raise PermissionDenied(f"{uri} may hold what the connector is not to reach: {self.connector.path}")
+                raise PermissionDenied(f"{uri} may contain data outside the connector's path: {self.connector.path}")
             return self._storage.rmdir(uri, force=force)
         except NotADirectory:
             self._storage.remove(uri)
@@ -74,15 +74,15 @@ class ConnectedData:
         if not self._storage.paths_are_keys:
             path = path.removeprefix("/")
             if path and is_only_key(path.removesuffix("/")):
-                raise RequestRefused("Empty components, '.' and '..' mean nothing in this data URI")
+                raise RequestRefused("Empty components, '.' and '..' are not allowed in this data URI")
         uri = self.uri(path)
         if not self._is_within(uri.path):
-            raise PermissionDenied(f"{uri} is outside of what the connector may reach: {self.connector.path}")
+            raise PermissionDenied(f"{uri} is outside the connector's path: {self.connector.path}")
         return uri
 
     def _writable(self, path: str) -> DataUri:
         if not self.connector.writable:
-            raise PermissionDenied(f"The connector {self.connector.name} is for reading only")
+            raise PermissionDenied(f"The connector {self.connector.name} is read-only")
         if not path:
             raise RequestRefused(f"{self.uri(path)} itself cannot be changed")
         return self._readable(path)

@@ -189,7 +189,7 @@ class Connectors:
             return options
         except (OSError, ValueError):
             raise PlatformError(
-                f"The options of the connector {connector.name} are lost",
+                f"The options file of the connector {connector.name} is missing",
                 f"Make it again: algo local connector remove {connector.name}, then add",
             ) from None
 

@@ -286,7 +286,7 @@ def _copy(read: Read, file: BinaryIO, length: int | None) -> tuple[int, str]:
                 while view:
                     view = view[file.write(view) :]
         if length is not None and size != length:
-            raise RequestRefused(f"The content broke off after {size} of {length} bytes; nothing was stored")
+            raise RequestRefused(f"The content ended after {size} of {length} bytes; nothing was stored")
         return size, digest.hexdigest()
 
 

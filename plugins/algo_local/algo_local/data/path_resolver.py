@@ -78,7 +78,7 @@ class PathResolver:
         """
         for part in parts:
             if part in {".", ".."}:
-                raise RequestRefused("'.' and '..' mean nothing in a data URI")
+                raise RequestRefused("'.' and '..' are not allowed in a data URI")
         if not parts:
             return Branch(lambda: self._root(caller))
         if parts[0] == ".algo":

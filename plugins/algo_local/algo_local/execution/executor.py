@@ -316,7 +316,7 @@ def _explain(build: Build, error: OSError | AlgoError) -> str:
         return f"{error.message}. {error.hint}" if error.hint else error.message
     for path in (build.source, build.python):
         if not path.exists():
-            return f"The build of this version is no longer whole ({path} is gone); publish the algorithm again"
+            return f"The build of this version is incomplete ({path} is missing); publish the algorithm again"
     return f"The algorithm's process could not be started: {error}"
 
 

@@ -123,8 +123,9 @@ class Workers:
     def _start(self, build: Build, account: str, token: str, found: list[Node], endpoint: Endpoint) -> Worker:
         sandbox = self._protection.sandbox
         if not sandbox and (self._protection.required or build.network_access == "isolated"):
-            what = "Nothing may run" if self._protection.required else "This algorithm may not use the network, or run,"
-            raise AlgoError(f"{what} without a sandbox, and there is none: {self._protection.reason}")
+            isolated = "This algorithm may not use the network, and does not run"
+            what = "No algorithm may run" if self._protection.required else isolated
+            raise AlgoError(f"{what} without a sandbox, and none is available: {self._protection.reason}")
         workspace = self._workspaces.create(found, self._next_user() if sandbox else None)
         try:
             launch = Launch(build, workspace, self._limits, sandbox, endpoint.address, token)

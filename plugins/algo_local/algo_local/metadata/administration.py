@@ -94,7 +94,7 @@ class Administration:
         made = Invite(code, comments, credits, expires_at, time.time(), by)
         with self._database.write() as rows:
             if rows.execute("SELECT 1 FROM invites WHERE code = ?", (code,)).fetchone():
-                raise Taken("There is such an invite already", ErrorCode.INVALID_REQUEST)
+                raise Taken("This invite already exists", ErrorCode.INVALID_REQUEST)
             values = (code, comments, credits, expires_at, made.created_at, by)
             rows.execute("INSERT INTO invites VALUES (?, ?, ?, ?, ?, ?)", values)
         return made

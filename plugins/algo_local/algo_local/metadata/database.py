@@ -15,7 +15,7 @@ from algo_core.errors import ConfigError, PlatformError
 BUSY_SECONDS = 30.0
 """How long a transaction waits for that of another thread or process."""
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """What this version of algo-local reads and writes: the number of migrations."""
 
 
@@ -122,7 +122,7 @@ class Database:
             version = self._upgrade(connection)
         if version > SCHEMA_VERSION:
             raise ConfigError(
-                f"{self.path} was made by a newer algo-local (schema {version}; this one knows {SCHEMA_VERSION})",
+                f"{self.path} was created by a newer algo-local (schema {version}; this one knows {SCHEMA_VERSION})",
                 "Upgrade with: pip install --upgrade algo-local",
             )
 
@@ -151,12 +151,12 @@ class Database:
         except sqlite3.OperationalError as error:
             raise PlatformError(
                 f"The embedded platform's database {self.path} cannot be used: {error}",
-                "See whether the disk is full or write-protected: algo local status",
+                "Check whether the disk is full or read-only: algo local status",
             ) from error
         except sqlite3.DatabaseError as error:
             raise ConfigError(
                 f"{self.path} is not the embedded platform's database: {error}",
-                "Move it away, or start afresh with: algo local reset",
+                "Move it away, or start over with: algo local reset",
             ) from error
 
 

@@ -58,7 +58,7 @@ class Organizations:
         made = (identifier or str(uuid.uuid4()), name)
         with self._database.write() as rows:
             if rows.execute("SELECT 1 FROM organization_types WHERE id = ? OR name = ?", made).fetchone():
-                message = f"There is an organization type {name} already"
+                message = f"The organization type {name} already exists"
                 raise Taken(message, ErrorCode.ORGANIZATION_TYPE_ALREADY_EXISTS)
             rows.execute("INSERT INTO organization_types VALUES (?, ?)", made)
         return made
@@ -162,7 +162,7 @@ class Organizations:
                 "DELETE FROM members WHERE organization = ? AND account = ?", (organization, account)
             ).rowcount
             if not ended:
-                raise Missing(f"{account} is no member of {organization}", ErrorCode.USER_NOT_FOUND)
+                raise Missing(f"{account} is not a member of {organization}", ErrorCode.USER_NOT_FOUND)
             rows.execute("DELETE FROM keys WHERE owner = ? AND username = ?", (organization, account))
 
     def needs(self, account: str) -> list[str]:

@@ -106,7 +106,7 @@ class Secrets:
 def check_variable(name: str) -> None:
     """Raise Invalid if a variable is not free for secrets."""
     if name.upper().startswith(RESERVED) or name.upper() in RESERVED_NAMES:
-        message = f"The variable {name} has another meaning; choose a name of your own"
+        message = f"The variable {name} is reserved; choose another name"
         raise Invalid(message, ErrorCode.SECRET_METADATA_CONSTRAINT_VIOLATION)
 
 

@@ -195,7 +195,7 @@ class Server:
             self._full_since = now
             self._service.crowded = True
         if now - self._full_since >= FULL_SECONDS:
-            self._report(f"All {self.limits.connections} connections are busy; new ones are refused")
+            self._report(f"All {self.limits.connections} connections are in use; new ones are refused")
             return True
         self._pause(now + RETRY_SECONDS)
         return False

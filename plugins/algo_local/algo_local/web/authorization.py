@@ -89,7 +89,7 @@ def authorize(platform: Platform, request: Request, route: Route, *, trusted: bo
             raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
         _check_key(caller, access.permission, request, target.algorithm)
     if not operation:
-        message = f"{request.method} is not possible here, only {route.allowed}"
+        message = f"{request.method} is not allowed here, only {route.allowed}"
         raise ApiError(405, message, ErrorCode.INVALID_REQUEST, {"Allow": route.allowed})
     return RequestContext(platform, request, operation, route.parameters, caller, target, address)
 

@@ -55,7 +55,7 @@ def read_body(context: RequestContext, *, form: bool = False) -> dict[str, Any]:
     try:
         value = _cleaned(context.request.json(LIMIT))
     except (UnicodeEncodeError, RecursionError):
-        raise ApiError(400, "The body is nested too deep, or no Unicode text", ErrorCode.MALFORMED_JSON) from None
+        raise ApiError(400, "The body is nested too deeply, or not Unicode", ErrorCode.MALFORMED_JSON) from None
     try:
         _validator(name)(value)
     except fastjsonschema.JsonSchemaValueException as error:

@@ -113,9 +113,7 @@ class Request:
                 return None
             parts.append(block)
         if length is not None and size < length:
-            raise ApiError(
-                400, f"The request's body broke off after {size} of {length} bytes", ErrorCode.INVALID_REQUEST
-            )
+            raise ApiError(400, f"The request's body ended after {size} of {length} bytes", ErrorCode.INVALID_REQUEST)
         return b"".join(parts)
 
     def json(self, limit: int = 1 << 20) -> Any:

@@ -11,9 +11,9 @@ from algo_local.web.shapes import CONTENT, EXPANSIONS, PATH, QUERY, SCHEMAS, ref
 
 _PARAMETER = re.compile(r"{(\w+)}")
 _ERRORS = {
-    401: "No credential, or one that is not known",
+    401: "Missing or invalid credential",
     403: "The caller may not do this",
-    404: "It does not exist, or not for this caller",
+    404: "It does not exist, or the caller may not see it",
 }
 _PENDING = {"RequestResult": "RequestPending"}
 """What is answered, with status 202, in the place of what is not there yet."""

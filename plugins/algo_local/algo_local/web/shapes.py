@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from algo_local.names import COLLECTION_LIMIT
+
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
@@ -98,7 +100,7 @@ SCHEMAS: dict[str, Schema] = {
         "content_type size sha256", content_type=word("text", "json", "binary"), size=WHOLE, sha256=TEXT
     ),
     "RequestRecord": record(
-        "request_id state account algorithm version created_at void input output error resource_type",
+        "request_id state account algorithm version created_at void input output failure resource_type",
         request_id=TEXT,
         state=word("queued", "running", "done", "failed", "cancelled", "lost"),
         account=TEXT,
@@ -114,7 +116,7 @@ SCHEMAS: dict[str, Schema] = {
         idempotency_key=TEXT_OR_NULL,
         input={"oneOf": [ref("RequestContent"), {"type": "null"}]},
         output={"oneOf": [ref("RequestContent"), {"type": "null"}]},
-        error={"oneOf": [record("message error_type", message=TEXT, error_type=TEXT), {"type": "null"}]},
+        failure={"oneOf": [record("message error_type", message=TEXT, error_type=TEXT), {"type": "null"}]},
         resource_type=word("request"),
     ),
     "PagedRequestsList": page_of("RequestRecord"),
@@ -129,7 +131,7 @@ SCHEMAS: dict[str, Schema] = {
         acl=ref("DirectoryAcl"),
     ),
     "DirectoryAcl": record(read=many(word("user://*", "algo://.my/*"))),
-    "CreateDirectoryRequest": record("name", name=NAME, acl=ref("DirectoryAcl")),
+    "CreateDirectoryRequest": record("name", name={**NAME, "maxLength": COLLECTION_LIMIT}, acl=ref("DirectoryAcl")),
     "DirectoryAclUpdateRequest": record("acl", acl=record("read", read=many(word("user://*", "algo://.my/*")))),
     "Created": record("result", result=TEXT),
     "Deleted": record("result", result=record("deleted", deleted=WHOLE)),
@@ -354,6 +356,7 @@ SCHEMAS: dict[str, Schema] = {
         authorization_status=word("authorized", "unauthorized"), scm_username=TEXT, scm_organizations=many(record())
     ),
     "WebhookEvent": {"type": "object"},
+    "Readme": record("name content", name=TEXT, content=TEXT),
     "Commit": record("id short_message message author", id=TEXT, short_message=TEXT, message=TEXT, author=TEXT),
     "RepositoryCommitLog": record("commits", commits=many(ref("Commit"))),
     # Images of algorithms
@@ -569,7 +572,22 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "ErrorEntries": many(
         record(
-            "created_at request_id username algoname", created_at=WHOLE, request_id=TEXT, username=TEXT, algoname=TEXT
+            "created_at request_id username algoname",
+            created_at=WHOLE,
+            **dict.fromkeys(
+                (
+                    "request_id",
+                    "username",
+                    "algoname",
+                    "algoversion",
+                    "input",
+                    "error",
+                    "error_type",
+                    "billable_to",
+                    "worker",
+                ),
+                TEXT,
+            ),
         )
     ),
     "FullUsageResult": record("results", results=many(USAGE), next_marker=TEXT),
@@ -598,7 +616,7 @@ CONTENT: dict[str, dict[str, Schema]] = {
     "Input": {"application/json": ANYTHING, "text/plain": TEXT, "application/octet-stream": BINARY},
     "RequestResult": {"application/json": ref("CallResult"), "text/plain": TEXT, "application/octet-stream": BINARY},
     "File": {"application/octet-stream": BINARY},
-    "FileOrDirectory": {"application/json": ref("Directory"), "application/octet-stream": BINARY},
+    "FileOrDirectory": {"application/json": {"anyOf": [ref("Directory"), ANYTHING]}, "*/*": BINARY},
     "Archive": {"application/gzip": BINARY},
     "SourceArchive": {"application/octet-stream": BINARY},
     "Image": {"image/*": BINARY},

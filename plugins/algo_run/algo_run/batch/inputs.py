@@ -85,7 +85,7 @@ def _made(app: App, kind: str, source: str) -> Iterable[Made]:
     if suffix in {".jsonl", ".ndjson", ".json"} or source == STDIN:
         return _lines(source, _json)
     raise UsageError(
-        f"The format of {source} is not known by its name",
+        f"The format of {source} cannot be told from its name",
         "Name a file that ends in .jsonl, .csv or .parquet; for lines of text use --each-line, for files --each-file",
     )
 
@@ -132,7 +132,7 @@ def _csv(source: str) -> Iterator[Made]:
                 row = next(rows, None)
             except csv.Error as error:
                 where = f"{source}:{rows.line_num}"
-                raise UsageError(f"{where} is not CSV: {error}", "Nothing after it can be read") from None
+                raise UsageError(f"{where} is not CSV: {error}", "The rest of the file cannot be read") from None
             except UnicodeDecodeError as error:
                 raise UsageError(f"{source} is not UTF-8 text: {error.reason}", "Convert it with iconv") from None
             if row is None:
@@ -140,7 +140,7 @@ def _csv(source: str) -> Iterator[Made]:
             if names is None:
                 names = row
                 if len(set(names)) < len(names):
-                    raise UsageError(f"{source} has one name twice in its first row", "Give each column its own name")
+                    raise UsageError(f"{source} has a duplicate name in its first row", "Give each column its own name")
             elif row:
                 yield f"{source}:{rows.line_num}", lambda names=names, row=row: _row(names, row)  # type: ignore[misc]
 
@@ -181,7 +181,7 @@ def _files(app: App, pattern: str) -> Iterator[Made]:
         return
     paths = sorted(path for path in matching(native(uri.path)) if not os.path.isdir(path))
     if not paths:
-        raise UsageError(f"No file matches {pattern}", "Quote the pattern, so that the shell leaves it as it is")
+        raise UsageError(f"No file matches {pattern}", "Quote the pattern to keep the shell from expanding it")
     for path in paths:
         yield path, lambda path=path: _file(path)  # type: ignore[misc]  # bound now
 

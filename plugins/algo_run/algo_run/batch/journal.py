@@ -57,7 +57,7 @@ class Journal:
             else:
                 raise AlreadyExists(
                     f"{path} exists already and is not overwritten",
-                    "Go on with it by adding --resume, or choose another file with -o",
+                    "Continue it with --resume, or choose another file with -o",
                 )
         except BaseException:
             self._file.close()
@@ -68,7 +68,7 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UsageError(
-                f"Another process is writing {self.path}", "Wait until it has ended, then go on with --resume"
+                f"Another process is writing {self.path}", "Wait until it ends, then continue with --resume"
             ) from None
 
     def _start(self, algorithm: str, source: str) -> None:
@@ -98,7 +98,7 @@ class Journal:
             if described[name] != wanted:
                 raise UsageError(
                     f"{self.path} holds results of {described[name]}, not of {wanted}",
-                    f"Go on with {described[name]}, or choose another file with -o",
+                    f"Continue with {described[name]}, or choose another file with -o",
                 )
         self._file.truncate(end)
         return str(described["run"])
@@ -116,7 +116,7 @@ class Journal:
         raise self._no_journal()
 
     def _no_journal(self) -> UsageError:
-        return UsageError(f"{self.path} is no journal of results and is left as it is", "Choose another file with -o")
+        return UsageError(f"{self.path} is not a results journal and is not changed", "Choose another file with -o")
 
     def _remember(self, line: bytes, number: int) -> None:
         try:
@@ -129,7 +129,7 @@ class Journal:
         except (ValueError, KeyError, TypeError, csv.Error):
             raise UsageError(
                 f"Line {number} of {self.path} is damaged",
-                f"Remove that line to have its input called again: sed -i {number}d {pasted(self.path)}",
+                f"Remove that line to repeat the call of its input: sed -i {number}d {pasted(self.path)}",
             ) from None
         self.done[index] = digest
         self.failures += failed
@@ -145,8 +145,8 @@ class Journal:
             return False
         if recorded != digest:
             raise UsageError(
-                f"The input {name} is not the one whose result is in {self.path}",
-                "Restore the inputs, or start anew with another file",
+                f"The input {name} differs from the one whose result is in {self.path}",
+                "Restore the inputs, or start over with another file",
             )
         return True
 
@@ -208,8 +208,8 @@ class Directory(Journal):
         os.makedirs(path, exist_ok=True)
         if not resume and set(os.listdir(path)) - {self.NAME}:
             raise AlreadyExists(
-                f"{path} is not empty, and nothing in it is overwritten",
-                "Go on with it by adding --resume, or choose another directory with -o",
+                f"{path} is not empty, and its files are not overwritten",
+                "Continue it with --resume, or choose another directory with -o",
             )
         self._directory = path
         super().__init__(os.path.join(path, self.NAME), algorithm, source, resume=resume)
@@ -247,10 +247,10 @@ def open_journal(path: str | None, stdout: Any, algorithm: str, source: str, *, 
     """
     if path is None or path == "-":
         if resume:
-            raise UsageError("--resume needs the file that it goes on from", "Name it with -o FILE")
+            raise UsageError("--resume needs the results file to continue", "Name it with -o FILE")
         return Stream(stdout)
     if resume and status_of(path) is None:
-        raise ConfigError(f"There is no {path} to go on from", "Leave out --resume to start")
+        raise ConfigError(f"There is no {path} to continue", "Leave out --resume to start")
     kind = Directory if path.endswith("/") or os.path.isdir(path) else Journal
     return kind(path, algorithm, source, resume=resume)
 

@@ -170,7 +170,7 @@ class Pool:
             if most is not None and self.failures > most:
                 raise TooManyFailures(
                     f"{self.failures} inputs have failed, more than the {most} allowed",
-                    "See why in the results; go on with --resume and a larger --max-failures",
+                    "See the errors in the results; continue with --resume and a larger --max-failures",
                 )
         self._concurrency.ended(self.done)
 

@@ -109,7 +109,7 @@ def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal |
     except KeyboardInterrupt:
         report.summary()
         if isinstance(journal, Journal):
-            app.output.hint("Go on with the same command and --resume")
+            app.output.hint("Continue with the same command and --resume")
         raise
     finally:
         report.clear()
@@ -118,7 +118,7 @@ def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal |
         raise SomeFailed(f"{caller.differing} outputs differ between {batch.reference} and {batch.compare}")
     if report.failed:
         noun = "input has" if report.failed == 1 else "inputs have"
-        where = f"Their errors are in {batch.output}" if batch.output else "Their errors stand in their lines"
+        where = f"Their errors are in {batch.output}" if batch.output else "Their lines hold the errors"
         raise SomeFailed(f"{report.failed} {noun} failed", where)
 
 

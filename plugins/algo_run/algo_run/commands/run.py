@@ -214,7 +214,7 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
                 failure.hint = failure.hint or "See where it failed with --debug"
         raise
     except RecursionError:
-        raise PlatformError("The result is nested too deeply to be read", "See it as it came with --raw") from None
+        raise PlatformError("The result is nested too deeply to be read", "Print it unparsed with --raw") from None
 
 
 def _show_remarks(app: App, answer: Answer, *, asked: bool) -> None:

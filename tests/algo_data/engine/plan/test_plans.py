@@ -269,7 +269,7 @@ def test_flattening_puts_all_files_side_by_side_and_refuses_a_name_that_comes_tw
     found = planned(Stock("t/a", "t/s/b", "t/s/a"), there, ["t"], "me/c", is_recursive=True, flattens=True)
     names = [line for line in found if not line.startswith("!")]
     assert sorted(line.partition(" > ")[2] for line in names) == ["me/c/a", "me/c/b"]
-    assert [line for line in found if line.startswith("!")] and "just made" in found[-1]
+    assert [line for line in found if line.startswith("!")] and "just written" in found[-1]
 
 
 # What is left out
@@ -470,7 +470,7 @@ def test_without_room_for_the_temporary_file_the_error_says_so(monkeypatch):
             pass
 
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
-    with pytest.raises(AlgoError, match="No room"):
+    with pytest.raises(AlgoError, match="Not enough space"):
         list(in_order(rows(["a", "b", "c"]), held=2))
 
 

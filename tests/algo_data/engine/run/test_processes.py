@@ -191,7 +191,7 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 @pytest.fixture
 def decided(home, tmp_path):
-    """A home whose `algo` plans as many transfers as it needs to decide by, however long that takes on a busy machine."""
+    """A home whose `algo` plans as many transfers as it needs to decide by, on a busy machine, too."""
     (tmp_path / "patient").mkdir()
     (tmp_path / "patient" / "sitecustomize.py").write_text(
         "import algo_data.engine.run.runner\nalgo_data.engine.run.runner.MOMENT = 60\n"

@@ -128,7 +128,7 @@ def test_what_somebody_else_has_stored_meanwhile_is_not_removed(home, telling, w
     telling.fail("PUT", "/f", damage_and_replace, times=9)
     result = home.run("cp", work / "f", "data://.my/c/f")
     assert (result.code, telling.files) == (ExitCode.PLATFORM, {"data/.my/c/f": b"of somebody else"})
-    assert "may still be there" in result.stderr
+    assert "may still exist" in result.stderr
     assert "algo rm data://.my/c/f" in result.stderr
 
 
@@ -235,5 +235,5 @@ def test_what_a_storage_cannot_remove_is_told(work):
     far = Far(tells=True)
     far._told = lambda entry: entry._replace(checksum=Checksum("md5", "0" * 32))  # type: ignore[method-assign]
     (work / "f").write_bytes(content(10))
-    with pytest.raises(Corrupted, match="may still be there"):
+    with pytest.raises(Corrupted, match="may still exist"):
         copied(work, far)

@@ -21,7 +21,7 @@ def compare(uri: DataUri, expected: Checksum, found: str) -> None:
         raise Corrupted(
             f"{uri} arrived damaged: its {expected.algorithm.upper()} is {found}, "
             f"and the platform says {expected.digest}",
-            "Try again; if it stays so, the stored file is damaged, or something on the way changes it",
+            "Try again; if it happens again, the stored file is damaged, or a proxy changes it",
         )
 
 

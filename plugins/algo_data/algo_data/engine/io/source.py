@@ -108,7 +108,7 @@ class FileSource(io.RawIOBase):
         while self._skip:
             skipped = reader.readinto(view[: min(len(view), self._skip)])
             if not skipped:
-                raise CannotResume(f"{self._uri} has become shorter while it was read")
+                raise CannotResume(f"{self._uri} shrank while it was read")
             self._skip -= skipped
         return reader.readinto(view)
 
@@ -146,7 +146,7 @@ class FileSource(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Go back to the beginning, for another try of what it is written to."""
         if offset != 0 or whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("only the beginning can be returned to")
+            raise io.UnsupportedOperation("it can only be rewound to its beginning")
         if self._position:
             self._let_go()
             self._position = 0
@@ -167,7 +167,7 @@ class FileSource(io.RawIOBase):
             reader.close()
 
     def close(self) -> None:
-        """Let go of the file or connection."""
+        """Release the file or the connection."""
         if not self.closed:
             self._let_go()
             if self._digest:

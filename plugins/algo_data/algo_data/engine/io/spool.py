@@ -76,6 +76,6 @@ def no_room(purpose: str, error: OSError) -> AlgoError:
     import tempfile
 
     return AlgoError(
-        f"No room to {purpose} in {tempfile.gettempdir()}: {error.strerror}",
-        "Name a directory with more room: export TMPDIR=...",
+        f"Not enough space to {purpose} in {tempfile.gettempdir()}: {error.strerror}",
+        "Set TMPDIR to a directory with more space: export TMPDIR=...",
     )

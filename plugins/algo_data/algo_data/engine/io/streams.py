@@ -104,4 +104,4 @@ def _readable() -> Iterator[None]:
 
 
 def _meaningless() -> UsageError:
-    return UsageError("'-' is standard input or output", "For a file of that name write ./-")
+    return UsageError("'-' means standard input or output", "For a file of that name write ./-")

@@ -103,14 +103,14 @@ def cleared(obstructed: Spool, free: Spool, target: Place, on_error: OnError, *,
 
 def _remove(obstacle: Place, *, is_directory: bool) -> None:
     if not remove_extra(obstacle, is_directory):
-        raise AlgoError(f"{obstacle} is in use, or was replaced meanwhile", "Run the command again")
+        raise AlgoError(f"{obstacle} is in use, or was replaced in the meantime", "Run the command again")
 
 
 def _check_source(place: Place, relative: str, selection: Selection, *, is_directory: bool) -> None:
     storage, name = place.storage, place.uri.name
     # Object stores can have both: what stands in the way is then no extra, and would be made anew by the next sync.
     if not storage.needs_directories and len({e.kind for e in storage.scan(place.uri.parent) if e.name == name}) > 1:
-        raise AlgoError(f"{place} is a file and a directory, and only one can be copied", "Give one another name")
+        raise AlgoError(f"{place} is both a file and a directory; only one of them can be copied", "Rename one of them")
     if not is_directory:
         storage.open(place.uri).close()
         return

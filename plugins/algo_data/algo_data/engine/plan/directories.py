@@ -48,7 +48,7 @@ def check_apart(source: Place, target: Place) -> None:
     top, place, before = _real(source.uri), _real(target.uri), None
     while place != before:
         if source.storage.is_same(top, place):
-            raise UsageError(f"{target} is {source} itself, or in it", "Copy it to a place outside of it")
+            raise UsageError(f"{target} is {source} itself, or in it", "Copy it to a destination outside of it")
         place, before = place.parent, place
 
 
@@ -95,7 +95,7 @@ def _check_level(top: Place, source: Place, target: Place, selection: Selection,
         elif takes_files:
             return
         elif selection.takes(relative) and not is_leftover(source.storage, entry.uri):
-            what = f"{top} holds the file {relative}, and {target} holds no files but in collections"
+            what = f"{top} holds the file {relative}, and {target} holds files in collections only"
             raise NoFolders(what, top, target.child("COLLECTION").uri, may_be_missing=True)
 
 

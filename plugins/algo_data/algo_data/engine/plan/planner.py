@@ -153,7 +153,7 @@ def _sources(
 
 
 def _is_file(uri: DataUri) -> NotADirectory:
-    return NotADirectory(f"{uri} is a file", "Write it without a slash")
+    return NotADirectory(f"{uri} is a file", "Write it without the trailing slash")
 
 
 def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | None:
@@ -178,8 +178,8 @@ def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | Non
     if is_file and is_tree:
         raise UsageError(f"{uri} is a file", "A directory can only be copied into a directory, or to a new name")
     if is_file and (is_several or uri.names_directory):
-        why = "Several files can only be copied into a directory" if is_several else "Write it without a slash"
-        raise UsageError(f"{uri} is a file", why)
+        several, slash = "Several files can only be copied into a directory", "Write it without the trailing slash"
+        raise UsageError(f"{uri} is a file", several if is_several else slash)
     if is_several or (uri.names_directory and not is_tree):
         if uri.names_directory and not target.storage.needs_directories:
             return target  # the slash says that a directory is meant, and there it comes about with its first file
@@ -338,7 +338,7 @@ class _Planner:
     def _file(self, source: Place, entry: Entry | None, target: Place | None) -> Iterator[Transfer]:
         place = target or self._target
         if self._made is not None and place.uri.path in self._made:
-            self._on_error(source, AlgoError(f"{place} was just made: another source has the same name"))
+            self._on_error(source, AlgoError(f"{place} was just written: another source has the same name"))
             return
         for transfer in self._different(source, entry, place):
             if self._made is not None:

@@ -71,7 +71,8 @@ def check_unused(directory: Place) -> None:
     storage = directory.storage
     if isinstance(storage, LeftoverStorage) and (found := storage.in_use_below(directory.uri)):
         raise AlgoError(
-            f"{directory} stays: another process is writing {found}", "Run the command again when it is done"
+            f"{directory} is kept: another process is writing {found}",
+            "Run the command again when that process is done",
         )
 
 

@@ -52,7 +52,7 @@ def plan_sync(
         raise SourceIsFile(source)
     there = target.storage.exists(target.uri)
     if there and not there.is_directory:
-        raise NotADirectory(f"{target} is a file", "Name a directory, which need not be there")
+        raise NotADirectory(f"{target} is a file", "Name a directory; it need not exist")
     check_apart(source, target)
     check_apart(target, source)
     check_fits(source, target, options.selection, is_there=there is not None)

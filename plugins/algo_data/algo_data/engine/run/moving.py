@@ -94,7 +94,7 @@ def check_is_another(transfer: Transfer, before: Entry, copy_again: Callable[[],
         raise
     raise AlgoError(
         f"{source} stays: it has changed since it was read to be moved to {target}",
-        "Both can be names of one place, and then there is nothing to move; if not, move it again",
+        "If both are names of one file, there is nothing to move; otherwise move it again",
     )
 
 
@@ -127,6 +127,6 @@ def remove_source(transfer: Transfer) -> None:
     except NotFoundError:
         pass  # it has gone, which is all that was wanted
     except AlgoError as error:
-        what = f"{transfer.source} was copied to {transfer.target}, and could not be removed"
+        what = f"{transfer.source} was copied to {transfer.target}, but could not be removed"
         error.message = f"{what}: {error.message}"
         raise

@@ -150,7 +150,7 @@ def _put(data: ConnectedData, request: Request, path: str) -> Response:
 def _post(data: ConnectedData, request: Request, path: str) -> Response:
     name, _ = new_directory(request)
     if not isinstance(name, str) or not name or "/" in name:
-        raise RequestRefused(f"{name!r} is no name for a directory")
+        raise RequestRefused(f"{name!r} is not a valid name for a directory")
     return json_response({"result": str(data.mkdir(data.uri(path).child(name).path))})
 
 
@@ -187,7 +187,7 @@ class _Upload:
         data = self._request.read(wanted) if wanted else b""
         if self._left is not None:
             if wanted and not data:
-                raise RequestRefused(f"The content broke off {self._left} bytes too early; nothing was stored")
+                raise RequestRefused(f"The content ended {self._left} bytes too early; nothing was stored")
             self._left -= len(data)
         if self._digest:
             self._digest.update(data)

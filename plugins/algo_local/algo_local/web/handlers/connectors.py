@@ -34,7 +34,7 @@ def create(context: RequestContext) -> dict[str, Any]:
     """`POST /v1/users/USER/connectors`."""
     body = read_body(context)
     if str(body.get("username") or context.account).lower() != context.account.lower():
-        message = f"The username is not that of the address: {context.account}"
+        message = f"The username does not match the address: {context.account}"
         raise Invalid(message, ErrorCode.INCONSISTENT_USERNAME)
     label = body.get("label", "")
     made = context.platform.connectors.add(

@@ -49,7 +49,7 @@ def upload(context: RequestContext) -> None:
         raise Invalid(f"The {kind} is larger than {LIMITS[kind]} bytes", TOO_LARGE[kind])
     media_type = next((found for start, found in SIGNATURES.items() if image.startswith(start)), None)
     if not media_type:
-        raise Invalid("The body is no PNG, JPEG, GIF or ICO image", ErrorCode.INVALID_FILE_UPLOAD)
+        raise Invalid("The body is not a PNG, JPEG, GIF or ICO image", ErrorCode.INVALID_FILE_UPLOAD)
     context.platform.administration.set_entry(_name(context), image, media_type)
 
 

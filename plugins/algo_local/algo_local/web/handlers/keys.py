@@ -38,7 +38,7 @@ def create_for_member(context: RequestContext) -> dict[str, Any]:
     body = read_body(context)
     member = context.platform.accounts.get(context.parameters["member"]).name
     if context.account not in context.platform.metadata.roles(member):
-        raise Missing(f"{member} is no member of {context.account}", ErrorCode.USER_NOT_FOUND)
+        raise Missing(f"{member} is not a member of {context.account}", ErrorCode.USER_NOT_FOUND)
     return _create(context, body, username=member)
 
 

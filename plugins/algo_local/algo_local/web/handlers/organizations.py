@@ -41,7 +41,7 @@ def create(context: RequestContext) -> dict[str, Any]:
     owners = [accounts.get(identifier) for identifier in body.get("owner_ids", [])]
     owners = owners or [accounts.get(context.caller.account)]
     if any(owner.is_organization for owner in owners):
-        message = "An organization is owned by people"
+        message = "An organization needs a person as its owner"
         raise Invalid(message, ErrorCode.CANNOT_RESERVE_USER_FOR_ORGANIZATION)
     strangers = [owner for owner in owners if owner.name != context.caller.account]
     if strangers and not context.caller.administrator:
@@ -73,7 +73,7 @@ def edit(context: RequestContext) -> None:
     body = read_body(context)
     organization = _organization(context)
     if body["org_name"].lower() != organization.name.lower():
-        message = f"The name is not that of the address: {organization.name}"
+        message = f"The name does not match the address: {organization.name}"
         raise Invalid(message, ErrorCode.MALFORMED_ORGANIZATION_JSON)
     attributes = {**organization.attributes, **_attributes(body)}
     external_id = body.get("external_id", organization.external_id)

@@ -170,7 +170,7 @@ def _described(record: Record) -> dict[str, Any]:
         "idempotency_key": record.key,
         "input": _content(record.input),
         "output": _content(record.output),
-        "error": {"message": failure.message, "error_type": failure.error_type} if failure else None,
+        "failure": {"message": failure.message, "error_type": failure.error_type} if failure else None,
         "resource_type": "request",
     }
 

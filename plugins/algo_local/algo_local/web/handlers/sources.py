@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from algo_local.algorithms.visibility import visible_versions
 from algo_local.error_codes import ErrorCode
+from algo_local.refusals import Missing
 from algo_local.web.http import BLOCK, ApiError, FileBody, Response
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def upload(context: RequestContext) -> dict[str, Any]:
                 raise ApiError(413, message, ErrorCode.INVALID_REQUEST)
             archive.write(block)
         if context.request.length is not None and size < context.request.length:
-            raise ApiError(400, "The archive broke off", ErrorCode.INVALID_REQUEST)
+            raise ApiError(400, "The archive is incomplete", ErrorCode.INVALID_REQUEST)
         entries = archive_entries(archive)
     message = context.request.query.get("message", "").strip() or "Upload of an archive"
     commit = platform.repositories.commit(algorithm, entries, context.caller.account, message[:10_000])
@@ -55,6 +57,18 @@ def download(context: RequestContext) -> Response:
     size = file.tell()
     file.seek(0)
     return Response(200, FileBody(file, size), {"Content-Type": "application/gzip", "X-Commit": commit}, size)
+
+
+def readme(context: RequestContext) -> dict[str, str]:
+    """`GET .../readme`: a file of the newest version that the caller may see."""
+    from algo_local.algorithms.sources import read_readme
+
+    found = visible_versions(context.platform.registry, context.caller, context.algorithm)
+    newest = next((version for version in found if version.public), found[0] if found else None)
+    text = read_readme(newest.build.source) if newest else None
+    if text is None:
+        raise Missing("The algorithm has no README", ErrorCode.INVALID_REQUEST)
+    return {"name": text[0], "content": text[1]}
 
 
 def _anonymous(member: Any) -> Any:

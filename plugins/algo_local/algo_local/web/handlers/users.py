@@ -41,7 +41,7 @@ def update(context: RequestContext) -> dict[str, Any]:
     body = read_body(context)
     account = person(context)
     if body.get("username", account.name).lower() != account.name.lower():
-        raise Invalid(f"The username is not that of the address: {account.name}", ErrorCode.INCONSISTENT_USERNAME)
+        raise Invalid(f"The username does not match the address: {account.name}", ErrorCode.INCONSISTENT_USERNAME)
     if "is_administrator" in body:
         if not context.caller.administrator:
             raise Forbidden(DENIED, ErrorCode.NOT_AUTHORIZED)
@@ -53,7 +53,7 @@ def delete(context: RequestContext) -> None:
     """`DELETE /v1/users/USER`."""
     account = person(context)
     if account.name == context.platform.account:
-        raise Forbidden("The account of the person whose platform this is stays", ErrorCode.NOT_AUTHORIZED)
+        raise Forbidden("The account of the platform's own user cannot be deleted", ErrorCode.NOT_AUTHORIZED)
     if needing := context.platform.organizations.needs(account.name):
         message = f"{account.name} is the only owner of {', '.join(needing)}; make another owner first"
         raise Invalid(message, ErrorCode.ORGANIZATION_REQUIRES_OWNER)

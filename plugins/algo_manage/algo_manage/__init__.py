@@ -1,0 +1,1 @@
+"""Manage algorithms and what belongs to an account, over the API of any platform."""

@@ -1,0 +1,113 @@
+"""The management API, as the commands need it: pages, JSON requests, and names that are suggested when misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from algo_core.context import App
+from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRefused
+from algo_core.http.api import decode_json
+from algo_core.storage.uri import AlgorithmRef, parse_algorithm_ref
+
+PAGE = 1000
+"""Entries that are asked for at once; a platform may give fewer."""
+
+UNKNOWN = "No such algorithm"
+"""What platforms say of an algorithm that they do not have (API section 2.3)."""
+
+BUILD_SECONDS = 3600.0
+"""How long an answer may take that comes when something has been built."""
+
+
+def named(text: str) -> AlgorithmRef:
+    """An algorithm as it was typed. UsageError if it is none."""
+    return parse_algorithm_ref(text)
+
+
+def path_of(ref: AlgorithmRef, rest: str = "") -> str:
+    """A path of the API below an algorithm; its version is left out."""
+    base = "/".join(part for part in (ref.owner, ref.name) if part)
+    return f"algorithms/{base}/{rest}" if rest else f"algorithms/{base}"
+
+
+def send(app: App, method: str, path: str, body: Any = None, *, read_timeout: float | None = None) -> Any:
+    """What the platform answers to a JSON body, or to none; None if that is no content."""
+    if body is None:
+        response = app.api.request(method, path, read_timeout=read_timeout)
+    else:
+        response = app.api.send_json(method, path, body, read_timeout=read_timeout)
+    with response:
+        if response.status == 204:
+            return None
+        return decode_json(response, app.api.profile)
+
+
+def pages(app: App, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Any]:
+    """The entries of a collection, whichever of its forms a platform gives it (API section 1.6)."""
+    marker: str | None = None
+    while True:
+        answer = app.api.get_json(path, query={"limit": PAGE, **(query or {}), "marker": marker})
+        if isinstance(answer, list):
+            yield from answer
+            return
+        if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
+            raise PlatformError(f"The platform answered /v1/{path} with something that is no list")
+        yield from answer["results"]
+        following = answer.get("marker")
+        if not isinstance(following, str) or following == marker:
+            return
+        marker = following
+
+
+def member(value: Any, *names: str) -> Any:
+    """A member of members of a JSON object; an empty text if any of them is missing."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return "" if value is None else value
+
+
+def entries(value: Any) -> list[Any]:
+    """A list that the platform gave, alone or as `results`."""
+    found = value.get("results", value.get("secrets")) if isinstance(value, dict) else value
+    return found if isinstance(found, list) else []
+
+
+def known_algorithms(app: App, owner: str = "") -> list[str]:
+    """`OWNER/NAME` of the algorithms that can be listed: all that the caller may see, or where a platform cannot tell
+    them, those of one account."""
+    try:
+        found = pages(app, "algorithms", {"owner": owner or None})
+        return [f"{member(entry, 'owner')}/{member(entry, 'name')}" for entry in found if member(entry, "owner")]
+    except (NotFoundError, RequestRefused, PlatformError):  # listing all is no part of the published API
+        name = owner or app.api.username()
+        found = pages(app, f"users/{name}/algorithms")
+        return [f"{name}/{str(member(entry, 'name')).rpartition('/')[2]}" for entry in found]
+
+
+@contextmanager
+def suggesting(app: App, ref: AlgorithmRef) -> Iterator[None]:
+    """Suggest names that are nearly what was typed, if the platform knows no such algorithm."""
+    try:
+        yield
+    except NotFoundError as error:
+        if error.message == UNKNOWN:
+            error.message = f"There is no algorithm {ref._replace(version=None)}, or none that you may see"
+            if not error.hint and ref.name and (close := _close_names(app, ref)):
+                error.hint = f"Did you mean {' or '.join(close)}?"
+        raise
+
+
+def _close_names(app: App, ref: AlgorithmRef) -> list[str]:
+    from difflib import get_close_matches
+
+    try:
+        known = known_algorithms(app)
+    except AlgoError:  # the first failure is what is told
+        return []
+    wanted = f"{ref.owner}/{ref.name}".lower()
+    by_lower = {name.lower(): name for name in known}
+    if wanted in by_lower:
+        return []
+    return [by_lower[name] for name in get_close_matches(wanted, by_lower, n=3, cutoff=0.7)]

@@ -1,0 +1,253 @@
+"""`algo algorithms create`, `update`, `delete`, `compile`, `publish` and `unpublish` (API section 6.3)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from algo_core.context import App, pass_app
+from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, UsageError
+from algo_core.storage.uri import AlgorithmRef
+from algo_core.terminal.prompts import Prompter
+from algo_manage import api
+from algo_manage.commands.algorithms import describe
+from algo_manage.completion import algorithm_argument, complete_version
+
+TAIL = 12
+"""Lines of a failed build's log that are shown at once."""
+
+
+def _described(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say something about an algorithm."""
+    for option in reversed((
+        click.option("--label", metavar="TEXT", help="Name for people."),
+        click.option("--tagline", metavar="TEXT", help="Description in a line."),
+        click.option("--summary", metavar="TEXT", help="Description in Markdown."),
+        click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tag (repeatable)."),
+        click.option("--sample-input", metavar="JSON", help="Input to try the algorithm with."),
+        click.option("--source-visibility", type=click.Choice(["open", "closed"]), help="Who may read the source."),
+        click.option("--license", type=click.Choice(["apl", "apache2", "gpl3", "mit"]), help="License of the source."),
+        click.option("--network-access", type=click.Choice(["full", "isolated"]), help="What the algorithm may reach."),
+        click.option("--pipelining/--no-pipelining", default=None, help="Whether it may call other algorithms."),
+        click.option("--environment", metavar="ID", help="Environment, from: algo environment LANG."),
+    )):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def _body(said: dict[str, Any], defaults: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The parts of a request's body that were said."""
+    details = {name: said[name] for name in ("label", "tagline", "summary") if said[name] is not None}
+    if said["tags"]:
+        details["tags"] = list(said["tags"])
+    settings = {
+        "source_visibility": said["source_visibility"],
+        "license": said["license"],
+        "network_access": said["network_access"],
+        "pipeline_enabled": said["pipelining"],
+        "algorithm_environment": said["environment"],
+    }
+    body: dict[str, Any] = {
+        "details": details,
+        "settings": {**(defaults or {}), **{name: value for name, value in settings.items() if value is not None}},
+    }
+    if said["sample_input"] is not None:
+        body["version_info"] = {"sample_input": said["sample_input"]}
+    return body
+
+
+@click.command("create")
+@click.argument("algorithm", metavar="OWNER/NAME")
+@_described
+@pass_app
+def create_(app: App, /, algorithm: str, **said: Any) -> None:
+    """Create an algorithm, which has no version yet.
+
+    Its sources begin with the template of its environment.
+
+    \b
+    Example:
+      algo algorithms create me/Greeter --label Greeter
+    """
+    ref = _named(algorithm)
+    defaults = {"source_visibility": "closed", "license": "apl", "network_access": "full", "pipeline_enabled": True}
+    body = _body({**said, "label": said["label"] or ref.name}, defaults)
+    try:
+        made = api.send(app, "POST", f"algorithms/{ref.owner}", {"name": ref.name, **body})
+    except (NotFoundError, PermissionDenied) as error:
+        error.hint = (
+            error.hint or f"Your own algorithms begin with your account's name: {app.api.username()}/{ref.name}"
+        )
+        raise
+    _tell(app, made, f"Created {ref}")
+
+
+@click.command("update")
+@algorithm_argument
+@_described
+@pass_app
+def update_(app: App, /, algorithm: str, **said: Any) -> None:
+    """Change an algorithm's texts and settings; what is left out stays.
+
+    \b
+    Example:
+      algo algorithms update me/Greeter --tagline "Greets anybody"
+    """
+    ref = _named(algorithm)
+    body = {name: value for name, value in _body(said).items() if value}
+    if not body:
+        raise UsageError("Nothing to change", "Give at least one option: algo algorithms update --help")
+    with api.suggesting(app, ref):
+        changed = api.send(app, "PUT", api.path_of(ref), body)
+    _tell(app, changed, f"Updated {ref}")
+
+
+@click.command("delete")
+@algorithm_argument
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@pass_app
+def delete_(app: App, algorithm: str, yes: bool) -> None:
+    """Delete an algorithm with its sources, builds and data.
+
+    \b
+    Example:
+      algo algorithms delete me/Greeter --yes
+    """
+    ref = _named(algorithm)
+    _confirm(app, yes, f"Delete {ref} with its sources, builds and data?", f"algo algorithms delete {ref} --yes")
+    with api.suggesting(app, ref):
+        api.send(app, "DELETE", api.path_of(ref))
+    _tell(app, {"algorithm": str(ref), "deleted": True}, f"Deleted {ref}")
+
+
+@click.command("compile")
+@algorithm_argument
+@click.option(
+    "--source",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="DIR",
+    help="Commit this directory, or archive, first.",
+)
+@click.option("--message", metavar="TEXT", help="Message of that commit.")
+@click.option("--commit", metavar="HASH", help="Build this commit instead of the newest.")
+@pass_app
+def compile_(app: App, algorithm: str, source: Path | None, message: str | None, commit: str | None) -> None:
+    """Build an algorithm's sources, and print the hash to call the build by.
+
+    \b
+    Example:
+      algo algorithms compile me/Greeter --source ./greeter
+    """
+    if source and commit:
+        raise UsageError("--source and --commit exclude each other", "Leave one of them out")
+    ref = _named(algorithm)
+    with api.suggesting(app, ref):
+        if source:
+            from algo_manage.upload import upload
+
+            commit = upload(app, ref, source, message)
+        built = api.send(
+            app,
+            "POST",
+            api.path_of(ref, "compile"),
+            {"commitSha": commit} if commit else {},
+            read_timeout=api.BUILD_SECONDS,
+        )
+    hashed = str(api.member(built, "version_info", "git_hash"))
+    log = str(api.member(built, "compilation", "output"))
+    if app.verbose:
+        app.output.log(log.rstrip("\n"))
+    if not api.member(built, "compilation", "successful"):
+        told = "\n".join(log.strip().splitlines()[-TAIL:])
+        raise AlgoError(f"The build of {ref} failed\n{told}", f"The whole log: algo builds logs {ref}")
+    if app.output.is_json:
+        app.output.json(built)
+    else:
+        app.output.print(hashed)
+        app.output.info(f"Built {ref}; try it with: algo run {ref}/{hashed} -d INPUT")
+
+
+@click.command("publish")
+@algorithm_argument
+@click.option("--major", "kind", flag_value="major", help="Publish as the next major version.")
+@click.option("--minor", "kind", flag_value="minor", default=True, help="Publish as the next minor version (default).")
+@click.option("--revision", "kind", flag_value="revision", help="Publish as the next revision.")
+@click.option("--public/--private", "public", default=None, help="Who may call it: everybody, or the owner.")
+@click.option("--notes", metavar="TEXT", help="Release notes.")
+@click.option("--sample-input", metavar="JSON", help="Input to try it with.")
+@click.option("--sample-output", metavar="JSON", help="What comes of the sample input.")
+@pass_app
+def publish_(
+    app: App,
+    algorithm: str,
+    kind: str,
+    public: bool | None,
+    notes: str | None,
+    sample_input: str | None,
+    sample_output: str | None,
+) -> None:
+    """Publish the last good build as the next version.
+
+    A revision stays as public as the version before it. Without --public or
+    --private, others are as the algorithm's settings say.
+
+    \b
+    Example:
+      algo algorithms publish me/Greeter --public --notes "Greets in verse"
+    """
+    ref = _named(algorithm)
+    texts = {"release_notes": notes, "sample_input": sample_input, "sample_output": sample_output}
+    info = {"version_type": kind, **{name: text for name, text in texts.items() if text is not None}}
+    settings = {} if public is None else {"algorithm_callability": "public" if public else "private"}
+    with api.suggesting(app, ref):
+        found = api.send(app, "POST", api.path_of(ref, "versions"), {"version_info": info, "settings": settings})
+    _tell(app, found, f"Published {ref}/{api.member(found, 'version_info', 'semantic_version')}")
+
+
+@click.command("unpublish")
+@algorithm_argument
+@click.argument("version", metavar="VERSION", shell_complete=complete_version)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@pass_app
+def unpublish_(app: App, algorithm: str, version: str, yes: bool) -> None:
+    """Withdraw a version: it can be called no more, and its number is not used again.
+
+    \b
+    Example:
+      algo algorithms unpublish me/Greeter 0.1.0 --yes
+    """
+    ref = _named(algorithm)
+    _confirm(app, yes, f"Withdraw {ref}/{version}?", f"algo algorithms unpublish {ref} {version} --yes")
+    with api.suggesting(app, ref):
+        api.send(app, "DELETE", api.path_of(ref, f"versions/{version}"))
+    _tell(app, {"algorithm": str(ref), "version": version, "unpublished": True}, f"Withdrew {ref}/{version}")
+
+
+def _named(text: str) -> AlgorithmRef:
+    ref = api.named(text)
+    if ref.version or not ref.name:
+        raise UsageError(f"Not an algorithm's name: {text!r}", "Write OWNER/NAME, for example demo/Hello")
+    return ref
+
+
+def _confirm(app: App, yes: bool, question: str, command: str) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("This cannot be undone", f"Confirm it with: {command}")
+    if not Prompter(app.output).confirm(question):
+        raise click.Abort
+
+
+def _tell(app: App, found: Any, text: str) -> None:
+    if app.output.is_json:
+        if isinstance(found, dict) and "details" in found:
+            describe(app, found)
+        else:
+            app.output.json(found)
+    else:
+        app.output.print(text)

@@ -1,0 +1,112 @@
+"""`algo show`: what an algorithm is, and the lines to call it with."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import click
+
+from algo_core.context import App, pass_app
+from algo_core.errors import AlgoError
+from algo_core.storage.uri import AlgorithmRef
+from algo_manage import api
+from algo_manage.completion import algorithm_argument
+
+SAMPLE = '"HAL 9000"'
+"""The input in the lines for an algorithm that has no sample of its own."""
+SHOWN_VERSIONS = 10
+
+
+@click.command()
+@algorithm_argument
+@pass_app
+def show(app: App, algorithm: str) -> None:
+    """Show how to use an algorithm: README, versions, sample input and calls.
+
+    \b
+    Example:
+      algo show demo/Hello
+    """
+    ref = api.named(algorithm)
+    with api.suggesting(app, ref):
+        found = app.api.get_json(api.path_of(ref))
+        # Some platforms list builds here that are no versions.
+        versions = [entry for entry in api.pages(app, api.path_of(ref, "versions")) if _number(entry)]
+    chosen = next((entry for entry in versions if _number(entry) == ref.version), found)
+    name = "/".join(part for part in (api.member(found, "owner") or ref.owner, api.member(found, "name")) if part)
+    reference = f"{name}/{ref.version or _number(chosen)}".rstrip("/")
+    sample = str(api.member(chosen, "version_info", "sample_input"))
+    shown = {
+        "algorithm": name,
+        "label": api.member(found, "details", "label"),
+        "tagline": api.member(found, "details", "tagline"),
+        "readme": _readme(app, ref) or str(api.member(found, "details", "summary")),
+        "versions": [_number(entry) for entry in versions],
+        "sample_input": sample,
+        "sample_output": api.member(chosen, "version_info", "sample_output"),
+        "calls": _calls(app.api.address, reference, sample or SAMPLE),
+    }
+    if app.output.is_json:
+        app.output.json(shown)
+    else:
+        _print(app, shown)
+
+
+def _number(entry: Any) -> str:
+    return str(api.member(entry, "version_info", "semantic_version"))
+
+
+def _readme(app: App, ref: AlgorithmRef) -> str:
+    """The README of the newest version; nothing where a platform keeps it to itself."""
+    try:
+        return str(api.member(app.api.get_json(api.path_of(ref, "readme")), "content"))
+    except AlgoError:
+        return ""
+
+
+def _calls(address: str, reference: str, sample: str) -> dict[str, str]:
+    """The lines that call it: `algo`, curl, Python."""
+    try:
+        value = json.loads(sample)
+    except ValueError:
+        value, sample = sample, json.dumps(sample)
+    plain = isinstance(value, str) and not value.startswith("-")
+    given = f"-t {shlex.quote(value)}" if plain else f"-j {shlex.quote(sample)}"
+    served = address if address.startswith("http") else "http://127.0.0.1:8080"
+    return {
+        "algo": f"algo run {reference} {given}",
+        "curl": (
+            f"curl -X POST -H 'Content-Type: application/json'"
+            f' -H "Authorization: Simple $ALGORITHMIA_API_KEY"'
+            f" -d {shlex.quote(sample)} {served}/v1/algo/{reference}"
+        ),
+        "python": f'Algorithmia.client().algo("{reference}").pipe({value!r}).result',
+    }
+
+
+def _print(app: App, shown: dict[str, Any]) -> None:
+    output = app.output
+    output.line(shown["algorithm"])
+    for name in ("label", "tagline"):
+        if shown[name] and shown[name] != shown["algorithm"].rpartition("/")[2]:
+            output.line(str(shown[name]))
+    if text := str(shown["readme"]).strip():
+        output.print("")
+        output.print(text)
+    output.print("")
+    numbers = shown["versions"]
+    more = f" and {len(numbers) - SHOWN_VERSIONS} more" if len(numbers) > SHOWN_VERSIONS else ""
+    output.line(f"Versions: {', '.join(numbers[:SHOWN_VERSIONS]) or 'none yet'}{more}")
+    for name in ("sample_input", "sample_output"):
+        if shown[name]:
+            output.line(f"{name.replace('_', ' ').capitalize()}: {shown[name]}")
+    if not numbers:
+        return
+    for title, line in shown["calls"].items():
+        output.print("")
+        output.line(
+            {"algo": "Call it", "curl": "With curl", "python": "In Python, after 'import Algorithmia'"}[title] + ":"
+        )
+        output.line(f"  {line}")

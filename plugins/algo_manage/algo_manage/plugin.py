@@ -1,0 +1,74 @@
+"""What this plugin adds to `algo`: commands over the management API (API sections 6 and 7)."""
+
+from __future__ import annotations
+
+from algo_core import Command, hookimpl
+
+_NESTED = {
+    "algorithms": {
+        "list": "List algorithms.",
+        "search": "Find algorithms by words.",
+        "show": "Show an algorithm's texts and settings.",
+        "create": "Create an algorithm.",
+        "update": "Change an algorithm's texts and settings.",
+        "delete": "Delete an algorithm.",
+        "versions": "List the versions of an algorithm.",
+        "compile": "Build an algorithm's sources.",
+        "publish": "Publish the last good build as a version.",
+        "unpublish": "Withdraw a version.",
+    },
+    "builds": {
+        "list": "List the builds of an algorithm.",
+        "show": "Show a build.",
+        "logs": "Print a build's log.",
+    },
+    "secrets": {
+        "list": "List an algorithm's secrets.",
+        "set": "Set a secret of an algorithm.",
+        "remove": "Remove a secret of an algorithm.",
+    },
+    "keys": {
+        "list": "List API keys.",
+        "create": "Create an API key.",
+        "rotate": "Replace an API key by a new one.",
+        "revoke": "Revoke an API key.",
+    },
+    "orgs": {
+        "list": "List your organizations.",
+        "show": "Show an organization.",
+        "members": "List the members of an organization.",
+        "add": "Add or invite a member, or change a role.",
+        "remove": "Remove a member.",
+    },
+}
+_GROUPS = {
+    "algorithms": ("Create, build and publish algorithms.", "Algorithms"),
+    "builds": ("List builds and print their logs.", "Algorithms"),
+    "secrets": ("Manage the secrets of an algorithm.", "Algorithms"),
+    "keys": ("Manage API keys.", "Account"),
+    "orgs": ("Manage organizations.", "Account"),
+}
+_CHANGES = frozenset({"create", "update", "delete", "compile", "publish", "unpublish"})
+"""Commands below `algorithms` with a module of their own."""
+
+
+@hookimpl
+def algo_commands() -> list[Command]:
+    """The commands of this plugin."""
+    commands = [
+        Command(
+            "show",
+            "algo_manage.commands.show:show",
+            help="Show how to use an algorithm.",
+            group="Algorithms",
+            example="algo show demo/Hello",
+        )
+    ]
+    for group, (text, heading) in _GROUPS.items():
+        commands.append(Command(group, f"algo_manage.commands.groups:{group}", help=text, group=heading))
+        for name, line in _NESTED[group].items():
+            module = "publishing" if group == "algorithms" and name in _CHANGES else group
+            commands.append(
+                Command(f"{group} {name}", f"algo_manage.commands.{module}:{name}_", help=line, group=heading)
+            )
+    return commands

@@ -1,0 +1,239 @@
+"""Install, upgrade, restore and uninstall plugins in the environment of `algo`, each change shown before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, PluginError, UsageError
+from algo_core.plugins import isolated
+from algo_core.plugins.policy import Policy, normalized
+from algo_core.plugins.recorded import CORE
+from algo_plugins.installer import placement, present, probe, record, wanted
+from algo_plugins.installer.environment import Environment, find
+from algo_plugins.installer.present import Distribution
+from algo_plugins.installer.preview import Preview, previews
+from algo_plugins.installer.sources import redacted
+from algo_plugins.installer.tools import UNKNOWN, Change, Unresolvable
+from algo_plugins.installer.wanted import Wanted
+
+if TYPE_CHECKING:
+    from algo_core.context import App
+    from algo_core.settings.config import Config
+
+ISOLATE = "Give it an environment of its own: algo plugins install --isolated REQUIREMENT"
+
+
+class Step(NamedTuple):
+    """A distribution that is installed into an environment, and the version that it replaces there."""
+
+    environment: str
+    distribution: str
+    version: str
+    previous: str | None
+
+
+@dataclass
+class Outcome:
+    """What was changed, and what is known of the plugins that were asked for."""
+
+    changes: list[Step] = field(default_factory=list)
+    plugins: list[dict[str, Any]] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(self.changes + other.changes, self.plugins + other.plugins, self.removed + other.removed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        changes = [step._asdict() for step in self.changes]
+        return {"changes": changes, "plugins": self.plugins, "removed": self.removed}
+
+    def raise_if_broken(self) -> None:
+        """Raise PluginError if a plugin that was just installed does not load."""
+        for plugin in self.plugins:
+            if plugin["error"]:
+                label = f"{plugin['distribution']} {plugin['version']}"
+                raise PluginError(
+                    f"The plugin {label} is installed, and is broken: {plugin['error']}",
+                    f"Remove it with: algo plugins uninstall {plugin['distribution']}",
+                )
+
+
+class Declined(AlgoError):
+    """The person does not want what was shown."""
+
+
+class Operations:
+    """What `algo plugins` can do to the installation of one person.
+
+    `approve` is shown each plan, with what the plugins in it would add, and says whether to go on.
+    """
+
+    def __init__(self, app: App, approve: Callable[[list[Step], Sequence[Preview]], bool]) -> None:
+        self.environ: Mapping[str, str] = app.environ
+        self.config: Config = app.config
+        self.policy = Policy.read(app.config)
+        self.output = app.output
+        self.plugins = list(app.plugins.allowed)
+        self.approve = approve
+
+    def install(self, texts: Sequence[str]) -> Outcome:
+        """Install requirements and record them.
+
+        Raises:
+            ConfigError: if plugins cannot be installed into this environment.
+            PermissionDenied: if the administrator does not allow one.
+            AlgoError: if they break what is installed, or the tool fails; nothing has been changed then.
+        """
+        asked = [wanted.read(text) for text in texts]
+        self._refuse_core(asked)
+        apart = [want.name for want in asked if want.name in isolated.installed(self.environ)]
+        if apart:
+            raise AlgoError(
+                f"{apart[0]} has an environment of its own", f"Remove that first: algo plugins uninstall {apart[0]}"
+            )
+        return self._change(find(self.environ), asked)
+
+    def upgrade(self, names: Sequence[str]) -> Outcome:
+        """Bring distributions to the newest versions that their recorded requirements allow; all recorded ones if none
+        is named.
+
+        Raises:
+            NotFoundError: if one is neither recorded nor a plugin.
+        """
+        recorded = record.read(self.config, "installed")
+        installed = present.distributions()
+        for name in names:
+            if name not in recorded and not (name in installed and present.has_plugins(installed[name])):
+                raise NotFoundError(f"No plugin of a distribution {name!r} is installed", "See: algo plugins list")
+        asked = [wanted.read(recorded.get(name, name)) for name in names or recorded]
+        self._refuse_core(asked)
+        return self._change(find(self.environ), asked, upgrade=True) if asked else Outcome()
+
+    def restore(self) -> Outcome:
+        """Install what is recorded and missing."""
+        installed = present.distributions()
+        entries = record.read(self.config, "installed").values()
+        missing = [text for text in entries if not present.satisfies(installed, _parsed(text, self.config))]
+        return self._change(find(self.environ), [wanted.read(text) for text in missing]) if missing else Outcome()
+
+    def uninstall(self, names: Sequence[str], confirm: Callable[[str], bool]) -> Outcome:
+        """Remove plugins, isolated ones included, and their records.
+
+        Raises:
+            UsageError: if the core itself is among them, or a standard plugin is not confirmed.
+            PermissionDenied: if the administrator requires one.
+            NotFoundError: if one is not there.
+            AlgoError: if something that stays needs one.
+        """
+        installed = present.distributions()
+        asked_for = record.read(self.config, "installed")
+        present_apart = isolated.installed(self.environ)
+        apart = [name for name in names if name in present_apart]
+        here = [n for n in names if n in installed and (n in asked_for or present.has_plugins(installed[n]))]
+        for name in names:
+            self._check_removal(name, {*apart, *here, *asked_for, *record.read(self.config, "isolated")})
+        if broken := present.needed_by(installed, here):
+            raise AlgoError("Not removed: " + "; ".join(map(str, broken)), "Remove both, or leave both")
+        for name in sorted(present.standard(installed).intersection(here)):
+            if not confirm(f"{name} is one of the standard plugins. Remove it?"):
+                raise UsageError(f"{name} is one of the standard plugins", "Remove it all the same with --yes")
+        if here:
+            find(self.environ).tool.uninstall(here)
+        if apart:
+            placement.remove(self.environ, apart)
+        record.remove(self.config, names)
+        return Outcome(removed=list(names))
+
+    def _check_removal(self, name: str, known: Container[str]) -> None:
+        if name == CORE:
+            raise UsageError(f"{CORE} is algo itself", "Remove it with the tool that installed it")
+        if file := self.policy.requiring_file(name):
+            raise PermissionDenied(f"{name} is required by {file}", "Ask your administrator")
+        if name not in known:
+            raise NotFoundError(f"No plugin of a distribution {name!r} is installed", "See: algo plugins list")
+
+    def _change(self, where: Environment, asked: list[Wanted], *, upgrade: bool = False) -> Outcome:
+        installed = present.distributions()
+        core = [f"{CORE}=={installed[CORE].version}"] if CORE in installed else []
+        for want in asked:
+            if want.name:
+                self.refuse_denied(want.name, UNKNOWN, is_plugin=False)
+        try:
+            changes = where.tool.resolve([want.text for want in asked], core, upgrade=upgrade)
+        except Unresolvable as error:
+            raise AlgoError(error.message, ISOLATE) from None
+        asked = [want.named(changes) for want in asked]
+        if upgrade and (unchanged := _from_an_index(asked, changes)):
+            where.tool.check_sources(unchanged)
+        self._check(installed, asked, changes)
+        steps = [Step(where.kind, c.name, c.version, _version(installed, c.name)) for c in changes]
+        if changes:
+            if not self.approve(steps, previews(self.environ, where.tool, asked, changes)):
+                raise Declined("Nothing was changed")
+            pins = [f"{c.name}=={c.version}" for c in changes if not c.url and c.version != UNKNOWN]
+            where.tool.install([want.text for want in asked], [*core, *pins], upgrade=upgrade)
+        if not upgrade:
+            record.add(self.config, "installed", [want.text for want in asked])
+        names = {want.name for want in asked} | {change.name for change in changes}
+        plugins = [plugin for plugin in self._look() if plugin["distribution"] in names]
+        for name in sorted({str(want.name) for want in asked} - {plugin["distribution"] for plugin in plugins}):
+            self.output.warn(f"{name} brings no plugin; it is there for plugins that can use it")
+        return Outcome(steps, plugins)
+
+    def _check(self, installed: Mapping[str, Distribution], asked: list[Wanted], changes: list[Change]) -> None:
+        """Refuse what the administrator refuses, and what would break something."""
+        self._refuse_core([Wanted(change.name, change.name) for change in changes])
+        versions = {name: distribution.version for name, distribution in installed.items()}
+        versions.update({change.name: change.version for change in changes})
+        for want in asked:
+            assert want.name, "they have been named"
+            self.refuse_denied(want.name, versions[want.name])
+        for change in changes:
+            self.refuse_denied(change.name, change.version, is_plugin=False)
+        if found := present.conflicts(installed, changes):
+            broken = "\n".join(f"  {conflict}" for conflict in found)
+            raise AlgoError(f"This would break what is installed; nothing was changed:\n{broken}", ISOLATE)
+
+    def refuse_denied(self, name: str, version: str, *, is_plugin: bool = True) -> None:
+        """Raise PermissionDenied if the administrator does not allow a distribution."""
+        known = None if version == UNKNOWN else version
+        if why := self.policy.site_refusal(name, known, is_plugin=is_plugin):
+            label = name if version == UNKNOWN else f"{name} {version}"
+            raise PermissionDenied(f"{label} is {why}; nothing was changed", "Ask your administrator")
+
+    def _refuse_core(self, asked: Iterable[Wanted]) -> None:
+        for want in asked:
+            if want.name == CORE:
+                raise UsageError(f"{CORE} is algo itself", "Upgrade it with the tool that installed it")
+
+    def _look(self) -> list[dict[str, Any]]:
+        try:
+            return probe.plugins(self.environ)
+        except PluginError as error:
+            hint = "Remove what was installed: algo --no-plugins plugins uninstall DIST"
+            raise PluginError(f"Installed; but: {error.message}", hint) from None
+
+
+def names_of(words: Sequence[str]) -> list[str]:
+    """Normalized names of distributions, each once."""
+    return list(dict.fromkeys(normalized(word) for word in words))
+
+
+def _from_an_index(asked: Iterable[Wanted], changes: Iterable[Change]) -> list[str]:
+    """The requirements that an index should have newer versions for, and has none."""
+    changed = {change.name for change in changes}
+    return [want.text for want in asked if want.name not in changed and "@" not in want.text]
+
+
+def _version(installed: Mapping[str, Distribution], name: str) -> str | None:
+    return installed[name].version if name in installed else None
+
+
+def _parsed(text: str, config: Config) -> Any:
+    try:
+        return wanted.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{config.user_file}: {redacted(text)!r} is not a requirement: {error}") from None

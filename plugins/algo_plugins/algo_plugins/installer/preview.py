@@ -1,0 +1,94 @@
+"""What plugins would add, found out before they are installed: commands and schemes, and whose those are now."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from algo_core.cli import BUILT_IN
+from algo_core.plugins import isolated
+from algo_core.plugins.types import RESERVED_SCHEMES
+from algo_plugins.installer import probe
+from algo_plugins.installer.tools import UNKNOWN, Change, Tool
+from algo_plugins.installer.wanted import Wanted
+
+
+class Preview(NamedTuple):
+    """A plugin that is about to be installed: what it adds, and (`taken`) what others have already, in sentences."""
+
+    dist: str
+    commands: list[str]
+    schemes: list[str]
+    taken: list[str]
+    error: str | None
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"{self.dist} does not work: {self.error}"
+        parts = [
+            f"{noun} {', '.join(names)}"
+            for noun, names in (("commands", self.commands), ("schemes", [f"{scheme}://" for scheme in self.schemes]))
+            if names
+        ]
+        return f"{self.dist} adds " + ("; ".join(parts) or "no command and no scheme")
+
+
+def previews(
+    environ: Mapping[str, str], tool: Tool, asked: Sequence[Wanted], changes: Sequence[Change]
+) -> list[Preview]:
+    """Install changes into a folder beside, and look at the plugins in it in a process of its own.
+
+    Raises:
+        AlgoError: if the tool fails.
+        PluginError: if nothing can be learned.
+    """
+    texts = {want.name: want.text for want in asked}
+    with tempfile.TemporaryDirectory(prefix="algo-") as folder:
+        place, cache = os.path.join(folder, "site"), os.path.join(folder, "cache")
+        tool.stage([_requirement(change, texts) for change in changes], place)
+        path = os.pathsep.join(filter(None, [place, environ.get("PYTHONPATH", "")]))
+        beside = {**environ, "PYTHONPATH": path, "ALGO_CACHE_DIR": cache}
+        beside.pop("ALGO_DISABLE_PLUGINS", None)
+        found = probe.plugins(beside)
+    names = {change.name for change in changes}
+    new = [plugin for plugin in found if plugin["distribution"] in names]
+    there = [plugin for plugin in found if plugin["distribution"] not in names]
+    apart = isolated.installed(environ).values()
+    return [
+        _preview(plugin, [*there, *(p for p in new if p is not plugin)], {c for i in apart for c in i.commands})
+        for plugin in new
+    ]
+
+
+def _requirement(change: Change, texts: Mapping[str | None, str]) -> str:
+    if change.url:
+        return f"{change.name} @ {change.url}"
+    return texts.get(change.name, change.name) if change.version == UNKNOWN else f"{change.name}=={change.version}"
+
+
+def _preview(plugin: Mapping[str, Any], others: Iterable[Mapping[str, Any]], apart: Iterable[str]) -> Preview:
+    commands, schemes = sorted(plugin["commands"]), sorted(plugin["connectors"])
+    taken = [f"The command {name!r} is built in: that of {plugin['distribution']} cannot be reached"
+             for name in commands if name in BUILT_IN]  # fmt: skip
+    for other in others:
+        both = [name for name in commands if name in other["commands"]]
+        taken += [command_taken(name, plugin["distribution"], other["distribution"]) for name in both]
+        taken += [
+            f"The scheme {scheme}:// is that of {other['distribution']}: neither can be used until one is disabled"
+            for scheme in schemes
+            if scheme in other["connectors"] and scheme not in RESERVED_SCHEMES
+        ]
+    taken += [f"The command {name!r} is that of an isolated plugin, which could not be reached any more"
+              for name in commands if name in apart]  # fmt: skip
+    return Preview(plugin["distribution"], commands, schemes, taken, plugin["error"])
+
+
+def command_taken(name: str, dist: str, other: str) -> str:
+    """That two plugins have a command, and what comes of it."""
+    quoted = f"'{name}'" if " " in name else name
+    return (
+        f"The command {name!r} is that of {other}: neither can be run until one is chosen "
+        f"(algo plugins choose {quoted} {dist})"
+    )

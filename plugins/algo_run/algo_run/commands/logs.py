@@ -1,0 +1,89 @@
+"""`algo logs`: what algorithms printed during calls that are on record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import click
+
+from algo_core.context import App, pass_app
+from algo_core.terminal.options import Number
+from algo_run.completion import complete_algorithm, complete_request
+from algo_run.record import UNFINISHED, WAIT_SECONDS, Entry, entries, of_record, path_of
+
+POLL_SECONDS = 1.0
+"""How often new calls of an algorithm are looked for."""
+
+
+def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    if incomplete.startswith("req-"):
+        return complete_request(ctx, parameter, incomplete)
+    return complete_algorithm(ctx, parameter, incomplete)
+
+
+@click.command()
+@click.argument("what", metavar="OWNER/NAME|ID", shell_complete=_complete)
+@click.option("-f", "--follow", is_flag=True, help="Wait for the call to end; of an algorithm, for new calls.")
+@click.option("--limit", type=Number(1), default=10, show_default=True, metavar="N", help="The last N calls.")
+@click.option("--sudo", is_flag=True, help="Show calls of any account (administrators only).")
+@pass_app
+def logs(app: App, what: str, follow: bool, limit: int, sudo: bool) -> None:
+    """Show what an algorithm printed during the call ID, or during the last calls of OWNER/NAME.
+
+    Only the owner of an algorithm sees that. With --json, a line of JSON for each call.
+    """
+    is_request = "/" not in what.removeprefix("algo://")
+    asked = {"sudo": "true" if sudo else None}
+    with of_record(app.api):
+        if is_request:
+            _show(app, _logs(app, what, asked, wait=follow), alone=True)
+            return
+        from algo_run.commands.run import reference_of
+
+        reference = reference_of(app, what)
+        for entry in _calls(app, reference._replace(version=None).path, asked, limit, follow=follow):
+            _show(app, _logs(app, str(entry["request_id"]), asked, wait=False), entry)
+
+
+def _calls(app: App, algorithm: str, asked: dict[str, str | None], limit: int, *, follow: bool) -> Iterator[Entry]:
+    """The calls of an algorithm that have ended, oldest first; with `follow`, also those that will."""
+    seen: set[str] = set()
+    since: str | None = None
+    while True:
+        found = list(entries(app.api, limit if since is None else 1000, algorithm=algorithm, since=since, **asked))
+        for entry in reversed(found):
+            if entry.get("state") not in UNFINISHED and str(entry.get("request_id")) not in seen:
+                seen.add(str(entry.get("request_id")))
+                yield entry
+        if not follow:
+            return
+        waiting = [entry for entry in found if entry.get("state") in UNFINISHED]
+        last = waiting[-1] if waiting else found[0] if found else None
+        since = str(last["created_at"]) if last else since
+        app.output.stdout.flush()
+        time.sleep(POLL_SECONDS)
+
+
+def _logs(app: App, identifier: str, asked: dict[str, str | None], *, wait: bool) -> Entry:
+    while True:
+        query = {"wait": WAIT_SECONDS if wait else None, **asked}
+        with app.api.request(
+            "GET", path_of(identifier, "logs"), query=query, read_timeout=WAIT_SECONDS + 30
+        ) as response:
+            found: Entry = response.json()
+        if not wait or found.get("state") not in UNFINISHED:
+            return found
+
+
+def _show(app: App, found: Entry, entry: Entry | None = None, *, alone: bool = False) -> None:
+    if app.output.is_json:
+        app.output.json(found, indent=None)
+        return
+    if entry:
+        app.output.log(f"{entry.get('created_at')} {found.get('request_id')} {found.get('state')}")
+    text = str(found.get("logs") or "").removesuffix("\n")
+    if text:
+        app.output.lines(text.split("\n"))
+    elif alone:
+        app.output.info("Nothing was printed")

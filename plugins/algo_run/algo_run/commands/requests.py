@@ -1,0 +1,123 @@
+"""`algo requests`: the calls that a platform has on record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from algo_core.context import App, pass_app
+from algo_core.errors import UsageError
+from algo_core.terminal.options import Number
+from algo_run.completion import complete_algorithm, complete_request
+from algo_run.record import Entry, entries, of_record, path_of
+
+STATES = ("queued", "running", "done", "failed", "cancelled", "lost")
+
+
+@click.command("list")
+@click.option(
+    "--state", multiple=True, type=click.Choice(STATES), help="Only calls in this state (repeatable; any counts)."
+)
+@click.option(
+    "--algorithm",
+    metavar="OWNER/NAME",
+    shell_complete=complete_algorithm,
+    help="Only calls of this algorithm; of one's own, everybody's.",
+)
+@click.option("--since", metavar="TIME", help="Only calls made since TIME, such as 2026-01-31T12:00:00Z.")
+@click.option("--account", metavar="NAME", help="Calls of an organization; of anybody with --sudo.")
+@click.option("--limit", type=Number(1), default=50, show_default=True, metavar="N", help="List at most N calls.")
+@click.option("--sudo", is_flag=True, help="List the calls of all accounts (administrators only).")
+@pass_app
+def list_requests(
+    app: App,
+    state: tuple[str, ...],
+    algorithm: str | None,
+    since: str | None,
+    account: str | None,
+    limit: int,
+    sudo: bool,
+) -> None:
+    """List calls on record, newest first."""
+    filters = {
+        "state": ",".join(state) or None,
+        "algorithm": _algorithm(app, algorithm),
+        "since": since,
+        "account": account,
+        "sudo": "true" if sudo else None,
+    }
+    with of_record(app.api):
+        found = list(entries(app.api, limit, **filters))
+    if app.output.is_json:
+        app.output.json(found)
+        return
+    headers = ("Request", "State", "Algorithm", "Created", "Seconds")
+    app.output.table(headers, [_row(entry) for entry in found])
+
+
+def _algorithm(app: App, text: str | None) -> str | None:
+    if text is None:
+        return None
+    from algo_run.commands.run import reference_of
+
+    reference = reference_of(app, text)
+    if reference.version:
+        raise UsageError(f"--algorithm takes no version: {text!r}", f"Give {reference._replace(version=None)}")
+    return reference.path
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    duration = entry.get("duration")
+    return (
+        str(entry.get("request_id", "")),
+        str(entry.get("state", "")),
+        f"{entry.get('algorithm', '')}/{entry.get('version', '')}",
+        str(entry.get("created_at", "")),
+        f"{duration:.3f}" if isinstance(duration, (int, float)) else "",
+    )
+
+
+def _sudo(sudo: bool) -> dict[str, str | None]:
+    return {"sudo": "true" if sudo else None}
+
+
+@click.command()
+@click.argument("identifier", metavar="ID", shell_complete=complete_request)
+@click.option("--sudo", is_flag=True, help="Show a call of any account (administrators only).")
+@pass_app
+def show(app: App, identifier: str, sudo: bool) -> None:
+    """Show the call ID: its state, times, sizes of input and result, and its error."""
+    with of_record(app.api):
+        found = app.api.get_json(path_of(identifier), query=_sudo(sudo))
+    _print(app, found)
+
+
+@click.command()
+@click.argument("identifiers", metavar="ID...", nargs=-1, required=True, shell_complete=complete_request)
+@click.option("--sudo", is_flag=True, help="End calls of any account (administrators only).")
+@pass_app
+def cancel(app: App, identifiers: tuple[str, ...], sudo: bool) -> None:
+    """End the calls ID that wait or run; those that have ended stay as they are."""
+    found = []
+    with of_record(app.api):
+        for identifier in identifiers:
+            with app.api.request("POST", path_of(identifier, "cancel"), query={"wait": 10, **_sudo(sudo)}) as response:
+                found.append(response.json())
+    if app.output.is_json:
+        app.output.json(found)
+        return
+    for entry in found:
+        app.output.line(str(entry.get("request_id")), str(entry.get("state")))
+
+
+def _print(app: App, found: Any) -> None:
+    if app.output.is_json:
+        app.output.json(found)
+        return
+    for name, value in found.items():
+        if name == "resource_type" or value is None:
+            continue
+        if isinstance(value, dict):
+            value = ", ".join(f"{part} {of_part}" for part, of_part in value.items())
+        app.output.line(f"{name:<16} {value}")

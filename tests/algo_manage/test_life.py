@@ -1,0 +1,111 @@
+"""An algorithm from its first line to its end, by commands only, embedded and served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from algo_core.errors import ExitCode
+from algo_core.testing import Home
+
+
+def test_the_life_of_an_algorithm(platform_home: Home, source: Path) -> None:
+    home = platform_home
+
+    def algo(*arguments: str, input: str | None = None) -> str:
+        done = home.run(*arguments, input=input)
+        assert done.code == ExitCode.OK, done.stderr
+        return done.text
+
+    name = "jane/Greeter"
+    assert algo("algorithms", "create", name, "--tagline", "Greets", "--sample-input", '"Jane"') == f"Created {name}\n"
+    commit = algo("algorithms", "compile", name, "--source", str(source), "--message", "First").strip()
+    assert re.fullmatch("[0-9a-f]{40}", commit)
+    assert algo("run", f"{name}/{commit}", "-d", "Jane") == "Hello Jane\n"
+    assert algo("algorithms", "publish", name, "--public", "--notes", "New\nand more") == f"Published {name}/0.1.0\n"
+
+    shown = algo("show", name)
+    assert shown.startswith(f"{name}\nGreets\n\n# Greeter\n\nGreets anybody.\n\nVersions: 0.1.0\n")
+    (line,) = re.findall(r"^  (algo run .*)$", shown, re.M)
+    assert line == f"algo run {name}/0.1.0 -t Jane"
+    assert algo(*line.split()[1:]) == "Hello Jane\n", "the line that is shown works"
+
+    assert algo("secrets", "set", name, "GREETING", input="Bonjour\n") == f"Set GREETING of {name}\n"
+    assert algo("run", name, "-d", "Jane") == "Bonjour Jane\n"
+    assert algo("secrets", "set", name, "GREETING", "--stdin", input="Hola\n") == f"Changed GREETING of {name}\n"
+    assert algo("run", name, "-d", "Jane") == "Hola Jane\n"
+    assert "GREETING" in algo("secrets", "list", name)
+    assert "Hola" not in algo("secrets", "list", name, "--json")
+    assert algo("secrets", "remove", name, "GREETING") == f"Removed GREETING of {name}\n"
+
+    (source / "src" / "Greeter.py").write_text("def apply(:\n")
+    broken = home.run("algorithms", "compile", name, "--source", str(source))
+    assert broken.code == ExitCode.FAILURE
+    assert "src/Greeter.py, line 1" in broken.stderr
+    assert f"algo builds logs {name}" in broken.stderr
+    listed = algo("builds", "list", name).splitlines()
+    assert [row.split()[1] for row in listed[1:]] == ["failed", "succeeded"]
+    assert "src/Greeter.py, line 1" in algo("builds", "logs", name)
+    assert home.run("builds", "logs", name, "--follow").code == ExitCode.FAILURE
+    assert f"Built {name}" in algo("builds", "logs", name, commit)
+    assert commit in algo("builds", "show", name, commit)
+
+    row = algo("algorithms", "versions", name).splitlines()[1]
+    assert re.split("  +", row)[0::2] == ["0.1.0", re.split("  +", row)[2], "New"]
+    assert name in algo("algorithms", "search", "greets")
+    assert home.complete("algorithms", "show", "jane/") == [name]
+    assert home.complete("algorithms", "unpublish", name, "") == ["0.1.0"]
+    assert home.run("algorithms", "unpublish", name, "0.1.0").code == ExitCode.USAGE, "it asks first"
+    assert algo("algorithms", "unpublish", name, "0.1.0", "--yes") == f"Withdrew {name}/0.1.0\n"
+    assert algo("algorithms", "delete", name, "--yes") == f"Deleted {name}\n"
+    assert home.run("algorithms", "show", name).code == ExitCode.NOT_FOUND
+
+
+def test_keys_do_what_they_say(platform_home: Home) -> None:
+    home = platform_home
+    made = home.run("keys", "create", "ci", "--algorithm", "demo/Hello", "--expires", "30")
+    assert re.fullmatch(r"sim[0-9A-Za-z]{25}\n", made.text)
+    assert made.text.strip() not in home.run("keys", "list", "--json").text
+    (listed,) = [row for row in home.run("keys", "list").text.splitlines() if "  ci  " in row]
+    assert "call demo/Hello  " in listed
+    again = home.run("keys", "rotate", "ci")
+    assert again.text != made.text
+    assert home.run("keys", "revoke", "ci").text == "Revoked key ci\n"
+    gone = home.run("keys", "revoke", "ci")
+    assert (gone.code, "There is no key ci" in gone.stderr) == (ExitCode.NOT_FOUND, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["algorithms", "show", "demo/Helo"], "Did you mean demo/Hello?"),
+        (["show", "dmeo/hello"], "Did you mean demo/Hello?"),
+        (["builds", "list", "demo/Hell"], "Did you mean demo/Hello?"),
+        (["secrets", "list", "demo/Hallo"], "Did you mean demo/Hello?"),
+        (["algorithms", "show", "other/Thing"], "There is no algorithm other/Thing"),
+        (["algorithms", "create", "nobody/Greeter"], "jane/Greeter"),
+    ],
+)
+def test_names_are_suggested(algo_home: Home, arguments: list[str], said: str) -> None:
+    algo_home.environ["LOGNAME"] = "jane"
+    done = algo_home.run(*arguments)
+    assert done.code == ExitCode.NOT_FOUND
+    assert said in done.stderr
+
+
+def test_a_secret_is_asked_for_and_not_shown(
+    algo_home: Home, on_terminal: Callable[..., tuple[int, str]], spawn: Callable[..., object]
+) -> None:
+    algo_home.environ["LOGNAME"] = "jane"
+    algo_home.run("algorithms", "create", "jane/Greeter")
+    child: object = spawn(algo_home, "secrets", "set", "jane/Greeter", "TOKEN")
+    child.expect("Value of TOKEN: ")  # type: ignore[attr-defined]
+    child.sendline("hidden")  # type: ignore[attr-defined]
+    child.expect("Set TOKEN of jane/Greeter")  # type: ignore[attr-defined]
+    assert "hidden" not in child.before  # type: ignore[attr-defined]
+    _, shown = on_terminal(algo_home, "secrets", "list", "jane/Greeter")
+    assert "TOKEN" in shown
+    assert "hidden" not in shown

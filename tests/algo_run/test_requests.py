@@ -1,0 +1,155 @@
+"""`algo requests`, `result`, `logs` and `run --async`: calls on record, through real processes, embedded and served."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.stub import json_answer
+
+from algo_core.errors import ExitCode
+from algo_core.testing import Home
+from algo_core.testing.platform import Platform, Served
+
+SLOW = """
+import time
+def apply(input):
+    print("called with", input)
+    if input == "fail":
+        raise ValueError("asked to fail")
+    if isinstance(input, bytes):
+        return bytearray(input[::-1])
+    time.sleep(input if isinstance(input, (int, float)) else 0)
+    return {"value": input}
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    directory = tmp_path / "slow"
+    (directory / "src").mkdir(parents=True)
+    (directory / "src" / "__init__.py").write_text("")
+    (directory / "src" / "Slow.py").write_text(SLOW)
+    return directory
+
+
+@pytest.fixture
+def served(algo_home: Home, source: Path) -> Iterator[Served]:
+    platform = Platform(algo_home)
+    platform.publish(source, "tester/Slow")
+    yield platform.serve()
+    platform.close()
+
+
+def run(home: Home, *arguments: str, code: ExitCode = ExitCode.OK, **options: Any) -> Any:
+    done = home.run("--quiet", *arguments, **options)
+    assert done.code == code, done.stderr
+    return done
+
+
+def test_calls_of_the_embedded_platform_are_on_record(algo_home: Home, source: Path) -> None:
+    run(algo_home, "local", "publish", source, "me/Slow", "--version", "1.0.0")
+    identifier = run(algo_home, "run", "me/Slow", "-j", "0.01", "--async").text.strip()
+    assert json.loads(run(algo_home, "result", identifier).text) == {"value": 0.01}
+    assert run(algo_home, "result", identifier, "--json").json["request_id"] == identifier
+    binary = run(algo_home, "run", "me/Slow", "-b", "abc", "--json").json["request_id"]
+    assert run(algo_home, "result", binary).stdout == b"cba"
+    assert run(algo_home, "result", binary, "--raw", "-o", "out").stdout == b""
+    assert (algo_home.root / "out").read_bytes() == b"cba"
+    run(algo_home, "run", "me/Slow", "-t", "fail", code=ExitCode.FAILURE)
+    (failed,) = run(algo_home, "requests", "list", "--state", "failed", "--json").json
+    done = run(algo_home, "result", failed["request_id"], code=ExitCode.FAILURE)
+    assert done.stderr == "error: asked to fail\n"
+    listed = run(algo_home, "requests", "list", "--limit", "2").text.splitlines()
+    assert [line.split()[:3] for line in listed] == [
+        ["Request", "State", "Algorithm"],
+        [failed["request_id"], "failed", "me/Slow/1.0.0"],
+        [binary, "done", "me/Slow/1.0.0"],
+    ]
+    shown = run(algo_home, "requests", "show", identifier).text
+    assert "state            done\n" in shown
+    assert "algorithm        me/Slow\n" in shown
+    printed = run(algo_home, "logs", "me/Slow", "--sudo")
+    assert printed.text.splitlines() == ["called with 0.01", "called with b'abc'", "called with fail"]
+    assert printed.stderr.count("req-") == 3
+    assert run(algo_home, "logs", binary, "--sudo").text == "called with b'abc'\n"
+    run(algo_home, "logs", binary, code=ExitCode.AUTHENTICATION)
+    assert run(algo_home, "requests", "cancel", identifier).text == f"{identifier}\tdone\n"
+
+
+def test_a_served_call_is_waited_for_and_cancelled(algo_home: Home, served: Served) -> None:
+    environ = served.environ
+    slow = run(algo_home, "run", "tester/Slow", "-j", "3600", "--async", environ=environ).text.strip()
+    early = run(algo_home, "result", slow, code=ExitCode.FAILURE, environ=environ)
+    assert f"{slow} has not ended" in early.stderr
+    assert f"algo result {slow} --wait" in early.stderr
+    assert run(algo_home, "requests", "cancel", slow, "--json", environ=environ).json[0]["state"] == "cancelled"
+    ended = run(algo_home, "result", slow, "--wait", code=ExitCode.FAILURE, environ=environ)
+    assert ended.stderr == "error: The call was cancelled\n"
+    quick = run(algo_home, "run", "tester/Slow", "-j", "0.3", "--async", environ=environ).text.strip()
+    assert json.loads(run(algo_home, "result", quick, "--wait", environ=environ).text) == {"value": 0.3}
+
+
+def test_new_logs_are_followed_until_interrupted(algo_home: Home, served: Served) -> None:
+    environ = served.environ
+    run(algo_home, "run", "tester/Slow", "-t", "first", environ=environ)
+    following = subprocess.Popen(
+        algo_home.command("logs", "tester/Slow", "-f", "--json"),
+        env={**algo_home.environ, **environ},
+        stdout=subprocess.PIPE,
+    )
+    assert following.stdout
+    assert json.loads(following.stdout.readline())["logs"] == "called with first\n"
+    run(algo_home, "run", "tester/Slow", "-t", "second", environ=environ)
+    assert json.loads(following.stdout.readline())["logs"] == "called with second\n"
+    following.send_signal(signal.SIGINT)
+    assert following.wait(60) == 130
+    following.stdout.close()
+
+
+COMMANDS = [
+    ["requests", "list"],
+    ["requests", "show", "req-1"],
+    ["requests", "cancel", "req-1"],
+    ["result", "req-1"],
+    ["result", "req-1", "--wait"],
+    ["logs", "req-1"],
+    ["logs", "demo/Echo", "-f"],
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "body"),
+    [
+        *((command, 404, {"error": {"message": "nothing"}}) for command in COMMANDS),
+        (COMMANDS[0], 405, {"error": "no"}),
+        (COMMANDS[0], 200, {}),
+        (COMMANDS[3], 501, {"message": "later"}),
+    ],
+)
+def test_a_platform_without_the_record_is_told_in_one_line(
+    home: Home, stub: Any, command: list[str], status: int, body: Any
+) -> None:
+    for path in ("", "/req-1", "/req-1/result", "/req-1/logs", "/req-1/cancel"):
+        for method in ("GET", "POST"):
+            stub.on(method, f"/v1/requests{path}", json_answer(body, status))
+    done = home.run(*command)
+    assert done.code == ExitCode.PLATFORM, done.stderr
+    assert done.stderr == f"error: {stub.address} keeps no record of calls\n"
+
+
+def test_a_call_that_is_not_there_is_told_as_the_platform_does(home: Home, stub: Any) -> None:
+    stub.on("GET", "/v1/requests", json_answer({"marker": None, "next_link": None, "results": []}))
+    for command in COMMANDS[1:3]:
+        done = home.run(*command)
+        assert (done.code, done.stderr.count("\n")) == (ExitCode.NOT_FOUND, 1), done.stderr
+
+
+@pytest.mark.parametrize("identifier", ["a/b", "", ".", ".."])
+def test_what_is_no_id_is_refused(home: Home, identifier: str) -> None:
+    assert home.run("result", identifier).code == ExitCode.USAGE
