@@ -12,6 +12,8 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from algo_core.plugins.hookspecs import HOOKS
+
 HERE = Path(__file__).parent
 PAGE = HERE / "hooks.md"
 CORE = HERE.parent / "algo_core"
@@ -54,8 +56,11 @@ def example(hook: ast.FunctionDef) -> str:
 
 
 def _hook(node: ast.FunctionDef) -> str:
-    first = any("firstresult=True" in ast.unparse(decorator) for decorator in node.decorator_list)
-    remark = "\n\nThe first result counts." if first else ""
+    hook = HOOKS[node.name]
+    remarks = ["The first result counts."] if hook.first else []
+    remarks += ["Results are kept in the index."] if hook.kept_as else []
+    remarks += ["Since hook API {}.{}.".format(*hook.since)] if hook.since > (1, 0) else []
+    remark = f"\n\n{' '.join(remarks)}" if remarks else ""
     return f"## {node.name}\n\n{_fenced(signature(node))}{remark}\n\n{_markdown(ast.get_docstring(node) or '')}"
 
 

@@ -78,7 +78,7 @@ FITTING: dict[str, list[list[str]]] = {
     },
     "completion": [["fish"]],
     "auth": [["--api-address", "{address}", "--api-key-stdin"]],
-    "help": [[], ["run"], ["uris"]],
+    "help uris": [[]],
 }
 """Arguments with which a command comes far; others are run with names of everything there is."""
 
