@@ -76,7 +76,7 @@ class App:
         return Plugins(paths.cache_dir(self.environ), self._policy(), self._warn, self._missing)
 
     def _missing(self) -> list[str]:
-        """What is recorded as installed and is gone."""
+        """Distributions that are recorded as installed but missing."""
         from algo_core.plugins.recorded import missing
 
         return missing(self.config) if self.config.user else []

@@ -1,4 +1,4 @@
-"""What a plugin has: found out by loading its module, which is done in a process of its own (`separate`)."""
+"""Examines a plugin by loading its module, in a separate process (`separate`)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from algo_core.plugins.index import PluginRecord
 from algo_core.plugins.types import RESERVED_SCHEMES, Connector
 
 LOAD_SECONDS = 5.0
-"""How long loading a plugin may take; one that takes longer is broken, so that it cannot lock anybody out."""
+"""Time limit in seconds for loading a plugin; one that takes longer counts as broken."""
 
 
 class TookTooLong(BaseException):
-    """Raised inside a plugin that does not get ready; no plugin's `except Exception` catches it."""
+    """Raised inside a plugin that exceeds the time limit; `except Exception` does not catch it."""
 
 
 def examine(record: PluginRecord) -> list[str]:
-    """Load a plugin's module and fill its record; the files that this loaded from the plugin's own package."""
+    """Load a plugin's module and fill its record; return the loaded files of its package."""
     before = set(sys.modules)
     started = time.perf_counter()
     try:
@@ -80,7 +80,7 @@ def _addresses(module: Any) -> list[str]:
 
 
 def reserved(scheme: str) -> str:
-    """The remark on a plugin that claims a scheme which is not to be had."""
+    """The remark on a plugin that claims a reserved scheme."""
     return f"claims {scheme}://, which is reserved for {RESERVED_SCHEMES[scheme]}, and does not get it"
 
 
@@ -93,7 +93,7 @@ def _may_have(record: PluginRecord, item: Any) -> bool:
 
 
 def _plain(item: Any) -> tuple[Any, ...]:
-    """The members of a command or connector as what can be kept: text and truth, and no kinds made from them."""
+    """The members of a command or connector as plain texts and booleans, which marshal can write."""
     plain = []
     for name, value in item._asdict().items():
         if not isinstance(value, str | bool):
@@ -104,7 +104,7 @@ def _plain(item: Any) -> tuple[Any, ...]:
 
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """End what runs in the block after this time, where the system can (the main thread of a POSIX process)."""
+    """Interrupt the block after a time, where possible (in the main thread of a POSIX process)."""
     import signal
     import threading
 
@@ -125,7 +125,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
 
 def source_files(module: str) -> set[str]:
-    """The files that a module and the packages above it would be loaded from; nothing is loaded to find them."""
+    """The files of a module and its parent packages, found without loading them."""
     found = set()
     name, *below = module.split(".")
     try:

@@ -1,9 +1,9 @@
 """The index: which plugins are installed, and which commands, connectors and hooks each has.
 
-It is built by loading every plugin module once, in a process of its own, kept in the cache directory, and believed as
-long as nothing that it was made from has changed: the directories of `sys.path` (every install and uninstall touches
-one) and the files of the plugin modules themselves, compared by their times in whole nanoseconds and their sizes. A
-cache that is missing, damaged or cannot be written costs time and nothing else.
+It is built by loading every plugin module once, in a separate process, stored in the cache directory, and valid as long
+as its inputs are unchanged: the directories of `sys.path` (every install and uninstall touches one) and the files of
+the plugin modules themselves, compared by their times in whole nanoseconds and their sizes. A missing, damaged or
+read-only cache only costs time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Stamp = tuple[str, int, int]
 
 
 class PluginRecord:
-    """What the index knows of one plugin.
+    """The index entry of one plugin.
 
     `commands` holds `(name, target, help, group, hidden, example, role)`, `connectors` `(scheme, target, help, labels,
     direct)`; `addresses` says how those begin that its transport carries, empty for any; `error` is the cause in one
@@ -101,7 +101,7 @@ Loader = Callable[[Sequence[PluginRecord]], Iterable[str]]
 
 
 def search_path() -> list[str]:
-    """Where distributions are looked for: `sys.path` without the entry of the script or the current directory."""
+    """The search path for distributions: `sys.path` without the entry of the script or the current directory."""
     skipped = {os.path.abspath(sys.path[0] or os.getcwd())} if sys.path else set()
     kept = [entry for entry in sys.path if entry and os.path.abspath(entry) not in skipped]
     script_home_is_installed = any("site-packages" in entry for entry in skipped)
@@ -144,7 +144,7 @@ def _file(cache: str, identity: tuple[Any, ...]) -> str:
 
 
 def read(cache: str, policy: Policy) -> list[PluginRecord] | None:
-    """The kept index, if it is there, whole, and still true."""
+    """The stored index, if it exists, is intact and is still valid."""
     identity = _identity(policy)
     kept = _kept(cache, identity)
     if kept is None or kept["identity"] != identity or any(stamp(entry[0]) != entry for entry in kept["stamps"]):
@@ -153,7 +153,7 @@ def read(cache: str, policy: Policy) -> list[PluginRecord] | None:
 
 
 def _kept(cache: str, identity: tuple[Any, ...]) -> dict[str, Any] | None:
-    """What the file holds, or None if a byte of it is not as it was written: damaged, it could say anything.
+    """The content of the file, or None if its checksum does not match.
 
     marshal itself must not be trusted with such a file; it could even end the process.
     """
@@ -175,12 +175,12 @@ HEAD_BYTES = 16
 
 
 def _head(payload: bytes, checksum: int) -> bytes:
-    """What stands before the content of the file: its format, its length and its checksum."""
+    """The header of the file: format, length and checksum of the content."""
     return FORMAT.to_bytes(4, "big") + len(payload).to_bytes(8, "big") + checksum.to_bytes(4, "big")
 
 
 def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
-    """Look at every installed plugin and keep what was found; passing refusals are obeyed and then not kept."""
+    """Examine every installed plugin and store the result; passing refusals apply but are not stored."""
     identity = _identity(policy)
     older = {
         (members["dist"], members["entry"]): members for members in (_kept(cache, identity) or {}).get("plugins", ())
@@ -210,7 +210,7 @@ def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
 
 
 def discover() -> list[PluginRecord]:
-    """The plugins that installed distributions name, sorted; nothing of them is loaded."""
+    """The plugins of all installed distributions, sorted; none is loaded."""
     import importlib_metadata
 
     from algo_core.plugins.policy import normalized

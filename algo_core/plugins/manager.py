@@ -1,4 +1,4 @@
-"""The plugin manager: pluggy, plus loading on demand, and a guard around every load and every call."""
+"""The plugin manager: pluggy, with loading on demand and a guard around every load and every call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Report = Callable[[str], None]
 
 Trace = Callable[[str, str, float, Any], None]
-"""Told of each hook call: the plugin's label, the hook, the seconds that it took, and the result or the exception."""
+"""Called for each hook call with the plugin's label, the hook, its duration in seconds, and the result or exception."""
 
 
 class Plugins:
@@ -44,7 +44,7 @@ class Plugins:
 
     @functools.cached_property
     def records(self) -> list[PluginRecord]:
-        """All installed plugins, those that may not load included; read from the index, or looked at anew."""
+        """All installed plugins, including those that may not load; from the index, or examined again."""
         if self._policy.is_closed:
             return self._refused_for_now(index.discover())
         records = index.read(self._cache, self._policy)
@@ -59,20 +59,20 @@ class Plugins:
 
     @property
     def allowed(self) -> Iterator[PluginRecord]:
-        """The plugins that may take part."""
+        """The plugins that may load."""
         if self._policy.is_closed:
             return iter(())
         return (record for record in self.records if not record.refusal)
 
     def rebuild(self) -> list[PluginRecord]:
-        """Look at all plugins anew, whatever the index says."""
+        """Rebuild the index."""
         if self._policy.is_closed:
             return self.records
         self.__dict__["records"] = self._refused_for_now(self._built())
         return self.records
 
     def _built(self) -> list[PluginRecord]:
-        """The index made anew. What is broken is told now, and later only where it matters."""
+        """Rebuild the index. Broken plugins are reported now, and later only where they matter."""
         from algo_core.plugins.separate import examine_all
 
         records = index.build(self._cache, self._policy, examine_all)
@@ -86,7 +86,7 @@ class Plugins:
         return records
 
     def why_not(self, command: str) -> str | None:
-        """Why the command of an installed plugin cannot be had in this run, and what to do; None if there is none."""
+        """Why an installed plugin's command is not available in this run, with advice; None without such a plugin."""
         return self._none_takes_part() or self.why_left_out(command)
 
     def why_left_out(self, command: str) -> str | None:
@@ -94,7 +94,7 @@ class Plugins:
         return self._why_not(lambda record: any(f"{row[0]} ".startswith(f"{command} ") for row in record.commands))
 
     def why_no_scheme(self, scheme: str) -> str | None:
-        """Why a scheme of an installed plugin cannot be had in this run, and what to do; None if there is none."""
+        """Why a scheme of an installed plugin is not available in this run, with advice; None without such a plugin."""
         has_it = self._why_not(lambda record: any(row[0] == scheme for row in record.connectors))
         return self._none_takes_part() or has_it
 
@@ -170,7 +170,7 @@ class Plugins:
         return None
 
     def load_target(self, record: PluginRecord, target: str) -> Any:
-        """What `"package.module:attribute"` names in a plugin.
+        """The object that `"package.module:attribute"` names in a plugin.
 
         Raises:
             PluginError: if it cannot be loaded; the message says which distribution, and the cause in one line.

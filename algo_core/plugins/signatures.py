@@ -23,7 +23,7 @@ DEPRECATED = "takes the deprecated argument"
 
 
 class Findings(NamedTuple):
-    """What was found in a plugin module.
+    """The findings in a plugin module.
 
     `hooks` are its implementations by the hook's name, `faults` what keeps it from working, `remarks` what does not.
     """
@@ -34,7 +34,7 @@ class Findings(NamedTuple):
 
 
 def examine(module: Any) -> Findings:
-    """Find the hook implementations of a module, and what is wrong with them."""
+    """Find the hook implementations of a module, and their faults."""
     found = Findings({}, [], [])
     overlooked: dict[str, str] = {}
     for name, value in list(vars(module).items()):
@@ -114,7 +114,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _innermost(function: Any) -> Any:
-    """What is called in the end: below partials, wrappers that say so, static methods and callable objects."""
+    """The underlying function of partials, declared wrappers, static methods and callable objects."""
     seen = 0
     while seen < 100:
         seen += 1
@@ -131,7 +131,7 @@ def _innermost(function: Any) -> Any:
 
 
 def _remarks(hook: str, function: Callable[..., Any]) -> Iterator[str]:
-    """What does not keep an implementation from working, and concerns its author."""
+    """Remarks for the author about an implementation that works."""
     given = inspect.signature(HOOKS[hook].specification).parameters
     advice = getattr(HOOKS[hook].specification, _SPECIFICATION)["warn_on_impl_args"] or {}
     for name, parameter in inspect.signature(function).parameters.items():
@@ -142,7 +142,7 @@ def _remarks(hook: str, function: Callable[..., Any]) -> Iterator[str]:
 
 
 def caller(hook: str, function: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Any]:
-    """Calls an implementation with those of the hook's arguments that it takes, by position or by name."""
+    """Calls an implementation with the hook's arguments that it accepts, by position or by name."""
     positional: list[str] = []
     by_name: list[str] = []
     takes_rest = False

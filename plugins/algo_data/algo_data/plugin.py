@@ -64,7 +64,7 @@ def algo_connectors() -> list[Connector]:
 
 @hookimpl
 def algo_error_hints(error: AlgoError) -> str | None:
-    """Advice about what the engine refuses or could not do."""
+    """Advice for failures of the engine."""
     from algo_data.reporting.advice import advice_for
 
     return None if error.hint else advice_for(error)
