@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from algo_core.context import App, pass_app
     from algo_core.errors import AlgoError, ExitCode
     from algo_core.plugins.hookspecs import hookimpl
-    from algo_core.plugins.types import Command, Connector, DoctorCheck
+    from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
     from algo_core.settings.profile import Profile
     from algo_core.version import __version__
 
@@ -58,6 +58,7 @@ __all__ = [
     "DoctorCheck",
     "ExitCode",
     "Profile",
+    "Variable",
     "__version__",
     "hookimpl",
     "pass_app",
@@ -71,6 +72,7 @@ _HOMES = {
     "DoctorCheck": "algo_core.plugins.types",
     "ExitCode": "algo_core.errors",
     "Profile": "algo_core.settings.profile",
+    "Variable": "algo_core.plugins.types",
     "__version__": "algo_core.version",
     "hookimpl": "algo_core.plugins.hookspecs",
     "pass_app": "algo_core.context",

@@ -150,7 +150,8 @@ class AlgoGroup(click.Group):
         if row.record is not None:
             from algo_core.terminal.signals import end_cleanly_on_signals
 
-            if row.record.dist != INSTALLER:  # like the core's own: it helps where these find something missing
+            # What brings plugins, and what explains, is there where the configuration or a plugin is wrong.
+            if row.record.dist != INSTALLER and not row.name.startswith("help "):
                 _app(ctx).check()
                 _app(ctx).plugins.check_required()
             end_cleanly_on_signals()

@@ -76,7 +76,7 @@ class App:
         return Plugins(paths.cache_dir(self.environ), self._policy(), self._warn, self._missing)
 
     def _missing(self) -> list[str]:
-        """What is recorded as installed and is gone."""
+        """Distributions that are recorded as installed but missing."""
         from algo_core.plugins.recorded import missing
 
         return missing(self.config) if self.config.user else []
@@ -117,8 +117,8 @@ class App:
 
         return ProfileResolver(
             self.config,
-            stand_in=lambda name: self.plugins.call("algo_default_profile", name=name),
-            other_credential=lambda profile, refused: self.plugins.call(
+            stand_in=lambda name: self.plugins.first("algo_default_profile", name=name),
+            other_credential=lambda profile, refused: self.plugins.first(
                 "algo_credentials", profile=profile, refused=refused
             ),
         )
@@ -146,7 +146,7 @@ class App:
 
         configures = self.plugins.implement("algo_configure_session")
         hooks = Hooks(
-            transport=lambda profile: self.plugins.call("algo_transport", profile=profile),
+            transport=lambda profile: self.plugins.first("algo_transport", address=profile.address, profile=profile),
             headers=lambda profile: self.plugins.call("algo_request_headers", profile=profile),
             configure=self._configure_session if configures else None,
             renew=self.profiles.renewed,

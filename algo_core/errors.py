@@ -119,10 +119,10 @@ class NetworkError(AlgoError):
 
 
 class TlsError(NetworkError):
-    """The certificate of the other side could not be verified, or it does not accept ours."""
+    """The server's certificate could not be verified, or the server rejects the client certificate."""
 
     concerns_certificate = False
-    """Whether it is the client certificate that is missing or not accepted."""
+    """True if the client certificate is missing or rejected."""
 
 
 class TimedOut(NetworkError):

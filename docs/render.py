@@ -1,7 +1,7 @@
 """Writes what pages take from the code: `make docs`.
 
 `hooks.md` is written from `hookspecs.py` and `types.py` in `algo_core/plugins/`, and in `platform-api.md` the parts
-between marks from the table of operations of `algo_local`.
+between marks from the table of operations of `algo_local`. `api.md` is written by `docs/public_api.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+
+from algo_core.plugins.hookspecs import HOOKS
 
 HERE = Path(__file__).parent
 PAGE = HERE / "hooks.md"
@@ -54,8 +56,11 @@ def example(hook: ast.FunctionDef) -> str:
 
 
 def _hook(node: ast.FunctionDef) -> str:
-    first = any("firstresult=True" in ast.unparse(decorator) for decorator in node.decorator_list)
-    remark = "\n\nThe first result counts." if first else ""
+    hook = HOOKS[node.name]
+    remarks = ["The first result counts."] if hook.first else []
+    remarks += ["Results are kept in the index."] if hook.kept_as else []
+    remarks += ["Since hook API {}.{}.".format(*hook.since)] if hook.since > (1, 0) else []
+    remark = f"\n\n{' '.join(remarks)}" if remarks else ""
     return f"## {node.name}\n\n{_fenced(signature(node))}{remark}\n\n{_markdown(ast.get_docstring(node) or '')}"
 
 
@@ -136,5 +141,8 @@ def _refusals() -> str:
 
 
 if __name__ == "__main__":
+    import public_api
+
+    public_api.write()
     PAGE.write_text(page(), "utf-8")
     API_PAGE.write_text(api_page(), "utf-8")

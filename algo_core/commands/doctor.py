@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from algo_core.commands.help import VARIABLES
+from algo_core.commands.help import all_variables
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, cause
 from algo_core.plugins import isolated
@@ -102,10 +102,11 @@ def _right(file: str) -> tuple[bool, str]:
 def _unknown_variables(app: App) -> list[str]:
     """Variables that are spelled almost like one of ours: they do nothing, and nobody would say so."""
     found = []
+    known = [variable.name for variable in all_variables(app)]
     for name in sorted(app.environ):
-        if not name.startswith(("ALGO_", "ALGORITHMIA_")) or name in VARIABLES:
+        if not name.startswith(("ALGO_", "ALGORITHMIA_")) or name in known:
             continue
-        if meant := nearest(name, VARIABLES, cutoff=0.78):
+        if meant := nearest(name, known, cutoff=0.78):
             found.append(f"{name} is not a known variable: did you mean {meant}?")
     return found
 

@@ -1,80 +1,103 @@
-"""`algo help`: a command's help, or a topic."""
+"""`algo help`: a command's help, or a topic.
+
+Topics are commands below `help`, so that plugins add theirs as they add any command: `Command("help uris", ...)`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import EXIT_CODES
+from algo_core.errors import EXIT_CODES, UsageError
+from algo_core.plugins.types import Variable
 from algo_core.settings.config import SETTINGS
 
-VARIABLES = {
-    "ALGORITHMIA_API_KEY": "API key; overrides the profile's unless --profile is given",
-    "ALGORITHMIA_BEARER_TOKEN": "bearer token, if there is no API key",
-    "ALGORITHMIA_API": "the API's address; overrides the profile's unless --profile is given",
-    **{setting.variable: setting.help for setting in SETTINGS.values() if setting.variable},
-    "ALGO_CONFIG_DIR": "directory of config.toml",
-    "ALGO_SITE_CONFIG": "an additional administrator's configuration file",
-    "ALGO_CACHE_DIR": "directory of the plugin index",
-    "ALGO_DATA_DIR": "directory of isolated plugins and, by default, the embedded platform's state",
-    "ALGO_LOCAL_ROOT": "directory of the embedded platform's state",
-    "ALGO_LOCAL_SANDBOX": "run algorithms in a sandbox (bubblewrap): auto, required or off",
-    "ALGO_LOCAL_SANDBOX_PATHS": "additional paths visible in the sandbox, such as /data/models:/scratch=rw",
-    "ALGO_LOCAL_MEMORY, ALGO_LOCAL_FILE_SIZE": "limits of memory per process and of file size, such as 2G",
-    "ALGO_LOCAL_PROCESSES, ALGO_LOCAL_OPEN_FILES": "limits of processes and threads per algorithm, and of open files",
-    "REQUESTS_CA_BUNDLE": "CA bundle for profiles that name no CA of their own",
-    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "proxies",
-    "NO_COLOR": "no colours",
-}
-"""Environment variables, and what they are for."""
-
-_URIS = """\
-data://OWNER/COLLECTION/FILE   hosted data; .my is your own account: data://.my/pictures/a.jpg
-.my/pictures/a.jpg             the same: data:// may be left out before .my, .algo and .session
-data://.algo/OWNER/NAME/temp/  data that an algorithm stores for you
-s3://BUCKET/KEY, s3+label://…  a connector of the platform; also azureblob, gs, dropbox. From this machine instead:
-                               algo config set connectors.s3.direct true
-archive://PATH                 any other store configured in config.toml: [connectors.archive], protocol = "sftp"
-./a.jpg, /tmp/a.jpg, file://…  local files; a bare name is local for cp, mv and sync,
-                               hosted for ls, cat, rm, mkdir, rmdir, du, stat and acl
--                              standard input or output"""
+VARIABLES = (
+    Variable("ALGORITHMIA_API_KEY", "API key; overrides the profile's unless --profile is given"),
+    Variable("ALGORITHMIA_BEARER_TOKEN", "bearer token, if there is no API key"),
+    Variable("ALGORITHMIA_API", "the API's address; overrides the profile's unless --profile is given"),
+    *(Variable(setting.variable, setting.help) for setting in SETTINGS.values() if setting.variable),
+    Variable("ALGO_CONFIG_DIR", "directory of config.toml"),
+    Variable("ALGO_SITE_CONFIG", "an additional administrator's configuration file"),
+    Variable("ALGO_CACHE_DIR", "directory of the plugin index"),
+    Variable("ALGO_DATA_DIR", "directory of isolated plugins and, by default, of plugins' state"),
+    Variable("REQUESTS_CA_BUNDLE", "CA bundle for profiles that name no CA of their own"),
+    Variable("HTTPS_PROXY", "proxy for https:// addresses"),
+    Variable("HTTP_PROXY", "proxy for http:// addresses"),
+    Variable("NO_PROXY", "hosts that are reached without a proxy"),
+    Variable("NO_COLOR", "no colours"),
+)
+"""The core's environment variables; plugins have theirs (the hook `algo_variables`)."""
 
 
-def _exit_codes() -> str:
-    return "\n".join(f"{code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+def all_variables(app: App) -> Iterator[Variable]:
+    """The environment variables of the core and of the plugins."""
+    yield from VARIABLES
+    for variables in app.plugins.call("algo_variables"):
+        yield from variables
 
 
-def _variables() -> str:
-    width = max(map(len, VARIABLES))
-    return "\n".join(f"{name.ljust(width)}  {meaning}" for name, meaning in VARIABLES.items())
+class HelpGroup(click.Group):
+    """Topics as its commands; any other words are those of a command to explain."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """A topic, or for whatever else a command that explains these words."""
+        if args[0] in self.commands or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        return args[0], explain, args
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The topics under a heading of their own."""
+        topics = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Topics"):
+            formatter.write_dl([(name, topic.get_short_help_str(80)) for name, topic in topics if topic])
 
 
-TOPICS = {
-    "exit-codes": ("What the exit codes mean.", _exit_codes),
-    "variables": ("Environment variables.", _variables),
-    "uris": ("Data URIs and local paths.", lambda: _URIS),
-}
-"""What `algo help` explains besides commands: a line about it, and the text."""
+@click.group("help", cls=HelpGroup, invoke_without_command=True, subcommand_metavar="[COMMAND | TOPIC]...")
+@click.pass_context
+def help_command(ctx: click.Context) -> None:
+    """Explain a command or a topic."""
+    if ctx.invoked_subcommand is None:
+        root, topics = ctx.find_root(), help_command.list_commands(ctx)
+        output = root.ensure_object(App).output
+        output.print(root.get_help())
+        output.print("\nTopics: " + ", ".join(f"algo help {topic}" for topic in topics))
 
 
-@click.command("help")
-@click.argument("words", nargs=-1)
+@help_command.command("exit-codes")
 @pass_app
-def help_command(app: App, words: tuple[str, ...]) -> None:
-    """Explain a command, or a topic: exit-codes, variables, uris."""
-    root = click.get_current_context().find_root()
-    if len(words) == 1 and words[0] in TOPICS:
-        app.output.print(TOPICS[words[0]][1]())
-        return
-    ctx = root
+def exit_codes(app: App) -> None:
+    """What the exit codes mean."""
+    for code, meaning in EXIT_CODES.items():
+        app.output.print(f"{code:>3}  {meaning}")
+
+
+@help_command.command("variables")
+@pass_app
+def variables(app: App) -> None:
+    """Environment variables."""
+    listed = list(all_variables(app))
+    width = max(len(variable.name) for variable in listed)
+    for variable in listed:
+        app.output.print(f"{variable.name.ljust(width)}  {variable.help}")
+
+
+@click.command(hidden=True, add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@pass_app
+def explain(app: App, words: tuple[str, ...]) -> None:
+    """Explain a command."""
+    ctx = click.get_current_context().find_root()
     for word in words:
         group = ctx.command
+        if word.startswith("-"):
+            continue
         if not isinstance(group, click.Group):
-            raise click.UsageError(f"{ctx.command_path} has no subcommands")
+            raise UsageError(f"{ctx.command_path} has no subcommands", f"See: {ctx.command_path} --help")
         name, command, _ = group.resolve_command(ctx, [word])
-        if command is None:
-            raise click.UsageError(f"There is no command {word!r}")
+        assert command is not None, "an unknown one is an error"
         ctx = click.Context(command, info_name=name, parent=ctx)
     app.output.print(ctx.get_help())
-    if not words:
-        app.output.print("\nTopics: " + ", ".join(f"algo help {topic}" for topic in TOPICS))

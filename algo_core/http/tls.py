@@ -1,4 +1,4 @@
-"""What a TLS connection trusts and shows, whoever makes it."""
+"""Certificate authorities and client certificates of TLS connections, for all transports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def environment_bundle() -> str | None:
 
 
 def tls_context(profile: Profile) -> ssl.SSLContext:
-    """The context of a connection of our own: verified, and with the time-tested defaults of `ssl`.
+    """The TLS context of the direct transport: verified, with the defaults of `ssl`.
 
     The profile's CA is trusted in addition to the public roots, whatever the environment says.
 

@@ -1,4 +1,4 @@
-"""What a plugin has: found out by loading its module, which is done in a process of its own (`separate`)."""
+"""Examines a plugin by loading its module, in a separate process (`separate`)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from typing import Any
 
 from algo_core.errors import PluginError, cause
 from algo_core.plugins import signatures
+from algo_core.plugins.hookspecs import HOOK_API, HOOKS
 from algo_core.plugins.index import PluginRecord
-from algo_core.plugins.types import HOOK_API, RESERVED_SCHEMES, Command, Connector
+from algo_core.plugins.types import RESERVED_SCHEMES, Connector
 
 LOAD_SECONDS = 5.0
-"""How long loading a plugin may take; one that takes longer is broken, so that it cannot lock anybody out."""
+"""Time limit in seconds for loading a plugin; one that takes longer counts as broken."""
 
 
 class TookTooLong(BaseException):
-    """Raised inside a plugin that does not get ready; no plugin's `except Exception` catches it."""
+    """Raised inside a plugin that exceeds the time limit; `except Exception` does not catch it."""
 
 
 def examine(record: PluginRecord) -> list[str]:
-    """Load a plugin's module and fill its record; the files that this loaded from the plugin's own package."""
+    """Load a plugin's module and fill its record; return the loaded files of its package."""
     before = set(sys.modules)
     started = time.perf_counter()
     try:
@@ -52,36 +53,47 @@ def _learn(record: PluginRecord, module: Any) -> None:
         raise PluginError(unmet)
     found = signatures.examine(module)
     record.hooks = list(found.hooks)
+    record.addresses = _addresses(module)
     record.remarks += found.remarks
     if found.faults:
         raise PluginError("; ".join(found.faults))
-    record.commands = [_plain(item) for item in _listed(found.hooks, "algo_commands", Command)]
-    for connector in _listed(found.hooks, "algo_connectors", Connector):
-        owner = RESERVED_SCHEMES.get(connector.scheme, record.dist)
-        if owner == record.dist:
-            record.connectors.append(_plain(connector))
-        else:
-            record.remarks.append(reserved(connector.scheme))
+    for name, hook in HOOKS.items():
+        if hook.kept_as and name in found.hooks:
+            answer = signatures.caller(name, found.hooks[name])({})
+            try:
+                hook.check(answer)
+            except TypeError as error:
+                raise TypeError(f"{name}: {error}") from None
+            setattr(record, hook.kept_as, [_plain(item) for item in answer if _may_have(record, item)])
+
+
+def _addresses(module: Any) -> list[str]:
+    """What a plugin's `ALGO_ADDRESSES` names.
+
+    Raises:
+        TypeError: if it is no tuple of texts.
+    """
+    found = getattr(module, "ALGO_ADDRESSES", ())
+    if not isinstance(found, (tuple, list)) or not all(isinstance(text, str) and text for text in found):
+        raise TypeError(f"ALGO_ADDRESSES is {found!r:.80}: write a tuple of addresses like ('acme:',)")
+    return list(found)
 
 
 def reserved(scheme: str) -> str:
-    """The remark on a plugin that claims a scheme which is not to be had."""
+    """The remark on a plugin that claims a reserved scheme."""
     return f"claims {scheme}://, which is reserved for {RESERVED_SCHEMES[scheme]}, and does not get it"
 
 
-def _listed(hooks: dict[str, Callable[..., Any]], hook: str, kind: type) -> list[Any]:
-    if hook not in hooks:
-        return []
-    answer = signatures.caller(hook, hooks[hook])({})
-    items = as_list(answer, hook)
-    for item in items:
-        if not isinstance(item, kind):
-            raise TypeError(f"{hook} returned {item!r:.80}, which is no {kind.__name__}")
-    return items
+def _may_have(record: PluginRecord, item: Any) -> bool:
+    """Whether a plugin gets what it claims; a remark says so if it does not."""
+    is_refused = isinstance(item, Connector) and RESERVED_SCHEMES.get(item.scheme, record.dist) != record.dist
+    if is_refused:
+        record.remarks.append(reserved(item.scheme))
+    return not is_refused
 
 
 def _plain(item: Any) -> tuple[Any, ...]:
-    """The members of a command or connector as what can be kept: text and truth, and no kinds made from them."""
+    """The members of a command or connector as plain texts and booleans, which marshal can write."""
     plain = []
     for name, value in item._asdict().items():
         if not isinstance(value, str | bool):
@@ -90,16 +102,9 @@ def _plain(item: Any) -> tuple[Any, ...]:
     return tuple(plain)
 
 
-def as_list(result: Any, hook: str) -> list[Any]:
-    """The list that a hook has to return. Raises TypeError if it is something else."""
-    if not isinstance(result, (list, tuple)) or hasattr(result, "_fields"):  # one of our values is no list of them
-        raise TypeError(f"{hook} returned {result!r:.80}, not a list")
-    return list(result)
-
-
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """End what runs in the block after this time, where the system can (the main thread of a POSIX process)."""
+    """Interrupt the block after a time, where possible (in the main thread of a POSIX process)."""
     import signal
     import threading
 
@@ -120,7 +125,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
 
 def source_files(module: str) -> set[str]:
-    """The files that a module and the packages above it would be loaded from; nothing is loaded to find them."""
+    """The files of a module and its parent packages, found without loading them."""
     found = set()
     name, *below = module.split(".")
     try:

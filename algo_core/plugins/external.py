@@ -13,7 +13,7 @@ PREFIX = "algo-"
 
 
 def find_external(environ: Mapping[str, str], name: str) -> str | None:
-    """The executable that a subcommand's name stands for, if there is one."""
+    """The executable of a subcommand's name, if there is one."""
     if not name or os.sep in name or name.startswith("-"):
         return None
     from shutil import which
@@ -23,7 +23,7 @@ def find_external(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def external_command(name: str, path: str, environ: Mapping[str, str]) -> click.Command:
-    """A command that runs an executable with all the words after its name; its exit code is ours.
+    """A command that runs an executable with all words after its name, and exits with its exit code.
 
     The executable learns the profile from `ALGO_PROFILE`, if one was given before the name.
     """

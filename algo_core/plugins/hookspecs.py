@@ -23,37 +23,75 @@ asked first.
 
 A plugin may state which hook API it needs (`ALGO_API = ">=1,<2"` in its module); one that needs another is left out,
 and `algo plugins list` says why. Hooks grow by further arguments, which older implementations do not notice. An
-argument that is to go is declared with `hookspec(warn_on_impl_args={"old": DeprecationWarning("use new")})`:
-implementations that still take it work as before, and `algo plugins show`, `algo doctor` and
-`algo_core.testing.assert_plugin_well_formed` tell their authors.
+argument that is to go is named in `hook(deprecated={"old": "use new"})`: implementations that still take it work as
+before, and `algo plugins show`, `algo doctor` and `algo_core.testing.assert_plugin_well_formed` tell their authors.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pluggy
 
-from algo_core.plugins.types import Command, Connector, DoctorCheck
-from algo_core.settings.profile import Profile
+from algo_core.plugins import results
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import requests
 
     from algo_core.errors import AlgoError
     from algo_core.http.transport import Transport
+    from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
     from algo_core.settings.credentials import Credential
+    from algo_core.settings.profile import Profile
 
 PROJECT = "algo"
 
-hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a function of a plugin module as the implementation of the hook that has its name."""
 
+Specification = TypeVar("Specification", bound=Callable[..., Any])
 
-@hookspec
+
+class Hook(NamedTuple):
+    """A hook: its specification, what may be answered, and what becomes of the answers.
+
+    `check` refuses an answer that cannot be used. With `first` the first one that is not None counts, else all do.
+    `kept_as` is the member of the index in which answers are kept, so that nobody is asked again; `since` the hook API,
+    major and minor, that brought the hook.
+    """
+
+    specification: Callable[..., Any]
+    check: results.Check
+    first: bool
+    kept_as: str
+    since: tuple[int, int]
+
+
+HOOKS: dict[str, Hook] = {}
+"""The table of hooks, by name. All that loads, guards, keeps, checks and documents hooks goes by it."""
+
+
+def hook(
+    *,
+    answers: results.Check,
+    first: bool = False,
+    kept_as: str = "",
+    since: tuple[int, int] = (1, 0),
+    deprecated: Mapping[str, str] | None = None,
+) -> Callable[[Specification], Specification]:
+    """Enter a specification into the table; `deprecated` says what to take in the place of arguments that are to go."""
+
+    def enter(specification: Specification) -> Specification:
+        HOOKS[specification.__name__] = Hook(specification, answers, first, kept_as, since)
+        advice: dict[str, Warning] = {name: DeprecationWarning(text) for name, text in (deprecated or {}).items()}
+        mark = pluggy.HookspecMarker(PROJECT)
+        return mark(specification, firstresult=first, warn_on_impl_args=advice or None)
+
+    return enter
+
+
+@hook(answers=results.a_list_of("algo_core.plugins.types:Command"), kept_as="commands")
 def algo_commands() -> list[Command]:  # type: ignore[empty-body]  # a specification has no body
     """Subcommands that this plugin adds.
 
@@ -73,9 +111,9 @@ def algo_commands() -> list[Command]:  # type: ignore[empty-body]  # a specifica
     """
 
 
-@hookspec
+@hook(answers=results.a_list_of("algo_core.plugins.types:Connector"), kept_as="connectors")
 def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a specification has no body
-    """URI schemes that this plugin opens as a storage, for `algo cp` and all other data commands.
+    """URI schemes that this plugin opens as a storage, for whatever reads and writes data.
 
     When: with `algo_commands`, and kept in the index as well. The target is a function that takes the running `App` and
     the `DataUri`, and returns an `algo_core.storage.Storage`; it is called once for each scheme that a command meets.
@@ -92,7 +130,7 @@ def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a speci
     """
 
 
-@hookspec(firstresult=True)
+@hook(answers=results.at_most_one("algo_core.settings.profile:Profile"), first=True)
 def algo_default_profile(name: str) -> Profile | None:
     """A profile for a name that nobody has configured: a company's preset, else the embedded platform.
 
@@ -111,7 +149,7 @@ def algo_default_profile(name: str) -> Profile | None:
     """
 
 
-@hookspec(firstresult=True)
+@hook(answers=results.at_most_one("algo_core.settings.credentials:Credential"), first=True)
 def algo_credentials(profile: Profile, refused: Credential | None) -> Credential | None:
     """A credential for a profile that has none of its own: from a vault, a ticket, a company's login.
 
@@ -137,7 +175,7 @@ def algo_credentials(profile: Profile, refused: Credential | None) -> Credential
     """
 
 
-@hookspec
+@hook(answers=results.headers, since=(1, 1))
 def algo_request_headers(profile: Profile) -> Mapping[str, str] | None:
     """Headers that every request of a profile carries.
 
@@ -156,14 +194,15 @@ def algo_request_headers(profile: Profile) -> Mapping[str, str] | None:
     """
 
 
-@hookspec(firstresult=True)
+@hook(answers=results.transport, first=True, since=(1, 1))
 def algo_transport(profile: Profile) -> Transport | None:
     """What carries the requests of a profile, in the place of HTTP: how the embedded platform is reached.
 
     When: once per command that sends a request, with the profile that it is for. The first answer that is not None
     counts. The object has the methods of `algo_core.http.transport.Transport`: `send` gives the response to one
     request, `close` ends it. Credentials, retries and redirects are taken care of by `algo`. Addresses that are no HTTP
-    look like `acme:`, a word and a colon.
+    look like `acme:`, a word and a colon. A plugin that names the addresses which its transport carries, or how they
+    begin, is not loaded for others: `ALGO_ADDRESSES = ("acme:",)` in its module.
 
     Failures: reported; the next plugin is asked, and in the end the request goes out by HTTP. What `send` raises ends
     the request: `NetworkError` is tried again where that does nothing twice.
@@ -171,6 +210,8 @@ def algo_transport(profile: Profile) -> Transport | None:
         import io
 
         from algo_core import hookimpl
+
+        ALGO_ADDRESSES = ("acme:",)
 
 
         class Demonstration:
@@ -191,7 +232,7 @@ def algo_transport(profile: Profile) -> Transport | None:
     """
 
 
-@hookspec
+@hook(answers=results.nothing)
 def algo_configure_session(session: requests.Session, profile: Profile) -> None:
     """Change the session with which requests sends: mount adapters, add headers, set `auth`.
 
@@ -214,7 +255,7 @@ def algo_configure_session(session: requests.Session, profile: Profile) -> None:
     """
 
 
-@hookspec
+@hook(answers=results.at_most_one("builtins:str"))
 def algo_error_hints(error: AlgoError) -> str | None:
     """One more line of advice under an error that is about to be shown.
 
@@ -232,7 +273,25 @@ def algo_error_hints(error: AlgoError) -> str | None:
     """
 
 
-@hookspec
+@hook(answers=results.a_list_of("algo_core.plugins.types:Variable"), since=(1, 1))
+def algo_variables() -> list[Variable]:  # type: ignore[empty-body]  # a specification has no body
+    """Environment variables that this plugin reads.
+
+    When: by `algo help variables`, which lists them, and by `algo doctor`, which names variables that are spelled
+    almost like one of them.
+
+    Failures: reported; the others are listed.
+
+        from algo_core import Variable, hookimpl
+
+
+        @hookimpl
+        def algo_variables():
+            return [Variable("ACME_TICKET", "ticket for the Acme archive")]
+    """
+
+
+@hook(answers=results.a_list_of("algo_core.plugins.types:DoctorCheck"))
 def algo_doctor_checks() -> list[DoctorCheck]:  # type: ignore[empty-body]  # a specification has no body
     """Checks that `algo doctor` runs besides its own.
 
@@ -254,3 +313,7 @@ def algo_doctor_checks() -> list[DoctorCheck]:  # type: ignore[empty-body]  # a 
         def algo_doctor_checks():
             return [DoctorCheck("acme ticket", has_ticket)]
     """
+
+
+HOOK_API = max(hook.since for hook in HOOKS.values())
+"""The version of the hook API, major and minor: what a plugin's `ALGO_API` is compared with."""

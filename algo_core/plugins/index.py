@@ -1,9 +1,9 @@
 """The index: which plugins are installed, and which commands, connectors and hooks each has.
 
-It is built by loading every plugin module once, in a process of its own, kept in the cache directory, and believed as
-long as nothing that it was made from has changed: the directories of `sys.path` (every install and uninstall touches
-one) and the files of the plugin modules themselves, compared by their times in whole nanoseconds and their sizes. A
-cache that is missing, damaged or cannot be written costs time and nothing else.
+It is built by loading every plugin module once, in a separate process, stored in the cache directory, and valid as long
+as its inputs are unchanged: the directories of `sys.path` (every install and uninstall touches one) and the files of
+the plugin modules themselves, compared by their times in whole nanoseconds and their sizes. A missing, damaged or
+read-only cache only costs time.
 """
 
 from __future__ import annotations
@@ -19,21 +19,26 @@ from algo_core.version import __version__
 if TYPE_CHECKING:
     from algo_core.plugins.policy import Policy
 
-FORMAT = 5
+FORMAT = 6
+
+KEPT = ("commands", "connectors")
+"""The members of a record that hold answers of hooks (`Hook.kept_as`)."""
 
 Stamp = tuple[str, int, int]
 """A path, its modification time in nanoseconds and its size; -1 for both where there is nothing."""
 
 
 class PluginRecord:
-    """What the index knows of one plugin.
+    """The index entry of one plugin.
 
     `commands` holds `(name, target, help, group, hidden, example, role)`, `connectors` `(scheme, target, help, labels,
-    direct)`; `error` is the cause in one line if the plugin could not be loaded, `refusal` the reason if it was not
-    allowed to; `seconds` is how long loading it took.
+    direct)`; `addresses` says how those begin that its transport carries, empty for any; `error` is the cause in one
+    line if the plugin could not be loaded, `refusal` the reason if it was not allowed to; `seconds` is how long loading
+    it took.
     """
 
     __slots__ = (
+        "addresses",
         "commands",
         "connectors",
         "dist",
@@ -56,11 +61,16 @@ class PluginRecord:
         self.commands: list[tuple[str, str, str, str, bool, str, str]] = []
         self.connectors: list[tuple[str, str, str, bool, bool]] = []
         self.hooks: list[str] = []
+        self.addresses: list[str] = []
         self.remarks: list[str] = []
         self.error: str | None = None
         self.traceback: str | None = None
         self.refusal: str | None = None
         self.seconds = 0.0
+
+    def carries(self, address: str) -> bool:
+        """Whether its transport may be for an address."""
+        return not self.addresses or address.startswith(tuple(self.addresses))
 
     @property
     def label(self) -> str:
@@ -82,8 +92,8 @@ class PluginRecord:
         """Fill this record with what `dump` wrote, in this or in another process."""
         for name in self.__slots__:
             setattr(self, name, members[name])
-        self.commands = [tuple(row) for row in self.commands]  # type: ignore[misc]  # JSON knows lists only
-        self.connectors = [tuple(row) for row in self.connectors]  # type: ignore[misc]  # as above
+        for name in KEPT:  # JSON knows lists only
+            setattr(self, name, [tuple(row) for row in getattr(self, name)])
 
 
 Loader = Callable[[Sequence[PluginRecord]], Iterable[str]]
@@ -91,7 +101,7 @@ Loader = Callable[[Sequence[PluginRecord]], Iterable[str]]
 
 
 def search_path() -> list[str]:
-    """Where distributions are looked for: `sys.path` without the entry of the script or the current directory."""
+    """The search path for distributions: `sys.path` without the entry of the script or the current directory."""
     skipped = {os.path.abspath(sys.path[0] or os.getcwd())} if sys.path else set()
     kept = [entry for entry in sys.path if entry and os.path.abspath(entry) not in skipped]
     script_home_is_installed = any("site-packages" in entry for entry in skipped)
@@ -107,9 +117,24 @@ def stamp(path: str) -> Stamp:
     return (path, found.st_mtime_ns, found.st_size)
 
 
+HOOK_TABLE = os.path.join(os.path.dirname(__file__), "hookspecs.py")
+"""Where hooks are declared."""
+
+
+def hook_api() -> int | None:
+    """A checksum of the table of hooks, which is not imported for it; None if its source is not there."""
+    import zlib
+
+    try:
+        with open(HOOK_TABLE, "rb") as file:
+            return zlib.crc32(file.read())
+    except OSError:
+        return None
+
+
 def _identity(policy: Policy) -> tuple[Any, ...]:
-    """What an index holds for: this interpreter, these paths, this version, these lasting refusals."""
-    return (FORMAT, __version__, sys.version, sys.prefix, tuple(search_path()), policy.fingerprint)
+    """What an index holds for: interpreter, paths, version, table of hooks, lasting refusals."""
+    return (FORMAT, __version__, sys.version, sys.prefix, tuple(search_path()), hook_api(), policy.fingerprint)
 
 
 def _file(cache: str, identity: tuple[Any, ...]) -> str:
@@ -119,7 +144,7 @@ def _file(cache: str, identity: tuple[Any, ...]) -> str:
 
 
 def read(cache: str, policy: Policy) -> list[PluginRecord] | None:
-    """The kept index, if it is there, whole, and still true."""
+    """The stored index, if it exists, is intact and is still valid."""
     identity = _identity(policy)
     kept = _kept(cache, identity)
     if kept is None or kept["identity"] != identity or any(stamp(entry[0]) != entry for entry in kept["stamps"]):
@@ -128,7 +153,7 @@ def read(cache: str, policy: Policy) -> list[PluginRecord] | None:
 
 
 def _kept(cache: str, identity: tuple[Any, ...]) -> dict[str, Any] | None:
-    """What the file holds, or None if a byte of it is not as it was written: damaged, it could say anything.
+    """The content of the file, or None if its checksum does not match.
 
     marshal itself must not be trusted with such a file; it could even end the process.
     """
@@ -150,12 +175,12 @@ HEAD_BYTES = 16
 
 
 def _head(payload: bytes, checksum: int) -> bytes:
-    """What stands before the content of the file: its format, its length and its checksum."""
+    """The header of the file: format, length and checksum of the content."""
     return FORMAT.to_bytes(4, "big") + len(payload).to_bytes(8, "big") + checksum.to_bytes(4, "big")
 
 
 def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
-    """Look at every installed plugin and keep what was found; passing refusals are obeyed and then not kept."""
+    """Examine every installed plugin and store the result; passing refusals apply but are not stored."""
     identity = _identity(policy)
     older = {
         (members["dist"], members["entry"]): members for members in (_kept(cache, identity) or {}).get("plugins", ())
@@ -177,15 +202,15 @@ def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
     for record in records:
         if (record.error or record not in due) and (members := older.get((record.dist, record.entry))):
             # What is broken or left out keeps its place: whoever misses it can be told where it is.
-            record.commands, record.connectors = members["commands"], members["connectors"]
-            record.hooks = members["hooks"]
+            for name in (*KEPT, "hooks"):
+                setattr(record, name, members[name])
     if complete:
         _keep(cache, identity, list(stamps.values()), records)
     return records
 
 
 def discover() -> list[PluginRecord]:
-    """The plugins that installed distributions name, sorted; nothing of them is loaded."""
+    """The plugins of all installed distributions, sorted; none is loaded."""
     import importlib_metadata
 
     from algo_core.plugins.policy import normalized

@@ -1,11 +1,11 @@
-"""The plugin manager: pluggy, plus loading on demand, and a guard around every load and every call."""
+"""The plugin manager: pluggy, with loading on demand and a guard around every load and every call."""
 
 from __future__ import annotations
 
 import functools
 import importlib
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import PluginError, cause
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Report = Callable[[str], None]
 
 Trace = Callable[[str, str, float, Any], None]
-"""Told of each hook call: the plugin's label, the hook, the seconds that it took, and the result or the exception."""
+"""Called for each hook call with the plugin's label, the hook, its duration in seconds, and the result or exception."""
 
 
 class Plugins:
@@ -37,14 +37,14 @@ class Plugins:
         self._policy = policy
         self._report = report
         self._missing = missing
-        self._manager: pluggy.PluginManager | None = None
+        self._managers: dict[str, pluggy.PluginManager] = {}
         self.trace: Trace | None = None
-        self._registered: set[tuple[str, str]] = set()
+        self._guards: dict[tuple[str, str], Mapping[str, Callable[..., Any]]] = {}
         self._reported: set[tuple[str, str]] = set()
 
     @functools.cached_property
     def records(self) -> list[PluginRecord]:
-        """All installed plugins, those that may not load included; read from the index, or looked at anew."""
+        """All installed plugins, including those that may not load; from the index, or examined again."""
         if self._policy.is_closed:
             return self._refused_for_now(index.discover())
         records = index.read(self._cache, self._policy)
@@ -59,20 +59,20 @@ class Plugins:
 
     @property
     def allowed(self) -> Iterator[PluginRecord]:
-        """The plugins that may take part."""
+        """The plugins that may load."""
         if self._policy.is_closed:
             return iter(())
         return (record for record in self.records if not record.refusal)
 
     def rebuild(self) -> list[PluginRecord]:
-        """Look at all plugins anew, whatever the index says."""
+        """Rebuild the index."""
         if self._policy.is_closed:
             return self.records
         self.__dict__["records"] = self._refused_for_now(self._built())
         return self.records
 
     def _built(self) -> list[PluginRecord]:
-        """The index made anew. What is broken is told now, and later only where it matters."""
+        """Rebuild the index. Broken plugins are reported now, and later only where they matter."""
         from algo_core.plugins.separate import examine_all
 
         records = index.build(self._cache, self._policy, examine_all)
@@ -86,7 +86,7 @@ class Plugins:
         return records
 
     def why_not(self, command: str) -> str | None:
-        """Why the command of an installed plugin cannot be had in this run, and what to do; None if there is none."""
+        """Why an installed plugin's command is not available in this run, with advice; None without such a plugin."""
         return self._none_takes_part() or self.why_left_out(command)
 
     def why_left_out(self, command: str) -> str | None:
@@ -94,7 +94,7 @@ class Plugins:
         return self._why_not(lambda record: any(f"{row[0]} ".startswith(f"{command} ") for row in record.commands))
 
     def why_no_scheme(self, scheme: str) -> str | None:
-        """Why a scheme of an installed plugin cannot be had in this run, and what to do; None if there is none."""
+        """Why a scheme of an installed plugin is not available in this run, with advice; None without such a plugin."""
         has_it = self._why_not(lambda record: any(row[0] == scheme for row in record.connectors))
         return self._none_takes_part() or has_it
 
@@ -108,15 +108,24 @@ class Plugins:
     def _none_takes_part(self) -> str | None:
         return f"No plugins are loaded: {self._policy.none_at_all}" if self._policy.none_at_all else None
 
-    def call(self, hook: str, **arguments: Any) -> Any:
-        """Call a hook in every plugin that implements it; a list of results, or for first-result hooks one or None."""
-        implementing = [r for r in self.allowed if hook in r.hooks and not r.error]
-        if not implementing:
-            return None if hook in FIRST_RESULT else []
-        manager = self._pluggy()
-        for record in implementing:
-            self._register(manager, record)
-        return getattr(manager.hook, hook)(**arguments)
+    # Two methods, so that a hook which nobody implements needs neither pluggy nor the table of hooks.
+
+    def call(self, hook: str, **arguments: Any) -> list[Any]:
+        """Call a hook in every plugin that implements it; all results."""
+        implementing = self._implementing(hook)
+        results: list[Any] = self._caller(hook, implementing)(**arguments) if implementing else []
+        return results
+
+    def first(self, hook: str, *, address: str | None = None, **arguments: Any) -> Any:
+        """Call a hook of which the first result counts; that result, or None.
+
+        With `address` plugins are left out that say they carry others only (`ALGO_ADDRESSES`).
+        """
+        implementing = [r for r in self._implementing(hook) if address is None or r.carries(address)]
+        return self._caller(hook, implementing)(**arguments) if implementing else None
+
+    def _implementing(self, hook: str) -> list[PluginRecord]:
+        return [record for record in self.allowed if hook in record.hooks and not record.error]
 
     def implement(self, hook: str) -> bool:
         """Whether any plugin implements a hook."""
@@ -161,7 +170,7 @@ class Plugins:
         return None
 
     def load_target(self, record: PluginRecord, target: str) -> Any:
-        """What `"package.module:attribute"` names in a plugin.
+        """The object that `"package.module:attribute"` names in a plugin.
 
         Raises:
             PluginError: if it cannot be loaded; the message says which distribution, and the cause in one line.
@@ -179,42 +188,64 @@ class Plugins:
         except BaseException as error:
             raise self.broken(record, cause(error)) from error
 
-    def _register(self, manager: pluggy.PluginManager, record: PluginRecord, module: Any = None) -> None:
-        key = (record.dist, record.entry)
-        if key in self._registered:
-            return
-        self._registered.add(key)
+    def _caller(self, hook: str, implementing: Iterable[PluginRecord]) -> Callable[..., Any]:
+        """What calls a hook. Each has a manager of its own: who is asked first must not depend on earlier calls."""
         import warnings
+        from types import ModuleType, SimpleNamespace
 
-        try:
-            module = module or importlib.import_module(record.module)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # deprecated arguments concern the author, not who runs the command
-                manager.register(self._guarded(record, module), name=f"{record.dist}:{record.entry}")
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            self._failed(record, "while it was loaded", error)
+        import pluggy
 
-    def _guarded(self, record: PluginRecord, module: Any) -> Any:
-        """A stand-in for the plugin's module whose hooks never raise."""
+        from algo_core.plugins.hookspecs import HOOKS, PROJECT
+
+        manager = self._managers.get(hook)
+        if manager is None:
+            manager = self._managers[hook] = pluggy.PluginManager(PROJECT)
+            only = ModuleType(hook)
+            setattr(only, hook, HOOKS[hook].specification)
+            manager.add_hookspecs(only)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecated arguments concern the author, not who runs the command
+            for record in implementing:
+                name = f"{record.dist}:{record.entry}"
+                if (guard := self._guards_of(record).get(hook)) and not manager.has_plugin(name):
+                    manager.register(SimpleNamespace(**{hook: guard}), name=name)
+        caller: Callable[..., Any] = getattr(manager.hook, hook)
+        return caller
+
+    def _guards_of(self, record: PluginRecord) -> Mapping[str, Callable[..., Any]]:
+        """The hooks of a plugin, which is loaded for it, in a form that never raises."""
+        key = (record.dist, record.entry)
+        if key not in self._guards:
+            self._guards[key] = {}
+            try:
+                self._guards[key] = self._guarded(record, importlib.import_module(record.module))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._failed(record, "while it was loaded", error)
+        return self._guards[key]
+
+    def _guarded(self, record: PluginRecord, module: Any) -> Mapping[str, Callable[..., Any]]:
         from algo_core.plugins import signatures
 
-        guards = type(f"Guarded_{record.entry}", (), {})()
-        for name, function in signatures.examine(module).hooks.items():
-            call = self._guard(record, name, signatures.caller(name, function))
-            setattr(guards, name, signatures.stand_in(name, function, call))
-        return guards
+        return {
+            name: signatures.stand_in(name, function, self._guard(record, name, signatures.caller(name, function)))
+            for name, function in signatures.examine(module).hooks.items()
+        }
 
     def _guard(
         self, record: PluginRecord, name: str, function: Callable[[Mapping[str, Any]], Any]
     ) -> Callable[[Mapping[str, Any]], Any]:
+        from algo_core.plugins.hookspecs import HOOKS
+
+        check = HOOKS[name].check
+
         def call(arguments: Mapping[str, Any]) -> Any:
             started = time.perf_counter()
             outcome: Any = None
             try:
                 outcome = function(arguments)
-                _check_result(name, outcome)
+                check(outcome)
                 return outcome
             except KeyboardInterrupt:
                 raise
@@ -233,57 +264,6 @@ class Plugins:
             self._reported.add((record.dist, where))
             self._report(f"the plugin {record.label} failed {where}: {cause(error)}; {_how_to_leave_out(record)}")
 
-    def _pluggy(self) -> pluggy.PluginManager:
-        if self._manager is None:
-            import pluggy
-
-            from algo_core.plugins import hookspecs
-
-            self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-            self._manager.add_hookspecs(hookspecs)
-        return self._manager
-
-
-FIRST_RESULT = frozenset({"algo_default_profile", "algo_credentials", "algo_transport"})
-"""Hooks of which the first answer counts; known here so that a hook that nobody implements needs no pluggy."""
-
-SILENT = frozenset({"algo_configure_session"})
-"""Hooks that answer nothing: whatever comes is a coroutine that never ran, or a mistake of another kind."""
-
 
 def _how_to_leave_out(record: PluginRecord) -> str:
     return f"leave it out with: algo plugins disable {record.dist}"
-
-
-def _check_result(hook: str, outcome: Any) -> None:
-    """Refuse what the caller of a hook could not use.
-
-    Raises:
-        TypeError: if it is of another kind than the hook's specification says.
-    """
-    from algo_core.plugins.examination import as_list
-    from algo_core.plugins.types import DoctorCheck
-    from algo_core.settings.credentials import Credential
-    from algo_core.settings.profile import Profile
-
-    kinds = {"algo_default_profile": Profile, "algo_credentials": Credential, "algo_error_hints": str}
-    wanted = kinds.get(hook, type(None) if hook in SILENT else None)
-    if wanted and not (outcome is None or isinstance(outcome, wanted)):
-        if isinstance(outcome, Coroutine):
-            outcome.close()  # or Python would complain that nobody has awaited it
-        raise TypeError(f"it returned {outcome!r:.80}, which is no {wanted.__name__}")
-    if hook == "algo_transport" and outcome is not None:
-        missing = [method for method in ("send", "close") if not callable(getattr(outcome, method, None))]
-        if missing:
-            raise TypeError(f"it returned {outcome!r:.80}, which is no transport: it has no {missing[0]}")
-    if hook == "algo_request_headers" and outcome is not None:
-        from algo_core.http.headers import header_lines
-
-        texts = [*outcome, *outcome.values()] if isinstance(outcome, Mapping) else [None]
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"it returned {outcome!r:.80}, which is no mapping from names to texts")
-        header_lines(outcome)
-    if hook == "algo_doctor_checks":
-        for check in as_list(outcome, hook):
-            if not isinstance(check, DoctorCheck):
-                raise TypeError(f"it returned {check!r:.80}, which is no DoctorCheck")

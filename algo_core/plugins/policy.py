@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Installed(Protocol):
-    """A distribution with a plugin, as the index describes it; `error` is why it cannot be used, if so."""
+    """A distribution with a plugin, from the index; `error` says why it cannot be used, if so."""
 
     dist: str
     version: str
@@ -53,7 +53,7 @@ _ENABLE_ALL = "algo config unset plugins.disabled"
 
 
 class Lists(NamedTuple):
-    """What one of the administrator's files says about plugins."""
+    """The plugin rules of one of the administrator's files."""
 
     file: str
     allow: tuple[str, ...] | None = None
@@ -63,7 +63,7 @@ class Lists(NamedTuple):
 
 
 class Disabled(NamedTuple):
-    """Distributions that are left out, and by what."""
+    """Disabled distributions, and the origin of that decision."""
 
     names: tuple[str, ...]
     why: str
@@ -130,11 +130,11 @@ class Policy:
 
     @property
     def fingerprint(self) -> tuple[Any, ...]:
-        """What an index depends on: it is built anew when this changes."""
+        """The part of the policy that the index depends on."""
         return (*(tuple(lists) for lists in self._lists), tuple(self._lasting) if self._lasting else ())
 
     def lasting_refusal(self, dist: str, version: str) -> str | None:
-        """Why the files do not let this distribution load, or None."""
+        """Why the files do not allow this distribution to load, or None."""
         if why := self.site_refusal(dist, version):
             return why
         if self._lasting and self._lasting.has(dist) and not self.is_required(dist):
@@ -155,7 +155,7 @@ class Policy:
         return None
 
     def remedy(self, dist: str, version: str) -> str:
-        """What lets a distribution load that is refused."""
+        """The command that allows a refused distribution to load."""
         if self.site_refusal(dist, version):
             return ASK
         refusing = next((d for d in (*self._passing, self._lasting) if d and d.has(dist)), None)
@@ -213,7 +213,7 @@ def _disabled(names: Iterable[str], why: str, remedy: str) -> Disabled:
 
 
 def _set(disabled: Value) -> Disabled:
-    """What the setting `plugins.disabled` says."""
+    """The value of the setting `plugins.disabled`."""
     if disabled.is_ambient:
         remedy = f"`unset {disabled.variable}`"
     elif disabled.enforced:

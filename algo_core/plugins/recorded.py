@@ -23,7 +23,7 @@ CORE = "algo-core"
 
 
 def missing(config: Config) -> list[str]:
-    """The distributions that are recorded, and are not there or no longer fit."""
+    """The recorded distributions that are missing or do not match any more."""
     table = config.user.get("plugins", {})
     here = [r.name for r in _requirements(table, "installed") if not _is_installed(r)]
     apart = [r.name for r in _requirements(table, "isolated") if not _has_environment(config.environ, r.name)]

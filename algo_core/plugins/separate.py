@@ -1,7 +1,7 @@
-"""Loading plugins in a process of their own, so that one which ends its process is named, and ends nothing else.
+"""Loads plugins in a separate process, so that a plugin that ends its process is identified and does no harm.
 
-The other process answers with a line before each plugin and one after it. If it ends in between, that plugin is broken,
-and the rest is looked at in one more process.
+The other process writes a line before and after each plugin. If it ends in between, that plugin is broken, and the rest
+is examined in another process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from algo_core.plugins.examination import LOAD_SECONDS, examine, source_files
 from algo_core.plugins.index import PluginRecord
 
 START_SECONDS = 60.0
-"""How long the other process may take to get ready."""
+"""Time limit in seconds for starting the other process."""
 
 STUCK_SECONDS = 2 * LOAD_SECONDS + 1
 """How long a plugin may hold up the other process, which interrupts it after `LOAD_SECONDS` where that is possible."""
@@ -40,9 +40,9 @@ answer(request["plugins"])
 
 
 def examine_all(records: Sequence[PluginRecord]) -> list[str]:
-    """Load plugins and fill their records; the files that this loaded from their packages.
+    """Load plugins and fill their records; return the loaded files of their packages.
 
-    Where no other process can be started they are loaded in this one.
+    If no process can be started, they are loaded in this one.
     """
     files: list[str] = []
     left = list(records)

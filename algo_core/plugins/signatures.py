@@ -12,10 +12,10 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from algo_core.plugins import hookspecs
+from algo_core.plugins.hookspecs import HOOKS, PROJECT, hookimpl
 
-_IMPLEMENTATION = f"{hookspecs.PROJECT}_impl"
-_SPECIFICATION = f"{hookspecs.PROJECT}_spec"
+_IMPLEMENTATION = f"{PROJECT}_impl"
+_SPECIFICATION = f"{PROJECT}_spec"
 
 
 DEPRECATED = "takes the deprecated argument"
@@ -23,7 +23,7 @@ DEPRECATED = "takes the deprecated argument"
 
 
 class Findings(NamedTuple):
-    """What was found in a plugin module.
+    """The findings in a plugin module.
 
     `hooks` are its implementations by the hook's name, `faults` what keeps it from working, `remarks` what does not.
     """
@@ -33,14 +33,8 @@ class Findings(NamedTuple):
     remarks: list[str]
 
 
-@functools.cache
-def specifications() -> Mapping[str, Callable[..., Any]]:
-    """The hooks by name."""
-    return {name: value for name, value in vars(hookspecs).items() if hasattr(value, _SPECIFICATION)}
-
-
 def examine(module: Any) -> Findings:
-    """Find the hook implementations of a module, and what is wrong with them."""
+    """Find the hook implementations of a module, and their faults."""
     found = Findings({}, [], [])
     overlooked: dict[str, str] = {}
     for name, value in list(vars(module).items()):
@@ -49,8 +43,8 @@ def examine(module: Any) -> Findings:
             overlooked.update(_overlooked(module, name, value))
             continue
         hook = options.get("specname") or name
-        if hook not in specifications():
-            if meant := _nearest(hook, specifications()):
+        if hook not in HOOKS:
+            if meant := _nearest(hook, HOOKS):
                 found.faults.append(f"{hook} is no hook: did you mean {meant}?")
             else:
                 found.remarks.append(f"implements {hook}, which is no hook of this version")
@@ -77,7 +71,7 @@ def _options_of(value: Any) -> dict[str, Any] | None:
 def _overlooked(module: Any, name: str, value: Any) -> dict[str, str]:
     """What looks like a hook and is none, without its mark or in a class: the hook's name, and what is wrong."""
     if inspect.isfunction(value):
-        is_ours = value.__module__ == module.__name__ and name in specifications()
+        is_ours = value.__module__ == module.__name__ and name in HOOKS
         return {name: f"{name} is not marked with @hookimpl"} if is_ours else {}
     owner = value if inspect.isclass(value) else type(value)
     if owner.__module__ != module.__name__:
@@ -102,7 +96,7 @@ def fault_of(hook: str, function: Any) -> str | None:
         return f"{hook} is async: a hook has to answer when it is called"
     if inspect.isgeneratorfunction(inner):
         return f"{hook} is a generator: return the answer instead of yielding it"
-    given = list(inspect.signature(specifications()[hook]).parameters)
+    given = list(inspect.signature(HOOKS[hook].specification).parameters)
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -120,7 +114,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _innermost(function: Any) -> Any:
-    """What is called in the end: below partials, wrappers that say so, static methods and callable objects."""
+    """The underlying function of partials, declared wrappers, static methods and callable objects."""
     seen = 0
     while seen < 100:
         seen += 1
@@ -137,9 +131,9 @@ def _innermost(function: Any) -> Any:
 
 
 def _remarks(hook: str, function: Callable[..., Any]) -> Iterator[str]:
-    """What does not keep an implementation from working, and concerns its author."""
-    given = inspect.signature(specifications()[hook]).parameters
-    advice = getattr(specifications()[hook], _SPECIFICATION)["warn_on_impl_args"] or {}
+    """Remarks for the author about an implementation that works."""
+    given = inspect.signature(HOOKS[hook].specification).parameters
+    advice = getattr(HOOKS[hook].specification, _SPECIFICATION)["warn_on_impl_args"] or {}
     for name, parameter in inspect.signature(function).parameters.items():
         if name in advice:
             yield f"{hook} {DEPRECATED} {name}: {advice[name]}"
@@ -148,14 +142,14 @@ def _remarks(hook: str, function: Callable[..., Any]) -> Iterator[str]:
 
 
 def caller(hook: str, function: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Any]:
-    """Calls an implementation with those of the hook's arguments that it takes, by position or by name."""
+    """Calls an implementation with the hook's arguments that it accepts, by position or by name."""
     positional: list[str] = []
     by_name: list[str] = []
     takes_rest = False
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             takes_rest = True
-        elif parameter.name in inspect.signature(specifications()[hook]).parameters:
+        elif parameter.name in inspect.signature(HOOKS[hook].specification).parameters:
             (positional if parameter.kind is parameter.POSITIONAL_ONLY else by_name).append(parameter.name)
 
     def call(given: Mapping[str, Any]) -> Any:
@@ -171,7 +165,7 @@ def stand_in(hook: str, function: Callable[..., Any], call: Callable[[Mapping[st
 
     Every version of pluggy finds out what a function takes by looking at what it wraps.
     """
-    specification = specifications()[hook]
+    specification = HOOKS[hook].specification
     names = list(inspect.signature(specification).parameters)
     options = _options_of(function) or {}
 
@@ -179,7 +173,7 @@ def stand_in(hook: str, function: Callable[..., Any], call: Callable[[Mapping[st
     def called(*arguments: Any) -> Any:
         return call(dict(zip(names, arguments, strict=True)))
 
-    marked: Callable[..., Any] = hookspecs.hookimpl(
+    marked: Callable[..., Any] = hookimpl(
         called, tryfirst=bool(options.get("tryfirst")), trylast=bool(options.get("trylast"))
     )
     return marked

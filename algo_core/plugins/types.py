@@ -7,10 +7,7 @@ from typing import NamedTuple
 
 from algo_core.settings.profile import Profile
 
-__all__ = ["Command", "Connector", "DoctorCheck", "Profile"]
-
-HOOK_API = (1, 0)
-"""The version of the hook API, major and minor: what a plugin's `ALGO_API` is compared with."""
+__all__ = ["Command", "Connector", "DoctorCheck", "Profile", "Variable"]
 
 GROUP = "algo.plugins"
 """The entry-point group in which a plugin's distribution names its plugin module."""
@@ -19,7 +16,7 @@ GROUP = "algo.plugins"
 RESERVED_SCHEMES = {"data": "algo-data", "file": "algo-data"}
 """Schemes that only one distribution can claim: hosted data and the local file system are what every command means."""
 
-ROLES = frozenset({"install", "restore", "try", "uninstall"})
+ROLES = frozenset({"install", "restore", "try", "uninstall", "uris"})
 """What messages may suggest a command for: the values of `Command.role`."""
 
 ANY_SCHEME = "*"
@@ -34,7 +31,7 @@ class Command(NamedTuple):
     the command runs or completes its own arguments. `help` is the one line that `algo --help` shows; `group` the
     heading under which it stands, and `example` a command line for the end of that page. With a `role`, messages of
     others suggest the command: "install" and "uninstall" take names of distributions, "restore" brings back those that
-    are gone, "try" shows that a profile works.
+    are gone, "try" shows that a profile works, "uris" explains how places are written.
     """
 
     name: str
@@ -72,3 +69,10 @@ class DoctorCheck(NamedTuple):
 
     name: str
     run: Callable[[], tuple[bool, str]]
+
+
+class Variable(NamedTuple):
+    """An environment variable that a plugin reads, and what it is for."""
+
+    name: str
+    help: str

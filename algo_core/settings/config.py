@@ -1,9 +1,9 @@
-"""Layered configuration, read fast: each value with the place it came from.
+"""Layered configuration, read fast: each value with its origin.
 
-A value is looked for in the command's flag, the environment, the profile, the user's file, the administrator's files
-and the built-in default, in this order; the `[enforce]` tables of the administrator's files go before all of them. What
-the files may hold is declared in `algo_core.settings.schema`. Writing is the business of `algo_core.settings.edit`, so
-that reading never needs tomlkit.
+A value comes from the command's flag, the environment, the profile, the user's file, the administrator's files or the
+built-in default, in this order; the `[enforce]` tables of the administrator's files override all of them.
+`algo_core.settings.schema` declares the content of the files. Writing is done by `algo_core.settings.edit`, so that
+reading never needs tomlkit.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from algo_core.errors import ConfigError, UsageError
 from algo_core.settings import paths
 
 FROM_ENVIRONMENT = "environment variable "
-"""What the origin of a value begins with that a variable gives."""
+"""The prefix of the origin of a value from an environment variable."""
 
 DEFAULT_ADDRESS = "https://api.algorithmia.com"
 """The address that the guide's prompt shows; the public platform behind it no longer answers."""
 
 
 class Setting(NamedTuple):
-    """One thing that can be set: its type, its default, the environment variable, and what it is for."""
+    """A setting: its type, default, environment variable and description."""
 
     kind: type
     default: Any
@@ -68,14 +68,14 @@ PROFILE_MEMBERS: dict[str, type] = {
     "connect_timeout": float,
     "retries": int,
 }
-"""What a `[profiles.NAME]` table may hold."""
+"""The members of a `[profiles.NAME]` table."""
 
 SECRET_MEMBERS = frozenset({"api_key", "bearer_token"})
 """Members of a profile that are never shown."""
 
 
 class Value(NamedTuple):
-    """A setting's value, where it came from, and whether the administrator enforces it."""
+    """A setting's value, its origin, and whether the administrator enforces it."""
 
     value: Any
     origin: str
@@ -93,10 +93,10 @@ class Value(NamedTuple):
 
 
 def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
-    """Read a value that was given as text (environment, command line).
+    """Parse a value given as text (environment, command line).
 
     Raises:
-        ConfigError: if the text is not of that kind.
+        ConfigError: if the text is not of that type.
     """
     from algo_core.settings.values import check
 
@@ -117,16 +117,16 @@ def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
 
 
 def _how_to_mend(origin: str) -> str | None:
-    """The hint for a wrong value that a variable gives."""
+    """The hint for a wrong value from an environment variable."""
     variable = origin.removeprefix(FROM_ENVIRONMENT)
     return f"Correct it, or remove it: `unset {variable}`" if variable != origin else None
 
 
 def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
-    """A value from a file, if it is of the kind that its key wants; whole numbers do for seconds.
+    """A value from a file, checked for its type; integers are accepted for seconds.
 
     Raises:
-        ConfigError: if it is of another kind.
+        ConfigError: if it is of another type.
     """
     from algo_core.settings.values import check
 
@@ -158,7 +158,7 @@ def read_toml(path: str, hint: str | None = None) -> dict[str, Any]:
 
 
 def toml_loads(text: str) -> dict[str, Any]:
-    """The tables of a TOML document. Raises ValueError if it is none."""
+    """The tables of a TOML document. Raises ValueError if it is invalid."""
     if sys.version_info >= (3, 11):
         import tomllib as toml
     else:
@@ -175,7 +175,7 @@ class Layer(NamedTuple):
 
 
 class Config:
-    """The user's file, the administrator's files and the environment, looked at together.
+    """The user's file, the administrator's files and the environment, combined.
 
     `sites` are the administrator's files, the most binding first. `user`, `user_file`, `site` and `site_file` are what
     plugins look at; `site` is all of the administrator's files together.
@@ -200,7 +200,7 @@ class Config:
 
     @property
     def site(self) -> Mapping[str, Any]:
-        """The administrator's files as one: a member that several have is that of the most binding one."""
+        """The administrator's files merged; the most binding file wins."""
         merged: dict[str, Any] = {}
         for layer in reversed(self.sites):
             merged = _merged(merged, layer.table)
@@ -208,16 +208,16 @@ class Config:
 
     @property
     def site_file(self) -> str:
-        """The administrator's file, for messages: those that say something, else the system's."""
+        """The administrator's file for messages: the existing ones, else the system's."""
         return ", ".join(layer.file for layer in self.sites if layer.table) or self.sites[0].file
 
     @property
     def is_empty(self) -> bool:
-        """Whether no file says anything."""
+        """Whether no file has any content."""
         return not self.user and not any(layer.table for layer in self.sites)
 
     def enforced(self, key: str) -> Value | None:
-        """What the administrator's `[enforce]` tables say about a key, if anything."""
+        """The enforced value of a key, if any."""
         for layer in self.sites:
             if (value := _dig(layer.table.get("enforce"), key)) is not None:
                 return Value(value, f"enforced by {layer.file}", True)
@@ -232,12 +232,12 @@ class Config:
         origin: str = "",
         ambient: bool = True,
     ) -> Value:
-        """A setting's value: `profile` is the table of the profile in use, `origin` where that table stands.
+        """A setting's value; `profile` is the table of the current profile, `origin` the origin of that table.
 
-        Without `ambient` the environment is not asked.
+        Without `ambient`, the environment is ignored.
 
         Raises:
-            ConfigError: if a value is not of the kind that the setting wants.
+            ConfigError: if a value has the wrong type.
             UsageError: if there is no such setting, or a flag contradicts an enforced value.
         """
         setting = known(key)
@@ -274,7 +274,7 @@ class Config:
         return found
 
     def chosen_commands(self) -> dict[str, str]:
-        """Which distribution a command is taken from where several have it: `[plugins.commands]` of all files."""
+        """The chosen distribution of each command that several have: `[plugins.commands]` of all files."""
         chosen: dict[str, str] = {}
         for source in (self.user, *(layer.table for layer in reversed(self.sites))):
             table = _dig(source, "plugins.commands")
@@ -293,7 +293,7 @@ def known(key: str) -> Setting:
     """The setting of this name.
 
     Raises:
-        UsageError: if there is none; the hint lists those that there are.
+        UsageError: if there is none; the hint lists the existing ones.
     """
     if key not in SETTINGS:
         raise UsageError(f"No such setting: {key}", "Settings: " + ", ".join(SETTINGS))
@@ -308,7 +308,7 @@ def _profiles(source: Mapping[str, Any], file: str) -> Mapping[str, Any]:
 
 
 def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Both tables as one; where both have a member, that of the upper one counts."""
+    """Both tables merged; members of the upper one win."""
     both = {name: _merged(lower[name], value) for name, value in upper.items()
             if isinstance(value, Mapping) and isinstance(lower.get(name), Mapping)}  # fmt: skip
     return {**lower, **upper, **both}

@@ -1,4 +1,4 @@
-"""Credentials: what they look like, where they come from, and how they stay out of sight (API sections 1.2, 1.3)."""
+"""Credentials: their form, their sources, and how they are kept out of output (API sections 1.2, 1.3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Kind = Literal["api_key", "bearer_token"]
 
 
 class Secret:
-    """A text that never prints itself: `str`, `repr` and formatting give stars; `reveal` gives the text."""
+    """A text that is not printed by accident: `str`, `repr` and formatting give stars; `reveal` gives the text."""
 
     __slots__ = ("_text",)
 
@@ -46,7 +46,7 @@ class Secret:
 
 
 class Credential(NamedTuple):
-    """An API key or a bearer token, and where it came from.
+    """An API key or a bearer token, and its origin.
 
     `expires_at` is when it runs out, in seconds since 1970, where that is known: it is renewed shortly before.
     """
@@ -63,7 +63,7 @@ class Credential(NamedTuple):
 
     @property
     def masked(self) -> str:
-        """Enough to recognise it by: its first and last three characters."""
+        """Its first and last three characters, for recognition."""
         text = self.secret.reveal()
         return f"{text[:3]}…{text[-3:]}" if len(text) >= 12 else "****"
 
@@ -86,7 +86,7 @@ def classify(text: str, origin: str = "") -> Credential:
     """Tell an API key from a bearer token by its shape (API section 1.3).
 
     Raises:
-        UsageError: if it is neither; the message never holds the text.
+        UsageError: if it is neither; the message never contains the text.
     """
     text = text.strip()
     if looks_like_jwt(text):
@@ -102,7 +102,7 @@ def classify(text: str, origin: str = "") -> Credential:
 
 
 def _ambient(kind: Kind, text: str, origin: str) -> Credential:
-    """A credential that is taken as it is: inside a cluster keys may have other shapes (API section 1.1)."""
+    """A credential accepted in any form: inside a cluster keys may look different (API section 1.1)."""
     text = text.strip()
     if not text.isascii() or not text.isprintable():
         raise ConfigError(f"The credential from {origin} contains characters that a key cannot have")
@@ -132,14 +132,14 @@ def renewed_by_command(name: str, table: Mapping[str, Any], origin: str) -> Cred
 
 
 MEMBERS = ("credential_command", "keyring", "api_key", "bearer_token")
-"""The members of a profile that lead to a credential; the first one that is set counts."""
+"""The members of a profile that provide a credential; the first one that is set is used."""
 
 
 def from_table(name: str, table: Mapping[str, Any], origin: str) -> Credential | None:
-    """The credential that a profile's table gives: by command, else from the keyring, else written in the file.
+    """The credential of a profile's table: from its command, else the keyring, else the file.
 
     Raises:
-        ConfigError: if the command fails, or the keyring has nothing or is not there.
+        ConfigError: if the command fails, or the keyring has no entry or is missing.
     """
     if command := table.get("credential_command"):
         return _from_command(name, command, origin)
@@ -205,7 +205,7 @@ def _from_keyring(name: str, origin: str) -> Credential:
 
 
 def store_in_keyring(name: str, credential: Credential) -> None:
-    """Put a profile's credential into the system's keyring.
+    """Store a profile's credential in the system's keyring.
 
     Raises:
         ConfigError: if there is no keyring, or it refuses.
@@ -218,7 +218,7 @@ def store_in_keyring(name: str, credential: Credential) -> None:
 
 
 def forget_in_keyring(name: str) -> None:
-    """Remove a profile's credential from the keyring; a keyring that has none is left as it is."""
+    """Remove a profile's credential from the keyring, if it has one."""
     keyring = _keyring()
     try:
         keyring.delete_password(KEYRING_SERVICE, name)

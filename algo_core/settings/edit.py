@@ -1,4 +1,4 @@
-"""Editing the user's configuration file: comments and order survive, nobody else can read it, no half file appears."""
+"""Edits the user's configuration file atomically, keeps its comments and order, and makes it private."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ HEADER = "Settings and profiles of the algo command line; 'algo config' and 'alg
 
 @contextmanager
 def editing(file: str) -> Iterator[Any]:
-    """Change the document in place within the block; it is written when the block ends without an error.
+    """Edit the document within the block; it is written when the block ends without an error.
 
-    Two processes that edit at once take turns. Yields a `tomlkit.TOMLDocument`.
+    Concurrent edits are serialized. Yields a `tomlkit.TOMLDocument`.
 
     Raises:
-        ConfigError: if the file is not TOML, or cannot be read or written; the older file is then as it was.
+        ConfigError: if the file is not TOML, or cannot be read or written; then it is unchanged.
     """
     from pathlib import Path
 
@@ -58,7 +58,7 @@ def editing(file: str) -> Iterator[Any]:
 
 @contextmanager
 def _turn(path: Path) -> Iterator[None]:
-    """Wait until no other process edits the same file."""
+    """Wait until no other process edits the file."""
     try:
         import fcntl
     except ImportError:  # a system without advisory locks: the rename alone still keeps the file whole
@@ -73,7 +73,7 @@ def _turn(path: Path) -> Iterator[None]:
 
 
 def table_at(document: Any, *names: str) -> Any:
-    """The table `[names...]` of a document, made where it is missing."""
+    """The table `[names...]` of a document, created if missing."""
     import tomlkit
 
     table = document
@@ -85,7 +85,7 @@ def table_at(document: Any, *names: str) -> Any:
 
 
 def set_top_level(document: Any, key: str, value: Any) -> None:
-    """Set a key outside every table: TOML wants it before the first one."""
+    """Set a key outside all tables: in TOML it must come before the first one."""
     if key in document:
         document[key] = value
         return

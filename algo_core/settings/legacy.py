@@ -1,4 +1,4 @@
-"""The configuration file of the older command lines (API sections 9.3, 10.4), which is only ever read."""
+"""The configuration file of the older command lines (API sections 9.3, 10.4); it is never written."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MEMBERS = {
     "ca_cert": "ca_cert",
     "bearer_token": "bearer_token",
 }
-"""Members of the older command lines' profiles, and what they are called here."""
+"""Members of the older command lines' profiles, and their names here."""
 
 OTHERS = frozenset({"git_server"})
-"""Members that mean something to one of the older tools, and nothing here."""
+"""Members that only the older tools use."""
 
 
 def legacy_profiles(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str]], str | None]:
@@ -27,7 +27,7 @@ def legacy_profiles(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str
     The older tool wrote an empty `default` profile at its first use: one without a credential does not count.
 
     Raises:
-        ConfigError: if the file is there but cannot be read.
+        ConfigError: if the file exists but cannot be read.
     """
     tables, file = _tables(environ)
     found = {}
@@ -39,10 +39,10 @@ def legacy_profiles(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, str
 
 
 def check_legacy(environ: Mapping[str, str], name: str) -> None:
-    """Refuse a profile that names an address in a member which means nothing: its key would go to the default one.
+    """Refuse a profile with an address in an unknown member: its key would be sent to the default address.
 
     Raises:
-        ConfigError: if the profile is such a one.
+        ConfigError: if the profile has such a member.
     """
     tables, file = _tables(environ)
     table = tables.get(name, {})

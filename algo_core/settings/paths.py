@@ -1,6 +1,6 @@
 """Where the project keeps its files on this machine.
 
-Paths are plain strings: every start of `algo` asks for two of them, and pathlib would cost more than all of that.
+Paths are plain strings: every start of `algo` needs two of them, and importing pathlib would cost more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ISOLATED_COMMANDS = "commands"
 """The list in `isolated_dir`: a line for each command of an isolated plugin, its name, a tab and its help line."""
 
 ISOLATED_FACTS = "algo-isolated.json"
-"""The file in the environment of an isolated plugin that says what is in it."""
+"""The file in an isolated plugin's environment that describes it."""
 
 
 def config_dir(environ: Mapping[str, str] = os.environ) -> str:
@@ -39,9 +39,9 @@ def data_dir(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def _user_dir(environ: Mapping[str, str], kind: str, default: str) -> str:
-    """A directory of the user; `default` is where XDG's rule puts its kind below the home directory.
+    """A directory of the user; `default` is its XDG path below the home directory.
 
-    That rule is applied here where it holds: importing platformdirs for it would cost more than the rest of a start.
+    The XDG rule is applied here: importing platformdirs would cost more than the rest of a start.
     """
     if chosen := environ.get(f"ALGO_{kind.upper()}_DIR"):
         return os.path.expanduser(chosen)
@@ -58,12 +58,12 @@ def _user_dir(environ: Mapping[str, str], kind: str, default: str) -> str:
 
 
 def isolated_dir(environ: Mapping[str, str] = os.environ) -> str:
-    """Where isolated plugins live: an environment for each, `bin/` with their executables, and the list of those."""
+    """The directory of isolated plugins: an environment for each, `bin/` with their executables, and a list."""
     return os.path.join(data_dir(environ), "isolated")
 
 
 def system_site_file() -> str:
-    """The administrator's file of this system. Its place is fixed: no variable leads elsewhere."""
+    """The system's administrator file. Its path is fixed: no variable changes it."""
     if sys.platform == "darwin":
         return f"/Library/Application Support/{APP}/{CONFIG_FILE}"
     if sys.platform == "win32":
@@ -77,7 +77,7 @@ def site_config_files(environ: Mapping[str, str] = os.environ) -> list[str]:
     """The administrator's files, the most binding first: the system's, then those that `ALGO_SITE_CONFIG` and
     `XDG_CONFIG_DIRS` add.
 
-    The variables are anybody's to set, so they can only add to what the system's file says.
+    Anybody can set the variables, so they can only add to the system's file.
     """
     files = [system_site_file(), environ.get("ALGO_SITE_CONFIG", "")]
     for directory in environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep):

@@ -1,4 +1,4 @@
-"""A profile as a value: what `[profiles.NAME]`, an environment variable or a plugin describes."""
+"""The value of a profile, from `[profiles.NAME]`, environment variables or a plugin."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 ASKED = "algo auth"
-"""The origin of what a person has just been asked for."""
+"""The origin of values that the user just entered."""
 
 PUBLIC_ORIGIN = "default"
-"""The origin of an address that nobody has chosen."""
+"""The origin of the default address."""
 
 
 class Network(NamedTuple):

@@ -1,4 +1,4 @@
-"""A profile by its name: where it is written, what the environment makes of it, what stands in when there is none."""
+"""Finds a profile by name: in the files, with the environment, or the stand-in if none is configured."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ALLOW_HTTP = "`algo config set insecure_http true`"
 
 
 def check_address(text: str, *, insecure_http: bool = False, remedy: str = ALLOW_HTTP) -> str:
-    """An API address in the form that requests need: a scheme, a host, no `/v1`, no slash at the end.
+    """An API address in normalized form: a scheme, a host, no `/v1`, no trailing slash.
 
-    `remedy` is what allows plain http where the address was given.
+    `remedy` is the command that allows plain http.
 
     Raises:
-        UsageError: if it is not an address, or would send a credential in clear beyond this machine.
+        UsageError: if it is not an address, or would send a credential unencrypted to another machine.
     """
     text = text.strip().rstrip("/")
     scheme, colon, rest = text.partition(":")
@@ -48,7 +48,7 @@ def check_address(text: str, *, insecure_http: bool = False, remedy: str = ALLOW
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
+    """Whether a host name or address is this machine's loopback."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     import socket
@@ -81,7 +81,7 @@ def check_ca_file(path: str, origin: str) -> str:
     """An absolute path to a PEM file with at least one certificate.
 
     Raises:
-        ConfigError: if it is missing, unreadable or holds none; the message names its origin.
+        ConfigError: if it is missing, unreadable or has no certificate; the message names its origin.
     """
     import ssl
 
@@ -120,7 +120,7 @@ class ProfileResolver:
         self.other_credential = other_credential
 
     def table(self, name: str) -> tuple[Mapping[str, Any], str] | None:
-        """The members of a written profile, and where it stands: ours, the administrator's, the older tools'."""
+        """The members of a configured profile and its file: the user's, the administrator's or the older tools'."""
         tables = self.config.profile_tables(name)
         if tables:
             merged: dict[str, Any] = {}
@@ -133,7 +133,7 @@ class ProfileResolver:
         return (legacy[name], str(file)) if name in legacy else None
 
     def names(self) -> list[str]:
-        """The names of all profiles that are written down anywhere."""
+        """The names of all configured profiles."""
         from algo_core.settings.legacy import legacy_profiles
 
         try:
@@ -143,11 +143,11 @@ class ProfileResolver:
         return sorted({*self.config.profile_names(), *legacy})
 
     def resolve(self, flag: str | None = None) -> Profile:
-        """The profile to use; `flag` is the name from `--profile`, which beats key and address of the environment.
+        """The profile to use; `flag` is the name from `--profile`, which overrides key and address of the environment.
 
         Raises:
             ConfigError: if there is no such profile, one of its parts is missing or wrong, or the configuration has
-                faults: nothing is sent anywhere by guesswork.
+                faults.
         """
         if not self.config.is_empty:
             from algo_core.settings.repair import check
@@ -197,24 +197,24 @@ class ProfileResolver:
         return credentials.from_table(name, table, self._origin(name, member, origin))
 
     def _origin(self, name: str, member: str, default: str) -> str:
-        """Where a member of a profile comes from."""
+        """The origin of a member of a profile."""
         for table, file in self.config.profile_tables(name):
             if member in table:
                 return f"profile {name} in {file}"
         return f"profile {name} in {default}"
 
     def _preset(self, name: str) -> tuple[Mapping[str, Any], str] | None:
-        """Where a company's preset leads, for a key that the environment gives; the embedded platform wants no key."""
+        """The address of a company's preset, for a key from the environment; the embedded platform needs no key."""
         preset = self.stand_in(name)
         if preset is None or not preset.address.startswith("http"):
             return None
         return {"address": preset.address, "ca_cert": preset.ca_cert}, preset.origin
 
     def _under_control(self, profile: Profile) -> Profile:
-        """A profile with what the administrator enforces on it.
+        """A profile with the administrator's enforced values.
 
         Raises:
-            ConfigError: if the enforced address is none.
+            ConfigError: if the enforced address is invalid.
         """
         if enforced := self.config.enforced("address"):
             address, origin = str(enforced.value), enforced.origin
@@ -275,10 +275,10 @@ class ProfileResolver:
 
 
 def _checked(profile: Profile) -> Profile:
-    """A profile with its address in the form that requests need, and its CA file without `~`.
+    """A profile with its address normalized and its CA file expanded.
 
     Raises:
-        ConfigError: if the address is none; the message names its origin.
+        ConfigError: if the address is invalid; the message names its origin.
     """
     try:
         address = check_address(profile.address or DEFAULT_ADDRESS, insecure_http=profile.insecure_http)

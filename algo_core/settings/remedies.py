@@ -1,4 +1,4 @@
-"""What changes the address of a profile where it comes from: a variable, a file, or nobody's choice."""
+"""Commands that change a profile's address at its origin: a variable, a file, or the default."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _ENFORCED = "enforced by "
 
 
 def flag_of(profile: Profile) -> str:
-    """The flag that chooses a profile, with a blank before it; none for the default one."""
+    """The flag that selects a profile, after a blank; empty for the default one."""
     return "" if profile.name == "default" else f" --profile {shlex.quote(profile.name)}"
 
 
 def whence(profile: Profile) -> str:
-    """Where the address of a profile comes from."""
+    """The origin of a profile's address."""
     if profile.address_origin == PUBLIC_ORIGIN:
         return "nowhere: it is the public one"
     return profile.address_origin or profile.origin or f"profile {profile.name}"
 
 
 def change(profile: Profile) -> str:
-    """What makes another address count."""
+    """The command that sets another address."""
     origin = profile.address_origin
     if origin.startswith(FROM_ENVIRONMENT):
         return f"`unset {origin.removeprefix(FROM_ENVIRONMENT)}`"
@@ -33,7 +33,7 @@ def change(profile: Profile) -> str:
 
 
 def change_to(profile: Profile, address: str) -> str:
-    """What makes this address count."""
+    """The command that sets this address."""
     origin = profile.address_origin
     if origin.startswith(FROM_ENVIRONMENT):
         return f"`export {origin.removeprefix(FROM_ENVIRONMENT)}={shlex.quote(address)}`"

@@ -1,4 +1,4 @@
-"""What is wrong in a configuration file, in words: which file, which line, what was meant, and what repairs it."""
+"""Describes faults of configuration files: file, line, probable intention, and the repair."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ from algo_core.text import decoded
 
 @functools.lru_cache(maxsize=1)
 def faults_of(config: Config) -> tuple[Fault, ...]:
-    """What the files hold and may not, the administrator's first."""
+    """The faults of all files, the administrator's first."""
     found = [fault for layer in config.sites for fault in schema.faults(layer.file, layer.table, schema.SITE)]
     return (*found, *schema.faults(config.user_file, config.user, schema.USER))
 
 
 def check(config: Config, concerns: Callable[[Fault], bool] = lambda fault: True) -> None:
-    """Refuse to go on with files that hold what they may not.
+    """Refuse to continue with faulty files.
 
     Raises:
-        ConfigError: with the first fault of those that the caller is concerned with, and how to repair it.
+        ConfigError: with the first relevant fault, and its repair.
     """
     if wrong := [fault for fault in faults_of(config) if concerns(fault)]:
         raise described(wrong, config.user_file)
 
 
 def described(faults: Sequence[Fault], user_file: str) -> ConfigError:
-    """The error for files with faults; it tells the first one, and how many more there are."""
+    """The error for faulty files: the first fault, and the number of others."""
     first = faults[0]
     more = f" (and {len(faults) - 1} more: see algo doctor)" if len(faults) > 1 else ""
     return ConfigError(sentence(first) + more, advice(first, user_file))
 
 
 def sentence(fault: Fault) -> str:
-    """A fault with its file, its line and the name that was probably meant."""
+    """The text of a fault: its file, its line and the probable name."""
     line = line_of(fault)
     where = f"{fault.file}, line {line}" if line else fault.file
     return f"{where}: {fault.text}" + (f": did you mean {fault.meant!r}?" if fault.meant else "")
 
 
 def advice(fault: Fault, user_file: str) -> str:
-    """Who can repair a fault, and how."""
+    """The hint for a fault: who can repair it, and how."""
     if fault.file != user_file:
         return f"Ask this machine's administrator to correct {fault.file}"
     return f"Correct it there (algo config edit), or remove it with: `algo config unset {shlex.quote(fault.key)}`"
 
 
 def line_of(fault: Fault) -> int | None:
-    """The line on which a member begins: the first one without which the file has it no more.
+    """The line on which a member begins: the first line without which the file does not contain it.
 
-    TOML's parsers do not tell. The file is read up to the lines that hold the member's name, so it is parsed a few
-    times, and only once something is wrong.
+    TOML parsers do not report lines. So the file is parsed up to each line with the member's name, but only if there is
+    a fault.
     """
     try:
         with open(fault.file, "rb") as file:

@@ -1,4 +1,4 @@
-"""What config.toml and the administrator's file may hold, declared once; whatever else they hold is a fault.
+"""The schema of config.toml and the administrator's file; everything else in them is a fault.
 
 A table is a `Table`: its members by name, and what members of any other name hold (`others`; None: there are none). A
 member is another table, or a check: a function that says what the value should be where it is something else. Tables at
@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong in a file: where, why, and the name that was probably meant."""
+    """A fault in a file: its path, the reason, and the probable name."""
 
     file: str
     path: tuple[str, ...]
@@ -72,7 +72,7 @@ PROFILE = Table(
 
 
 def _settings(prefix: str = "") -> dict[str, Check | Table]:
-    """The settings whose names begin so, by the rest of their names."""
+    """The settings with a prefix, by the rest of their names."""
     return {
         name[len(prefix) :]: BY_KIND[setting.kind]
         for name, setting in SETTINGS.items()
@@ -112,13 +112,13 @@ SITE = Table(
 
 
 def faults(file: str, values: Mapping[str, Any], table: Table) -> list[Fault]:
-    """All that is wrong in a file."""
+    """All faults of a file."""
     other, whose = (SITE, "the administrator's file") if table is USER else (USER, "a person's own file")
     return [Fault(file, *found) for found in _Walk(whose).faults(values, table, other, ())]
 
 
 def foreign(values: Mapping[str, Any], table: Table) -> list[str]:
-    """The names of tables that are not ours: each belongs to a plugin, if to anybody."""
+    """The names of tables that belong to plugins."""
     return [name for name, value in values.items() if name not in table.members and _is_table(value)]
 
 
@@ -133,7 +133,7 @@ class _Walk(NamedTuple):
     def faults(
         self, values: Mapping[str, Any], table: Table, other: Check | Table | None, path: tuple[str, ...]
     ) -> Iterator[_Found]:
-        """What is wrong in a table; `other` is what the other file has in its place."""
+        """The faults of a table; `other` is the other file's table in its place."""
         for name, value in values.items():
             here = (*path, name)
             expected = table.members.get(name, table.others)
@@ -152,7 +152,7 @@ class _Walk(NamedTuple):
     def _unknown(
         self, path: tuple[str, ...], value: Any, table: Table, other: Check | Table | None
     ) -> Iterator[_Found]:
-        """A member that the table does not have: one of the other file, a misspelt one, or a plugin's."""
+        """The fault of an unknown member: it belongs to the other file, is misspelt, or is a plugin's."""
         *parents, name = path
         is_table, plugins_may = _is_table(value), table.others is any_value or (len(path) == 1 and _is_table(value))
         elsewhere = other.members if isinstance(other, Table) else {}
@@ -190,7 +190,7 @@ def _is_table(value: Any) -> bool:
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The name that was probably meant."""
+    """The most similar known name."""
     from difflib import get_close_matches
 
     names = {other.lower(): other for other in known}
@@ -201,4 +201,4 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
 
 _OTHER_NAMES = {"api_server": "address", "server": "address", "url": "address", "token": "bearer_token"}
-"""What other tools call a member."""
+"""Names of members in other tools."""

@@ -1,4 +1,4 @@
-"""Distributions as the configuration names them: a name that may hold `*`, and version bounds such as `>=2,<3`."""
+"""Distributions in the configuration: a name, which may contain `*`, and version bounds such as `>=2,<3`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 _NAME = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9._*-]*[A-Za-z0-9*])?")
 _BOUNDS = "<>=!~"
 _PLAIN = re.compile(r"(?:[<>]=?|[=!]=)\s*\d+(?:\.\d+)*|[=!]=\s*\d+(?:\.\d+)*\.\*|~=\s*\d+(?:\.\d+)+")
-"""What most version bounds look like: no library is needed to know that they are right."""
+"""The form of most version bounds, which are checked without a library."""
 
 
 def normalized(name: str) -> str:
@@ -23,7 +23,7 @@ def split(entry: str) -> tuple[str, str]:
 
 
 def fault_of(entry: str) -> str | None:
-    """Why an entry cannot be understood, or None."""
+    """Why an entry is invalid, or None."""
     name, bounds = split(entry)
     if not is_name(name):
         return f"{entry!r} does not begin with a distribution's name"
@@ -39,7 +39,7 @@ def fault_of(entry: str) -> str | None:
 
 
 def are_plain(bounds: str) -> bool:
-    """Whether version bounds are right at the first look; others may be right as well."""
+    """Whether version bounds have the common form; others may be valid as well."""
     return all(_PLAIN.fullmatch(bound.strip()) for bound in bounds.split(","))
 
 
@@ -49,7 +49,7 @@ def is_name(text: str) -> bool:
 
 
 def matches(entry: str, dist: str, version: str | None, *, incomparable: bool = False) -> bool:
-    """Whether an entry means this distribution.
+    """Whether an entry matches this distribution.
 
     A version of None is one that is not known yet: then only an entry without bounds matches. `incomparable` is the
     answer for an installed version that is none (PEP 440), which bounds cannot be compared with.

@@ -1,4 +1,4 @@
-"""What a value has to be: checks that say what is wanted where a value is something else."""
+"""Checks of values; each returns a description of the expected value, or None."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from algo_core.settings import specifiers
 
 Check = Callable[[Any], "str | None"]
-"""Says what a value should be, where it is something else; None where it is right."""
+"""Describes the expected value if a value is wrong; None if it is right."""
 
 LONGEST = 1_000_000.0
-"""Seconds: longer time limits do not fit into what sockets take."""
+"""Maximum time limit in seconds that sockets accept."""
 
 
 def text(value: Any) -> str | None:
@@ -99,7 +99,7 @@ def _requirement_fault(entry: str) -> str | None:
 
 
 def any_value(value: Any) -> str | None:
-    """Whatever a plugin makes of it."""
+    """Any value: the plugin interprets it."""
     return None
 
 
@@ -115,5 +115,5 @@ def without_password(address: str) -> str:
 
 
 def check(kind: type, value: Any) -> str | None:
-    """What a setting's value should be, if it is something else."""
+    """The description of the expected value, if a setting's value is wrong."""
     return BY_KIND[kind](value)

@@ -1,4 +1,4 @@
-"""The storage contract: the interface of everything that `cp`, `ls`, `rm`, `mkdir` and `cat` work on.
+"""The storage contract: the interface of everything that commands read, write, list and remove.
 
 Hosted data, the local file system and each connector implement `Storage`; commands use nothing else of them. Paths are
 those of `algo_core.storage.uri.DataUri.path`.

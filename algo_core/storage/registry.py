@@ -86,7 +86,9 @@ def _who_could(host: Host, uri: DataUri) -> str:
     listed = f"Known schemes: {', '.join(f'{scheme}://' for scheme in known)}"
     if ANY_SCHEME not in claimed:
         return listed
-    return f"{listed}; add others in config.toml as [{TABLE}.{uri.connector}] with a protocol: algo help uris"
+    explained = host.plugins.suggested("uris")
+    how = f"; add others in config.toml as [{TABLE}.{uri.connector}] with a protocol"
+    return f"{listed}{how}" + (f": {explained}" if explained else "")
 
 
 def only_claim(scheme: str, claims: Sequence[tuple[PluginRecord, str]]) -> tuple[PluginRecord, str]:

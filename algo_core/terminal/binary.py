@@ -1,4 +1,4 @@
-"""Bytes on a terminal: shown as the text that they are, made harmless like any other."""
+"""Bytes on a terminal: decoded, and escaped like other text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class TerminalBytes(io.RawIOBase):
-    """Takes the place of the buffer of a standard stream that is a terminal.
+    """Replaces the buffer of a standard stream that is a terminal.
 
     What is no UTF-8 becomes an escape like `\\\\xff`. A character that is not whole yet waits for its other bytes, and
     for `end` at the latest, which also writes a carriage return that no newline has followed.
@@ -31,16 +31,16 @@ class TerminalBytes(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        """Write bytes, all of them; their number."""
+        """Write all bytes; return their number."""
         data = bytes(data)
         self._write(self._decoder.decode(data))
         return len(data)
 
     def flush(self) -> None:
-        """Hand on what is whole."""
+        """Flush complete characters."""
         self._flush()
 
     def end(self) -> None:
-        """Write what is not whole and never will be."""
+        """Write an incomplete character at the end."""
         if rest := self._decoder.decode(b"", final=True):
             self._write(rest)

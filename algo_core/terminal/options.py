@@ -1,4 +1,4 @@
-"""The global options: declared once, understood before and after every subcommand."""
+"""The global options: declared once, accepted before and after every subcommand."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Number(click.IntRange):
 
 
 class GlobalOption(click.Option):
-    """An option that every command understands; help lists it in a section of its own."""
+    """An option of every command; help lists it in a separate section."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Nothing: `format_global_options` writes it."""
         return None
 
     def record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """What the section of global options shows."""
+        """The rows of the section of global options."""
         return super().get_help_record(ctx)
 
 
@@ -77,7 +77,7 @@ def global_options(taken: set[str] = frozenset()) -> list[GlobalOption]:  # type
 
 
 def add_global_options(command: click.Command) -> click.Command:
-    """Let a command, and the commands below it, understand the global options; doing it twice changes nothing."""
+    """Add the global options to a command and the commands below it; repeating it changes nothing."""
     if any(isinstance(parameter, GlobalOption) for parameter in command.params):
         return command
     taken = {o for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)}

@@ -2,8 +2,8 @@
 
 With `--json` each line of stderr is an object too, named after what it is: `{"error": {...}}`, `{"warning": {...}}`.
 
-`Outlet` is the only place that writes to standard output and standard error. A terminal obeys what it is sent, so what
-other people wrote is made harmless there (`sanitize.py`); pipes and files get it byte for byte.
+Only `Outlet` writes to standard output and standard error. A terminal interprets control characters, so other people's
+text is escaped there (`sanitize.py`); pipes and files get it unchanged.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any, BinaryIO, Literal, TextIO
 
 CLOSED = "Standard output is closed"
 AT_ONCE = 4096
-"""Bytes that a pipe takes as a whole; what another process writes comes before or after them (PIPE_BUF)."""
+"""Bytes that a pipe takes atomically (PIPE_BUF)."""
 
 LABELS = ("error:", "warning:", "hint:")
-"""What our own messages begin with; no line that somebody else wrote may begin with one."""
+"""Prefixes of our own messages; no other line may begin with one."""
 
 
 class Nowhere(io.RawIOBase):
-    """In the place of a standard output that the shell has closed (`>&-`): remembers whether anything was written.
+    """Replaces a standard output that the shell closed (`>&-`); remembers whether anything was written.
 
     `descriptor` keeps its number from being that of another file.
     """
@@ -38,7 +38,7 @@ class Nowhere(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
-        """Where nothing comes of what is written."""
+        """A stream that discards its input."""
         return self._descriptor
 
     def write(self, data: Any, /) -> int:
@@ -54,9 +54,9 @@ class Nowhere(io.RawIOBase):
 
 
 class Markup(str):
-    """Text of our own for a terminal, which gets it as it is, commands for the terminal included.
+    """Our own text for a terminal, written unescaped, including control sequences.
 
-    `+` keeps the difference: what is added to it is made harmless first, unless it is `Markup` as well.
+    `+` escapes the added text, unless it is `Markup` as well.
     """
 
     def __add__(self, other: str) -> Markup:
@@ -67,7 +67,7 @@ class Markup(str):
 
 
 class Outlet:
-    """Standard output or standard error: writes text to a terminal made harmless, and to anything else unchanged."""
+    """Standard output or standard error: text is escaped for a terminal, and written unchanged otherwise."""
 
     def __init__(self, name: Literal["stdout", "stderr"], stream: TextIO | None = None) -> None:
         self._name = name
@@ -77,7 +77,7 @@ class Outlet:
 
     @property
     def stream(self) -> TextIO:
-        """The stream of the process, for what does not write."""
+        """The stream of the process, for everything but writing."""
         return self._stream or (sys.stdout if self._name == "stdout" else sys.stderr)
 
     def isatty(self) -> bool:
@@ -85,10 +85,10 @@ class Outlet:
         return self.stream.isatty()
 
     def write(self, text: str, escape: Callable[[str], str] | None = None) -> int:
-        """Write text; `escape` makes it harmless in another way than `sanitize`, if this is a terminal.
+        """Write text; on a terminal it is escaped with `escape` (default: `sanitize`).
 
-        Several processes may write to one pipe: a text that ends with a line is never taken apart, nor held back until
-        it is part of more than a pipe takes at once.
+        Several processes may write to one pipe: a text that ends with a newline is written atomically, if a pipe can
+        take it at once.
         """
         if self._binary is not None:
             self._binary.end()
@@ -116,14 +116,14 @@ class Outlet:
             return self.stream.buffer.write(in_bytes(text))
 
     def flush(self) -> None:
-        """Hand on what is buffered."""
+        """Flush the buffer."""
         if self._binary is not None:
             self._binary.end()
         self.stream.flush()
 
     @property
     def buffer(self) -> BinaryIO:
-        """The same for bytes; text written before comes out before. A terminal gets them as text, made harmless."""
+        """Write bytes, after all earlier text. On a terminal they are decoded and escaped."""
         if not self.isatty():
             self.stream.flush()
             return self.stream.buffer
@@ -144,9 +144,9 @@ def _harmless(text: str) -> str:
 
 
 class Output:
-    """Where a command says things.
+    """The output of a command.
 
-    `is_json` and `quiet` are the person's `--json` and `--quiet`. Nothing but results goes to stdout.
+    `is_json` and `quiet` are the options `--json` and `--quiet`. Only results go to stdout.
     """
 
     def __init__(
@@ -173,17 +173,17 @@ class Output:
 
     @property
     def is_closed(self) -> bool:
-        """Whether there is no stream for results, so that a command which has some fails at its end."""
+        """Whether stdout is closed, so that a command with results fails at its end."""
         return Nowhere.behind(self.stdout.stream) is not None
 
     @property
     def is_terminal(self) -> bool:
-        """Whether results go to a person's terminal."""
+        """Whether results go to a terminal."""
         return self.stdout.isatty()
 
     @property
     def shows_progress(self) -> bool:
-        """Whether a progress display is wanted: stderr is a terminal that can move its cursor, and not `--quiet`."""
+        """Whether to show progress: stderr is a terminal that can move its cursor, and not `--quiet`."""
         return self.stderr.isatty() and not self.quiet and not self.is_json and self._environ.get("TERM") != "dumb"
 
     @property
@@ -196,7 +196,7 @@ class Output:
         self.stdout.write(text + "\n")
 
     def line(self, *fields: str) -> None:
-        """One result on a line of its own, its fields separated by tabs, whatever somebody else's name in them holds.
+        """One result on one line, its fields separated by tabs, even if names contain newlines.
 
         A terminal gets it escaped, everything else byte for byte: names of this machine need not be valid Unicode.
         """
@@ -256,12 +256,12 @@ class Output:
         return on_one_line(text)
 
     def info(self, text: str) -> None:
-        """A remark for the person at the terminal; `--quiet` drops it, and so does `--json`."""
+        """A remark for the user; `--quiet` and `--json` drop it."""
         if not self.quiet and not self.is_json:
             self._say(text)
 
     def log(self, text: str) -> None:
-        """Lines on stderr that were asked for, of any origin: requests, tracebacks, what an algorithm has printed."""
+        """Requested lines on stderr, of any origin: requests, tracebacks, output of an algorithm."""
         self._say(text)
 
     def prompt(self, text: str) -> None:
@@ -269,14 +269,14 @@ class Output:
         self._say(text, end="")
 
     def warn(self, text: str) -> None:
-        """Something that is wrong but does not end the command."""
+        """A problem that does not end the command."""
         if self.is_json:
             self.tell(warning={"message": text})
         else:
             self._say(text, "warning: ", "33")
 
     def error(self, text: str) -> None:
-        """Why the command failed."""
+        """The error that ends the command."""
         if self.is_json:
             self.tell(error={"type": "AlgoError", "message": text})
         else:
@@ -290,7 +290,7 @@ class Output:
             self._say(text, "hint: ", "36")
 
     def tell(self, **members: Any) -> None:
-        """An object on a line of stderr: what `--json` has in the place of text for people."""
+        """A JSON object on one line of stderr: the `--json` form of a message."""
         import json
 
         self._write(json.dumps(members), escape=_harmless_json)
@@ -303,7 +303,7 @@ class Output:
         return Markup(f"\x1b[{codes}m") + text + Markup("\x1b[0m") if self.colour else text
 
     def _say(self, text: str, label: str = "", codes: str = "", *, end: str = "\n") -> None:
-        """A message of any number of lines, of which none but the first can look like the first of another message."""
+        """A message whose further lines are indented, so that they cannot pass for another message."""
         lines = (text.rstrip("\n") if label else text).split("\n")
         if label:
             self._write(self.styled(label, codes) + f"\n{' ' * len(label)}".join(lines))

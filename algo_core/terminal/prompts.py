@@ -1,4 +1,4 @@
-"""Asking a person: prompts on stderr, hidden answers, and plain lines when the input is a pipe."""
+"""Prompts on stderr, with hidden input, and plain lines if the input is a pipe."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Answer = TypeVar("Answer")
 
 
 class Prompter:
-    """Asks questions one after the other; each answer is checked and asked for again with the reason.
+    """Asks questions one after the other and checks the answers.
 
-    On a terminal a wrong answer is asked for again; when the input is a pipe it is an error, since the next line
+    On a terminal, a wrong answer is asked for again, with the reason. From a pipe it is an error, since the next line
     answers the next question.
     """
 
@@ -30,7 +30,7 @@ class Prompter:
     def ask(
         self, text: str, check: Callable[[str], Answer], *, default: str | None = None, hidden: bool = False
     ) -> Answer:
-        """Ask until `check` takes the answer; it raises AlgoError with the reason why it does not.
+        """Ask until `check` accepts the answer; it raises AlgoError with the reason otherwise.
 
         Raises:
             UsageError: when the input ends before the answer.

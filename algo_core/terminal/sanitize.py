@@ -1,4 +1,4 @@
-"""Text that other people wrote, made harmless for a terminal, which obeys what it is sent.
+"""Escapes other people's text for a terminal, which interprets control characters.
 
 Names, messages and results come from platforms, stores, algorithms and files. An escape like `\\x1b` or `\\u202e` takes
 the place of each character that a terminal could obey (controls, with which its commands begin), that changes the order
@@ -23,13 +23,13 @@ HARMFUL = re.compile(
     "]"
     f"|\ufe0f(?<![{_EMOJI}]\ufe0f)|\u200d(?<![{_EMOJI}\ufe0f{_JOINING}]\u200d)|\u200c(?<![{_JOINING}]\u200c)"
 )
-"""A character that is not for a terminal. Tabs and newlines are: they give a text its form."""
+"""A character that must be escaped for a terminal. Tabs and newlines are not."""
 
 _FORM = re.compile("[\t\n]")
 
 
 def sanitize(text: str) -> str:
-    """A text of any number of lines, as it may be written to a terminal."""
+    """A text of any number of lines, escaped for a terminal."""
     if text.isascii() and text.isprintable():
         return text
     return HARMFUL.sub(_escaped, text.replace("\r\n", "\n"))

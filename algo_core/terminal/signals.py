@@ -1,4 +1,4 @@
-"""Signals that end a command do it the way Ctrl-C does: what is half-written is removed first."""
+"""Signals end a command like Ctrl-C: partial files are removed first."""
 
 from __future__ import annotations
 

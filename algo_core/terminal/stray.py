@@ -1,4 +1,4 @@
-"""What libraries write to standard error by themselves: log records that nobody takes, warnings, ends of threads.
+"""Output of libraries on standard error: unhandled log records, warnings, thread exceptions.
 
 They quote servers and stores, so they go the way of every other message. Call `redirect` where such a library is
 imported: it costs the import of `logging`, which those need anyway.

@@ -1,4 +1,4 @@
-"""Help for people who test plugins. Installing `algo-core[testing]` makes the fixtures known to pytest.
+"""Support for testing plugins. Installing `algo-core[testing]` registers the fixtures with pytest.
 
 | fixture | what it is |
 | --- | --- |
@@ -8,8 +8,8 @@
 
 | function or class | what it is for |
 | --- | --- |
-| `assert_plugin_well_formed(dist)` | fails with all that is wrong with a plugin, in sentences |
-| `StorageContract` | tests to inherit: what `algo cp` relies on in a storage |
+| `assert_plugin_well_formed(dist)` | fails with all faults of a plugin, in sentences |
+| `StorageContract` | tests to inherit: what the data commands rely on in a storage |
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 120.0
-"""How long a command may take before the test fails."""
+"""Time limit of a command in seconds."""
 
 _FOREIGN = ("ALGO", "XDG_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished `algo` left: its exit code, and what it wrote."""
+    """The result of a finished `algo`: its exit code and output."""
 
     code: int
     stdout: bytes
@@ -43,7 +43,7 @@ class Result:
 
 
 class Home:
-    """A home directory of its own, with nothing of the person's who runs the tests.
+    """An isolated home directory, independent of the user who runs the tests.
 
     `environ` is what commands run with; change it to set more. `cache` is where the plugin index is kept; sharing one
     between homes saves looking at every plugin again. `program` is the `algo` to run, without which it is the one of
@@ -103,7 +103,7 @@ class Home:
         return [str(self.program), *map(str, arguments)]
 
     def complete(self, *words: str) -> list[str]:
-        """What TAB offers after `algo WORDS...`; the last word is the one that is being typed, and may be empty."""
+        """The completions after `algo WORDS...`; the last word is being typed, and may be empty."""
         from algo_core.terminal.completion.posix import quoted, unquoted
 
         *before, typed = words

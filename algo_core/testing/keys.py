@@ -1,4 +1,4 @@
-"""What every storage must do whose paths are the keys of objects, beside `StorageContract`: a class to inherit."""
+"""Tests to inherit for storages whose paths are object keys, in addition to `StorageContract`."""
 
 # ruff: noqa: D102 - a test says what it is for in its name
 

@@ -1,4 +1,4 @@
-"""A platform to test against: the embedded one of `algo-local`, in a home of its own, in process or served."""
+"""A platform for tests: the embedded one of `algo-local`, in an isolated home, in process or served."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Served:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables that make `algo`, and other clients, use it."""
+        """The environment variables with which `algo` and other clients use it."""
         return {"ALGORITHMIA_API": self.address, "ALGORITHMIA_API_KEY": self.key}
 
 
 class Platform:
-    """The embedded platform as the default profile of a home; what is served ends with `close`."""
+    """The embedded platform as the default profile of a home; `close` ends its servers."""
 
     def __init__(self, home: Home) -> None:
         self.home = home

@@ -1,6 +1,7 @@
-"""What every storage must do: a class of tests to inherit.
+"""Tests to inherit for every storage.
 
     from algo_core.testing.storage import StorageContract
+
 
     class TestAcme(StorageContract):
         @pytest.fixture
@@ -54,11 +55,11 @@ ODD_NAMES = (
 
 
 class Interrupted(AlgoError):
-    """What the tests let a source raise."""
+    """The error that the tests' sources raise."""
 
 
 class _Failing(io.BytesIO):
-    """Gives all of its bytes, and raises where it should say that it is at its end."""
+    """Returns all of its bytes, and raises instead of reporting its end."""
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]  # narrower on purpose
         count = super().readinto(buffer)

@@ -1,4 +1,4 @@
-"""Is a plugin well formed: what `algo` relies on, found out before its users do."""
+"""Checks that a plugin is well formed: everything that `algo` relies on."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def build_world(directory: Path) -> World:
     assert algorithm
     world = World(platform, keys, {})
     world.ask("POST", "data/.my", "alice", {"name": "private", "acl": {"read": []}})
-    world.ask("PUT", "data/alice/private/f", "alice", b"secret")
+    world.ask("PUT", "data/alice/private/f", "alice", b"secret", **{"content-type": "application/octet-stream"})
     (collection,) = platform.metadata.collection_records("alice")
     lifecycle.update(platform.registry, algorithm, {"default_collection": collection.id})
     platform.administration.add_invite("invited-one", "", 0, None, platform.account)

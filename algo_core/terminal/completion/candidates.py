@@ -1,4 +1,4 @@
-"""What can stand in the place of the word that is being typed, as the commands know it."""
+"""The candidates for the word that is being typed, from the commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PLAIN, OPEN = "plain", "open"
 LOCAL_KINDS = {"file", "dir"}
-"""Kinds that the shell completes itself."""
+"""Kinds of candidates that the shell completes itself."""
 
 
 class Candidate(NamedTuple):
@@ -34,9 +34,9 @@ class Candidate(NamedTuple):
 
 
 def candidates(command: click.Command, app: Running, words: Sequence[str], typed: str) -> list[Candidate]:
-    """What `typed` may become after `words`, which are the arguments of `algo` before it, without quotes.
+    """The candidates for `typed` after `words`, the preceding arguments of `algo`, without quotes.
 
-    A word that no argument can express, because it has a NUL or half of a surrogate pair in it, is left out.
+    Words that cannot be arguments (with a NUL or half of a surrogate pair) are omitted.
     """
     items = ShellComplete(command, {"obj": app}, "algo", COMPLETE_VARIABLE).get_completions(list(words), typed)
     return list(dict.fromkeys(_all(items, _option_before(words, typed))))

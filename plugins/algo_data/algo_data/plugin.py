@@ -39,6 +39,13 @@ def algo_commands() -> list[Command]:
         _command("du", "Show the total size of files."),
         _command("stat", "Show metadata of files and directories."),
         _command("acl", "Show and change who may read a collection."),
+        Command(
+            "help uris",
+            "algo_data.commands.uris:uris",
+            "Data URIs and local paths.",
+            _GROUP,
+            role="uris",
+        ),
     ]
 
 
@@ -57,7 +64,7 @@ def algo_connectors() -> list[Connector]:
 
 @hookimpl
 def algo_error_hints(error: AlgoError) -> str | None:
-    """Advice about what the engine refuses or could not do."""
+    """Advice for failures of the engine."""
     from algo_data.reporting.advice import advice_for
 
     return None if error.hint else advice_for(error)

@@ -7,7 +7,10 @@ import re
 from algo_core.errors import RequestRefused
 
 NAME_LIMIT = 30
-"""Characters of an account's or a collection's name."""
+"""Characters of an account's or an algorithm's name."""
+
+COLLECTION_LIMIT = 100
+"""Characters of a collection's name: clients in use go beyond the 30 that were once documented."""
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*", re.ASCII)
 _RESERVED = frozenset({"temp", "perm", "default", "latest"})
@@ -20,16 +23,16 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f/%]|^\.")
 _ESCAPED = re.compile(r"%([0-9A-F]{2})")
 
 
-def check_name(name: object, what: str) -> str:
+def check_name(name: object, what: str, limit: int = NAME_LIMIT) -> str:
     """A name of an account, a collection or an algorithm; `what` names the kind in the message.
 
     Raises:
         RequestRefused: if it is not one.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > NAME_LIMIT:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > limit:
         raise RequestRefused(
             f"{name!r} is not a valid name for {what}: a letter, then letters, digits and '_', "
-            f"at most {NAME_LIMIT} characters"
+            f"at most {limit} characters"
         )
     return name
 

@@ -332,7 +332,7 @@ class Platform:
 
     def _furnish(self, database: Database) -> None:
         """Fill a fresh platform: the person's account and `demo/Hello`. Two processes may do so at once."""
-        from algo_local.algorithms.catalog import HELLO
+        from algo_local.algorithms.catalog import HELLO, HELLO_VERSIONS
         from algo_local.algorithms.registry import Registry
 
         make_directories(self.root, OWN_PARTS)
@@ -342,7 +342,8 @@ class Platform:
         with database.write() as rows:
             if rows.execute("SELECT 1 FROM settings WHERE name = ?", (_OWN_ACCOUNT,)).fetchone():
                 return
-            registry.publish_in(rows, "demo", "Hello", (1, 0, 0), build, public=True, started_at=started)
+            for number in HELLO_VERSIONS:
+                registry.publish_in(rows, "demo", "Hello", number, build, public=True, started_at=started)
             account = account_name_from(_login())
             insert_account(rows, account)
             rows.execute("UPDATE accounts SET is_administrator = 1 WHERE name = ?", (account,))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from algo_core import Command, DoctorCheck, Profile, hookimpl
+from algo_core import Command, DoctorCheck, Profile, Variable, hookimpl
 
 if TYPE_CHECKING:
     from algo_core.http.transport import Transport
 
 ADDRESS = "local:"
 """The address of the embedded platform."""
+
+ALGO_ADDRESSES = (ADDRESS,)
 
 
 @hookimpl
@@ -50,6 +52,25 @@ def algo_transport(profile: Profile) -> Transport | None:
     from algo_local.web.transport import EmbeddedTransport
 
     return EmbeddedTransport(Application(platform_at(state_root()), trusted=True))
+
+
+@hookimpl
+def algo_variables() -> list[Variable]:
+    """What moves, confines and limits the embedded platform."""
+    return [
+        Variable("ALGO_LOCAL_ROOT", "directory of the embedded platform's state (default: in ALGO_DATA_DIR)"),
+        Variable("ALGO_LOCAL_SANDBOX", "run algorithms in a sandbox (bubblewrap): auto, required or off"),
+        Variable(
+            "ALGO_LOCAL_SANDBOX_PATHS", "additional paths visible in the sandbox, such as /data/models:/scratch=rw"
+        ),
+        Variable("ALGO_LOCAL_MEMORY", "limit of memory per process of an algorithm, such as 2G"),
+        Variable("ALGO_LOCAL_FILE_SIZE", "limit of the size of its files, such as 2G"),
+        Variable("ALGO_LOCAL_PROCESSES", "limit of processes and threads per algorithm"),
+        Variable("ALGO_LOCAL_OPEN_FILES", "limit of open files per process of an algorithm"),
+        Variable("ALGO_LOCAL_RECORD_DAYS", "age in days at which recorded calls are removed (default: 7)"),
+        Variable("ALGO_LOCAL_RECORD_SIZE", "limit of the size of the record of calls, such as 1G"),
+        Variable("ALGO_LOCAL_RECORD_CONTENT", "largest input or output that is recorded, such as 64K"),
+    ]
 
 
 @hookimpl

@@ -53,4 +53,4 @@ def delete_account(platform: Platform, account: Account) -> None:
 def _discard(platform: Platform, directory: Path) -> None:
     if directory.exists():
         platform.objects.discard(platform.objects.set_aside(directory))
-        platform.metadata.forget_digests(platform.objects.relative(directory))
+        platform.metadata.forget_files(platform.objects.relative(directory))

@@ -20,6 +20,7 @@ def algo_commands() -> list[Command]:
             group="Algorithms",
             example='algo run demo/Hello -d "HAL 9000"',
         ),
+        _command("bench", "bench:bench", "Measure an algorithm's latency and throughput."),
         _command("result", "result:result", "Fetch the result of a call that is on record."),
         _command("logs", "logs:logs", "Show what an algorithm printed during calls."),
         _command("requests list", "requests:list_requests", "List calls on record, newest first."),

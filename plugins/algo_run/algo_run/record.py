@@ -64,7 +64,7 @@ def entries(api: ApiClient, limit: int, **filters: str | None) -> Iterator[Entry
         query = {**filters, "limit": min(limit, PAGE_SIZE), "marker": marker}
         page = api.get_json("requests", query=query)
         if not isinstance(page, dict) or not isinstance(page.get("results"), list):
-            raise PlatformError(f"{api.address} answered with something that is no list of calls")
+            raise PlatformError(f"{api.address} did not return a list of calls")
         found = [entry for entry in page["results"] if isinstance(entry, dict)][:limit]
         yield from found
         limit -= len(found)

@@ -383,3 +383,23 @@ def test_what_is_broken_is_mentioned_where_it_may_be_the_cause(home: Home, plugi
     assert "acme-login 1.0 is broken" in result.stderr
     assert "`algo plugins show acme-login`" in result.stderr
     assert "acme-login" not in home.run("ls", "--nonsense").stderr
+
+
+def test_who_is_asked_first_does_not_depend_on_which_hooks_were_called_before(home: Home, plugin_folder) -> None:
+    """A plugin that has been loaded for another hook came last of all that say `trylast`, and first of the others."""
+    for dist in ("acme-a", "acme-b"):
+        plugin_folder.add(
+            dist,
+            HEAD + "@hookimpl(trylast=True)\ndef algo_default_profile(name):\n"
+            f"    return Profile(name, 'https://{dist}.example')\n"
+            + ("@hookimpl\ndef algo_variables():\n    return []\n" if dist == "acme-a" else ""),
+        )
+    code = (
+        "import os, sys\nfrom algo_core.context import App\n"
+        "for hooks in ([], ['algo_variables'], ['algo_doctor_checks', 'algo_variables']):\n"
+        "    plugins = App(os.environ).plugins\n"
+        "    for hook in hooks:\n        plugins.call(hook)\n"
+        "    sys.stdout.write(plugins.first('algo_default_profile', name='default').address + '\\n')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=home.environ, capture_output=True, text=True, check=True)
+    assert len(set(done.stdout.splitlines())) == 1, done.stdout

@@ -47,6 +47,7 @@ FITTING: dict[str, list[list[str]]] = {
     "local key new": [["jane", "--label", EVIL]],
     "local reset": [["--yes"]],
     "show": [["demo/Echo"]],
+    "clone": [["demo/Echo"]],
     **{
         f"{group} {name}": [arguments]
         for group, names in {
@@ -77,7 +78,7 @@ FITTING: dict[str, list[list[str]]] = {
     },
     "completion": [["fish"]],
     "auth": [["--api-address", "{address}", "--api-key-stdin"]],
-    "help": [[], ["run"], ["uris"]],
+    "help uris": [[]],
 }
 """Arguments with which a command comes far; others are run with names of everything there is."""
 

@@ -131,11 +131,11 @@ def test_status_of_a_fresh_platform(run_algo: Algo, root: Path) -> None:
     status = json.loads(run_algo("local", "status", "--json").stdout)
     assert status["root"] == str(root)
     assert (status["account"], status["accounts"], status["keys"], status["collections"]) == ("jane", 2, 0, 0)
-    assert status["algorithms"] == [{"name": "demo/Hello", "versions": ["1.0.0"]}]
+    assert status["algorithms"] == [{"name": "demo/Hello", "versions": ["1.0.0", "0.1.1", "0.1.0"]}]
     assert status["bytes"]["data"] == 0
     text = run_algo("local", "status").stdout
     assert str(root) in text
-    assert "demo/Hello  1.0.0\n" in text
+    assert "demo/Hello  1.0.0, 0.1.1, 0.1.0\n" in text
 
 
 def test_reset_asks_and_deletes_nothing_that_is_not_the_platforms(run_algo: Algo, root: Path, embedded: Any) -> None:

@@ -40,6 +40,42 @@ def quoted(name: str) -> str:
     return "".join(f"%{byte:02X}" for byte in name.encode())
 
 
+@pytest.mark.parametrize(
+    ("name", "sent", "accept", "got"),
+    [
+        ("a.txt", None, "*/*", "text/plain"),
+        ("a.JPG", "application/octet-stream", "*/*", "image/jpeg"),
+        ("a", None, "*/*", "application/octet-stream"),
+        ("a", "application/x-www-form-urlencoded", "*/*", "application/octet-stream"),
+        ("a", "text/plain; charset=utf-8", "*/*", "text/plain; charset=utf-8"),
+        ("a.txt", "application/json", "*/*", "application/json"),
+        ("a.txt", "application/json", "application/octet-stream", "application/octet-stream"),
+        ("a", None, "text/plain", "text/plain"),
+        ("a.json", None, "text/plain", "application/json"),
+        ("a", "x", "*/*", "application/octet-stream"),
+        ("a", "a/b; c=d, e", "*/*", "application/octet-stream"),
+        ("a", f"text/{'x' * 200}", "*/*", "application/octet-stream"),
+    ],
+)
+def test_a_file_has_the_type_that_came_with_it_or_that_its_name_says(
+    embedded: Any, name: str, sent: str | None, accept: str, got: str
+) -> None:
+    embedded.mkdir("c")
+    embedded.put(f".my/c/{name}", b"1", headers={"Content-Type": sent} if sent else {})
+    for method in ("GET", "HEAD"):
+        assert embedded(method, f"data/.my/c/{name}", headers={"Accept": accept}).headers["Content-Type"] == got
+    embedded.put(f".my/c/{name}", b"other")
+    assert embedded("GET", f"data/.my/c/{name}").headers["Content-Type"] in {
+        "text/plain", "application/json", "application/octet-stream", "image/jpeg",
+    } - ({sent} if name == "a" else set()), "another file has not the type of the one before"  # fmt: skip
+
+
+def test_the_name_of_a_collection_may_be_long(client: Any) -> None:
+    name = "collection_" + "x" * 89
+    assert client.mkdir(name).json() == {"result": f"data://.my/{name}"}
+    assert client.put(f".my/{name}/f").status_code == 200
+
+
 def test_the_root_begins_with_the_callers_account(client: Any) -> None:
     answer = client("GET", "data/")
     assert answer.status_code == 200
@@ -59,7 +95,7 @@ def test_a_file_goes_up_and_down(client: Any) -> None:
     assert answer.headers["X-Data-Type"] == "file"
     assert answer.headers["Content-Length"] == "4"
     assert answer.headers["ETag"] == hashlib.md5(b"beep").hexdigest()
-    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Content-Type"] == "text/plain"
     assert answer.headers["Last-Modified"]
     assert answer.headers["Date"]
     assert client.put(".my/robots/r2.txt", b"boop").status_code == 200
@@ -202,7 +238,7 @@ def test_directories_are_made_from_every_body_that_clients_send(client: Any, bod
     [
         ("data/.my", {"name": "1st"}, 400),
         ("data/.my", {"name": "a-b"}, 400),
-        ("data/.my", {"name": "a" * 31}, 400),
+        ("data/.my", {"name": "a" * 101}, 400),
         ("data/.my", {"name": "../x"}, 400),
         ("data/.my", {"name": ""}, 400),
         ("data/.my", {"name": 7}, 400),

@@ -35,6 +35,7 @@ HEAVY = {"asyncio", "cryptography", "fastjsonschema", "http.client", "requests",
             {
                 "data",
                 "data.hosted",
+                "data.media_types",
                 "data.objects",
                 "data.path_resolver",
                 "web.data_requests",

@@ -1,4 +1,4 @@
-"""What `cp`, `mv` and `sync` have in common: their options, and carrying out a plan."""
+"""Shared by `cp`, `mv` and `sync`: options, and carrying out a plan."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_TRANSFERS = 256
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _RETRY = frozenset({"retry_failed", "dry_run", "max_transfers", "bwlimit", "no_check"})
-"""What can be said together with `--retry-failed`: how to go about it, and not what to do."""
+"""Options that can be combined with `--retry-failed`: those that do not select files."""
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -51,7 +51,7 @@ def _rate(context: click.Context, parameter: click.Parameter, value: str | None)
 
 
 class Flags(NamedTuple):
-    """The common options, as they were given."""
+    """The common options, as given on the command line."""
 
     include: tuple[str, ...]
     exclude: tuple[str, ...]
@@ -64,25 +64,25 @@ class Flags(NamedTuple):
     retry_failed: bool
 
     def selection(self) -> Selection:
-        """Which files are meant. Raises UsageError for a pattern that cannot be read."""
+        """The selection of files. Raises UsageError for an invalid pattern."""
         return Selection(self.include, self.exclude)
 
     def replaces(self) -> Replaces | None:
-        """Whether a file takes the place of another; None if nothing was said about that.
+        """The rule for replacing existing files; None if no option was given.
 
         Raises:
-            UsageError: if two things were said.
+            UsageError: if the options contradict each other.
         """
         if self.no_clobber and self.update:
             raise UsageError("--no-clobber and --update contradict each other", "Leave out one of them")
         return never if self.no_clobber else is_newer if self.update else None
 
     def summary(self, app: App, verb: str = "copied") -> Summary:
-        """What tells at the end how it went."""
+        """The summary of the run."""
         return Summary(app, has_patterns=bool(self.include or self.exclude), is_dry=self.dry_run, verb=verb)
 
     def rules(self) -> dict[str, Any]:
-        """Those that say which files are meant and what is replaced, as given: they hold for `--retry-failed`."""
+        """The given options that select files and replacements: they are stored for `--retry-failed`."""
         return {name: value for name in RULES if (value := getattr(self, name))}
 
 
@@ -125,7 +125,7 @@ def copy_options(function: _Function) -> _Function:
 
 
 def copy_options_of(app: App, flags: Flags, summary: Summary, **more: Any) -> CopyOptions:
-    """The engine's options for what was given on the command line."""
+    """The engine's options for the given command-line options."""
     options = CopyOptions(
         selection=flags.selection(),
         replaces=flags.replaces(),
@@ -161,10 +161,11 @@ def carry_out(
     to_stdout: bool = False,
     is_retry: bool = False,
 ) -> Callable[[], None] | None:
-    """Do what a plan says, or say it; None if all went well, else what ends the command with its exit code.
+    """Carry out or print a plan. Returns None if all went well, else a function that ends the command with its exit
+    code.
 
-    `is_alone` says that there is one file, `to_stdout` that its content goes to standard output, `is_retry` that it has
-    failed before. What is done is counted in `summary`, which tells it when the command ends.
+    `is_alone` says that there is one file, `to_stdout` that its content goes to standard output, `is_retry` that it
+    failed before. The results are counted in `summary`, which reports them when the command ends.
     """
     if flags.dry_run:
         return _say(app, plan, summary, is_alone=is_alone)
@@ -179,10 +180,10 @@ def carry_out(
 
 
 def retry(app: App, flags: Flags) -> None:
-    """Carry out what failed in the last run that had failures, by the same rules.
+    """Repeat the failed transfers of the last run with failures, with the same rules.
 
     Raises:
-        UsageError: if other rules are given, or there is nothing that could be carried out.
+        UsageError: if other rules are given, or there are no failed transfers.
     """
     _check_rules(click.get_current_context())
     storage_of = storages(app)

@@ -93,7 +93,7 @@ def _parse(path: str) -> DataUri:
 
 
 def _listed(path: str) -> Iterator[DataUri]:
-    """The paths that a file lists: one on each line, or one before each NUL byte if its beginning holds any."""
+    """The paths in a file: one per line, or NUL-separated if its beginning contains a NUL byte."""
     try:
         with as_text(open(0 if path == "-" else path, "rb", closefd=path != "-"), "surrogateescape", "\n") as lines:
             rest, separator = "", ""

@@ -42,7 +42,7 @@ def du(app: App, is_human: bool, path: tuple[str, ...]) -> None:
 
 
 def _sum(place: Place, top: Entry, report: Report) -> tuple[int, int]:
-    """Bytes and number of files; what has no size, such as a pipe, counts as a file."""
+    """Total bytes and number of files; files without a size, such as pipes, count as files."""
     if not top.is_directory:
         return top.size or 0, 1
     size = files = 0

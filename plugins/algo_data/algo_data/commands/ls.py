@@ -22,7 +22,7 @@ SIZE_WIDTH = 12
 """Characters for sizes in columns: nearly a tebibyte, without having to wait for the whole listing."""
 
 MOST_HELD = 512
-"""Lines that are written at once."""
+"""Maximum number of lines written at once."""
 
 TIME = 19
 """Characters of a time: 2026-11-23 21:48:13."""
@@ -74,7 +74,7 @@ def _list(places: list[Place], report: Report, write: _Lines | _JsonList, *, is_
 
 
 def _entries(place: Place, report: Report, *, is_recursive: bool) -> Iterator[Entry]:
-    """What is in a directory, or the file itself; without asking first which of both it is."""
+    """The entries of a directory, or the file itself; without an extra request for its kind."""
     try:
         yield from _below(place, report) if is_recursive else place.storage.list(place.uri)
     except NotADirectory as error:
@@ -82,7 +82,7 @@ def _entries(place: Place, report: Report, *, is_recursive: bool) -> Iterator[En
 
 
 def _named(place: Place, write: _Lines) -> Iterator[Entry]:
-    """Writes the names in a directory; gives the file itself if it is none."""
+    """Write the names in a directory; return the entry if it is a file."""
     try:
         for names in place.storage.names(place.uri):
             write.names(place.uri, names)
@@ -91,7 +91,7 @@ def _named(place: Place, write: _Lines) -> Iterator[Entry]:
 
 
 def _file(place: Place, error: NotADirectory) -> Entry:
-    """What stands where no directory is; raises the error if a directory was named."""
+    """The entry of a path that is not a directory; raises the error if a directory was named."""
     if place.uri.names_directory:
         raise error
     return error.entry or place.storage.stat(place.uri)
@@ -103,9 +103,9 @@ def _below(place: Place, report: Report) -> Iterator[Entry]:
 
 
 class _Lines:
-    """One path per line; sizes stand in a column only where a person looks at them.
+    """One path per line; sizes are aligned only on a terminal.
 
-    Lines are handed on in groups that grow, so that the first is out at once, and a long listing costs few writes.
+    Lines are written in growing groups, so that the first appears at once and a long listing takes few writes.
     """
 
     def __init__(self, app: App, is_long: bool, is_human: bool) -> None:
@@ -143,7 +143,7 @@ class _Lines:
             self.end()
 
     def end(self, *, is_complete: bool = True) -> None:
-        """Hand on what is held."""
+        """Write the held lines."""
         if self._held:
             self._app.output.lines(self._held)
         self._held.clear()
@@ -176,7 +176,7 @@ class _JsonList:
         self._last = f"  {json.dumps(members)}"
 
     def end(self, *, is_complete: bool) -> None:
-        """Close the list, also after a failure: what was listed stays readable. What was not has no empty list."""
+        """Close the list, also after a failure, to keep the JSON valid. Without a listing, nothing is written."""
         if self._last:
             self._app.output.json_text(f"{self._last}\n]\n")
         elif is_complete:

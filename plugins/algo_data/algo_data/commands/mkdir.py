@@ -49,7 +49,7 @@ def mkdir(app: App, parents: bool, readers: str | None, path: tuple[str, ...]) -
 
 
 def _make(app: App, place: Place, readers: str | None, *, with_parents: bool) -> bool:
-    """Whether it had to be made."""
+    """Make a directory; return whether it is new."""
     if with_parents:
         there = place.storage.exists(place.uri)
         if there and not there.is_directory:
@@ -65,7 +65,7 @@ def _make(app: App, place: Place, readers: str | None, *, with_parents: bool) ->
 
 
 def _let_read(app: App, place: Place, readers: str) -> None:
-    """Set the ACL of a directory that was just made; nothing is in it yet that the wrong people could read."""
+    """Set the ACL of a new, still empty directory."""
     try:
         write_acl(app.api, place.uri, readers)
     except AlgoError as error:

@@ -26,8 +26,8 @@ from algo_data.engine.transfer import UNNAMED, Place, Transfer, Unlisted
 def mv(app: App, /, path: tuple[str, ...], **given: Any) -> None:
     """Move files and directories to DEST.
 
-    On one file system of this machine files are renamed. Everywhere else each is copied and checked before it is
-    removed where it was. What could not be moved stays.
+    Within one local file system, files are renamed. Otherwise each file is copied and verified before its source is
+    removed. Sources that could not be moved stay.
 
     \b
     Examples:

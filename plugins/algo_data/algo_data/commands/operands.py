@@ -1,4 +1,4 @@
-"""Paths as they are typed, and what they mean."""
+"""Path operands of commands."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def paths_argument(
 
 
 def parse(app: App, paths: Sequence[str], streams: StandardStreams | None = None) -> list[Place]:
-    """The places that paths name; without a scheme they are hosted data, unless they begin with `/`, `./` or `../`.
+    """The places of path operands; without a scheme they are hosted data, unless they begin with `/`, `./` or `../`.
 
     Where `streams` are given, `-` names them.
 
     Raises:
-        UsageError: if one cannot be read, or nothing can open its scheme; nothing has been done then.
+        UsageError: if one is invalid, or its scheme is unknown; nothing has been done.
     """
     places = []
     for path in paths:
@@ -62,9 +62,10 @@ def standard_streams(app: App) -> StandardStreams:
 def expanded(
     places: Sequence[Place], report: Report, *, may_be_missing: bool = False
 ) -> Iterator[tuple[Place, Entry | None]]:
-    """Each place, wildcards expanded; the entry where a listing has given it. What matches nothing is reported.
+    """The places of operands with expanded wildcards, and their entries if a listing gave them. Patterns without a
+    match are reported.
 
-    With `may_be_missing` a pattern that nothing matches means nothing, and is no failure.
+    With `may_be_missing`, a pattern without a match is ignored.
     """
     for place in places:
         if not has_magic(place.uri):
@@ -79,10 +80,10 @@ def expanded(
 
 
 def is_single(places: Sequence[Place]) -> bool:
-    """Whether there is one operand and it means one thing."""
+    """Whether there is a single operand without wildcards."""
     return len(places) == 1 and not has_magic(places[0].uri)
 
 
 def short(uri: DataUri) -> str:
-    """How a listing shows a path: hosted data without `data://` (API section 9.2)."""
+    """A path as shown in listings: hosted data without `data://` (API section 9.2)."""
     return uri.path if uri.scheme == HOSTED else str(uri)

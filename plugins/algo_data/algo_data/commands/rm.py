@@ -53,9 +53,9 @@ def rm(app: App, recursive: bool, force: bool, dry_run: bool, path: tuple[str, .
 
 
 def _when_all_are_known(places: list[Place], report: Report, *, force: bool) -> Iterator[tuple[Place, Entry | None]]:
-    """What each place means. Where a listing tells, it has ended before anything in it is removed.
+    """The entries to remove. A listing is read to its end before any of its entries is removed.
 
-    A storage may count to find the next page of a listing: when files go meanwhile, others would be passed over.
+    A storage may page a listing by count: removing files in between would skip others.
     """
     for place in places:
         with Spool() as spool:

@@ -1,4 +1,4 @@
-"""`algo stat`: what is known of files and directories."""
+"""`algo stat`: metadata of files and directories."""
 
 from __future__ import annotations
 

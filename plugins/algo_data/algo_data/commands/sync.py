@@ -1,4 +1,4 @@
-"""`algo sync`: make a directory like another one."""
+"""`algo sync`: make a directory the same as another."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from algo_data.reporting.transfers import SEVERAL, is_read
 @paths_argument("path", required=False, metavar="SOURCE DEST")
 @pass_app
 def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **given: Any) -> None:
-    """Copy what is in the directory SOURCE, and new or changed, to the directory DEST.
+    """Copy new and changed files from the directory SOURCE to the directory DEST.
 
-    A file has changed if its size is another, or it is newer than its copy. DEST is made if it is not there. Files in
-    DEST that SOURCE does not have stay, unless --delete is given; then they are removed at the end, if nothing failed,
-    and so is a directory in the place of a file, or a file in that of a directory, which is an error otherwise.
+    A file has changed if its size differs or it is newer than its copy. DEST is made if missing. With --delete, files
+    in DEST that SOURCE does not have are removed at the end, if nothing failed. A directory in place of a file, or a
+    file in place of a directory, is an error; --delete removes it.
 
     \b
     Examples:
@@ -71,7 +71,7 @@ def sync(app: App, /, deletes: bool, checksum: bool, path: tuple[str, ...], **gi
 
 
 class _Removal:
-    """Tells of what is removed."""
+    """Reports removals."""
 
     def __init__(self, app: App, summary: Summary, *, is_dry: bool) -> None:
         self.report = Report(app, is_alone=False)
@@ -80,7 +80,7 @@ class _Removal:
         self._most = SEVERAL if is_read(app) and not is_dry else None
 
     def tell(self, places: Iterable[Place]) -> None:
-        """Say that each is gone, or would go."""
+        """Report each as removed, or as to be removed."""
         for place in places:
             self._summary.deleted += 1
             if self._most and self._summary.deleted > self._most:
@@ -88,7 +88,7 @@ class _Removal:
             self.report.deleted(place, is_dry=self._is_dry, destination=str(place))
 
     def failed(self, what: object, error: AlgoError) -> None:
-        """Say that something stays."""
+        """Report that something is kept."""
         self.report.failed(what, error)
         self._summary.add_failure(error.message)
 
@@ -103,7 +103,7 @@ def _clear_the_way(
     summary: Summary,
     removal: _Removal,
 ) -> None:
-    """Remove what stands in the way of copies, and make them; ends the command if not all goes well."""
+    """Remove conflicting files and directories, and make the copies; ends the command if anything fails."""
     if not may_be_removed(obstructed, source, target, options.selection, removal.failed):
         app.output.warn(f"Nothing was removed from {target}, because some files in the way must be kept")
         removal.report.finish()

@@ -18,35 +18,35 @@ __all__ = ["CopyOptions", "Observer", "run_transfers"]
 
 
 class Observer(Protocol):
-    """Whoever wants to know how it goes. Positions and sizes are in bytes.
+    """Observer of the transfers. Positions and sizes are in bytes.
 
-    It is told from several threads, by one at a time; what the planner refuses can come between.
+    Its methods are called from several threads, one at a time; errors of the planner can come in between.
     """
 
     def planned(self, transfer: Transfer | None) -> None:
-        """One more transfer is to come; None when there will be no more."""
+        """Another transfer is planned; None when planning is done."""
 
     def started(self, transfer: Transfer) -> None:
         """A transfer begins."""
 
     def advanced(self, transfer: Transfer, position: int, size: int | None) -> None:
-        """So much of it has been read; it can fall when it starts anew."""
+        """Progress of a transfer: bytes read so far. The value falls if it starts over."""
 
     def finished(self, transfer: Transfer, entry: Entry) -> None:
-        """It is done; `entry` is what was written."""
+        """A transfer is done; `entry` is the written file."""
 
     def copied(self, several: Sequence[tuple[Transfer, Entry]]) -> None:
-        """The same for several files that began and ended without having been told of: `entry` is what was written."""
+        """Several transfers began and ended at once; `entry` is the written file of each."""
 
     def failed(self, what: object, error: AlgoError) -> None:
-        """It, or planning it, failed. Raise here to end the whole."""
+        """A transfer, or its planning, failed. Raise here to end the run."""
 
 
 def run_transfers(transfers: Iterable[Transfer], observer: Observer, options: CopyOptions) -> None:
-    """Carry out transfers, many at once; one that fails does not stop the others.
+    """Carry out transfers concurrently; a failure does not stop the others.
 
-    When it is interrupted, or an observer raises, no transfer is begun any more, those under way end at once, and
-    nothing half done is left behind.
+    When it is interrupted, or an observer raises, no further transfer begins, the running ones end at once, and no
+    partial files are left.
     """
     from algo_data.engine.run.runner import Runner
 

@@ -1,4 +1,4 @@
-"""What listings say of files, as far as it decides whether one is copied."""
+"""The attributes of files in listings that decide whether a file is copied."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from algo_core.storage.contract import Entry, Kind
 
 
 class Attributes(NamedTuple):
-    """What is compared of an entry; a tuple, so that a million of them can be written to a file and read back.
+    """The compared attributes of an entry; a tuple, so that a million of them can be written to a file and read back.
 
-    `size` is in bytes, `modified` in seconds since 1970 (UTC); `identity` is the version of a directory,
-    and says of anything else whether it could not be looked at.
+    `size` is in bytes, `modified` in seconds since 1970 (UTC); `identity` is the version of a directory, and marks
+    other entries that could not be read.
     """
 
     name: str
@@ -23,11 +23,11 @@ class Attributes(NamedTuple):
 
 
 def attributes_of(entry: Entry) -> Attributes:
-    """The facts of an entry."""
+    """The attributes of an entry."""
     if entry.kind is Kind.DIRECTORY:
         return Attributes(entry.name, True, None, None, entry.version)
     return Attributes(entry.name, False, entry.size, entry.modified.timestamp() if entry.modified else None)
 
 
 Replaces = Callable[[Attributes, Attributes], bool]
-"""Whether a source is to replace the file that stands at its target."""
+"""Whether a source replaces the existing file at its target."""

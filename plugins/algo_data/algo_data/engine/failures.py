@@ -1,4 +1,4 @@
-"""What the engine refuses or could not do, as types: callers tell them apart, and give advice in their own words."""
+"""Failures of the engine as types, so that callers can distinguish them and give advice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from algo_core.storage.uri import DataUri
 
 
 class Failure(AlgoError):
-    """A failure about which a caller can give advice; it carries what the advice needs."""
+    """A failure for which a caller can give advice; it carries the necessary data."""
 
 
 class SourceIsFile(Failure, NotADirectory):
@@ -27,14 +27,14 @@ class SourceIsDirectory(Failure, IsADirectory):
 
 
 class SourceIsLink(Failure):
-    """A link to a directory was to be moved; what it leads to is not."""
+    """A link to a directory was to be moved; its target is not moved."""
 
     def __init__(self, uri: DataUri) -> None:
         super().__init__(f"{uri} is a link to a directory: the directory behind it is not moved")
 
 
 class DirectoryLoop(Failure):
-    """A link leads to a directory above it, so that the tree has no end."""
+    """A link leads to a directory above it, so that the tree is infinite."""
 
     def __init__(self, what: object) -> None:
         super().__init__(f"{what} leads back to a directory above it")
@@ -79,9 +79,9 @@ class MissingDirectory(Failure, NotFoundError):
 
 
 class NoFolders(Failure, UsageError):
-    """A tree was to be copied to where no directory can be in another (API section 4.2).
+    """A tree was to be copied to a place without subdirectories (API section 4.2).
 
-    `into` is the collection that could take the files; it is to be made first if it `may_be_missing`.
+    `into` is a collection that could hold the files; it must be made first if it `may_be_missing`.
     """
 
     def __init__(self, what: str, source: object, into: DataUri, *, may_be_missing: bool = False) -> None:
@@ -92,7 +92,7 @@ class NoFolders(Failure, UsageError):
 
 
 class InTheWay(Failure):
-    """A directory is where a file should go (`of_directory` is false), or a file where a directory should."""
+    """A directory is in place of a file (`of_directory` is false), or a file in place of a directory."""
 
     def __init__(self, source: object, target: object, uri: DataUri, *, of_directory: bool) -> None:
         kinds = ("file", "directory") if of_directory else ("directory", "file")
@@ -102,7 +102,7 @@ class InTheWay(Failure):
 
 
 class StaysInTheWay(Failure):
-    """The same, and it may not be removed, because the selection leaves out something of it."""
+    """A conflict that may not be removed, because the selection excludes a part of it."""
 
     def __init__(self, obstacle: object, uri: DataUri, excluded: DataUri, *, of_directory: bool) -> None:
         super().__init__(f"{obstacle} is in the way and is kept, because --include or --exclude excludes {excluded}")
@@ -111,18 +111,18 @@ class StaysInTheWay(Failure):
 
 
 class NoSuchName(Failure):
-    """A key of an object store was to get a path where there can be none like it."""
+    """An object key cannot be a path at the destination."""
 
     def __init__(self, directory: object, path: str) -> None:
         super().__init__(f"no file below {directory} can have the path {path!r}")
 
 
 class Corrupted(PlatformError):
-    """The content is not the one whose checksum the storage has given."""
+    """The content does not match the storage's checksum."""
 
 
 class StoredDamaged(Failure, Corrupted):
-    """What was stored is not what was sent; `is_removed` says whether it is gone."""
+    """The stored content differs from the sent content; `is_removed` says whether it was removed."""
 
     def __init__(self, target: object, algorithm: str, sent: str, stored: str, *, is_removed: bool) -> None:
         end = "; the copy was removed" if is_removed else ", and may still exist"

@@ -1,4 +1,4 @@
-"""Partial files of other transfers, which are no part of a tree: whatever storage they are in."""
+"""Partial files of other transfers, which are not part of a tree, in any storage."""
 
 from __future__ import annotations
 

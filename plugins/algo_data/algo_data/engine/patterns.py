@@ -18,7 +18,7 @@ def is_magic(text: str) -> bool:
 
 
 def name_pattern(pattern: str) -> re.Pattern[str]:
-    """What a pattern for one name matches, as a whole.
+    """The regular expression of a pattern for one name.
 
     Raises:
         UsageError: for a range that runs backwards.
@@ -27,7 +27,7 @@ def name_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def path_pattern(pattern: str) -> re.Pattern[str]:
-    """What a pattern for a relative path (`a/**/b?.txt`) matches, as a whole.
+    """The regular expression of a pattern for a relative path (`a/**/b?.txt`).
 
     Raises:
         UsageError: for a range that runs backwards.

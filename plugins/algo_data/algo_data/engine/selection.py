@@ -1,4 +1,4 @@
-"""Which files of a tree are meant: `--include` and `--exclude`."""
+"""The selection of files of a tree: `--include` and `--exclude`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from algo_data.engine.patterns import name_pattern, path_pattern
 
 
 class Selection:
-    """Patterns for what is taken, and for what is not.
+    """Include and exclude patterns.
 
-    A file is taken if it matches an `include` pattern, or there are none, and neither it nor a directory above it
+    A file is selected if it matches an `include` pattern, or there are none, and neither it nor a directory above it
     matches an `exclude` pattern.
 
-    A pattern without a slash is for a name at any depth; one with a slash is for the path below the directory that is
-    copied, and a slash at its end means directories only: to be included is then what is below one. Other than in a
-    shell `*` also matches a dot at the beginning: what is to be left out is not to slip through.
+    A pattern without a slash matches names at any depth; one with a slash matches paths below the copied directory; a
+    trailing slash means directories only, with everything below them. Unlike in a shell, `*` also matches a leading
+    dot, so that hidden files are excluded as well.
 
     Raises:
-        UsageError: for a pattern that cannot be read, or that nothing can match.
+        UsageError: for a pattern that is invalid or cannot match.
     """
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
@@ -30,7 +30,7 @@ class Selection:
         self.is_everything = not include and not exclude
 
     def takes(self, relative: str) -> bool:
-        """Whether a file is meant, in a directory that was entered."""
+        """Whether a file is selected, in a directory that was entered."""
         if self.is_everything:
             return True
         if any(not pattern.is_for_directories and pattern.matches(relative) for pattern in self._exclude):
@@ -38,7 +38,7 @@ class Selection:
         return not self._include or any(pattern.includes(relative) for pattern in self._include)
 
     def enters(self, relative: str) -> bool:
-        """Whether files below a directory can be meant."""
+        """Whether files below a directory can be selected."""
         return not any(pattern.matches(relative) for pattern in self._exclude)
 
 
@@ -59,7 +59,7 @@ class _Pattern:
         return self._match.match(relative.rpartition("/")[2] if self._is_name else relative) is not None
 
     def includes(self, relative: str) -> bool:
-        """Whether a file is meant by it: the file itself, or if it is for directories, one that it is in."""
+        """Whether the pattern matches a file or, for directory patterns, one of its directories."""
         if not self.is_for_directories:
             return self.matches(relative)
         directory = relative.rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""What the planner hands to the workers."""
+"""The values that the planner passes to the workers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from algo_data.engine.failures import NoSuchName
 from algo_data.engine.io.streams import STREAM
 
 UNNAMED = frozenset({"", ".", ".."})
-"""Names of directories that have none of their own: roots, and those that are named by where one is."""
+"""Names that are not a directory's own: roots, `.` and `..`."""
 
 
 class Place(NamedTuple):
-    """A URI and the storage that it is in."""
+    """A URI and its storage."""
 
     storage: Storage
     uri: DataUri
@@ -25,15 +25,15 @@ class Place(NamedTuple):
         """The place of an entry in this directory, or on some level below.
 
         Raises:
-            NoSuchName: if no file or directory of this storage can be called so: a key can have an empty component, end
-                in a slash, or lead out of the directory with `..`.
+            NoSuchName: if the storage has no such names: a key can have an empty component, a trailing slash, or lead
+                out of the directory with `..`.
         """
         if not self.storage.paths_are_keys and is_only_key(path):
             raise NoSuchName(self, path)
         return Place(self.storage, self.uri.child(path))
 
     def subdirectory(self, name: str) -> Place:
-        """The place of a directory in this one, whose name is empty where a key has an empty component."""
+        """The place of a subdirectory, whose name is empty where a key has an empty component."""
         return self.child(name or "/")
 
     def __str__(self) -> str:
@@ -43,8 +43,8 @@ class Place(NamedTuple):
 class Transfer(NamedTuple):
     """One file to copy.
 
-    `entry` is what a listing has said of the source, where one was read: its size may be out of date when the file is
-    read. With `removes_source` it is moved: the source goes when its copy is whole.
+    `entry` is the source's entry from a listing, if any; its size may be out of date. With `removes_source` it is a
+    move: the source is removed when its copy is complete.
     """
 
     source: Place
@@ -54,7 +54,7 @@ class Transfer(NamedTuple):
 
 
 class Unlisted(NamedTuple):
-    """A directory whose files could not be planned: one of a tree, with its path `relative` to the top of that."""
+    """A directory of a tree whose files could not be planned; `relative` is its path below the top."""
 
     source: Place
     target: Place
@@ -66,7 +66,7 @@ class Unlisted(NamedTuple):
 
 
 class NotPlanned(UsageError):
-    """Something failed in an earlier run of which only its name is known."""
+    """A failure of an earlier run that is known by name only."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} failed before any file of it was known", "Run the failed command again")
@@ -74,7 +74,7 @@ class NotPlanned(UsageError):
 
 
 class Tally:
-    """Counts what a plan leaves out because it is there already; only the thread that plans does."""
+    """Counts the skipped files of a plan; used by the planning thread only."""
 
     __slots__ = ("skipped",)
 
@@ -83,4 +83,4 @@ class Tally:
 
 
 StorageOf = Callable[[DataUri], Storage]
-"""Gives the storage that a URI is in."""
+"""Returns the storage of a URI."""

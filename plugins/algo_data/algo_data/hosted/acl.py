@@ -16,8 +16,8 @@ READERS: dict[str, tuple[str, ...]] = {
     "my-algos": ("algo://.my/*",),
     "public": ("user://*",),
 }
-"""The words for the lists that the platform knows: the owner alone; the owner's algorithms as well, whoever calls them,
-which is what a new collection has; everybody."""
+"""Names of the platform's reader lists: the owner; also the owner's algorithms, whoever calls them (the default);
+everybody."""
 
 NAMES = tuple(READERS)
 
@@ -26,7 +26,7 @@ def read_acl(api: ApiClient, uri: DataUri) -> list[str]:
     """The readers of a collection, as the platform lists them; one GET.
 
     Raises:
-        UsageError: if the path is no collection of hosted data, or one that has none, such as `.algo/...`.
+        UsageError: if the path is not a collection of hosted data, or has no ACL, such as `.algo/...`.
     """
     check_has_acl(uri)
     page = api.get_json(api_path(uri), query={"acl": "true"})
@@ -40,10 +40,10 @@ def read_acl(api: ApiClient, uri: DataUri) -> list[str]:
 
 
 def write_acl(api: ApiClient, uri: DataUri, name: str) -> None:
-    """Let those read a collection whom a word of `READERS` means; one PATCH.
+    """Set the readers of a collection by a name of `READERS`; one PATCH.
 
     Raises:
-        UsageError: if the path is no collection of hosted data.
+        UsageError: if the path is not a collection of hosted data.
     """
     check_has_acl(uri)
     body: dict[str, Any] = {"acl": {"read": list(READERS[name])}}
@@ -51,7 +51,7 @@ def write_acl(api: ApiClient, uri: DataUri, name: str) -> None:
 
 
 def name_of(readers: list[str]) -> str:
-    """The word for a list of readers; the list itself if there is none."""
+    """The name of a list of readers; the list itself if it has none."""
     for name, known in READERS.items():
         if list(known) == readers:
             return name

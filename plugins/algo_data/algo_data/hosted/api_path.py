@@ -1,4 +1,4 @@
-"""What the data API calls a place (API section 4.1)."""
+"""Paths of the data API (API section 4.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from algo_core.names import in_bytes
 from algo_core.storage.uri import HOSTED, DataUri, pasted
 
 COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")
-"""What a collection may be called (API section 4.5)."""
+"""Valid names of collections (API section 4.5)."""
 
 COLLECTION_DEPTH = 2
 """Components of the path of a collection: the owner, and its name."""
@@ -37,7 +37,7 @@ def _check_unicode(uri: DataUri) -> None:
 
 
 def how_to_make(uri: DataUri) -> str:
-    """What to do about a directory that is missing, where there can be one."""
+    """The hint for a missing directory."""
     path = components(uri)
     if uri.scheme == HOSTED and len(path) == COLLECTION_DEPTH and not COLLECTION.fullmatch(path[1]):
         return f"{path[1]} is not a valid collection name: at most 30 letters, digits and '_', beginning with a letter"
@@ -45,7 +45,7 @@ def how_to_make(uri: DataUri) -> str:
 
 
 def api_path(uri: DataUri) -> str:
-    """What stands behind `/v1/` (API section 4.1). Paths behind a connector are sent as they are written.
+    """The path below `/v1/` (API section 4.1). Paths behind a connector are sent as written.
 
     Raises:
         UsageError: as `components` does.

@@ -1,4 +1,4 @@
-"""A file of the platform while it is read."""
+"""The download of a file from the platform."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from algo_core.http.response import Response
 
 WAIT = 0.2
-"""Seconds after which what has arrived is handed on, though the buffer is not full."""
+"""Seconds after which a partly filled buffer is returned."""
 
 
 class HostedReader:
-    """Reads the body of a GET (API section 4.7) as it arrives, and checks that all of it does: up to `end`.
+    """Reads the body of a GET (API section 4.7) as it arrives, and checks that it is complete, up to `end`.
 
-    What had arrived when the connection broke is handed on before the error is raised, so that none of it has to be
-    sent again. The platform is asked for plain bytes; where something on the way compresses them anyway, they are
-    unpacked, and their length cannot be checked.
+    Bytes that arrived before a broken connection are returned before the error is raised, so that they need not be sent
+    again. The platform is asked for plain bytes; if a proxy compresses them anyway, they are decompressed, and their
+    length cannot be checked.
     """
 
     def __init__(self, response: Response, entry: Entry, offset: int, end: int | None, address: str) -> None:
@@ -67,5 +67,5 @@ class HostedReader:
         return filled
 
     def close(self) -> None:
-        """Let go of the connection; it is used again only if the body was read to its end."""
+        """Release the connection; it is reused only if the body was read to its end."""
         self._response.close()

@@ -13,11 +13,11 @@ from algo_core.storage.uri import HOSTED, NO_NAMES, DataUri, is_only_key
 
 _FILENAME = itemgetter("filename")
 TOO_LARGE = 1 << 63
-"""Sizes from here on are none: no file system could hold such a file."""
+"""Sizes from here on are invalid."""
 
 
 def _check(directory: DataUri, page: Any) -> None:
-    """Raises PlatformError if a page is no listing."""
+    """Raises PlatformError if a page is not a listing."""
     if not isinstance(page, dict):
         raise PlatformError(f"The listing of {directory} is invalid")
 
@@ -26,7 +26,7 @@ def entries_of(directory: DataUri, page: Any) -> Iterator[Entry]:
     """The entries of a page, directories first; either member may be missing.
 
     Raises:
-        PlatformError: if the page is no listing, or holds a name that could lead out of the directory.
+        PlatformError: if the page is not a listing, or contains a name that could lead out of the directory.
     """
     _check(directory, page)
     scheme, label = directory.scheme, directory.label
@@ -53,7 +53,7 @@ def names_of(directory: DataUri, page: Any) -> list[str]:
 
 
 def _filenames(directory: DataUri, files: list[dict[str, Any]]) -> list[str]:
-    """The names of files, looked at in few steps for all of them: a page holds a thousand."""
+    """The names of files, checked in bulk: a page has a thousand."""
     try:
         names: list[Any] = list(map(_FILENAME, files))
         text = "\n".join(names)
@@ -65,7 +65,7 @@ def _filenames(directory: DataUri, files: list[dict[str, Any]]) -> list[str]:
 
 
 def marker_of(directory: DataUri, page: Any) -> str | None:
-    """Where the next page starts, or None on the last one. Raises PlatformError if the page is no listing."""
+    """Where the next page starts, or None on the last one. Raises PlatformError if the page is not a listing."""
     _check(directory, page)
     marker = page.get("marker")
     return marker if isinstance(marker, str) and marker else None

@@ -1,4 +1,4 @@
-"""Where something may be that the platform does not have: below `.my`, on this disk, or behind no connector yet."""
+"""Hints for paths that the platform does not have: below `.my`, on the local disk, or behind a missing connector."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from algo_core.storage.uri import HOSTED, HOSTED_ROOTS, DataUri, pasted
 
 
 def where_it_may_be(uri: DataUri, message: str) -> str | None:
-    """The hint for a path that the platform does not have; `message` is what it said."""
+    """The hint for a path that the platform does not have; `message` is the platform's message."""
     if uri.scheme != HOSTED:
         return _how_to_connect(uri) if re.search("connector|not connected", message, re.IGNORECASE) else None
     first, slash, rest = uri.path.partition("/")
@@ -23,7 +23,7 @@ def where_it_may_be(uri: DataUri, message: str) -> str | None:
 
 
 def _how_to_connect(uri: DataUri) -> str:
-    """How a store is connected to the platform, and how it is reached without."""
+    """The hint for connecting a store to the platform, or reaching it directly."""
     from algo_core.settings.schema import dotted
 
     key = pasted(dotted(("connectors", uri.connector, "direct")))

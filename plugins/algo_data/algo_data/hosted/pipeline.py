@@ -1,7 +1,7 @@
-"""Hosted data over pipelines: small files, and pages of listings, asked for before they are waited for.
+"""Hosted data over pipelines: small files, and pages of listings in advance.
 
-Everything here is tried once. What does not go well at once is `None`: the storage does it in the ordinary way, which
-tries again, and explains what goes wrong.
+Everything is tried once. The result of a failure is `None`: the storage repeats it in the ordinary way, with retries
+and diagnosis.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Pipelines:
         self._directory = ("", "")
 
     def ask(self, uri: DataUri, limit: int) -> Answered | None:
-        """Ask for a file; what waits for its checksum and content. Raises NetworkError if that cannot be sent."""
+        """Request a file; returns a function that waits for checksum and content. Raises NetworkError."""
         pipeline = self._pipeline(limit)
         if pipeline is None:
             return None
@@ -50,7 +50,7 @@ class Pipelines:
         return answered
 
     def send(self, uri: DataUri, content: bytes) -> Confirmed | None:
-        """Send a file; what waits for what the platform says of it. Raises NetworkError if it cannot be sent."""
+        """Send a file; returns a function that waits for the response. Raises NetworkError if it cannot be sent."""
         pipeline = self._pipeline(SMALL)
         if pipeline is None:
             return None
@@ -68,7 +68,7 @@ class Pipelines:
         return confirmed
 
     def ask_page(self, uri: DataUri, marker: str) -> PendingResponse | None:
-        """Ask for a page of a listing (`page_of`)."""
+        """Request a page of a listing (`page_of`)."""
         pipeline = self._pipeline(WHOLE_LIMIT)
         try:
             return (
@@ -78,7 +78,7 @@ class Pipelines:
             return None
 
     def _target(self, uri: DataUri) -> str:
-        """What a request names for a file, whose directory is usually that of the one before."""
+        """The request target of a file, whose directory is usually that of the previous one."""
         head, _, name = uri.path.rpartition("/")
         if head != self._directory[0] or name in {"", ".", ".."}:
             self._directory = (head, self._api.target(api_path(uri._replace(path=head))).rstrip("/") + "/")
@@ -93,7 +93,7 @@ class Pipelines:
 
 
 def page_of(asked: PendingResponse) -> dict[str, Any] | None:
-    """The page of a listing that was asked for."""
+    """The requested page of a listing."""
     try:
         answer = asked.wait()
     except (NetworkError, PlatformError):
@@ -104,7 +104,7 @@ def page_of(asked: PendingResponse) -> dict[str, Any] | None:
 
 
 def _object(content: bytes) -> dict[str, Any] | None:
-    """A JSON object that tells of no error."""
+    """A JSON object without an error."""
     try:
         value = parse_json(content)
     except ValueError:

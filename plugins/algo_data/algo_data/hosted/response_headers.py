@@ -1,4 +1,4 @@
-"""What the headers of an answer say about a file or directory (API sections 4.7 and 2.2)."""
+"""The metadata of files and directories in response headers (API sections 4.7 and 2.2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS = {"file": Kind.FILE, "directory": Kind.DIRECTORY}
 
 
 def is_taken_as_written(uri: DataUri, headers: Mapping[str, str]) -> bool:
-    """Whether a path behind a connector was served as it was sent; where only a key can look so, the platform says."""
+    """Whether a path behind a connector was served as sent; for paths that only keys can have, the platform says so."""
     if uri.scheme == HOSTED or not is_only_key(uri.path):
         return True
     return unquote(headers.get("X-Data-Path", "")) == uri.path
@@ -35,8 +35,8 @@ def entry_of(uri: DataUri, headers: Mapping[str, str]) -> Entry:
     """The entry that the headers of a HEAD or GET describe.
 
     Raises:
-        PlatformError: if they do not say which kind it is, as every answer of the data API does: then something else
-            has answered, a log-in page for example, and its body is not the file.
+        PlatformError: if they do not state the kind, as every response of the data API does: then the response is from
+            something else, such as a login page.
     """
     kind = kind_of(headers)
     if kind is None:
@@ -61,7 +61,7 @@ def entry_of(uri: DataUri, headers: Mapping[str, str]) -> Entry:
 
 
 def stored_checksum(uri: DataUri, headers: Mapping[str, str], body: bytes) -> Checksum | None:
-    """The MD5 of a file that the answer to its PUT gives: headers, and the body of the answer."""
+    """The MD5 of a file in the response to its PUT."""
     found = checksum_of(uri, headers)
     if found and "Content-MD5" in headers:
         import hashlib
@@ -85,7 +85,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
 
 def _modified(headers: Mapping[str, str]) -> datetime | None:
-    """`Last-Modified`, else `Date`: in which the platform gives the file's time (API section 4.7)."""
+    """`Last-Modified`, else `Date`, in which the platform sends the file's time (API section 4.7)."""
     for name in ("Last-Modified", "Date"):
         if (text := headers.get(name)) is None:
             continue
@@ -97,7 +97,7 @@ def _modified(headers: Mapping[str, str]) -> datetime | None:
 
 
 def _http_date(text: str) -> datetime | None:
-    """A time in the one form that HTTP allows now, `Sun, 06 Nov 1994 08:49:37 GMT`; None if it has another."""
+    """A time in HTTP's current format, `Sun, 06 Nov 1994 08:49:37 GMT`; None for another format."""
     if len(text) != 29 or not text.endswith(" GMT") or (month := _MONTHS.find(text[8:11])) < 0 or month % 3:
         return None
     clock = int(text[17:19]), int(text[20:22]), int(text[23:25])
@@ -105,7 +105,7 @@ def _http_date(text: str) -> datetime | None:
 
 
 def _older_date(text: str) -> datetime:
-    """A time in one of the other forms that HTTP has had."""
+    """A time in one of HTTP's obsolete formats."""
     from email.utils import parsedate_to_datetime
 
     return parsedate_to_datetime(text).astimezone(timezone.utc)

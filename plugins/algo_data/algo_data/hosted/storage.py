@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 MY = ".my"
 SESSION = ".session"
 SPECIAL = (".algo", SESSION)
-"""Owners whose directories are always there (API section 4.3)."""
+"""Owners whose directories always exist (API section 4.3)."""
 
 EMPTY_PAGES = 100
-"""Pages in a row without an entry, after which no more are asked for."""
+"""Maximum number of consecutive empty pages."""
 
 BYTES = {"Content-Type": "application/octet-stream"}
 
@@ -59,10 +59,9 @@ def open_hosted(app: App, uri: DataUri) -> Storage:
 
 
 class HostedStorage(Storage):
-    """What the platform keeps, or reaches for the caller.
+    """The platform's hosted data, or one of its connectors.
 
-    `retries` is how often a listing is asked for again when it breaks off; requests as such are repeated by the
-    session.
+    `retries` is the number of retries of a listing that is cut off; other requests are retried by the client.
     """
 
     def __init__(self, api: ApiClient, scheme: str, retries: int = 4) -> None:
@@ -91,7 +90,7 @@ class HostedStorage(Storage):
             yield names_of(uri, page)
 
     def _pages(self, uri: DataUri) -> Iterator[Any]:
-        """Page after page; each following one is on its way while whoever asked is busy with the one before."""
+        """All pages; the next one is requested while the caller processes the previous one."""
         marker: str | None = None
         ahead: PendingResponse | None = None
         seen: set[str | None] = set()
@@ -166,7 +165,7 @@ class HostedStorage(Storage):
         return HostedReader(response, entry, start, end, self._api.address)
 
     def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
-        """One GET; nothing of a body that is too large, or is packed, is read."""
+        """One GET; the body is not read if it is too large or compressed."""
         if uri.names_directory:
             return None
         with self._request("GET", uri) as response:
@@ -180,15 +179,15 @@ class HostedStorage(Storage):
             return (entry, content) if len(content) == entry.size else None
 
     def ask_small(self, uri: DataUri, limit: int) -> Answered | None:
-        """One GET, whose answer is awaited later (`PipelinedStorage`)."""
+        """One GET, whose response is awaited later (`PipelinedStorage`)."""
         return self._pipelines.ask(uri, limit) if self._is_plain(uri) else None
 
     def send_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
-        """One PUT, whose answer is awaited later (`PipelinedStorage`)."""
+        """One PUT, whose response is awaited later (`PipelinedStorage`)."""
         return self._pipelines.send(uri, content) if self._is_plain(uri) else None
 
     def _is_plain(self, uri: DataUri) -> bool:
-        """Whether a file's path is sure to be taken as it is written."""
+        """Whether a file's path is certain to be used as written."""
         return not (uri.names_directory or (self.has_folders and is_only_key(uri.path)))
 
     def _check_file(self, uri: DataUri) -> None:
@@ -196,7 +195,7 @@ class HostedStorage(Storage):
             raise IsADirectory(f"{uri} is a directory")
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
-        """One PUT, repeated where it breaks off; what has no size is read to its end before."""
+        """One PUT, retried if it is cut off; a source of unknown size is buffered first."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
         if size is None:
@@ -205,11 +204,11 @@ class HostedStorage(Storage):
         return self._put(uri, content_of(source, size))
 
     def kept(self, source: Source) -> AbstractContextManager[tuple[Source, int]]:
-        """In memory, or a nameless file (`ReplayableStorage`)."""
+        """Buffered in memory, or in an unnamed file (`ReplayableStorage`)."""
         return spooled(source)
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
-        """One PUT, repeated where it breaks off."""
+        """One PUT, retried if it is cut off."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
         return self._put(uri, BytesBody(content))
@@ -238,7 +237,7 @@ class HostedStorage(Storage):
             raise
 
     def _explain_break(self, uri: DataUri) -> None:
-        """Raise a better error than that the connection broke, if there is one.
+        """Raise a better error than a broken connection, if there is one.
 
         A platform that refuses a large file may close the connection before its reason gets through.
         """
@@ -251,7 +250,7 @@ class HostedStorage(Storage):
             return
 
     def _explain_refusal(self, uri: DataUri, error: AlgoError) -> None:
-        """A file can only go into a collection that is there: say which is missing, and how to make it."""
+        """Improve the error for a missing collection: name it, and the command that makes it."""
         if self.has_folders or error.hint or (path := components(uri))[0] in SPECIAL:
             return
         if len(path) > FILE_DEPTH:
@@ -287,7 +286,7 @@ class HostedStorage(Storage):
             return False
 
     def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
-        """One HEAD, because a DELETE would remove a file as well, and one DELETE (API section 4.7)."""
+        """One HEAD, because a DELETE would also remove a file, and one DELETE (API section 4.7)."""
         entry = self.stat(uri)
         if not entry.is_directory:
             raise NotADirectory(f"{uri} is a file", f"Remove it with: algo rm {pasted(uri)}", entry=entry)
@@ -323,15 +322,15 @@ class HostedStorage(Storage):
         return len(path) == FILE_DEPTH and path[0] not in SPECIAL
 
     def _path(self, uri: DataUri) -> str:
-        """A path as the platform takes it: of hosted data empty components do not count."""
+        """A path as the platform interprets it: empty components of hosted data are ignored."""
         return uri.path if self.has_folders else "/".join(components(uri))
 
     def may_divide(self) -> bool:
-        """Whether the platform is spoken to directly, so that nothing of a plugin is shared."""
+        """Whether the direct transport is used, so that nothing of a plugin is shared."""
         return self._api.is_direct
 
     def divided(self) -> None:
-        """Use connections of this process (`ForkSafe`)."""
+        """Use new connections in this process (`ForkSafe`)."""
         self._retries = 0
         self._api.client.divided()
         self._pipelines = Pipelines(self._api)
@@ -371,7 +370,7 @@ class HostedStorage(Storage):
         """Send a request for a path, maybe with a JSON body; with `confirms` what the answer holds must be the API's.
 
         Raises:
-            PlatformError: if something between here and the platform has answered a request that changes something.
+            PlatformError: if a modifying request was answered by something other than the platform.
         """
         if json is not None:
             content = BytesBody(dumps(json).encode("utf-8"))
@@ -396,7 +395,7 @@ class HostedStorage(Storage):
 
 
 def _check_taken(uri: DataUri, reply: Response) -> None:
-    """Raises PlatformError if a path that only a key can have may have been taken for another one on the way."""
+    """Raises PlatformError if a path that only a key can have may have been normalized on the way."""
     if not is_taken_as_written(uri, reply.headers):
         reply.close()
         raise PlatformError(
@@ -406,7 +405,7 @@ def _check_taken(uri: DataUri, reply: Response) -> None:
 
 
 def _deleted(response: Response) -> int:
-    """How many files a DELETE has removed; 0 if the platform does not say."""
+    """The number of files removed by a DELETE; 0 if the platform does not say."""
     try:
         return int(response.json()["result"]["deleted"])
     except (ValueError, KeyError, TypeError, OverflowError):

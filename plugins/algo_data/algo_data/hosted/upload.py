@@ -16,7 +16,7 @@ KEPT_IN_MEMORY = 8 << 20
 
 
 class Streamed:
-    """A body that is read while it is sent, so that the source can still refuse at its end."""
+    """A body that is read while it is sent, so that the source can still fail at its end."""
 
     def __init__(self, source: Source, size: int) -> None:
         self.size = size
@@ -30,7 +30,7 @@ class Streamed:
             yield block
 
     def rewind(self) -> bool:
-        """Return to where the source stood at first."""
+        """Return to the source's initial position."""
         if self._start is None:
             return not self._sent
         self._source.seek(self._start)
@@ -39,18 +39,18 @@ class Streamed:
 
 
 def content_of(source: Source, size: int) -> BytesBody | Streamed:
-    """The body that sends a source of known size; small ones are read at once."""
+    """The body of a source of known size; small ones are read at once."""
     return BytesBody(joined(source, size)) if size <= SMALL else Streamed(source, size)
 
 
 @contextmanager
 def spooled(source: Source) -> Iterator[tuple[Source, int]]:
-    """What a source of unknown size gives, kept so that it can be sent as often as it takes; and its size.
+    """Buffer a source of unknown size, so that it can be sent repeatedly; returns it and its size.
 
-    A little is kept in memory, more in a nameless file where the system keeps temporary ones (`TMPDIR`).
+    A small one is kept in memory, a larger one in an unnamed temporary file (`TMPDIR`).
 
     Raises:
-        AlgoError: if it does not fit there.
+        AlgoError: if there is not enough space.
     """
     import tempfile
 

@@ -1,7 +1,7 @@
-"""Names of what this process has been given open: `/dev/stdout`, `/dev/fd/3`.
+"""Names of the process's open descriptors: `/dev/stdout`, `/dev/fd/3`.
 
-What is behind them is written to where the one who opened it stands. Through the name it could be opened anew, at its
-beginning, or replaced: what a script has written to it would be gone.
+They are written to at their current position. Opening them by name would start at the beginning, or replace the file,
+and lose earlier output of a script.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MOST_LINKS = 40
 
 
 def descriptor_of(path: str) -> int | None:
-    """The number of the descriptor that a path names, itself or through links; None for any other path."""
+    """The descriptor that a path names, directly or through links; None for any other path."""
     for _ in range(_MOST_LINKS):
         path = os.path.abspath(path)
         if path in _STANDARD:
@@ -32,7 +32,7 @@ def descriptor_of(path: str) -> int | None:
 
 
 def is_stdout(uri: DataUri) -> bool:
-    """Whether a path is another name of standard output, so that nothing else may be written there."""
+    """Whether a path is another name of standard output."""
     return uri.path.startswith(("/dev/", "/proc/")) and uri.is_local and descriptor_of(uri.path) == STDOUT
 
 

@@ -1,6 +1,6 @@
-"""Partial files (`algo_data.local.partial_file`) seen from outside: which are in use, and which were left behind.
+"""Partial files (`algo_data.local.partial_file`) of other processes: in use, or left behind.
 
-One that is locked belongs to a process that is running; any other was left behind by one that was killed.
+A locked one belongs to a running process; any other was left behind by a killed one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from algo_data.local.walk import files_below
 
 
 def is_leftover(uri: DataUri) -> bool:
-    """Whether it is such a file, by its name."""
+    """Whether it is a partial file, by its name."""
     return uri.is_local and _is_name(uri.name)
 
 
@@ -39,10 +39,10 @@ def is_in_use(uri: DataUri) -> bool:
 
 
 def in_use_below(uri: DataUri) -> str | None:
-    """The path of one in a directory, on whatever level, that a process is writing; a link leads to none.
+    """The path of a partial file below a directory that a process is writing; links are not followed.
 
     Raises:
-        AlgoError: if a directory cannot be listed, so that nobody knows.
+        AlgoError: if a directory cannot be listed.
     """
     top = local_path(uri).rstrip("/")
     with system_errors(uri):
@@ -59,7 +59,7 @@ def in_use_below(uri: DataUri) -> str | None:
 
 
 def remove_leftover(uri: DataUri) -> bool:
-    """Remove one that no process is writing; False if one is, or it has gone already.
+    """Remove a partial file; False if a process is writing it, or it no longer exists.
 
     Raises:
         AlgoError: if it cannot be removed.
@@ -73,7 +73,7 @@ def remove_leftover(uri: DataUri) -> bool:
 
 @contextmanager
 def _locked(path: str) -> Iterator[bool]:
-    """Keep it from being taken over meanwhile; False if it is locked, or cannot be."""
+    """Lock it against being taken over; False if it is locked, or cannot be locked."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

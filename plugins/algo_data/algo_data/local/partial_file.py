@@ -1,7 +1,7 @@
-"""A file beside the one that it will replace, hidden until it is whole.
+"""A hidden partial file in the directory of the file that it will replace.
 
-It is locked while it is written. One that a killed process has left behind is not locked, and the next one that writes
-the same file takes it over: what it holds of a large file counts, if its record says that it is of the same version.
+It is locked while it is written. One left behind by a killed process is not locked, and the next writer of the same
+file takes it over: a large file is resumed if the progress record has the same version.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from algo_data.local.rename import take_after
 
 SUFFIX = ".algo-part"
 SPARE = 6
-"""Bytes, written as twice as many digits, that make another name where the usual one is taken."""
+"""Number of random bytes, in hexadecimal, in the alternative name if the usual one is taken."""
 
 NAME_LIMIT = 255 - 2 * SPARE
 RECORD_LIMIT = 4096
@@ -27,12 +27,12 @@ _unfinished: set[str] = set()
 
 
 class LocalPartialFile:
-    """Opened for writing under a hidden name; `commit` gives it its own, `discard` removes it.
+    """A file opened for writing under a hidden name; `commit` renames it, `discard` removes it.
 
-    It gets the permissions of the `older` file that it replaces, or permissions and times of its `model`.
+    It gets the permissions of the `older` file that it replaces, or permissions and times of a `model`.
 
     Raises:
-        OSError: what the system says: there is no such directory, it may not be written to, ...
+        OSError: if it cannot be created: missing directory, no permission, ...
     """
 
     def __init__(self, path: str, older: os.stat_result | None, model: os.stat_result | None = None) -> None:
@@ -71,7 +71,7 @@ class LocalPartialFile:
             self._partial_path = usual + secrets.token_hex(SPARE)
 
     def _take_over(self, flags: int) -> int | None:
-        """Open what lies there, unless another process writes it or it is not ours."""
+        """Open the existing one, unless another process writes it or it belongs to another user."""
         try:
             descriptor = os.open(self._partial_path, flags & ~os.O_CREAT)
         except OSError:
@@ -109,17 +109,17 @@ class LocalPartialFile:
         return status
 
     def discard(self, *, in_use: bool = False) -> None:
-        """Remove it; with `in_use` it stays open, because somebody may still write to it."""
+        """Remove it; with `in_use` it stays open, because another thread may still write to it."""
         _remove(self._partial_path)
         if not in_use:
             os.close(self.descriptor)
 
 
 class Record:
-    """What the end of an unfinished large file says of it: which version of what it is, and how much is there.
+    """The progress record at the end of a large partial file: source version and bytes written.
 
-    It stands behind the `size` bytes of the file itself. What was written before the machine was started anew does not
-    count: nobody knows how much of it has reached the disk.
+    It follows the `size` bytes of the file itself. Data written before a reboot does not count: it may not have reached
+    the disk.
     """
 
     def __init__(self, descriptor: int, source: str, version: str, size: int) -> None:
@@ -128,7 +128,7 @@ class Record:
         self._members = {"source": source, "version": version, "size": size, "boot": _boot()}
 
     def done(self) -> int:
-        """Bytes from the beginning on that are there already."""
+        """Bytes already written, from the beginning."""
         try:
             found = json.loads(os.pread(self._descriptor, RECORD_LIMIT, self._size))
             done = found.pop("done")
@@ -137,21 +137,21 @@ class Record:
         return done if found == self._members and isinstance(done, int) and 0 <= done <= self._size else 0
 
     def write(self, done: int) -> None:
-        """Note that so many bytes from the beginning on are there."""
+        """Record that the first `count` bytes are written."""
         # Of one length, so that a shorter one leaves nothing of a longer one behind.
         text = json.dumps({**self._members, "done": done})
         os.pwrite(self._descriptor, text.encode().ljust(RECORD_LIMIT), self._size)
 
 
 def open_partial_file(path: str, model: os.stat_result | None = None) -> LocalPartialFile | None:
-    """A hidden file for a path; a link is followed, so that its target is replaced and the link stays.
+    """A partial file for a path; a link is followed: its target is replaced and the link stays.
 
-    None for devices, pipes and sockets, and for what this process has been given open (`/dev/stdout`): these are
-    written to directly (`algo_data.local.descriptors.open_directly`).
+    None for devices, pipes, sockets and the process's open descriptors (`/dev/stdout`): these are written to directly
+    (`algo_data.local.descriptors.open_directly`).
 
     Raises:
-        IsADirectoryError: if a directory stands there.
-        OSError: whatever else the system says.
+        IsADirectoryError: if it is a directory.
+        OSError: for any other error of the system.
     """
     if path.startswith(("/dev/", "/proc/")) and descriptor_of(path) is not None:
         return None  # also where nothing is open: to say that is better than that a directory is missing
@@ -169,13 +169,13 @@ def open_partial_file(path: str, model: os.stat_result | None = None) -> LocalPa
 
 
 def discard_all() -> None:
-    """Remove what is unfinished in this process: for an end that waits for nobody."""
+    """Remove all partial files of this process, when it ends early."""
     for path in list(_unfinished):
         _remove(path)
 
 
 def room_for(path: str, size: int) -> None:
-    """Raises OSError (ENOSPC) if a file of this size cannot fit where `path` is."""
+    """Raises OSError (ENOSPC) if there is no space for a file of this size."""
     try:
         found = os.statvfs(os.path.dirname(path) or ".")
     except OSError:
@@ -193,7 +193,7 @@ def _remove(path: str) -> None:
 
 
 def _lock(descriptor: int) -> bool | None:
-    """Lock a file; False if another process has, None where the file system knows no locks."""
+    """Lock a file; False if another process has the lock, None if the file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -204,7 +204,7 @@ def _lock(descriptor: int) -> bool | None:
 
 
 def hidden_name(name: str) -> str:
-    """What the hidden file for a name is called, unless that is taken."""
+    """The usual hidden name for a file."""
     hidden = f".{name}{SUFFIX}"
     if len(hidden) * 4 <= NAME_LIMIT or len(os.fsencode(hidden)) <= NAME_LIMIT:
         return hidden

@@ -1,4 +1,4 @@
-"""Paths of this machine, and what the operating system answers about them, as errors of this project."""
+"""Local paths, and errors of the operating system as errors of this project."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def local_path(uri: DataUri) -> str:
 
 @contextmanager
 def system_errors(uri: DataUri, *, makes: bool = False) -> Iterator[None]:
-    """Turn what the operating system answers inside the block into this project's errors.
+    """Translate errors of the operating system inside the block into this project's errors.
 
-    With `makes` the block makes what the URI names, so that it is the directory above which can be missing.
+    With `makes`, the block creates the URI's file, so that its parent directory can be missing.
     """
     try:
         yield
@@ -35,7 +35,7 @@ def system_errors(uri: DataUri, *, makes: bool = False) -> Iterator[None]:
 
 
 def of_system(uri: DataUri, error: OSError | ValueError, *, makes: bool = False) -> AlgoError:
-    """What the operating system has answered, as an error of this project; `makes` as in `system_errors`."""
+    """An error of the operating system as an error of this project; `makes` as in `system_errors`."""
     if isinstance(error, FileNotFoundError):
         return _not_found(uri, makes=makes)
     if isinstance(error, IsADirectoryError):
@@ -51,7 +51,7 @@ def of_system(uri: DataUri, error: OSError | ValueError, *, makes: bool = False)
 
 
 def _at_fault(uri: DataUri, error: OSError) -> str:
-    """The path that the system speaks of, if it is one below a directory."""
+    """The path in the system's error, if it is below a directory."""
     path = error.filename
     is_below = isinstance(path, str) and path.startswith(local_path(uri).rstrip("/") + "/")
     return portable(path) if is_below else str(uri)

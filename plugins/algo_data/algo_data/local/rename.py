@@ -1,4 +1,4 @@
-"""Giving a file of this machine another name, by the rules that hold for writing to that name."""
+"""Renames a local file, by the rules for writing to the new name."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from algo_data.local.descriptors import descriptor_of
 
 
 def rename(source: str, target: str) -> os.stat_result | None:
-    """Rename an ordinary file, in the place of an older one if there is one; what the file system knows of it.
+    """Rename a regular file, replacing an existing one; return its status.
 
-    None if that cannot be done, and nothing has been done then: on another file system, for a link, for what is no
-    ordinary file or has been given to this process open (`/dev/stdout`), or for any other reason, which copying it
-    will tell. As with `open_partial_file` a link at the target
-    stays, and what it leads to is replaced.
+    None if that is not possible (then nothing has been done): on another file system, for a link, for anything but a
+    regular file, for an open descriptor (`/dev/stdout`), or for another reason, which copying will report. As with
+    `open_partial_file`, a link at the target stays, and its target is replaced.
     """
     try:
         status = os.lstat(source)
@@ -37,9 +36,9 @@ def rename(source: str, target: str) -> os.stat_result | None:
 
 
 def take_after(descriptor: int, model: os.stat_result) -> None:
-    """Give a file the permissions and times of the one that it is a copy of, as far as the file system has them.
+    """Give a copy the permissions and times of its source, as far as the file system supports them.
 
-    What lets others act as the owner (setuid, setgid) goes with the owner only.
+    setuid and setgid bits are kept only if the owner is kept.
     """
     mode, status = stat.S_IMODE(model.st_mode), os.fstat(descriptor)
     if (status.st_uid, status.st_gid) != (model.st_uid, model.st_gid):

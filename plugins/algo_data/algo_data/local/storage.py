@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from algo_core.context import App
 
 HELD = 1000
-"""Entries of a directory that cannot be looked at, from which on it is the directory that cannot be listed."""
+"""Maximum number of unreadable entries of a directory before its listing fails."""
 
 
 def open_local(app: App, uri: DataUri) -> Storage:
@@ -48,8 +48,8 @@ def open_local(app: App, uri: DataUri) -> Storage:
 class LocalStorage(Storage):
     """Files and directories of this machine; links are followed.
 
-    A written file gets the time at which it was written, as with `cp`, and keeps the permissions of the one that it
-    replaces; or it gets time and permissions of a `model`, as with `mv`.
+    A written file gets the current time, as with `cp`, and the permissions of the file that it replaces; or time and
+    permissions of a `model`, as with `mv`.
     """
 
     def __init__(self, model: os.stat_result | None = None) -> None:
@@ -57,7 +57,7 @@ class LocalStorage(Storage):
         self._appearance = Appearance()
 
     def stat(self, uri: DataUri) -> Entry:
-        """What stands at a path; devices, pipes and sockets count as files of unknown size."""
+        """The entry of a path; devices, pipes and sockets count as files of unknown size."""
         with system_errors(uri):
             path = local_path(uri)
             status = os.stat(path.rstrip("/") or "/")
@@ -66,13 +66,13 @@ class LocalStorage(Storage):
         return _entry(uri, status)
 
     def list(self, uri: DataUri) -> Iterator[Entry]:
-        """The names are sorted; each entry is looked at when it is its turn, and left out if it has gone by then."""
+        """Sorted by name; each entry is read when it is yielded, and skipped if it no longer exists."""
         with self._scandir(uri) as found, system_errors(uri):
             names = sorted((not _leads_to_directory(entry), portable(entry.name), entry.name) for entry in found)
         yield from _looked_at(uri, (name for *_, name in names))
 
     def scan(self, uri: DataUri) -> Iterator[Entry]:
-        """In the order of the directory itself, without holding its names."""
+        """In the order of the directory, without holding its names."""
         with self._scandir(uri) as found:
             yield from _looked_at(uri, (entry.name for entry in found))
 
@@ -84,7 +84,7 @@ class LocalStorage(Storage):
                 raise NotADirectory(f"{uri} is a file", entry=self.stat(uri)) from None
 
     def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
-        """A regular file; anything else could block for ever or has no end."""
+        """Only regular files: others could block forever or be endless."""
         with system_errors(uri):
             status = os.stat(local_path(uri))
             if stat.S_ISDIR(status.st_mode):
@@ -94,7 +94,7 @@ class LocalStorage(Storage):
             return LocalReader(uri, offset, version)
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
-        """Write beside it, then rename; what is not an ordinary file (/dev/null, a pipe) is written to."""
+        """Write a partial file, then rename it; /dev/null, pipes and the like are written to directly."""
         path = local_path(uri)
         if uri.path.endswith("/"):
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
@@ -111,7 +111,7 @@ class LocalStorage(Storage):
             return _entry(uri, _fill(partial, content))
 
     def read_small(self, uri: DataUri, limit: int) -> tuple[Entry, bytes] | None:
-        """An ordinary file that stays as it is while it is read."""
+        """A regular file that is checked for changes while it is read."""
         path = local_path(uri)
         with system_errors(uri):
             status = os.stat(path)
@@ -127,7 +127,7 @@ class LocalStorage(Storage):
                 os.close(descriptor)
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
-        """Have a new file appear whole; in the place of an older one write beside it, then rename."""
+        """Create a new file atomically; replace an existing one by rename."""
         path = local_path(uri)
         if uri.path.endswith("/"):
             return super().write_small(uri, content)
@@ -141,14 +141,14 @@ class LocalStorage(Storage):
             return Entry(uri, Kind.FILE, size=_fill(partial, (memoryview(content),)).st_size)
 
     def may_divide(self) -> bool:
-        """Always: nothing is kept open between two calls (`ForkSafe`)."""
+        """Always: nothing stays open between two calls (`ForkSafe`)."""
         return True
 
     def divided(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
     def place(self, uri: DataUri, size: int) -> LocalPartialFile | None:
-        """A hidden file for a large one, written in any order (`RandomAccessStorage`)."""
+        """A partial file for a large one, written in any order (`RandomAccessStorage`)."""
         path = local_path(uri)
         if uri.path.endswith("/"):
             return None
@@ -169,7 +169,7 @@ class LocalStorage(Storage):
         return _entry(target, status) if status else None
 
     def taking_after(self, source: DataUri) -> Storage:
-        """One whose files get time and permissions of `source` (`RenamingStorage`)."""
+        """A storage whose files get time and permissions of `source` (`RenamingStorage`)."""
         with system_errors(source):
             return LocalStorage(os.stat(local_path(source)))
 
@@ -182,11 +182,11 @@ class LocalStorage(Storage):
         return leftovers.is_in_use(uri)
 
     def in_use_below(self, uri: DataUri) -> str | None:
-        """The path of a partial file in a directory that a process is writing (`LeftoverStorage`)."""
+        """The path of a partial file below a directory that a process is writing (`LeftoverStorage`)."""
         return leftovers.in_use_below(uri)
 
     def remove_leftover(self, uri: DataUri) -> bool:
-        """Remove a partial file that no process is writing (`LeftoverStorage`)."""
+        """Remove a partial file unless a process is writing it (`LeftoverStorage`)."""
         return leftovers.remove_leftover(uri)
 
     def mkdir(self, uri: DataUri) -> None:
@@ -226,13 +226,13 @@ class LocalStorage(Storage):
             os.unlink(path)
 
     def is_link(self, uri: DataUri) -> bool:
-        """Whether a link stands there, be it to a directory or to nowhere."""
+        """Whether the path is a link, including a dangling one."""
         with system_errors(uri):
             status = status_of(local_path(uri).rstrip("/") or "/", follow_symlinks=False)
         return status is not None and stat.S_ISLNK(status.st_mode)
 
     def is_same(self, one: DataUri, other: DataUri) -> bool:
-        """Whether two names lead to one file."""
+        """Whether two paths name one file."""
         found = []
         for uri in (one, other):
             with system_errors(uri):
@@ -241,7 +241,7 @@ class LocalStorage(Storage):
 
 
 def _remove_tree(uri: DataUri, path: str) -> int:
-    """Remove a directory with all that is in it, if all of it can be listed; the number of files that it had."""
+    """Remove a directory with its content, if all of it can be listed; return the number of files."""
     import shutil
 
     try:
@@ -255,11 +255,11 @@ def _remove_tree(uri: DataUri, path: str) -> int:
 
 
 def _looked_at(directory: DataUri, names: Iterable[str]) -> Iterator[Entry]:
-    """The entries of a directory that are still there.
+    """The entries of a directory that still exist.
 
     Raises:
-        IncompleteListing: when all others have been given, for those that cannot be looked at.
-        AlgoError: at once, if there are more than `HELD` of these, or the directory cannot be read on.
+        IncompleteListing: after all others, for the unreadable ones.
+        AlgoError: at once, if more than `HELD` are unreadable, or reading the directory fails.
     """
     above, failed = local_path(directory), dict[str, AlgoError]()
     prefix = above if above.endswith("/") else f"{above}/"
@@ -302,7 +302,7 @@ def _fill(partial: LocalPartialFile, content: Iterable[memoryview]) -> os.stat_r
 
 
 def _written(descriptor: int, content: Iterable[memoryview]) -> int:
-    """Write all of it; how much it was."""
+    """Write all blocks; return the number of bytes."""
     written = 0
     for block in content:
         written += len(block)
@@ -312,7 +312,7 @@ def _written(descriptor: int, content: Iterable[memoryview]) -> int:
 
 
 class LocalReader:
-    """An ordinary file that is being read; at its end it must be the one that it was at the beginning."""
+    """An open regular file, which must not change until its end."""
 
     def __init__(self, uri: DataUri, offset: int, version: str | None) -> None:
         self._file = open(local_path(uri), "rb", buffering=0)  # noqa: SIM115 - `close` closes it
@@ -322,7 +322,7 @@ class LocalReader:
         self._file.seek(self.offset)
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """The next bytes. Raises AlgoError at the end if the file was changed meanwhile."""
+        """The next bytes. Raises AlgoError at the end if the file was changed in the meantime."""
         with system_errors(self.entry.uri):
             count = self._file.readinto(buffer)
         if not count and _version(os.fstat(self._file.fileno())) != self.entry.version:
@@ -341,7 +341,7 @@ class LocalReader:
 
 
 def _leads_to_directory(entry: os.DirEntry[str]) -> bool:
-    """Whether it is to come first; where that cannot be known, its turn tells why."""
+    """Whether it sorts as a directory; errors are reported when it is yielded."""
     try:
         return entry.is_dir()
     except OSError:
@@ -358,7 +358,7 @@ def _entry(uri: DataUri, status: os.stat_result) -> Entry:
 
 
 def _time(seconds: float) -> datetime | None:
-    """A time in seconds since 1970; None if it lies outside of the years 1 to 9999, which file systems can tell."""
+    """A time from seconds since 1970; None outside the years 1 to 9999."""
     try:
         return datetime.fromtimestamp(seconds, timezone.utc)
     except (ValueError, OverflowError, OSError):

@@ -1,7 +1,7 @@
-"""A small new file that has no name until it is whole, so that nothing is left of it even if the process is killed.
+"""A small new file without a name until it is complete, so that even a killed process leaves nothing.
 
-Linux and most of its file systems make such files (`O_TMPFILE`), and it takes half the steps of a hidden file that is
-locked and renamed. What comes between is left to `algo_data.local.partial_file`, which also says why something fails.
+Linux and most of its file systems support such files (`O_TMPFILE`), which take half the steps of a hidden file that is
+locked and renamed. All other cases are left to `algo_data.local.partial_file`, which also reports errors.
 """
 
 from __future__ import annotations
@@ -12,29 +12,30 @@ import os
 from algo_data.local.partial_file import SUFFIX, hidden_name
 
 _UNKNOWN = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
-"""What systems say that know no such files."""
+"""Errors of systems without such files."""
 
 
 FEW = 8
-"""Files of a directory for which a look at each hidden name takes less than a look at all of its names."""
+"""Maximum number of files per directory for which checking each hidden name is cheaper than listing."""
 
 MANY = 10_000
-"""Names in a directory from which on it is the other way round again, however many files come."""
+"""Number of names in a directory from which on listing it is more expensive."""
 
 
 class Appearance:
-    """Makes files appear under names that nobody has; may be used by several threads."""
+    """Creates files under new names; may be used by several threads."""
 
     def __init__(self) -> None:
         self._is_possible = hasattr(os, "O_TMPFILE")
         self._left_over: dict[str, LeftOver] = {}
         self.may_be_new = True
-        """Whether the next name is likely to be free: as it was the last time."""
+        """Whether the next name is probably free, like the last one."""
 
     def make(self, path: str, content: bytes) -> bool:
-        """Whether a file with this content stands there now, because nothing had that name.
+        """Create a file with this content under a free name; return whether it was created.
 
-        Where a killed process has left a hidden file for it, it is not made, so that the ordinary way takes that over.
+        If a killed process left a partial file for that name, it is not created, so that the ordinary way takes that
+        over.
         """
         if not (self._is_possible and self.may_be_new):
             return False
@@ -65,7 +66,7 @@ class Appearance:
 
 
 class LeftOver:
-    """The hidden files that stood in a directory when the first files came into it."""
+    """The hidden files of a directory when the first file was created in it."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -73,7 +74,7 @@ class LeftOver:
         self._names: set[str] | None = None
 
     def is_there(self, name: str) -> bool:
-        """Whether there is one for a name."""
+        """Whether there is a hidden file for a name."""
         if self._names is not None:
             return bool(self._names) and hidden_name(name) in self._names
         self._asked += 1

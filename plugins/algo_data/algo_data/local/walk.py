@@ -1,4 +1,4 @@
-"""Everything below a directory of this machine, as it is removed: no link is followed, and nothing passed over."""
+"""Walks a local directory tree for removal: links are not followed, and nothing is skipped."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 
 def files_below(top: str) -> Iterator[str]:
-    """The paths of all that is no directory, on whatever level; a directory that goes meanwhile holds nothing.
+    """The paths of all entries below a directory that are not directories; a directory that vanishes counts as empty.
 
     Raises:
-        OSError: if a directory cannot be listed, or not searched, so that nobody knows what is in it.
+        OSError: if a directory cannot be listed or searched.
     """
     waiting = [top]
     while waiting:
@@ -29,7 +29,7 @@ def files_below(top: str) -> Iterator[str]:
 
 
 def _check_searchable(directory: str) -> None:
-    """Names can be readable where nothing behind them is."""
+    """Check that a directory can be searched, not only listed."""
     try:
         os.lstat(os.path.join(directory, "."))
     except OSError as error:

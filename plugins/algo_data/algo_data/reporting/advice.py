@@ -1,4 +1,4 @@
-"""What to do about a failure of the engine, as a command line or an option of this plugin."""
+"""Hints for failures of the engine, as commands or options of this plugin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from algo_data.hosted.api_path import how_to_make
 
 
 def advice_for(error: AlgoError) -> str | None:
-    """The advice for a failure, or None where it has its own or there is none."""
+    """The hint for a failure, or None."""
     match error:
         case failures.SourceIsFile():
             return "Copy it with: algo cp"

@@ -1,4 +1,4 @@
-"""What a command was asked for, as opposed to what it has done: `--quiet` does not drop it."""
+"""Requested results, which `--quiet` does not drop (unlike reports of actions)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from algo_core.context import App
 
 
 def answer(app: App, *lines: tuple[str, ...], **members: Any) -> None:
-    """One answer, as lines of fields that tabs keep apart, or a JSON object on a line."""
+    """Print a result, as lines of tab-separated fields, or as a JSON object on one line."""
     if app.output.is_json:
         app.output.json_text(json.dumps(members) + "\n")
         return

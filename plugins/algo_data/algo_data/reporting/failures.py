@@ -1,4 +1,4 @@
-"""What failed in the last copy, so that `--retry-failed` can copy just that."""
+"""The record of failed transfers, for `--retry-failed`."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from algo_data.engine.io.streams import STREAM
 from algo_data.engine.transfer import NotPlanned, Place, StorageOf, Transfer, Unlisted
 
 FILE = "failed-transfers.jsonl"
-"""In the cache directory: a line for each transfer that failed, for each directory of a tree that could not be planned,
-and for each thing of which no more is known than its name; before them one with the rules of the run, if it had any."""
+"""A file in the cache directory: first the rules of the run, if any, then a line for each failed transfer, each
+directory that could not be planned, and each failure known by name only."""
 
 
 def path_of(app: App) -> str:
-    """Where the record is."""
+    """The path of the record."""
     return os.path.join(paths.cache_dir(app.environ), FILE)
 
 
 RULES = ("no_clobber", "update", "include", "exclude")
-"""CopyOptions of a run that hold for what failed of it."""
+"""Options of a run that also apply to its retry."""
 
 
 class Keeper:
-    """Stands between the engine and its observer, and writes down what fails.
+    """An observer that records failures and passes everything on to another observer.
 
-    At its end the record takes the place of what an earlier run has left, if anything failed. What fails is told by the
-    threads that plan and that copy, also after the end if it came early: nothing is written any more then.
+    At its end the record replaces that of an earlier run, if anything failed. Failures are reported by the planning and
+    copying threads, even after an early end: then nothing more is written.
 
-    What was never tried is in no record. Hence an early end is noted, unless what failed was all there is (`is_alone`),
-    and leaves the record alone that was carried out again (`is_retry`). `rules` are those options of `RULES` that were
-    given: what failed must not replace now what it was to leave then, nor bring what was left out.
+    Untried transfers are not recorded. So an early end is noted, unless there was only one transfer (`is_alone`), and
+    keeps the record that was being retried (`is_retry`). `rules` are the given options of `RULES`, so that a retry
+    replaces and copies only what the first run would have.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Keeper:
         self.advanced = observer.advanced
         self.copied = observer.copied
         self.count = 0
-        """How much has failed."""
+        """The number of failures."""
 
     def started(self, transfer: Transfer) -> None:
         """Remember it while it runs."""
@@ -119,7 +119,7 @@ class Keeper:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *facts: object) -> None:
-        """Keep the record, also when the command ends early: what was written down has failed."""
+        """Store the record, even when the command ends early."""
         with self._lock:
             if kind and self._file and not self._is_alone:
                 self._write({"ended_early": True})
@@ -135,17 +135,17 @@ class Keeper:
 
 
 class FailedBefore:
-    """What a run that had failures has left."""
+    """The record of a run with failures."""
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
         self._records = [record for record in records if "rules" not in record]
         self.rules: dict[str, Any] = {}
-        """The options of `RULES` that it had."""
+        """Its options of `RULES`."""
         for record in records:
             self.rules |= record.get("rules", {})
 
     def parts(self, storage_of: StorageOf) -> Iterator[Transfer | Unlisted | NotPlanned]:
-        """The transfers that failed, the directories that could not be planned, and what is known by name only."""
+        """The failed transfers, the directories that could not be planned, and the failures known by name only."""
         for record in self._records:
             if "not_planned" in record:
                 yield NotPlanned(record["not_planned"])
@@ -159,10 +159,10 @@ class FailedBefore:
 
 
 def failed_before(app: App) -> FailedBefore:
-    """What failed in the last run that had failures.
+    """The failures of the last run with failures.
 
     Raises:
-        UsageError: if there is no such run, it was on another platform, or it ended before all was tried.
+        UsageError: if there is no such run, it was on another platform, or it ended before all transfers were tried.
     """
     try:
         with open(path_of(app), encoding="ascii") as file:
@@ -184,7 +184,7 @@ def failed_before(app: App) -> FailedBefore:
 
 
 def forget(app: App) -> None:
-    """Remove the record: everything in it has been made up for."""
+    """Remove the record: everything in it has succeeded."""
     try:
         os.unlink(path_of(app))
     except OSError:

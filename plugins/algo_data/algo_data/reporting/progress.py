@@ -1,4 +1,4 @@
-"""A line on the terminal that shows how far a copy is; nothing anywhere else."""
+"""A progress line on the terminal."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ from algo_core.terminal.output import Markup, Outlet
 from algo_data.reporting.sizes import human
 
 INTERVAL = 0.1
-"""Seconds between two drawings: often enough for the eye, too seldom to cost anything."""
+"""Seconds between two updates."""
 
 REFRESH = 0.5
-"""Seconds after which it is drawn anew though nothing has happened: rate and time left tell of that."""
+"""Seconds after which it is redrawn without progress, to update rate and remaining time."""
 
 PATIENCE = 0.4
-"""Seconds before the first: what is done at once need not flicker."""
+"""Seconds before the first update, so that short copies do not flicker."""
 
 MIN_NAME = 8
 NAME_RANK = 3.5
-"""A name is less important than how many files, how fast and how long it takes; more so than how many bytes."""
+"""The rank of the name: below the number of files, rate and time, above the number of bytes."""
 
 _ERASE = Markup("\r\x1b[K")
 _ERASE_ROWS = Markup("\r\x1b[J")
-"""For a line that has become several because the window is narrower now: the cursor stands in the first of them."""
+"""For a line that was wrapped because the window became narrower: the cursor is in its first row."""
 
 
 class Fact(NamedTuple):
-    """Something to show; what has a lower rank is more important where there is not enough room."""
+    """A part of the progress line; a lower rank is more important when space is short."""
 
     rank: float
     text: str
 
 
 class Progress(Protocol):
-    """What the report of a copy tells; files under way at the same time are told apart by any `key`.
+    """The progress display; concurrent files are identified by any `key`.
 
-    Whoever tells it something, or has erased it to write, holds its `lock`: it is also drawn when nothing happens.
+    Callers that report to it, or erase it in order to write, hold its `lock`: it is also redrawn by a thread.
     """
 
     lock: AbstractContextManager[Any]
 
     def planned(self, size: int | None) -> None:
-        """One more file is to come, of this size if it is known."""
+        """Another file is planned, of this size if known."""
 
     def all_planned(self) -> None:
-        """No more will come."""
+        """Planning is done."""
 
     def begin(self, key: object, name: str) -> None:
         """A file begins."""
 
     def advance(self, key: object, position: int, size: int | None) -> None:
-        """Bytes of it that have been read, and its size if it is known."""
+        """The position in a file in bytes, and its size if known."""
 
     def done(self, key: object) -> None:
         """It is done, or has failed."""
 
     def passed(self, count: int, size: int) -> None:
-        """So many files, of so many bytes together, have begun and are done."""
+        """Several files, with a total of bytes, are done."""
 
     def end(self) -> None:
-        """The line goes away, so that others can be written."""
+        """Erase the line, so that others can be written."""
 
 
 class Silent:
@@ -108,10 +108,10 @@ class _File:
 
 
 class Line:
-    """One line, drawn over itself: name or number of files, share, bytes, rate, time left.
+    """A progress line: name or number of files, share, bytes, rate, remaining time.
 
-    With `refresh` a thread draws it whenever so many seconds have passed, from the first file on: processes are made by
-    fork before that, when there must be no other thread.
+    With `refresh`, a thread redraws it at this interval in seconds, from the first file on: helper processes are forked
+    before that, when there must be no other thread.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Line:
             self._size_to_come += size
 
     def all_planned(self) -> None:
-        """From now on it is known how much there is in all."""
+        """The totals are known from now on."""
         self._is_all_planned = True
 
     def begin(self, key: object, name: str) -> None:
@@ -197,7 +197,7 @@ class Line:
         return file.name, _facts(file.position, file.size, now - file.began)
 
     def _many(self, now: float) -> tuple[str, list[Fact]]:
-        """All files together; a file that is under way is named, because that is what a person waits for."""
+        """All files together, with the name of a current file."""
         moved = self._bytes + sum(file.position for file in self._running.values())
         size = self._size_to_come if self._is_all_planned else None
         facts = _facts(moved, size, now - self._started)
@@ -222,7 +222,7 @@ class Line:
                 self._draw()
 
     def end(self) -> None:
-        """Erase the line, to be drawn again with the next thing that happens."""
+        """Erase the line until the next event."""
         if self._is_visible:
             self._write(self._erase(self._columns()))
             self._is_visible = False
@@ -244,7 +244,7 @@ class Line:
 
 @contextmanager
 def progress_for(app: App, *, stdout_has_content: bool) -> Iterator[Progress]:
-    """The display that fits: a line on a terminal that shows no content, else nothing. Erased whatever happens."""
+    """A progress line on a terminal that does not show the content, else no display. Always erased at the end."""
     is_wanted = app.output.shows_progress and not (stdout_has_content and app.output.is_terminal)
     if not is_wanted:
         yield Silent()
@@ -257,7 +257,7 @@ def progress_for(app: App, *, stdout_has_content: bool) -> Iterator[Progress]:
 
 
 def fitted(name: str, facts: Sequence[Fact], columns: int) -> str:
-    """As much of a name and of facts as fits, the least important left out first; the name is cut in its middle."""
+    """The name and the parts that fit, dropping the least important first; the name is shortened in the middle."""
     kept = sorted([*facts, Fact(NAME_RANK, "")] if name else facts)
     while True:
         has_name = any(fact.rank == NAME_RANK for fact in kept)

@@ -1,4 +1,4 @@
-"""What data commands say: results on stdout, failures on stderr while the others go on."""
+"""Reports of data commands: results on stdout, failures on stderr while the command continues."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from algo_core.errors import AlgoError, AuthError, ConfigError, PermissionDenied
 from algo_data.reporting.advice import advice_for
 
 FATAL = (AuthError, ConfigError, TlsError)
-"""What would fail for every other operand as well."""
+"""Errors that would occur for every other operand as well."""
 
 
 class Report:
-    """Says results and failures; `finish` ends the command with the exit code of the first failure.
+    """Reports results and failures; `finish` ends the command with the exit code of the first failure.
 
     With `is_alone` there is one operand: its failure ends the command as any other error would.
     """
@@ -34,11 +34,11 @@ class Report:
 
     @property
     def tells_results(self) -> bool:
-        """Whether anybody hears them."""
+        """Whether results are printed."""
         return not self._app.output.quiet
 
     def result(self, text: str, **members: Any) -> None:
-        """One thing done, as a line of text or a JSON object on a line; `--quiet` drops it."""
+        """Report an action, as a line of text or a JSON object on one line; `--quiet` drops it."""
         if not self.tells_results:
             return
         output = self._app.output
@@ -49,12 +49,12 @@ class Report:
         output.stdout.flush()
 
     def deleted(self, what: object, *, is_dry: bool = False, **members: Any) -> None:
-        """One thing that is gone, or would go: in one shape whichever command tells it."""
+        """Report a removal, in one form for all commands."""
         word = "Would delete" if is_dry else "Deleted"
         self.result(f"{word} {what}", action=word.lower(), path=str(what), **members)
 
     def failed(self, what: object, error: AlgoError) -> None:
-        """Say why something failed; raises it if nothing else can go better."""
+        """Report a failure; raise it if all other operands would fail as well."""
         if self._is_alone or (isinstance(error, FATAL) and not isinstance(error, PermissionDenied)):
             raise error
         error.hint = error.hint or advice_for(error)

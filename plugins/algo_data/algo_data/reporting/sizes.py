@@ -1,4 +1,4 @@
-"""Sizes as people read them, and the option that asks for them."""
+"""Human-readable sizes, and their option."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 human_option = click.option(
     "-h", "--human", "--human-readable", "is_human", is_flag=True, help="Show sizes in KiB, MiB, GiB."
 )
-"""As `ls` and `du` have it everywhere: `-h` is no help there."""
+"""`-h` means human-readable, as in `ls` and `du`, not help."""
 
 
 def human(count: float) -> str:

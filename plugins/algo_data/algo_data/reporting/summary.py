@@ -1,4 +1,4 @@
-"""How a command that copies has gone, told when it ends."""
+"""The summary at the end of a copying command."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from algo_data.engine.transfer import Tally
 from algo_data.reporting.sizes import human
 
 MANY = 20
-"""Files from which on failures are told once more at the end: a person has seen other lines since."""
+"""Minimum number of files for repeating failures at the end."""
 
 MOST_FAILURES = 50
 
 
 class Summary:
-    """Counts while a command runs, and tells at its end: on stderr, as what was done stands on stdout.
+    """Counts results while a command runs, and reports them at its end, on stderr.
 
-    It is told unless there was one file and it was copied, or failed; with `--json` always. After Ctrl-C the last words
-    of the command tell how far it was. With `has_patterns` the person has said which files are meant.
+    There is no summary for a single file, except with `--json`. After Ctrl-C, the final message contains the counts.
+    With `has_patterns`, include or exclude patterns were given.
     """
 
     def __init__(self, app: App, *, has_patterns: bool, is_dry: bool, verb: str = "copied") -> None:
@@ -32,12 +32,12 @@ class Summary:
         self._verb = verb
         self._began = time.monotonic()
         self.tally = Tally()
-        """Where the planner counts what it leaves as it is."""
+        """The planner's count of skipped files."""
         self.planned = self.copied = self.bytes = self.deleted = self.failed = 0
         self._failures: list[str] = []
 
     def add_failure(self, message: str) -> None:
-        """Something failed, and this was why."""
+        """Count a failure."""
         self.failed += 1
         if self.failed <= MOST_FAILURES:
             self._failures.append(message)

@@ -1,4 +1,4 @@
-"""What `cp` says while it copies and when a file is done."""
+"""Reports of `cp` during and after each transfer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from algo_data.reporting.report import Report
 from algo_data.reporting.summary import Summary
 
 SEVERAL = 20
-"""Lines that a person reads: no more results are told on a terminal."""
+"""Maximum number of results printed on a terminal."""
 
 
 def is_read(app: App) -> bool:
-    """Whether results are read by a person, who is told of the first `SEVERAL`; `--verbose` asks for all."""
+    """Whether to limit results to the first `SEVERAL`: on a terminal, without `--verbose`."""
     return app.output.is_terminal and not app.output.is_json and not app.verbose
 
 
 class TransferReport:
-    """The engine's observer: progress while files move, a line when one is there, a message when it failed."""
+    """The engine's observer: shows progress, prints a line per completed file, and a message per failure."""
 
     def __init__(self, app: App, progress: Progress, summary: Summary, *, is_alone: bool) -> None:
         self._summary = summary

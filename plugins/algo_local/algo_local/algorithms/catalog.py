@@ -21,6 +21,9 @@ _TEMPLATES = Path(__file__).parents[1] / "templates"
 HELLO = _TEMPLATES / "hello"
 """The source of the algorithm that every embedded platform starts with; it requires nothing, so it is there at once."""
 
+HELLO_VERSIONS = ((0, 1, 0), (0, 1, 1), (1, 0, 0))
+"""What it is published as: clients' documents and test suites name the first two."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Language:

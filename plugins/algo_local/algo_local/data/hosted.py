@@ -12,10 +12,11 @@ from typing import BinaryIO
 
 from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_local.callers import DENIED, Caller
+from algo_local.data.media_types import GENERIC, by_name
 from algo_local.data.objects import BLOCK, FileInfo, Objects, Read
 from algo_local.data.path_resolver import Branch, FileLocation, Location, PathResolver, Space
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata, collection_acl
-from algo_local.names import check_name
+from algo_local.names import COLLECTION_LIMIT, check_name
 
 PAGE_SIZE = 1000
 """Entries of one page of a listing."""
@@ -47,6 +48,8 @@ class StoredFile:
     info: FileInfo
     md5: str
     content: BinaryIO
+    media_type: str = GENERIC
+    """What it came with, or else what its name says."""
 
 
 class HostedData:
@@ -93,7 +96,7 @@ class HostedData:
             raise NotFoundError(f"File {location.uri} does not exist")
         content, info = found
         try:
-            return StoredFile(info, self._digest(location, info, content), content)
+            return StoredFile(info, self._digest(location, info, content), content, self._media_type(location, info))
         except BaseException:
             content.close()
             raise
@@ -105,7 +108,7 @@ class HostedData:
             raise RequestRefused("Collections are made directly under data://.my")
         if not caller.acts_for(location.owner):
             raise PermissionDenied(DENIED)
-        name = check_name(name, "a collection")
+        name = check_name(name, "a collection", COLLECTION_LIMIT)
         uri = f"data://{parent[0]}/{name}"
         with self._metadata.database.write() as rows:
             if collection_acl(rows, location.owner, name) is not None:
@@ -124,11 +127,19 @@ class HostedData:
             raise NotFoundError(f"Directory {location.uri} does not exist")
 
     def put(
-        self, caller: Caller, path: Sequence[str], read: Read, length: int | None = None, md5: str | None = None
+        self,
+        caller: Caller,
+        path: Sequence[str],
+        read: Read,
+        length: int | None = None,
+        md5: str | None = None,
+        *,
+        media_type: str = "",
     ) -> tuple[str, str]:
         """Store a file; its URI, and the MD5 of what was stored, in hexadecimal digits.
 
-        `length` in bytes and `md5` are what the sender announced, and are checked if they are given.
+        `length` in bytes and `md5` are what the sender announced, and are checked if they are given. `media_type` is
+        kept unless it says nothing.
         """
         location = self._resolver.find(caller, path)
         if not isinstance(location, FileLocation):
@@ -144,6 +155,8 @@ class HostedData:
                 info = self._objects.place(received, location.space.path, location.name)
             if info.size > SMALL:
                 self._metadata.remember_digest(stored_as, info.identity, received.md5)
+            if media_type and media_type != by_name(location.name):
+                self._metadata.remember_media_type(stored_as, info.identity, media_type)
         return location.uri, received.md5
 
     def delete(self, caller: Caller, path: Sequence[str], *, force: bool) -> int:
@@ -163,7 +176,7 @@ class HostedData:
         """Delete what was stored in `data://.session` of a request that has ended."""
         directory = self._objects.session_space(session)
         if self._objects.discard(directory):
-            self._metadata.forget_digests(self._objects.relative(directory))
+            self._metadata.forget_files(self._objects.relative(directory))
 
     def _delete_collection(self, location: Space, force: bool) -> int:
         assert location.collection
@@ -176,7 +189,7 @@ class HostedData:
             elif not self._objects.remove_empty(location.path):
                 raise self._not_empty(location)
             self._metadata.delete_collection(rows, *location.collection)
-        self._metadata.forget_digests(self._objects.relative(location.path))
+        self._metadata.forget_files(self._objects.relative(location.path))
         return self._objects.discard(aside) if aside else 0
 
     def _empty(self, location: Space, force: bool) -> int:
@@ -213,6 +226,10 @@ class HostedData:
         if info.size > SMALL:
             self._metadata.remember_digest(stored_as, info.identity, digest.hexdigest())
         return digest.hexdigest()
+
+    def _media_type(self, location: FileLocation, info: FileInfo) -> str:
+        stored_as = self._objects.relative(location.space.path, location.name)
+        return self._metadata.media_type(stored_as, info.identity) or by_name(location.name)
 
     def _check_writable(self, space: Space) -> None:
         if not space.writable:

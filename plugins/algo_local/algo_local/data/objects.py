@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 BLOCK = 1 << 20
-"""Bytes that are moved at a time."""
+"""Block size in bytes."""
 
 BESIDE_FROM = 8 * BLOCK
 """Bytes from which on a content is worth a thread for its digest."""

@@ -273,7 +273,21 @@ CREATE TABLE request_contents (
 );
 CREATE INDEX request_contents_by_use ON request_contents (used_at);
 """
-MIGRATIONS = (_FIRST, _WITH_CONNECTORS, _WITH_NETWORK_ACCESS, _WITH_MANAGEMENT, _WITH_REQUESTS)
+_WITH_MEDIA_TYPES = """
+CREATE TABLE media_types (
+    path TEXT PRIMARY KEY,
+    identity TEXT NOT NULL,
+    type TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+MIGRATIONS = (
+    _FIRST,
+    _WITH_CONNECTORS,
+    _WITH_NETWORK_ACCESS,
+    _WITH_MANAGEMENT,
+    _WITH_REQUESTS,
+    _WITH_MEDIA_TYPES,
+)
 """What makes each version of the schema from the one before; a published one never changes."""
 
 

@@ -134,10 +134,23 @@ class Metadata:
         with self.database.write() as rows:
             rows.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", (path, identity, md5))
 
-    def forget_digests(self, directory: str) -> None:
-        """Forget the MD5s of all files of a directory."""
+    def media_type(self, path: str, identity: str) -> str | None:
+        """The media type that came with a file, if it is still the same file."""
+        with self.database.read() as rows:
+            query = "SELECT type FROM media_types WHERE path = ? AND identity = ?"
+            found = rows.execute(query, (path, identity)).fetchone()
+        return found[0] if found else None
+
+    def remember_media_type(self, path: str, identity: str, media_type: str) -> None:
+        """Remember the media type that came with a file."""
         with self.database.write() as rows:
-            rows.execute("DELETE FROM digests WHERE path > ? AND path < ?", (f"{directory}/", f"{directory}0"))
+            rows.execute("INSERT OR REPLACE INTO media_types VALUES (?, ?, ?)", (path, identity, media_type))
+
+    def forget_files(self, directory: str) -> None:
+        """Forget the MD5s and media types of all files of a directory."""
+        with self.database.write() as rows:
+            for table in ("digests", "media_types"):
+                rows.execute(f"DELETE FROM {table} WHERE path > ? AND path < ?", (f"{directory}/", f"{directory}0"))
 
     def counts(self) -> dict[str, int]:
         """How many accounts, keys, collections, algorithms and versions there are."""

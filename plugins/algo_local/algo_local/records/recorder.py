@@ -187,10 +187,14 @@ class Recorder:
 
     def listed(self, question: table.Question, limit: int) -> list[Record]:
         """What a question finds, newest first."""
+        found: list[Record] = self.read(lambda rows: table.listed(rows, question, limit))
+        return found
+
+    def read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
+        """The result of a query that sees every call until now."""
         self._refresh()
         self._mark_lost()
-        found: list[Record] = self._journal.read(lambda rows: table.listed(rows, question, limit))
-        return found
+        return self._journal.read(query)
 
     def content(self, content: Content | None) -> bytes | None:
         """The bytes of an input or output; None if they are not kept, or no longer."""

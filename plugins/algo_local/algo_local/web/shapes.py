@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from algo_local.names import COLLECTION_LIMIT
+
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
@@ -129,7 +131,7 @@ SCHEMAS: dict[str, Schema] = {
         acl=ref("DirectoryAcl"),
     ),
     "DirectoryAcl": record(read=many(word("user://*", "algo://.my/*"))),
-    "CreateDirectoryRequest": record("name", name=NAME, acl=ref("DirectoryAcl")),
+    "CreateDirectoryRequest": record("name", name={**NAME, "maxLength": COLLECTION_LIMIT}, acl=ref("DirectoryAcl")),
     "DirectoryAclUpdateRequest": record("acl", acl=record("read", read=many(word("user://*", "algo://.my/*")))),
     "Created": record("result", result=TEXT),
     "Deleted": record("result", result=record("deleted", deleted=WHOLE)),
@@ -570,7 +572,22 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "ErrorEntries": many(
         record(
-            "created_at request_id username algoname", created_at=WHOLE, request_id=TEXT, username=TEXT, algoname=TEXT
+            "created_at request_id username algoname",
+            created_at=WHOLE,
+            **dict.fromkeys(
+                (
+                    "request_id",
+                    "username",
+                    "algoname",
+                    "algoversion",
+                    "input",
+                    "error",
+                    "error_type",
+                    "billable_to",
+                    "worker",
+                ),
+                TEXT,
+            ),
         )
     ),
     "FullUsageResult": record("results", results=many(USAGE), next_marker=TEXT),
@@ -599,7 +616,7 @@ CONTENT: dict[str, dict[str, Schema]] = {
     "Input": {"application/json": ANYTHING, "text/plain": TEXT, "application/octet-stream": BINARY},
     "RequestResult": {"application/json": ref("CallResult"), "text/plain": TEXT, "application/octet-stream": BINARY},
     "File": {"application/octet-stream": BINARY},
-    "FileOrDirectory": {"application/json": ref("Directory"), "application/octet-stream": BINARY},
+    "FileOrDirectory": {"application/json": {"anyOf": [ref("Directory"), ANYTHING]}, "*/*": BINARY},
     "Archive": {"application/gzip": BINARY},
     "SourceArchive": {"application/octet-stream": BINARY},
     "Image": {"image/*": BINARY},

@@ -10,7 +10,7 @@ from algo_run.call import MOST_AT_ONCE
 
 FIRST = 4
 INTERVAL = 0.25
-"""Seconds that a rate is measured for, at the least."""
+"""Minimum time in seconds for measuring a rate."""
 
 GAIN = 1.1
 """How much faster it must have become for more calls at once to have paid."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -16,13 +15,11 @@ from algo_core.storage.uri import AlgorithmRef, parse_algorithm_ref
 from algo_core.terminal.options import Number
 from algo_run.call import DEFAULT_TIMEOUT, MAX_TIMEOUT, Answer, Call, Failed, perform, perform_raw
 from algo_run.commands.batch_options import batch_inputs, batch_options
+from algo_run.commands.input_options import given_inputs, input_options
 from algo_run.completion import complete_algorithm
 from algo_run.payload import Given, the_one
 from algo_run.sink import Sink, open_sink
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_GIVEN = "algo_run.given"
 _MINE = re.compile(r"(?:algo:/{1,2}|/)?\.my/(.*)", re.DOTALL)
 """`.my` in the place of an owner is the account of the profile in use (guide)."""
 
@@ -40,35 +37,9 @@ standard output: text and JSON with a newline (JSON indented on a terminal, on o
 bytes."""
 
 
-def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False) -> Callable[[F], F]:
-    """An input option. All of them add to one list, so that two inputs are noticed whichever they are."""
-
-    def remember(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
-        given = ctx.meta.setdefault(_GIVEN, [])
-        given.extend(Given(short, kind, value, is_file) for value in values)
-
-    return click.option(
-        short,
-        long,
-        multiple=True,
-        expose_value=False,
-        callback=remember,
-        type=click.Path() if is_file else str,
-        metavar="FILE" if is_file else "BYTES" if kind == "binary" else "JSON" if kind == "json" else "TEXT",
-        help=text,
-    )
-
-
 @click.command(epilog=EPILOG, context_settings={"allow_extra_args": True})
 @click.argument("algorithm", shell_complete=complete_algorithm)
-@_input("data", "-d", "--data", "Input: JSON if it is valid JSON, else text.")
-@_input("data", "-D", "--data-file", "Input from a file: JSON, else UTF-8 text, else binary.", is_file=True)
-@_input("text", "-t", "--text", "Text input.")
-@_input("text", "-T", "--text-file", "Text input from a file (UTF-8).", is_file=True)
-@_input("json", "-j", "--json-data", "JSON input.")
-@_input("json", "-J", "--json-file", "JSON input from a file.", is_file=True)
-@_input("binary", "-b", "--binary", "Binary input.")
-@_input("binary", "-B", "--binary-file", "Binary input from a file.", is_file=True)
+@input_options
 @click.option(
     "--timeout",
     type=Number(1, MAX_TIMEOUT),
@@ -106,12 +77,12 @@ def run(
     _check(app, ctx.args, raw=raw, void=void)
     debug = debug or app.debug
     if inputs := batch_inputs(batch):
-        _refuse_beside_batch(ctx.meta.get(_GIVEN, []), raw=raw, void=void)
+        _refuse_beside_batch(given_inputs(ctx), raw=raw, void=void)
         _run_each(app, reference_of(app, algorithm), inputs, output, timeout, {**batch, "sudo": sudo})
         return
     if output and os.path.isdir(output):
         raise UsageError(f"{output} is a directory", "Name a file with -o")
-    given = the_one(ctx.meta.get(_GIVEN, []), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty())
+    given = the_one(given_inputs(ctx), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty())
     _parsed(algorithm)
     payload = given.payload()
     call = Call(

@@ -1,4 +1,4 @@
-"""Moving bytes in blocks: constant memory, and the last block only when the source has ended well."""
+"""Moves bytes in blocks, with constant memory; the last block is passed on only after the source ended well."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from algo_core.storage.contract import Source
 
 BLOCK = 1 << 20
-"""Bytes that are moved at a time."""
+"""Block size in bytes."""
 
 SMALL = 1 << 18
-"""Bytes up to which a file is kept in memory as a whole while it is moved."""
+"""Maximum size, in bytes, of a file that is moved in memory."""
 
 
 def joined(source: Source, size: int) -> bytes:
-    """The content of a small source at once. Raises SizeMismatch if there are more or fewer than `size` bytes."""
+    """The content of a small source. Raises SizeMismatch if it has more or fewer than `size` bytes."""
     buffer = bytearray(size + 1)
     view, filled = memoryview(buffer), 0
     while count := source.readinto(view[filled:] if filled <= size else bytearray(1)):
@@ -31,10 +31,10 @@ def joined(source: Source, size: int) -> bytes:
 
 
 def blocks(source: Source, size: int | None = None) -> Iterator[memoryview]:
-    """The content of a source from its position; each block is valid until the next one is asked for.
+    """The content of a source from its position; each block is valid until the next one is requested.
 
-    A block is given when the source has shown that it has another one, or that it is at its end: what a source raises
-    at its end (a wrong checksum, a file that was changed) comes before the receiver has got all that was announced.
+    A block is yielded only when the source has another one, or has reported its end: so errors at the end (a wrong
+    checksum, a changed file) are raised before the receiver has all announced bytes.
 
     Raises:
         SizeMismatch: if there are more or fewer than `size` bytes.

@@ -1,4 +1,4 @@
-"""Checksums, calculated beside the transfer."""
+"""Checksums, computed during the transfer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 WORTH_A_THREAD = 1 << 18
-"""Bytes of a block from which on handing it to another thread costs less than hashing it."""
+"""Block size, in bytes, from which passing a block to another thread costs less than hashing it."""
 
 
 def compare(uri: DataUri, expected: Checksum, found: str) -> None:
-    """Raises Corrupted if a file's checksum is not the one that its storage has given."""
+    """Raises Corrupted if a file's checksum differs from that of its storage."""
     if found != expected.digest:
         raise Corrupted(
             f"{uri} arrived damaged: its {expected.algorithm.upper()} is {found}, "
@@ -26,14 +26,14 @@ def compare(uri: DataUri, expected: Checksum, found: str) -> None:
 
 
 def check_content(uri: DataUri, checksum: Checksum | None, content: bytes) -> None:
-    """Raises Corrupted if content that is at hand has another checksum than its storage has given."""
+    """Raises Corrupted if the checksum of content in memory differs from that of its storage."""
     if checksum and (digest := hasher(checksum)):
         digest.update(content)
         compare(uri, checksum, digest.hexdigest())
 
 
 def hasher(checksum: Checksum | None) -> Any:
-    """The hash function of a checksum; None if there is none, or one that is not known here."""
+    """The hash function of a checksum; None without a checksum, or for an unknown algorithm."""
     if checksum is None:
         return None
     import hashlib
@@ -44,7 +44,7 @@ def hasher(checksum: Checksum | None) -> Any:
 
 
 class Digest:
-    """Hashes blocks in their order, large ones in a thread of its own while the next one is fetched."""
+    """Hashes blocks in order, large ones in a separate thread while the next one is fetched."""
 
     def __init__(self, empty: Any) -> None:
         self._hash = empty
@@ -53,17 +53,17 @@ class Digest:
 
     @staticmethod
     def of(entry: Entry) -> Digest | None:
-        """What calculates the checksum of an entry, if it has one."""
+        """A digest for the checksum of an entry, if it has one."""
         found = hasher(entry.checksum)
         return None if found is None else Digest(found)
 
     def wait_for(self, buffer: object) -> None:
-        """Wait until a buffer, which is about to be filled again, has been read."""
+        """Wait until a buffer that is to be refilled has been hashed."""
         if self._pending and _whole(self._pending[0]) is _whole(buffer):
             self._wait()
 
     def update(self, buffer: object, block: memoryview) -> None:
-        """Go on with a block, which lies in `buffer`."""
+        """Add a block, which lies in `buffer`."""
         self._wait()
         if len(block) < WORTH_A_THREAD:
             self._hash.update(block)
@@ -87,7 +87,7 @@ class Digest:
             future.result()
 
     def close(self) -> None:
-        """Let go of the thread."""
+        """End the thread."""
         if self._pool:
             self._pool.shutdown(wait=False)
             self._pool = None

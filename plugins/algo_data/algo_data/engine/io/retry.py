@@ -1,4 +1,4 @@
-"""How often, and after how long, something that broke off is tried again."""
+"""Retries of transfers: their number and pauses."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from algo_core.http.retry import pause_after
 
 
 class RetryBudget:
-    """A number of tries, with pauses between them that grow and are spread at random (full jitter).
+    """A number of retries, with growing, randomized pauses (full jitter).
 
-    Pauses are in seconds. Progress renews it, so that a long transfer over a bad line ends, and one that gets nowhere
-    does too.
+    Pauses are in seconds. Progress renews it, so that a long transfer over a bad line succeeds, and one without
+    progress ends.
     """
 
     def __init__(self, tries: int, pause: Callable[[float], None] | None = None) -> None:
@@ -28,5 +28,5 @@ class RetryBudget:
         self._pause(pause_after(self._spent))
 
     def renew(self) -> None:
-        """Something got further: all tries are there again."""
+        """There was progress: all retries are available again."""
         self._spent = 0

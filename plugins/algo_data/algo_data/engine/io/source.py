@@ -1,4 +1,4 @@
-"""A file of any storage as one unbroken stream: resumed where it broke off, checked at its end."""
+"""A file of any storage as one stream that resumes after interruptions and verifies at its end."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from algo_data.engine.io.digest import Digest, compare
 from algo_data.engine.io.retry import RetryBudget
 
 Advanced = Callable[[int, "int | None"], None]
-"""Told the position in bytes, and the size if it is known."""
+"""Called with the position in bytes, and the size if known."""
 
 
 class CannotResume(NetworkError):
-    """What was read so far is of no use: the storage cannot go on from there, or the file has changed."""
+    """The transfer cannot be resumed: the storage cannot, or the file has changed."""
 
 
 class FileSource(io.RawIOBase):
-    """Reads a file, whatever storage it is in.
+    """Reads a file of any storage.
 
-    When the connection breaks, it is opened again at the same position, if the storage can tell that it is still the
-    same version; `tries` is how often in a row without getting further. Length and, where the storage gives one,
-    checksum are compared at the end: `readinto` returns 0 only when both are right.
+    When the connection breaks, the file is opened again at the same position, if the storage can tell that it is the
+    same version; `tries` is the number of retries without progress. Length and checksum (if the storage has one) are
+    compared at the end: `readinto` returns 0 only if both are right.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class FileSource(io.RawIOBase):
         """The next bytes; 0 at the end.
 
         Raises:
-            CannotResume: if it broke off and has to be read from the beginning, by a new source.
-            NetworkError: if it broke off too often.
-            Corrupted: at the end, if the checksum is another.
-            AlgoError: at the end, if the file was changed meanwhile, or is shorter or longer than announced.
+            CannotResume: if it was cut off and must be read from the beginning, by a new source.
+            NetworkError: if it was cut off too often.
+            Corrupted: at the end, if the checksum differs.
+            AlgoError: at the end, if the file was changed in the meantime, or its length is not the announced one.
         """
         view = memoryview(buffer)[: self._block]
         if self._digest:
@@ -92,13 +92,13 @@ class FileSource(io.RawIOBase):
         return count
 
     def hand_over(self) -> None:
-        """Leave the checksum and telling how far it is to whoever reads."""
+        """Leave checksum and progress to the reader."""
         self._is_checked = False
         self._advanced = None
         self._renew_digest()
 
     def leave_out(self, count: int) -> None:
-        """Go on behind the first `count` bytes, which whoever reads has already."""
+        """Continue after the first `count` bytes, which the reader already has."""
         self._let_go()
         self._position = count
 
@@ -136,7 +136,7 @@ class FileSource(io.RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        """Whether it can be read again: if the storage can tell that it is still the same file."""
+        """Whether it can be read again: if the storage can identify the version."""
         return self.entry.version is not None
 
     def tell(self) -> int:
@@ -144,7 +144,7 @@ class FileSource(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go back to the beginning, for another try of what it is written to."""
+        """Return to the beginning, for a retry of the write."""
         if offset != 0 or whence != io.SEEK_SET:
             raise io.UnsupportedOperation("it can only be rewound to its beginning")
         if self._position:
@@ -154,7 +154,7 @@ class FileSource(io.RawIOBase):
         return 0
 
     def again(self) -> bool:
-        """Go back to the beginning of what is open, whatever its name leads to by now; False if that cannot be done."""
+        """Return to the beginning of the open file; False if that is not possible."""
         if not isinstance(self._reader, RewindableReader):
             return False
         self._reader.rewind()

@@ -1,4 +1,4 @@
-"""A list of any length: in memory as long as it is short, and else in a temporary file."""
+"""A list of any length: in memory while it is short, else in a temporary file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HELD = 1000
 
 
 class Spool:
-    """Rows of texts, numbers and the like, given back in the order in which they came."""
+    """Rows of texts, numbers and the like, in insertion order."""
 
     def __init__(self) -> None:
         self._held: list[tuple[Any, ...]] = []
@@ -25,10 +25,10 @@ class Spool:
         self.count = 0
 
     def add(self, *row: Any) -> None:
-        """Remember a row.
+        """Append a row.
 
         Raises:
-            AlgoError: if there is no room for the temporary file.
+            AlgoError: if there is no space for the temporary file.
         """
         self._held.append(row)
         self.count += 1

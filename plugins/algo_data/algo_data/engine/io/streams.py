@@ -1,4 +1,4 @@
-"""Standard input and output as a storage with one place, `-`."""
+"""Standard input and output as a storage with one path, `-`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STREAM = DataUri("-", "-")
 
 
 class StandardStreams(Storage):
-    """Reads the one and writes the other, both as they are: nothing can be taken back."""
+    """Reads standard input and writes standard output."""
 
     def __init__(self, stdin: BinaryIO | None, stdout: BinaryIO) -> None:
         self._stdin = stdin
@@ -37,7 +37,7 @@ class StandardStreams(Storage):
         return StreamReader(self._stdin, uri, self._origin, offset)
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
-        """Every block at once, so that whoever reads the other end need not wait."""
+        """Write every block at once, so that the reader need not wait."""
         buffer, written = memoryview(bytearray(BLOCK)), 0
         while count := source.readinto(buffer):
             self._stdout.write(buffer[:count])
@@ -76,7 +76,7 @@ class StreamReader:
             stream.seek(origin + offset)
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """What is at hand, waiting for at least one byte."""
+        """The available bytes, at least one."""
         with _readable():
             read = getattr(self._stream, "read1", self._stream.read)
             data: bytes = read(len(buffer))

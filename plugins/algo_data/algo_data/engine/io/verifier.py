@@ -1,4 +1,4 @@
-"""Hashes a large file in its order, behind whoever writes it, in a thread of its own."""
+"""Hashes a large file in order, behind its writer, in a separate thread."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from algo_data.engine.io.digest import hasher
 
 
 class Verifier:
-    """Reads back what has been written, as far as the beginning of the file is whole.
+    """Reads back the complete beginning of the file as it grows.
 
-    The pages are still in memory, so this costs the hashing and little more, in whatever order the parts arrive.
+    The pages are still in memory, so this costs little more than the hashing, in any order of the parts.
     """
 
     def __init__(self, descriptor: int, checksum: Checksum | None) -> None:
@@ -25,7 +25,7 @@ class Verifier:
         self._thread: threading.Thread | None = None
 
     def reached(self, position: int) -> None:
-        """The first `position` bytes are there."""
+        """Report that the first `position` bytes are complete."""
         if self._hash is None:
             return
         with self._changed:
@@ -36,7 +36,7 @@ class Verifier:
             self._thread.start()
 
     def hexdigest(self) -> str | None:
-        """The checksum of all that was reached; None if there is nothing to compare it with."""
+        """The checksum of the complete part; None if there is nothing to compare it with."""
         self.stop()
         return self._hash.hexdigest() if self._hash is not None else None
 

@@ -1,4 +1,4 @@
-"""Whether a file that is there already is to be replaced, by what listings say of both."""
+"""Decides whether an existing file is replaced, by the listings' attributes of both."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from algo_data.engine.transfer import Place
 
 
 def unseen(name: str) -> Attributes:
-    """What is there, and could not be looked at: it counts as a file that nothing is to be done with."""
+    """An entry that exists but could not be read: it counts as a file that is left alone."""
     return Attributes(name, False, None, None, _UNSEEN)
 
 
 def is_unseen(attributes: Attributes | None) -> bool:
-    """Whether an entry could not be looked at."""
+    """Whether an entry could not be read."""
     return attributes is not None and not attributes.is_directory and attributes.identity == _UNSEEN
 
 
@@ -25,14 +25,14 @@ _UNSEEN = "unseen"
 
 
 def never(source: Attributes, target: Attributes) -> bool:
-    """What is there stays."""
+    """Never replace an existing file."""
     return False
 
 
 def is_newer(source: Attributes, target: Attributes) -> bool:
-    """If it was modified later, or either time is unknown.
+    """Replace if the source was modified later, or either time is unknown.
 
-    Whole seconds are compared: a listing of the platform has no more (API section 4.4).
+    Whole seconds are compared: listings of the platform have no fractions (API section 4.4).
     """
     if source.modified is None or target.modified is None:
         return True
@@ -40,17 +40,17 @@ def is_newer(source: Attributes, target: Attributes) -> bool:
 
 
 def differs(source: Attributes, target: Attributes) -> bool:
-    """If it has another size, or is newer: a copy is never older than what it was made from."""
+    """Replace if the size differs or the source is newer: a copy is never older than its source."""
     return source.size != target.size or source.size is None or is_newer(source, target)
 
 
 def has_other_size(source: Attributes, target: Attributes) -> bool:
-    """If it has another size."""
+    """Replace if the size differs."""
     return source.size != target.size
 
 
 def has_same_content(source: Place, target: Place) -> bool:
-    """Whether checksums show that two files are the same; False if nothing does.
+    """Whether checksums show that two files are the same; False if there are none.
 
     A checksum that a storage does not know is computed where the file can be read without moving it.
 

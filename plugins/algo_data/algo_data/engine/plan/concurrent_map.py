@@ -1,4 +1,4 @@
-"""Small questions to a storage, several at a time, so that the way to it is waited for once and not for each."""
+"""Concurrent small requests to a storage, to hide its latency."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 QUESTIONS = 16
-"""How many are asked at once."""
+"""Number of concurrent requests."""
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
@@ -18,9 +18,9 @@ _Answer = TypeVar("_Answer")
 def concurrent_map(
     ask: Callable[[_Item], _Answer], items: Iterable[_Item], at_once: int = QUESTIONS
 ) -> Iterator[tuple[_Item, _Answer]]:
-    """Each item with its answer, in their order; a few items are taken in advance. What `ask` raises is raised here.
+    """Each item with its result, in order; a few items are taken in advance. Exceptions of `ask` are raised here.
 
-    Whoever ends early waits for no answer, nor does the end of the process.
+    Neither an early end nor the end of the process waits for pending results.
     """
     if at_once <= 1:
         for item in items:

@@ -1,7 +1,7 @@
-"""What stands in the way of a `sync`: a directory where a file should go, or a file where a directory should.
+"""Conflicts of a `sync`: a directory in place of a file, or a file in place of a directory.
 
-It has to go before its own copy is made, and so after everything else: when all other copies are made, and it is known
-that all that stands in the way may go, and that what takes its place can be had.
+They must be removed before their own copies, so they come last: after all other copies, and only if all conflicts may
+be removed and all replacements can be read.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place
 
 Obstructed = Callable[[str, bool, "int | None"], None]
-"""Told what was not copied for that: its path below the source, whether it is a directory, and its size in bytes."""
+"""Called for each conflict with its path below the source, whether it is a directory, and its size in bytes."""
 
 
 class Directories:
-    """Names of directories, which come in order before they are asked for, in the same order."""
+    """Names of directories, added in order and queried in the same order."""
 
     def __init__(self) -> None:
         self._names = Spool()
@@ -33,7 +33,7 @@ class Directories:
         self._head: str | None = None
 
     def add(self, name: str) -> None:
-        """Remember one."""
+        """Add a name."""
         self._names.add(name)
 
     def has(self, name: str) -> bool:
@@ -60,15 +60,15 @@ class Directories:
 
 
 def in_the_way(source: Place, target: Place, *, of_directory: bool) -> AlgoError:
-    """Why something was not copied, and what can be done."""
+    """The error for a conflict."""
     return InTheWay(source, target, target.uri, of_directory=of_directory)
 
 
 def may_be_removed(obstructed: Spool, source: Place, target: Place, selection: Selection, on_error: OnError) -> bool:
-    """Whether all of it may go; what may not is told, and nothing is removed yet.
+    """Whether all conflicts may be removed; those that may not are reported. Nothing is removed yet.
 
-    It stays if anything in it is not selected or being written, if the source has a file and a directory of its name,
-    or if what should be in its place cannot be opened, or listed.
+    A conflict is kept if a part of it is not selected or being written, if the source has a file and a directory of its
+    name, or if its replacement cannot be opened or listed.
     """
     is_all = True
     for relative, is_directory, _ in obstructed:
@@ -87,7 +87,7 @@ def may_be_removed(obstructed: Spool, source: Place, target: Place, selection: S
 
 
 def cleared(obstructed: Spool, free: Spool, target: Place, on_error: OnError, *, is_dry: bool) -> Iterator[Place]:
-    """Remove it; each thing that has gone. What can then be copied is added to `free`."""
+    """Remove the conflicts and yield each removed place. Paths that can be copied now are added to `free`."""
     for relative, is_directory, size in obstructed:
         obstacle = target.child(relative)
         try:

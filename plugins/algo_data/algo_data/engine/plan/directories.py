@@ -1,4 +1,4 @@
-"""Directories for copied trees: where they can be, and making them."""
+"""Directories for copied trees: checks, and making them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from algo_data.engine.transfer import Place
 
 
 def make(place: Place, *, with_parents: bool = False) -> None:
-    """Make a directory if it is not there; with `with_parents` those above it as well.
+    """Make a directory if it is missing; with `with_parents`, its parents as well.
 
     Raises:
-        NotADirectory: if a file stands there.
-        AlgoError: if it cannot be made; nothing has been made then, where that can be known beforehand.
+        NotADirectory: if it is a file.
+        AlgoError: if it cannot be made; then nothing has been made, where that can be known in advance.
     """
     storage = place.storage
     if with_parents and not (storage.has_folders or storage.can_hold_directories(place.uri.parent)):
@@ -42,7 +42,7 @@ def make(place: Place, *, with_parents: bool = False) -> None:
 
 
 def check_apart(source: Place, target: Place) -> None:
-    """Refuse a copy of a directory to itself, or into itself, which would never end; links on the way are followed."""
+    """Refuse to copy a directory to itself or into itself; links are followed."""
     if source.storage is not target.storage:
         return
     top, place, before = _real(source.uri), _real(target.uri), None
@@ -57,18 +57,19 @@ def _absolute(uri: DataUri) -> DataUri:
 
 
 def _real(uri: DataUri) -> DataUri:
-    """Where it is on this machine, or will be: as far as it is there, without links."""
+    """Its absolute local path, with links resolved as far as it exists."""
     return DataUri(LOCAL, os.path.realpath(_absolute(uri).path)) if uri.is_local else uri
 
 
 def check_fits(source: Place, target: Place, selection: Selection, *, is_there: bool) -> None:
-    """Refuse a tree that the target cannot hold before anything is copied.
+    """Refuse a tree that the target cannot hold, before anything is copied.
 
     Only the first page of the source's listing is read for that: directories come first. For the directory of an
-    account all of it is, and the first page of each directory in it. What cannot be listed is told when it is its turn.
+    account, the whole listing and the first page of each of its directories are read. Listing errors are reported
+    later.
 
     Raises:
-        NoFolders: with the ways in which it can be copied.
+        NoFolders: with other ways to copy it.
     """
     if target.storage.has_folders:
         return
@@ -107,15 +108,15 @@ def _as_far_as_listed(place: Place) -> Iterator[Entry]:
 
 
 def missing(place: Place) -> MissingDirectory:
-    """That a directory does not exist."""
+    """The error for a missing directory."""
     can_exist = place.storage.has_folders or place.storage.can_hold_directories(place.uri.parent)
     return MissingDirectory(place.uri, can_exist=can_exist)
 
 
 def remove_emptied(tree: Place, selection: Selection, refused: Container[DataUri]) -> None:
-    """Remove the directories of a tree in which nothing is left, of those that the selection enters.
+    """Remove the empty directories of a tree that the selection enters.
 
-    Those that hold something stay, what a link leads to, and with all that is in it what was `refused`.
+    Non-empty directories, targets of links, and `refused` directories with their content are kept.
     """
 
     def enters(relative: str, entry: Entry) -> bool:
@@ -132,7 +133,7 @@ def remove_emptied(tree: Place, selection: Selection, refused: Container[DataUri
 
 
 def remove_if_empty(place: Place) -> None:
-    """Remove a directory that nothing is left in; one that is not empty, or has gone, is no failure."""
+    """Remove a directory if it is empty; a non-empty or missing one is not an error."""
     try:
         place.storage.rmdir(place.uri)
     except AlgoError:

@@ -1,4 +1,4 @@
-"""What would refuse a plan when it is carried out, found without changing anything: for `--dry-run`."""
+"""Finds the errors of a plan without changing anything, for `--dry-run`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ALWAYS_THERE = (".algo/", ".session/")
 
 
 class DryRun:
-    """Goes through a plan: which directories would be there by then, and which files could be read and written."""
+    """Simulates a plan: which directories would exist, and which files could be read and written."""
 
     def __init__(self) -> None:
         self._there: set[DataUri] = set()
@@ -28,7 +28,7 @@ class DryRun:
         self._asking = threading.Lock()
 
     def make(self, place: Place) -> None:
-        """Suppose that a directory is made. Raises what `directories.make` would."""
+        """Simulate making a directory. Raises what `directories.make` would."""
         uri = place.uri
         if uri in self._there or uri in self._new:
             return
@@ -45,7 +45,7 @@ class DryRun:
             raise NotADirectory(f"{place} is a file")
 
     def passed(self, transfers: Iterable[Transfer], on_error: OnError, at_once: int = QUESTIONS) -> Iterator[Transfer]:
-        """The transfers that nothing speaks against, with what is known of their sources."""
+        """The transfers without errors, with the entries of their sources."""
 
         def look(transfer: Transfer) -> Transfer | AlgoError:
             try:
@@ -85,7 +85,7 @@ class DryRun:
 
 
 def _readable(transfer: Transfer) -> Entry | None:
-    """What is known of a source that can be read."""
+    """The entry of a readable source."""
     storage, uri = transfer.source
     if uri == STREAM:
         return None

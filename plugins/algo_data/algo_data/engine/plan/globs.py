@@ -11,7 +11,7 @@ from algo_data.engine.patterns import ANY_DEPTH, is_magic, name_pattern
 from algo_data.engine.plan.tree import OnError, below
 
 HELD = 1000
-"""Matches that wait for one whose very name is the pattern: what a page of a listing holds."""
+"""Maximum number of matches held back for a file whose name is the pattern itself: a page of a listing."""
 
 
 def has_magic(uri: DataUri) -> bool:
@@ -20,25 +20,25 @@ def has_magic(uri: DataUri) -> bool:
 
 
 def spans_directories(uri: DataUri) -> bool:
-    """Whether what a path matches can be in several directories, so that names can be the same."""
+    """Whether matches of a path can be in several directories, so that names can be equal."""
     return is_magic(uri.path.rstrip("/").rpartition("/")[0])
 
 
 def expand(storage: Storage, uri: DataUri, on_error: OnError | None = None) -> Iterator[Entry]:
-    """The entries that a path with wildcards means, while the listing arrives.
+    """The entries that match a path with wildcards, as the listing arrives.
 
     A wildcard stands for one component or a part of it, and does not match a dot at the beginning of a name. The
     component `**` stands for any number of directories, and at the end for all files below; it goes through no link to
     a directory. A directory that cannot be listed is reported to `on_error`, and the others go on.
 
-    A file whose very name is the pattern is that file, and nothing else is meant. On this machine, and for brackets,
-    which are common in names, it is looked up. Elsewhere the listing tells that is read anyway; only if more matches
-    than a page holds it is asked for, before any of them is given.
+    If the pattern itself is the name of a file, only that file matches. It is looked up on this machine, and for
+    brackets, which are common in names. Elsewhere the listing shows it; only if there are more matches than a page
+    holds, it is requested before any of them is yielded.
 
     Raises:
         NotFoundError: when nothing matches.
-        UsageError: for a pattern that cannot be read.
-        AlgoError: if a directory cannot be listed; with `on_error` only if it is the one that the path names.
+        UsageError: for an invalid pattern.
+        AlgoError: if a directory cannot be listed; with `on_error`, only if it is the directory in the path.
     """
     is_looked_up = uri.is_local or "[" in uri.path
     if is_looked_up and (literal := _literal(storage, uri)):
@@ -93,7 +93,7 @@ def _matching(storage: Storage, uri: DataUri, on_error: OnError) -> Iterator[Ent
 
 
 def _directories(storage: Storage, uri: DataUri, on_error: OnError) -> Iterator[tuple[DataUri, bool]]:
-    """The directories that a path means, and whether each is the one that it names, and no match of a pattern."""
+    """The directories that match a path, and whether each is named literally."""
     if not has_magic(uri):
         yield uri, True
         return
@@ -115,7 +115,7 @@ def _directories(storage: Storage, uri: DataUri, on_error: OnError) -> Iterator[
 
 
 def _below(storage: Storage, uri: DataUri, on_error: OnError) -> Iterator[tuple[str, Entry]]:
-    """Everything below a directory that is not hidden, as a shell understands `**`: links are not followed."""
+    """Everything below a directory except hidden entries, like `**` in a shell: links are not followed."""
     found = below(
         storage,
         Entry(uri, Kind.DIRECTORY),
@@ -127,7 +127,7 @@ def _below(storage: Storage, uri: DataUri, on_error: OnError) -> Iterator[tuple[
 
 
 def _only_literal(storage: Storage, uri: DataUri, matching: Iterator[Entry]) -> Iterator[Entry]:
-    """The one that has the pattern as its name, or all if none has."""
+    """The entry whose name is the pattern itself, else all."""
     held: list[Entry] = []
     try:
         for entry in matching:
@@ -148,7 +148,7 @@ def _only_literal(storage: Storage, uri: DataUri, matching: Iterator[Entry]) -> 
 
 
 def _literal(storage: Storage, uri: DataUri) -> Entry | None:
-    """What has the pattern as its name, a link to nowhere too."""
+    """The entry whose name is the pattern itself, including a dangling link."""
     try:
         if found := storage.exists(uri):
             return found

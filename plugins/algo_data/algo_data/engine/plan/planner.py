@@ -1,4 +1,4 @@
-"""From sources and a destination to transfers, one at a time, so that copying starts before a listing has ended."""
+"""Plans transfers from sources and a destination, lazily: copying starts before a listing has ended."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class _Found(NamedTuple):
-    """A source; `is_match` if a pattern has found it, so that it goes by its name in the listing."""
+    """A source; `is_match` if it matched a pattern, so that its name in the listing is used."""
 
     place: Place
     entry: Entry | None = None
@@ -45,7 +45,7 @@ class _Found(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What its copy in a directory is called."""
+        """The name of its copy in a directory."""
         return self.entry.name if self.is_match and self.entry else self.place.uri.name
 
     @property
@@ -72,8 +72,8 @@ def plan(
     destination is always a directory. A partial local file (`LeftoverStorage`) is a source only if it is named.
 
     Raises:
-        UsageError: for several sources and one file, or what can have no name.
-        NotFoundError: for a directory that is not there, or a pattern that matches nothing.
+        UsageError: for several sources and one file, or a source without a name.
+        NotFoundError: for a missing directory, or a pattern without a match.
     """
     options = options or CopyOptions()
     if isinstance(sources, Sequence) and sources.count(STREAM) > 1:
@@ -115,7 +115,7 @@ def _dry_run(options: CopyOptions) -> DryRun | None:
 
 
 def _may_meet(sources: Sequence[DataUri]) -> bool:
-    """Whether what is below a directory can land where something of another source does.
+    """Whether files below a directory can have the same target as files of another source.
 
     Only where two have one name, or one has none and goes straight into the destination. What patterns match is not
     known yet.
@@ -157,7 +157,7 @@ def _is_file(uri: DataUri) -> NotADirectory:
 
 
 def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | None:
-    """The target if it is a directory, or has to be one that is there.
+    """The target if it is a directory, or must be an existing one.
 
     Raises:
         UsageError: if it has to be and is a file.
@@ -190,7 +190,7 @@ def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | Non
 
 
 class _Planner:
-    """Gives each file of the sources its place."""
+    """Plans the target of each file of the sources."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class _Planner:
                 self._on_error(found.place, error)
 
     def _tree(self, found: _Found, top: Entry) -> Iterator[Transfer]:
-        """All files of a directory; the directories for them are made on the way."""
+        """The transfers of all files of a directory; target directories are made."""
         options, source = self._options, found.place
         if options.removes_sources and source.storage.is_link(source.uri):
             raise SourceIsLink(source.uri)
@@ -248,7 +248,7 @@ class _Planner:
         yield from self.part(Unlisted(source, base, "", options.removes_sources), top)
 
     def again(self, part: Unlisted) -> Iterator[Transfer]:
-        """All files of a directory that could not be planned before; it is refused as such again if it cannot now."""
+        """The transfers of a directory that could not be planned before; reported again if it cannot be planned now."""
         source = part.source
         try:
             top = source.storage.stat(source.uri)
@@ -263,7 +263,7 @@ class _Planner:
         yield from self.part(part, top)
 
     def part(self, part: Unlisted, top: Entry) -> Iterator[Transfer]:
-        """All files of a directory of a tree; what cannot be listed or made is refused as such a part."""
+        """The transfers of a directory of a tree; parts that cannot be listed or made are reported."""
         source, base, top_relative, removes_source = part
         storage, prefix = source.storage, prefix_of(top_relative)
 
@@ -313,7 +313,7 @@ class _Planner:
         relative: str,
         transfers: Callable[[Place, Entry, Place], Iterator[Transfer]],
     ) -> Iterator[Transfer]:
-        """The transfers of a file to its path below a directory; refused if there can be no such path."""
+        """The transfer of a file to its path below a directory; reported if there can be no such path."""
         source = Place(storage, entry.uri)
         try:
             target = base.child(relative)
@@ -323,7 +323,7 @@ class _Planner:
         yield from transfers(source, entry, target)
 
     def _takes(self, storage: Storage, relative: str, entry: Entry) -> bool:
-        """Whether a file of a tree is meant; one that is still being written, or was given up, is nobody's file yet."""
+        """Whether a file of a tree is selected; partial files are not."""
         if entry.is_directory or not self._options.selection.takes(relative):
             return False
         return not is_leftover(storage, entry.uri)
@@ -346,7 +346,7 @@ class _Planner:
             yield transfer
 
     def _different(self, source: Place, entry: Entry | None, target: Place) -> Iterator[Transfer]:
-        """The transfer, unless both are one file: through a link in a tree they can be."""
+        """The transfer, unless source and target are one file, through a link in a tree."""
         storage = source.storage
         try:
             is_same = storage is target.storage and source.uri != STREAM and storage.is_same(source.uri, target.uri)
@@ -362,9 +362,9 @@ class _Planner:
 def plan_again(
     parts: Iterable[Transfer | Unlisted | NotPlanned], on_error: OnError, options: CopyOptions, storage_of: StorageOf
 ) -> Iterator[Transfer]:
-    """The transfers of a plan that failed, and those of directories that could not be planned then.
+    """The failed transfers of an earlier plan, and those of directories that could not be planned then.
 
-    What no more is known of is refused again when all others are planned.
+    Failures known by name only are reported again after all others are planned.
     """
     dry_run = _dry_run(options)
     transfers = _again(parts, on_error, options, storage_of, dry_run)

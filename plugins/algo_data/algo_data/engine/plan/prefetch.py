@@ -1,4 +1,4 @@
-"""Listings of a remote tree before it is their turn, so that the way there is not waited for in each directory."""
+"""Prefetches listings of a remote tree, to hide latency."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from algo_core.storage.uri import DataUri
 from algo_data.engine.relative import joined, parent_of, prefix_of
 
 AT_ONCE = 16
-"""Directories that are listed at the same time, at most."""
+"""Maximum number of concurrent listings."""
 
 PAGE = 1000
-"""Entries of one directory that are read ahead, at most: a page of the platform's listings (API section 4.4)."""
+"""Maximum number of prefetched entries per directory: a page of the platform's listings (API section 4.4)."""
 
 HELD = 10_000
-"""Entries in all from which on no directory is listed ahead; twice as many for those that are needed before others
-that are held, lest what is far away keeps out what is near."""
+"""Maximum number of prefetched entries in total; twice as many for directories that are needed before held ones, so
+that distant directories do not block near ones."""
 
 Enters = Callable[[str, Entry], bool]
-"""Whether to look into a directory; given its path below the one at the top, and its entry.
+"""Whether to enter a directory; called with its path below the top, and its entry.
 
-It can be asked in advance, and from several threads.
+It can be called in advance, and from several threads.
 """
 
 
@@ -39,7 +39,7 @@ class _State(Enum):
 
 
 class _Directory:
-    """A directory, its place in the order in which all are needed, and what of its listing has been read ahead."""
+    """A directory, its position in the order of use, and its prefetched entries."""
 
     def __init__(self, relative: str, entry: Entry, above: _Directory | None, index: int) -> None:
         self.relative = relative
@@ -65,11 +65,11 @@ class _Directory:
 
 
 class Prefetcher:
-    """Gives the listings of a tree to one thread, which goes through it from the top, the first directory first.
+    """Provides the listings of a tree to one thread, which walks it depth first.
 
-    Meanwhile other threads list the directories that will be needed next, as far as they are known: `AT_ONCE` at a
-    time, a page of each, `HELD` entries in all. What `listing` raises is raised when it is that entry's turn. `close`
-    ends it early: no listing is begun any more, and those under way end by themselves.
+    Other threads list the directories that are needed next, as far as they are known: `AT_ONCE` at a time, a page of
+    each, `HELD` entries in total. Exceptions of `listing` are raised at their position. `close` ends it early: no
+    further listing begins, and running ones end by themselves.
     """
 
     def __init__(self, listing: Callable[[DataUri], Iterator[Entry]], enters: Enters) -> None:
@@ -84,10 +84,10 @@ class Prefetcher:
         self._is_closed = False
 
     def entries(self, relative: str, directory: Entry) -> Iterator[Entry]:
-        """The entries of a directory while they arrive; `relative` is its path below the top, which itself is "".
+        """The entries of a directory as they arrive; `relative` is its path below the top ("" for the top).
 
-        The one that was asked for before in the same directory is over then. What was given and is not asked for has to
-        be forgotten, lest it is held for nothing.
+        This ends the listing of its previous sibling. Directories that are not entered must be forgotten (`forget`), to
+        free their entries.
         """
         taken = self._take(relative, directory)
         if taken.listing is None and taken.error is None:
@@ -105,7 +105,7 @@ class Prefetcher:
             yield entry
 
     def forget(self, relative: str) -> None:
-        """A directory will not be asked for."""
+        """A directory will not be entered."""
         with self._changed:
             directory = self._known.get(relative)
             if directory and directory.above and directory.above.below.pop(relative, None):
@@ -113,13 +113,13 @@ class Prefetcher:
                 self._start_worker()
 
     def close(self) -> None:
-        """Begin nothing any more."""
+        """Begin no further listings."""
         with self._changed:
             self._is_closed = True
             self._waiting.clear()
 
     def _take(self, relative: str, entry: Entry) -> _Directory:
-        """A directory that is needed now: from here on it belongs to the thread that asks."""
+        """Take a directory that is needed now: from here on it belongs to the calling thread."""
         above = self._known.get(parent_of(relative)) if relative else None
         if above and not above.held and not above.error:
             self._read(above)  # on behind the directory that is needed, for those that come after it
@@ -149,7 +149,7 @@ class Prefetcher:
             self._drop(below)
 
     def _read(self, directory: _Directory) -> None:
-        """Read on in a listing, a page at most."""
+        """Read at most a page of a listing."""
         try:
             if directory.listing is None:
                 directory.listing = self._listing(directory.entry.uri)

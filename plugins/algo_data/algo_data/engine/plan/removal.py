@@ -1,4 +1,4 @@
-"""Removing what is only at the target of a `sync`, after everything else has gone well."""
+"""Removes the extra files of the target of a `sync`, after everything else succeeded."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from algo_data.engine.transfer import Place
 
 
 def removed(extras: Spool, target: Place, selection: Selection, on_error: OnError, *, is_dry: bool) -> Iterator[Place]:
-    """Remove `extras`, several at a time; each file, or directory with all that was in it, that was removed.
+    """Remove `extras` concurrently; yield each removed file or directory.
 
-    They are paths below the target, and whether each is a directory. Of a directory only what the
-    selection takes is removed, and the directory itself if nothing is left in it.
+    They are paths below the target, and whether each is a directory. Only the selected part of a directory is removed,
+    and the directory itself if it is empty then.
     """
 
     def remove(item: tuple[Place, bool]) -> AlgoError | bool:
@@ -67,7 +67,7 @@ def _selected(directory: Place, above: str, selection: Selection, on_error: OnEr
 
 
 def check_unused(directory: Place) -> None:
-    """Raises AlgoError if another process is writing a file of this machine in it, on whatever level."""
+    """Raises AlgoError if another process is writing a local file below it."""
     storage = directory.storage
     if isinstance(storage, LeftoverStorage) and (found := storage.in_use_below(directory.uri)):
         raise AlgoError(
@@ -77,10 +77,10 @@ def check_unused(directory: Place) -> None:
 
 
 def remove_extra(place: Place, is_directory: bool) -> bool:
-    """Remove a file, or a directory with all that is in it; whether it has gone.
+    """Remove a file, or a directory with its content; return whether it was removed.
 
-    What a running process has begun to write stays, and so does a file where a directory was, or the other way round:
-    it has come since.
+    Partial files of running processes are kept, and so is a file in place of a listed directory, or the other way
+    round: it is newer.
 
     Raises:
         AlgoError: if it cannot be removed, or is a directory in which another process writes.

@@ -1,4 +1,4 @@
-"""Which transfers of a plan are needed where not all replace what is there: `--no-clobber` and `--update`."""
+"""Skips the transfers of a plan that must not replace existing files: `--no-clobber` and `--update`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def skip_existing(
     at_once: int = QUESTIONS,
     tally: Tally | None = None,
 ) -> Iterator[Transfer]:
-    """The transfers whose target is not there, or is to be replaced; `tally` counts the others."""
+    """The transfers whose target is missing or to be replaced; `tally` counts the others."""
 
     def is_needed(transfer: Transfer) -> bool | AlgoError:
         source, target = transfer.source, transfer.target

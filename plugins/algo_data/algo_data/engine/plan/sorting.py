@@ -1,4 +1,4 @@
-"""Listings of any length in one order, with memory that does not grow: as they arrive if they can be, else sorted."""
+"""Sorted listings of any length with bounded memory: as they arrive if in order, else through a temporary file."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from algo_data.engine.io.spool import no_room, write_whole
 from algo_data.engine.plan.comparison import unseen
 
 HELD = 20_000
-"""Entries that are held at a time; a longer listing goes through a temporary file."""
+"""Maximum number of entries in memory; a longer listing uses a temporary file."""
 
 CHUNK = 100
 """Entries that are read back at a time from each run."""
 
 _Chunk = tuple[int, int]
-"""Where a chunk stands in the file: offset and length in bytes."""
+"""The position of a chunk in the file: offset and length in bytes."""
 
 
 def order(attributes: Attributes) -> tuple[bool, str]:
-    """What listings are sorted by: directories come first (API section 4.4), names in the order of code points."""
+    """The sort key of listings: directories first (API section 4.4), names by code points."""
     return not attributes.is_directory, attributes.name
 
 
 class OutOfOrder(Exception):
-    """A listing that was taken for sorted is not."""
+    """A listing is not sorted."""
 
     def __init__(self, listing: Listing) -> None:
         super().__init__()
@@ -38,9 +38,9 @@ class OutOfOrder(Exception):
 
 
 class Listing:
-    """A listing that is gone through entry by entry as it arrives; what it gives twice in a row counts once.
+    """A cursor on a listing as it arrives; consecutive duplicates count once.
 
-    `head` is the entry whose turn it is, None before `advance` is called first, and at the end.
+    `head` is the current entry, None before the first `advance` and at the end.
     """
 
     def __init__(self, entries: Iterable[Attributes]) -> None:
@@ -49,10 +49,10 @@ class Listing:
         self.head: Attributes | None = None
 
     def advance(self) -> None:
-        """Go on to the next entry.
+        """Advance to the next entry.
 
         Raises:
-            OutOfOrder: if it should have come earlier; there is no head then.
+            OutOfOrder: if the entry is out of order; then there is no head.
         """
         before, self.head = self.head, None
         for attributes in self._entries:
@@ -69,7 +69,7 @@ class Listing:
             raise self._failed[0]
 
     def rest(self) -> Iterator[Attributes]:
-        """What is left, in whatever order, from the head on."""
+        """The remaining entries from the head on, in any order."""
         return itertools.chain([self.head] if self.head else [], self._entries)
 
 
@@ -79,7 +79,7 @@ def side_by_side(
     """Two sorted listings as pairs of the same name and kind.
 
     Raises:
-        OutOfOrder: what has been given of both is right, if it was the other listing that is not sorted.
+        OutOfOrder: if one listing is not sorted; the pairs so far are right.
         IncompleteListing: when both have ended.
     """
     ours.advance()
@@ -108,8 +108,8 @@ def in_order(entries: Iterable[Attributes], held: int = HELD) -> Iterator[Attrib
     A listing that comes in this order already is only written and read back; any other is merged from sorted runs.
 
     Raises:
-        IncompleteListing: when all others have been given, those that could not be looked at as `unseen` among them.
-        AlgoError: if there is no room for the temporary file.
+        IncompleteListing: after all others, with unreadable ones as `unseen` among them.
+        AlgoError: if there is no space for the temporary file.
     """
     failed: list[IncompleteListing] = []
     yield from _sorted(_with_unseen(entries, failed), held)

@@ -1,4 +1,4 @@
-"""The transfers that make one directory like another: both listings side by side, while they arrive."""
+"""Plans a sync: a merge join of the two sorted listings as they arrive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from algo_data.engine.selection import Selection
 from algo_data.engine.transfer import Place, Tally, Transfer
 
 Extra = Callable[[str, bool], None]
-"""Told what is only at the target, by its path below it, and whether it is a directory."""
+"""Called with the path of each extra entry of the target, and whether it is a directory."""
 
 
 def plan_sync(
@@ -36,7 +36,7 @@ def plan_sync(
     options: CopyOptions,
     obstructed: Obstructed | None = None,
 ) -> Iterator[Transfer]:
-    """The transfers that bring all files of `source` to `target` that are missing or differ there.
+    """The transfers of all files of `source` that are missing or different in `target`.
 
     The target is made if it is missing. A directory that cannot be listed is reported to `on_error`, and nothing in it
     to `extra`, which is told of a directory when both of its listings have ended. What cannot be copied because a
@@ -68,7 +68,7 @@ def plan_sync(
 def plan_freed(
     source: Place, target: Place, on_error: OnError, freed: Iterable[tuple[str, bool, int | None]], options: CopyOptions
 ) -> Iterator[Transfer]:
-    """The transfers of what had something in its way, as it was told to `obstructed`; nothing is there any more."""
+    """The transfers of the conflicts reported to `obstructed`, after their removal."""
     for relative, is_directory, size in freed:
         place, goal = source.child(relative), target.child(relative)
         if not is_directory:
@@ -85,7 +85,7 @@ def plan_freed(
 
 
 class _Level(NamedTuple):
-    """A directory of the source, its path below the top, and its counterpart, which need not be there."""
+    """A directory of the source, its path below the top, and its counterpart, which may be missing."""
 
     source: Place
     target: Place
@@ -100,18 +100,17 @@ class _Level(NamedTuple):
 
 
 class _Pair(NamedTuple):
-    """A file to copy; `is_sure` if nothing more has to be known for that."""
+    """A file to copy; `is_sure` if no checksum has to be compared."""
 
     transfer: Transfer
     is_sure: bool = True
 
 
 class _Side:
-    """The listings of one of the two trees, as far as they are sorted as they arrive.
+    """The listings of one of the two trees, while they arrive in order.
 
-    The API promises no order but that directories come first (section 4.4), and names come in order all the same. This
-    machine's file systems have none, but unfinished files: these are no part of a source, and of a target neither as
-    long as they are being written.
+    The API only promises that directories come first (section 4.4), but names come in order. Local file systems have no
+    order, but partial files: they are not part of a source, nor of a target while they are being written.
     """
 
     def __init__(self, top: Place, selection: Selection, *, is_source: bool) -> None:
@@ -124,14 +123,14 @@ class _Side:
             self._lookahead = Prefetcher(top.storage.scan, lambda relative, entry: selection.enters(relative))
 
     def listing(self, relative: str, directory: Entry) -> Listing:
-        """A directory on its way: as it arrives, or sorted before."""
+        """A listing as it arrives, or sorted first."""
         if self._lookahead:
             found = map(attributes_of, self._lookahead.entries(relative, directory))
             return Listing(found if self.arrives_sorted else in_order(found))
         return self.sorted_anew(directory)
 
     def sorted_anew(self, directory: Entry) -> Listing:
-        """A directory once more, sorted before."""
+        """A listing again, sorted first."""
         found = self._scan(directory.uri)
         return Listing(in_order(attributes_of(entry) for entry in found if not self._is_left_out(entry)))
 
@@ -144,7 +143,7 @@ class _Side:
             self._lookahead.forget(relative)
 
     def close(self) -> None:
-        """List nothing ahead any more."""
+        """Stop prefetching."""
         if self._lookahead:
             self._lookahead.close()
 
@@ -173,7 +172,7 @@ class _Join:
             self._target.arrives_sorted = False
 
     def different(self, top: _Level) -> Iterator[Transfer]:
-        """The files whose checksums are not known to be the same."""
+        """The files without equal checksums."""
 
         def has_changed(pair: _Pair) -> bool | AlgoError:
             try:
@@ -190,7 +189,7 @@ class _Join:
                 self._tally.skipped += 1
 
     def pairs(self, top: _Level) -> Iterator[_Pair]:
-        """The files of a tree that have to be copied, or looked at more closely."""
+        """The files of a tree to copy, or to compare by checksum."""
         levels = [(top, self._level(top))]
         try:
             yield from self._walk(levels)
@@ -219,7 +218,7 @@ class _Join:
                 levels.append((item, self._level(item)))
 
     def _level(self, level: _Level) -> Iterator[_Pair | _Level]:
-        """One directory: its files that have to be copied, and the directories in it."""
+        """One directory: its files to copy, and its subdirectories."""
         relative = level.relative
         ours = self._source.listing(relative, level.entry)
         theirs = self._target.listing(relative, level.there) if level.is_there else Listing(())
@@ -249,10 +248,10 @@ class _Join:
             self._tell(extras)
 
     def _anew(self, level: _Level, left: Iterator[Attributes]) -> Iterator[_Pair | _Level]:
-        """What is left of the source's side of a directory, when a listing has turned out not to be sorted.
+        """The rest of a directory of the source, when a listing turned out not to be sorted.
 
-        What came before was compared, and is not copied again. What was thought to be only at the target need not be:
-        only two whole listings can tell.
+        The entries before were compared and are not copied again. The extras so far are unreliable: only two complete
+        listings can tell.
         """
         theirs = self._target.sorted_anew(level.there) if level.is_there else Listing(())
         with Directories() as alone:
@@ -273,7 +272,7 @@ class _Join:
     def _compared(
         self, level: _Level, ours: Attributes, theirs: Attributes | None, alone: Directories
     ) -> Iterator[_Pair | _Level]:
-        """What comes of an entry of the source; `alone` are the directories of which the target alone has some."""
+        """The transfers of an entry of the source; `alone` are directories that only the target has."""
         if is_unseen(ours) or is_unseen(theirs):
             return  # which is told when the listing ends
         relative = joined(prefix_of(level.relative), ours.name, is_directory=ours.is_directory)
@@ -334,7 +333,7 @@ class _Join:
             self._on_error(source, in_the_way(source, target, of_directory=ours.is_directory))
 
     def _note(self, level: _Level, theirs: Attributes, extras: Spool) -> None:
-        """Remember what is only at the target, until both listings have ended."""
+        """Store the extras of the target until both listings have ended."""
         if is_unseen(theirs):
             return
         relative = joined(prefix_of(level.relative), theirs.name, is_directory=theirs.is_directory)
@@ -351,5 +350,5 @@ class _Join:
 
 
 def _below(directory: Place, attributes: Attributes) -> Place:
-    """The place of an entry of a directory, or of its counterpart."""
+    """The place of an entry in a directory."""
     return directory.subdirectory(attributes.name) if attributes.is_directory else directory.child(attributes.name)

@@ -14,10 +14,10 @@ __all__ = ["Enters", "OnError", "below"]
 
 
 OnError = Callable[[object, AlgoError], None]
-"""Told what cannot be used, and why; the rest goes on, unless it raises."""
+"""Called with each failed item and its error; processing continues, unless it raises."""
 
 Prepares = Callable[[str, Entry], bool]
-"""Told that a directory is looked into next, which it can prevent; given its path below the top, and its entry."""
+"""Called before a directory is entered, which it can prevent, with its path below the top and its entry."""
 
 
 def below(
@@ -29,15 +29,15 @@ def below(
     on_error: OnError | None = None,
     is_sorted: bool = False,
 ) -> Iterator[tuple[str, Entry]]:
-    """What is below a directory, each with its path relative to it; a directory comes before what is in it.
+    """Everything below a directory, each entry with its relative path; a directory comes before its content.
 
-    One directory on each level is being listed at a time, and of a storage elsewhere a few that come next, so that
-    memory does not depend on the number of files. With `is_sorted` they come in the order of `Storage.list`. A link to
-    a directory above that would be entered is told, and not followed.
+    One directory per level is listed at a time (of a remote storage, a few more in advance), so that memory does not
+    depend on the number of files. With `is_sorted`, entries come in the order of `Storage.list`. A link to a directory
+    above it is reported, and not followed.
 
     Raises:
-        AlgoError: if a directory cannot be listed; without `on_error` for those below the top as well, and for entries
-            that could not be looked at.
+        AlgoError: if a directory cannot be listed; without `on_error`, also for directories below the top and
+            unreadable entries.
     """
     listing = storage.list if is_sorted else storage.scan
     if top.uri.is_local:

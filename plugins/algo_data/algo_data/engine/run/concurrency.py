@@ -1,4 +1,4 @@
-"""How many connections pay, and how much is handed over together: found out by trying; only the link itself knows."""
+"""Adapts the number of connections, and the batch size of small files, by measuring the rate."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import time
 from collections.abc import Callable
 
 INTERVAL = 0.05
-"""Seconds that a rate is measured for, at the least."""
+"""Minimum time in seconds for measuring a rate."""
 
 LONG_INTERVAL = 1.0
-"""Seconds after which a rate is taken for one, however little has happened."""
+"""Time in seconds after which a rate is used, however few the events."""
 
 BUSY = 0.7
-"""Share of one processor from which on more connections would only wait for it."""
+"""Processor load from which on more connections do not help."""
 
 IDLE = 0.15
-"""Share below which it is worth while to take larger steps."""
+"""Processor load below which larger steps are taken."""
 
 GAIN = 1.15
-"""How many times faster it must have become for more connections to have paid."""
+"""Minimum speed-up that justifies more connections."""
 
 PATIENCE = 8
-"""Intervals to wait before something that did not pay is tried again."""
+"""Intervals to wait after an unsuccessful increase."""
 
 
 BATCH = 0.008
-"""Seconds that a batch is meant to take: long beside handing it over, short for whoever waits for the last one."""
+"""Target duration of a batch in seconds: long compared with the hand-over, short for waiting for the last one."""
 
 MOST_TOGETHER = 64
 
 
 class AdaptiveConcurrency:
-    """Grows the number of connections while that brings more and the processor has time for them."""
+    """Increases the number of connections while that raises the rate and the processor is not busy."""
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class AdaptiveConcurrency:
         self._since, self._used, self._done, self._events = clock(), cpu(), 0.0, 0
 
     def wanted(self, done: float, active: int, events: int | None = None) -> int:
-        """How many connections there should be.
+        """The desired number of connections.
 
-        `done` is how much has been moved in all, in whatever unit; `active` is how many connections there are;
-        `events` counts what has come to an end: a rate says little before each connection has had its turn.
+        `done` is the total amount moved, in any unit; `active` is the number of connections; `events` counts completed
+        steps: a rate means little before each connection has completed one.
         """
         now = self._clock()
         seconds = now - self._since
@@ -82,10 +82,9 @@ class AdaptiveConcurrency:
 
 
 class Batch:
-    """How many small files are handed over together: so many that it takes about `BATCH` seconds.
+    """The number of small files in a batch, so that a batch takes about `BATCH` seconds.
 
-    Never fewer than `least`, which are under way at the same time anyhow. Used as a context manager around each handing
-    over.
+    Never fewer than `least`, which are processed concurrently anyway. Used as a context manager around each batch.
     """
 
     def __init__(self, least: int = 1, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,7 +1,7 @@
-"""A large file onto this machine: over as many connections as it pays, and going on where a killed process stopped.
+"""Downloads a large file to this machine over an adaptive number of connections, and resumes after a kill.
 
-It begins as one stream. While that leaves the processor idle and more connections bring more bytes, more are opened,
-each for a part of the file; where it does not pay, or the storage cannot, the one stream stays all there is.
+It begins as one stream. While the processor is idle and more connections raise the rate, more are opened, each for a
+part of the file; otherwise, or without ranges in the storage, it stays one stream.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from algo_data.engine.run.concurrency import AdaptiveConcurrency
 from algo_data.engine.transfer import Transfer
 
 PART = 16 << 20
-"""Bytes that are asked for at a time, once there are several connections."""
+"""Size of a part in bytes, with several connections."""
 
 PART_BLOCK = 1 << 18
-"""Bytes that each of several connections moves at a time, so that all of them together hold little."""
+"""Block size in bytes of each of several connections, which bounds their total memory."""
 
 NOTED = 32 << 20
-"""Bytes after which it is noted how much is there."""
+"""Bytes after which the progress is recorded."""
 
 MOST_PARTS = 16
 LAST_WORDS = 0.5
-"""Seconds that other connections get to notice that the transfer is over."""
+"""Seconds for the other connections to notice the end of the transfer."""
 
 
 class LargeDownload:
@@ -75,13 +75,13 @@ class LargeDownload:
         self._front = 0  # where the first stretch begins that is not all there
 
     def run(self) -> os.stat_result:
-        """Fetch it, check it, and give it its name.
+        """Download and verify the file, and give it its name.
 
         Raises:
-            CannotResume: if it became another file meanwhile.
-            NetworkError: if it broke off too often.
-            Corrupted: if the checksum is another.
-            AlgoError, OSError: whatever else went wrong; the file beside is gone then.
+            CannotResume: if the file was changed in the meantime.
+            NetworkError: if it was cut off too often.
+            Corrupted: if the checksum differs.
+            AlgoError, OSError: for any other failure; the partial file is removed.
         """
         in_use = False
         try:
@@ -130,12 +130,12 @@ class LargeDownload:
         return isinstance(self._transfer.source.storage, RangedStorage) and self._options.bwlimit is None
 
     def _watch_pace(self) -> None:
-        """Look now and then whether more connections would help, as long as there can be more."""
+        """Check from time to time whether more connections would help."""
         if self._pace and not self._more(self._pace):
             self._pace = None
 
     def _more(self, concurrency: AdaptiveConcurrency) -> bool:
-        """Have as many connections as pay; False if the storage gives no parts, so that one is all there can be."""
+        """Adapt the number of connections; False if the storage has no ranges."""
         wanted = concurrency.wanted(self._done - self._found, 1 + len(self._threads))
         while 1 + len(self._threads) < wanted and self._has_parts() and self._budget.take():
             if not self._threads:
@@ -175,7 +175,7 @@ class LargeDownload:
             self._budget.give_back()
 
     def _read_parts(self, after_each: Callable[[], None]) -> None:
-        """Read part after part until there are no more, and call `after_each` block."""
+        """Read parts until none is left; call `after_each` block."""
         buffer = memoryview(bytearray(PART_BLOCK))
         while not self._is_over and self._error is None:
             with self._lock:
@@ -211,7 +211,7 @@ class LargeDownload:
                 reader.close()
 
     def _write(self, block: memoryview, position: int, start: int) -> None:
-        """Keep a block of the stretch that begins at `start`, all of which before `position` is there."""
+        """Write a block of the stretch that begins at `start` and is complete up to `position`."""
         end, count = position + len(block), len(block)
         while block and not self._is_over:
             written = os.pwrite(self._partial.descriptor, block, position)

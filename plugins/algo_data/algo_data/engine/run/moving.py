@@ -1,4 +1,4 @@
-"""Moving a file: renamed where its storage can do that, else removed when its copy is whole."""
+"""Moves a file: by rename where the storage can, else by copying and removing the source."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from algo_data.engine.io.spool import Spool
 from algo_data.engine.transfer import Place, StorageOf, Transfer
 
 SECOND = 1.1
-"""Seconds after which a time that is told to the second is another."""
+"""Seconds after which a time with a resolution of one second has changed."""
 
 NEW = timedelta(minutes=5)
-"""What is older was not just written, however much clocks disagree."""
+"""Age in seconds beyond which a file was not just written, even with clock skew."""
 
 
 def when_all_are_known(transfers: Iterable[Transfer], storage_of: StorageOf) -> Iterator[Transfer]:
-    """The same, but none before the last is known.
+    """All transfers, but none before the last is known.
 
-    A storage may count to find the next page of a listing: when sources go meanwhile, others would be passed over.
+    A storage may page a listing by count: removing sources in between would skip others.
     """
     with Spool() as spool:
         for transfer in transfers:
@@ -44,7 +44,7 @@ def _row(uri: DataUri) -> tuple[str, str, str | None]:
 
 
 def renamed(transfer: Transfer) -> Entry | None:
-    """What the target is now, if a rename was all that was needed."""
+    """Move by rename, if possible; return the new entry."""
     storage = transfer.source.storage
     if storage is not transfer.target.storage or not isinstance(storage, RenamingStorage):
         return None
@@ -52,7 +52,7 @@ def renamed(transfer: Transfer) -> Entry | None:
 
 
 def faithful(transfer: Transfer) -> Transfer:
-    """The copy that is made in the place of a rename: of the file with all that belongs to it.
+    """The transfer for a copy instead of a rename, with mode and time.
 
     Raises:
         AlgoError: if the source cannot be looked at.
@@ -64,15 +64,15 @@ def faithful(transfer: Transfer) -> Transfer:
 
 
 def check_is_another(transfer: Transfer, before: Entry, copy_again: Callable[[], object]) -> None:
-    """Refuse to remove a source that is what was just written: two storages can be two names of one place.
+    """Refuse to remove a source that is the copy itself: two storages can be two names of one place.
 
-    `before` is the source as it was read. Writing gives a file another time, and on this machine another version: if
-    the source has them now, or was changed by somebody else, it stays. Elsewhere times are told to the second, and the
-    version can be that of the content. Where source and copy are of one size and one second, the second is let pass and
-    the copy made once more (`copy_again`).
+    `before` is the entry of the source when it was read. Writing changes a file's time, and locally its version: if the
+    source has changed, it is kept. Remote times have a resolution of one second, and the version can be that of the
+    content. So if source and copy have the same size and second, it waits for the next second and copies again
+    (`copy_again`).
 
     Raises:
-        AlgoError: that it was copied and stays.
+        AlgoError: if the source is kept after the copy.
     """
     source, target = transfer.source, transfer.target
     try:
@@ -99,14 +99,14 @@ def check_is_another(transfer: Transfer, before: Entry, copy_again: Callable[[],
 
 
 def _differ(one: Entry, other: Entry) -> bool:
-    """Whether a file was changed between two looks at it, of which one may tell the time to the second only."""
+    """Whether a file changed between two stats, one of which may have a resolution of one second."""
     versions = one.version, other.version
     times = [entry.modified and entry.modified.replace(microsecond=0) for entry in (one, other)]
     return (None not in versions and versions[0] != versions[1]) or (None not in times and times[0] != times[1])
 
 
 def _may_be_new(uri: DataUri, entry: Entry) -> bool:
-    """Whether a file is so new that writing it would not have changed its time."""
+    """Whether a file is so new that writing it again would not change its time."""
     if uri.is_local or entry.modified is None:
         return False
     return datetime.now(timezone.utc) - entry.modified < NEW
@@ -117,10 +117,10 @@ def _is_one_second(one: Entry, other: Entry) -> bool:
 
 
 def remove_source(transfer: Transfer) -> None:
-    """Remove what has been copied.
+    """Remove the source of a copy.
 
     Raises:
-        AlgoError: that it was copied and is still there.
+        AlgoError: if the source could not be removed.
     """
     try:
         transfer.source.storage.remove(transfer.source.uri)

@@ -1,7 +1,7 @@
-"""Processes that copy small files, because in one process only one processor can be used at a time.
+"""Helper processes for small files, because one Python process uses one processor at a time.
 
-They are made by `fork`, before the first thread is: then they have all that is needed, and cost a few milliseconds.
-They only do what goes well at once; the rest they leave to the process that asked, which tries again and tells.
+They are forked before the first thread starts, which costs a few milliseconds. They only do what succeeds at once; the
+rest is left to the main process, which retries and reports.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from algo_data.engine.run.worker import copy_small, may_be_small
 from algo_data.engine.transfer import Place, Transfer
 
 WORTH_IT = 500
-"""Small files from which on it pays to make processes for them."""
+"""Minimum number of small files for helper processes."""
 
 MOST_PROCESSES = 4
 
 AT_ONCE = 8
-"""Files that one has under way at the same time: some are answered while others are asked for or written."""
+"""Number of concurrent files per process."""
 
 GRACE = 0.5
-"""Seconds that one gets to end by itself."""
+"""Seconds for a process to end by itself."""
 
 _LENGTH = struct.Struct("!I")
 
@@ -46,7 +46,7 @@ _Task = tuple[int, str, int, str, "int | None"]
 
 
 class CopyProcess:
-    """A process, for transfers between the connectors of some places. One thread at a time may use it."""
+    """A helper process for transfers between certain connectors. Used by one thread at a time."""
 
     def __init__(self, places: Iterable[Place], options: CopyOptions, at_once: int = AT_ONCE) -> None:
         self._connectors = list({id(place.storage): place for place in places}.values())
@@ -59,12 +59,12 @@ class CopyProcess:
         self._socket = ours
         self.is_alive = True
         self.at_once = at_once
-        """Files that it has under way at the same time."""
+        """Number of concurrent files."""
         self.cpu = 0.0
-        """Seconds of a processor that it has used."""
+        """Processor time used, in seconds."""
 
     def takes(self, transfer: Transfer) -> bool:
-        """Whether a transfer is of the kind that it can do."""
+        """Whether it can do a transfer."""
         return _is_plain(transfer) and self._knows(transfer.source) and self._knows(transfer.target)
 
     def _knows(self, place: Place) -> bool:
@@ -72,7 +72,7 @@ class CopyProcess:
         return number is not None and place.uri.connector == self._connectors[number].uri.connector
 
     def copy(self, transfers: Sequence[Transfer]) -> list[Entry | None]:
-        """Copy files; what was written of each, or None if it was not."""
+        """Copy files; return the written entry of each, or None if it failed."""
         numbers = self._numbers
         tasks: list[_Task] = [
             (numbers[id(source.storage)], source.uri.path, numbers[id(target.storage)], target.uri.path, size)
@@ -93,7 +93,7 @@ class CopyProcess:
         ]
 
     def ask_to_end(self) -> None:
-        """Have it end at once, leaving nothing half done behind, and wait for that later (`end`)."""
+        """Stop it without leaving partial files; wait with `end`."""
         self.is_alive = False
         try:
             os.kill(self._process, signal.SIGTERM)
@@ -101,7 +101,7 @@ class CopyProcess:
             pass
 
     def end(self) -> None:
-        """Have it end at once, leaving nothing half done behind."""
+        """End it without leaving partial files."""
         self.ask_to_end()
         try:
             if not self._has_ended(GRACE):
@@ -126,7 +126,7 @@ class CopyProcess:
 
 
 def processes_for(transfers: Sequence[Transfer], options: CopyOptions) -> list[CopyProcess]:
-    """Processes for transfers of which these are the first; none if that is not possible or does not pay."""
+    """Helper processes for these first transfers; none if that is not possible or not worthwhile."""
     if sys.platform != "linux" or threading.active_count() > 1 or options.bwlimit is not None:
         return []
     count = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, options.max_transfers or MOST_PROCESSES)
@@ -157,7 +157,7 @@ def _size(transfer: Transfer) -> int | None:
 def _live(
     line: socket.socket, other_end: socket.socket, connectors: list[Place], options: CopyOptions, at_once: int
 ) -> NoReturn:
-    """All that the new process does, from its beginning to its end."""
+    """The main function of the helper process."""
     try:
         other_end.close()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells the whole group; the other process decides
@@ -181,7 +181,7 @@ def _stop(number: int, frame: object) -> NoReturn:
 
 
 class _Side:
-    """A connector's storage, and what it can do."""
+    """A connector's storage and its abilities."""
 
     def __init__(self, connector: Place) -> None:
         self._scheme, _, self._label = connector.uri
@@ -194,7 +194,7 @@ class _Side:
 
 
 def _sizes(tasks: list[_Task], sides: list[_Side], options: CopyOptions, at_once: int) -> list[int | None]:
-    """Copy files, `at_once` of them under way at the same time; the size of each, None for one that was not copied."""
+    """Copy files, `at_once` concurrently; return the size of each, None for a failed one."""
     sizes: list[int | None] = [None] * len(tasks)
     under_way: deque[tuple[int, Callable[[], int | None]]] = deque()
 
@@ -218,7 +218,7 @@ def _sizes(tasks: list[_Task], sides: list[_Side], options: CopyOptions, at_once
 
 
 def _begun(task: _Task, sides: list[_Side], options: CopyOptions) -> Callable[[], int | None]:
-    """Begin to copy a file; what does the rest and gives its size, or None if it was not copied."""
+    """Begin to copy a file. Returns a function that completes it and returns its size, or None if it failed."""
     source, target = sides[task[0]], sides[task[2]]
     source_uri, target_uri, size = source.uri(task[1]), target.uri(task[3]), task[4]
     if source.asking:
@@ -263,7 +263,7 @@ def _send(line: socket.socket, value: list[Any]) -> None:
 
 
 def _receive(line: socket.socket) -> list[Any] | None:
-    """What the other side has sent; None if it has gone."""
+    """The next message; None if the other process has ended."""
     head = _exactly(line, _LENGTH.size)
     data = _exactly(line, _LENGTH.unpack(head)[0]) if head else None
     return None if data is None else list(marshal.loads(data))

@@ -1,4 +1,4 @@
-"""Has transfers carried out by as many threads as it pays, while the plan is still being made."""
+"""Carries out transfers with an adaptive number of threads, while they are still being planned."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from algo_data.engine.run.worker import execute
 from algo_data.engine.transfer import Transfer
 
 FIRST = 2
-"""Connections to begin with: the processor is the limit with more, until a distant server shows that it is not."""
+"""Initial number of connections."""
 
 MOMENT = 0.02
-"""Seconds that the plan may take for one transfer, or ten times that for the first few, before copying begins."""
+"""Seconds to wait for the next planned transfer before copying begins; ten times that for the first few."""
 
 AHEAD = 2048
-"""Transfers that are planned ahead: bounds the memory, and lets a listing arrive while copies are made."""
+"""Maximum number of planned transfers in the queue."""
 
 PAUSE = 0.005
-"""Seconds between two looks at whether more has to be planned: less than half of what is ahead takes to copy."""
+"""Seconds between checks of the queue by the planner."""
 
 TICK = 0.03
-"""Seconds between two looks at how it goes."""
+"""Seconds between checks of the rate."""
 
 GRACE = 0.5
-"""Seconds that workers get to end by themselves after an interruption, before they are left to themselves."""
+"""Seconds for workers to end after an interruption."""
 
 PER_FILE = 64 << 10
-"""What a file weighs beside its bytes where progress is measured, so that empty ones count too."""
+"""Weight of a file in addition to its bytes, so that empty files count as progress."""
 
 
 class Halted(BaseException):
-    """Raised inside a transfer when the whole run is over; no error of its own."""
+    """Raised inside a transfer when the whole run is over."""
 
 
 class Runner:
-    """Carries out transfers and tells an observer."""
+    """Carries out transfers and reports to an observer."""
 
     def __init__(self, transfers: Iterable[Transfer], observer: Observer, options: CopyOptions) -> None:
         self._transfers: Iterator[Transfer] = iter(transfers)
@@ -62,11 +62,11 @@ class Runner:
         self._processes: list[CopyProcess] = []
         self._workers = self._wanted = self._added = 0
         self._in_processes = 0
-        """Connections of processes beyond one for each."""
+        """Concurrent transfers in processes beyond one per process."""
         self._files = self._bytes = 0  # counted without a lock: only rates are taken from them
 
     def run(self) -> None:
-        """Carry them all out. Raises what the observer or the plan raises, and KeyboardInterrupt."""
+        """Carry out all transfers. Raises what the observer or the plan raises, and KeyboardInterrupt."""
         try:
             first, is_all = self._first()
             if is_all and len(first) == 1:
@@ -80,7 +80,7 @@ class Runner:
             raise
 
     def _first(self) -> tuple[list[Transfer], bool]:
-        """As many transfers as the plan gives without delay, but enough to decide by; and whether these are all."""
+        """The first transfers that the plan yields without delay, and whether these are all."""
         first: list[Transfer] = []
         until = time.monotonic() + 10 * MOMENT
         before = until
@@ -176,7 +176,7 @@ class Runner:
         self._ready.put(transfer)
 
     def _work(self, process: CopyProcess | None) -> None:
-        """Carry out what is ready, one at a time, or have another process do what is suitable for it."""
+        """Carry out queued transfers one at a time, or pass suitable ones to a process."""
         is_counted = True
         batch = Batch(process.at_once if process else 1)
         try:
@@ -203,7 +203,7 @@ class Runner:
                     self._changed.notify()
 
     def _have_carried_out(self, first: Transfer, process: CopyProcess, batch: Batch) -> None:
-        """Have the other process carry out a transfer, and some that are ready as well; do here what it did not."""
+        """Pass a transfer and some queued ones to the process; do the ones that it did not do here."""
         transfers = [first]
         others: list[Transfer] = []
         for _ in range(batch.size - 1):
@@ -266,7 +266,7 @@ class Runner:
             raise Halted
 
     def take(self) -> bool:
-        """One more connection for a transfer under way (`ConnectionBudget`)."""
+        """One more connection for a running transfer (`ConnectionBudget`)."""
         with self._changed:
             if max(1, self._workers) + self._added >= self._most:
                 return False
@@ -279,7 +279,7 @@ class Runner:
             self._added -= 1
 
     def _halt(self) -> None:
-        """Let the workers notice, and wait for them a little; who waits for a connection cannot notice anything."""
+        """Signal the workers to stop, and wait briefly; a worker that waits for a connection does not notice."""
         self._is_over = True
         try:
             while True:

@@ -1,8 +1,8 @@
-"""Whether a storage has stored what it was sent, if its answer gives a checksum.
+"""Verifies stored content, if the storage returns a checksum.
 
-That is known only when everything has been sent, and many storages give none. Hence nothing is computed before, so that
-those cost nothing: then bytes in memory are hashed, and a file of this machine is read once more. What would have to be
-fetched again from elsewhere is compared by the checksum that was given with it, or not at all.
+The checksum is known only at the end, and many storages return none. So nothing is computed in advance: at the end,
+bytes in memory are hashed, and a local file is read again. A remote source is compared by its own checksum, or not at
+all.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from algo_data.engine.transfer import Place, Transfer
 
 
 def confirm(target: Place, written: Entry, sent: Iterable[bytes | memoryview]) -> None:
-    """Compare the checksum of what was written, if there is one, with that of what was sent.
+    """Compare the checksum of the written content, if there is one, with that of the sent content.
 
     Raises:
-        Corrupted: if it is another. What is stored then is nobody's file, and was removed if it was still there.
+        Corrupted: if they differ. The stored file is then removed, unless it was replaced.
     """
     if written.checksum is None or (digest := hasher(written.checksum)) is None:
         return
@@ -33,11 +33,11 @@ def confirm(target: Place, written: Entry, sent: Iterable[bytes | memoryview]) -
 
 
 def confirm_source(transfer: Transfer, source: FileSource, written: Entry, advanced: Advanced) -> None:
-    """The same for a source that was read to its end, if its checksum is known or can be had without moving it.
+    """The same for a source that was read to its end, if its checksum is known or can be computed locally.
 
     Raises:
         Corrupted: as `confirm` does.
-        CannotResume, AlgoError: if the source was changed meanwhile, so that nobody can tell any more.
+        CannotResume, AlgoError: if the source was changed in the meantime, so that it cannot be compared.
     """
     stored, known = written.checksum, source.entry.checksum
     if stored is None:
@@ -72,7 +72,7 @@ def _compare(target: Place, stored: Checksum, sent: str) -> None:
 
 
 def _is_removed(target: Place, stored: Checksum) -> bool:
-    """Remove what was stored, unless something else has been stored there meanwhile; whether it has gone."""
+    """Remove the stored file, unless it was replaced in the meantime; return whether it was removed."""
     try:
         if target.storage.stat(target.uri).checksum != stored:
             return False

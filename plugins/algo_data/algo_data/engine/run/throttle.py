@@ -9,16 +9,16 @@ from collections.abc import Callable
 from algo_data.engine.io.blocks import BLOCK
 
 BURST_SECONDS = 0.1
-"""What may have been saved up: enough to bridge a pause, too little to be seen as a peak."""
+"""Maximum credit in seconds: enough for a pause, too little for a visible peak."""
 
 STEP_SECONDS = 0.2
-"""The longest sleep at a time, so that an interruption is heard."""
+"""Maximum sleep in seconds, so that an interruption is noticed."""
 
 LEAST = 4096
 
 
 class Throttle:
-    """A bucket that fills with `rate` bytes per second; whoever has moved bytes takes them out and waits for them."""
+    """A token bucket of `rate` bytes per second."""
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class Throttle:
         self._lock = threading.Lock()
         self._free_at = clock()
         self.block = max(LEAST, min(BLOCK, int(rate * BURST_SECONDS)))
-        """Bytes that should be moved at a time, so that the pauses between them are short."""
+        """Recommended block size in bytes, for short pauses."""
 
     def spend(self, count: int, check_stopped: Callable[[], None]) -> None:
-        """Wait until `count` bytes more are within the limit; `check_stopped` is called now and then, and may raise."""
+        """Wait until `count` more bytes are within the limit; `check_stopped` is called repeatedly, and may raise."""
         with self._lock:
             now = self._clock()
             self._free_at = max(self._free_at, now - BURST_SECONDS) + count / self._rate

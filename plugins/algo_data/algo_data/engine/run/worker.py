@@ -20,7 +20,7 @@ from algo_data.engine.run.stored import confirm, confirm_source
 from algo_data.engine.transfer import Place, Transfer
 
 LARGE = 8 << 20
-"""Bytes from which on a file is fetched in a way that can go on after anything, and over several connections."""
+"""Minimum size, in bytes, of a file that is downloaded resumably and over several connections."""
 
 
 def execute(
@@ -31,14 +31,14 @@ def execute(
     block: int = BLOCK,
     budget: ConnectionBudget | None = None,
 ) -> Entry:
-    """Copy or move a file; what was written.
+    """Copy or move a file; return the written entry.
 
-    A source that breaks off and cannot go on from there is copied from its beginning again, `options.tries` times at
-    most, and once if it arrived damaged, unless what was written cannot be taken back. `block` is how many bytes are
-    moved at a time; `budget` is asked for each further connection.
+    A source that is cut off and cannot resume is copied again from its beginning, at most `options.tries` times, and
+    once if it was damaged, unless the written data cannot be taken back. `block` is the block size in bytes; `budget`
+    grants further connections.
 
     Raises:
-        AlgoError: why it failed; the destination is as it was before, unless only the source could not be removed.
+        AlgoError: if it failed; the destination is unchanged, unless only the source could not be removed.
     """
     if not transfer.removes_source:
         return _copied(transfer, advanced, options, block, budget)
@@ -60,7 +60,7 @@ def _copied(
     budget: ConnectionBudget | None,
     read: Callable[[Entry], None] | None = None,
 ) -> Entry:
-    """Copy it; what was written. `read` is told what was read, as it was then."""
+    """Copy a file; return the written entry. `read` is called with the entry of the source."""
     was_damaged = False
     if block == BLOCK:
         try:
@@ -89,7 +89,7 @@ def _copied(
 
 
 def may_be_small(transfer: Transfer) -> bool:
-    """Whether a listing says that a file is small, or finding out costs nothing."""
+    """Whether a listing says that a file is small, or reading its size is free."""
     entry = transfer.entry
     return transfer.source.uri.is_local if entry is None else entry.size is not None and entry.size <= SMALL
 
@@ -97,12 +97,12 @@ def may_be_small(transfer: Transfer) -> bool:
 def copy_small(
     transfer: Transfer, advanced: Advanced, options: CopyOptions, read: Callable[[Entry], None] | None = None
 ) -> Entry | None:
-    """Copy a small file with one step on each side; None if it is not known to be one, or something came between.
+    """Copy a small file in one step on each side; None if that is not possible.
 
-    `read` is told what was read.
+    `read` is called with the entry of the source.
 
     Raises:
-        Corrupted: if it arrived damaged, here or there.
+        Corrupted: if it was damaged in transfer.
         AlgoError: what either side raises.
     """
     if not may_be_small(transfer):

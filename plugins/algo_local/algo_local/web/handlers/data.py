@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from algo_core.storage.uri import HOSTED
 from algo_local.callers import Caller
 from algo_local.data.hosted import DirectoryNotEmpty, HostedData, StoredFile
+from algo_local.data.media_types import accepted, announced
 from algo_local.data.path_resolver import Branch, FileLocation, Space
 from algo_local.error_codes import ErrorCode
 from algo_local.web.data_requests import acl_in, announced_md5, file_entry, new_directory
@@ -99,7 +100,8 @@ def _file_response(found: StoredFile, request: Request) -> Response:
     size = found.info.size
     modified = http_date(found.info.modified)
     headers = {
-        "Content-Type": "application/octet-stream",
+        "Content-Type": accepted(found.media_type, request.header("Accept")),
+        "X-Content-Type-Options": "nosniff",
         "X-Data-Type": "file",
         "ETag": found.md5,
         "Last-Modified": modified,
@@ -118,7 +120,14 @@ def _file_response(found: StoredFile, request: Request) -> Response:
 
 
 def _put(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
-    uri, md5 = storage.put(caller, path, request.read, request.length, announced_md5(request))
+    uri, md5 = storage.put(
+        caller,
+        path,
+        request.read,
+        request.length,
+        announced_md5(request),
+        media_type=announced(request.header("Content-Type")),
+    )
     return json_response({"result": uri}, headers={"ETag": md5})
 
 

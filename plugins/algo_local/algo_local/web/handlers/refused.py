@@ -24,7 +24,6 @@ _HOSTS = "Algorithms run as processes of this platform, not as users of other ho
 _PROVIDERS = "Secrets are kept encrypted in this platform's database; providers in Java archives cannot be installed"
 _REGISTRIES = "Algorithms are not container images here, so no registry can receive them"
 _SCMS = "The platform keeps the sources itself; other source hosts cannot be added"
-_RECORDS = "Calls are on record at /v1/requests, which can be filtered; they are not counted"
 
 REFUSALS = {
     "getConnection": Refusal(404, ErrorCode.CONFIG_ENTRY_NOT_FOUND, _BROKER),
@@ -49,12 +48,6 @@ REFUSALS = {
     "updateScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
     "deleteScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
     "receiveScmRepositoryEvent": Refusal(400, ErrorCode.INTERNAL_SCM_HAS_NO_WEBHOOKS, _SCMS),
-    "getAlgorithmErrorsByAlgorithmName": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
-    "getAlgorithmErrorsByUserId": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
-    "getOrganizationErrors": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
-    "getFullUsage": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
-    "getAlgorithmUsageResult": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
-    "getUserUsageResult": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _RECORDS),
 }
 """By the ids of operations; the statuses are those that the API documents for them."""
 

@@ -1,0 +1,44 @@
+"""What the calls on record came to: counted by caller, algorithm and version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlite3
+
+COLUMNS = {"caller": "account", "algorithm_owner": "owner", "algorithm_called": "name", "algorithm_version": "version"}
+"""What calls can be counted by, and the columns that hold it."""
+
+_SUMS = (
+    "count(*), sum(r.state != 'done'), coalesce(sum(r.duration) FILTER (WHERE r.state != 'done'), 0.0),"
+    " coalesce(sum(r.duration), 0.0), coalesce(max(a.environment), 'cpu')"
+)
+
+
+class Usage(NamedTuple):
+    """Calls that have ended, and what is equal of them. Durations are sums of seconds."""
+
+    names: dict[str, str]
+    """By the names in `COLUMNS`."""
+    calls: int
+    errors: int
+    error_duration: float
+    duration: float
+    machine_type: str
+
+
+def usage(
+    rows: sqlite3.Connection, by: Sequence[str], since: float, until: float, accounts: Sequence[str] | None
+) -> list[Usage]:
+    """What calls came to that began in a span of time (seconds since the epoch), of some accounts or of all."""
+    columns = ", ".join(f"r.{COLUMNS[name]}" for name in by)
+    of = "" if accounts is None else f" AND r.account IN ({', '.join('?' * len(accounts))})"
+    query = (
+        f"SELECT {columns}, {_SUMS} FROM requests r LEFT JOIN algorithms a ON a.id = r.algorithm"
+        f" WHERE r.created_at >= ? AND r.created_at < ? AND r.state NOT IN ('queued', 'running'){of}"
+        f" GROUP BY {columns} ORDER BY {columns}"
+    )
+    found = rows.execute(query, [since, until, *(accounts or ())]).fetchall()
+    return [Usage(dict(zip(by, row, strict=False)), *row[len(by) :]) for row in found]
