@@ -117,8 +117,8 @@ class App:
 
         return ProfileResolver(
             self.config,
-            stand_in=lambda name: self.plugins.call("algo_default_profile", name=name),
-            other_credential=lambda profile, refused: self.plugins.call(
+            stand_in=lambda name: self.plugins.first("algo_default_profile", name=name),
+            other_credential=lambda profile, refused: self.plugins.first(
                 "algo_credentials", profile=profile, refused=refused
             ),
         )
@@ -146,7 +146,7 @@ class App:
 
         configures = self.plugins.implement("algo_configure_session")
         hooks = Hooks(
-            transport=lambda profile: self.plugins.call("algo_transport", profile=profile),
+            transport=lambda profile: self.plugins.first("algo_transport", address=profile.address, profile=profile),
             headers=lambda profile: self.plugins.call("algo_request_headers", profile=profile),
             configure=self._configure_session if configures else None,
             renew=self.profiles.renewed,

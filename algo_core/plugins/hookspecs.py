@@ -201,7 +201,8 @@ def algo_transport(profile: Profile) -> Transport | None:
     When: once per command that sends a request, with the profile that it is for. The first answer that is not None
     counts. The object has the methods of `algo_core.http.transport.Transport`: `send` gives the response to one
     request, `close` ends it. Credentials, retries and redirects are taken care of by `algo`. Addresses that are no HTTP
-    look like `acme:`, a word and a colon.
+    look like `acme:`, a word and a colon. A plugin that names the addresses which its transport carries, or how they
+    begin, is not loaded for others: `ALGO_ADDRESSES = ("acme:",)` in its module.
 
     Failures: reported; the next plugin is asked, and in the end the request goes out by HTTP. What `send` raises ends
     the request: `NetworkError` is tried again where that does nothing twice.
@@ -209,6 +210,8 @@ def algo_transport(profile: Profile) -> Transport | None:
         import io
 
         from algo_core import hookimpl
+
+        ALGO_ADDRESSES = ("acme:",)
 
 
         class Demonstration:

@@ -19,7 +19,7 @@ from algo_core.version import __version__
 if TYPE_CHECKING:
     from algo_core.plugins.policy import Policy
 
-FORMAT = 5
+FORMAT = 6
 
 KEPT = ("commands", "connectors")
 """The members of a record that hold answers of hooks (`Hook.kept_as`)."""
@@ -32,11 +32,13 @@ class PluginRecord:
     """The index entry of one plugin.
 
     `commands` holds `(name, target, help, group, hidden, example, role)`, `connectors` `(scheme, target, help, labels,
-    direct)`; `error` is the cause in one line if the plugin could not be loaded, `refusal` the reason if it was not
-    allowed to; `seconds` is how long loading it took.
+    direct)`; `addresses` says how those begin that its transport carries, empty for any; `error` is the cause in one
+    line if the plugin could not be loaded, `refusal` the reason if it was not allowed to; `seconds` is how long loading
+    it took.
     """
 
     __slots__ = (
+        "addresses",
         "commands",
         "connectors",
         "dist",
@@ -59,11 +61,16 @@ class PluginRecord:
         self.commands: list[tuple[str, str, str, str, bool, str, str]] = []
         self.connectors: list[tuple[str, str, str, bool, bool]] = []
         self.hooks: list[str] = []
+        self.addresses: list[str] = []
         self.remarks: list[str] = []
         self.error: str | None = None
         self.traceback: str | None = None
         self.refusal: str | None = None
         self.seconds = 0.0
+
+    def carries(self, address: str) -> bool:
+        """Whether its transport may be for an address."""
+        return not self.addresses or address.startswith(tuple(self.addresses))
 
     @property
     def label(self) -> str:

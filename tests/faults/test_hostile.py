@@ -48,6 +48,8 @@ def file(**members: Any) -> dict[str, Any]:
     return {"filename": "f", "size": 1, "last_modified": "2016-01-06T10:22:34.000Z", **members}
 
 
+BOMB = gzip.compress(bytes(1 << 26), 6)
+
 HOSTILE: dict[str, tuple[Wire, ...]] = {
     "LF alone": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",),
     "a large head": (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n{}",),
@@ -62,8 +64,8 @@ HOSTILE: dict[str, tuple[Wire, ...]] = {
     "a deep error without a failure": (reply(f'{{"error": {SLIGHTLY_DEEP}}}'),),
     "an error of many digits": (reply(f'{{"error": {{"code": {DIGITS}, "message": "no"}}}}', "400 Bad"),),
     "an endless error": (reply("x" * 10_000_000, "404 Not Found", Content_Type="text/plain"),),
-    "a compressed bomb": (reply(gzip.compress(b" " * (1 << 28)), Content_Encoding="gzip"),),
-    "a bomb as an error": (reply(gzip.compress(b" " * (1 << 28)), "500 Oops", Content_Encoding="gzip"),),
+    "a compressed bomb": (reply(BOMB, Content_Encoding="gzip"),),
+    "a bomb as an error": (reply(BOMB, "500 Oops", Content_Encoding="gzip"),),
     "markers in a circle": (page(marker="a"), page(marker="b"), page(marker="a"), page(marker="b"), page(marker="c")),
     "a marker to itself": (page(marker="a", files=[file()]),),
     "dates that overflow": (page(files=[file(last_modified="9999-12-31T23:59:59-23:59")]),),

@@ -70,7 +70,7 @@ def unnamed(source: str) -> list[int]:
                 left = right
         elif isinstance(node, ast.Call):
             found += parametrized(node)
-        elif isinstance(node, ast.keyword) and node.arg in NAMES:
+        elif isinstance(node, ast.keyword) and node.arg in NAMES - OTHERS:
             found += numbers(node.value, node.arg)
         elif isinstance(node, ast.For):
             for element in getattr(node.iter, "elts", ()):

@@ -13,7 +13,6 @@ CROSSING = {
     "examples": "the other examples",
     "faults": "what goes wrong between a command and the platform",
     "journeys": "what a person does from the installation on",
-    "plugins": "installing plugins, with real tools",
     "project": "the tests themselves",
     "teams": "what people who write plugins are promised",
 }

@@ -50,7 +50,16 @@ class Environment:
     def install(self, *requirements: str) -> None:
         """Install with the environment's own pip."""
         done = subprocess.run(
-            [self.bin / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements],
+            [
+                self.bin / "python",
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-compile",
+                "--disable-pip-version-check",
+                *requirements,
+            ],
             env={**os.environ, **self.pip_settings},
             capture_output=True,
             text=True,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 ADDRESS = "local:"
 """The address of the embedded platform."""
 
+ALGO_ADDRESSES = (ADDRESS,)
+
 
 @hookimpl
 def algo_commands() -> list[Command]:

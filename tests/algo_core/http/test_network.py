@@ -106,7 +106,7 @@ class Files:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(tmp_path_factory.mktemp("pem"))
 
 
@@ -129,24 +129,24 @@ def tls_server(files: Files, *, verify: ssl.VerifyMode, newest: ssl.TLSVersion |
 
 
 @pytest.fixture(scope="module")
-def strict(files: Files) -> str:
+def strict(tls_folder: Files) -> str:
     """A server that lets nobody in without a certificate."""
-    return tls_server(files, verify=ssl.CERT_REQUIRED)
+    return tls_server(tls_folder, verify=ssl.CERT_REQUIRED)
 
 
 @pytest.fixture(scope="module")
-def older(files: Files) -> str:
+def old_tls(tls_folder: Files) -> str:
     """The same in TLS 1.2, which says it in another way."""
-    return tls_server(files, verify=ssl.CERT_REQUIRED, newest=ssl.TLSVersion.TLSv1_2)
+    return tls_server(tls_folder, verify=ssl.CERT_REQUIRED, newest=ssl.TLSVersion.TLSv1_2)
 
 
 @pytest.fixture(scope="module")
-def lenient(files: Files) -> str:
-    return tls_server(files, verify=ssl.CERT_NONE)
+def lenient(tls_folder: Files) -> str:
+    return tls_server(tls_folder, verify=ssl.CERT_NONE)
 
 
 @pytest.fixture
-def proxy() -> Iterator[Callable[..., Proxy]]:
+def start_proxy() -> Iterator[Callable[..., Proxy]]:
     proxies: list[Proxy] = []
 
     def start(wants: str | None = None) -> Proxy:
@@ -170,22 +170,25 @@ Clients = Callable[..., HttpClient]
 
 
 def test_a_certificate_is_shown_whether_its_key_is_in_the_same_file_or_not(
-    client_for: Clients, way: str, files: Files, strict: str, older: str
+    client_for: Clients, way: str, tls_folder: Files, strict: str, old_tls: str
 ) -> None:
-    for network in (Network(client_cert=files.client, client_key=files.key), Network(client_cert=files.both)):
-        for address in (strict, older):
-            assert fetched(client_for(address, way, ca_cert=files.ca, network=network), address)
+    for network in (
+        Network(client_cert=tls_folder.client, client_key=tls_folder.key),
+        Network(client_cert=tls_folder.both),
+    ):
+        for address in (strict, old_tls):
+            assert fetched(client_for(address, way, ca_cert=tls_folder.ca, network=network), address)
 
 
 @pytest.mark.parametrize("shown", ["none", "a stranger's"])
 @pytest.mark.parametrize("version", ["1.3", "1.2"])
 def test_a_missing_or_wrong_certificate_is_not_taken_for_a_missing_ca(
-    client_for: Clients, way: str, files: Files, strict: str, older: str, shown: str, version: str
+    client_for: Clients, way: str, tls_folder: Files, strict: str, old_tls: str, shown: str, version: str
 ) -> None:
-    address = strict if version == "1.3" else older
-    network = Network(client_cert=files.stranger) if shown != "none" else Network()
+    address = strict if version == "1.3" else old_tls
+    network = Network(client_cert=tls_folder.stranger) if shown != "none" else Network()
     with pytest.raises(NetworkError) as caught:
-        fetched(client_for(address, way, ca_cert=files.ca, network=network), address)
+        fetched(client_for(address, way, ca_cert=tls_folder.ca, network=network), address)
     if isinstance(caught.value, TlsError):
         assert caught.value.concerns_certificate
         assert "client certificate" in caught.value.message
@@ -203,67 +206,78 @@ def test_a_missing_or_wrong_certificate_is_not_taken_for_a_missing_ca(
     ],
 )
 def test_a_certificate_that_cannot_be_used_is_an_error_of_configuration(
-    client_for: Clients, way: str, files: Files, strict: str, network: Callable[[Files], Network], why: str
+    client_for: Clients, way: str, tls_folder: Files, strict: str, network: Callable[[Files], Network], why: str
 ) -> None:
     with pytest.raises(ConfigError, match=why):
-        fetched(client_for(strict, way, ca_cert=files.ca, network=network(files)), strict)
+        fetched(client_for(strict, way, ca_cert=tls_folder.ca, network=network(tls_folder)), strict)
 
 
 def test_the_authorities_of_the_environment_count(
-    client_for: Clients, way: str, files: Files, lenient: str, monkeypatch: pytest.MonkeyPatch
+    client_for: Clients, way: str, tls_folder: Files, lenient: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(TlsError):
         fetched(client_for(lenient, way), lenient)
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         with monkeypatch.context() as environment:
-            environment.setenv(variable, files.ca)
+            environment.setenv(variable, tls_folder.ca)
             assert not fetched(client_for(lenient, way), lenient)
-            environment.setenv(variable, f"{files.folder}/missing.pem")
+            environment.setenv(variable, f"{tls_folder.folder}/missing.pem")
             with pytest.raises(ConfigError, match=variable):
                 fetched(client_for(lenient, way), lenient)
 
 
 @pytest.mark.parametrize("has_truststore", [True, False])
 def test_the_operating_systems_authorities_are_trusted_where_that_is_wanted(
-    client_for: Clients, way: str, files: Files, lenient: str, has_truststore: bool, monkeypatch: pytest.MonkeyPatch
+    client_for: Clients,
+    way: str,
+    tls_folder: Files,
+    lenient: str,
+    has_truststore: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not has_truststore:
         monkeypatch.setitem(sys.modules, "truststore", None)
     paths = ssl.get_default_verify_paths()
-    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths._replace(cafile=files.ca))
-    monkeypatch.setattr(ssl.SSLContext, "set_default_verify_paths", lambda self: self.load_verify_locations(files.ca))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths._replace(cafile=tls_folder.ca))
+    monkeypatch.setattr(
+        ssl.SSLContext, "set_default_verify_paths", lambda self: self.load_verify_locations(tls_folder.ca)
+    )
     assert not fetched(client_for(lenient, way, network=Network(system_trust=True)), lenient)
     with pytest.raises(TlsError):
         fetched(client_for(lenient, way), lenient)
 
 
 def test_a_profiles_proxy_is_used_unless_the_environment_excepts_the_host(
-    client_for: Clients, files: Files, lenient: str, proxy: Callable[..., Proxy], monkeypatch: pytest.MonkeyPatch
+    client_for: Clients,
+    tls_folder: Files,
+    lenient: str,
+    start_proxy: Callable[..., Proxy],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server, other = proxy(), proxy()
+    server, other = start_proxy(), start_proxy()
     address = f"http://127.0.0.1:{server.server_address[1]}"
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{other.server_address[1]}")
-    assert not fetched(client_for(lenient, ca_cert=files.ca, network=Network(proxy=address)), lenient)
+    assert not fetched(client_for(lenient, ca_cert=tls_folder.ca, network=Network(proxy=address)), lenient)
     assert (server.targets, other.targets) == ([lenient.removeprefix("https://")], [])
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    assert not fetched(client_for(lenient, ca_cert=files.ca, network=Network(proxy=address)), lenient)
+    assert not fetched(client_for(lenient, ca_cert=tls_folder.ca, network=Network(proxy=address)), lenient)
     assert len(server.targets) == 1
 
 
 def test_a_proxys_refusal_is_told_as_the_proxys(
-    client_for: Clients, files: Files, lenient: str, proxy: Callable[..., Proxy]
+    client_for: Clients, tls_folder: Files, lenient: str, start_proxy: Callable[..., Proxy]
 ) -> None:
-    server = proxy(USER)
+    server = start_proxy(USER)
     host = f"127.0.0.1:{server.server_address[1]}"
     for address in (lenient, "http://127.0.0.1:9"):
-        client = client_for(address, ca_cert=files.ca, network=Network(proxy=f"http://{host}"))
+        client = client_for(address, ca_cert=tls_folder.ca, network=Network(proxy=f"http://{host}"))
         with pytest.raises(AuthError, match="proxy asks for a user name") as caught:
             from algo_core.http.api import ApiClient
 
             ApiClient(client).request("GET", "data/")
         assert "proxy" in (caught.value.hint or "")
     with_password = Network(proxy=f"http://jane:s3cret@{host}")
-    assert not fetched(client_for(lenient, ca_cert=files.ca, network=with_password), lenient)
+    assert not fetched(client_for(lenient, ca_cert=tls_folder.ca, network=with_password), lenient)
 
 
 def test_settings_go_before_a_preset_and_the_profile_before_the_file(tmp_path: Path) -> None:
@@ -284,16 +298,18 @@ def test_settings_go_before_a_preset_and_the_profile_before_the_file(tmp_path: P
         ProfileResolver(wrong, lambda name: preset).resolve()
 
 
-def test_a_person_is_led_from_the_refusal_to_the_answer(algo_home: Home, files: Files, strict: str) -> None:
-    algo_home.write_config(f'[profiles.default]\naddress = "{strict}"\napi_key = "simKey"\nca_cert = "{files.ca}"\n')
+def test_a_person_is_led_from_the_refusal_to_the_answer(algo_home: Home, tls_folder: Files, strict: str) -> None:
+    algo_home.write_config(
+        f'[profiles.default]\naddress = "{strict}"\napi_key = "simKey"\nca_cert = "{tls_folder.ca}"\n'
+    )
     refused = algo_home.run("ls")
     assert refused.code == ExitCode.NETWORK
     assert "asks for a client certificate" in refused.stderr
     assert "algo config set profiles.default.client_cert PATH" in refused.stderr
-    assert algo_home.run("config", "set", "profiles.default.client_cert", files.both).code == 0
-    assert algo_home.run("ls").code == 0
+    assert algo_home.run("config", "set", "profiles.default.client_cert", tls_folder.both).code == ExitCode.OK
+    assert algo_home.run("ls").code == ExitCode.OK
     secret = "http://jane:s3cret@127.0.0.1:9"
-    assert algo_home.run("config", "set", "proxy", secret).code == 0
+    assert algo_home.run("config", "set", "proxy", secret).code == ExitCode.OK
     assert "s3cret" not in algo_home.run("config", "list", "--origin").text
     failed = algo_home.run("ls")
     assert failed.code == ExitCode.NETWORK
@@ -301,8 +317,8 @@ def test_a_person_is_led_from_the_refusal_to_the_answer(algo_home: Home, files: 
     assert "s3cret" not in failed.stderr
 
 
-def test_no_error_is_of_another_kind(client_for: Clients, way: str, files: Files, strict: str) -> None:
+def test_no_error_is_of_another_kind(client_for: Clients, way: str, tls_folder: Files, strict: str) -> None:
     """Whatever goes wrong with certificates is an error of this project."""
-    for network in (Network(), Network(client_cert=files.stranger), Network(client_cert=files.ca)):
+    for network in (Network(), Network(client_cert=tls_folder.stranger), Network(client_cert=tls_folder.ca)):
         with pytest.raises(AlgoError):
             fetched(client_for(strict, way, network=network), strict)

@@ -44,7 +44,7 @@ SLEEP = "import time\ndef apply(input):\n    print('began', flush=True)\n    tim
 
 
 @pytest.fixture
-def echo(publish: Callable[..., None]) -> str:
+def echo_name(publish: Callable[..., None]) -> str:
     publish("jane/Echo", ECHO)
     return "jane/Echo"
 
@@ -56,10 +56,15 @@ def shown(client: Any, identifier: str) -> dict[str, Any]:
     return found
 
 
-def test_a_call_is_on_record_with_what_went_in_and_came_out(client: Any, echo: str) -> None:
-    called = client.run(f"{echo}?stdout=true", b"HAL").json()
+def test_a_call_is_on_record_with_what_went_in_and_came_out(client: Any, echo_name: str) -> None:
+    called = client.run(f"{echo_name}?stdout=true", b"HAL").json()
     found = shown(client, called["request_id"])
-    assert (found["state"], found["account"], found["algorithm"], found["version"]) == ("done", "jane", echo, "1.0.0")
+    assert (found["state"], found["account"], found["algorithm"], found["version"]) == (
+        "done",
+        "jane",
+        echo_name,
+        "1.0.0",
+    )
     assert found["created_at"] <= found["started_at"] <= found["finished_at"]
     assert (found["input"]["content_type"], found["input"]["size"]) == ("text", 3)
     assert (found["output"]["content_type"], found["output"]["size"]) == ("text", len('"HAL"'))
@@ -75,18 +80,18 @@ def test_a_call_is_on_record_with_what_went_in_and_came_out(client: Any, echo: s
     ("body", "content_type"),
     [(b'{"a": [1, 2.50]}', "application/json"), (b"\0\xff", "application/octet-stream"), ("ü".encode(), "text/plain")],
 )
-def test_every_type_is_given_again_as_it_was(client: Any, echo: str, body: bytes, content_type: str) -> None:
-    called = client.run(echo, body, content_type)
+def test_every_type_is_given_again_as_it_was(client: Any, echo_name: str, body: bytes, content_type: str) -> None:
+    called = client.run(echo_name, body, content_type)
     path = f"requests/{called.json()['request_id']}"
     assert client("GET", f"{path}/result").content == called.content
     assert client("GET", f"{path}/input").content == body
     raw = client("GET", f"{path}/result?output=raw")
-    direct = client.run(f"{echo}?output=raw", body, content_type)
+    direct = client.run(f"{echo_name}?output=raw", body, content_type)
     assert (raw.content, raw.headers["Content-Type"]) == (direct.content, direct.headers["Content-Type"])
 
 
-def test_a_failure_is_on_record_as_well(client: Any, echo: str) -> None:
-    called = client.run(echo, b"fail").json()
+def test_a_failure_is_on_record_as_well(client: Any, echo_name: str) -> None:
+    called = client.run(echo_name, b"fail").json()
     found = shown(client, called["request_id"])
     assert (found["state"], found["failure"]["message"], found["output"]) == ("failed", "no", None)
     assert client("GET", f"requests/{called['request_id']}/result").json() == called
@@ -105,8 +110,8 @@ def test_a_void_call_is_fetched_later(client: Any, publish: Callable[..., None])
 
 
 @pytest.mark.parametrize("wait", ["-1", "61", "nan", "x", "inf"])
-def test_waiting_is_bounded(embedded: Any, echo: str, wait: str) -> None:
-    identifier = embedded.run(echo).json()["request_id"]
+def test_waiting_is_bounded(embedded: Any, echo_name: str, wait: str) -> None:
+    identifier = embedded.run(echo_name).json()["request_id"]
     assert embedded("GET", f"requests/{identifier}/result?wait={wait}").status_code == 400
 
 
@@ -142,8 +147,8 @@ def test_another_process_is_told_to_cancel(platform: Platform, embedded: Any, pu
     platform.wait_for_background()
 
 
-def test_calls_are_listed_by_filters_in_pages(client: Any, echo: str) -> None:
-    made = [client.run(echo, body).json()["request_id"] for body in (b"1", b"2", b"fail", b"4")]
+def test_calls_are_listed_by_filters_in_pages(client: Any, echo_name: str) -> None:
+    made = [client.run(echo_name, body).json()["request_id"] for body in (b"1", b"2", b"fail", b"4")]
     other = client.run("demo/Hello").json()["request_id"]
 
     def listed(query: str = "") -> list[str]:
@@ -167,18 +172,18 @@ def test_calls_are_listed_by_filters_in_pages(client: Any, echo: str) -> None:
 
 
 def test_others_see_no_call_and_the_algorithms_owner_not_what_went_in(
-    account: Callable[[str], Any], echo: str, platform: Platform
+    account: Callable[[str], Any], echo_name: str, platform: Platform
 ) -> None:
     bob, jane, eve = account("bob"), account("jane"), account("eve")
-    identifier = bob.run(echo, b"mine").json()["request_id"]
+    identifier = bob.run(echo_name, b"mine").json()["request_id"]
     for part in ("", "/result", "/input", "/logs"):
         assert eve("GET", f"requests/{identifier}{part}").status_code == 404
     assert eve("POST", f"requests/{identifier}/cancel").status_code == 404
     assert eve("GET", "requests").json()["results"] == []
     assert jane("GET", "requests").json()["results"] == []
-    (seen,) = jane("GET", f"requests?algorithm={echo}").json()["results"]
+    (seen,) = jane("GET", f"requests?algorithm={echo_name}").json()["results"]
     assert seen["account"] == "bob"
-    assert eve("GET", f"requests?algorithm={echo}").json()["results"] == []
+    assert eve("GET", f"requests?algorithm={echo_name}").json()["results"] == []
     assert jane("GET", f"requests/{identifier}/logs").json()["logs"] == "got mine\n"
     assert bob("GET", f"requests/{identifier}/logs").status_code == 403
     for part in ("/result", "/input"):
@@ -186,7 +191,7 @@ def test_others_see_no_call_and_the_algorithms_owner_not_what_went_in(
         assert bob("GET", f"requests/{identifier}{part}").status_code == 200
 
 
-def test_an_algorithm_sees_the_calls_that_it_made_and_no_others(client: Any, echo: str, publish: Any) -> None:
+def test_an_algorithm_sees_the_calls_that_it_made_and_no_others(client: Any, echo_name: str, publish: Any) -> None:
     publish(
         "jane/Spy",
         """
@@ -205,26 +210,26 @@ def test_an_algorithm_sees_the_calls_that_it_made_and_no_others(client: Any, ech
             return [seen == [mine], ask("requests/" + mine)["state"], ask("requests/" + input)]
         """,
     )
-    outer = client.run(echo, b"outer").json()["request_id"]
+    outer = client.run(echo_name, b"outer").json()["request_id"]
     assert client.run("jane/Spy", outer.encode()).json()["result"] == [True, "done", 404]
 
 
-def test_what_is_kept_is_an_algorithms_own_setting(client: Any, echo: str, platform: Platform) -> None:
+def test_what_is_kept_is_an_algorithms_own_setting(client: Any, echo_name: str, platform: Platform) -> None:
     def keep(level: str) -> None:
         algorithm = platform.registry.algorithm("jane", "Echo")
         assert algorithm
         lifecycle.update(platform.registry, algorithm, {"request_records": level})
 
     keep("metadata")
-    called = client.run(echo, b"fail", headers={"Idempotency-Key": "k"})
+    called = client.run(echo_name, b"fail", headers={"Idempotency-Key": "k"})
     assert "Idempotency-Key" not in called.headers
     found = shown(client, called.json()["request_id"])
     assert (found["state"], found["failure"]["message"], found["input"]["size"]) == ("failed", "", 4)
     assert client("GET", f"requests/{found['request_id']}/input").status_code == 410
-    done = client.run(echo, b"x").json()["request_id"]
+    done = client.run(echo_name, b"x").json()["request_id"]
     assert client("GET", f"requests/{done}/result").status_code == 410
     keep("none")
-    called = client.run(f"{echo}?output=void", b"x")
+    called = client.run(f"{echo_name}?output=void", b"x")
     platform.wait_for_background()
     assert client("GET", f"requests/{called.json()['request_id']}").status_code == 404
 
@@ -245,13 +250,13 @@ def test_a_repeated_call_gets_the_recorded_answer(client: Any, publish: Callable
     assert client.run("jane/Count", b"0", "application/json").json()["result"] == 2
 
 
-def test_the_key_of_another_call_is_refused(client: Any, echo: str) -> None:
+def test_the_key_of_another_call_is_refused(client: Any, echo_name: str) -> None:
     key = {"Idempotency-Key": "k"}
-    client.run(echo, b"x", headers=key)
+    client.run(echo_name, b"x", headers=key)
     others = [
-        client.run(echo, b"y", headers=key),
+        client.run(echo_name, b"y", headers=key),
         client.run("demo/Hello", b"x", headers=key),
-        client.run(echo, b"x", "application/octet-stream", headers=key),
+        client.run(echo_name, b"x", "application/octet-stream", headers=key),
     ]
     for other in others:
         assert other.status_code == 422
@@ -260,14 +265,14 @@ def test_the_key_of_another_call_is_refused(client: Any, echo: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "\u00fc"])
-def test_what_is_no_key_is_refused(embedded: Any, echo: str, key: str) -> None:
-    assert embedded.run(echo, headers={"Idempotency-Key": key.encode("latin-1")}).status_code == 400
+def test_what_is_no_key_is_refused(embedded: Any, echo_name: str, key: str) -> None:
+    assert embedded.run(echo_name, headers={"Idempotency-Key": key.encode("latin-1")}).status_code == 400
 
 
-def test_keys_are_an_accounts_own(account: Callable[[str], Any], echo: str) -> None:
+def test_keys_are_an_accounts_own(account: Callable[[str], Any], echo_name: str) -> None:
     key = {"Idempotency-Key": "k"}
-    assert account("jane").run(echo, b"x", headers=key).status_code == 200
-    assert account("bob").run(echo, b"y", headers=key).json()["result"] == "y"
+    assert account("jane").run(echo_name, b"x", headers=key).status_code == 200
+    assert account("bob").run(echo_name, b"y", headers=key).json()["result"] == "y"
 
 
 def test_simultaneous_duplicates_wait_for_the_first(client: Any, publish: Callable[..., None]) -> None:
@@ -390,7 +395,7 @@ def test_a_served_platform_that_is_killed_leaves_no_call_running(
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[Recorder]:
     platform = open_platform(tmp_path / "platform")
-    made = Recorder(platform.database, platform.root, lambda identifier: None, Retention(86400.0, 1 << 20, 1 << 10))
+    made = Recorder(platform.database, platform.root, lambda identifier: True, Retention(86400.0, 1 << 20, 1 << 10))
     yield made
     made.close()
     platform.close()

@@ -29,47 +29,43 @@ def only(operations: list[Operation]) -> Any:
 
 
 @every_operation()
-@pytest.mark.parametrize("caller", ["nobody", "stranger"])
-def test_without_a_valid_key_only_what_is_public_is_done(world: World, operation: Operation, caller: str) -> None:
-    answer = world.ask(operation.method, world.path(operation), caller)
-    if operation.access.who == Who.ANYONE:
-        assert answer.status not in {401, 403}
-    else:
-        assert answer.status == 401
-        assert answer.headers["WWW-Authenticate"]
-        if operation.method != "HEAD" and caller == "nobody":
-            assert answer.error == {"code": 2002, "message": "authorization required"}
+def test_without_a_valid_key_only_what_is_public_is_done(world: World, operation: Operation) -> None:
+    for caller in ("nobody", "stranger"):
+        answer = world.ask(operation.method, world.path(operation), caller)
+        if operation.access.who == Who.ANYONE:
+            assert answer.status not in {401, 403}, caller
+        else:
+            assert answer.status == 401, caller
+            assert answer.headers["WWW-Authenticate"]
+            if operation.method != "HEAD" and caller == "nobody":
+                assert answer.error == {"code": 2002, "message": "authorization required"}
 
 
 @every_operation()
-@pytest.mark.parametrize("caller", PEOPLE)
-def test_nobody_does_what_is_above_them(
-    world_for: Callable[[Operation], World], operation: Operation, caller: str
-) -> None:
+def test_nobody_does_what_is_above_them(world_for: Callable[[Operation], World], operation: Operation) -> None:
     """And nobody is refused by the table what is not."""
-    world = world_for(operation)
-    answer = world.ask(operation.method, world.path(operation), caller)
-    if rank(caller, operation) < operation.access.who:
-        assert answer.status == 403
-        assert answer.error == {"code": 2001, "message": DENIED}
-    elif not DATA & set(names_in(operation)):
-        assert answer.status not in {401, 405}
-        if answer.status == 403:
-            assert answer.error["message"] != DENIED or "member" in names_in(operation)
+    for caller in PEOPLE:
+        world = world_for(operation)
+        answer = world.ask(operation.method, world.path(operation), caller)
+        if rank(caller, operation) < operation.access.who:
+            assert answer.status == 403, caller
+            assert answer.error == {"code": 2001, "message": DENIED}
+        elif not DATA & set(names_in(operation)):
+            assert answer.status not in {401, 405}, caller
+            if answer.status == 403:
+                assert answer.error["message"] != DENIED or "member" in names_in(operation), caller
 
 
 @only(OF_ALGORITHMS)
-@pytest.mark.parametrize("caller", ["bob", "reader", "mia"])
-def test_what_others_keep_private_is_like_what_does_not_exist(world: World, operation: Operation, caller: str) -> None:
-    owner, private = ("acme", "Own") if caller == "reader" else ("alice", "Secret")
-    caller = "bob" if caller == "reader" else caller
-    for method in (operation.method, *WRONG_METHODS):
-        hidden, missing = (
-            world.ask(method, world.path(operation, **{"algorithm": name, "reference*": name}), caller)
-            for name in (f"{owner}/{private}", f"{owner}/Nobody")
-        )
-        assert hidden.status == missing.status == 404
-        assert hidden.body.replace(private.encode(), b"Nobody") == missing.body
+def test_what_others_keep_private_is_like_what_does_not_exist(world: World, operation: Operation) -> None:
+    for caller, owner, private in (("bob", "alice", "Secret"), ("bob", "acme", "Own"), ("mia", "alice", "Secret")):
+        for method in (operation.method, *WRONG_METHODS):
+            hidden, missing = (
+                world.ask(method, world.path(operation, **{"algorithm": name, "reference*": name}), caller)
+                for name in (f"{owner}/{private}", f"{owner}/Nobody")
+            )
+            assert hidden.status == missing.status == 404, (caller, method)
+            assert hidden.body.replace(private.encode(), b"Nobody") == missing.body
 
 
 @only(OF_ALGORITHMS)
@@ -88,24 +84,22 @@ def test_members_have_the_algorithms_of_their_organization(
 
 
 @every_operation()
-@pytest.mark.parametrize("method", WRONG_METHODS)
-def test_a_method_that_a_path_has_not_is_refused_after_the_caller(
-    world: World, operation: Operation, method: str
-) -> None:
+def test_a_method_that_a_path_has_not_is_refused_after_the_caller(world: World, operation: Operation) -> None:
     path = world.path(operation)
     route = find(f"/v1/{path}")
     assert route
-    for caller in ("nobody", *PEOPLE):
-        answer = world.ask(method, path, caller)
-        if rank(caller, operation) < route.least.who:
-            assert answer.status == (401 if caller == "nobody" else 403)
-        elif "requestId" in names_in(operation) and caller != "alice":
-            assert answer.status == 404, "what others call does not exist"
-        else:
-            assert answer.status == 405
-            allowed = answer.headers["Allow"].split(", ")
-            assert operation.method in allowed
-            assert ("HEAD" in allowed) == bool({"GET", "HEAD"} & set(allowed))
+    for method in WRONG_METHODS:
+        for caller in ("nobody", *PEOPLE):
+            answer = world.ask(method, path, caller)
+            if rank(caller, operation) < route.least.who:
+                assert answer.status == (401 if caller == "nobody" else 403), (method, caller)
+            elif "requestId" in names_in(operation) and caller != "alice":
+                assert answer.status == 404, "what others call does not exist"
+            else:
+                assert answer.status == 405, (method, caller)
+                allowed = answer.headers["Allow"].split(", ")
+                assert operation.method in allowed
+                assert ("HEAD" in allowed) == bool({"GET", "HEAD"} & set(allowed))
 
 
 @every_operation()
@@ -128,23 +122,23 @@ KEYS = {
 
 
 @every_operation()
-@pytest.mark.parametrize("key", KEYS)
 def test_a_key_does_what_it_was_made_for_and_nothing_else(
-    world_for: Callable[[Operation], World], operation: Operation, key: str
+    world_for: Callable[[Operation], World], operation: Operation
 ) -> None:
     if operation.access.who > Who.OWNER:
         return
-    world = world_for(operation)
-    answer = world.ask(operation.method, world.path(operation), key, origin="https://page.test")
-    needed = operation.access.permission
-    if needed in {None, *KEYS[key]} or operation.access.who == Who.ANYONE:
-        assert answer.status != 401
-        if answer.status == 403:
-            assert "its key" not in answer.error["message"]
-    else:
-        assert answer.status == 403
-        if operation.method != "HEAD":
-            assert answer.error == {"code": 2001, "message": f"{DENIED}: its key may not {needed.value} here"}
+    for key, permissions in KEYS.items():
+        world = world_for(operation)
+        answer = world.ask(operation.method, world.path(operation), key, origin="https://page.test")
+        needed = operation.access.permission
+        if needed in {None, *permissions} or operation.access.who == Who.ANYONE:
+            assert answer.status != 401, key
+            if answer.status == 403:
+                assert "its key" not in answer.error["message"], key
+        else:
+            assert answer.status == 403, key
+            if operation.method != "HEAD":
+                assert answer.error == {"code": 2001, "message": f"{DENIED}: its key may not {needed.value} here"}
 
 
 SPACES = ["", "/temp", "/temp/f", "/perm", "/perm/f"]

@@ -177,23 +177,24 @@ def test_it_answers_as_documented_or_is_refused(world_for: Callable[[Operation],
         check(operation, answer.status, answer.json)
 
 
+NONSENSE = (b"", b"{", b"[]", b"null", b'"x"', b'{"a": NaN}', b"[" * 100_000, b'{"name": "\\ud800"}', b"\xff")
+
+
 @pytest.mark.parametrize(
     "operation", [found for found in OPERATIONS if found.request], ids=lambda found: f"{found.method}-{found.id}"
 )
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'"x"', b'{"a": NaN}', b"[" * 100_000, b'{"name": "\\ud800"}', b"\xff"]
-)
-def test_bodies_that_make_no_sense_are_refused(world: World, operation: Operation, body: bytes) -> None:
+def test_bodies_that_make_no_sense_are_refused(world: World, operation: Operation) -> None:
     if operation.request in {"Input", "File"} or operation.id in REFUSALS or operation.id in REFUSED_HERE:
         return
     caller = caller_for(operation) if operation.access.who != Who.ANYONE else "nobody"
-    if body == b"" and operation.request.endswith("?"):
-        return
-    if body == b'"x"' and operation.request == "CreateDirectoryRequest":
-        return  # a bare name, as a client sends it
-    answer = world.ask(operation.method, path_of(world, operation), caller, body)
-    assert answer.status == 400, answer.body
-    check(operation, answer.status, answer.json)
+    for body in NONSENSE:
+        if body == b"" and operation.request.endswith("?"):
+            continue
+        if body == b'"x"' and operation.request == "CreateDirectoryRequest":
+            continue  # a bare name, as a client sends it
+        answer = world.ask(operation.method, path_of(world, operation), caller, body)
+        assert answer.status == 400, (body[:20], answer.body)
+        check(operation, answer.status, answer.json)
 
 
 def test_every_code_of_a_refusal_is_one_of_the_platforms() -> None:

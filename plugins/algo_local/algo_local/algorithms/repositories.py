@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +45,8 @@ class Repositories:
         return self._root / f"{algorithm.id}.git"
 
     @contextmanager
-    def open(self, algorithm: Algorithm) -> Iterator[Repo]:
-        """The repository of an algorithm, with its first commit at least."""
+    def open(self, algorithm: Algorithm, *, changing: bool = False) -> Iterator[Repo]:
+        """The repository of an algorithm, with its first commit at least; with `changing`, others wait meanwhile."""
         from dulwich.repo import Repo
 
         path = self.path(algorithm)
@@ -55,7 +55,7 @@ class Repositories:
             with locked(self._lock(algorithm)):
                 if not path.is_dir():
                     self._make(algorithm, path)
-        with Repo(str(path)) as repository:
+        with Repo(str(path)) as repository, locked(self._lock(algorithm)) if changing else nullcontext():
             yield repository
 
     def commit(self, algorithm: Algorithm, entries: Iterable[TreeEntry], author: str, message: str) -> str:
@@ -64,7 +64,7 @@ class Repositories:
         Raises:
             Invalid: if the entries are no tree.
         """
-        with self.open(algorithm) as repository, locked(self._lock(algorithm)):
+        with self.open(algorithm, changing=True) as repository:
             parent = _head(repository)
             tree = _store_tree(repository, entries)
             if parent and _commit_of(repository, parent).tree == tree:

@@ -6,6 +6,7 @@ import itertools
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,11 @@ from algo_local.execution.limits import Limits
 from algo_local.execution.payload import Outcome
 from algo_local.execution.process import AlgorithmProcess
 from algo_local.execution.sandbox import Protection, protection
+from algo_local.execution.scaling import Scaling
 from algo_local.execution.workspace import Workspace, Workspaces
+
+_LOOK = 8
+"""Calls between two looks at how much memory a worker has."""
 
 _FIRST_USER, _USERS = 61184, 4096
 """Users without a name, of which each worker gets one where the platform is root: the system limits by user."""
@@ -48,6 +53,8 @@ class Worker:
         self.token = launch.token
         """What it calls the platform with, in the place of an API key."""
         self.idle_since = 0.0
+        self._started = time.monotonic()
+        self._calls = 0
         self._endpoint = endpoint
         self._workspaces = workspaces
         self._workspace: Workspace = launch.workspace
@@ -69,6 +76,18 @@ class Worker:
     def settle(self) -> bool:
         """Undo what a call has left behind; whether the worker can take another call."""
         return self._process.settle()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the algorithm has been loaded."""
+        return self._process.is_loaded
+
+    def is_fresh(self, scaling: Scaling) -> bool:
+        """Whether it has not become too old or too large for another call; asked after each."""
+        self._calls += 1
+        if self._calls >= scaling.calls or time.monotonic() - self._started >= scaling.age:
+            return False
+        return self._calls % _LOOK != 0 or self._process.memory() <= scaling.memory
 
     @property
     def is_reusable(self) -> bool:

@@ -75,6 +75,10 @@ class Application:
         return _headers_only(response) if request.method == "HEAD" else response
 
     def _routed(self, request: Request) -> Response:
+        if request.path.startswith("/git/"):
+            from algo_local.web import git
+
+            return git.answer(self.platform, request, trusted=self.trusted, address=self._address(request))
         route = find(request.path)
         if not route:
             raise ApiError(404, f"No such route: {request.path[:200]}", ErrorCode.NOT_IMPLEMENTED)
@@ -127,7 +131,8 @@ def _load(name: str) -> Handler:
 def _as_api_error(error: AlgoError) -> ApiError:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
-            return ApiError(status, error.message, getattr(error, "code", code))
+            more = {"Retry-After": "1"} if status == 429 else None
+            return ApiError(status, error.message, getattr(error, "code", code), more)
     return ApiError(
         500, f"{error.message}. {error.hint}" if error.hint else error.message, ErrorCode.INTERNAL_SERVER_ERROR
     )
@@ -142,7 +147,7 @@ def error_response(error: ApiError) -> Response:
         body = {"code": error.code, "message": error.message}
     headers = {"X-Error-Message": header_text(error.message), **error.headers}
     if error.status == 401:
-        headers["WWW-Authenticate"] = "Simple"
+        headers.setdefault("WWW-Authenticate", "Simple")
     return json_response({"error": body}, error.status, headers)
 
 

@@ -25,7 +25,7 @@ from algo_data.local.storage import LocalStorage
 
 STORAGE = LocalStorage()
 HERE = Place(STORAGE, DataUri(LOCAL, "."))
-COUNT = 700
+COUNT = 510
 NAMES = [f"f{number:03}" for number in range(COUNT)]
 
 pytestmark = pytest.mark.skipif(
@@ -169,15 +169,6 @@ def test_there_is_none_beside_other_threads(wanted, monkeypatch):
 
 # From a command
 
-PATIENT = """
-import sys
-from algo_core.main import main
-from algo_data.engine.run import runner
-runner.MOMENT = 60  # a busy machine plans slowly, and where planning is slow no process is made
-sys.argv[0] = "algo"
-main()
-"""
-
 
 def wait_for(condition) -> None:
     until = time.monotonic() + 60
@@ -199,7 +190,18 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 @pytest.fixture
-def halfway(home, data_platform, work):
+def decided(home, tmp_path):
+    """A home whose `algo` plans as many transfers as it needs to decide by, on a busy machine, too."""
+    (tmp_path / "patient").mkdir()
+    (tmp_path / "patient" / "sitecustomize.py").write_text(
+        "import algo_data.engine.run.runner\nalgo_data.engine.run.runner.MOMENT = 60\n"
+    )
+    home.environ["PYTHONPATH"] = str(tmp_path / "patient")
+    return home
+
+
+@pytest.fixture
+def halfway(decided, data_platform, work):
     """`algo cp` of many files, down or up, which stands still in the middle; the process, and its children's ids."""
     reached = threading.Event()
     started = []
@@ -220,10 +222,7 @@ def halfway(home, data_platform, work):
                 (work / name).write_text(name)
             words = [*(str(work / name) for name in NAMES), "data://.my/c"]
         process = subprocess.Popen(
-            [sys.executable, "-c", PATIENT, "cp", *words],
-            env=home.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            decided.command("cp", *words), env=decided.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         started.append(process)
         assert reached.wait(60)
@@ -250,7 +249,7 @@ def test_they_do_the_work(halfway, data_platform, work):
 
 
 @pytest.mark.parametrize("limit", [None, 3])
-def test_each_has_several_files_under_way_within_the_limit(home, data_platform, work, limit):
+def test_each_has_several_files_under_way_within_the_limit(decided, data_platform, work, limit):
     data_platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
     lock, now, most = threading.Lock(), 0, 0
 
@@ -259,7 +258,7 @@ def test_each_has_several_files_under_way_within_the_limit(home, data_platform, 
         with lock:
             now += 1
             most = max(most, now)
-        time.sleep(0.005)
+        time.sleep(0.002)
         with lock:
             now -= 1
         return False
@@ -267,7 +266,7 @@ def test_each_has_several_files_under_way_within_the_limit(home, data_platform, 
     for digit in range(10):
         data_platform.fail("GET", str(digit), count, times=COUNT)
     words = ["--max-transfers", str(limit)] if limit else []
-    result = home.run("cp", *words, "data://.my/c/*", work)
+    result = decided.run("cp", *words, "data://.my/c/*", work)
     assert result.code == ExitCode.OK, result.stderr
     assert len(os.listdir(work)) == COUNT
     assert most <= limit if limit else most > 4
@@ -324,11 +323,11 @@ def test_they_end_when_the_command_is_killed(halfway, data_platform, work):
     wait_for(lambda: not any(map(is_alive, others)))
 
 
-def test_what_fails_is_tried_again_and_told_by_the_command(home, data_platform, work):
+def test_what_fails_is_tried_again_and_told_by_the_command(decided, data_platform, work):
     data_platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
     data_platform.fail("GET", "50", 503, times=3)
     data_platform.fail("GET", "f444", 403, times=99)
-    result = home.run("cp", "data://.my/c/*", work)
+    result = decided.run("cp", "data://.my/c/*", work)
     assert result.code == ExitCode.AUTHENTICATION
     assert result.stderr.count("error: data://.my/c/f444") == 1
     assert sorted(os.listdir(work)) == [name for name in NAMES if name != "f444"]
