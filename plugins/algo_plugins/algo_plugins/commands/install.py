@@ -40,7 +40,7 @@ def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) 
     with turn(app.environ, app.output.info):
         operations = _operations(app, yes, "install", *(["--isolated"] if isolated else []), *requirements)
         outcome = Isolating(operations).install(requirements) if isolated else operations.install(requirements)
-    _report(app, outcome, "There is nothing to change: all of it is installed")
+    _report(app, outcome, "Nothing to change: everything is installed")
 
 
 @click.command()
@@ -68,7 +68,7 @@ def upgrade(app: App, dists: tuple[str, ...], yes: bool) -> None:
             outcome += operations.upgrade(here)
         if apart or not dists:
             outcome += Isolating(operations).upgrade(apart)
-    _report(app, outcome, "There is nothing to upgrade")
+    _report(app, outcome, "Nothing to upgrade")
 
 
 @click.command()
@@ -142,7 +142,8 @@ def _approval(app: App, yes: bool, words: Sequence[str]) -> Callable[[list[Step]
             command, *rest = words
             again = shlex.join(["algo", "plugins", command, "--yes", *rest])
             raise UsageError(
-                f"{names} would take what others have; nothing was changed", f"Do it all the same: `{again}`"
+                f"{names} would take commands or schemes of other plugins; nothing was changed",
+                f"To do it anyway: `{again}`",
             )
         return True
 

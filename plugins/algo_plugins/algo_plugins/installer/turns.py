@@ -28,5 +28,7 @@ def turn(environ: Mapping[str, str], say: Callable[[str], None]) -> Iterator[Non
             os.makedirs(folder, mode=0o700, exist_ok=True)
             stack.enter_context(held)
         except OSError as error:
-            raise ConfigError(f"Cannot write {folder}: {error.strerror}", "ALGO_DATA_DIR names another place") from None
+            raise ConfigError(
+                f"Cannot write {folder}: {error.strerror}", "Set ALGO_DATA_DIR to another path"
+            ) from None
         yield
