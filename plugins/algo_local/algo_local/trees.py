@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 _ABANDONED = 24 * 3600.0
 """Seconds after which nobody works on an unfinished tree any more."""
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock that this file stands for; other threads and processes wait meanwhile."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def remove_tree(path: Path) -> None:

@@ -5,12 +5,12 @@ A copy of the database alone gives nothing away. The key is made when it is firs
 
 from __future__ import annotations
 
-import os
-import tempfile
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_core.errors import PlatformError
+from algo_core.files import replacing
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -59,16 +59,9 @@ class Vault:
         assert callable(make)
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{KEY_FILE}-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(make())
-                    file.flush()
-                    os.fsync(file.fileno())
-                try:
-                    os.link(name, self._path)
-                except FileExistsError:
-                    pass
-            finally:
-                os.unlink(name)
+            with (
+                contextlib.suppress(FileExistsError),
+                replacing(self._path, mode=0o600, durable=True, only_if_new=True) as file,
+            ):
+                file.write(make())
         return self._path.read_bytes()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections import deque
 from concurrent.futures import Executor, Future
 from typing import Protocol
@@ -11,6 +9,7 @@ from typing import Protocol
 from algo_connectors.common.allowance import Allowance
 from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
 from algo_core.errors import NetworkError
+from algo_core.http.retry import Tries
 from algo_core.storage.contract import Entry
 from algo_core.storage.uri import DataUri
 
@@ -20,8 +19,8 @@ BLOCK = 8 << 20
 LEAST = 1 << 20
 """Bytes of a range when what may be held is used up: these every file has, so that none waits for another."""
 
-TRIES = 4
-"""How often a range is asked for before a broken connection counts."""
+RETRIES = 3
+"""How often a range is asked for again after a broken connection."""
 
 
 class RangeSource(Protocol):
@@ -150,17 +149,15 @@ class RangeReader:
 
 def fetched(storage: RangeSource, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
     """A range, asked for again when the connection breaks; none, and the entry, behind the end of the file."""
-    for attempt in range(1, TRIES + 1):
+    tries = Tries(RETRIES)
+    while True:
         try:
             with store_errors(uri):
                 return storage.fetch(uri, start, stop, version)
         except Unsatisfiable:
             return storage.stat(uri), b""
-        except NetworkError:
-            if attempt == TRIES:
-                raise
-        time.sleep(random.uniform(0, 0.2 * 2**attempt))
-    raise AssertionError("the last attempt returns or raises")
+        except NetworkError as error:
+            tries.spend_on(error)
 
 
 def _changed(uri: DataUri) -> NetworkError:

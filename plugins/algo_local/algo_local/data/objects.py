@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import stat
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from algo_core.errors import NotFoundError, PlatformError, RequestRefused
+from algo_core.locks import acquire
 from algo_local.names import decode_file_name, encode_file_name
 
 if TYPE_CHECKING:
@@ -224,13 +224,8 @@ class Objects:
         while True:
             self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = open(self._incoming / uuid.uuid4().hex, "xb", buffering=0)  # noqa: SIM115 - handed to the caller
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                if os.fstat(file.fileno()).st_nlink:
-                    return file
+            if acquire(file) is not False and os.fstat(file.fileno()).st_nlink:
+                return file
             file.close()  # another process took it for a left-over before it was locked
 
     def _sweep(self) -> None:
@@ -240,8 +235,8 @@ class Objects:
         self._swept = True
         for path in _entries(self._incoming):
             with contextlib.suppress(OSError), open(path, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
+                if acquire(file):
+                    path.unlink()
         for path in _entries(self.root / "trash"):
             shutil.rmtree(path, ignore_errors=True)
         limit = time.time() - SESSION_SECONDS

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import io
 import json
 import os
@@ -18,7 +17,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from algo_core.errors import AlreadyExists, ConfigError, UsageError
-from algo_core.files import status_of
+from algo_core.files import replacing, status_of
+from algo_core.locks import acquire
 from algo_core.storage.uri import pasted
 from algo_run.json_text import dumped
 
@@ -64,12 +64,9 @@ class Journal:
             raise
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(
-                f"Another process is writing {self.path}", "Wait until it ends, then continue with --resume"
-            ) from None
+        if not acquire(self._file):
+            hint = "Wait until it ends, then continue with --resume"
+            raise UsageError(f"Another process is writing {self.path}", hint)
 
     def _start(self, algorithm: str, source: str) -> None:
         described = {"run": self.run, "format": FORMAT, "algorithm": algorithm, "inputs": source}
@@ -216,8 +213,6 @@ class Directory(Journal):
 
     def record(self, row: dict[str, Any]) -> None:
         """Write the result under its number, whole, then the rest into the journal."""
-        from algo_core.files import replacing
-
         row = dict(row)
         if "result" in row:
             content, suffix = _content(row.pop("result"), row.get("metadata", {}).get("content_type"))
