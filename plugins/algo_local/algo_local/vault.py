@@ -1,6 +1,6 @@
-"""Encryption of what is secret, with a key that lies beside the database and is readable for its person only.
+"""Encrypts secrets with a key file next to the database, readable for its user only.
 
-A copy of the database alone gives nothing away. The key is made when it is first needed.
+A copy of the database alone reveals no secrets. The key is created on first use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Vault:
         self._cipher: Fernet | None = None
 
     def encrypt(self, text: str) -> bytes:
-        """The encrypted form of a text. PlatformError if the key cannot be had."""
+        """The encrypted form of a text. PlatformError if the key cannot be used."""
         return self._opened().encrypt(text.encode("utf-8"))
 
     def decrypt(self, data: bytes) -> str:
@@ -55,7 +55,7 @@ class Vault:
         return self._cipher
 
     def _key(self, make: object) -> bytes:
-        """The key; a new one appears whole, and the first of several processes that make one wins."""
+        """The key; a new one is created atomically, and the first of several processes wins."""
         assert callable(make)
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

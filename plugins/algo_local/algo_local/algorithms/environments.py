@@ -1,4 +1,4 @@
-"""Virtual environments that algorithms run in, made from their requirements and shared where those are equal."""
+"""Virtual environments of algorithms, made from their requirements and shared by equal ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TAIL = 12  # lines of pip's output to show when it fails
 
 
 class Interpreter(NamedTuple):
-    """What a build is run with."""
+    """The runtime of a build."""
 
     program: str
     environment: Path | None

@@ -1,4 +1,4 @@
-"""Published source trees: kept read-only, named by their content, and compared with that name where there is doubt.
+"""Published source trees: read-only, named by a hash of their content, and verified when in doubt.
 
 A tree is sealed when it is published: a file beside it holds a digest of names, modes, sizes, times and inodes of all
 that is in it. While that is right, nobody has written into the tree; where it is not, or is missing, the content itself

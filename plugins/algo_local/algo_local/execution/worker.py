@@ -1,4 +1,4 @@
-"""A worker: a process that serves one account, with all that was made for it and goes with it."""
+"""A worker: a process that serves one account, with its private files."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _FIRST_USER, _USERS = 61184, 4096
 
 
 class Endpoint(Protocol):
-    """Where running algorithms call the platform."""
+    """The address at which running algorithms call the platform."""
 
     @property
     def address(self) -> str:
         """Its address on this machine, without `/v1`."""
 
     def serve_also(self, listener: socket.socket) -> Callable[[], None]:
-        """Answer on this socket as well, that of a process with a network of its own; what is returned ends that."""
+        """Also serve this socket, of a process with an isolated network; returns a function that ends that."""
 
     def close(self) -> None:
         """Stop listening and serving."""
@@ -48,10 +48,10 @@ class Worker:
     """A process that serves one account. For one thread at a time, except for `kill`."""
 
     def __init__(self, launch: Launch, account: str, workspaces: Workspaces, endpoint: Endpoint) -> None:
-        """Start it. OSError if that fails; nothing is left behind then."""
+        """Start it. OSError if that fails; then nothing is left behind."""
         self.account = account
         self.token = launch.token
-        """What it calls the platform with, in the place of an API key."""
+        """The token with which it calls the platform, instead of an API key."""
         self.idle_since = 0.0
         self._started = time.monotonic()
         self._calls = 0
@@ -74,7 +74,7 @@ class Worker:
         return self._process.call(request, deadline)
 
     def settle(self) -> bool:
-        """Undo what a call has left behind; whether the worker can take another call."""
+        """Clean up after a call; return whether the worker can take another one."""
         return self._process.settle()
 
     @property

@@ -1,4 +1,4 @@
-"""What each running algorithm has of its own: a writable copy of its tree, a home, and a temporary directory.
+"""The private files of each running algorithm: a writable copy of its tree, a home, and a temporary directory.
 
 Links to the published files would not do: writing through them would change what all others run. Where the file system
 can share blocks between copies (btrfs, XFS), copies are made so.
@@ -59,7 +59,7 @@ class Workspace:
         self._kept = frozenset(os.listdir(self._temporary))
 
     def empty_temporary(self) -> None:
-        """Remove what a call has left in the temporary directory.
+        """Remove a call's files from the temporary directory.
 
         Raises:
             OSError: if something there cannot be removed.
@@ -73,7 +73,7 @@ class Workspace:
                     os.unlink(path)
 
     def remove(self) -> None:
-        """Remove all of it, as far as that is possible."""
+        """Remove the workspace, as far as possible."""
         with contextlib.suppress(OSError):
             remove_tree(self.path)
 

@@ -42,8 +42,8 @@ def serve_until_signal(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end all running algorithms and return.
 
-    `say` is told the address once connections are accepted, `on_answer` of each request, `on_call` of each call of an
-    algorithm that has ended. Must be called in the main thread of a process that ends afterwards.
+    `say` is called with the address once connections are accepted, `on_answer` for each request, `on_call` for each
+    algorithm call that has ended. Must be called in the main thread of a process that ends afterwards.
 
     Raises:
         UsageError: if the address cannot be listened on.

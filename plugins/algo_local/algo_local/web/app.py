@@ -1,4 +1,4 @@
-"""The application: finds the route of a request, and turns what goes wrong into the platform's error bodies."""
+"""The application: finds the route of a request, and turns errors into the platform's error bodies."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 class Application:
     """The API of a platform: `answer` gives a response to a request.
 
-    With `trusted`, requests without a credential are those of the platform's own person: for use inside this person's
-    process only. `on_failure` is told the traceback of what should never happen.
+    With `trusted`, requests without a credential are those of the platform's own user: only for use inside that user's
+    process. `on_failure` is called with the traceback of unexpected exceptions.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Application:
 
 
 def respond(answer: Callable[[], Response]) -> Response:
-    """What `answer` gives, or the error body for what it refuses."""
+    """The response of `answer`, or the error body for its exception."""
     try:
         return answer()
     except ApiError as error:
