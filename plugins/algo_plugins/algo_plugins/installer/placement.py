@@ -42,9 +42,7 @@ def beside(environ: Mapping[str, str]) -> Iterator[Path]:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"Cannot write {folder}: {error.strerror}", "Set ALGO_DATA_DIR to another path"
-        ) from None
+        raise ConfigError(f"Cannot write {folder}: {error.strerror}", "Set ALGO_DATA_DIR to another path") from None
     settle(environ)
     try:
         command = [sys.executable, *SAFE_PATH, "-m", "venv", "--without-pip", str(place)]
