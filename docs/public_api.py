@@ -37,6 +37,7 @@ PUBLIC = (
     "algo_core.terminal.options",
     "algo_core.terminal.sanitize",
     "algo_core.files",
+    "algo_core.locks",
     "algo_core.names",
     "algo_core.text",
     "algo_core.testing",
