@@ -280,14 +280,14 @@ class App:
         """A command's options are read, and it begins."""
         self._begun = (command, time.monotonic())
         if observers := self.observers:
-            from algo_core.plugins.events import CommandStarted
+            from algo_core.events import CommandStarted
 
             observers.put(CommandStarted(command, time.time()))
 
     def end(self, exit_code: int) -> None:
         """The command, if one has begun, has ended with this exit code."""
         if self._begun and (observers := self.__dict__.get("observers")):
-            from algo_core.plugins.events import CommandEnded
+            from algo_core.events import CommandEnded
 
             command, began = self._begun
             observers.put(CommandEnded(command, exit_code, time.monotonic() - began, time.time()))

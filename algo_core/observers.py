@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from algo_core.plugins.events import Event
+from algo_core.events import Event
 
 MOST_WAITING = 100_000
 """Events that wait to be told: about 20 MB."""

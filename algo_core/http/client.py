@@ -20,12 +20,12 @@ from algo_core.http.urls import PORTS, homes, origin_of, redirected
 if TYPE_CHECKING:
     import ssl
 
+    from algo_core.events import RequestEnded
     from algo_core.http.direct import DirectTransport
     from algo_core.http.pipeline import Pipeline
     from algo_core.http.requests_transport import AlgoSession, RequestsTransport
     from algo_core.http.response import Response
     from algo_core.http.transport import RequestBody, Transport
-    from algo_core.plugins.events import RequestEnded
     from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile
 
@@ -342,8 +342,8 @@ class HttpClient:
 
 
 def _ended(request: Request, response: Response | None, seconds: float) -> RequestEnded:
+    from algo_core.events import RequestEnded
     from algo_core.http.headers import content_length
-    from algo_core.plugins.events import RequestEnded
 
     received = None if response is None else content_length(response.headers)
     sent = request.body.size if request.body else 0

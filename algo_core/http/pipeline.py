@@ -22,7 +22,7 @@ from algo_core.http.response import NO_BODY
 from algo_core.http.urls import is_target, origin_of
 
 if TYPE_CHECKING:
-    from algo_core.plugins.events import RequestEnded
+    from algo_core.events import RequestEnded
 
 
 class SmallResponse(NamedTuple):
@@ -74,7 +74,7 @@ class Pipeline:
         assert observe
 
         def ended(response: SmallResponse | None) -> None:
-            from algo_core.plugins.events import RequestEnded
+            from algo_core.events import RequestEnded
 
             url = origin + target.partition("?")[0]
             status, received = (response.status, len(response.content)) if response else (None, None)

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     import requests
 
     from algo_core.errors import AlgoError
+    from algo_core.events import Event
     from algo_core.http.transport import Transport
-    from algo_core.plugins.events import Event
     from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
     from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile

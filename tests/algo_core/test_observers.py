@@ -12,8 +12,8 @@ import pytest
 
 from algo_core import observers as module
 from algo_core.errors import ExitCode
+from algo_core.events import CommandStarted, Event
 from algo_core.observers import Observers
-from algo_core.plugins.events import CommandStarted, Event
 from algo_core.testing import Home
 
 LOGGER = """
@@ -78,7 +78,7 @@ def test_an_observer_that_fails_is_reported_once_and_the_command_goes_on(audit) 
 
 def test_nothing_is_begun_without_observers(algo_home: Home) -> None:
     code = "import sys; sys.argv = ['algo', 'ls']\nfrom algo_core.main import run\nrun(['ls'])\n"
-    code += "assert 'algo_core.observers' not in sys.modules and 'algo_core.plugins.events' not in sys.modules"
+    code += "assert 'algo_core.observers' not in sys.modules and 'algo_core.events' not in sys.modules"
     import subprocess
     import sys
 

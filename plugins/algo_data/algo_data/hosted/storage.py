@@ -342,7 +342,7 @@ class HostedStorage(Storage):
     def pass_observed(self, happened: builtins.list[tuple[Any, ...]]) -> None:
         """Tell of the requests of another process (`ObservedStorage`)."""
         if observe := self._api.client.observe:
-            from algo_core.plugins.events import RequestEnded
+            from algo_core.events import RequestEnded
 
             for event in happened:
                 observe(RequestEnded(*event))

@@ -99,7 +99,7 @@ class TransferReport:
                 self._observe(*ends, None, error.message)
 
     def _observe(self, source: str, target: str, entry: Entry | None, error: str | None = None) -> None:
-        from algo_core.plugins.events import TransferEnded
+        from algo_core.events import TransferEnded
 
         assert self._observers
         size, sum_ = (entry.size, entry.checksum) if entry else (None, None)
