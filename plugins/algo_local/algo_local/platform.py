@@ -192,9 +192,9 @@ class Platform:
     @_Part
     def executor(self) -> Executor:
         """Runs builds. Its processes end with this one at the latest."""
-        from algo_local.execution.executor import Executor
+        from algo_local.execution.local_pool import LocalPool
 
-        return Executor(lambda: self._callback, self.root / "processes")
+        return LocalPool(lambda: self._callback, self.root / "processes")
 
     @_Part
     def records(self) -> Recorder:
