@@ -134,7 +134,7 @@ class ExecutorContract:
         assert outcome.failure is not None
         assert (outcome.failure.message, outcome.failure.error_type) == (CANNOT_RUN, "TimeoutError")
         (shared / "there").touch()
-        assert self.call(executor, made, str(shared / "there")).failure is None
+        assert (outcome := self.call(executor, made, str(shared / "there"))).failure is None, outcome
 
     def test_a_worker_serves_one_account(self, executor: Executor, build: Callable[[str], Build]) -> None:
         made = build(COUNT)
@@ -188,7 +188,7 @@ class ExecutorContract:
         assert not executor.cancel(context.request_id)
         assert not executor.cancel("req-none")
         (shared / "there").touch()
-        assert self.call(executor, made, str(shared / "there")).failure is None
+        assert (outcome := self.call(executor, made, str(shared / "there"))).failure is None, outcome
 
     def test_draining_waits_for_what_runs(
         self, executor: Executor, build: Callable[[str], Build], shared: Path

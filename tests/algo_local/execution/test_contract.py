@@ -116,8 +116,9 @@ class InProcess:
     def _module(self, build: Build, account: str) -> dict[str, Any]:
         key = build.source, account
         if key not in self._modules:
-            self._modules[key] = {}
-            exec((build.source / f"{build.module.replace('.', '/')}.py").read_text(), self._modules[key])
+            module: dict[str, Any] = {}
+            exec((build.source / f"{build.module.replace('.', '/')}.py").read_text(), module)
+            self._modules[key] = module  # a whole one, wherever the call was ended
         return self._modules[key]
 
     def _end(self, failure: Failure, identifier: str | None = None) -> bool:
