@@ -191,9 +191,17 @@ class Platform:
 
     @_Part
     def executor(self) -> Executor:
-        """Runs builds. Its processes end with this one at the latest."""
-        from algo_local.execution.executor import Executor
+        """Runs builds. Its processes end with this one at the latest.
 
+        Raises:
+            ConfigError: if a variable that limits or confines them cannot be understood.
+        """
+        from algo_local.execution.executor import Executor
+        from algo_local.execution.limits import Limits
+        from algo_local.execution.sandbox import protection
+
+        Limits.of()
+        protection(self.root, try_it=False)
         return Executor(lambda: self._callback, self.root / "processes")
 
     @_Part
