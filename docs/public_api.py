@@ -19,6 +19,7 @@ PUBLIC = (
     "algo_core.context",
     "algo_core.errors",
     "algo_core.plugins.types",
+    "algo_core.events",
     "algo_core.settings.profile",
     "algo_core.settings.credentials",
     "algo_core.http.api",

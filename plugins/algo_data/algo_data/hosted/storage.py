@@ -335,6 +335,18 @@ class HostedStorage(Storage):
         self._api.client.divided()
         self._pipelines = Pipelines(self._api)
 
+    def take_observed(self) -> builtins.list[tuple[Any, ...]]:
+        """The requests of this process (`ObservedStorage`)."""
+        return [tuple(event) for event in self._api.client.take_observed()]
+
+    def pass_observed(self, happened: builtins.list[tuple[Any, ...]]) -> None:
+        """Tell of the requests of another process (`ObservedStorage`)."""
+        if observe := self._api.client.observe:
+            from algo_core.events import RequestEnded
+
+            for event in happened:
+                observe(RequestEnded(*event))
+
     def can_hold_directories(self, uri: DataUri) -> bool:
         """Everywhere behind a connector; of hosted data only the owner, whose collections these are."""
         return self.has_folders or len(components(uri)) < COLLECTION_DEPTH

@@ -146,6 +146,12 @@ class Executor:
             busy = sum(1 for call in self._calls.values() if call.worker)
             return {"workers": len(self._alive), "busy": busy, "waiting": self._scheduler.waiting}
 
+    def memory(self) -> int:
+        """Bytes that all workers have in memory."""
+        with self._lock:
+            workers = list(self._alive)
+        return sum(worker.memory() for worker in workers)
+
     def drain(self, seconds: float) -> bool:
         """Take no more calls, and wait for those under way to end; whether they all have."""
         with self._lock:

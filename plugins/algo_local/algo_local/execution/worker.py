@@ -82,6 +82,10 @@ class Worker:
         """Whether the algorithm has been loaded."""
         return self._process.is_loaded
 
+    def memory(self) -> int:
+        """Bytes that its processes have in memory."""
+        return self._process.memory()
+
     def is_fresh(self, scaling: Scaling) -> bool:
         """Whether it has not become too old or too large for another call; asked after each."""
         self._calls += 1

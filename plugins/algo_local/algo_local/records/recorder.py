@@ -94,6 +94,8 @@ class Recorder:
         self._clock: threading.Thread | None = None
         self._is_closed = False
         self._is_swept = False
+        self.observers: list[Callable[[Record], None]] = []
+        """Told of each call that has ended, in its thread, whatever is kept of it."""
         # By a weak reference: the interpreter's end must not keep every platform that was ever opened.
         self._at_exit = _at_exit(weakref.ref(self))
 
@@ -152,6 +154,8 @@ class Recorder:
                 contents = {**live.contents, **self._kept(live, record.output, answer.encoded)}
                 if live.level != NONE:
                     self._journal.put(record, contents)
+            for observe in self.observers:
+                observe(record)
             if live.level != NONE:
                 if record.key is not None:
                     self._journal.change(lambda rows: None)

@@ -55,7 +55,10 @@ class Application:
         trusted: bool = False,
         scheme: str = "http",
         on_failure: Callable[[str], None] | None = None,
+        beside: Callable[[Request], Response | None] | None = None,
     ) -> None:
+        """`beside` may answer requests that are not for the API."""
+        self._beside = beside
         self.platform = platform
         self.trusted = trusted
         self._scheme = scheme
@@ -82,6 +85,8 @@ class Application:
         return _headers_only(response) if request.method == "HEAD" else response
 
     def _routed(self, request: Request) -> Response:
+        if self._beside and (response := self._beside(request)):
+            return response
         if request.path.startswith("/git/"):
             from algo_local.web import git
 
