@@ -15,7 +15,7 @@ from algo_core.errors import ConfigError, PlatformError
 BUSY_SECONDS = 30.0
 """How long a transaction waits for that of another thread or process."""
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """What this version of algo-local reads and writes: the number of migrations."""
 
 
