@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
     from algo_core.http.client import HttpClient
     from algo_core.http.requests_transport import AlgoSession
+    from algo_core.observers import Observers
     from algo_core.plugins.index import PluginRecord
     from algo_core.settings.config import Config, Value
     from algo_core.settings.profile import Profile
@@ -49,6 +51,7 @@ class App:
         self.policy_error: ConfigError | None = None
         self.so_far = ""
         """What an interrupted command had done, for its final message."""
+        self._begun: tuple[str, float] | None = None
 
     @classmethod
     def for_completion(cls, ctx: click.Context) -> App:
@@ -152,7 +155,10 @@ class App:
             renew=self.profiles.renewed,
         )
         longer = functools.partial(self._longer, profile.name)
-        return HttpClient(profile, hooks=hooks, longer=longer, **self._http_options(profile))
+        client = HttpClient(profile, hooks=hooks, longer=longer, **self._http_options(profile))
+        if observers := self.observers:
+            client.observe = observers.put
+        return client
 
     def _longer(self, profile: str, connects: bool) -> str:
         """The advice for allowing more time for a connection, or for a response."""
@@ -270,11 +276,38 @@ class App:
         except Exception:  # advice must never hide the error itself
             return []
 
+    def begin(self, command: str) -> None:
+        """A command's options are read, and it begins."""
+        self._begun = (command, time.monotonic())
+        if observers := self.observers:
+            from algo_core.events import CommandStarted
+
+            observers.put(CommandStarted(command, time.time()))
+
+    def end(self, exit_code: int) -> None:
+        """The command, if one has begun, has ended with this exit code."""
+        if self._begun and (observers := self.__dict__.get("observers")):
+            from algo_core.events import CommandEnded
+
+            command, began = self._begun
+            observers.put(CommandEnded(command, exit_code, time.monotonic() - began, time.time()))
+
+    @functools.cached_property
+    def observers(self) -> Observers | None:
+        """Tells plugins what happens (the hook `algo_observe`); None if none wants to know."""
+        if not self.plugins.implement("algo_observe"):
+            return None
+        from algo_core.observers import Observers
+
+        return Observers(lambda event: self.plugins.call("algo_observe", event=event), self._warn)
+
     def close(self) -> None:
         """Close connections and sessions, and the plugins' transports."""
         for name in ("http", "session"):
             if opened := self.__dict__.get(name):
                 opened.close()
+        if observers := self.__dict__.get("observers"):
+            observers.close()
 
 
 def _broken(record: PluginRecord) -> str:

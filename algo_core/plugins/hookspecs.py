@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import requests
 
     from algo_core.errors import AlgoError
+    from algo_core.events import Event
     from algo_core.http.transport import Transport
     from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
     from algo_core.settings.credentials import Credential
@@ -288,6 +289,32 @@ def algo_variables() -> list[Variable]:  # type: ignore[empty-body]  # a specifi
         @hookimpl
         def algo_variables():
             return [Variable("ACME_TICKET", "ticket for the Acme archive")]
+    """
+
+
+@hook(answers=results.nothing, since=(1, 1))
+def algo_observe(event: Event) -> None:
+    """Be told what a command does: for an audit log, metrics, or traces.
+
+    When: soon after each event, in a thread of its own, one after the other: a command began or ended, a request was
+    answered or failed, a file was transferred or could not be. `event` is one of the classes below; it holds no
+    credential, no query and no content. Requests of helper processes and of all transports are told as well.
+
+    Failures: reported once, and the command goes on. Observers cannot slow it: events wait in a queue, those that do
+    not fit are dropped with a warning, and at the end of a command observers have 5 seconds for what still waits.
+
+        import json
+        import os
+
+        from algo_core import hookimpl
+
+        LOG = os.path.expanduser("~/acme-audit.jsonl")
+
+
+        @hookimpl
+        def algo_observe(event):
+            with open(LOG, "a") as log:
+                print(json.dumps({"event": type(event).__name__, **event._asdict()}), file=log)
     """
 
 

@@ -92,6 +92,8 @@ def add_global_options(command: click.Command) -> click.Command:
             raise
         if not isinstance(self, click.Group) and (app := ctx.find_root().obj) is not None:
             app.output.is_json = _JSON in ctx.find_root().meta  # it may have been the value of another option
+            if not ctx.resilient_parsing:
+                app.begin(ctx.command_path.partition(" ")[2])
         return rest
 
     command.parse_args = MethodType(parse_args, command)  # type: ignore[method-assign]  # this one command only

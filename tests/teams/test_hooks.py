@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -169,6 +170,13 @@ def test_algo_credentials(add_example: Callable[..., None], algo_home: Home) -> 
     assert algo_home.run("profile", "show", "--json").json["credential"] is None
     shown = algo_home.run("profile", "show", "--json", environ={"ACME_TICKET": KEY}).json
     assert shown["credential_origin"] == "the Acme ticket"
+
+
+def test_algo_observe(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_observe")
+    assert algo_home.run("ls").code == ExitCode.OK
+    told = [json.loads(line) for line in (algo_home.root / "acme-audit.jsonl").read_text().splitlines()]
+    assert [event["event"] for event in told] == ["CommandStarted", "RequestEnded", "CommandEnded"]
 
 
 def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:

@@ -186,7 +186,7 @@ class _Blocks(Upload):
         return Entry(self._uri, Kind.FILE, size=size, modified=answer.get("last_modified"), version=answer.get("etag"))
 
     def abort(self) -> None:
-        """Nothing can be done, nor has to be."""
+        """Nothing to do."""
 
 
 def _block_id(number: int) -> str:

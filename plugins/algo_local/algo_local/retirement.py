@@ -1,4 +1,4 @@
-"""Algorithms, versions and accounts go, with all that belongs to them, and those concerned are told."""
+"""Deletes algorithms, versions and accounts with everything that belongs to them, and notifies their owners."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def unpublish(platform: Platform, versions: Sequence[Version], *, by: str) -> None:
-    """Take versions of an algorithm back."""
+    """Unpublish versions of an algorithm."""
     for version in versions:
         lifecycle.unpublish(platform.registry, version)
         platform.tell_owners(UNPUBLISHED, version.algorithm, by=by, version=version.text)
 
 
 def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> None:
-    """Delete an algorithm, with what accounts have kept in its spaces of hosted data."""
+    """Delete an algorithm, with its spaces of hosted data."""
     lifecycle.delete(platform.registry, algorithm)
     platform.repositories.discard(algorithm)
     platform.builds.forget(algorithm)
@@ -34,7 +34,7 @@ def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> No
 
 
 def delete_account(platform: Platform, account: Account) -> None:
-    """Delete an account. Its keys go first, so that nobody acts for it meanwhile; what breaks off can be repeated."""
+    """Delete an account. Its keys are deleted first, so that it cannot be used meanwhile. Can be repeated."""
     for key in platform.keys.of(account.name):
         platform.keys.delete(key)
     for algorithm in platform.registry.algorithms(account.name):

@@ -15,6 +15,7 @@ from algo_local.algorithms.builder import Builder
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
 from algo_local.execution.payload import Outcome, Payload
+from algo_local.execution.scaling import Scaling
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 
@@ -62,11 +63,11 @@ def processes(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_executor(confinement: str, processes: Path) -> Iterator[Callable[..., Executor]]:
-    """Makes executors that are closed in the end: `make_executor(replicas_per_build=1)`."""
+    """Makes executors that are closed in the end: `make_executor(most=1)`."""
     made = []
 
     def make(**options: Any) -> Executor:
-        made.append(Executor(FixedEndpoint, processes, **options))
+        made.append(Executor(FixedEndpoint, processes, Scaling(**options)))
         return made[-1]
 
     yield make

@@ -118,7 +118,7 @@ def test_calls_at_once_run_at_once_up_to_the_limit(
 ) -> None:
     made, executor = (
         build(f"import time\n{WHO}".replace("return", "time.sleep(0.2)\n    return")),
-        make_executor(replicas_per_build=2),
+        make_executor(most=2),
     )
     with ThreadPoolExecutor(6) as threads:
         calls = [threads.submit(executor.run, made, Payload("json", n), timeout=60, context=CONTEXT) for n in range(6)]
@@ -139,7 +139,7 @@ HOLD = """
 def test_an_algorithm_that_calls_itself_does_not_wait_for_itself(
     make_executor: Callable[..., Executor], build: Callable[..., Build], tmp_path: Path
 ) -> None:
-    made, goes_on, executor = build(HOLD), tmp_path / "goes-on", make_executor(replicas_per_build=1)
+    made, goes_on, executor = build(HOLD), tmp_path / "goes-on", make_executor(most=1)
     with ThreadPoolExecutor(1) as threads:
         outer = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
         assert wait_until(lambda: bool(executor._serving))
@@ -153,7 +153,7 @@ def test_an_algorithm_that_calls_itself_does_not_wait_for_itself(
 def test_waiting_for_a_worker_ends_with_the_timeout(
     make_executor: Callable[..., Executor], build: Callable[..., Build], tmp_path: Path
 ) -> None:
-    made, goes_on, executor = build(HOLD), tmp_path / "goes-on", make_executor(replicas_per_build=1)
+    made, goes_on, executor = build(HOLD), tmp_path / "goes-on", make_executor(most=1)
     with ThreadPoolExecutor(1) as threads:
         busy = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
         assert wait_until(lambda: bool(executor._serving))
@@ -272,7 +272,7 @@ def test_files_beside_the_code_are_read_and_new_ones_stay_private(
 def test_an_idle_worker_ends_after_a_while(
     make_executor: Callable[..., Executor], build: Callable[..., Build], processes: Path
 ) -> None:
-    executor, made = make_executor(idle_seconds=0.2), build(WHO)
+    executor, made = make_executor(idle=0.2), build(WHO)
     first = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).result
     assert first is not None
     assert wait_until(lambda: not list(processes.glob("*/[0-9]*")))
@@ -313,7 +313,7 @@ def test_nothing_is_kept_about_builds_without_processes(executor: Executor, buil
     executor.run(
         build("def apply(input):\n    raise SystemExit(1)\n"), Payload("text", ""), timeout=60, context=CONTEXT
     )
-    assert (executor._pools, executor._alive, executor._serving) == ({}, set(), {})
+    assert (executor._scheduler.pools, executor._alive, executor._serving) == ({}, set(), {})
 
 
 @pytest.mark.parametrize(
@@ -327,4 +327,4 @@ def test_a_build_that_is_gone_is_explained(
     failure = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).failure
     assert failure is not None
     assert "publish the algorithm again" in failure.message
-    assert executor._pools == {}
+    assert executor._scheduler.pools == {}

@@ -101,7 +101,7 @@ def test_what_one_account_left_in_memory_or_on_disk_no_other_ever_sees(
     """Also where there is room for one worker only, and they take turns."""
     made = build(KEEPER, **{"work/x": ""})
     for replicas in (1, 4):
-        executor = make_executor(replicas_per_build=replicas)
+        executor = make_executor(most=replicas)
         for context in (JANE, BOB, JANE, BOB):
             calls, files = call(executor, made, context.caller, context)
             assert set(calls) == {context.caller}

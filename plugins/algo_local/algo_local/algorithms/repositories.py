@@ -16,11 +16,12 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from algo_core.locks import locked
 from algo_local.algorithms.archives import FILE, LINK, PROGRAM, TreeEntry, checked_name
 from algo_local.algorithms.fetching import fetch
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing
-from algo_local.trees import locked, remove_abandoned, remove_tree
+from algo_local.trees import remove_abandoned, remove_tree
 
 if TYPE_CHECKING:
     from dulwich.objects import Commit, ObjectID

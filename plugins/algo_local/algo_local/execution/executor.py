@@ -1,13 +1,14 @@
-"""Run algorithms in warm workers: which worker takes a call, for whom it acts, and when it is started and ended."""
+"""Run algorithms in warm workers: a call waits for a worker, for whom that acts, and when it is started and ended."""
 
 from __future__ import annotations
 
 import atexit
 import secrets
 import string
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +16,21 @@ from typing import TYPE_CHECKING
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
+from algo_local.execution.crashes import Crashes
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
+from algo_local.execution.scaling import Scaling
+from algo_local.execution.scheduler import HOLD_SECONDS, Scheduler, Start, Ticket
+from algo_local.refusals import TooManyCalls
 
 if TYPE_CHECKING:
     from algo_local.execution.worker import Endpoint, Worker, Workers
 
 _LETTERS = string.ascii_letters + string.digits
-
 _CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
+_CANNOT_START = Failure("The algorithm's process could not be started", "SystemError")
+_START_GRACE = 10.0
+"""How long `close` waits for processes that are just being started."""
 
 _Key = tuple[Path, Path, str, str, tuple[tuple[str, str], ...]]
 
@@ -33,60 +40,41 @@ def _key(build: Build) -> _Key:
     return build.source, build.python, build.module, build.network_access, build.secrets
 
 
-class _Pool:
-    """The workers of one build. The executor's lock guards it."""
+class _Call(Ticket["Worker"]):
+    """A call from its arrival until it has a worker, or none."""
 
-    def __init__(self) -> None:
-        self.idle: list[Worker] = []
-        self.count = 0
-
-    def take(self, account: str) -> Worker | None:
-        """The worker of this account that was idle for the shortest time; nobody else's may serve it."""
-        mine = next((worker for worker in reversed(self.idle) if worker.account == account), None)
-        return self.remove(mine) if mine else None
-
-    def oldest(self) -> Worker | None:
-        """The worker that was idle for the longest time."""
-        return self.remove(self.idle[0]) if self.idle else None
-
-    def remove(self, worker: Worker) -> Worker:
-        """Take one of the idle workers out."""
-        self.idle.remove(worker)
-        return worker
+    def __init__(self, build: Build, context: CallContext) -> None:
+        super().__init__(_key(build), context.caller, context.depth, time.monotonic())
+        self.build = build
+        self.context = context
+        self.failure: Failure | None = None
+        self.decided = threading.Event()
 
 
 class Executor:
-    """Runs builds, each in up to `replicas_per_build` workers that are kept for `idle_seconds` after their last call.
+    """Runs builds in workers that are kept for a while after their last call; `Scaling` says how many and how long.
 
     A worker serves one account, and one call at a time; what a build keeps in memory or on disk between calls is never
-    seen by another account. Calls beyond the limit wait for a worker of their account to come free, or replace an idle
-    one of another account. Calls that algorithms make are allowed as many workers again for each level below the
-    client's call, so that an algorithm that calls itself never waits for a worker that waits for it.
+    seen by another account. Which call is next, `Scheduler` decides.
 
     `endpoint()` gives where algorithms call the platform; asked whenever a worker is started. Workers keep their files
     below `directory`. All methods may be called from any thread.
     """
 
-    def __init__(
-        self,
-        endpoint: Callable[[], Endpoint],
-        directory: Path,
-        *,
-        replicas_per_build: int = 4,
-        idle_seconds: float = 300.0,
-    ) -> None:
+    def __init__(self, endpoint: Callable[[], Endpoint], directory: Path, scaling: Scaling | None = None) -> None:
+        self.scaling = scaling or Scaling.of()
         self._endpoint = endpoint
         self._directory = directory
-        self._replicas_per_build = replicas_per_build
-        self._idle_seconds = idle_seconds
-        lock = threading.Lock()
-        self._changed = threading.Condition(lock)  # a worker came free, or went
-        self._closing = threading.Condition(lock)  # apart, so that a call's end does not wake the janitor
-        self._pools: dict[_Key, _Pool] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Condition(self._lock)  # what the janitor waits for
+        self._none_starts = threading.Condition(self._lock)
+        self._scheduler: Scheduler[Worker] = Scheduler(self.scaling)
+        self._calls: dict[str, _Call] = {}
         self._serving: dict[str, CallContext] = {}
-        self._waiting: set[str] = set()
-        self._cancelled: set[str] = set()
         self._alive: set[Worker] = set()
+        self._cancelled: set[str] = set()
+        self._starting = 0
+        self._crashes = Crashes()
         self._factory: Workers | None = None
         self._janitor: threading.Thread | None = None
         self._closed = False
@@ -103,212 +91,276 @@ class Executor:
     ) -> Outcome:
         """Hand `payload` to the algorithm and return what came of it, at the latest when `timeout` seconds are over.
 
-        `on_start` is told the worker's name when one has taken the call.
+        `on_start` is told the worker's name when one has taken the call. The time includes waiting for a worker and
+        loading. When it is over, the process and its children are killed. Nothing that the algorithm does is raised;
+        see `Failure`.
 
-        The time includes waiting for a worker and loading. When it is over, the process and its children are killed.
-        Nothing that the algorithm does is raised; see `Failure`. Raises TypeError or ValueError if the payload's data
-        is not of its content type.
+        Raises:
+            TooManyCalls: if more calls wait than may.
+            TypeError, ValueError: if the payload's data is not of its content type.
         """
         deadline = time.monotonic() + timeout
         request = encode_request(payload)
-        try:
-            worker = self._acquire(build, context, deadline)
-        except _NoWorker as refusal:
-            return Outcome(None, refusal.failure, 0.0, "")
+        while True:
+            call = _Call(build, context)
+            failure = self._acquire(call, deadline)
+            if failure:
+                return Outcome(None, failure, 0.0, "")
+            worker = call.worker
+            assert worker is not None
+            if worker.is_reusable or not worker.is_loaded:
+                break
+            self._release(call, worker, 0.0, None)  # it has ended, or said something, while it was idle
+        began = time.monotonic()
+        outcome: Outcome | None = None
         try:
             if on_start:
                 on_start(worker.name)
             outcome = worker.call(request, deadline)
         finally:
-            cancelled = self._release(build, worker)
+            cancelled = self._release(call, worker, time.monotonic() - began, outcome)
         return replace(outcome, result=None, failure=_CANCELLED) if cancelled and outcome.failure else outcome
 
     def cancel(self, request_id: str) -> bool:
         """End a call that waits or runs; whether there was one. What it has answered by then stands."""
-        with self._changed:
-            if request_id in self._waiting:
-                self._cancelled.add(request_id)
-                self._changed.notify_all()
-                return True
-            serving = [token for token, context in self._serving.items() if context.request_id == request_id]
-            workers = [worker for worker in self._alive if worker.token in serving]
-            if serving:
-                self._cancelled.add(request_id)
-        for worker in workers:
+        with self._lock:
+            call = self._calls.get(request_id)
+            if call is None:
+                return False
+            self._cancelled.add(request_id)
+            worker = call.worker
+            if worker is None:
+                self._decide(call, _CANCELLED)
+        if worker:
             worker.kill()
-        return bool(serving)
+        return True
 
     def context_of(self, token: str) -> CallContext | None:
         """The call that the worker with this token (its `ALGORITHMIA_API_KEY`) serves now; None if it serves none."""
-        with self._changed:
+        with self._lock:
             return self._serving.get(token)
+
+    def describe(self) -> dict[str, int]:
+        """How many workers there are, how many of them serve a call, and how many calls wait for one."""
+        with self._lock:
+            busy = sum(1 for call in self._calls.values() if call.worker)
+            return {"workers": len(self._alive), "busy": busy, "waiting": self._scheduler.waiting}
+
+    def memory(self) -> int:
+        """Bytes that all workers have in memory."""
+        with self._lock:
+            workers = list(self._alive)
+        return sum(worker.memory() for worker in workers)
+
+    def drain(self, seconds: float) -> bool:
+        """Take no more calls, and wait for those under way to end; whether they all have."""
+        with self._lock:
+            self._closed = True
+            for call in list(self._calls.values()):
+                if call.worker is None:
+                    self._decide(call, SHUTTING_DOWN)
+        deadline = time.monotonic() + seconds
+        while self.describe()["busy"]:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
     def close(self) -> None:
         """End every worker: idle ones get 3 seconds to do so by themselves, busy ones are killed. May be repeated."""
         atexit.unregister(self.close)
-        with self._changed:
+        with self._lock:
             self._closed = True
-            idle = [worker for pool in self._pools.values() for worker in pool.idle]
-            self._pools = {key: pool for key, pool in self._pools.items() if self._without_idle(pool)}
-            self._alive.difference_update(idle)
+            idle = list(self._scheduler.idle())
+            for key, worker in idle:
+                self._scheduler.retire(key, worker)
+                self._alive.discard(worker)
+            for call in list(self._calls.values()):
+                if call.worker is None:
+                    self._decide(call, SHUTTING_DOWN)
             busy = list(self._alive)
-            self._changed.notify_all()
             self._closing.notify_all()
         for worker in busy:
             worker.kill()  # the thread that waits for its answer cleans up behind it
-        _stop_all(idle)
+        _stop_all([worker for _, worker in idle])
+        with self._lock:
+            self._none_starts.wait_for(lambda: not self._starting, timeout=_START_GRACE)
         if self._factory:
             self._factory.close()
 
-    @staticmethod
-    def _without_idle(pool: _Pool) -> bool:
-        """Forget the pool's idle workers; whether there are others."""
-        pool.count -= len(pool.idle)
-        pool.idle = []
-        return pool.count > 0
+    # A call gets a worker, and gives it back
 
-    def _acquire(self, build: Build, context: CallContext, deadline: float) -> Worker:
-        limit = self._replicas_per_build * (context.depth + 1)
-        leaving: list[Worker] = []
+    def _acquire(self, call: _Call, deadline: float) -> Failure | None:
+        """Wait for a worker; why there is none."""
+        with self._lock:
+            if self._closed:
+                return SHUTTING_DOWN
+            if failure := self._crashes.failure(call.key, call.arrived):
+                return failure
+            if call.depth == 0 and self._scheduler.waiting >= self.scaling.queue:
+                raise TooManyCalls("Too many calls wait for a worker; try again")
+            self._calls[call.context.request_id] = call
+            self._scheduler.arrive(call)
+            starts = self._plan()
+        self._launch(starts)
         try:
-            with self._changed:
-                self._waiting.add(context.request_id)
-                while True:
-                    if self._closed:
-                        raise _NoWorker(SHUTTING_DOWN)
-                    if self._is_cancelled(context):
-                        raise _NoWorker(_CANCELLED)
-                    pool = self._pools.setdefault(_key(build), _Pool())
-                    while worker := pool.take(context.caller):
-                        if worker.is_reusable:
-                            self._serving[worker.token] = context
-                            return worker
-                        leaving.append(self._dismissed(pool, worker))
-                    if pool.count >= limit and (other := pool.oldest()):
-                        leaving.append(self._dismissed(pool, other))
-                    if pool.count < limit:
-                        pool.count += 1
-                        break
-                    if not self._changed.wait(deadline - time.monotonic()):
-                        raise _NoWorker(Failure(CANNOT_RUN, "TimeoutError"))
+            if not call.decided.wait(min(HOLD_SECONDS, max(0.0, deadline - time.monotonic()))):
+                with self._lock:
+                    starts = self._plan()
+                self._launch(starts)
+                call.decided.wait(max(0.0, deadline - time.monotonic()))
         finally:
-            with self._changed:
-                self._waiting.discard(context.request_id)
-            for worker in leaving:
-                worker.stop()
-        return self._start(build, context)
+            with self._lock:
+                if not call.decided.is_set():
+                    self._decide(call, Failure(CANNOT_RUN, "TimeoutError"))
+            if call.worker and sys.exc_info()[0]:  # interrupted as it came
+                self._release(call, call.worker, 0.0, None)
+        return call.failure
 
-    def _dismissed(self, pool: _Pool, worker: Worker) -> Worker:
-        """Count an idle worker no longer; the lock is held, so that ending it is left to the caller."""
-        pool.count -= 1
-        self._alive.discard(worker)
-        return worker
+    def _decide(self, call: _Call, failure: Failure) -> None:
+        """Let a call wait no longer; the lock is held."""
+        self._scheduler.withdraw(call)
+        self._calls.pop(call.context.request_id, None)
+        self._cancelled.discard(call.context.request_id)
+        call.failure = failure
+        call.decided.set()
 
-    def _start(self, build: Build, context: CallContext) -> Worker:
+    def _plan(self) -> list[Start[Worker]]:
+        """Give idle workers to calls, and say which are to be started; the lock is held."""
+        plan = self._scheduler.plan(time.monotonic())
+        for ticket in plan.given:
+            assert isinstance(ticket, _Call)
+            assert ticket.worker is not None
+            self._serving[ticket.worker.token] = ticket.context
+            ticket.decided.set()
+        for start in plan.starts:
+            if start.instead_of:
+                self._alive.discard(start.instead_of)
+        self._starting += len(plan.starts)
+        return plan.starts
+
+    def _launch(self, starts: list[Start[Worker]]) -> None:
+        for start in starts:
+            try:
+                threading.Thread(target=self._start, args=(start,), name="algo-start", daemon=True).start()
+            except RuntimeError as error:  # the system grants no thread
+                self._started(
+                    start, None, Failure(f"The algorithm's process could not be started: {error}", "SystemError")
+                )
+
+    def _start(self, start: Start[Worker]) -> None:
+        """Start a worker, in a thread of its own: the call that it is for takes whichever is there first."""
+        call = start.ticket
+        assert isinstance(call, _Call)
         token = "sim" + "".join(secrets.choice(_LETTERS) for _ in range(25))
-        with self._changed:
-            self._serving[token] = context  # loading may already call the platform
+        worker: Worker | None = None
+        failure = _CANNOT_START
         try:
-            worker = self._workers().start(build, context.caller, token)
-        except BaseException as error:
-            with self._changed:
-                self._is_cancelled(self._serving.pop(token))
-                self._forget(build)
-            if isinstance(error, (OSError, AlgoError)):
-                raise _NoWorker(Failure(_explain(build, error), "SystemError")) from error
-            raise
-        with self._changed:
-            self._alive.add(worker)
-            unwanted = self._closed or context.request_id in self._cancelled
+            if start.instead_of:
+                start.instead_of.stop()
+            with self._lock:
+                self._serving[token] = call.context  # loading may already call the platform
+            worker = self._workers().start(call.build, call.account, token)
+        except (OSError, AlgoError) as error:
+            failure = Failure(_explain(call.build, error), "SystemError")
+        finally:
+            with self._lock:
+                self._serving.pop(token, None)
+            self._started(start, worker, failure)
+        time.sleep(HOLD_SECONDS)  # by then it is seen whether one more was enough
+        with self._lock:
+            starts = self._plan()
+        self._launch(starts)
+
+    def _started(self, start: Start[Worker], worker: Worker | None, failure: Failure) -> None:
+        call = start.ticket
+        assert isinstance(call, _Call)
+        unwanted: Worker | None = None
+        with self._lock:
+            self._starting -= 1
+            self._none_starts.notify_all()
+            if self._closed:
+                unwanted, worker = worker, None
+            self._scheduler.started(call, worker, time.monotonic())
+            if worker:
+                worker.idle_since = time.monotonic()
+                self._alive.add(worker)
+                self._ensure_janitor()
+            elif not unwanted:
+                self._crashes.failed(call.key, failure, time.monotonic())
+                if not call.decided.is_set():
+                    self._decide(call, failure)
+            starts = self._plan()
         if unwanted:
-            worker.kill()
-        return worker
+            unwanted.stop()
+        self._launch(starts)
 
     def _workers(self) -> Workers:
-        with self._changed:
+        with self._lock:
             if self._factory is None:
                 from algo_local.execution.worker import Workers
 
                 self._factory = Workers(self._endpoint, self._directory)
             return self._factory
 
-    def _release(self, build: Build, worker: Worker) -> bool:
+    def _release(self, call: _Call, worker: Worker, seconds: float, outcome: Outcome | None) -> bool:
         """Have a worker take another call, or end it; whether its call was to be cancelled."""
-        with self._changed:
-            context = self._serving.pop(worker.token, None)  # from here on, what is left of the call acts for nobody
-            cancelled = self._is_cancelled(context)
+        identifier = call.context.request_id
+        with self._lock:
+            self._serving.pop(worker.token, None)  # from here on, what is left of the call acts for nobody
+            self._calls.pop(identifier, None)
+            cancelled = identifier in self._cancelled
+            self._cancelled.discard(identifier)
         keep = False
         try:
-            keep = worker.settle()
+            keep = worker.settle() and worker.is_fresh(self.scaling)
         finally:
-            with self._changed:
+            with self._lock:
+                now = time.monotonic()
+                if outcome and not cancelled:
+                    self._note(call.key, worker, outcome, now)
                 keep = keep and not self._closed
+                worker.idle_since = now
+                self._scheduler.ended(call, seconds, keep=keep)
                 if keep:
-                    worker.idle_since = time.monotonic()
-                    self._pools[_key(build)].idle.append(worker)
-                    self._changed.notify_all()
                     self._ensure_janitor()
                 else:
                     self._alive.discard(worker)
-                    self._forget(build)
+                starts = self._plan()
             if not keep:
                 worker.stop()
+            self._launch(starts)
         return cancelled
 
-    def _is_cancelled(self, context: CallContext | None) -> bool:
-        """Whether a call was to be cancelled, which is forgotten with this; the lock is held."""
-        if context is None or context.request_id not in self._cancelled:
-            return False
-        self._cancelled.discard(context.request_id)
-        return True
-
-    def _forget(self, build: Build) -> None:
-        """One worker of the build fewer; the lock is held."""
-        pool = self._pools[_key(build)]
-        pool.count -= 1
-        if not pool.count:
-            del self._pools[_key(build)]
-        self._changed.notify_all()
+    def _note(self, key: Hashable, worker: Worker, outcome: Outcome, now: float) -> None:
+        """Remember whether a build can be loaded; the lock is held."""
+        if worker.is_loaded:
+            self._crashes.forget(key)
+        elif outcome.failure and outcome.failure.error_type != "TimeoutError" and not outcome.failure.ended:
+            self._crashes.failed(key, outcome.failure, now)
 
     def _ensure_janitor(self) -> None:
-        if self._janitor is None:
+        if self._janitor is None and not self._closed:
             self._janitor = threading.Thread(target=self._retire_idle, name="algo-idle", daemon=True)
             self._janitor.start()
 
     def _retire_idle(self) -> None:
-        """End workers that nobody called for `idle_seconds`; ends itself when there is none left to watch."""
+        """End workers that nobody called for a while; ends itself when there is none left to watch."""
         while True:
-            with self._changed:
-                oldest = min(
-                    (worker.idle_since for pool in self._pools.values() for worker in pool.idle),
-                    default=None,
-                )
+            with self._lock:
+                oldest = min((worker.idle_since for _, worker in self._scheduler.idle()), default=None)
                 if oldest is None or self._closed:
                     self._janitor = None
                     return
-                wait = oldest + self._idle_seconds - time.monotonic()
-                if wait > 0:
-                    self._closing.wait(wait)
+                moment = time.monotonic() - self.scaling.idle
+                retired = self._scheduler.retirable(moment)
+                if not retired:
+                    self._closing.wait(max(oldest - moment, self.scaling.idle / 4))
                     continue
-                retired = self._take_idle_before(time.monotonic() - self._idle_seconds)
-            _stop_all(retired)
-
-    def _take_idle_before(self, moment: float) -> list[Worker]:
-        retired = []
-        for key, pool in list(self._pools.items()):
-            for worker in [worker for worker in pool.idle if worker.idle_since <= moment]:
-                retired.append(self._dismissed(pool, pool.remove(worker)))
-            if not pool.count:
-                del self._pools[key]
-        return retired
-
-
-class _NoWorker(Exception):
-    """No worker can take the call; the failure to report."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
+                for key, worker in retired:
+                    self._scheduler.retire(key, worker)
+                    self._alive.discard(worker)
+            _stop_all([worker for _, worker in retired])
 
 
 def _explain(build: Build, error: OSError | AlgoError) -> str:

@@ -189,7 +189,7 @@ def shared_paths(text: str) -> tuple[Shared, ...]:
 
 @dataclass(slots=True)
 class Protection:
-    """What keeps algorithms apart from the machine: a sandbox, or the reason why there is none."""
+    """The protection of the machine from algorithms: a sandbox, or the reason why there is none."""
 
     sandbox: Sandbox | None
     reason: str

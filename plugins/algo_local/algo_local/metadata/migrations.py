@@ -1,4 +1,4 @@
-"""The schema of the SQLite file, and how that of each older version becomes this one."""
+"""The schema of the SQLite file, and its migrations."""
 
 from __future__ import annotations
 
@@ -311,7 +311,7 @@ MIGRATIONS = (
     _WITH_MEDIA_TYPES,
     _WITH_SCMS,
 )
-"""What makes each version of the schema from the one before; a published one never changes."""
+"""The migration to each version of the schema from the previous one; a published migration never changes."""
 
 
 def upgrade(connection: sqlite3.Connection) -> int:

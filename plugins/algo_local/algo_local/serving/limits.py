@@ -1,4 +1,4 @@
-"""What the served platform grants a client before it knows who that is."""
+"""The limits of the served platform for unauthenticated clients."""
 
 from __future__ import annotations
 

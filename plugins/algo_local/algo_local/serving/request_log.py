@@ -16,7 +16,7 @@ TARGET_CHARACTERS = 500
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """A request and what came of it."""
+    """A request and its result."""
 
     client: str
     """Its address."""

@@ -1,4 +1,4 @@
-"""The application on real sockets: connections that wait are watched by one thread, busy ones have a thread each."""
+"""The HTTP server: one thread watches waiting connections, busy ones have a thread each."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Server:
         on_failure: Callable[[str], None] | None = None,
         on_answer: Callable[[LoggedRequest], None] | None = None,
     ) -> None:
-        """`on_failure` is told what should not happen and when connections are refused, `on_answer` of each request."""
+        """`on_failure` is called for unexpected failures and refused connections, `on_answer` for each request."""
         self.limits = limits or limits_for_process()
         self._report = on_failure or (lambda text: None)
         self._service = Service(application, self.limits, on_answer)

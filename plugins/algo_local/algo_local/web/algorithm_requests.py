@@ -1,4 +1,4 @@
-"""What requests say about algorithms: `details`, `settings` and `version_info` (API section 6.3)."""
+"""Parses `details`, `settings` and `version_info` of requests about algorithms (API section 6.3)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ PACKAGE_SETS = (
 
 
 def description(body: dict[str, Any]) -> dict[str, Any]:
-    """What a body says, by the names of `Algorithm`'s attributes.
+    """The description in a body, by the names of `Algorithm`'s attributes.
 
     Raises:
-        Invalid: if it asks for a language or an environment that is not there.
+        Invalid: if it names an unknown language or environment.
     """
     details, settings = body.get("details", {}), body.get("settings", {})
     found = {name: details[name] for name in ("label", "summary", "tagline", "tags") if name in details}

@@ -1,4 +1,4 @@
-"""The application: finds the route of a request, and turns what goes wrong into the platform's error bodies."""
+"""The application: finds the route of a request, and turns errors into the platform's error bodies."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 class Application:
     """The API of a platform: `answer` gives a response to a request.
 
-    With `trusted`, requests without a credential are those of the platform's own person: for use inside this person's
-    process only. `on_failure` is told the traceback of what should never happen.
+    With `trusted`, requests without a credential are those of the platform's own user: only for use inside that user's
+    process. `on_failure` is called with the traceback of unexpected exceptions.
     """
 
     def __init__(
@@ -54,7 +54,10 @@ class Application:
         trusted: bool = False,
         scheme: str = "http",
         on_failure: Callable[[str], None] | None = None,
+        beside: Callable[[Request], Response | None] | None = None,
     ) -> None:
+        """`beside` may answer requests that are not for the API."""
+        self._beside = beside
         self.platform = platform
         self.trusted = trusted
         self._scheme = scheme
@@ -75,6 +78,8 @@ class Application:
         return _headers_only(response) if request.method == "HEAD" else response
 
     def _routed(self, request: Request) -> Response:
+        if self._beside and (response := self._beside(request)):
+            return response
         if request.path.startswith("/git/"):
             from algo_local.web import git
 
@@ -106,7 +111,7 @@ class Application:
 
 
 def respond(answer: Callable[[], Response]) -> Response:
-    """What `answer` gives, or the error body for what it refuses."""
+    """The response of `answer`, or the error body for its exception."""
     try:
         return answer()
     except ApiError as error:
@@ -131,7 +136,8 @@ def _load(name: str) -> Handler:
 def _as_api_error(error: AlgoError) -> ApiError:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
-            return ApiError(status, error.message, getattr(error, "code", code))
+            more = {"Retry-After": "1"} if status == 429 else None
+            return ApiError(status, error.message, getattr(error, "code", code), more)
     return ApiError(
         500, f"{error.message}. {error.hint}" if error.hint else error.message, ErrorCode.INTERNAL_SERVER_ERROR
     )

@@ -106,7 +106,7 @@ def _parsed(algorithm: str) -> AlgorithmRef:
 
 
 def reference_of(app: App, algorithm: str) -> AlgorithmRef:
-    """The algorithm that was typed; `.my` becomes the account's name.
+    """The algorithm's reference; `.my` is replaced by the account's name.
 
     Raises:
         UsageError: if it is no reference.
@@ -189,7 +189,7 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
 
 
 def _show_remarks(app: App, answer: Answer, *, asked: bool) -> None:
-    """Alerts and what the algorithm printed, if that was `asked` for, on stderr; `--json` has them in the response."""
+    """Print alerts, and the algorithm's output if `asked`, on stderr; `--json` has them in the response."""
     if not app.output.is_json:
         for alert in answer.alerts:
             app.output.warn(alert)
