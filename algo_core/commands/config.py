@@ -16,6 +16,7 @@ from algo_core.settings.config import (
     SECRET_MEMBERS,
     SETTINGS,
     Config,
+    Kind,
     Value,
     known,
     parse_text,
@@ -117,9 +118,15 @@ def get(app: App, key: str) -> None:
         app.output.print(_shown(value))
 
 
+def _complete_value(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    kind = SETTINGS[ctx.params["key"]].kind if ctx.params.get("key") in SETTINGS else str
+    words = ("true", "false") if kind is bool else kind if isinstance(kind, tuple) else ()
+    return [word for word in words if word.startswith(incomplete)]
+
+
 @config.command("set")
 @click.argument("key", shell_complete=_complete_key)
-@click.argument("value")
+@click.argument("value", shell_complete=_complete_value)
 @pass_app
 def set_value(app: App, key: str, value: str) -> None:
     """Write VALUE for KEY into your file.
@@ -141,16 +148,17 @@ def set_value(app: App, key: str, value: str) -> None:
             set_top_level(document, member, parsed)
 
 
-_CONNECTOR: dict[str, type] = {"direct": bool, "protocol": str}
+_CONNECTOR: dict[str, Kind] = {"direct": bool, "protocol": str}
 
 
-def _kind_of(key: str, path: list[str]) -> type:
+def _kind_of(key: str, path: list[str]) -> Kind:
     """The kind of what can be set.
 
     Raises:
         UsageError: if it cannot.
     """
-    members = {"profiles": PROFILE_MEMBERS, "connectors": _CONNECTOR}.get(path[0])
+    tables: Mapping[str, Mapping[str, Kind]] = {"profiles": PROFILE_MEMBERS, "connectors": _CONNECTOR}
+    members = tables.get(path[0])
     if members is None or len(path) != 3:
         return known(key).kind
     if path[-1] in SECRET_MEMBERS:

@@ -23,10 +23,14 @@ DEFAULT_ADDRESS = "https://api.algorithmia.com"
 """The address that the guide's prompt shows; the public platform behind it no longer answers."""
 
 
-class Setting(NamedTuple):
-    """A setting: its type, default, environment variable and description."""
+Kind = type | tuple[str, ...]
+"""The values that a setting takes: those of a type, or one of these words."""
 
-    kind: type
+
+class Setting(NamedTuple):
+    """A setting: its type or allowed words, default, environment variable and description."""
+
+    kind: Kind
     default: Any
     variable: str | None
     help: str
@@ -92,7 +96,7 @@ class Value(NamedTuple):
         return self.origin.removeprefix(FROM_ENVIRONMENT)
 
 
-def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
+def parse_text(key: str, kind: Kind, text: str, origin: str) -> Any:
     """Parse a value given as text (environment, command line).
 
     Raises:
@@ -107,7 +111,7 @@ def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
                      "off": False, "": False}[value.lower()]  # fmt: skip
         elif kind is list:
             value = [part for part in text.replace(",", " ").split() if part]
-        else:
+        elif isinstance(kind, type):
             value = kind(value)
     except (KeyError, ValueError):
         pass  # still a text, which is not what the check wants
@@ -122,7 +126,7 @@ def _how_to_mend(origin: str) -> str | None:
     return f"Correct it, or remove it: `unset {variable}`" if variable != origin else None
 
 
-def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
+def check_kind(key: str, kind: Kind, value: Any, origin: str) -> Any:
     """A value from a file, checked for its type; integers are accepted for seconds.
 
     Raises:

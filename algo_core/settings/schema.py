@@ -16,6 +16,7 @@ from algo_core.settings.values import (
     Check,
     any_value,
     bounded,
+    check_of,
     distribution,
     filled,
     flag,
@@ -74,7 +75,7 @@ PROFILE = Table(
 def _settings(prefix: str = "") -> dict[str, Check | Table]:
     """The settings with a prefix, by the rest of their names."""
     return {
-        name[len(prefix) :]: BY_KIND[setting.kind]
+        name[len(prefix) :]: check_of(setting.kind)
         for name, setting in SETTINGS.items()
         if name.startswith(prefix) and "." not in name[len(prefix) :]
     }
