@@ -8,9 +8,10 @@ reading never needs tomlkit.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from algo_core.errors import ConfigError, UsageError
@@ -30,6 +31,8 @@ class Setting(NamedTuple):
     default: Any
     variable: str | None
     help: str
+    words: tuple[str, ...] = ()
+    """The texts that are allowed; all if empty."""
 
 
 SETTINGS: dict[str, Setting] = {
@@ -135,6 +138,18 @@ def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
     return float(value) if kind is float else value
 
 
+def checked(key: str, setting: Setting, value: Any, origin: str) -> Any:
+    """A value, if it is of the setting's kind and one of its words.
+
+    Raises:
+        ConfigError: if it is not.
+    """
+    value = check_kind(key, setting.kind, value, origin)
+    if setting.words and value not in setting.words:
+        raise ConfigError(f"{key} must be one of {', '.join(setting.words)}, not {value!r} (in {origin})")
+    return value
+
+
 def read_toml(path: str, hint: str | None = None) -> dict[str, Any]:
     """The tables of a TOML file; a file that does not exist has none. `hint` is for one that is not TOML.
 
@@ -185,6 +200,24 @@ class Config:
         self.user, self.user_file = user
         self.sites = tuple(sites)
         self.environ = environ
+        self.find_declared: Callable[[], Mapping[str, Setting]] = dict
+        """Finds the settings that plugins declare; asked only for a name that the core does not know, and for lists."""
+
+    @functools.cached_property
+    def settings(self) -> Mapping[str, Setting]:
+        """All settings by name, those of plugins included."""
+        return {**SETTINGS, **self.find_declared()}
+
+    def known(self, key: str) -> Setting:
+        """The setting of this name.
+
+        Raises:
+            UsageError: if there is none; the hint lists those that there are.
+        """
+        found = SETTINGS.get(key) or self.settings.get(key)
+        if found is None:
+            raise UsageError(f"No such setting: {key}", "Settings: " + ", ".join(self.settings))
+        return found
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Config:
@@ -240,21 +273,21 @@ class Config:
             ConfigError: if a value has the wrong type.
             UsageError: if there is no such setting, or a flag contradicts an enforced value.
         """
-        setting = known(key)
+        setting = self.known(key)
         if value := self.enforced(key):
             if flag is not None and flag != value.value:
                 raise UsageError(f"{key} cannot be changed: {value.origin}")
-            return Value(check_kind(key, setting.kind, value.value, value.origin), value.origin, True)
+            return Value(checked(key, setting, value.value, value.origin), value.origin, True)
         if flag is not None:
             return Value(flag, "command line")
         text = self.environ.get(setting.variable) if setting.variable and ambient else None
         if text:
             where = f"{FROM_ENVIRONMENT}{setting.variable}"
-            return Value(parse_text(key, setting.kind, text, where), where)
+            return Value(checked(key, setting, parse_text(key, setting.kind, text, where), where), where)
         for table, where in ((profile or {}, origin), (self.user, self.user_file), *self.sites):
             found = _dig(table, key)
             if found is not None:
-                return Value(check_kind(key, setting.kind, found, where), where)
+                return Value(checked(key, setting, found, where), where)
         return Value(setting.default, "default")
 
     def profile_tables(self, name: str) -> list[tuple[Mapping[str, Any], str]]:
@@ -287,17 +320,6 @@ class Config:
         return sorted(
             {name for source, file in ((self.user, self.user_file), *self.sites) for name in _profiles(source, file)}
         )
-
-
-def known(key: str) -> Setting:
-    """The setting of this name.
-
-    Raises:
-        UsageError: if there is none; the hint lists the existing ones.
-    """
-    if key not in SETTINGS:
-        raise UsageError(f"No such setting: {key}", "Settings: " + ", ".join(SETTINGS))
-    return SETTINGS[key]
 
 
 def _profiles(source: Mapping[str, Any], file: str) -> Mapping[str, Any]:
