@@ -16,8 +16,8 @@ from algo_core.settings.config import (
     PROFILE_MEMBERS,
     SECRET_MEMBERS,
     Config,
+    Kind,
     Value,
-    checked,
     parse_text,
     toml_loads,
 )
@@ -118,9 +118,17 @@ def get(app: App, key: str) -> None:
         app.output.print(_shown(value))
 
 
+def _complete_value(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    with contextlib.closing(App.for_completion(ctx)) as app:
+        found = app.config.settings.get(ctx.params.get("key", ""))
+    kind = found.kind if found else str
+    words = ("true", "false") if kind is bool else kind if isinstance(kind, tuple) else ()
+    return [word for word in words if word.startswith(incomplete)]
+
+
 @config.command("set")
 @click.argument("key", shell_complete=_complete_key)
-@click.argument("value")
+@click.argument("value", shell_complete=_complete_value)
 @pass_app
 def set_value(app: App, key: str, value: str) -> None:
     """Write VALUE for KEY into your file.
@@ -129,7 +137,7 @@ def set_value(app: App, key: str, value: str) -> None:
     this machine (connectors.s3.direct, connectors.s3.protocol). Keys and tokens are set with 'algo auth'.
     """
     path = _path(key)
-    parsed = _parsed(app, key, path, value)
+    parsed = parse_text(key, _kind_of(app, key, path), value, "the command line")
     if path[0] == "profiles" and path[-1] == "address":
         parsed = check_address(parsed, insecure_http=bool(app.setting("insecure_http", path[1]).value))
     if enforced := app.config.enforced(key if len(path) < 3 else path[-1]):
@@ -142,31 +150,19 @@ def set_value(app: App, key: str, value: str) -> None:
             set_top_level(document, member, parsed)
 
 
-def _parsed(app: App, key: str, path: list[str], text: str) -> Any:
-    """A value of the kind that is wanted for a key.
-
-    Raises:
-        UsageError: if the key cannot be set.
-        ConfigError: if the value is of another kind.
-    """
-    if kind := _member_kind(key, path):
-        return parse_text(key, kind, text, "the command line")
-    setting = app.config.known(key)
-    return checked(key, setting, parse_text(key, setting.kind, text, "the command line"), "the command line")
+_CONNECTOR: dict[str, Kind] = {"direct": bool, "protocol": str}
 
 
-_CONNECTOR: dict[str, type] = {"direct": bool, "protocol": str}
-
-
-def _member_kind(key: str, path: list[str]) -> type | None:
-    """The kind of a member of a profile or connector; None for a setting.
+def _kind_of(app: App, key: str, path: list[str]) -> Kind:
+    """The kind of what can be set.
 
     Raises:
         UsageError: if it cannot.
     """
-    members = {"profiles": PROFILE_MEMBERS, "connectors": _CONNECTOR}.get(path[0])
+    tables: Mapping[str, Mapping[str, Kind]] = {"profiles": PROFILE_MEMBERS, "connectors": _CONNECTOR}
+    members = tables.get(path[0])
     if members is None or len(path) != 3:
-        return None
+        return app.config.known(key).kind
     if path[-1] in SECRET_MEMBERS:
         raise UsageError(f"{key} is a secret", f"Give it with: `algo auth --profile {shlex.quote(path[1])}`")
     if path[-1] not in members or members[path[-1]] is list:

@@ -24,15 +24,17 @@ DEFAULT_ADDRESS = "https://api.algorithmia.com"
 """The address that the guide's prompt shows; the public platform behind it no longer answers."""
 
 
-class Setting(NamedTuple):
-    """A setting: its type, default, environment variable and description."""
+Kind = type | tuple[str, ...]
+"""The values that a setting takes: those of a type, or one of these words."""
 
-    kind: type
+
+class Setting(NamedTuple):
+    """A setting: its type or allowed words, default, environment variable and description."""
+
+    kind: Kind
     default: Any
     variable: str | None
     help: str
-    words: tuple[str, ...] = ()
-    """The texts that are allowed; all if empty."""
 
 
 SETTINGS: dict[str, Setting] = {
@@ -95,7 +97,7 @@ class Value(NamedTuple):
         return self.origin.removeprefix(FROM_ENVIRONMENT)
 
 
-def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
+def parse_text(key: str, kind: Kind, text: str, origin: str) -> Any:
     """Parse a value given as text (environment, command line).
 
     Raises:
@@ -110,7 +112,7 @@ def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
                      "off": False, "": False}[value.lower()]  # fmt: skip
         elif kind is list:
             value = [part for part in text.replace(",", " ").split() if part]
-        else:
+        elif isinstance(kind, type):
             value = kind(value)
     except (KeyError, ValueError):
         pass  # still a text, which is not what the check wants
@@ -125,7 +127,7 @@ def _how_to_mend(origin: str) -> str | None:
     return f"Correct it, or remove it: `unset {variable}`" if variable != origin else None
 
 
-def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
+def check_kind(key: str, kind: Kind, value: Any, origin: str) -> Any:
     """A value from a file, checked for its type; integers are accepted for seconds.
 
     Raises:
@@ -136,18 +138,6 @@ def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
     if wanted := check(kind, value):
         raise ConfigError(f"{key} must be {wanted} (in {origin})")
     return float(value) if kind is float else value
-
-
-def checked(key: str, setting: Setting, value: Any, origin: str) -> Any:
-    """A value, if it is of the setting's kind and one of its words.
-
-    Raises:
-        ConfigError: if it is not.
-    """
-    value = check_kind(key, setting.kind, value, origin)
-    if setting.words and value not in setting.words:
-        raise ConfigError(f"{key} must be one of {', '.join(setting.words)}, not {value!r} (in {origin})")
-    return value
 
 
 def read_toml(path: str, hint: str | None = None) -> dict[str, Any]:
@@ -277,17 +267,17 @@ class Config:
         if value := self.enforced(key):
             if flag is not None and flag != value.value:
                 raise UsageError(f"{key} cannot be changed: {value.origin}")
-            return Value(checked(key, setting, value.value, value.origin), value.origin, True)
+            return Value(check_kind(key, setting.kind, value.value, value.origin), value.origin, True)
         if flag is not None:
             return Value(flag, "command line")
         text = self.environ.get(setting.variable) if setting.variable and ambient else None
         if text:
             where = f"{FROM_ENVIRONMENT}{setting.variable}"
-            return Value(checked(key, setting, parse_text(key, setting.kind, text, where), where), where)
+            return Value(parse_text(key, setting.kind, text, where), where)
         for table, where in ((profile or {}, origin), (self.user, self.user_file), *self.sites):
             found = _dig(table, key)
             if found is not None:
-                return Value(checked(key, setting, found, where), where)
+                return Value(check_kind(key, setting.kind, found, where), where)
         return Value(setting.default, "default")
 
     def profile_tables(self, name: str) -> list[tuple[Mapping[str, Any], str]]:

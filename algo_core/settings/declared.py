@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from algo_core.errors import ConfigError
-from algo_core.settings.config import SETTINGS, Setting, checked, parse_text
+from algo_core.settings.config import SETTINGS, Kind, Setting, parse_text
 
 KINDS: Mapping[str, type] = {"text": str, "count": int, "seconds": float, "flag": bool}
 """What the kinds of settings are in Python."""
@@ -53,12 +53,11 @@ def setting_of(declaration: PluginSetting) -> Setting:
     Raises:
         ConfigError: if its default is not of its kind, or none of its words.
     """
-    kind, origin = KINDS[declaration.kind], "default"
-    setting = Setting(kind, None, declaration.variable or None, declaration.help, tuple(declaration.words.split()))
-    default: Any = parse_text(declaration.name, kind, declaration.default, origin)
-    if declaration.default or kind is not str:
-        default = checked(declaration.name, setting, default, origin)
-    return setting._replace(default=default)
+    words = tuple(declaration.words.split())
+    kind: Kind = words or KINDS[declaration.kind]
+    needs_default = declaration.default or kind is not str
+    default = parse_text(declaration.name, kind, declaration.default, "default") if needs_default else ""
+    return Setting(kind, default, declaration.variable or None, declaration.help)
 
 
 def declared(rows: Iterable[Sequence[str]]) -> dict[str, Setting]:

@@ -16,6 +16,7 @@ from algo_core.settings.values import (
     Check,
     any_value,
     bounded,
+    check_of,
     distribution,
     filled,
     flag,
@@ -74,7 +75,7 @@ PROFILE = Table(
 def _settings(prefix: str = "") -> dict[str, Check | Table]:
     """The settings with a prefix, by the rest of their names."""
     return {
-        name[len(prefix) :]: BY_KIND[setting.kind]
+        name[len(prefix) :]: check_of(setting.kind)
         for name, setting in SETTINGS.items()
         if name.startswith(prefix) and "." not in name[len(prefix) :]
     }
@@ -117,7 +118,7 @@ def with_declared(settings: Mapping[str, Setting]) -> tuple[Table, Table]:
     for name, setting in settings.items():
         if name not in SETTINGS:
             table, _, member = name.partition(".")
-            tables.setdefault(table, {})[member] = _check_of(setting)
+            tables.setdefault(table, {})[member] = check_of(setting.kind)
     if not tables:
         return SITE, USER
     more: dict[str, Check | Table] = {name: Table(members, others=any_value) for name, members in tables.items()}
@@ -130,17 +131,6 @@ def with_declared(settings: Mapping[str, Setting]) -> tuple[Table, Table]:
         SITE._replace(members={**SITE.members, **more_of_all, "enforce": enforced}),
         USER._replace(members={**USER.members, **more_of_all}),
     )
-
-
-def _check_of(setting: Setting) -> Check:
-    """The check of a setting's kind, and of its words."""
-
-    def check(value: Any) -> str | None:
-        if wanted := BY_KIND[setting.kind](value):
-            return wanted
-        return f"one of {', '.join(setting.words)}" if setting.words and value not in setting.words else None
-
-    return check
 
 
 def faults(file: str, values: Mapping[str, Any], table: Table, other: Table) -> list[Fault]:

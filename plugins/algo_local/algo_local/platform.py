@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from algo_local.metadata.keys import Keys
     from algo_local.metadata.notifications import Notifications
     from algo_local.metadata.organizations import Organizations
+    from algo_local.metadata.scms import Scms
     from algo_local.metadata.secrets import Secrets
     from algo_local.records.recorder import Recorder
     from algo_local.vault import Vault
@@ -169,6 +170,13 @@ class Platform:
         return Builder(self.root)
 
     @_Part
+    def scms(self) -> Scms:
+        """Source hosts besides the platform itself."""
+        from algo_local.metadata.scms import Scms
+
+        return Scms(self.database, self._vault)
+
+    @_Part
     def builds(self) -> Builds:
         """The builds of all algorithms, whatever came of them."""
         from algo_local.algorithms.builds import Builds
@@ -180,7 +188,7 @@ class Platform:
         """The sources of algorithms, with their history."""
         from algo_local.algorithms.repositories import Repositories
 
-        return Repositories(self.root / "repositories", self.registry)
+        return Repositories(self.root / "repositories", self.registry, self.scms)
 
     @_Part
     def compiler(self) -> Compiler:
@@ -191,10 +199,20 @@ class Platform:
 
     @_Part
     def executor(self) -> Executor:
-        """Runs builds. Its processes end with this one at the latest."""
-        from algo_local.execution.executor import Executor
+        """Runs builds. Its processes end with this one at the latest.
 
-        return Executor(lambda: self._callback, self.root / "processes")
+        Raises:
+            ConfigError: if a variable that limits or confines them cannot be understood.
+        """
+        from algo_local.execution.limits import Limits
+        from algo_local.execution.local_pool import LocalPool
+        from algo_local.execution.sandbox import protection
+
+        Limits.of()
+        protection(self.root, try_it=False)
+        pool = LocalPool(lambda: self._callback, self.root / "processes")
+        pool.start()
+        return pool
 
     @_Part
     def records(self) -> Recorder:

@@ -41,6 +41,7 @@ def delete_account(platform: Platform, account: Account) -> None:
         delete_algorithm(platform, algorithm, by=account.name)
     for name, _ in platform.metadata.collections(account.name):
         platform.hosted.delete(Caller(account.name), [account.name, name], force=True)
+    platform.scms.forget_account(account.name)
     for connector in platform.connectors.of(account.name):
         platform.connectors.remove(account.name, connector.name)
     # Whoever gets this name one day must not find what this account kept with the algorithms of others.

@@ -213,15 +213,15 @@ def test_what_was_printed_is_never_printed_twice():
 
 def test_patience_grows_is_spread_and_bounded():
     pauses: list[float] = []
-    patient = Tries(12, pauses.append)
+    retries = Tries(12, pauses.append)
     for _ in range(12):
-        patient.spend_on(NetworkError("again"))
+        retries.spend_on(NetworkError("again"))
     with pytest.raises(NetworkError):
-        patient.spend_on(NetworkError("enough"))
+        retries.spend_on(NetworkError("enough"))
     assert all(0 <= pause <= min(20.0, 0.25 * 2**spent) for spent, pause in enumerate(pauses))
     assert len(set(pauses)) > 6
-    patient.renew()
-    patient.spend_on(NetworkError("again"))
+    retries.renew()
+    retries.spend_on(NetworkError("again"))
 
 
 # Blocks

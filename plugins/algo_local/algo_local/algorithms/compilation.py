@@ -33,6 +33,8 @@ class Compiler:
         Raises:
             Missing: if there is no such commit.
         """
+        if not commit or not self._registry.build(algorithm, commit):
+            self._repositories.refresh(algorithm)
         wanted = commit or self._repositories.newest(algorithm)
         with self._builds.turn(algorithm):
             known = self._registry.build(algorithm, wanted)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.locks import locked
 from algo_local.algorithms.archives import FILE, LINK, PROGRAM, TreeEntry, checked_name
+from algo_local.algorithms.fetching import fetch
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing
 from algo_local.trees import remove_abandoned, remove_tree
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dulwich.repo import Repo
 
     from algo_local.algorithms.registry import Algorithm, Registry
+    from algo_local.metadata.scms import Scms, Source
 
 BRANCH = b"refs/heads/master"
 _SUBMODULE = 0o160000
@@ -36,9 +38,10 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 class Repositories:
     """The repositories below one directory, named by the ids of their algorithms."""
 
-    def __init__(self, root: Path, registry: Registry) -> None:
+    def __init__(self, root: Path, registry: Registry, scms: Scms) -> None:
         self._root = root
         self._registry = registry
+        self._scms = scms
 
     def path(self, algorithm: Algorithm) -> Path:
         """Where the repository of an algorithm is, or will be."""
@@ -54,7 +57,7 @@ class Repositories:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             with locked(self._lock(algorithm)):
                 if not path.is_dir():
-                    self._make(algorithm, path)
+                    self._make(algorithm, path, self.origin(algorithm))
         with Repo(str(path)) as repository, locked(self._lock(algorithm)) if changing else nullcontext():
             yield repository
 
@@ -62,8 +65,11 @@ class Repositories:
         """Make a tree the newest commit, and give its id; that of the newest one if that has the same tree.
 
         Raises:
-            Invalid: if the entries are no tree.
+            Invalid: if the entries are no tree, or the algorithm has its sources elsewhere.
         """
+        if self.origin(algorithm):
+            message = "The sources of this algorithm are on another host: change them there"
+            raise Invalid(message, ErrorCode.ONLY_INTERNAL_SCM_MAY_MODIFY_CODE)
         with self.open(algorithm, changing=True) as repository:
             parent = _head(repository)
             tree = _store_tree(repository, entries)
@@ -71,9 +77,24 @@ class Repositories:
                 return parent.decode()
             return _add_commit(repository, tree, parent, author, message, time.time())
 
+    def origin(self, algorithm: Algorithm) -> Source | None:
+        """Where an algorithm has its sources, if that is not here: the repository here is a copy then."""
+        return self._scms.source(algorithm.id, algorithm.owner)
+
+    def refresh(self, algorithm: Algorithm) -> None:
+        """Fetch what is new where an algorithm has its sources, if that is not here.
+
+        Raises:
+            Invalid: if that fails.
+        """
+        origin = self.origin(algorithm)
+        if origin and self.path(algorithm).is_dir():
+            with self.open(algorithm, changing=True) as repository:
+                fetch(repository, origin)
+
     def record(self, algorithm: Algorithm, source: Path, author: str, message: str) -> None:
         """Commit a source tree that was published from elsewhere, if there is a repository already."""
-        if self.path(algorithm).is_dir():
+        if self.path(algorithm).is_dir() and not self.origin(algorithm):
             self.commit(algorithm, directory_entries(source), author, message)
 
     def newest(self, algorithm: Algorithm) -> str:
@@ -115,7 +136,7 @@ class Repositories:
         remove_tree(self.path(algorithm))
         self._lock(algorithm).unlink(missing_ok=True)
 
-    def _make(self, algorithm: Algorithm, path: Path) -> None:
+    def _make(self, algorithm: Algorithm, path: Path, origin: Source | None) -> None:
         from dulwich.refs import HEADREF, Ref
         from dulwich.repo import Repo
 
@@ -125,8 +146,11 @@ class Repositories:
             bare = unfinished / "bare"
             with Repo.init_bare(str(bare), mkdir=True) as repository:
                 repository.refs.set_symbolic_ref(HEADREF, Ref(BRANCH))
-                tree = _store_tree(repository, self._first_entries(algorithm))
-                _add_commit(repository, tree, None, algorithm.owner, "Initial commit", algorithm.created_at)
+                if origin:
+                    fetch(repository, origin)
+                else:
+                    tree = _store_tree(repository, self._first_entries(algorithm))
+                    _add_commit(repository, tree, None, algorithm.owner, "Initial commit", algorithm.created_at)
             os.rename(bare, path)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)

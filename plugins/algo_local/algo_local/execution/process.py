@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 
 from algo_local.execution.launch import Launch, start
-from algo_local.execution.output import Output
+from algo_local.execution.output import CapturedOutput
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.process_tree import children, kill_marked, newest_pid, resident_bytes
 from algo_local.execution.protocol import CANNOT_RUN, decode_answer
@@ -82,7 +82,7 @@ class AlgorithmProcess:
         self._on_listener = on_listener
         self._in_step = True
         self._killed = False
-        self._output = Output()
+        self._output = CapturedOutput()
         self._answer = bytearray()
         self._answered = False
         self._unsent = memoryview(b"")

@@ -15,7 +15,7 @@ from algo_core.errors import ConfigError, PlatformError
 BUSY_SECONDS = 30.0
 """Seconds that a transaction waits for another one."""
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """The schema version of this algo-local: the number of migrations."""
 
 
@@ -25,8 +25,8 @@ class Database:
     Connections are pooled rather than tied to threads: a reader or writer takes a free one, so that there are never
     more than there are simultaneous users, and all can be closed. A fork starts with an empty pool.
 
-    Every method raises ConfigError if the file is not this platform's, or a newer one's, and PlatformError if SQLite
-    fails (disk full, no permission, locked for longer than `BUSY_SECONDS`).
+    Every method raises ConfigError if the file is not this platform's, or a newer one's, or its directory cannot be
+    made, and PlatformError if SQLite fails (disk full, no permission, locked for longer than `BUSY_SECONDS`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +92,7 @@ class Database:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise PlatformError(
+            raise ConfigError(
                 f"Cannot make the embedded platform's directory {self.path.parent}: {error.strerror}",
                 "Choose another with ALGO_LOCAL_ROOT",
             ) from error

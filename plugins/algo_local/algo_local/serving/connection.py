@@ -13,7 +13,7 @@ from typing import Protocol
 from algo_local.serving.body import Body, ChunkedBody, SizedBody, drain
 from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.incoming import Incoming
-from algo_local.serving.limits import Limits
+from algo_local.serving.limits import ConnectionLimits
 from algo_local.serving.outgoing import response_bytes, send, send_file
 from algo_local.serving.request_log import LoggedRequest
 from algo_local.web.app import error_response
@@ -53,7 +53,7 @@ class Service:
     """The shared state of a server's connections."""
 
     application: RequestHandler
-    limits: Limits
+    limits: ConnectionLimits
     log: Callable[[LoggedRequest], None] | None = None
     """Called for each answered request."""
     draining: bool = False

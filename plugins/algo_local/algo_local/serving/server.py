@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_local.serving.connection import Connection, Fate, RequestHandler, Service, refusal
 from algo_local.serving.head import BadRequest, Head
-from algo_local.serving.limits import Limits, limits_for_process
+from algo_local.serving.limits import ConnectionLimits, limits_for_process
 from algo_local.serving.listener import BACKLOG
 from algo_local.serving.pool import Pool
 from algo_local.serving.request_log import LoggedRequest
@@ -68,7 +68,7 @@ class Server:
         listener: socket.socket,
         *,
         tls: ssl.SSLContext | None = None,
-        limits: Limits | None = None,
+        limits: ConnectionLimits | None = None,
         on_failure: Callable[[str], None] | None = None,
         on_answer: Callable[[LoggedRequest], None] | None = None,
     ) -> None:

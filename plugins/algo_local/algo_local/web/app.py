@@ -8,6 +8,7 @@ from collections.abc import Callable
 from algo_core.errors import (
     AlgoError,
     AlreadyExists,
+    ConfigError,
     NotFoundError,
     PermissionDenied,
     RequestRefused,
@@ -64,9 +65,15 @@ class Application:
         self._on_failure = on_failure
 
     def answer(self, request: Request) -> Response:
-        """The response to a request, whatever goes wrong; to a HEAD as well without a body, which is closed."""
+        """The response to a request, whatever goes wrong; to a HEAD as well without a body, which is closed.
+
+        Raises:
+            ConfigError: if the person's own configuration is wrong, and the application is `trusted`: it is theirs.
+        """
         try:
-            response = respond(lambda: self._routed(request))
+            response = self._respond(lambda: self._routed(request))
+        except ConfigError:
+            raise
         except Exception as error:
             if self._on_failure:
                 import traceback
@@ -87,7 +94,7 @@ class Application:
         route = find(request.path)
         if not route:
             raise ApiError(404, f"No such route: {request.path[:200]}", ErrorCode.NOT_IMPLEMENTED)
-        response = respond(lambda: self._handled(request, route))
+        response = self._respond(lambda: self._handled(request, route))
         if route.for_pages:
             response.headers.update(_CORS)
         return response
@@ -104,20 +111,21 @@ class Application:
             return result
         return Response(operation.status) if result is None else json_response(result, operation.status)
 
+    def _respond(self, answer: Callable[[], Response]) -> Response:
+        """The response of `answer`, or the error body for its exception."""
+        try:
+            return answer()
+        except ApiError as error:
+            return error_response(error)
+        except AlgoError as error:
+            if self.trusted and isinstance(error, ConfigError):
+                raise
+            return error_response(_as_api_error(error))
+
     def _address(self, request: Request) -> str:
         """The address at which the client of a request reaches the platform."""
         host = request.header("Host")
         return f"{self._scheme}://{host}" if _HOST.fullmatch(host) else "local:"
-
-
-def respond(answer: Callable[[], Response]) -> Response:
-    """The response of `answer`, or the error body for its exception."""
-    try:
-        return answer()
-    except ApiError as error:
-        return error_response(error)
-    except AlgoError as error:
-        return error_response(_as_api_error(error))
 
 
 _loaded: dict[str, Handler] = {}

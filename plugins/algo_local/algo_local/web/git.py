@@ -128,6 +128,9 @@ def _serve(
 
     repositories, algorithm = context.platform.repositories, context.algorithm
     is_push = service == "git-receive-pack"
+    if is_push and repositories.origin(algorithm):
+        message = "The sources of this algorithm are on another host: push there"
+        raise ApiError(403, message, ErrorCode.ONLY_INTERNAL_SCM_MAY_MODIFY_CODE)
     kind = ReceivePackHandler if is_push else UploadPackHandler
     with repositories.open(algorithm, changing=is_push and not is_question) as repository:
         if is_push:

@@ -29,6 +29,9 @@ class EmbeddedTransport:
         """The response to a request. Time limits mean nothing here.
 
         Whatever the request's own body raises while it is read is raised as it is.
+
+        Raises:
+            ConfigError: if the embedded platform's configuration is wrong.
         """
         body = _Body(request.body) if request.body is not None else None
         target = request.url.removeprefix(PREFIX).partition("#")[0]

@@ -58,7 +58,8 @@ def clone(app: App, algorithm: str, directory: str | None) -> None:
         command, env={**app.environ, "GIT_TERMINAL_PROMPT": "0"}, stdin=subprocess.DEVNULL, check=False
     )
     if done.returncode:
-        raise AlgoError(f"git could not clone {owner}/{name} (exit code {done.returncode})", "git has said why, above")
+        message = f"git could not clone {owner}/{name} (exit code {done.returncode})"
+        raise AlgoError(message, "See the message of git above")
     if app.output.is_json:
         app.output.json({"algorithm": f"{owner}/{name}", "directory": os.path.abspath(target)})
     else:
@@ -87,7 +88,7 @@ def _names_in(found: Any) -> tuple[str, str]:
     """Owner and name of an algorithm that was given by its id. What a platform says must not lead to another place."""
     owner, name = (str(api.member(found, member)) for member in ("owner", "name"))
     if not (_NAME.fullmatch(owner) and _NAME.fullmatch(name)):
-        raise PlatformError("The platform did not say what the algorithm is called", "Name it as OWNER/NAME")
+        raise PlatformError("The platform did not return the algorithm's name", "Name it as OWNER/NAME")
     return owner, name
 
 
@@ -95,8 +96,8 @@ def _address(profile: Profile, name: str) -> str:
     """The address of a repository: platforms with a domain of their own have another host for git."""
     if not profile.address.startswith("http"):
         raise UsageError(
-            f"git cannot reach {profile.address}, which is inside of 'algo'",
-            "Serve it with 'algo local serve', and choose the profile of that address",
+            f"git cannot reach {profile.address}, which exists only inside the 'algo' process",
+            "Serve it with 'algo local serve', and use the profile of that address",
         )
     return f"{profile.address.replace('//api.', '//git.', 1)}/git/{name}.git"
 

@@ -27,7 +27,7 @@ Row = dict[str, Any]
 Perform = Callable[[Item], Row]
 
 
-class Limits(NamedTuple):
+class BatchLimits(NamedTuple):
     """Limits of a batch. None adapts, or is no limit; `retries` is the number of retries per call."""
 
     concurrency: int | None = None
@@ -47,7 +47,7 @@ class Pool:
     `record` is called by one thread at a time, optionally in the order of the inputs.
     """
 
-    def __init__(self, perform: Perform, record: Callable[[Row], None], limits: Limits, failures: int = 0) -> None:
+    def __init__(self, perform: Perform, record: Callable[[Row], None], limits: BatchLimits, failures: int = 0) -> None:
         self._perform = perform
         self._record = record
         self._limits = limits

@@ -19,7 +19,7 @@ from algo_core.errors import (
 from algo_run.batch.comparison import difference
 from algo_run.batch.inputs import Item, open_inputs
 from algo_run.batch.journal import Journal, Stream, closing, open_journal
-from algo_run.batch.pool import ENDS_THE_RUN, Limits, Pool, Repeatable, Row
+from algo_run.batch.pool import ENDS_THE_RUN, BatchLimits, Pool, Repeatable, Row
 from algo_run.batch.report import Report
 from algo_run.call import Call, perform
 from algo_run.json_text import Written
@@ -40,7 +40,7 @@ class Batch(NamedTuple):
     source: str
     output: str | None
     timeout: int | None
-    limits: Limits
+    limits: BatchLimits
     resume: bool = False
     stop_on_error: bool = False
     dry_run: bool = False

@@ -132,11 +132,11 @@ def _run_each(
     timeout: int | None,
     batch: dict[str, Any],
 ) -> None:
-    from algo_run.batch.pool import Limits
+    from algo_run.batch.pool import BatchLimits
     from algo_run.commands.each import Batch, run_each
 
     retries = batch["retries"]
-    limits = Limits(
+    limits = BatchLimits(
         concurrency=batch["concurrency"],
         rate=batch["rate"],
         retries=app.setting("retries").value if retries is None else retries,

@@ -87,7 +87,7 @@ class _Call:
             platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
             if algorithm.has_secrets:
                 build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
-            return platform.executor.run(
+            return platform.executor.call(
                 build, self.payload, timeout=self.timeout, context=self.context, on_start=live.started
             )
         finally:

@@ -12,7 +12,7 @@ from algo_core.settings.paths import data_dir
 
 
 @contextmanager
-def turn(environ: Mapping[str, str], say: Callable[[str], None]) -> Iterator[None]:
+def plugins_lock(environ: Mapping[str, str], say: Callable[[str], None]) -> Iterator[None]:
     """Wait until no other process of this user installs or removes plugins.
 
     Raises:
@@ -28,5 +28,5 @@ def turn(environ: Mapping[str, str], say: Callable[[str], None]) -> Iterator[Non
             os.makedirs(folder, mode=0o700, exist_ok=True)
             stack.enter_context(held)
         except OSError as error:
-            raise ConfigError(f"Cannot write {folder}: {error.strerror}", "ALGO_DATA_DIR names another place") from None
+            raise ConfigError(f"Cannot write {folder}: {error.strerror}", "Set ALGO_DATA_DIR to another path") from None
         yield
