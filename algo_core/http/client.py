@@ -204,7 +204,7 @@ class HttpClient:
                 if response.status not in RETRY_STATUSES:
                     return response
             may_repeat = request.method in REPEATABLE or (problem is not None and problem.nothing_sent)
-            # A server may close a connection that nobody used: that is no failure, and costs no try.
+            # A server may close an idle connection: that is not a failure, and costs no try.
             may_repeat = may_repeat and (tries.left > 0 or (problem is not None and problem.was_stale))
             if not (may_repeat and (request.body is None or request.body.rewind())):
                 if problem:

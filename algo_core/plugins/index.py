@@ -124,7 +124,7 @@ HOOK_TABLE = os.path.join(os.path.dirname(__file__), "hookspecs.py")
 
 
 def hook_api() -> int | None:
-    """A checksum of the table of hooks, which is not imported for it; None if its source is not there."""
+    """A checksum of the source of the table of hooks, which is not imported; None without the source."""
     import zlib
 
     try:
@@ -203,7 +203,7 @@ def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
         stamps[path] = stamp(path)
     for record in records:
         if (record.error or record not in due) and (members := older.get((record.dist, record.entry))):
-            # What is broken or left out keeps its place: whoever misses it can be told where it is.
+            # Broken and refused plugins keep their entry, so that errors can name them.
             for name in (*KEPT, "hooks"):
                 setattr(record, name, members[name])
     if complete:

@@ -5,7 +5,7 @@ version bounds such as `>=2,<3`):
 
     allow = ["algo-*", "acme-bundle>=2"]    # only these may load
     deny = ["evil-plugin", "acme-old<2"]    # these may not
-    require = ["acme-bundle"]               # without these no plugin's command runs; nobody can leave them out
+    require = ["acme-bundle"]               # without these no plugin's command runs; users cannot disable them
     help = "pip install acme-bundle"        # how to get what is required
 
 Where several of these files say something, the stricter counts: what one of them denies or does not allow does not

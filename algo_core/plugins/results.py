@@ -74,7 +74,7 @@ def headers(answer: Any) -> None:
 
 def _mistaken(answer: Any, why: str) -> TypeError:
     if isinstance(answer, Coroutine):
-        answer.close()  # or Python would complain that nobody has awaited it
+        answer.close()  # or Python would warn that it was never awaited
     return TypeError(f"it returned {answer!r:.80}, {why}")
 
 

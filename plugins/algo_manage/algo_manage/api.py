@@ -104,7 +104,7 @@ def _close_names(app: App, ref: AlgorithmRef) -> list[str]:
 
     try:
         known = known_algorithms(app)
-    except AlgoError:  # the first failure is what is told
+    except AlgoError:  # the first failure is reported
         return []
     wanted = f"{ref.owner}/{ref.name}".lower()
     by_lower = {name.lower(): name for name in known}

@@ -295,7 +295,7 @@ class LocalPool:
         """Have a worker take another call, or end it; whether its call was to be cancelled."""
         identifier = call.context.request_id
         with self._lock:
-            self._serving.pop(worker.token, None)  # from here on, what is left of the call acts for nobody
+            self._serving.pop(worker.token, None)  # from here on, the token is invalid
             self._calls.pop(identifier, None)
             if not self._calls:
                 self._quiet.notify_all()
@@ -335,7 +335,7 @@ class LocalPool:
             self._janitor.start()
 
     def _retire_idle(self) -> None:
-        """End workers that nobody called for a while; ends itself when there is none left to watch."""
+        """End workers that are idle for a while; ends itself when none is left."""
         while True:
             with self._lock:
                 oldest = min((worker.idle_since for _, worker in self._scheduler.idle()), default=None)

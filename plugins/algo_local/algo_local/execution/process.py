@@ -123,7 +123,7 @@ class AlgorithmProcess:
         return self._output.is_ready
 
     def memory(self) -> int:
-        """Bytes that its processes have in memory together, without those of grandchildren; 0 where nobody knows."""
+        """Bytes that its processes have in memory together, without those of grandchildren; 0 if unknown."""
         return sum(map(resident_bytes, self._relatives()))
 
     def call(self, request: bytes, deadline: float) -> Outcome:

@@ -73,7 +73,7 @@ class Monitoring:
         if not found:
             return None
         if request.method not in {"GET", "HEAD"}:
-            message = f"{request.method} is not possible here, only GET, HEAD"
+            message = f"{request.method} is not allowed here, only GET, HEAD"
             raise ApiError(405, message, ErrorCode.INVALID_REQUEST, {"Allow": "GET, HEAD"})
         return found(request)
 

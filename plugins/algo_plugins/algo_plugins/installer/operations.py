@@ -126,7 +126,7 @@ class Operations:
         Raises:
             UsageError: if the core itself is among them, or a standard plugin is not confirmed.
             PermissionDenied: if the administrator requires one.
-            NotFoundError: if one is not there.
+            NotFoundError: if one is missing.
             AlgoError: if something that stays needs one.
         """
         installed = present.distributions()
