@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from algo_core.http.requests_transport import AlgoSession
     from algo_core.observers import Observers
     from algo_core.plugins.index import PluginRecord
-    from algo_core.settings.config import Config, Value
+    from algo_core.settings.config import Config, Setting, Value
     from algo_core.settings.profile import Profile
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
@@ -71,7 +71,14 @@ class App:
         """The configuration. Raises ConfigError if a file cannot be read."""
         from algo_core.settings.config import Config
 
-        return Config.load(self.environ)
+        config = Config.load(self.environ)
+        config.find_declared = self._declared_settings
+        return config
+
+    def _declared_settings(self) -> dict[str, Setting]:
+        from algo_core.settings.declared import declared
+
+        return declared(row for record in self.plugins.allowed if not record.error for row in record.settings)
 
     @functools.cached_property
     def plugins(self) -> Plugins:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from algo_core.http.transport import Transport
     from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
     from algo_core.settings.credentials import Credential
+    from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
 
 PROJECT = "algo"
@@ -271,6 +272,28 @@ def algo_error_hints(error: AlgoError) -> str | None:
         def algo_error_hints(error):
             if error.exit_code == ExitCode.AUTHENTICATION:
                 return "Keys are given out by helpdesk@acme.example"
+    """
+
+
+@hook(answers=results.settings, kept_as="settings", since=(1, 1))
+def algo_settings() -> list[PluginSetting]:  # type: ignore[empty-body]  # a specification has no body
+    """Settings of this plugin, which `algo config` lists, sets and checks like the core's own.
+
+    When: with `algo_commands`, and kept in the index as well. A value comes from the environment variable, the profile,
+    the person's file, the administrator's files (with `[enforce]`) or the default; `app.setting("acme.queue").value`
+    reads it, typed, and its `origin` says where it came from.
+
+    Failures: as those of `algo_commands`; so is a name without a table, or one of a table that the core has.
+
+        from algo_core import PluginSetting, hookimpl
+
+
+        @hookimpl
+        def algo_settings():
+            return [
+                PluginSetting("acme.queue", "queue that jobs go to", default="short", words="short long"),
+                PluginSetting("acme.patience", "seconds to wait for a place", kind="seconds", default="30"),
+            ]
     """
 
 

@@ -110,7 +110,7 @@ class Policy:
         if not config.is_empty:
             from algo_core.settings.repair import check
 
-            check(config, lambda fault: _decides(fault, config.user_file))
+            check(config, lambda fault: _decides(fault, config.user_file), without_plugins=True)
         passing: list[Disabled] = []
         disabled = config.get("plugins.disabled")
         lasting = _set(disabled)

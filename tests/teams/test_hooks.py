@@ -172,6 +172,14 @@ def test_algo_credentials(add_example: Callable[..., None], algo_home: Home) -> 
     assert shown["credential_origin"] == "the Acme ticket"
 
 
+def test_algo_settings(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_settings")
+    assert algo_home.run("config", "get", "acme.queue").text == "short\n"
+    assert algo_home.run("config", "set", "acme.queue", "nowhere").code == ExitCode.CONFIGURATION
+    assert algo_home.run("config", "set", "acme.patience", "5").code == ExitCode.OK
+    assert algo_home.run("config", "get", "acme.patience").text == "5\n"
+
+
 def test_algo_observe(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_observe")
     assert algo_home.run("ls").code == ExitCode.OK
