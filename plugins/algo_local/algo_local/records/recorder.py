@@ -167,7 +167,8 @@ class Recorder:
                 if live.level != NONE:
                     self._journal.put(record, contents)
             for observe in self.observers:
-                observe(record)
+                with contextlib.suppress(Exception):  # whatever it meets, the call has its answer
+                    observe(record)
             if live.level != NONE:
                 if record.key is not None:
                     self._journal.change(lambda rows: None)
