@@ -17,7 +17,7 @@ from faults.scene import CONTENT, MIB, Collection, Running, When, assert_untouch
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
-LARGE = os.urandom(MIB) * 96
+LARGE = os.urandom(MIB) * 64
 RATE = 40 * MIB
 """Bytes a second for each connection: far less than this machine could take."""
 
@@ -49,7 +49,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 }
 
 
-STALLED = {"ALGO_TIMEOUT": "10"}
+STALLED = {"ALGO_TIMEOUT": "6"}
 """Seconds that a stall is waited for: more than a busy machine takes for a part that goes well."""
 
 
