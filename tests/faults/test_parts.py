@@ -17,7 +17,7 @@ from faults.scene import CONTENT, MIB, Collection, Running, When, assert_untouch
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
-LARGE = os.urandom(MIB) * 64
+LARGE = os.urandom(MIB) * 96
 RATE = 40 * MIB
 """Bytes a second for each connection: far less than this machine could take."""
 
