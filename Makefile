@@ -14,7 +14,8 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmark-deps
+.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmarks-calls
+.PHONY: benchmark-deps
 .PHONY: changelog wheels clean
 
 help: ## Show what can be made
@@ -73,6 +74,9 @@ benchmarks-transfer: $(READY) ## Measure moving data against curl, rclone and th
 
 benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS CLI and rclone
 	$(BIN)/python benchmarks/connectors.py
+
+benchmarks-calls: $(READY) ## Measure what the record of a call costs, concurrency and fairness of calls
+	$(BIN)/python benchmarks/calls.py
 
 benchmark-deps: ## Install what benchmarks-transfer needs beyond PyPI, from Debian: nginx and curl
 	@command -v apt-get >/dev/null || { echo 'There is no apt-get here: install nginx, its module dav-ext, and curl' >&2; exit 1; }

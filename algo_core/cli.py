@@ -131,7 +131,8 @@ class AlgoGroup(click.Group):
         names = {word: f"{path} {word}" for word in below}
         found = {word: rows.get(names[word]) or [_group_row(names[word], rest)] for word, rest in below.items()}
         if path in BUILT_IN:  # the core's own must work whatever a plugin claims
-            found = {word: claims for word, claims in found.items() if word not in command.list_commands(ctx)}
+            own_names = type(command).list_commands(command, ctx)  # without those of an earlier run in this process
+            found = {word: claims for word, claims in found.items() if word not in own_names}
 
         def load(ctx: click.Context, word: str, own: click.Command | None) -> click.Command:
             row = _only(f"{path} {word}", found[word])

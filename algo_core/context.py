@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
     from algo_core.http.client import HttpClient
     from algo_core.http.requests_transport import AlgoSession
+    from algo_core.observers import Observers
     from algo_core.plugins.index import PluginRecord
-    from algo_core.settings.config import Config, Value
+    from algo_core.settings.config import Config, Setting, Value
     from algo_core.settings.profile import Profile
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
@@ -49,6 +51,7 @@ class App:
         self.policy_error: ConfigError | None = None
         self.so_far = ""
         """What an interrupted command had done, for its final message."""
+        self._begun: tuple[str, float] | None = None
 
     @classmethod
     def for_completion(cls, ctx: click.Context) -> App:
@@ -68,7 +71,14 @@ class App:
         """The configuration. Raises ConfigError if a file cannot be read."""
         from algo_core.settings.config import Config
 
-        return Config.load(self.environ)
+        config = Config.load(self.environ)
+        config.find_declared = self._declared_settings
+        return config
+
+    def _declared_settings(self) -> dict[str, Setting]:
+        from algo_core.settings.declared import declared
+
+        return declared(row for record in self.plugins.allowed if not record.error for row in record.settings)
 
     @functools.cached_property
     def plugins(self) -> Plugins:
@@ -117,8 +127,8 @@ class App:
 
         return ProfileResolver(
             self.config,
-            stand_in=lambda name: self.plugins.call("algo_default_profile", name=name),
-            other_credential=lambda profile, refused: self.plugins.call(
+            stand_in=lambda name: self.plugins.first("algo_default_profile", name=name),
+            other_credential=lambda profile, refused: self.plugins.first(
                 "algo_credentials", profile=profile, refused=refused
             ),
         )
@@ -146,13 +156,16 @@ class App:
 
         configures = self.plugins.implement("algo_configure_session")
         hooks = Hooks(
-            transport=lambda profile: self.plugins.call("algo_transport", profile=profile),
+            transport=lambda profile: self.plugins.first("algo_transport", address=profile.address, profile=profile),
             headers=lambda profile: self.plugins.call("algo_request_headers", profile=profile),
             configure=self._configure_session if configures else None,
             renew=self.profiles.renewed,
         )
         longer = functools.partial(self._longer, profile.name)
-        return HttpClient(profile, hooks=hooks, longer=longer, **self._http_options(profile))
+        client = HttpClient(profile, hooks=hooks, longer=longer, **self._http_options(profile))
+        if observers := self.observers:
+            client.observe = observers.put
+        return client
 
     def _longer(self, profile: str, connects: bool) -> str:
         """The advice for allowing more time for a connection, or for a response."""
@@ -270,11 +283,38 @@ class App:
         except Exception:  # advice must never hide the error itself
             return []
 
+    def begin(self, command: str) -> None:
+        """A command's options are read, and it begins."""
+        self._begun = (command, time.monotonic())
+        if observers := self.observers:
+            from algo_core.events import CommandStarted
+
+            observers.put(CommandStarted(command, time.time()))
+
+    def end(self, exit_code: int) -> None:
+        """The command, if one has begun, has ended with this exit code."""
+        if self._begun and (observers := self.__dict__.get("observers")):
+            from algo_core.events import CommandEnded
+
+            command, began = self._begun
+            observers.put(CommandEnded(command, exit_code, time.monotonic() - began, time.time()))
+
+    @functools.cached_property
+    def observers(self) -> Observers | None:
+        """Tells plugins what happens (the hook `algo_observe`); None if none wants to know."""
+        if not self.plugins.implement("algo_observe"):
+            return None
+        from algo_core.observers import Observers
+
+        return Observers(lambda event: self.plugins.call("algo_observe", event=event), self._warn)
+
     def close(self) -> None:
         """Close connections and sessions, and the plugins' transports."""
         for name in ("http", "session"):
             if opened := self.__dict__.get(name):
                 opened.close()
+        if observers := self.__dict__.get("observers"):
+            observers.close()
 
 
 def _broken(record: PluginRecord) -> str:

@@ -73,21 +73,22 @@ _MAGIC = frozenset("*?[")
 
 
 @contextmanager
-def replacing(path: Path | str, *, mode: int | None = None, durable: bool = False) -> Iterator[BinaryIO]:
+def replacing(
+    path: Path | str, *, mode: int | None = None, durable: bool = False, only_if_new: bool = False
+) -> Iterator[BinaryIO]:
     """Open a file that replaces `path` atomically when the block ends without an error.
 
     The content is written to a hidden file in the same directory, which is then renamed; after an error it is removed
     and the existing file is unchanged. A link is followed: its target is replaced and the link stays. Devices, pipes
     and sockets are written to directly. `mode` sets the permission bits; without it an older file's are kept and a new
-    one gets what the umask allows. `durable` waits until the bytes are on the disk.
+    one gets what the umask allows. `durable` waits until the bytes are on the disk. With `only_if_new` the first of
+    several writers wins, and a file that exists stays.
 
     Raises:
+        FileExistsError: with `only_if_new`, if the file exists by then.
         OSError: whatever the file system answers; nothing is left behind.
     """
-    import tempfile
-
     target = os.path.realpath(path)
-    head, name = os.path.split(target)
     older = status_of(target)
     if older and not stat.S_ISREG(older.st_mode) and not stat.S_ISDIR(older.st_mode):
         with open(target, "wb") as device:
@@ -95,8 +96,10 @@ def replacing(path: Path | str, *, mode: int | None = None, durable: bool = Fals
         return
     if older and stat.S_ISDIR(older.st_mode):
         raise IsADirectoryError(21, os.strerror(21), str(path))
+    if mode is None and older:
+        mode = stat.S_IMODE(older.st_mode)
     try:
-        descriptor, partial = tempfile.mkstemp(prefix=f".{name[:40]}.", suffix=".part", dir=head)
+        descriptor, partial = _new_beside(target, 0o666 if mode is None else 0o600)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     try:
@@ -105,8 +108,13 @@ def replacing(path: Path | str, *, mode: int | None = None, durable: bool = Fals
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        os.chmod(partial, mode if mode is not None else _usual_mode(older))
-        os.replace(partial, target)
+        if mode is not None:
+            os.chmod(partial, mode)
+        if only_if_new:
+            os.link(partial, target)
+            os.unlink(partial)
+        else:
+            os.replace(partial, target)
     except BaseException:
         try:
             os.unlink(partial)
@@ -115,9 +123,15 @@ def replacing(path: Path | str, *, mode: int | None = None, durable: bool = Fals
         raise
 
 
-def _usual_mode(older: os.stat_result | None) -> int:
-    if older:
-        return stat.S_IMODE(older.st_mode)
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+def _new_beside(target: str, mode: int) -> tuple[int, str]:
+    """A new hidden file in the same directory, open to be written; the umask takes its part of the mode."""
+    head, name = os.path.split(target)
+    while True:
+        partial = os.path.join(head, f".{name[:40]}.{os.urandom(6).hex()}.part")
+        try:
+            return os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS, mode), partial
+        except FileExistsError:
+            continue
+
+
+_OPEN_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

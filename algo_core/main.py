@@ -80,9 +80,15 @@ def run(arguments: list[str]) -> int:
 
     app = App(os.environ)
     try:
+        code = 1
         try:
-            return _flushed(_guarded(arguments, app), app=app)
+            code = _flushed(_guarded(arguments, app), app=app)
+            return code
+        except KeyboardInterrupt as stopped:
+            code = _stopped(stopped)
+            raise
         finally:
+            app.end(code)
             app.close()
     except KeyboardInterrupt as stopped:
         return _stopped(stopped)

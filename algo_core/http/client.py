@@ -20,6 +20,7 @@ from algo_core.http.urls import PORTS, homes, origin_of, redirected
 if TYPE_CHECKING:
     import ssl
 
+    from algo_core.events import RequestEnded
     from algo_core.http.direct import DirectTransport
     from algo_core.http.pipeline import Pipeline
     from algo_core.http.requests_transport import AlgoSession, RequestsTransport
@@ -88,6 +89,9 @@ class HttpClient:
         self._choosing = RLock()
         self._renewing = RLock()
         self._refusals = 0
+        self.observe: Callable[[RequestEnded], object] | None = None
+        """Told of each request that has ended."""
+        self._observed: list[RequestEnded] = []
         self._has_cookies = False
 
     def send(
@@ -150,7 +154,8 @@ class HttpClient:
             return None
         from algo_core.http.pipeline import Pipeline
 
-        return Pipeline(self._direct.pool, url, functools.partial(self._headers, url, None), self.timeout, limit)
+        headers = functools.partial(self._headers, url, None)
+        return Pipeline(self._direct.pool, url, headers, self.timeout, limit, self.observe)
 
     def is_direct(self, url: str) -> bool:
         """Whether requests to a URL's host need neither requests nor plugins, and are not observed."""
@@ -161,6 +166,12 @@ class HttpClient:
         self._direct.close()
         self.retries = 0
         self._hooks = self._hooks._replace(renew=lambda profile, refused: None)
+        self.observe = self._observed.append if self.observe else None
+
+    def take_observed(self) -> list[RequestEnded]:
+        """In such a child: the requests that have ended since the last time, for the parent's `observe`."""
+        taken, self._observed[:] = self._observed[:], []
+        return taken
 
     def close(self) -> None:
         """Close all connections and the plugins' transport."""
@@ -193,7 +204,7 @@ class HttpClient:
                 if response.status not in RETRY_STATUSES:
                     return response
             may_repeat = request.method in REPEATABLE or (problem is not None and problem.nothing_sent)
-            # A server may close a connection that nobody used: that is no failure, and costs no try.
+            # A server may close an idle connection: that is not a failure, and costs no try.
             may_repeat = may_repeat and (tries.left > 0 or (problem is not None and problem.was_stale))
             if not (may_repeat and (request.body is None or request.body.rewind())):
                 if problem:
@@ -209,6 +220,7 @@ class HttpClient:
     def _exchanged(self, request: Request) -> Response:
         started = time.perf_counter()
         status: int | None = None
+        response: Response | None = None
         try:
             response = self._transport(request.url).send(request)
             status = response.status
@@ -217,8 +229,11 @@ class HttpClient:
                 self._has_cookies, self._chosen = True, {}  # requests keeps those of the responses that it sees
             return response
         finally:
+            seconds = time.perf_counter() - started
             if self.on_exchange:
-                self.on_exchange(request.method, request.url, status, time.perf_counter() - started)
+                self.on_exchange(request.method, request.url, status, seconds)
+            if self.observe:
+                self.observe(_ended(request, response, seconds))
 
     # Credentials
 
@@ -324,6 +339,17 @@ class HttpClient:
         if self._hooks.configure:
             self._hooks.configure(session, self.profile)
         return RequestsTransport(session, self._homes)
+
+
+def _ended(request: Request, response: Response | None, seconds: float) -> RequestEnded:
+    from algo_core.events import RequestEnded
+    from algo_core.http.headers import content_length
+
+    received = None if response is None else content_length(response.headers)
+    sent = request.body.size if request.body else 0
+    url = request.url.partition("?")[0]
+    status = None if response is None else response.status
+    return RequestEnded(request.method, url, status, sent, received, seconds, time.time())
 
 
 def _redirect(response: Response) -> str | None:

@@ -8,8 +8,9 @@ left to `algo_core.http.client`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import ConfigError, NetworkError
 from algo_core.http.body import surplus
@@ -18,7 +19,10 @@ from algo_core.http.direct import connection_lines, receive_head
 from algo_core.http.errors import translated
 from algo_core.http.headers import header_lines
 from algo_core.http.response import NO_BODY
-from algo_core.http.urls import is_target
+from algo_core.http.urls import is_target, origin_of
+
+if TYPE_CHECKING:
+    from algo_core.events import RequestEnded
 
 
 class SmallResponse(NamedTuple):
@@ -42,10 +46,12 @@ class Pipeline:
         headers: Callable[[], Mapping[str, str]],
         timeout: tuple[float, float],
         limit: int,
+        observe: Callable[[RequestEnded], object] | None = None,
     ) -> None:
         self._pool = pool(url)
         self._timeout = timeout
         self._limit = limit
+        self._observe = observe
         self._url = url
         self._headers = headers
         self._sent_headers: Mapping[str, str] = {}
@@ -53,12 +59,29 @@ class Pipeline:
 
     def get(self, target: str) -> PendingResponse:
         """Ask for a path. Raises NetworkError and its kinds."""
-        return self._sent(b"GET " + _checked(target) + self._end() + b"\r\n")
+        pending = self._sent(b"GET " + _checked(target) + self._end() + b"\r\n")
+        return self._observed(pending, "GET", target, 0) if self._observe else pending
 
     def put(self, target: str, content: bytes) -> PendingResponse:
         """Send the content of a path. Raises NetworkError and its kinds."""
         head = b"PUT %b%bContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
-        return self._sent(head % (_checked(target), self._end(), len(content)) + content)
+        pending = self._sent(head % (_checked(target), self._end(), len(content)) + content)
+        return self._observed(pending, "PUT", target, len(content)) if self._observe else pending
+
+    def _observed(self, pending: PendingResponse, method: str, target: str, sent: int) -> PendingResponse:
+        origin, began = origin_of(self._url), time.perf_counter()
+        observe = self._observe
+        assert observe
+
+        def ended(response: SmallResponse | None) -> None:
+            from algo_core.events import RequestEnded
+
+            url = origin + target.partition("?")[0]
+            status, received = (response.status, len(response.content)) if response else (None, None)
+            observe(RequestEnded(method, url, status, sent, received, time.perf_counter() - began, time.time()))
+
+        pending.ended = ended
+        return pending
 
     def _end(self) -> bytes:
         """How each request line and its headers end, made anew when the credential was renewed."""
@@ -83,11 +106,13 @@ class Pipeline:
 class PendingResponse:
     """A request that is on its way."""
 
-    __slots__ = ("_connection", "_limit")
+    __slots__ = ("_connection", "_limit", "ended")
 
     def __init__(self, connection: Connection, limit: int) -> None:
         self._connection = connection
         self._limit = limit
+        self.ended: Callable[[SmallResponse | None], None] | None = None
+        """Told of the response, or that there is none."""
 
     def wait(self) -> SmallResponse | None:
         """Wait for the response; None if it is not plain: larger, compressed, of unknown length, or with a cookie.
@@ -96,6 +121,7 @@ class PendingResponse:
             NetworkError and its kinds, PlatformError: if it is cut off, late or invalid.
         """
         connection, is_reusable = self._connection, False
+        response: SmallResponse | None = None
         try:
             head, _ = receive_head(connection)
             if head is None:
@@ -110,8 +136,11 @@ class PendingResponse:
             elif len(content) > length and not connection.is_fresh:
                 raise surplus(connection)
             is_reusable = head.keeps_open and len(content) == length
-            return SmallResponse(head.status, headers, content[:length])
+            response = SmallResponse(head.status, headers, content[:length])
+            return response
         finally:
+            if self.ended:
+                self.ended(response)
             if is_reusable:
                 connection.release()
             else:

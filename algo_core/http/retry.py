@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 """Idempotent methods, which may be sent again."""
@@ -43,18 +43,33 @@ def asked_pause(headers: Mapping[str, str]) -> float | None:
 
 
 class Tries:
-    """The tries that are left for one request."""
+    """The tries that are left for something that may fail in passing; a pause comes before each.
 
-    def __init__(self, count: int) -> None:
+    `count` is how often it is tried again, `pause` what waits for a number of seconds.
+    """
+
+    def __init__(self, count: int, pause: Callable[[float], None] | None = None) -> None:
         self.left = count
+        self._count = count
         self._failures = 0
+        self._pause = pause
 
     def spend(self, headers: Mapping[str, str] | None) -> None:
         """Wait before the next try: as long as these response headers request, else the backoff."""
         self.wait(asked_pause(headers) if headers is not None else None)
 
-    def wait(self, seconds: float | None) -> None:
+    def spend_on(self, error: Exception) -> None:
+        """Wait before the next try; raises `error` if there is none left."""
+        if self.left <= 0:
+            raise error
+        self.wait()
+
+    def wait(self, seconds: float | None = None) -> None:
         """Wait before the next try: `seconds`, else the backoff."""
         self.left -= 1
         self._failures += 1
-        time.sleep(pause_after(self._failures) if seconds is None else seconds)
+        (self._pause or time.sleep)(pause_after(self._failures) if seconds is None else seconds)
+
+    def renew(self) -> None:
+        """Something got further, so that all tries are there again: what gets nowhere ends, however long it is."""
+        self.left, self._failures = self._count, 0

@@ -41,7 +41,7 @@ def to_uninstall(records: Iterable[PluginRecord], *dists: str) -> str:
 def to_restore(records: Iterable[PluginRecord], them: str = "it") -> str:
     """A clause that says what gets back distributions that are recorded and gone."""
     if command := suggested(records, "restore"):
-        return f"get {them} back with: `{command}`"
+        return f"reinstall {them} with: `{command}`"
     return f"{INSTALLER} gets {them} back, and is itself to be had with: `{to_install((), INSTALLER)}`"
 
 

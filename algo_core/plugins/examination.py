@@ -53,6 +53,7 @@ def _learn(record: PluginRecord, module: Any) -> None:
         raise PluginError(unmet)
     found = signatures.examine(module)
     record.hooks = list(found.hooks)
+    record.addresses = _addresses(module)
     record.remarks += found.remarks
     if found.faults:
         raise PluginError("; ".join(found.faults))
@@ -64,6 +65,18 @@ def _learn(record: PluginRecord, module: Any) -> None:
             except TypeError as error:
                 raise TypeError(f"{name}: {error}") from None
             setattr(record, hook.kept_as, [_plain(item) for item in answer if _may_have(record, item)])
+
+
+def _addresses(module: Any) -> list[str]:
+    """What a plugin's `ALGO_ADDRESSES` names.
+
+    Raises:
+        TypeError: if it is no tuple of texts.
+    """
+    found = getattr(module, "ALGO_ADDRESSES", ())
+    if not isinstance(found, (tuple, list)) or not all(isinstance(text, str) and text for text in found):
+        raise TypeError(f"ALGO_ADDRESSES is {found!r:.80}: write a tuple of addresses like ('acme:',)")
+    return list(found)
 
 
 def reserved(scheme: str) -> str:

@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     import requests
 
     from algo_core.errors import AlgoError
+    from algo_core.events import Event
     from algo_core.http.transport import Transport
     from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
     from algo_core.settings.credentials import Credential
+    from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
 
 PROJECT = "algo"
@@ -201,7 +203,8 @@ def algo_transport(profile: Profile) -> Transport | None:
     When: once per command that sends a request, with the profile that it is for. The first answer that is not None
     counts. The object has the methods of `algo_core.http.transport.Transport`: `send` gives the response to one
     request, `close` ends it. Credentials, retries and redirects are taken care of by `algo`. Addresses that are no HTTP
-    look like `acme:`, a word and a colon.
+    look like `acme:`, a word and a colon. A plugin that names the addresses which its transport carries, or how they
+    begin, is not loaded for others: `ALGO_ADDRESSES = ("acme:",)` in its module.
 
     Failures: reported; the next plugin is asked, and in the end the request goes out by HTTP. What `send` raises ends
     the request: `NetworkError` is tried again where that does nothing twice.
@@ -209,6 +212,8 @@ def algo_transport(profile: Profile) -> Transport | None:
         import io
 
         from algo_core import hookimpl
+
+        ALGO_ADDRESSES = ("acme:",)
 
 
         class Demonstration:
@@ -270,6 +275,28 @@ def algo_error_hints(error: AlgoError) -> str | None:
     """
 
 
+@hook(answers=results.settings, kept_as="settings", since=(1, 1))
+def algo_settings() -> list[PluginSetting]:  # type: ignore[empty-body]  # a specification has no body
+    """Settings of this plugin, which `algo config` lists, sets and checks like the core's own.
+
+    When: with `algo_commands`, and kept in the index as well. A value comes from the environment variable, the profile,
+    the person's file, the administrator's files (with `[enforce]`) or the default; `app.setting("acme.queue").value`
+    reads it, typed, and its `origin` says where it came from.
+
+    Failures: as those of `algo_commands`; so is a name without a table, or one of a table that the core has.
+
+        from algo_core import PluginSetting, hookimpl
+
+
+        @hookimpl
+        def algo_settings():
+            return [
+                PluginSetting("acme.queue", "queue that jobs go to", default="short", words="short long"),
+                PluginSetting("acme.patience", "seconds to wait for a place", kind="seconds", default="30"),
+            ]
+    """
+
+
 @hook(answers=results.a_list_of("algo_core.plugins.types:Variable"), since=(1, 1))
 def algo_variables() -> list[Variable]:  # type: ignore[empty-body]  # a specification has no body
     """Environment variables that this plugin reads.
@@ -285,6 +312,32 @@ def algo_variables() -> list[Variable]:  # type: ignore[empty-body]  # a specifi
         @hookimpl
         def algo_variables():
             return [Variable("ACME_TICKET", "ticket for the Acme archive")]
+    """
+
+
+@hook(answers=results.nothing, since=(1, 1))
+def algo_observe(event: Event) -> None:
+    """Be told what a command does: for an audit log, metrics, or traces.
+
+    When: soon after each event, in a thread of its own, one after the other: a command began or ended, a request was
+    answered or failed, a file was transferred or could not be. `event` is one of the classes below; it holds no
+    credential, no query and no content. Requests of helper processes and of all transports are told as well.
+
+    Failures: reported once, and the command goes on. Observers cannot slow it: events wait in a queue, those that do
+    not fit are dropped with a warning, and at the end of a command observers have 5 seconds for what still waits.
+
+        import json
+        import os
+
+        from algo_core import hookimpl
+
+        LOG = os.path.expanduser("~/acme-audit.jsonl")
+
+
+        @hookimpl
+        def algo_observe(event):
+            with open(LOG, "a") as log:
+                print(json.dumps({"event": type(event).__name__, **event._asdict()}), file=log)
     """
 
 

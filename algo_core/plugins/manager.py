@@ -108,14 +108,24 @@ class Plugins:
     def _none_takes_part(self) -> str | None:
         return f"No plugins are loaded: {self._policy.none_at_all}" if self._policy.none_at_all else None
 
-    def call(self, hook: str, **arguments: Any) -> Any:
-        """Call a hook in every plugin that implements it; a list of results, or for first-result hooks one or None."""
-        implementing = [r for r in self.allowed if hook in r.hooks and not r.error]
-        if not implementing:
-            from algo_core.plugins.hookspecs import HOOKS
+    # Two methods, so that a hook without implementations needs neither pluggy nor the table of hooks.
 
-            return None if HOOKS[hook].first else []
-        return self._caller(hook, implementing)(**arguments)
+    def call(self, hook: str, **arguments: Any) -> list[Any]:
+        """Call a hook in every plugin that implements it; all results."""
+        implementing = self._implementing(hook)
+        results: list[Any] = self._caller(hook, implementing)(**arguments) if implementing else []
+        return results
+
+    def first(self, hook: str, *, address: str | None = None, **arguments: Any) -> Any:
+        """Call a hook of which the first result counts; that result, or None.
+
+        With `address` plugins are left out that say they carry others only (`ALGO_ADDRESSES`).
+        """
+        implementing = [r for r in self._implementing(hook) if address is None or r.carries(address)]
+        return self._caller(hook, implementing)(**arguments) if implementing else None
+
+    def _implementing(self, hook: str) -> list[PluginRecord]:
+        return [record for record in self.allowed if hook in record.hooks and not record.error]
 
     def implement(self, hook: str) -> bool:
         """Whether any plugin implements a hook."""

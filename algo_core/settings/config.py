@@ -8,9 +8,10 @@ reading never needs tomlkit.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from algo_core.errors import ConfigError, UsageError
@@ -23,10 +24,14 @@ DEFAULT_ADDRESS = "https://api.algorithmia.com"
 """The address that the guide's prompt shows; the public platform behind it no longer answers."""
 
 
-class Setting(NamedTuple):
-    """A setting: its type, default, environment variable and description."""
+Kind = type | tuple[str, ...]
+"""The values that a setting takes: those of a type, or one of these words."""
 
-    kind: type
+
+class Setting(NamedTuple):
+    """A setting: its type or allowed words, default, environment variable and description."""
+
+    kind: Kind
     default: Any
     variable: str | None
     help: str
@@ -92,7 +97,7 @@ class Value(NamedTuple):
         return self.origin.removeprefix(FROM_ENVIRONMENT)
 
 
-def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
+def parse_text(key: str, kind: Kind, text: str, origin: str) -> Any:
     """Parse a value given as text (environment, command line).
 
     Raises:
@@ -107,7 +112,7 @@ def parse_text(key: str, kind: type, text: str, origin: str) -> Any:
                      "off": False, "": False}[value.lower()]  # fmt: skip
         elif kind is list:
             value = [part for part in text.replace(",", " ").split() if part]
-        else:
+        elif isinstance(kind, type):
             value = kind(value)
     except (KeyError, ValueError):
         pass  # still a text, which is not what the check wants
@@ -122,7 +127,7 @@ def _how_to_mend(origin: str) -> str | None:
     return f"Correct it, or remove it: `unset {variable}`" if variable != origin else None
 
 
-def check_kind(key: str, kind: type, value: Any, origin: str) -> Any:
+def check_kind(key: str, kind: Kind, value: Any, origin: str) -> Any:
     """A value from a file, checked for its type; integers are accepted for seconds.
 
     Raises:
@@ -185,6 +190,24 @@ class Config:
         self.user, self.user_file = user
         self.sites = tuple(sites)
         self.environ = environ
+        self.find_declared: Callable[[], Mapping[str, Setting]] = dict
+        """Finds the settings that plugins declare; asked only for a name that the core does not know, and for lists."""
+
+    @functools.cached_property
+    def settings(self) -> Mapping[str, Setting]:
+        """All settings by name, those of plugins included."""
+        return {**SETTINGS, **self.find_declared()}
+
+    def known(self, key: str) -> Setting:
+        """The setting of this name.
+
+        Raises:
+            UsageError: if there is none; the hint lists those that there are.
+        """
+        found = SETTINGS.get(key) or self.settings.get(key)
+        if found is None:
+            raise UsageError(f"No such setting: {key}", "Settings: " + ", ".join(self.settings))
+        return found
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Config:
@@ -240,7 +263,7 @@ class Config:
             ConfigError: if a value has the wrong type.
             UsageError: if there is no such setting, or a flag contradicts an enforced value.
         """
-        setting = known(key)
+        setting = self.known(key)
         if value := self.enforced(key):
             if flag is not None and flag != value.value:
                 raise UsageError(f"{key} cannot be changed: {value.origin}")
@@ -287,17 +310,6 @@ class Config:
         return sorted(
             {name for source, file in ((self.user, self.user_file), *self.sites) for name in _profiles(source, file)}
         )
-
-
-def known(key: str) -> Setting:
-    """The setting of this name.
-
-    Raises:
-        UsageError: if there is none; the hint lists the existing ones.
-    """
-    if key not in SETTINGS:
-        raise UsageError(f"No such setting: {key}", "Settings: " + ", ".join(SETTINGS))
-    return SETTINGS[key]
 
 
 def _profiles(source: Mapping[str, Any], file: str) -> Mapping[str, Any]:

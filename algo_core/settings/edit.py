@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import ConfigError
 from algo_core.files import replacing
+from algo_core.locks import locked
 from algo_core.text import decoded
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    pass
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
@@ -37,7 +37,7 @@ def editing(file: str) -> Iterator[Any]:
     path = Path(file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
-        with _turn(path):
+        with locked(path.parent / f".{path.name}.lock"):
             try:
                 document = tomlkit.parse(decoded(path.read_bytes()))
             except FileNotFoundError:
@@ -54,22 +54,6 @@ def editing(file: str) -> Iterator[Any]:
                 path.parent.chmod(DIRECTORY_MODE)
     except OSError as error:
         raise ConfigError(f"Cannot write {path}: {error.strerror}", "Check the directory's owner and rights") from None
-
-
-@contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """Wait until no other process edits the file."""
-    try:
-        import fcntl
-    except ImportError:  # a system without advisory locks: the rename alone still keeps the file whole
-        yield
-        return
-    descriptor = os.open(path.parent / f".{path.name}.lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def table_at(document: Any, *names: str) -> Any:

@@ -114,6 +114,18 @@ def without_password(address: str) -> str:
     return f"{scheme}{slashes}{user.partition(':')[0]}:****@{host}" if at else address
 
 
-def check(kind: type, value: Any) -> str | None:
+def check_of(kind: type | tuple[str, ...]) -> Check:
+    """The check of a setting's values: of its type, or for its allowed words."""
+    return one_of(kind) if isinstance(kind, tuple) else BY_KIND[kind]
+
+
+def one_of(allowed: tuple[str, ...]) -> Check:
+    """One of these words."""
+    *most, last = allowed
+    described = f"{', '.join(most)} or {last}" if most else last
+    return lambda value: None if isinstance(value, str) and value in allowed else described
+
+
+def check(kind: type | tuple[str, ...], value: Any) -> str | None:
     """The description of the expected value, if a setting's value is wrong."""
-    return BY_KIND[kind](value)
+    return check_of(kind)(value)

@@ -6,6 +6,7 @@ ability. All optional abilities are defined here.
 | ability | for |
 | --- | --- |
 | `ForkSafe` | helper processes |
+| `ObservedStorage` | telling observers of the requests of helper processes |
 | `PipelinedStorage` | small files by the thousand |
 | `RangedStorage` | large files over several connections |
 | `RandomAccessStorage` | large files written in any order, and resumed |
@@ -20,7 +21,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from algo_core.storage.contract import Checksum, Entry, Reader, Source, Storage
 from algo_core.storage.uri import DataUri
@@ -35,6 +36,17 @@ class ForkSafe(Protocol):
 
     def divided(self) -> None:
         """Called in the child process: release what cannot be shared, and try everything only once."""
+
+
+@runtime_checkable
+class ObservedStorage(Protocol):
+    """A `ForkSafe` storage whose requests somebody observes, also those of a forked process."""
+
+    def take_observed(self) -> list[tuple[Any, ...]]:
+        """In the child process: what has happened since the last call, as plain values."""
+
+    def pass_observed(self, happened: list[tuple[Any, ...]]) -> None:
+        """In the parent process: tell observers what a child has taken."""
 
 
 @runtime_checkable

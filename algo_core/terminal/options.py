@@ -21,8 +21,7 @@ class Number(click.IntRange):
 class GlobalOption(click.Option):
     """An option of every command; help lists it in a separate section."""
 
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Nothing: `format_global_options` writes it."""
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:  # noqa: D102
         return None
 
     def record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -92,6 +91,8 @@ def add_global_options(command: click.Command) -> click.Command:
             raise
         if not isinstance(self, click.Group) and (app := ctx.find_root().obj) is not None:
             app.output.is_json = _JSON in ctx.find_root().meta  # it may have been the value of another option
+            if not ctx.resilient_parsing:
+                app.begin(ctx.command_path.partition(" ")[2])
         return rest
 
     command.parse_args = MethodType(parse_args, command)  # type: ignore[method-assign]  # this one command only

@@ -94,7 +94,7 @@ def test_completion_imports_no_plugin_and_nothing_heavy(
 SELDOM_NEEDED = {"requests", "urllib3", "ssl", "http.client", "email", "certifi", "encodings.idna", "importlib.metadata",
                  "importlib_metadata", "tomlkit", "platformdirs", "tempfile", "hashlib", "random", "shutil", "dataclasses",
                  "subprocess", "asyncio", "concurrent.futures", "algo_core.terminal.sanitize", "algo_run.json_text",
-                 "base64"}  # fmt: skip
+                 "base64", "pluggy", "algo_core.plugins.hookspecs", "algo_local"}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", ["ls", "ls -l", "cp down", "cp up", "cat", "stat", "run", "languages"])

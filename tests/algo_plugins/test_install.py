@@ -48,7 +48,7 @@ def test_install_upgrade_and_uninstall_where_algo_is(make_place, house, kind: st
         }
     ]
     assert place.run("greet").json["say"] == "hello again"
-    assert place.run("plugins", "upgrade").text == "There is nothing to upgrade\n"
+    assert place.run("plugins", "upgrade").text == "Nothing to upgrade\n"
 
     result = place.run("plugins", "uninstall", "Acme_Greet")
     assert (result.code, result.text) == (ExitCode.OK, "Removed acme-greet\n"), result
@@ -114,7 +114,7 @@ def test_what_would_break_the_installed_is_refused_before_anything_changes(venv,
     result = venv.install("acme-old")
     assert result.code == ExitCode.FAILURE
     assert "acme-new 1.0 needs acme-lib>=2, and would get acme-lib 1.0" in result.stderr
-    assert "hint: Give it an environment of its own: algo plugins install --isolated" in result.stderr
+    assert "hint: Install it into a separate environment: algo plugins install --isolated" in result.stderr
     assert (venv.versions(), recorded(venv)) == (before, config)
     assert venv.run("new").json["lib"] == "2.0"
 
@@ -400,7 +400,7 @@ def test_a_library_is_installed_and_recorded_with_a_remark(place, house) -> None
     house.library("acme-lib", "1.0")
     result = place.install("acme-lib")
     assert (result.code, result.text) == (ExitCode.OK, "Installed acme-lib 1.0\n")
-    assert "acme-lib brings no plugin" in result.stderr
+    assert "acme-lib has no plugin" in result.stderr
     assert place.run("plugins", "uninstall", "acme-lib").code == ExitCode.OK
     result = place.install("--isolated", "acme-lib")
     assert (result.code, "has no command" in result.stderr) == (ExitCode.PLUGIN, True)

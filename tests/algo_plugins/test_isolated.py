@@ -254,7 +254,7 @@ def test_names_that_are_taken(place, house) -> None:
     assert place.install("--yes", "acme-b").code == ExitCode.OK
     assert place.run("greet").json["prefix"] == str(place.python.parents[1])  # what is installed goes before
     result = place.install("--isolated", "acme-b")
-    assert (result.code, "installed beside algo already" in result.stderr) == (ExitCode.FAILURE, True)
+    assert (result.code, "already installed in algo's environment" in result.stderr) == (ExitCode.FAILURE, True)
     result = place.install("--isolated", "acme-auth")
     assert "cannot be reached" in result.stderr
     assert "Configure" in place.run("auth", "--help").text
@@ -342,7 +342,7 @@ def test_of_several_those_before_a_failure_stay_and_are_said(place, house) -> No
     house.plugin("acme-bad", source="import no_such_module")
     result = place.install("--isolated", "acme-a", "acme-bad")
     assert result.code == ExitCode.PLUGIN
-    assert "acme-a 1.0 is in its place" in result.stderr
+    assert "acme-a 1.0 was installed instead" in result.stderr
     assert place.run("a").code == ExitCode.OK
     assert contents(place) == {"acme-a", "bin", "commands", "bin/algo-a"}
 

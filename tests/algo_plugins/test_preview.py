@@ -124,11 +124,11 @@ def test_what_is_gone_is_told_where_it_is_missed(make_place: Any, house: Any) ->
     shutil.rmtree(place.isolated / "acme-apart")
     said = "acme-greet, acme-apart, recorded as installed, are gone"
     first = place.run("--help")
-    assert f"warning: {said}; get them back with: `algo plugins restore`" in first.stderr
+    assert f"warning: {said}; reinstall them with: `algo plugins restore`" in first.stderr
     assert place.run("--help").stderr == ""
     for command, code, why in (
         ("greet", ExitCode.USAGE, "There is no command 'greet'"),
-        ("apart", ExitCode.PLUGIN, "environment of acme-apart is gone"),
+        ("apart", ExitCode.PLUGIN, "environment of acme-apart, or its interpreter, is missing"),
     ):
         result = place.run(command)
         assert result.code == code

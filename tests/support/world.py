@@ -164,6 +164,9 @@ def build_world(directory: Path) -> World:
         "featureName": "web_calls",
         "keyname": "title",
         "scmId": "internal",
+        "outerScmId": platform.scms.add(
+            "github", "Elsewhere", {"web": "http://git.test", "api": "", "ssh": ""}, enabled=False
+        ).id,
         "providerId": world.ask("GET", "secret-provider", "alice").json[0]["id"],
         "registryId": "none",
         "requestId": world.ask("POST", "algo/alice/Algo", "alice", "x").json["request_id"],

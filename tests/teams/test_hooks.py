@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -169,6 +170,21 @@ def test_algo_credentials(add_example: Callable[..., None], algo_home: Home) -> 
     assert algo_home.run("profile", "show", "--json").json["credential"] is None
     shown = algo_home.run("profile", "show", "--json", environ={"ACME_TICKET": KEY}).json
     assert shown["credential_origin"] == "the Acme ticket"
+
+
+def test_algo_settings(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_settings")
+    assert algo_home.run("config", "get", "acme.queue").text == "short\n"
+    assert algo_home.run("config", "set", "acme.queue", "nowhere").code == ExitCode.CONFIGURATION
+    assert algo_home.run("config", "set", "acme.patience", "5").code == ExitCode.OK
+    assert algo_home.run("config", "get", "acme.patience").text == "5\n"
+
+
+def test_algo_observe(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_observe")
+    assert algo_home.run("ls").code == ExitCode.OK
+    told = [json.loads(line) for line in (algo_home.root / "acme-audit.jsonl").read_text().splitlines()]
+    assert [event["event"] for event in told] == ["CommandStarted", "RequestEnded", "CommandEnded"]
 
 
 def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:

@@ -27,7 +27,7 @@ from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory
 from algo_core.storage.uri import DataUri, pasted
 
 TIMEOUT = 60.0
-"""Seconds without an answer after which a request is given up."""
+"""Time limit in seconds for each response."""
 
 
 def open_dropbox(options: ConnectorOptions) -> DropboxStorage:
@@ -40,7 +40,7 @@ def open_dropbox(options: ConnectorOptions) -> DropboxStorage:
     given = {name: options.take(name) for name in ("access_token", "refresh_token", "app_key", "app_secret")}
     address = options.take("endpoint_url")
     options.refuse_rest()
-    import dropbox  # noqa: F401 - a missing package is told when the storage is opened, as with the others
+    import dropbox  # noqa: F401 - a missing package is reported when the storage is opened, as with the others
 
     if not given["access_token"] and not given["refresh_token"]:
         raise ConfigError(
@@ -74,7 +74,7 @@ class DropboxStorage(VersionedStorage):
         )
 
     def call(self, uri: DataUri, route: str, *arguments: Any, **options: Any) -> Any:
-        """One request; what the SDK raises becomes an error of this project's."""
+        """One request; exceptions of the SDK are translated into this project's errors."""
         with store_errors(uri):
             try:
                 return getattr(self._client, route)(*arguments, **options)
@@ -162,7 +162,7 @@ class DropboxStorage(VersionedStorage):
 
 
 class _Session(Upload):
-    """An upload session: parts in their order. One that is not finished is seen by nobody, and forgotten by Dropbox."""
+    """An upload session: parts in order. An unfinished one is invisible, and Dropbox discards it."""
 
     parallel = False
 
@@ -189,11 +189,11 @@ class _Session(Upload):
         return UploadSessionCursor(self._id, offset)
 
     def abort(self) -> None:
-        """Nothing can be done, nor has to be."""
+        pass
 
 
 def _path(uri: DataUri) -> str:
-    """A path as Dropbox writes it: nothing for the root, a slash before everything else."""
+    """A path in Dropbox's form: empty for the root, else with a leading slash."""
     return "".join(f"/{part}" for part in components(uri))
 
 
@@ -205,7 +205,7 @@ def _entry(uri: DataUri, found: Any) -> Entry:
 
 
 def _error(uri: DataUri, error: Exception) -> AlgoError:
-    """The error for what a route answers: the tags of its union say what is wrong."""
+    """The error for a route's response, by the tags of its union."""
     from dropbox.exceptions import ApiError, AuthError, BadInputError
 
     if isinstance(error, AuthError):

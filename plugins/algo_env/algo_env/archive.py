@@ -1,4 +1,4 @@
-"""Unpacking an archive that nobody vouches for: files and directories below one directory, and only so many."""
+"""Unpacks an untrusted archive: only files and directories, below one directory, up to a limit."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class _Unpacking:
         self._destination = destination
         self._contents = Contents()
         self._is_file: dict[str, bool] = {}
-        """What stands at each path so far: a file, or else a directory."""
+        """The kind of each unpacked path: file or directory."""
 
     def run(self, entries: tarfile.TarFile) -> Contents:
         size = 0

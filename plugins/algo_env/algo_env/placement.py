@@ -58,7 +58,7 @@ def staging_for(destination: Path) -> Iterator[Staging]:
 
 
 def place(staging: Staging, contents: Contents, destination: Path, *, force: bool = False) -> None:
-    """Move what was unpacked to the destination, which is made if it is not there.
+    """Move the unpacked files to the destination, which is created if missing.
 
     Raises:
         AlreadyExists: if files are in the way and `force` is not set, or something that is no file; nothing has

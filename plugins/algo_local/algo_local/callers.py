@@ -1,4 +1,4 @@
-"""Who makes a request, and whom a running algorithm acts for."""
+"""The caller of a request, and the context of a running algorithm."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from algo_local.metadata.keys import Key
 
 DENIED = "Caller is not authorized to perform the operation"
-"""What the platform answers to a caller without the right (API section 2.3, code 2001)."""
+"""The platform's message to a caller without the permission (API section 2.3, code 2001)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """Who a running algorithm acts for; opaque to the executor (API section 4.3)."""
+    """The call that a running algorithm acts for; opaque to the executor (API section 4.3)."""
 
     caller: str
     """Account that `data://.my` stands for."""
@@ -25,7 +25,7 @@ class CallContext:
     """Identifier of the top-level request, which `data://.session` belongs to."""
     request_id: str
     depth: int = 0
-    """How many algorithm calls lie above this one; 0 for a call made by a client."""
+    """The number of enclosing algorithm calls; 0 for a call by a client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Caller:
     inside: CallContext | None = None
     """The call that the request comes from; such a request never has the administrator's rights."""
     key: Key | None = None
-    """The key that the request came with; None for the platform's own person, and for algorithms."""
+    """The key of the request; None for the platform's own user and for algorithms."""
     may_administer: bool = False
     """Whether the account has an administrator's rights, if it asks for them."""
     roles: Mapping[str, str] = field(default_factory=dict)
-    """What it is in which organizations: `owner` or `member`."""
+    """Its role (`owner` or `member`) by organization."""
 
     def acts_for(self, owner: str) -> bool:
-        """Whether what belongs to that account is theirs: it is their own, or an organization that they belong to."""
+        """Whether the owner is the caller's own account, or an organization that it belongs to."""
         return self.account == owner or owner in self.roles
 
     def owns_algorithm(self, owner: str) -> bool:

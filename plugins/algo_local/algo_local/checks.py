@@ -1,4 +1,4 @@
-"""What `algo doctor` finds out about the embedded platform."""
+"""Checks of the embedded platform for `algo doctor`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from algo_local.paths import state_root
 from algo_local.platform import DATABASE, Platform
 
 LOW_BYTES = 100 << 20
-"""Free space below which data and builds will soon fail."""
+"""Minimum free space in bytes."""
 
 
 def check_sandbox() -> tuple[bool, str]:
-    """What keeps algorithms from the rest of the machine, and whether that is what the settings want.
+    """Check the sandbox against the settings.
 
     Raises:
-        ConfigError: if a setting cannot be understood.
+        ConfigError: if a setting is invalid.
     """
     from algo_local.execution.limits import Limits
     from algo_local.execution.sandbox import WITHOUT, protection
@@ -30,7 +30,7 @@ def check_sandbox() -> tuple[bool, str]:
 
 
 def check_state() -> tuple[bool, str]:
-    """Whether the state can be read and written, without making any; and one line that says what was found."""
+    """Check that the state is readable and writable, without creating it."""
     try:
         root = state_root()
         if not (root / DATABASE).exists():

@@ -13,7 +13,7 @@ from algo_local.trees import remove_tree
 
 
 def describe(platform: Platform) -> dict[str, Any]:
-    """Where a platform's state is, whose, how large, and its algorithms with their versions, newest first."""
+    """A platform's directory, account, sizes, and algorithms with their versions, newest first."""
     counts = platform.metadata.counts()
     algorithms = [
         {
@@ -38,7 +38,7 @@ def describe(platform: Platform) -> dict[str, Any]:
 
 
 def delete_everything(root: Path) -> None:
-    """Delete a platform's state, and nothing else that may lie in its directory.
+    """Delete a platform's state, and no other files in its directory.
 
     Raises:
         AlgoError: if something cannot be deleted.
@@ -57,7 +57,7 @@ def delete_everything(root: Path) -> None:
 
 
 def _size(directory: Path) -> int:
-    """Bytes of all files below a directory; what goes away meanwhile counts nothing.
+    """Total size of all files below a directory; files that vanish are ignored.
 
     Raises:
         OSError: if a directory cannot be listed.

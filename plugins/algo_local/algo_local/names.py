@@ -1,4 +1,4 @@
-"""What names may look like: accounts, collections, algorithms, files (API sections 4.5, 6.3, 7)."""
+"""Valid names of accounts, collections, algorithms and files (API sections 4.5, 6.3, 7)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLLECTION_LIMIT = 100
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*", re.ASCII)
 _RESERVED = frozenset({"temp", "perm", "default", "latest"})
-"""Words that stand in the place of an owner or a name in a data URI such as `data://.algo/temp`."""
+"""Reserved words in data URIs such as `data://.algo/temp`."""
 
 FILE_NAME_LIMIT = 255
 """Bytes of a file's name as it is kept on disk."""
@@ -45,7 +45,7 @@ def check_owner(name: str) -> str:
 
 
 def account_name_from(person: str) -> str:
-    """An account's name that is as near as possible to a person's login, and never `demo`, which has another job."""
+    """An account's name from a user's login; never `demo`, which is reserved."""
     name = re.sub(r"[^a-zA-Z0-9_]+", "_", person).lstrip("0123456789_")[:NAME_LIMIT] or "me"
     if name.lower() in _RESERVED | {"demo"}:
         name += "_user"
@@ -53,7 +53,7 @@ def account_name_from(person: str) -> str:
 
 
 def encode_file_name(name: str) -> str:
-    """The name under which a file is kept on disk: its own, with what could do harm there written as `%XX`.
+    """A file's name on disk: its own, with unsafe characters escaped as `%XX`.
 
     Control characters, `%` and a leading dot are escaped; so `..` cannot occur, nor a hidden file, nor a clash with
     the platform's own files.
@@ -74,7 +74,7 @@ def encode_file_name(name: str) -> str:
 
 
 def decode_file_name(entry: str) -> str | None:
-    """The file's name for an entry of a directory; None if the platform would never have called it so."""
+    """The file's name for a directory entry; None if it is not a name that the platform writes."""
     name = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), entry)
     try:
         return name if encode_file_name(name) == entry else None

@@ -1,4 +1,4 @@
-"""Open a platform with what its algorithms need to call it back."""
+"""Opens a platform together with the callback endpoint of its algorithms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _lock = threading.Lock()
 
 
 def open_platform(root: Path) -> Platform:
-    """The platform of a directory, whose algorithms can run."""
+    """The platform of a directory, ready to run algorithms."""
     return Platform(root, open_callback=_open_callback)
 
 

@@ -1,4 +1,4 @@
-"""Where the embedded platform keeps its state."""
+"""The directory of the embedded platform's state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from algo_core.errors import ConfigError
 from algo_core.settings.paths import data_dir
 
 ROOT_VARIABLE = "ALGO_LOCAL_ROOT"
-"""Environment variable that moves the state elsewhere."""
+"""Environment variable for the directory of the state."""
 
 
 def state_root(environ: Mapping[str, str] = os.environ) -> Path:

@@ -1,4 +1,4 @@
-"""The modes of the platform's state: nobody else on the machine may read it, whatever it was made with."""
+"""File modes of the platform's state: other users of the machine must not read it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ FILE_MODE = 0o600
 
 
 def make_private(root: Path, directories: Iterable[str], files: Iterable[str]) -> None:
-    """Take from others what they may do in a platform's directory, and tell the person if they could do anything.
+    """Remove other users' access to a platform's directory, and warn if there was any.
 
-    `directories` and `files` are the names below `root` that belong to the platform. A `root` that holds anything else
-    is left as it is, since it serves another purpose as well (a home directory, `/tmp`): then each of them is made
-    private. What does not exist is skipped, and links are not followed.
+    `directories` and `files` are the names below `root` that belong to the platform. A `root` with other content keeps
+    its mode, since it also serves another purpose (a home directory, `/tmp`): then each of them is made private.
+    Missing ones are skipped, and links are not followed.
     """
     directories = list(directories)
     names = [(name, FILE_MODE) for name in files]
@@ -60,7 +60,7 @@ def _entries(root: Path) -> list[str]:
 
 
 def _restrict(path: Path, mode: int) -> bool:
-    """Set a mode; whether that was possible."""
+    """Set a mode; return whether that was possible."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -74,7 +74,7 @@ def _restrict(path: Path, mode: int) -> bool:
 
 
 def _notify(text: str) -> None:
-    """Tell the person who runs the present command, or else whoever looks at Python's warnings."""
+    """Warn the user of the current command, or else with Python's warnings."""
     import click
 
     from algo_core import App

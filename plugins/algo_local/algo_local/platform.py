@@ -1,4 +1,4 @@
-"""The platform of one directory: its parts, opened when they are first needed, and what a fresh one holds."""
+"""The platform of one directory: its parts, opened on first use, and the content of a new one."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from algo_local.metadata.keys import Keys
     from algo_local.metadata.notifications import Notifications
     from algo_local.metadata.organizations import Organizations
+    from algo_local.metadata.scms import Scms
     from algo_local.metadata.secrets import Secrets
     from algo_local.records.recorder import Recorder
     from algo_local.vault import Vault
@@ -52,7 +53,7 @@ _T = TypeVar("_T")
 
 
 class _Part(Generic[_T]):
-    """An attribute that is made when it is first asked for: once, whichever threads ask."""
+    """An attribute that is created on first use, once, in any thread."""
 
     def __init__(self, make: Callable[[Any], _T]) -> None:
         self._make = make
@@ -71,8 +72,8 @@ class _Part(Generic[_T]):
 class Platform:
     """Accounts, algorithms, hosted data and running algorithms under one directory.
 
-    Any number of threads and processes may use the same directory at once. Nothing is opened, made or started before
-    it is needed; what is there already is made private at once. Its methods raise the errors of the parts.
+    Any number of threads and processes may use the same directory at once. Nothing is opened, created or started before
+    it is needed; existing files are made private at once. Its methods raise the errors of the parts.
 
     `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
     """
@@ -87,7 +88,7 @@ class Platform:
 
     @_Part
     def database(self) -> Database:
-        """The file with all rows; a fresh one is filled before anybody sees it."""
+        """The database; a new one is filled before it is used."""
         database = Database(self.root / DATABASE)
         if Metadata(database).setting(_OWN_ACCOUNT) is None:
             self._furnish(database)
@@ -121,14 +122,14 @@ class Platform:
 
     @_Part
     def administration(self) -> Administration:
-        """What administrators decide."""
+        """Switches, invites, reservations and configuration."""
         from algo_local.metadata.administration import Administration
 
         return Administration(self.database)
 
     @_Part
     def notifications(self) -> Notifications:
-        """What accounts were told."""
+        """Notifications of accounts."""
         from algo_local.metadata.notifications import Notifications
 
         return Notifications(self.database)
@@ -169,6 +170,13 @@ class Platform:
         return Builder(self.root)
 
     @_Part
+    def scms(self) -> Scms:
+        """Source hosts besides the platform itself."""
+        from algo_local.metadata.scms import Scms
+
+        return Scms(self.database, self._vault)
+
+    @_Part
     def builds(self) -> Builds:
         """The builds of all algorithms, whatever came of them."""
         from algo_local.algorithms.builds import Builds
@@ -180,7 +188,7 @@ class Platform:
         """The sources of algorithms, with their history."""
         from algo_local.algorithms.repositories import Repositories
 
-        return Repositories(self.root / "repositories", self.registry)
+        return Repositories(self.root / "repositories", self.registry, self.scms)
 
     @_Part
     def compiler(self) -> Compiler:
@@ -191,10 +199,20 @@ class Platform:
 
     @_Part
     def executor(self) -> Executor:
-        """Runs builds. Its processes end with ours at the latest."""
-        from algo_local.execution.executor import Executor
+        """Runs builds. Its processes end with this one at the latest.
 
-        return Executor(lambda: self._callback, self.root / "processes")
+        Raises:
+            ConfigError: if a variable that limits or confines them cannot be understood.
+        """
+        from algo_local.execution.limits import Limits
+        from algo_local.execution.local_pool import LocalPool
+        from algo_local.execution.sandbox import protection
+
+        Limits.of()
+        protection(self.root, try_it=False)
+        pool = LocalPool(lambda: self._callback, self.root / "processes")
+        pool.start()
+        return pool
 
     @_Part
     def records(self) -> Recorder:
@@ -212,7 +230,7 @@ class Platform:
 
     @_Part
     def account(self) -> str:
-        """The account of the person whose platform this is, and who needs no key inside their own processes."""
+        """The account of the platform's own user, who needs no key inside their own processes."""
         return self.metadata.setting(_OWN_ACCOUNT) or ""
 
     @_Part
@@ -227,7 +245,7 @@ class Platform:
 
         Raises:
             NotFoundError: if they have none of this name.
-            ConfigError: if what it needs is not installed, or its options are wrong.
+            ConfigError: if a package is not installed, or its options are wrong.
         """
         from algo_local.data.connector_data import ConnectedData
 
@@ -253,9 +271,9 @@ class Platform:
         network_access: NetworkAccess | None = None,
         report: Callable[[str], None] | None = None,
     ) -> Version:
-        """Build an algorithm directory and publish it; `report` is told about each step of the build.
+        """Build an algorithm directory and publish it; `report` is called for each step of the build.
 
-        `network_access` is what all versions of the algorithm may reach from now on; None leaves it as it is.
+        `network_access` applies to all versions of the algorithm from now on; None keeps the current value.
 
         Raises:
             UsageError: if the version is no semantic version.
@@ -284,7 +302,7 @@ class Platform:
         return published
 
     def tell_owners(self, kind: str, algorithm: Algorithm, *, by: str, version: str | None = None) -> None:
-        """Tell those who own an algorithm what somebody did with it; not whoever did it."""
+        """Notify the owners of an algorithm of an action, except the account that did it."""
         members = self.organizations.members(algorithm.owner)
         owners = [account for account, role in members if role != "invited"] or [algorithm.owner]
         context = {"algorithm_id": algorithm.id, "username": algorithm.owner, "algoname": algorithm.name}
@@ -295,7 +313,7 @@ class Platform:
             self.notifications.tell(told, kind, context)
 
     def in_background(self, work: Callable[[], object]) -> None:
-        """Do something after the answer is given (`output=void`); the process does not end before it is done."""
+        """Run work after the response (`output=void`); the process does not end before it is done."""
         thread = threading.Thread(target=work, name="algo-void", daemon=False)
         thread.start()
         with self.lock:
@@ -312,7 +330,7 @@ class Platform:
             self.records.flush()
 
     def close(self) -> None:
-        """End all running algorithms and give back what is open. The platform can be used again afterwards."""
+        """End all running algorithms and close everything. The platform can be used again afterwards."""
         with self.lock:
             parts, self.parts = self.parts, {}
         for name in ("executor", "_callback", "records", "database"):
@@ -331,7 +349,7 @@ class Platform:
         return self._open_callback(self)
 
     def _furnish(self, database: Database) -> None:
-        """Fill a fresh platform: the person's account and `demo/Hello`. Two processes may do so at once."""
+        """Fill a new platform with the user's account and `demo/Hello`. Two processes may do so at once."""
         from algo_local.algorithms.catalog import HELLO, HELLO_VERSIONS
         from algo_local.algorithms.registry import Registry
 

@@ -1,4 +1,4 @@
-"""Refusals that the API numbers: the core's failures, each with the platform's error code (API section 2.4)."""
+"""Refusals with an error code of the API: subclasses of the core's errors (API section 2.4)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ class _Coded:
 
 
 class Missing(_Coded, NotFoundError):
-    """There is no such thing."""
+    """The object does not exist."""
 
 
 class Taken(_Coded, AlreadyExists):
-    """There is such a thing already."""
+    """The object exists already."""
 
 
 class Invalid(_Coded, RequestRefused):
-    """What is asked for makes no sense, or not now."""
+    """The request is invalid, or not possible now."""
 
 
 class Forbidden(_Coded, PermissionDenied):
-    """This caller may not do it."""
+    """The caller lacks the permission."""
 
 
 class TooManyCalls(RequestRefused):
-    """The account has as many calls under way as it may."""
+    """The account has reached its limit of concurrent calls."""

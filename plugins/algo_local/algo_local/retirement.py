@@ -1,4 +1,4 @@
-"""Algorithms, versions and accounts go, with all that belongs to them, and those concerned are told."""
+"""Deletes algorithms, versions and accounts with everything that belongs to them, and notifies their owners."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def unpublish(platform: Platform, versions: Sequence[Version], *, by: str) -> None:
-    """Take versions of an algorithm back."""
+    """Unpublish versions of an algorithm."""
     for version in versions:
         lifecycle.unpublish(platform.registry, version)
         platform.tell_owners(UNPUBLISHED, version.algorithm, by=by, version=version.text)
 
 
 def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> None:
-    """Delete an algorithm, with what accounts have kept in its spaces of hosted data."""
+    """Delete an algorithm, with its spaces of hosted data."""
     lifecycle.delete(platform.registry, algorithm)
     platform.repositories.discard(algorithm)
     platform.builds.forget(algorithm)
@@ -34,16 +34,17 @@ def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> No
 
 
 def delete_account(platform: Platform, account: Account) -> None:
-    """Delete an account. Its keys go first, so that nobody acts for it meanwhile; what breaks off can be repeated."""
+    """Delete an account. Its keys are deleted first, so that it cannot be used meanwhile. Can be repeated."""
     for key in platform.keys.of(account.name):
         platform.keys.delete(key)
     for algorithm in platform.registry.algorithms(account.name):
         delete_algorithm(platform, algorithm, by=account.name)
     for name, _ in platform.metadata.collections(account.name):
         platform.hosted.delete(Caller(account.name), [account.name, name], force=True)
+    platform.scms.forget_account(account.name)
     for connector in platform.connectors.of(account.name):
         platform.connectors.remove(account.name, connector.name)
-    # Whoever gets this name one day must not find what this account kept with the algorithms of others.
+    # A later account of this name must not find this account's data of other owners' algorithms.
     for space in platform.root.glob(f"algorithm-data/*/*/*/{account.name}"):
         _discard(platform, space)
     platform.records.forget_account(account.name)

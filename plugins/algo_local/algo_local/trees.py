@@ -1,31 +1,21 @@
-"""Directory trees of the platform's own: locked, and removed whatever is in them."""
+"""The platform's directory trees: locks, removal, and modes."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 _ABANDONED = 24 * 3600.0
-"""Seconds after which nobody works on an unfinished tree any more."""
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock that this file stands for; other threads and processes wait meanwhile."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+"""Seconds after which an unfinished tree is abandoned."""
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory with all that is in it, read-only directories included; links are not followed.
+    """Remove a directory with its content, including read-only directories; links are not followed.
 
-    A directory that does not exist is no failure. OSError if something cannot be removed.
+    A missing directory is ignored. OSError if something cannot be removed.
     """
     with contextlib.suppress(FileNotFoundError):
         try:
@@ -36,7 +26,7 @@ def remove_tree(path: Path) -> None:
 
 
 def remove_abandoned(directory: Path, pattern: str) -> None:
-    """Remove what killed processes have left in a directory: trees that match, and are a day old at least."""
+    """Remove leftovers of killed processes from a directory: matching trees that are at least a day old."""
     for path in directory.glob(pattern):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _ABANDONED:
@@ -44,7 +34,7 @@ def remove_abandoned(directory: Path, pattern: str) -> None:
 
 
 def make_read_only(path: Path) -> None:
-    """Let nobody but root change what is in a directory and in those below it, until modes are changed again."""
+    """Make a directory tree read-only."""
     for parent, _, names in os.walk(path, topdown=False):
         for name in names:
             file = os.path.join(parent, name)
@@ -54,7 +44,7 @@ def make_read_only(path: Path) -> None:
 
 
 def make_writable(path: Path) -> None:
-    """Let the owner change what is in a directory and in those below it."""
+    """Make the directories of a tree writable for the owner."""
     os.chmod(path, 0o700)
     for parent, names, _ in os.walk(path):
         for name in names:

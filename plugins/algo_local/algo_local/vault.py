@@ -1,16 +1,16 @@
-"""Encryption of what is secret, with a key that lies beside the database and is readable for its person only.
+"""Encrypts secrets with a key file next to the database, readable for its user only.
 
-A copy of the database alone gives nothing away. The key is made when it is first needed.
+A copy of the database alone reveals no secrets. The key is created on first use.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_core.errors import PlatformError
+from algo_core.files import replacing
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -26,7 +26,7 @@ class Vault:
         self._cipher: Fernet | None = None
 
     def encrypt(self, text: str) -> bytes:
-        """The encrypted form of a text. PlatformError if the key cannot be had."""
+        """The encrypted form of a text. PlatformError if the key cannot be used."""
         return self._opened().encrypt(text.encode("utf-8"))
 
     def decrypt(self, data: bytes) -> str:
@@ -55,20 +55,13 @@ class Vault:
         return self._cipher
 
     def _key(self, make: object) -> bytes:
-        """The key; a new one appears whole, and the first of several processes that make one wins."""
+        """The key; a new one is created atomically, and the first of several processes wins."""
         assert callable(make)
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{KEY_FILE}-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(make())
-                    file.flush()
-                    os.fsync(file.fileno())
-                try:
-                    os.link(name, self._path)
-                except FileExistsError:
-                    pass
-            finally:
-                os.unlink(name)
+            with (
+                contextlib.suppress(FileExistsError),
+                replacing(self._path, mode=0o600, durable=True, only_if_new=True) as file,
+            ):
+                file.write(make())
         return self._path.read_bytes()

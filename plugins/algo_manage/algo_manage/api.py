@@ -53,7 +53,7 @@ def pages(app: App, path: str, query: Mapping[str, Any] | None = None) -> Iterat
             yield from answer
             return
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
-            raise PlatformError(f"The platform answered /v1/{path} with something that is no list")
+            raise PlatformError(f"The platform did not return a list for /v1/{path}")
         yield from answer["results"]
         following = answer.get("marker")
         if not isinstance(following, str) or following == marker:
@@ -93,7 +93,7 @@ def suggesting(app: App, ref: AlgorithmRef) -> Iterator[None]:
         yield
     except NotFoundError as error:
         if error.message == UNKNOWN:
-            error.message = f"There is no algorithm {ref._replace(version=None)}, or none that you may see"
+            error.message = f"Algorithm {ref._replace(version=None)} does not exist, or you may not see it"
             if not error.hint and ref.name and (close := _close_names(app, ref)):
                 error.hint = f"Did you mean {' or '.join(close)}?"
         raise
@@ -104,7 +104,7 @@ def _close_names(app: App, ref: AlgorithmRef) -> list[str]:
 
     try:
         known = known_algorithms(app)
-    except AlgoError:  # the first failure is what is told
+    except AlgoError:  # the first failure is reported
         return []
     wanted = f"{ref.owner}/{ref.name}".lower()
     by_lower = {name.lower(): name for name in known}

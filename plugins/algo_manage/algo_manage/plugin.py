@@ -62,7 +62,20 @@ def algo_commands() -> list[Command]:
             help="Show how to use an algorithm.",
             group="Algorithms",
             example="algo show demo/Hello",
-        )
+        ),
+        Command(
+            "clone",
+            "algo_manage.commands.clone:clone",
+            help="Clone the git repository of an algorithm.",
+            group="Algorithms",
+        ),
+        Command(
+            "git-credential",
+            "algo_manage.commands.clone:git_credential",
+            help="Tell git the API key for the platform of the profile.",
+            group="Algorithms",
+            hidden=True,
+        ),
     ]
     for group, (text, heading) in _GROUPS.items():
         commands.append(Command(group, f"algo_manage.commands.groups:{group}", help=text, group=heading))

@@ -1,4 +1,4 @@
-"""One call of an algorithm, from a prepared payload to its answer (API section 3)."""
+"""One call of an algorithm, from a payload to its response (API section 3)."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 300
 MAX_TIMEOUT = 3000
 WAIT_MARGIN = 30
-"""Seconds that we wait for an answer beyond the algorithm's own limit, so that its verdict on the time reaches us."""
+"""Seconds to wait beyond the algorithm's time limit, so that the platform can report the timeout."""
 
 MOST_AT_ONCE = 80
 """Calls that the platform executes for one account at once (guide, "Request options")."""
 
 BLOCK = 1 << 16
 RESULT_LIMIT = 64 << 20
-"""Bytes of an answer: four times the largest result (API section 3.9), for what comes along with it."""
+"""Maximum size of a response in bytes: four times the largest result (API section 3.9)."""
 
 MOST_DIGITS = 4000
-"""Fewer than the interpreter converts: Python refuses longer integers, whose conversion takes long."""
+"""Maximum digits of an integer that Python converts."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
-"""The header of a call that is to be executed once; a platform that keeps it answers with it."""
+"""The header of a call that is executed only once; a platform that supports it returns it."""
 
 
 class Call(NamedTuple):
-    """What to call, with what, and how. `timeout` is in seconds; None leaves it to the platform (300).
+    """A call: algorithm, payload and options. `timeout` is in seconds; None leaves it to the platform (300).
 
     A platform that keeps calls on record executes those with one `idempotency_key` once.
     """
@@ -60,7 +60,7 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What an algorithm answered (API section 3.5).
+    """The response of an algorithm (API section 3.5).
 
     `kind` is `text`, `json`, `binary` (`result` is base64 then) or `void`; `stdout` is what the algorithm printed, as
     far as it was asked for; `body` is the response as it came. `keeps_key` says that the platform knows idempotency
@@ -78,21 +78,21 @@ class Answer(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The response as the platform wrote it."""
+        """The response as the platform sent it."""
         from algo_run.json_text import decoded
 
         return decoded(self.body)
 
     @property
     def result_text(self) -> str:
-        """The result as the platform wrote it: JSON, with all digits."""
+        """The result as the platform sent it: JSON, with all digits."""
         from algo_run.json_text import member
 
         return member(self.text, "result") or "null"
 
 
 class Failed(AlgorithmFailed):
-    """An algorithm's failure, with what came along with it."""
+    """An algorithm's failure, with the rest of the response."""
 
     def __init__(self, error: Any, answer: Answer) -> None:
         members = error if isinstance(error, dict) else {"message": error}
@@ -114,7 +114,7 @@ class Failed(AlgorithmFailed):
 
 
 def approximated(content: bytes) -> Any:
-    """The value of a response, to be looked at; integers that Python refuses come as floats.
+    """The parsed value of a response; integers that are too long for Python become floats.
 
     Raises:
         ValueError: if it is no JSON.
@@ -128,7 +128,7 @@ def _integer(digits: str) -> int | float:
 
 
 def perform(api: ApiClient, call: Call) -> Answer:
-    """Call an algorithm and wait for its answer; with `output="void"`, for its request id only.
+    """Call an algorithm and wait for its response; with `output="void"`, for its request id only.
 
     Raises:
         AlgorithmFailed: if it ran and failed; a `Failed`, whose `answer` has alerts and stdout.
@@ -218,7 +218,7 @@ def _not_found_hint(reference: AlgorithmRef) -> str:
 
 
 def _answer(value: dict[str, Any], body: bytes) -> Answer:
-    """Read a response leniently: only `result` is ever missed."""
+    """Parse a response leniently: only `result` is required."""
     metadata = value.get("metadata")
     if not isinstance(metadata, dict):
         metadata = {}

@@ -8,7 +8,7 @@ from algo_core.context import App
 
 
 def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """`OWNER/NAME` of the algorithms of the owner that was typed, else of the caller; nothing if that fails."""
+    """`OWNER/NAME` of the algorithms of the typed owner, else of the caller; empty on failure."""
     app = App.for_completion(ctx)
     owner, slash, _ = incomplete.partition("/")
     try:

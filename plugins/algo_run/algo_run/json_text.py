@@ -1,6 +1,6 @@
-"""JSON as it was written: what Python's numbers cannot hold, names that come twice, and escapes stay what they are.
+"""JSON without loss: long numbers, duplicate names and escapes are kept as written.
 
-The functions take text that was found to be JSON before, and look at no more of it than they need.
+The functions take text that is known to be JSON, and parse only what they need.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Written(NamedTuple):
-    """A value beside the JSON that it was written as."""
+    """A value together with its original JSON."""
 
     text: str
     value: Any
 
 
 def decoded(content: bytes) -> str:
-    """The text of a body, in which halves of surrogate pairs are escaped. Raises ValueError if it is no text."""
+    """The text of a body, with halves of surrogate pairs escaped. Raises ValueError if it is not text."""
     text = content.decode(json.detect_encoding(content), "surrogatepass")
     return _escaped(text)
 
@@ -37,7 +37,7 @@ def _escaped(text: str) -> str:
 
 
 def member(text: str, name: str) -> str | None:
-    """A member's value as it is written in an object; the last one where a name comes twice, as parsers have it."""
+    """A member's value as written in an object; the last one of duplicate names, as in parsers."""
     found = None
     for key, start, end in _members(text):
         if key == name:

@@ -1,4 +1,4 @@
-"""The input of a call: which option gave it, its bytes, and the content type that they are sent with."""
+"""The input of a call: its option, bytes and content type."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from algo_core.storage.uri import pasted
 from algo_core.text import UTF_8, in_utf_8
 
 INPUT_LIMIT = 10 << 20
-"""Bytes of input that the platform takes, counted as it counts them: in base64 (API section 3.9, guide)."""
+"""Maximum input in bytes, counted in base64 as the platform does (API section 3.9, guide)."""
 
 BODY_LIMIT = INPUT_LIMIT // 4 * 3
-"""The same limit in bytes as they are sent; base64 makes four of three."""
+"""The same limit in sent bytes: base64 turns three into four."""
 
 STDIN = "-"
 
@@ -25,7 +25,7 @@ BINARY = "application/octet-stream"
 
 
 class Payload(NamedTuple):
-    """What is sent to an algorithm: the body, byte for byte, and its content type (API section 3.4)."""
+    """The body sent to an algorithm, and its content type (API section 3.4)."""
 
     content_type: str
     body: bytes
@@ -46,7 +46,7 @@ class Given(NamedTuple):
         """Read the input and check it; a file, or standard input for `-`, is read once and never beyond the limit.
 
         Raises:
-            UsageError: if it is too large, or is not what the option says.
+            UsageError: if it is too large, or not of the option's type.
             OSError: if the file cannot be read.
         """
         body = self._read() if self.is_file else os.fsencode(self.value)
@@ -86,7 +86,7 @@ class Given(NamedTuple):
         )
 
     def _without_mark(self, body: bytes) -> bytes:
-        """The same text in UTF-8, without a byte order mark; what is no text stays as it is."""
+        """The text in UTF-8 without a byte order mark; other bytes are unchanged."""
         if self.kind == "data":
             return body.removeprefix(UTF_8) if _is_text(body) else body
         try:
@@ -146,7 +146,7 @@ def _is_text(body: bytes) -> bool:
 
 
 def parse_json(body: bytes) -> None:
-    """Check that a body is JSON as the standard has it: UTF-8, without NaN and Infinity. Numbers are not converted.
+    """Check that a body is standard JSON: UTF-8, without NaN and Infinity. Numbers are not converted.
 
     Raises:
         ValueError: `json.JSONDecodeError` with line and column, `UnicodeDecodeError`, or a plain one with the reason.
@@ -160,7 +160,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def the_one(given: list[Given], *, stdin_is_piped: bool) -> Given:
-    """The single input that a call takes.
+    """The single input of a call.
 
     Raises:
         UsageError: if none was given, or more than one.

@@ -1,4 +1,4 @@
-"""Where a result goes: standard output or a file, and in which form."""
+"""The destination of a result: standard output or a file, and its form."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from algo_run.call import Answer
 
 
 class Sink(NamedTuple):
-    """An opened destination; on a terminal, that of `output`, JSON is indented, and binary results are kept off it."""
+    """An open destination; on a terminal (that of `output`), JSON is indented and binary results are not printed."""
 
     file: BinaryIO
     output: Output | None = None
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person sees what is written."""
+        """Whether the destination is a terminal."""
         return self.output is not None and self.output.is_terminal
 
     def write(self, blocks: Iterable[bytes], *, is_binary: bool = False) -> None:
-        """Write bytes; what is binary is saved in a file where this is a terminal, which is then told."""
+        """Write bytes; on a terminal, binary data is saved to a file, whose name is printed."""
         if not (is_binary and self.is_terminal):
             for block in blocks:
                 _write_all(self.file, block)
@@ -56,7 +56,7 @@ class Sink(NamedTuple):
             self.write_json(answer.result_text, is_indented=self.is_terminal)
 
     def write_line(self, text: str) -> None:
-        """Write text and a newline, at once: nothing of another process comes between them."""
+        """Write text and a newline in one write."""
         self.write([text.encode("utf-8", "replace") + b"\n"])
 
     def write_json(self, text: str, *, is_indented: bool) -> None:
@@ -75,7 +75,7 @@ class Sink(NamedTuple):
 def open_sink(output: Output, path: str | None) -> Iterator[Sink]:
     """Standard output, or the file that replaces `path` when the block ends without an error (`-` is standard output).
 
-    Open it before the call: a place that cannot be written to is then found out before the result exists.
+    Open it before the call, so that an unwritable path is reported before the result exists.
 
     Raises:
         OSError: if the file cannot be made.

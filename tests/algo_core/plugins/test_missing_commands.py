@@ -67,7 +67,7 @@ def test_what_is_recorded_and_gone_is_told_once_and_where_it_is_missed(home: Hom
     assert home.run("here").stderr == ""
     result = home.run("greet")
     assert result.code == ExitCode.USAGE
-    assert f"hint: {said}; get them back with: `algo plugins restore`" in result.stderr
+    assert f"hint: {said}; reinstall them with: `algo plugins restore`" in result.stderr
     rows = {row["check"]: row["text"] for row in home.run("doctor", "--json").json}
     assert rows["recorded plugins"].startswith(said)
 

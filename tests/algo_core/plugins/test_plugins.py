@@ -399,7 +399,7 @@ def test_who_is_asked_first_does_not_depend_on_which_hooks_were_called_before(ho
         "for hooks in ([], ['algo_variables'], ['algo_doctor_checks', 'algo_variables']):\n"
         "    plugins = App(os.environ).plugins\n"
         "    for hook in hooks:\n        plugins.call(hook)\n"
-        "    sys.stdout.write(plugins.call('algo_default_profile', name='default').address + '\\n')\n"
+        "    sys.stdout.write(plugins.first('algo_default_profile', name='default').address + '\\n')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], env=home.environ, capture_output=True, text=True, check=True)
     assert len(set(done.stdout.splitlines())) == 1, done.stdout

@@ -47,6 +47,7 @@ FITTING: dict[str, list[list[str]]] = {
     "local key new": [["jane", "--label", EVIL]],
     "local reset": [["--yes"]],
     "show": [["demo/Echo"]],
+    "clone": [["demo/Echo"]],
     **{
         f"{group} {name}": [arguments]
         for group, names in {

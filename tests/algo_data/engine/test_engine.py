@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from algo_core.errors import AlgoError, NetworkError, NotFoundError, UsageError
+from algo_core.http import retry as patience
+from algo_core.http.retry import Tries
 from algo_core.storage.contract import Checksum, Entry, IsADirectory, Kind, Storage
 from algo_core.storage.uri import DataUri, parse_data_uri
 from algo_data.engine import CopyOptions, run_transfers
-from algo_data.engine.io import retry as patience
 from algo_data.engine.io.blocks import SizeMismatch, blocks
 from algo_data.engine.io.digest import Corrupted
-from algo_data.engine.io.retry import RetryBudget
 from algo_data.engine.io.source import CannotResume, FileSource
 from algo_data.engine.io.streams import STREAM, StandardStreams
 from algo_data.engine.plan.globs import expand
@@ -213,15 +213,15 @@ def test_what_was_printed_is_never_printed_twice():
 
 def test_patience_grows_is_spread_and_bounded():
     pauses: list[float] = []
-    patient = RetryBudget(12, pauses.append)
+    retries = Tries(12, pauses.append)
     for _ in range(12):
-        patient.spend(NetworkError("again"))
+        retries.spend_on(NetworkError("again"))
     with pytest.raises(NetworkError):
-        patient.spend(NetworkError("enough"))
+        retries.spend_on(NetworkError("enough"))
     assert all(0 <= pause <= min(20.0, 0.25 * 2**spent) for spent, pause in enumerate(pauses))
     assert len(set(pauses)) > 6
-    patient.renew()
-    patient.spend(NetworkError("again"))
+    retries.renew()
+    retries.spend_on(NetworkError("again"))
 
 
 # Blocks

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from algo_data.local import partial_file as partial
+from algo_core import locks
 from algo_data.local.partial_file import LocalPartialFile, open_partial_file
 
 
@@ -79,7 +79,7 @@ def test_a_file_system_without_locks_is_written_to(work, monkeypatch):
     def flock(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(partial.fcntl, "flock", flock)
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
     first, second = open_partial_file(str(work / "f")), open_partial_file(str(work / "f"))
     finish(first, b"first")
     finish(second, b"second")

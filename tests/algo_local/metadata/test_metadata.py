@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, PlatformError, RequestRefused, UsageError
+from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, RequestRefused, UsageError
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.registry import Algorithm, Registry, parse_version
 from algo_local.metadata.database import Database
@@ -238,7 +238,7 @@ def test_a_newer_schema_is_left_alone(root: Path) -> None:
 def test_a_directory_that_cannot_be_made(root: Path) -> None:
     root.parent.mkdir(exist_ok=True)
     root.write_text("a file in its place")
-    with pytest.raises(PlatformError, match="Cannot make"):
+    with pytest.raises(ConfigError, match="Cannot make"):
         _ = Platform(root).account
 
 

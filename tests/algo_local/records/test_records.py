@@ -395,7 +395,7 @@ def test_a_served_platform_that_is_killed_leaves_no_call_running(
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[Recorder]:
     platform = open_platform(tmp_path / "platform")
-    made = Recorder(platform.database, platform.root, lambda identifier: None, Retention(86400.0, 1 << 20, 1 << 10))
+    made = Recorder(platform.database, platform.root, lambda identifier: True, Retention(86400.0, 1 << 20, 1 << 10))
     yield made
     made.close()
     platform.close()

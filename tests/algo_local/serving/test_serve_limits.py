@@ -18,7 +18,7 @@ from support.wire import PATIENCE, Answer, answers, connect
 
 from algo_core.errors import UsageError
 from algo_local.serving import server as serving
-from algo_local.serving.limits import Limits, limits_for_process
+from algo_local.serving.limits import ConnectionLimits, limits_for_process
 from algo_local.serving.listener import listen
 from algo_local.serving.log import BURST, LINE_CHARACTERS, Log
 from algo_local.serving.server import Server
@@ -104,7 +104,7 @@ class Client:
 class Place:
     """A server with small limits."""
 
-    def __init__(self, stage: Stage, listener: Any, limits: Limits) -> None:
+    def __init__(self, stage: Stage, listener: Any, limits: ConnectionLimits) -> None:
         self.stage = stage
         self.said: list[str] = []
         self.server = Server(stage, listener, limits=limits, on_failure=self.said.append)
@@ -128,7 +128,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Place]]:
     made: list[Place] = []
 
     def place(*, listener: Any = None, **limits: float) -> Place:
-        made.append(Place(Stage(tmp_path), listener or listen("127.0.0.1", 0), Limits(**limits)))  # type: ignore[arg-type]
+        made.append(Place(Stage(tmp_path), listener or listen("127.0.0.1", 0), ConnectionLimits(**limits)))  # type: ignore[arg-type]
         return made[-1]
 
     yield place
@@ -361,7 +361,9 @@ def secure(tmp_path: Path) -> Iterator[Callable[[], ssl.SSLSocket]]:
     ca.configure_trust(client_side)
     listener = listen("127.0.0.1", 0)
     said: list[str] = []
-    server = Server(Stage(tmp_path), listener, tls=server_side, limits=Limits(head=1.0), on_failure=said.append)
+    server = Server(
+        Stage(tmp_path), listener, tls=server_side, limits=ConnectionLimits(head=1.0), on_failure=said.append
+    )
     server.run()
     made: list[ssl.SSLSocket] = []
 

@@ -42,6 +42,8 @@ SPAN = "start_date=2021-01-01T00:00:00Z&end_date=2021-02-01T00:00:00Z&page_size=
 LISTENER = {"algoName": "Algo", "algoOwner": "alice", "credentials": "arn", "sourceType": "AmazonSQS",
             "sourceURI": "https://queue.test/other"}  # fmt: skip
 
+SCM_URLS = {"web": "http://other.test/git", "api": "", "ssh": ""}
+
 EXAMPLES = {
     "callAlgorithm": Example("x"),
     "callAlgorithmFromPage": Example("x"),
@@ -113,8 +115,11 @@ EXAMPLES = {
     "updateConnection": Example({"connection_type": "kafka_sasl_ssl", "broker_url": "x", "topic": "x"}),
     "update": Example({"org_id": BASIC, "host_username": "x", "host_user_id": "x"}),
     "createOrganizationHostInformation": Example({"host_username": "x", "host_user_id": "x"}),
-    "createScm": Example({"provider": "github", "urls": {"web": "x", "api": "x", "ssh": "x"}}),
-    "updateScm": Example({"enabled": False}),
+    "createScm": Example({"provider": "github", "urls": SCM_URLS}),
+    "updateScm": Example({"enabled": True, "urls": SCM_URLS}, {"scmId": "@outerScmId"}),
+    "deleteScm": Example(values={"scmId": "@outerScmId"}),
+    "addScmConnection": Example({"username": "jane", "password": "x"}, {"scmId": "@outerScmId"}),
+    "scmTokenStatus": Example(values={"scmId": "@outerScmId"}),
     "createRegistry": Example({"registry_url": "x"}),
     "updateRegistry": Example({"registry_url": "x"}),
     "updateConfigEntry": Example({"value": "Other"}),
@@ -128,8 +133,7 @@ REFUSED_HERE = {
     "completeScmAuthorization": (400, 4050),
     "getScmStatus": (400, 4050),
     "revokeScmAuthorization": (400, 4050),
-    "addScmConnection": (400, 4045),
-    "scmTokenStatus": (400, 4045),
+    "receiveScmRepositoryEvent": (400, 4012),
     "updateProvider": (400, 8005),
     "deleteProvider": (400, 8005),
 }

@@ -1,16 +1,15 @@
-"""How much of the files under way may be in memory at once, however many and however large they are."""
+"""Limits the memory of concurrent transfers, independently of the number and size of files."""
 
 from __future__ import annotations
 
 import threading
 
 PATIENCE = 10.0
-"""Seconds that something waits for room; then it goes on without, since what others hold may wait for somebody who
-sends nothing."""
+"""Maximum wait in seconds; then the caller proceeds without room, because the holders may be blocked."""
 
 
 class Allowance:
-    """So many bytes, which all files of a storage share."""
+    """A number of bytes shared by all files of a storage."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -18,13 +17,13 @@ class Allowance:
         self._changed = threading.Condition()
 
     def take(self, count: int) -> None:
-        """Wait until there is room. What is larger than everything has room when nobody else holds anything."""
+        """Wait until there is room. A request larger than the total gets room when nothing else is held."""
         with self._changed:
             self._changed.wait_for(lambda: not self._taken or self._taken + count <= self._most, PATIENCE)
             self._taken += count
 
     def take_at_once(self, count: int) -> bool:
-        """Take room if there is some; False if not."""
+        """Take room without waiting; False if there is none."""
         with self._changed:
             if self._taken + count > self._most:
                 return False
@@ -32,7 +31,7 @@ class Allowance:
             return True
 
     def give_back(self, count: int) -> None:
-        """What was held is gone."""
+        """Return held bytes."""
         with self._changed:
             self._taken -= count
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What the packages below raise, as this project's errors."""
+"""Translates errors of the store packages into this project's errors."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ _WRONG = {"ParamValidationError", "ProfileNotFound", "InvalidRegionError", "NoRe
 
 
 class Changed(AlgoError):
-    """A file is not the version any more that was asked for."""
+    """The file is no longer the requested version."""
 
 
 class Unsatisfiable(AlgoError):
-    """A range lies behind the end of a file."""
+    """A range begins beyond the end of a file."""
 
 
 @contextmanager
 def store_errors(uri: DataUri) -> Iterator[None]:
-    """Turn whatever a store's package raises inside the block into an AlgoError that names the place."""
+    """Translate exceptions of a store's package inside the block into an AlgoError with the URI."""
     try:
         yield
     except AlgoError:
@@ -73,7 +73,7 @@ def store_errors(uri: DataUri) -> Iterator[None]:
 
 
 def error_of(uri: DataUri, error: Exception) -> AlgoError:
-    """The error of this project that says what a store's package has raised."""
+    """This project's error for an exception of a store's package."""
     status, message = _status(error), _message(error)
     if status is not None:
         return of_status(uri, status, message)
@@ -131,7 +131,7 @@ def _of_system(uri: DataUri, error: Exception, message: str) -> AlgoError | None
 
 
 def _of_name(uri: DataUri, error: Exception, names: set[str], message: str) -> AlgoError:
-    """By the name of the class, so that no package has to be imported to look for its exceptions."""
+    """By class name, so that no package needs to be imported for its exceptions."""
     if names & _BROKEN:
         return NetworkError(f"The connection to {uri.connector}:// failed: {message}", "Try again")
     if names & _WRONG or isinstance(error, (ValueError, TypeError)):
@@ -164,7 +164,7 @@ def _status(error: Exception) -> int | None:
 
 
 def _message(error: Exception) -> str:
-    """What the store said, in one line; for Azure without the request's identifiers."""
+    """The store's message in one line; for Azure without request ids."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")

@@ -1,8 +1,8 @@
 """Object stores: keys in buckets, and prefixes of keys as directories.
 
-A directory is there if a key begins with its path and a slash. An empty one is an object of no bytes whose key is that
-prefix itself, its mark; only such objects are no files. Keys are taken as they are written: one with an empty
-component is in a directory without a name, and a mark that has content is a file without one.
+A directory exists if a key begins with its path and a slash. An empty directory is a marker: an empty object whose key
+is that prefix itself; only such objects are not files. Keys are used as written: one with an empty component is in a
+directory with an empty name, and a marker with content is a file with an empty name.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ class ObjectStorage(VersionedStorage):
     def pages(
         self, uri: DataUri, bucket: str, prefix: str, *, deep: bool = False, limit: int = 1000
     ) -> Iterator[Names]:
-        """The objects whose keys begin with `prefix`; unless `deep`, those with a further slash as directories.
+        """The objects whose keys begin with `prefix`; unless `deep`, keys with a further slash are grouped as
+        directories.
 
-        There is always a first page, empty if there is nothing. Raises FileNotFoundError if the bucket does not exist.
+        There is always a first page, which may be empty. Raises FileNotFoundError if the bucket does not exist.
         """
 
     @abc.abstractmethod
@@ -48,10 +49,10 @@ class ObjectStorage(VersionedStorage):
 
     @abc.abstractmethod
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
-        """Delete at most 1,000 objects; those that are not there do not matter."""
+        """Delete at most 1,000 objects; missing ones are ignored."""
 
     def locate(self, uri: DataUri) -> tuple[str, str]:
-        """Bucket and key of a path, as they are written; either may be empty.
+        """Bucket and key of a path, as written; either may be empty.
 
         Raises:
             UsageError: if it has a key and no bucket, or is not Unicode.
@@ -174,7 +175,7 @@ class ObjectStorage(VersionedStorage):
         return count
 
     def remove(self, uri: DataUri) -> None:
-        """One request to see what stands there, since stores delete what is not there as well, and one to delete."""
+        """One request to check that the file exists, since stores do not report missing objects, and one to delete."""
         with store_errors(uri):
             bucket, key = self.locate(uri)
             if not key or not self._file(uri, bucket, key):
@@ -182,14 +183,14 @@ class ObjectStorage(VersionedStorage):
             self.delete(bucket, [key])
 
     def check_source(self, uri: DataUri) -> None:
-        """One request for a key that a store may take for another, or that may be the mark of a directory."""
+        """One request for a key that a store may normalize, or that may be a directory marker."""
         with store_errors(uri):
             bucket, key = self.locate(uri)
             if not key or (is_only_key(key) and not self._file(uri, bucket, key)):
                 raise self.missing(uri)
 
     def check_file(self, uri: DataUri) -> None:
-        """Nothing can stand beside the buckets (API section 4.2)."""
+        """The root holds only buckets (API section 4.2)."""
         bucket, key = self.locate(uri)
         if bucket and not key and not uri.path.endswith("/"):
             raise RequestRefused(
@@ -200,7 +201,7 @@ class ObjectStorage(VersionedStorage):
             raise self._merged(uri)
 
     def check_written(self, uri: DataUri) -> None:
-        """One request for a key that a store may have taken for another."""
+        """One request for a key that a store may have normalized."""
         bucket, key = self.locate(uri)
         if is_only_key(key) and not self._is_listed(uri, bucket, key):
             raise self._merged(uri)
@@ -210,14 +211,14 @@ class ObjectStorage(VersionedStorage):
         return RequestRefused(message, "Choose another name")
 
     def missing(self, uri: DataUri) -> AlgoError:
-        """The error for an object that is not there: it may be a directory."""
+        """The error for a missing object: it may be a directory."""
         bucket, key = self.locate(uri)
         if not key or self._is_directory(uri, bucket, key):
             return IsADirectory(f"{uri} is a directory", f"Remove it with: algo rmdir {pasted(uri)}")
         return NotFoundError(f"There is no {uri}")
 
     def _file(self, uri: DataUri, bucket: str, key: str) -> Entry | None:
-        """The entry of exactly this key, unless it is the mark of a directory."""
+        """The entry of exactly this key, unless it is a directory marker."""
         if not key:
             return None
         entry = self._head(uri, bucket, key)
@@ -233,10 +234,10 @@ class ObjectStorage(VersionedStorage):
         return [found for found, _ in objects] == [key]
 
     def _is_kept(self, uri: DataUri, bucket: str, key: str, *, is_directory: bool = False) -> bool:
-        """Whether a store keeps what is at a key, or below, as it is written; always for a key that is a path as well.
+        """Whether a store keeps a key, and keys below it, as written; always true for keys that are valid paths.
 
-        SeaweedFS, for one, takes `a//b` for `a/b`, also where it lists what begins so; but it never has a directory
-        without a name in the listing of `a/`.
+        SeaweedFS, for example, normalizes `a//b` to `a/b`, also in listings by prefix; but its listing of `a/` never
+        has a directory with an empty name.
         """
         parts = (key.removesuffix("/") if is_directory else key).split("/")
         index = next((index for index, part in enumerate(parts) if part in NO_NAMES), None)
@@ -273,7 +274,7 @@ class ObjectStorage(VersionedStorage):
 
 
 def prefix_of(key: str) -> str:
-    """What the keys of all files in a directory begin with; nothing for the bucket itself."""
+    """The prefix of the keys of all files in a directory; empty for the bucket itself."""
     return key if not key or key.endswith("/") else f"{key}/"
 
 
@@ -283,7 +284,7 @@ def child_of(uri: DataUri, prefix: str, key: str) -> DataUri:
 
 
 def folder_of(uri: DataUri, prefix: str, folder: str) -> str:
-    """The name of a directory in the listing of another one; it is empty where a key has an empty component."""
+    """The name of a subdirectory in a listing; empty where a key has an empty component."""
     return _rest(uri, prefix, folder).removesuffix("/")
 
 

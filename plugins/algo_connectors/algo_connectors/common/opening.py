@@ -19,11 +19,11 @@ STORES: dict[str, tuple[str, str]] = {
     "gs": ("algo_connectors.gs:open_gs", "gcsfs"),
     "dropbox": ("algo_connectors.dropbox:open_dropbox", "dropbox"),
 }
-"""Who opens a scheme that has a storage of its own, and the package that it needs; the extra has the scheme's name."""
+"""The opener of each scheme with its own storage, and the package that it needs; the extra has the scheme's name."""
 
 
 def open_store(scheme: str, options: Mapping[str, Any]) -> Storage:
-    """Open the store of a scheme with these options and, without any, the machine's own credential for that cloud.
+    """Open the store of a scheme with these options; without any, with the machine's credentials for that cloud.
 
     Nothing is sent yet. `scheme` is one of `STORES`, or a protocol of fsspec.
 

@@ -1,4 +1,4 @@
-"""Options of a connector, as they come from `[connectors.NAME]` or from the platform."""
+"""Options of a connector, from `[connectors.NAME]` or from the platform."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from algo_core.errors import ConfigError
 
 _T = TypeVar("_T")
 _NUMBERS = ("port", "timeout", "retries", "concurrency", "block_size")
-"""Endings of names whose values are numbers; a key that consists of digits stays text."""
+"""Suffixes of options with numeric values; keys of digits stay text."""
 
 
 class ConnectorOptions:
-    """The options of one connector; each is taken once, and what is left goes to the file system's class."""
+    """The options of one connector; each is taken once, and the rest is passed to the file system's class."""
 
     def __init__(self, scheme: str, given: Mapping[str, Any]) -> None:
         self.scheme = scheme
@@ -35,11 +35,11 @@ class ConnectorOptions:
         table[path[-1]] = value
 
     def set(self, name: str, value: Any) -> None:
-        """Give an option a value of ours."""
+        """Set an option."""
         self._given[name] = value
 
     def take(self, name: str) -> Any:
-        """An option's value, or None; it is not passed on."""
+        """Take an option's value, or None; it is not passed on."""
         self._known.add(name)
         return self._given.pop(name, None)
 
@@ -58,18 +58,18 @@ class ConnectorOptions:
             self._given.setdefault(other, self._given.pop(name))
 
     def refuse_rest(self) -> None:
-        """Raise ConfigError if anything was given that nobody took."""
+        """Raise ConfigError if an option was not taken."""
         if self._given:
             raise ConfigError(f"{self.scheme}:// has no option {', '.join(sorted(self._given))}")
 
     def make(self, kind: Callable[..., _T], *, takes_others: bool = True, **fixed: Any) -> _T:
-        """Make the file system from what is left.
+        """Create the file system from the remaining options.
 
-        Many classes take any option and do nothing with it: a misspelt address would send keys to the public one.
+        Many classes ignore unknown options: a misspelt address would send keys to the public one.
 
         Raises:
-            ConfigError: if its class does not take it, or if an option is spelled like another one. Without
-                `takes_others` every option that the class does not name is refused.
+            ConfigError: if its class does not accept an option, or an option is misspelt. Without `takes_others`, every
+                option that the class does not declare is refused.
         """
         known = self._known | _named_by(kind) | set(fixed)
         for name in sorted(self._given.keys() - known):
@@ -87,7 +87,7 @@ class ConnectorOptions:
 
 
 def _named_by(kind: Any) -> set[str]:
-    """The options that a class and those that it is made from name; fsspec's own take some without naming them."""
+    """The options declared by a class and its bases; fsspec's own accept some without declaring them."""
     makers = [vars(base)["__init__"] for base in getattr(kind, "__mro__", ()) if "__init__" in vars(base)]
     named = {name for make in makers for name in inspect.signature(make).parameters}
     return named | {"use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache"}
@@ -98,7 +98,7 @@ def _where_it_is(scheme: str) -> str:
 
 
 def _value(name: str, value: Any) -> Any:
-    """Text from a command line as the value that it means: true, false, JSON objects and lists, some numbers."""
+    """The value of an option from the command line: true, false, JSON objects and lists, some numbers, else text."""
     if not isinstance(value, str):
         return value
     text = value.strip()

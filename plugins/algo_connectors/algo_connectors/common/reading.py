@@ -1,9 +1,7 @@
-"""Reading a file in ranges: the next ones are fetched while the current one is handed on."""
+"""Reads a file in ranges: the next ones are fetched in advance."""
 
 from __future__ import annotations
 
-import random
-import time
 from collections import deque
 from concurrent.futures import Executor, Future
 from typing import Protocol
@@ -11,6 +9,7 @@ from typing import Protocol
 from algo_connectors.common.allowance import Allowance
 from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
 from algo_core.errors import NetworkError
+from algo_core.http.retry import Tries
 from algo_core.storage.contract import Entry
 from algo_core.storage.uri import DataUri
 
@@ -18,18 +17,18 @@ BLOCK = 8 << 20
 """Bytes of a range."""
 
 LEAST = 1 << 20
-"""Bytes of a range when what may be held is used up: these every file has, so that none waits for another."""
+"""Minimum size of a range in bytes when the allowance is used up, so that no file waits for another."""
 
-TRIES = 4
-"""How often a range is asked for before a broken connection counts."""
+RETRIES = 3
+"""How often a range is asked for again after a broken connection."""
 
 
 class RangeSource(Protocol):
-    """What reading in ranges needs of a storage."""
+    """The interface of a storage for reading in ranges."""
 
     @property
     def readable(self) -> Allowance:
-        """What may be held of all files that are read."""
+        """The memory allowance of all files that are read."""
 
     @property
     def pool(self) -> Executor:
@@ -45,10 +44,10 @@ class RangeSource(Protocol):
 class RangeReader:
     """A file of a store from a byte offset to `stop` or its end (`algo_core.storage.contract.Reader`).
 
-    One range is handed on while at most `ahead` further ones are fetched, as far as the storage's `readable` goes.
+    While one range is read, up to `ahead` further ones are fetched, within the storage's allowance `readable`.
 
     Raises:
-        Changed: if a version is given and the file is another one by now.
+        Changed: if a version is given and the file has changed.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class RangeReader:
         self._most_ahead = ahead
         self._ahead: deque[Future[bytes]] = deque()
         self._reserved = 0
-        """What the current range takes of the allowance."""
+        """The current range's part of the allowance."""
         length = self._length(BLOCK if stop is None else stop - offset)
         try:
             self.entry, first = fetched(storage, uri, offset, offset + length, version)
@@ -79,10 +78,10 @@ class RangeReader:
         size = self.entry.size or 0
         self._stop = size if stop is None else min(stop, size)
         self._next = offset + len(first)
-        """Where the first range begins that was not asked for yet."""
+        """The start of the next range to request."""
 
     def _length(self, wanted: int) -> int:
-        """How long the next range may be; if it is more than the least, it is reserved."""
+        """The length of the next range; more than the minimum is reserved."""
         if wanted <= LEAST or not self._storage.readable.take_at_once(BLOCK):
             return min(wanted, LEAST)
         self._reserved = BLOCK
@@ -94,7 +93,7 @@ class RangeReader:
             self._reserved = 0
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:
-        """The next bytes. Raises NetworkError if the file was changed since it was opened: it can be read anew."""
+        """The next bytes. Raises NetworkError if the file was changed since it was opened."""
         self._look_ahead()
         if not self._block and self._next_block():
             self._look_ahead()
@@ -104,7 +103,7 @@ class RangeReader:
         return count
 
     def _next_block(self) -> bool:
-        """Have a range to hand on; False at the end."""
+        """Get the next range; False at the end."""
         self._block = memoryview(b"")
         self._let_go()
         if self._ahead:
@@ -138,7 +137,7 @@ class RangeReader:
         return content
 
     def close(self) -> None:
-        """Give up what was asked for ahead."""
+        """Cancel the ranges fetched in advance."""
         for pending in self._ahead:
             pending.add_done_callback(lambda _: self._storage.readable.give_back(BLOCK))
             pending.cancel()
@@ -149,18 +148,16 @@ class RangeReader:
 
 
 def fetched(storage: RangeSource, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
-    """A range, asked for again when the connection breaks; none, and the entry, behind the end of the file."""
-    for attempt in range(1, TRIES + 1):
+    """Fetch a range, with retries; beyond the end of the file, no bytes and the entry."""
+    tries = Tries(RETRIES)
+    while True:
         try:
             with store_errors(uri):
                 return storage.fetch(uri, start, stop, version)
         except Unsatisfiable:
             return storage.stat(uri), b""
-        except NetworkError:
-            if attempt == TRIES:
-                raise
-        time.sleep(random.uniform(0, 0.2 * 2**attempt))
-    raise AssertionError("the last attempt returns or raises")
+        except NetworkError as error:
+            tries.spend_on(error)
 
 
 def _changed(uri: DataUri) -> NetworkError:

@@ -1,6 +1,6 @@
-"""What all stores have in common: files are read in ranges and written in parts, several at once, in constant memory.
+"""The common base of all stores: files are read in ranges and written in parts, concurrently, in constant memory.
 
-A store adds how one range is fetched, how one part is sent, and what its directories are.
+A store adds how to fetch one range, how to send one part, and its directories.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from algo_core.storage.contract import Entry, IsADirectory, Kind, Reader, Source
 from algo_core.storage.uri import DataUri, is_only_key, pasted
 
 PARALLEL = 4
-"""Ranges or parts of one file that are on their way at once."""
+"""Number of concurrent ranges or parts of one file."""
 
 HELD = 128 << 20
-"""Bytes of all files together that are read ahead, and as many that are written, whatever their number and sizes."""
+"""Bytes of all files together that are read in advance, and the same for writing."""
 
 
 class RemoteStorage(Storage):
     """Files of a store behind a connection that may break.
 
-    Subclasses give `fetch`, `put` and `begin` for files, and the methods of `Storage` for directories. What those raise
-    is turned into this project's errors by `store_errors`, here or there.
+    Subclasses implement `fetch`, `put` and `begin` for files, and the methods of `Storage` for directories.
+    `store_errors` translates their exceptions, here or there.
     """
 
     part_size = 8 << 20
-    """Bytes of a part, and up to which a file is sent in one request."""
+    """Size of a part in bytes, and maximum size of a file that is sent in one request."""
 
     parallel = PARALLEL
 
     @abc.abstractmethod
     def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
-        """The bytes of a file from `start` up to `stop` or its end, and what is known of the whole file.
+        """The bytes of a file from `start` up to `stop` or its end, and the entry of the whole file.
 
         Raises:
-            Changed: if `version` is given and the file is another one by now.
-            Unsatisfiable: if there are no bytes behind `start`.
+            Changed: if `version` is given and the file has changed.
+            Unsatisfiable: if there are no bytes at `start`.
         """
 
     @abc.abstractmethod
     def put(self, uri: DataUri, content: bytes) -> Entry:
-        """Make or replace a file that fits into one request."""
+        """Create or replace a file in one request."""
 
     @abc.abstractmethod
     def begin(self, uri: DataUri, size: int | None) -> Upload:
-        """Begin a file that needs several requests; nobody sees it before it is finished."""
+        """Begin a file that needs several requests; it is invisible until it is finished."""
 
     def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
-        """One request for the first block; further ones are fetched ahead while it is read."""
+        """One request for the first block; further ones are fetched in advance."""
         return self._open(uri, offset, version, ahead=max(1, self.parallel - 1))
 
     def _open(
@@ -89,7 +89,7 @@ class RemoteStorage(Storage):
             return entry
 
     def write(self, uri: DataUri, source: Source, size: int | None = None) -> Entry:
-        """One request if it fits into a part, else parts, several at once."""
+        """One request if it fits into a part, else concurrent parts."""
         self.check_file(uri)
         with store_errors(uri):
             entry = send(self, uri, source, size)
@@ -97,38 +97,38 @@ class RemoteStorage(Storage):
             return entry
 
     def check_source(self, uri: DataUri) -> None:
-        """Raise if a path cannot be that of a file to read."""
+        """Raise if a path cannot be a file to read."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory")
 
     def check_written(self, uri: DataUri) -> None:
-        """Raise if what was written stands under another path."""
+        """Raise if the file was written to another path."""
 
     def check_file(self, uri: DataUri) -> None:
-        """Raise if a path cannot be that of a file to write."""
+        """Raise if a path cannot be a file to write."""
         if uri.names_directory:
             raise IsADirectory(f"{uri} is a directory", "Name the file in it")
 
     @cached_property
     def readable(self) -> Allowance:
-        """What may be held of files that are read."""
+        """The memory allowance of files that are read."""
         return Allowance(HELD)
 
     @cached_property
     def writable(self) -> Allowance:
-        """What may be held of files that are written."""
+        """The memory allowance of files that are written."""
         return Allowance(HELD)
 
     @cached_property
     def pool(self) -> Executor:
-        """Threads for what is fetched and sent ahead; shared by all files of this storage."""
+        """Threads for ranges and parts; shared by all files of this storage."""
         from concurrent.futures import ThreadPoolExecutor
 
         return ThreadPoolExecutor(4 * self.parallel, "algo-connector")
 
 
 class VersionedStorage(RemoteStorage):
-    """A store that gives a range of exactly one version, or says of which one it is: parts can be read at once."""
+    """A store whose ranges belong to one version: parts can be read concurrently."""
 
     def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
         """Ranges one after the other, so that each part is one connection (`RangedStorage`)."""
@@ -136,7 +136,7 @@ class VersionedStorage(RemoteStorage):
 
 
 def components(uri: DataUri) -> list[str]:
-    """The components of a path where paths are no keys.
+    """The components of a path in a store whose paths are not keys.
 
     Raises:
         UsageError: if one is empty, `.` or `..`, or not Unicode.

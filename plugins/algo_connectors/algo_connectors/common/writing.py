@@ -1,4 +1,4 @@
-"""Writing a file: whole in one request, or in parts that become a file when the last has arrived."""
+"""Writes a file: in one request, or in parts that become a file when the last one has arrived."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from algo_core.storage.uri import DataUri
 
 
 class Upload(abc.ABC):
-    """A file that is being written in parts."""
+    """A multi-part upload."""
 
     parallel = True
-    """Whether parts may be sent at once, and in any order."""
+    """Whether parts may be sent concurrently, in any order."""
 
     @abc.abstractmethod
     def part(self, number: int, offset: int, content: bytes) -> None:
-        """Send a part; the first has number 0, and `offset` is where in the file it stands."""
+        """Send a part; the first has number 0, `offset` is its position in the file."""
 
     @abc.abstractmethod
     def finish(self, size: int) -> Entry:
-        """Let the file appear, all of its `size` bytes having been sent."""
+        """Complete the file after all of its `size` bytes were sent."""
 
     @abc.abstractmethod
     def abort(self) -> None:
-        """Leave nothing behind of what was sent."""
+        """Discard the sent parts."""
 
 
 class PartTarget(Protocol):
-    """What writing in parts needs of a storage."""
+    """The interface of a storage for writing in parts."""
 
     part_size: int
-    """Bytes of a part, and up to which a file is sent in one request."""
+    """Size of a part in bytes, and maximum size of a file that is sent in one request."""
     parallel: int
-    """Parts of one file that are on their way at once."""
+    """Number of concurrent parts of one file."""
 
     @property
     def writable(self) -> Allowance:
-        """What may be held of all files that are written."""
+        """The memory allowance of all files that are written."""
 
     @property
     def pool(self) -> Executor:
-        """Threads for the parts on their way."""
+        """Threads for sending parts."""
 
     def put(self, uri: DataUri, content: bytes) -> Entry:
-        """Make or replace a file that fits into one request."""
+        """Create or replace a file in one request."""
 
     def begin(self, uri: DataUri, size: int | None) -> Upload:
         """Begin a file that needs several requests."""
 
 
 def send(storage: PartTarget, uri: DataUri, source: Source, size: int | None) -> Entry:
-    """Write what a source gives to a file of a store; if anything fails, the store is as it was."""
+    """Write the content of a source to a file of a store; if it fails, the store is unchanged."""
     with _Sender(storage, source, size) as sender:
         if sender.fill(storage.part_size) < storage.part_size:
             sender.check_size()
@@ -72,11 +72,11 @@ def send(storage: PartTarget, uri: DataUri, source: Source, size: int | None) ->
 
 
 class _Sender:
-    """Takes parts from a source; of each, nothing is kept once it is sent, so that the allowance knows of all."""
+    """Takes parts from a source; a sent part is not kept, so that the allowance counts all memory."""
 
     def __init__(self, storage: PartTarget, source: Source, size: int | None) -> None:
         self.content = b""
-        """The part that was read last, unless it is on its way."""
+        """The part that was read last, unless it is being sent."""
         self._storage = storage
         self._source = source
         self._size = size
@@ -91,7 +91,7 @@ class _Sender:
         self._storage.writable.give_back(self._filling)
 
     def fill(self, room: int) -> int:
-        """Read a part, shorter than `room` bytes only at the end; its length.
+        """Read a part, shorter than `room` bytes only at the end; return its length.
 
         Raises:
             SizeMismatch: if the source has more than it should.
@@ -114,7 +114,7 @@ class _Sender:
         return filled
 
     def send(self, upload: Upload) -> int:
-        """Send part after part until the source is at its end; the number of bytes."""
+        """Send parts until the source ends; return the number of bytes."""
         number = 0
         limit = self._storage.parallel if upload.parallel else 1
         while self.content:
@@ -134,28 +134,28 @@ class _Sender:
         sending.add_done_callback(lambda _: self._storage.writable.give_back(taken))
 
     def _wait(self, most: int) -> None:
-        """Wait until at most so many parts are on their way. Raises what a part has raised."""
+        """Wait until at most `most` parts are being sent. Raises their exceptions."""
         while len(self._sending) > most:
             done, self._sending = wait(self._sending, return_when=FIRST_COMPLETED)
             for one in done:
                 one.result()
 
     def check_size(self) -> None:
-        """Raises SizeMismatch if the source has given more or fewer bytes than it should."""
+        """Raises SizeMismatch if the source returned more or fewer bytes than announced."""
         if self._size is not None and self._offset != self._size:
             raise SizeMismatch(self._offset, self._size)
 
     def give_up(self) -> None:
-        """Send nothing more, and wait for what cannot be stopped."""
+        """Send nothing more, and wait for running requests."""
         for pending in self._sending:
             pending.cancel()
         wait(self._sending)
 
 
 def part_size(least: int, number: int, size: int | None) -> int:
-    """Bytes of a part, so that 10,000 of them, which is what stores allow, are enough.
+    """Size of a part in bytes, so that the 10,000 parts that stores allow are enough.
 
-    Without a size they double after each 1,000, so that memory grows with the logarithm of what comes.
+    Without a known size, parts double in size after each 1,000, so that memory grows logarithmically.
     """
     if size is None:
         return least << (number // 1000)

@@ -16,10 +16,10 @@ from algo_core.errors import (
     PlatformError,
     RequestRefused,
 )
+from algo_core.http.retry import Tries
 from algo_core.http.transport import BytesBody
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.storage.uri import HOSTED, DataUri, is_only_key, pasted
-from algo_data.engine.io.retry import RetryBudget
 from algo_data.hosted.api_path import COLLECTION, COLLECTION_DEPTH, api_path, components, how_to_make
 from algo_data.hosted.download import HostedReader
 from algo_data.hosted.listing import entries_of, marker_of, names_of
@@ -118,7 +118,7 @@ class HostedStorage(Storage):
     def _page(self, uri: DataUri, marker: str | None) -> Any:
         from algo_core.http.api import decode_json
 
-        retries = RetryBudget(self._retries)
+        retries = Tries(self._retries)
         while True:
             # What stands there may be a file of any size: the headers come first.
             wanted = None if marker or uri.scheme == HOSTED else "directory"
@@ -128,7 +128,7 @@ class HostedStorage(Storage):
                 try:
                     return decode_json(response, self._api.profile)
                 except NetworkError as error:
-                    retries.spend(error)
+                    retries.spend_on(error)
 
     def open(self, uri: DataUri, offset: int = 0, *, version: str | None = None) -> Reader:
         """One GET; from an offset with `Range`, and `If-Range` where the version is known."""
@@ -214,7 +214,7 @@ class HostedStorage(Storage):
         return self._put(uri, BytesBody(content))
 
     def _put(self, uri: DataUri, content: RequestBody) -> Entry:
-        retries: RetryBudget | None = None
+        retries: Tries | None = None
         if not self._is_plain(uri):
             self.exists(uri)  # which tells if the platform takes it for another file that is there
         try:
@@ -227,8 +227,8 @@ class HostedStorage(Storage):
                 except NetworkError as error:  # the answer broke off: what it would have said is not known
                     if not content.rewind():
                         raise
-                    retries = retries or RetryBudget(self._retries)
-                    retries.spend(error)
+                    retries = retries or Tries(self._retries)
+                    retries.spend_on(error)
         except NetworkError:
             self._explain_break(uri)
             raise
@@ -334,6 +334,18 @@ class HostedStorage(Storage):
         self._retries = 0
         self._api.client.divided()
         self._pipelines = Pipelines(self._api)
+
+    def take_observed(self) -> builtins.list[tuple[Any, ...]]:
+        """The requests of this process (`ObservedStorage`)."""
+        return [tuple(event) for event in self._api.client.take_observed()]
+
+    def pass_observed(self, happened: builtins.list[tuple[Any, ...]]) -> None:
+        """Tell of the requests of another process (`ObservedStorage`)."""
+        if observe := self._api.client.observe:
+            from algo_core.events import RequestEnded
+
+            for event in happened:
+                observe(RequestEnded(*event))
 
     def can_hold_directories(self, uri: DataUri) -> bool:
         """Everywhere behind a connector; of hosted data only the owner, whose collections these are."""

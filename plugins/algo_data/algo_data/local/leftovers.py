@@ -5,13 +5,13 @@ A locked one belongs to a running process; any other was left behind by a killed
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from algo_core.files import status_of
+from algo_core.locks import acquire
 from algo_core.names import portable
 from algo_core.storage.uri import DataUri
 from algo_data.local.partial_file import SPARE, SUFFIX
@@ -80,9 +80,7 @@ def _locked(path: str) -> Iterator[bool]:
         yield False
         return
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not acquire(descriptor):
             yield False
             return
         status = status_of(path, follow_symlinks=False)

@@ -7,12 +7,12 @@ file takes it over: a large file is resumed if the progress record has the same 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import stat
 
 from algo_core.files import status_of
+from algo_core.locks import acquire
 from algo_data.local.descriptors import descriptor_of
 from algo_data.local.rename import take_after
 
@@ -50,7 +50,7 @@ class LocalPartialFile:
             raise OSError(error.errno, error.strerror, path) from None
 
     def _create(self) -> int:
-        # Another file's permissions are given to the new one when it is whole; until then nobody else reads it.
+        # The new file gets the old one's permissions when it is complete; until then it is private.
         mode = 0o600 if self._older or self._model else 0o666
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         usual = self._partial_path
@@ -62,7 +62,7 @@ class LocalPartialFile:
                 if self._partial_path == usual and (found := self._take_over(flags)) is not None:
                     return found
             else:
-                if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+                if acquire(descriptor) is not False and os.fstat(descriptor).st_nlink:
                     return descriptor
                 os.close(descriptor)  # another process took it over, or removed it, before it was locked
             _unfinished.discard(self._partial_path)
@@ -77,7 +77,7 @@ class LocalPartialFile:
         except OSError:
             return None
         status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _lock(descriptor):
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and acquire(descriptor):
             try:
                 if os.path.samestat(status, os.lstat(self._partial_path)):
                     self.is_left_over = True
@@ -190,17 +190,6 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass  # gone, or in a directory that has become read-only
-
-
-def _lock(descriptor: int) -> bool | None:
-    """Lock a file; False if another process has the lock, None if the file system has no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def hidden_name(name: str) -> str:

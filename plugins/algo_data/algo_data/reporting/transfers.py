@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from algo_core.context import App
@@ -33,6 +34,7 @@ class TransferReport:
         self._progress = progress
         self._is_read = is_read(app)
         self._lock = progress.lock
+        self._observers = app.observers
 
     def planned(self, transfer: Transfer | None) -> None:
         """Count it for what is to come."""
@@ -67,6 +69,8 @@ class TransferReport:
                 self._tell(transfer, entry)
 
     def _tell(self, transfer: Transfer, entry: Entry) -> None:
+        if self._observers:
+            self._observe(str(transfer.source), str(transfer.target), entry)
         summary = self._summary
         summary.copied += 1
         summary.bytes += entry.size or 0
@@ -90,6 +94,17 @@ class TransferReport:
                 error.hint = f"Copy it with its content: algo cp -r {pasted(what)} DEST"
             self._report.failed(what, error)
             self._summary.add_failure(error.message)
+            if self._observers:
+                ends = (str(what.source), str(what.target)) if isinstance(what, Transfer) else (str(what), "")
+                self._observe(*ends, None, error.message)
+
+    def _observe(self, source: str, target: str, entry: Entry | None, error: str | None = None) -> None:
+        from algo_core.events import TransferEnded
+
+        assert self._observers
+        size, sum_ = (entry.size, entry.checksum) if entry else (None, None)
+        checksum = f"{sum_.algorithm}:{sum_.digest}" if sum_ else None
+        self._observers.put(TransferEnded(source, target, size, checksum, error, time.time()))
 
     def finish(self) -> None:
         """End the command with the exit code of the first failure."""

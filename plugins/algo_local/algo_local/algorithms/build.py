@@ -1,4 +1,4 @@
-"""A build: what publishing an algorithm makes, and processes are started from."""
+"""A build: the result of building an algorithm, from which its processes start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Build:
     module: str
     """Dotted name of the module with `apply`, for example `src.Hello`."""
     log: str
-    """What the build had to say."""
+    """The build log."""
     network_access: NetworkAccess = "full"
     """What its processes reach besides the platform (API section 6.3): all that we do, or with `isolated` nothing."""
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -32,7 +32,7 @@ class Build:
 
 
 class BuildError(AlgoError):
-    """A directory cannot be built into something that runs; `log` is what the build had said until then."""
+    """A directory cannot be built; `log` is the build log so far."""
 
     def __init__(self, message: str, hint: str | None = None, log: str = "") -> None:
         super().__init__(message, hint)

@@ -32,7 +32,7 @@ class Builder:
         """Copy, check and equip the algorithm in `directory`, for publication as OWNER/NAME.
 
         `report` is called with each line of the build log as it comes. Raises BuildError for a directory that is no
-        Python 3 algorithm or requires what does not install. What is not whole when a build ends early is never used.
+        Python 3 algorithm or requires what does not install. Incomplete results of an interrupted build are never used.
         """
         lines: list[str] = []
 
@@ -60,7 +60,7 @@ class Builder:
         return Build(commit, source, python, module, "\n".join(lines) + "\n")
 
     def _keep(self, directory: Path, owner: str, name: str) -> tuple[str, Path, str]:
-        """Commit, place and module of the published source tree; it appears under its name only when whole."""
+        """Commit, path and module of the published source tree, which is created atomically."""
         self._sources.mkdir(parents=True, exist_ok=True)
         remove_abandoned(self._sources, _UNFINISHED + "*")
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._sources))

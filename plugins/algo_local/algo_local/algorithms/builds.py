@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 import uuid
 from collections.abc import Iterator
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from algo_core.locks import locked, locked_if_free
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build
@@ -140,10 +141,9 @@ class Builds:
     def _one_at_a_time(self, algorithm: Algorithm, *, wait: bool) -> Iterator[bool]:
         """Hold the algorithm's lock; False, and not held, if others hold it and this should not wait."""
         self._locks.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._lock(algorithm).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
+        if not wait:
+            with locked_if_free(self._lock(algorithm)) as is_held:
+                yield is_held
+            return
+        with locked(self._lock(algorithm)):
             yield True

@@ -1,9 +1,8 @@
-"""Virtual environments that algorithms run in, made from their requirements and shared where those are equal."""
+"""Virtual environments of algorithms, made from their requirements and shared by equal ones."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from algo_core.locks import locked
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
 from algo_local.trees import make_read_only, make_writable, remove_tree
@@ -35,7 +35,7 @@ _TAIL = 12  # lines of pip's output to show when it fails
 
 
 class Interpreter(NamedTuple):
-    """What a build is run with."""
+    """The runtime of a build."""
 
     program: str
     environment: Path | None
@@ -94,7 +94,10 @@ class Environments:
         environment = self._root / _identity(requirements, commit)
         python = environment / "bin" / "python"
         self._root.mkdir(parents=True, exist_ok=True)
-        with _lock(environment.with_suffix(".lock"), report):
+        with locked(
+            environment.with_suffix(".lock"),
+            waiting=lambda: report("Waiting for another build of the same environment"),
+        ):
             if (environment / REQUIREMENTS).exists() and python.exists():
                 report("The environment for these requirements exists already")
                 return python
@@ -122,17 +125,6 @@ def _identity(requirements: str, commit: str) -> str:
         os.environ.get("PYTHON_INDEX_URL", ""),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_NAME_LENGTH]
-
-
-@contextlib.contextmanager
-def _lock(path: Path, report: Report) -> Iterator[None]:
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report("Waiting for another build of the same environment")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _make(environment: Path, source: Path, report: Report) -> None:

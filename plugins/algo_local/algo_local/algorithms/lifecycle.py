@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from algo_local.error_codes import ErrorCode
+from algo_local.metadata.scms import Scms
 from algo_local.names import check_name
 from algo_local.refusals import Invalid, Missing, Taken
 
@@ -28,8 +29,16 @@ OPEN_ONLY = ("apache2", "gpl3", "mit")
 """Licences whose algorithms cannot keep their source to themselves."""
 
 
-def create(registry: Registry, owner: str, name: str, description: Mapping[str, Any]) -> Algorithm:
+def create(
+    registry: Registry,
+    owner: str,
+    name: str,
+    description: Mapping[str, Any],
+    source: tuple[str, str] | None = None,
+) -> Algorithm:
     """Make an algorithm, which has no build and no version yet, for an account that exists.
+
+    `source` names a source host, by its id, and the repository there; without it, that is the platform itself.
 
     Raises:
         Taken: if the account has an algorithm of this name.
@@ -47,6 +56,8 @@ def create(registry: Registry, owner: str, name: str, description: Mapping[str, 
             f"INSERT INTO algorithms ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
             list(columns.values()),
         )
+        if source:
+            Scms.place(rows, identifier, *source)
     return current(registry, identifier)
 
 
@@ -74,7 +85,7 @@ def unpublish(registry: Registry, version: Version) -> None:
 def delete(registry: Registry, algorithm: Algorithm) -> None:
     """Forget an algorithm with its versions, builds, secrets and reservations."""
     with registry.database.write() as rows:
-        for table in ("versions", "builds", "secrets", "reservations"):
+        for table in ("versions", "builds", "secrets", "reservations", "algorithm_sources"):
             rows.execute(f"DELETE FROM {table} WHERE algorithm = ?", (algorithm.id,))
         rows.execute("DELETE FROM algorithms WHERE id = ?", (algorithm.id,))
 

@@ -1,4 +1,4 @@
-"""Published source trees: kept read-only, named by their content, and compared with that name where there is doubt.
+"""Published source trees: read-only, named by a hash of their content, and verified when in doubt.
 
 A tree is sealed when it is published: a file beside it holds a digest of names, modes, sizes, times and inodes of all
 that is in it. While that is right, nobody has written into the tree; where it is not, or is missing, the content itself
@@ -12,13 +12,14 @@ import hashlib
 import os
 import py_compile
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from algo_core.files import replacing
+from algo_core.locks import locked
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.sources import hash_record
-from algo_local.trees import locked, make_writable, remove_tree
+from algo_local.trees import make_writable, remove_tree
 
 _COMPILED = "__pycache__"
 _BLOCK = 1 << 20
@@ -50,7 +51,7 @@ def nodes(tree: Path) -> list[Node]:
 
 
 def keep(unfinished: Path, tree: Path) -> None:
-    """Publish the finished tree `unfinished` as `tree`, unless that is there and whole already."""
+    """Publish the finished tree `unfinished` as `tree`, unless that exists and is intact."""
     with locked(tree.parent / ".lock"):
         if tree.is_dir():
             if _content_hash(nodes(tree)) == tree.name:
@@ -104,11 +105,8 @@ def _seal(tree: Path) -> list[Node]:
             os.chmod(node.path, 0o555 if stat.S_ISDIR(mode) or mode & 0o111 else 0o444)
     found = nodes(tree)
     # Where the seal cannot be written, the content is compared every time.
-    with contextlib.suppress(OSError):
-        file, name = tempfile.mkstemp(prefix=".seal-", dir=tree.parent)
-        with os.fdopen(file, "w") as seal:
-            seal.write(_signature(found))
-        os.replace(name, _seal_of(tree))
+    with contextlib.suppress(OSError), replacing(_seal_of(tree), mode=0o600) as seal:
+        seal.write(_signature(found).encode())
     return found
 
 

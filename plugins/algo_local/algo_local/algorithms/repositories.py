@@ -12,20 +12,23 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from algo_core.locks import locked
 from algo_local.algorithms.archives import FILE, LINK, PROGRAM, TreeEntry, checked_name
+from algo_local.algorithms.fetching import fetch
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing
-from algo_local.trees import locked, remove_abandoned, remove_tree
+from algo_local.trees import remove_abandoned, remove_tree
 
 if TYPE_CHECKING:
     from dulwich.objects import Commit, ObjectID
     from dulwich.repo import Repo
 
     from algo_local.algorithms.registry import Algorithm, Registry
+    from algo_local.metadata.scms import Scms, Source
 
 BRANCH = b"refs/heads/master"
 _SUBMODULE = 0o160000
@@ -35,17 +38,18 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 class Repositories:
     """The repositories below one directory, named by the ids of their algorithms."""
 
-    def __init__(self, root: Path, registry: Registry) -> None:
+    def __init__(self, root: Path, registry: Registry, scms: Scms) -> None:
         self._root = root
         self._registry = registry
+        self._scms = scms
 
     def path(self, algorithm: Algorithm) -> Path:
         """Where the repository of an algorithm is, or will be."""
         return self._root / f"{algorithm.id}.git"
 
     @contextmanager
-    def open(self, algorithm: Algorithm) -> Iterator[Repo]:
-        """The repository of an algorithm, with its first commit at least."""
+    def open(self, algorithm: Algorithm, *, changing: bool = False) -> Iterator[Repo]:
+        """The repository of an algorithm, with its first commit at least; with `changing`, others wait meanwhile."""
         from dulwich.repo import Repo
 
         path = self.path(algorithm)
@@ -53,26 +57,44 @@ class Repositories:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             with locked(self._lock(algorithm)):
                 if not path.is_dir():
-                    self._make(algorithm, path)
-        with Repo(str(path)) as repository:
+                    self._make(algorithm, path, self.origin(algorithm))
+        with Repo(str(path)) as repository, locked(self._lock(algorithm)) if changing else nullcontext():
             yield repository
 
     def commit(self, algorithm: Algorithm, entries: Iterable[TreeEntry], author: str, message: str) -> str:
         """Make a tree the newest commit, and give its id; that of the newest one if that has the same tree.
 
         Raises:
-            Invalid: if the entries are no tree.
+            Invalid: if the entries are no tree, or the algorithm has its sources elsewhere.
         """
-        with self.open(algorithm) as repository, locked(self._lock(algorithm)):
+        if self.origin(algorithm):
+            message = "The sources of this algorithm are on another host: change them there"
+            raise Invalid(message, ErrorCode.ONLY_INTERNAL_SCM_MAY_MODIFY_CODE)
+        with self.open(algorithm, changing=True) as repository:
             parent = _head(repository)
             tree = _store_tree(repository, entries)
             if parent and _commit_of(repository, parent).tree == tree:
                 return parent.decode()
             return _add_commit(repository, tree, parent, author, message, time.time())
 
+    def origin(self, algorithm: Algorithm) -> Source | None:
+        """Where an algorithm has its sources, if that is not here: the repository here is a copy then."""
+        return self._scms.source(algorithm.id, algorithm.owner)
+
+    def refresh(self, algorithm: Algorithm) -> None:
+        """Fetch what is new where an algorithm has its sources, if that is not here.
+
+        Raises:
+            Invalid: if that fails.
+        """
+        origin = self.origin(algorithm)
+        if origin and self.path(algorithm).is_dir():
+            with self.open(algorithm, changing=True) as repository:
+                fetch(repository, origin)
+
     def record(self, algorithm: Algorithm, source: Path, author: str, message: str) -> None:
         """Commit a source tree that was published from elsewhere, if there is a repository already."""
-        if self.path(algorithm).is_dir():
+        if self.path(algorithm).is_dir() and not self.origin(algorithm):
             self.commit(algorithm, directory_entries(source), author, message)
 
     def newest(self, algorithm: Algorithm) -> str:
@@ -114,7 +136,7 @@ class Repositories:
         remove_tree(self.path(algorithm))
         self._lock(algorithm).unlink(missing_ok=True)
 
-    def _make(self, algorithm: Algorithm, path: Path) -> None:
+    def _make(self, algorithm: Algorithm, path: Path, origin: Source | None) -> None:
         from dulwich.refs import HEADREF, Ref
         from dulwich.repo import Repo
 
@@ -124,8 +146,11 @@ class Repositories:
             bare = unfinished / "bare"
             with Repo.init_bare(str(bare), mkdir=True) as repository:
                 repository.refs.set_symbolic_ref(HEADREF, Ref(BRANCH))
-                tree = _store_tree(repository, self._first_entries(algorithm))
-                _add_commit(repository, tree, None, algorithm.owner, "Initial commit", algorithm.created_at)
+                if origin:
+                    fetch(repository, origin)
+                else:
+                    tree = _store_tree(repository, self._first_entries(algorithm))
+                    _add_commit(repository, tree, None, algorithm.owner, "Initial commit", algorithm.created_at)
             os.rename(bare, path)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -233,7 +258,7 @@ def _commit_of(repository: Repo, identifier: ObjectID) -> Commit:
 
 
 def _write_tree(repository: Repo, tree: ObjectID, directory: Path) -> None:
-    """Write a tree into a new directory. Names are checked, since whoever pushes writes them."""
+    """Write a tree into a new directory. Names are checked, since they come from pushed commits."""
     from dulwich.objects import Blob, Tree
 
     directory.mkdir()

@@ -1,4 +1,4 @@
-"""Algorithm directories as source trees: what belongs to one, its module, its copy, and its content hash."""
+"""Algorithm directories as source trees: their files, module, copy and content hash."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SourceFile:
 
 
 def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
-    """Copy what belongs to the algorithm into the existing empty directory `target`; returns the content hash.
+    """Copy the algorithm's files into the existing empty directory `target`; return the content hash.
 
     Placeholders `__USER__` and `__ALGO__` in names and in text are replaced (API section 5.3), and the hash is of the
     result: SHA-1 over names, kinds and contents in the order of names, so equal trees have equal hashes on any machine.

@@ -1,6 +1,6 @@
-"""Which algorithms a caller may know of: one rule for every route that names one, and for hosted data.
+"""The visibility of algorithms: one rule for all routes and for hosted data.
 
-Who owns an algorithm sees all of it. Others see its public versions; without one it is to them as if it did not exist.
+Owners of an algorithm see all of it. Others see its public versions; without one, it does not exist for them.
 """
 
 from __future__ import annotations

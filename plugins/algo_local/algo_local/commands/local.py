@@ -90,6 +90,7 @@ def publish(
 )
 @click.option("--insecure-http", is_flag=True, help="Allow other machines to connect without TLS.")
 @click.option("--log", type=click.Choice(["text", "json"]), help="Write a line for each request to standard error.")
+@click.option("--log-calls", type=click.Choice(["text", "json"]), help="Write a line for each call of an algorithm.")
 @pass_app
 def serve(
     app: App,
@@ -99,10 +100,12 @@ def serve(
     tls_key: Path | None,
     insecure_http: bool,
     log: str | None,
+    log_calls: str | None,
 ) -> None:
     """Serve the platform over HTTP until interrupted.
 
-    Clients need an API key: 'algo local key new OWNER' makes one.
+    Clients need an API key: 'algo local key new OWNER' makes one. Monitors ask /healthz, and with the key of an
+    administrator ('key new OWNER --admin') /metrics.
     """
     if tls_key and not tls_cert:
         raise UsageError("--tls-key needs --tls-cert", "Give the certificate that belongs to the key")
@@ -113,6 +116,7 @@ def serve(
         )
     _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
     from algo_local.opening import open_platform
+    from algo_local.serving.call_log import CallLog
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_until_signal
 
@@ -123,6 +127,7 @@ def serve(
         tls=(tls_cert, tls_key) if tls_cert else None,
         say=app.output.info,
         on_answer=RequestLog(app.output.log, log) if log else None,
+        on_call=CallLog(app.output.log, log_calls) if log_calls else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The data behind a connector: its path restriction and its `writable` flag, before the store is asked for anything."""
+"""The data behind a connector: checks its path restriction and `writable` flag before any access to the store."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from algo_local.data.connectors import AccountConnector
 
 
 class ConnectedData:
-    """The operations on what a connector leads to (API section 4.2); paths are taken as they are written.
+    """The operations on a connector's data (API section 4.2); paths are used as written.
 
     All raise what the storage raises, and PermissionDenied outside of the restriction and for writing without the flag.
-    `name` is what the caller calls the connector, which its URIs keep.
+    `name` is the caller's name of the connector, used in its URIs.
     """
 
     def __init__(self, connector: AccountConnector, name: str, storage: Storage) -> None:
@@ -65,7 +65,7 @@ class ConnectedData:
             return 1
 
     def remove(self, path: str) -> int:
-        """Delete a file, be its key that of a directory with a slash behind it; the number of files deleted."""
+        """Delete a file, whose key may have a trailing slash; return the number of deleted files."""
         self._storage.remove(self._writable(path))
         return 1
 

@@ -1,7 +1,7 @@
-"""The connectors of the platform's accounts: which store each leads to, and the secrets that open it.
+"""The connectors of the platform's accounts: their stores and secrets.
 
-Options are secrets, all of them: they lie in a file of mode 0600 for each connector, beside the database, and nothing
-ever prints them. The store itself is opened by whichever plugin claims its scheme (`algo_core.storage.registry`).
+All options are secrets: they are stored in a file of mode 0600 per connector, next to the database, and never printed.
+The plugin that claims the scheme opens the store (`algo_core.storage.registry`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AccountConnector:
 
 
 class Connectors:
-    """The connectors of all accounts. Opened stores are kept, so that their connections are used again."""
+    """The connectors of all accounts. Opened stores are kept, so that their connections are reused."""
 
     def __init__(self, database: Database, root: Path, opener: Opener | None = None) -> None:
         self._database = database
@@ -78,7 +78,7 @@ class Connectors:
         Raises:
             RequestRefused: if it cannot have this name.
             AlreadyExists: if the account has it.
-            PlatformError: if its options cannot be kept.
+            PlatformError: if its options cannot be stored.
         """
         scheme, label = parse_name(name)
         made = AccountConnector(
@@ -135,10 +135,10 @@ class Connectors:
         default: bool | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> AccountConnector:
-        """Change a connector; what is None stays. The default of a scheme is changed by making another the default.
+        """Change a connector; None keeps a value. To change the default of a scheme, make another one the default.
 
         Raises:
-            PlatformError: if its options cannot be kept.
+            PlatformError: if its options cannot be stored.
         """
         if options is not None:
             self._keep(connector, options)
@@ -156,7 +156,7 @@ class Connectors:
         return self.find(connector.owner, connector.name)
 
     def remove(self, owner: str, name: str) -> AccountConnector:
-        """Forget a connector and its options; what it leads to stays as it is. Raises NotFoundError."""
+        """Delete a connector and its options; its store is unchanged. Raises NotFoundError."""
         found = self.find(owner, name)
         with self._database.write() as rows:
             rows.execute("DELETE FROM connectors WHERE id = ?", (found.id,))
@@ -166,7 +166,7 @@ class Connectors:
         return found
 
     def open(self, connector: AccountConnector) -> Storage:
-        """The store that a connector leads to. Raises ConfigError if it cannot be opened with its options."""
+        """The store of a connector. Raises ConfigError if it cannot be opened with its options."""
         with self._lock:
             if connector.id not in self._storages:
                 self._storages[connector.id] = self._open(connector.scheme, self._options(connector))

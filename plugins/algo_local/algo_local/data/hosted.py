@@ -22,18 +22,18 @@ PAGE_SIZE = 1000
 """Entries of one page of a listing."""
 
 SMALL = 1 << 18
-"""Bytes up to which reading a file again costs no more than looking its digest up."""
+"""Maximum size, in bytes, of a file that is hashed again instead of looking up its digest."""
 
 
 class DirectoryNotEmpty(RequestRefused):
-    """A directory with files is not deleted unless that is forced; `deleted` files were (none)."""
+    """A non-empty directory is deleted only by force; `deleted` is the number of deleted files (none)."""
 
     deleted = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a directory's listing; `marker` is the last name on it, if there are more."""
+    """A page of a directory's listing; `marker` is its last name, if there are more pages."""
 
     folders: list[str]
     files: list[FileInfo]
@@ -49,14 +49,14 @@ class StoredFile:
     md5: str
     content: BinaryIO
     media_type: str = GENERIC
-    """What it came with, or else what its name says."""
+    """The uploaded media type, else the one by its name."""
 
 
 class HostedData:
     """The operations on hosted data. Paths are given as their components, from the root on.
 
-    All raise NotFoundError for what does not exist, PermissionDenied for what the caller may not do, RequestRefused
-    for what makes no sense, AlreadyExists for what is there already, PlatformError if the disk fails.
+    All raise NotFoundError for missing objects, PermissionDenied without the permission, RequestRefused for invalid
+    requests, AlreadyExists for existing objects, PlatformError if the disk fails.
     """
 
     def __init__(self, metadata: Metadata, objects: Objects, resolver: PathResolver) -> None:
@@ -65,7 +65,7 @@ class HostedData:
         self._resolver = resolver
 
     def find(self, caller: Caller, path: Sequence[str]) -> Location:
-        """What a path means; it may be a file that does not exist. Refuses what the caller may not read."""
+        """The location of a path; a file need not exist. Refuses paths that the caller may not read."""
         location = self._resolver.find(caller, path)
         if not isinstance(location, Branch):
             space = location.space if isinstance(location, FileLocation) else location
@@ -136,10 +136,10 @@ class HostedData:
         *,
         media_type: str = "",
     ) -> tuple[str, str]:
-        """Store a file; its URI, and the MD5 of what was stored, in hexadecimal digits.
+        """Store a file; return its URI and the MD5 of the content, in hexadecimal digits.
 
-        `length` in bytes and `md5` are what the sender announced, and are checked if they are given. `media_type` is
-        kept unless it says nothing.
+        `length` in bytes and `md5` are the sender's announcements, and are checked if given. `media_type` is kept
+        unless it says nothing.
         """
         location = self._resolver.find(caller, path)
         if not isinstance(location, FileLocation):
@@ -173,7 +173,7 @@ class HostedData:
         return self._delete_collection(location, force) if location.collection else self._empty(location, force)
 
     def end_session(self, session: str) -> None:
-        """Delete what was stored in `data://.session` of a request that has ended."""
+        """Delete the `data://.session` of a request that has ended."""
         directory = self._objects.session_space(session)
         if self._objects.discard(directory):
             self._metadata.forget_files(self._objects.relative(directory))

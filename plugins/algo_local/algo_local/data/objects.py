@@ -1,14 +1,13 @@
-"""Hosted data on disk: files in directories, which appear under their name only when they are whole.
+"""Hosted data on disk: files in directories, created atomically.
 
-This part knows neither accounts nor permissions nor HTTP: it is given a directory (one of those that `Objects` names)
-and a file's name, and stays inside the platform's root whatever the name is.
+This part knows neither accounts nor permissions nor HTTP: it gets a directory (from `Objects`) and a file name, and
+stays inside the platform's root for any name.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import stat
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from algo_core.errors import NotFoundError, PlatformError, RequestRefused
+from algo_core.locks import acquire
 from algo_local.names import decode_file_name, encode_file_name
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ BLOCK = 1 << 20
 """Block size in bytes."""
 
 BESIDE_FROM = 8 * BLOCK
-"""Bytes from which on a content is worth a thread for its digest."""
+"""Minimum size in bytes for hashing in a separate thread."""
 
 SESSION_SECONDS = 2 * 3600
-"""Age at which the data of a session must be a left-over: no request runs longer than 50 minutes."""
+"""Age in seconds of leftover session data: no request runs longer than 50 minutes."""
 
 Read = Callable[[int], bytes]
 """Gives at most as many bytes as asked for; none at the end."""
@@ -52,14 +52,14 @@ class FileInfo:
 
     @classmethod
     def of(cls, name: str, status: os.stat_result) -> FileInfo:
-        """The facts that the file system has."""
+        """The file system's attributes of a file."""
         identity = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
         return cls(name, status.st_size, status.st_mtime, identity)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A file that has arrived as a whole but has no name yet."""
+    """A completely received file without its name."""
 
     path: Path
     size: int
@@ -87,7 +87,7 @@ class Objects:
         return self.root / "sessions" / session
 
     def relative(self, directory: Path, name: str | None = None) -> str:
-        """A directory's or a file's place below the root: what digests are remembered under."""
+        """A path relative to the root, under which digests are stored."""
         place = directory.relative_to(self.root)
         return str(place if name is None else place / encode_file_name(name))
 
@@ -101,7 +101,7 @@ class Objects:
         return sorted(name for name in found if name is not None)
 
     def info(self, directory: Path, name: str) -> FileInfo | None:
-        """A file's facts; None if there is no such file."""
+        """A file's attributes; None if it does not exist."""
         try:
             with _disk_errors("read", FileNotFoundError):
                 status = os.lstat(_path(directory, name))
@@ -112,7 +112,7 @@ class Objects:
     def open(self, directory: Path, name: str) -> tuple[BinaryIO, FileInfo] | None:
         """A file to read from, unbuffered, and the facts of exactly that file; None if there is none.
 
-        It stays readable, unchanged, when the file is replaced or deleted meanwhile.
+        It stays readable, unchanged, if the file is replaced or deleted in the meantime.
         """
         # What lies there by hand may be a link, which is not followed, or a pipe, which is not waited for.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -131,12 +131,12 @@ class Objects:
 
     @contextlib.contextmanager
     def receive(self, read: Read, length: int | None = None, md5: str | None = None) -> Iterator[Received]:
-        """Take in a file of any size with constant memory; `place` gives it its name, else it is thrown away.
+        """Receive a file of any size with constant memory; `place` gives it its name, otherwise it is discarded.
 
         `length` in bytes and `md5` in hexadecimal digits are what the sender announced.
 
         Raises:
-            RequestRefused: if what arrived is not what was announced.
+            RequestRefused: if the content does not match the announcement.
             PlatformError: if the disk is full or fails.
         """
         self._sweep()
@@ -154,7 +154,7 @@ class Objects:
                 path.unlink()
 
     def place(self, received: Received, directory: Path, name: str) -> FileInfo:
-        """Give a received file its name, in the place of an older one.
+        """Give a received file its name, replacing an older one.
 
         Raises:
             NotFoundError: if the directory does not exist (any more).
@@ -168,7 +168,7 @@ class Objects:
         return FileInfo.of(name, status)
 
     def make(self, directory: Path) -> None:
-        """Make a directory and those above it, unless it is there."""
+        """Create a directory and its parents, if missing."""
         with _disk_errors():
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -196,7 +196,7 @@ class Objects:
         return True
 
     def set_aside(self, directory: Path) -> Path:
-        """Take a directory out of everybody's sight at once; `discard` then deletes it at leisure."""
+        """Move a directory away at once; `discard` then deletes it."""
         aside = self.root / "trash" / uuid.uuid4().hex
         self.make(aside.parent)
         try:
@@ -206,7 +206,7 @@ class Objects:
         return aside
 
     def discard(self, directory: Path) -> int:
-        """Delete a directory with all that it holds; the number of files that it had."""
+        """Delete a directory with its content; return the number of files."""
         count = len(self.names(directory))
         shutil.rmtree(directory, ignore_errors=True)
         return count
@@ -220,17 +220,12 @@ class Objects:
                 self.remove(directory, candidate)
 
     def _new_incoming(self) -> BinaryIO:
-        """A new file, locked as long as it is written, so that others can tell it from a left-over."""
+        """A new file, locked while it is written, so that it can be distinguished from leftovers."""
         while True:
             self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
             file = open(self._incoming / uuid.uuid4().hex, "xb", buffering=0)  # noqa: SIM115 - handed to the caller
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                if os.fstat(file.fileno()).st_nlink:
-                    return file
+            if acquire(file) is not False and os.fstat(file.fileno()).st_nlink:
+                return file
             file.close()  # another process took it for a left-over before it was locked
 
     def _sweep(self) -> None:
@@ -240,8 +235,8 @@ class Objects:
         self._swept = True
         for path in _entries(self._incoming):
             with contextlib.suppress(OSError), open(path, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
+                if acquire(file):
+                    path.unlink()
         for path in _entries(self.root / "trash"):
             shutil.rmtree(path, ignore_errors=True)
         limit = time.time() - SESSION_SECONDS
@@ -257,7 +252,7 @@ def _path(directory: Path, name: str) -> bytes:
 
 
 def _name_of(entry: bytes) -> str | None:
-    """The file's name for an entry of a directory; None if the platform would never have called it so."""
+    """The file's name for a directory entry; None if it is not a name that the platform writes."""
     try:
         return decode_file_name(entry.decode("utf-8"))
     except UnicodeDecodeError:
@@ -272,7 +267,7 @@ def _entries(directory: Path) -> list[Path]:
 
 
 def _copy(read: Read, file: BinaryIO, length: int | None) -> tuple[int, str]:
-    """Copy what comes; its size and MD5."""
+    """Copy the content; return its size and MD5."""
     size = 0
     with _Digest() as digest:
         while length is None or size < length:
@@ -334,7 +329,7 @@ class _Digest:
 
 @contextlib.contextmanager
 def _disk_errors(done: str = "stored", *expected: type[OSError]) -> Iterator[None]:
-    """Report what the file system refuses, other than the errors that are expected."""
+    """Report unexpected errors of the file system."""
     try:
         yield
     except expected:

@@ -1,4 +1,4 @@
-"""What a path of hosted data means to a caller: the special roots, collections and files (API sections 4.2, 4.3)."""
+"""Resolves paths of hosted data for a caller: special roots, collections and files (API sections 4.2, 4.3)."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from algo_local.algorithms.registry import Registry
 
 TEMP_SECONDS = 24 * 3600
-"""How long files in an algorithm's `temp` space live."""
+"""Lifetime in seconds of files in an algorithm's `temp` space."""
 
 SPACES = ("perm", "temp")
 
 DEFAULT = "default"
-"""What stands for the assigned collection in `data://.algo/default`."""
+"""The name of the assigned collection in `data://.algo/default`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A directory that holds directories only and cannot be changed as such: a root."""
+    """A root: a directory that holds only directories and cannot be changed."""
 
     folders: Callable[[], list[str]]
     owner: str | None = None
-    """The account whose collections these are, if that is what they are."""
+    """The account, if the directories are its collections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class FileLocation:
-    """Where a file is, or could be."""
+    """The location of a file, which need not exist."""
 
     space: Space
     name: str
@@ -62,7 +62,7 @@ Location = Branch | Space | FileLocation
 
 
 class PathResolver:
-    """Finds the place that a path means, for one request's caller."""
+    """Resolves paths for the caller of a request."""
 
     def __init__(self, metadata: Metadata, registry: Callable[[], Registry], objects: Objects) -> None:
         self._metadata = metadata
@@ -70,11 +70,11 @@ class PathResolver:
         self._objects = objects
 
     def find(self, caller: Caller, parts: Sequence[str]) -> Location:
-        """The place of a path, given as its components.
+        """The location of a path, given as its components.
 
         Raises:
-            NotFoundError: if nothing can be there: an unknown account, collection or algorithm.
-            RequestRefused: if it is no path of hosted data.
+            NotFoundError: for an unknown account, collection or algorithm.
+            RequestRefused: if it is not a path of hosted data.
         """
         for part in parts:
             if part in {".", ".."}:

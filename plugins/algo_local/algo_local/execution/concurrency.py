@@ -1,4 +1,4 @@
-"""How many calls each account has under way (API section 3.9)."""
+"""Limits the concurrent calls of each account (API section 3.9)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from algo_local.refusals import TooManyCalls
 
 CONCURRENT = 80
-"""Requests that one account may have under way at once; calls made by algorithms do not count."""
+"""Maximum number of concurrent calls per account; calls by algorithms do not count."""
 
 
 class ConcurrencyLimit:
-    """Counts the invocations under way, by account."""
+    """Counts the current calls of each account."""
 
     def __init__(self) -> None:
         self._running: Counter[str] = Counter()
@@ -22,7 +22,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def counted(self, account: str) -> Iterator[None]:
-        """Count one more inside the block. Raises TooManyCalls if the account has as many as it may."""
+        """Count one more call inside the block. Raises TooManyCalls at the limit."""
         with self._lock:
             if self._running[account] >= CONCURRENT:
                 raise TooManyCalls(

@@ -56,7 +56,12 @@ def size_of(environ: Mapping[str, str], name: str, default: int) -> int:
 
 def _most_of_the_memory() -> int:
     """Three quarters of the machine's memory: one algorithm fails before the machine begins to swap."""
+    return physical_memory() // 4 * 3
+
+
+def physical_memory() -> int:
+    """Bytes of memory that the machine has."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4 * 3
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         return _PLENTY

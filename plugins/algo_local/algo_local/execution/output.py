@@ -10,7 +10,7 @@ MAX_OUTPUT = 1 << 20
 _LONGEST_LINE = 1 << 16
 
 
-class Output:
+class CapturedOutput:
     """What was printed, up to a limit, and a count of what was dropped beyond it."""
 
     def __init__(self) -> None:

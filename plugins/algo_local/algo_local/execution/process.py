@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable
 
 from algo_local.execution.launch import Launch, start
-from algo_local.execution.output import Output
+from algo_local.execution.output import CapturedOutput
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
-from algo_local.execution.process_tree import children, kill_marked, newest_pid
+from algo_local.execution.process_tree import children, kill_marked, newest_pid, resident_bytes
 from algo_local.execution.protocol import CANNOT_RUN, decode_answer
 
 MAX_ANSWER = 96 << 20
@@ -82,7 +82,7 @@ class AlgorithmProcess:
         self._on_listener = on_listener
         self._in_step = True
         self._killed = False
-        self._output = Output()
+        self._output = CapturedOutput()
         self._answer = bytearray()
         self._answered = False
         self._unsent = memoryview(b"")
@@ -116,6 +116,15 @@ class AlgorithmProcess:
         if not self._output.is_ready or not self._in_step or self._killed or self._surprise.poll(0):
             return False
         return self._pidfd is not None or self._process.poll() is None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the algorithm has been loaded."""
+        return self._output.is_ready
+
+    def memory(self) -> int:
+        """Bytes that its processes have in memory together, without those of grandchildren; 0 if unknown."""
+        return sum(map(resident_bytes, self._relatives()))
 
     def call(self, request: bytes, deadline: float) -> Outcome:
         """Load the algorithm if that is still to be done, hand it one request line, and wait for the answer.

@@ -37,6 +37,15 @@ def children(pid: int) -> set[int]:
     return {child for child in found if is_running(child)}
 
 
+def resident_bytes(pid: int) -> int:
+    """What a process has in memory; 0 of one that is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
 def is_running(pid: int) -> bool:
     """Whether a process is there and has not ended."""
     try:

@@ -1,4 +1,4 @@
-"""A worker: a process that serves one account, with all that was made for it and goes with it."""
+"""A worker: a process that serves one account, with its private files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -19,21 +20,25 @@ from algo_local.execution.limits import Limits
 from algo_local.execution.payload import Outcome
 from algo_local.execution.process import AlgorithmProcess
 from algo_local.execution.sandbox import Protection, protection
+from algo_local.execution.scaling import Scaling
 from algo_local.execution.workspace import Workspace, Workspaces
+
+_LOOK = 8
+"""Calls between two looks at how much memory a worker has."""
 
 _FIRST_USER, _USERS = 61184, 4096
 """Users without a name, of which each worker gets one where the platform is root: the system limits by user."""
 
 
 class Endpoint(Protocol):
-    """Where running algorithms call the platform."""
+    """The address at which running algorithms call the platform."""
 
     @property
     def address(self) -> str:
         """Its address on this machine, without `/v1`."""
 
     def serve_also(self, listener: socket.socket) -> Callable[[], None]:
-        """Answer on this socket as well, that of a process with a network of its own; what is returned ends that."""
+        """Also serve this socket, of a process with an isolated network; returns a function that ends that."""
 
     def close(self) -> None:
         """Stop listening and serving."""
@@ -43,11 +48,13 @@ class Worker:
     """A process that serves one account. For one thread at a time, except for `kill`."""
 
     def __init__(self, launch: Launch, account: str, workspaces: Workspaces, endpoint: Endpoint) -> None:
-        """Start it. OSError if that fails; nothing is left behind then."""
+        """Start it. OSError if that fails; then nothing is left behind."""
         self.account = account
         self.token = launch.token
-        """What it calls the platform with, in the place of an API key."""
+        """The token with which it calls the platform, instead of an API key."""
         self.idle_since = 0.0
+        self._started = time.monotonic()
+        self._calls = 0
         self._endpoint = endpoint
         self._workspaces = workspaces
         self._workspace: Workspace = launch.workspace
@@ -67,8 +74,24 @@ class Worker:
         return self._process.call(request, deadline)
 
     def settle(self) -> bool:
-        """Undo what a call has left behind; whether the worker can take another call."""
+        """Clean up after a call; return whether the worker can take another one."""
         return self._process.settle()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the algorithm has been loaded."""
+        return self._process.is_loaded
+
+    def memory(self) -> int:
+        """Bytes that its processes have in memory."""
+        return self._process.memory()
+
+    def is_fresh(self, scaling: Scaling) -> bool:
+        """Whether it has not become too old or too large for another call; asked after each."""
+        self._calls += 1
+        if self._calls >= scaling.calls or time.monotonic() - self._started >= scaling.age:
+            return False
+        return self._calls % _LOOK != 0 or self._process.memory() <= scaling.memory
 
     @property
     def is_reusable(self) -> bool:

@@ -1,4 +1,4 @@
-"""What each running algorithm has of its own: a writable copy of its tree, a home, and a temporary directory.
+"""The private files of each running algorithm: a writable copy of its tree, a home, and a temporary directory.
 
 Links to the published files would not do: writing through them would change what all others run. Where the file system
 can share blocks between copies (btrfs, XFS), copies are made so.
@@ -7,7 +7,6 @@ can share blocks between copies (btrfs, XFS), copies are made so.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
 import shutil
@@ -17,9 +16,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from algo_core.locks import acquire, is_held, locked
 from algo_local.algorithms.published import Node
 from algo_local.execution.process_tree import kill_marked
-from algo_local.trees import locked, remove_tree
+from algo_local.trees import remove_tree
 
 _SMALL = 1 << 20  # bytes of a file that is copied by reading and writing it once
 
@@ -59,7 +59,7 @@ class Workspace:
         self._kept = frozenset(os.listdir(self._temporary))
 
     def empty_temporary(self) -> None:
-        """Remove what a call has left in the temporary directory.
+        """Remove a call's files from the temporary directory.
 
         Raises:
             OSError: if something there cannot be removed.
@@ -73,7 +73,7 @@ class Workspace:
                     os.unlink(path)
 
     def remove(self) -> None:
-        """Remove all of it, as far as that is possible."""
+        """Remove the workspace, as far as possible."""
         with contextlib.suppress(OSError):
             remove_tree(self.path)
 
@@ -177,7 +177,7 @@ class Workspaces:
             # A short name: sockets in the temporary directory below have room for about 100 bytes of path.
             own = Path(tempfile.mkdtemp(prefix="p-", dir=self._root))
             self._held = os.open(own / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._held, fcntl.LOCK_EX)
+            acquire(self._held, wait=True)
         self._own, self._closed = own, False
         threading.Thread(target=remove_abandoned, args=(self._root,), name="algo-sweep", daemon=True).start()
         return own
@@ -186,19 +186,8 @@ class Workspaces:
 def remove_abandoned(root: Path) -> None:
     """Remove what platforms left that were killed, and end what may still run there."""
     with locked(root / ".lock"):
-        abandoned = [path for path in root.glob("p-*") if not _is_held(path / "lock")]
+        abandoned = [path for path in root.glob("p-*") if not is_held(path / "lock")]
     for path in abandoned:
         kill_marked(f"HOME={path}/")
         with contextlib.suppress(OSError):
             remove_tree(path)
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        with lock.open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False

@@ -1,4 +1,4 @@
-"""What administrators decide: switches, invites, reserved workers, and how the platform looks."""
+"""Administration: feature switches, invites, reserved workers, and the front end's configuration."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from algo_local.metadata.database import Database
 
 EVERYBODY = ""
-"""In the place of an account: the switch of all that have none of their own."""
+"""In place of an account: the switch of all accounts without their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """A code with which somebody may make an account for themselves. Times are in seconds since the epoch."""
+    """A code for creating an account. Times are in seconds since the epoch."""
 
     code: str
     comments: str

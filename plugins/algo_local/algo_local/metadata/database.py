@@ -13,20 +13,20 @@ from pathlib import Path
 from algo_core.errors import ConfigError, PlatformError
 
 BUSY_SECONDS = 30.0
-"""How long a transaction waits for that of another thread or process."""
+"""Seconds that a transaction waits for another one."""
 
-SCHEMA_VERSION = 6
-"""What this version of algo-local reads and writes: the number of migrations."""
+SCHEMA_VERSION = 7
+"""The schema version of this algo-local: the number of migrations."""
 
 
 class Database:
-    """One SQLite file, opened when it is first used, made when it is not there.
+    """One SQLite file, opened on first use, created if missing.
 
     Connections are pooled rather than tied to threads: a reader or writer takes a free one, so that there are never
     more than there are simultaneous users, and all can be closed. A fork starts with an empty pool.
 
-    Every method raises ConfigError if the file is not this platform's, or a newer one's, and PlatformError if SQLite
-    fails (disk full, no permission, locked for longer than `BUSY_SECONDS`).
+    Every method raises ConfigError if the file is not this platform's, or a newer one's, or its directory cannot be
+    made, and PlatformError if SQLite fails (disk full, no permission, locked for longer than `BUSY_SECONDS`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class Database:
 
     @contextmanager
     def write(self, *, to_disk: bool = False) -> Iterator[sqlite3.Connection]:
-        """A transaction that no other thread or process writes beside; committed unless the block raises.
+        """An exclusive write transaction; committed unless the block raises.
 
         With `to_disk`, it outlives a power failure as well. It also serves as the lock under which a change of the file
         system is joined to that of its rows.
@@ -69,7 +69,7 @@ class Database:
                     connection.execute("PRAGMA synchronous=NORMAL")
 
     def close(self) -> None:
-        """Close the connections that nobody uses; the database can be used again afterwards."""
+        """Close the idle connections; the database can be used again afterwards."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
@@ -92,7 +92,7 @@ class Database:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise PlatformError(
+            raise ConfigError(
                 f"Cannot make the embedded platform's directory {self.path.parent}: {error.strerror}",
                 "Choose another with ALGO_LOCAL_ROOT",
             ) from error
@@ -111,7 +111,7 @@ class Database:
         return connection
 
     def _create_private(self) -> None:
-        """Make the file with the rights that SQLite then gives its companions as well."""
+        """Create the file with the mode that SQLite then also gives its companion files."""
         if not self._checked:
             with suppress(OSError):  # it exists, or SQLite says why it cannot
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))

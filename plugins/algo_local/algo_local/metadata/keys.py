@@ -1,4 +1,4 @@
-"""API keys: what each may do, and the hash by which it is known again (API section 1.3)."""
+"""API keys: permissions and hashes (API section 1.3)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OLDER_ADMINISTRATOR_KEY = "ManagementKey"
 """What administrators' keys were called before; taken for one."""
 
 USE_SECONDS = 60.0
-"""How exactly it is known when a key was last used: writing that down at each request would cost more than it tells."""
+"""Resolution in seconds of a key's last use."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _KEY = re.compile(f"sim[{_ALPHABET}]{{{KEY_LENGTH - 3}}}")
@@ -40,7 +40,7 @@ _COLUMNS = "id, owner, mask, label, created_at, kind, permissions, username, exp
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What the requests of a key may do: nothing, unless it is said."""
+    """The permissions of a key's requests: none by default."""
 
     allow_data: bool = False
     allow_data_write: bool = False
@@ -95,17 +95,17 @@ EVERYTHING = Permissions(
     allow_data=True, allow_data_write=True, allow_algo=True, allow_web_algo=True, allow_algo_management=True
 )
 CALLS = Permissions(allow_algo=True)
-"""What a key may do that was made without a word about it: no data."""
+"""The permissions of a key that was made without any: no data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key as it is remembered: never the key itself. Times are in seconds since the epoch."""
+    """A stored API key, without the key itself. Times are in seconds since the epoch."""
 
     id: int
     owner: str
     mask: str
-    """Beginning and end of the key, for people to recognise it by."""
+    """Beginning and end of the key, for recognition."""
     label: str
     created_at: float
     kind: str
@@ -122,7 +122,7 @@ class Key:
 
     @property
     def has_expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether it has expired."""
         return self.expires_at is not None and self.expires_at <= time.time()
 
 
@@ -143,7 +143,7 @@ class Keys:
         expires_at: float | None = None,
         key: str | None = None,
     ) -> tuple[Key, str]:
-        """Make a key for an account that exists. The key itself, returned as well, cannot be had again.
+        """Create a key for an existing account. The key itself is returned only here.
 
         `key` brings one along that is known elsewhere already.
 
@@ -205,12 +205,12 @@ class Keys:
         return found, secret
 
     def delete(self, key: Key) -> None:
-        """Forget a key; it stops working at once."""
+        """Delete a key; it stops working at once."""
         with self._database.write() as rows:
             rows.execute("DELETE FROM keys WHERE id = ?", (key.id,))
 
     def revoke(self, which: str) -> Key:
-        """Forget a key of any account, given by its number, its mask or itself.
+        """Delete a key of any account, given by its number, its mask or itself.
 
         Raises:
             NotFoundError: if there is no such key.
@@ -225,13 +225,13 @@ class Keys:
         return found[0]
 
     def find(self, key: str) -> Key | None:
-        """The key that this is; None if it is not known. It may have expired."""
+        """The stored key of a text; None if it is unknown. It may have expired."""
         with self._database.read() as rows:
             found = _rows(rows, "digest = ?", _digest(key))
         return found[0] if found else None
 
     def note_use(self, key: Key) -> None:
-        """Remember that a key was used just now, within `USE_SECONDS`."""
+        """Record the use of a key, within `USE_SECONDS`."""
         now = time.time()
         if key.last_used_at is None or not 0 <= now - key.last_used_at < USE_SECONDS:
             with self._database.write() as rows:

@@ -1,4 +1,4 @@
-"""The schema of the SQLite file, and how that of each older version becomes this one."""
+"""The schema of the SQLite file, and its migrations."""
 
 from __future__ import annotations
 
@@ -280,6 +280,28 @@ CREATE TABLE media_types (
     type TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_WITH_SCMS = """
+CREATE TABLE scms (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    is_default INTEGER NOT NULL,
+    urls TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE scm_tokens (
+    scm TEXT NOT NULL REFERENCES scms (id),
+    account TEXT NOT NULL COLLATE NOCASE,
+    value BLOB NOT NULL,
+    PRIMARY KEY (scm, account)
+) WITHOUT ROWID;
+CREATE TABLE algorithm_sources (
+    algorithm TEXT PRIMARY KEY REFERENCES algorithms (id),
+    scm TEXT NOT NULL REFERENCES scms (id),
+    repository TEXT NOT NULL,
+    webhook_secret TEXT NOT NULL
+) WITHOUT ROWID;
+"""
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -287,8 +309,9 @@ MIGRATIONS = (
     _WITH_MANAGEMENT,
     _WITH_REQUESTS,
     _WITH_MEDIA_TYPES,
+    _WITH_SCMS,
 )
-"""What makes each version of the schema from the one before; a published one never changes."""
+"""The migration to each version of the schema from the previous one; a published migration never changes."""
 
 
 def upgrade(connection: sqlite3.Connection) -> int:

@@ -1,4 +1,4 @@
-"""What accounts are told: that versions of their algorithms came and went (API section 7)."""
+"""Notifications of accounts about versions of their algorithms (API section 7)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEPT_SECONDS = 90 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Something that an account was told."""
+    """A notification."""
 
     type: str
     context: Mapping[str, Any]
@@ -38,7 +38,7 @@ class Notifications:
         self._database = database
 
     def tell(self, accounts: Iterable[str], kind: str, context: Mapping[str, Any]) -> None:
-        """Tell accounts of something, and forget what is old."""
+        """Notify accounts, and delete old notifications."""
         now = time.time()
         with self._database.write() as rows:
             rows.execute("DELETE FROM notifications WHERE created_at < ?", (now - KEPT_SECONDS,))

@@ -1,4 +1,4 @@
-"""The secrets of algorithms: encrypted values that their processes find in the environment (API section 6.6)."""
+"""The secrets of algorithms: encrypted values in the environment of their processes (API section 6.6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from algo_local.vault import Vault
 
 RESERVED = ("ALGORITHMIA_", "LD_", "PYTHON", "ALGO_")
-"""How variables begin that the platform or the system gives a meaning to."""
+"""Prefixes of reserved variables."""
 
 RESERVED_NAMES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "IFS", "SHELL", "USER", "LOGNAME", "PWD", "NO_PROXY")
 _COLUMNS = "id, short_name, description, secret_key, created_at, modified_at"
@@ -49,7 +49,7 @@ class Secrets:
             return _rows(rows, "algorithm = ? ORDER BY secret_key", algorithm)
 
     def environment(self, algorithm: str) -> dict[str, str]:
-        """What an algorithm's processes find in their environment. PlatformError if a value cannot be decrypted."""
+        """The secret variables of an algorithm's processes. PlatformError if a value cannot be decrypted."""
         with self._database.read() as rows:
             query = "SELECT secret_key, value FROM secrets WHERE algorithm = ? ORDER BY secret_key"
             found = rows.execute(query, (algorithm,)).fetchall()
@@ -60,7 +60,7 @@ class Secrets:
 
         Raises:
             Taken: if it has one for this variable.
-            Invalid: if the variable has another meaning.
+            Invalid: if the variable is reserved.
         """
         check_variable(secret_key)
         now = time.time()
@@ -104,7 +104,7 @@ class Secrets:
 
 
 def check_variable(name: str) -> None:
-    """Raise Invalid if a variable is not free for secrets."""
+    """Raise Invalid if a variable is reserved."""
     if name.upper().startswith(RESERVED) or name.upper() in RESERVED_NAMES:
         message = f"The variable {name} is reserved; choose another name"
         raise Invalid(message, ErrorCode.SECRET_METADATA_CONSTRAINT_VIOLATION)

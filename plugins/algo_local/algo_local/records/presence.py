@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 from pathlib import Path
+
+from algo_core.locks import acquire, is_held
 
 DIRECTORY = "running"
 
@@ -25,7 +26,7 @@ class Presence:
             return
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = os.open(self._path(self.name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(held, fcntl.LOCK_EX)
+        acquire(held, wait=True)
         self._held = held
 
     def release(self) -> None:
@@ -41,16 +42,8 @@ class Presence:
         if name == self.name:
             return True
         path = self._path(name)
-        try:
-            other = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if is_held(path):
             return True
-        finally:
-            os.close(other)
         with contextlib.suppress(OSError):
             path.unlink()
         return False

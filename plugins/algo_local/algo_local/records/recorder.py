@@ -55,6 +55,8 @@ class Live:
         self.record = record
         self.level = level
         self.ended = threading.Event()
+        self.contents: dict[str, bytes] = {}
+        """What is still to be written with its row."""
         self._recorder = recorder
 
     @property
@@ -78,10 +80,10 @@ class Recorder:
         self,
         database: Database,
         root: Path,
-        cancel: Callable[[str], object],
+        cancel: Callable[[str], bool],
         retention: Retention | None = None,
     ) -> None:
-        """`cancel` ends a call that this process runs, by its id."""
+        """`cancel` ends a call that this process runs, by its id; whether it was there to be ended."""
         self.retention = retention or Retention.of()
         self._cancel = cancel
         self._presence = Presence(root)
@@ -92,18 +94,20 @@ class Recorder:
         self._clock: threading.Thread | None = None
         self._is_closed = False
         self._is_swept = False
+        self.observers: list[Callable[[Record], None]] = []
+        """Told of each call that has ended, in its thread, whatever is kept of it."""
         # By a weak reference: the interpreter's end must not keep every platform that was ever opened.
         self._at_exit = _at_exit(weakref.ref(self))
 
     # What the threads that run calls say
 
     def begin(self, record: Record, given: Input, level: str) -> Live:
-        """A call is about to run. It is written soon; one of which nothing is kept, never."""
+        """A call is about to run. It is written soon, or when it has ended; one of which nothing is kept, never."""
         live = self._made(record, given, level)
         if level != NONE:
+            live.contents = self._kept(live, record.input, given.data)
             with self._lock:
                 self._live[record.id] = live
-            self._journal.put(record, self._kept(live, record.input, given.data))
             self._tick()
         return live
 
@@ -147,9 +151,11 @@ class Recorder:
         try:
             with self._lock:  # so that nothing older is put after it
                 record.finished(answer, output, time.time(), level=live.level, limit=self.retention.content)
-                contents = self._kept(live, record.output, answer.encoded)
+                contents = {**live.contents, **self._kept(live, record.output, answer.encoded)}
                 if live.level != NONE:
                     self._journal.put(record, contents)
+            for observe in self.observers:
+                observe(record)
             if live.level != NONE:
                 if record.key is not None:
                     self._journal.change(lambda rows: None)
@@ -229,9 +235,8 @@ class Recorder:
         """Have a call end, whichever process runs it; one that has ended stays as it is."""
         with self._lock:
             live = self._live.get(identifier)
-        if live:
-            self._cancel(identifier)
-        else:
+        # A call on its way to the executor is known there in a moment: then the clock tells it.
+        if not live or not self._cancel(identifier):
             self._journal.change(lambda rows: table.ask_to_cancel(rows, identifier))
 
     def forget_account(self, account: str) -> None:
@@ -257,7 +262,8 @@ class Recorder:
         with self._lock:
             for live in self._live.values():
                 if not live.record.is_finished:
-                    self._journal.put(live.record, {})
+                    self._journal.put(live.record, live.contents)
+                    live.contents = {}
 
     def _is_dead(self, record: Record) -> bool:
         return not record.is_finished and not self._presence.is_alive(record.platform)

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from algo_local.serving.server import Server
 
 CALLBACK_SHARE = 3
-"""One part in so many of the process's descriptors is for connections of algorithms."""
+"""The callback's share of the process's descriptors: one in three."""
 
 OTHERS_SHARE = 32
-"""The same for each process with a network of its own."""
+"""The share of each process with an isolated network."""
 
 
 class CallbackEndpoint:
     """Listens on a free port of the loopback interface; serves `application` there from the first connection on.
 
-    A process with a network of its own brings the `listener` that it can reach.
+    A process with an isolated network brings its own `listener`.
     """
 
     def __init__(self, application: RequestHandler, listener: socket.socket | None = None) -> None:
@@ -47,7 +47,7 @@ class CallbackEndpoint:
         return f"http://{host}:{port}"
 
     def serve_also(self, listener: socket.socket) -> Callable[[], None]:
-        """Serve the application on another socket as well; what is returned ends that."""
+        """Also serve the application on another socket; returns a function that ends that."""
         return CallbackEndpoint(self._application, listener).close
 
     def close(self) -> None:

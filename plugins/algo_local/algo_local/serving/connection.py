@@ -1,4 +1,4 @@
-"""A connection while it is busy: one thread reads its requests, has them answered, and stays as long as more come."""
+"""A busy connection: one thread reads its requests, passes them to the application, and stays while more arrive."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Protocol
 from algo_local.serving.body import Body, ChunkedBody, SizedBody, drain
 from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.incoming import Incoming
-from algo_local.serving.limits import Limits
+from algo_local.serving.limits import ConnectionLimits
 from algo_local.serving.outgoing import response_bytes, send, send_file
 from algo_local.serving.request_log import LoggedRequest
 from algo_local.web.app import error_response
 from algo_local.web.http import ApiError, FileBody, Request, Response
 
 STAY_SECONDS = 0.05
-"""How long a thread waits for a connection's next request before the connection counts as idle."""
+"""Seconds that a thread waits for the next request before the connection counts as idle."""
 
 UNREAD_BYTES = 1 << 20
-"""How much of a body that the application left is read for the sake of the connection's next request."""
+"""Bytes of an unread body that are read so that the connection can be reused."""
 
 UNREAD_SECONDS = 0.25
-"""How long that may take."""
+"""Time limit in seconds for reading an unread body."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Fate(enum.Enum):
-    """What is to become of a connection that a thread is done with."""
+    """The next state of a connection after its thread."""
 
     IDLE = enum.auto()
     """The client may send another request."""
@@ -42,7 +42,7 @@ class Fate(enum.Enum):
 
 
 class RequestHandler(Protocol):
-    """What a server needs of an application."""
+    """The interface of an application for the server."""
 
     def answer(self, request: Request, /) -> Response:
         """The response to a request, whatever goes wrong."""
@@ -50,12 +50,12 @@ class RequestHandler(Protocol):
 
 @dataclass(slots=True)
 class Service:
-    """What the connections of a server have in common."""
+    """The shared state of a server's connections."""
 
     application: RequestHandler
-    limits: Limits
+    limits: ConnectionLimits
     log: Callable[[LoggedRequest], None] | None = None
-    """Told of each request that was answered."""
+    """Called for each answered request."""
     draining: bool = False
     """Whether the server is about to stop."""
     crowded: bool = False
@@ -81,7 +81,7 @@ class Connection:
         """Whether the TLS handshake is still under way."""
         self.incoming = Incoming(connected)
         self.lingered = 0
-        """Bytes that were read after its last response."""
+        """Bytes read after its last response."""
 
     def shake(self) -> None:
         """Take a TLS handshake as far as it goes; raises what the socket does if it has to wait."""
@@ -132,7 +132,7 @@ def refusal(error: BadRequest, connection: Connection, service: Service) -> byte
 
 
 def _answer(connection: Connection, head: Head, service: Service) -> Fate:
-    """Have the application answer a request, and send what it says."""
+    """Pass a request to the application, and send its response."""
     began = time.monotonic()
     exchange = _Exchange(connection, head)
     response = service.application.answer(Request(head.method, head.target, head.fields, exchange.body, head.length))

@@ -1,4 +1,4 @@
-"""The head of a request, read strictly: what RFC 9112 lets a server refuse is refused."""
+"""Parses the head of a request strictly: everything that RFC 9112 allows a server to refuse is refused."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ VERSIONS = ("HTTP/1.0", "HTTP/1.1")
 
 
 class BadRequest(Exception):
-    """A request whose end cannot be known, or that asks too much before it is known who sends it.
+    """A request with an ambiguous end, or that exceeds a limit before authentication.
 
-    The connection ends with the response, since nobody can say where the next request would begin.
+    The connection ends with the response, since the start of the next request is unknown.
     """
 
     def __init__(self, status: int, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What arrives on a connection: heads, lines and bodies, from one buffer that is never larger than a head."""
+"""The receiving side of a connection: heads, lines and bodies, from one buffer that is never larger than a head."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from algo_local.serving.head import BadRequest, Head, check_beginning, parse_hea
 from algo_local.serving.limits import HEAD_BYTES
 
 RECEIVE_BYTES = 64 << 10
-"""What is received at a time into the buffer."""
+"""Bytes received at a time into the buffer."""
 
 BODY_BYTES = 256 << 10
-"""What is received at a time into the hands of the application."""
+"""Bytes received at a time for the application."""
 
 _END = b"\r\n\r\n"
 

@@ -1,4 +1,4 @@
-"""What the served platform grants a client before it knows who that is."""
+"""The limits of the served platform for unauthenticated clients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WANTED_DESCRIPTORS = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """Times in seconds, and the number of connections."""
 
     connections: int = CONNECTIONS
@@ -47,13 +47,13 @@ class Limits:
     """For requests under way to end when the server is stopped."""
 
 
-def limits_for_process(*, share: int = 1) -> Limits:
+def limits_for_process(*, share: int = 1) -> ConnectionLimits:
     """Limits that keep the connections of a server below this process's descriptors; one of `share` equal servers."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
-        return Limits()
+        return ConnectionLimits()
     room = (descriptors - RESERVED_DESCRIPTORS) // (DESCRIPTORS_PER_CONNECTION * share)
-    return Limits(connections=max(4, min(CONNECTIONS, room)))
+    return ConnectionLimits(connections=max(4, min(CONNECTIONS, room)))
 
 
 def raise_descriptor_limit() -> None:

@@ -1,4 +1,4 @@
-"""What the served platform says while it runs: bounded lines, not too many, and never at the price of waiting."""
+"""The log of the served platform: bounded lines, rate-limited, never blocking."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REPEAT_SECONDS = 60.0
 
 
 class Log:
-    """Writes by `say`, unless that would be too much or would have to wait; tells later how much was left out.
+    """Writes with `say`, unless the rate is too high or it would block; reports the number of omitted messages later.
 
     May be called from any thread.
     """
@@ -65,7 +65,7 @@ def shortened(text: str) -> str:
 
 
 def takes_more() -> bool:
-    """Whether standard error takes some text at once: a pipe that nobody empties would hold up whoever writes."""
+    """Whether standard error accepts some text at once: a full pipe would block."""
     try:
         descriptor = sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):  # not a real one, as in tests

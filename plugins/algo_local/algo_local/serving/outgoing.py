@@ -1,4 +1,4 @@
-"""What is sent on a connection: heads of responses, bytes, and files, by the system itself where it can do that."""
+"""The sending side of a connection: heads of responses, bytes, and files, with sendfile where possible."""
 
 from __future__ import annotations
 

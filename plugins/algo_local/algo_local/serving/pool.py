@@ -1,4 +1,4 @@
-"""Threads for connections that are busy: as many as there are, and no more than were needed lately."""
+"""Threads for busy connections: one per connection, with idle threads ended after a while."""
 
 from __future__ import annotations
 

@@ -15,12 +15,16 @@ from algo_local.platform import Platform
 from algo_local.serving.limits import raise_descriptor_limit
 from algo_local.serving.listener import listen
 from algo_local.serving.log import Log
+from algo_local.serving.monitoring import Monitoring
 from algo_local.serving.request_log import LoggedRequest
 from algo_local.serving.server import Server
 from algo_local.web.app import Application
 
 if TYPE_CHECKING:
     import ssl
+
+    from algo_local.records.record import Record
+
 
 GRACE_SECONDS = 20.0
 """After a signal, the time in which everything has ended; if something hangs, the process ends all the same."""
@@ -34,11 +38,12 @@ def serve_until_signal(
     tls: tuple[Path, Path | None] | None,
     say: Callable[[str], None],
     on_answer: Callable[[LoggedRequest], None] | None = None,
+    on_call: Callable[[Record], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end all running algorithms and return.
 
-    `say` is told the address once connections are accepted, `on_answer` of each request. Must be called in the main
-    thread of a process that ends afterwards.
+    `say` is called with the address once connections are accepted, `on_answer` for each request, `on_call` for each
+    algorithm call that has ended. Must be called in the main thread of a process that ends afterwards.
 
     Raises:
         UsageError: if the address cannot be listened on.
@@ -49,7 +54,10 @@ def serve_until_signal(
     listener = listen(host, port)
     try:
         account = platform.account  # a state that cannot be used is found before anybody connects
-        application = Application(platform, scheme="https" if tls else "http", on_failure=log)
+        monitoring = Monitoring(platform)
+        platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
+        scheme = "https" if tls else "http"
+        application = Application(platform, scheme=scheme, on_failure=log, beside=monitoring.answer)
         server = Server(application, listener, tls=_context(tls), on_failure=log, on_answer=on_answer)
     except BaseException:
         listener.close()

@@ -1,4 +1,4 @@
-"""The application on real sockets: connections that wait are watched by one thread, busy ones have a thread each."""
+"""The HTTP server: one thread watches waiting connections, busy ones have a thread each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_local.serving.connection import Connection, Fate, RequestHandler, Service, refusal
 from algo_local.serving.head import BadRequest, Head
-from algo_local.serving.limits import Limits, limits_for_process
+from algo_local.serving.limits import ConnectionLimits, limits_for_process
 from algo_local.serving.listener import BACKLOG
 from algo_local.serving.pool import Pool
 from algo_local.serving.request_log import LoggedRequest
@@ -68,11 +68,11 @@ class Server:
         listener: socket.socket,
         *,
         tls: ssl.SSLContext | None = None,
-        limits: Limits | None = None,
+        limits: ConnectionLimits | None = None,
         on_failure: Callable[[str], None] | None = None,
         on_answer: Callable[[LoggedRequest], None] | None = None,
     ) -> None:
-        """`on_failure` is told what should not happen and when connections are refused, `on_answer` of each request."""
+        """`on_failure` is called for unexpected failures and refused connections, `on_answer` for each request."""
         self.limits = limits or limits_for_process()
         self._report = on_failure or (lambda text: None)
         self._service = Service(application, self.limits, on_answer)
@@ -181,7 +181,7 @@ class Server:
         return len(self._connections) - self._waiting.count(State.REFUSED) >= self.limits.connections
 
     def _dispensable(self) -> Connection | None:
-        """A connection that nobody would miss: the oldest that has had its last response, is idle, or is slow."""
+        """The most dispensable connection: the oldest one that has had its last response, is idle, or is slow."""
         return (
             self._waiting.oldest(State.LINGERING)
             or self._waiting.oldest(State.IDLE, QUIET_SECONDS)

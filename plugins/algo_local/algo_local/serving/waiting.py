@@ -1,4 +1,4 @@
-"""Connections that no thread is busy with, in the order in which they came into their state."""
+"""Waiting connections, ordered by the time at which they entered their state."""
 
 from __future__ import annotations
 

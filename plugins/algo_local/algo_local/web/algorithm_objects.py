@@ -9,6 +9,7 @@ from algo_local.web.times import iso
 if TYPE_CHECKING:
     from algo_local.algorithms.builds import BuildRecord
     from algo_local.algorithms.registry import Algorithm, Version
+    from algo_local.metadata.scms import Scm
     from algo_local.web.authorization import RequestContext
 
 INTERNAL_SCM = {"id": "internal", "name": "", "provider": "internal", "default": True, "enabled": True}
@@ -29,7 +30,7 @@ def described(context: RequestContext, algorithm: Algorithm, version: Version | 
             "tags": list(algorithm.tags),
         },
         "settings": _settings(algorithm, version),
-        "source": {"scm": INTERNAL_SCM},
+        "source": _source(context, algorithm),
         "self_link": context.url(path),
         "resource_type": "algorithm",
     }
@@ -48,6 +49,31 @@ def described(context: RequestContext, algorithm: Algorithm, version: Version | 
         "build": _build_of(version),
         "compilation": {"successful": True, "output": ""},
         "self_link": context.url(f"{path}/versions/{version.build.commit}"),
+    }
+
+
+def described_scm(scm: Scm) -> dict[str, Any]:
+    """The object of a source host."""
+    return {
+        "id": scm.id,
+        "name": scm.name,
+        "provider": scm.provider,
+        "default": scm.default,
+        "enabled": scm.enabled,
+        "urls": dict(scm.urls),
+    }
+
+
+def _source(context: RequestContext, algorithm: Algorithm) -> dict[str, Any]:
+    source = context.platform.scms.source(algorithm.id, algorithm.owner)
+    if not source:
+        return {"scm": INTERNAL_SCM}
+    owner, _, name = source.repository.rpartition("/")
+    return {
+        "scm": described_scm(source.scm),
+        "repository_owner": owner,
+        "repository_name": name,
+        "repository_https_url": source.address,
     }
 
 

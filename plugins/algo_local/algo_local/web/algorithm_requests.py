@@ -1,13 +1,19 @@
-"""What requests say about algorithms: `details`, `settings` and `version_info` (API section 6.3)."""
+"""Parses `details`, `settings` and `version_info` of requests about algorithms (API section 6.3)."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 from algo_local.algorithms import catalog
 from algo_local.algorithms.publication import Publication
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid
+
+if TYPE_CHECKING:
+    from algo_local.web.authorization import RequestContext
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){1,5}")
 
 RUNNABLE = ("python3", "python3-1")
 """Languages that this platform runs, by their names with and without environments."""
@@ -22,10 +28,10 @@ PACKAGE_SETS = (
 
 
 def description(body: dict[str, Any]) -> dict[str, Any]:
-    """What a body says, by the names of `Algorithm`'s attributes.
+    """The description in a body, by the names of `Algorithm`'s attributes.
 
     Raises:
-        Invalid: if it asks for a language or an environment that is not there.
+        Invalid: if it names an unknown language or environment.
     """
     details, settings = body.get("details", {}), body.get("settings", {})
     found = {name: details[name] for name in ("label", "summary", "tagline", "tags") if name in details}
@@ -43,6 +49,36 @@ def description(body: dict[str, Any]) -> dict[str, Any]:
     )
     found |= {name: settings[name] for name in plain if name in settings}
     return found | _environment(settings)
+
+
+def source_in(context: RequestContext, body: dict[str, Any]) -> tuple[str, str] | None:
+    """The source host that a body names, and the repository there; None for the platform itself.
+
+    What the body says for logging in there is remembered for the account.
+    """
+    said = body.get("source", {})
+    if said.get("scm", "internal") == "internal":
+        return None
+    scm = context.platform.scms.get(said["scm"])
+    if not scm.enabled:
+        raise Invalid("The source host is disabled", ErrorCode.SCM_DISABLED)
+    name = said.get("existing_repository_name") or said.get("repository_name") or body["name"]
+    repository = f"{said.get('repository_owner') or context.account}/{name}"
+    if not _REPOSITORY.fullmatch(repository) or ".." in repository:
+        raise Invalid(f"Not a repository: {repository[:100]!r}", ErrorCode.SCM_BAD_REQUEST)
+    if login := body.get("scmsCredentials"):
+        context.platform.scms.connect(scm.id, context.account, *login_in(login))
+    return scm.id, repository
+
+
+def login_in(body: dict[str, Any]) -> tuple[str, str]:
+    """Name and password in a body: those, or a token alone."""
+    if token := body.get("secretToken"):
+        return body.get("username", "git"), token
+    if "username" not in body or "password" not in body:
+        message = "Give username and password, or secretToken"
+        raise Invalid(message, ErrorCode.SCM_BAD_REQUEST)
+    return body["username"], body["password"]
 
 
 def publication(body: dict[str, Any]) -> Publication:

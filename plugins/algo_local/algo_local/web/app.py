@@ -1,4 +1,4 @@
-"""The application: finds the route of a request, and turns what goes wrong into the platform's error bodies."""
+"""The application: finds the route of a request, and turns errors into the platform's error bodies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from algo_core.errors import (
     AlgoError,
     AlreadyExists,
+    ConfigError,
     NotFoundError,
     PermissionDenied,
     RequestRefused,
@@ -43,8 +44,8 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 class Application:
     """The API of a platform: `answer` gives a response to a request.
 
-    With `trusted`, requests without a credential are those of the platform's own person: for use inside this person's
-    process only. `on_failure` is told the traceback of what should never happen.
+    With `trusted`, requests without a credential are those of the platform's own user: only for use inside that user's
+    process. `on_failure` is called with the traceback of unexpected exceptions.
     """
 
     def __init__(
@@ -54,31 +55,46 @@ class Application:
         trusted: bool = False,
         scheme: str = "http",
         on_failure: Callable[[str], None] | None = None,
+        beside: Callable[[Request], Response | None] | None = None,
     ) -> None:
+        """`beside` may answer requests that are not for the API."""
+        self._beside = beside
         self.platform = platform
         self.trusted = trusted
         self._scheme = scheme
         self._on_failure = on_failure
 
     def answer(self, request: Request) -> Response:
-        """The response to a request, whatever goes wrong; to a HEAD as well without a body, which is closed."""
+        """The response to a request, whatever goes wrong; to a HEAD as well without a body, which is closed.
+
+        Raises:
+            ConfigError: if the person's own configuration is wrong, and the application is `trusted`: it is theirs.
+        """
         try:
-            response = respond(lambda: self._routed(request))
+            response = self._respond(lambda: self._routed(request))
+        except ConfigError:
+            raise
         except Exception as error:
             if self._on_failure:
                 import traceback
 
                 self._on_failure(traceback.format_exc())
-            # What exactly broke is told to the platform's own person only.
+            # Details of the failure are only for the platform's own user.
             detail = f": {type(error).__name__}: {error}" if self.trusted else ""
             response = error_response(ApiError(500, f"The platform failed{detail}", ErrorCode.INTERNAL_SERVER_ERROR))
         return _headers_only(response) if request.method == "HEAD" else response
 
     def _routed(self, request: Request) -> Response:
+        if self._beside and (response := self._beside(request)):
+            return response
+        if request.path.startswith("/git/"):
+            from algo_local.web import git
+
+            return git.answer(self.platform, request, trusted=self.trusted, address=self._address(request))
         route = find(request.path)
         if not route:
             raise ApiError(404, f"No such route: {request.path[:200]}", ErrorCode.NOT_IMPLEMENTED)
-        response = respond(lambda: self._handled(request, route))
+        response = self._respond(lambda: self._handled(request, route))
         if route.for_pages:
             response.headers.update(_CORS)
         return response
@@ -95,20 +111,21 @@ class Application:
             return result
         return Response(operation.status) if result is None else json_response(result, operation.status)
 
+    def _respond(self, answer: Callable[[], Response]) -> Response:
+        """The response of `answer`, or the error body for its exception."""
+        try:
+            return answer()
+        except ApiError as error:
+            return error_response(error)
+        except AlgoError as error:
+            if self.trusted and isinstance(error, ConfigError):
+                raise
+            return error_response(_as_api_error(error))
+
     def _address(self, request: Request) -> str:
         """The address at which the client of a request reaches the platform."""
         host = request.header("Host")
         return f"{self._scheme}://{host}" if _HOST.fullmatch(host) else "local:"
-
-
-def respond(answer: Callable[[], Response]) -> Response:
-    """What `answer` gives, or the error body for what it refuses."""
-    try:
-        return answer()
-    except ApiError as error:
-        return error_response(error)
-    except AlgoError as error:
-        return error_response(_as_api_error(error))
 
 
 _loaded: dict[str, Handler] = {}
@@ -127,7 +144,8 @@ def _load(name: str) -> Handler:
 def _as_api_error(error: AlgoError) -> ApiError:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
-            return ApiError(status, error.message, getattr(error, "code", code))
+            more = {"Retry-After": "1"} if status == 429 else None
+            return ApiError(status, error.message, getattr(error, "code", code), more)
     return ApiError(
         500, f"{error.message}. {error.hint}" if error.hint else error.message, ErrorCode.INTERNAL_SERVER_ERROR
     )
@@ -142,7 +160,7 @@ def error_response(error: ApiError) -> Response:
         body = {"code": error.code, "message": error.message}
     headers = {"X-Error-Message": header_text(error.message), **error.headers}
     if error.status == 401:
-        headers["WWW-Authenticate"] = "Simple"
+        headers.setdefault("WWW-Authenticate", "Simple")
     return json_response({"error": body}, error.status, headers)
 
 

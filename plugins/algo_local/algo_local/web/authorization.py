@@ -1,4 +1,4 @@
-"""Whose request it is, and whether they may do what its operation does (API sections 1.2, 1.3)."""
+"""Authentication and authorization of requests (API sections 1.2, 1.3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from algo_local.web.routing import Route
 
 REQUIRED = "authorization required"
-"""What clients compare the answer to a request without credentials with."""
+"""The message for a missing credential, which clients compare."""
 
 _NOBODY = Caller("")
 _PAGE = re.compile(r"https?://(?:[^/@]*@)?([^/?#]*)", re.IGNORECASE)
@@ -29,7 +29,7 @@ _SCHEME = re.compile(r"(simple|bearer)\s+(.*)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a path names, and what the caller is to it."""
+    """The object of a path, and the caller's role towards it."""
 
     who: Who
     algorithm: Algorithm | None = None
@@ -40,7 +40,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """A request whose caller may do what its operation does: what a handler is given."""
+    """An authorized request: the argument of a handler."""
 
     platform: Platform
     request: Request
@@ -70,10 +70,10 @@ class RequestContext:
 
 
 def authorize(platform: Platform, request: Request, route: Route, *, trusted: bool, address: str) -> RequestContext:
-    """Find the operation of a request, and see that its caller may do that.
+    """Find the operation of a request, and check that its caller is allowed to do it.
 
-    What a path names is looked up, and the caller's right to it, before the method: a method that a path has not got
-    tells no more than one that it has.
+    The object of a path and the caller's role are checked before the method, so that an unsupported method reveals no
+    more than a supported one.
 
     Raises:
         ApiError: 401 without a valid credential, 404 for what the caller may not see, 403 for what they may not do,
@@ -95,13 +95,13 @@ def authorize(platform: Platform, request: Request, route: Route, *, trusted: bo
 
 
 def authenticate(request: Request, platform: Platform, *, trusted: bool) -> Caller:
-    """The caller that a request's `Authorization` header stands for, without an administrator's rights.
+    """The caller of a request's `Authorization` header, without an administrator's rights.
 
     Accepted are an API key, and the token of a running algorithm, each bare or after `Simple` or `Bearer`.
     `trusted` says that a request without a credential comes from the platform's own person.
 
     Raises:
-        ApiError: 401 if there is no credential, or one that nobody has.
+        ApiError: 401 for a missing or unknown credential.
     """
     credential = request.header("Authorization")
     match = _SCHEME.fullmatch(credential)

@@ -1,4 +1,4 @@
-"""The bodies of requests, read and held against the shape that the table gives for them."""
+"""Reads the bodies of requests and validates them against the shapes of the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The switches of the platform: what administrators may turn off, for everybody or for one account."""
+"""Feature switches, which administrators set for everybody or for one account."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEATURES = {
     "invites": "Invites may be accepted",
     "web_calls": "Algorithms may be called from web pages",
 }
-"""What there are switches for, and what each lets accounts do; the rows of the table of operations name them."""
+"""The features and their descriptions; rows of the table of operations name them."""
 
 
 def check_feature(platform: Platform, feature: str, account: str) -> None:

@@ -1,4 +1,4 @@
-"""Requests and responses: what the routes are given and give back."""
+"""Requests and responses of the routes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ApiError(Exception):
 
 
 class Body(Protocol):
-    """What a request's body is read from."""
+    """The source of a request's body."""
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes; none at the end."""

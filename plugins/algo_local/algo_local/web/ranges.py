@@ -1,4 +1,4 @@
-"""Which part of a file a request asks for."""
+"""Byte ranges of requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which operations a request's path names: the table's templates, matched (API sections 3.1, 4.1)."""
+"""Matches the path of a request against the table's templates (API sections 3.1, 4.1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VERSION = re.compile(r"/+v1(?:/+|$)")
 
 
 class Route(NamedTuple):
-    """What a path leads to: its operations by method, and the values of the template's names."""
+    """The route of a path: its operations by method, and the values of the template's names."""
 
     operations: Mapping[str, Operation]
     parameters: Mapping[str, str]
@@ -78,7 +78,7 @@ class _Template:
             self.parts.append(last)
         self.operations: dict[str, Operation] = {}
         self.values: dict[str, str] = {}
-        """What names have that no component stands for."""
+        """The values of names that no component gives."""
 
     def be_root_of(self, template: _Template) -> None:
         """Answer as `template` does where its rest is empty, except for the operations that are this path's own."""

@@ -181,8 +181,14 @@ SCHEMAS: dict[str, Schema] = {
         name=NAME,
         details={"allOf": [ref("DetailsUpdate"), record("label")]},
         settings={"allOf": [ref("Settings"), record("source_visibility license network_access pipeline_enabled")]},
-        source={"type": "object"},
-        scmsCredentials={"type": "object"},
+        source=record(
+            scm=TEXT,
+            repository_name=TEXT,
+            repository_owner=TEXT,
+            existing_repository_name=TEXT,
+            initial_commit_message=LONG,
+        ),
+        scmsCredentials=ref("ScmCredentials"),
         version_info=ref("SampleInput"),
     ),
     "UpdateRequest": record(details=ref("DetailsUpdate"), settings=ref("Settings"), version_info=ref("SampleInput")),
@@ -207,7 +213,7 @@ SCHEMAS: dict[str, Schema] = {
         version_info=ref("VersionInfo"),
         build=ref("Build"),
         compilation=record("successful", successful=FLAG, output=TEXT),
-        source=record("scm", scm=ref("Scm")),
+        source=record("scm", scm=ref("Scm"), repository_name=TEXT, repository_owner=TEXT, repository_https_url=TEXT),
         owner=TEXT,
         self_link=TEXT,
         resource_type=word("algorithm"),
@@ -347,10 +353,13 @@ SCHEMAS: dict[str, Schema] = {
         oauth={"type": "object"},
         urls=ref("ScmUrls"),
     ),
+    "ScmCredentials": record(username=MIDDLE, password=SECRET, secretToken=SECRET),
     "ScmUpdate": record(enabled=FLAG, urls=ref("ScmUrls")),
     "ScmConnectionStatus": record(
         "scm_connection_status",
         scm_connection_status=word("active", "deploy_key_error", "provider_internal_error"),
+        repository_webhook_secret=TEXT,
+        repository_webhook_url=TEXT,
     ),
     "ScmUserOAuthStatus": record(
         authorization_status=word("authorized", "unauthorized"), scm_username=TEXT, scm_organizations=many(record())
@@ -702,4 +711,4 @@ EXPANSIONS: dict[str, tuple[str, ...]] = {
     "{path*}": ("{dataPath}",),
     "{location*}": ("{connectorId}/{connectorPath}",),
 }
-"""What stands for the table's special names in documented paths."""
+"""The documented form of the table's special names."""

@@ -1,4 +1,4 @@
-"""The embedded platform as a transport: no port, no daemon, the application is simply called.
+"""The embedded platform as a transport: the application is called directly, without a port or daemon.
 
 This module is imported when a request is sent to an address `local:`, never before.
 """
@@ -16,7 +16,7 @@ from algo_local.web.app import Application
 from algo_local.web.http import Request
 
 PREFIX = "local:"
-"""What the addresses begin with that this transport answers."""
+"""The prefix of this transport's addresses."""
 
 
 class EmbeddedTransport:
@@ -29,6 +29,9 @@ class EmbeddedTransport:
         """The response to a request. Time limits mean nothing here.
 
         Whatever the request's own body raises while it is read is raised as it is.
+
+        Raises:
+            ConfigError: if the embedded platform's configuration is wrong.
         """
         body = _Body(request.body) if request.body is not None else None
         target = request.url.removeprefix(PREFIX).partition("#")[0]
@@ -47,12 +50,12 @@ class EmbeddedTransport:
         return StreamResponse(request.url, answered.status, answered.all_headers(), content)
 
     def close(self) -> None:
-        """Wait for calls without an answer to end. The platform stays: it serves other clients as well."""
+        """Wait for calls without a response to end. The platform stays open for other clients."""
         self._application.platform.wait_for_background()
 
 
 class _Body:
-    """The body of a request as something to read from; remembers what its source raised."""
+    """The body of a request as a readable object; stores the exception of its source."""
 
     def __init__(self, body: RequestBody) -> None:
         self.error: BaseException | None = None

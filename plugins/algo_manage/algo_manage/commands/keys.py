@@ -85,7 +85,7 @@ def create_(
       algo keys create ci --algorithm me/Greeter --expires 90
     """
     if no_calls and (algorithms or web):
-        raise UsageError("--no-calls excludes --algorithm and --web", "Leave one of them out")
+        raise UsageError("--no-calls cannot be combined with --algorithm or --web", "Leave one of them out")
     permissions = {
         "allow_data": data != "none",
         "allow_data_write": data == "write",

@@ -31,7 +31,7 @@ def _described(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--sample-input", metavar="JSON", help="Input to try the algorithm with."),
         click.option("--source-visibility", type=click.Choice(["open", "closed"]), help="Who may read the source."),
         click.option("--license", type=click.Choice(["apl", "apache2", "gpl3", "mit"]), help="License of the source."),
-        click.option("--network-access", type=click.Choice(["full", "isolated"]), help="What the algorithm may reach."),
+        click.option("--network-access", type=click.Choice(["full", "isolated"]), help="Network access."),
         click.option("--pipelining/--no-pipelining", default=None, help="Whether it may call other algorithms."),
         click.option("--environment", metavar="ID", help="Environment, from: algo environment LANG."),
     )):  # fmt: skip
@@ -143,7 +143,7 @@ def compile_(app: App, algorithm: str, source: Path | None, message: str | None,
       algo algorithms compile me/Greeter --source ./greeter
     """
     if source and commit:
-        raise UsageError("--source and --commit exclude each other", "Leave one of them out")
+        raise UsageError("--source cannot be combined with --commit", "Leave one of them out")
     ref = _named(algorithm)
     with api.suggesting(app, ref):
         if source:
@@ -179,7 +179,7 @@ def compile_(app: App, algorithm: str, source: Path | None, message: str | None,
 @click.option("--public/--private", "public", default=None, help="Who may call it: everybody, or the owner.")
 @click.option("--notes", metavar="TEXT", help="Release notes.")
 @click.option("--sample-input", metavar="JSON", help="Input to try it with.")
-@click.option("--sample-output", metavar="JSON", help="What comes of the sample input.")
+@click.option("--sample-output", metavar="JSON", help="Output for the sample input.")
 @pass_app
 def publish_(
     app: App,

@@ -47,7 +47,7 @@ def list_(app: App, algorithm: str) -> None:
 )
 @click.option("--stdin", is_flag=True, help="Take all of standard input as the value.")
 @click.option("--name", metavar="TEXT", help="Name for people. Default: VARIABLE.")
-@click.option("--description", metavar="TEXT", help="What the secret is for.")
+@click.option("--description", metavar="TEXT", help="Description of the secret.")
 @pass_app
 def set_(
     app: App,
@@ -68,7 +68,7 @@ def set_(
       algo secrets set me/Greeter CERTIFICATE --file client.pem
     """
     if file and stdin:
-        raise UsageError("--file and --stdin exclude each other", "Leave one of them out")
+        raise UsageError("--file cannot be combined with --stdin", "Leave one of them out")
     ref = api.named(algorithm)
     known = _find(_secrets(app, ref), variable)
     value = _value(app, variable, file, stdin)
@@ -84,7 +84,7 @@ def set_(
     else:
         providers = api.entries(app.api.get_json("secret-provider"))
         if not providers:
-            raise PlatformError("The platform has nowhere to keep secrets")
+            raise PlatformError("The platform has no secret provider")
         owner = path.split("/")[1]
         made = {"owner_type": "algorithm", "owner_id": owner, "provider_id": api.member(providers[0], "id")}
         found = api.send(app, "POST", path, {"short_name": variable, "description": " ", **made, **body})
@@ -138,7 +138,7 @@ def _value(app: App, variable: str, file: Path | None, stdin: bool) -> str:
             raise AlgoError(f"Cannot read {file}: {error.strerror}") from error
         except UnicodeDecodeError:
             raise UsageError(
-                f"{file} is not UTF-8 text", "Secrets are text: encode what is binary, for example with base64"
+                f"{file} is not UTF-8 text", "Secrets are text: encode binary data, for example with base64"
             ) from None
     if stdin:
         return _given(text_on_stdin())
@@ -151,5 +151,5 @@ def _value(app: App, variable: str, file: Path | None, stdin: bool) -> str:
 def _given(text: str) -> str:
     value = text.removesuffix("\n").removesuffix("\r")
     if not value:
-        raise UsageError("The value is empty", "To have none, remove the secret: algo secrets remove")
+        raise UsageError("The value is empty", "To remove the secret: algo secrets remove")
     return value

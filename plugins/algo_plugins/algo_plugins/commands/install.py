@@ -35,12 +35,12 @@ def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) 
     with the same configuration; its connectors and other hooks do not take part.
     """
     from algo_plugins.installer.isolating import Isolating
-    from algo_plugins.installer.turns import turn
+    from algo_plugins.installer.lock import plugins_lock
 
-    with turn(app.environ, app.output.info):
+    with plugins_lock(app.environ, app.output.info):
         operations = _operations(app, yes, "install", *(["--isolated"] if isolated else []), *requirements)
         outcome = Isolating(operations).install(requirements) if isolated else operations.install(requirements)
-    _report(app, outcome, "There is nothing to change: all of it is installed")
+    _report(app, outcome, "Nothing to change: everything is installed")
 
 
 @click.command()
@@ -54,10 +54,10 @@ def upgrade(app: App, dists: tuple[str, ...], yes: bool) -> None:
     """
     from algo_core.plugins.isolated import installed
     from algo_plugins.installer.isolating import Isolating
+    from algo_plugins.installer.lock import plugins_lock
     from algo_plugins.installer.operations import Outcome, names_of
-    from algo_plugins.installer.turns import turn
 
-    with turn(app.environ, app.output.info):
+    with plugins_lock(app.environ, app.output.info):
         operations = _operations(app, yes, "upgrade", *dists)
         names = names_of(dists)
         present = installed(app.environ)
@@ -68,7 +68,7 @@ def upgrade(app: App, dists: tuple[str, ...], yes: bool) -> None:
             outcome += operations.upgrade(here)
         if apart or not dists:
             outcome += Isolating(operations).upgrade(apart)
-    _report(app, outcome, "There is nothing to upgrade")
+    _report(app, outcome, "Nothing to upgrade")
 
 
 @click.command()
@@ -80,9 +80,9 @@ def restore(app: App, yes: bool) -> None:
     After an upgrade of the interpreter, or of the tool that installed algo, plugins may be gone.
     """
     from algo_plugins.installer.isolating import Isolating
-    from algo_plugins.installer.turns import turn
+    from algo_plugins.installer.lock import plugins_lock
 
-    with turn(app.environ, app.output.info):
+    with plugins_lock(app.environ, app.output.info):
         operations = _operations(app, yes, "restore")
         outcome = operations.restore() + Isolating(operations).restore()
     _report(app, outcome, "Nothing is missing")
@@ -94,11 +94,11 @@ def restore(app: App, yes: bool) -> None:
 @pass_app
 def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
     """Remove plugins; their dependencies stay."""
+    from algo_plugins.installer.lock import plugins_lock
     from algo_plugins.installer.operations import names_of
-    from algo_plugins.installer.turns import turn
 
     prompter = Prompter(app.output)
-    with turn(app.environ, app.output.info):
+    with plugins_lock(app.environ, app.output.info):
         outcome = _operations(app, yes, "uninstall", *dists).uninstall(
             names_of(dists), lambda text: yes or prompter.confirm(text)
         )
@@ -142,7 +142,8 @@ def _approval(app: App, yes: bool, words: Sequence[str]) -> Callable[[list[Step]
             command, *rest = words
             again = shlex.join(["algo", "plugins", command, "--yes", *rest])
             raise UsageError(
-                f"{names} would take what others have; nothing was changed", f"Do it all the same: `{again}`"
+                f"{names} would take commands or schemes of other plugins; nothing was changed",
+                f"To do it anyway: `{again}`",
             )
         return True
 

@@ -12,7 +12,7 @@ from algo_core.errors import UsageError
 
 @click.command()
 @click.argument("name")
-@click.option("--command", metavar="COMMAND", help="The name of its command; without it NAME, less an 'algo-'.")
+@click.option("--command", metavar="COMMAND", help="Name of its command. Default: NAME without 'algo-'.")
 @click.option(
     "--dir",
     "directory",

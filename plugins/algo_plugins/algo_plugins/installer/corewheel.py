@@ -29,7 +29,7 @@ def pack(folder: Path) -> Path:
     core = distributions().get(CORE)
     metadata = core.read_text("METADATA") if core else None
     if core is None or not metadata:
-        raise ConfigError(f"{CORE} runs without having been installed", f"Install it with: pipx install {CORE}")
+        raise ConfigError(f"{CORE} is not installed, but runs from its source", f"Install it with: pipx install {CORE}")
     stem = f"{CORE.replace('-', '_')}-{core.version}"
     info = f"{stem}.dist-info"
     record = []

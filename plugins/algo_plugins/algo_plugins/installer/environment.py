@@ -41,7 +41,7 @@ def find(environ: Mapping[str, str]) -> Environment:
         if not pipx:
             raise ConfigError(
                 "algo is installed by pipx, and pipx is not on PATH",
-                f"Put pipx on PATH, or run where it is: pipx inject {name} REQUIREMENT",
+                f"Put pipx on PATH, or run: pipx inject {name} REQUIREMENT",
             )
         return Environment("pipx", prefix, Pipx(pipx, environ, prefix, _plain(environ, pipx)))
     if os.path.exists(os.path.join(prefix, "uv-receipt.toml")):
@@ -49,7 +49,7 @@ def find(environ: Mapping[str, str]) -> Environment:
         if not uv:
             raise ConfigError(
                 "algo is installed by uv, and uv is not on PATH",
-                f"Put uv on PATH, or run where it is: uv pip install --python {sys.executable} REQUIREMENT",
+                f"Put uv on PATH, or run: uv pip install --python {sys.executable} REQUIREMENT",
             )
         return Environment("uv-tool", prefix, Uv(uv, environ, target=sys.executable))
     if prefix == sys.base_prefix:
@@ -107,5 +107,5 @@ def _managed_by_others() -> ConfigError:
     return ConfigError(
         f"algo runs in {sys.prefix}, which is {owner}: plugins are not installed there",
         f"Install algo in an environment of its own: pipx install {CORE}; then: pipx inject {CORE} REQUIREMENT\n"
-        "Or give the plugin its own: algo plugins install --isolated REQUIREMENT",
+        "Or use an isolated one: algo plugins install --isolated REQUIREMENT",
     )

@@ -77,7 +77,7 @@ class Isolating:
             previous = isolated.installed(self._environ).get(found.name)
             placement.put_into_place(self._environ, place, found)
         record.add(self._operations.config, "isolated", [want.text])
-        self._operations.output.info(f"{found.name} {found.version} is in its place")
+        self._operations.output.info(f"{found.name} {found.version} was installed instead")
         outcome.changes.append(Step(WHERE, found.name, found.version, previous.version if previous else None))
         outcome.plugins.append(described(found))
 
@@ -86,7 +86,8 @@ class Isolating:
             raise UsageError(f"{name} cannot have an environment of its own")
         if name and name in beside_algo:
             raise AlgoError(
-                f"{name} is installed beside algo already", f"Remove that first: algo plugins uninstall {name}"
+                f"{name} is already installed in algo's environment",
+                f"Remove that first: algo plugins uninstall {name}",
             )
 
     def _fill(self, tool: Tool, want: Wanted) -> tuple[Wanted, str, bool]:
@@ -151,7 +152,7 @@ class Isolating:
         more += [hook for hook in plugin["hooks"] if hook not in {"algo_commands", "algo_connectors"}]
         if more:
             what = ", ".join(more)
-            self._operations.output.warn(f"Of an isolated plugin only the commands take part, not its {what}")
+            self._operations.output.warn(f"Only the commands of an isolated plugin are used, not its {what}")
 
     def _check_commands(self, found: Isolated) -> None:
         for plugin in isolated.installed(self._environ).values():

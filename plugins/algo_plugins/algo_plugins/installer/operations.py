@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from algo_core.context import App
     from algo_core.settings.config import Config
 
-ISOLATE = "Give it an environment of its own: algo plugins install --isolated REQUIREMENT"
+ISOLATE = "Install it into a separate environment: algo plugins install --isolated REQUIREMENT"
 
 
 class Step(NamedTuple):
@@ -92,7 +92,8 @@ class Operations:
         apart = [want.name for want in asked if want.name in isolated.installed(self.environ)]
         if apart:
             raise AlgoError(
-                f"{apart[0]} has an environment of its own", f"Remove that first: algo plugins uninstall {apart[0]}"
+                f"{apart[0]} is installed in a separate environment",
+                f"Remove that first: algo plugins uninstall {apart[0]}",
             )
         return self._change(find(self.environ), asked)
 
@@ -125,7 +126,7 @@ class Operations:
         Raises:
             UsageError: if the core itself is among them, or a standard plugin is not confirmed.
             PermissionDenied: if the administrator requires one.
-            NotFoundError: if one is not there.
+            NotFoundError: if one is missing.
             AlgoError: if something that stays needs one.
         """
         installed = present.distributions()
@@ -139,7 +140,7 @@ class Operations:
             raise AlgoError("Not removed: " + "; ".join(map(str, broken)), "Remove both, or leave both")
         for name in sorted(present.standard(installed).intersection(here)):
             if not confirm(f"{name} is one of the standard plugins. Remove it?"):
-                raise UsageError(f"{name} is one of the standard plugins", "Remove it all the same with --yes")
+                raise UsageError(f"{name} is one of the standard plugins", "To remove it anyway, add --yes")
         if here:
             find(self.environ).tool.uninstall(here)
         if apart:
@@ -180,7 +181,7 @@ class Operations:
         names = {want.name for want in asked} | {change.name for change in changes}
         plugins = [plugin for plugin in self._look() if plugin["distribution"] in names]
         for name in sorted({str(want.name) for want in asked} - {plugin["distribution"] for plugin in plugins}):
-            self.output.warn(f"{name} brings no plugin; it is there for plugins that can use it")
+            self.output.warn(f"{name} has no plugin; it is a dependency for plugins")
         return Outcome(steps, plugins)
 
     def _check(self, installed: Mapping[str, Distribution], asked: list[Wanted], changes: list[Change]) -> None:

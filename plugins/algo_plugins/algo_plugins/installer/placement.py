@@ -42,7 +42,7 @@ def beside(environ: Mapping[str, str]) -> Iterator[Path]:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"Cannot write {folder}: {error.strerror}", "ALGO_DATA_DIR names another place") from None
+        raise ConfigError(f"Cannot write {folder}: {error.strerror}", "Set ALGO_DATA_DIR to another path") from None
     settle(environ)
     try:
         command = [sys.executable, *SAFE_PATH, "-m", "venv", "--without-pip", str(place)]
@@ -120,7 +120,7 @@ def _launcher(environment: Path, plugin: Isolated, command: str) -> str:
         f"#!/bin/sh\n# {command} of {plugin.name} {plugin.version}, in an environment of its own. "
         "Made by: algo plugins install --isolated\n"
         f"if [ ! -x {python} ]; then\n"
-        f"    echo 'error: The environment of {plugin.name} is gone, or its interpreter' >&2\n"
-        "    echo 'hint: Get it back with: `algo plugins restore`' >&2\n    exit 8\nfi\n"
+        f"    echo 'error: The environment of {plugin.name}, or its interpreter, is missing' >&2\n"
+        "    echo 'hint: Reinstall it with: `algo plugins restore`' >&2\n    exit 8\nfi\n"
         f'exec {python} -I {words} "$@"\n'
     )

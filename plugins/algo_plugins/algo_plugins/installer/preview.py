@@ -80,7 +80,7 @@ def _preview(plugin: Mapping[str, Any], others: Iterable[Mapping[str, Any]], apa
             for scheme in schemes
             if scheme in other["connectors"] and scheme not in RESERVED_SCHEMES
         ]
-    taken += [f"The command {name!r} is that of an isolated plugin, which could not be reached any more"
+    taken += [f"The command {name!r} belongs to an isolated plugin, whose command would become unreachable"
               for name in commands if name in apart]  # fmt: skip
     return Preview(plugin["distribution"], commands, schemes, taken, plugin["error"])
 

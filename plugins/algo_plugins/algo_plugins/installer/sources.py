@@ -1,6 +1,6 @@
 """Which package index did not answer, or refused, as pip and uv say it.
 
-Both go on without it where they can, so that "nothing to upgrade" may only mean that nobody was asked.
+Both go on without it where they can, so that "nothing to upgrade" may only mean that no index answered.
 """
 
 from __future__ import annotations

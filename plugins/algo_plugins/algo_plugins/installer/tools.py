@@ -279,10 +279,10 @@ def _check_sources(tool: str, command: Sequence[str], environ: Mapping[str, str]
         if isinstance(error, Unresolvable) or not MISSING.search(error.message):
             raise
         raise NotFoundError(
-            f"No package index knows what is to be upgraded: {error.message}", f"Check {tool}'s index settings"
+            f"No package index has the distribution to upgrade: {error.message}", f"Check {tool}'s index settings"
         ) from None
     if trouble := trouble_in(said + _written(log)):
-        raise trouble.error(tool, f"Whether there is something to upgrade is not known: {trouble}")
+        raise trouble.error(tool, f"Cannot tell whether there is something to upgrade: {trouble}")
 
 
 def _written(log: str | None) -> str:
@@ -302,7 +302,7 @@ MISSING = re.compile(r"was not found|there are no versions of|No matching distri
 def _failure(tool: str, what: str, said: str, code: int, log: str) -> AlgoError:
     shown = (line.rstrip() for line in redacted(said).splitlines())
     lines = [line for line in shown if line.strip() and not line.startswith(("DEBUG ", "TRACE "))]
-    last = lines[-LAST_LINES:] or [f"it said nothing and ended with exit code {code}"]
+    last = lines[-LAST_LINES:] or [f"it ended with exit code {code}"]
     message = f"{tool} could not {what}:\n" + "\n".join(f"  {line.strip()}" for line in last)
     if trouble := trouble_in(said + log):
         return trouble.error(tool, f"{message}\n{trouble}")

@@ -35,7 +35,7 @@ class Wanted(NamedTuple):
         names = [change.name for change in changes if change.url and change.url.rstrip("/") == url]
         names = names or _installed_from(url)
         if not names:
-            raise NotFoundError(f"{self.text} does not say what it is called", "Write: 'NAME @ file://...'")
+            raise NotFoundError(f"{self.text} has no name", "Write: 'NAME @ file://...'")
         return Wanted(f"{names[0]} @ {url}", names[0])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def difference(one: Any, other: Any, tolerance: float = 0.0, path: str = "$") -> str | None:
-    """Where two JSON values differ first and how, or None; numbers may differ by `tolerance`, relative or absolute."""
+    """The first difference of two JSON values, or None; `tolerance` for numbers is relative or absolute."""
     if _is_number(one) and _is_number(other):
         if math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance):
             return None

@@ -1,4 +1,4 @@
-"""How many calls are under way at once, and how many may begin in a second."""
+"""Adapts the number of concurrent calls, and limits their rate."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ INTERVAL = 0.25
 """Minimum time in seconds for measuring a rate."""
 
 GAIN = 1.1
-"""How much faster it must have become for more calls at once to have paid."""
+"""Minimum speed-up that justifies more concurrent calls."""
 
 
 class AdaptiveConcurrency:
-    """Adapts the number of calls under way: doubled while that brings more, halved when the platform refuses."""
+    """Adapts the number of concurrent calls: doubled while that raises the rate, halved when the platform refuses."""
 
     def __init__(self, fixed: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.wanted = fixed or FIRST
-        """How many calls should be under way."""
+        """The desired number of concurrent calls."""
         self._is_fixed = fixed is not None
         self._clock = clock
         self._since, self._done, self._rate = clock(), 0, 0.0
         self._has_settled = False
 
     def ended(self, done: int) -> None:
-        """A call has ended; `done` is how many have in all."""
+        """A call has ended; `done` is the total number of ended calls."""
         seconds = self._clock() - self._since
         if self._is_fixed or seconds < INTERVAL or done - self._done < self.wanted:
             return
@@ -42,14 +42,14 @@ class AdaptiveConcurrency:
             self._has_settled = True
 
     def refused(self) -> None:
-        """The platform has too much to do (429)."""
+        """The platform refused a call (429)."""
         if not self._is_fixed:
             self.wanted = max(1, self.wanted // 2)
             self._has_settled = True
 
 
 class Rate:
-    """Lets so many calls begin per second, evenly spread; None is no limit."""
+    """Limits the calls that begin per second, evenly spaced; None is no limit."""
 
     def __init__(self, per_second: float | None) -> None:
         self._gap = 1 / per_second if per_second else 0.0
@@ -57,7 +57,7 @@ class Rate:
         self._lock = threading.Lock()
 
     def wait(self, ended: threading.Event) -> None:
-        """Wait for one's turn, or until all has ended."""
+        """Wait for the next slot, or until the run has ended."""
         if not self._gap:
             return
         with self._lock:

@@ -1,6 +1,6 @@
 """The inputs of a batch, one at a time: JSON Lines, lines of text, rows of CSV or Parquet, files.
 
-An input that cannot be read is an item as well: it counts as that input's failure, and the next one follows.
+An invalid input is an item as well: it counts as a failure of that input.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Item(NamedTuple):
-    """One input: its number from 0 on, a name for messages, and what is sent; `problem` says why it cannot be sent."""
+    """One input: its number from 0 on, a name for messages, and its payload; `problem` says why it cannot be sent."""
 
     number: int
     name: str
@@ -39,14 +39,14 @@ class Item(NamedTuple):
 
 
 Made = tuple[str, Callable[[], Payload]]
-"""A name, and a function that gives the payload or raises ValueError with the reason why there is none."""
+"""A name, and a function that returns the payload or raises ValueError with the reason."""
 
 
 def open_inputs(app: App, kind: str, source: str) -> Iterator[Item]:
-    """The inputs that an option names; `kind` is `each`, `line` or `file`.
+    """The inputs of an option; `kind` is `each`, `line` or `file`.
 
     Raises:
-        UsageError: if the format of a file is not known, or nothing matches.
+        UsageError: if the format of a file is unknown, or nothing matches.
         ConfigError: if a format needs a package that is not installed.
         OSError: if the file cannot be read.
     """

@@ -1,14 +1,13 @@
-"""The journal of a batch: the file of results, which is also what a broken-off run goes on from.
+"""The journal of a batch: the results file, from which an interrupted run resumes.
 
-The first line describes the run, and each line after it one input, in one write. A process that is killed leaves at
-most one incomplete line at the end, which is cut off before the run goes on.
+The first line describes the run, and each further line one input, in one write. A killed process leaves at most one
+incomplete line at the end, which is cut off on resuming.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import io
 import json
 import os
@@ -18,13 +17,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from algo_core.errors import AlreadyExists, ConfigError, UsageError
-from algo_core.files import status_of
+from algo_core.files import replacing, status_of
+from algo_core.locks import acquire
 from algo_core.storage.uri import pasted
 from algo_run.json_text import dumped
 
 FORMAT = 1
 SYNC_SECONDS = 1.0
-"""How much may be lost when the power fails: what was recorded in this time."""
+"""Seconds between syncs to disk: the maximum loss at a power failure."""
 
 CSV_COLUMNS = ("index", "input", "result", "error_type", "error", "duration")
 
@@ -33,11 +33,11 @@ class Journal:
     """Results of one run, in a file that this process alone writes."""
 
     def __init__(self, path: str, algorithm: str, source: str, *, resume: bool) -> None:
-        """Open a journal: a new one, or with `resume` the one that is there.
+        """Open a journal: a new one, or with `resume` the existing one.
 
         Raises:
-            AlreadyExists: if the file exists and is not to be gone on with.
-            UsageError: if it is no journal, belongs to another algorithm or other inputs, or is in use.
+            AlreadyExists: if the file exists and is not to be resumed.
+            UsageError: if it is not a journal, belongs to another algorithm or other inputs, or is in use.
             OSError: if it cannot be written.
         """
         self.path = path
@@ -64,12 +64,9 @@ class Journal:
             raise
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(
-                f"Another process is writing {self.path}", "Wait until it ends, then continue with --resume"
-            ) from None
+        if not acquire(self._file):
+            hint = "Wait until it ends, then continue with --resume"
+            raise UsageError(f"Another process is writing {self.path}", hint)
 
     def _start(self, algorithm: str, source: str) -> None:
         described = {"run": self.run, "format": FORMAT, "algorithm": algorithm, "inputs": source}
@@ -138,7 +135,7 @@ class Journal:
         """Whether an input's result is recorded.
 
         Raises:
-            UsageError: if what is recorded is the result of another input: the inputs have changed.
+            UsageError: if the recorded result is that of another input: the inputs have changed.
         """
         recorded = self.done.get(index)
         if recorded is None:
@@ -151,7 +148,7 @@ class Journal:
         return True
 
     def record(self, row: dict[str, Any]) -> None:
-        """Append one input's result. Raises OSError if it cannot be written: then nothing of it is."""
+        """Append one input's result, atomically. Raises OSError if it cannot be written."""
         before = os.fstat(self._file.fileno()).st_size
         try:
             self._append(_csv_row(row) if self._is_csv else _line(row))
@@ -178,7 +175,7 @@ class Journal:
 
 
 class Stream:
-    """Results on a stream that nothing goes on from: standard output."""
+    """Results on a stream without resume: standard output."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -186,8 +183,7 @@ class Stream:
         self.done: dict[int, str] = {}
         self.failures = 0
 
-    def is_done(self, index: int, digest: str, name: str) -> bool:
-        """Nothing is."""
+    def is_done(self, index: int, digest: str, name: str) -> bool:  # noqa: D102
         return False
 
     def record(self, row: dict[str, Any]) -> None:
@@ -200,7 +196,7 @@ class Stream:
 
 
 class Directory(Journal):
-    """A file for each result in a directory, beside the journal, which holds everything but the results."""
+    """A file for each result in a directory, with a journal for everything but the results."""
 
     NAME = "journal.jsonl"
 
@@ -216,8 +212,6 @@ class Directory(Journal):
 
     def record(self, row: dict[str, Any]) -> None:
         """Write the result under its number, whole, then the rest into the journal."""
-        from algo_core.files import replacing
-
         row = dict(row)
         if "result" in row:
             content, suffix = _content(row.pop("result"), row.get("metadata", {}).get("content_type"))
@@ -240,7 +234,7 @@ def _content(result: Any, kind: str | None) -> tuple[bytes, str]:
 
 
 def open_journal(path: str | None, stdout: Any, algorithm: str, source: str, *, resume: bool) -> Journal | Stream:
-    """Where results go: a directory if the path ends in a slash or is one, else a file, else standard output.
+    """The destination of results: a directory if the path ends in a slash or is one, else a file, else standard output.
 
     Raises:
         UsageError, AlreadyExists, OSError: as `Journal` does.
@@ -275,7 +269,7 @@ def _csv_line(cells: Any) -> bytes:
 
 @contextlib.contextmanager
 def closing(journal: Journal | Stream) -> Iterator[Journal | Stream]:
-    """Close a journal at the end of a block, whatever ends it."""
+    """Close a journal at the end of a block."""
     try:
         yield journal
     finally:

@@ -1,7 +1,7 @@
-"""Calls in threads: as many at once as the pace allows, each tried again where that is safe, results in order or not.
+"""Concurrent calls in threads, with adaptive concurrency, safe retries, and results in order or not.
 
-Inputs are read only so far ahead as there are calls to make, and results that come before their turn wait in a window
-of limited size: memory stays flat however many inputs there are.
+Inputs are read only as calls need them, and early results wait in a window of limited size: memory does not grow with
+the number of inputs.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from algo_run.batch.inputs import Item
 from algo_run.call import MOST_AT_ONCE
 
 WINDOW = 4 * MOST_AT_ONCE
-"""How many inputs may be under way or wait for an earlier one's result."""
+"""Maximum number of inputs in progress or waiting for an earlier result."""
 
 ENDS_THE_RUN = (AuthError, NotFoundError, ConfigError)
-"""What concerns every call: going on would only repeat it."""
+"""Errors of every call: continuing would only repeat them."""
 
 Row = dict[str, Any]
 Perform = Callable[[Item], Row]
 
 
-class Limits(NamedTuple):
-    """How a batch is carried out. None adapts, or is no limit; `retries` is how often a call is tried again."""
+class BatchLimits(NamedTuple):
+    """Limits of a batch. None adapts, or is no limit; `retries` is the number of retries per call."""
 
     concurrency: int | None = None
     rate: float | None = None
@@ -38,16 +38,16 @@ class Limits(NamedTuple):
 
 
 class TooManyFailures(AlgoError):
-    """More inputs have failed than `--max-failures` allows; the run has ended, and can be resumed."""
+    """More inputs failed than `--max-failures` allows; the run has ended, and can be resumed."""
 
 
 class Pool:
-    """Carries out a batch. `perform` makes one call and gives the row to record, which has `error` if it failed.
+    """Carries out a batch. `perform` makes one call and returns the row to record, with `error` if it failed.
 
-    `record` is called by one thread at a time, in the order of the inputs if that is asked for.
+    `record` is called by one thread at a time, optionally in the order of the inputs.
     """
 
-    def __init__(self, perform: Perform, record: Callable[[Row], None], limits: Limits, failures: int = 0) -> None:
+    def __init__(self, perform: Perform, record: Callable[[Row], None], limits: BatchLimits, failures: int = 0) -> None:
         self._perform = perform
         self._record = record
         self._limits = limits
@@ -70,7 +70,7 @@ class Pool:
         """Carry out all calls; returns when the last result is recorded.
 
         Raises:
-            AuthError, NotFoundError, ConfigError: if no call can go well; what was recorded stays.
+            AuthError, NotFoundError, ConfigError: if every call would fail; recorded results stay.
             TooManyFailures: if more failed than allowed.
             Exception: whatever reading inputs or recording results raises.
         """
@@ -186,9 +186,9 @@ class Pool:
 
 
 class Repeatable(Exception):
-    """A call that failed and may be made again: after so many seconds if the platform said so.
+    """A failed call that may be retried, after the platform's requested wait in seconds, if any.
 
-    `row` is what to record if it is not.
+    `row` is recorded if it is not retried.
     """
 
     def __init__(self, row: Row, seconds: float | None = None, *, is_overload: bool = False) -> None:

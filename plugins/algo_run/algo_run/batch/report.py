@@ -1,4 +1,4 @@
-"""What a batch reports: progress while it runs, and a summary at its end."""
+"""Reports of a batch: progress while it runs, and a summary at its end."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0
-"""How often progress is told where there is no terminal."""
+"""Seconds between progress reports without a terminal."""
 
 MOST_LATENCIES = 100_000
-"""Latencies that percentiles are taken from; of more, every second one is dropped."""
+"""Maximum number of stored latencies; beyond it, every second one is dropped."""
 
 
 class Latencies:
-    """Durations of calls in seconds, as many as percentiles need."""
+    """Durations of calls in seconds, for percentiles."""
 
     def __init__(self) -> None:
         self._kept: list[float] = []
@@ -41,7 +41,7 @@ class Latencies:
 
 
 class Report:
-    """Tells how a batch goes. `total` is the number of inputs, if it is known."""
+    """Reports the progress of a batch. `total` is the number of inputs, if known."""
 
     def __init__(self, output: Output, *, skipped: int = 0, total: int | None = None) -> None:
         self._output = output
@@ -80,14 +80,14 @@ class Report:
             self._output.info(text)
 
     def clear(self) -> None:
-        """Take the progress line off the terminal."""
+        """Erase the progress line."""
         if self._is_drawn:
             self._output.stderr.write("\r\x1b[K")
             self._output.stderr.flush()
             self._is_drawn = False
 
     def summary(self) -> None:
-        """Tell how it went."""
+        """Print the summary."""
         self.clear()
         seconds = time.monotonic() - self._began
         p50, p90, p99 = self.latencies.percentiles(0.5, 0.9, 0.99)

@@ -53,7 +53,7 @@ def batch_options(function: F) -> F:
 
 
 def batch_inputs(given: dict[str, Any]) -> tuple[str, str] | None:
-    """The kind of inputs and where they are; None for a single call.
+    """The kind and source of the inputs; None for a single call.
 
     Raises:
         UsageError: if several kinds are given, or an option of a batch without inputs.

@@ -19,7 +19,7 @@ from algo_core.errors import (
 from algo_run.batch.comparison import difference
 from algo_run.batch.inputs import Item, open_inputs
 from algo_run.batch.journal import Journal, Stream, closing, open_journal
-from algo_run.batch.pool import ENDS_THE_RUN, Limits, Pool, Repeatable, Row
+from algo_run.batch.pool import ENDS_THE_RUN, BatchLimits, Pool, Repeatable, Row
 from algo_run.batch.report import Report
 from algo_run.call import Call, perform
 from algo_run.json_text import Written
@@ -33,14 +33,14 @@ SHOWN = 3
 
 
 class Batch(NamedTuple):
-    """What a batch is asked to do. `kind` says what `source` names: `each`, `line` or `file`."""
+    """The parameters of a batch. `kind` is the type of `source`: `each`, `line` or `file`."""
 
     reference: AlgorithmRef
     kind: str
     source: str
     output: str | None
     timeout: int | None
-    limits: Limits
+    limits: BatchLimits
     resume: bool = False
     stop_on_error: bool = False
     dry_run: bool = False
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 
     @property
     def algorithm(self) -> str:
-        """The algorithm as the journal names it."""
+        """The algorithm's name in the journal."""
         return f"{self.reference} and {self.compare}" if self.compare else str(self.reference)
 
 
@@ -63,7 +63,7 @@ def run_each(app: App, batch: Batch) -> None:
 
     Raises:
         SomeFailed: if an input has failed.
-        UsageError, ConfigError, AuthError, NotFoundError, OSError: if nothing can go on; what is recorded stays.
+        UsageError, ConfigError, AuthError, NotFoundError, OSError: if the run cannot continue; recorded results stay.
     """
     items = open_inputs(app, batch.kind, batch.source)
     if batch.dry_run:
@@ -80,7 +80,7 @@ def run_each(app: App, batch: Batch) -> None:
 
 
 def pinned(app: App, reference: AlgorithmRef) -> AlgorithmRef:
-    """The version that a reference without one means now, so that all inputs of a run meet the same code.
+    """The current version of a reference without one, so that all inputs of a run use the same code.
 
     Raises:
         NotFoundError, AuthError, NetworkError: if the platform says so.
@@ -123,7 +123,7 @@ def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal |
 
 
 class Caller:
-    """Makes the calls of a batch, and the rows that are recorded of them."""
+    """Makes the calls of a batch and their rows."""
 
     def __init__(self, app: App, batch: Batch, run: str) -> None:
         self._app = app
@@ -138,8 +138,8 @@ class Caller:
         """Call the algorithm on one input.
 
         Raises:
-            Repeatable: if it failed in a way after which it is safe to call again.
-            AuthError, NotFoundError, ConfigError: if no other call would go better.
+            Repeatable: if it failed and can safely be retried.
+            AuthError, NotFoundError, ConfigError: if every other call would fail as well.
         """
         head = {"index": item.number, "name": item.name, "input": item.digest}
         if item.problem:
@@ -196,7 +196,7 @@ def _described(failure: AlgoError) -> dict[str, Any]:
 
 
 def _show_calls(app: App, batch: Batch, items: Iterator[Item]) -> None:
-    """The first calls as they would be made; nothing is called."""
+    """Show the first calls without making them."""
     found = list(itertools.islice(items, SHOWN))
     if app.output.is_json:
         app.output.json([{"name": item.name, "problem": item.problem or None, **_sent(batch, item)} for item in found])

@@ -15,7 +15,7 @@ _GIVEN = "algo_run.given"
 
 
 def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False) -> Callable[[F], F]:
-    """An input option. All of them add to one list, so that two inputs are noticed whichever they are."""
+    """An input option. All of them append to one list, so that two inputs are detected."""
 
     def remember(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
         given = ctx.meta.setdefault(_GIVEN, [])

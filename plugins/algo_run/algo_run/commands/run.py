@@ -49,7 +49,7 @@ bytes."""
 @click.option(
     "-o", "--output", type=click.Path(), metavar="FILE", help="Write the result to FILE; with --each, also a directory."
 )
-@click.option("--raw", is_flag=True, help="Print the algorithm's output as it is, without a newline.")
+@click.option("--raw", is_flag=True, help="Print the algorithm's output unchanged, without a newline.")
 @click.option("--void", "--async", "void", is_flag=True, help="Return at once and print the request's id.")
 @click.option("--debug", is_flag=True, help="Show the algorithm's printed output, and its stack trace on failure.")
 @click.option("--sudo", is_flag=True, help="Call as the algorithm's owner (administrators only).")
@@ -106,7 +106,7 @@ def _parsed(algorithm: str) -> AlgorithmRef:
 
 
 def reference_of(app: App, algorithm: str) -> AlgorithmRef:
-    """The algorithm that was typed; `.my` becomes the account's name.
+    """The algorithm's reference; `.my` is replaced by the account's name.
 
     Raises:
         UsageError: if it is no reference.
@@ -132,11 +132,11 @@ def _run_each(
     timeout: int | None,
     batch: dict[str, Any],
 ) -> None:
-    from algo_run.batch.pool import Limits
+    from algo_run.batch.pool import BatchLimits
     from algo_run.commands.each import Batch, run_each
 
     retries = batch["retries"]
-    limits = Limits(
+    limits = BatchLimits(
         concurrency=batch["concurrency"],
         rate=batch["rate"],
         retries=app.setting("retries").value if retries is None else retries,
@@ -189,7 +189,7 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
 
 
 def _show_remarks(app: App, answer: Answer, *, asked: bool) -> None:
-    """Alerts and what the algorithm printed, if that was `asked` for, on stderr; `--json` has them in the response."""
+    """Print alerts, and the algorithm's output if `asked`, on stderr; `--json` has them in the response."""
     if not app.output.is_json:
         for alert in answer.alerts:
             app.output.warn(alert)

@@ -17,7 +17,7 @@ from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import LOCAL, DataUri
 from algo_data.engine import CopyOptions
 from algo_data.engine.run import processes
-from algo_data.engine.run.concurrency import Batch
+from algo_data.engine.run.concurrency import BatchSize
 from algo_data.engine.run.processes import CopyProcess, processes_for
 from algo_data.engine.transfer import Place, Transfer
 from algo_data.local.partial_file import LocalPartialFile
@@ -274,7 +274,7 @@ def test_each_has_several_files_under_way_within_the_limit(decided, data_platfor
 
 def test_as_many_are_handed_over_as_are_under_way_however_long_they_take():
     now = 0.0
-    batch = Batch(8, lambda: now)
+    batch = BatchSize(8, lambda: now)
     for seconds, size in ((0.001, 16), (0.001, 32), (0.1, 16), (0.1, 8), (0.1, 8), (0.005, 8), (0.001, 16)):
         with batch:
             now += seconds

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from algo_core.errors import AlgoError, NetworkError
+from algo_core.http.retry import Tries
 from algo_core.storage.capabilities import RewindableReader
 from algo_core.storage.contract import Entry, Reader, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.io.digest import Digest, compare
-from algo_data.engine.io.retry import RetryBudget
 
 Advanced = Callable[[int, "int | None"], None]
 """Called with the position in bytes, and the size if known."""
@@ -46,7 +46,7 @@ class FileSource(io.RawIOBase):
         self._storage = storage
         self._uri = uri
         self._advanced = advanced
-        self._retries = RetryBudget(tries)
+        self._retries = Tries(tries)
         self._position = 0
         self._skip = 0
         self._reader: Reader | None = None
@@ -79,7 +79,7 @@ class FileSource(io.RawIOBase):
                     raise
                 if self._position and self.entry.version is None:
                     raise CannotResume(error.message, error.hint) from error
-                self._retries.spend(error)
+                self._retries.spend_on(error)
         if not count:
             self._check()
             return 0
@@ -131,8 +131,7 @@ class FileSource(io.RawIOBase):
         if checksum and self._digest:
             compare(self._uri, checksum, self._digest.hexdigest())
 
-    def readable(self) -> bool:
-        """Always."""
+    def readable(self) -> bool:  # noqa: D102
         return True
 
     def seekable(self) -> bool:

@@ -81,7 +81,7 @@ class AdaptiveConcurrency:
             self._wanted = min(self._most, max(active, self._wanted) * (4 if busy < IDLE else 2))
 
 
-class Batch:
+class BatchSize:
     """The number of small files in a batch, so that a batch takes about `BATCH` seconds.
 
     Never fewer than `least`, which are processed concurrently anyway. Used as a context manager around each batch.

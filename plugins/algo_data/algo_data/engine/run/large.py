@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 
 from algo_core.errors import AlgoError, NetworkError
+from algo_core.http.retry import Tries
 from algo_core.storage.capabilities import PartialFile, RangedStorage
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.io.digest import compare
-from algo_data.engine.io.retry import RetryBudget
 from algo_data.engine.io.source import CannotResume, FileSource
 from algo_data.engine.io.verifier import Verifier
 from algo_data.engine.options import CopyOptions
@@ -188,7 +188,7 @@ class LargeDownload:
     def _read_part(self, start: int, end: int, buffer: memoryview, after_each: Callable[[], None]) -> None:
         storage, uri = self._transfer.source.storage, self._transfer.source.uri
         assert isinstance(storage, RangedStorage)
-        retries, position = RetryBudget(self._options.tries), start
+        retries, position = Tries(self._options.tries), start
         while position < end:
             reader = storage.open_part(uri, position, end - position, self._version)
             try:
@@ -206,7 +206,7 @@ class LargeDownload:
             except CannotResume:
                 raise
             except NetworkError as error:
-                retries.spend(error)
+                retries.spend_on(error)
             finally:
                 reader.close()
 

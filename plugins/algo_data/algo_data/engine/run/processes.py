@@ -6,6 +6,7 @@ rest is left to the main process, which retries and reports.
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import signal
@@ -15,10 +16,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from algo_core.storage.capabilities import ForkSafe, PipelinedStorage
+from algo_core.storage.capabilities import ForkSafe, ObservedStorage, PipelinedStorage
 from algo_core.storage.contract import Checksum, Entry, Kind, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.blocks import SMALL
@@ -86,7 +87,10 @@ class CopyProcess:
         if answer is None:
             self.is_alive = False
             return [None] * len(transfers)
-        self.cpu, *sizes = answer
+        self.cpu, observed, *sizes = answer
+        for place, happened in zip(self._connectors, observed, strict=True):
+            if isinstance(place.storage, ObservedStorage) and happened:
+                place.storage.pass_observed(happened)
         return [
             None if size is None else Entry(each.target.uri, Kind.FILE, size)
             for each, size in zip(transfers, sizes, strict=True)
@@ -127,8 +131,30 @@ class CopyProcess:
 
 def processes_for(transfers: Sequence[Transfer], options: CopyOptions) -> list[CopyProcess]:
     """Helper processes for these first transfers; none if that is not possible or not worthwhile."""
-    if sys.platform != "linux" or threading.active_count() > 1 or options.bwlimit is not None:
+    if sys.platform != "linux" or options.bwlimit is not None:
         return []
+    with _still() as is_still:
+        return _made(transfers, options) if is_still else []
+
+
+@contextlib.contextmanager
+def _still() -> Iterator[bool]:
+    """Whether a process may be forked while the block runs: no other thread runs but those that can be held up.
+
+    Such a thread has a `fork_lock`, which it holds while it does something, so that the child finds nothing half done.
+    """
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    locks = [getattr(thread, "fork_lock", None) for thread in others]
+    if threading.active_count() > len(others) + 1 or not all(locks):
+        yield False
+        return
+    with contextlib.ExitStack() as held:
+        for lock in filter(None, locks):
+            held.enter_context(lock)
+        yield True
+
+
+def _made(transfers: Sequence[Transfer], options: CopyOptions) -> list[CopyProcess]:
     count = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, options.max_transfers or MOST_PROCESSES)
     if count < 2 or len(transfers) < WORTH_IT or sum(map(_is_plain, transfers)) < WORTH_IT:
         return []
@@ -170,10 +196,15 @@ def _live(
         sides = [_Side(place) for place in connectors]
         tasks: list[_Task] | None
         while tasks := _receive(line):
-            _send(line, [time.process_time(), *_sizes(tasks, sides, once, at_once)])
+            sizes = _sizes(tasks, sides, once, at_once)
+            _send(line, [time.process_time(), [_observed(place.storage) for place in connectors], *sizes])
     finally:
         options.abandon()
         os._exit(0)
+
+
+def _observed(storage: Storage) -> list[tuple[Any, ...]]:
+    return storage.take_observed() if isinstance(storage, ObservedStorage) else []
 
 
 def _stop(number: int, frame: object) -> NoReturn:

@@ -12,7 +12,7 @@ from algo_core.storage.contract import Entry
 from algo_data.engine import Observer
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.options import CopyOptions
-from algo_data.engine.run.concurrency import AdaptiveConcurrency, Batch
+from algo_data.engine.run.concurrency import AdaptiveConcurrency, BatchSize
 from algo_data.engine.run.processes import WORTH_IT, CopyProcess, processes_for
 from algo_data.engine.run.throttle import Throttle
 from algo_data.engine.run.worker import execute
@@ -178,7 +178,7 @@ class Runner:
     def _work(self, process: CopyProcess | None) -> None:
         """Carry out queued transfers one at a time, or pass suitable ones to a process."""
         is_counted = True
-        batch = Batch(process.at_once if process else 1)
+        batch = BatchSize(process.at_once if process else 1)
         try:
             while not self._is_over:
                 transfer = self._ready.get()
@@ -202,7 +202,7 @@ class Runner:
                 if not self._workers:
                     self._changed.notify()
 
-    def _have_carried_out(self, first: Transfer, process: CopyProcess, batch: Batch) -> None:
+    def _have_carried_out(self, first: Transfer, process: CopyProcess, batch: BatchSize) -> None:
         """Pass a transfer and some queued ones to the process; do the ones that it did not do here."""
         transfers = [first]
         others: list[Transfer] = []
@@ -273,8 +273,7 @@ class Runner:
             self._added += 1
             return True
 
-    def give_back(self) -> None:
-        """It is closed."""
+    def give_back(self) -> None:  # noqa: D102
         with self._changed:
             self._added -= 1
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from algo_core.errors import NetworkError
+from algo_core.http.retry import Tries
 from algo_core.storage.capabilities import RandomAccessStorage, ReplayableStorage
 from algo_core.storage.contract import Entry, Kind, Source, Storage
 from algo_data.engine.failures import Corrupted
 from algo_data.engine.io.blocks import BLOCK, SMALL, blocks
 from algo_data.engine.io.digest import check_content
-from algo_data.engine.io.retry import RetryBudget
 from algo_data.engine.io.source import Advanced, CannotResume, FileSource
 from algo_data.engine.io.streams import StandardStreams
 from algo_data.engine.options import CopyOptions
@@ -68,7 +68,7 @@ def _copied(
                 return small
         except Corrupted:
             was_damaged = True
-    retries = RetryBudget(options.tries)
+    retries = Tries(options.tries)
     while True:
         storage, uri = transfer.source.storage, transfer.source.uri
         with FileSource(storage, uri, options.tries, advanced, check=options.check, block=block) as source:
@@ -85,7 +85,7 @@ def _copied(
                     may_help, was_damaged = not was_damaged, True
                 if is_printed or is_used_up or not may_help:
                     raise
-                retries.spend(error)
+                retries.spend_on(error)
 
 
 def may_be_small(transfer: Transfer) -> bool:

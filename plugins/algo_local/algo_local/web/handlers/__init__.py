@@ -1,1 +1,1 @@
-"""What each operation does: one module for each kind of thing."""
+"""The handlers of the operations, one module per kind of object."""

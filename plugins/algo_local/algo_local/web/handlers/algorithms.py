@@ -41,11 +41,12 @@ def show(context: RequestContext) -> dict[str, Any]:
 def create(context: RequestContext) -> dict[str, Any]:
     """`POST /v1/algorithms/OWNER`."""
     from algo_local.algorithms.lifecycle import create
-    from algo_local.web.algorithm_requests import description
+    from algo_local.web.algorithm_requests import description, source_in
     from algo_local.web.bodies import read_body
 
     body = read_body(context)
-    made = create(context.platform.registry, context.account, body["name"], description(body))
+    place = source_in(context, body)
+    made = create(context.platform.registry, context.account, body["name"], description(body), place)
     return described(context, made)
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from algo_local.algorithms.registry import Version
 from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
-from algo_local.execution.payload import Failure, Outcome, Payload
-from algo_local.records.record import FULL, LOST, NONE, Answer, Record, digest_of
+from algo_local.execution.payload import Outcome, Payload
+from algo_local.records.record import FULL, LOST, LOST_FAILURE, NONE, Answer, Record, digest_of
 from algo_local.records.recorder import Input, KeyTaken
 from algo_local.web.answers import answer_of, raw, wrapped
 from algo_local.web.http import ApiError, Request, Response, json_response
@@ -35,7 +35,8 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 _TEXT = frozenset({"text/plain", "application/text", "application/x-www-form-urlencoded", ""})
 _INPUT = "Failed to build algorithm input from request: "
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-_INTERRUPTED = Answer(None, b"", Failure("The call was interrupted", "SystemError", ended="cancelled"), 0.0, "")
+_INTERRUPTED = Answer(None, b"", LOST_FAILURE, 0.0, "")
+"""What is recorded of a call that was refused on its way, or broke off: with its key, it can be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class _Call:
             platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
             if algorithm.has_secrets:
                 build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
-            return platform.executor.run(
+            return platform.executor.call(
                 build, self.payload, timeout=self.timeout, context=self.context, on_start=live.started
             )
         finally:

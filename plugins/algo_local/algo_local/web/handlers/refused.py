@@ -1,4 +1,4 @@
-"""Operations that this platform refuses, each with its reason: what they are for is not there."""
+"""Operations that this platform refuses, each with its reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ _BROKER = "Insights are not forwarded: this platform has no Kafka broker"
 _HOSTS = "Algorithms run as processes of this platform, not as users of other hosts"
 _PROVIDERS = "Secrets are kept encrypted in this platform's database; providers in Java archives cannot be installed"
 _REGISTRIES = "Algorithms are not container images here, so no registry can receive them"
-_SCMS = "The platform keeps the sources itself; other source hosts cannot be added"
 
 REFUSALS = {
     "getConnection": Refusal(404, ErrorCode.CONFIG_ENTRY_NOT_FOUND, _BROKER),
@@ -44,10 +43,6 @@ REFUSALS = {
     "deleteRegistry": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _REGISTRIES),
     "GetAlgorithmImagePushStatus": Refusal(404, ErrorCode.NOT_IMPLEMENTED, _REGISTRIES),
     "RepublishAlgorithm": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _REGISTRIES),
-    "createScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
-    "updateScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
-    "deleteScm": Refusal(400, ErrorCode.SCM_DISALLOWED_OPERATION, _SCMS),
-    "receiveScmRepositoryEvent": Refusal(400, ErrorCode.INTERNAL_SCM_HAS_NO_WEBHOOKS, _SCMS),
 }
 """By the ids of operations; the statuses are those that the API documents for them."""
 

@@ -1,0 +1,89 @@
+"""Locks between processes: one writes at a time, and a file that its process left can be told from one in use.
+
+A lock belongs to an open file and ends with it, however the process ends. It holds against other processes and against
+other openings of the file in the same one. Where the system or the file system knows no locks nobody waits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+try:
+    import fcntl
+except ImportError:  # a system without advisory locks
+    fcntl = None  # type: ignore[assignment]
+
+
+class Opened(Protocol):
+    """An open file."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+
+
+def acquire(file: int | Opened, *, wait: bool = False) -> bool | None:
+    """Lock an open file; False if somebody else has, None where there are no locks. `wait` waits for its turn."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def is_held(path: Path | str) -> bool:
+    """Whether somebody holds the lock of a file, or might; not if there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        return not acquire(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path | str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the lock that a file stands for, which is made for it; others wait meanwhile.
+
+    `waiting` is called if somebody else holds it.
+
+    Raises:
+        OSError: if the file cannot be made.
+    """
+    with _opened(path) as descriptor:
+        if acquire(descriptor) is False:
+            if waiting:
+                waiting()
+            acquire(descriptor, wait=True)
+        yield
+
+
+@contextmanager
+def locked_if_free(path: Path | str) -> Iterator[bool]:
+    """The same without waiting: False, and nothing held, if somebody else holds it.
+
+    Raises:
+        OSError: if the file cannot be made.
+    """
+    with _opened(path) as descriptor:
+        yield acquire(descriptor) is not False
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,67 @@
+"""Tells observers what happens, beside the command: they can neither fail nor slow it.
+
+Events are put into a queue of limited length, which a thread empties. What does not fit is dropped, with one warning;
+so is what observers have not taken when the command ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from algo_core.events import Event
+
+MOST_WAITING = 100_000
+"""Events that wait to be told: about 20 MB."""
+
+INTERVAL = 0.05
+"""Seconds between two looks at the queue."""
+
+LAST_SECONDS = 5.0
+"""Seconds that observers have at the end of a command for what still waits."""
+
+
+class Observers(threading.Thread):
+    """The thread that tells observers. `tell` calls them with an event, `warn` shows a warning.
+
+    While `fork_lock` is held no observer runs: a process may be forked then, in which the thread does not exist.
+    """
+
+    def __init__(self, tell: Callable[[Event], Any], warn: Callable[[str], None]) -> None:
+        super().__init__(name="observers", daemon=True)
+        self.fork_lock = threading.Lock()
+        self._tell = tell
+        self._warn = warn
+        self._events: deque[Event] = deque()
+        self._dropped = 0
+        self._ends = threading.Event()
+        self.start()
+
+    def put(self, event: Event) -> None:
+        """Tell of an event, soon."""
+        if len(self._events) < MOST_WAITING:
+            self._events.append(event)
+        else:
+            self._dropped += 1
+
+    def run(self) -> None:
+        """Empty the queue until the command ends."""
+        while not self._ends.wait(INTERVAL):
+            self._empty()
+        self._empty()
+
+    def _empty(self) -> None:
+        with self.fork_lock:
+            while self._events:
+                self._tell(self._events.popleft())
+
+    def close(self) -> None:
+        """Give observers what still waits, and some time for it."""
+        self._ends.set()
+        self.join(LAST_SECONDS)
+        lost = self._dropped + len(self._events)
+        if lost or self.is_alive():
+            self._events.clear()
+            self._warn(f"observers were too slow: {lost:,} events were not told" if lost else "an observer did not end")

@@ -1,0 +1,178 @@
+"""Calls of algorithms on the served platform: what the record costs, how many run at once, and how fair that is.
+
+    python benchmarks/calls.py [record] [sleeper] [accounts]
+
+Each figure is a ratio of two sides that are measured in turn in one run, on a platform of its own.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from algo_local.algorithms import lifecycle
+from algo_local.execution.local_pool import LocalPool
+from algo_local.execution.scaling import Scaling
+from algo_local.opening import open_platform
+from algo_local.platform import Platform
+from algo_local.serving.listener import listen
+from algo_local.serving.server import Server
+from algo_local.web.app import Application
+
+SLEEP = 0.2
+CALLERS = 80
+
+
+class Served:
+    """A platform in this process, and its address."""
+
+    def __init__(self, root: Path, scaling: Scaling | None = None) -> None:
+        self.platform: Platform = open_platform(root / "platform")
+        if scaling:
+            endpoint = lambda: self.platform._callback  # noqa: E731 - as the platform itself does
+            self.platform.parts["executor"] = LocalPool(endpoint, self.platform.root / "processes", scaling)
+        self._listener = listen("127.0.0.1", 0)
+        self._server = Server(Application(self.platform), self._listener)
+        self._server.run()
+        self.port = self._listener.getsockname()[1]
+        self._root = root
+
+    def publish(self, reference: str, code: str) -> None:
+        """Publish code as version 1.0.0 of an algorithm."""
+        owner, _, name = reference.partition("/")
+        source = self._root / name / "src"
+        source.mkdir(parents=True)
+        (source / "__init__.py").write_text("")
+        (source / f"{name}.py").write_text(code)
+        self.platform.publish(source.parent, owner, name, "1.0.0")
+
+    def key(self, account: str) -> str:
+        """A new key of an account."""
+        return self.platform.keys.create(self.platform.metadata.ensure_account(account), "benchmark")[1]
+
+    def close(self) -> None:
+        """End it."""
+        self.platform.executor.close()
+        self._server.stop()
+        self.platform.close()
+
+
+def caller(port: int, key: str) -> Callable[[str, Any], Any]:
+    """Calls algorithms, on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {"Authorization": f"Simple {key}", "Content-Type": "application/json"}
+
+    def call(algorithm: str, value: Any) -> Any:
+        connection.request("POST", f"/v1/algo/{algorithm}", json.dumps(value), headers)
+        answer = json.loads(connection.getresponse().read())
+        assert "result" in answer, answer
+        return answer["result"]
+
+    return call
+
+
+def record(served: Served) -> None:
+    """A warm call that is on record against one that is not: medians of rounds in turn."""
+    served.publish("bench/Echo", "def apply(input):\n    return input\n")
+    call = caller(served.port, served.key("bench"))
+    algorithm = served.platform.registry.algorithm("bench", "Echo")
+    assert algorithm
+    medians: dict[str, list[float]] = {"none": [], "full": []}
+    for _ in range(10):
+        for level, found in medians.items():
+            lifecycle.update(served.platform.registry, algorithm, {"request_records": level})
+            call("bench/Echo", "x")
+            found.append(statistics.median(_timed(lambda: call("bench/Echo", "x")) for _ in range(200)))
+    without, with_record = (statistics.median(medians[level]) for level in ("none", "full"))
+    print(
+        f"record: {with_record * 1000:.3f} ms against {without * 1000:.3f} ms: {with_record / without:.2f},"
+        f" {(with_record - without) * 1000:+.3f} ms"
+    )
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def sleeper(served: Served, seconds: float = 10.0) -> None:
+    """Callers of an algorithm that sleeps, against what sleeping alone would give."""
+    served.publish("bench/Sleeper", f"import time\ndef apply(input):\n    time.sleep({SLEEP})\n    return 1\n")
+    counts = _load(served, [("bench", CALLERS)], "bench/Sleeper", warm=20.0, seconds=seconds)
+    rate, ideal = counts["bench"] / seconds, CALLERS / SLEEP
+    print(f"sleeper: {rate:.1f} calls/s of {ideal:.0f}: {rate / ideal:.3f}")
+
+
+def accounts(served: Served, seconds: float = 30.0) -> None:
+    """Ten accounts, one of which makes ten times the calls of each other: Jain's index of what they get."""
+    served.publish("bench/Fair", f"import time\ndef apply(input):\n    time.sleep({SLEEP})\n    return 1\n")
+    callers = [(f"account{number}", 4 if number else 40) for number in range(10)]
+    counts = _load(served, callers, "bench/Fair", warm=10.0, seconds=seconds)
+    shares = list(counts.values())
+    jain = sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares))
+    print(f"accounts: Jain's index {jain:.4f} of {sorted(shares)} calls")
+
+
+def _load(
+    served: Served, callers: list[tuple[str, int]], algorithm: str, *, warm: float, seconds: float
+) -> dict[str, int]:
+    """Calls that ended within `seconds`, by account, once the workers are there; made in another process."""
+    keys = [(name, served.key(name), number) for name, number in callers]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        return other.submit(_calls, served.port, keys, algorithm, warm, seconds).result()
+
+
+def _calls(
+    port: int, callers: list[tuple[str, str, int]], algorithm: str, warm: float, seconds: float
+) -> dict[str, int]:
+    counts = dict.fromkeys((name for name, _, _ in callers), 0)
+    lock, begin, end = threading.Lock(), time.monotonic() + warm, time.monotonic() + warm + seconds
+
+    def work(name: str, key: str) -> None:
+        call = caller(port, key)
+        while time.monotonic() < end:
+            call(algorithm, None)
+            if begin <= time.monotonic() < end:
+                with lock:
+                    counts[name] += 1
+
+    threads = [threading.Thread(target=work, args=(name, key)) for name, key, number in callers for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return counts
+
+
+FIGURES: dict[str, tuple[Callable[[Served], None], Scaling | None]] = {
+    "record": (record, None),
+    "sleeper": (sleeper, None),
+    "accounts": (accounts, Scaling(total=20, most=20)),
+}
+
+
+def main(names: list[str]) -> None:
+    """Measure the figures that are named, or all."""
+    for name in names or list(FIGURES):
+        measure, scaling = FIGURES[name]
+        with tempfile.TemporaryDirectory() as root:
+            served = Served(Path(root), scaling)
+            try:
+                measure(served)
+            finally:
+                served.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

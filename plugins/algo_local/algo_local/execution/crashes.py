@@ -1,0 +1,40 @@
+"""Builds whose processes do not get as far as to take a call: they are tried again ever more rarely."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from algo_local.execution.payload import Failure
+
+TOLERATED = 5
+"""Failures in a row after which there is a pause before the next try."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds; each pause is twice as long as the one before."""
+
+REMEMBERED = 1000
+
+
+class Crashes:
+    """The results of the last tries. Callers must hold a lock."""
+
+    def __init__(self) -> None:
+        self._failed: OrderedDict[Hashable, tuple[int, float, Failure]] = OrderedDict()
+
+    def failed(self, key: Hashable, failure: Failure, now: float) -> None:
+        """A process could not be started, or ended or failed while it was loading."""
+        count = self._failed.pop(key, (0, 0.0, failure))[0] + 1
+        pause = 0.0 if count < TOLERATED else min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(count - TOLERATED, 10))
+        self._failed[key] = (count, now + pause, failure)
+        if len(self._failed) > REMEMBERED:
+            self._failed.popitem(last=False)
+
+    def forget(self, key: Hashable) -> None:
+        """One has loaded."""
+        self._failed.pop(key, None)
+
+    def failure(self, key: Hashable, now: float) -> Failure | None:
+        """What came of the last try, if it is too early for another one."""
+        count, until, failure = self._failed.get(key, (0, 0.0, None))
+        return failure if count >= TOLERATED and now < until else None

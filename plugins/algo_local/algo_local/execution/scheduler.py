@@ -1,0 +1,331 @@
+"""Who is next, and how many workers there are: decisions only, without processes, threads and clocks of its own.
+
+A call waits in its account's queue for its build. Idle workers take what waits for them, first come first served. Where
+calls wait longer than `HOLD_SECONDS`, workers are started, up to the limits. The account with the least service so far
+is next (deficit round robin, counted in seconds of workers): where no more workers may be started, and another account
+has had `QUANTUM_SECONDS` more, a worker of that is ended in favour of the account that waits.
+
+Calls that algorithms make are allowed as many workers again for each level below the client's call, so that none ever
+waits for a worker that waits for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from algo_local.execution.scaling import Scaling
+
+HOLD_SECONDS = 0.02
+"""How long a call waits for a busy worker of its own, or one just started, before another one is started."""
+
+QUANTUM_SECONDS = 2.0
+"""How much more service an account may have had than one that waits before it gives up a worker to that."""
+
+STARTS = 4
+"""Workers that are started at once."""
+
+REMEMBERED = 1000
+"""Accounts without calls of which it is known how much service they have had."""
+
+
+class Served(Protocol):
+    """What this must know of a worker."""
+
+    account: str
+    idle_since: float
+
+
+W = TypeVar("W", bound=Served)
+
+
+@dataclass(eq=False)
+class Ticket(Generic[W]):
+    """A call that waits; `worker` is what it was given."""
+
+    key: Hashable
+    account: str
+    depth: int
+    arrived: float
+    number: int = 0
+    worker: W | None = None
+    estimate: float = 0.0
+    """What its account was charged for it when it got the worker, in seconds."""
+
+
+@dataclass(eq=False)
+class Start(Generic[W]):
+    """A worker that is to be started, and the one that is to be ended for it, if any."""
+
+    ticket: Ticket[W]
+    """The call that it is started for; whether that gets it is decided when it is there."""
+    instead_of: W | None = None
+
+
+@dataclass
+class Plan(Generic[W]):
+    """What is to be done now."""
+
+    given: list[Ticket[W]] = field(default_factory=list)
+    starts: list[Start[W]] = field(default_factory=list)
+
+
+class _Pool(Generic[W]):
+    """The workers of one build."""
+
+    def __init__(self) -> None:
+        self.idle: dict[str, deque[W]] = {}
+        """By account, the one that was idle for the shortest time last."""
+        self.count = 0
+        """Idle, busy, and about to be."""
+        self.of: dict[str, int] = {}
+        """The same, by account."""
+        self.busy: Counter[int] = Counter()
+        """By the depth of the calls."""
+        self.starting: dict[str, int] = {}
+        self.ready: dict[str, float] = {}
+        """When an account's last worker was started."""
+        self.seconds = 0.0
+        """What a call takes, on average of late."""
+
+
+class _Account(Generic[W]):
+    """What one account has waiting and running."""
+
+    def __init__(self, served: float) -> None:
+        self.served = served
+        """Seconds of service that it has had, those of the calls that run estimated."""
+        self.queues: dict[tuple[Hashable, int], deque[Ticket[W]]] = {}
+        self.running = 0
+
+
+class Scheduler(Generic[W]):
+    """Decides for an executor, whose lock guards it. Times are those of `time.monotonic`."""
+
+    def __init__(self, scaling: Scaling) -> None:
+        self.scaling = scaling
+        self.pools: dict[Hashable, _Pool[W]] = {}
+        self.waiting = 0
+        self._accounts: dict[str, _Account[W]] = {}
+        self._past: OrderedDict[str, float] = OrderedDict()
+        self._clock = 0.0
+        """Service that the account which was last given a worker had had: where a new one begins."""
+        self._count = 0
+        self._busy: Counter[int] = Counter()
+        self._starting = 0
+        self._number = 0
+
+    # What happens
+
+    def arrive(self, ticket: Ticket[W]) -> None:
+        """A call waits from now on."""
+        self._number += 1
+        ticket.number = self._number
+        account = self._account(ticket.account)
+        account.queues.setdefault((ticket.key, ticket.depth), deque()).append(ticket)
+        self.waiting += 1
+
+    def withdraw(self, ticket: Ticket[W]) -> None:
+        """A call waits no longer, having got no worker."""
+        account = self._accounts[ticket.account]
+        queue = account.queues[ticket.key, ticket.depth]
+        queue.remove(ticket)
+        if not queue:
+            del account.queues[ticket.key, ticket.depth]
+        self.waiting -= 1
+        self._leave(ticket.account)
+
+    def started(self, ticket: Ticket[W], worker: W | None, now: float) -> None:
+        """A worker that was to be started for a call is there, and idle; None if that failed."""
+        pool = self.pools[ticket.key]
+        pool.starting[ticket.account] -= 1
+        if not pool.starting[ticket.account]:
+            del pool.starting[ticket.account]
+        self._starting -= 1
+        if worker is None:
+            self._forget(ticket.key, ticket.account)
+        else:
+            pool.idle.setdefault(ticket.account, deque()).append(worker)
+            pool.ready[ticket.account] = now
+
+    def ended(self, ticket: Ticket[W], seconds: float, *, keep: bool) -> None:
+        """A call has had its worker for that long; the worker is idle, or gone."""
+        assert ticket.worker is not None
+        pool, account = self.pools[ticket.key], self._accounts[ticket.account]
+        account.served += seconds - ticket.estimate
+        account.running -= 1
+        pool.busy[ticket.depth] -= 1
+        self._busy[ticket.depth] -= 1
+        pool.seconds += (seconds - pool.seconds) / 8
+        if keep:
+            pool.idle.setdefault(ticket.account, deque()).append(ticket.worker)
+        else:
+            self._forget(ticket.key, ticket.account)
+        self._leave(ticket.account)
+
+    def retire(self, key: Hashable, worker: W) -> None:
+        """An idle worker is ended."""
+        idle = self.pools[key].idle
+        idle[worker.account].remove(worker)
+        if not idle[worker.account]:
+            del idle[worker.account]
+        self._forget(key, worker.account)
+
+    def idle(self) -> Iterator[tuple[Hashable, W]]:
+        """All idle workers, those of a build that were idle the longest first."""
+        for key, pool in self.pools.items():
+            workers = [worker for mine in pool.idle.values() for worker in mine]
+            for worker in sorted(workers, key=lambda worker: worker.idle_since):
+                yield key, worker
+
+    def retirable(self, moment: float) -> list[tuple[Hashable, W]]:
+        """The workers that nobody called since a moment, beyond those that are kept of each build."""
+        found: list[tuple[Hashable, W]] = []
+        for key, pool in self.pools.items():
+            spare = pool.count - self.scaling.least
+            old = [worker for mine in pool.idle.values() for worker in mine if worker.idle_since <= moment]
+            found += [(key, worker) for worker in sorted(old, key=lambda w: w.idle_since)[: max(0, spare)]]
+        return found
+
+    # What is to be done
+
+    def plan(self, now: float) -> Plan[W]:
+        """Give idle workers to calls, and say which are to be started."""
+        plan: Plan[W] = Plan()
+        if self.waiting:
+            for name in sorted(
+                (name for name, account in self._accounts.items() if account.queues),
+                key=lambda name: self._accounts[name].served,
+            ):
+                self._serve(name, now, plan)
+        return plan
+
+    def _serve(self, name: str, now: float, plan: Plan[W]) -> None:
+        account = self._accounts[name]
+        for key, depth in sorted(account.queues, key=lambda which: account.queues[which][0].number):
+            queue = account.queues[key, depth]
+            while queue and self._has_room(key, depth) and (worker := self._idle_of(key, name)):
+                self._give(queue.popleft(), worker, plan)
+            if not queue:
+                del account.queues[key, depth]
+            if not queue or not self._has_room(key, depth):
+                continue
+            pool = self.pools.setdefault(key, _Pool())
+            begin = pool.starting.get(name, 0)
+            for ticket in list(islice(queue, begin, begin + STARTS)):
+                if not self._may_start(ticket, pool, now) or not self._start(ticket, pool, plan):
+                    break
+            self._drop_empty(key)
+
+    def _has_room(self, key: Hashable, depth: int) -> bool:
+        """Whether one more call of a depth leaves the workers alone that are there for deeper ones."""
+        pool, levels = self.pools.get(key), depth + 1
+        mine = sum(pool.busy[level] for level in range(levels)) if pool else 0
+        all_together = sum(self._busy[level] for level in range(levels))
+        return mine < self.scaling.most * levels and all_together < self.scaling.total * levels
+
+    def _idle_of(self, key: Hashable, account: str) -> W | None:
+        pool = self.pools.get(key)
+        mine = pool.idle.get(account) if pool else None
+        if not pool or not mine:
+            return None
+        worker = mine.pop()
+        if not mine:
+            del pool.idle[account]
+        return worker
+
+    def _give(self, ticket: Ticket[W], worker: W, plan: Plan[W]) -> None:
+        account = self._accounts[ticket.account]
+        self._clock = max(self._clock, account.served)
+        pool = self.pools[ticket.key]
+        pool.busy[ticket.depth] += 1
+        self._busy[ticket.depth] += 1
+        ticket.estimate = pool.seconds
+        account.served += ticket.estimate
+        account.running += 1
+        self.waiting -= 1
+        ticket.worker = worker
+        plan.given.append(ticket)
+
+    def _may_start(self, ticket: Ticket[W], pool: _Pool[W], now: float) -> bool:
+        """Whether it is time: a busy worker may soon come free, which is quicker than a new one."""
+        has_some = ticket.depth == 0 and ticket.account in pool.of
+        since = max(ticket.arrived, pool.ready.get(ticket.account, 0.0))
+        return self._starting < STARTS and (not has_some or now - since >= HOLD_SECONDS * 0.999)
+
+    def _start(self, ticket: Ticket[W], pool: _Pool[W], plan: Plan[W]) -> bool:
+        levels = ticket.depth + 1
+        instead_of: W | None = None
+        if pool.count >= self.scaling.most * levels:
+            instead_of = self._victim(ticket, [(ticket.key, worker) for mine in pool.idle.values() for worker in mine])
+        elif self._count >= self.scaling.total * levels:
+            instead_of = self._victim(ticket, list(self.idle()))
+        else:
+            self._begin(ticket, pool, plan, None)
+            return True
+        if instead_of is None:
+            return False
+        self._begin(ticket, pool, plan, instead_of)
+        return True
+
+    def _victim(self, ticket: Ticket[W], candidates: list[tuple[Hashable, W]]) -> W | None:
+        """An idle worker that is to be ended for a call: one that nobody waits for, or of who has had more."""
+        due = self._accounts[ticket.account].served + QUANTUM_SECONDS
+        best: tuple[float, float, Hashable, W] | None = None
+        for key, worker in candidates:
+            owner = self._accounts.get(worker.account)
+            is_wanted = owner is not None and any(which == key for which, _ in owner.queues)
+            if is_wanted and (owner is None or worker.account == ticket.account or owner.served <= due):
+                continue
+            rank = (-owner.served if is_wanted and owner else float("-inf"), worker.idle_since)
+            if best is None or rank < best[:2]:
+                best = (*rank, key, worker)
+        if best is None:
+            return None
+        self.retire(best[2], best[3])
+        return best[3]
+
+    def _begin(self, ticket: Ticket[W], pool: _Pool[W], plan: Plan[W], instead_of: W | None) -> None:
+        self.pools[ticket.key] = pool  # retiring its last worker has dropped it
+        self._count += 1
+        pool.count += 1
+        pool.of[ticket.account] = pool.of.get(ticket.account, 0) + 1
+        pool.starting[ticket.account] = pool.starting.get(ticket.account, 0) + 1
+        self._starting += 1
+        plan.starts.append(Start(ticket, instead_of))
+
+    # Accounts and pools come and go
+
+    def _account(self, name: str) -> _Account[W]:
+        account = self._accounts.get(name)
+        if account is None:
+            # Who was away gathers no claim, and who had too much does not begin anew.
+            account = self._accounts[name] = _Account(max(self._clock, self._past.pop(name, 0.0)))
+        return account
+
+    def _leave(self, name: str) -> None:
+        account = self._accounts[name]
+        if account.queues or account.running:
+            return
+        del self._accounts[name]
+        self._past[name] = account.served
+        if len(self._past) > REMEMBERED:
+            self._past.popitem(last=False)
+
+    def _forget(self, key: Hashable, account: str) -> None:
+        pool = self.pools[key]
+        pool.count -= 1
+        pool.of[account] -= 1
+        if not pool.of[account]:
+            del pool.of[account]
+            pool.ready.pop(account, None)
+        self._count -= 1
+        self._drop_empty(key)
+
+    def _drop_empty(self, key: Hashable) -> None:
+        if key in self.pools and not self.pools[key].count:
+            del self.pools[key]

@@ -1,0 +1,129 @@
+"""`/healthz` and `/metrics` of the served platform, and what calls came to since it began to serve."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from algo_core.errors import AlgoError
+from algo_local.callers import DENIED
+from algo_local.error_codes import ErrorCode
+from algo_local.web.authorization import authenticate
+from algo_local.web.http import ApiError, Request, Response, json_response
+
+if TYPE_CHECKING:
+    from algo_local.platform import Platform
+    from algo_local.records.record import Record
+
+BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0)
+"""Upper bounds of the histograms' buckets, in seconds."""
+
+
+class Histogram:
+    """How many durations lie below each bound, and their sum."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(BUCKETS) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one."""
+        self._counts[bisect.bisect_left(BUCKETS, seconds)] += 1
+        self.sum += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Bounds with how many lie at or below each, as Prometheus has them."""
+        found, total = [], 0
+        for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._counts, strict=True):
+            total += count
+            found.append((bound, float(total)))
+        return found
+
+
+class Monitoring:
+    """Answers monitors, which is no part of the API: `/healthz` anybody, `/metrics` with an administrator's key."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._lock = threading.Lock()
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._seconds: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self._waited: defaultdict[str, Histogram] = defaultdict(Histogram)
+
+    def observe(self, record: Record) -> None:
+        """Count a call that has ended. From any thread."""
+        algorithm = f"{record.owner}/{record.name}"
+        with self._lock:
+            self._calls[algorithm, record.state] += 1
+            if record.duration is not None:
+                self._seconds[algorithm].observe(record.duration)
+            if record.started_at is not None:
+                self._waited[algorithm].observe(max(0.0, record.started_at - record.created_at))
+
+    def answer(self, request: Request) -> Response | None:
+        """The response to a monitor; None if the request is none of one's.
+
+        Raises:
+            ApiError: 401 or 403 without an administrator's key, 405 for anything but GET and HEAD.
+        """
+        found = {"/healthz": self._health, "/metrics": self._metrics}.get(request.path)
+        if not found:
+            return None
+        if request.method not in {"GET", "HEAD"}:
+            message = f"{request.method} is not allowed here, only GET, HEAD"
+            raise ApiError(405, message, ErrorCode.INVALID_REQUEST, {"Allow": "GET, HEAD"})
+        return found(request)
+
+    def _health(self, request: Request) -> Response:
+        try:
+            with self._platform.database.read() as rows:
+                rows.execute("SELECT 1 FROM settings LIMIT 1").fetchone()
+        except AlgoError:
+            return json_response({"status": "unavailable"}, 503)
+        return json_response({"status": "ok"})
+
+    def _metrics(self, request: Request) -> Response:
+        caller = authenticate(request, self._platform, trusted=False)
+        if not (caller.may_administer and caller.key and caller.key.is_administrators):
+            raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
+        from prometheus_client import CollectorRegistry, ProcessCollector
+        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+        registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=registry)
+        registry.register(self)
+        return Response(200, generate_latest(registry), {"Content-Type": CONTENT_TYPE_LATEST})
+
+    def collect(self) -> Iterator[Any]:
+        """The families of metrics, as a collector of prometheus-client gives them."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        with self._lock:
+            calls = dict(self._calls)
+            histograms = [
+                (name, text, [(algorithm, found.buckets(), found.sum) for algorithm, found in histogram.items()])
+                for name, text, histogram in (
+                    ("algo_call_seconds", "Duration of calls, without the start of a worker", self._seconds),
+                    ("algo_call_wait_seconds", "Time until a worker took a call", self._waited),
+                )
+            ]
+        counter = CounterMetricFamily("algo_calls", "Calls that have ended", labels=["algorithm", "state"])
+        for (algorithm, state), count in calls.items():
+            counter.add_metric([algorithm, state], count)
+        yield counter
+        for name, text, found in histograms:
+            family = HistogramMetricFamily(name, text, labels=["algorithm"])
+            for algorithm, buckets, total in found:
+                family.add_metric([algorithm], buckets, total)
+            yield family
+        described = self._platform.executor.describe()
+        for name, text, value in (
+            ("algo_workers", "Processes that run algorithms", described.workers),
+            ("algo_workers_busy", "Workers that serve a call", described.busy),
+            ("algo_queue_length", "Calls that wait for a worker", described.waiting),
+            ("algo_workers_memory_bytes", "Resident memory of all workers", described.memory),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
