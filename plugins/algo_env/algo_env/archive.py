@@ -30,7 +30,7 @@ from it, but it is kept up with what becomes known about archives."""
 
 @dataclass
 class Contents:
-    """What was unpacked: paths relative to the directory, parents before what is in them."""
+    """The unpacked paths, relative to the directory, parents before their content."""
 
     directories: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ def _reported_faults() -> Iterator[None]:
 
 
 class _Limited:
-    """A stream that ends in an error beyond `UNPACKED_LIMIT`, before what is beyond is held in memory."""
+    """A stream that raises beyond `UNPACKED_LIMIT`, before the data is held in memory."""
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
