@@ -13,7 +13,7 @@ from algo_run.completion import complete_algorithm, complete_request
 from algo_run.record import UNFINISHED, WAIT_SECONDS, Entry, entries, of_record, path_of
 
 POLL_SECONDS = 1.0
-"""How often new calls of an algorithm are looked for."""
+"""Seconds between checks for new calls of an algorithm."""
 
 
 def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
