@@ -185,7 +185,7 @@ def _comes_from(request: Request, host: str) -> bool:
 
 
 def _target(platform: Platform, caller: Caller, parameters: Mapping[str, str]) -> Target:
-    """What the parameters of a path name. ApiError 404 if there is no such thing, or none that the caller may see."""
+    """The object of a path. ApiError 404 if it does not exist, or the caller may not see it."""
     if "algorithm" in parameters:
         owner, _, name = parameters["algorithm"].partition("/")
         algorithm = visible_algorithm(platform.registry, caller, owner, name)
