@@ -19,6 +19,7 @@ from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
 from algo_local.execution.launch import base_environment
 from algo_local.execution.payload import Outcome, Payload
+from algo_local.refusals import TooManyCalls
 
 CONTEXT = CallContext(caller="jane", algorithm=("demo", "Hello"), session="s-1", request_id="req-1")
 ECHO = "def apply(input):\n    return input\n"
@@ -328,3 +329,46 @@ def test_a_build_that_is_gone_is_explained(
     assert failure is not None
     assert "publish the algorithm again" in failure.message
     assert executor._scheduler.pools == {}
+
+
+def test_a_full_queue_refuses_clients_and_no_nested_calls(
+    make_executor: Callable[..., Executor], build: Callable[..., Build], tmp_path: Path
+) -> None:
+    made, goes_on, executor = build(HOLD), tmp_path / "goes-on", make_executor(most=1, queue=1)
+    with ThreadPoolExecutor(3) as threads:
+        begun = []
+        for number in range(2):
+            context = replace(CONTEXT, request_id=f"req-{number}")
+            begun.append(
+                threads.submit(executor.call, made, Payload("text", str(goes_on)), timeout=60, context=context)
+            )
+            assert wait_until(lambda number=number: executor.describe()[1:3] == (1, number))
+        with pytest.raises(TooManyCalls):
+            executor.call(made, Payload("text", ""), timeout=60, context=replace(CONTEXT, request_id="req-3"))
+        nested = replace(CONTEXT, request_id="req-4", depth=1)
+        assert executor.call(made, Payload("text", ""), timeout=60, context=nested).failure is None
+        goes_on.touch()
+        assert [call.result().failure for call in begun] == [None, None]
+
+
+@pytest.mark.parametrize("options", [{"calls": 2}, {"age": 0.0}, {"memory": 1}])
+def test_workers_are_replaced_when_they_are_old_or_large(
+    make_executor: Callable[..., Executor], build: Callable[..., Build], options: dict[str, Any]
+) -> None:
+    executor, made = make_executor(**options), build(WHO)
+    names = [executor.call(made, Payload("text", ""), timeout=60, context=CONTEXT).result for _ in range(9)]
+    assert None not in names
+    assert len({name.data for name in names if name}) == {"calls": 5, "age": 9, "memory": 2}[next(iter(options))]
+
+
+def test_what_cannot_be_loaded_is_not_started_for_every_call(
+    make_executor: Callable[..., Executor], build: Callable[..., Build], tmp_path: Path
+) -> None:
+    tried = tmp_path / "tried"
+    tried.touch()
+    tried.chmod(0o666)  # in the sandbox of a platform that is root, algorithms are somebody else
+    code = f"import os\nwith open({str(tried)!r}, 'a') as file:\n    file.write('x')\nos._exit(3)\ndef apply(input):\n    pass\n"
+    executor, made = make_executor(), build(code)
+    failures = [executor.call(made, Payload("text", ""), timeout=60, context=CONTEXT).failure for _ in range(20)]
+    assert {failure.message for failure in failures if failure} == {"exited with code 3"}
+    assert len(tried.read_text()) < 10

@@ -74,7 +74,7 @@ def sandboxed(
     def call(code: str, data: Any = None, network_access: NetworkAccess = "full", **files: str) -> Any:
         made.append(LocalPool(lambda: echo_server, processes))
         published = replace(build(code, **files), network_access=network_access)
-        outcome = made[-1].run(published, Payload("json", data), timeout=60, context=CONTEXT)
+        outcome = made[-1].call(published, Payload("json", data), timeout=60, context=CONTEXT)
         assert outcome.failure is None, outcome
         assert outcome.result is not None
         return outcome.result.data

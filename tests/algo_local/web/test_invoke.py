@@ -350,7 +350,7 @@ def test_an_account_may_have_so_many_requests_under_way(
     for thread in threads:
         thread.start()
     assert wait_until(lambda: answers)
-    assert [answer.status_code for answer in answers] == [429]
+    assert [(answer.status_code, answer.headers["Retry-After"]) for answer in answers] == [(429, "1")]
     assert account("bob").run("demo/Hello").status_code == 200
     gate.touch()
     for thread in threads:
