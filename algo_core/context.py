@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
     from algo_core.http.client import HttpClient
     from algo_core.http.requests_transport import AlgoSession
+    from algo_core.http.transport import Request
     from algo_core.observers import Observers
     from algo_core.plugins.index import PluginRecord
     from algo_core.settings.config import Config, Setting, Value
@@ -159,6 +160,7 @@ class App:
             transport=lambda profile: self.plugins.first("algo_transport", address=profile.address, profile=profile),
             headers=lambda profile: self.plugins.call("algo_request_headers", profile=profile),
             configure=self._configure_session if configures else None,
+            sign=self._sign if self.plugins.implement("algo_sign") else None,
             renew=self.profiles.renewed,
         )
         longer = functools.partial(self._longer, profile.name)
@@ -166,6 +168,10 @@ class App:
         if observers := self.observers:
             client.observe = observers.put
         return client
+
+    def _sign(self, request: Request, profile: Profile) -> list[Mapping[str, str]]:
+        found = self.plugins.call("algo_sign", request=request, profile=profile)
+        return [headers for headers in found if headers]
 
     def _longer(self, profile: str, connects: bool) -> str:
         """The advice for allowing more time for a connection, or for a response."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from algo_core.errors import AlgoError
     from algo_core.events import Event
-    from algo_core.http.transport import Transport
+    from algo_core.http.transport import Request, Transport
     from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
     from algo_core.settings.credentials import Credential
     from algo_core.settings.declared import PluginSetting
@@ -193,6 +193,38 @@ def algo_request_headers(profile: Profile) -> Mapping[str, str] | None:
         @hookimpl
         def algo_request_headers(profile):
             return {"X-Cost-Centre": "4711"}
+    """
+
+
+@hook(answers=results.headers, since=(1, 1))
+def algo_sign(request: Request, profile: Profile) -> Mapping[str, str] | None:
+    """Headers for one request, such as a signature over it.
+
+    When: each time that a request is sent to the profile's host, retries and renewed credentials included. `request`
+    has `method`, `url`, `headers` and `body`: None, or an object with its `size` in bytes, and `data` if it is in
+    memory (what is streamed, such as a large file, must not be read here). The headers of all plugins are added; one
+    that the request has already is replaced.
+
+    Small files are sent one after the other on each connection where requests are signed, without helper processes: a
+    copy of thousands takes several times as long. Headers that are the same for all come from `algo_request_headers`.
+
+    Failures: reported once; the request goes out without those headers.
+
+        import hashlib
+        import hmac
+        import time
+
+        from algo_core import hookimpl
+
+        SECRET = b"a secret that Acme shares with its platform"
+
+
+        @hookimpl
+        def algo_sign(request):
+            now = str(int(time.time()))
+            content = getattr(request.body, "data", b"") or b""
+            signed = "|".join([request.method, request.url, now, hashlib.sha256(content).hexdigest()])
+            return {"X-Time": now, "X-Signature": hmac.new(SECRET, signed.encode(), "sha256").hexdigest()}
     """
 
 

@@ -155,6 +155,17 @@ class ExecutorContract:
         assert len(names) == 1
         assert names[0]
 
+    def test_what_is_printed_is_told_while_the_call_runs(
+        self, executor: Executor, build: Callable[[str], Build], shared: Path
+    ) -> None:
+        said: list[bytes] = []
+        made = build(HOLD.replace("    while", "    print('began', flush=True)\n    while"))
+        begun = self.begin(executor, made, str(shared / "go"), on_output=said.append)
+        wait_for(lambda: b"".join(said) == b"began\n")
+        assert not begun.done()
+        (shared / "go").touch()
+        assert begun.result().stdout == "began\n"
+
     def test_it_tells_what_it_does(self, executor: Executor, build: Callable[[str], Build], shared: Path) -> None:
         assert executor.describe()[:3] == (0, 0, 0)
         begun = self.begin(executor, build(HOLD), str(shared / "go"))

@@ -54,6 +54,19 @@ class _Ended(BaseException):
     """Raised inside an algorithm that is to end."""
 
 
+class _Told(io.StringIO):
+    """Passes on what is printed."""
+
+    def __init__(self, kept: io.StringIO, on_output: Callable[[bytes], None] | None) -> None:
+        super().__init__()
+        self._kept, self._on_output = kept, on_output
+
+    def write(self, text: str) -> int:
+        if self._on_output:
+            self._on_output(text.encode())
+        return self._kept.write(text)
+
+
 class InProcess:
     """Runs algorithms in this process, one call at a time: what the contract demands, and nothing else."""
 
@@ -76,6 +89,7 @@ class InProcess:
         timeout: float,
         context: CallContext,
         on_start: Callable[[str], None] | None = None,
+        on_output: Callable[[bytes], None] | None = None,
     ) -> Outcome:
         deadline = time.monotonic() + timeout
         if self._closed:
@@ -95,7 +109,7 @@ class InProcess:
             os.environ["ALGORITHMIA_API_KEY"] = token
             sys.settrace(watch)
             try:
-                with redirect_stdout(printed):
+                with redirect_stdout(_Told(printed, on_output)):
                     module = self._module(build, context.caller)
                     data = module["apply"](payload.data)
                 sys.settrace(before)

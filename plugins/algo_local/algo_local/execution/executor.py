@@ -48,12 +48,13 @@ class Executor(Protocol):
         timeout: float,
         context: CallContext,
         on_start: Callable[[str], None] | None = None,
+        on_output: Callable[[bytes], None] | None = None,
     ) -> Outcome:
         """Hand `payload` to the algorithm and return what came of it, at the latest when `timeout` seconds are over.
 
         The time includes waiting for a worker and loading. `on_start` is told the worker's name when one has taken the
-        call. Nothing that the algorithm does is raised; see `Failure`, which also says that the call was cancelled or
-        the executor closed.
+        call, `on_output` what is printed, as it comes. Nothing that the algorithm does is raised; see `Failure`, which
+        also says that the call was cancelled or the executor closed.
 
         Raises:
             TooManyCalls: if more calls wait than may.

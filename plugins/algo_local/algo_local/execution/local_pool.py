@@ -95,6 +95,7 @@ class LocalPool:
         timeout: float,
         context: CallContext,
         on_start: Callable[[str], None] | None = None,
+        on_output: Callable[[bytes], None] | None = None,
     ) -> Outcome:
         """See `Executor.call`; when the time is over, the process and its children are killed."""
         deadline = time.monotonic() + timeout
@@ -114,7 +115,7 @@ class LocalPool:
         try:
             if on_start:
                 on_start(worker.name)
-            outcome = worker.call(request, deadline)
+            outcome = worker.call(request, deadline, on_output)
         finally:
             cancelled = self._release(call, worker, time.monotonic() - began, outcome)
         return replace(outcome, result=None, failure=_CANCELLED) if cancelled and outcome.failure else outcome

@@ -88,7 +88,12 @@ class _Call:
             if algorithm.has_secrets:
                 build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
             return platform.executor.call(
-                build, self.payload, timeout=self.timeout, context=self.context, on_start=live.started
+                build,
+                self.payload,
+                timeout=self.timeout,
+                context=self.context,
+                on_start=live.started,
+                on_output=live.printed,
             )
         finally:
             if self.context.session == self.context.request_id:
