@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from algo_core.errors import AlgoError, ExitCode
     from algo_core.plugins.hookspecs import hookimpl
     from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
+    from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
     from algo_core.version import __version__
 
@@ -57,6 +58,7 @@ __all__ = [
     "Connector",
     "DoctorCheck",
     "ExitCode",
+    "PluginSetting",
     "Profile",
     "Variable",
     "__version__",
@@ -71,6 +73,7 @@ _HOMES = {
     "Connector": "algo_core.plugins.types",
     "DoctorCheck": "algo_core.plugins.types",
     "ExitCode": "algo_core.errors",
+    "PluginSetting": "algo_core.settings.declared",
     "Profile": "algo_core.settings.profile",
     "Variable": "algo_core.plugins.types",
     "__version__": "algo_core.version",

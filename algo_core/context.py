@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
     from algo_core.http.client import HttpClient
     from algo_core.http.requests_transport import AlgoSession
+    from algo_core.http.transport import Request
     from algo_core.observers import Observers
     from algo_core.plugins.index import PluginRecord
-    from algo_core.settings.config import Config, Value
+    from algo_core.settings.config import Config, Setting, Value
     from algo_core.settings.profile import Profile
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
@@ -71,7 +72,14 @@ class App:
         """The configuration. Raises ConfigError if a file cannot be read."""
         from algo_core.settings.config import Config
 
-        return Config.load(self.environ)
+        config = Config.load(self.environ)
+        config.find_declared = self._declared_settings
+        return config
+
+    def _declared_settings(self) -> dict[str, Setting]:
+        from algo_core.settings.declared import declared
+
+        return declared(row for record in self.plugins.allowed if not record.error for row in record.settings)
 
     @functools.cached_property
     def plugins(self) -> Plugins:
@@ -152,6 +160,7 @@ class App:
             transport=lambda profile: self.plugins.first("algo_transport", address=profile.address, profile=profile),
             headers=lambda profile: self.plugins.call("algo_request_headers", profile=profile),
             configure=self._configure_session if configures else None,
+            sign=self._sign if self.plugins.implement("algo_sign") else None,
             renew=self.profiles.renewed,
         )
         longer = functools.partial(self._longer, profile.name)
@@ -159,6 +168,10 @@ class App:
         if observers := self.observers:
             client.observe = observers.put
         return client
+
+    def _sign(self, request: Request, profile: Profile) -> list[Mapping[str, str]]:
+        found = self.plugins.call("algo_sign", request=request, profile=profile)
+        return [headers for headers in found if headers]
 
     def _longer(self, profile: str, connects: bool) -> str:
         """The advice for allowing more time for a connection, or for a response."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from algo_local.algorithms import lifecycle
-from algo_local.execution.executor import Executor
+from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.scaling import Scaling
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
@@ -40,7 +40,7 @@ class Served:
         self.platform: Platform = open_platform(root / "platform")
         if scaling:
             endpoint = lambda: self.platform._callback  # noqa: E731 - as the platform itself does
-            self.platform.parts["executor"] = Executor(endpoint, self.platform.root / "processes", scaling)
+            self.platform.parts["executor"] = LocalPool(endpoint, self.platform.root / "processes", scaling)
         self._listener = listen("127.0.0.1", 0)
         self._server = Server(Application(self.platform), self._listener)
         self._server.run()

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 PAGE = HERE / "hooks.md"
 CORE = HERE.parent / "algo_core"
 
-VALUES = ("plugins/types", "events", "settings/profile")
+VALUES = ("plugins/types", "settings/declared", "events", "settings/profile")
 """Modules whose classes cross the boundary between the core and its plugins."""
 
 HEAD = "<!-- Written by docs/render.py from hookspecs.py and types.py in algo_core/plugins/: change those. -->\n\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from support.environments import ROOT
+from support.forked import run_commands_forked
 from support.machine import isolate
 from support.stub import StubPlatform
 
@@ -26,12 +27,12 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give every test the same environment, whoever runs it and where."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return  # inherited
-    _check_installed()
-    directory = tempfile.TemporaryDirectory(prefix="algo-tests-", ignore_cleanup_errors=True)
-    config.add_cleanup(directory.cleanup)
-    isolate(config, Path(directory.name))
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit it
+        _check_installed()
+        directory = tempfile.TemporaryDirectory(prefix="algo-tests-", ignore_cleanup_errors=True)
+        config.add_cleanup(directory.cleanup)
+        isolate(config, Path(directory.name))
+    run_commands_forked()
 
 
 def _check_installed() -> None:

@@ -24,7 +24,7 @@ def completion(app: App, shell: str) -> None:
     powershell: in $PROFILE:
                 algo completion powershell | Out-String | Invoke-Expression
 
-    Names are quoted for the shell, whoever wrote them. A script that version 1.0 printed keeps working, but leaves out
+    Names are quoted for the shell. A script that version 1.0 printed still works, but omits
     names that it cannot quote: print it again.
     """
     app.output.print(script(shell).removesuffix("\n"))

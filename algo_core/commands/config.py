@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -14,11 +15,9 @@ from algo_core.errors import AlgoError, ConfigError, NotFoundError, UsageError
 from algo_core.settings.config import (
     PROFILE_MEMBERS,
     SECRET_MEMBERS,
-    SETTINGS,
     Config,
     Kind,
     Value,
-    known,
     parse_text,
     toml_loads,
 )
@@ -40,7 +39,8 @@ def config() -> None:
 
 
 def _complete_key(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    return [key for key in SETTINGS if key.startswith(incomplete)]
+    with contextlib.closing(App.for_completion(ctx)) as app:
+        return [key for key in app.config.settings if key.startswith(incomplete)]
 
 
 @config.command("list")
@@ -62,7 +62,7 @@ def list_settings(app: App, origin: bool) -> None:
 
 def _setting_rows(app: App) -> list[tuple[str, Any, str]]:
     rows = []
-    for key in SETTINGS:
+    for key in app.config.settings:
         try:
             value = _value(app, key)
         except ConfigError as error:  # the others can be shown all the same
@@ -110,7 +110,7 @@ def _shown(value: Any) -> str:
 @pass_app
 def get(app: App, key: str) -> None:
     """Print the value of KEY."""
-    known(key)
+    app.config.known(key)
     value = _value(app, key).value
     if app.output.is_json:
         app.output.json(value)
@@ -119,7 +119,9 @@ def get(app: App, key: str) -> None:
 
 
 def _complete_value(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    kind = SETTINGS[ctx.params["key"]].kind if ctx.params.get("key") in SETTINGS else str
+    with contextlib.closing(App.for_completion(ctx)) as app:
+        found = app.config.settings.get(ctx.params.get("key", ""))
+    kind = found.kind if found else str
     words = ("true", "false") if kind is bool else kind if isinstance(kind, tuple) else ()
     return [word for word in words if word.startswith(incomplete)]
 
@@ -135,7 +137,7 @@ def set_value(app: App, key: str, value: str) -> None:
     this machine (connectors.s3.direct, connectors.s3.protocol). Keys and tokens are set with 'algo auth'.
     """
     path = _path(key)
-    parsed = parse_text(key, _kind_of(key, path), value, "the command line")
+    parsed = parse_text(key, _kind_of(app, key, path), value, "the command line")
     if path[0] == "profiles" and path[-1] == "address":
         parsed = check_address(parsed, insecure_http=bool(app.setting("insecure_http", path[1]).value))
     if enforced := app.config.enforced(key if len(path) < 3 else path[-1]):
@@ -151,7 +153,7 @@ def set_value(app: App, key: str, value: str) -> None:
 _CONNECTOR: dict[str, Kind] = {"direct": bool, "protocol": str}
 
 
-def _kind_of(key: str, path: list[str]) -> Kind:
+def _kind_of(app: App, key: str, path: list[str]) -> Kind:
     """The kind of what can be set.
 
     Raises:
@@ -160,7 +162,7 @@ def _kind_of(key: str, path: list[str]) -> Kind:
     tables: Mapping[str, Mapping[str, Kind]] = {"profiles": PROFILE_MEMBERS, "connectors": _CONNECTOR}
     members = tables.get(path[0])
     if members is None or len(path) != 3:
-        return known(key).kind
+        return app.config.known(key).kind
     if path[-1] in SECRET_MEMBERS:
         raise UsageError(f"{key} is a secret", f"Give it with: `algo auth --profile {shlex.quote(path[1])}`")
     if path[-1] not in members or members[path[-1]] is list:
@@ -196,8 +198,8 @@ def unset(app: App, key: str) -> None:
             table = table.get(name, {}) if isinstance(table, Mapping) else {}
         if isinstance(table, Mapping) and member in table:
             del table[member]  # type: ignore[attr-defined]  # tables of tomlkit can be changed
-        elif key not in SETTINGS:
-            raise NotFoundError(f"{app.config.user_file} has no {key}", "Settings: " + ", ".join(SETTINGS))
+        elif key not in app.config.settings:
+            raise NotFoundError(f"{app.config.user_file} has no {key}", "Settings: " + ", ".join(app.config.settings))
 
 
 def _path(key: str) -> list[str]:

@@ -100,7 +100,7 @@ def _right(file: str) -> tuple[bool, str]:
 
 
 def _unknown_variables(app: App) -> list[str]:
-    """Variables that are spelled almost like one of ours: they do nothing, and nobody would say so."""
+    """Misspelt variables of `algo`, which would silently do nothing."""
     found = []
     known = [variable.name for variable in all_variables(app)]
     for name in sorted(app.environ):

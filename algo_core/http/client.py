@@ -55,6 +55,8 @@ class Hooks(NamedTuple):
     headers: Callable[[Profile], list[Mapping[str, str]]] = lambda profile: []
     configure: Callable[[AlgoSession, Profile], object] | None = None
     """None if no plugin configures requests sessions."""
+    sign: Callable[[Request, Profile], list[Mapping[str, str]]] | None = None
+    """Headers for one request, made each time that it is sent; None if no plugin signs requests."""
     renew: Callable[[Profile, Credential], Credential | None] = lambda profile, refused: None
     """Another credential for one that was refused, or runs out; asked again each time."""
 
@@ -159,7 +161,7 @@ class HttpClient:
 
     def is_direct(self, url: str) -> bool:
         """Whether requests to a URL's host need neither requests nor plugins, and are not observed."""
-        return self.on_exchange is None and self._transport(url) is self._direct
+        return self.on_exchange is None and self._hooks.sign is None and self._transport(url) is self._direct
 
     def divided(self) -> None:
         """After `fork`, in the child: leave open connections to the parent, and try everything only once."""
@@ -204,7 +206,7 @@ class HttpClient:
                 if response.status not in RETRY_STATUSES:
                     return response
             may_repeat = request.method in REPEATABLE or (problem is not None and problem.nothing_sent)
-            # A server may close a connection that nobody used: that is no failure, and costs no try.
+            # A server may close an idle connection: that is not a failure, and costs no try.
             may_repeat = may_repeat and (tries.left > 0 or (problem is not None and problem.was_stale))
             if not (may_repeat and (request.body is None or request.body.rewind())):
                 if problem:
@@ -222,7 +224,7 @@ class HttpClient:
         status: int | None = None
         response: Response | None = None
         try:
-            response = self._transport(request.url).send(request)
+            response = self._transport(request.url).send(self._signed(request))
             status = response.status
             response.has_body = request.method != "HEAD"
             if "Set-Cookie" in response.headers and not self._has_cookies:
@@ -234,6 +236,15 @@ class HttpClient:
                 self.on_exchange(request.method, request.url, status, seconds)
             if self.observe:
                 self.observe(_ended(request, response, seconds))
+
+    def _signed(self, request: Request) -> Request:
+        """A request with the headers that plugins make for it; nothing for other hosts than the profile's."""
+        if self._hooks.sign is None or origin_of(request.url) not in self._homes:
+            return request
+        headers = dict(request.headers)
+        for more in self._hooks.sign(request, self.profile):
+            _replace(headers, more)
+        return request._replace(headers=headers)
 
     # Credentials
 
@@ -275,11 +286,8 @@ class HttpClient:
     def _home_headers(self) -> dict[str, str]:
         headers = request_headers(self.profile)
         given = [*self._hooks.headers(self.profile), self._requests.headers if self._hooks.configure else {}]
-        for name, value in (pair for more in given for pair in more.items()):
-            check_header(name, value)
-            for older in [older for older in headers if older.lower() == name.lower()]:
-                del headers[older]
-            headers[name] = value
+        for more in given:
+            _replace(headers, more)
         header_lines(headers)
         return headers
 
@@ -339,6 +347,19 @@ class HttpClient:
         if self._hooks.configure:
             self._hooks.configure(session, self.profile)
         return RequestsTransport(session, self._homes)
+
+
+def _replace(headers: dict[str, str], more: Mapping[str, str]) -> None:
+    """Put headers in the place of those with the same names, in whatever case.
+
+    Raises:
+        ConfigError: if one cannot be sent.
+    """
+    for name, value in more.items():
+        check_header(name, value)
+        for older in [older for older in headers if older.lower() == name.lower()]:
+            del headers[older]
+        headers[name] = value
 
 
 def _ended(request: Request, response: Response | None, seconds: float) -> RequestEnded:

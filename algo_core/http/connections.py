@@ -67,8 +67,7 @@ class Connection:
         """Return it to the pool: its response was read to the end."""
         self._pool.put(self)
 
-    def close(self) -> None:
-        """End it."""
+    def close(self) -> None:  # noqa: D102
         self.sock.close()
 
 

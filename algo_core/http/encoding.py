@@ -9,7 +9,7 @@ from algo_core.errors import NetworkError, PlatformError
 from algo_core.http.response import BLOCK, Response
 
 _CODINGS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-"""What zlib is told for each of them."""
+"""The window bits of zlib for each encoding."""
 
 
 class DecodedResponse(Response):

@@ -139,7 +139,7 @@ class StreamResponse(Response):
         return self._body.readinto(buffer) or 0
 
     def close(self) -> None:
-        """Close what it is read from."""
+        """Close its source."""
         self._body.close()
 
 

@@ -137,7 +137,6 @@ class _Replayed(io.RawIOBase):
         self._sock = sock
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:

@@ -37,8 +37,7 @@ class BytesBody:
     def __iter__(self) -> Iterator[bytes]:
         yield self.data
 
-    def rewind(self) -> bool:
-        """Nothing to do."""
+    def rewind(self) -> bool:  # noqa: D102
         return True
 
 

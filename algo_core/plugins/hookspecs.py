@@ -41,9 +41,10 @@ if TYPE_CHECKING:
 
     from algo_core.errors import AlgoError
     from algo_core.events import Event
-    from algo_core.http.transport import Transport
+    from algo_core.http.transport import Request, Transport
     from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
     from algo_core.settings.credentials import Credential
+    from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
 
 PROJECT = "algo"
@@ -195,6 +196,38 @@ def algo_request_headers(profile: Profile) -> Mapping[str, str] | None:
     """
 
 
+@hook(answers=results.headers, since=(1, 1))
+def algo_sign(request: Request, profile: Profile) -> Mapping[str, str] | None:
+    """Headers for one request, such as a signature over it.
+
+    When: each time that a request is sent to the profile's host, retries and renewed credentials included. `request`
+    has `method`, `url`, `headers` and `body`: None, or an object with its `size` in bytes, and `data` if it is in
+    memory (what is streamed, such as a large file, must not be read here). The headers of all plugins are added; one
+    that the request has already is replaced.
+
+    Small files are sent one after the other on each connection where requests are signed, without helper processes: a
+    copy of thousands takes several times as long. Headers that are the same for all come from `algo_request_headers`.
+
+    Failures: reported once; the request goes out without those headers.
+
+        import hashlib
+        import hmac
+        import time
+
+        from algo_core import hookimpl
+
+        SECRET = b"a secret that Acme shares with its platform"
+
+
+        @hookimpl
+        def algo_sign(request):
+            now = str(int(time.time()))
+            content = getattr(request.body, "data", b"") or b""
+            signed = "|".join([request.method, request.url, now, hashlib.sha256(content).hexdigest()])
+            return {"X-Time": now, "X-Signature": hmac.new(SECRET, signed.encode(), "sha256").hexdigest()}
+    """
+
+
 @hook(answers=results.transport, first=True, since=(1, 1))
 def algo_transport(profile: Profile) -> Transport | None:
     """What carries the requests of a profile, in the place of HTTP: how the embedded platform is reached.
@@ -271,6 +304,28 @@ def algo_error_hints(error: AlgoError) -> str | None:
         def algo_error_hints(error):
             if error.exit_code == ExitCode.AUTHENTICATION:
                 return "Keys are given out by helpdesk@acme.example"
+    """
+
+
+@hook(answers=results.settings, kept_as="settings", since=(1, 1))
+def algo_settings() -> list[PluginSetting]:  # type: ignore[empty-body]  # a specification has no body
+    """Settings of this plugin, which `algo config` lists, sets and checks like the core's own.
+
+    When: with `algo_commands`, and kept in the index as well. A value comes from the environment variable, the profile,
+    the person's file, the administrator's files (with `[enforce]`) or the default; `app.setting("acme.queue").value`
+    reads it, typed, and its `origin` says where it came from.
+
+    Failures: as those of `algo_commands`; so is a name without a table, or one of a table that the core has.
+
+        from algo_core import PluginSetting, hookimpl
+
+
+        @hookimpl
+        def algo_settings():
+            return [
+                PluginSetting("acme.queue", "queue that jobs go to", default="short", words="short long"),
+                PluginSetting("acme.patience", "seconds to wait for a place", kind="seconds", default="30"),
+            ]
     """
 
 

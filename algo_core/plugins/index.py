@@ -19,9 +19,9 @@ from algo_core.version import __version__
 if TYPE_CHECKING:
     from algo_core.plugins.policy import Policy
 
-FORMAT = 6
+FORMAT = 7
 
-KEPT = ("commands", "connectors")
+KEPT = ("commands", "connectors", "settings")
 """The members of a record that hold answers of hooks (`Hook.kept_as`)."""
 
 Stamp = tuple[str, int, int]
@@ -32,9 +32,9 @@ class PluginRecord:
     """The index entry of one plugin.
 
     `commands` holds `(name, target, help, group, hidden, example, role)`, `connectors` `(scheme, target, help, labels,
-    direct)`; `addresses` says how those begin that its transport carries, empty for any; `error` is the cause in one
-    line if the plugin could not be loaded, `refusal` the reason if it was not allowed to; `seconds` is how long loading
-    it took.
+    direct)`, `settings` `(name, help, kind, default, variable, words)`; `addresses` says how those begin that its
+    transport carries, empty for any; `error` is the cause in one line if the plugin could not be loaded, `refusal` the
+    reason if it was not allowed to; `seconds` is how long loading it took.
     """
 
     __slots__ = (
@@ -49,6 +49,7 @@ class PluginRecord:
         "refusal",
         "remarks",
         "seconds",
+        "settings",
         "traceback",
         "version",
     )
@@ -60,6 +61,7 @@ class PluginRecord:
         self.version = version
         self.commands: list[tuple[str, str, str, str, bool, str, str]] = []
         self.connectors: list[tuple[str, str, str, bool, bool]] = []
+        self.settings: list[tuple[str, str, str, str, str, str]] = []
         self.hooks: list[str] = []
         self.addresses: list[str] = []
         self.remarks: list[str] = []
@@ -122,7 +124,7 @@ HOOK_TABLE = os.path.join(os.path.dirname(__file__), "hookspecs.py")
 
 
 def hook_api() -> int | None:
-    """A checksum of the table of hooks, which is not imported for it; None if its source is not there."""
+    """A checksum of the source of the table of hooks, which is not imported; None without the source."""
     import zlib
 
     try:
@@ -201,7 +203,7 @@ def build(cache: str, policy: Policy, load: Loader) -> list[PluginRecord]:
         stamps[path] = stamp(path)
     for record in records:
         if (record.error or record not in due) and (members := older.get((record.dist, record.entry))):
-            # What is broken or left out keeps its place: whoever misses it can be told where it is.
+            # Broken and refused plugins keep their entry, so that errors can name them.
             for name in (*KEPT, "hooks"):
                 setattr(record, name, members[name])
     if complete:

@@ -119,7 +119,7 @@ class Plugins:
     def _none_takes_part(self) -> str | None:
         return f"No plugins are loaded: {self._policy.none_at_all}" if self._policy.none_at_all else None
 
-    # Two methods, so that a hook which nobody implements needs neither pluggy nor the table of hooks.
+    # Two methods, so that a hook without implementations needs neither pluggy nor the table of hooks.
 
     def call(self, hook: str, **arguments: Any) -> list[Any]:
         """Call a hook in every plugin that implements it; all results."""

@@ -5,7 +5,7 @@ version bounds such as `>=2,<3`):
 
     allow = ["algo-*", "acme-bundle>=2"]    # only these may load
     deny = ["evil-plugin", "acme-old<2"]    # these may not
-    require = ["acme-bundle"]               # without these no plugin's command runs; nobody can leave them out
+    require = ["acme-bundle"]               # without these no plugin's command runs; users cannot disable them
     help = "pip install acme-bundle"        # how to get what is required
 
 Where several of these files say something, the stricter counts: what one of them denies or does not allow does not
@@ -110,7 +110,7 @@ class Policy:
         if not config.is_empty:
             from algo_core.settings.repair import check
 
-            check(config, lambda fault: _decides(fault, config.user_file))
+            check(config, lambda fault: _decides(fault, config.user_file), without_plugins=True)
         passing: list[Disabled] = []
         disabled = config.get("plugins.disabled")
         lasting = _set(disabled)

@@ -25,6 +25,16 @@ def a_list_of(kind: str) -> Check:
     return check
 
 
+def settings(answer: Any) -> None:
+    """A list of `PluginSetting`, each in a table of the plugin's own, with a default of its kind."""
+    from algo_core.settings import declared
+
+    a_list_of("algo_core.settings.declared:PluginSetting")(answer)
+    for setting in answer:
+        if why := declared.fault_of(setting):
+            raise TypeError(f"{setting.name!r:.60} {why}")
+
+
 def at_most_one(kind: str) -> Check:
     """An instance of `"module:Class"`, or None."""
 
@@ -64,7 +74,7 @@ def headers(answer: Any) -> None:
 
 def _mistaken(answer: Any, why: str) -> TypeError:
     if isinstance(answer, Coroutine):
-        answer.close()  # or Python would complain that nobody has awaited it
+        answer.close()  # or Python would warn that it was never awaited
     return TypeError(f"it returned {answer!r:.80}, {why}")
 
 

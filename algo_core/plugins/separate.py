@@ -134,7 +134,7 @@ def answer(plugins: Sequence[Sequence[str]]) -> None:
     import pluggy  # noqa: F401 - as above
 
     told = os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what plugins print is nobody's answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # output of plugins is not part of the protocol
 
     asked = os.getpid()
 

@@ -20,7 +20,7 @@ ROLES = frozenset({"install", "restore", "try", "uninstall", "uris"})
 """What messages may suggest a command for: the values of `Command.role`."""
 
 ANY_SCHEME = "*"
-"""What a connector claims that opens whatever nobody else does, by the protocol that the configuration names."""
+"""The scheme of a connector for all unclaimed schemes, by the configured protocol."""
 
 
 class Command(NamedTuple):
@@ -54,7 +54,7 @@ class Connector(NamedTuple):
     returns a storage that needs nothing else: it reaches a store from whichever machine calls it. That is how a person
     uses it with `[connectors.SCHEME]` in config.toml, and how a platform uses it with the options of its connector.
     Where another plugin claims the scheme for the platform, that claim wins until the person asks for the direct one
-    (`direct = true`). The scheme `*` stands for all that nobody else claims.
+    (`direct = true`). The scheme `*` stands for all unclaimed schemes.
     """
 
     scheme: str
@@ -72,7 +72,7 @@ class DoctorCheck(NamedTuple):
 
 
 class Variable(NamedTuple):
-    """An environment variable that a plugin reads, and what it is for."""
+    """An environment variable of a plugin, and its description."""
 
     name: str
     help: str

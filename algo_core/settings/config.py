@@ -8,9 +8,10 @@ reading never needs tomlkit.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from algo_core.errors import ConfigError, UsageError
@@ -189,6 +190,24 @@ class Config:
         self.user, self.user_file = user
         self.sites = tuple(sites)
         self.environ = environ
+        self.find_declared: Callable[[], Mapping[str, Setting]] = dict
+        """Finds the settings that plugins declare; asked only for a name that the core does not know, and for lists."""
+
+    @functools.cached_property
+    def settings(self) -> Mapping[str, Setting]:
+        """All settings by name, those of plugins included."""
+        return {**SETTINGS, **self.find_declared()}
+
+    def known(self, key: str) -> Setting:
+        """The setting of this name.
+
+        Raises:
+            UsageError: if there is none; the hint lists those that there are.
+        """
+        found = SETTINGS.get(key) or self.settings.get(key)
+        if found is None:
+            raise UsageError(f"No such setting: {key}", "Settings: " + ", ".join(self.settings))
+        return found
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Config:
@@ -244,7 +263,7 @@ class Config:
             ConfigError: if a value has the wrong type.
             UsageError: if there is no such setting, or a flag contradicts an enforced value.
         """
-        setting = known(key)
+        setting = self.known(key)
         if value := self.enforced(key):
             if flag is not None and flag != value.value:
                 raise UsageError(f"{key} cannot be changed: {value.origin}")
@@ -291,17 +310,6 @@ class Config:
         return sorted(
             {name for source, file in ((self.user, self.user_file), *self.sites) for name in _profiles(source, file)}
         )
-
-
-def known(key: str) -> Setting:
-    """The setting of this name.
-
-    Raises:
-        UsageError: if there is none; the hint lists the existing ones.
-    """
-    if key not in SETTINGS:
-        raise UsageError(f"No such setting: {key}", "Settings: " + ", ".join(SETTINGS))
-    return SETTINGS[key]
 
 
 def _profiles(source: Mapping[str, Any], file: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ PUBLIC_ORIGIN = "default"
 
 
 class Network(NamedTuple):
-    """How the host of a profile is reached: what it is shown, what is trusted, and through which proxy.
+    """The network settings of a profile: client certificate, trusted authorities, and proxy.
 
     `client_cert` and `client_key` are paths of PEM files for servers that ask for a certificate; without a key the
     certificate's file holds it. With `system_trust` the operating system's authorities are trusted, too. `proxy` is an

@@ -14,20 +14,26 @@ from algo_core.settings.schema import Fault
 from algo_core.text import decoded
 
 
-@functools.lru_cache(maxsize=1)
-def faults_of(config: Config) -> tuple[Fault, ...]:
-    """The faults of all files, the administrator's first."""
-    found = [fault for layer in config.sites for fault in schema.faults(layer.file, layer.table, schema.SITE)]
-    return (*found, *schema.faults(config.user_file, config.user, schema.USER))
+@functools.lru_cache(maxsize=2)
+def faults_of(config: Config, *, without_plugins: bool = False) -> tuple[Fault, ...]:
+    """The faults of all files, the administrator's first; `without_plugins` leaves out the settings that they declare.
+
+    Which plugins may load is read from these files, so it is found out without them.
+    """
+    site, user = (schema.SITE, schema.USER) if without_plugins else schema.with_declared(config.settings)
+    found = [fault for layer in config.sites for fault in schema.faults(layer.file, layer.table, site, user)]
+    return (*found, *schema.faults(config.user_file, config.user, user, site))
 
 
-def check(config: Config, concerns: Callable[[Fault], bool] = lambda fault: True) -> None:
+def check(
+    config: Config, concerns: Callable[[Fault], bool] = lambda fault: True, *, without_plugins: bool = False
+) -> None:
     """Refuse to continue with faulty files.
 
     Raises:
         ConfigError: with the first relevant fault, and its repair.
     """
-    if wrong := [fault for fault in faults_of(config) if concerns(fault)]:
+    if wrong := [fault for fault in faults_of(config, without_plugins=without_plugins) if concerns(fault)]:
         raise described(wrong, config.user_file)
 
 

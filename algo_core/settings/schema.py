@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from algo_core.settings.config import PROFILE_MEMBERS, SECRET_MEMBERS, SETTINGS
+from algo_core.settings.config import PROFILE_MEMBERS, SECRET_MEMBERS, SETTINGS, Setting
 from algo_core.settings.values import (
     BY_KIND,
     Check,
@@ -112,9 +112,30 @@ SITE = Table(
 """The administrator's file."""
 
 
-def faults(file: str, values: Mapping[str, Any], table: Table) -> list[Fault]:
-    """All faults of a file."""
-    other, whose = (SITE, "the administrator's file") if table is USER else (USER, "a person's own file")
+def with_declared(settings: Mapping[str, Setting]) -> tuple[Table, Table]:
+    """The tables of the administrator's and a person's file, with the settings that plugins declare."""
+    tables: dict[str, dict[str, Check | Table]] = {}
+    for name, setting in settings.items():
+        if name not in SETTINGS:
+            table, _, member = name.partition(".")
+            tables.setdefault(table, {})[member] = check_of(setting.kind)
+    if not tables:
+        return SITE, USER
+    more: dict[str, Check | Table] = {name: Table(members, others=any_value) for name, members in tables.items()}
+    profile = PROFILE._replace(members={**PROFILE.members, **more})
+    enforce = SITE.members["enforce"]
+    assert isinstance(enforce, Table)
+    more_of_all: dict[str, Check | Table] = {**more, "profiles": Table({}, others=profile)}
+    enforced = enforce._replace(members={**enforce.members, **more})
+    return (
+        SITE._replace(members={**SITE.members, **more_of_all, "enforce": enforced}),
+        USER._replace(members={**USER.members, **more_of_all}),
+    )
+
+
+def faults(file: str, values: Mapping[str, Any], table: Table, other: Table) -> list[Fault]:
+    """All faults of a file; `other` is what the other of the two may hold."""
+    whose = "a person's own file" if "enforce" in table.members else "the administrator's file"
     return [Fault(file, *found) for found in _Walk(whose).faults(values, table, other, ())]
 
 
@@ -155,7 +176,8 @@ class _Walk(NamedTuple):
     ) -> Iterator[_Found]:
         """The fault of an unknown member: it belongs to the other file, is misspelt, or is a plugin's."""
         *parents, name = path
-        is_table, plugins_may = _is_table(value), table.others is any_value or (len(path) == 1 and _is_table(value))
+        is_table = _is_table(value)
+        plugins_may = table.others is any_value or (is_table and _may_be_a_plugins(path))
         elsewhere = other.members if isinstance(other, Table) else {}
         there = elsewhere.get(name) or (other.others if isinstance(other, Table) else None)
         if there and (len(path) == 1 or not plugins_may):
@@ -172,6 +194,11 @@ class _Walk(NamedTuple):
         if not meant and (of_the_other := nearest(name, elsewhere)):
             wrong += f"; {of_the_other!r} belongs in {self.whose}"
         yield path, wrong, meant
+
+
+def _may_be_a_plugins(path: tuple[str, ...]) -> bool:
+    """Whether a table there can hold settings of a plugin, which may not be installed."""
+    return len(path) == 1 or (len(path) == 2 and path[0] == "enforce") or (len(path) == 3 and path[0] == "profiles")
 
 
 def _tables(table: Table) -> list[str]:

@@ -22,12 +22,10 @@ class TerminalBytes(io.RawIOBase):
             codecs.getincrementaldecoder("utf-8")("surrogateescape"), translate=False
         )
 
-    def writable(self) -> bool:
-        """Yes."""
+    def writable(self) -> bool:  # noqa: D102
         return True
 
-    def isatty(self) -> bool:
-        """Yes."""
+    def isatty(self) -> bool:  # noqa: D102
         return True
 
     def write(self, data: Any, /) -> int:

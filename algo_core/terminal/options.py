@@ -21,8 +21,7 @@ class Number(click.IntRange):
 class GlobalOption(click.Option):
     """An option of every command; help lists it in a separate section."""
 
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Nothing: `format_global_options` writes it."""
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:  # noqa: D102
         return None
 
     def record(self, ctx: click.Context) -> tuple[str, str] | None:

@@ -33,16 +33,14 @@ class Nowhere(io.RawIOBase):
         self._descriptor = descriptor
         self.has_lost = False
 
-    def writable(self) -> bool:
-        """Yes, for what that is worth."""
+    def writable(self) -> bool:  # noqa: D102
         return True
 
     def fileno(self) -> int:
         """A stream that discards its input."""
         return self._descriptor
 
-    def write(self, data: Any, /) -> int:
-        """Lose it."""
+    def write(self, data: Any, /) -> int:  # noqa: D102
         self.has_lost = self.has_lost or len(data) > 0
         return len(data)
 
@@ -319,7 +317,7 @@ class Output:
             self.stderr.write(text + end, escape)
             self.stderr.flush()
         except (OSError, ValueError):
-            pass  # nobody reads stderr any more, and there is nowhere else to say so
+            pass  # stderr is closed, and there is no other place to report it
 
 
 def _unlabelled(line: str) -> str:

@@ -2,7 +2,7 @@
 
 Names, messages and results come from platforms, stores, algorithms and files. An escape like `\\x1b` or `\\u202e` takes
 the place of each character that a terminal could obey (controls, with which its commands begin), that changes the order
-in which text is read, or that cannot be seen. Everything else stays as it is.
+in which text is read, or that cannot be seen. Everything else is unchanged.
 """
 
 from __future__ import annotations

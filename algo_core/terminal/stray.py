@@ -21,7 +21,7 @@ class _Handler(logging.Handler):
 
 
 def redirect() -> None:
-    """Have them written by `Output`, where nobody has arranged otherwise; doing it twice changes nothing."""
+    """Redirect them to `Output`, unless another handler is installed; repeating it changes nothing."""
     logging.lastResort = _Handler(logging.WARNING)
     if warnings.showwarning.__module__ == warnings.__name__:
         warnings.showwarning = _show_warning

@@ -1,12 +1,12 @@
 """Support for testing plugins. Installing `algo-core[testing]` registers the fixtures with pytest.
 
-| fixture | what it is |
+| fixture | description |
 | --- | --- |
 | `algo_home` | a home directory of its own, and `run(...)`, which starts the real `algo` in it (`Home`) |
 | `invoke` | `algo_home.run`: `invoke("ls", "--json")` gives a `Result` |
 | `algo_platform` | the embedded platform (of `algo-local`) as the profile of `algo_home`; `serve()` (`Platform`) |
 
-| function or class | what it is for |
+| function or class | purpose |
 | --- | --- |
 | `assert_plugin_well_formed(dist)` | fails with all faults of a plugin, in sentences |
 | `StorageContract` | tests to inherit: what the data commands rely on in a storage |

@@ -17,7 +17,7 @@ from algo_core.testing.keys import files_below
 WAYS = [("s3", "direct"), ("s3", "platform")]
 """What all is tried with; the other stores, of which each keeps the contract, with what says most."""
 
-EVERYWHERE = [*WAYS, ("azureblob", "direct"), ("gs", "direct"), ("gs", "platform")]
+EVERYWHERE = [*WAYS, ("azureblob", "direct"), ("gs", "direct")]
 
 
 class Bucket:

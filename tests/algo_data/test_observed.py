@@ -41,7 +41,7 @@ main()
 
 
 @pytest.fixture
-def audit(home, data_platform, tmp_path):
+def audit_by_kind(home, data_platform, tmp_path):
     """Runs a command with an observer; its exit code and text on stderr, and what was told, by kind."""
     package = tmp_path / "site" / "acme"
     package.mkdir(parents=True)
@@ -71,7 +71,7 @@ def audit(home, data_platform, tmp_path):
 
 
 @pytest.mark.parametrize("is_down", [True, False])
-def test_many_small_files(audit, data_platform, work, is_down):
+def test_many_small_files(audit_by_kind, data_platform, work, is_down):
     if is_down:
         data_platform.files |= {f"data/.my/c/{name}": name.encode() for name in NAMES}
         words = ["cp", "data://.my/c/*", work]
@@ -79,7 +79,7 @@ def test_many_small_files(audit, data_platform, work, is_down):
         for name in NAMES:
             (work / name).write_text(name)
         words = ["cp", *(work / name for name in NAMES), "data://.my/c"]
-    code, said, told = audit(*words)
+    code, said, told = audit_by_kind(*words)
     assert code == ExitCode.OK, said
     if sys.platform == "linux":
         assert "0 helper processes" not in said
@@ -94,19 +94,19 @@ def test_many_small_files(audit, data_platform, work, is_down):
     assert len(told["RequestEnded"]) == len(data_platform.log)
 
 
-def test_a_large_file_has_its_checksum(audit, data_platform, work):
+def test_a_large_file_has_its_checksum(audit_by_kind, data_platform, work):
     content = bytes(range(256)) * 20_000
     data_platform.files["data/.my/c/large"] = content
-    code, said, told = audit("cp", "data://.my/c/large", work / "large")
+    code, said, told = audit_by_kind("cp", "data://.my/c/large", work / "large")
     assert code == ExitCode.OK, said
     (event,) = told["TransferEnded"]
     assert (event["source"], event["size"], event["error"]) == ("data://.my/c/large", len(content), None)
     assert event["checksum"] in (None, f"md5:{hashlib.md5(content).hexdigest()}")
 
 
-def test_what_fails_is_told_with_its_cause(audit, data_platform, work):
+def test_what_fails_is_told_with_its_cause(audit_by_kind, data_platform, work):
     data_platform.files["data/.my/c/there"] = b"content"
-    code, _, told = audit("cp", "data://.my/c/missing", "data://.my/c/there", work)
+    code, _, told = audit_by_kind("cp", "data://.my/c/missing", "data://.my/c/there", work)
     assert code == ExitCode.NOT_FOUND
     failed, copied = sorted(told["TransferEnded"], key=lambda event: event["source"])
     assert (failed["source"], failed["size"], bool(failed["error"])) == ("data://.my/c/missing", None, True)

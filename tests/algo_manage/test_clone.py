@@ -16,7 +16,7 @@ from algo_core.testing import Home
 
 
 @pytest.fixture
-def served(algo_home: Home) -> Iterator[Home]:
+def served_home(algo_home: Home) -> Iterator[Home]:
     """A home with the profile `work` for jane on a served platform."""
     served = Served(environ=algo_home.environ)
     key = algo_home.run("local", "key", "new", "jane").text.strip()
@@ -28,8 +28,8 @@ def served(algo_home: Home) -> Iterator[Home]:
     served.kill()
 
 
-def test_a_clone_pushes_without_the_key_in_a_file(served: Home) -> None:
-    home, clone = served, served.root / "Greeter"
+def test_a_clone_pushes_without_the_key_in_a_file(served_home: Home) -> None:
+    home, clone = served_home, served_home.root / "Greeter"
     assert home.run("--profile", "work", "algorithms", "create", "jane/Greeter").code == ExitCode.OK
     done = home.run("--profile", "work", "clone", "jane/Greeter")
     assert done.code == ExitCode.OK, done.stderr

@@ -55,7 +55,7 @@ def test_upgrade_tells_an_index_that_does_not_answer_from_nothing_to_do(
     place = make_place(kind)
     assert place.install("acme-greet").code == ExitCode.OK
     assert place.run("plugins", "upgrade").text == "Nothing to upgrade\n"
-    for status in (401, 403, 500, 503):
+    for status in (401, 403, 500, 503) if kind == "bare" else (503,):  # each shape of a refusal has a row below
         index.status = status
         result = place.run("plugins", "upgrade", environ=index.environ)
         assert (result.code, result.text) == (ExitCode.NETWORK, ""), (status, result)
@@ -71,7 +71,7 @@ def test_upgrade_tells_an_index_that_does_not_answer_from_nothing_to_do(
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
         "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple",
     }
-    for words in (["upgrade"], ["upgrade", "acme-greet"]):
+    for words in (["upgrade"], ["upgrade", "acme-greet"]) if kind == "bare" else (["upgrade"],):
         result = place.run("plugins", *words, environ=away)
         assert (result.code, result.text) == (ExitCode.NETWORK, ""), result
         assert "127.0.0.1:9/simple" in result.stderr

@@ -228,6 +228,7 @@ def test_a_platform_that_refuses_more_calls_is_asked_again_later(home: Home, ech
 
 
 def test_a_failed_call_is_repeated_only_where_it_cannot_be_executed_twice(home: Home, echo: Echo, inputs: Path) -> None:
+    inputs.write_text("".join(inputs.read_text().splitlines(keepends=True)[:9]))
     broken: set[bytes] = set()
 
     def once(body: bytes, headers: Any) -> Any:

@@ -19,7 +19,7 @@ from algo_core.testing.platform import Platform, Served
 SLOW = """
 import time
 def apply(input):
-    print("called with", input)
+    print("called with", input, flush=True)
     if input == "fail":
         raise ValueError("asked to fail")
     if isinstance(input, bytes):
@@ -93,6 +93,22 @@ def test_a_served_call_is_waited_for_and_cancelled(algo_home: Home, served: Serv
     assert ended.stderr == "error: The call was cancelled\n"
     quick = run(algo_home, "run", "tester/Slow", "-j", "0.3", "--async", environ=environ).text.strip()
     assert json.loads(run(algo_home, "result", quick, "--wait", environ=environ).text) == {"value": 0.3}
+
+
+def test_what_a_call_prints_is_shown_while_it_runs(algo_home: Home, served: Served) -> None:
+    identifier = run(algo_home, "run", "tester/Slow", "-j", "3600", "--async", environ=served.environ).text.strip()
+    following = subprocess.Popen(
+        algo_home.command("logs", identifier, "-f"),
+        env={**algo_home.environ, **served.environ},
+        stdout=subprocess.PIPE,
+    )
+    assert following.stdout
+    assert following.stdout.readline() == b"called with 3600\n"
+    assert following.poll() is None
+    run(algo_home, "requests", "cancel", identifier, environ=served.environ)
+    assert following.stdout.read() == b""
+    assert following.wait(60) == 0
+    following.stdout.close()
 
 
 def test_new_logs_are_followed_until_interrupted(algo_home: Home, served: Served) -> None:

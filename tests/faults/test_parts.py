@@ -49,7 +49,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 }
 
 
-STALLED = {"ALGO_TIMEOUT": "10"}
+STALLED = {"ALGO_TIMEOUT": "6"}
 """Seconds that a stall is waited for: more than a busy machine takes for a part that goes well."""
 
 

@@ -6,6 +6,8 @@ A hook's test has its name, `test_algo_...`; a hook without one fails `test_ever
 from __future__ import annotations
 
 import ast
+import hashlib
+import hmac
 import importlib.util
 import json
 import threading
@@ -172,6 +174,14 @@ def test_algo_credentials(add_example: Callable[..., None], algo_home: Home) -> 
     assert shown["credential_origin"] == "the Acme ticket"
 
 
+def test_algo_settings(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_settings")
+    assert algo_home.run("config", "get", "acme.queue").text == "short\n"
+    assert algo_home.run("config", "set", "acme.queue", "nowhere").code == ExitCode.CONFIGURATION
+    assert algo_home.run("config", "set", "acme.patience", "5").code == ExitCode.OK
+    assert algo_home.run("config", "get", "acme.patience").text == "5\n"
+
+
 def test_algo_observe(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_observe")
     assert algo_home.run("ls").code == ExitCode.OK
@@ -195,6 +205,16 @@ def test_headers_that_cannot_be_sent_are_reported_and_left_out(
     assert listed.code == ExitCode.AUTHENTICATION
     assert "acme 1.0 failed in algo_request_headers" in listed.stderr
     assert not {"X-Evil", "X-Other", "X"} & set(refusing_platform.headers)
+
+
+def test_algo_sign(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
+    add_example("algo_sign")
+    algo_home.run("ls", environ=refusing_platform.environ)
+    headers = refusing_platform.headers
+    url, nothing = f"{refusing_platform.environ['ALGORITHMIA_API']}/v1/data/", hashlib.sha256(b"").hexdigest()
+    signed = "|".join(["GET", url, headers["X-Time"], nothing])
+    secret = b"a secret that Acme shares with its platform"
+    assert headers["X-Signature"] == hmac.new(secret, signed.encode(), "sha256").hexdigest()
 
 
 def test_algo_transport(add_example: Callable[..., None], algo_home: Home) -> None:

@@ -1,4 +1,4 @@
-"""Completion in fish, which quotes what it is given for where the cursor stands.
+"""Completion in fish, which quotes candidates itself.
 
 The answer is `plain` or `file`, and after `plain` the candidates, each with a tab and its description where it has one.
 """

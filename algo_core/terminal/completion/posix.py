@@ -17,7 +17,7 @@ _CODE = re.compile(r"x(?P<hex>[\da-fA-F]{1,2})|u(?P<u>[\da-fA-F]{1,4})|U(?P<U>[\
 
 
 class Unit(NamedTuple):
-    """A piece of a command line: the text that it stands for, where it ends, and the quote that is open then.
+    """A piece of a command line: its text without quotes, its end, and the quote that is open there.
 
     `kind` is `text`, `blank` or `operator`.
     """
@@ -29,7 +29,7 @@ class Unit(NamedTuple):
 
 
 def units(line: str) -> Iterator[Unit]:
-    """Read a line that may stop anywhere; an escape that is not complete stands for nothing yet."""
+    """Parse an incomplete line; an incomplete escape counts as empty."""
     position, quote = 0, NO_QUOTE
     while position < len(line):
         unit = _next(line, position, quote)
@@ -38,7 +38,7 @@ def units(line: str) -> Iterator[Unit]:
 
 
 def unquoted(raw: str) -> tuple[str, str]:
-    """The text that a word as it was typed stands for, and the quote that is open at its end."""
+    """The text of a typed word without quotes, and the quote that is open at its end."""
     text, quote = "", NO_QUOTE
     for unit in units(raw):
         text += unit.text

@@ -1,4 +1,4 @@
-"""Completion in zsh: what it is to insert, quoted for where the cursor stands.
+"""Completion in zsh: candidates, quoted for the open quote at the cursor.
 
 zsh would quote by itself, but between quotes it breaks bytes that are no UTF-8, and inserts what cannot be seen.
 """

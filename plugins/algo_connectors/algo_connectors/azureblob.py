@@ -162,7 +162,7 @@ class AzureStorage(ObjectStorage):
 class _Blocks(Upload):
     """Blocks of a blob.
 
-    Azure has no request that takes back blocks: those that are never committed are seen by nobody, and are gone after a
+    Azure has no request that takes back blocks: uncommitted blocks are invisible, and are deleted after a
     week, or when the blob is written again.
     """
 
@@ -186,7 +186,7 @@ class _Blocks(Upload):
         return Entry(self._uri, Kind.FILE, size=size, modified=answer.get("last_modified"), version=answer.get("etag"))
 
     def abort(self) -> None:
-        """Nothing to do."""
+        pass
 
 
 def _block_id(number: int) -> str:

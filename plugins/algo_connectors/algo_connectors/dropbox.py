@@ -40,7 +40,7 @@ def open_dropbox(options: ConnectorOptions) -> DropboxStorage:
     given = {name: options.take(name) for name in ("access_token", "refresh_token", "app_key", "app_secret")}
     address = options.take("endpoint_url")
     options.refuse_rest()
-    import dropbox  # noqa: F401 - a missing package is told when the storage is opened, as with the others
+    import dropbox  # noqa: F401 - a missing package is reported when the storage is opened, as with the others
 
     if not given["access_token"] and not given["refresh_token"]:
         raise ConfigError(
@@ -189,7 +189,7 @@ class _Session(Upload):
         return UploadSessionCursor(self._id, offset)
 
     def abort(self) -> None:
-        """Nothing to do."""
+        pass
 
 
 def _path(uri: DataUri) -> str:

@@ -129,7 +129,7 @@ class FileSystemStorage(RemoteStorage):
         return _Beside(self, uri)
 
     def mkdir(self, uri: DataUri) -> None:
-        """mkdir, which some file systems do not refuse for what is there."""
+        """mkdir, after a check, since some file systems ignore existing directories."""
         if self.exists(uri):
             raise AlreadyExists(f"{uri} exists already")
         if not self.stat(uri.parent).is_directory:

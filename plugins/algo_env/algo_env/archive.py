@@ -1,4 +1,4 @@
-"""Unpacking an archive that nobody vouches for: files and directories below one directory, and only so many."""
+"""Unpacks an untrusted archive: only files and directories, below one directory, up to a limit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from it, but it is kept up with what becomes known about archives."""
 
 @dataclass
 class Contents:
-    """What was unpacked: paths relative to the directory, parents before what is in them."""
+    """The unpacked paths, relative to the directory, parents before their content."""
 
     directories: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ def _reported_faults() -> Iterator[None]:
 
 
 class _Limited:
-    """A stream that ends in an error beyond `UNPACKED_LIMIT`, before what is beyond is held in memory."""
+    """A stream that raises beyond `UNPACKED_LIMIT`, before the data is held in memory."""
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
@@ -90,7 +90,7 @@ class _Unpacking:
         self._destination = destination
         self._contents = Contents()
         self._is_file: dict[str, bool] = {}
-        """What stands at each path so far: a file, or else a directory."""
+        """The kind of each unpacked path: file or directory."""
 
     def run(self, entries: tarfile.TarFile) -> Contents:
         size = 0

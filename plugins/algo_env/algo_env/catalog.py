@@ -1,4 +1,4 @@
-"""What the platform knows of languages, environments and templates (API sections 5.1, 5.2)."""
+"""Languages, environments and templates of the platform (API sections 5.1, 5.2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ROOT = "algorithm-environments/edge"
 
 ARCHIVE_LIMIT = 64 << 20
-"""Bytes of a template's archive, as it is downloaded. Templates are a few small source files."""
+"""Maximum size, in bytes, of a template's archive. Templates are a few small source files."""
 
 BLOCK = 1 << 16
 
@@ -69,7 +69,7 @@ def template_archive(api: ApiClient, specification_id: str) -> Iterator[IO[bytes
     No credential is needed (API section 5.1).
 
     Raises:
-        NotFoundError: if there is no such environment specification; the hint says what was meant, if it can be told.
+        NotFoundError: if there is no such environment specification; the hint names the probable one.
         PlatformError: if the archive is larger than `ARCHIVE_LIMIT`.
         NetworkError: if it breaks off; and what `ApiClient.request` raises.
     """
@@ -100,7 +100,7 @@ def template_archive(api: ApiClient, specification_id: str) -> Iterator[IO[bytes
 
 
 def _what_was_meant(api: ApiClient, text: str) -> str:
-    """Advice for somebody who gave an environment's other id, its name, or a language, instead of the specification."""
+    """The hint for an environment's other id, its name, or a language, in place of the specification's id."""
     try:
         known = [str(language["name"]) for language in languages(api)]
         if text in known:

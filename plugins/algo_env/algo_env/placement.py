@@ -1,4 +1,4 @@
-"""Putting unpacked files where they were asked for: all of them, or none."""
+"""Moves unpacked files to their destination: all or none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_destination(destination: Path) -> None:
 
 @contextmanager
 def staging_for(destination: Path) -> Iterator[Staging]:
-    """A place to unpack into, from where files can be moved to the destination without being copied.
+    """A staging directory on the destination's file system, so that files can be moved without copying.
 
     It is in the destination if that exists, else in the nearest of its parents that does. It is removed in the end,
     except for replaced files that could not be put back.
@@ -58,12 +58,12 @@ def staging_for(destination: Path) -> Iterator[Staging]:
 
 
 def place(staging: Staging, contents: Contents, destination: Path, *, force: bool = False) -> None:
-    """Move what was unpacked to the destination, which is made if it is not there.
+    """Move the unpacked files to the destination, which is created if missing.
 
     Raises:
         AlreadyExists: if files are in the way and `force` is not set, or something that is no file; nothing has
             changed then.
-        OSError: if something cannot be moved; what was moved before is back where it was.
+        OSError: if a file cannot be moved; then all moves are undone.
     """
     with ExitStack() as undo:
         if status_of(destination):
@@ -124,7 +124,7 @@ def _merge(staging: Staging, contents: Contents, destination: Path, undo: ExitSt
 
 
 def _put_back(source: Path, target: Path, kept: Path) -> None:
-    """Undo what was done for one file so far; it may be nothing."""
+    """Undo the moves of one file."""
     if status_of(kept, follow_symlinks=False):
         kept.replace(target)
     elif not status_of(source, follow_symlinks=False):

@@ -74,7 +74,7 @@ def _restrict(path: Path, mode: int) -> bool:
 
 
 def _notify(text: str) -> None:
-    """Tell the person who runs the present command, or else whoever looks at Python's warnings."""
+    """Warn the user of the current command, or else with Python's warnings."""
     import click
 
     from algo_core import App

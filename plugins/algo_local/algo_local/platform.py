@@ -204,13 +204,15 @@ class Platform:
         Raises:
             ConfigError: if a variable that limits or confines them cannot be understood.
         """
-        from algo_local.execution.executor import Executor
         from algo_local.execution.limits import Limits
+        from algo_local.execution.local_pool import LocalPool
         from algo_local.execution.sandbox import protection
 
         Limits.of()
         protection(self.root, try_it=False)
-        return Executor(lambda: self._callback, self.root / "processes")
+        pool = LocalPool(lambda: self._callback, self.root / "processes")
+        pool.start()
+        return pool
 
     @_Part
     def records(self) -> Recorder:

@@ -30,7 +30,7 @@ def algo_commands() -> list[Command]:
 
 @hookimpl(trylast=True)
 def algo_default_profile(name: str) -> Profile | None:
-    """The embedded platform, for whoever has configured no other."""
+    """The embedded platform, if no other is configured."""
     if name != "default":
         return None
     return Profile(

@@ -44,7 +44,7 @@ def delete_account(platform: Platform, account: Account) -> None:
     platform.scms.forget_account(account.name)
     for connector in platform.connectors.of(account.name):
         platform.connectors.remove(account.name, connector.name)
-    # Whoever gets this name one day must not find what this account kept with the algorithms of others.
+    # A later account of this name must not find this account's data of other owners' algorithms.
     for space in platform.root.glob(f"algorithm-data/*/*/*/{account.name}"):
         _discard(platform, space)
     platform.records.forget_account(account.name)

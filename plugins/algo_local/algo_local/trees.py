@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 _ABANDONED = 24 * 3600.0
-"""Seconds after which nobody works on an unfinished tree any more."""
+"""Seconds after which an unfinished tree is abandoned."""
 
 
 def remove_tree(path: Path) -> None:

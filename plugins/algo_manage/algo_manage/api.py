@@ -15,14 +15,14 @@ PAGE = 1000
 """Entries that are asked for at once; a platform may give fewer."""
 
 UNKNOWN = "No such algorithm"
-"""What platforms say of an algorithm that they do not have (API section 2.3)."""
+"""The platform's message for a missing algorithm (API section 2.3)."""
 
 BUILD_SECONDS = 3600.0
 """How long an answer may take that comes when something has been built."""
 
 
 def named(text: str) -> AlgorithmRef:
-    """An algorithm as it was typed. UsageError if it is none."""
+    """The reference of a typed algorithm. UsageError if it is invalid."""
     return parse_algorithm_ref(text)
 
 
@@ -33,7 +33,7 @@ def path_of(ref: AlgorithmRef, rest: str = "") -> str:
 
 
 def send(app: App, method: str, path: str, body: Any = None, *, read_timeout: float | None = None) -> Any:
-    """What the platform answers to a JSON body, or to none; None if that is no content."""
+    """The platform's response to a JSON body, or to no body; None for an empty response."""
     if body is None:
         response = app.api.request(method, path, read_timeout=read_timeout)
     else:
@@ -88,7 +88,7 @@ def known_algorithms(app: App, owner: str = "") -> list[str]:
 
 @contextmanager
 def suggesting(app: App, ref: AlgorithmRef) -> Iterator[None]:
-    """Suggest names that are nearly what was typed, if the platform knows no such algorithm."""
+    """Suggest similar names for a missing algorithm."""
     try:
         yield
     except NotFoundError as error:
@@ -104,7 +104,7 @@ def _close_names(app: App, ref: AlgorithmRef) -> list[str]:
 
     try:
         known = known_algorithms(app)
-    except AlgoError:  # the first failure is what is told
+    except AlgoError:  # the first failure is reported
         return []
     wanted = f"{ref.owner}/{ref.name}".lower()
     by_lower = {name.lower(): name for name in known}

@@ -1,4 +1,4 @@
-"""TAB: names that the platform lists; nothing where that fails."""
+"""Completion of names that the platform lists; empty on failure."""
 
 from __future__ import annotations
 

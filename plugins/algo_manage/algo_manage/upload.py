@@ -19,7 +19,7 @@ BLOCK = 1 << 20
 IGNORED = frozenset(
     {".git", ".hg", ".svn", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store", "__pycache__"}
 )
-"""What lies beside sources and belongs to none."""
+"""Files next to sources that are not part of them."""
 
 
 class FileContent:

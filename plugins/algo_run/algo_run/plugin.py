@@ -23,6 +23,7 @@ def algo_commands() -> list[Command]:
         _command("bench", "bench:bench", "Measure an algorithm's latency and throughput."),
         _command("result", "result:result", "Fetch the result of a call that is on record."),
         _command("logs", "logs:logs", "Show what an algorithm printed during calls."),
+        _command("requests", "requests:requests", "List, show and cancel calls on record."),
         _command("requests list", "requests:list_requests", "List calls on record, newest first."),
         _command("requests show", "requests:show", "Show a call on record."),
         _command("requests cancel", "requests:cancel", "End calls that wait or run."),

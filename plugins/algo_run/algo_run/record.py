@@ -34,7 +34,7 @@ def path_of(identifier: str, part: str = "") -> str:
 
 @contextmanager
 def of_record(api: ApiClient) -> Iterator[None]:
-    """Requests for the record; a platform that has none is told from a call that is not there.
+    """Requests for the record; distinguishes a platform without a record from a missing call.
 
     Raises:
         PlatformError: if the platform keeps no record.

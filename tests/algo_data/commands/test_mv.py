@@ -50,7 +50,7 @@ def reads(monkeypatch) -> list[str]:
 
 
 @pytest.fixture
-def elsewhere(monkeypatch) -> None:
+def across_devices(monkeypatch) -> None:
     """Every other name is on another file system."""
     real = os.replace
 
@@ -89,14 +89,14 @@ def test_what_takes_the_name_of_a_renamed_file_stays(home, work, monkeypatch):
     assert ((work / "f").read_text(), (work / "g").read_text()) == ("new", "moved")
 
 
-def test_across_file_systems_a_file_is_copied_and_removed(work, reads, elsewhere):
+def test_across_file_systems_a_file_is_copied_and_removed(work, reads, across_devices):
     (work / "f").write_bytes(b"content")
     assert moved(work / "f", work / "g") == 7
     assert ((work / "g").read_bytes(), os.listdir(work), reads) == (b"content", ["g"], ["f"])
 
 
 @pytest.mark.parametrize("size", [7, MIB, 9 * MIB], ids=["small", "streamed", "large"])
-def test_a_file_that_is_copied_for_a_move_keeps_its_time_and_mode(work, elsewhere, size):
+def test_a_file_that_is_copied_for_a_move_keeps_its_time_and_mode(work, across_devices, size):
     for name, mode in (("f", 0o640), ("older", 0o604)):
         (work / name).write_bytes(bytes(size))
         (work / name).chmod(mode)
@@ -108,7 +108,7 @@ def test_a_file_that_is_copied_for_a_move_keeps_its_time_and_mode(work, elsewher
     assert os.listdir(work) == ["older"]
 
 
-def test_nobody_else_can_read_a_private_file_while_it_is_copied_for_a_move(work, elsewhere, monkeypatch):
+def test_nobody_else_can_read_a_private_file_while_it_is_copied_for_a_move(work, across_devices, monkeypatch):
     (work / "f").write_bytes(bytes(MIB))
     (work / "f").chmod(0o600)
     modes = []
@@ -132,7 +132,7 @@ def test_rights_of_another_owner_are_not_passed_on(work, monkeypatch):
     assert (work / "g").stat().st_mode & 0o7777 == 0o755
 
 
-def test_a_file_system_that_has_no_modes_and_times_is_no_obstacle(work, elsewhere, monkeypatch):
+def test_a_file_system_that_has_no_modes_and_times_is_no_obstacle(work, across_devices, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 

@@ -174,7 +174,7 @@ def test_a_listing_that_breaks_off_makes_nothing_extra():
 
 @pytest.mark.parametrize("is_sorted", [True, False])
 def test_memory_does_not_grow_with_the_listings(monkeypatch, is_sorted):
-    monkeypatch.setattr("algo_data.engine.plan.sorting.in_order.__defaults__", (2000,))
+    monkeypatch.setattr("algo_data.engine.plan.sorting.in_order.__defaults__", (1000,))
 
     def peak(count: int) -> int:
         factor = 1 if is_sorted else 7919
@@ -190,7 +190,7 @@ def test_memory_does_not_grow_with_the_listings(monkeypatch, is_sorted):
         finally:
             tracemalloc.stop()
 
-    assert peak(20_000) < 3 * peak(4_000)
+    assert peak(10_000) < 3 * peak(2_000)
 
 
 def test_directories_of_both_sides_are_listed_ahead():

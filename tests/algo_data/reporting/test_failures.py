@@ -23,7 +23,7 @@ class Silent:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> SimpleNamespace:
+def fake_app(tmp_path: Path) -> SimpleNamespace:
     environ = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     return SimpleNamespace(environ=environ, profile=SimpleNamespace(address="http://platform"))
 
@@ -37,7 +37,7 @@ def recorded(app: SimpleNamespace) -> list[dict[str, str]]:
     return [json.loads(line) for line in Path(path_of(app)).read_text().splitlines()]
 
 
-def test_threads_write_one_after_the_other(app, monkeypatch):
+def test_threads_write_one_after_the_other(fake_app, monkeypatch):
     """One that plans and one that copies: a write waits until the other has come to the file, or cannot."""
     others = threading.Event()
     inside: list[int] = []
@@ -58,7 +58,7 @@ def test_threads_write_one_after_the_other(app, monkeypatch):
         yield Slow()
 
     monkeypatch.setattr("algo_data.reporting.failures.replacing", replacing)
-    with Keeper(app, Silent()) as keeper:
+    with Keeper(fake_app, Silent()) as keeper:
         threads = [
             threading.Thread(target=keeper.failed, args=(transfer(name).source, AlgoError("x"))) for name in "ab"
         ]
@@ -69,31 +69,31 @@ def test_threads_write_one_after_the_other(app, monkeypatch):
     assert (most, keeper.count) == (1, 2)
 
 
-def test_a_source_that_is_refused_while_it_is_copied_is_another_failure(app):
+def test_a_source_that_is_refused_while_it_is_copied_is_another_failure(fake_app):
     one = transfer("f")
-    with Keeper(app, Silent()) as keeper:
+    with Keeper(fake_app, Silent()) as keeper:
         keeper.started(one)
         keeper.failed(transfer("f").source, AlgoError("another source has the same name"))
         keeper.failed(one.source, AlgoError("it broke"))
-    assert [list(record) for record in recorded(app)] == [["not_planned"], ["source", "target", "address"]]
+    assert [list(record) for record in recorded(fake_app)] == [["not_planned"], ["source", "target", "address"]]
 
 
-def test_what_fails_after_the_end_leaves_nothing(app):
-    with Keeper(app, Silent()) as keeper:
+def test_what_fails_after_the_end_leaves_nothing(fake_app):
+    with Keeper(fake_app, Silent()) as keeper:
         pass
     keeper.failed(transfer("late").source, AlgoError("x"))
-    assert not os.path.exists(os.path.dirname(path_of(app)))
-    with Keeper(app, Silent()) as keeper:
+    assert not os.path.exists(os.path.dirname(path_of(fake_app)))
+    with Keeper(fake_app, Silent()) as keeper:
         keeper.failed(transfer("f").source, AlgoError("x"))
     keeper.failed(transfer("late").source, AlgoError("x"))
-    assert recorded(app) == [{"not_planned": "data://.my/c/f"}]
-    assert os.listdir(os.path.dirname(path_of(app))) == [os.path.basename(path_of(app))]
+    assert recorded(fake_app) == [{"not_planned": "data://.my/c/f"}]
+    assert os.listdir(os.path.dirname(path_of(fake_app))) == [os.path.basename(path_of(fake_app))]
 
 
-def test_a_part_of_a_record_and_an_older_one_are_not_taken_for_all_that_failed(app, monkeypatch):
-    with Keeper(app, Silent()) as keeper:
+def test_a_part_of_a_record_and_an_older_one_are_not_taken_for_all_that_failed(fake_app, monkeypatch):
+    with Keeper(fake_app, Silent()) as keeper:
         keeper.failed(transfer("older").source, AlgoError("x"))
-    with Keeper(app, Silent()) as keeper:
+    with Keeper(fake_app, Silent()) as keeper:
         keeper.failed(transfer("a").source, AlgoError("x"))
         file = keeper._file
 
@@ -106,7 +106,7 @@ def test_a_part_of_a_record_and_an_older_one_are_not_taken_for_all_that_failed(a
         keeper._file = file
         keeper.failed(transfer("c").source, AlgoError("x"))
     assert keeper.count == 3
-    assert os.listdir(os.path.dirname(path_of(app))) == []
+    assert os.listdir(os.path.dirname(path_of(fake_app))) == []
 
 
 def test_a_retry_that_ends_early_forgets_nothing(home, data_platform, work):

@@ -14,6 +14,7 @@ from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
 from algo_local.callers import CallContext
 from algo_local.execution.executor import Executor
+from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome, Payload
 from algo_local.execution.scaling import Scaling
 
@@ -67,7 +68,7 @@ def make_executor(confinement: str, processes: Path) -> Iterator[Callable[..., E
     made = []
 
     def make(**options: Any) -> Executor:
-        made.append(Executor(FixedEndpoint, processes, Scaling(**options)))
+        made.append(LocalPool(FixedEndpoint, processes, Scaling(**options)))
         return made[-1]
 
     yield make
@@ -89,6 +90,6 @@ def run(executor: Executor, build: Callable[..., Build]) -> Run:
         if code not in builds:
             builds[code] = build(code, **files)
         kind = "text" if isinstance(data, str) else "binary" if isinstance(data, bytes) else "json"
-        return executor.run(builds[code], Payload(kind, data), timeout=timeout, context=CONTEXT)
+        return executor.call(builds[code], Payload(kind, data), timeout=timeout, context=CONTEXT)
 
     return run

@@ -121,7 +121,7 @@ def test_calls_at_once_run_at_once_up_to_the_limit(
         make_executor(most=2),
     )
     with ThreadPoolExecutor(6) as threads:
-        calls = [threads.submit(executor.run, made, Payload("json", n), timeout=60, context=CONTEXT) for n in range(6)]
+        calls = [threads.submit(executor.call, made, Payload("json", n), timeout=60, context=CONTEXT) for n in range(6)]
         results = [call.result().result for call in calls]
     assert len({result.data for result in results if result}) == 2
     assert None not in results
@@ -141,9 +141,9 @@ def test_an_algorithm_that_calls_itself_does_not_wait_for_itself(
 ) -> None:
     made, goes_on, executor = build(HOLD), tmp_path / "goes-on", make_executor(most=1)
     with ThreadPoolExecutor(1) as threads:
-        outer = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
+        outer = threads.submit(executor.call, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
         assert wait_until(lambda: bool(executor._serving))
-        inner = executor.run(made, Payload("text", ""), timeout=60, context=replace(CONTEXT, depth=1))
+        inner = executor.call(made, Payload("text", ""), timeout=60, context=replace(CONTEXT, depth=1))
         assert not outer.done()
         goes_on.touch()
         assert inner.failure is None
@@ -155,9 +155,9 @@ def test_waiting_for_a_worker_ends_with_the_timeout(
 ) -> None:
     made, goes_on, executor = build(HOLD), tmp_path / "goes-on", make_executor(most=1)
     with ThreadPoolExecutor(1) as threads:
-        busy = threads.submit(executor.run, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
+        busy = threads.submit(executor.call, made, Payload("text", str(goes_on)), timeout=60, context=CONTEXT)
         assert wait_until(lambda: bool(executor._serving))
-        outcome = executor.run(made, Payload("text", ""), timeout=0.2, context=CONTEXT)
+        outcome = executor.call(made, Payload("text", ""), timeout=0.2, context=CONTEXT)
         assert not busy.done()
         goes_on.touch()
     assert outcome.failure is not None
@@ -170,7 +170,7 @@ def test_two_algorithms_at_once_get_their_own_answers(executor: Executor, build:
     two = build("def apply(input):\n    return 'two ' + str(input)\n")
 
     def many(made: Build, name: str) -> bool:
-        outcomes = [executor.run(made, Payload("json", n), timeout=60, context=CONTEXT) for n in range(50)]
+        outcomes = [executor.call(made, Payload("json", n), timeout=60, context=CONTEXT) for n in range(50)]
         return [outcome.result for outcome in outcomes] == [Payload("text", f"{name} {n}") for n in range(50)]
 
     with ThreadPoolExecutor(4) as threads:
@@ -193,7 +193,7 @@ def test_the_token_tells_who_the_process_acts_for_while_it_does(
         """
     made, told = build(code), tmp_path / "token"
     with ThreadPoolExecutor(1) as threads:
-        call = threads.submit(executor.run, made, Payload("text", str(told)), timeout=60, context=CONTEXT)
+        call = threads.submit(executor.call, made, Payload("text", str(told)), timeout=60, context=CONTEXT)
         assert wait_until(lambda: told.exists() and bool(told.read_text()))
         token = told.read_text()
         assert executor.context_of(token) is CONTEXT
@@ -214,7 +214,7 @@ def test_loading_already_acts_for_the_caller(
     monkeypatch.setattr(
         executor, "_endpoint", lambda: held.append(next(iter(executor._serving.values()))) or endpoint()
     )
-    executor.run(build(ECHO), Payload("text", "x"), timeout=60, context=CONTEXT)
+    executor.call(build(ECHO), Payload("text", "x"), timeout=60, context=CONTEXT)
     assert held == [CONTEXT]
 
 
@@ -264,7 +264,7 @@ def test_files_beside_the_code_are_read_and_new_ones_stay_private(
             return open("resources/words.txt").read()
         """
     made = build(code, **{"resources/words.txt": "hello"})
-    outcome = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT)
+    outcome = executor.call(made, Payload("text", ""), timeout=60, context=CONTEXT)
     assert outcome.result == Payload("text", "hello")
     assert not (made.source / "notes.txt").exists()
 
@@ -273,11 +273,11 @@ def test_an_idle_worker_ends_after_a_while(
     make_executor: Callable[..., Executor], build: Callable[..., Build], processes: Path
 ) -> None:
     executor, made = make_executor(idle=0.2), build(WHO)
-    first = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).result
+    first = executor.call(made, Payload("text", ""), timeout=60, context=CONTEXT).result
     assert first is not None
     assert wait_until(lambda: not list(processes.glob("*/[0-9]*")))
     assert running_with(first.data) == []
-    second = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).result
+    second = executor.call(made, Payload("text", ""), timeout=60, context=CONTEXT).result
     assert second is not None
     assert second.data != first.data
 
@@ -285,7 +285,7 @@ def test_an_idle_worker_ends_after_a_while(
 def test_closing_ends_idle_workers_at_once_and_twice_is_fine(
     executor: Executor, build: Callable[..., Build], processes: Path
 ) -> None:
-    outcome = executor.run(build(WHO), Payload("text", ""), timeout=60, context=CONTEXT)
+    outcome = executor.call(build(WHO), Payload("text", ""), timeout=60, context=CONTEXT)
     executor.close()
     executor.close()
     assert outcome.result is not None
@@ -299,18 +299,18 @@ def test_closing_cuts_a_running_call_short_and_refuses_new_ones(
     made = build("import time\ndef apply(input):\n    time.sleep(60)\n")
     outcomes: list[Outcome] = []
     caller = threading.Thread(
-        target=lambda: outcomes.append(executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT))
+        target=lambda: outcomes.append(executor.call(made, Payload("text", ""), timeout=60, context=CONTEXT))
     )
     caller.start()
     assert wait_until(lambda: bool(executor._alive))
     executor.close()
     caller.join(20)
-    outcomes.append(executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT))
+    outcomes.append(executor.call(made, Payload("text", ""), timeout=60, context=CONTEXT))
     assert [outcome.failure.message for outcome in outcomes if outcome.failure] == ["The platform is shutting down"] * 2
 
 
 def test_nothing_is_kept_about_builds_without_processes(executor: Executor, build: Callable[..., Build]) -> None:
-    executor.run(
+    executor.call(
         build("def apply(input):\n    raise SystemExit(1)\n"), Payload("text", ""), timeout=60, context=CONTEXT
     )
     assert (executor._scheduler.pools, executor._alive, executor._serving) == ({}, set(), {})
@@ -324,7 +324,7 @@ def test_a_build_that_is_gone_is_explained(
     executor: Executor, build: Callable[..., Build], gone: dict[str, Path]
 ) -> None:
     made = replace(build(ECHO), **gone)
-    failure = executor.run(made, Payload("text", ""), timeout=60, context=CONTEXT).failure
+    failure = executor.call(made, Payload("text", ""), timeout=60, context=CONTEXT).failure
     assert failure is not None
     assert "publish the algorithm again" in failure.message
     assert executor._scheduler.pools == {}

@@ -113,7 +113,7 @@ def test_no_process_outlives_a_call_however_either_ends(
     outcomes: list[Outcome] = []
 
     def run(data: Any, timeout: float = 60.0) -> None:
-        outcomes.append(executor.run(made, Payload("json", data), timeout=timeout, context=CONTEXT))
+        outcomes.append(executor.call(made, Payload("json", data), timeout=timeout, context=CONTEXT))
 
     run(None)
     caller = threading.Thread(target=run, args=([end, mark, str(told)], 5.0 if end == "timeout" else 60.0))
@@ -152,7 +152,7 @@ def test_what_loading_started_stays_with_the_algorithm(
     """
     )
     made = build(code)
-    answers = [executor.run(made, Payload("json", None), timeout=30, context=CONTEXT).result for _ in range(3)]
+    answers = [executor.call(made, Payload("json", None), timeout=30, context=CONTEXT).result for _ in range(3)]
     assert answers == [Payload("json", n) for n in (1, 2, 3)]
     assert sleepers(mark) == KINDS
     executor.close()
@@ -164,16 +164,17 @@ import sys, time
 from pathlib import Path
 from algo_local.algorithms.build import Build
 from algo_local.execution.executor import Executor
+from algo_local.execution.local_pool import LocalPool
 from algo_local.callers import CallContext
 from algo_local.execution.payload import Payload
 source, module, processes, data = sys.argv[1:]
 class Endpoint:
     address = "http://127.0.0.1:9"
 build = Build(Path(source).name, Path(source), Path(sys.executable), module, "")
-executor = Executor(Endpoint, Path(processes))
+executor = LocalPool(Endpoint, Path(processes))
 print("started", flush=True)
 call = CallContext("jane", ("demo", "Hello"), "s", "r")
-executor.run(build, Payload("json", ["busy", data, data + ".told"]), timeout=300, context=call)
+executor.call(build, Payload("json", ["busy", data, data + ".told"]), timeout=300, context=call)
 """
 
 
@@ -215,7 +216,7 @@ def test_no_process_outlives_a_platform_that_is_killed_while_a_call_runs(
     # What the platform could not remove any more the next one does.
     (left,) = processes.glob("p-*")
     executor = make_executor()
-    executor.run(made, Payload("json", None), timeout=30, context=CONTEXT)
+    executor.call(made, Payload("json", None), timeout=30, context=CONTEXT)
     assert wait_until(lambda: not left.exists())
     assert len(list(processes.glob("p-*/[0-9]*"))) == 1
 
@@ -249,8 +250,8 @@ def test_a_supervisor_that_is_held_up_does_not_hold_up_the_platform(
             return 1
         """
     made = build(code)
-    assert executor.run(made, Payload("json", None), timeout=30, context=CONTEXT).result == Payload("json", 1)
-    outcome = executor.run(made, Payload("text", mark), timeout=1.0, context=CONTEXT)
+    assert executor.call(made, Payload("json", None), timeout=30, context=CONTEXT).result == Payload("json", 1)
+    outcome = executor.call(made, Payload("text", mark), timeout=1.0, context=CONTEXT)
     assert outcome.failure is not None
     assert sleepers(mark) == 0
-    assert executor.run(made, Payload("json", None), timeout=30, context=CONTEXT).result == Payload("json", 1)
+    assert executor.call(made, Payload("json", None), timeout=30, context=CONTEXT).result == Payload("json", 1)

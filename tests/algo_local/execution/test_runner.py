@@ -46,7 +46,7 @@ def serve_algorithm(
 
         def call(data: Any) -> Outcome:
             kind = "text" if isinstance(data, str) else "binary" if isinstance(data, bytes) else "json"
-            return executor.run(made, Payload(kind, data), timeout=60, context=CONTEXT)
+            return executor.call(made, Payload(kind, data), timeout=60, context=CONTEXT)
 
         return call
 

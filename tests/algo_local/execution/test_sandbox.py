@@ -17,7 +17,7 @@ from support.sandbox import require_bubblewrap
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import Build, NetworkAccess
 from algo_local.callers import CallContext
-from algo_local.execution.executor import Executor
+from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Payload
 from algo_local.execution.sandbox import Shared, protection, shared_paths
 
@@ -72,7 +72,7 @@ def sandboxed(
     made = []
 
     def call(code: str, data: Any = None, network_access: NetworkAccess = "full", **files: str) -> Any:
-        made.append(Executor(lambda: echo_server, processes))
+        made.append(LocalPool(lambda: echo_server, processes))
         published = replace(build(code, **files), network_access=network_access)
         outcome = made[-1].run(published, Payload("json", data), timeout=60, context=CONTEXT)
         assert outcome.failure is None, outcome
@@ -212,9 +212,9 @@ def test_an_algorithm_that_must_be_isolated_is_not_run_where_that_cannot_be(
     monkeypatch: pytest.MonkeyPatch, processes: Path, build: Callable[..., Build], echo_server: Echo
 ) -> None:
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
-    executor = Executor(lambda: echo_server, processes)
+    executor = LocalPool(lambda: echo_server, processes)
     made = replace(build("def apply(input):\n    return 1\n"), network_access="isolated")
-    outcome = executor.run(made, Payload("json", None), timeout=30, context=CONTEXT)
+    outcome = executor.call(made, Payload("json", None), timeout=30, context=CONTEXT)
     executor.close()
     assert outcome.failure is not None
     assert outcome.failure.error_type == "SystemError"
@@ -258,12 +258,12 @@ def test_a_bubblewrap_that_does_not_work_here_is_told_and_done_without(
     assert protection(tmp_path).sandbox is None
     assert protection(tmp_path).reason == f"bubblewrap does not work here: {reason}"
     made, call = build("def apply(input):\n    return 1\n"), Payload("json", None)
-    executor = Executor(lambda: echo_server, processes)
-    assert executor.run(made, call, timeout=60, context=CONTEXT).result == Payload("json", 1)
+    executor = LocalPool(lambda: echo_server, processes)
+    assert executor.call(made, call, timeout=60, context=CONTEXT).result == Payload("json", 1)
     executor.close()
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "required")
-    executor = Executor(lambda: echo_server, processes)
-    failures = [executor.run(made, call, timeout=60, context=CONTEXT).failure for _ in range(2)]
+    executor = LocalPool(lambda: echo_server, processes)
+    failures = [executor.call(made, call, timeout=60, context=CONTEXT).failure for _ in range(2)]
     executor.close()
     for failure in failures:
         assert failure is not None
@@ -279,10 +279,10 @@ def test_one_sandbox_that_cannot_be_made_is_told_and_not_done_without(
     """What bubblewrap refuses in one case takes the sandbox away from none."""
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX_PATHS", "/etc/hostname")
     before = len(os.listdir("/proc/self/fd"))
-    executor = Executor(lambda: echo_server, processes)
+    executor = LocalPool(lambda: echo_server, processes)
     made, call = build("def apply(input):\n    return 1\n"), Payload("json", None)
     monkeypatch.setattr("algo_local.execution.sandbox._share", lambda shared: ["--ro-bind", "/nonexistent", "/x"])
-    failure = executor.run(made, call, timeout=60, context=CONTEXT).failure
+    failure = executor.call(made, call, timeout=60, context=CONTEXT).failure
     executor.close()
     assert failure is not None
     assert failure.error_type == "SystemError"

@@ -25,7 +25,7 @@ Run = Callable[..., Outcome]
 
 
 def call(executor: Executor, build: Build, data: Any = None, context: CallContext = JANE) -> Any:
-    outcome = executor.run(build, Payload("json", data), timeout=30, context=context)
+    outcome = executor.call(build, Payload("json", data), timeout=30, context=context)
     assert outcome.failure is None
     assert outcome.result is not None
     return outcome.result.data
@@ -187,7 +187,7 @@ def test_a_published_tree_that_was_changed_is_not_run_and_can_be_restored(
     made = builder.build(directory, "demo", "Hello")
     assert call(executor, made) == "data"
     damage(made.source)
-    outcome = executor.run(made, Payload("json", None), timeout=30, context=BOB)
+    outcome = executor.call(made, Payload("json", None), timeout=30, context=BOB)
     assert outcome.failure is not None
     assert outcome.failure.error_type == "SystemError"
     assert "have been changed since. Publish the original files again" in outcome.failure.message

@@ -21,7 +21,7 @@ def test_the_python_3_template_can_be_published_as_it_is(tmp_path: Path, executo
     (tmp_path / "archive").write_bytes(archive)
     shutil.unpack_archive(tmp_path / "archive", tmp_path / "template", "gztar")
     build = Builder(tmp_path / "root").build(tmp_path / "template", "jane", "Greet")
-    outcome = executor.run(build, Payload("text", "Jane"), timeout=60, context=CONTEXT)
+    outcome = executor.call(build, Payload("text", "Jane"), timeout=60, context=CONTEXT)
     assert outcome.result == Payload("text", "hello Jane")
 
 
@@ -30,5 +30,5 @@ def test_hello(tmp_path: Path, executor: Executor, data: object) -> None:
     build = Builder(tmp_path / "root").build(catalog.HELLO, "demo", "Hello")
     kind = "text" if isinstance(data, str) else "json"
     for content_type in {kind, "json"}:
-        outcome = executor.run(build, Payload(content_type, data), timeout=60, context=CONTEXT)  # type: ignore[arg-type]
+        outcome = executor.call(build, Payload(content_type, data), timeout=60, context=CONTEXT)  # type: ignore[arg-type]
         assert outcome.result == Payload("text", f"Hello {data}")

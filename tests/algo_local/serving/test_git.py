@@ -26,7 +26,7 @@ def key(platform: Platform) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def remote(platform: Platform, address: str, key: Callable[[str], str]) -> Callable[[str], str]:
+def remote_for(platform: Platform, address: str, key: Callable[[str], str]) -> Callable[[str], str]:
     """The address of alice's algorithm for an account: `remote("alice")`; for nobody if that is empty."""
     platform.metadata.ensure_account("alice")
     create(platform.registry, "alice", "New", SETTINGS)
@@ -56,8 +56,8 @@ def git(tmp_path: Path) -> Git:
 
 
 @pytest.fixture
-def cloned(git: Git, remote: Callable[[str], str], tmp_path: Path) -> Path:
-    done = git("clone", remote("alice"), "New")
+def cloned(git: Git, remote_for: Callable[[str], str], tmp_path: Path) -> Path:
+    done = git("clone", remote_for("alice"), "New")
     assert done.returncode == 0, done.stderr
     (tmp_path / "New" / "requirements.txt").unlink()
     return tmp_path / "New"
@@ -136,25 +136,25 @@ def test_branches_and_tags_come_and_go(platform: Platform, git: Git, cloned: Pat
 
 
 def test_who_may_clone_and_push(
-    platform: Platform, git: Git, remote: Callable[..., str], publish: Any, tmp_path: Path
+    platform: Platform, git: Git, remote_for: Callable[..., str], publish: Any, tmp_path: Path
 ) -> None:
     for who in ("", "bob"):
-        assert git("ls-remote", remote(who)).returncode != 0, "it does not exist for them"
+        assert git("ls-remote", remote_for(who)).returncode != 0, "it does not exist for them"
     publish("alice/Public", SOURCE)
-    assert "403" in git("ls-remote", remote("bob", "alice/Public")).stderr, "it is not open source"
+    assert "403" in git("ls-remote", remote_for("bob", "alice/Public")).stderr, "it is not open source"
     algorithm = platform.registry.algorithm("alice", "Public")
     assert algorithm
     update(platform.registry, algorithm, {"source_visibility": "open", "license": "mit"})
-    assert git("clone", remote("bob", "alice/Public"), "Public").returncode == 0
+    assert git("clone", remote_for("bob", "alice/Public"), "Public").returncode == 0
     (tmp_path / "Public" / "x").write_text("")
     git("add", "x", cwd=tmp_path / "Public")
     git("commit", "-qm", "x", cwd=tmp_path / "Public")
     assert "403" in git("push", cwd=tmp_path / "Public").stderr
-    assert git("ls-remote", remote("alice", "alice/Nothing")).returncode != 0
+    assert git("ls-remote", remote_for("alice", "alice/Nothing")).returncode != 0
 
 
 def test_what_git_never_asks(
-    platform: Platform, address: str, remote: Callable[..., str], key: Callable[[str], str]
+    platform: Platform, address: str, remote_for: Callable[..., str], key: Callable[[str], str]
 ) -> None:
     auth = ("git", key("alice"))
     base = f"{address}/git/alice/New.git"

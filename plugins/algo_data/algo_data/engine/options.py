@@ -10,7 +10,7 @@ from algo_data.engine.selection import EVERYTHING, Selection
 from algo_data.engine.transfer import Tally
 
 MOST = 64
-"""Connections at once where nobody has set a limit, as many as the session keeps."""
+"""Default maximum number of concurrent connections, as many as the session keeps."""
 
 
 def _nothing() -> None:

@@ -50,7 +50,7 @@ class LocalPartialFile:
             raise OSError(error.errno, error.strerror, path) from None
 
     def _create(self) -> int:
-        # Another file's permissions are given to the new one when it is whole; until then nobody else reads it.
+        # The new file gets the old one's permissions when it is complete; until then it is private.
         mode = 0o600 if self._older or self._model else 0o666
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         usual = self._partial_path

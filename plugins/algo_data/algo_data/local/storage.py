@@ -144,8 +144,8 @@ class LocalStorage(Storage):
         """Always: nothing stays open between two calls (`ForkSafe`)."""
         return True
 
-    def divided(self) -> None:
-        """Nothing to release."""
+    def divided(self) -> None:  # noqa: D102
+        pass
 
     def place(self, uri: DataUri, size: int) -> LocalPartialFile | None:
         """A partial file for a large one, written in any order (`RandomAccessStorage`)."""

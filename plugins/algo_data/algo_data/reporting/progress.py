@@ -75,26 +75,26 @@ class Silent:
     def __init__(self) -> None:
         self.lock: AbstractContextManager[Any] = threading.RLock()
 
-    def planned(self, size: int | None) -> None:
-        """Nothing."""
+    def planned(self, size: int | None) -> None:  # noqa: D102
+        pass
 
-    def all_planned(self) -> None:
-        """Nothing."""
+    def all_planned(self) -> None:  # noqa: D102
+        pass
 
-    def begin(self, key: object, name: str) -> None:
-        """Nothing."""
+    def begin(self, key: object, name: str) -> None:  # noqa: D102
+        pass
 
-    def advance(self, key: object, position: int, size: int | None) -> None:
-        """Nothing."""
+    def advance(self, key: object, position: int, size: int | None) -> None:  # noqa: D102
+        pass
 
-    def done(self, key: object) -> None:
-        """Nothing."""
+    def done(self, key: object) -> None:  # noqa: D102
+        pass
 
-    def passed(self, count: int, size: int) -> None:
-        """Nothing."""
+    def passed(self, count: int, size: int) -> None:  # noqa: D102
+        pass
 
-    def end(self) -> None:
-        """Nothing."""
+    def end(self) -> None:  # noqa: D102
+        pass
 
 
 class _File:
@@ -239,7 +239,7 @@ class Line:
             self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
-            pass  # the terminal has gone; the copy need not stop for that
+            pass  # the terminal is closed; the copy continues
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class Compiler:
             hint = f"\n{error.hint}" if error.hint else ""
             self._builds.fail(identifier, f"ERROR: {error.message}{hint}", f"{error.log}\n" if error.log else "")
         except BaseException as error:
-            # Whatever happens, nobody must wait for this build.
+            # In any case, mark the build as finished.
             with contextlib.suppress(Exception):
                 self._builds.fail(identifier, f"ERROR: the platform failed: {type(error).__name__}")
             raise

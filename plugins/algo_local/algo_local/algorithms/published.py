@@ -51,7 +51,7 @@ def nodes(tree: Path) -> list[Node]:
 
 
 def keep(unfinished: Path, tree: Path) -> None:
-    """Publish the finished tree `unfinished` as `tree`, unless that is there and whole already."""
+    """Publish the finished tree `unfinished` as `tree`, unless that exists and is intact."""
     with locked(tree.parent / ".lock"):
         if tree.is_dir():
             if _content_hash(nodes(tree)) == tree.name:

@@ -258,7 +258,7 @@ def _commit_of(repository: Repo, identifier: ObjectID) -> Commit:
 
 
 def _write_tree(repository: Repo, tree: ObjectID, directory: Path) -> None:
-    """Write a tree into a new directory. Names are checked, since whoever pushes writes them."""
+    """Write a tree into a new directory. Names are checked, since they come from pushed commits."""
     from dulwich.objects import Blob, Tree
 
     directory.mkdir()

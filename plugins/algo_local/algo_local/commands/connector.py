@@ -117,7 +117,7 @@ def test_connector(app: App, name: str, path: str | None, owner: str | None) -> 
 @_owner
 @pass_app
 def remove_connector(app: App, name: str, owner: str | None) -> None:
-    """Remove a connector. What it leads to stays as it is."""
+    """Remove a connector. Its store is not changed."""
     platform = _platform()
     removed = platform.connectors.remove(_account(platform, owner), name)
     app.output.info(f"Removed {removed.name}:// of {removed.owner}")

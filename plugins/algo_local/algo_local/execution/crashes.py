@@ -17,7 +17,7 @@ REMEMBERED = 1000
 
 
 class Crashes:
-    """What became of the last tries. Whoever uses it guards it."""
+    """The results of the last tries. Callers must hold a lock."""
 
     def __init__(self) -> None:
         self._failed: OrderedDict[Hashable, tuple[int, float, Failure]] = OrderedDict()

@@ -1,86 +1,46 @@
-"""Run algorithms in warm workers: a call waits for a worker, for whom that acts, and when it is started and ended."""
+"""The contract of executors: what runs algorithms, be it on this machine or on others.
+
+`algo_local.testing.ExecutorContract` has its tests, to inherit for every implementation.
+"""
 
 from __future__ import annotations
 
-import atexit
-import secrets
-import string
-import sys
-import threading
-import time
-from collections.abc import Callable, Hashable
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
-from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution.crashes import Crashes
-from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
-from algo_local.execution.protocol import CANNOT_RUN, encode_request
-from algo_local.execution.scaling import Scaling
-from algo_local.execution.scheduler import HOLD_SECONDS, Scheduler, Start, Ticket
-from algo_local.refusals import TooManyCalls
-
-if TYPE_CHECKING:
-    from algo_local.execution.worker import Endpoint, Worker, Workers
-
-_LETTERS = string.ascii_letters + string.digits
-_CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
-_CANNOT_START = Failure("The algorithm's process could not be started", "SystemError")
-_START_GRACE = 10.0
-"""How long `close` waits for processes that are just being started."""
-
-_Key = tuple[Path, Path, str, str, tuple[tuple[str, str], ...]]
+from algo_local.execution.payload import Outcome, Payload
 
 
-def _key(build: Build) -> _Key:
-    # A worker never gets to know secrets that are set or changed after it was started: others take the calls then.
-    return build.source, build.python, build.module, build.network_access, build.secrets
+class Description(NamedTuple):
+    """What an executor does now."""
+
+    workers: int
+    """Processes, or what stands for them, that have an algorithm loaded or load it."""
+    busy: int
+    """Those that serve a call."""
+    waiting: int
+    """Calls that wait for a worker."""
+    memory: int
+    """Bytes that the workers have in memory; 0 where that is not known."""
 
 
-class _Call(Ticket["Worker"]):
-    """A call from its arrival until it has a worker, or none."""
+class Executor(Protocol):
+    """Runs builds. All methods may be called from any thread.
 
-    def __init__(self, build: Build, context: CallContext) -> None:
-        super().__init__(_key(build), context.caller, context.depth, time.monotonic())
-        self.build = build
-        self.context = context
-        self.failure: Failure | None = None
-        self.decided = threading.Event()
-
-
-class Executor:
-    """Runs builds in workers that are kept for a while after their last call; `Scaling` says how many and how long.
-
-    A worker serves one account, and one call at a time; what a build keeps in memory or on disk between calls is never
-    seen by another account. Which call is next, `Scheduler` decides.
-
-    `endpoint()` gives where algorithms call the platform; asked whenever a worker is started. Workers keep their files
-    below `directory`. All methods may be called from any thread.
+    What an algorithm keeps in memory or on disk between calls is never seen by another account, and calls that
+    algorithms make never wait for a worker that waits for them.
     """
 
-    def __init__(self, endpoint: Callable[[], Endpoint], directory: Path, scaling: Scaling | None = None) -> None:
-        self.scaling = scaling or Scaling.of()
-        self._endpoint = endpoint
-        self._directory = directory
-        self._lock = threading.Lock()
-        self._closing = threading.Condition(self._lock)  # what the janitor waits for
-        self._none_starts = threading.Condition(self._lock)
-        self._scheduler: Scheduler[Worker] = Scheduler(self.scaling)
-        self._calls: dict[str, _Call] = {}
-        self._serving: dict[str, CallContext] = {}
-        self._alive: set[Worker] = set()
-        self._cancelled: set[str] = set()
-        self._starting = 0
-        self._crashes = Crashes()
-        self._factory: Workers | None = None
-        self._janitor: threading.Thread | None = None
-        self._closed = False
-        atexit.register(self.close)
+    def start(self) -> None:
+        """Make ready to take calls, as by connecting to a cluster; may be repeated.
 
-    def run(
+        Raises:
+            AlgoError: if that is impossible; the hint says what to do.
+        """
+
+    def call(
         self,
         build: Build,
         payload: Payload,
@@ -88,298 +48,30 @@ class Executor:
         timeout: float,
         context: CallContext,
         on_start: Callable[[str], None] | None = None,
+        on_output: Callable[[bytes], None] | None = None,
     ) -> Outcome:
         """Hand `payload` to the algorithm and return what came of it, at the latest when `timeout` seconds are over.
 
-        `on_start` is told the worker's name when one has taken the call. The time includes waiting for a worker and
-        loading. When it is over, the process and its children are killed. Nothing that the algorithm does is raised;
-        see `Failure`.
+        The time includes waiting for a worker and loading. `on_start` is told the worker's name when one has taken the
+        call, `on_output` what is printed, as it comes. Nothing that the algorithm does is raised; see `Failure`, which
+        also says that the call was cancelled or the executor closed.
 
         Raises:
             TooManyCalls: if more calls wait than may.
             TypeError, ValueError: if the payload's data is not of its content type.
         """
-        deadline = time.monotonic() + timeout
-        request = encode_request(payload)
-        while True:
-            call = _Call(build, context)
-            failure = self._acquire(call, deadline)
-            if failure:
-                return Outcome(None, failure, 0.0, "")
-            worker = call.worker
-            assert worker is not None
-            if worker.is_reusable or not worker.is_loaded:
-                break
-            self._release(call, worker, 0.0, None)  # it has ended, or said something, while it was idle
-        began = time.monotonic()
-        outcome: Outcome | None = None
-        try:
-            if on_start:
-                on_start(worker.name)
-            outcome = worker.call(request, deadline)
-        finally:
-            cancelled = self._release(call, worker, time.monotonic() - began, outcome)
-        return replace(outcome, result=None, failure=_CANCELLED) if cancelled and outcome.failure else outcome
 
     def cancel(self, request_id: str) -> bool:
         """End a call that waits or runs; whether there was one. What it has answered by then stands."""
-        with self._lock:
-            call = self._calls.get(request_id)
-            if call is None:
-                return False
-            self._cancelled.add(request_id)
-            worker = call.worker
-            if worker is None:
-                self._decide(call, _CANCELLED)
-        if worker:
-            worker.kill()
-        return True
 
     def context_of(self, token: str) -> CallContext | None:
-        """The call that the worker with this token (its `ALGORITHMIA_API_KEY`) serves now; None if it serves none."""
-        with self._lock:
-            return self._serving.get(token)
+        """The call that a worker serves now, by the token that its algorithm finds in `ALGORITHMIA_API_KEY`."""
 
-    def describe(self) -> dict[str, int]:
-        """How many workers there are, how many of them serve a call, and how many calls wait for one."""
-        with self._lock:
-            busy = sum(1 for call in self._calls.values() if call.worker)
-            return {"workers": len(self._alive), "busy": busy, "waiting": self._scheduler.waiting}
-
-    def memory(self) -> int:
-        """Bytes that all workers have in memory."""
-        with self._lock:
-            workers = list(self._alive)
-        return sum(worker.memory() for worker in workers)
+    def describe(self) -> Description:
+        """What it does now."""
 
     def drain(self, seconds: float) -> bool:
-        """Take no more calls, and wait for those under way to end; whether they all have."""
-        with self._lock:
-            self._closed = True
-            for call in list(self._calls.values()):
-                if call.worker is None:
-                    self._decide(call, SHUTTING_DOWN)
-        deadline = time.monotonic() + seconds
-        while self.describe()["busy"]:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.01)
-        return True
+        """Take no more calls, give up those that wait, and wait for those that run; whether all of them have ended."""
 
     def close(self) -> None:
-        """End every worker: idle ones get 3 seconds to do so by themselves, busy ones are killed. May be repeated."""
-        atexit.unregister(self.close)
-        with self._lock:
-            self._closed = True
-            idle = list(self._scheduler.idle())
-            for key, worker in idle:
-                self._scheduler.retire(key, worker)
-                self._alive.discard(worker)
-            for call in list(self._calls.values()):
-                if call.worker is None:
-                    self._decide(call, SHUTTING_DOWN)
-            busy = list(self._alive)
-            self._closing.notify_all()
-        for worker in busy:
-            worker.kill()  # the thread that waits for its answer cleans up behind it
-        _stop_all([worker for _, worker in idle])
-        with self._lock:
-            self._none_starts.wait_for(lambda: not self._starting, timeout=_START_GRACE)
-        if self._factory:
-            self._factory.close()
-
-    # A call gets a worker, and gives it back
-
-    def _acquire(self, call: _Call, deadline: float) -> Failure | None:
-        """Wait for a worker; why there is none."""
-        with self._lock:
-            if self._closed:
-                return SHUTTING_DOWN
-            if failure := self._crashes.failure(call.key, call.arrived):
-                return failure
-            if call.depth == 0 and self._scheduler.waiting >= self.scaling.queue:
-                raise TooManyCalls("Too many calls wait for a worker; try again")
-            self._calls[call.context.request_id] = call
-            self._scheduler.arrive(call)
-            starts = self._plan()
-        self._launch(starts)
-        try:
-            if not call.decided.wait(min(HOLD_SECONDS, max(0.0, deadline - time.monotonic()))):
-                with self._lock:
-                    starts = self._plan()
-                self._launch(starts)
-                call.decided.wait(max(0.0, deadline - time.monotonic()))
-        finally:
-            with self._lock:
-                if not call.decided.is_set():
-                    self._decide(call, Failure(CANNOT_RUN, "TimeoutError"))
-            if call.worker and sys.exc_info()[0]:  # interrupted as it came
-                self._release(call, call.worker, 0.0, None)
-        return call.failure
-
-    def _decide(self, call: _Call, failure: Failure) -> None:
-        """Let a call wait no longer; the lock is held."""
-        self._scheduler.withdraw(call)
-        self._calls.pop(call.context.request_id, None)
-        self._cancelled.discard(call.context.request_id)
-        call.failure = failure
-        call.decided.set()
-
-    def _plan(self) -> list[Start[Worker]]:
-        """Give idle workers to calls, and say which are to be started; the lock is held."""
-        plan = self._scheduler.plan(time.monotonic())
-        for ticket in plan.given:
-            assert isinstance(ticket, _Call)
-            assert ticket.worker is not None
-            self._serving[ticket.worker.token] = ticket.context
-            ticket.decided.set()
-        for start in plan.starts:
-            if start.instead_of:
-                self._alive.discard(start.instead_of)
-        self._starting += len(plan.starts)
-        return plan.starts
-
-    def _launch(self, starts: list[Start[Worker]]) -> None:
-        for start in starts:
-            try:
-                threading.Thread(target=self._start, args=(start,), name="algo-start", daemon=True).start()
-            except RuntimeError as error:  # the system grants no thread
-                self._started(
-                    start, None, Failure(f"The algorithm's process could not be started: {error}", "SystemError")
-                )
-
-    def _start(self, start: Start[Worker]) -> None:
-        """Start a worker, in a thread of its own: the call that it is for takes whichever is there first."""
-        call = start.ticket
-        assert isinstance(call, _Call)
-        token = "sim" + "".join(secrets.choice(_LETTERS) for _ in range(25))
-        worker: Worker | None = None
-        failure = _CANNOT_START
-        try:
-            if start.instead_of:
-                start.instead_of.stop()
-            with self._lock:
-                self._serving[token] = call.context  # loading may already call the platform
-            worker = self._workers().start(call.build, call.account, token)
-        except (OSError, AlgoError) as error:
-            failure = Failure(_explain(call.build, error), "SystemError")
-        finally:
-            with self._lock:
-                self._serving.pop(token, None)
-            self._started(start, worker, failure)
-        time.sleep(HOLD_SECONDS)  # by then it is seen whether one more was enough
-        with self._lock:
-            starts = self._plan()
-        self._launch(starts)
-
-    def _started(self, start: Start[Worker], worker: Worker | None, failure: Failure) -> None:
-        call = start.ticket
-        assert isinstance(call, _Call)
-        unwanted: Worker | None = None
-        with self._lock:
-            self._starting -= 1
-            self._none_starts.notify_all()
-            if self._closed:
-                unwanted, worker = worker, None
-            self._scheduler.started(call, worker, time.monotonic())
-            if worker:
-                worker.idle_since = time.monotonic()
-                self._alive.add(worker)
-                self._ensure_janitor()
-            elif not unwanted:
-                self._crashes.failed(call.key, failure, time.monotonic())
-                if not call.decided.is_set():
-                    self._decide(call, failure)
-            starts = self._plan()
-        if unwanted:
-            unwanted.stop()
-        self._launch(starts)
-
-    def _workers(self) -> Workers:
-        with self._lock:
-            if self._factory is None:
-                from algo_local.execution.worker import Workers
-
-                self._factory = Workers(self._endpoint, self._directory)
-            return self._factory
-
-    def _release(self, call: _Call, worker: Worker, seconds: float, outcome: Outcome | None) -> bool:
-        """Have a worker take another call, or end it; whether its call was to be cancelled."""
-        identifier = call.context.request_id
-        with self._lock:
-            self._serving.pop(worker.token, None)  # from here on, what is left of the call acts for nobody
-            self._calls.pop(identifier, None)
-            cancelled = identifier in self._cancelled
-            self._cancelled.discard(identifier)
-        keep = False
-        try:
-            keep = worker.settle() and worker.is_fresh(self.scaling)
-        finally:
-            with self._lock:
-                now = time.monotonic()
-                if outcome and not cancelled:
-                    self._note(call.key, worker, outcome, now)
-                keep = keep and not self._closed
-                worker.idle_since = now
-                self._scheduler.ended(call, seconds, keep=keep)
-                if keep:
-                    self._ensure_janitor()
-                else:
-                    self._alive.discard(worker)
-                starts = self._plan()
-            if not keep:
-                worker.stop()
-            self._launch(starts)
-        return cancelled
-
-    def _note(self, key: Hashable, worker: Worker, outcome: Outcome, now: float) -> None:
-        """Remember whether a build can be loaded; the lock is held."""
-        if worker.is_loaded:
-            self._crashes.forget(key)
-        elif outcome.failure and outcome.failure.error_type != "TimeoutError" and not outcome.failure.ended:
-            self._crashes.failed(key, outcome.failure, now)
-
-    def _ensure_janitor(self) -> None:
-        if self._janitor is None and not self._closed:
-            self._janitor = threading.Thread(target=self._retire_idle, name="algo-idle", daemon=True)
-            self._janitor.start()
-
-    def _retire_idle(self) -> None:
-        """End workers that nobody called for a while; ends itself when there is none left to watch."""
-        while True:
-            with self._lock:
-                oldest = min((worker.idle_since for _, worker in self._scheduler.idle()), default=None)
-                if oldest is None or self._closed:
-                    self._janitor = None
-                    return
-                moment = time.monotonic() - self.scaling.idle
-                retired = self._scheduler.retirable(moment)
-                if not retired:
-                    self._closing.wait(max(oldest - moment, self.scaling.idle / 4))
-                    continue
-                for key, worker in retired:
-                    self._scheduler.retire(key, worker)
-                    self._alive.discard(worker)
-            _stop_all([worker for _, worker in retired])
-
-
-def _explain(build: Build, error: OSError | AlgoError) -> str:
-    if isinstance(error, AlgoError):
-        return f"{error.message}. {error.hint}" if error.hint else error.message
-    for path in (build.source, build.python):
-        if not path.exists():
-            return f"The build of this version is incomplete ({path} is missing); publish the algorithm again"
-    return f"The algorithm's process could not be started: {error}"
-
-
-def _stop_all(workers: list[Worker]) -> None:
-    """End workers that serve no call: all at once, so that together they take no longer than the slowest."""
-    if not workers:
-        return
-    from algo_local.execution.process import STOP_GRACE
-
-    deadline = time.monotonic() + STOP_GRACE
-    for worker in workers:
-        worker.end_input()
-    for worker in workers:
-        worker.stop(grace=deadline - time.monotonic())
+        """End all calls and workers; may be repeated. Calls that it cuts short, and later ones, are `lost`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from algo_local.execution.protocol import INIT_MARKER
 
 MAX_OUTPUT = 1 << 20
@@ -17,6 +19,8 @@ class CapturedOutput:
         self._kept = bytearray()
         self._dropped = 0
         self._held = b""
+        self.listener: Callable[[bytes], None] | None = None
+        """Told of what is kept, as it comes."""
         self.is_ready = False
         """Whether the line was seen that says that loading is done (API section 8.4, item 3)."""
 
@@ -35,6 +39,8 @@ class CapturedOutput:
 
     def _keep(self, data: bytes) -> None:
         room = MAX_OUTPUT - len(self._kept)
+        if self.listener and data[:room]:
+            self.listener(data[:room])
         self._kept += data[:room]
         self._dropped += max(0, len(data) - room)
 

@@ -123,17 +123,18 @@ class AlgorithmProcess:
         return self._output.is_ready
 
     def memory(self) -> int:
-        """Bytes that its processes have in memory together, without those of grandchildren; 0 where nobody knows."""
+        """Bytes that its processes have in memory together, without those of grandchildren; 0 if unknown."""
         return sum(map(resident_bytes, self._relatives()))
 
-    def call(self, request: bytes, deadline: float) -> Outcome:
+    def call(self, request: bytes, deadline: float, on_output: Callable[[bytes], None] | None = None) -> Outcome:
         """Load the algorithm if that is still to be done, hand it one request line, and wait for the answer.
 
-        `deadline` is a time of `time.monotonic`. Whatever the algorithm does, this returns by then and raises nothing;
-        what it raises (KeyboardInterrupt) leaves the process not `is_reusable`.
+        `deadline` is a time of `time.monotonic`; `on_output` is told what is printed. Whatever the algorithm does, this
+        returns by then and raises nothing; what it raises (KeyboardInterrupt) leaves the process not `is_reusable`.
         """
         started = time.monotonic()
         self._in_step = False
+        self._output.listener = on_output
         try:
             if not self._output.is_ready:
                 self._pump(lambda: self._output.is_ready or self._answered, deadline)
@@ -148,6 +149,7 @@ class AlgorithmProcess:
         duration = time.monotonic() - started
         self._read_output(_PIPE_SIZE)
         printed = self._output.take()
+        self._output.listener = None
         self._in_step = in_step
         if isinstance(answer, Payload):
             return Outcome(answer, None, duration, printed)

@@ -72,7 +72,7 @@ class Sandbox:
     def command(self, workspace: Workspace, environment: Path | None, *, isolated: bool) -> list[str]:
         """The beginning of a command line: what follows it runs inside, as process 1.
 
-        `environment` is a virtual environment; `isolated` gives it a network of its own, with nobody else in it.
+        `environment` is a virtual environment; `isolated` gives it an empty network of its own.
         """
         identity = workspace.owner if workspace.owner is not None else os.getuid()
         etc = _own_settings(workspace.path / "etc", identity)

@@ -69,9 +69,9 @@ class Worker:
         """What it is called in records: the number of its process."""
         return str(self._process.pid)
 
-    def call(self, request: bytes, deadline: float) -> Outcome:
+    def call(self, request: bytes, deadline: float, on_output: Callable[[bytes], None] | None = None) -> Outcome:
         """Load the algorithm if need be, and have it answer a request; see `AlgorithmProcess.call`."""
-        return self._process.call(request, deadline)
+        return self._process.call(request, deadline, on_output)
 
     def settle(self) -> bool:
         """Clean up after a call; return whether the worker can take another one."""

@@ -57,6 +57,9 @@ class Live:
         self.ended = threading.Event()
         self.contents: dict[str, bytes] = {}
         """What is still to be written with its row."""
+        self.is_changed = True
+        """Whether its row is not what was written last."""
+        self._printed = bytearray()
         self._recorder = recorder
 
     @property
@@ -67,6 +70,15 @@ class Live:
     def started(self, worker: str) -> None:
         """Note that a worker has taken it."""
         self.record.started(worker, time.time())
+        self.is_changed = True
+
+    def printed(self, data: bytes) -> None:
+        """Take what the algorithm has printed, of which the last bytes are kept."""
+        if self.level == FULL:
+            self._printed += data
+            del self._printed[: max(0, len(self._printed) - self._recorder.retention.content)]
+            self.record.printed = self._printed.decode("utf-8", "replace")
+            self.is_changed = True
 
     def finished(self, answer: Answer) -> None:
         """Note what came of it. Once this returns, the answer of a call with an idempotency key is on record."""
@@ -261,7 +273,8 @@ class Recorder:
         """Have rows say what calls under way have come to by now."""
         with self._lock:
             for live in self._live.values():
-                if not live.record.is_finished:
+                if live.is_changed and not live.record.is_finished:
+                    live.is_changed = False
                     self._journal.put(live.record, live.contents)
                     live.contents = {}
 

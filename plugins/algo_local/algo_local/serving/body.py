@@ -25,7 +25,7 @@ class Body(Protocol):
         """At most `size` bytes, as many as there are; none at the end.
 
         Raises:
-            ValueError: if the client breaks off, or breaks the coding.
+            ValueError: if the client disconnects, or violates the coding.
             OSError: if the connection fails, or the client is silent for too long (TimeoutError).
         """
 
@@ -34,7 +34,7 @@ class Body(Protocol):
 
 
 class SizedBody:
-    """A body of known length. It ends early, without an error, if the client breaks off."""
+    """A body of known length. It ends early, without an error, if the client disconnects."""
 
     def __init__(self, incoming: Incoming, length: int, announce: Callable[[], None] | None) -> None:
         """`announce` is called before the first read that has to wait for the client."""

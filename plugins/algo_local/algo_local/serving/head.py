@@ -22,7 +22,7 @@ VERSIONS = ("HTTP/1.0", "HTTP/1.1")
 class BadRequest(Exception):
     """A request with an ambiguous end, or that exceeds a limit before authentication.
 
-    The connection ends with the response, since nobody can say where the next request would begin.
+    The connection ends with the response, since the start of the next request is unknown.
     """
 
     def __init__(self, status: int, reason: str) -> None:

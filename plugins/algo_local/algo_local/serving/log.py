@@ -65,7 +65,7 @@ def shortened(text: str) -> str:
 
 
 def takes_more() -> bool:
-    """Whether standard error takes some text at once: a pipe that nobody empties would hold up whoever writes."""
+    """Whether standard error accepts some text at once: a full pipe would block."""
     try:
         descriptor = sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):  # not a real one, as in tests

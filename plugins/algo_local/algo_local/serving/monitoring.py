@@ -73,7 +73,7 @@ class Monitoring:
         if not found:
             return None
         if request.method not in {"GET", "HEAD"}:
-            message = f"{request.method} is not possible here, only GET, HEAD"
+            message = f"{request.method} is not allowed here, only GET, HEAD"
             raise ApiError(405, message, ErrorCode.INVALID_REQUEST, {"Allow": "GET, HEAD"})
         return found(request)
 
@@ -121,9 +121,9 @@ class Monitoring:
             yield family
         described = self._platform.executor.describe()
         for name, text, value in (
-            ("algo_workers", "Processes that run algorithms", described["workers"]),
-            ("algo_workers_busy", "Workers that serve a call", described["busy"]),
-            ("algo_queue_length", "Calls that wait for a worker", described["waiting"]),
-            ("algo_workers_memory_bytes", "Resident memory of all workers", self._platform.executor.memory()),
+            ("algo_workers", "Processes that run algorithms", described.workers),
+            ("algo_workers_busy", "Workers that serve a call", described.busy),
+            ("algo_queue_length", "Calls that wait for a worker", described.waiting),
+            ("algo_workers_memory_bytes", "Resident memory of all workers", described.memory),
         ):
             yield GaugeMetricFamily(name, text, value=value)

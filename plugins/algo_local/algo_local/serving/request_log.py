@@ -33,7 +33,7 @@ class LoggedRequest:
 class RequestLog:
     """Writes a line for each request that is answered; may be called from any thread.
 
-    Nobody waits for whoever reads the lines: while they are not taken, they are counted and left out.
+    Writing never blocks: lines that the reader does not take are counted and omitted.
     """
 
     def __init__(self, write: Callable[[str], None], style: str) -> None:

@@ -181,7 +181,7 @@ class Server:
         return len(self._connections) - self._waiting.count(State.REFUSED) >= self.limits.connections
 
     def _dispensable(self) -> Connection | None:
-        """A connection that nobody would miss: the oldest that has had its last response, is idle, or is slow."""
+        """The most dispensable connection: the oldest one that has had its last response, is idle, or is slow."""
         return (
             self._waiting.oldest(State.LINGERING)
             or self._waiting.oldest(State.IDLE, QUIET_SECONDS)

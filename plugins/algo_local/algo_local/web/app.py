@@ -79,7 +79,7 @@ class Application:
                 import traceback
 
                 self._on_failure(traceback.format_exc())
-            # What exactly broke is told to the platform's own person only.
+            # Details of the failure are only for the platform's own user.
             detail = f": {type(error).__name__}: {error}" if self.trusted else ""
             response = error_response(ApiError(500, f"The platform failed{detail}", ErrorCode.INTERNAL_SERVER_ERROR))
         return _headers_only(response) if request.method == "HEAD" else response

@@ -194,7 +194,7 @@ class _Received:
         self._repository = repository
 
     def execute(self, changed: list[tuple[bytes, bytes, bytes]]) -> bytes:
-        """What the person who pushes is told."""
+        """Messages to the user who pushes."""
         from dulwich.refs import HEADREF
 
         branch = self._repository.refs.follow(HEADREF)[0][-1]

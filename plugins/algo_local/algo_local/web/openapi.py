@@ -16,7 +16,7 @@ _ERRORS = {
     404: "It does not exist, or the caller may not see it",
 }
 _PENDING = {"RequestResult": "RequestPending"}
-"""What is answered, with status 202, in the place of what is not there yet."""
+"""The description of status 202, for a result that is not available yet."""
 
 _KEYS = "An API key, bare or after `Simple`"
 

@@ -78,7 +78,7 @@ class _Template:
             self.parts.append(last)
         self.operations: dict[str, Operation] = {}
         self.values: dict[str, str] = {}
-        """What names have that no component stands for."""
+        """The values of names that no component gives."""
 
     def be_root_of(self, template: _Template) -> None:
         """Answer as `template` does where its rest is empty, except for the operations that are this path's own."""

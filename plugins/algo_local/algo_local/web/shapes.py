@@ -711,4 +711,4 @@ EXPANSIONS: dict[str, tuple[str, ...]] = {
     "{path*}": ("{dataPath}",),
     "{location*}": ("{connectorId}/{connectorPath}",),
 }
-"""What stands for the table's special names in documented paths."""
+"""The documented form of the table's special names."""

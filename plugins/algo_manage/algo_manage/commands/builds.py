@@ -113,7 +113,7 @@ def _print(app: App, log: str, shown: int, *, is_whole: bool) -> int:
 
 
 def _log(app: App, ref: AlgorithmRef, identifier: str) -> str:
-    """What a build has said; nothing yet, where a platform tells only of those that have ended."""
+    """A build's log; empty for a running build if the platform has only logs of finished ones."""
     try:
         answer = app.api.get_json(api.path_of(ref, f"builds/{identifier}/logs"), query={"partial": "true"})
     except NotFoundError:

@@ -103,7 +103,7 @@ def _address(profile: Profile, name: str) -> str:
 
 
 def _settings(app: App, profile: Profile) -> list[str]:
-    """What the clone is configured with: whom to ask for the key, and which certificates to trust."""
+    """The clone's git configuration: the credential helper, and the trusted certificates."""
     words = [sys.executable, "-m", "algo_core", *(["--profile", app.profile_flag] if app.profile_flag else [])]
     helper = "!" + " ".join(map(shlex.quote, [*words, "git-credential"]))
     settings = {"credential.helper": ["", helper]}

@@ -1,4 +1,4 @@
-"""The groups: what stands below each is in `plugin.py`, and imported when it runs."""
+"""The command groups; `plugin.py` declares the commands below them, which are imported when they run."""
 
 from __future__ import annotations
 

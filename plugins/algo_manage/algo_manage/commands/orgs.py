@@ -67,7 +67,7 @@ def show_(app: App, org: str) -> None:
 @_organization
 @pass_app
 def members_(app: App, org: str) -> None:
-    """List the members of an organization, and who is invited.
+    """List the members of an organization, including invited ones.
 
     \b
     Example:

@@ -40,7 +40,7 @@ def _described(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _body(said: dict[str, Any], defaults: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The parts of a request's body that were said."""
+    """The parts of a request's body for the given options."""
     details = {name: said[name] for name in ("label", "tagline", "summary") if said[name] is not None}
     if said["tags"]:
         details["tags"] = list(said["tags"])
@@ -91,7 +91,7 @@ def create_(app: App, /, algorithm: str, **said: Any) -> None:
 @_described
 @pass_app
 def update_(app: App, /, algorithm: str, **said: Any) -> None:
-    """Change an algorithm's texts and settings; what is left out stays.
+    """Change an algorithm's texts and settings; options left out keep their values.
 
     \b
     Example:

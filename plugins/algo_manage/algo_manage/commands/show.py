@@ -1,4 +1,4 @@
-"""`algo show`: what an algorithm is, and the lines to call it with."""
+"""`algo show`: describe an algorithm, with example calls."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _number(entry: Any) -> str:
 
 
 def _readme(app: App, ref: AlgorithmRef) -> str:
-    """The README of the newest version; nothing where a platform keeps it to itself."""
+    """The README of the newest version; empty if the platform does not serve it."""
     try:
         return str(api.member(app.api.get_json(api.path_of(ref, "readme")), "content"))
     except AlgoError:

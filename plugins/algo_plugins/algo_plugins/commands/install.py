@@ -1,4 +1,4 @@
-"""`algo plugins install`, `uninstall`, `upgrade` and `restore`. What does the work is imported when one runs."""
+"""`algo plugins install`, `uninstall`, `upgrade` and `restore`. The installer is imported when a command runs."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _operations(app: App, yes: bool, *words: str) -> Operations:
 
 
 def _approval(app: App, yes: bool, words: Sequence[str]) -> Callable[[list[Step], Sequence[Preview]], bool]:
-    """Show what would change. A script has asked for it already, unless it takes something from another plugin.
+    """Show the planned changes and ask; a script is not asked, unless a change affects another plugin.
 
     `words` are those of the command line behind `algo plugins`.
     """

@@ -1,1 +1,1 @@
-"""Installing plugins: where `algo` itself is installed, what would change, and plugins in environments of their own."""
+"""Installs plugins: into the environment of `algo`, or into isolated environments."""

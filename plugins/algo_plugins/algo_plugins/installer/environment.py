@@ -1,4 +1,4 @@
-"""Where `algo` is installed, and what changes that place."""
+"""The environment of `algo`, and the tool that changes it."""
 
 from __future__ import annotations
 

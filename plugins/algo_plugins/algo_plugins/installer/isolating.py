@@ -116,7 +116,7 @@ class Isolating:
         return named, version
 
     def _examine(self, place: Path, want: Wanted, version: str, has_core: bool) -> Isolated:
-        """Load the plugin where it is now, and learn its commands."""
+        """Load the plugin from its environment, and read its commands."""
         assert want.name, "it has been named"
         python = isolated.python_of(place)
         scripts = probe.scripts(self._environ, python, want.name)

@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What was changed, and what is known of the plugins that were asked for."""
+    """The changes made, and descriptions of the requested plugins."""
 
     changes: list[Step] = field(default_factory=list)
     plugins: list[dict[str, Any]] = field(default_factory=list)
@@ -62,13 +62,13 @@ class Outcome:
 
 
 class Declined(AlgoError):
-    """The person does not want what was shown."""
+    """The user declined the changes."""
 
 
 class Operations:
-    """What `algo plugins` can do to the installation of one person.
+    """The operations of `algo plugins` on a user's installation.
 
-    `approve` is shown each plan, with what the plugins in it would add, and says whether to go on.
+    `approve` gets each plan, with the commands and schemes that it adds, and returns whether to continue.
     """
 
     def __init__(self, app: App, approve: Callable[[list[Step], Sequence[Preview]], bool]) -> None:
@@ -85,7 +85,7 @@ class Operations:
         Raises:
             ConfigError: if plugins cannot be installed into this environment.
             PermissionDenied: if the administrator does not allow one.
-            AlgoError: if they break what is installed, or the tool fails; nothing has been changed then.
+            AlgoError: if they break installed distributions, or the tool fails; then nothing has been changed.
         """
         asked = [wanted.read(text) for text in texts]
         self._refuse_core(asked)
@@ -114,7 +114,7 @@ class Operations:
         return self._change(find(self.environ), asked, upgrade=True) if asked else Outcome()
 
     def restore(self) -> Outcome:
-        """Install what is recorded and missing."""
+        """Install recorded plugins that are missing."""
         installed = present.distributions()
         entries = record.read(self.config, "installed").values()
         missing = [text for text in entries if not present.satisfies(installed, _parsed(text, self.config))]
@@ -126,7 +126,7 @@ class Operations:
         Raises:
             UsageError: if the core itself is among them, or a standard plugin is not confirmed.
             PermissionDenied: if the administrator requires one.
-            NotFoundError: if one is not there.
+            NotFoundError: if one is missing.
             AlgoError: if something that stays needs one.
         """
         installed = present.distributions()
@@ -185,7 +185,7 @@ class Operations:
         return Outcome(steps, plugins)
 
     def _check(self, installed: Mapping[str, Distribution], asked: list[Wanted], changes: list[Change]) -> None:
-        """Refuse what the administrator refuses, and what would break something."""
+        """Refuse changes that the administrator denies, or that break installed distributions."""
         self._refuse_core([Wanted(change.name, change.name) for change in changes])
         versions = {name: distribution.version for name, distribution in installed.items()}
         versions.update({change.name: change.version for change in changes})

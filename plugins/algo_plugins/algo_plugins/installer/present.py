@@ -1,4 +1,4 @@
-"""What is installed beside `algo`, and what a change would break."""
+"""The installed distributions, and what a change would break."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def has_plugins(distribution: Distribution) -> bool:
 
 
 def standard(installed: Mapping[str, Distribution]) -> set[str]:
-    """The names of the standard plugins: what the core's extra `standard` brings."""
+    """The names of the standard plugins: the core's extra `standard`."""
     core = installed.get(CORE)
     return {normalized(requirement.name) for requirement in standard_of(core.requires or [] if core else [])}
 
 
 def conflicts(installed: Mapping[str, Distribution], changes: Iterable[Change]) -> list[Conflict]:
-    """What changes would break in distributions that stay as they are; what was broken before does not count."""
+    """The requirements of unchanged distributions that changes would break; already broken ones do not count."""
     after = {change.name: change.version for change in changes}
     found = []
     for name, distribution in installed.items():
@@ -84,7 +84,7 @@ def conflicts(installed: Mapping[str, Distribution], changes: Iterable[Change]) 
 
 
 def needed_by(installed: Mapping[str, Distribution], names: Iterable[str]) -> list[Conflict]:
-    """What would miss the distributions of these names."""
+    """The distributions that require these names."""
     gone = set(names)
     return [
         Conflict(f"{name} {distribution.version}", normalized(requirement.name), None)
@@ -96,7 +96,7 @@ def needed_by(installed: Mapping[str, Distribution], names: Iterable[str]) -> li
 
 
 def satisfies(installed: Mapping[str, Distribution], requirement: Requirement) -> bool:
-    """Whether what is installed meets a requirement; a URL is met by any version."""
+    """Whether an installed distribution meets a requirement; a URL is met by any version."""
     found = installed.get(normalized(requirement.name))
     return found is not None and _met(requirement, found.version)
 

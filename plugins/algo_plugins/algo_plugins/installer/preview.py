@@ -1,4 +1,4 @@
-"""What plugins would add, found out before they are installed: commands and schemes, and whose those are now."""
+"""Previews plugins before they are installed: their commands and schemes, and the current owners of these."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from algo_plugins.installer.wanted import Wanted
 
 
 class Preview(NamedTuple):
-    """A plugin that is about to be installed: what it adds, and (`taken`) what others have already, in sentences."""
+    """A plugin to be installed: its additions, and (`taken`) conflicts with others, in sentences."""
 
     dist: str
     commands: list[str]
@@ -38,7 +38,7 @@ class Preview(NamedTuple):
 def previews(
     environ: Mapping[str, str], tool: Tool, asked: Sequence[Wanted], changes: Sequence[Change]
 ) -> list[Preview]:
-    """Install changes into a folder beside, and look at the plugins in it in a process of its own.
+    """Install changes into a temporary folder, and examine its plugins in a separate process.
 
     Raises:
         AlgoError: if the tool fails.
@@ -86,7 +86,7 @@ def _preview(plugin: Mapping[str, Any], others: Iterable[Mapping[str, Any]], apa
 
 
 def command_taken(name: str, dist: str, other: str) -> str:
-    """That two plugins have a command, and what comes of it."""
+    """The message about a command of two plugins."""
     quoted = f"'{name}'" if " " in name else name
     return (
         f"The command {name!r} is that of {other}: neither can be run until one is chosen "

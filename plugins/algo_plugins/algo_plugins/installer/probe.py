@@ -1,4 +1,4 @@
-"""Looking at plugins in a process of its own: what they do when they load cannot end or mislead the one that asks."""
+"""Examines plugins in a separate process, so that loading them cannot end or mislead this one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The record of what was installed: `installed` and `isolated` under `[plugins]` of the user's file, as requirements.
 
-It is what `algo plugins restore` goes by. Libraries that a plugin can use without requiring them are recorded as well:
-they would be missed just the same.
+`algo plugins restore` uses it. Libraries that a plugin can use without requiring them are recorded as well: they would
+be missed just the same.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which package index did not answer, or refused, as pip and uv say it.
 
-Both go on without it where they can, so that "nothing to upgrade" may only mean that nobody was asked.
+Both go on without it where they can, so that "nothing to upgrade" may only mean that no index answered.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REASON = re.compile(
     re.IGNORECASE,
 )
 _UNKNOWN_PROJECT = 404
-"""What an index answers that does not have a project; others may have it."""
+"""Responses of an index without the project; other indexes may have it."""
 
 
 class Trouble(NamedTuple):
@@ -55,7 +55,7 @@ class Trouble(NamedTuple):
 
 
 def trouble_in(said: str) -> Trouble | None:
-    """The first index that did not answer as it should, in all that a tool said."""
+    """The first failed index in a tool's output."""
     for pattern in (_PIP, _UV_REFUSAL, _UV_PASSED_OVER, _UV_FAILURE):
         for found in pattern.finditer(said):
             trouble = _judged(redacted(found["url"]).rstrip(":"), redacted(found["why"]))

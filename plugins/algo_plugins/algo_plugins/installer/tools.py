@@ -1,4 +1,4 @@
-"""pip, uv and pipx as processes: what they would change, changing it, and their failures in our words."""
+"""Runs pip, uv and pipx as processes: dry runs, changes, and error messages."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ UNKNOWN = "?"
 """The version of something that has to be built before its version is known."""
 
 LAST_LINES = 12
-"""How many lines of a failed tool are shown: of a clash, its cause comes before what follows from it."""
+"""Number of lines shown of a failed tool's output."""
 
 
 TIME_TO_PUT_BACK = 10.0
-"""How many seconds an interrupted tool may take to undo what it had begun."""
+"""Seconds that an interrupted tool gets to roll back."""
 
 
 class Change(NamedTuple):
@@ -44,23 +44,23 @@ SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []
 
 
 class Tool(Protocol):
-    """Something that changes what is installed for one interpreter. Each method raises AlgoError if it fails."""
+    """A tool that changes one interpreter's environment. Each method raises AlgoError if it fails."""
 
     name: str
 
     def resolve(
         self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False
     ) -> list[Change]:
-        """What `install` would change; nothing is changed."""
+        """The changes of `install`, as a dry run."""
 
     def install(self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False) -> None:
         """Install requirements; `upgrade` takes the newest versions that fit."""
 
     def uninstall(self, names: Sequence[str]) -> None:
-        """Remove distributions, and not what they depend on."""
+        """Remove distributions, without their dependencies."""
 
     def stage(self, requirements: Sequence[str], folder: str) -> None:
-        """Install into a folder of its own, without what they depend on."""
+        """Install into a separate folder, without dependencies."""
 
     def check_sources(self, requirements: Sequence[str]) -> None:
         """Raise NetworkError if an index that may have newer versions cannot be asked, NotFoundError if none knows one.
@@ -189,7 +189,7 @@ class Pipx:
         return self._inner.resolve(requirements, constraints, upgrade=upgrade)
 
     def install(self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False) -> None:
-        """Inject what pipx does not know; the rest is changed by the tool within.
+        """Inject distributions that pipx does not know; the inner tool changes the others.
 
         `pipx inject --force` would install every dependency anew, the running core included.
         """
@@ -215,7 +215,7 @@ class Pipx:
         self._inner.check_sources(requirements)
 
     def uninstall(self, names: Sequence[str]) -> None:
-        """Take out what was injected; what came with the core is removed by the tool within."""
+        """Uninject injected distributions; the inner tool removes those that came with the core."""
         known = self._injected()
         if injected := [name for name in names if name in known]:
             command = [self._pipx, "uninject", "--leave-deps", self._place.name, *injected]
@@ -234,11 +234,11 @@ class Pipx:
 
 
 def run(tool: str, command: Sequence[str], environ: Mapping[str, str], what: str, *, log: str | None = None) -> str:
-    """Run a tool to its end; all that it said. `log` is a file in which it says more of its failures.
+    """Run a tool to its end and return its output. `log` is a file with more details of failures.
 
     Raises:
         NetworkError: if it could not reach a package index.
-        Unresolvable: if no versions satisfy what was asked for.
+        Unresolvable: if no versions satisfy the requirements.
         AlgoError: if it failed in another way; the message ends with its last lines.
     """
     try:
@@ -269,7 +269,7 @@ def _all_of(process: subprocess.Popen[bytes]) -> str:
 
 
 def _check_sources(tool: str, command: Sequence[str], environ: Mapping[str, str], *, log: str | None = None) -> None:
-    """Run a search for requirements, and judge all that was said on the way."""
+    """Run a search for requirements, and check its whole output for failures."""
     what = "look for newer versions"
     try:
         said = run(tool, command, environ, what, log=log)

@@ -1,4 +1,4 @@
-"""What a person asks for: requirements by name, files and directories."""
+"""Requested plugins: requirements by name, files and directories."""
 
 from __future__ import annotations
 

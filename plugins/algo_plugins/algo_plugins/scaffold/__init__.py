@@ -30,7 +30,7 @@ _TAKEN = frozenset({"algo_core", "click", "click_option_group", "pluggy", "pytes
 
 @dataclass(frozen=True)
 class Project:
-    """What a plugin project is called: its distribution, and its command in `algo`."""
+    """The names of a plugin project: its distribution, and its command in `algo`."""
 
     dist: str
     command: str
@@ -42,7 +42,7 @@ class Project:
 
     @property
     def names(self) -> dict[str, str]:
-        """What stands in the templates, and what it becomes."""
+        """The placeholders of the templates, and their values."""
         major, minor = __version__.split(".")[:2]
         return {
             "__DIST__": self.dist,
@@ -57,7 +57,7 @@ def named(dist: str, command: str | None = None) -> Project:
     """The project of this name; its command is called like it, without an `algo-` at the beginning.
 
     Raises:
-        UsageError: if the names do not do; the hint is one that does, where there is one.
+        UsageError: if the names are invalid; the hint suggests a valid one.
     """
     _check_name("distribution", dist)
     project = Project(dist, command or dist.removeprefix("algo-"))
@@ -71,7 +71,7 @@ def make(project: Project, directory: Path) -> list[str]:
     """Make the project's directory, whole or not at all; the paths of its files, relative to it, sorted.
 
     Raises:
-        AlreadyExists: if something other than an empty directory stands there already.
+        AlreadyExists: if the target exists and is not an empty directory.
         AlgoError: if the system does not let it be made.
     """
     # The directory's own path, links followed: what is made beside it must be on the same file system.

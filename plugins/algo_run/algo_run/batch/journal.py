@@ -183,8 +183,7 @@ class Stream:
         self.done: dict[int, str] = {}
         self.failures = 0
 
-    def is_done(self, index: int, digest: str, name: str) -> bool:
-        """Nothing is."""
+    def is_done(self, index: int, digest: str, name: str) -> bool:  # noqa: D102
         return False
 
     def record(self, row: dict[str, Any]) -> None:

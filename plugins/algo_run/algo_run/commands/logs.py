@@ -10,10 +10,10 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.terminal.options import Number
 from algo_run.completion import complete_algorithm, complete_request
-from algo_run.record import UNFINISHED, WAIT_SECONDS, Entry, entries, of_record, path_of
+from algo_run.record import UNFINISHED, Entry, entries, of_record, path_of
 
 POLL_SECONDS = 1.0
-"""How often new calls of an algorithm are looked for."""
+"""How often new calls, and new lines, are looked for."""
 
 
 def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -37,13 +37,13 @@ def logs(app: App, what: str, follow: bool, limit: int, sudo: bool) -> None:
     asked = {"sudo": "true" if sudo else None}
     with of_record(app.api):
         if is_request:
-            _show(app, _logs(app, what, asked, wait=follow), alone=True)
+            _show_one(app, what, asked, follow=follow)
             return
         from algo_run.commands.run import reference_of
 
         reference = reference_of(app, what)
         for entry in _calls(app, reference._replace(version=None).path, asked, limit, follow=follow):
-            _show(app, _logs(app, str(entry["request_id"]), asked, wait=False), entry)
+            _show(app, _logs(app, str(entry["request_id"]), asked), entry)
 
 
 def _calls(app: App, algorithm: str, asked: dict[str, str | None], limit: int, *, follow: bool) -> Iterator[Entry]:
@@ -65,25 +65,44 @@ def _calls(app: App, algorithm: str, asked: dict[str, str | None], limit: int, *
         time.sleep(POLL_SECONDS)
 
 
-def _logs(app: App, identifier: str, asked: dict[str, str | None], *, wait: bool) -> Entry:
-    while True:
-        query = {"wait": WAIT_SECONDS if wait else None, **asked}
-        with app.api.request(
-            "GET", path_of(identifier, "logs"), query=query, read_timeout=WAIT_SECONDS + 30
-        ) as response:
-            found: Entry = response.json()
-        if not wait or found.get("state") not in UNFINISHED:
-            return found
+def _logs(app: App, identifier: str, asked: dict[str, str | None]) -> Entry:
+    with app.api.request("GET", path_of(identifier, "logs"), query=asked) as response:
+        found: Entry = response.json()
+    return found
 
 
-def _show(app: App, found: Entry, entry: Entry | None = None, *, alone: bool = False) -> None:
+def _show_one(app: App, identifier: str, asked: dict[str, str | None], *, follow: bool) -> None:
+    """What one call has printed; with `follow`, as it is printed."""
+    shown = ""
+    found = _logs(app, identifier, asked)
+    while follow and found.get("state") in UNFINISHED:
+        if not app.output.is_json:
+            shown = _show_more(app, str(found.get("logs") or ""), shown)
+        time.sleep(POLL_SECONDS)
+        found = _logs(app, identifier, asked)
     if app.output.is_json:
         app.output.json(found, indent=None)
         return
-    if entry:
-        app.output.log(f"{entry.get('created_at')} {found.get('request_id')} {found.get('state')}")
+    text = str(found.get("logs") or "")
+    if not _show_more(app, text if text.endswith("\n") or not text else f"{text}\n", shown):
+        app.output.info("Nothing was printed")
+
+
+def _show_more(app: App, text: str, shown: str) -> str:
+    """Print the whole lines that were not shown yet; what is shown then. The platform keeps the last ones only."""
+    text = text[: text.rfind("\n") + 1]
+    new = text[len(shown) :] if text.startswith(shown) else text
+    if new:
+        app.output.lines(new.removesuffix("\n").split("\n"))
+        app.output.stdout.flush()
+    return text
+
+
+def _show(app: App, found: Entry, entry: Entry) -> None:
+    if app.output.is_json:
+        app.output.json(found, indent=None)
+        return
+    app.output.log(f"{entry.get('created_at')} {found.get('request_id')} {found.get('state')}")
     text = str(found.get("logs") or "").removesuffix("\n")
     if text:
         app.output.lines(text.split("\n"))
-    elif alone:
-        app.output.info("Nothing was printed")

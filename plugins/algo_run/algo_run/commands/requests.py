@@ -15,6 +15,16 @@ from algo_run.record import Entry, entries, of_record, path_of
 STATES = ("queued", "running", "done", "failed", "cancelled", "lost")
 
 
+@click.group()
+def requests() -> None:
+    """List, show and cancel calls on record.
+
+    \b
+    Example:
+      algo requests list --state failed --since 2026-01-31T12:00:00Z
+    """
+
+
 @click.command("list")
 @click.option(
     "--state", multiple=True, type=click.Choice(STATES), help="Only calls in this state (repeatable; any counts)."

@@ -20,7 +20,7 @@ class NotFinished(AlgoError):
 @click.argument("identifier", metavar="ID", shell_complete=complete_request)
 @click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write the result to FILE.")
 @click.option("--wait", is_flag=True, help="Wait for the call to end.")
-@click.option("--raw", is_flag=True, help="Print the algorithm's output as it is, without a newline.")
+@click.option("--raw", is_flag=True, help="Print the algorithm's output unchanged, without a newline.")
 @click.option("--sudo", is_flag=True, help="Fetch the result of any account's call (administrators only).")
 @pass_app
 def result(app: App, identifier: str, output: str | None, wait: bool, raw: bool, sudo: bool) -> None:

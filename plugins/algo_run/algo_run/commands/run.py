@@ -49,7 +49,7 @@ bytes."""
 @click.option(
     "-o", "--output", type=click.Path(), metavar="FILE", help="Write the result to FILE; with --each, also a directory."
 )
-@click.option("--raw", is_flag=True, help="Print the algorithm's output as it is, without a newline.")
+@click.option("--raw", is_flag=True, help="Print the algorithm's output unchanged, without a newline.")
 @click.option("--void", "--async", "void", is_flag=True, help="Return at once and print the request's id.")
 @click.option("--debug", is_flag=True, help="Show the algorithm's printed output, and its stack trace on failure.")
 @click.option("--sudo", is_flag=True, help="Call as the algorithm's owner (administrators only).")

@@ -131,8 +131,7 @@ class FileSource(io.RawIOBase):
         if checksum and self._digest:
             compare(self._uri, checksum, self._digest.hexdigest())
 
-    def readable(self) -> bool:
-        """Always."""
+    def readable(self) -> bool:  # noqa: D102
         return True
 
     def seekable(self) -> bool:

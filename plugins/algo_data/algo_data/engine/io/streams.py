@@ -45,20 +45,16 @@ class StandardStreams(Storage):
             written += count
         return Entry(uri, Kind.FILE, size=written)
 
-    def list(self, uri: DataUri) -> Iterator[Entry]:
-        """Refused."""
+    def list(self, uri: DataUri) -> Iterator[Entry]:  # noqa: D102
         raise _meaningless()
 
-    def mkdir(self, uri: DataUri) -> None:
-        """Refused."""
+    def mkdir(self, uri: DataUri) -> None:  # noqa: D102
         raise _meaningless()
 
-    def rmdir(self, uri: DataUri, *, force: bool = False) -> int:
-        """Refused."""
+    def rmdir(self, uri: DataUri, *, force: bool = False) -> int:  # noqa: D102
         raise _meaningless()
 
-    def remove(self, uri: DataUri) -> None:
-        """Refused."""
+    def remove(self, uri: DataUri) -> None:  # noqa: D102
         raise _meaningless()
 
 
@@ -83,8 +79,8 @@ class StreamReader:
         buffer[: len(data)] = data
         return len(data)
 
-    def close(self) -> None:
-        """Nothing: the stream is not ours."""
+    def close(self) -> None:  # noqa: D102
+        pass
 
 
 def _origin(stream: BinaryIO) -> int | None:

@@ -41,7 +41,7 @@ class Verifier:
         return self._hash.hexdigest() if self._hash is not None else None
 
     def stop(self) -> None:
-        """Hash what is there, and end."""
+        """Hash the complete part, and end."""
         with self._changed:
             self._is_over = True
             self._changed.notify()

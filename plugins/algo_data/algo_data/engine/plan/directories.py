@@ -125,7 +125,7 @@ def remove_emptied(tree: Place, selection: Selection, refused: Container[DataUri
     try:
         found = below(tree.storage, tree.storage.stat(tree.uri), enters=enters)
         directories = [entry.uri for relative, entry in found if entry.is_directory and enters(relative, entry)]
-    except AlgoError:  # prefixes go with the last file; and of what cannot be listed nobody knows that nothing is left
+    except AlgoError:  # prefixes vanish with the last file; a directory that cannot be listed may not be empty
         return
     for uri in reversed(directories):
         remove_if_empty(Place(tree.storage, uri))

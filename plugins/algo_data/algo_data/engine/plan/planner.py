@@ -161,7 +161,7 @@ def _directory(target: Place, *, is_several: bool, is_tree: bool) -> Place | Non
 
     Raises:
         UsageError: if it has to be and is a file.
-        NotFoundError: if it has to be and is not there.
+        NotFoundError: if it has to be one and does not exist.
     """
     uri = target.uri
     if uri == STREAM:

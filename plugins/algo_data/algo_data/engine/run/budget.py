@@ -18,9 +18,8 @@ class ConnectionBudget(Protocol):
 class NoBudget:
     """No connection beyond the first."""
 
-    def take(self) -> bool:
-        """Always False."""
+    def take(self) -> bool:  # noqa: D102
         return False
 
-    def give_back(self) -> None:
-        """Do nothing: none was taken."""
+    def give_back(self) -> None:  # noqa: D102
+        pass

@@ -78,7 +78,7 @@ def check_is_another(transfer: Transfer, before: Entry, copy_again: Callable[[],
     try:
         after = source.storage.exists(source.uri)
         if after is None:
-            return  # it has gone, which is all that was wanted
+            return  # it no longer exists, which was the aim
         if not _differ(before, after):
             if not _may_be_new(source.uri, after):
                 return
@@ -125,7 +125,7 @@ def remove_source(transfer: Transfer) -> None:
     try:
         transfer.source.storage.remove(transfer.source.uri)
     except NotFoundError:
-        pass  # it has gone, which is all that was wanted
+        pass  # it no longer exists, which was the aim
     except AlgoError as error:
         what = f"{transfer.source} was copied to {transfer.target}, but could not be removed"
         error.message = f"{what}: {error.message}"

@@ -273,8 +273,7 @@ class Runner:
             self._added += 1
             return True
 
-    def give_back(self) -> None:
-        """It is closed."""
+    def give_back(self) -> None:  # noqa: D102
         with self._changed:
             self._added -= 1
 

@@ -201,11 +201,9 @@ class _Upload:
         return False
 
     def tell(self) -> int:
-        """Nobody asks, since it is not seekable."""
         raise OSError("a request's body has no position")
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Nobody asks, since it is not seekable."""
         raise OSError("a request's body cannot be read again")
 
 
@@ -216,7 +214,6 @@ class _File(io.RawIOBase):
         self._reader = reader
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:

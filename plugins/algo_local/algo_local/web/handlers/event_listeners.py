@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 420
 HIDDEN = "********"
-"""What stands for credentials, which are never shown again."""
+"""The placeholder of credentials, which are never shown again."""
 
 
 def index(context: RequestContext) -> dict[str, Any]:

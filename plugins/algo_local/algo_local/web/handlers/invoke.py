@@ -87,8 +87,13 @@ class _Call:
             platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
             if algorithm.has_secrets:
                 build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
-            return platform.executor.run(
-                build, self.payload, timeout=self.timeout, context=self.context, on_start=live.started
+            return platform.executor.call(
+                build,
+                self.payload,
+                timeout=self.timeout,
+                context=self.context,
+                on_start=live.started,
+                on_output=live.printed,
             )
         finally:
             if self.context.session == self.context.request_id:

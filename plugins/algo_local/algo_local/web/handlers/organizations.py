@@ -35,7 +35,7 @@ def index(context: RequestContext) -> dict[str, Any]:
 
 
 def create(context: RequestContext) -> dict[str, Any]:
-    """`POST /v1/organizations`: its owners are those named, or else whoever makes it."""
+    """`POST /v1/organizations`: its owners are the named ones, else the caller."""
     body = read_body(context)
     accounts = context.platform.accounts
     owners = [accounts.get(identifier) for identifier in body.get("owner_ids", [])]

@@ -1,4 +1,4 @@
-"""Operations that this platform refuses, each with its reason: what they are for is not there."""
+"""Operations that this platform refuses, each with its reason."""
 
 from __future__ import annotations
 

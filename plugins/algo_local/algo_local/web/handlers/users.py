@@ -23,7 +23,7 @@ def index(context: RequestContext) -> dict[str, Any]:
 
 
 def create(context: RequestContext) -> dict[str, Any]:
-    """`POST /v1/users`. Whoever it is for gets a key with `POST /v1/admin/users/USER/keys`."""
+    """`POST /v1/users`. The account gets a key with `POST /v1/admin/users/USER/keys`."""
     body = read_body(context)
     profile = {name: body[name] for name in PROFILE if name in body}
     accounts = context.platform.accounts
