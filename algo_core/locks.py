@@ -1,4 +1,4 @@
-"""Locks between processes: one writes at a time, and a file that its process left can be told from one in use.
+"""Locks between processes: exclusive access, and detection of files left by ended processes.
 
 A lock belongs to an open file and ends with it, however the process ends. It holds against other processes and against
 other openings of the file in the same one. Where the system or the file system knows no locks nobody waits.

@@ -21,34 +21,34 @@ MEMORY_LIMIT = 40
 HEAD = """\
 <!-- Written by benchmarks/transfer.py --write: change that. -->
 
-# Benchmarks of moving data
+# Benchmarks of data transfers
 
-`make benchmarks-transfer` runs all of this anew, and `python benchmarks/transfer.py --write` writes this page. Start-up
-has its own figures, `make benchmarks`, and so have the stores that `algo` reaches itself, `make benchmarks-connectors`.
+`make benchmarks-transfer` repeats all measurements, and `python benchmarks/transfer.py --write` writes this page.
+`make benchmarks` measures start-up, `make benchmarks-connectors` the stores that `algo` reaches directly.
 
 Both sides run in turn, as whole processes, against one nginx on loopback, with all data in memory; `algo` is installed
 from wheels, the peers from their packages. Times are medians of {rounds} rounds; ratios are medians of the ratios of
-each round, because seconds drift on a shared machine and only what ran side by side can be compared. The server and
+each round, because times drift on a shared machine and only runs side by side are comparable. The server and
 the client share the machine's processors: {machine}. Before each run the
-memory that files come to lie in is touched: in a virtual machine the host gives it then, and takes it back when it lies
-idle, which can take longer than copying, and hits one side or the other by chance.
+memory for the files is touched: in a virtual machine the host provides it then and reclaims idle memory, which can
+take longer than copying and would hit one side or the other by chance.
 
-What takes part: {versions}.
-Of `algo` memory counts what its processes have together. rclone reads the same files over WebDAV, without the pauses
-that it makes between requests there, or over plain HTTP without asking for each file's head, whichever is faster; and
-is given several settings, of which the fastest counts. The older command line lists the directory for each file that
+Programs: {versions}.
+The memory of `algo` is the sum of its processes. rclone reads the same files over WebDAV, without its default pauses
+between requests, or over plain HTTP without requesting each file's head, whichever is faster, with the fastest of
+several settings. The older command line lists the directory for each file that
 it uploads.
 
-Targets that are a share of the older command line's time for 1 GiB come from a machine on which curl itself took 0.17
-of it, down, and 0.70, up; the tables show what curl takes here.
+Targets relative to the older command line's time for 1 GiB come from a machine on which curl took 0.17 of that time
+down, and 0.70 up; the tables show curl's times on this machine.
 """
 
 GROWTH_TEXT = """\
-## How it grows
+## Growth
 
 ![Seconds for more files, for larger ones, and the memory of both](benchmarks.svg)
 
-Time grows in proportion to files and bytes once it has outgrown the start of the process; memory does not grow.
+Beyond the start-up time, time grows in proportion to files and bytes; memory does not grow.
 """
 
 

@@ -88,7 +88,7 @@ _NOT_ACCEPTED = frozenset(
 """What OpenSSL calls the alerts of servers that look at the certificate that they are shown."""
 
 TLS_ALERT = b"\x15\x03"
-"""OpenSSL's errors from a server that does not understand TLS."""
+"""The beginning of a TLS server's response to plain text: an alert."""
 
 
 def tls_ended(address: str) -> NetworkError:

@@ -1,4 +1,4 @@
-"""What hooks may answer: each function raises TypeError for an answer that the caller of the hook could not use.
+"""Checks of hook results: each function raises TypeError for a result that the hook's caller cannot use.
 
 `hookspecs` names one of them for each hook. Kinds of values are named as text, so that none is imported before it is
 looked for.

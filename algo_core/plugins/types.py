@@ -17,7 +17,7 @@ RESERVED_SCHEMES = {"data": "algo-data", "file": "algo-data"}
 """Schemes that only one distribution can claim: hosted data and the local file system are what every command means."""
 
 ROLES = frozenset({"install", "restore", "try", "uninstall", "uris"})
-"""What messages may suggest a command for: the values of `Command.role`."""
+"""The purposes for which messages suggest a command: the values of `Command.role`."""
 
 ANY_SCHEME = "*"
 """The scheme of a connector for all unclaimed schemes, by the configured protocol."""

@@ -202,7 +202,7 @@ class Config:
         """The setting of this name.
 
         Raises:
-            UsageError: if there is none; the hint lists those that there are.
+            UsageError: if there is none; the hint lists the existing ones.
         """
         found = SETTINGS.get(key) or self.settings.get(key)
         if found is None:

@@ -146,7 +146,7 @@ def test_what_waits_for_room_goes_on_when_there_is_some_or_nobody_gives_any(monk
         waiting = pool.submit(room.take, 10)
         room.give_back(20)
         waiting.result(timeout=60)
-    monkeypatch.setattr(allowance, "PATIENCE", 0.01)
+    monkeypatch.setattr(allowance, "MAX_WAIT_SECONDS", 0.01)
     room.take(1)
     room.give_back(11)
     assert room.take_at_once(10)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sandbox import wait_until
 from support.stub import json_answer
 
 from algo_core.errors import ExitCode
@@ -126,6 +127,41 @@ def test_new_logs_are_followed_until_interrupted(algo_home: Home, served: Served
     following.send_signal(signal.SIGINT)
     assert following.wait(60) == 130
     following.stdout.close()
+
+
+def test_a_batch_whose_client_is_killed_executes_each_input_once(algo_home: Home, tmp_path: Path) -> None:
+    """The calls under way go on; the resumed run gets their recorded answers."""
+    executed = tmp_path / "executed"
+    directory = tmp_path / "noted"
+    (directory / "src").mkdir(parents=True)
+    (directory / "src" / "__init__.py").write_text("")
+    note = f"    with open({str(executed)!r}, 'a') as file:\n        file.write(f'{{input}}\\n')\n"
+    (directory / "src" / "Noted.py").write_text(
+        f"import time\ndef apply(input):\n{note}    time.sleep(0.01)\n    return input\n"
+    )
+    platform = Platform(algo_home)
+    platform.publish(directory, "tester/Noted")
+    algo_home.environ["ALGO_LOCAL_SANDBOX"] = "off"  # the algorithm writes to a file of the test's
+    try:
+        environ = platform.serve().environ
+        (algo_home.root / "inputs.jsonl").write_text("".join(f"{number}\n" for number in range(300)))
+        command = ["run", "tester/Noted", "--each", "inputs.jsonl", "-o", "results.jsonl"]
+        results = algo_home.root / "results.jsonl"
+        for _ in range(3):
+            resume = ["--resume"] if results.exists() else []
+            before = results.stat().st_size if resume else 0
+            client = subprocess.Popen(
+                algo_home.command(*command, *resume), env={**algo_home.environ, **environ}, cwd=algo_home.root
+            )
+            wait_until(lambda before=before: results.exists() and results.stat().st_size > before + 3000)
+            client.kill()
+            client.wait()
+        run(algo_home, *command, "--resume", environ=environ)
+    finally:
+        platform.close()
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    assert sorted(row["result"] for row in rows if "index" in row) == list(range(300))
+    assert sorted(map(int, executed.read_text().split())) == list(range(300))
 
 
 COMMANDS = [

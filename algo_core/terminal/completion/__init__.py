@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Running(Protocol):
-    """What is needed of a running `algo`, which is also what commands find in their context."""
+    """The part of the running `algo` that completion needs; commands find it in their context."""
 
     environ: Mapping[str, str]
     output: Output

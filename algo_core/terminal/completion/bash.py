@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Typed(NamedTuple):
-    """What stands before the cursor: the words of the command without quotes, and where the last one begins."""
+    """The text before the cursor: the words of the command without quotes, and the start of the last one."""
 
     words: list[str]
     start: int

@@ -35,11 +35,11 @@ def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> st
 
 
 _RAW = re.compile(f"^~|\t|(?![\0-\x7f\udc80-\udcff])(?:\\s|{HARMFUL.pattern})")
-"""What fish does not quote, takes for the end of a word, or would hand to the terminal: it escapes ASCII and bytes."""
+"""Characters that fish does not quote, treats as the end of a word, or passes to the terminal unescaped."""
 
 
 def parse(line: str) -> tuple[list[str], str]:
-    """The words of a command that may stop anywhere, and the one that is being typed, all without their quotes."""
+    """The words of an incomplete command, and the word being typed, without quotes."""
     words: list[str] = []
     word, quote, is_word, at = "", "", False, 0
     while at < len(line):

@@ -163,7 +163,7 @@ CLOSING = {NO_QUOTE: "", SINGLE: "'", DOUBLE: '"', ANSI_C: "'"}
 
 
 def beginning(texts: Sequence[str]) -> str:
-    """What all texts begin with."""
+    """The common prefix of texts."""
     first, last = (min(texts), max(texts)) if texts else ("", "")
     length = next((at for at, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), len(first))
     return first[:length]

@@ -28,7 +28,7 @@ RESULT_LIMIT = 64 << 20
 """Maximum size of a response in bytes: four times the largest result (API section 3.9)."""
 
 MOST_DIGITS = 4000
-"""Maximum digits of an integer that Python converts."""
+"""Maximum digits of an integer that is converted; Python refuses much longer ones."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header of a call that is executed only once; a platform that supports it returns it."""
@@ -142,7 +142,7 @@ def perform(api: ApiClient, call: Call) -> Answer:
 
 
 def read_answer(api: ApiClient, response: Response, *, output: str | None = None) -> Answer:
-    """What an algorithm answered, be it of now or on record.
+    """An algorithm's response, current or on record.
 
     Raises:
         AlgorithmFailed: if it ran and failed; a `Failed`, whose `answer` has alerts and stdout.

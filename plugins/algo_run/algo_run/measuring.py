@@ -12,7 +12,7 @@ from algo_core.errors import AlgoError
 from algo_run.batch.pool import ENDS_THE_RUN
 
 SHARES = (0.5, 0.9, 0.95, 0.99)
-"""Percentiles that are told, as shares of the calls."""
+"""Reported percentiles, as shares of the calls."""
 
 
 class Measurement(NamedTuple):

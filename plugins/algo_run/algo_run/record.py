@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from algo_core.http.response import Response
 
 WAIT_SECONDS = 30
-"""How long one request waits on the platform for a call to end."""
+"""Seconds that one request waits for a call to end."""
 
 UNFINISHED = ("queued", "running")
 PAGE_SIZE = 100

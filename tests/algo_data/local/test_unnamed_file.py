@@ -11,7 +11,7 @@ from algo_core.errors import AlgoError
 from algo_core.storage.uri import DataUri
 from algo_data.local.partial_file import LocalPartialFile
 from algo_data.local.storage import LocalStorage
-from algo_data.local.unnamed_file import Appearance
+from algo_data.local.unnamed_file import UnnamedFiles
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has files without a name")
 
@@ -81,7 +81,7 @@ def test_what_is_there_is_replaced_as_ever(tmp_path, there, hidden_paths) -> Non
 @linux_only
 def test_where_names_are_taken_nothing_is_tried_in_vain_until_one_is_free(tmp_path, monkeypatch) -> None:
     tried = []
-    make = Appearance.make
+    make = UnnamedFiles.make
     monkeypatch.setattr(os, "link", lambda *a, _link=os.link, **o: (tried.append(a[1]), _link(*a, **o)))
     assert make
     storage = LocalStorage()

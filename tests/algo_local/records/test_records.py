@@ -191,6 +191,28 @@ def test_others_see_no_call_and_the_algorithms_owner_not_what_went_in(
         assert bob("GET", f"requests/{identifier}{part}").status_code == 200
 
 
+def test_who_gets_an_owners_name_later_sees_no_calls(
+    account: Callable[[str], Any], echo_name: str, platform: Platform
+) -> None:
+    from algo_local.retirement import delete_account
+
+    identifier = account("bob").run(echo_name, b"mine").json()["request_id"]
+    delete_account(platform, platform.accounts.get("jane"))
+    other = account("jane")
+    assert other("GET", f"requests/{identifier}").status_code == 404
+    assert other("GET", f"requests/{identifier}/logs").status_code == 404
+    assert other("GET", f"requests?algorithm={echo_name}").status_code == 404
+    assert account("bob")("GET", f"requests/{identifier}/result").json()["result"] == "mine"
+
+
+def test_who_watches_calls_cannot_break_them(embedded: Any, platform: Platform, echo_name: str) -> None:
+    def broken(record: Record) -> None:
+        raise OSError("the log's disk is full")
+
+    platform.records.observers.append(broken)
+    assert embedded.run(echo_name, b"x", headers={"Idempotency-Key": "k"}).json()["result"] == "x"
+
+
 def test_an_algorithm_sees_the_calls_that_it_made_and_no_others(client: Any, echo_name: str, publish: Any) -> None:
     publish(
         "jane/Spy",
@@ -471,6 +493,20 @@ def test_threads_share_transactions(recorder: Recorder, monkeypatch: pytest.Monk
         lives = [call.result() for call in waiting]
     assert count[0] <= 4, "one, nineteen, and at most some rounds of the clock"
     assert len({live.record.id for live in lives}) == 20
+
+
+def test_a_thread_that_is_interrupted_loses_nothing_of_others(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(recorder, 1)
+
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(Database, "write", interrupted)
+        recorder.accept(record(2, key="k"), Input("text", b"x"), "full")
+    assert [found.id for found in recorder.listed(table.Question(), 10)] == ["req-0002", "req-0001"]
 
 
 def test_a_process_is_seen_as_long_as_it_lives(tmp_path: Path) -> None:

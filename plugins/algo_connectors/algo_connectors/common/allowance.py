@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-PATIENCE = 10.0
+MAX_WAIT_SECONDS = 10.0
 """Maximum wait in seconds; then the caller proceeds without room, because the holders may be blocked."""
 
 
@@ -19,7 +19,7 @@ class Allowance:
     def take(self, count: int) -> None:
         """Wait until there is room. A request larger than the total gets room when nothing else is held."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._taken or self._taken + count <= self._most, PATIENCE)
+            self._changed.wait_for(lambda: not self._taken or self._taken + count <= self._most, MAX_WAIT_SECONDS)
             self._taken += count
 
     def take_at_once(self, count: int) -> bool:

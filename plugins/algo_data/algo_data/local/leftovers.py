@@ -14,7 +14,7 @@ from algo_core.files import status_of
 from algo_core.locks import acquire
 from algo_core.names import portable
 from algo_core.storage.uri import DataUri
-from algo_data.local.partial_file import SPARE, SUFFIX
+from algo_data.local.partial_file import RANDOM_BYTES, SUFFIX
 from algo_data.local.paths import local_path, system_errors
 from algo_data.local.walk import files_below
 
@@ -28,7 +28,7 @@ def _is_name(name: str) -> bool:
     if not name.startswith("."):
         return False
     hidden, suffix, further = name[1:].rpartition(SUFFIX)
-    is_further = not further or (len(further) == 2 * SPARE and not further.strip("0123456789abcdef"))
+    is_further = not further or (len(further) == 2 * RANDOM_BYTES and not further.strip("0123456789abcdef"))
     return bool(hidden and suffix and is_further)
 
 

@@ -17,10 +17,10 @@ from algo_data.local.descriptors import descriptor_of
 from algo_data.local.rename import take_after
 
 SUFFIX = ".algo-part"
-SPARE = 6
+RANDOM_BYTES = 6
 """Number of random bytes, in hexadecimal, in the alternative name if the usual one is taken."""
 
-NAME_LIMIT = 255 - 2 * SPARE
+NAME_LIMIT = 255 - 2 * RANDOM_BYTES
 RECORD_LIMIT = 4096
 
 _unfinished: set[str] = set()
@@ -68,7 +68,7 @@ class LocalPartialFile:
             _unfinished.discard(self._partial_path)
             import secrets
 
-            self._partial_path = usual + secrets.token_hex(SPARE)
+            self._partial_path = usual + secrets.token_hex(RANDOM_BYTES)
 
     def _take_over(self, flags: int) -> int | None:
         """Open the existing one, unless another process writes it or it belongs to another user."""

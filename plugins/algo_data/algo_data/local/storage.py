@@ -30,7 +30,7 @@ from algo_data.local.descriptors import open_directly
 from algo_data.local.partial_file import LocalPartialFile, open_partial_file, room_for
 from algo_data.local.paths import local_path, of_system, system_errors
 from algo_data.local.rename import rename
-from algo_data.local.unnamed_file import Appearance
+from algo_data.local.unnamed_file import UnnamedFiles
 from algo_data.local.walk import files_below
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class LocalStorage(Storage):
 
     def __init__(self, model: os.stat_result | None = None) -> None:
         self._model = model
-        self._appearance = Appearance()
+        self._appearance = UnnamedFiles()
 
     def stat(self, uri: DataUri) -> Entry:
         """The entry of a path; devices, pipes and sockets count as files of unknown size."""

@@ -22,7 +22,7 @@ MANY = 10_000
 """Number of names in a directory from which on listing it is more expensive."""
 
 
-class Appearance:
+class UnnamedFiles:
     """Creates files under new names; may be used by several threads."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How a process of an algorithm is started: its command line, its environment, and what ties it to the platform."""
+"""Starts a process of an algorithm: its command line, its environment, and its connection to the platform."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OPTIONS = ("-S", "-I", "-B", "-X", "utf8")
 """No packages before the supervisor allows them; none of our PYTHON* variables, user site and working directory."""
 
 START_SECONDS = 30.0
-"""How long the system may take to start a process, before anything of the algorithm runs."""
+"""Time limit in seconds for starting a process, before the algorithm runs."""
 
 _SAID = 1 << 16
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
@@ -33,19 +33,19 @@ _LOOPBACK = "127.0.0.1,localhost"
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What one process is started with."""
+    """The parameters of a process."""
 
     build: Build
     workspace: Workspace
     limits: Limits
     sandbox: Sandbox | None
     address: str
-    """Where it calls the platform; one with a network of its own has an address of its own in the place of it."""
+    """The platform's address; a process with an isolated network has a different one."""
     token: str
 
     @property
     def is_isolated(self) -> bool:
-        """Whether it has a network of its own."""
+        """Whether its network is isolated."""
         return self.build.network_access == "isolated"
 
 
@@ -159,7 +159,7 @@ def _environment(launch: Launch) -> dict[str, str]:
 
 
 def base_environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """What algorithms may see of our environment: how to reach the network, and nothing that could be a secret.
+    """The environment variables passed to algorithms: network settings, and no possible secrets.
 
     Proxies whose address holds a password are left out; the platform itself is never reached through a proxy.
     """

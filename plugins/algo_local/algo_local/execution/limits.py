@@ -1,4 +1,4 @@
-"""What one process of an algorithm may use, and the settings that change it."""
+"""Resource limits of an algorithm's process, and their settings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Limits:
 
 
 def size_of(environ: Mapping[str, str], name: str, default: int) -> int:
-    """What a variable sets: a number above 0, or a size such as 2G in bytes. ConfigError if it is neither."""
+    """The value of a variable: a number above 0, or a size such as 2G in bytes. ConfigError otherwise."""
     text = environ.get(name, "").strip()
     if not text:
         return default

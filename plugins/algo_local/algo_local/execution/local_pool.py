@@ -31,7 +31,7 @@ _LETTERS = string.ascii_letters + string.digits
 _CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
 _CANNOT_START = Failure("The algorithm's process could not be started", "SystemError")
 _START_GRACE = 10.0
-"""How long `close` waits for processes that are just being started."""
+"""Seconds that `close` waits for starting processes."""
 
 _Key = tuple[Path, Path, str, str, tuple[tuple[str, str], ...]]
 

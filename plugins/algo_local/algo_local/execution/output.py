@@ -1,4 +1,4 @@
-"""What an algorithm prints: kept up to a limit, without the line that says that loading is done."""
+"""The printed output of an algorithm: kept up to a limit, without the line that reports the end of loading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST_LINE = 1 << 16
 
 
 class CapturedOutput:
-    """What was printed, up to a limit, and a count of what was dropped beyond it."""
+    """Printed output up to a limit, and the number of dropped bytes."""
 
     def __init__(self) -> None:
         self._kept = bytearray()
@@ -22,7 +22,7 @@ class CapturedOutput:
         self.listener: Callable[[bytes], None] | None = None
         """Told of what is kept, as it comes."""
         self.is_ready = False
-        """Whether the line was seen that says that loading is done (API section 8.4, item 3)."""
+        """Whether the end of loading was reported (API section 8.4, item 3)."""
 
     def add(self, data: bytes) -> None:
         """Take what was printed."""

@@ -34,16 +34,16 @@ class Failure:
 
 
 SHUTTING_DOWN = Failure("The platform is shutting down", "SystemError", ended="lost")
-"""What a call comes to that the platform's end has cut short."""
+"""The outcome of a call that was cut short by the platform's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one execution came to: exactly one of `result` and `failure` is set."""
+    """The outcome of an execution: exactly one of `result` and `failure` is set."""
 
     result: Payload | None
     failure: Failure | None
     duration: float
     """Seconds from handing the input to the algorithm until its answer; a cold start is not counted."""
     stdout: str
-    """What the algorithm printed during this call, standard error included, interleaved by line."""
+    """The algorithm's output during this call, including standard error, interleaved by line."""

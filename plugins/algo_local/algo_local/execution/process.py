@@ -33,10 +33,10 @@ _CHUNK = 1 << 18
 _PIPE_SIZE = 1 << 20  # bytes; no system's pipes hold more
 _SLICE = 0.05  # seconds between looks at the process where its end cannot be polled for (systems without pidfd)
 _KILL_SECONDS = 5.0
-"""How long the supervisor may take to end its descendants before it is killed itself."""
+"""Seconds that the supervisor gets to end its descendants before it is killed."""
 
 _EXIT_CODE = re.compile(rb"E(-?\d{1,3})\n")
-"""What the supervisor says of the algorithm's end."""
+"""The supervisor's report of the algorithm's end."""
 
 _RENEWED = frozenset({"LoadingError", "OutOfMemoryError"})
 """Failures after which a fresh process may do better."""
@@ -112,7 +112,7 @@ class AlgorithmProcess:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether it is ready for another request: it lives, and has said nothing that it was not asked for."""
+        """Whether it is ready for another request: alive, and without unexpected output."""
         if not self._output.is_ready or not self._in_step or self._killed or self._surprise.poll(0):
             return False
         return self._pidfd is not None or self._process.poll() is None
@@ -170,7 +170,7 @@ class AlgorithmProcess:
         return self._in_step
 
     def _remember_loaded(self) -> None:
-        """What loading has started and stored belongs to the algorithm, not to a call."""
+        """Processes and files from loading belong to the algorithm, not to a call."""
         self._newest = newest_pid()
         self._family = self._relatives()
         with contextlib.suppress(OSError):
@@ -242,7 +242,7 @@ class AlgorithmProcess:
         on_listener(socket.socket(fileno=descriptor))
 
     def _last_words(self) -> Failure:
-        """What to report of a process that ended without an answer."""
+        """The failure of a process that ended without a response."""
         self._read_control()
         if self._killed:
             return SHUTTING_DOWN

@@ -1,4 +1,4 @@
-"""What the system tells of processes: who started how many, and which belong to a directory.
+"""Information from the system about processes: parents, counts, and memory.
 
 Everything here is empty where there is no /proc.
 """
@@ -38,7 +38,7 @@ def children(pid: int) -> set[int]:
 
 
 def resident_bytes(pid: int) -> int:
-    """What a process has in memory; 0 of one that is gone."""
+    """The memory of a process in bytes; 0 if it has ended."""
     try:
         with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -47,7 +47,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process is there and has not ended."""
+    """Whether a process is running."""
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
@@ -56,7 +56,7 @@ def is_running(pid: int) -> bool:
 
 
 def tasks_of(user: int) -> int:
-    """How many processes and threads a user has."""
+    """The number of a user's processes and threads."""
     count = 0
     for name in _processes():
         with contextlib.suppress(OSError):

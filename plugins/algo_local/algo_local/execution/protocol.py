@@ -42,7 +42,7 @@ ERROR_TYPES = frozenset(
         "UnsupportedError",
     }
 )
-"""What `error_type` may be (API section 2.5); anything else becomes `AlgorithmError`."""
+"""Valid values of `error_type` (API section 2.5); others become `AlgorithmError`."""
 
 
 def encode_request(payload: Payload) -> bytes:

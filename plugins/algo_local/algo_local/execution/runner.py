@@ -36,7 +36,7 @@ class Pipe:
         self.taken = False
 
     def path(self) -> str:
-        """Where to write one answer. Flushes: what was printed before the answer belongs to this request."""
+        """The stream for one response. Flushes: output printed before the response belongs to this request."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -136,7 +136,7 @@ REPAIRS: dict[str, Callable[[Any, Pipe], None]] = {
     "adk.io": _repair_adk_errors,
     "Algorithmia.handler": _repair_handler,
 }
-"""What is mended in which module of the published packages, right after it was imported and before it is used."""
+"""Repairs of modules of the published packages, applied right after their import."""
 
 
 class Repairs:

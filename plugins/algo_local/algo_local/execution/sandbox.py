@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from algo_local.execution.workspace import Workspace
 
 TREE, HOME, TEMPORARY, RUN, CODE = "/opt/algorithm", "/home/algo", "/tmp", "/run/algo", "/opt/algo"
-"""Where things are inside (API section 8.4)."""
+"""Paths inside the sandbox (API section 8.4)."""
 
 PORT = 9000
-"""Where the platform is inside of a network of the algorithm's own."""
+"""The platform's port inside an isolated network."""
 
 CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""What algorithms are told of the certificates to trust."""
+"""The variables for trusted certificates, for algorithms."""
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _STORES = ("/nix/store", "/gnu/store", "/home/linuxbrew/.linuxbrew")
-"""Where some systems keep what an interpreter needs, if it is there as well."""
+"""Additional system directories for interpreters, if they exist."""
 
 _PREFIX_PARTS = ("bin", "lib", "lib64", "ssl")
 _SETTINGS = (
@@ -42,10 +42,10 @@ _SETTINGS = (
     "ld.so.conf.d", "localtime", "magic", "mime.types", "nsswitch.conf", "pki/ca-trust/extracted", "pki/tls/certs",
     "protocols", "services", "ssl/certs", "ssl/openssl.cnf", "timezone",
 )  # fmt: skip
-"""What is visible of /etc: nothing that could be a secret."""
+"""The visible files of /etc: no possible secrets."""
 
 WITHOUT = "algorithms can read what you can, the platform's state included; install it with: apt-get install bubblewrap"
-"""What it means that there is no sandbox, and how to get one."""
+"""The consequence of a missing sandbox, and how to install it."""
 
 _DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd")
 _TRIAL_SECONDS = 10
@@ -61,7 +61,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """How to start something in a sandbox."""
+    """The configuration of a sandbox."""
 
     program: str
     """Path of `bwrap`."""
@@ -99,7 +99,7 @@ class Sandbox:
         return self._machine(isolated=True)
 
     def _machine(self, *, isolated: bool) -> list[str]:
-        """What is the same for all algorithms."""
+        """The part that is the same for all algorithms."""
         return [
             self.program,
             *("--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-cgroup-try", "--cap-drop", "ALL"),
@@ -147,7 +147,7 @@ def _etc(own: Path, *, isolated: bool) -> list[str]:
 
 
 def _own_settings(directory: Path, identity: int) -> Path:
-    """Who the algorithm is, to itself, in place of all who have an account on this machine."""
+    """The user database inside the sandbox: only the algorithm's user."""
     contents = {
         "passwd": f"algo:x:{identity}:{identity}:algo:{HOME}:/bin/sh\n",
         "group": f"algo:x:{identity}:\n",
@@ -195,7 +195,7 @@ class Protection:
     reason: str
     """Why there is no sandbox, or which one there is, as a part of a sentence."""
     required: bool = False
-    """Whether nothing may run without one."""
+    """Whether a sandbox is required."""
 
     def fails_here(self) -> bool:
         """Try the sandbox; if it does not work on this machine, this is the protection of one without."""

@@ -1,4 +1,4 @@
-"""How many workers there may be, and for how long they are kept; the settings that change it."""
+"""Limits on the number and lifetime of workers, and their settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from algo_local.execution.limits import physical_memory, size_of
 
 WORKER_BYTES = 32 << 20
-"""What a worker of a small algorithm takes."""
+"""The memory of a small worker, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Scaling:
     queue: int = 1000
     """Calls that may wait for a worker."""
     idle: float = 300.0
-    """How long a worker is kept after its last call."""
+    """Seconds that a worker is kept after its last call."""
     age: float = 3600.0
     calls: int = 10_000
     memory: int = 1 << 40
@@ -33,7 +33,8 @@ class Scaling:
 
     @classmethod
     def of(cls, environ: Mapping[str, str] = os.environ) -> Scaling:
-        """What the environment sets (`ALGO_LOCAL_WORKERS` and so on); three quarters of all workers for one build.
+        """The limits from the environment (`ALGO_LOCAL_WORKERS`, ...); at most three quarters of all workers for one
+        build.
 
         Raises:
             ConfigError: if a variable does not hold a size or number.

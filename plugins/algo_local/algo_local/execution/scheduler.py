@@ -1,4 +1,4 @@
-"""Who is next, and how many workers there are: decisions only, without processes, threads and clocks of its own.
+"""Scheduling decisions: the next call and the number of workers. It has no processes, threads or clocks.
 
 A call waits in its account's queue for its build. Idle workers take what waits for them, first come first served. Where
 calls wait longer than `HOLD_SECONDS`, workers are started, up to the limits. The account with the least service so far
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from algo_local.execution.scaling import Scaling
 
 HOLD_SECONDS = 0.02
-"""How long a call waits for a busy worker of its own, or one just started, before another one is started."""
+"""Seconds that a call waits for a busy or starting worker before another one is started."""
 
 QUANTUM_SECONDS = 2.0
 """How much more service an account may have had than one that waits before it gives up a worker to that."""
@@ -34,7 +34,7 @@ REMEMBERED = 1000
 
 
 class Served(Protocol):
-    """What this must know of a worker."""
+    """The scheduler's view of a worker."""
 
     account: str
     idle_since: float
@@ -68,7 +68,7 @@ class Start(Generic[W]):
 
 @dataclass
 class Plan(Generic[W]):
-    """What is to be done now."""
+    """The next actions."""
 
     given: list[Ticket[W]] = field(default_factory=list)
     starts: list[Start[W]] = field(default_factory=list)
@@ -90,11 +90,11 @@ class _Pool(Generic[W]):
         self.ready: dict[str, float] = {}
         """When an account's last worker was started."""
         self.seconds = 0.0
-        """What a call takes, on average of late."""
+        """The recent average duration of a call."""
 
 
 class _Account(Generic[W]):
-    """What one account has waiting and running."""
+    """The waiting and running calls of an account."""
 
     def __init__(self, served: float) -> None:
         self.served = served

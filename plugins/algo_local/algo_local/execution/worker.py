@@ -66,7 +66,7 @@ class Worker:
 
     @property
     def name(self) -> str:
-        """What it is called in records: the number of its process."""
+        """Its name in records: the number of its process."""
         return str(self._process.pid)
 
     def call(self, request: bytes, deadline: float, on_output: Callable[[bytes], None] | None = None) -> Outcome:

@@ -88,15 +88,19 @@ class Journal:
                     table.store(connection, rows.values(), contents.items())
                     for task in tasks:
                         task.result = task.change(connection)
-            except BaseException as error:
+            except Exception as error:
                 self._keep(rows, contents)
                 for task in tasks:
                     task.error = error
                 if not tasks:
                     raise
-            finally:
-                for task in tasks:
-                    task.is_done = True
+            except BaseException:  # this thread is interrupted; the others still want theirs
+                self._keep(rows, contents)
+                with self._lock:
+                    self._tasks = tasks + self._tasks
+                raise
+            for task in tasks:
+                task.is_done = True
 
     def _keep(self, rows: dict[str, table.Row], contents: dict[str, bytes]) -> None:
         """Have them wait again, behind nothing that is newer."""

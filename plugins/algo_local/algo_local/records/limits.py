@@ -1,4 +1,4 @@
-"""How much of the record is kept, and the settings that change it."""
+"""Limits of the record of calls, and their settings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from algo_local.execution.limits import size_of
 
 ROW_BYTES = 512
-"""What a row counts beside its input and output."""
+"""The size of a row in bytes, without input and output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What the record may hold."""
+    """The limits of the record."""
 
     seconds: float = 7 * 86400.0
     """Age at which calls are forgotten."""
@@ -25,7 +25,7 @@ class Retention:
 
     @classmethod
     def of(cls, environ: Mapping[str, str] = os.environ) -> Retention:
-        """What the environment sets (`ALGO_LOCAL_RECORD_DAYS` and so on).
+        """The limits from the environment (`ALGO_LOCAL_RECORD_DAYS`, ...).
 
         Raises:
             ConfigError: if a variable does not hold a size or number.

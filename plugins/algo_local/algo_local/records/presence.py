@@ -1,4 +1,4 @@
-"""How processes that share a platform's state tell which of them are alive: each holds a lock on a file of its own."""
+"""Liveness of processes that share a platform's state: each holds a lock on its own file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Presence:
             os.close(held)
 
     def is_alive(self, name: str) -> bool:
-        """Whether the process of that name still runs; the file of one that does not is removed."""
+        """Whether the process of that name is running; the file of an ended one is removed."""
         if name == self.name:
             return True
         path = self._path(name)

@@ -14,7 +14,7 @@ UNFINISHED = (QUEUED, RUNNING)
 
 FULL, METADATA, NONE = "full", "metadata", "none"
 LEVELS = (FULL, METADATA, NONE)
-"""What is kept of an algorithm's calls: all of it; neither input, output, messages nor what was printed; nothing."""
+"""How much of an algorithm's calls is recorded: everything; no input, result, message or printed output; nothing."""
 
 LOST_FAILURE = Failure("The platform ended before the call did", "SystemError", ended="lost")
 """The answer of a call whose platform died."""
@@ -37,7 +37,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call came to, ready to be put into a response: `encoded` is the result as JSON, empty after a failure."""
+    """The outcome of a call, ready for a response: `encoded` is the result as JSON, empty after a failure."""
 
     content_type: ContentType | None
     encoded: bytes
@@ -59,7 +59,7 @@ class Record:
 
     id: str
     account: str
-    """Whose call it is."""
+    """The account of the call."""
     algorithm: str
     """The algorithm's id; `owner` and `name` are its names when it was called."""
     owner: str
@@ -88,7 +88,7 @@ class Record:
 
     @property
     def is_finished(self) -> bool:
-        """Whether it has an answer, or never will."""
+        """Whether it has ended."""
         return self.state not in UNFINISHED
 
     @property

@@ -27,7 +27,7 @@ INTERVAL = 0.1
 """Seconds between two writes of what can wait."""
 
 POLL_SECONDS = 0.05
-"""How often a call that another process runs is looked at."""
+"""Seconds between checks of a call of another process."""
 
 SWEEP_SECONDS = 3600.0
 _SWEPT = "requests_swept_at"
@@ -64,7 +64,7 @@ class Live:
 
     @property
     def keeps_all(self) -> bool:
-        """Whether its answer must be there to be fetched, whatever its size."""
+        """Whether its result must be stored, whatever its size."""
         return self.level == FULL and (self.record.is_void or self.record.key is not None)
 
     def started(self, worker: str) -> None:
@@ -167,7 +167,8 @@ class Recorder:
                 if live.level != NONE:
                     self._journal.put(record, contents)
             for observe in self.observers:
-                observe(record)
+                with contextlib.suppress(Exception):  # whatever it meets, the call has its answer
+                    observe(record)
             if live.level != NONE:
                 if record.key is not None:
                     self._journal.change(lambda rows: None)
@@ -202,7 +203,7 @@ class Recorder:
         return found
 
     def listed(self, question: table.Question, limit: int) -> list[Record]:
-        """What a question finds, newest first."""
+        """The records that match a query, newest first."""
         found: list[Record] = self.read(lambda rows: table.listed(rows, question, limit))
         return found
 

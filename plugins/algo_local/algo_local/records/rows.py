@@ -100,7 +100,7 @@ def give_up_key(rows: sqlite3.Connection, record: Record) -> None:
 
 
 def listed(rows: sqlite3.Connection, question: Question, limit: int) -> list[Record]:
-    """What a question finds, `limit` calls at most."""
+    """The records that match a query, at most `limit`."""
     conditions: list[tuple[str, Sequence[object]]] = []
     if question.accounts is not None:
         conditions.append((f"account IN ({', '.join('?' * len(question.accounts))})", question.accounts))

@@ -1,4 +1,4 @@
-"""What the calls on record came to: counted by caller, algorithm and version."""
+"""Usage statistics of the calls on record, by caller, algorithm and version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 COLUMNS = {"caller": "account", "algorithm_owner": "owner", "algorithm_called": "name", "algorithm_version": "version"}
-"""What calls can be counted by, and the columns that hold it."""
+"""The keys for counting calls, and their columns."""
 
 _SUMS = (
     "count(*), sum(r.state != 'done'), coalesce(sum(r.duration) FILTER (WHERE r.state != 'done'), 0.0),"

@@ -15,7 +15,7 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 
 class Body(Protocol):
-    """What the application reads a request's body from."""
+    """The body of a request, as read by the application."""
 
     @property
     def finished(self) -> bool:

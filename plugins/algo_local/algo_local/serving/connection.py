@@ -63,7 +63,7 @@ class Service:
 
     @property
     def ends_connections(self) -> bool:
-        """Whether each connection ends with its present request, which its client is told in time."""
+        """Whether each connection ends with its current request; its client is told so."""
         return self.draining or self.crowded
 
 

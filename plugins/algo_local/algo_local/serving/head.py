@@ -130,7 +130,7 @@ def _check_host(host: str | None, version: str) -> None:
 
 
 def _length(fields: dict[str, str], version: str) -> int | None:
-    """Where the body ends (RFC 9112 section 6.3), if two recipients could not possibly disagree on that."""
+    """The end of the body (RFC 9112 section 6.3), if it is unambiguous."""
     coding, length = fields.get("transfer-encoding"), fields.get("content-length")
     if coding is not None:
         if length is not None:

@@ -27,7 +27,7 @@ DESCRIPTORS_PER_CONNECTION = 3
 """A socket, the file that is transferred, and a share of the database's."""
 
 WANTED_DESCRIPTORS = 8192
-"""What the process's limit is raised to where the system allows that."""
+"""The descriptor limit that the process requests."""
 
 
 @dataclass(frozen=True, slots=True)

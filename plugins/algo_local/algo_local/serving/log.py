@@ -15,11 +15,11 @@ BURST = 20
 """Texts that may be written at once."""
 
 BURST_SECONDS = 10.0
-"""How long it takes until as many may be written again."""
+"""Seconds until the allowance of messages is restored."""
 
 
 REPEAT_SECONDS = 60.0
-"""How long a text is not written again if no other one came between."""
+"""Seconds in which a repeated text is not written again."""
 
 
 class Log:

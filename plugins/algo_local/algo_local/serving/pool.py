@@ -7,7 +7,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 KEEP_SECONDS = 10.0
-"""How long a thread without work is kept."""
+"""Seconds that an idle thread is kept."""
 
 
 class Pool:

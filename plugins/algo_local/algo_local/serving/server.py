@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     import ssl
 
 FULL_SECONDS = 1.0
-"""How long new connections wait for room before they are refused."""
+"""Seconds that new connections wait for room before they are refused."""
 
 QUIET_SECONDS = 0.5
-"""How long a connection must have been idle, or without a whole request, to give way to a new one."""
+"""Minimum seconds of idleness, or without a complete request, before a connection gives way to a new one."""
 
 RETRY_SECONDS = 0.1
-"""How often room is looked for while new connections wait."""
+"""Seconds between checks for room while new connections wait."""
 
 SHORT_SECONDS = 0.25
-"""How long nothing is accepted when the system is out of descriptors or memory."""
+"""Seconds without accepting connections when the system is out of descriptors or memory."""
 
 REFUSALS = 16
 """Connections above the limit that may wait for their client to read the refusal."""
 
 LINGER_BYTES = 64 << 20
-"""How much of an unwanted body is read, so that a client which is busy sending it gets to see the response."""
+"""Bytes of an unwanted body that are read, so that a sending client can receive the response."""
 
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _CUT_SECONDS = 1.0  # for threads to notice that their connection was ended
@@ -189,7 +189,7 @@ class Server:
         )
 
     def _refuses(self) -> bool:
-        """Whether it is time to refuse what waits for room; if not, nothing is accepted for the time being."""
+        """Whether to refuse waiting connections; if not, none is accepted for now."""
         now = time.monotonic()
         if self._full_since is None:
             self._full_since = now
@@ -376,7 +376,7 @@ class Server:
             connection.socket.close()
 
     def _is_over(self) -> bool:
-        """Whether all requests have ended, or have been cut off, after the server was told to stop."""
+        """Whether all requests have ended, or were cut off, after the server was stopped."""
         if self._listener.fileno() >= 0:
             if self._paused_until is None:
                 self._selector.unregister(self._listener)

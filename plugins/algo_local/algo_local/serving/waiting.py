@@ -11,7 +11,7 @@ from algo_local.serving.connection import Connection
 
 
 class State(enum.Enum):
-    """What a connection waits for."""
+    """The state of a waiting connection."""
 
     READING = enum.auto()
     """The rest of a request's head, or its first one."""
@@ -31,18 +31,18 @@ class Waiting:
         self._queues: dict[State, OrderedDict[Connection, float]] = {state: OrderedDict() for state in State}
 
     def add(self, connection: Connection, state: State) -> None:
-        """Count a connection among those of a state from now on."""
+        """Add a connection to a state."""
         self._queues[state][connection] = time.monotonic()
 
     def remove(self, connection: Connection) -> State | None:
-        """Count it no longer; the state that it was in."""
+        """Remove a connection; return its state."""
         for state, queue in self._queues.items():
             if queue.pop(connection, None) is not None:
                 return state
         return None
 
     def count(self, state: State) -> int:
-        """How many connections are in a state."""
+        """The number of connections in a state."""
         return len(self._queues[state])
 
     def is_in(self, state: State, connection: Connection) -> bool:

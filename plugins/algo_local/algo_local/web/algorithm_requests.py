@@ -82,7 +82,7 @@ def login_in(body: dict[str, Any]) -> tuple[str, str]:
 
 
 def publication(body: dict[str, Any]) -> Publication:
-    """What a body says about the version that is to be published."""
+    """The version to publish, from a body."""
     said = body.get("version_info", {})
     texts = {name: said[name] for name in ("release_notes", "sample_input", "sample_output") if name in said}
     return Publication(
@@ -94,7 +94,7 @@ def publication(body: dict[str, Any]) -> Publication:
 
 
 def _environment(settings: dict[str, Any]) -> dict[str, Any]:
-    """What it runs in: an environment by id, a set of packages, or a language with `cpu` or `gpu`."""
+    """The environment: by id, a package set, or a language with `cpu` or `gpu`."""
     if identifier := settings.get("algorithm_environment"):
         known = {found["id"]: found for found in catalog.environments()}.get(identifier.lower())
         if not known:

@@ -1,4 +1,4 @@
-"""What came of a call as a response, be it of now or on record (API sections 3.5 to 3.7)."""
+"""The response of a call, current or on record (API sections 3.5 to 3.7)."""
 
 from __future__ import annotations
 

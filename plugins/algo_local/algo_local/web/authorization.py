@@ -185,7 +185,7 @@ def _comes_from(request: Request, host: str) -> bool:
 
 
 def _target(platform: Platform, caller: Caller, parameters: Mapping[str, str]) -> Target:
-    """What the parameters of a path name. ApiError 404 if there is no such thing, or none that the caller may see."""
+    """The object of a path. ApiError 404 if it does not exist, or the caller may not see it."""
     if "algorithm" in parameters:
         owner, _, name = parameters["algorithm"].partition("/")
         algorithm = visible_algorithm(platform.registry, caller, owner, name)
@@ -221,18 +221,18 @@ def _called(platform: Platform, caller: Caller, raw: str) -> Target:
     return Target(_rank(caller, algorithm.owner, Who.VIEWER), algorithm, algorithm.owner)
 
 
-def _sees_call(caller: Caller, record: Record) -> bool:
-    """Whether a call is visible: to its account and to who owns the algorithm; to an algorithm, if it made the call."""
-    if caller.inside:
-        return record.parent == caller.inside.request_id
-    return caller.administrator or caller.acts_for(record.account) or caller.owns_algorithm(record.owner)
-
-
 def _call_on_record(platform: Platform, caller: Caller, identifier: str) -> Target:
+    """A call is visible to its account and to the algorithm's owner; to a running algorithm, if it made the call."""
     record = platform.records.find(identifier)
-    if not record or not _sees_call(caller, record):
+    # By its id: whoever has the name of an owner now need not be the owner of then.
+    algorithm = platform.registry.algorithm(record.algorithm) if record else None
+    if record and caller.inside:
+        is_visible = record.parent == caller.inside.request_id
+    else:
+        owns = algorithm is not None and caller.owns_algorithm(algorithm.owner)
+        is_visible = record is not None and (caller.administrator or caller.acts_for(record.account) or owns)
+    if not record or not is_visible:
         raise ApiError(404, f"No request {identifier[:100]}", ErrorCode.REQUEST_ID_NOT_FOUND)
-    algorithm = platform.registry.algorithm(record.algorithm)
     return Target(_rank(caller, record.account, Who.VIEWER), algorithm, record.account, record)
 
 

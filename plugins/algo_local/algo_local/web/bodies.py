@@ -32,7 +32,7 @@ _MALFORMED = {
     "ScmUpdate": ErrorCode.SCM_BAD_UPDATE_PAYLOAD,
     "WebhookEvent": ErrorCode.WEBHOOK_PAYLOAD_MALFORMED,
 }
-"""What a body of the wrong shape is called, if it has a name of its own."""
+"""Error codes for invalid bodies of certain shapes."""
 
 _DATA = re.compile(r"\bdata\b")
 

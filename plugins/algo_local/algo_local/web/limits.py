@@ -11,4 +11,4 @@ OUTPUT_BYTES = 15 << 20
 DEFAULT_SECONDS = 300.0
 MAX_SECONDS = 3000.0
 DEPTH = 24
-"""How deep algorithms may call each other."""
+"""Maximum nesting of calls between algorithms."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 
 class Who(IntEnum):
-    """What a caller is to what the path names, each level with all that the ones before may do."""
+    """The role of a caller towards the object of a path; each level includes the previous ones."""
 
     ANYONE = 0
     """No credential is needed, and none is looked at."""
@@ -34,7 +34,7 @@ class Who(IntEnum):
 
 
 class Permission(Enum):
-    """What a key must be allowed to do (API section 1.3)."""
+    """The required permission of a key (API section 1.3)."""
 
     READ_DATA = "read data"
     WRITE_DATA = "write data"
@@ -45,7 +45,7 @@ class Permission(Enum):
 
 
 class Access(NamedTuple):
-    """Who may do something, and what their key must allow."""
+    """The required role, and the required permission of the key."""
 
     who: Who
     permission: Permission | None = None

@@ -33,7 +33,7 @@ def page(context: RequestContext, entries: Sequence[Any]) -> dict[str, Any]:
 
 
 def page_limit(context: RequestContext) -> int:
-    """How many entries a request wants at most."""
+    """The requested maximum number of entries."""
     limit = context.request.query.get("limit", str(PAGE_SIZE))
     if not limit.isascii() or not limit.isdigit() or not 0 < int(limit[:9]) <= PAGE_LIMIT:
         raise ApiError(400, f"The limit must be a number from 1 to {PAGE_LIMIT}", ErrorCode.INVALID_LIMIT)

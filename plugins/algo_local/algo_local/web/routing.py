@@ -28,7 +28,7 @@ class Route(NamedTuple):
 
     @property
     def for_pages(self) -> bool:
-        """Whether scripts in web pages may read every answer given here, refusals as well (API section 1.1)."""
+        """Whether scripts in web pages may read all responses, including errors (API section 1.1)."""
         return "OPTIONS" in self.operations
 
     @property

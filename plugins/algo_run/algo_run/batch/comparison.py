@@ -1,4 +1,4 @@
-"""Whether two versions of an algorithm give the same output."""
+"""Compares the outputs of two versions of an algorithm."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ IDLE = 0.15
 GAIN = 1.15
 """Minimum speed-up that justifies more connections."""
 
-PATIENCE = 8
+COOLDOWN = 8
 """Intervals to wait after an unsuccessful increase."""
 
 
@@ -72,7 +72,7 @@ class AdaptiveConcurrency:
     def _decide(self, rate: float, busy: float, active: int) -> None:
         if self._wanted > self._before and rate < self._rate_before * GAIN:
             self._wanted = self._before
-            self._rest = PATIENCE
+            self._rest = COOLDOWN
         elif self._rest:
             self._rest -= 1
         elif busy < BUSY and self._wanted < self._most:

@@ -17,7 +17,7 @@ SECOND = 1.1
 """Seconds after which a time with a resolution of one second has changed."""
 
 NEW = timedelta(minutes=5)
-"""Age in seconds beyond which a file was not just written, even with clock skew."""
+"""Age beyond which a file was not just written, even with clock skew."""
 
 
 def when_all_are_known(transfers: Iterable[Transfer], storage_of: StorageOf) -> Iterator[Transfer]:

@@ -1,4 +1,4 @@
-"""What front ends are configured with; read by everybody, set by administrators."""
+"""The configuration of front ends; read by everybody, set by administrators."""
 
 from __future__ import annotations
 

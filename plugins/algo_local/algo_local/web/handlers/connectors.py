@@ -22,7 +22,7 @@ CREDENTIALS = {
     "serviceaccount": ("email", "private_key_id", "private_key"),
     "oauth": ("access_token", "refresh_token"),
 }
-"""What `cred_data` holds for each `cred_type`; the stores take options of these names."""
+"""The members of `cred_data` for each `cred_type`; they are options of the stores."""
 
 
 def index(context: RequestContext) -> dict[str, Any]:

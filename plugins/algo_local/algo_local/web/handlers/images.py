@@ -23,13 +23,13 @@ SIGNATURES = {
     b"GIF89a": "image/gif",
     b"\x00\x00\x01\x00": "image/x-icon",
 }
-"""How images begin that are taken. None of them can hold a script, as SVG can."""
+"""Signatures of accepted image types. SVG is not accepted, since it can contain scripts."""
 
 PLAIN = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="15" fill="#4b2ca0"/>'
     b'<path d="M9 23 16 8l7 15" fill="none" stroke="#fff" stroke-width="3"/></svg>'
 )
-"""What is shown before somebody has set another."""
+"""The default image."""
 
 
 def show(context: RequestContext) -> Response:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from algo_local.web.authorization import RequestContext
 
 LABEL = "key"
-"""What a key is called that got no label."""
+"""The default label of a key."""
 
 
 def index(context: RequestContext) -> list[dict[str, Any]]:

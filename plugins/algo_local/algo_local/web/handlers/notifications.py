@@ -1,4 +1,4 @@
-"""What an account was told (API section 7)."""
+"""Notifications of an account (API section 7)."""
 
 from __future__ import annotations
 

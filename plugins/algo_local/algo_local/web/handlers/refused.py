@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Refusal(NamedTuple):
-    """How an operation is refused, and why."""
+    """The status, code and reason of a refusal."""
 
     status: int
     code: int

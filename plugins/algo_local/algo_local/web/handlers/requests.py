@@ -56,7 +56,7 @@ def result(context: RequestContext) -> Response:
     if context.request.query.get("output", "").lower() == "raw":
         return raw(answer)
     stdout = context.request.flag("stdout")
-    return wrapped(answer, record.id, sees_inside=context.caller.owns_algorithm(record.owner), stdout=stdout)
+    return wrapped(answer, record.id, sees_inside=_sees_inside(context), stdout=stdout)
 
 
 def given(context: RequestContext) -> Response:
@@ -71,7 +71,7 @@ def given(context: RequestContext) -> Response:
 def logs(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/requests/ID/logs`: what the algorithm printed; for those who own the algorithm."""
     seconds, record = _wait(context), _record(context)
-    if not context.caller.owns_algorithm(record.owner):
+    if not _sees_inside(context):
         raise ApiError(403, f"{DENIED}: only its owner may see what an algorithm prints", ErrorCode.NOT_AUTHORIZED)
     if not record.is_finished:
         record = context.platform.records.wait(record.id, seconds) or record
@@ -99,6 +99,12 @@ def _theirs(context: RequestContext) -> Record:
     if not (context.caller.administrator or context.caller.acts_for(record.account)):
         raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
     return record
+
+
+def _sees_inside(context: RequestContext) -> bool:
+    """Whether the caller may see what the algorithm prints, and its stack traces."""
+    algorithm = context.target.algorithm
+    return context.caller.administrator or (algorithm is not None and context.caller.owns_algorithm(algorithm.owner))
 
 
 def _wait(context: RequestContext) -> float:

@@ -152,7 +152,7 @@ def _internal(context: RequestContext) -> dict[str, Any]:
 
 
 def _is_signed(context: RequestContext, source: Source, body: bytes) -> bool:
-    """Whether an event comes from somebody who knows the webhook's secret."""
+    """Whether an event is signed with the webhook's secret."""
     secret = source.webhook_secret.encode()
     if token := context.request.header("X-Gitlab-Token"):
         return hmac.compare_digest(token.encode("utf-8", "replace"), secret)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ERROR_SECONDS = 7 * 24 * 3600.0
 ERROR_LIMIT = 200
-"""How far back failed calls are listed, and how many at most."""
+"""Age and number limits of listed failed calls."""
 
 _BY_ALGORITHM = ("algorithm_owner", "algorithm_called", "algorithm_version")
 
@@ -69,7 +69,7 @@ def _moment(context: RequestContext, name: str) -> float:
 
 
 def _page(context: RequestContext) -> tuple[int, int]:
-    """How many rows are wanted, and from which one on."""
+    """The requested number of rows, and the first one."""
     size = context.request.query.get("page_size", "")
     if not (size.isascii() and size.isdigit() and int(size[:9]) > 0):
         raise ApiError(400, "page_size must be a number above 0", ErrorCode.INVALID_LIMIT)
