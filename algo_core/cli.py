@@ -126,7 +126,7 @@ class AlgoGroup(click.Group):
             return command
         if not isinstance(command, click.Group):
             extra = ", ".join(name for found in below.values() for name, _ in found)
-            _app(ctx).output.warn(f"'algo {path}' is no group of commands, so these are left out: {extra}")
+            _app(ctx).output.warn(f"'algo {path}' is not a group, so these commands are skipped: {extra}")
             return command
         names = {word: f"{path} {word}" for word in below}
         found = {word: rows.get(names[word]) or [_group_row(names[word], rest)] for word, rest in below.items()}
@@ -256,9 +256,7 @@ def _why_not_below(app: App, path: str, word: str) -> str | None:
         return why
     if app.policy_error:
         raise app.policy_error
-    if any(record.dist == INSTALLER for record in app.plugins.records):
-        return None
-    return f"{INSTALLER} installs, upgrades and makes plugins; get it with: `{app.plugins.to_install(INSTALLER)}`"
+    return app.plugins.why_no_installer()
 
 
 def _group_row(name: str, below: list[tuple[str, list[Row]]]) -> Row:
