@@ -256,9 +256,7 @@ def _why_not_below(app: App, path: str, word: str) -> str | None:
         return why
     if app.policy_error:
         raise app.policy_error
-    if any(record.dist == INSTALLER for record in app.plugins.records):
-        return None
-    return f"{INSTALLER} installs, upgrades and makes plugins; get it with: `{app.plugins.to_install(INSTALLER)}`"
+    return app.plugins.why_no_installer()
 
 
 def _group_row(name: str, below: list[tuple[str, list[Row]]]) -> Row:

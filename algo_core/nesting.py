@@ -40,7 +40,9 @@ def explain_unknown(group: click.Group, path: str, why: Callable[[str], str | No
         try:
             return own_resolve(ctx, args)
         except click.UsageError:
-            if hint := why(args[0]):
+            from difflib import get_close_matches
+
+            if not get_close_matches(args[0], self.list_commands(ctx), n=1) and (hint := why(args[0])):
                 raise UsageError(f"There is no command '{path} {args[0]}'", hint) from None
             raise
 

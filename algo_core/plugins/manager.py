@@ -98,6 +98,17 @@ class Plugins:
         has_it = self._why_not(lambda record: any(row[0] == scheme for row in record.connectors))
         return self._none_takes_part() or has_it
 
+    def why_no_installer(self) -> str | None:
+        """Why nothing installs plugins in this run, with advice; None if something does."""
+        from algo_core.plugins.policy import INSTALLER
+
+        record = next((record for record in self.records if record.dist == INSTALLER), None)
+        if record is None:
+            return f"{INSTALLER} installs, upgrades and makes plugins; get it with: `{self.to_install(INSTALLER)}`"
+        if record.error and not record.refusal:
+            return f"{record.label}, which installs plugins, is broken: {record.error}"
+        return self._why_not(lambda other: other is record)
+
     def _why_not(self, has_it: Callable[[PluginRecord], bool]) -> str | None:
         for record in self.records:
             if record.refusal and has_it(record):

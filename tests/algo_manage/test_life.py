@@ -85,7 +85,7 @@ def test_keys_do_what_they_say(platform_home: Home) -> None:
         (["show", "dmeo/hello"], "Did you mean demo/Hello?"),
         (["builds", "list", "demo/Hell"], "Did you mean demo/Hello?"),
         (["secrets", "list", "demo/Hallo"], "Did you mean demo/Hello?"),
-        (["algorithms", "show", "other/Thing"], "There is no algorithm other/Thing"),
+        (["algorithms", "show", "other/Thing"], "Algorithm other/Thing does not exist"),
         (["algorithms", "create", "nobody/Greeter"], "jane/Greeter"),
     ],
 )

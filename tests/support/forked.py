@@ -7,6 +7,7 @@ another Python, starts the program (`Home.command`), and so does a home whose en
 from __future__ import annotations
 
 import atexit
+import functools
 import json
 import os
 import selectors
@@ -179,6 +180,7 @@ def _decided(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith(DECIDED_AT_THE_START)}
 
 
+@functools.wraps(_run)
 def run_forked(
     self: Home,
     *arguments: str | Path,

@@ -7,6 +7,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,10 +154,58 @@ def test_a_failed_build_stays_with_its_log(made: World, code: str, files: dict[s
     assert published["version_info"]["git_hash"] == good["version_info"]["git_hash"], "the last that succeeded"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ".", "-e .", "./wheels/x.whl", "x @ file:///etc/passwd", "https://evil.test/x.whl", "--index-url https://evil.test",
+        "--no-binary :all:", "-r other.txt", "git+https://evil.test/x", "x-${SECRET}", "x \\\n--no-binary :all:",
+    ],
+)  # fmt: skip
+def test_requirements_of_others_lead_nowhere_but_to_packages(made: World, line: str) -> None:
+    upload(made, ECHO, **{"requirements.txt": f"# first\n{line}\n"})
+    failed = compile_(made)
+    assert "may name packages only here" in failed["compilation"]["output"]
+    assert "algo local publish" in failed["compilation"]["output"]
+
+
+BACKEND = """
+open(MARKER, "w").close()
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    raise SystemExit(1)
+"""
+
+
+def test_builds_of_others_run_no_code_of_packages(made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be built is a package of a person who means harm, on an index that all trust."""
+    marker = tmp_path / "marker"
+    project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "evil-1.0.tar.gz").write_bytes(
+        archive({
+            "evil-1.0/pyproject.toml": project,
+            "evil-1.0/backend.py": BACKEND.replace("MARKER", repr(str(marker))),
+            "evil-1.0/PKG-INFO": "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n",
+        })
+    )  # fmt: skip
+    for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "index"), "PIP_INDEX_URL": ""}.items():
+        monkeypatch.setenv(name, value)
+    upload(made, ECHO, **{"requirements.txt": "evil\n"})
+    failed = compile_(made)
+    assert not failed["compilation"]["successful"]
+    assert "packages without a wheel are not built here" in failed["compilation"]["output"]
+    assert not marker.exists()
+    monkeypatch.setenv("ALGO_LOCAL_BUILD_CODE", "on")
+    assert not compile_(made)["compilation"]["successful"]
+    assert marker.exists(), "or else this would test nothing"
+
+
 def test_a_log_is_there_while_its_build_runs(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
-    def python_for(self: object, source: object, commit: str, report: Callable[[str], None]) -> object:
+    def python_for(
+        self: object, source: object, commit: str, report: Callable[[str], None], *, run_code: bool
+    ) -> object:
         report("Installing wheels")
         (build,) = made.ask("GET", f"{PATH}/builds", "alice").json["results"]
         path = f"{PATH}/builds/{build['build_id']}/logs"

@@ -28,11 +28,20 @@ class Builder:
         self._sources = root.resolve() / "sources"
         self._environments = Environments(root.resolve() / "environments")
 
-    def build(self, directory: Path, owner: str, name: str, *, report: Callable[[str], None] | None = None) -> Build:
+    def build(
+        self,
+        directory: Path,
+        owner: str,
+        name: str,
+        *,
+        report: Callable[[str], None] | None = None,
+        run_code: bool = True,
+    ) -> Build:
         """Copy, check and equip the algorithm in `directory`, for publication as OWNER/NAME.
 
-        `report` is called with each line of the build log as it comes. Raises BuildError for a directory that is no
-        Python 3 algorithm or requires what does not install. Incomplete results of an interrupted build are never used.
+        `report` is called with each line of the build log as it comes. Without `run_code` no code of packages is run.
+        Raises BuildError for a directory that is no Python 3 algorithm or requires what does not install. Incomplete
+        results of an interrupted build are never used.
         """
         lines: list[str] = []
 
@@ -50,7 +59,7 @@ class Builder:
                 )
             commit, source, module = self._keep(directory, owner, name)
             say(f"Source {commit}, module {module}")
-            python = self._environments.python_for(source, commit, say)
+            python = self._environments.python_for(source, commit, say, run_code=run_code)
         except OSError as error:  # a full disk, for one
             raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:

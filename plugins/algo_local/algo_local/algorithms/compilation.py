@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from algo_core.errors import ConfigError
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builds import BuildRecord
 from algo_local.error_codes import ErrorCode
@@ -18,6 +21,14 @@ if TYPE_CHECKING:
     from algo_local.algorithms.repositories import Repositories
 
 
+def builds_run_code(environ: Mapping[str, str]) -> bool:
+    """Whether builds that others ask for may run the code of packages. ConfigError for a value that says neither."""
+    text = environ.get("ALGO_LOCAL_BUILD_CODE", "").strip().lower() or "off"
+    if text not in {"on", "off"}:
+        raise ConfigError(f"ALGO_LOCAL_BUILD_CODE must be on or off, not {text!r}", "Correct or unset it")
+    return text == "on"
+
+
 class Compiler:
     """Makes builds of commits."""
 
@@ -27,8 +38,11 @@ class Compiler:
         self._repositories = repositories
         self._builder = builder
 
-    def compile(self, algorithm: Algorithm, commit: str = "") -> BuildRecord:
+    def compile(self, algorithm: Algorithm, commit: str = "", *, is_trusted: bool = False) -> BuildRecord:
         """Build a commit, or the newest, and give what came of it: what runs already is not built again.
+
+        For those who are not trusted with this machine, packages are installed without running their code, unless
+        `ALGO_LOCAL_BUILD_CODE` is `on`.
 
         Raises:
             Missing: if there is no such commit.
@@ -42,13 +56,17 @@ class Compiler:
                 return self._found(algorithm, known.build_id)
             with self._repositories.checkout(algorithm, wanted) as directory:
                 identifier = self._builds.begin(algorithm, wanted)
-                self._run(algorithm, identifier, directory)
+                self._run(algorithm, identifier, directory, run_code=is_trusted or builds_run_code(os.environ))
         return self._found(algorithm, identifier)
 
-    def _run(self, algorithm: Algorithm, identifier: str, directory: Path) -> None:
+    def _run(self, algorithm: Algorithm, identifier: str, directory: Path, *, run_code: bool) -> None:
         try:
             build = self._builder.build(
-                directory, algorithm.owner, algorithm.name, report=lambda line: self._builds.say(identifier, line)
+                directory,
+                algorithm.owner,
+                algorithm.name,
+                report=lambda line: self._builds.say(identifier, line),
+                run_code=run_code,
             )
         except BuildError as error:
             hint = f"\n{error.hint}" if error.hint else ""

@@ -30,6 +30,11 @@ _BUILD_VARIABLES = {
     "PIP_REQUIRE_VIRTUALENV": "0",  # our own pip is not in one; what it installs into is
 }
 _STRIPPED_VARIABLES = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "VIRTUAL_ENV")
+_INSTALLING = f"Installing {REQUIREMENTS}"
+_CODE_HINT = (
+    "Building a package runs its code on the platform's machine: publish with 'algo local publish' there, or have its"
+    " operator set ALGO_LOCAL_BUILD_CODE=on"
+)
 _NAME_LENGTH = 40
 _TAIL = 12  # lines of pip's output to show when it fails
 
@@ -83,14 +88,17 @@ class Environments:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def python_for(self, source: Path, commit: str, report: Report) -> Path:
+    def python_for(self, source: Path, commit: str, report: Report, *, run_code: bool = True) -> Path:
         """The interpreter for the source tree: with its requirements installed, or ours if it has none.
 
+        Without `run_code`, nothing that the requirements lead to is run: wheels are unpacked, and no package is built.
         Raises BuildError if the requirements do not install; its log is what pip said.
         """
         requirements = requirements_of(source)
         if not requirements:
             return Path(sys.executable)
+        if not run_code:
+            check_names_only(requirements)
         environment = self._root / _identity(requirements, commit)
         python = environment / "bin" / "python"
         self._root.mkdir(parents=True, exist_ok=True)
@@ -103,7 +111,7 @@ class Environments:
                 return python
             remove_tree(environment)
             try:
-                _make(environment, source, report)
+                _make(environment, source, report, [] if run_code else ["--only-binary", ":all:"])
                 (environment / REQUIREMENTS).write_text(requirements + "\n", "utf-8")
                 make_read_only(environment)  # algorithms of several accounts share it
             except BaseException:
@@ -127,7 +135,15 @@ def _identity(requirements: str, commit: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_NAME_LENGTH]
 
 
-def _make(environment: Path, source: Path, report: Report) -> None:
+def check_names_only(requirements: str) -> None:
+    """Raise BuildError unless requirements are packages by name, which come from the index as wheels."""
+    for line in requirements.splitlines():
+        said = line.partition(" #")[0]
+        if said.startswith(("-", ".")) or any(part in said for part in ("/", "\\", "@", "${")):
+            raise BuildError(f"{REQUIREMENTS} may name packages only here, not {line[:100]!r}", _CODE_HINT)
+
+
+def _make(environment: Path, source: Path, report: Report, options: list[str]) -> None:
     python = environment / "bin" / "python"
     report("Making a virtual environment")
     _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(environment)], source, "The venv module", report)
@@ -139,7 +155,12 @@ def _make(environment: Path, source: Path, report: Report) -> None:
     index = os.environ.get("PYTHON_INDEX_URL")
     chosen = ["-i", index] if index else []
     with _copy_of(source) as directory:
-        _run([*pip, "install", *chosen, "-r", REQUIREMENTS], directory, f"Installing {REQUIREMENTS}", report)
+        try:
+            _run([*pip, "install", *chosen, *options, "-r", REQUIREMENTS], directory, _INSTALLING, report)
+        except BuildError as error:
+            if options:  # what has no wheel is told by pip as what does not exist
+                raise BuildError(f"{error.message} (packages without a wheel are not built here)", _CODE_HINT) from None
+            raise
 
 
 @contextlib.contextmanager
