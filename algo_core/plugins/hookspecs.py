@@ -139,8 +139,8 @@ def algo_default_profile(name: str) -> Profile | None:
     When: a command needs the profile `name`, and neither the configuration nor the environment has it. One plugin may
     answer; `hookimpl(trylast=True)` leaves others the first word, `hookimpl(tryfirst=True)` takes it.
 
-    Failures: reported; the next plugin is asked. Two plugins that answer differently without `trylast` are an error that
-    names both (exit code 3), since nobody could tell whose platform would get the key.
+    Failures: reported; the next plugin is asked. Two plugins that answer differently without `trylast` are an error
+    that names both (exit code 3), since nobody could tell whose platform would get the key.
 
         from algo_core import Profile, hookimpl
 
