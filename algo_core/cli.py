@@ -126,7 +126,7 @@ class AlgoGroup(click.Group):
             return command
         if not isinstance(command, click.Group):
             extra = ", ".join(name for found in below.values() for name, _ in found)
-            _app(ctx).output.warn(f"'algo {path}' is no group of commands, so these are left out: {extra}")
+            _app(ctx).output.warn(f"'algo {path}' is not a group, so these commands are skipped: {extra}")
             return command
         names = {word: f"{path} {word}" for word in below}
         found = {word: rows.get(names[word]) or [_group_row(names[word], rest)] for word, rest in below.items()}

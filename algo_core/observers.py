@@ -64,4 +64,4 @@ class Observers(threading.Thread):
         lost = self._dropped + len(self._events)
         if lost or self.is_alive():
             self._events.clear()
-            self._warn(f"observers were too slow: {lost:,} events were not told" if lost else "an observer did not end")
+            self._warn(f"observers were too slow: {lost:,} events were dropped" if lost else "an observer did not end")

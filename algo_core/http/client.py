@@ -381,7 +381,7 @@ def _redirect(response: Response) -> str | None:
     try:
         return redirected(response.url, location)
     except ValueError as error:
-        raise PlatformError(f"{response.place} redirects to no address: {error}") from None
+        raise PlatformError(f"{response.place} redirects to an invalid address: {error}") from None
 
 
 def _decoded(response: Response) -> Response:

@@ -162,7 +162,7 @@ class _Body:
 
     def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
         if position or whence != io.SEEK_SET or (self._position and not self._body.rewind()):
-            raise OSError("what was sent cannot be read again")
+            raise OSError("the sent body cannot be read again")
         self._position = 0
         return 0
 

@@ -126,4 +126,4 @@ def show_certificate(context: ssl.SSLContext, network: Network) -> None:
 
 
 def _no_password() -> str:
-    raise ConfigError("The key of the client certificate is encrypted", "Give a file with the key in clear, mode 0600")
+    raise ConfigError("The client certificate's key is encrypted", "Give a file with the unencrypted key, mode 0600")

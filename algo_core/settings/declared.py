@@ -35,7 +35,7 @@ def fault_of(declaration: PluginSetting) -> str | None:
     """What is wrong with a declaration, if anything."""
     table, dot, member = declaration.name.partition(".")
     if not dot or not all(part.replace("_", "a").replace("-", "a").isalnum() for part in (table, member)):
-        return "is no name for a setting: write table.member, such as acme.queue"
+        return "is not a setting's name: write table.member, such as acme.queue"
     if table in OWN_TABLES or table in SETTINGS:
         return f"is in {table}, which is the core's: take a table of your own"
     if declaration.kind not in KINDS:

@@ -77,7 +77,7 @@ class IncompleteListing(AlgoError):
     def __init__(self, directory: DataUri, failed: Mapping[str, AlgoError]) -> None:
         first, rest = next(iter(failed.values())), [str(directory.child(name)) for name in failed][1:]
         told = ", ".join(rest[:NAMED]) + (f" and {len(rest) - NAMED} more" if len(rest) > NAMED else "")
-        also = f"; the same goes for {told}" if rest else ""
+        also = f"; likewise {told}" if rest else ""
         super().__init__(f"{directory} cannot be listed completely: {first.message}{also}", first.hint)
         self.exit_code = first.exit_code
         self.names = frozenset(failed)

@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_dropped_with_one_warning(monkeypatch: pytest.Monke
     may_go_on.set()
     thread.close()
     assert 10 <= len(told) <= 11
-    assert warned == [f"observers were too slow: {1000 - len(told)} events were not told"]
+    assert warned == [f"observers were too slow: {1000 - len(told)} events were dropped"]
 
 
 def test_an_observer_that_hangs_does_not_keep_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

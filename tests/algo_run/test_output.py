@@ -153,7 +153,7 @@ def test_debug_shows_what_the_algorithm_printed_beside_the_result(home, algorith
 
 
 def test_debug_says_so_where_the_platform_shows_nothing_of_what_is_printed(home, algorithm) -> None:
-    notice = "What it printed is shown to the algorithm's owner only (administrators: --sudo)\n"
+    notice = "Its printed output is shown only to the algorithm's owner (administrators: --sudo)\n"
     for answer, said in [
         (algorithm.result("Hello"), notice),
         (algorithm.result("Hello", stdout=""), ""),

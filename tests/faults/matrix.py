@@ -13,7 +13,7 @@ DIRECT, REQUESTS, TLS = "direct", "requests", "tls"
 ALWAYS = 50
 """More often than anything is tried."""
 
-DAMAGED, BROKEN, LATE = "arrived damaged", "connection|early|Cannot reach", "No answer .* in time"
+DAMAGED, BROKEN, LATE = "damaged in transfer", "connection|early|Cannot reach", "No answer .* in time"
 
 PATIENT = {"ALGO_TIMEOUT": "3"}
 """Seconds that a stall is waited for: more than a busy machine takes for an answer that comes."""

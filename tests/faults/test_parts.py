@@ -72,7 +72,7 @@ def test_a_damaged_part_is_found(algo: Home, proxy: FaultProxy, collection: Coll
     proxy.fail("GET", "/f", *((wrongs.forward,) * 3 + (wrongs.damage,)) * 9)
     result = algo.run("cp", remote, older)
     assert result.code == ExitCode.PLATFORM
-    assert "arrived damaged" in result.stderr
+    assert "damaged in transfer" in result.stderr
     assert_untouched(older)
 
 

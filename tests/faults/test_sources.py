@@ -148,7 +148,7 @@ def test_a_copy_that_is_damaged_on_its_way_makes_no_file(algo: Home, proxy: Faul
     proxy.fail("GET", "/f", *[wrongs.damage] * 20)
     result = algo.run("cp", remote, f"{collection.uri}/copy")
     assert result.code == ExitCode.PLATFORM
-    assert "arrived damaged" in result.stderr
+    assert "damaged in transfer" in result.stderr
     assert collection.names == ["f"]
 
 

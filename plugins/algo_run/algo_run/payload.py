@@ -174,7 +174,7 @@ def the_one(given: list[Given], *, stdin_is_piped: bool) -> Given:
         )
     raise UsageError(
         "The algorithm's input is missing",
-        "To send what is piped in: -D -"
+        "To send standard input: -D -"
         if stdin_is_piped
         else "Give one of: -d TEXT, -j JSON, -t TEXT, -b BYTES, or a FILE with -D, -J, -T, -B ('-' is standard input)",
     )

@@ -127,8 +127,8 @@ class StoredDamaged(Failure, Corrupted):
     def __init__(self, target: object, algorithm: str, sent: str, stored: str, *, is_removed: bool) -> None:
         end = "; the copy was removed" if is_removed else ", and may still exist"
         super().__init__(
-            f"{target} arrived damaged: the {algorithm.upper()} of what was sent is {sent}, "
-            f"and that of what was stored {stored}{end}"
+            f"{target} was damaged in transfer: the {algorithm.upper()} of the sent data is {sent}, "
+            f"that of the stored file {stored}{end}"
         )
         self.target = target
         self.is_removed = is_removed

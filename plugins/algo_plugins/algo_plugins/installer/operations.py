@@ -214,7 +214,7 @@ class Operations:
         try:
             return probe.plugins(self.environ)
         except PluginError as error:
-            hint = "Remove what was installed: algo --no-plugins plugins uninstall DIST"
+            hint = "Remove the installed plugins: algo --no-plugins plugins uninstall DIST"
             raise PluginError(f"Installed; but: {error.message}", hint) from None
 
 

@@ -196,7 +196,7 @@ def _show_remarks(app: App, answer: Answer, *, asked: bool) -> None:
         if answer.stdout:
             _show(app, answer.stdout)
         elif asked and answer.stdout is None:
-            app.output.info("What it printed is shown to the algorithm's owner only (administrators: --sudo)")
+            app.output.info("Its printed output is shown only to the algorithm's owner (administrators: --sudo)")
 
 
 def _show(app: App, text: str) -> None:

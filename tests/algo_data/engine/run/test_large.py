@@ -195,7 +195,7 @@ def test_a_damaged_part_is_found(home, data_platform, remote, work, parts, monke
 
     data_platform.fail("GET", "/f", damage, times=99)
     assert copy(home, remote, work / "f") == 7
-    assert "arrived damaged" in capsys.readouterr().err
+    assert "damaged in transfer" in capsys.readouterr().err
     assert os.listdir(work) == []
 
 

@@ -19,7 +19,7 @@ def compare(uri: DataUri, expected: Checksum, found: str) -> None:
     """Raises Corrupted if a file's checksum differs from that of its storage."""
     if found != expected.digest:
         raise Corrupted(
-            f"{uri} arrived damaged: its {expected.algorithm.upper()} is {found}, "
+            f"{uri} was damaged in transfer: its {expected.algorithm.upper()} is {found}, "
             f"and the platform says {expected.digest}",
             "Try again; if it happens again, the stored file is damaged, or a proxy changes it",
         )
