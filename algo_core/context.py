@@ -128,7 +128,7 @@ class App:
 
         return ProfileResolver(
             self.config,
-            stand_in=lambda name: self.plugins.first("algo_default_profile", name=name),
+            stand_in=lambda name: self.plugins.only("algo_default_profile", name=name),
             other_credential=lambda profile, refused: self.plugins.first(
                 "algo_credentials", profile=profile, refused=refused
             ),

@@ -136,10 +136,11 @@ def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a speci
 def algo_default_profile(name: str) -> Profile | None:
     """A profile for a name that nobody has configured: a company's preset, else the embedded platform.
 
-    When: a command needs the profile `name`, and neither the configuration nor the environment has it. The first answer
-    that is not None counts; `hookimpl(trylast=True)` leaves others the first word.
+    When: a command needs the profile `name`, and neither the configuration nor the environment has it. One plugin may
+    answer; `hookimpl(trylast=True)` leaves others the first word, `hookimpl(tryfirst=True)` takes it.
 
-    Failures: reported; the next plugin is asked.
+    Failures: reported; the next plugin is asked. Two plugins that answer differently without `trylast` are an error
+    that names both (exit code 3), since nobody could tell whose platform would get the key.
 
         from algo_core import Profile, hookimpl
 

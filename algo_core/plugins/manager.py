@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from algo_core.errors import PluginError, cause
+from algo_core.errors import ConfigError, PluginError, cause
 from algo_core.plugins import index
 from algo_core.plugins.index import PluginRecord
 
@@ -134,6 +134,29 @@ class Plugins:
         """
         implementing = [r for r in self._implementing(hook) if address is None or r.carries(address)]
         return self._caller(hook, implementing)(**arguments) if implementing else None
+
+    def only(self, hook: str, **arguments: Any) -> Any:
+        """Call a hook that one plugin may answer: of those asked first, else of the rest, else of those asked last.
+
+        Raises:
+            ConfigError: if several answer differently, and none leaves the others the first word; it names them.
+        """
+        answers: dict[int, list[tuple[PluginRecord, Any]]] = {}
+        for record in self._implementing(hook):
+            if guard := self._guards_of(record).get(hook):
+                answer = guard(*arguments.values())
+                if answer is not None:
+                    answers.setdefault(_rank(guard), []).append((record, answer))
+        if not answers:
+            return None
+        rank, best = min(answers.items())
+        if rank < LAST and any(answer != best[0][1] for _, answer in best):
+            labels = " and ".join(record.label for record, _ in best)
+            raise ConfigError(
+                f"{labels} answer {hook} differently, and only one of them can count",
+                f"Leave one out with: algo plugins disable {best[-1][0].dist}",
+            )
+        return best[0][1]
 
     def _implementing(self, hook: str) -> list[PluginRecord]:
         return [record for record in self.allowed if hook in record.hooks and not record.error]
@@ -274,6 +297,16 @@ class Plugins:
         if (record.dist, where) not in self._reported:
             self._reported.add((record.dist, where))
             self._report(f"the plugin {record.label} failed {where}: {cause(error)}; {_how_to_leave_out(record)}")
+
+
+LAST = 2
+"""The rank of implementations with `trylast`."""
+
+
+def _rank(guard: Callable[..., Any]) -> int:
+    """When an implementation is asked: 0 for `tryfirst`, `LAST` for `trylast`."""
+    options = getattr(guard, "algo_impl", {})
+    return 0 if options.get("tryfirst") else LAST if options.get("trylast") else 1
 
 
 def _how_to_leave_out(record: PluginRecord) -> str:

@@ -390,8 +390,9 @@ def test_who_is_asked_first_does_not_depend_on_which_hooks_were_called_before(ho
     for dist in ("acme-a", "acme-b"):
         plugin_folder.add(
             dist,
-            HEAD + "@hookimpl(trylast=True)\ndef algo_default_profile(name):\n"
-            f"    return Profile(name, 'https://{dist}.example')\n"
+            HEAD + "from algo_core.settings.credentials import classify\n"
+            "@hookimpl(trylast=True)\ndef algo_credentials(profile):\n"
+            f"    return classify('sim' + 'k' * 25, origin='{dist}')\n"
             + ("@hookimpl\ndef algo_variables():\n    return []\n" if dist == "acme-a" else ""),
         )
     code = (
@@ -399,7 +400,38 @@ def test_who_is_asked_first_does_not_depend_on_which_hooks_were_called_before(ho
         "for hooks in ([], ['algo_variables'], ['algo_doctor_checks', 'algo_variables']):\n"
         "    plugins = App(os.environ).plugins\n"
         "    for hook in hooks:\n        plugins.call(hook)\n"
-        "    sys.stdout.write(plugins.first('algo_default_profile', name='default').address + '\\n')\n"
+        "    sys.stdout.write(plugins.first('algo_credentials', profile=None, refused=None).origin + '\\n')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], env=home.environ, capture_output=True, text=True, check=True)
     assert len(set(done.stdout.splitlines())) == 1, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("ranks", "wanted"),
+    [
+        (("", ""), None),
+        (("trylast=True", "trylast=True"), "https://acme-a.example"),
+        (("tryfirst=True", "tryfirst=True"), None),
+        (("", "trylast=True"), "https://acme-a.example"),
+        (("trylast=True", ""), "https://acme-b.example"),
+        (("", "tryfirst=True"), "https://acme-b.example"),
+    ],
+)
+def test_two_plugins_that_give_a_default_profile_are_named(
+    home: Home, plugin_folder, ranks: tuple[str, str], wanted: str | None
+) -> None:
+    for dist, rank in zip(("acme-a", "acme-b"), ranks, strict=True):
+        plugin_folder.add(
+            dist,
+            HEAD + f"@hookimpl({rank})\ndef algo_default_profile(name):\n"
+            f"    return Profile(name, 'https://{dist}.example') if name == 'default' else None\n",
+        )
+    shown = home.run("profile", "show", "--json")
+    if wanted:
+        assert (shown.code, shown.json["address"]) == (ExitCode.OK, wanted)
+        return
+    assert shown.code == ExitCode.CONFIGURATION
+    assert "acme-a 1.0 and acme-b 1.0 answer algo_default_profile differently" in shown.stderr
+    assert "algo plugins disable acme-b" in shown.stderr
+    assert home.run("plugins", "disable", "acme-b").code == ExitCode.OK
+    assert home.run("profile", "show", "--json").json["address"] == "https://acme-a.example"

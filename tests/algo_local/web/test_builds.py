@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -220,6 +223,38 @@ def test_a_log_is_there_while_its_build_runs(made: World, monkeypatch: pytest.Mo
     assert seen == ["in-progress", 404, "Installing wheels"]
     (build,) = made.ask("GET", f"{PATH}/builds", "alice").json["results"]
     assert build["status"] == "failed", "whatever breaks, nobody waits for it"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from algo_local.algorithms.environments import Environments
+from algo_local.platform import Platform
+
+def python_for(self, source, commit, report, *, run_code):
+    report("Installing wheels")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Environments.python_for = python_for
+platform = Platform(Path(sys.argv[1]))
+platform.compiler.compile(platform.registry.algorithm("alice", "New"))
+"""
+
+
+def test_a_build_that_is_killed_is_known_to_have_ended_and_made_again(made: World) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(made.platform.root)], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (build,) = made.ask("GET", f"{PATH}/builds", "alice").json["results"]
+    assert build["status"] == "failed"
+    lines = made.ask("GET", f"{PATH}/builds/{build['build_id']}/logs", "alice").json["logs"].splitlines()
+    assert lines[-2:] == ["Installing wheels", "ERROR: the platform ended while this build ran: build it again"]
+    assert publish_newest(made).error["code"] == 1010
+    assert compile_(made)["compilation"]["successful"]
+    assert [found["status"] for found in made.ask("GET", f"{PATH}/builds", "alice").json["results"]] == [
+        "succeeded", "failed",
+    ]  # fmt: skip
+    leftovers = [path.name for path in (made.platform.root / "repositories").iterdir() if path.name.startswith(".")]
+    assert len(leftovers) <= 1, "what a killed process was building in goes when it is a day old"
 
 
 @pytest.mark.parametrize(
