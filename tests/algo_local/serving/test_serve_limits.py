@@ -23,8 +23,8 @@ from algo_local.serving.listener import listen
 from algo_local.serving.log import BURST, LINE_CHARACTERS, Log
 from algo_local.serving.server import Server
 from algo_local.serving.waiting import State
-from algo_local.web.app import respond
-from algo_local.web.http import FileBody, Request, Response
+from algo_local.web.app import error_response
+from algo_local.web.http import ApiError, FileBody, Request, Response
 
 LARGE = 64 << 20
 """More bytes than the system's buffers hold."""
@@ -44,7 +44,10 @@ class Stage:
             file.truncate(LARGE)
 
     def answer(self, request: Request) -> Response:
-        return respond(lambda: self._answered(request))
+        try:
+            return self._answered(request)
+        except ApiError as error:
+            return error_response(error)
 
     def _answered(self, request: Request) -> Response:
         if request.path == "/wait":
