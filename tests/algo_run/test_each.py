@@ -247,6 +247,28 @@ def test_a_failed_call_is_repeated_only_where_it_cannot_be_executed_twice(home: 
     assert done.code == ExitCode.OK, "with idempotency keys everything may be repeated"
 
 
+@pytest.mark.parametrize("records", ["full", "metadata", None])
+def test_the_first_calls_are_repeated_where_the_platform_says_that_it_keeps_keys(
+    home: Home, echo: Echo, stub: Any, inputs: Path, records: str | None
+) -> None:
+    inputs.write_text("1\n")
+    if records:
+        settings = {"settings": {"request_records": records}}
+        stub.on("GET", "/v1/algorithms/demo/Echo", stub.json_answer(settings))
+    broken: list[bytes] = []
+
+    def once(body: bytes, headers: Any) -> Any:
+        if broken:
+            return None
+        broken.append(body)
+        return (500, {"error": {"message": "crashed"}}, {})
+
+    echo.before, echo.keeps_keys = once, records == "full"
+    done = run(home, "--each", inputs)
+    assert done.code == (ExitCode.OK if records == "full" else ExitCode.FAILURE)
+    assert sum(echo.calls.values()) == 1, "executed once"
+
+
 def test_rate_and_concurrency_are_kept(home: Home, echo: Echo, inputs: Path) -> None:
     under_way, most, lock = [0], [0], threading.Lock()
 

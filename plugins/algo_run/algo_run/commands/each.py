@@ -11,6 +11,7 @@ from algo_core.errors import (
     AlgoError,
     AlgorithmFailed,
     NetworkError,
+    NotFoundError,
     PlatformError,
     RequestRefused,
     TlsError,
@@ -71,31 +72,50 @@ def run_each(app: App, batch: Batch) -> None:
         return
     if batch.compare and batch.output and batch.output.endswith(".csv"):
         raise UsageError("--compare cannot write CSV", "Name a file that ends in .jsonl with -o")
-    batch = batch._replace(reference=pinned(app, batch.reference))
+    described = _described_by_platform(app, batch.reference)
+    batch = batch._replace(reference=pinned(batch.reference, described))
     journal = open_journal(
         batch.output, app.output.binary, batch.algorithm, f"{batch.kind} {batch.source}", resume=batch.resume
     )
     with closing(journal):
-        _carry_out(app, batch, items, journal)
+        _carry_out(app, batch, items, journal, keeps_keys=_keeps_keys(described))
 
 
-def pinned(app: App, reference: AlgorithmRef) -> AlgorithmRef:
-    """The current version of a reference without one, so that all inputs of a run use the same code.
+def _described_by_platform(app: App, reference: AlgorithmRef) -> dict[str, Any]:
+    """What the platform says of an algorithm; nothing if it is called by a version, and the platform does not say.
 
     Raises:
-        NotFoundError, AuthError, NetworkError: if the platform says so.
+        NotFoundError, AuthError, NetworkError: if a version is to be found out.
     """
+    if not reference.name:
+        return {}
+    try:
+        found = app.api.get_json(f"algorithms/{reference.owner}/{reference.name}")
+    except (NotFoundError, RequestRefused, PlatformError):
+        if not reference.version:
+            raise
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _keeps_keys(described: dict[str, Any]) -> bool:
+    """Whether calls with an idempotency key are executed once, so that those that break off can be repeated."""
+    settings = described.get("settings")
+    return isinstance(settings, dict) and settings.get("request_records") == "full"
+
+
+def pinned(reference: AlgorithmRef, described: dict[str, Any]) -> AlgorithmRef:
+    """The current version of a reference without one, so that all inputs of a run use the same code."""
     if reference.version or not reference.name:
         return reference
-    described = app.api.get_json(f"algorithms/{reference.path}")
-    version = described.get("version_info") if isinstance(described, dict) else None
+    version = described.get("version_info")
     number = version.get("semantic_version") if isinstance(version, dict) else None
     return reference._replace(version=number) if isinstance(number, str) and number else reference
 
 
-def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal | Stream) -> None:
+def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal | Stream, *, keeps_keys: bool) -> None:
     report = Report(app.output, skipped=len(journal.done))
-    caller = Caller(app, batch, journal.run)
+    caller = Caller(app, batch, journal.run, keeps_keys=keeps_keys)
     latencies: dict[int, float] = caller.latencies
 
     def record(row: Row) -> None:
@@ -125,12 +145,12 @@ def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal |
 class Caller:
     """Makes the calls of a batch and their rows."""
 
-    def __init__(self, app: App, batch: Batch, run: str) -> None:
+    def __init__(self, app: App, batch: Batch, run: str, *, keeps_keys: bool = False) -> None:
         self._app = app
         self._api = app.api
         self._batch = batch
         self._run = run
-        self._keeps_keys = False
+        self._keeps_keys = keeps_keys
         self.latencies: dict[int, float] = {}
         self.differing = 0
 
