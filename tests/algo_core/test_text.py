@@ -153,6 +153,7 @@ WRITTEN_BY_US = {
     "algo_core/testing": "what tests write",
     "plugins/algo_data/algo_data/reporting/failures.py": "the record of failures",
     "plugins/algo_data/algo_data/local/partial_file.py": "/proc",
+    "plugins/algo_local/algo_local/testing.py": "what tests write",
     "plugins/algo_local/algo_local/execution": "/proc, and what the platform sends to its processes",
     "plugins/algo_local/algo_local/algorithms/published.py": "our own state",
     "plugins/algo_local/algo_local/algorithms/environments.py": "a mark that an environment is whole",

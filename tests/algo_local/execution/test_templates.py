@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -25,10 +26,10 @@ def test_the_python_3_template_can_be_published_as_it_is(tmp_path: Path, executo
     assert outcome.result == Payload("text", "hello Jane")
 
 
-@pytest.mark.parametrize("data", ["HAL 9000", {"name": "HAL"}, 9000])
+@pytest.mark.parametrize("data", ["HAL 9000", {"name": "HAL"}, 9000, True, None])
 def test_hello(tmp_path: Path, executor: Executor, data: object) -> None:
     build = Builder(tmp_path / "root").build(catalog.HELLO, "demo", "Hello")
     kind = "text" if isinstance(data, str) else "json"
     for content_type in {kind, "json"}:
         outcome = executor.call(build, Payload(content_type, data), timeout=60, context=CONTEXT)  # type: ignore[arg-type]
-        assert outcome.result == Payload("text", f"Hello {data}")
+        assert outcome.result == Payload("text", f"Hello {data if isinstance(data, str) else json.dumps(data)}")

@@ -125,7 +125,7 @@ class Asked(LocalStorage):
 @pytest.fixture
 def wanted(monkeypatch, work):
     """Whether there would be one for so many transfers."""
-    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread()])
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
     monkeypatch.setattr(processes, "CopyProcess", lambda places, options, at_once: f"made for {at_once}")
 
@@ -163,8 +163,19 @@ def test_what_may_not_be_divided_is_not(wanted):
 
 
 def test_there_is_none_beside_other_threads(wanted, monkeypatch):
-    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    others = [threading.current_thread(), threading.Thread()]
+    monkeypatch.setattr(threading, "enumerate", lambda: others)
     assert not wanted()
+
+
+def test_a_thread_that_can_be_held_up_is_while_they_are_made(wanted, monkeypatch):
+    other, held = threading.Thread(), []
+    other.fork_lock = threading.Lock()
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread(), other])
+    monkeypatch.setattr(processes, "CopyProcess", lambda *arguments: held.append(other.fork_lock.locked()))
+    assert wanted()
+    assert held == [True, True]
+    assert not other.fork_lock.locked()
 
 
 # From a command

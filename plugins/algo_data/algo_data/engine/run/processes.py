@@ -145,7 +145,7 @@ def _still() -> Iterator[bool]:
     """
     others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
     locks = [getattr(thread, "fork_lock", None) for thread in others]
-    if threading.active_count() > len(others) + 1 or not all(locks):
+    if not all(locks):
         yield False
         return
     with contextlib.ExitStack() as held:
