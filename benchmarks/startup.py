@@ -115,6 +115,10 @@ def main() -> None:
         block_plugins(base, ours, environ, count)
 
 
+TYPED = ("algo c", "c")
+"""What the script for bash hands over at TAB: the line up to the cursor, and the part that is replaced."""
+
+
 def block_commands(base: Path, ours: Path, older: Path, environ: dict[str, str], count: int) -> None:
     """--version, --help and TAB."""
     algo = str(ours.with_name("algo"))
@@ -122,13 +126,13 @@ def block_commands(base: Path, ours: Path, older: Path, environ: dict[str, str],
     commands = [line.split()[0] for line in names if line.startswith("  ") and len(line.split()) > 2][:20]
     bare = base / "bare.py"
     bare.write_text(BARE_CLICK.format(names=commands))
-    tab = {**environ, "_ALGO_COMPLETE": "bash_complete", "COMP_WORDS": "algo c", "COMP_CWORD": "1"}
+    tab = {**environ, "_ALGO_COMPLETE": "bash"}
     jobs = {
         "python -c pass": Job([str(ours), "-c", "pass"], environ),
         "bare click --help": Job([str(ours), str(bare), "--help"], environ),
         "algo --version": Job([algo, "--version"], environ),
         "algo --help": Job([algo, "--help"], environ),
-        "algo TAB": Job([algo], tab),
+        "algo TAB": Job([algo, *TYPED], tab),
         "older algo --help": Job([str(older.with_name("algo")), "--help"], environ),
     }
     taken = rounds(jobs, count)
@@ -164,9 +168,9 @@ def block_plugins(base: Path, ours: Path, environ: dict[str, str], count: int) -
         here = {**environ, "PYTHONPATH": str(site), "ALGO_CACHE_DIR": str(base / f"cache-{size}")}
         eager = base / f"eager-{size}.py"
         eager.write_text(EAGER.format(count=size))
-        tab = {**here, "_ALGO_COMPLETE": "bash_complete", "COMP_WORDS": "algo c", "COMP_CWORD": "1"}
+        tab = {**here, "_ALGO_COMPLETE": "bash"}
         jobs[f"help {size}"] = Job([algo, "--help"], here)
-        jobs[f"tab {size}"] = Job([algo], tab)
+        jobs[f"tab {size}"] = Job([algo, *TYPED], tab)
         jobs[f"eager {size}"] = Job([str(ours), str(eager), "--help"], here)
     taken = rounds(jobs, count)
     for size in sizes:

@@ -7,12 +7,13 @@ in which text is read, or that cannot be seen. Everything else is unchanged.
 
 from __future__ import annotations
 
+import functools
 import re
 
 _EMOJI = "\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _JOINING = "\u0600-\u0dff\u1000-\u109f\u1780-\u17ff"  # scripts in which a joiner changes what is seen: Arabic to Khmer
 
-HARMFUL = re.compile(
+HARMFUL = (
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls; some terminals obey those of C1 as well
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164"
@@ -23,28 +24,42 @@ HARMFUL = re.compile(
     "]"
     f"|\ufe0f(?<![{_EMOJI}]\ufe0f)|\u200d(?<![{_EMOJI}\ufe0f{_JOINING}]\u200d)|\u200c(?<![{_JOINING}]\u200c)"
 )
-"""A character that must be escaped for a terminal. Tabs and newlines are not."""
+"""The pattern of a character that must be escaped for a terminal. Tabs and newlines are not."""
 
-_FORM = re.compile("[\t\n]")
+
+@functools.lru_cache(maxsize=1)
+def harmful() -> re.Pattern[str]:
+    """The compiled pattern; compiling it takes longer than all else that TAB does, and few texts need it."""
+    return re.compile(HARMFUL)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text has printable ASCII characters only, which is seen at once."""
+    return text.isascii() and text.isprintable()
+
+
+def is_harmful(text: str) -> bool:
+    """Whether a character of a text must be escaped for a terminal."""
+    return not is_plain(text) and harmful().search(text) is not None
 
 
 def sanitize(text: str) -> str:
     """A text of any number of lines, escaped for a terminal."""
-    if text.isascii() and text.isprintable():
+    if is_plain(text):
         return text
-    return HARMFUL.sub(_escaped, text.replace("\r\n", "\n"))
+    return harmful().sub(_escaped, text.replace("\r\n", "\n"))
 
 
 def on_one_line(text: str) -> str:
     """The same for what must not begin a new line, or move to another column: a name, the cell of a table."""
-    if text.isascii() and text.isprintable():
+    if is_plain(text):
         return text
-    return _FORM.sub(_escaped, HARMFUL.sub(_escaped, text))
+    return re.sub("[\t\n]", _escaped, harmful().sub(_escaped, text))
 
 
 def sanitize_json(text: str) -> str:
     """The same for JSON, which has such characters in its strings only: its own escapes keep the value what it is."""
-    return text if text.isascii() and text.isprintable() else HARMFUL.sub(_escaped_in_json, text.replace("\r\n", "\n"))
+    return text if is_plain(text) else harmful().sub(_escaped_in_json, text.replace("\r\n", "\n"))
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.terminal.completion.candidates import after_program, candidates
 from algo_core.terminal.completion.posix import joined
-from algo_core.terminal.sanitize import HARMFUL, on_one_line
+from algo_core.terminal.sanitize import HARMFUL, is_plain, on_one_line
 
 if TYPE_CHECKING:
     import click
@@ -30,12 +30,17 @@ def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> st
     found = candidates(command, app, after_program(words), typed)
     if any(candidate.is_local for candidate in found):
         return "file\0"
-    texts = (f"{word}\t{on_one_line(text)}" if text else word for _, word, text in found if not _RAW.search(word))
+    texts = (f"{word}\t{on_one_line(text)}" if text else word for _, word, text in found if not _is_raw(word))
     return "plain\0" + "".join(f"{text}\0" for text in texts)
 
 
-_RAW = re.compile(f"^~|\t|(?![\0-\x7f\udc80-\udcff])(?:\\s|{HARMFUL.pattern})")
+_RAW = f"\t|(?![\0-\x7f\udc80-\udcff])(?:\\s|{HARMFUL})"
 """Characters that fish does not quote, treats as the end of a word, or passes to the terminal unescaped."""
+
+
+def _is_raw(word: str) -> bool:
+    """Whether fish would not quote a word as a whole."""
+    return word.startswith("~") or (not is_plain(word) and re.search(_RAW, word) is not None)
 
 
 def parse(line: str) -> tuple[list[str], str]:

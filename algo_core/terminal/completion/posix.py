@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from algo_core.terminal.sanitize import HARMFUL
+from algo_core.terminal.sanitize import HARMFUL, is_harmful, is_plain
 
 NO_QUOTE, SINGLE, DOUBLE, ANSI_C = "", "'", '"', "$'"
 
@@ -123,8 +123,8 @@ def quoted(text: str, quote: str = NO_QUOTE) -> str:
 
 
 def _pieces(text: str, quote: str) -> Iterator[str]:
-    for piece in re.split(f"({HARMFUL.pattern}|[\\t\\n])", text):
-        if HARMFUL.fullmatch(piece) or piece in {"\t", "\n"}:
+    for piece in [text] if is_plain(text) else re.split(f"({HARMFUL}|[\\t\\n])", text):
+        if is_harmful(piece) or piece in {"\t", "\n"}:
             yield _IN_CODE[quote].format(_code(piece))
         else:
             yield from (_QUOTERS[quote](character) for character in piece)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from algo_core.terminal.completion.candidates import after_program, candidates
-from algo_core.terminal.sanitize import HARMFUL, on_one_line
+from algo_core.terminal.sanitize import is_harmful, on_one_line
 
 if TYPE_CHECKING:
     import click
@@ -57,7 +57,7 @@ def quoted(word: str, quote: str = "") -> str:
 
     Only those can express what a terminal must not get, and only PowerShell 6 and later reads the escapes for it.
     """
-    if (quote and quote in DOUBLE_QUOTES) or HARMFUL.search(word) or re.search("[\t\n]", word):
+    if (quote and quote in DOUBLE_QUOTES) or is_harmful(word) or re.search("[\t\n]", word):
         return '"' + "".join(map(_in_double, word)) + '"'
     if not quote and _PLAIN.fullmatch(word):
         return word
@@ -65,7 +65,7 @@ def quoted(word: str, quote: str = "") -> str:
 
 
 def _in_double(character: str) -> str:
-    if HARMFUL.match(character) or character in "\t\n":
+    if is_harmful(character) or character in "\t\n":
         return f"`u{{{ord(character):x}}}"
     return 2 * character if character in DOUBLE_QUOTES else f"`{character}" if character in "`$#" else character
 
