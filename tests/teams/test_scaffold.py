@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,14 +44,21 @@ def test_there_is_a_project_of_each_kind() -> None:
     assert {path.name for path in TEMPLATES.iterdir()} == {"shared", *KINDS}
 
 
-def test_a_project_of_each_kind_passes_its_own_tests(team_environment: Environment, tmp_path: Path, work: Path) -> None:
-    home = Home(tmp_path / "home", program=team_environment.bin / "algo")
+@pytest.fixture
+def environment(team_environment: Environment, tmp_path: Path) -> Iterator[Environment]:
+    """The team's environment, from which the projects are removed again: others use it."""
+    yield team_environment
+    team_environment.run("python", "-m", "pip", "uninstall", "--yes", *PROJECTS, cwd=tmp_path, environ=os.environ)
+
+
+def test_a_project_of_each_kind_passes_its_own_tests(environment: Environment, tmp_path: Path, work: Path) -> None:
+    home = Home(tmp_path / "home", program=environment.bin / "algo")
     for name, options in PROJECTS.items():
         made = home.run("plugins", "new", name, *options, cwd=work)
         assert made.code == ExitCode.OK, made.stderr
         files = {f"{name}/{path}" for path in everything(work / name) if (work / name / path).is_file()}
         assert {str(Path(line)) for line in made.text.splitlines()} == files
-    team_environment.install(
+    environment.install(
         "--no-build-isolation", *(word for name in PROJECTS for word in ("--editable", f"{work / name}[test]"))
     )
     assert "Acme reports:\n  acme-reports" in home.run("--help").text
@@ -58,7 +67,7 @@ def test_a_project_of_each_kind_passes_its_own_tests(team_environment: Environme
     checks = ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "--cache-dir", tmp_path / "mypy"]
     for name in PROJECTS:
         for words in (*checks, ["pytest", "-q"]):
-            done = team_environment.run(*words, cwd=work / name, environ=home.environ)
+            done = environment.run(*words, cwd=work / name, environ=home.environ)
             assert done.returncode == 0, f"{name}: {done.stdout}"
         assert " passed" in done.stdout
 
