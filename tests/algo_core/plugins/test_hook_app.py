@@ -152,7 +152,7 @@ def test_remarks_do_not_disturb_completion(algo_home: Home, plugin_folder: Any) 
     )
     plugin_folder.add("acme-says", source)
     algo_home.environ |= {"PYTHONPATH": str(plugin_folder.path), "ALGO_CACHE_DIR": str(algo_home.root / "cache")}
-    result = algo_home.run(environ={"_ALGO_COMPLETE": "fish", "_ALGO_LINE": "algo conf"})
+    result = algo_home.run("algo conf", environ={"_ALGO_COMPLETE": "fish"})
     assert ("config" in result.text, result.stderr) == (True, "")
 
 
