@@ -70,7 +70,7 @@ def remove_environment(platform: Platform, wanted: str) -> EnvironmentInfo:
         if not is_alone:
             raise _BUILDING
         known = environments(platform)
-        found = known[_only([one.id for one in known], wanted, "environment", "algo local environment list")]
+        found = known[_only([one.id for one in known], wanted, "environment", "algo local env list")]
         if found.algorithms:
             raise AlgoError(
                 f"Builds of {', '.join(found.algorithms[:3])} need the environment {found.id[:12]}",

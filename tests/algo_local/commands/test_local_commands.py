@@ -141,9 +141,9 @@ def test_status_of_a_fresh_platform(run_algo: Algo, root: Path) -> None:
 def test_disk_is_shown_and_given_back(run_algo: Algo, root: Path, hello: Path) -> None:
     run_algo("local", "publish", str(hello), "acme/Greet", "--version", "1.0.0")
     stale = root / "environments" / ("e" * 40)
-    stale.mkdir()
+    stale.mkdir(parents=True)
     (stale / "requirements.txt").write_text("numpy\n")
-    listed = run_algo("local", "environment", "list").stdout
+    listed = run_algo("local", "env", "list").stdout
     assert "eeeeeeeeeeee" in listed
     assert "numpy" in listed
     done = run_algo("local", "prune", "--dry-run")

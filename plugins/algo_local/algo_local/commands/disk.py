@@ -76,9 +76,10 @@ def build() -> None:
 @click.argument("build", metavar="BUILD")
 @pass_app
 def remove_build(app: App, algorithm: str, build: str) -> None:
-    """Remove a build, given by its id, its commit, or the beginning of one.
+    """Remove a build that no version names.
 
-    A build of which a version is published stays until that is withdrawn.
+    BUILD is its id, its commit, or the beginning of one. A build of which a
+    version is published stays until that is withdrawn.
 
     \b
     Example:
@@ -91,7 +92,7 @@ def remove_build(app: App, algorithm: str, build: str) -> None:
     _tell(app, {"algorithm": algorithm, "commit": commit, "removed": True}, f"Removed the build {commit[:12]}")
 
 
-@click.group()
+@click.group("env")
 def environment() -> None:
     """List and remove the virtual environments of algorithms."""
 
@@ -99,11 +100,11 @@ def environment() -> None:
 @environment.command("list")
 @pass_app
 def list_environments(app: App) -> None:
-    """List environments, the largest first, with the algorithms whose builds need them.
+    """List environments, the largest first.
 
     \b
     Example:
-      algo local environment list
+      algo local env list
     """
     from algo_local import removal
 
@@ -135,11 +136,13 @@ def list_environments(app: App) -> None:
 @click.argument("environment", metavar="ENVIRONMENT")
 @pass_app
 def remove_environment(app: App, environment: str) -> None:
-    """Remove an environment that no build needs, given by its id or the beginning of it.
+    """Remove an environment that no build needs.
+
+    ENVIRONMENT is its id, or the beginning of it.
 
     \b
     Example:
-      algo local environment remove 9b1c04d27f35
+      algo local env remove 9b1c04d27f35
     """
     from algo_local import removal
 

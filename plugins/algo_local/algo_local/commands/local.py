@@ -148,7 +148,7 @@ def _check_sandbox(app: App, *, is_local: bool) -> None:
 @local.command()
 @pass_app
 def status(app: App) -> None:
-    """Show where the platform's state is, what it holds, and the disk that it takes.
+    """Show where the state is, what it holds, and the disk it takes.
 
     'algo local prune' gives back what no version needs.
     """
