@@ -23,6 +23,9 @@ from algo_run.sink import Sink, open_sink
 _MINE = re.compile(r"(?:algo:/{1,2}|/)?\.my/(.*)", re.DOTALL)
 """`.my` in the place of an owner is the account of the profile in use (guide)."""
 
+NEEDS_ASYNC = ("--notify is for calls that are not waited for", "Add --async")
+NEEDS_NOTIFY = ("--notify-output needs --notify", "Name the URL with --notify URL")
+
 EPILOG = """\
 \b
 Examples:
@@ -51,6 +54,8 @@ bytes."""
 )
 @click.option("--raw", is_flag=True, help="Print the algorithm's output unchanged, without a newline.")
 @click.option("--void", "--async", "void", is_flag=True, help="Return at once and print the request's id.")
+@click.option("--notify", metavar="URL", help="With --async: have the platform post the finished call to URL, signed.")
+@click.option("--notify-output", is_flag=True, help="With --notify: send the result as well, if it is small.")
 @click.option("--debug", is_flag=True, help="Show the algorithm's printed output, and its stack trace on failure.")
 @click.option("--sudo", is_flag=True, help="Call as the algorithm's owner (administrators only).")
 @batch_options
@@ -65,6 +70,8 @@ def run(
     output: str | None,
     raw: bool,
     void: bool,
+    notify: str | None,
+    notify_output: bool,
     debug: bool,
     sudo: bool,
     **batch: Any,
@@ -75,6 +82,8 @@ def run(
     Inputs over 7.5 MiB (10 MiB in base64) are refused: upload them with 'algo cp' and pass the data URI.
     """
     _check(app, ctx.args, raw=raw, void=void)
+    if (notify and not void) or (notify_output and not notify):
+        raise UsageError(*(NEEDS_ASYNC if notify else NEEDS_NOTIFY))
     debug = debug or app.debug
     if inputs := batch_inputs(batch):
         _refuse_beside_batch(given_inputs(ctx), raw=raw, void=void)
@@ -92,6 +101,8 @@ def run(
         wants_stdout=debug and not (raw or void),
         output="raw" if raw else "void" if void else None,
         sudo=sudo,
+        notify=notify,
+        notify_output=notify_output,
     )
     with open_sink(app.output, output) as sink:
         if raw:
@@ -168,6 +179,8 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
             sink.write_line(answer.request_id)
         else:
             sink.write_answer(answer)
+        if call.notify and not answer.is_notified:
+            raise PlatformError(f"{app.api.address} sends no notifications; the call was made without")
     except Failed as failure:
         _show_remarks(app, failure.answer, asked=call.wants_stdout)
         if failure.stacktrace and not app.output.is_json:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from algo_local.platform import Platform
     from algo_local.records.recorder import Live
     from algo_local.web.authorization import RequestContext
+    from algo_local.webhooks.rows import Webhook
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header of a call that is to be executed once, however often it arrives."""
@@ -53,6 +54,8 @@ class _Call:
     context: CallContext
     output: str
     key: str | None
+    webhook: Webhook | None = None
+    """The notification about its end."""
 
     def record(self) -> Record:
         """Its row, before it has run."""
@@ -117,7 +120,8 @@ def invoke(context: RequestContext) -> Response:
         if not caller.inside or output == "void":
             slot.enter_context(platform.concurrency.counted(caller.account))
         payload, body = _payload(request)
-        call = _Call(platform, caller, version, payload, body, _timeout(request), call_context, output, key)
+        webhook = _webhook(context, version, call_context.request_id)
+        call = _Call(platform, caller, version, payload, body, _timeout(request), call_context, output, key, webhook)
         response = _answered(call, request, slot, received)
     if key:
         response.headers[IDEMPOTENCY_KEY] = key
@@ -130,14 +134,20 @@ def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -
     while True:
         try:
             must_be_kept = level != NONE and (record.is_void or record.key)
-            live = (records.accept if must_be_kept else records.begin)(record, given, level)
+            if must_be_kept:
+                also = call.platform.webhooks.accept(call.webhook) if call.webhook else None
+                live = records.accept(record, given, level, also)
+            else:
+                live = records.begin(record, given, level)
         except KeyTaken as taken:
             if response := _repeated(call, request, taken.record, received, record.key_digest):
                 return response
             continue  # it was lost meanwhile
         if record.is_void:
             _start_void(call, live, slot.pop_all())
-            return _void(record.id)
+            if call.webhook:
+                call.platform.webhooks.start()
+            return _void(record.id, call.webhook)
         return _response(call, request, call.run(live), record.id, received)
 
 
@@ -149,8 +159,9 @@ def _response(call: _Call, request: Request, answer: Answer, request_id: str, re
     return wrapped(answer, request_id, sees_inside=sees_inside, stdout=request.flag("stdout"), timing=timing)
 
 
-def _void(request_id: str) -> Response:
-    return json_response({"async": "void", "request_id": request_id})
+def _void(request_id: str, webhook: Webhook | None = None) -> Response:
+    notify = {"notify": webhook.url} if webhook else {}
+    return json_response({"async": "void", "request_id": request_id, **notify})
 
 
 def _repeated(call: _Call, request: Request, first: Record, received: float, digest: str) -> Response | None:
@@ -164,7 +175,7 @@ def _repeated(call: _Call, request: Request, first: Record, received: float, dig
         message = f"The {IDEMPOTENCY_KEY} {call.key} came with another request before; use a new key for a new request"
         raise ApiError(422, message, ErrorCode.INPUT_VALIDATION_ERROR)
     if call.output == "void":
-        return _replayed(_void(first.id))
+        return _replayed(_void(first.id, call.platform.webhooks.find(first.id) if call.webhook else None))
     records = call.platform.records
     found = records.wait(first.id, call.timeout)
     if found is None or found.state == LOST:
@@ -182,6 +193,14 @@ def _repeated(call: _Call, request: Request, first: Record, received: float, dig
 def _replayed(response: Response) -> Response:
     response.headers["Idempotency-Replayed"] = "true"
     return response
+
+
+def _webhook(context: RequestContext, version: Version, request_id: str) -> Webhook | None:
+    if "notify" not in context.request.query:
+        return None
+    from algo_local.web.notification import notification_of
+
+    return notification_of(context, version, request_id)
 
 
 def _idempotency_key(request: Request) -> str | None:
