@@ -27,6 +27,7 @@ from algo_run.json_text import Written
 
 if TYPE_CHECKING:
     from algo_core.context import App
+    from algo_core.http.api import ApiClient
     from algo_core.storage.uri import AlgorithmRef
 
 SHOWN = 3
@@ -59,7 +60,7 @@ class SomeFailed(AlgoError):
     """Some inputs of a batch have failed; the others have their results."""
 
 
-def run_each(app: App, batch: Batch) -> None:
+def run_each(app: App, batch: Batch, api: ApiClient) -> None:
     """Call an algorithm on each input, and record each result.
 
     Raises:
@@ -72,16 +73,16 @@ def run_each(app: App, batch: Batch) -> None:
         return
     if batch.compare and batch.output and batch.output.endswith(".csv"):
         raise UsageError("--compare cannot write CSV", "Name a file that ends in .jsonl with -o")
-    described = _described_by_platform(app, batch.reference)
+    described = _described_by_platform(api, batch.reference)
     batch = batch._replace(reference=pinned(batch.reference, described))
     journal = open_journal(
         batch.output, app.output.binary, batch.algorithm, f"{batch.kind} {batch.source}", resume=batch.resume
     )
     with closing(journal):
-        _carry_out(app, batch, items, journal, keeps_keys=_keeps_keys(described))
+        _carry_out(app, api, batch, items, journal, keeps_keys=_keeps_keys(described))
 
 
-def _described_by_platform(app: App, reference: AlgorithmRef) -> dict[str, Any]:
+def _described_by_platform(api: ApiClient, reference: AlgorithmRef) -> dict[str, Any]:
     """What the platform says of an algorithm; nothing if it is called by a version, and the platform does not say.
 
     Raises:
@@ -90,7 +91,7 @@ def _described_by_platform(app: App, reference: AlgorithmRef) -> dict[str, Any]:
     if not reference.name:
         return {}
     try:
-        found = app.api.get_json(f"algorithms/{reference.owner}/{reference.name}")
+        found = api.get_json(f"algorithms/{reference.owner}/{reference.name}")
     except (NotFoundError, RequestRefused, PlatformError):
         if not reference.version:
             raise
@@ -113,9 +114,11 @@ def pinned(reference: AlgorithmRef, described: dict[str, Any]) -> AlgorithmRef:
     return reference._replace(version=number) if isinstance(number, str) and number else reference
 
 
-def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal | Stream, *, keeps_keys: bool) -> None:
+def _carry_out(
+    app: App, api: ApiClient, batch: Batch, items: Iterator[Item], journal: Journal | Stream, *, keeps_keys: bool
+) -> None:
     report = Report(app.output, skipped=len(journal.done))
-    caller = Caller(app, batch, journal.run, keeps_keys=keeps_keys)
+    caller = Caller(api, batch, journal.run, keeps_keys=keeps_keys)
     latencies: dict[int, float] = caller.latencies
 
     def record(row: Row) -> None:
@@ -145,9 +148,8 @@ def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal |
 class Caller:
     """Makes the calls of a batch and their rows."""
 
-    def __init__(self, app: App, batch: Batch, run: str, *, keeps_keys: bool = False) -> None:
-        self._app = app
-        self._api = app.api
+    def __init__(self, api: ApiClient, batch: Batch, run: str, *, keeps_keys: bool = False) -> None:
+        self._api = api
         self._batch = batch
         self._run = run
         self._keeps_keys = keeps_keys
