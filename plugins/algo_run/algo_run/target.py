@@ -9,16 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from algo_core.errors import ConfigError, UsageError
+from algo_core.errors import UsageError
 from algo_core.storage.uri import AlgorithmRef, parse_algorithm_ref
 
 if TYPE_CHECKING:
     from algo_core.context import App
     from algo_core.http.api import ApiClient
     from algo_core.terminal.output import Output
-
-ADDRESS = "directory:"
-"""The address of requests to a directory."""
 
 _MINE = r"(?:algo:/{1,2}|/)?\.my/(.*)"
 """`.my` in the place of an owner is the account of the profile in use (guide)."""
@@ -103,10 +100,7 @@ def opened(
     Raises:
         ConfigError: if no plugin runs directories.
     """
-    from algo_core.http.api import ApiClient
-    from algo_core.http.client import Hooks, HttpClient
     from algo_core.plugins.types import DirectoryRun
-    from algo_core.settings.profile import Profile
 
     given = given or Surroundings({}, ())
     printed = Printed(app.output) if shows_output else None
@@ -117,22 +111,11 @@ def opened(
         report=app.output.log if shows_output else None,
         on_output=printed.add if printed else None,
     )
-    transport = app.plugins.first("algo_directory", run=run)
-    if transport is None:
-        raise ConfigError(
-            f"No installed plugin runs the algorithm in a directory, such as {directory}",
-            f"Get one with: {app.plugins.to_install('algo-local')}",
-        )
-    client = HttpClient(
-        Profile(directory, ADDRESS, origin="the command line"),
-        timeout=(app.setting("connect_timeout").value, app.setting("timeout").value),
-        retries=0,
-        hooks=Hooks(transport=lambda profile: transport),
-    )
+    api = app.open_directory(run)
     try:
-        yield Target(ApiClient(client), DirectoryRef(directory, ""), is_directory=True)
+        yield Target(api, DirectoryRef(directory, ""), is_directory=True)
     finally:
-        client.close()
+        api.client.close()
         if printed:
             printed.end()
 

@@ -81,7 +81,7 @@ def run(
     """
     _check(app, ctx.args, raw=raw, void=void)
     debug = debug or app.debug
-    given, batch = surroundings(app, options), {**others(options), "sudo": sudo}
+    given, batch = surroundings(app, options), others(options)
     is_here = _check_directory(algorithm, given, void=void, sudo=sudo, compare=batch["compare"])
     shows_output = (debug or app.verbose) and not app.output.is_json
 
@@ -91,7 +91,7 @@ def run(
     if inputs := batch_inputs(batch):
         _refuse_beside_batch(given_inputs(ctx), raw=raw, void=void)
         with target() as called:
-            _run_each(app, called, inputs, output, timeout, batch)
+            _run_each(app, called, inputs, output, timeout, {**batch, "sudo": sudo})
         return
     if output and os.path.isdir(output):
         raise UsageError(f"{output} is a directory", "Name a file with -o")
