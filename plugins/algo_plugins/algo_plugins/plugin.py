@@ -20,5 +20,5 @@ def algo_commands() -> list[Command]:
         _command("upgrade", "Upgrade plugins within their recorded requirements."),
         _command("outdated", "List plugins that have newer versions."),
         _command("restore", "Reinstall plugins that are recorded but missing.", "restore"),
-        _command("new", "Create a plugin project: command, hook, tests, types, CI."),
+        _command("new", "Create a plugin project: code, tests, types, CI."),
     ]
