@@ -57,7 +57,7 @@ def test_continued_lines_comments_and_files_within_files(tmp_path) -> None:
 )
 def test_what_cannot_be_obeyed_is_refused_by_line(tmp_path, monkeypatch, text: str, words: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="wanted.txt") as refused:
+    with pytest.raises(UsageError, match="wanted") as refused:
         contents(tmp_path, text)
     assert words in refused.value.message
 
