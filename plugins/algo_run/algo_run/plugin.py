@@ -20,6 +20,13 @@ def algo_commands() -> list[Command]:
             group="Algorithms",
             example='algo run demo/Hello -d "HAL 9000"',
         ),
+        Command(
+            "replay",
+            "algo_run.commands.replay:replay",
+            help="Call a version on recorded inputs and compare outputs.",
+            group="Algorithms",
+            example="algo replay demo/Hello/2.0.0 --limit 1000",
+        ),
         _command("bench", "bench:bench", "Measure an algorithm's latency and throughput."),
         _command("result", "result:result", "Fetch the result of a call that is on record."),
         _command("logs", "logs:logs", "Show what an algorithm printed during calls."),
