@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from algo_core import Command, hookimpl
+from algo_core import Command, Service, hookimpl
 
 
 def _command(name: str, target: str, text: str) -> Command:
@@ -36,3 +36,9 @@ def algo_commands() -> list[Command]:
         _command("requests secret", "requests:secret", "Show the secret that verifies notifications."),
         _command("requests cancel", "requests:cancel", "End calls that wait or run."),
     ]
+
+
+@hookimpl
+def algo_services() -> list[Service]:
+    """`App.run_algorithm`."""
+    return [Service("run_algorithm", "algo_run.service:run_algorithm")]

@@ -9,6 +9,7 @@ import math
 import re
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from algo_local.records.recorder import Live
     from algo_local.web.authorization import RequestContext
     from algo_local.webhooks.rows import Webhook
+
+Execute = Callable[..., Outcome]
+"""Runs a build, as `Executor.call` does."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header of a call that is to be executed once, however often it arrives."""
@@ -54,8 +58,10 @@ class _Call:
     context: CallContext
     output: str
     key: str | None
-    webhook: Webhook | None = None
+    webhook: Webhook | None
     """The notification about its end."""
+    execute: Execute | None
+    """What runs it in the place of the platform's executor."""
 
     def record(self) -> Record:
         """Its row, before it has run."""
@@ -90,7 +96,8 @@ class _Call:
             platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
             if algorithm.has_secrets:
                 build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
-            return platform.executor.call(
+            execute = self.execute or platform.executor.call
+            return execute(
                 build,
                 self.payload,
                 timeout=self.timeout,
@@ -110,9 +117,14 @@ def preflight(context: RequestContext) -> Response:
 
 def invoke(context: RequestContext) -> Response:
     """`POST /v1/algo/OWNER/NAME[/VERSION]`, or with an algorithm's id in the place of owner and name."""
+    return call_version(context.platform, context.caller, context.request, _version(context))
+
+
+def call_version(
+    platform: Platform, caller: Caller, request: Request, version: Version, execute: Execute | None = None
+) -> Response:
+    """The response to a request that calls a version; `execute` runs it in the place of the platform's executor."""
     received = time.perf_counter()
-    platform, caller, request = context.platform, context.caller, context.request
-    version = _version(context)
     output = request.query.get("output", "").lower()
     call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
     key = _idempotency_key(request) if version.algorithm.request_records == FULL else None
@@ -121,7 +133,8 @@ def invoke(context: RequestContext) -> Response:
             slot.enter_context(platform.concurrency.counted(caller.account))
         payload, body = _payload(request)
         webhook = _webhook(context, version, call_context.request_id)
-        call = _Call(platform, caller, version, payload, body, _timeout(request), call_context, output, key, webhook)
+        asked = (_timeout(request), call_context, output, key, webhook)
+        call = _Call(platform, caller, version, payload, body, *asked, execute)
         response = _answered(call, request, slot, received)
     if key:
         response.headers[IDEMPOTENCY_KEY] = key
