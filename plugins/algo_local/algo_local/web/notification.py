@@ -13,18 +13,19 @@ from algo_local.webhooks.target import parse
 
 if TYPE_CHECKING:
     from algo_local.algorithms.registry import Version
-    from algo_local.web.authorization import RequestContext
+    from algo_local.callers import Caller
+    from algo_local.platform import Platform
+    from algo_local.web.http import Request
 
 
-def notification_of(context: RequestContext, version: Version, request_id: str) -> Webhook:
-    """The notification that a request asks for.
+def notification_of(platform: Platform, caller: Caller, request: Request, version: Version, link: str) -> Webhook:
+    """The notification that a request asks for; `link` is the address of the call's record, which ends in its id.
 
     Raises:
         ApiError: 400 if the call is not `output=void` or not recorded, 403 from within an algorithm, which might have
             no access to the network itself, and 429 if too many wait.
         RequestRefused: if the address is none.
     """
-    request, caller, platform = context.request, context.caller, context.platform
     url = request.query["notify"]
     if caller.inside:
         raise ApiError(403, f"{DENIED}: algorithms cannot ask for notifications", ErrorCode.NOT_AUTHORIZED)
@@ -35,5 +36,4 @@ def notification_of(context: RequestContext, version: Version, request_id: str) 
     parse(url)
     if platform.webhooks.is_full(caller.account):
         raise ApiError(429, "Too many notifications of the account are waiting", headers={"Retry-After": "60"})
-    link = context.url(f"/v1/requests/{request_id}")
-    return Webhook(request_id, caller.account, url, link, request.flag("notify_output"))
+    return Webhook(link.rpartition("/")[2], caller.account, url, link, request.flag("notify_output"))

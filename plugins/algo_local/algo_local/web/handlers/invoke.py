@@ -117,13 +117,22 @@ def preflight(context: RequestContext) -> Response:
 
 def invoke(context: RequestContext) -> Response:
     """`POST /v1/algo/OWNER/NAME[/VERSION]`, or with an algorithm's id in the place of owner and name."""
-    return call_version(context.platform, context.caller, context.request, _version(context))
+    return call_version(context.platform, context.caller, context.request, _version(context), address=context.address)
 
 
 def call_version(
-    platform: Platform, caller: Caller, request: Request, version: Version, execute: Execute | None = None
+    platform: Platform,
+    caller: Caller,
+    request: Request,
+    version: Version,
+    execute: Execute | None = None,
+    *,
+    address: str = "local:",
 ) -> Response:
-    """The response to a request that calls a version; `execute` runs it in the place of the platform's executor."""
+    """The response to a request that calls a version; `execute` runs it in the place of the platform's executor.
+
+    `address` is that at which the client reaches the platform.
+    """
     received = time.perf_counter()
     output = request.query.get("output", "").lower()
     call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
@@ -132,7 +141,7 @@ def call_version(
         if not caller.inside or output == "void":
             slot.enter_context(platform.concurrency.counted(caller.account))
         payload, body = _payload(request)
-        webhook = _webhook(context, version, call_context.request_id)
+        webhook = _webhook(platform, caller, request, version, f"{address}/v1/requests/{call_context.request_id}")
         asked = (_timeout(request), call_context, output, key, webhook)
         call = _Call(platform, caller, version, payload, body, *asked, execute)
         response = _answered(call, request, slot, received)
@@ -208,12 +217,13 @@ def _replayed(response: Response) -> Response:
     return response
 
 
-def _webhook(context: RequestContext, version: Version, request_id: str) -> Webhook | None:
-    if "notify" not in context.request.query:
+def _webhook(platform: Platform, caller: Caller, request: Request, version: Version, link: str) -> Webhook | None:
+    """The notification that a request asks for; `link` is the address of the call's record."""
+    if "notify" not in request.query:
         return None
     from algo_local.web.notification import notification_of
 
-    return notification_of(context, version, request_id)
+    return notification_of(platform, caller, request, version, link)
 
 
 def _idempotency_key(request: Request) -> str | None:
