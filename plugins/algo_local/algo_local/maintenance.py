@@ -16,6 +16,7 @@ _KINDS = {
     "algorithm_data": ("algorithm-data", "sessions"),
     "sources": ("sources", "repositories"),
     "environments": ("environments",),
+    "packages": ("packages",),
     "running": ("processes", "running"),
     "leftovers": ("incoming", "trash"),
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from algo_core.errors import AlgoError
 from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
@@ -15,7 +16,7 @@ from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.build import NetworkAccess
+    from algo_local.algorithms.build import Build, NetworkAccess
     from algo_local.algorithms.builder import Builder
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "environments", "connectors", "processes", "repositories", "running"),
+    *("sources", "environments", "packages", "connectors", "processes", "repositories", "running"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -269,11 +270,13 @@ class Platform:
         *,
         public: bool = True,
         network_access: NetworkAccess | None = None,
+        python: tuple[int, ...] = (),
         report: Callable[[str], None] | None = None,
     ) -> Version:
         """Build an algorithm directory and publish it; `report` is called for each step of the build.
 
-        `network_access` applies to all versions of the algorithm from now on; None keeps the current value.
+        `network_access` applies to all versions of the algorithm from now on; None keeps the current value. `python` is
+        the version of Python to run it with; if it is empty, `algorithmia.conf` says, else it is the platform's own.
 
         Raises:
             UsageError: if the version is no semantic version.
@@ -292,7 +295,9 @@ class Platform:
         name = known.name if known else name
         started = time.time()
         with self.builder.building():
-            build = self.builder.build(directory, owner, name, report=report)
+            build = self.builder.build(directory, owner, name, report=report, python=python)
+            if known and python:
+                self._check_python(known, build)
             published = self.registry.publish(
                 owner, name, number, build, public=public, started_at=started, network_access=network_access
             )
@@ -301,6 +306,17 @@ class Platform:
         )
         self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
         return published
+
+    def _check_python(self, algorithm: Algorithm, build: Build) -> None:
+        """Raise AlgoError if versions of the same files run with another interpreter, which would change them."""
+        known = self.registry.build(algorithm, build.commit)
+        if known and known.build.python not in (build.python, self.registry.root / build.python):
+            for version in self.registry.versions(algorithm):
+                if version.build_id == known.build_id:
+                    raise AlgoError(
+                        f"The same files are published as {version.text}, with another Python",
+                        'Leave out --python, and name the version in algorithmia.conf: "language": "python3.8"',
+                    )
 
     def tell_owners(self, kind: str, algorithm: Algorithm, *, by: str, version: str | None = None) -> None:
         """Notify the owners of an algorithm of an action, except the account that did it."""

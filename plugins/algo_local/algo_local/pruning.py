@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.locks import is_held, locked_if_free
 from algo_local.algorithms.builds import Builds
+from algo_local.algorithms.installing import PACKAGES
 from algo_local.data.objects import SESSION_SECONDS
 from algo_local.data.path_resolver import TEMP_SECONDS
 from algo_local.execution.process_tree import kill_marked
@@ -54,7 +55,7 @@ class Removed:
     """A part of the platform's state that was removed."""
 
     kind: str
-    """`build`, `source`, `environment`, `calls` or `leftover`."""
+    """`build`, `source`, `environment`, `packages`, `calls` or `leftover`."""
     name: str
     size: int
     """Bytes of disk."""
@@ -114,6 +115,7 @@ class Pruning:
         self._removed += [Removed("build", name, 0) for name in gone]
         for kind, paths in unnamed(self._root, named):
             self._remove_unused(kind, paths)
+        self._remove("packages", (path for path in [self._root / PACKAGES] if path.is_dir() and any(path.iterdir())))
         unfinished = [path for place, pattern in _UNFINISHED_TREES for path in (self._root / place).glob(pattern)]
         self._remove("leftover", unfinished)
 

@@ -46,9 +46,16 @@ for command in (disk.prune, disk.build, disk.environment, disk.data):
     type=click.Choice(["full", "isolated"]),
     help="Network access of all its versions: unrestricted, or the platform only.",
 )
+@click.option("--python", metavar="X.Y", help="Version of Python to run it with. Default: as algorithmia.conf says.")
 @pass_app
 def publish(
-    app: App, directory: Path, algorithm: str, version: str, private: bool, network_access: NetworkAccess | None
+    app: App,
+    directory: Path,
+    algorithm: str,
+    version: str,
+    private: bool,
+    network_access: NetworkAccess | None,
+    python: str | None,
 ) -> None:
     """Build the algorithm in DIRECTORY and publish it as OWNER/NAME.
 
@@ -59,10 +66,20 @@ def publish(
         raise UsageError(f"Not an algorithm: {algorithm!r}", "Write OWNER/NAME, for example demo/Hello")
     # Installing requirements can take minutes, in which a person wants to see something happen.
     report = app.output.info if app.verbose or app.output.shows_progress else None
+    from algo_local.algorithms.interpreters import parse_python
+
+    wanted = parse_python(python) if python else ()
     platform = Platform(state_root())
     try:
         published = platform.publish(
-            directory, owner, name, version, public=not private, network_access=network_access, report=report
+            directory,
+            owner,
+            name,
+            version,
+            public=not private,
+            network_access=network_access,
+            python=wanted,
+            report=report,
         )
     finally:
         platform.close()
