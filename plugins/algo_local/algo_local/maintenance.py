@@ -18,7 +18,7 @@ _KINDS = {
     "environments": ("environments",),
     "packages": ("packages",),
     "running": ("processes", "running"),
-    "leftovers": ("incoming", "trash"),
+    "leftovers": ("incoming", "trash", "drafts"),
 }
 """The parts of the state by the words of `algo local status`."""
 

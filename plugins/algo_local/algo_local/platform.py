@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "environments", "packages", "connectors", "processes", "repositories", "running"),
+    *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 

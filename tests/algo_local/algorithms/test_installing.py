@@ -14,8 +14,8 @@ import pytest
 
 from algo_core.errors import AlgoError, ConfigError
 from algo_local.algorithms import builder as builder_module
-from algo_local.algorithms import environments, installing, interpreters
 from algo_local.algorithms import index_settings as index_settings_module
+from algo_local.algorithms import installing, interpreters
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builder import Builder
 from algo_local.algorithms.catalog import python_of
@@ -163,39 +163,6 @@ def test_versions_keep_the_python_that_they_were_published_with(
     monkeypatch.setattr(builder_module, "find_python", lambda wanted, report: other)
     with pytest.raises(AlgoError, match=r"published as 1\.0\.0, with another Python"):
         platform.publish(directory, "demo", "Other", "1.0.1", python=(3, 98))
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "is_equal"),
-    [
-        ("a\nb>=1\n", "# first\nb>=1   # why\n\na\n", True),
-        ("a\na\n", "a", True),
-        ("a \\\n  >=1\n", "a >=1", True),
-        ("a\n", "b\n", False),
-        ("a==1\n", "a==2\n", False),
-        ("-i x\na\nb\n", "-i x\nb\na\n", False),
-    ],
-)
-def test_equal_requirements_share_an_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one: str, other: str, is_equal: bool
-) -> None:
-    made: list[Path] = []
-
-    def make(environment: Path, *arguments: object, **options: object) -> None:
-        made.append(environment)
-        (environment / "bin").mkdir(parents=True)
-        (environment / "bin" / "python").symlink_to(sys.executable)
-
-    monkeypatch.setattr(environments, "make_environment", make)
-    told: list[str] = []
-    pythons = set()
-    for name, text in (("one", one), ("other", other)):
-        source = tmp_path / name
-        source.mkdir()
-        (source / "requirements.txt").write_text(text)
-        pythons.add(environments.Environments(tmp_path / "environments").python_for(source, "c", told.append))
-    assert (len(made) == len(pythons) == 1) is is_equal
-    assert ("The environment for these requirements exists already" in told) is is_equal
 
 
 def test_pips_settings_are_uvs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from algo_core.locks import locked, locked_if_free
 from algo_local.algorithms.build import Build, BuildError
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.environments import Environments
 from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, python_named_in
 from algo_local.algorithms.published import keep
-from algo_local.algorithms.sources import check_runnable, copy_tree, find_module, read_configuration
+from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
 from algo_local.trees import remove_abandoned, remove_tree
 
 __all__ = ["BuildError", "Builder"]
@@ -23,11 +24,13 @@ _UNFINISHED = ".building-"
 class Builder:
     """Builds below `root`: source trees in `root/sources`, by content hash; their environments in `root/environments`.
 
-    Any number of threads and processes may build at once, the same directory included.
+    Any number of threads and processes may build at once, the same directory included. `sources` is another place for
+    the source trees.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._sources = root.resolve() / "sources"
+    def __init__(self, root: Path, sources: Path | None = None) -> None:
+        self._sources = sources or root.resolve() / "sources"
+        self._turns = root.resolve() / "sources" / ".builds.lock"
         self._environments = Environments(root.resolve() / "environments")
 
     @contextlib.contextmanager
@@ -43,8 +46,8 @@ class Builder:
             yield is_held
 
     def _lock(self) -> Path:
-        self._sources.mkdir(parents=True, exist_ok=True)
-        return self._sources / ".builds.lock"
+        self._turns.parent.mkdir(parents=True, exist_ok=True)
+        return self._turns
 
     def build(
         self,
@@ -111,9 +114,9 @@ class Builder:
 
 
 def python_of(directory: Path) -> Wanted:
-    """The version of Python that `algorithmia.conf` names as the language, such as `python3.7`; empty for any."""
+    """The version of Python that `algorithmia.conf` asks for, alone or with the language; empty for any."""
     configuration = read_configuration(directory)
-    return python_named_in(str(configuration.get("language", configuration.get("langauge", ""))))
+    return configuration.python if len(configuration.python) > 1 else python_named_in(configuration.language)
 
 
 def chosen_python(wanted: Wanted, preferred: Wanted, report: Report) -> Python:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from algo_core.locks import locked
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.installing import REQUIREMENTS, make_environment
 from algo_local.algorithms.interpreters import Python, Report, base_interpreter, ours
 from algo_local.trees import make_read_only, make_writable, remove_tree
@@ -50,7 +51,10 @@ def interpreter_of(python: Path) -> Interpreter:
 
 
 def requirements_of(source: Path) -> str:
-    """The lines of `requirements.txt` that require something; empty if there are none, or no such file."""
+    """The lines that require something: of `algorithmia.conf`, else of `requirements.txt`; empty if there are none."""
+    configured = read_configuration(source).dependencies
+    if configured is not None:
+        return "\n".join(configured)
     try:
         text = decoded((source / REQUIREMENTS).read_bytes())
     except FileNotFoundError:
