@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from algo_core.context import App, pass_app
     from algo_core.errors import AlgoError, ExitCode
     from algo_core.plugins.hookspecs import hookimpl
-    from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
+    from algo_core.plugins.types import Command, Connector, DoctorCheck, ExecutorFactory, Variable
     from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
     from algo_core.version import __version__
@@ -57,6 +57,7 @@ __all__ = [
     "Command",
     "Connector",
     "DoctorCheck",
+    "ExecutorFactory",
     "ExitCode",
     "PluginSetting",
     "Profile",
@@ -72,6 +73,7 @@ _HOMES = {
     "Command": "algo_core.plugins.types",
     "Connector": "algo_core.plugins.types",
     "DoctorCheck": "algo_core.plugins.types",
+    "ExecutorFactory": "algo_core.plugins.types",
     "ExitCode": "algo_core.errors",
     "PluginSetting": "algo_core.settings.declared",
     "Profile": "algo_core.settings.profile",
