@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from algo_core.errors import AlgoError
     from algo_core.events import Event
     from algo_core.http.transport import Request, Transport
-    from algo_core.plugins.types import Command, Connector, DoctorCheck, ExecutorFactory, Variable
+    from algo_core.plugins.types import Command, Connector, DoctorCheck, ExecutorFactory, Service, Variable
     from algo_core.settings.credentials import Credential
     from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
@@ -369,6 +369,26 @@ def algo_settings(app: App) -> list[PluginSetting]:  # type: ignore[empty-body] 
                 PluginSetting("acme.queue", "queue that jobs go to", default="short", words="short long"),
                 PluginSetting("acme.patience", "seconds to wait for a place", kind="seconds", default="30"),
             ]
+    """
+
+
+@hook(answers=results.a_list_of("algo_core.plugins.types:Service"), kept_as="services", since=(1, 1), app=KEPT)
+def algo_services(app: App) -> list[Service]:  # type: ignore[empty-body]  # a specification has no body
+    """Functions that this plugin gives to all others, behind `app.copy` and `app.run_algorithm`.
+
+    When: with `algo_commands`, and kept in the index as well. A plugin that calls `app.copy` gets this function,
+    whichever distribution it is from: `algo-data` and `algo-run` bring those of `algo`. A function takes the running
+    `App` and the arguments of the call, and returns and raises what the call documents.
+
+    Failures: as those of `algo_commands`. A service that two plugins give is an error that names both (exit code 8),
+    when it is called.
+
+        from algo_core import Service, hookimpl
+
+
+        @hookimpl
+        def algo_services():
+            return [Service("copy", "acme.transfer:copy")]
     """
 
 

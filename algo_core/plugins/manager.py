@@ -107,6 +107,11 @@ class Plugins:
         has_it = self._why_not(lambda record: any(row[0] == scheme for row in record.connectors))
         return self._none_takes_part() or has_it
 
+    def why_no_service(self, name: str) -> str | None:
+        """Why the service of an installed plugin is not available in this run, with advice; None without such one."""
+        has_it = self._why_not(lambda record: any(row[0] == name for row in record.services))
+        return self._none_takes_part() or has_it
+
     def why_no_installer(self) -> str | None:
         """Why nothing installs plugins in this run, with advice; None if something does."""
         from algo_core.plugins.policy import INSTALLER

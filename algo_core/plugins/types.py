@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from algo_core.settings.profile import Profile
 
-__all__ = ["Command", "Connector", "DoctorCheck", "ExecutorFactory", "Profile", "Variable"]
+__all__ = ["Command", "Connector", "DoctorCheck", "ExecutorFactory", "Profile", "Service", "Variable"]
 
 GROUP = "algo.plugins"
 """The entry-point group in which a plugin's distribution names its plugin module."""
@@ -18,6 +18,9 @@ RESERVED_SCHEMES = {"data": "algo-data", "file": "algo-data"}
 
 ROLES = frozenset({"install", "restore", "try", "uninstall", "uris"})
 """The purposes for which messages suggest a command: the values of `Command.role`."""
+
+SERVICES = {"copy": "algo-data", "run_algorithm": "algo-run"}
+"""The services that `App` calls, `App.copy` and `App.run_algorithm`, and the distributions that bring them."""
 
 ANY_SCHEME = "*"
 """The scheme of a connector for all unclaimed schemes, by the configured protocol."""
@@ -76,6 +79,17 @@ class ExecutorFactory(NamedTuple):
     name: str
     target: str
     help: str = ""
+
+
+class Service(NamedTuple):
+    """A function that a plugin gives to all others, behind a call of `App`.
+
+    `name` is `copy` (`App.copy`) or `run_algorithm` (`App.run_algorithm`). `target` is `"package.module:function"`,
+    imported at the first call; the function takes the running `App` and the call's arguments.
+    """
+
+    name: str
+    target: str
 
 
 class DoctorCheck(NamedTuple):

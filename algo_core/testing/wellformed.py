@@ -14,7 +14,7 @@ from typing import Any
 
 from algo_core.errors import AlgoError
 from algo_core.plugins.index import PluginRecord, discover
-from algo_core.plugins.types import ANY_SCHEME, ROLES
+from algo_core.plugins.types import ANY_SCHEME, ROLES, SERVICES
 
 LIGHT = frozenset({"algo_core", "pluggy", "click", "typing_extensions"})
 """Packages beyond the standard library that a plugin's module may import: `algo` has them loaded by then."""
@@ -88,6 +88,7 @@ def look_at(record: PluginRecord) -> dict[str, list[str]]:
     problems += [problem for row in record.commands for problem in _command_problems(record, plugins, *row)]
     problems += [problem for row in record.connectors for problem in _connector_problems(record, plugins, *row)]
     problems += [problem for row in record.executors for problem in _executor_problems(record, plugins, *row)]
+    problems += [problem for row in record.services for problem in _service_problems(record, plugins, *row)]
     deprecated = [remark for remark in record.remarks if DEPRECATED in remark]
     problems += [f"{record.module} {remark}" for remark in record.remarks if remark not in deprecated]
     return {"problems": problems, "deprecated": deprecated}
@@ -197,6 +198,18 @@ def _call_problems(
         inspect.signature(found).bind(*arguments)
     except TypeError:
         yield f"What {owner} names, {target}, cannot be called with ({', '.join(arguments)})"
+
+
+def _service_problems(record: PluginRecord, plugins: Any, name: str, target: str) -> Iterator[str]:
+    if name not in SERVICES:
+        yield f"The service {name!r} is none of {', '.join(sorted(SERVICES))}"
+    try:
+        found = plugins.load_target(record, target)
+    except AlgoError as error:
+        yield f"What the service {name} names, {target}, cannot be loaded: {error.message}"
+        return
+    if not callable(found):
+        yield f"What the service {name} names, {target}, is a {type(found).__name__}, and cannot be called"
 
 
 def main() -> None:

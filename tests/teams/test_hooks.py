@@ -190,6 +190,27 @@ def test_algo_settings(add_example: Callable[..., None], algo_home: Home) -> Non
     assert algo_home.run("config", "get", "acme.patience").text == "5\n"
 
 
+MOVE = """
+import click
+from algo_core import pass_app
+
+@click.command()
+@pass_app
+def greet(app):
+    app.output.print(app.copy("a", "b"))
+"""
+TRANSFER = "def copy(app, source, destination, **options):\n    return f'{source} to {destination}'\n"
+
+
+def test_algo_services(add_example: Callable[..., None], add_plugin: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_services", transfer=TRANSFER)
+    source = render.example(HOOKS["algo_commands"]).replace("acme.", "other.")
+    add_plugin("other", source, commands=MOVE)
+    assert algo_home.run("--no-plugin", "algo-data", "greet").text == "a to b\n"
+    both = algo_home.run("greet")
+    assert (both.code, "acme 1.0 and algo-data" in both.stderr) == (ExitCode.PLUGIN, True)
+
+
 def test_algo_observe(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_observe")
     assert algo_home.run("ls").code == ExitCode.OK

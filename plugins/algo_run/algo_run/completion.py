@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from algo_core.context import App
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -34,3 +39,11 @@ def complete_request(ctx: click.Context, parameter: click.Parameter, incomplete:
     finally:
         app.close()
     return [identifier for identifier in found if identifier.startswith(incomplete)]
+
+
+def complete_recorded(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The word for the platform's record, and files."""
+    from click.shell_completion import CompletionItem
+
+    words = [CompletionItem("requests")] if "requests".startswith(incomplete) else []
+    return words or [CompletionItem(incomplete, type="file")]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.environments import ROOT
 
-from algo_core import Command, Connector, DoctorCheck, ExecutorFactory, PluginSetting, Profile, Variable
+from algo_core import Command, Connector, DoctorCheck, ExecutorFactory, PluginSetting, Profile, Service, Variable
 from algo_core.plugins import index, results
 from algo_core.plugins.hookspecs import HOOK_API, HOOKS
 from algo_core.plugins.policy import Policy
@@ -31,6 +31,7 @@ class Transport:
 
 COMMAND, CONNECTOR = Command("a", "b:c", "d"), Connector("a", "b:c")
 EXECUTOR = ExecutorFactory("a", "b:c")
+SERVICE = Service("copy", "a:b")
 SETTING = PluginSetting("acme.queue", "a queue")
 CHECK, VARIABLE = DoctorCheck("a", lambda: (True, "")), Variable("A", "b")
 LISTS = (None, 3, "text", {}, [None], ["text"], [3], Profile("a", "b"))
@@ -46,6 +47,7 @@ FIT: dict[str, tuple[Any, ...]] = {
     "algo_transport": (None, Transport()),
     "algo_error_hints": (None, "", "text"),
     "algo_settings": ([], [SETTING], (SETTING, SETTING)),
+    "algo_services": ([], [SERVICE]),
     "algo_variables": ([], [VARIABLE]),
     "algo_doctor_checks": ([], [CHECK]),
 }
@@ -60,6 +62,7 @@ UNFIT: dict[str, tuple[Any, ...]] = {
     "algo_transport": (3, "text", [], object(), Profile("a", "b")),
     "algo_error_hints": (3, [], object(), b"text"),
     "algo_settings": (*LISTS, SETTING, [COMMAND], [SETTING._replace(name="queue")], [SETTING._replace(kind="real")]),
+    "algo_services": (*LISTS, SERVICE, [COMMAND]),
     "algo_variables": (*LISTS, VARIABLE, [COMMAND]),
     "algo_doctor_checks": (*LISTS, CHECK, [COMMAND]),
 }

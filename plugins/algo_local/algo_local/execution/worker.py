@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
+from algo_local.algorithms.environments import interpreter_of
 from algo_local.algorithms.published import Node, whole
 from algo_local.execution.executor import Endpoint
 from algo_local.execution.launch import Launch, StartFailed
@@ -22,6 +24,7 @@ from algo_local.execution.process import AlgorithmProcess
 from algo_local.execution.sandbox import Protection, protection
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.workspace import Workspace, Workspaces
+from algo_local.trees import in_use
 
 _LOOK = 8
 """Calls between two looks at how much memory a worker has."""
@@ -45,10 +48,15 @@ class Worker:
         self._workspaces = workspaces
         self._workspace: Workspace = launch.workspace
         self._stop_serving: list[Callable[[], None]] = []
+        self._build = contextlib.ExitStack()
         self._process = AlgorithmProcess(launch, self._serve)
 
     def _serve(self, listener: socket.socket) -> None:
         self._stop_serving.append(self._endpoint.serve_also(listener))
+
+    def hold(self, build: contextlib.ExitStack) -> None:
+        """Keep its build in use until it has ended."""
+        self._build.push(build)
 
     @property
     def name(self) -> str:
@@ -100,6 +108,7 @@ class Worker:
             for stop in self._stop_serving:
                 stop()
             self._workspaces.remove(self._workspace)
+            self._build.close()
 
 
 class Workers:
@@ -119,6 +128,14 @@ class Workers:
             AlgoError: if the build has been changed, or a setting makes this impossible.
             OSError: if the build is gone, or the process cannot be started.
         """
+        with contextlib.ExitStack() as stack:
+            environment = interpreter_of(build.python).environment
+            stack.enter_context(in_use(build.source, *([environment] if environment else [])))
+            worker = self._start_protected(build, account, token)
+            worker.hold(stack.pop_all())
+        return worker
+
+    def _start_protected(self, build: Build, account: str, token: str) -> Worker:
         found = whole(build.source)
         endpoint = self._endpoint()
         try:

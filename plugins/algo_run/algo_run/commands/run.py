@@ -14,7 +14,7 @@ from algo_core.errors import PlatformError, UsageError
 from algo_core.storage.uri import AlgorithmRef, parse_algorithm_ref
 from algo_core.terminal.options import Number
 from algo_run.call import DEFAULT_TIMEOUT, MAX_TIMEOUT, Answer, Call, Failed, perform, perform_raw
-from algo_run.commands.batch_options import batch_inputs, batch_options
+from algo_run.commands.batch_options import batch_inputs, batch_options, limits_of
 from algo_run.commands.input_options import given_inputs, input_options
 from algo_run.completion import complete_algorithm
 from algo_run.payload import Given, the_one
@@ -132,18 +132,10 @@ def _run_each(
     timeout: int | None,
     batch: dict[str, Any],
 ) -> None:
-    from algo_run.batch.pool import BatchLimits
     from algo_run.commands.each import Batch, run_each
 
-    retries = batch["retries"]
-    limits = BatchLimits(
-        concurrency=batch["concurrency"],
-        rate=batch["rate"],
-        retries=app.setting("retries").value if retries is None else retries,
-        max_failures=batch["max_failures"],
-        in_order=not batch["unordered"],
-    )
-    names = ("resume", "stop_on_error", "dry_run", "compare", "tolerance", "sudo")
+    limits = limits_of(app, batch)
+    names = ("resume", "dry_run", "compare", "tolerance", "sudo")
     run_each(app, Batch(reference, *inputs, output, timeout, limits, **{name: batch[name] for name in names}))
 
 
