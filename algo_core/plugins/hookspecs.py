@@ -147,7 +147,7 @@ def algo_connectors(app: App) -> list[Connector]:  # type: ignore[empty-body]  #
 
 
 @hook(answers=results.a_list_of("algo_core.plugins.types:ExecutorFactory"), kept_as="executors", since=(1, 1), app=KEPT)
-def algo_executors() -> list[ExecutorFactory]:  # type: ignore[empty-body]  # a specification has no body
+def algo_executors(app: App) -> list[ExecutorFactory]:  # type: ignore[empty-body]  # a specification has no body
     """Executors of this plugin, which run the algorithms of a platform that `algo local serve` serves.
 
     When: with `algo_commands`, and kept in the index as well. The target is called when the platform starts to serve,
