@@ -42,7 +42,7 @@ def publish(
     network_access: NetworkAccess | None,
     no_sample: bool,
 ) -> None:
-    """Build the algorithm in DIRECTORY and publish it as the next version.
+    """Build the algorithm in DIRECTORY and publish it as a version.
 
     Owner and name come from its algorithmia.conf unless OWNER/NAME is given; '.my' as the owner is your own account.
     What it requires is installed into a virtual environment of its own. If it has a sample input, it is called on that
