@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from algo_core.errors import AlgoError
 from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
@@ -16,10 +15,11 @@ from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.build import Build, NetworkAccess
+    from algo_local.algorithms.build import NetworkAccess
     from algo_local.algorithms.builder import Builder
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
+    from algo_local.algorithms.directory_publication import TryIt, Wish
     from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.algorithms.repositories import Repositories
     from algo_local.data.connector_data import ConnectedData
@@ -285,50 +285,47 @@ class Platform:
         python: tuple[int, ...] = (),
         report: Callable[[str], None] | None = None,
     ) -> Version:
-        """Build an algorithm directory and publish it; `report` is called for each step of the build.
+        """Build an algorithm directory and publish it as a version; see `publish_directory`."""
+        from algo_local.algorithms.directory_publication import Wish
 
-        `network_access` applies to all versions of the algorithm from now on; None keeps the current value. `python` is
-        the version of Python to run it with; if it is empty, `algorithmia.conf` says, else it is the platform's own.
+        wish = Wish(version, public=public, network_access=network_access, python=python)
+        return self.publish_directory(directory, owner, name, wish, report=report)[0]
+
+    def publish_directory(
+        self,
+        directory: Path,
+        owner: str,
+        name: str,
+        wish: Wish,
+        *,
+        try_it: TryIt | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> tuple[Version, bool]:
+        """Build a directory and publish it as it is wished; the version, and whether it is new.
+
+        `report` is called for each step of the build, and `try_it` with what was built, before it is published.
 
         Raises:
             UsageError: if the version is no semantic version.
             RequestRefused: if owner or name cannot be names.
             AlreadyExists: if that version is published already.
             BuildError: if the directory cannot be built.
+            AlgoError: what `try_it` raises.
         """
-        from algo_local.algorithms.registry import parse_version
+        from algo_local.algorithms.directory_publication import publish_directory
 
-        number = parse_version(version)
         check_owner(owner)
         check_name(name, "an algorithm")
-        self.registry.refuse_existing(owner, name, number)
         known = self.registry.algorithm(owner, name)
-        owner = known.owner if known else self.metadata.account(owner) or owner
-        name = known.name if known else name
-        started = time.time()
-        with self.builder.building():
-            build = self.builder.build(directory, owner, name, report=report, python=python)
-            if known and python:
-                self._check_python(known, build)
-            published = self.registry.publish(
-                owner, name, number, build, public=public, started_at=started, network_access=network_access
-            )
-        self.repositories.record(
-            published.algorithm, build.source, self.account, f"Published as {published.text} from a directory"
+        names = (known.owner, known.name) if known else (self.metadata.account(owner) or owner, name)
+        published, is_new = publish_directory(
+            self.registry, self.builder, directory, names, wish, try_it=try_it, report=report
         )
-        self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
-        return published
-
-    def _check_python(self, algorithm: Algorithm, build: Build) -> None:
-        """Raise AlgoError if versions of the same files run with another interpreter, which would change them."""
-        known = self.registry.build(algorithm, build.commit)
-        if known and known.build.python not in (build.python, self.registry.root / build.python):
-            for version in self.registry.versions(algorithm):
-                if version.build_id == known.build_id:
-                    raise AlgoError(
-                        f"The same files are published as {version.text}, with another Python",
-                        'Leave out --python, and name the version in algorithmia.conf: "language": "python3.8"',
-                    )
+        if is_new:
+            message = f"Published as {published.text} from a directory"
+            self.repositories.record(published.algorithm, published.build.source, self.account, message)
+            self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
+        return published, is_new
 
     def tell_owners(self, kind: str, algorithm: Algorithm, *, by: str, version: str | None = None) -> None:
         """Notify the owners of an algorithm of an action, except the account that did it."""

@@ -37,17 +37,17 @@ class Drafts:
             acquire(held, wait=True)
         for path in abandoned:
             _remove(path)
+        self._published = Builder(root)
         self._builder = Builder(root, own / "sources")
-        self._environments = contextlib.ExitStack()
-        self._finalizer = weakref.finalize(self, _end, own, held, self._environments)
+        self._used = contextlib.ExitStack()
+        self._finalizer = weakref.finalize(self, _end, own, held, self._used)
 
     def build(self, directory: Path, owner: str, name: str, report: Callable[[str], None] | None = None) -> Build:
         """Build a directory as it is now; see `Builder.build`."""
-        with self._builder.building():
+        with self._published.building():
             build = self._builder.build(directory, owner, name, report=report)
-            # No build on record names it, so that it would be pruned while nothing runs in it.
             if environment := interpreter_of(build.python).environment:
-                self._environments.enter_context(in_use(environment))
+                self._used.enter_context(in_use(environment))
         return build
 
     def close(self) -> None:
@@ -55,11 +55,11 @@ class Drafts:
         self._finalizer()
 
 
-def _end(own: Path, held: int, environments: contextlib.ExitStack) -> None:
+def _end(own: Path, held: int, used: contextlib.ExitStack) -> None:
+    used.close()
     _remove(own)
     with contextlib.suppress(OSError):
         os.close(held)
-        environments.close()
 
 
 def _remove(path: Path) -> None:
