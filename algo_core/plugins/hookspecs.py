@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from algo_core.errors import AlgoError
     from algo_core.events import Event
     from algo_core.http.transport import Request, Transport
-    from algo_core.plugins.types import Command, Connector, DoctorCheck, Service, Variable
+    from algo_core.plugins.types import Command, Connector, DirectoryRun, DoctorCheck, Service, Variable
     from algo_core.settings.credentials import Credential
     from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
@@ -284,6 +284,44 @@ def algo_transport(profile: Profile, app: App) -> Transport | None:
         def algo_transport(profile):
             if profile.address == "acme:":
                 return Demonstration()
+    """
+
+
+@hook(answers=results.transport, first=True, since=(1, 2), app=SENDING)
+def algo_directory(run: DirectoryRun, app: App) -> Transport | None:
+    """What runs the algorithm in a directory of this machine as it stands: how `algo run ./DIR` is answered.
+
+    When: once per command that is given a directory in the place of an algorithm's name. `run` has its path and what it
+    is run with. The transport of the first answer that is not None receives the calls of the command as
+    `POST /v1/algo/...` and answers each as a platform would; when the first one arrives, it builds what the directory
+    needs.
+
+    Failures: reported; the next plugin is asked. What `send` raises ends the command: say there what is wrong with the
+    directory, as an `AlgoError`.
+
+        import io
+        import json
+
+        from algo_core import hookimpl
+
+
+        class Demonstration:
+            def __init__(self, directory):
+                self.directory = directory
+
+            def send(self, request):
+                from algo_core.http.response import StreamResponse
+
+                answer = {"result": f"{self.directory} at your service", "metadata": {"content_type": "text"}}
+                return StreamResponse(request.url, 200, {}, io.BytesIO(json.dumps(answer).encode()))
+
+            def close(self):
+                pass
+
+
+        @hookimpl(tryfirst=True)
+        def algo_directory(run):
+            return Demonstration(run.directory)
     """
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from algo_core.settings.profile import Profile
 
-__all__ = ["Command", "Connector", "DoctorCheck", "Profile", "Service", "Variable"]
+__all__ = ["Command", "Connector", "DirectoryRun", "DoctorCheck", "Profile", "Service", "Variable"]
 
 GROUP = "algo.plugins"
 """The entry-point group in which a plugin's distribution names its plugin module."""
@@ -83,6 +83,21 @@ class DoctorCheck(NamedTuple):
 
     name: str
     run: Callable[[], tuple[bool, str]]
+
+
+class DirectoryRun(NamedTuple):
+    """A command's wish to run the algorithm in a directory of this machine (hook `algo_directory`)."""
+
+    directory: str
+    """Its path as it was typed."""
+    variables: Mapping[str, str] = {}
+    """Variables that are set in the algorithm's environment."""
+    secrets: Sequence[str] = ()
+    """Names of secrets of the algorithm that are set there, too."""
+    report: Callable[[str], None] | None = None
+    """Takes the lines of a build that is made, as they come."""
+    on_output: Callable[[bytes], None] | None = None
+    """Takes what the algorithm prints, as it comes."""
 
 
 class Variable(NamedTuple):

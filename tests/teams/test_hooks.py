@@ -210,6 +210,13 @@ def test_algo_observe(add_example: Callable[..., None], algo_home: Home) -> None
     assert [event["event"] for event in told] == ["CommandStarted", "RequestEnded", "CommandEnded"]
 
 
+def test_algo_directory(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_directory")
+    (algo_home.root / "mine").mkdir()
+    done = algo_home.run("run", "./mine", "-d", "x")
+    assert (done.code, done.text) == (ExitCode.OK, "./mine at your service\n"), done.stderr
+
+
 def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
     add_example("algo_request_headers")
     algo_home.run("ls", environ=refusing_platform.environ)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "environments", "connectors", "processes", "repositories", "running"),
+    *("sources", "drafts", "environments", "connectors", "processes", "repositories", "running"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
