@@ -29,7 +29,7 @@ USABLE = {
     "algo_settings": {"output"},
     "algo_services": {"output"},
     "algo_default_profile": SETTINGS,
-    "algo_credentials": SETTINGS,
+    "algo_credentials": {*SETTINGS, "ask"},
     "algo_request_headers": SETTINGS,
     "algo_sign": SETTINGS,
     "algo_transport": SETTINGS,
