@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
     from algo_local.execution.concurrency import ConcurrencyLimit
-    from algo_local.execution.executor import Executor
-    from algo_local.execution.worker import Endpoint
+    from algo_local.execution.executor import Endpoint, Executor
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.event_listeners import EventListeners
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "drafts", "environments", "connectors", "processes", "repositories", "running"),
+    *("sources", "drafts", "environments", "connectors", "processes", "repositories", "running", "executor"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -76,10 +75,19 @@ class Platform:
     it is needed; existing files are made private at once. Its methods raise the errors of the parts.
 
     `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
+    `open_executor` opens and starts what runs them, given that address and a directory; without it, processes of this
+    machine do.
     """
 
-    def __init__(self, root: Path, *, open_callback: Callable[[Platform], Endpoint] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        open_callback: Callable[[Platform], Endpoint] | None = None,
+        open_executor: Callable[[Callable[[], Endpoint], Path], Executor] | None = None,
+    ) -> None:
         self._open_callback = open_callback
+        self._open_executor = open_executor
         self.root = root.resolve()
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
@@ -203,7 +211,10 @@ class Platform:
 
         Raises:
             ConfigError: if a variable that limits or confines them cannot be understood.
+            AlgoError: if the executor of a plugin cannot be opened or started.
         """
+        if self._open_executor:
+            return self._open_executor(lambda: self._callback, self.root / "executor")
         from algo_local.execution.limits import Limits
         from algo_local.execution.local_pool import LocalPool
         from algo_local.execution.sandbox import protection

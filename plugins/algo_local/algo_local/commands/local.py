@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -80,6 +81,13 @@ def publish(
         app.output.print(f"Published {found.owner}/{found.name}/{published.text}")
 
 
+def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of executors, for TAB."""
+    from algo_local.execution.factories import names_of_executors
+
+    return [name for name in names_of_executors(App.for_completion(ctx)) if name.startswith(incomplete)]
+
+
 @local.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
 @click.option(
@@ -92,6 +100,12 @@ def publish(
     "--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Key of the certificate (PEM file)."
 )
 @click.option("--insecure-http", is_flag=True, help="Allow other machines to connect without TLS.")
+@click.option(
+    "--engine",
+    metavar="NAME",
+    shell_complete=complete_executors,
+    help="Run algorithms with the executor NAME of a plugin. Default: on this machine.",
+)
 @click.option("--log", type=click.Choice(["text", "json"]), help="Write a line for each request to standard error.")
 @click.option("--log-calls", type=click.Choice(["text", "json"]), help="Write a line for each call of an algorithm.")
 @pass_app
@@ -102,6 +116,7 @@ def serve(
     tls_cert: Path | None,
     tls_key: Path | None,
     insecure_http: bool,
+    engine: str | None,
     log: str | None,
     log_calls: str | None,
 ) -> None:
@@ -117,21 +132,27 @@ def serve(
             f"API keys would travel unprotected to {host}",
             "Give --tls-cert and --tls-key, listen on 127.0.0.1, or allow it with --insecure-http",
         )
-    _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
+    if engine is None:
+        _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
+    from algo_local.execution.factories import executor_opener
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_until_signal
 
-    serve_until_signal(
-        open_platform(state_root()),
-        host,
-        port,
-        tls=(tls_cert, tls_key) if tls_cert else None,
-        say=app.output.info,
-        on_answer=RequestLog(app.output.log, log) if log else None,
-        on_call=CallLog(app.output.log, log_calls) if log_calls else None,
-    )
+    opener = executor_opener(app, engine) if engine is not None else None
+    with contextlib.closing(open_platform(state_root(), opener)) as platform:
+        if engine is not None:
+            platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
+        serve_until_signal(
+            platform,
+            host,
+            port,
+            tls=(tls_cert, tls_key) if tls_cert else None,
+            say=app.output.info,
+            on_answer=RequestLog(app.output.log, log) if log else None,
+            on_call=CallLog(app.output.log, log_calls) if log_calls else None,
+        )
 
 
 def _check_sandbox(app: App, *, is_local: bool) -> None:
