@@ -13,10 +13,10 @@ from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
-from algo_local.algorithms.build import NetworkAccess
 from algo_local.commands import disk
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
+from algo_local.commands.publish import publish
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 
@@ -33,52 +33,9 @@ def local() -> None:
 
 local.add_command(connector)
 local.add_command(key)
+local.add_command(publish)
 for command in (disk.prune, disk.build, disk.environment, disk.data):
     local.add_command(command)
-
-
-@local.command()
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("algorithm", metavar="OWNER/NAME")
-@click.option("--version", required=True, metavar="X.Y.Z", help="Semantic version to publish it as.")
-@click.option("--private", is_flag=True, help="Let only the owner call it.")
-@click.option(
-    "--network-access",
-    type=click.Choice(["full", "isolated"]),
-    help="Network access of all its versions: unrestricted, or the platform only.",
-)
-@pass_app
-def publish(
-    app: App, directory: Path, algorithm: str, version: str, private: bool, network_access: NetworkAccess | None
-) -> None:
-    """Build the algorithm in DIRECTORY and publish it as OWNER/NAME.
-
-    What its requirements.txt names is installed into a virtual environment of its own.
-    """
-    owner, slash, name = algorithm.removeprefix("algo://").partition("/")
-    if not slash or not owner or not name or "/" in name:
-        raise UsageError(f"Not an algorithm: {algorithm!r}", "Write OWNER/NAME, for example demo/Hello")
-    # Installing requirements can take minutes, in which a person wants to see something happen.
-    report = app.output.info if app.verbose or app.output.shows_progress else None
-    platform = Platform(state_root())
-    try:
-        published = platform.publish(
-            directory, owner, name, version, public=not private, network_access=network_access, report=report
-        )
-    finally:
-        platform.close()
-    found = published.algorithm
-    if app.output.is_json:
-        app.output.json(
-            {
-                "algorithm": f"{found.owner}/{found.name}",
-                "version": published.text,
-                "visibility": "public" if published.public else "private",
-                "commit": published.build.commit,
-            }
-        )
-    else:
-        app.output.print(f"Published {found.owner}/{found.name}/{published.text}")
 
 
 def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
