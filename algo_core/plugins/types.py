@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from algo_core.settings.profile import Profile
 
-__all__ = ["Command", "Connector", "DirectoryRun", "DoctorCheck", "Profile", "Service", "Variable"]
+__all__ = ["Command", "Connector", "DirectoryRun", "DoctorCheck", "ExecutorFactory", "Profile", "Service", "Variable"]
 
 GROUP = "algo.plugins"
 """The entry-point group in which a plugin's distribution names its plugin module."""
@@ -65,6 +65,20 @@ class Connector(NamedTuple):
     help: str = ""
     labels: bool = False
     direct: bool = False
+
+
+class ExecutorFactory(NamedTuple):
+    """An executor: where the platform of algo-local runs algorithms, such as a cluster.
+
+    `algo local serve --engine NAME` chooses it. `target` is `"package.module:function"`; the function takes `(app,
+    endpoint, directory)` and returns an object that keeps the contract `algo_local.execution.executor.Executor`. `app`
+    is the running `App`; `endpoint()` opens the address at which algorithms call the platform
+    (`endpoint().address`); `directory` is a path for the executor's own files, which need not exist.
+    """
+
+    name: str
+    target: str
+    help: str = ""
 
 
 class Service(NamedTuple):

@@ -157,6 +157,14 @@ def test_algo_connectors(add_example: Callable[..., None], algo_home: Home) -> N
     assert algo_home.run("cat", "other://greeting").code == ExitCode.USAGE
 
 
+def test_algo_executors(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_executors", cluster="def open_executor(app, endpoint, directory):\n    return None\n")
+    assert algo_home.run("plugins", "show", "acme", "--json").json[0]["executors"] == ["acme"]
+    assert algo_home.complete("local", "serve", "--engine", "") == ["acme"]
+    started = algo_home.run("local", "serve", "--port", "0", "--engine", "acme")
+    assert (started.code, "it returned None, which is no executor" in started.stderr) == (ExitCode.PLUGIN, True)
+
+
 def test_algo_default_profile(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_default_profile")
     shown = algo_home.run("profile", "show", "--json").json
