@@ -19,7 +19,9 @@ def publish(directory: Path, root: Path, installer: str) -> float:
     """Seconds that `algo local publish` takes."""
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("UV_")},
-        **{"ALGO_LOCAL_ROOT": str(root), "ALGO_LOCAL_INSTALLER": installer, "PIP_NO_CACHE_DIR": "1"},
+        "ALGO_LOCAL_ROOT": str(root),
+        "ALGO_LOCAL_INSTALLER": installer,
+        "PIP_NO_CACHE_DIR": "1",
         "ALGO_CONFIG_DIR": str(root / "config"),
     }
     began = time.perf_counter()
