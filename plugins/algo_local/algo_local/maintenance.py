@@ -8,6 +8,7 @@ from typing import Any
 
 from algo_core.errors import AlgoError
 from algo_core.files import status_of
+from algo_local.execution.keeper import keeper_of
 from algo_local.platform import DATABASE, OWN_PARTS, Platform
 from algo_local.trees import remove_tree
 
@@ -34,6 +35,7 @@ def describe(platform: Platform) -> dict[str, Any]:
             "builds": _size(platform.root / "sources") + _size(platform.root / "environments"),
         },
         "algorithms": algorithms,
+        "keeper": keeper.status() if (keeper := keeper_of(platform.root)) else None,
     }
 
 
@@ -43,6 +45,8 @@ def delete_everything(root: Path) -> None:
     Raises:
         AlgoError: if something cannot be deleted.
     """
+    if keeper := keeper_of(root):
+        keeper.stop()
     # The database goes first: without it the rest is no platform any more, however far the deletion gets.
     try:
         for suffix in ("", "-wal", "-shm"):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from algo_local.data.objects import Objects
     from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Executor
+    from algo_local.execution.keeper import Keeper
     from algo_local.execution.worker import Endpoint
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "environments", "connectors", "processes", "repositories", "running"),
+    *("sources", "environments", "connectors", "processes", "repositories", "running", "keeper"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -76,10 +77,18 @@ class Platform:
     it is needed; existing files are made private at once. Its methods raise the errors of the parts.
 
     `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
+    `keeps_workers` leaves loaded workers to the next process for a while; see `rest`.
     """
 
-    def __init__(self, root: Path, *, open_callback: Callable[[Platform], Endpoint] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        open_callback: Callable[[Platform], Endpoint] | None = None,
+        keeps_workers: bool = False,
+    ) -> None:
         self._open_callback = open_callback
+        self._keeps_workers = keeps_workers
         self.root = root.resolve()
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
@@ -210,9 +219,17 @@ class Platform:
 
         Limits.of()
         protection(self.root, try_it=False)
-        pool = LocalPool(lambda: self._callback, self.root / "processes")
+        pool = LocalPool(lambda: self._callback, self.root / "processes", keeper=self._keeper())
         pool.start()
         return pool
+
+    def _keeper(self) -> Keeper | None:
+        if not self._keeps_workers:
+            return None
+        from algo_local.execution.keeper import keep_seconds, keeper_of
+
+        seconds = keep_seconds()
+        return keeper_of(self.root, seconds) if seconds else None
 
     @_Part
     def records(self) -> Recorder:
@@ -328,6 +345,11 @@ class Platform:
             thread.join()
         if "records" in self.parts:
             self.records.flush()
+
+    def rest(self) -> None:
+        """Leave idle workers to the next process that calls their algorithms."""
+        if self._keeps_workers and "executor" in self.parts:
+            self.executor.rest()
 
     def close(self) -> None:
         """End all running algorithms and close everything. The platform can be used again afterwards."""

@@ -70,6 +70,9 @@ class Executor(Protocol):
     def describe(self) -> Description:
         """What it does now."""
 
+    def rest(self) -> None:
+        """Let go of what stays ready for calls to come, as far as it can be had back: there may be none."""
+
     def drain(self, seconds: float) -> bool:
         """Take no more calls, give up those that wait, and wait for those that run; whether all of them have ended."""
 
