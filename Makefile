@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 EDITABLE = $(PIP) --no-build-isolation $(foreach part,$(1),--editable $(part))
 USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
-TESTED_WITH := bash zsh fish bwrap
+TESTED_WITH := bash zsh fish bwrap git
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
@@ -45,7 +45,7 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
-test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, shells and bubblewrap, from Debian
+test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, shells, bubblewrap and git, from Debian
 	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0
 	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	missing=$$(echo "$$missing" | sed s/bwrap/bubblewrap/); \

@@ -84,7 +84,7 @@ class App:
     @functools.cached_property
     def plugins(self) -> Plugins:
         """The installed plugins that the policy allows."""
-        return Plugins(paths.cache_dir(self.environ), self._policy(), self._warn, self._missing)
+        return Plugins(paths.cache_dir(self.environ), self._policy(), self._warn, self._missing, lambda: self)
 
     def _missing(self) -> list[str]:
         """Distributions that are recorded as installed but missing."""

@@ -114,6 +114,8 @@ class NetworkError(AlgoError):
     """True if it was sent on a reused connection, which the server may have closed in the meantime."""
     concerns_address = False
     """True if the address may be wrong."""
+    concerns_proxy = False
+    """Whether it is the proxy that failed."""
     scheme: str | None = None
     """The scheme that the address should probably have, if it has the wrong one."""
 

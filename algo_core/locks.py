@@ -25,12 +25,16 @@ class Opened(Protocol):
         """Its descriptor."""
 
 
-def acquire(file: int | Opened, *, wait: bool = False) -> bool | None:
-    """Lock an open file; False if somebody else has, None where there are no locks. `wait` waits for its turn."""
+def acquire(file: int | Opened, *, wait: bool = False, shared: bool = False) -> bool | None:
+    """Lock an open file; False if somebody else has, None where there are no locks. `wait` waits for its turn.
+
+    A `shared` lock excludes only those that are not.
+    """
     if fcntl is None:
         return None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
@@ -53,19 +57,19 @@ def is_held(path: Path | str) -> bool:
 
 
 @contextmanager
-def locked(path: Path | str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def locked(path: Path | str, *, waiting: Callable[[], None] | None = None, shared: bool = False) -> Iterator[None]:
     """Hold the lock that a file stands for, which is made for it; others wait meanwhile.
 
-    `waiting` is called if somebody else holds it.
+    `waiting` is called if somebody else holds it. A `shared` lock can be held by many at once.
 
     Raises:
         OSError: if the file cannot be made.
     """
     with _opened(path) as descriptor:
-        if acquire(descriptor) is False:
+        if acquire(descriptor, shared=shared) is False:
             if waiting:
                 waiting()
-            acquire(descriptor, wait=True)
+            acquire(descriptor, wait=True, shared=shared)
         yield
 
 

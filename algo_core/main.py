@@ -126,6 +126,10 @@ def _reported(error: BaseException, app: App) -> int:
         return _stopped(stopped)
     if isinstance(error, BrokenPipeError):
         return ExitCode.BROKEN_PIPE
+    without_command = getattr(click.exceptions, "NoArgsIsHelpError", ())  # older versions of click have none
+    if isinstance(error, without_command) and not app.output.is_json:
+        app.output.log(error.format_message())
+        return ExitCode.USAGE
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "algo"
         return app.report(UsageError(error.format_message(), f"See: {where} --help"))

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from algo_core.plugins.access import ALL, Access
 from algo_core.plugins.hookspecs import HOOKS
 
 HERE = Path(__file__).parent
@@ -60,8 +61,16 @@ def _hook(node: ast.FunctionDef) -> str:
     remarks = ["The first result counts."] if hook.first else []
     remarks += ["Results are kept in the index."] if hook.kept_as else []
     remarks += ["Since hook API {}.{}.".format(*hook.since)] if hook.since > (1, 0) else []
-    remark = f"\n\n{' '.join(remarks)}" if remarks else ""
+    remarks.append(_of_app(hook.app))
+    remark = f"\n\n{' '.join(remarks)}"
     return f"## {node.name}\n\n{_fenced(signature(node))}{remark}\n\n{_markdown(ast.get_docstring(node) or '')}"
+
+
+def _of_app(access: Access) -> str:
+    if access.members is ALL:
+        return "`app` is the running `App`, as a command has it."
+    members = ", ".join(f"`{name}`" for name in sorted(access.members))
+    return f"Usable of `app`: {members}; other members are not, since {access.why}."
 
 
 def _value(module: str, node: ast.ClassDef) -> str:

@@ -11,6 +11,7 @@ from algo_core.errors import AuthError, NetworkError, RequestRefused, TimedOut, 
 from algo_core.settings.config import FROM_ENVIRONMENT
 from algo_core.settings.profile import ASKED, Profile
 from algo_core.settings.remedies import change, change_to, flag_of, whence
+from algo_core.settings.values import without_password
 
 _WANTS_TLS = re.compile(r"HTTP request .{0,40}HTTPS|plain HTTP to an SSL", re.IGNORECASE)
 """The messages of web servers for plain HTTP on a TLS port."""
@@ -49,6 +50,9 @@ def explain(error: NetworkError, profile: Profile, longer: Callable[[bool], str]
     elif error.scheme:
         right = urlsplit(profile.address)._replace(scheme=error.scheme).geturl()
         error.hint = f"{error.hint}: {change_to(profile, right)}"
+    elif error.concerns_proxy and profile.network.proxy:
+        proxy, origin = without_password(profile.network.proxy), profile.network.origin("proxy")
+        error.hint = f"Check the proxy {proxy}, which comes from {origin}"
     elif isinstance(error, TlsError) and error.concerns_certificate:
         error.hint = f"{error.hint}: {_certificate(profile)}"
     elif isinstance(error, TlsError):

@@ -384,9 +384,9 @@ def translated(error: Exception, address: str) -> AlgoError:
             from algo_core.http.advice import proxy_wants_password
 
             return proxy_wants_password()
-        return NetworkError(
-            f"The proxy failed: {said}", "Check the setting 'proxy', or HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
-        )
+        failed = NetworkError(f"The proxy failed: {said}", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
+        failed.concerns_proxy = True
+        return failed
     cut_off = is_cut_off(cause)
     if not cut_off and (isinstance(error, requests.exceptions.SSLError) or is_tls_error(cause)):
         return tls_failure(address, cause)

@@ -9,13 +9,16 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from algo_core.errors import PluginError, cause
 from algo_core.plugins import signatures
+from algo_core.plugins.access import HookApp
 from algo_core.plugins.hookspecs import HOOK_API, HOOKS
 from algo_core.plugins.index import PluginRecord
 from algo_core.plugins.types import RESERVED_SCHEMES, Connector
+from algo_core.terminal.output import Output
 
 LOAD_SECONDS = 5.0
 """Time limit in seconds for loading a plugin; one that takes longer counts as broken."""
@@ -25,15 +28,18 @@ class TookTooLong(BaseException):
     """Raised inside a plugin that exceeds the time limit; `except Exception` does not catch it."""
 
 
-def examine(record: PluginRecord) -> list[str]:
-    """Load a plugin's module and fill its record; return the loaded files of its package."""
+def examine(record: PluginRecord, output: Output | None = None) -> list[str]:
+    """Load a plugin's module and fill its record; return the loaded files of its package.
+
+    `output` is what its hooks write remarks to.
+    """
     before = set(sys.modules)
     started = time.perf_counter()
     try:
         with _time_limit(LOAD_SECONDS):
             if ":" in record.module:
                 raise PluginError(f"its entry point names an object, {record.module}: name the module")
-            _learn(record, importlib.import_module(record.module))
+            _learn(record, importlib.import_module(record.module), output or Output())
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -48,7 +54,7 @@ def examine(record: PluginRecord) -> list[str]:
     return sorted({file for file in files if isinstance(file, str)} | source_files(record.module))
 
 
-def _learn(record: PluginRecord, module: Any) -> None:
+def _learn(record: PluginRecord, module: Any, output: Output) -> None:
     if unmet := unmet_api(getattr(module, "ALGO_API", None)):
         raise PluginError(unmet)
     found = signatures.examine(module)
@@ -59,7 +65,8 @@ def _learn(record: PluginRecord, module: Any) -> None:
         raise PluginError("; ".join(found.faults))
     for name, hook in HOOKS.items():
         if hook.kept_as and name in found.hooks:
-            answer = signatures.caller(name, found.hooks[name])({})
+            app = HookApp(name, hook.app, lambda: SimpleNamespace(output=output))
+            answer = signatures.caller(name, found.hooks[name])({"app": app})
             try:
                 hook.check(answer)
             except TypeError as error:

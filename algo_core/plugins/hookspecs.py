@@ -17,6 +17,9 @@ them by position or by name, with or without a default. Async functions, generat
 names of hooks or arguments that do not exist are faults: the plugin is broken until they are corrected, and `algo
 plugins show` says why.
 
+Every hook may take `app`, since hook API 1.1: the running `algo_core.App`, with the members that are usable at that
+moment. Each hook lists them below; any other raises PluginError, which says why.
+
 Whatever an implementation raises, `SystemExit` included, is reported once with the distribution's name and version,
 and the others go on; only Ctrl-C ends the command. `hookimpl(tryfirst=True)` and `hookimpl(trylast=True)` say who is
 asked first.
@@ -35,10 +38,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import pluggy
 
 from algo_core.plugins import results
+from algo_core.plugins.access import ALL, PROFILE, REMARKS, SETTINGS, Access
 
 if TYPE_CHECKING:
     import requests
 
+    from algo_core import App
     from algo_core.errors import AlgoError
     from algo_core.events import Event
     from algo_core.http.transport import Request, Transport
@@ -60,7 +65,7 @@ class Hook(NamedTuple):
 
     `check` refuses an answer that cannot be used. With `first` the first one that is not None counts, else all do.
     `kept_as` is the member of the index in which answers are kept, so that nobody is asked again; `since` the hook API,
-    major and minor, that brought the hook.
+    major and minor, that brought the hook. `app` says what it may use of the running `App`.
     """
 
     specification: Callable[..., Any]
@@ -68,6 +73,7 @@ class Hook(NamedTuple):
     first: bool
     kept_as: str
     since: tuple[int, int]
+    app: Access
 
 
 HOOKS: dict[str, Hook] = {}
@@ -77,6 +83,7 @@ HOOKS: dict[str, Hook] = {}
 def hook(
     *,
     answers: results.Check,
+    app: Access,
     first: bool = False,
     kept_as: str = "",
     since: tuple[int, int] = (1, 0),
@@ -85,7 +92,7 @@ def hook(
     """Enter a specification into the table; `deprecated` says what to take in the place of arguments that are to go."""
 
     def enter(specification: Specification) -> Specification:
-        HOOKS[specification.__name__] = Hook(specification, answers, first, kept_as, since)
+        HOOKS[specification.__name__] = Hook(specification, answers, first, kept_as, since, app)
         advice: dict[str, Warning] = {name: DeprecationWarning(text) for name, text in (deprecated or {}).items()}
         mark = pluggy.HookspecMarker(PROJECT)
         return mark(specification, firstresult=first, warn_on_impl_args=advice or None)
@@ -93,8 +100,15 @@ def hook(
     return enter
 
 
-@hook(answers=results.a_list_of("algo_core.plugins.types:Command"), kept_as="commands")
-def algo_commands() -> list[Command]:  # type: ignore[empty-body]  # a specification has no body
+KEPT = Access(REMARKS, "the answer is kept for later runs, whatever their options and settings")
+"""Of hooks whose answers are kept in the index."""
+
+SENDING = Access(SETTINGS, "a request to the platform waits for this hook")
+"""Of hooks that take part in each request."""
+
+
+@hook(answers=results.a_list_of("algo_core.plugins.types:Command"), kept_as="commands", app=KEPT)
+def algo_commands(app: App) -> list[Command]:  # type: ignore[empty-body]  # a specification has no body
     """Subcommands that this plugin adds.
 
     When: after an install or a change of the plugin's files. The answer is kept in the index, so that `algo --help` and
@@ -113,8 +127,8 @@ def algo_commands() -> list[Command]:  # type: ignore[empty-body]  # a specifica
     """
 
 
-@hook(answers=results.a_list_of("algo_core.plugins.types:Connector"), kept_as="connectors")
-def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a specification has no body
+@hook(answers=results.a_list_of("algo_core.plugins.types:Connector"), kept_as="connectors", app=KEPT)
+def algo_connectors(app: App) -> list[Connector]:  # type: ignore[empty-body]  # a specification has no body
     """URI schemes that this plugin opens as a storage, for whatever reads and writes data.
 
     When: with `algo_commands`, and kept in the index as well. The target is a function that takes the running `App` and
@@ -132,8 +146,12 @@ def algo_connectors() -> list[Connector]:  # type: ignore[empty-body]  # a speci
     """
 
 
-@hook(answers=results.at_most_one("algo_core.settings.profile:Profile"), first=True)
-def algo_default_profile(name: str) -> Profile | None:
+@hook(
+    answers=results.at_most_one("algo_core.settings.profile:Profile"),
+    first=True,
+    app=Access(SETTINGS, "the profile is not known yet"),
+)
+def algo_default_profile(name: str, app: App) -> Profile | None:
     """A profile for a name that nobody has configured: a company's preset, else the embedded platform.
 
     When: a command needs the profile `name`, and neither the configuration nor the environment has it. One plugin may
@@ -152,8 +170,12 @@ def algo_default_profile(name: str) -> Profile | None:
     """
 
 
-@hook(answers=results.at_most_one("algo_core.settings.credentials:Credential"), first=True)
-def algo_credentials(profile: Profile, refused: Credential | None) -> Credential | None:
+@hook(
+    answers=results.at_most_one("algo_core.settings.credentials:Credential"),
+    first=True,
+    app=Access(SETTINGS, "the credential for the platform is not known yet"),
+)
+def algo_credentials(profile: Profile, refused: Credential | None, app: App) -> Credential | None:
     """A credential for a profile that has none of its own: from a vault, a ticket, a company's login.
 
     When: once per command that needs a profile, after the environment and the profile were looked at. The first answer
@@ -163,14 +185,12 @@ def algo_credentials(profile: Profile, refused: Credential | None) -> Credential
 
     Failures: reported; the next plugin is asked, and without any answer the request goes out without a credential.
 
-        import os
-
         from algo_core import hookimpl
 
 
         @hookimpl
-        def algo_credentials(profile):
-            ticket = os.environ.get("ACME_TICKET")
+        def algo_credentials(profile, app):
+            ticket = app.environ.get("ACME_TICKET")
             if ticket and profile.address.endswith(".acme.example"):
                 from algo_core.settings.credentials import classify
 
@@ -178,8 +198,8 @@ def algo_credentials(profile: Profile, refused: Credential | None) -> Credential
     """
 
 
-@hook(answers=results.headers, since=(1, 1))
-def algo_request_headers(profile: Profile) -> Mapping[str, str] | None:
+@hook(answers=results.headers, since=(1, 1), app=SENDING)
+def algo_request_headers(profile: Profile, app: App) -> Mapping[str, str] | None:
     """Headers that every request of a profile carries.
 
     When: once per command that sends a request, with the profile that it is for. The headers of all plugins are sent,
@@ -197,8 +217,8 @@ def algo_request_headers(profile: Profile) -> Mapping[str, str] | None:
     """
 
 
-@hook(answers=results.headers, since=(1, 1))
-def algo_sign(request: Request, profile: Profile) -> Mapping[str, str] | None:
+@hook(answers=results.headers, since=(1, 1), app=SENDING)
+def algo_sign(request: Request, profile: Profile, app: App) -> Mapping[str, str] | None:
     """Headers for one request, such as a signature over it.
 
     When: each time that a request is sent to the profile's host, retries and renewed credentials included. `request`
@@ -229,8 +249,8 @@ def algo_sign(request: Request, profile: Profile) -> Mapping[str, str] | None:
     """
 
 
-@hook(answers=results.transport, first=True, since=(1, 1))
-def algo_transport(profile: Profile) -> Transport | None:
+@hook(answers=results.transport, first=True, since=(1, 1), app=SENDING)
+def algo_transport(profile: Profile, app: App) -> Transport | None:
     """What carries the requests of a profile, in the place of HTTP: how the embedded platform is reached.
 
     When: once per command that sends a request, with the profile that it is for. The first answer that is not None
@@ -267,8 +287,8 @@ def algo_transport(profile: Profile) -> Transport | None:
     """
 
 
-@hook(answers=results.nothing)
-def algo_configure_session(session: requests.Session, profile: Profile) -> None:
+@hook(answers=results.nothing, app=SENDING)
+def algo_configure_session(session: requests.Session, profile: Profile, app: App) -> None:
     """Change the session with which requests sends: mount adapters, add headers, set `auth`.
 
     When: once per command that sends a request, with the profile that it is for. Secrets belong into `session.auth`.
@@ -290,8 +310,11 @@ def algo_configure_session(session: requests.Session, profile: Profile) -> None:
     """
 
 
-@hook(answers=results.at_most_one("builtins:str"))
-def algo_error_hints(error: AlgoError) -> str | None:
+@hook(
+    answers=results.at_most_one("builtins:str"),
+    app=Access(PROFILE, "the command has failed, and its error is about to be shown"),
+)
+def algo_error_hints(error: AlgoError, app: App) -> str | None:
     """One more line of advice under an error that is about to be shown.
 
     When: once, when a command has failed. `error` has `message`, `hint` and `exit_code`; None adds nothing.
@@ -308,8 +331,8 @@ def algo_error_hints(error: AlgoError) -> str | None:
     """
 
 
-@hook(answers=results.settings, kept_as="settings", since=(1, 1))
-def algo_settings() -> list[PluginSetting]:  # type: ignore[empty-body]  # a specification has no body
+@hook(answers=results.settings, kept_as="settings", since=(1, 1), app=KEPT)
+def algo_settings(app: App) -> list[PluginSetting]:  # type: ignore[empty-body]  # a specification has no body
     """Settings of this plugin, which `algo config` lists, sets and checks like the core's own.
 
     When: with `algo_commands`, and kept in the index as well. A value comes from the environment variable, the profile,
@@ -330,8 +353,12 @@ def algo_settings() -> list[PluginSetting]:  # type: ignore[empty-body]  # a spe
     """
 
 
-@hook(answers=results.a_list_of("algo_core.plugins.types:Variable"), since=(1, 1))
-def algo_variables() -> list[Variable]:  # type: ignore[empty-body]  # a specification has no body
+@hook(
+    answers=results.a_list_of("algo_core.plugins.types:Variable"),
+    since=(1, 1),
+    app=Access(SETTINGS, "`algo help` needs no profile"),
+)
+def algo_variables(app: App) -> list[Variable]:  # type: ignore[empty-body]  # a specification has no body
     """Environment variables that this plugin reads.
 
     When: by `algo help variables`, which lists them, and by `algo doctor`, which names variables that are spelled
@@ -348,8 +375,12 @@ def algo_variables() -> list[Variable]:  # type: ignore[empty-body]  # a specifi
     """
 
 
-@hook(answers=results.nothing, since=(1, 1))
-def algo_observe(event: Event) -> None:
+@hook(
+    answers=results.nothing,
+    since=(1, 1),
+    app=Access(SETTINGS, "observers run in a thread of their own, beside the command"),
+)
+def algo_observe(event: Event, app: App) -> None:
     """Be told what a command does: for an audit log, metrics, or traces.
 
     When: soon after each event, in a thread of its own, one after the other: a command began or ended, a request was
@@ -374,8 +405,8 @@ def algo_observe(event: Event) -> None:
     """
 
 
-@hook(answers=results.a_list_of("algo_core.plugins.types:DoctorCheck"))
-def algo_doctor_checks() -> list[DoctorCheck]:  # type: ignore[empty-body]  # a specification has no body
+@hook(answers=results.a_list_of("algo_core.plugins.types:DoctorCheck"), app=Access(ALL))
+def algo_doctor_checks(app: App) -> list[DoctorCheck]:  # type: ignore[empty-body]  # a specification has no body
     """Checks that `algo doctor` runs besides its own.
 
     When: by `algo doctor` only. A check's `run` returns whether all is well, and one line that says what was found.

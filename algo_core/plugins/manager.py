@@ -28,15 +28,23 @@ class Plugins:
 
     Nothing that a plugin does while it is loaded or called ends the program, KeyboardInterrupt apart: it is reported
     once, with the distribution's name and version, through `report`, and so is what was installed and is `missing`.
+    `app` gives the running `App`, for hooks that take it.
     """
 
     def __init__(
-        self, cache: str, policy: Policy, report: Report, missing: Callable[[], Sequence[str]] = tuple
+        self,
+        cache: str,
+        policy: Policy,
+        report: Report,
+        missing: Callable[[], Sequence[str]] = tuple,
+        app: Callable[[], Any] = lambda: None,
     ) -> None:
         self._cache = cache
         self._policy = policy
         self._report = report
         self._missing = missing
+        self._app = app
+        self._apps: dict[str, Any] = {}
         self._managers: dict[str, pluggy.PluginManager] = {}
         self.trace: Trace | None = None
         self._guards: dict[tuple[str, str], Mapping[str, Callable[..., Any]]] = {}
@@ -75,7 +83,8 @@ class Plugins:
         """Rebuild the index. Broken plugins are reported now, and later only where they matter."""
         from algo_core.plugins.separate import examine_all
 
-        records = index.build(self._cache, self._policy, examine_all)
+        output = getattr(self._app(), "output", None)
+        records = index.build(self._cache, self._policy, functools.partial(examine_all, output=output))
         for record in records:
             if record.error and not record.refusal:
                 self._report(f"the plugin {record.label} is broken: {record.error}; {_how_to_leave_out(record)}")
@@ -124,7 +133,9 @@ class Plugins:
     def call(self, hook: str, **arguments: Any) -> list[Any]:
         """Call a hook in every plugin that implements it; all results."""
         implementing = self._implementing(hook)
-        results: list[Any] = self._caller(hook, implementing)(**arguments) if implementing else []
+        results: list[Any] = (
+            self._caller(hook, implementing)(**arguments, app=self._app_for(hook)) if implementing else []
+        )
         return results
 
     def first(self, hook: str, *, address: str | None = None, **arguments: Any) -> Any:
@@ -133,7 +144,7 @@ class Plugins:
         With `address` plugins are left out that say they carry others only (`ALGO_ADDRESSES`).
         """
         implementing = [r for r in self._implementing(hook) if address is None or r.carries(address)]
-        return self._caller(hook, implementing)(**arguments) if implementing else None
+        return self._caller(hook, implementing)(**arguments, app=self._app_for(hook)) if implementing else None
 
     def only(self, hook: str, **arguments: Any) -> Any:
         """Call a hook that one plugin may answer: of those asked first, else of the rest, else of those asked last.
@@ -144,7 +155,7 @@ class Plugins:
         answers: dict[int, list[tuple[PluginRecord, Any]]] = {}
         for record in self._implementing(hook):
             if guard := self._guards_of(record).get(hook):
-                answer = guard(*arguments.values())
+                answer = guard(*arguments.values(), self._app_for(hook))
                 if answer is not None:
                     answers.setdefault(_rank(guard), []).append((record, answer))
         if not answers:
@@ -157,6 +168,16 @@ class Plugins:
                 f"Leave one out with: algo plugins disable {best[-1][0].dist}",
             )
         return best[0][1]
+
+    def _app_for(self, hook: str) -> Any:
+        """The argument `app` of a hook."""
+        if hook not in self._apps:
+            from algo_core.plugins.access import ALL, HookApp
+            from algo_core.plugins.hookspecs import HOOKS
+
+            access = HOOKS[hook].app
+            self._apps[hook] = self._app() if access.members is ALL else HookApp(hook, access, self._app)
+        return self._apps[hook]
 
     def _implementing(self, hook: str) -> list[PluginRecord]:
         return [record for record in self.allowed if hook in record.hooks and not record.error]

@@ -14,12 +14,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from algo_core.errors import ExitCode
 from algo_core.plugins.examination import LOAD_SECONDS, examine, source_files
 from algo_core.plugins.index import PluginRecord
+from algo_core.terminal.output import Output
 
 START_SECONDS = 60.0
 """Time limit in seconds for starting the other process."""
@@ -35,35 +36,40 @@ import json
 request = json.loads(sys.argv[1])
 sys.path[:] = request["path"]
 from algo_core.plugins.separate import answer
-answer(request["plugins"])
+answer(request["plugins"], request["output"])
 """
 
 
-def examine_all(records: Sequence[PluginRecord]) -> list[str]:
+def examine_all(records: Sequence[PluginRecord], output: Output | None = None) -> list[str]:
     """Load plugins and fill their records; return the loaded files of their packages.
 
-    If no process can be started, they are loaded in this one.
+    Remarks of their hooks are written as `output` writes. If no process can be started, they are loaded in this one.
     """
     files: list[str] = []
     left = list(records)
+    output = output or Output()
     while left:
         try:
-            done, found = _in_another_process(left)
+            done, found = _in_another_process(left, output)
         except OSError:
             done, found = 0, []
         if not done:
-            return files + [file for record in left for file in examine(record)]
+            return files + [file for record in left for file in examine(record, output)]
         files += found
         left = left[done:]
     return files
 
 
-def _in_another_process(records: Sequence[PluginRecord]) -> tuple[int, list[str]]:
+def _in_another_process(records: Sequence[PluginRecord], output: Output) -> tuple[int, list[str]]:
     """Ask one process for the records in turn: how many it has dealt with, and the files that it loaded."""
     plugins = [[record.entry, record.module, record.dist, record.version] for record in records]
-    request = json.dumps({"path": sys.path, "plugins": plugins})
+    options = {"is_json": output.is_json, "quiet": output.quiet}
+    request = json.dumps({"path": sys.path, "plugins": plugins, "output": options})
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, request], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        [sys.executable, "-c", _PROGRAM, request],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if os.environ.get("_ALGO_COMPLETE") else None,  # TAB says nothing
     )
     assert process.stdout
     files: list[str] = []
@@ -128,8 +134,11 @@ def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
     return f"it ended the process that loaded it (exit code {code})"
 
 
-def answer(plugins: Sequence[Sequence[str]]) -> None:
-    """Examine plugins, and tell each on what was standard output. The process ends here, whatever they have started."""
+def answer(plugins: Sequence[Sequence[str]], options: Mapping[str, Any]) -> None:
+    """Examine plugins, and tell each on what was standard output. The process ends here, whatever they have started.
+
+    `options` are those of the `Output` that takes their remarks.
+    """
     import click  # noqa: F401 - loaded by then whenever algo runs, so that it does not count as the plugin's time
     import pluggy  # noqa: F401 - as above
 
@@ -145,12 +154,12 @@ def answer(plugins: Sequence[Sequence[str]]) -> None:
         while content:
             content = content[os.write(told, content) :]
 
-    code = ExitCode.OK
+    code, output = ExitCode.OK, Output(**options)
     try:
         for number, members in enumerate(plugins):
             tell({"begin": number})
             record = PluginRecord(*members)
-            files = examine(record)
+            files = examine(record, output)
             tell({"record": record.dump(), "files": files})
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED

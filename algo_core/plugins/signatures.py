@@ -18,6 +18,9 @@ _IMPLEMENTATION = f"{PROJECT}_impl"
 _SPECIFICATION = f"{PROJECT}_spec"
 
 
+LATER = "app"
+"""The argument that all hooks have got in 1.1: an optional one with a similar name was no mistake before."""
+
 DEPRECATED = "takes the deprecated argument"
 """In the remarks on arguments that hooks are to lose."""
 
@@ -103,10 +106,9 @@ def fault_of(hook: str, function: Any) -> str | None:
         return f"{hook} does not say which arguments it takes"
     unknown = [parameter for parameter in parameters if parameter.name not in given and parameter.kind not in _VARIADIC]
     taken = {parameter.name for parameter in parameters}
-    needed = [p.name for p in unknown if p.default is p.empty or _nearest(p.name, set(given) - taken)]
+    needed = [p.name for p in unknown if p.default is p.empty or _nearest(p.name, {*given} - taken - {LATER})]
     if needed:
-        has = f"its arguments are {', '.join(given)}" if given else "it has no arguments"
-        return f"{hook} takes {', '.join(needed)}, which the hook does not give: {has}"
+        return f"{hook} takes {', '.join(needed)}, which the hook does not give: its arguments are {', '.join(given)}"
     return None
 
 

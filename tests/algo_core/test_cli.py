@@ -316,3 +316,14 @@ def test_json_that_is_no_option_is_none(algo_home: Home) -> None:
     assert algo_home.run("run", "demo/Hello", "-d", "--json").text == "Hello --json\n"
     assert algo_home.run("ls", "--", "--json").stderr.splitlines()[-1].startswith(("error: ", "hint: "))
     assert algo_home.run("run", "demo/Hello", "-d", "--json", "-d", "x").code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("group", ["config", "plugins", "profile", "local", "local key", "requests", "algorithms"])
+def test_a_group_without_a_command_shows_its_help_as_it_is(algo_home: Home, group: str) -> None:
+    shown = algo_home.run(*group.split())
+    assert (shown.code, shown.text) == (ExitCode.USAGE, "")
+    assert shown.stderr.startswith(f"Usage: algo {group} [OPTIONS] COMMAND [ARGS]...\n")
+    assert "error:" not in shown.stderr
+    assert "hint:" not in shown.stderr
+    refused = algo_home.run(*group.split(), "--json")
+    assert (refused.code, json.loads(refused.stderr)["error"]["type"]) == (ExitCode.USAGE, "UsageError")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.programs import needs
 from support.serving import Served
 from support.stub import StubPlatform, json_answer
 
@@ -18,6 +19,7 @@ from algo_core.testing import Home
 @pytest.fixture
 def served_home(algo_home: Home) -> Iterator[Home]:
     """A home with the profile `work` for jane on a served platform."""
+    needs("git")
     served = Served(environ=algo_home.environ)
     key = algo_home.run("local", "key", "new", "jane").text.strip()
     algo_home.write_config(f'[profiles.work]\naddress = "{served.address}"\napi_key = "{key}"\n')

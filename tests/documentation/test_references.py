@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.programs import needs
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
@@ -29,6 +30,7 @@ EXTERNAL = re.compile(r"[A-Z]{2,}")  # placeholders such as plugins/NAME
 
 
 def sources() -> Iterator[Path]:
+    needs("git")
     listed = subprocess.run(["git", "ls-files", "*.py", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
     for line in listed.stdout.splitlines():
         if (

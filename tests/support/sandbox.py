@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import pytest
-
-
-def require_bubblewrap() -> None:
-    """Skip the test where bubblewrap is missing; where tests are run for everybody, that is a failure."""
-    if shutil.which("bwrap"):
-        return
-    reason = "bubblewrap is not installed: make test-deps, or apt-get install bubblewrap"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def running_with(mark: str) -> list[int]:

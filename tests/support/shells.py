@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from typing import NamedTuple
 
 import click
 import pexpect
-import pytest
 from click.shell_completion import CompletionItem
 
 from algo_core.terminal.completion import answer, script
@@ -56,14 +54,6 @@ def random_texts(count: int) -> list[str]:
     dice = random.Random(7)
     alphabet = "ab/.:=-~!$`\"'\\*?[]{}()<>|&;#^%@,+ \t\n\x1b\x7fé€😀\u200b\x9b\udcff0123456789xuU"
     return ["".join(dice.choices(alphabet, k=dice.randint(1, 12))) for _ in range(count)]
-
-
-def needs(name: str) -> None:
-    """Skip a test whose shell is missing; in continuous integration that is a failure."""
-    if not shutil.which(name):
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is missing: make test-deps")
-        pytest.skip(f"needs {name}: make test-deps")
 
 
 def completing(names: Sequence[str]) -> click.Group:

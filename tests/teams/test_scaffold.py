@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from support.environments import Environment
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
+from algo_plugins.scaffold import TEMPLATES
+from algo_plugins.scaffold.kinds import KINDS
 
 
 @pytest.fixture
@@ -25,33 +29,59 @@ def everything(directory: Path) -> set[str]:
     return {str(path.relative_to(directory)) for path in directory.rglob("*")}
 
 
-def test_a_project_passes_its_own_tests_and_its_command_is_there(
-    team_environment: Environment, tmp_path: Path, work: Path
-) -> None:
-    home = Home(tmp_path / "home", program=team_environment.bin / "algo")
-    made = home.run("plugins", "new", "acme-reports", cwd=work)
-    assert made.code == ExitCode.OK, made.stderr
-    project = work / "acme-reports"
-    assert {str(Path(line)) for line in made.text.splitlines()} == {
-        f"acme-reports/{path}" for path in everything(project) if (project / path).is_file()
-    }
-    team_environment.install("--no-build-isolation", "--editable", f"{project}[test]")
+PROJECTS = {
+    "acme-reports": ["--command"],
+    "acme-archive": ["--connector"],
+    "acme-bundle": ["--bundle"],
+}
+"""A project of each kind, and its option."""
+
+ANY_NAME = ("a", "x2", "algo-zz", "abcdefghij-abcdefghij-abcdefghij-abcdefg")
+
+
+def test_there_is_a_project_of_each_kind() -> None:
+    assert [options[0].removeprefix("--") for options in PROJECTS.values()] == list(KINDS)
+    assert {path.name for path in TEMPLATES.iterdir()} == {"shared", *KINDS}
+
+
+@pytest.fixture
+def environment(team_environment: Environment, tmp_path: Path) -> Iterator[Environment]:
+    """The team's environment, from which the projects are removed again: others use it."""
+    yield team_environment
+    team_environment.run("python", "-m", "pip", "uninstall", "--yes", *PROJECTS, cwd=tmp_path, environ=os.environ)
+
+
+def test_a_project_of_each_kind_passes_its_own_tests(environment: Environment, tmp_path: Path, work: Path) -> None:
+    home = Home(tmp_path / "home", program=environment.bin / "algo")
+    for name, options in PROJECTS.items():
+        made = home.run("plugins", "new", name, *options, cwd=work)
+        assert made.code == ExitCode.OK, made.stderr
+        files = {f"{name}/{path}" for path in everything(work / name) if (work / name / path).is_file()}
+        assert {str(Path(line)) for line in made.text.splitlines()} == files
+    environment.install(
+        "--no-build-isolation", *(word for name in PROJECTS for word in ("--editable", f"{work / name}[test]"))
+    )
     assert "Acme reports:\n  acme-reports" in home.run("--help").text
     assert home.run("acme-reports", "World").text == "Hello World\n"
-    for words in (["pytest", "-q"], ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
-        done = team_environment.run(*words, cwd=project, environ=home.environ)
-        assert done.returncode == 0, done.stdout
-    assert "no tests ran" not in done.stdout
+    assert home.run("profile", "show", "--json").json["origin"] == "acme-bundle"
+    checks = ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "--cache-dir", tmp_path / "mypy"]
+    for name in PROJECTS:
+        for words in (*checks, ["pytest", "-q"]):
+            done = environment.run(*words, cwd=work / name, environ=home.environ)
+            assert done.returncode == 0, f"{name}: {done.stdout}"
+        assert " passed" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["a", "x2", "algo-z", "abcdefghij-abcdefghij-abcdefghij-abcdefg"])
-def test_a_project_of_any_name_is_in_good_style(algo_home: Home, work: Path, name: str) -> None:
-    assert algo_home.run("plugins", "new", name, cwd=work).code == ExitCode.OK
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_project_of_any_name_is_in_good_style(algo_home: Home, work: Path, kind: str) -> None:
+    for name in ANY_NAME:
+        words = [f"--{kind}", "acme"] if KINDS[kind].names and name == "a" else [f"--{kind}"]
+        assert algo_home.run("plugins", "new", name, *words, cwd=work).code == ExitCode.OK
     ruff = Path(sys.executable).with_name("ruff")
     for words in (["check"], ["format", "--check"]):
-        subprocess.run([ruff, *words, "--no-cache", work / name], check=True)
-    for path in (work / name).rglob("*"):
-        assert not re.search(r"__[A-Z]+__|\.tmpl", path.name + (path.read_text() if path.is_file() else ""))
+        subprocess.run([ruff, *words, "--no-cache", work], check=True)
+    for path in work.rglob("*"):
+        assert not re.search(r"__[A-Z_]+__|\.tmpl", path.name + (path.read_text() if path.is_file() else ""))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +116,50 @@ def test_a_command_that_is_built_in_is_refused(algo_home: Home, work: Path) -> N
     named = algo_home.run("plugins", "new", "algo-auth", "--command", "login", cwd=work)
     assert named.code == ExitCode.OK
     assert '"login"' in (work / "algo-auth" / "algo_auth" / "plugin.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["acme", "--connector", "--bundle"], "--connector cannot be combined with --bundle"),
+        (["acme", "--command", "x", "--connector", "y", "--bundle"], "--command, --connector cannot be combined"),
+        ([], "The name of the project is missing"),
+        (["--bundle"], "The name of the project is missing"),
+        (["--connector"], "The name of the project is missing"),
+        (["acme", "--connector", "data"], "The scheme data:// means the same"),
+        (["acme", "--connector", "file"], "The scheme file:// means the same"),
+        (["acme", "--connector", "x"], "could be the drive in a path"),
+        (["a", "--connector"], "could be the drive in a path"),
+        (["acme", "--connector", "S3"], "Not a name for a scheme: 'S3'"),
+        (["acme", "--connector", "a://"], "Not a name for a scheme: 'a://'"),
+        (["acme", "--command", "two words"], "Not a name for a command: 'two words'"),
+        (["algo-profiles", "--bundle"], "'profiles' is a part of config.toml"),
+        (["algo-timeout", "--bundle"], "'timeout' is a part of config.toml"),
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_go_together_makes_nothing(algo_home: Home, work: Path, words: list[str], told: str) -> None:
+    result = algo_home.run("plugins", "new", *words, cwd=work)
+    assert result.code == ExitCode.USAGE
+    assert told in result.stderr
+    assert "hint: " in result.stderr
+    assert everything(work) == set()
+
+
+def test_the_only_word_after_a_kind_is_the_projects_name(algo_home: Home, work: Path) -> None:
+    for kind in ("command", "connector"):
+        made = algo_home.run("plugins", "new", f"--{kind}", f"acme-{kind}", "--json", cwd=work)
+        assert made.code == ExitCode.OK
+        assert (made.json["kind"], made.json["distribution"]) == (kind, f"acme-{kind}")
+    assert made.json["scheme"] == "acme-connector"
+    assert "acme_connector/storage.py" in made.json["files"]
+
+
+def test_a_scheme_that_another_plugin_has_is_told(algo_home: Home, work: Path) -> None:
+    result = algo_home.run("plugins", "new", "acme-store", "--connector", "s3", "--json", cwd=work)
+    assert result.code == ExitCode.OK
+    assert "algo-connectors 1" in result.stderr
+    assert result.json["scheme"] == "s3"
 
 
 def test_a_command_that_another_plugin_has_is_told(algo_home: Home, work: Path) -> None:

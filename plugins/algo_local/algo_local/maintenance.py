@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,20 @@ from algo_core.errors import AlgoError
 from algo_core.files import status_of
 from algo_local.execution.keeper import keeper_of
 from algo_local.platform import DATABASE, OWN_PARTS, Platform
-from algo_local.trees import remove_tree
+from algo_local.records.limits import ROW_BYTES
+from algo_local.trees import disk_use, remove_tree
+
+_KINDS = {
+    "data": ("data", "connectors"),
+    "algorithm_data": ("algorithm-data", "sessions"),
+    "sources": ("sources", "repositories"),
+    "environments": ("environments",),
+    "running": ("processes", "running"),
+    "leftovers": ("incoming", "trash"),
+}
+"""The parts of the state by the words of `algo local status`."""
+
+_DATABASE_NAMES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 
 
 def describe(platform: Platform) -> dict[str, Any]:
@@ -30,10 +42,7 @@ def describe(platform: Platform) -> dict[str, Any]:
         "root": str(platform.root),
         "account": platform.account,
         **{name: counts[name] for name in ("accounts", "keys", "collections")},
-        "bytes": {
-            "data": _size(platform.root / "data") + _size(platform.root / "algorithm-data"),
-            "builds": _size(platform.root / "sources") + _size(platform.root / "environments"),
-        },
+        "bytes": disk_by_kind(platform),
         "algorithms": algorithms,
         "keeper": keeper.status() if (keeper := keeper_of(platform.root)) else None,
     }
@@ -49,8 +58,8 @@ def delete_everything(root: Path) -> None:
         keeper.stop()
     # The database goes first: without it the rest is no platform any more, however far the deletion gets.
     try:
-        for suffix in ("", "-wal", "-shm"):
-            (root / f"{DATABASE}{suffix}").unlink(missing_ok=True)
+        for name in _DATABASE_NAMES:
+            (root / name).unlink(missing_ok=True)
         for name in OWN_PARTS:
             if status_of(root / name):
                 remove_tree(root / name)
@@ -60,22 +69,15 @@ def delete_everything(root: Path) -> None:
         raise AlgoError(f"Cannot delete {error.filename}: {error.strerror}") from error
 
 
-def _size(directory: Path) -> int:
-    """Total size of all files below a directory; files that vanish are ignored.
-
-    Raises:
-        OSError: if a directory cannot be listed.
-    """
-
-    def failed(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            raise error
-
-    total = 0
-    for parent, _, names in os.walk(directory, onerror=failed):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_size
-            except FileNotFoundError:
-                pass
-    return total
+def disk_by_kind(platform: Platform) -> dict[str, int]:
+    """The bytes that each kind of state takes on the disk; what has several names counts once, where it comes first."""
+    root = platform.root
+    with platform.database.read() as rows:
+        calls = rows.execute("SELECT coalesce(sum(size), 0) FROM request_contents").fetchone()[0]
+        calls += rows.execute("SELECT count(*) FROM requests").fetchone()[0] * ROW_BYTES
+    database = disk_use(root / name for name in _DATABASE_NAMES)
+    return {
+        **{kind: disk_use(root / name for name in names) for kind, names in _KINDS.items()},
+        "calls": calls,
+        "database": max(0, database - calls),
+    }

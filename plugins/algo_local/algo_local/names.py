@@ -20,6 +20,7 @@ FILE_NAME_LIMIT = 255
 """Bytes of a file's name as it is kept on disk."""
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/%]|^\.")
+_PLAIN = re.compile(r"[^\x00-\x1f\x7f/%.][^\x00-\x1f\x7f/%]*")
 _ESCAPED = re.compile(r"%([0-9A-F]{2})")
 
 
@@ -75,6 +76,8 @@ def encode_file_name(name: str) -> str:
 
 def decode_file_name(entry: str) -> str | None:
     """The file's name for a directory entry; None if it is not a name that the platform writes."""
+    if _PLAIN.fullmatch(entry) and entry.isascii():  # as most are
+        return entry
     name = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), entry)
     try:
         return name if encode_file_name(name) == entry else None

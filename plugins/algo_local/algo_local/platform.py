@@ -308,10 +308,11 @@ class Platform:
         owner = known.owner if known else self.metadata.account(owner) or owner
         name = known.name if known else name
         started = time.time()
-        build = self.builder.build(directory, owner, name, report=report)
-        published = self.registry.publish(
-            owner, name, number, build, public=public, started_at=started, network_access=network_access
-        )
+        with self.builder.building():
+            build = self.builder.build(directory, owner, name, report=report)
+            published = self.registry.publish(
+                owner, name, number, build, public=public, started_at=started, network_access=network_access
+            )
         self.repositories.record(
             published.algorithm, build.source, self.account, f"Published as {published.text} from a directory"
         )
@@ -378,16 +379,17 @@ class Platform:
         make_directories(self.root, OWN_PARTS)
         registry = Registry(database, self.root)
         started = time.time()
-        build = self.builder.build(HELLO, "demo", "Hello")
-        with database.write() as rows:
-            if rows.execute("SELECT 1 FROM settings WHERE name = ?", (_OWN_ACCOUNT,)).fetchone():
-                return
-            for number in HELLO_VERSIONS:
-                registry.publish_in(rows, "demo", "Hello", number, build, public=True, started_at=started)
-            account = account_name_from(_login())
-            insert_account(rows, account)
-            rows.execute("UPDATE accounts SET is_administrator = 1 WHERE name = ?", (account,))
-            rows.execute("INSERT INTO settings VALUES (?, ?)", (_OWN_ACCOUNT, account))
+        with self.builder.building():
+            build = self.builder.build(HELLO, "demo", "Hello")
+            with database.write() as rows:
+                if rows.execute("SELECT 1 FROM settings WHERE name = ?", (_OWN_ACCOUNT,)).fetchone():
+                    return
+                for number in HELLO_VERSIONS:
+                    registry.publish_in(rows, "demo", "Hello", number, build, public=True, started_at=started)
+                account = account_name_from(_login())
+                insert_account(rows, account)
+                rows.execute("UPDATE accounts SET is_administrator = 1 WHERE name = ?", (account,))
+                rows.execute("INSERT INTO settings VALUES (?, ?)", (_OWN_ACCOUNT, account))
 
 
 def _login() -> str:

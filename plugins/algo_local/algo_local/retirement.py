@@ -30,7 +30,7 @@ def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> No
     platform.repositories.discard(algorithm)
     platform.builds.forget(algorithm)
     platform.tell_owners(DELETED, algorithm, by=by)
-    _discard(platform, platform.objects.algorithm_space(algorithm.owner, algorithm.name, "temp", "").parent.parent)
+    discard_data(platform, platform.objects.algorithm_space(algorithm.owner, algorithm.name, "temp", "").parent.parent)
 
 
 def delete_account(platform: Platform, account: Account) -> None:
@@ -46,12 +46,13 @@ def delete_account(platform: Platform, account: Account) -> None:
         platform.connectors.remove(account.name, connector.name)
     # A later account of this name must not find this account's data of other owners' algorithms.
     for space in platform.root.glob(f"algorithm-data/*/*/*/{account.name}"):
-        _discard(platform, space)
+        discard_data(platform, space)
     platform.records.forget_account(account.name)
     platform.accounts.forget(account)
 
 
-def _discard(platform: Platform, directory: Path) -> None:
+def discard_data(platform: Platform, directory: Path) -> None:
+    """Remove a directory of hosted data with what is known of its files."""
     if directory.exists():
         platform.objects.discard(platform.objects.set_aside(directory))
         platform.metadata.forget_files(platform.objects.relative(directory))

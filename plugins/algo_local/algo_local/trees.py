@@ -1,12 +1,16 @@
-"""The platform's directory trees: locks, removal, and modes."""
+"""The platform's directory trees: use by running processes, sizes, removal, and modes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import stat
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from algo_core.locks import acquire
 
 _ABANDONED = 24 * 3600.0
 """Seconds after which an unfinished tree is abandoned."""
@@ -51,3 +55,66 @@ def make_writable(path: Path) -> None:
             directory = os.path.join(parent, name)
             if not os.path.islink(directory):
                 os.chmod(directory, 0o700)
+
+
+@contextlib.contextmanager
+def in_use(*trees: Path) -> Iterator[list[int]]:
+    """Keep trees from being taken away by `unused` in any process. OSError if one does not exist.
+
+    Gives the descriptors that do so: wherever copies of them are open, the trees stay in use.
+    """
+    descriptors: list[int] = []
+    with contextlib.ExitStack() as held:
+        for tree in trees:
+            descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            held.callback(os.close, descriptor)
+            descriptors.append(descriptor)
+            acquire(descriptor, wait=True, shared=True)
+            # Taken away between the two: its name now belongs to nothing, or to another.
+            if not os.path.samestat(os.fstat(descriptor), os.stat(tree)):
+                raise FileNotFoundError(f"{tree} was removed")
+        yield descriptors
+
+
+@contextlib.contextmanager
+def unused(tree: Path) -> Iterator[bool]:
+    """Whether nobody has a tree or file locked, nor locks it meanwhile; False where the file system knows no locks."""
+    try:
+        descriptor = os.open(tree, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        yield bool(acquire(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def disk_use(paths: Iterable[Path], *, only_freed: bool = False) -> int:
+    """The bytes that files and trees take on the disk, each file once, however many names it has.
+
+    `only_freed` leaves out files that have other names elsewhere: what their removal would free. What vanishes
+    meanwhile, or cannot be read, is not counted.
+    """
+    links: dict[tuple[int, int], int] = {}
+    total = 0
+    for status in _statuses(paths):
+        size = status.st_blocks * 512
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            file = (status.st_dev, status.st_ino)
+            links[file] = links.get(file, 0) + 1
+            if links[file] != (status.st_nlink if only_freed else 1):
+                continue
+        total += size
+    return total
+
+
+def _statuses(paths: Iterable[Path]) -> Iterator[os.stat_result]:
+    pending = [str(path) for path in paths]
+    while pending:
+        path = pending.pop()
+        with contextlib.suppress(OSError):
+            status = os.lstat(path)
+            yield status
+            if stat.S_ISDIR(status.st_mode):
+                pending += [os.path.join(path, name) for name in os.listdir(path)]

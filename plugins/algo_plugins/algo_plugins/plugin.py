@@ -19,5 +19,5 @@ def algo_commands() -> list[Command]:
         _command("uninstall", "Remove plugins; their dependencies stay.", "uninstall"),
         _command("upgrade", "Upgrade plugins within their recorded requirements."),
         _command("restore", "Reinstall plugins that are recorded but missing.", "restore"),
-        _command("new", "Create a plugin project: command, hook, tests, types, CI."),
+        _command("new", "Create a plugin project: code, tests, types, CI."),
     ]

@@ -314,6 +314,7 @@ def test_a_person_is_led_from_the_refusal_to_the_answer(algo_home: Home, tls_fol
     failed = algo_home.run("ls")
     assert failed.code == ExitCode.NETWORK
     assert "The proxy failed" in failed.stderr
+    assert f"http://jane:****@127.0.0.1:9, which comes from {algo_home.config_file}" in failed.stderr
     assert "s3cret" not in failed.stderr
 
 

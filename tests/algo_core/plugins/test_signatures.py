@@ -27,7 +27,10 @@ WORKING = {
     "positional-only": "@hookimpl\ndef algo_error_hints(error, /):\n    return 'said ' + error.message\n",
     "all by name": "@hookimpl\ndef algo_error_hints(**given):\n    return 'said ' + given['error'].message\n",
     "variadic": "@hookimpl\ndef algo_error_hints(*args, error):\n    return 'said ' + error.message\n",
-    "of a later version": "@hookimpl\ndef algo_error_hints(error, app=None):\n    return 'said ' + error.message\n",
+    "of a later version": "@hookimpl\ndef algo_error_hints(error, colour=None):\n    return 'said ' + error.message\n",
+    "like what came later": "@hookimpl\ndef algo_error_hints(error, apps=None):\n    return 'said ' + error.message\n",
+    "with app": "@hookimpl\ndef algo_error_hints(error, app):\n    return app.environ['SAID'] + error.message\n",
+    "with app alone, first": "@hookimpl\ndef algo_error_hints(app, /):\n    return app.environ['SAID']\n",
     "another name": "@hookimpl(specname='algo_error_hints')\ndef hints(error):\n    return 'said ' + error.message\n",
     "static": "algo_error_hints = hookimpl(staticmethod(lambda error: 'said ' + error.message))\n",
     "partial": "def say(word, error):\n    return word + error.message\n"
@@ -43,11 +46,11 @@ WORKING = {
 
 # What cannot work, and what is said of it.
 FAULTY = {
-    "no such argument": ("@hookimpl\ndef algo_error_hints(error, colour):\n    pass\n", "takes colour, which the hook does not give: its arguments are error"),
+    "no such argument": ("@hookimpl\ndef algo_error_hints(error, colour):\n    pass\n", "takes colour, which the hook does not give: its arguments are error, app"),
     "misspelt argument": ("@hookimpl\ndef algo_error_hints(eror):\n    pass\n", "takes eror, which the hook does not give"),
     "misspelt, defaulted": ("@hookimpl\ndef algo_error_hints(eror=None):\n    pass\n", "takes eror, which the hook does not give"),
     "misspelt, keyword-only": ("@hookimpl\ndef algo_error_hints(*, errors=None):\n    pass\n", "takes errors, which"),
-    "self": ("@hookimpl\ndef algo_commands(self):\n    return []\n", "takes self, which the hook does not give: it has no arguments"),
+    "self": ("@hookimpl\ndef algo_commands(self):\n    return []\n", "takes self, which the hook does not give: its arguments are app"),
     "misspelt hook": ("@hookimpl\ndef algo_error_hint(error):\n    pass\n", "algo_error_hint is no hook: did you mean algo_error_hints?"),
     "misspelt other name": ("@hookimpl(specname='algo_comands')\ndef f():\n    pass\n", "did you mean algo_commands?"),
     "no mark": ("def algo_error_hints(error):\n    pass\n", "algo_error_hints is not marked with @hookimpl"),
@@ -104,7 +107,7 @@ def test_every_signature_that_can_work_does(home: Home, plugin_folder) -> None:
     for number, source in enumerate(WORKING.values()):
         plugin_folder.add(f"acme-{number}", HEAD + source)
     plugin_folder.add("acme-last", HEAD + "@hookimpl\ndef algo_error_hints(error):\n    return 'and the last one'\n")
-    result = home.run("profile", "remove", "nope")
+    result = home.run("profile", "remove", "nope", environ={"SAID": "said "})
     assert result.code == ExitCode.NOT_FOUND
     missing = [how for number, how in enumerate(WORKING) if statuses(home)[f"acme-{number}"] != "ok"]
     assert (missing, result.stderr.count("hint: said ")) == ([], len(WORKING)), result.stderr

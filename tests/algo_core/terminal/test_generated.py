@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shells import SHELLS, completing, needs
+from support.programs import needs
+from support.shells import SHELLS, completing
 from support.stub import KEY, StubPlatform
 
 from algo_core.testing import Home

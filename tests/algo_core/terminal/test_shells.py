@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from support.hostile import CODES
-from support.shells import NAMES, SHELLS, Session, needs, random_texts
+from support.programs import needs
+from support.shells import NAMES, SHELLS, Session, random_texts
 
 from algo_core.terminal.completion import posix
 from algo_core.terminal.completion.bash import Insertion, parse

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pexpect
 import pytest
-from support.shells import SHELLS, needs
+from support.programs import needs
+from support.shells import SHELLS
 
 
 @pytest.fixture(autouse=True)

@@ -138,6 +138,31 @@ def test_status_of_a_fresh_platform(run_algo: Algo, root: Path) -> None:
     assert "demo/Hello  1.0.0, 0.1.1, 0.1.0\n" in text
 
 
+def test_disk_is_shown_and_given_back(run_algo: Algo, root: Path, hello: Path) -> None:
+    run_algo("local", "publish", str(hello), "acme/Greet", "--version", "1.0.0")
+    stale = root / "environments" / ("e" * 40)
+    stale.mkdir(parents=True)
+    (stale / "requirements.txt").write_text("numpy\n")
+    listed = run_algo("local", "env", "list").stdout
+    assert "eeeeeeeeeeee" in listed
+    assert "numpy" in listed
+    done = run_algo("local", "prune", "--dry-run")
+    assert "eeeeeeeeeeee" in done.stdout
+    assert "Would free" in done.stderr
+    assert stale.is_dir()
+    found = json.loads(run_algo("local", "prune", "--json").stdout)
+    assert (found["dry_run"], found["partial"]) == (False, False)
+    assert [(one["kind"], one["name"]) for one in found["removed"]] == [("environment", f"environments/{'e' * 40}")]
+    assert not stale.exists()
+    done = run_algo("local", "build", "remove", "acme/Greet", "zzzz")
+    assert (done.returncode, "no build 'zzzz'" in done.stderr) == (ExitCode.NOT_FOUND, True)
+    done = run_algo("local", "data", "remove", "acme/Greet")
+    assert (done.returncode, "--yes" in done.stderr) == (ExitCode.USAGE, True)
+    assert (
+        run_algo("local", "data", "remove", "acme/Greet", "--yes").stdout == "Removed the data of acme/Greet (0.0 MB)\n"
+    )
+
+
 def test_reset_asks_and_deletes_nothing_that_is_not_the_platforms(run_algo: Algo, root: Path, embedded: Any) -> None:
     embedded.mkdir("c")
     embedded.put(".my/c/f")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.sandbox import require_bubblewrap
+from support.programs import needs
 from support.serving import Served, algo
 
 from algo_core.errors import ExitCode
@@ -47,7 +47,7 @@ def test_doctor_says_that_there_is_none_and_how_to_get_one() -> None:
 
 
 def test_doctor_names_the_sandbox() -> None:
-    require_bubblewrap()
+    needs("bwrap")
     assert doctor() == f"ok    {CHECK}bubblewrap ({shutil.which('bwrap')})"
 
 
@@ -89,7 +89,7 @@ def test_serve_warns_where_others_can_connect(started_servers: list[Served]) -> 
 
 
 def test_serve_does_not_warn_where_there_is_one(started_servers: list[Served]) -> None:
-    require_bubblewrap()
+    needs("bwrap")
     started_servers.append(Served("--host", "0.0.0.0", "--insecure-http"))
     assert "sandbox" not in started_servers[-1].said()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sandbox import require_bubblewrap
+from support.programs import needs
 
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
@@ -40,7 +40,7 @@ def confinement(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     if request.param == "plain":
         monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
     else:
-        require_bubblewrap()
+        needs("bwrap")
         monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "required")
         monkeypatch.setenv("ALGO_LOCAL_SANDBOX_PATHS", f"{tmp_path}=rw")
         tmp_path.chmod(0o777)  # in the sandbox of a platform that is root, algorithms are somebody else

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sandbox import require_bubblewrap
+from support.programs import needs
 
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
@@ -40,7 +40,7 @@ class TestLocalPool(ExecutorContract):
         if request.param == "plain":
             monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
         else:
-            require_bubblewrap()
+            needs("bwrap")
             monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "required")
             monkeypatch.setenv("ALGO_LOCAL_SANDBOX_PATHS", f"{tmp_path}=rw")
             tmp_path.chmod(0o777)

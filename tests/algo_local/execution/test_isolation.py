@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sandbox import require_bubblewrap
+from support.programs import needs
 
 Account = Callable[[str], Any]
 Publish = Callable[..., None]
@@ -58,7 +58,7 @@ def test_an_algorithm_that_was_called_by_another_serves_the_account_that_called_
 def test_in_a_sandbox_neither_the_database_nor_data_nor_keys_can_be_read(
     account: Account, publish: Publish, platform: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    require_bubblewrap()
+    needs("bwrap")
     monkeypatch.setenv("PLATFORM_SECRET", "hush-hush")
     code = """
         import os
@@ -89,7 +89,7 @@ def test_in_a_sandbox_neither_the_database_nor_data_nor_keys_can_be_read(
 def test_an_isolated_algorithm_calls_the_platform_and_uses_data(
     account: Account, publish: Publish, platform: Any, address: str, tmp_path: Path
 ) -> None:
-    require_bubblewrap()
+    needs("bwrap")
     code = """
         import os, socket, urllib.request
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sandbox import require_bubblewrap
+from support.programs import needs
 
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import Build, NetworkAccess
@@ -67,7 +67,7 @@ def sandboxed(
     monkeypatch: pytest.MonkeyPatch, processes: Path, echo_server: Echo, build: Callable[..., Build]
 ) -> Iterator[Call]:
     """Runs code in a sandbox as people have it, and returns its result: `sandboxed(code, input)`."""
-    require_bubblewrap()
+    needs("bwrap")
     monkeypatch.delenv("ALGO_LOCAL_SANDBOX", raising=False)
     made = []
 

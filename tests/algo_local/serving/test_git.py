@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.programs import needs
 
 from algo_local.algorithms.lifecycle import create, update
 from algo_local.platform import Platform
@@ -40,6 +41,7 @@ def remote_for(platform: Platform, address: str, key: Callable[[str], str]) -> C
 
 @pytest.fixture
 def git(tmp_path: Path) -> Git:
+    needs("git")
     home = tmp_path / "git-home"
     home.mkdir()
     environ = {

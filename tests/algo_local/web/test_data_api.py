@@ -6,11 +6,13 @@ import base64
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from algo_local.data.open_listings import OpenListings
 
 NAMES = [
     "plain.txt",
@@ -202,6 +204,60 @@ def test_pages_of_1000_with_markers_that_need_no_quoting(client: Any, platform: 
     assert pages == 3
     assert found == [f"f{number:04}?>" for number in range(2100)]
     assert client("GET", "data/.my/many?marker=!!").json()["error"]["code"] == 5002
+
+
+def pages_of(client: Any, between: Callable[[], object] = lambda: None) -> Iterator[list[str]]:
+    """The pages of the collection `many`, and what happens before each page but the first."""
+    marker = ""
+    while True:
+        listing = client("GET", f"data/.my/many?marker={marker}" if marker else "data/.my/many").json()
+        yield [entry["filename"] for entry in listing["files"]]
+        if "marker" not in listing:
+            return
+        marker = listing["marker"]
+        between()
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["same process", "another process"])
+def test_a_listing_reads_its_directory_once_and_is_right_under_changes(
+    client: Any, platform: Any, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    client.mkdir("many")
+    directory = platform.objects.collection("jane", "many")
+    for number in range(5000):
+        (directory / f"f{number:05}").touch()
+    steady = {f"f{number:05}" for number in range(5000) if number % 7}
+    gone = iter([0, 2002, 3003, 4004])  # listed already, or behind the pages so far
+    read: list[Path] = []
+    names = platform.objects.names
+    monkeypatch.setattr(platform.objects, "names", lambda place: read.append(place) or names(place))
+
+    def change() -> None:
+        number = next(gone)
+        (directory / f"f{number:05}").unlink()
+        (directory / f"f{number:05}-new").touch()
+        if not kept:
+            platform.hosted._listings = OpenListings()
+
+    found = list(pages_of(client, change))
+    flat = [name for page in found for name in page]
+    assert flat == sorted(set(flat))
+    assert steady <= set(flat)
+    assert "f04004" not in flat
+    assert len(read) == (1 if kept else len(found))
+
+
+def test_an_old_marker_is_answered_from_the_directory_as_it_is(client: Any, platform: Any) -> None:
+    client.mkdir("many")
+    directory = platform.objects.collection("jane", "many")
+    for number in range(1500):
+        (directory / f"f{number:05}").touch()
+    marker = client("GET", "data/.my/many").json()["marker"]
+    first = client("GET", f"data/.my/many?marker={marker}").json()
+    (directory / "later").touch()
+    again = client("GET", f"data/.my/many?marker={marker}").json()
+    assert len(first["files"]) == 500
+    assert [entry["filename"] for entry in again["files"]] == [*(e["filename"] for e in first["files"]), "later"]
 
 
 def test_many_collections_are_paged_too(client: Any, platform: Any) -> None:

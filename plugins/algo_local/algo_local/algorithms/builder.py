@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from algo_core.locks import locked, locked_if_free
 from algo_local.algorithms.build import Build, BuildError
 from algo_local.algorithms.environments import Environments
 from algo_local.algorithms.published import keep
@@ -27,6 +28,22 @@ class Builder:
     def __init__(self, root: Path) -> None:
         self._sources = root.resolve() / "sources"
         self._environments = Environments(root.resolve() / "environments")
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[None]:
+        """Keep what is built from being pruned until it is recorded."""
+        with locked(self._lock(), shared=True):
+            yield
+
+    @contextlib.contextmanager
+    def none_builds(self) -> Iterator[bool]:
+        """Whether no process builds; none begins to meanwhile."""
+        with locked_if_free(self._lock()) as is_held:
+            yield is_held
+
+    def _lock(self) -> Path:
+        self._sources.mkdir(parents=True, exist_ok=True)
+        return self._sources / ".builds.lock"
 
     def build(
         self,
@@ -51,15 +68,16 @@ class Builder:
                 report(line)
 
         try:
-            check_runnable(directory)
-            if self._sources.is_relative_to(directory.resolve()):
-                raise BuildError(
-                    f"The platform keeps its state in {self._sources.parent}, inside the algorithm's directory",
-                    "Set ALGO_LOCAL_ROOT to a directory outside of it",
-                )
-            commit, source, module = self._keep(directory, owner, name)
-            say(f"Source {commit}, module {module}")
-            python = self._environments.python_for(source, commit, say, run_code=run_code)
+            with self.building():
+                check_runnable(directory)
+                if self._sources.is_relative_to(directory.resolve()):
+                    raise BuildError(
+                        f"The platform keeps its state in {self._sources.parent}, inside the algorithm's directory",
+                        "Set ALGO_LOCAL_ROOT to a directory outside of it",
+                    )
+                commit, source, module = self._keep(directory, owner, name)
+                say(f"Source {commit}, module {module}")
+                python = self._environments.python_for(source, commit, say, run_code=run_code)
         except OSError as error:  # a full disk, for one
             raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:

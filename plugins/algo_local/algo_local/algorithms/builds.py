@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from algo_core.locks import locked, locked_if_free
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from algo_local.algorithms.build import Build
     from algo_local.algorithms.registry import Algorithm, Registry
     from algo_local.metadata.database import Database
@@ -20,14 +22,17 @@ if TYPE_CHECKING:
 IN_PROGRESS = "in-progress"
 SUCCEEDED = "succeeded"
 FAILED = "failed"
+REMOVED = "removed"
+"""Only the number of a withdrawn version is left of it, which is never used again."""
 
 _QUERY = """
 SELECT b.id, b.commit_hash, b.status, b.log, b.started_at, b.finished_at,
        (SELECT v.major || '.' || v.minor || '.' || v.revision FROM versions v
         WHERE v.build = b.id AND v.unpublished_at IS NULL
         ORDER BY v.major DESC, v.minor DESC, v.revision DESC LIMIT 1)
-FROM builds b WHERE b.algorithm = ? ORDER BY b.started_at DESC, b.id
+FROM builds b WHERE b.algorithm = ? AND b.status != 'removed' ORDER BY b.started_at DESC, b.id
 """
+_VERSIONS = "SELECT 1 FROM versions WHERE build = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,19 @@ class Builds:
                 "UPDATE builds SET status = ?, log = coalesce(?, log) || ?, finished_at = ? WHERE id = ?",
                 (FAILED, log, f"{reason}\n", time.time(), identifier),
             )
+
+    @staticmethod
+    def remove(rows: sqlite3.Connection, identifier: str) -> bool:
+        """Forget a build inside a transaction; False, and nothing done, if a version is published of it."""
+        if rows.execute(f"{_VERSIONS} AND unpublished_at IS NULL", (identifier,)).fetchone():
+            return False
+        if rows.execute(_VERSIONS, (identifier,)).fetchone():
+            rows.execute(
+                "UPDATE builds SET status = ?, source = '', python = '', log = '' WHERE id = ?", (REMOVED, identifier)
+            )
+        else:
+            rows.execute("DELETE FROM builds WHERE id = ?", (identifier,))
+        return True
 
     def forget(self, algorithm: Algorithm) -> None:
         """Remove the lock of an algorithm that is deleted."""

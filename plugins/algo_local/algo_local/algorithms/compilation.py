@@ -54,7 +54,7 @@ class Compiler:
             known = self._registry.build(algorithm, wanted)
             if known and known.build.source.is_dir() and known.build.python.exists():
                 return self._found(algorithm, known.build_id)
-            with self._repositories.checkout(algorithm, wanted) as directory:
+            with self._builder.building(), self._repositories.checkout(algorithm, wanted) as directory:
                 identifier = self._builds.begin(algorithm, wanted)
                 self._run(algorithm, identifier, directory, run_code=is_trusted or builds_run_code(os.environ))
         return self._found(algorithm, identifier)

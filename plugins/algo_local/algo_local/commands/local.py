@@ -14,6 +14,7 @@ from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
 from algo_local.algorithms.build import NetworkAccess
+from algo_local.commands import disk
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
 from algo_local.paths import state_root
@@ -32,6 +33,8 @@ def local() -> None:
 
 local.add_command(connector)
 local.add_command(key)
+for command in (disk.prune, disk.build, disk.environment, disk.data):
+    local.add_command(command)
 
 
 @local.command()
@@ -146,7 +149,10 @@ def _check_sandbox(app: App, *, is_local: bool) -> None:
 @local.command()
 @pass_app
 def status(app: App) -> None:
-    """Show where the platform's state is, and what it holds."""
+    """Show where the state is, what it holds, and the disk it takes.
+
+    'algo local prune' gives back what no version needs.
+    """
     from algo_local.maintenance import describe
 
     found = describe(Platform(state_root()))
@@ -154,9 +160,9 @@ def status(app: App) -> None:
         app.output.json(found)
         return
     for name in ("root", "account", "accounts", "keys", "collections"):
-        app.output.print(f"{name:<12} {found[name]}")
+        app.output.print(f"{name:<14} {found[name]}")
     for name, size in found["bytes"].items():
-        app.output.print(f"{name:<12} {size / 1e6:.1f} MB")
+        app.output.print(f"{name.replace('_', ' '):<14} {disk.megabytes(size)}")
     if found["algorithms"]:
         app.output.print("")
         rows = [(entry["name"], ", ".join(entry["versions"])) for entry in found["algorithms"]]

@@ -14,6 +14,7 @@ from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, Req
 from algo_local.callers import DENIED, Caller
 from algo_local.data.media_types import GENERIC, by_name
 from algo_local.data.objects import BLOCK, FileInfo, Objects, Read
+from algo_local.data.open_listings import OpenListings
 from algo_local.data.path_resolver import Branch, FileLocation, Location, PathResolver, Space
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata, collection_acl
 from algo_local.names import COLLECTION_LIMIT, check_name
@@ -52,6 +53,24 @@ class StoredFile:
     """The uploaded media type, else the one by its name."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The names of a directory, in order, and where a page of them starts."""
+
+    all: list[str]
+    start: int
+
+    @property
+    def page(self) -> list[str]:
+        return self.all[self.start : self.start + PAGE_SIZE]
+
+    @property
+    def marker(self) -> str | None:
+        """The last name of the page, if more follow."""
+        stop = self.start + PAGE_SIZE
+        return self.all[stop - 1] if stop < len(self.all) else None
+
+
 class HostedData:
     """The operations on hosted data. Paths are given as their components, from the root on.
 
@@ -63,6 +82,7 @@ class HostedData:
         self._metadata = metadata
         self._objects = objects
         self._resolver = resolver
+        self._listings: OpenListings[_Names] = OpenListings()
 
     def find(self, caller: Caller, path: Sequence[str]) -> Location:
         """The location of a path; a file need not exist. Refuses paths that the caller may not read."""
@@ -71,23 +91,24 @@ class HostedData:
             space = location.space if isinstance(location, FileLocation) else location
             if not space.readable:
                 raise PermissionDenied(DENIED)
-            if space.lifetime is not None:
-                self._objects.forget_older(
-                    space.path, space.lifetime, None if isinstance(location, Space) else location.name
-                )
+            if isinstance(location, FileLocation) and space.lifetime is not None:
+                self._objects.forget_older(space.path, space.lifetime, location.name)
         return location
 
     def list(self, directory: Branch | Space, after: str | None = None) -> Page:
-        """One page of a directory's entries in the order of their names, those behind `after`."""
-        names = directory.folders() if isinstance(directory, Branch) else self._objects.names(directory.path)
-        # Roots begin with the caller's own name and are never long enough to be continued.
-        start = bisect_right(names, after) if after is not None else 0
-        part, more = names[start : start + PAGE_SIZE], len(names) > start + PAGE_SIZE
-        marker = part[-1] if more else None
+        """One page of a directory's entries in the order of their names, those behind `after`.
+
+        The pages of one listing show the names that its first page has found, without those deleted since then: no
+        file that exists all the time is left out or shown twice.
+        """
         if isinstance(directory, Branch):
-            return Page(part, [], marker, None)
-        found = [self._objects.info(directory.path, name) for name in part]
-        return Page([], [info for info in found if info], marker, directory.acl)
+            # Roots begin with the caller's own name and are never long enough to be continued.
+            names = _behind(directory.folders(), after)
+            return Page(names.page, [], names.marker, None)
+        names = self._names(directory, after)
+        if names.marker is not None:
+            self._listings.keep(_listing_key(directory, names.marker), names, len(names.all))
+        return Page([], self._objects.infos(directory.path, names.page), names.marker, directory.acl)
 
     def open(self, location: FileLocation) -> StoredFile:
         """Open a file for reading; the caller closes it."""
@@ -178,6 +199,14 @@ class HostedData:
         if self._objects.discard(directory):
             self._metadata.forget_files(self._objects.relative(directory))
 
+    def _names(self, directory: Space, after: str | None) -> _Names:
+        before = self._listings.take(_listing_key(directory, after)) if after is not None else None
+        if before is not None:
+            return _Names(before.all, before.start + PAGE_SIZE)
+        if directory.lifetime is not None:
+            self._objects.forget_older(directory.path, directory.lifetime)
+        return _behind(self._objects.names(directory.path), after)
+
     def _delete_collection(self, location: Space, force: bool) -> int:
         assert location.collection
         aside = None
@@ -234,6 +263,14 @@ class HostedData:
     def _check_writable(self, space: Space) -> None:
         if not space.writable:
             raise PermissionDenied(DENIED)
+
+
+def _behind(names: list[str], after: str | None) -> _Names:
+    return _Names(names, bisect_right(names, after) if after is not None else 0)
+
+
+def _listing_key(directory: Space, after: str) -> str:
+    return f"{directory.path}/{after}"
 
 
 def parse_acl(read: object) -> Acl:

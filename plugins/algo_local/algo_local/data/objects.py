@@ -13,7 +13,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -102,12 +102,19 @@ class Objects:
 
     def info(self, directory: Path, name: str) -> FileInfo | None:
         """A file's attributes; None if it does not exist."""
+        return _info(name, _path(directory, name))
+
+    def infos(self, directory: Path, names: Iterable[str]) -> list[FileInfo]:
+        """The attributes of those of the files that exist, in the order of the names."""
         try:
-            with _disk_errors("read", FileNotFoundError):
-                status = os.lstat(_path(directory, name))
-        except FileNotFoundError:
-            return None
-        return FileInfo.of(name, status) if stat.S_ISREG(status.st_mode) else None
+            with _disk_errors("read", FileNotFoundError, NotADirectoryError):
+                descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        try:
+            return [info for name in names if (info := _info(name, encode_file_name(name).encode(), descriptor))]
+        finally:
+            os.close(descriptor)
 
     def open(self, directory: Path, name: str) -> tuple[BinaryIO, FileInfo] | None:
         """A file to read from, unbuffered, and the facts of exactly that file; None if there is none.
@@ -249,6 +256,15 @@ class Objects:
 def _path(directory: Path, name: str) -> bytes:
     """Where a file is kept: its name is in UTF-8 on the disk, whatever the locale of this process."""
     return os.path.join(os.fsencode(directory), encode_file_name(name).encode("utf-8"))
+
+
+def _info(name: str, path: bytes, descriptor: int | None = None) -> FileInfo | None:
+    try:
+        with _disk_errors("read", FileNotFoundError):
+            status = os.stat(path, dir_fd=descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return FileInfo.of(name, status) if stat.S_ISREG(status.st_mode) else None
 
 
 def _name_of(entry: bytes) -> str | None:

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import algo_core
+import algo_local
 from algo_core.errors import ConfigError
 from algo_core.locks import locked_if_free
 from algo_local.algorithms.build import Build
@@ -39,7 +41,7 @@ ANSWER_SECONDS, STOP_SECONDS = 1.0, 15.0
 
 _TRIES, _TRY_SECONDS = 20, 0.01
 _BACKLOG = 64
-_MAIN = "import sys; sys.path.append(sys.argv[1]); from algo_local.execution.keeper_process import main; main()"
+_MAIN = "import sys; sys.path += sys.argv[3:]; from algo_local.execution.keeper_process import main; main()"
 _NAMESPACES = ("mnt", "pid", "net", "user")
 
 
@@ -190,8 +192,9 @@ def _listen(directory: int) -> socket.socket:
 
 def _run(listener: socket.socket, directory: Path) -> None:
     """Start the process; whoever connects from now on is heard once it is there."""
-    packages = str(Path(__file__).parents[2])
-    command = [base_interpreter(), "-S", "-I", "-B", "-c", _MAIN, packages, str(listener.fileno()), str(directory)]
+    packages = dict.fromkeys(str(Path(file).parents[1]) for file in (algo_core.__file__, algo_local.__file__))
+    options = ("-S", "-I", "-B", "-c", _MAIN)
+    command = [base_interpreter(), *options, str(listener.fileno()), str(directory), *packages]
     libraries = {name: value for name, value in os.environ.items() if name == "LD_LIBRARY_PATH"}
     with listener:
         process = subprocess.Popen(

@@ -301,6 +301,6 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    listener = socket.socket(fileno=int(sys.argv[2]))
+    listener = socket.socket(fileno=int(sys.argv[1]))
     listener.setblocking(False)
-    KeeperProcess(listener, sys.argv[3]).run()
+    KeeperProcess(listener, sys.argv[2]).run()

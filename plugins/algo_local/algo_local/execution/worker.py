@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
+from algo_local.algorithms.environments import interpreter_of
 from algo_local.algorithms.published import Node, whole
 from algo_local.execution.launch import Launch, StartFailed
 from algo_local.execution.limits import Limits
@@ -23,6 +24,7 @@ from algo_local.execution.process import PROCESS_DESCRIPTORS, AlgorithmProcess
 from algo_local.execution.sandbox import Protection, protection
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.workspace import Workspace, Workspaces
+from algo_local.trees import in_use
 
 if TYPE_CHECKING:
     from algo_local.execution.handover import Message
@@ -83,6 +85,8 @@ class Worker:
         self._endpoint = endpoint
         self._listener: socket.socket | None = None
         self._stop_serving: list[Callable[[], None]] = []
+        self._build = contextlib.ExitStack()
+        self._trees: Sequence[int] = ()
         if taken:
             self._process = AlgorithmProcess.adopt(launch, taken.content, taken.descriptors[:PROCESS_DESCRIPTORS])
         else:
@@ -93,6 +97,11 @@ class Worker:
     def _serve(self, listener: socket.socket) -> None:
         self._listener = listener.dup()
         self._stop_serving.append(self._endpoint.serve_also(listener))
+
+    def hold(self, build: contextlib.ExitStack, trees: Sequence[int]) -> None:
+        """Keep its build in use until it has ended; `trees` are the descriptors that do so."""
+        self._build.push(build)
+        self._trees = trees
 
     def hand_over(self, give: Callable[[dict[str, Any], list[int]], bool]) -> bool:
         """Hand it to another process by `give`; if that cannot be done, it is still to be stopped."""
@@ -114,11 +123,12 @@ class Worker:
             "calls": self._calls,
             "is_sandboxed": self._launch.sandbox is not None,
         }
-        if not give(content, [*found[1], workspace.held, self._listener.fileno()]):
+        if not give(content, [*found[1], workspace.held, self._listener.fileno(), *self._trees]):
             return False
         self._process.leave()
         workspace.leave()
         self._listener.close()
+        self._build.close()
         return True
 
     @property
@@ -172,6 +182,7 @@ class Worker:
             if self._listener:
                 self._listener.close()
             self._launch.workspace.remove()
+            self._build.close()
 
     def _end_serving(self) -> None:
         while self._stop_serving:
@@ -198,6 +209,14 @@ class Workers:
             AlgoError: if the build has been changed, or a setting makes this impossible.
             OSError: if the build is gone, or the process cannot be started.
         """
+        with contextlib.ExitStack() as stack:
+            environment = interpreter_of(build.python).environment
+            trees = stack.enter_context(in_use(build.source, *([environment] if environment else [])))
+            worker = self._start_protected(build, account, token, label)
+            worker.hold(stack.pop_all(), trees)
+        return worker
+
+    def _start_protected(self, build: Build, account: str, token: str, label: str) -> Worker:
         found = whole(build.source)
         endpoint = self._endpoint()
         try:
@@ -219,7 +238,7 @@ class Workers:
         key = self._key(build, account)
         if self._keeper and (taken := self._keeper.take(key)):
             return self._adopted(build, account, key, label, endpoint, taken)
-        with ExitStack() as undo:
+        with contextlib.ExitStack() as undo:
             workspace = self._workspaces.create(found, self._next_user() if sandbox else None)
             undo.callback(workspace.remove)
             address, listener = endpoint.address, None
@@ -233,7 +252,9 @@ class Workers:
         return worker
 
     def _adopted(self, build: Build, account: str, key: str, label: str, endpoint: Endpoint, taken: Message) -> Worker:
-        content, (held, listener) = taken.content, taken.descriptors[PROCESS_DESCRIPTORS:]
+        content, (held, listener, *trees) = taken.content, taken.descriptors[PROCESS_DESCRIPTORS:]
+        for tree in trees:
+            os.close(tree)  # they are in use by ourselves already
         workspace = Workspace(Path(content["path"]), content["owner"], held, content["kept"])
         launch = Launch(build, workspace, self._limits, self._protection.sandbox, "", content["token"], label)
         return Worker(launch, account, endpoint, key=key, listener=socket.socket(fileno=listener), taken=taken)

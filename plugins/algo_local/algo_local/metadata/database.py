@@ -18,6 +18,9 @@ BUSY_SECONDS = 30.0
 SCHEMA_VERSION = 7
 """The schema version of this algo-local: the number of migrations."""
 
+_WORTHWHILE = 1 << 20
+"""Free bytes from which the file is written anew without them."""
+
 
 class Database:
     """One SQLite file, opened on first use, created if missing.
@@ -67,6 +70,14 @@ class Database:
             finally:
                 if to_disk:
                     connection.execute("PRAGMA synchronous=NORMAL")
+
+    def compact(self) -> None:
+        """Give the pages of deleted rows back to the file system, unless others are using the database."""
+        with suppress(PlatformError), self.read() as connection:
+            pages = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            if pages * connection.execute("PRAGMA page_size").fetchone()[0] > _WORTHWHILE:
+                connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
         """Close the idle connections; the database can be used again afterwards."""

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import UsageError
+from algo_plugins.scaffold.kinds import Project
 
 
 @click.command()
-@click.argument("name")
-@click.option("--command", metavar="COMMAND", help="Name of its command. Default: NAME without 'algo-'.")
+@click.argument("name", required=False)
+@click.option(
+    "--command",
+    is_flag=False,
+    flag_value="",
+    metavar="[COMMAND]",
+    help="Add a command (the default kind). Default name: NAME without 'algo-'.",
+)
+@click.option(
+    "--connector",
+    is_flag=False,
+    flag_value="",
+    metavar="[SCHEME]",
+    help="Add a connector for SCHEME://. Default scheme: NAME without 'algo-'.",
+)
+@click.option("--bundle", is_flag=True, help="Add a company's preset: profile, credentials and settings.")
 @click.option(
     "--dir",
     "directory",
@@ -21,42 +37,63 @@ from algo_core.errors import UsageError
     help="Directory of the project (default: ./NAME).",
 )
 @pass_app
-def new(app: App, name: str, command: str | None, directory: Path | None) -> None:
-    """Create a plugin project: command, hook, tests, types, CI.
+def new(
+    app: App, name: str | None, command: str | None, connector: str | None, bundle: bool, directory: Path | None
+) -> None:
+    """Create a plugin project: code, tests, types, CI.
 
     NAME is that of its distribution, such as acme-reports. Nothing that exists is overwritten, and its tests pass as
     they are.
 
     \b
-    Example:
+    Examples:
       algo plugins new acme-reports
-      cd acme-reports
-      pip install --editable '.[test]'
-      algo acme-reports World
-      pytest
+      algo plugins new acme-archive --connector acme
+      algo plugins new acme-bundle --bundle
     """
-    from algo_core.cli import BUILT_IN
-    from algo_plugins.scaffold import make, named
+    from algo_plugins.scaffold import make
 
-    project = named(name, command)
-    if project.command in BUILT_IN:
-        raise UsageError(
-            f"The command {project.command!r} is built in",
-            f"Choose another with: algo plugins new {name} --command NAME",
-        )
-    claimed = [r.label for r in app.plugins.allowed for row in r.commands if row[0] == project.command]
+    project = _project(name, {"command": command, "connector": connector, "bundle": "" if bundle else None})
     place = directory or Path(project.dist)
     files = make(project, place)
     if app.output.is_json:
-        members = {"distribution": project.dist, "package": project.package, "command": project.command}
-        app.output.json({**members, "directory": str(place), "files": files})
+        app.output.json({**project.members, "directory": str(place), "files": files})
     else:
         for path in files:
             app.output.print(str(place / path))
-        app.output.info(
-            f"Next: cd {place} && pip install --editable '.[test]' && algo {project.command} World && pytest"
+        app.output.info(f"Next: cd {place} && pip install --editable '.[test]' && {project.following} && pytest")
+    if claimed := sorted(set(_others(app, project))):
+        what = f"{project.kind.names} {project.name!r}"
+        then = "; see: algo plugins choose --help" if project.kind.name == "command" else ""
+        app.output.warn(f"{' and '.join(claimed)} has a {what} as well{then}")
+
+
+def _project(name: str | None, asked: dict[str, str | None]) -> Project:
+    """The project of the one kind that is asked for, or of the default.
+
+    Raises:
+        UsageError: if several kinds are asked for, or the names do not do.
+    """
+    from algo_plugins.scaffold.kinds import project_of
+
+    kinds = [kind for kind, own in asked.items() if own is not None] or ["command"]
+    if len(kinds) > 1:
+        options = [f"--{kind}" for kind in kinds]
+        raise UsageError(
+            f"A project has one kind: {', '.join(options[:-1])} cannot be combined with {options[-1]}",
+            f"Make it with {options[0]}, and add the hook of the other kind to its plugin.py",
         )
-    if claimed and not any(label.startswith(f"{project.dist} ") for label in claimed):
-        app.output.warn(
-            f"{' and '.join(claimed)} has a command {project.command!r} as well; see: algo plugins choose --help"
-        )
+    own = asked[kinds[0]] or ""
+    if name is None and own:
+        name, own = own, ""  # `new --connector acme-archive`: the only word is the project's name
+    if name is None:
+        raise UsageError("The name of the project is missing", "For example: algo plugins new acme-reports")
+    return project_of(kinds[0], name, own)
+
+
+def _others(app: App, project: Project) -> Iterator[str]:
+    """Other plugins that have the project's command or scheme."""
+    member = {"command": "commands", "connector": "connectors"}.get(project.kind.name)
+    for record in app.plugins.allowed if member else ():
+        if record.dist != project.dist and any(row[0] == project.name for row in getattr(record, str(member))):
+            yield record.label

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry
+from algo_local.data.open_listings import OpenListings
 from algo_local.error_codes import ErrorCode
 from algo_local.web.http import ApiError
 
@@ -20,11 +18,6 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 1000
 """Entries of a page (API section 4.4)."""
-
-OPEN_LISTINGS = 64
-"""Listings that are kept open for their next page."""
-
-IDLE_SECONDS = 600.0
 
 
 class Listings:
@@ -35,8 +28,7 @@ class Listings:
     """
 
     def __init__(self) -> None:
-        self._open: OrderedDict[str, tuple[float, Iterator[Entry]]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._open: OpenListings[Iterator[Entry]] = OpenListings()
 
     def page(self, data: ConnectedData, path: str, marker: str | None) -> tuple[list[Entry], str | None]:
         """A page, and the marker of the next one if there are more entries.
@@ -46,7 +38,7 @@ class Listings:
             AlgoError: whatever the store answers.
         """
         token, had = _read(marker)
-        rest = self._take(token)
+        rest = self._open.take(token)
         if rest is None:
             rest = data.list(path)
             for _ in islice(rest, had):
@@ -63,20 +55,8 @@ class Listings:
                 return entries, None
             rest = _before(entries.pop(), rest)
         token = f"{secrets.token_hex(8)}"
-        self._keep(token, rest)
+        self._open.keep(token, rest)
         return entries, f"{token}:{had + len(entries)}"
-
-    def _take(self, token: str) -> Iterator[Entry] | None:
-        with self._lock:
-            found = self._open.pop(token, None)
-        return found[1] if found else None
-
-    def _keep(self, token: str, rest: Iterator[Entry]) -> None:
-        with self._lock:
-            self._open[token] = (time.monotonic(), rest)
-            limit = time.monotonic() - IDLE_SECONDS
-            while len(self._open) > OPEN_LISTINGS or next(iter(self._open.values()))[0] < limit:
-                self._open.popitem(last=False)
 
 
 def _failing(error: AlgoError) -> Iterator[Entry]:

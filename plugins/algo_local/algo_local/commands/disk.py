@@ -1,0 +1,228 @@
+"""`algo local prune`, `build`, `environment` and `data`: the disk that the platform takes, and how to get it back."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from algo_core import App, pass_app
+from algo_core.errors import NotFoundError, UsageError
+from algo_core.terminal.options import Number
+from algo_core.terminal.prompts import Prompter
+from algo_local.paths import state_root
+from algo_local.platform import Platform
+
+if TYPE_CHECKING:
+    from algo_local.algorithms.registry import Algorithm
+
+
+def megabytes(size: int) -> str:
+    """A size for people."""
+    return f"{size / 1e6:.1f} MB"
+
+
+@click.command()
+@click.option("--dry-run", "-n", is_flag=True, help="Show what would be removed, and remove nothing.")
+@click.option(
+    "--days",
+    type=Number(0, 36500),
+    default=1,
+    show_default=True,
+    help="Age in days from which builds that no version names are removed.",
+)
+@pass_app
+def prune(app: App, dry_run: bool, days: int) -> None:
+    """Give back disk: remove what no published version needs.
+
+    \b
+    - builds that no version names, except the newest of each algorithm
+    - environments that no build uses
+    - recorded calls beyond the limits of the record
+    - leftovers of killed builds, transfers and algorithms
+
+    What is in use is kept.
+
+    \b
+    Example:
+      algo local prune --dry-run
+    """
+    from algo_local.pruning import DAY, Pruning
+
+    with closing(Platform(state_root())) as platform:
+        pruning = Pruning(platform, older_than=days * DAY, dry_run=dry_run)
+        removed = pruning.run()
+    if pruning.is_partial:
+        app.output.warn("An algorithm is being built: builds and environments were left alone")
+    total = sum(one.size for one in removed)
+    if app.output.is_json:
+        entries = [{"kind": one.kind, "name": one.name, "bytes": one.size} for one in removed]
+        app.output.json({"dry_run": dry_run, "bytes": total, "partial": pruning.is_partial, "removed": entries})
+        return
+    if removed:
+        app.output.table(("Kind", "Name", "Size"), [(one.kind, one.name, megabytes(one.size)) for one in removed])
+    app.output.info(f"{'Would free' if dry_run else 'Freed'} {megabytes(total)}")
+
+
+@click.group()
+def build() -> None:
+    """Remove builds of algorithms."""
+
+
+@build.command("remove")
+@click.argument("algorithm", metavar="OWNER/NAME")
+@click.argument("build", metavar="BUILD")
+@pass_app
+def remove_build(app: App, algorithm: str, build: str) -> None:
+    """Remove a build that no version names.
+
+    BUILD is its id, its commit, or the beginning of one. A build of which a
+    version is published stays until that is withdrawn.
+
+    \b
+    Example:
+      algo local build remove acme/Greet 4f2a90c1
+    """
+    from algo_local import removal
+
+    with closing(Platform(state_root())) as platform:
+        commit = removal.remove_build(platform, _algorithm(platform, algorithm), build)
+    _tell(app, {"algorithm": algorithm, "commit": commit, "removed": True}, f"Removed the build {commit[:12]}")
+
+
+@click.group("env")
+def environment() -> None:
+    """List and remove the virtual environments of algorithms."""
+
+
+@environment.command("list")
+@pass_app
+def list_environments(app: App) -> None:
+    """List environments, the largest first.
+
+    \b
+    Example:
+      algo local env list
+    """
+    from algo_local import removal
+
+    with closing(Platform(state_root())) as platform:
+        found = removal.environments(platform)
+    if app.output.is_json:
+        app.output.json(
+            [
+                {
+                    "id": one.id,
+                    "bytes": one.size,
+                    "requirements": list(one.requirements),
+                    "algorithms": list(one.algorithms),
+                }
+                for one in found
+            ]
+        )
+    elif found:
+        rows = [
+            (one.id[:12], megabytes(one.size), ", ".join(one.algorithms) or "-", ", ".join(one.requirements)[:60])
+            for one in found
+        ]
+        app.output.table(("Environment", "Size", "Needed by", "Requirements"), rows)
+    else:
+        app.output.info("There are no environments: no published algorithm has requirements")
+
+
+@environment.command("remove")
+@click.argument("environment", metavar="ENVIRONMENT")
+@pass_app
+def remove_environment(app: App, environment: str) -> None:
+    """Remove an environment that no build needs.
+
+    ENVIRONMENT is its id, or the beginning of it.
+
+    \b
+    Example:
+      algo local env remove 9b1c04d27f35
+    """
+    from algo_local import removal
+
+    with closing(Platform(state_root())) as platform:
+        found = removal.remove_environment(platform, environment)
+    _tell(
+        app,
+        {"id": found.id, "bytes": found.size, "removed": True},
+        f"Removed the environment {found.id[:12]} ({megabytes(found.size)})",
+    )
+
+
+@click.group()
+def data() -> None:
+    """List and remove the data that algorithms keep (data://.algo)."""
+
+
+@data.command("list")
+@pass_app
+def list_data(app: App) -> None:
+    """List the algorithms that keep data, with its size.
+
+    \b
+    Example:
+      algo local data list
+    """
+    from algo_local import removal
+
+    with closing(Platform(state_root())) as platform:
+        found = removal.data_sizes(platform)
+    if app.output.is_json:
+        app.output.json([{"algorithm": name, "temp": temp, "perm": perm} for name, temp, perm in found])
+    elif found:
+        rows = [(name, megabytes(temp), megabytes(perm)) for name, temp, perm in found]
+        app.output.table(("Algorithm", "Temporary", "Permanent"), rows)
+    else:
+        app.output.info("No algorithm keeps data")
+
+
+@data.command("remove")
+@click.argument("algorithm", metavar="OWNER/NAME")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@pass_app
+def remove_data(app: App, algorithm: str, yes: bool) -> None:
+    """Remove the data that an algorithm keeps, of all its callers.
+
+    \b
+    Example:
+      algo local data remove acme/Greet --yes
+    """
+    from algo_local import removal
+
+    with closing(Platform(state_root())) as platform:
+        found = _algorithm(platform, algorithm)
+        name = f"{found.owner}/{found.name}"
+        if not yes:
+            if not sys.stdin.isatty():
+                raise UsageError("This cannot be undone", f"Confirm it with: algo local data remove {name} --yes")
+            if not Prompter(app.output).confirm(f"Delete the data that {name} keeps for all its callers?"):
+                raise click.Abort
+        size = removal.remove_data(platform, found)
+    _tell(
+        app,
+        {"algorithm": name, "bytes": size, "removed": True},
+        f"Removed the data of {name} ({megabytes(size)})",
+    )
+
+
+def _algorithm(platform: Platform, text: str) -> Algorithm:
+    owner, slash, name = text.removeprefix("algo://").partition("/")
+    if not slash or not owner or not name or "/" in name:
+        raise UsageError(f"Not an algorithm: {text!r}", "Write OWNER/NAME, for example demo/Hello")
+    found = platform.registry.algorithm(owner, name)
+    if not found:
+        raise NotFoundError(f"Algorithm {owner}/{name} does not exist", "List them with: algo local status")
+    return found
+
+
+def _tell(app: App, found: object, text: str) -> None:
+    if app.output.is_json:
+        app.output.json(found)
+    else:
+        app.output.print(text)

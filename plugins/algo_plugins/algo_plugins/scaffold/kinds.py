@@ -1,0 +1,177 @@
+"""The kinds of plugin projects, and the names that a project of each kind chooses."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from algo_core.errors import UsageError
+from algo_core.version import __version__
+
+LONGEST = 40
+"""Characters that a name may have, so that no generated line gets too long."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_TAKEN = frozenset({"algo_core", "click", "click_option_group", "pluggy", "pytest", "tests"})
+_TESTS = ("algo-core[testing]", "mypy>=1.11", "ruff>=0.6")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of project: its templates are in `templates/NAME` and `templates/shared`.
+
+    `names` says what its own name is called (command, scheme), in messages and in `--json`; it is empty for a kind
+    without one. `provides` is what a project adds to `algo`, and `following` the command to try first.
+    """
+
+    name: str
+    names: str
+    provides: str
+    description: str
+    following: str
+    dependencies: tuple[str, ...] = ()
+    test_dependencies: tuple[str, ...] = ()
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "command",
+            "command",
+            "algo __NAME__",
+            "__TITLE__, as a subcommand of algo",
+            "algo __NAME__ World",
+            ("click>=8.1.7,<9", "click-option-group>=0.5.7,<0.6"),
+        ),
+        Kind(
+            "connector",
+            "scheme",
+            "__NAME__://",
+            "__TITLE__, as a connector of algo",
+            "algo plugins show __DIST__",
+            test_dependencies=("algo-data__CORE__",),
+        ),
+        Kind(
+            "bundle",
+            "",
+            "A default profile, its credentials and settings",
+            "__TITLE__, a company's bundle for algo",
+            "algo profile show",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """The names of a plugin project: its distribution, its kind, and its command or scheme in `algo`."""
+
+    dist: str
+    kind: Kind
+    name: str
+
+    @property
+    def package(self) -> str:
+        """The name of its import package."""
+        return self.dist.replace("-", "_")
+
+    @property
+    def following(self) -> str:
+        """The command to try first."""
+        return self.fill(self.kind.following)
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Its names, for `--json`."""
+        own = {self.kind.names: self.name} if self.kind.names else {}
+        return {"kind": self.kind.name, "distribution": self.dist, "package": self.package, **own}
+
+    def fill(self, text: str) -> str:
+        """A text with the project's names in the place of placeholders."""
+        major, minor = __version__.split(".")[:2]
+        core = f">={major}.{minor},<{int(major) + 1}"
+        kind = self.kind
+        for placeholder, value in {
+            "__DESCRIPTION__": kind.description,
+            "__PROVIDES__": kind.provides,
+            "__DEPENDENCIES__": _quoted("algo-core__CORE__", *kind.dependencies),
+            "__TEST_DEPENDENCIES__": _quoted(*_TESTS, *kind.test_dependencies),
+            "__DIST__": self.dist,
+            "__PACKAGE__": self.package,
+            "__NAME__": self.name,
+            "__TITLE__": self.dist.replace("-", " ").capitalize(),
+            "__CORE__": core,
+        }.items():
+            text = text.replace(placeholder, value)
+        return text
+
+
+def project_of(kind: str, dist: str, name: str = "") -> Project:
+    """The project of this kind and name; its command or scheme is called like it, without an `algo-` at the beginning.
+
+    Raises:
+        UsageError: if the names are invalid, or not to be had; the hint suggests valid ones.
+    """
+    _check_name("distribution", dist)
+    project = Project(dist, KINDS[kind], name or dist.removeprefix("algo-"))
+    if project.package in _TAKEN | sys.stdlib_module_names or keyword.iskeyword(project.package):
+        raise UsageError(f"Python knows something else by the name {project.package}", f"Try: acme-{dist}")
+    _CHECKS[kind](project)
+    return project
+
+
+def _check_command(project: Project) -> None:
+    from algo_core.cli import BUILT_IN
+
+    _check_name("command", project.name)
+    if project.name in BUILT_IN:
+        raise UsageError(
+            f"The command {project.name!r} is built in",
+            f"Choose another with: algo plugins new {project.dist} --command NAME",
+        )
+
+
+def _check_scheme(project: Project) -> None:
+    from algo_core.plugins.types import RESERVED_SCHEMES
+
+    choose = f"Choose another with: algo plugins new {project.dist} --connector SCHEME"
+    _check_name("scheme", project.name)
+    if len(project.name) == 1:
+        raise UsageError(f"Not a name for a scheme: {project.name!r} could be the drive in a path", choose)
+    if project.name in RESERVED_SCHEMES:
+        raise UsageError(f"The scheme {project.name}:// means the same to every command of algo", choose)
+
+
+def _check_table(project: Project) -> None:
+    from algo_core.settings.config import SETTINGS
+    from algo_core.settings.declared import OWN_TABLES
+
+    if project.name in OWN_TABLES or project.name in SETTINGS:
+        raise UsageError(
+            f"{project.name!r} is a part of config.toml that belongs to algo itself", f"Try: acme-{project.name}"
+        )
+
+
+_CHECKS: dict[str, Callable[[Project], None]] = {
+    "command": _check_command,
+    "connector": _check_scheme,
+    "bundle": _check_table,
+}
+
+
+def _check_name(what: str, name: str) -> None:
+    if _NAME.fullmatch(name) and len(name) <= LONGEST:
+        return
+    better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:LONGEST].rstrip("-")
+    raise UsageError(
+        f"Not a name for a {what}: {name!r}",
+        f"Use lower-case letters, digits and hyphens, at most {LONGEST}" + (f": {better}" if better else ""),
+    )
+
+
+def _quoted(*requirements: str) -> str:
+    return ", ".join(f'"{requirement}"' for requirement in requirements)
