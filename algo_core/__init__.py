@@ -45,21 +45,26 @@ if TYPE_CHECKING:
 
     from algo_core.context import App, pass_app
     from algo_core.errors import AlgoError, ExitCode
+    from algo_core.outcomes import AlgorithmResult, CopySummary
     from algo_core.plugins.hookspecs import hookimpl
-    from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
+    from algo_core.plugins.types import Command, Connector, DoctorCheck, ExecutorFactory, Service, Variable
     from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
     from algo_core.version import __version__
 
 __all__ = [
     "AlgoError",
+    "AlgorithmResult",
     "App",
     "Command",
     "Connector",
+    "CopySummary",
     "DoctorCheck",
+    "ExecutorFactory",
     "ExitCode",
     "PluginSetting",
     "Profile",
+    "Service",
     "Variable",
     "__version__",
     "hookimpl",
@@ -68,13 +73,17 @@ __all__ = [
 
 _HOMES = {
     "AlgoError": "algo_core.errors",
+    "AlgorithmResult": "algo_core.outcomes",
     "App": "algo_core.context",
     "Command": "algo_core.plugins.types",
     "Connector": "algo_core.plugins.types",
+    "CopySummary": "algo_core.outcomes",
     "DoctorCheck": "algo_core.plugins.types",
+    "ExecutorFactory": "algo_core.plugins.types",
     "ExitCode": "algo_core.errors",
     "PluginSetting": "algo_core.settings.declared",
     "Profile": "algo_core.settings.profile",
+    "Service": "algo_core.plugins.types",
     "Variable": "algo_core.plugins.types",
     "__version__": "algo_core.version",
     "hookimpl": "algo_core.plugins.hookspecs",

@@ -17,18 +17,25 @@ from algo_core.settings import paths
 from algo_core.terminal.output import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
     from algo_core.errors import AlgoError, ConfigError
     from algo_core.http.api import ApiClient
     from algo_core.http.client import HttpClient
     from algo_core.http.requests_transport import AlgoSession
     from algo_core.http.transport import Request
     from algo_core.observers import Observers
+    from algo_core.outcomes import AlgorithmResult, CopySummary
     from algo_core.plugins.index import PluginRecord
+    from algo_core.plugins.types import DirectoryRun
     from algo_core.settings.config import Config, Setting, Value
     from algo_core.settings.profile import Profile
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
-    from algo_core.storage.uri import DataUri
+    from algo_core.storage.uri import AlgorithmRef, DataUri
+
+    PathLike = str | os.PathLike[str] | DataUri
 
 
 MAY_BE_BROKEN = frozenset({ExitCode.CONFIGURATION, ExitCode.AUTHENTICATION, ExitCode.NETWORK})
@@ -169,6 +176,29 @@ class App:
             client.observe = observers.put
         return client
 
+    def open_directory(self, run: DirectoryRun) -> ApiClient:
+        """An API client whose calls the algorithm in a directory answers, whatever they name; close its `client`.
+
+        Raises:
+            ConfigError: if no plugin runs directories.
+        """
+        from algo_core.errors import ConfigError
+        from algo_core.http.api import ApiClient
+        from algo_core.http.client import Hooks, HttpClient
+        from algo_core.settings.profile import Profile
+
+        transport = self.plugins.first("algo_directory", run=run)
+        if transport is None:
+            raise ConfigError(
+                f"No installed plugin runs the algorithm in a directory, such as {run.directory}",
+                f"Get one with: {self.plugins.to_install('algo-local')}",
+            )
+        profile = Profile(run.directory, "directory:", origin="the command line")
+        limits = self.setting("connect_timeout").value, self.setting("timeout").value
+        return ApiClient(
+            HttpClient(profile, timeout=limits, retries=0, hooks=Hooks(transport=lambda profile: transport))
+        )
+
     def _sign(self, request: Request, profile: Profile) -> list[Mapping[str, str]]:
         found = self.plugins.call("algo_sign", request=request, profile=profile)
         return [headers for headers in found if headers]
@@ -256,6 +286,84 @@ class App:
     @functools.cached_property
     def _storages(self) -> dict[str, Storage]:
         return {}
+
+    def run_algorithm(
+        self,
+        algorithm: str | AlgorithmRef,
+        input: Any,
+        *,
+        timeout: int | None = None,
+        with_stdout: bool = False,
+        sudo: bool = False,
+    ) -> AlgorithmResult:
+        """Call an algorithm once and wait for its result, as `algo run` does.
+
+        `algorithm` is `OWNER/NAME`, `OWNER/NAME/VERSION` or `.my/NAME`. `input` of type str is sent as text, of type
+        bytes as bytes, and anything else as JSON. `timeout` is the algorithm's time limit in seconds (default: 300, at
+        most 3000); `with_stdout` asks for what it prints, `sudo` calls it as its owner. Several threads may call.
+
+            result = app.run_algorithm("nlp/LDA/1.0.0", {"docsList": ["apples", "ripe apples"]})
+            app.output.print(result.value)
+
+        Raises:
+            AlgorithmFailed: if the algorithm ran and failed; it carries `error_type` and `stacktrace`.
+            UsageError: if it is no reference, or the input is no JSON or larger than 7.5 MiB; nothing was sent.
+            NotFoundError, AuthError, RequestRefused, PlatformError, NetworkError: as `ApiClient.request` does.
+            PluginError: if algo-run is not installed, or does not take part.
+        """
+        call = self._service("run_algorithm")
+        result: AlgorithmResult = call(self, algorithm, input, timeout=timeout, with_stdout=with_stdout, sudo=sudo)
+        return result
+
+    def copy(
+        self,
+        source: PathLike | Sequence[PathLike],
+        destination: PathLike,
+        *,
+        recursive: bool = False,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        replace: Literal["always", "older", "never"] = "always",
+        dry_run: bool = False,
+        max_transfers: int | None = None,
+        check: bool = True,
+    ) -> CopySummary:
+        """Copy files and directories, as `algo cp` does, with its engine: many at once, each whole or not at all.
+
+        Paths are written as for `algo cp`, wildcards included: `data://.my/...` or `.my/...`, `s3://...`, else a local
+        path. `replace` says which existing files are replaced: "always", those "older" than their source, or "never".
+        With `dry_run` nothing is copied, and the summary says what would be. `max_transfers` limits the concurrent
+        transfers, by default as many as pay; without `check` sizes are compared, not checksums. A terminal shows the
+        progress; nothing is written to stdout.
+
+            summary = app.copy(["./a.csv", "./b.csv"], "data://.my/reports")
+            app.output.info(f"{summary.copied} files, {summary.bytes} bytes")
+
+        Raises:
+            CopyFailed: if some of several files could not be copied, after the others were.
+            AlgoError: NotFoundError and its kin, if the only file could not be, or none could.
+            UsageError: if a path is invalid, or no plugin opens its scheme; nothing was copied.
+            PluginError: if algo-data is not installed, or does not take part.
+        """
+        carry_out = self._service("copy")
+        summary: CopySummary = carry_out(
+            self,
+            source,
+            destination,
+            recursive=recursive,
+            include=include,
+            exclude=exclude,
+            replace=replace,
+            dry_run=dry_run,
+            max_transfers=max_transfers,
+            check=check,
+        )
+        return summary
+
+    def _service(self, name: str) -> Any:
+        from algo_core.plugins.services import service
+
+        return service(self.plugins, name)
 
     def report(self, error: AlgoError) -> int:
         """Report an error with the plugins' advice (hook `algo_error_hints`); return its exit code."""

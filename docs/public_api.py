@@ -18,6 +18,7 @@ PUBLIC = (
     "algo_core",
     "algo_core.context",
     "algo_core.errors",
+    "algo_core.outcomes",
     "algo_core.plugins.types",
     "algo_core.events",
     "algo_core.settings.profile",

@@ -47,7 +47,15 @@ if TYPE_CHECKING:
     from algo_core.errors import AlgoError
     from algo_core.events import Event
     from algo_core.http.transport import Request, Transport
-    from algo_core.plugins.types import Command, Connector, DoctorCheck, Variable
+    from algo_core.plugins.types import (
+        Command,
+        Connector,
+        DirectoryRun,
+        DoctorCheck,
+        ExecutorFactory,
+        Service,
+        Variable,
+    )
     from algo_core.settings.credentials import Credential
     from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
@@ -143,6 +151,25 @@ def algo_connectors(app: App) -> list[Connector]:  # type: ignore[empty-body]  #
         @hookimpl
         def algo_connectors():
             return [Connector("acme", "acme.archive:open_archive", help="Files of the Acme archive.")]
+    """
+
+
+@hook(answers=results.a_list_of("algo_core.plugins.types:ExecutorFactory"), kept_as="executors", since=(1, 1), app=KEPT)
+def algo_executors(app: App) -> list[ExecutorFactory]:  # type: ignore[empty-body]  # a specification has no body
+    """Executors of this plugin, which run the algorithms of a platform that `algo local serve` serves.
+
+    When: with `algo_commands`, and kept in the index as well. The target is called when the platform starts to serve,
+    if it was chosen with `--engine NAME`; the executor is started before the platform takes requests.
+
+    Failures: as those of `algo_commands`. A name that two plugins have is a usage error that names both, when it is
+    chosen.
+
+        from algo_core import ExecutorFactory, hookimpl
+
+
+        @hookimpl
+        def algo_executors():
+            return [ExecutorFactory("acme", "acme.cluster:open_executor", help="Run algorithms on Acme's cluster.")]
     """
 
 
@@ -287,6 +314,44 @@ def algo_transport(profile: Profile, app: App) -> Transport | None:
     """
 
 
+@hook(answers=results.transport, first=True, since=(1, 2), app=SENDING)
+def algo_directory(run: DirectoryRun, app: App) -> Transport | None:
+    """What runs the algorithm in a directory of this machine as it stands: how `algo run ./DIR` is answered.
+
+    When: once per command that is given a directory in the place of an algorithm's name. `run` has its path and what it
+    is run with. The transport of the first answer that is not None receives the calls of the command as
+    `POST /v1/algo/...` and answers each as a platform would; when the first one arrives, it builds what the directory
+    needs.
+
+    Failures: reported; the next plugin is asked. What `send` raises ends the command: say there what is wrong with the
+    directory, as an `AlgoError`.
+
+        import io
+        import json
+
+        from algo_core import hookimpl
+
+
+        class Demonstration:
+            def __init__(self, directory):
+                self.directory = directory
+
+            def send(self, request):
+                from algo_core.http.response import StreamResponse
+
+                answer = {"result": f"{self.directory} at your service", "metadata": {"content_type": "text"}}
+                return StreamResponse(request.url, 200, {}, io.BytesIO(json.dumps(answer).encode()))
+
+            def close(self):
+                pass
+
+
+        @hookimpl(tryfirst=True)
+        def algo_directory(run):
+            return Demonstration(run.directory)
+    """
+
+
 @hook(answers=results.nothing, app=SENDING)
 def algo_configure_session(session: requests.Session, profile: Profile, app: App) -> None:
     """Change the session with which requests sends: mount adapters, add headers, set `auth`.
@@ -350,6 +415,26 @@ def algo_settings(app: App) -> list[PluginSetting]:  # type: ignore[empty-body] 
                 PluginSetting("acme.queue", "queue that jobs go to", default="short", words="short long"),
                 PluginSetting("acme.patience", "seconds to wait for a place", kind="seconds", default="30"),
             ]
+    """
+
+
+@hook(answers=results.a_list_of("algo_core.plugins.types:Service"), kept_as="services", since=(1, 1), app=KEPT)
+def algo_services(app: App) -> list[Service]:  # type: ignore[empty-body]  # a specification has no body
+    """Functions that this plugin gives to all others, behind `app.copy` and `app.run_algorithm`.
+
+    When: with `algo_commands`, and kept in the index as well. A plugin that calls `app.copy` gets this function,
+    whichever distribution it is from: `algo-data` and `algo-run` bring those of `algo`. A function takes the running
+    `App` and the arguments of the call, and returns and raises what the call documents.
+
+    Failures: as those of `algo_commands`. A service that two plugins give is an error that names both (exit code 8),
+    when it is called.
+
+        from algo_core import Service, hookimpl
+
+
+        @hookimpl
+        def algo_services():
+            return [Service("copy", "acme.transfer:copy")]
     """
 
 

@@ -45,6 +45,7 @@ def test_install_upgrade_and_uninstall_where_algo_is(make_place, house, kind: st
             "distribution": "acme-greet",
             "version": "2.0",
             "previous": "1.0",
+            "action": "upgrade",
         }
     ]
     assert place.run("greet").json["say"] == "hello again"

@@ -111,8 +111,11 @@ def test_upgrade_and_uninstall(place, clash, house) -> None:
     house.plugin("acme-old", "1.5", command="older", requires=["acme-lib<2"])
     result = place.run("plugins", "upgrade", "acme-old", "--json")
     assert result.json["changes"] == [
-        {"environment": "isolated", "distribution": "acme-old", "version": "1.5", "previous": "1.0"}
-    ]
+        {
+            "environment": "isolated", "distribution": "acme-old", "version": "1.5", "previous": "1.0",
+            "action": "upgrade",
+        }
+    ]  # fmt: skip
     assert place.run("older").code == ExitCode.OK
     assert place.run("old").code == ExitCode.USAGE
     assert contents(place) == {"acme-old", "bin", "commands", "bin/algo-older"}
@@ -136,7 +139,7 @@ def test_restore_mends_an_environment_whose_interpreter_is_gone(place, house) ->
     assert doctor.code == ExitCode.FAILURE
     assert "FAIL  isolated plugin acme-greet" in doctor.text
     result = place.run("plugins", "restore")
-    assert result.text == "Upgraded acme-greet from 1.0 to 1.0: greet\nInstalled acme-other 1.0: other\n"
+    assert result.text == "Reinstalled acme-greet 1.0: greet\nInstalled acme-other 1.0: other\n"
     assert place.run("greet").code == ExitCode.OK
     assert place.run("other").code == ExitCode.OK
 

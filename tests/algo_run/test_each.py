@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from support.listing import HEADERS, file_entry, page
-from support.stub import KEY
+from support.stub import KEY, json_answer
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
@@ -424,10 +424,45 @@ def test_two_versions_are_compared(home: Home, echo: Echo, stub: Any, inputs: Pa
     out = tmp_path / "out.jsonl"
     done = run(home, "--each", inputs, "--compare", "2.0.0", "--tolerance", "1e-6", "-o", out)
     assert done.code == ExitCode.FAILURE
-    assert "1 outputs differ" in done.stderr
+    assert "1 output differs" in done.stderr
+    assert done.stderr.count("latency of demo/Echo/") == 2
     assert [row["differs"] for row in rows(out) if row["differs"]] == ["$.n: 5 became 6"]
+    resumed = run(home, "--each", inputs, "--compare", "2.0.0", "--tolerance", "1e-6", "-o", out, "--resume")
+    assert resumed.code == ExitCode.FAILURE, "what differed before the run was continued counts"
+    assert "1 output differs" in resumed.stderr
+    other_tolerance = run(home, "--each", inputs, "--compare", "2.0.0", "-o", out, "--resume")
+    assert other_tolerance.code == ExitCode.USAGE
+    assert "within 1e-06" in other_tolerance.stderr
     out.unlink()
     assert "2 outputs differ" in run(home, "--each", inputs, "--compare", "2.0.0", "-o", out).stderr
+
+
+def test_the_first_of_two_versions_is_not_called_again_when_the_second_is_refused(
+    home: Home, echo: Echo, stub: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "in.jsonl").write_text("1\n2\n")
+    busy = json_answer({"error": {"message": "busy"}}, 429, **{"Retry-After": "0"})
+    answered = json_answer({"error": {"message": "no"}, "metadata": {}})
+    stub.on("POST", "/v1/algo/demo/Echo/2.0.0", busy, busy, answered)
+    done = run(home, "--each", tmp_path / "in.jsonl", "--compare", "2.0.0", "--json")
+    assert done.code == ExitCode.FAILURE
+    assert set(echo.calls.values()) == {1}
+    assert [json.loads(line)["differs"] for line in done.text.splitlines()] == ["it failed: no"] * 2
+    summary = json.loads(done.stderr.splitlines()[0])["summary"]
+    assert set(summary["latency"]) == {"demo/Echo/1.0.0", "demo/Echo/2.0.0"}
+
+
+def test_failures_recorded_before_count_when_a_run_is_continued(
+    home: Home, echo: Echo, inputs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    failed = {"error": {"message": "odd"}, "metadata": {"duration": 1}}
+    echo.before = lambda body, headers: (200, failed, {}) if json.loads(body)["n"] == 1 else None
+    assert run(home, "--each", inputs, "-o", out).code == ExitCode.FAILURE
+    done = run(home, "--each", inputs, "-o", out, "--resume")
+    assert done.code == ExitCode.FAILURE
+    assert "1 input has failed" in done.stderr
+    assert len(rows(out)) == 100
 
 
 def test_a_dry_run_shows_three_calls_and_makes_none(home: Home, echo: Echo, inputs: Path) -> None:

@@ -157,6 +157,14 @@ def test_algo_connectors(add_example: Callable[..., None], algo_home: Home) -> N
     assert algo_home.run("cat", "other://greeting").code == ExitCode.USAGE
 
 
+def test_algo_executors(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_executors", cluster="def open_executor(app, endpoint, directory):\n    return None\n")
+    assert algo_home.run("plugins", "show", "acme", "--json").json[0]["executors"] == ["acme"]
+    assert algo_home.complete("local", "serve", "--engine", "") == ["acme"]
+    started = algo_home.run("local", "serve", "--port", "0", "--engine", "acme")
+    assert (started.code, "it returned None, which is no executor" in started.stderr) == (ExitCode.PLUGIN, True)
+
+
 def test_algo_default_profile(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_default_profile")
     shown = algo_home.run("profile", "show", "--json").json
@@ -182,11 +190,39 @@ def test_algo_settings(add_example: Callable[..., None], algo_home: Home) -> Non
     assert algo_home.run("config", "get", "acme.patience").text == "5\n"
 
 
+MOVE = """
+import click
+from algo_core import pass_app
+
+@click.command()
+@pass_app
+def greet(app):
+    app.output.print(app.copy("a", "b"))
+"""
+TRANSFER = "def copy(app, source, destination, **options):\n    return f'{source} to {destination}'\n"
+
+
+def test_algo_services(add_example: Callable[..., None], add_plugin: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_services", transfer=TRANSFER)
+    source = render.example(HOOKS["algo_commands"]).replace("acme.", "other.")
+    add_plugin("other", source, commands=MOVE)
+    assert algo_home.run("--no-plugin", "algo-data", "greet").text == "a to b\n"
+    both = algo_home.run("greet")
+    assert (both.code, "acme 1.0 and algo-data" in both.stderr) == (ExitCode.PLUGIN, True)
+
+
 def test_algo_observe(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_observe")
     assert algo_home.run("ls").code == ExitCode.OK
     told = [json.loads(line) for line in (algo_home.root / "acme-audit.jsonl").read_text().splitlines()]
     assert [event["event"] for event in told] == ["CommandStarted", "RequestEnded", "CommandEnded"]
+
+
+def test_algo_directory(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_directory")
+    (algo_home.root / "mine").mkdir()
+    done = algo_home.run("run", "./mine", "-d", "x")
+    assert (done.code, done.text) == (ExitCode.OK, "./mine at your service\n"), done.stderr
 
 
 def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:

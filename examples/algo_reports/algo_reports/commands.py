@@ -83,3 +83,28 @@ def largest(app: App, directory: DataUri, min_size: int, since: datetime | None,
         app.output.json([{"file": str(file.uri), "bytes": file.size} for file in files[:number]])
     else:
         app.output.table(["Bytes", "File"], [[file.size or "?", file.uri] for file in files[:number]])
+
+
+@reports.command()
+@click.argument("destination", metavar="FILE")
+@click.option("--through", metavar="ALGORITHM", help="Publish what this algorithm makes of the report.")
+@which_files
+@pass_app
+def publish(
+    app: App, directory: DataUri, destination: str, through: str | None, min_size: int, since: datetime | None
+) -> None:
+    """Write the report of `usage` to FILE, a path or a data URI.
+
+    \b
+    Examples:
+      algo reports publish data://.my/reports/usage.json
+      algo reports publish --through .my/Chart ./usage.png data://.my/pictures
+    """
+    from algo_reports.publishing import publish, rendered
+
+    content = rendered(app, usage_of(app.storage(directory), directory, Filter(min_size, since)), through)
+    summary = publish(app, content, destination)
+    if app.output.is_json:
+        app.output.json({"file": destination, "bytes": summary.bytes})
+    else:
+        app.output.print(f"{destination}: {summary.bytes} bytes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from algo_core import AlgoError, Command, hookimpl
 
-ALGO_API = ">=1,<2"
+ALGO_API = ">=1.1,<2"
 
 
 @hookimpl

@@ -60,6 +60,34 @@ def test_the_options_choose_the_files(home: Home, options: list[str], names: lis
     assert [row["file"].rpartition("/")[2] for row in found] == names
 
 
+def test_a_report_is_published(home: Home) -> None:
+    usage = home.run("reports", "usage", "--json").json
+    result = home.run("reports", "publish", ".my/texts/usage.json")
+    content = home.run("cat", ".my/texts/usage.json")
+    assert (result.text, content.json) == (f".my/texts/usage.json: {len(content.stdout)} bytes\n", usage)
+    here = home.run("reports", "publish", "--json", "usage.json", ".my/pictures")
+    assert (here.json["file"], (home.root / "usage.json").stat().st_size) == ("usage.json", here.json["bytes"])
+
+
+def test_a_report_goes_through_an_algorithm(home: Home) -> None:
+    assert home.run("reports", "publish", "--through", "demo/Hello", "hello").code == 0
+    assert (home.root / "hello").read_text("utf-8").startswith("Hello ")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--through", "demo/Nothing", "file"], 5, "demo/Nothing"),
+        (["--through", "Nothing", "file"], 2, "Not an algorithm"),
+        ([".my/nowhere/file"], 5, ".my/nowhere"),
+        ([".my/texts/"], 1, "is a directory"),
+    ],
+)
+def test_a_report_that_cannot_be_published_leaves_nothing(home: Home, words: list[str], code: int, said: str) -> None:
+    result = home.run("reports", "publish", *words)
+    assert (result.code, said in result.stderr, (home.root / "file").exists()) == (code, True, False)
+
+
 def test_the_options_are_explained_as_a_group(algo_home: Home) -> None:
     for report in ("usage", "largest"):
         text = algo_home.run("reports", report, "--help").text
@@ -69,7 +97,7 @@ def test_the_options_are_explained_as_a_group(algo_home: Home) -> None:
 
 
 def test_directories_are_completed(home: Home) -> None:
-    assert home.complete("reports", "") == ["largest", "usage"]
+    assert home.complete("reports", "") == ["largest", "publish", "usage"]
     assert home.complete("reports", "usage", "") == [".my/pictures", ".my/texts"]
     assert home.complete("reports", "usage", "data://.my/pi") == ["data://.my/pictures"]
     assert home.complete("reports", "usage", "nowhere://") == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from algo_core import Command, Connector, hookimpl
+from algo_core import Command, Connector, Service, hookimpl
 
 if TYPE_CHECKING:
     from algo_core import AlgoError
@@ -60,6 +60,12 @@ def algo_connectors() -> list[Connector]:
         _on_platform("dropbox", "Dropbox, as connected to the platform."),
         Connector("file", "algo_data.local.storage:open_local", "The local file system."),
     ]
+
+
+@hookimpl
+def algo_services() -> list[Service]:
+    """`App.copy`."""
+    return [Service("copy", "algo_data.service:copy")]
 
 
 @hookimpl

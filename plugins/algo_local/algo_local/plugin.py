@@ -8,6 +8,7 @@ from algo_core import Command, DoctorCheck, Profile, Variable, hookimpl
 
 if TYPE_CHECKING:
     from algo_core.http.transport import Transport
+    from algo_core.plugins.types import DirectoryRun
 
 ADDRESS = "local:"
 """The address of the embedded platform."""
@@ -54,6 +55,16 @@ def algo_transport(profile: Profile) -> Transport | None:
     return EmbeddedTransport(Application(platform_at(state_root()), trusted=True))
 
 
+@hookimpl(trylast=True)
+def algo_directory(run: DirectoryRun) -> Transport:
+    """The algorithm in a directory, run by the embedded platform as it stands."""
+    from algo_local.opening import platform_at
+    from algo_local.paths import state_root
+    from algo_local.web.directory import DirectoryTransport
+
+    return DirectoryTransport(platform_at(state_root()), run)
+
+
 @hookimpl
 def algo_variables() -> list[Variable]:
     """What moves, confines and limits the embedded platform."""
@@ -64,6 +75,8 @@ def algo_variables() -> list[Variable]:
             "ALGO_LOCAL_SANDBOX_PATHS", "additional paths visible in the sandbox, such as /data/models:/scratch=rw"
         ),
         Variable("ALGO_LOCAL_BUILD_CODE", "let builds over HTTP run the code of packages: on or off (default)"),
+        Variable("ALGO_LOCAL_INSTALLER", "how environments are made: auto (uv if it is there), uv or pip"),
+        Variable("ALGO_LOCAL_PYTHON_DOWNLOADS", "let uv download missing versions of Python: on or off (default)"),
         Variable("ALGO_LOCAL_MEMORY", "limit of memory per process of an algorithm, such as 2G"),
         Variable("ALGO_LOCAL_FILE_SIZE", "limit of the size of its files, such as 2G"),
         Variable("ALGO_LOCAL_PROCESSES", "limit of processes and threads per algorithm"),

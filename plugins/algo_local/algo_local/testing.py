@@ -201,12 +201,6 @@ class ExecutorContract:
         (shared / "there").touch()
         assert (outcome := self.call(executor, made, str(shared / "there"))).failure is None, outcome
 
-    def test_calls_are_taken_after_a_rest_as_before(self, executor: Executor, build: Callable[[str], Build]) -> None:
-        made = build(ECHO)
-        for data in ("x", "y"):
-            executor.rest()
-            assert self.call(executor, made, data).result == Payload("text", data)
-
     def test_draining_waits_for_what_runs(
         self, executor: Executor, build: Callable[[str], Build], shared: Path
     ) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import click
 
 from algo_core.context import App
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 
 def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """`OWNER/NAME` of the algorithms of the typed owner, else of the caller; empty on failure."""
+    """`OWNER/NAME` of the algorithms of the typed owner, else of the caller, or directories; empty on failure."""
+    if incomplete.startswith((".", "/", "~")):
+        return _directories(incomplete)
     app = App.for_completion(ctx)
     owner, slash, _ = incomplete.partition("/")
     try:
@@ -23,6 +31,19 @@ def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplet
     return [name for name in names if name.lower().startswith(incomplete.lower())]
 
 
+def _directories(incomplete: str) -> list[str]:
+    """The directories whose paths begin so; hidden ones only if that is typed."""
+    above, _, typed = incomplete.rpartition("/")
+    if not above and "/" not in incomplete:
+        return []
+    try:
+        with os.scandir(os.path.expanduser(f"{above}/")) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return []
+    return [f"{above}/{name}/" for name in names if name.startswith(typed) and (typed or name[0] not in "._")]
+
+
 def complete_request(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """The ids of the newest calls on record; nothing if that fails."""
     app = App.for_completion(ctx)
@@ -34,3 +55,11 @@ def complete_request(ctx: click.Context, parameter: click.Parameter, incomplete:
     finally:
         app.close()
     return [identifier for identifier in found if identifier.startswith(incomplete)]
+
+
+def complete_recorded(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The word for the platform's record, and files."""
+    from click.shell_completion import CompletionItem
+
+    words = [CompletionItem("requests")] if "requests".startswith(incomplete) else []
+    return words or [CompletionItem(incomplete, type="file")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from algo_core import Command, hookimpl
+from algo_core import Command, Service, hookimpl
 
 
 def _command(name: str, target: str, text: str) -> Command:
@@ -20,6 +20,13 @@ def algo_commands() -> list[Command]:
             group="Algorithms",
             example='algo run demo/Hello -d "HAL 9000"',
         ),
+        Command(
+            "replay",
+            "algo_run.commands.replay:replay",
+            help="Call a version on recorded inputs and compare outputs.",
+            group="Algorithms",
+            example="algo replay demo/Hello/2.0.0 --limit 1000",
+        ),
         _command("bench", "bench:bench", "Measure an algorithm's latency and throughput."),
         _command("result", "result:result", "Fetch the result of a call that is on record."),
         _command("logs", "logs:logs", "Show what an algorithm printed during calls."),
@@ -28,3 +35,9 @@ def algo_commands() -> list[Command]:
         _command("requests show", "requests:show", "Show a call on record."),
         _command("requests cancel", "requests:cancel", "End calls that wait or run."),
     ]
+
+
+@hookimpl
+def algo_services() -> list[Service]:
+    """`App.run_algorithm`."""
+    return [Service("run_algorithm", "algo_run.service:run_algorithm")]

@@ -49,7 +49,7 @@ class Sink(NamedTuple):
             PlatformError: if a binary result is not base64.
         """
         if answer.kind == "binary":
-            self.write([_decoded(answer.result)], is_binary=True)
+            self.write([decoded_binary(answer.result)], is_binary=True)
         elif answer.kind == "text" and isinstance(answer.result, str):
             self.write_line(answer.result)
         elif answer.kind != "void":
@@ -94,7 +94,12 @@ def _write_all(file: BinaryIO, block: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _decoded(result: Any) -> bytes:
+def decoded_binary(result: Any) -> bytes:
+    """The bytes of a binary result.
+
+    Raises:
+        PlatformError: if it is not base64.
+    """
     import base64
 
     try:

@@ -27,6 +27,8 @@ USABLE = {
     "algo_commands": {"output"},
     "algo_connectors": {"output"},
     "algo_settings": {"output"},
+    "algo_services": {"output"},
+    "algo_executors": {"output"},
     "algo_default_profile": SETTINGS,
     "algo_credentials": SETTINGS,
     "algo_request_headers": SETTINGS,
@@ -68,9 +70,8 @@ def {name}({first}app):
 """
 
 ANSWERS = {
-    **dict.fromkeys(
-        ["algo_commands", "algo_connectors", "algo_settings", "algo_variables", "algo_doctor_checks"], "[]"
-    ),
+    **{name: "[]" for name, hook in HOOKS.items() if hook.kept_as},
+    **dict.fromkeys(["algo_variables", "algo_doctor_checks"], "[]"),
     "algo_default_profile": "Profile(name, os.environ['ADDRESS'], origin='acme')",
 }
 

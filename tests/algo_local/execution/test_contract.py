@@ -151,9 +151,6 @@ class InProcess:
     def describe(self) -> Description:
         return Description(len(self._contexts), len(self._contexts), 0, 0)
 
-    def rest(self) -> None:
-        pass
-
     def drain(self, seconds: float) -> bool:
         self._closed = True
         with self._changed:

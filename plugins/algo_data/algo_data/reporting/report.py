@@ -62,6 +62,10 @@ class Report:
         if not re.search(rf"(?<!\S){re.escape(name)}(?![^\s:,])", error.message):
             error.message = f"{name}: {error.message}"
         self._code = self._code or error.exit_code
+        self.say(name, error)
+
+    def say(self, name: str, error: AlgoError) -> None:
+        """Write a failure, whose message contains the name of what has failed."""
         output = self._app.output
         if output.is_json:
             described = error.as_dict()

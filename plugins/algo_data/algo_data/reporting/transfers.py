@@ -28,9 +28,11 @@ def is_read(app: App) -> bool:
 class TransferReport:
     """The engine's observer: shows progress, prints a line per completed file, and a message per failure."""
 
-    def __init__(self, app: App, progress: Progress, summary: Summary, *, is_alone: bool) -> None:
+    def __init__(
+        self, app: App, progress: Progress, summary: Summary, *, is_alone: bool, report: Report | None = None
+    ) -> None:
         self._summary = summary
-        self._report = Report(app, is_alone=is_alone)
+        self._report = report or Report(app, is_alone=is_alone)
         self._progress = progress
         self._is_read = is_read(app)
         self._lock = progress.lock

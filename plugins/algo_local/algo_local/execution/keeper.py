@@ -23,7 +23,8 @@ import algo_local
 from algo_core.errors import ConfigError
 from algo_core.locks import locked_if_free
 from algo_local.algorithms.build import Build
-from algo_local.algorithms.environments import base_interpreter, interpreter_of
+from algo_local.algorithms.environments import interpreter_of
+from algo_local.algorithms.interpreters import base_interpreter
 from algo_local.execution import handover
 from algo_local.execution.handover import Message
 from algo_local.execution.launch import base_environment, leave
@@ -227,7 +228,7 @@ def key_of(build: Build, account: str, limits: Limits, sandbox: Sandbox | None) 
     if interpreter.environment:
         files += [interpreter.environment, *interpreter.environment.glob("lib/python*/site-packages")]
     parts = (
-        *(account, build.source, build.python, build.module, build.network_access, build.secrets),
+        *(account, build.source.name, build.python, build.module, build.network_access, build.secrets),
         *(limits, sandbox, sorted(base_environment(os.environ).items())),
         [_identity(file) for file in files],
         [os.readlink(f"/proc/self/ns/{name}") for name in _NAMESPACES],

@@ -18,7 +18,7 @@ from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.crashes import Crashes
-from algo_local.execution.executor import Description
+from algo_local.execution.executor import Description, Endpoint
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
@@ -27,7 +27,7 @@ from algo_local.refusals import TooManyCalls
 
 if TYPE_CHECKING:
     from algo_local.execution.keeper import Keeper
-    from algo_local.execution.worker import Endpoint, Worker, Workers
+    from algo_local.execution.worker import Worker, Workers
 
 _LETTERS = string.ascii_letters + string.digits
 _CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
@@ -185,7 +185,7 @@ class LocalPool:
             self._none_starts.wait_for(lambda: not self._starting, timeout=_START_GRACE)
 
     def rest(self) -> None:
-        """See `Executor.rest`: idle workers go to the keeper, for the next process that asks for them."""
+        """Give idle workers to the keeper, if there is one, for the next process that asks for them."""
         if not self._keeper:
             return
         with self._lock:

@@ -1,9 +1,10 @@
-"""`algo plugins install`, `uninstall`, `upgrade` and `restore`. The installer is imported when a command runs."""
+"""`algo plugins install`, `uninstall`, `upgrade`, `restore` and `outdated`. The installer is imported when one runs."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -13,18 +14,40 @@ from algo_core.errors import UsageError
 from algo_core.terminal.prompts import Prompter
 
 if TYPE_CHECKING:
-    from algo_plugins.installer.operations import Operations, Outcome, Step
+    from algo_plugins.installer.operations import Operations
+    from algo_plugins.installer.outcome import Outcome, Step
     from algo_plugins.installer.preview import Preview
+    from algo_plugins.installer.requirements_file import Contents
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 
 
 @click.command()
-@click.argument("requirements", metavar="REQUIREMENT...", nargs=-1, required=True)
+@click.argument("requirements", metavar="[REQUIREMENT]...", nargs=-1)
+@click.option(
+    "-r",
+    "--requirement",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(),
+    help="Install what a requirements file lists (repeatable); its hashes are checked.",
+)
+@click.option("--require-hashes", is_flag=True, help="Refuse requirements files without a hash for everything.")
 @click.option("--isolated", is_flag=True, help="Install each plugin into an environment of its own.")
+@dry_run_option
 @yes_option
 @pass_app
-def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) -> None:
+def install(
+    app: App,
+    requirements: tuple[str, ...],
+    files: tuple[str, ...],
+    require_hashes: bool,
+    isolated: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
     """Install plugins.
 
     A REQUIREMENT is a distribution's name, also with versions ('reports>=2'), 'NAME @ URL', or the path of a
@@ -33,37 +56,47 @@ def install(app: App, requirements: tuple[str, ...], isolated: bool, yes: bool) 
 
     With --isolated an environment is made for each, with the plugin and the same core. Its commands are then run there
     with the same configuration; its connectors and other hooks do not take part.
+
+    A requirements file (-r) in which one requirement has a hash must have exact versions and hashes of everything that
+    is installed, dependencies included. Another file than the one with that hash changes nothing.
     """
     from algo_plugins.installer.isolating import Isolating
-    from algo_plugins.installer.lock import plugins_lock
 
-    with plugins_lock(app.environ, app.output.info):
-        operations = _operations(app, yes, "install", *(["--isolated"] if isolated else []), *requirements)
-        outcome = Isolating(operations).install(requirements) if isolated else operations.install(requirements)
+    if not requirements and not files:
+        raise UsageError("REQUIREMENT or -r FILE is missing", "See: algo plugins install --help")
+    if require_hashes and not files:
+        raise UsageError("--require-hashes needs -r FILE")
+    words = [*(["--isolated"] if isolated else []), *(f"--requirement={file}" for file in files), *requirements]
+    with _alone(app, dry_run):
+        operations = _operations(app, yes, "install", *words, dry_run=dry_run)
+        listed = _read_files(files, require_hashes)
+        act = Isolating(operations).install if isolated else operations.install
+        outcome = act(requirements, listed)
     _report(app, outcome, "Nothing to change: everything is installed")
 
 
 @click.command()
 @click.argument("dists", metavar="[DIST]...", nargs=-1)
+@dry_run_option
 @yes_option
 @pass_app
-def upgrade(app: App, dists: tuple[str, ...], yes: bool) -> None:
+def upgrade(app: App, dists: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     """Upgrade plugins within their recorded requirements.
 
     Without DIST: all that 'algo plugins install' has installed. Isolated plugins get the core that is running now.
     """
     from algo_core.plugins.isolated import installed
     from algo_plugins.installer.isolating import Isolating
-    from algo_plugins.installer.lock import plugins_lock
-    from algo_plugins.installer.operations import Outcome, names_of
+    from algo_plugins.installer.operations import names_of
+    from algo_plugins.installer.outcome import Outcome
 
-    with plugins_lock(app.environ, app.output.info):
-        operations = _operations(app, yes, "upgrade", *dists)
+    with _alone(app, dry_run):
+        operations = _operations(app, yes, "upgrade", *dists, dry_run=dry_run)
         names = names_of(dists)
         present = installed(app.environ)
         here = [name for name in names if name not in present]
         apart = [name for name in names or present if name in present]
-        outcome = Outcome()
+        outcome = Outcome(dry_run=dry_run)
         if here or not dists:
             outcome += operations.upgrade(here)
         if apart or not dists:
@@ -80,9 +113,8 @@ def restore(app: App, yes: bool) -> None:
     After an upgrade of the interpreter, or of the tool that installed algo, plugins may be gone.
     """
     from algo_plugins.installer.isolating import Isolating
-    from algo_plugins.installer.lock import plugins_lock
 
-    with plugins_lock(app.environ, app.output.info):
+    with _alone(app):
         operations = _operations(app, yes, "restore")
         outcome = operations.restore() + Isolating(operations).restore()
     _report(app, outcome, "Nothing is missing")
@@ -94,11 +126,10 @@ def restore(app: App, yes: bool) -> None:
 @pass_app
 def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
     """Remove plugins; their dependencies stay."""
-    from algo_plugins.installer.lock import plugins_lock
     from algo_plugins.installer.operations import names_of
 
     prompter = Prompter(app.output)
-    with plugins_lock(app.environ, app.output.info):
+    with _alone(app):
         outcome = _operations(app, yes, "uninstall", *dists).uninstall(
             names_of(dists), lambda text: yes or prompter.confirm(text)
         )
@@ -108,10 +139,58 @@ def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
         app.output.print(f"Removed {', '.join(outcome.removed)}")
 
 
-def _operations(app: App, yes: bool, *words: str) -> Operations:
+@click.command()
+@click.argument("dists", metavar="[DIST]...", nargs=-1)
+@pass_app
+def outdated(app: App, dists: tuple[str, ...]) -> None:
+    """List plugins that have newer versions.
+
+    For each its version, the one that 'algo plugins upgrade' would install, the newest one, and what holds that back:
+    the recorded requirement, the administrator, or a requirement of something else that is installed.
+
+    Without DIST: all that 'algo plugins install' has installed.
+    """
+    from algo_plugins.installer.operations import names_of
+    from algo_plugins.installer.outdated import standings
+
+    found = standings(_operations(app, True, "outdated"), names_of(dists))
+    if app.output.is_json:
+        app.output.json([{**standing._asdict(), "outdated": standing.is_outdated} for standing in found])
+        return
+    shown = [standing for standing in found if standing.is_outdated or standing.held_back]
+    if not shown:
+        app.output.print("Nothing is outdated")
+        return
+    headers = ["Distribution", "Installed", "Upgrade", "Newest", "Held back"]
+    rows = [[s.distribution, s.installed or "", s.upgrade or "", s.latest or "", s.held_back or ""] for s in shown]
+    app.output.table(headers, rows)
+
+
+@contextmanager
+def _alone(app: App, dry_run: bool = False) -> Iterator[None]:
+    """Let no other `algo` change plugins meanwhile; a dry run, which writes nothing, does not wait."""
+    from algo_plugins.installer.lock import plugins_lock
+
+    if dry_run:
+        yield
+        return
+    with plugins_lock(app.environ, app.output.info):
+        yield
+
+
+def _read_files(files: Sequence[str], require_hashes: bool) -> Contents | None:
+    from algo_plugins.installer import requirements_file
+    from algo_plugins.installer.operations import without_running_core
+
+    if not files:
+        return None
+    return without_running_core(requirements_file.read(files, require_hashes=require_hashes))
+
+
+def _operations(app: App, yes: bool, *words: str, dry_run: bool = False) -> Operations:
     from algo_plugins.installer.operations import Operations
 
-    return Operations(app, _approval(app, yes, words))
+    return Operations(app, _approval(app, yes or dry_run, words), dry_run=dry_run)
 
 
 def _approval(app: App, yes: bool, words: Sequence[str]) -> Callable[[list[Step], Sequence[Preview]], bool]:
@@ -162,10 +241,20 @@ def _report(app: App, outcome: Outcome, nothing: str) -> None:
 
 def _tell(app: App, outcome: Outcome) -> None:
     described = {plugin["distribution"]: plugin for plugin in outcome.plugins}
-    for _, name, version, previous in outcome.changes:
-        plugin = described.get(name)
-        done = f"Upgraded {name} from {previous} to {version}" if previous else f"Installed {name} {version}"
+    for step in outcome.changes:
+        plugin = described.get(step.distribution)
+        done = _sentence(step, outcome.dry_run)
         commands = ", ".join(plugin["commands"]) if plugin else ""
         app.output.print(f"{done}: {commands}" if commands else done)
-        if plugin and plugin["refusal"]:
-            app.output.warn(f"{name} is not loaded: {plugin['refusal']}")
+        if plugin and plugin.get("refusal"):
+            app.output.warn(f"{step.distribution} is not loaded: {plugin['refusal']}")
+
+
+_DONE = {"install": "Installed", "reinstall": "Reinstalled", "upgrade": "Upgraded", "downgrade": "Downgraded"}
+
+
+def _sentence(step: Step, dry_run: bool) -> str:
+    verb = f"Would {step.action}" if dry_run else _DONE[step.action]
+    if step.action in {"install", "reinstall"}:
+        return f"{verb} {step.distribution} {step.version}"
+    return f"{verb} {step.distribution} from {step.previous} to {step.version}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,12 @@ from algo_core.plugins.isolated import Isolated
 from algo_core.plugins.recorded import CORE
 from algo_plugins.installer import corewheel, placement, present, probe, record, wanted
 from algo_plugins.installer.environment import tool_for
-from algo_plugins.installer.operations import Declined, Operations, Outcome, Step
+from algo_plugins.installer.operations import Declined, Operations, check_hashes
+from algo_plugins.installer.outcome import Outcome, Step
 from algo_plugins.installer.preview import Preview
-from algo_plugins.installer.tools import Tool, Unresolvable
+from algo_plugins.installer.process import Unresolvable
+from algo_plugins.installer.requirements_file import Contents
+from algo_plugins.installer.tools import NOT_LOCKED, Change, Locked, Tool
 from algo_plugins.installer.wanted import Wanted
 
 WHERE = "isolated"
@@ -33,23 +39,30 @@ class Isolating:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
         self._environ = operations.environ
+        self._files = Contents([], NOT_LOCKED)
 
-    def install(self, texts: Sequence[str]) -> Outcome:
+    def install(self, texts: Sequence[str], files: Contents | None = None) -> Outcome:
         """Install each requirement in an environment of its own and record it.
+
+        Requirements files describe one environment: they go with one requirement, which is one of theirs.
 
         Raises:
             AlgoError: if one is installed beside `algo` already, or the tool fails; that one has changed nothing.
             PluginError: if it does not load, or has no command.
         """
-        outcome = Outcome()
-        for text in texts:
-            self._add(wanted.read(text), outcome)
+        outcome = Outcome(dry_run=self._operations.dry_run)
+        asked = [wanted.read(text) for text in texts]
+        if files:
+            self._files = files
+            asked = [_of(files, asked)]
+        for want in asked:
+            self._add(want, outcome)
         return outcome
 
     def upgrade(self, names: Iterable[str]) -> Outcome:
         """Make environments anew, with the newest versions that the requirements allow and the running core."""
         there = isolated.installed(self._environ)
-        outcome = Outcome()
+        outcome = Outcome(dry_run=self._operations.dry_run)
         for name in names:
             self._add(wanted.read(there[name].requirement), outcome)
         return outcome
@@ -66,6 +79,9 @@ class Isolating:
     def _add(self, want: Wanted, outcome: Outcome) -> None:
         beside_algo = {n for n, distribution in present.distributions().items() if present.has_plugins(distribution)}
         self._check_name(want.name, beside_algo)
+        if self._operations.dry_run:
+            outcome.changes.append(self._rehearse(want))
+            return
         with placement.beside(self._environ) as place:
             tool = tool_for(self._environ, isolated.python_of(place))
             self._operations.output.info(f"Making an environment for {want.name or want.text} ...")
@@ -90,30 +106,66 @@ class Isolating:
                 f"Remove that first: algo plugins uninstall {name}",
             )
 
+    def _rehearse(self, want: Wanted) -> Step:
+        """What would be installed into a new environment, which is not made."""
+        tool = tool_for(self._environ, sys.executable)
+        with self._others(tool) as others:
+            try:
+                named, version = self._checked(want, tool.search([*others, want.text]))
+            except Unresolvable as clash:
+                try:
+                    named, version = self._checked(want, tool.search([want.text]))
+                except Unresolvable:
+                    raise clash from None
+        assert named.name, "it has been named"
+        previous = isolated.installed(self._environ).get(named.name)
+        return Step(WHERE, named.name, version, previous.version if previous else None)
+
     def _fill(self, tool: Tool, want: Wanted) -> tuple[Wanted, str, bool]:
         """Install into the new environment: the requirement with its name, its version, and whether the core is in."""
-        with tempfile.TemporaryDirectory(prefix="algo-") as folder:
-            core = str(corewheel.pack(Path(folder)))
+        with self._others(tool) as others:
             try:
-                return (*self._resolved(tool, want, [core, *self._operations.policy.required]), True)
+                return (*self._resolved(tool, want, others), True)
             except Unresolvable as clash:
                 try:
                     return (*self._resolved(tool, want, []), False)
                 except Unresolvable:
                     raise clash from None
 
+    @contextmanager
+    def _others(self, tool: Tool) -> Iterator[list[str]]:
+        """The requirements beside the plugin: the running core, what the administrator requires, those of the files."""
+        with tempfile.TemporaryDirectory(prefix="algo-") as folder:
+            core = corewheel.pack(Path(folder))
+            options, hashes = self._files.locked
+            if hashes:
+                hashes = {**hashes, CORE: (f"sha256:{hashlib.sha256(core.read_bytes()).hexdigest()}",)}
+            if self._files.locked != NOT_LOCKED:
+                tool.lock(Locked(options, hashes))
+            listed = [want.text for want in self._files.requirements if want.name != CORE]
+            yield [f"{CORE} @ {core.as_uri()}", *self._operations.policy.required, *listed]
+
     def _resolved(self, tool: Tool, want: Wanted, others: Sequence[str]) -> tuple[Wanted, str]:
         changes = tool.resolve([*others, want.text])
+        named, version = self._checked(want, changes)
+        assert named.name, "it has been named"
+        previous = isolated.installed(self._environ).get(named.name)
+        step = Step(WHERE, named.name, version, previous.version if previous else None)
+        if not self._operations.approve([step], ()):
+            raise Declined("Nothing was changed")
+        tool.install([*others, named.text], [f"{c.name}=={c.version}" for c in changes if not c.url])
+        return named, version
+
+    def _checked(self, want: Wanted, changes: list[Change]) -> tuple[Wanted, str]:
+        """The plugin with its name and version, unless the administrator refuses something of it."""
         named = want.named(changes)
         versions = {change.name: change.version for change in changes}
         for name, version in versions.items():
             self._operations.refuse_denied(name, version, is_plugin=name == named.name)
         assert named.name in versions, "an empty environment lacks everything"
-        version = versions[named.name]
-        if not self._operations.approve([Step(WHERE, named.name, version, None)], ()):
-            raise Declined("Nothing was changed")
-        tool.install([*others, named.text], [f"{c.name}=={c.version}" for c in changes if not c.url])
-        return named, version
+        if hashes := self._files.locked.hashes:
+            check_hashes({**hashes, CORE: ("its own",)}, versions)
+        return named, versions[named.name]
 
     def _examine(self, place: Path, want: Wanted, version: str, has_core: bool) -> Isolated:
         """Load the plugin from its environment, and read its commands."""
@@ -169,6 +221,19 @@ class Isolating:
             taken += [f"The command {n!r} of {found.name} cannot be reached: {other.dist} has it" for n in sorted(both)]
         if taken and not self._operations.approve([], [Preview(found.name, sorted(found.commands), [], taken, None)]):
             raise Declined("Nothing was changed")
+
+
+def _of(files: Contents, asked: Sequence[Wanted]) -> Wanted:
+    """The requirement of the files that is the plugin."""
+    if len(asked) != 1:
+        raise UsageError(
+            "With --isolated, a requirements file describes the environment of one plugin",
+            "Name it: algo plugins install --isolated -r FILE DIST",
+        )
+    found = next((want for want in files.requirements if want.name and want.name == asked[0].name), None)
+    if found is None:
+        raise NotFoundError(f"The requirements files do not list {asked[0].name or asked[0].text}", "Add it to one")
+    return found
 
 
 def described(plugin: Isolated) -> dict[str, Any]:

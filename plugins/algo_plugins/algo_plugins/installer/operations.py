@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, PluginError, UsageError
 from algo_core.plugins import isolated
@@ -12,10 +11,13 @@ from algo_core.plugins.policy import Policy, normalized
 from algo_core.plugins.recorded import CORE
 from algo_plugins.installer import placement, present, probe, record, wanted
 from algo_plugins.installer.environment import Environment, find
+from algo_plugins.installer.outcome import Outcome, Step
 from algo_plugins.installer.present import Distribution
 from algo_plugins.installer.preview import Preview, previews
+from algo_plugins.installer.process import Unresolvable, unhashed
+from algo_plugins.installer.requirements_file import Contents
 from algo_plugins.installer.sources import redacted
-from algo_plugins.installer.tools import UNKNOWN, Change, Unresolvable
+from algo_plugins.installer.tools import NOT_LOCKED, UNKNOWN, Change, Locked
 from algo_plugins.installer.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -23,42 +25,6 @@ if TYPE_CHECKING:
     from algo_core.settings.config import Config
 
 ISOLATE = "Install it into a separate environment: algo plugins install --isolated REQUIREMENT"
-
-
-class Step(NamedTuple):
-    """A distribution that is installed into an environment, and the version that it replaces there."""
-
-    environment: str
-    distribution: str
-    version: str
-    previous: str | None
-
-
-@dataclass
-class Outcome:
-    """The changes made, and descriptions of the requested plugins."""
-
-    changes: list[Step] = field(default_factory=list)
-    plugins: list[dict[str, Any]] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-
-    def __add__(self, other: Outcome) -> Outcome:
-        return Outcome(self.changes + other.changes, self.plugins + other.plugins, self.removed + other.removed)
-
-    def as_dict(self) -> dict[str, Any]:
-        """What `--json` prints."""
-        changes = [step._asdict() for step in self.changes]
-        return {"changes": changes, "plugins": self.plugins, "removed": self.removed}
-
-    def raise_if_broken(self) -> None:
-        """Raise PluginError if a plugin that was just installed does not load."""
-        for plugin in self.plugins:
-            if plugin["error"]:
-                label = f"{plugin['distribution']} {plugin['version']}"
-                raise PluginError(
-                    f"The plugin {label} is installed, and is broken: {plugin['error']}",
-                    f"Remove it with: algo plugins uninstall {plugin['distribution']}",
-                )
 
 
 class Declined(AlgoError):
@@ -71,23 +37,28 @@ class Operations:
     `approve` gets each plan, with the commands and schemes that it adds, and returns whether to continue.
     """
 
-    def __init__(self, app: App, approve: Callable[[list[Step], Sequence[Preview]], bool]) -> None:
+    def __init__(
+        self, app: App, approve: Callable[[list[Step], Sequence[Preview]], bool], *, dry_run: bool = False
+    ) -> None:
         self.environ: Mapping[str, str] = app.environ
         self.config: Config = app.config
         self.policy = Policy.read(app.config)
         self.output = app.output
         self.plugins = list(app.plugins.allowed)
         self.approve = approve
+        self.dry_run = dry_run
 
-    def install(self, texts: Sequence[str]) -> Outcome:
-        """Install requirements and record them.
+    def install(self, texts: Sequence[str], files: Contents | None = None) -> Outcome:
+        """Install requirements, and those of requirements files, and record them.
 
         Raises:
             ConfigError: if plugins cannot be installed into this environment.
             PermissionDenied: if the administrator does not allow one.
             AlgoError: if they break installed distributions, or the tool fails; then nothing has been changed.
         """
-        asked = [wanted.read(text) for text in texts]
+        files = files or Contents([], NOT_LOCKED)
+        given = [wanted.read(text) for text in texts]
+        asked = [*given, *(want for want in files.requirements if want not in given)]
         self._refuse_core(asked)
         apart = [want.name for want in asked if want.name in isolated.installed(self.environ)]
         if apart:
@@ -95,7 +66,7 @@ class Operations:
                 f"{apart[0]} is installed in a separate environment",
                 f"Remove that first: algo plugins uninstall {apart[0]}",
             )
-        return self._change(find(self.environ), asked)
+        return self._change(find(self.environ), asked, locked=files.locked)
 
     def upgrade(self, names: Sequence[str]) -> Outcome:
         """Bring distributions to the newest versions that their recorded requirements allow; all recorded ones if none
@@ -156,7 +127,11 @@ class Operations:
         if name not in known:
             raise NotFoundError(f"No plugin of a distribution {name!r} is installed", "See: algo plugins list")
 
-    def _change(self, where: Environment, asked: list[Wanted], *, upgrade: bool = False) -> Outcome:
+    def _change(
+        self, where: Environment, asked: list[Wanted], *, upgrade: bool = False, locked: Locked = NOT_LOCKED
+    ) -> Outcome:
+        if locked != NOT_LOCKED:
+            where.tool.lock(locked)
         installed = present.distributions()
         core = [f"{CORE}=={installed[CORE].version}"] if CORE in installed else []
         for want in asked:
@@ -168,19 +143,28 @@ class Operations:
             raise AlgoError(error.message, ISOLATE) from None
         asked = [want.named(changes) for want in asked]
         if upgrade and (unchanged := _from_an_index(asked, changes)):
-            where.tool.check_sources(unchanged)
+            where.tool.search(unchanged, alone=True)
+        if locked.hashes:
+            check_hashes(locked.hashes, [*(str(want.name) for want in asked), *(change.name for change in changes)])
         self._check(installed, asked, changes)
         steps = [Step(where.kind, c.name, c.version, _version(installed, c.name)) for c in changes]
+        shown = previews(self.environ, where.tool, asked, changes) if changes else []
+        if self.dry_run:
+            self.approve([], shown)
+            return Outcome(steps, [preview.as_dict() for preview in shown], dry_run=True)
         if changes:
-            if not self.approve(steps, previews(self.environ, where.tool, asked, changes)):
+            if not self.approve(steps, shown):
                 raise Declined("Nothing was changed")
             pins = [f"{c.name}=={c.version}" for c in changes if not c.url and c.version != UNKNOWN]
             where.tool.install([want.text for want in asked], [*core, *pins], upgrade=upgrade)
-        if not upgrade:
-            record.add(self.config, "installed", [want.text for want in asked])
         names = {want.name for want in asked} | {change.name for change in changes}
         plugins = [plugin for plugin in self._look() if plugin["distribution"] in names]
-        for name in sorted({str(want.name) for want in asked} - {plugin["distribution"] for plugin in plugins}):
+        working = {plugin["distribution"] for plugin in plugins}
+        if locked.hashes:  # what lists everything lists dependencies too
+            asked = [want for want in asked if want.name in working]
+        if not upgrade:
+            record.add(self.config, "installed", [want.text for want in asked])
+        for name in sorted({str(want.name) for want in asked} - working):
             self.output.warn(f"{name} has no plugin; it is a dependency for plugins")
         return Outcome(steps, plugins)
 
@@ -227,6 +211,29 @@ def _from_an_index(asked: Iterable[Wanted], changes: Iterable[Change]) -> list[s
     """The requirements that an index should have newer versions for, and has none."""
     changed = {change.name for change in changes}
     return [want.text for want in asked if want.name not in changed and "@" not in want.text]
+
+
+def check_hashes(hashes: Mapping[str, Sequence[str]], names: Iterable[str]) -> None:
+    """Raise HashMismatch if the requirements files have no hash of one of these."""
+    for name in names:
+        if not hashes.get(name):
+            raise unhashed(name)
+
+
+def without_running_core(files: Contents) -> Contents:
+    """The same without the core, which files that list everything list too.
+
+    Raises:
+        UsageError: if they list another core than the running one.
+    """
+    installed = present.distributions()
+    for want in files.requirements:
+        if want.name == CORE and not present.satisfies(installed, wanted.parse(want.text)):
+            raise UsageError(
+                f"The requirements file lists {want.text}, and {CORE} {_version(installed, CORE)} is running",
+                "Upgrade algo first, with the tool that installed it",
+            )
+    return Contents([want for want in files.requirements if want.name != CORE], files.locked)
 
 
 def _version(installed: Mapping[str, Distribution], name: str) -> str | None:

@@ -23,6 +23,18 @@ class Preview(NamedTuple):
     schemes: list[str]
     taken: list[str]
     error: str | None
+    version: str = UNKNOWN
+
+    def as_dict(self) -> dict[str, Any]:
+        """The members that a plugin has in `Outcome.plugins`, as far as they are known."""
+        return {
+            "distribution": self.dist,
+            "version": self.version,
+            "error": self.error,
+            "commands": self.commands,
+            "connectors": self.schemes,
+            "taken": self.taken,
+        }
 
     def __str__(self) -> str:
         if self.error:
@@ -82,7 +94,7 @@ def _preview(plugin: Mapping[str, Any], others: Iterable[Mapping[str, Any]], apa
         ]
     taken += [f"The command {name!r} belongs to an isolated plugin, whose command would become unreachable"
               for name in commands if name in apart]  # fmt: skip
-    return Preview(plugin["distribution"], commands, schemes, taken, plugin["error"])
+    return Preview(plugin["distribution"], commands, schemes, taken, plugin["error"], plugin["version"])
 
 
 def command_taken(name: str, dist: str, other: str) -> str:

@@ -1,10 +1,9 @@
-"""Runs pip, uv and pipx as processes: dry runs, changes, and error messages."""
+"""pip, uv and pipx: dry runs and changes of an environment."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,19 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from algo_core.errors import AlgoError, NetworkError, NotFoundError
 from algo_core.plugins.policy import normalized
-from algo_plugins.installer.sources import redacted, trouble_in
+from algo_plugins.installer.process import run, run_search
+from algo_plugins.installer.sources import redacted
 
 UNKNOWN = "?"
 """The version of something that has to be built before its version is known."""
-
-LAST_LINES = 12
-"""Number of lines shown of a failed tool's output."""
-
-
-TIME_TO_PUT_BACK = 10.0
-"""Seconds that an interrupted tool gets to roll back."""
 
 
 class Change(NamedTuple):
@@ -35,9 +27,19 @@ class Change(NamedTuple):
     url: str | None = None
 
 
-class Unresolvable(AlgoError):
-    """No set of versions satisfies everything that is asked for."""
+class Locked(NamedTuple):
+    """What requirements files say beside requirements: options of indexes, and the hashes that each file must have."""
 
+    options: tuple[str, ...] = ()
+    hashes: Mapping[str, tuple[str, ...]] = {}
+
+    def line(self, requirement: str) -> str:
+        """A requirement as a line of such a file."""
+        return " ".join([requirement, *(f"--hash={value}" for value in self.hashes.get(name_in(requirement), ()))])
+
+
+NOT_LOCKED = Locked()
+"""No requirements file."""
 
 SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []
 """Keeps modules in the current directory from being taken for those of a tool, where Python can."""
@@ -47,6 +49,9 @@ class Tool(Protocol):
     """A tool that changes one interpreter's environment. Each method raises AlgoError if it fails."""
 
     name: str
+
+    def lock(self, locked: Locked) -> None:
+        """Obey requirements files from now on."""
 
     def resolve(
         self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False
@@ -62,9 +67,12 @@ class Tool(Protocol):
     def stage(self, requirements: Sequence[str], folder: str) -> None:
         """Install into a separate folder, without dependencies."""
 
-    def check_sources(self, requirements: Sequence[str]) -> None:
-        """Raise NetworkError if an index that may have newer versions cannot be asked, NotFoundError if none knows one.
+    def search(
+        self, requirements: Sequence[str], constraints: Iterable[str] = (), *, alone: bool = False
+    ) -> list[Change]:
+        """The changes of an installation into an empty environment; `alone`: without dependencies.
 
+        Raises NetworkError if an index that may have newer versions cannot be asked, NotFoundError if none knows one.
         Tools pass over an index that does not answer, or refuses, where something is installed already.
         """
 
@@ -78,18 +86,20 @@ class Pip:
         for_target = ["--python", target] if target else []
         self._command = [python, *SAFE_PATH, "-m", "pip", "--no-input", "--disable-pip-version-check", *for_target]
         self._environ = _for_tools(environ, foreign=target is not None)
+        self._locked = NOT_LOCKED
+
+    def lock(self, locked: Locked) -> None:
+        """Pass the options and hashes on in a requirements file."""
+        self._locked = locked
 
     def resolve(
         self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False
     ) -> list[Change]:
         """Ask pip for its installation report."""
-        import json
-
         with tempfile.TemporaryDirectory(prefix="algo-") as folder:
             report = os.path.join(folder, "report.json")
             self._install(["--dry-run", "--report", report], requirements, constraints, upgrade)
-            items = json.loads(Path(report).read_text("utf-8"))["install"]
-        return [_from_report(item) for item in items]
+            return _in_report(report)
 
     def install(self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False) -> None:
         """Run `pip install`."""
@@ -98,22 +108,26 @@ class Pip:
     def _install(
         self, options: Sequence[str], requirements: Sequence[str], constraints: Iterable[str], upgrade: bool
     ) -> None:
-        with _constraints_file(constraints) as file:
+        with _files(self._locked, requirements, constraints) as (file, words):
             log = f"{file}.log"  # only there pip says, with any settings, that an index could not be reached
             upgrading = ["--upgrade"] if upgrade else []
-            command = [*self._command, "install", "--log", log, *options, *upgrading, "--constraint", file]
-            run(self.name, [*command, *requirements], self._environ, f"install {_printable(requirements)}", log=log)
+            command = [*self._command, "install", "--log", log, *options, *upgrading, "--constraint", file, *words]
+            run(self.name, command, self._environ, f"install {_printable(requirements)}", log=log)
 
     def stage(self, requirements: Sequence[str], folder: str) -> None:
         """Run `pip install --target`."""
         self._install(["--target", folder, "--no-deps", "--no-compile"], requirements, [], False)
 
-    def check_sources(self, requirements: Sequence[str]) -> None:
-        """Look for the requirements as if nothing were installed, and read in the log which index did not answer."""
-        with _constraints_file([]) as file:
-            log = f"{file}.log"
-            command = [*self._command, "install", "--log", log, "--dry-run", "--no-deps", "--ignore-installed"]
-            _check_sources(self.name, [*command, *requirements], self._environ, log=log)
+    def search(
+        self, requirements: Sequence[str], constraints: Iterable[str] = (), *, alone: bool = False
+    ) -> list[Change]:
+        """Resolve as if nothing were installed, and read in the log which index did not answer."""
+        with _files(self._locked, requirements, constraints) as (file, words):
+            log, report = f"{file}.log", f"{file}.json"
+            options = ["--log", log, "--dry-run", "--report", report, "--ignore-installed", *_alone(alone)]
+            command = [*self._command, "install", *options, "--constraint", file, *words]
+            run_search(self.name, command, self._environ, log=log)
+            return _in_report(report)
 
     def uninstall(self, names: Sequence[str]) -> None:
         """Run `pip uninstall`."""
@@ -129,13 +143,17 @@ class Uv:
         self._uv = uv
         self._target = ["--python", target]
         self._environ = _for_tools(environ, foreign=foreign)
+        self._locked = NOT_LOCKED
+
+    def lock(self, locked: Locked) -> None:
+        """Pass the options and hashes on in a requirements file."""
+        self._locked = locked
 
     def resolve(
         self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False
     ) -> list[Change]:
         """Read what a dry run says: its lines are the same in every version of uv, other formats are not."""
-        said = self._install(["--dry-run"], requirements, constraints, upgrade)
-        return [change for line in said.splitlines() if (change := _from_line(line))]
+        return _in_lines(self._install(["--dry-run"], requirements, constraints, upgrade))
 
     def install(self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False) -> None:
         """Run `uv pip install`."""
@@ -144,21 +162,24 @@ class Uv:
     def _install(
         self, options: Sequence[str], requirements: Sequence[str], constraints: Iterable[str], upgrade: bool
     ) -> str:
-        with _constraints_file(constraints) as file:
+        with _files(self._locked, requirements, constraints) as (file, words):
             upgrading = [part for r in requirements if upgrade for part in ("--upgrade-package", name_in(r))]
-            command = [self._uv, "pip", "install", *self._target, *options, *upgrading, "--constraint", file]
-            return run(self.name, [*command, *requirements], self._environ, f"install {_printable(requirements)}")
+            command = [self._uv, "pip", "install", *self._target, *options, *upgrading, "--constraint", file, *words]
+            return run(self.name, command, self._environ, f"install {_printable(requirements)}")
 
     def stage(self, requirements: Sequence[str], folder: str) -> None:
         """Run `uv pip install --target`."""
         self._install(["--target", folder, "--no-deps"], requirements, [], False)
 
-    def check_sources(self, requirements: Sequence[str]) -> None:
-        """Look for the requirements as if nothing were installed; only at this length uv says who refuses."""
-        with tempfile.TemporaryDirectory(prefix="algo-") as empty:
-            anew = ["--dry-run", "--no-deps", "--no-cache", "--target", empty]
-            command = [self._uv, "pip", "install", "--verbose", *self._target, *anew]
-            _check_sources(self.name, [*command, *requirements], self._environ)
+    def search(
+        self, requirements: Sequence[str], constraints: Iterable[str] = (), *, alone: bool = False
+    ) -> list[Change]:
+        """Resolve as if nothing were installed; only at this length uv says who refuses."""
+        with _files(self._locked, requirements, constraints) as (file, words):
+            empty = os.path.join(os.path.dirname(file), "empty")
+            options = ["--dry-run", "--no-cache", "--target", empty, "--constraint", file, *_alone(alone)]
+            command = [self._uv, "pip", "install", "--verbose", *self._target, *options, *words]
+            return _in_lines(run_search(self.name, command, self._environ))
 
     def uninstall(self, names: Sequence[str]) -> None:
         """Run `uv pip uninstall`."""
@@ -181,6 +202,12 @@ class Pipx:
         # the environment's own place says where its pipx lives, also if this shell would use another
         home = str(self._place.parent.parent)
         self._environ = {**_for_tools(environ), "PIPX_HOME": home, "USE_EMOJI": "0"}
+        self._is_locked = False
+
+    def lock(self, locked: Locked) -> None:
+        """Have the tool within obey: pipx passes no hashes on."""
+        self._is_locked = True
+        self._inner.lock(locked)
 
     def resolve(
         self, requirements: Sequence[str], constraints: Iterable[str] = (), *, upgrade: bool = False
@@ -194,7 +221,7 @@ class Pipx:
         `pipx inject --force` would install every dependency anew, the running core included.
         """
         known = self._injected()
-        new = [requirement for requirement in requirements if name_in(requirement) not in known]
+        new = [r for r in requirements if not self._is_locked and name_in(r) not in known]
         rest = [requirement for requirement in requirements if requirement not in new]
         if rest:
             self._inner.install(rest, constraints, upgrade=upgrade)
@@ -210,9 +237,11 @@ class Pipx:
         """Have the tool within do it."""
         self._inner.stage(requirements, folder)
 
-    def check_sources(self, requirements: Sequence[str]) -> None:
+    def search(
+        self, requirements: Sequence[str], constraints: Iterable[str] = (), *, alone: bool = False
+    ) -> list[Change]:
         """Have the tool within do it."""
-        self._inner.check_sources(requirements)
+        return self._inner.search(requirements, constraints, alone=alone)
 
     def uninstall(self, names: Sequence[str]) -> None:
         """Uninject injected distributions; the inner tool removes those that came with the core."""
@@ -233,88 +262,6 @@ class Pipx:
             return set()
 
 
-def run(tool: str, command: Sequence[str], environ: Mapping[str, str], what: str, *, log: str | None = None) -> str:
-    """Run a tool to its end and return its output. `log` is a file with more details of failures.
-
-    Raises:
-        NetworkError: if it could not reach a package index.
-        Unresolvable: if no versions satisfy the requirements.
-        AlgoError: if it failed in another way; the message ends with its last lines.
-    """
-    try:
-        process = subprocess.Popen(
-            command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-    except OSError as error:
-        raise AlgoError(f"Cannot run {command[0]}: {error.strerror}") from None
-    said = _all_of(process)
-    if process.returncode:
-        raise _failure(tool, what, said, process.returncode, _written(log))
-    return said
-
-
-def _all_of(process: subprocess.Popen[bytes]) -> str:
-    try:
-        try:
-            said = process.communicate()[0]
-        except KeyboardInterrupt:
-            # the terminal has interrupted the tool as well: it puts back what it was about to replace
-            process.communicate(timeout=TIME_TO_PUT_BACK)
-            raise
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    return said.decode("utf-8", "replace")
-
-
-def _check_sources(tool: str, command: Sequence[str], environ: Mapping[str, str], *, log: str | None = None) -> None:
-    """Run a search for requirements, and check its whole output for failures."""
-    what = "look for newer versions"
-    try:
-        said = run(tool, command, environ, what, log=log)
-    except NetworkError:
-        raise
-    except AlgoError as error:
-        if isinstance(error, Unresolvable) or not MISSING.search(error.message):
-            raise
-        raise NotFoundError(
-            f"No package index has the distribution to upgrade: {error.message}", f"Check {tool}'s index settings"
-        ) from None
-    if trouble := trouble_in(said + _written(log)):
-        raise trouble.error(tool, f"Cannot tell whether there is something to upgrade: {trouble}")
-
-
-def _written(log: str | None) -> str:
-    if log is None:
-        return ""
-    try:
-        return Path(log).read_text("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-CLASHES = re.compile(r"ResolutionImpossible|conflicting dependencies|No solution found")
-TOO_OLD = re.compile(r"no such option|unexpected argument|unrecognized arguments")
-MISSING = re.compile(r"was not found|there are no versions of|No matching distribution")
-
-
-def _failure(tool: str, what: str, said: str, code: int, log: str) -> AlgoError:
-    shown = (line.rstrip() for line in redacted(said).splitlines())
-    lines = [line for line in shown if line.strip() and not line.startswith(("DEBUG ", "TRACE "))]
-    last = lines[-LAST_LINES:] or [f"it ended with exit code {code}"]
-    message = f"{tool} could not {what}:\n" + "\n".join(f"  {line.strip()}" for line in last)
-    if trouble := trouble_in(said + log):
-        return trouble.error(tool, f"{message}\n{trouble}")
-    if TOO_OLD.search(said):
-        return AlgoError(
-            message, f"This {tool} is too old: upgrade it, pip with: {sys.executable} -m pip install -U pip"
-        )
-    if CLASHES.search(said) and not MISSING.search(said):
-        return Unresolvable(message)
-    return AlgoError(message)
-
-
 def _printable(requirements: Sequence[str]) -> str:
     return redacted(", ".join(requirements))
 
@@ -323,6 +270,16 @@ def name_in(requirement: str) -> str:
     """The normalized name that a requirement begins with."""
     found = re.match(r"[A-Za-z0-9._-]+", requirement)
     return normalized(found.group()) if found else ""
+
+
+def _alone(alone: bool) -> list[str]:
+    return ["--no-deps"] if alone else []
+
+
+def _in_report(file: str) -> list[Change]:
+    import json
+
+    return [_from_report(item) for item in json.loads(Path(file).read_text("utf-8"))["install"]]
 
 
 def _from_report(item: Mapping[str, Any]) -> Change:
@@ -334,6 +291,10 @@ def _from_report(item: Mapping[str, Any]) -> Change:
 _PLUS = re.compile(
     r"^ ?\+ (?P<name>[A-Za-z0-9._-]+)(?:==(?P<version>\S+?)| @ (?P<at>\S+))(?: \(from (?P<from>\S+)\))?$"
 )
+
+
+def _in_lines(said: str) -> list[Change]:
+    return [change for line in said.splitlines() if (change := _from_line(line))]
 
 
 def _from_line(line: str) -> Change | None:
@@ -369,8 +330,15 @@ def _for_tools(environ: Mapping[str, str], *, foreign: bool = False) -> dict[str
 
 
 @contextmanager
-def _constraints_file(constraints: Iterable[str]) -> Iterator[str]:
+def _files(locked: Locked, requirements: Sequence[str], constraints: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """A file of constraints, and the words that give a tool the requirements."""
     with tempfile.TemporaryDirectory(prefix="algo-") as folder:
         file = os.path.join(folder, "constraints.txt")
         Path(file).write_text("".join(f"{line}\n" for line in constraints), "utf-8")
-        yield file
+        if locked == NOT_LOCKED:
+            yield file, [*requirements]
+            return
+        wanted = os.path.join(folder, "requirements.txt")
+        lines = [*locked.options, *map(locked.line, requirements)]
+        Path(wanted).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        yield file, ["--requirement", wanted]

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from algo_core.errors import ConfigError, UsageError
@@ -22,6 +23,13 @@ from algo_run.payload import BINARY, BODY_LIMIT, JSON, STDIN, TEXT, Payload, par
 
 if TYPE_CHECKING:
     from algo_core.context import App
+
+
+LONGEST_CELL = 1 << 30
+"""Maximum size of a cell of CSV in characters; Python's own limit is smaller than many inputs and results."""
+
+MOST_COUNTED = 1 << 30
+"""The largest file in bytes whose lines are counted for the time that is left."""
 
 
 class Item(NamedTuple):
@@ -56,11 +64,22 @@ def open_inputs(app: App, kind: str, source: str) -> Iterator[Item]:
             if len(payload.body) > BODY_LIMIT:
                 problem = f"it is larger than {BODY_LIMIT / (1 << 20):g} MiB, the most that an algorithm takes as input"
         except (ValueError, RecursionError, OSError) as error:
-            payload, problem = Payload(BINARY, b""), _reason(error)
+            payload, problem = Payload(BINARY, b""), invalid(error)
         yield Item(number, name, payload, problem)
 
 
-def _reason(error: Exception) -> str:
+def count_inputs(kind: str, source: str) -> int | None:
+    """About how many inputs there are, if that is found out quickly: lines of a file."""
+    is_of_lines = kind == "line" or (kind == "each" and not source.endswith(".parquet"))
+    if not is_of_lines or not os.path.isfile(source) or os.path.getsize(source) > MOST_COUNTED:
+        return None
+    with open(source, "rb") as file:
+        lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    return lines - source.endswith(".csv")
+
+
+def invalid(error: Exception) -> str:
+    """Why an input is none."""
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON: {error.msg} at column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
@@ -76,14 +95,14 @@ def _made(app: App, kind: str, source: str) -> Iterable[Made]:
     if kind == "file":
         return _files(app, source)
     if kind == "line":
-        return _lines(source, _text)
+        return _lines_of_text(source)
     suffix = os.path.splitext(source)[1].lower()
     if suffix == ".csv":
         return _csv(source)
     if suffix == ".parquet":
         return _parquet(source)
     if suffix in {".jsonl", ".ndjson", ".json"} or source == STDIN:
-        return _lines(source, _json)
+        return _lines_of_json(source)
     raise UsageError(
         f"The format of {source} cannot be told from its name",
         "Name a file that ends in .jsonl, .csv or .parquet; for lines of text use --each-line, for files --each-file",
@@ -101,13 +120,28 @@ def _opened(source: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
 
 
-def _lines(source: str, convert: Callable[[bytes], Payload]) -> Iterator[Made]:
+def lines_of(source: str) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file, `-` for standard input, that are not blank, and where they are. Raises OSError."""
+    for name, line in _numbered(source):
+        if content := line.strip():
+            yield name, content
+
+
+def _numbered(source: str) -> Iterator[tuple[str, bytes]]:
     shown = "standard input" if source == STDIN else source
     with _opened(source) as file:
         for number, line in enumerate(lines_in_utf_8(file), 1):
-            content = line.rstrip(b"\r\n") if convert is _text else line.strip()
-            if content or convert is _text:
-                yield f"{shown}:{number}", lambda content=content: convert(content)  # type: ignore[misc]  # bound now
+            yield f"{shown}:{number}", line
+
+
+def _lines_of_text(source: str) -> Iterator[Made]:
+    for name, line in _numbered(source):
+        yield name, partial(_text, line.rstrip(b"\r\n"))
+
+
+def _lines_of_json(source: str) -> Iterator[Made]:
+    for name, content in lines_of(source):
+        yield name, partial(_json, content)
 
 
 def _json(content: bytes) -> Payload:
@@ -124,6 +158,7 @@ def _csv(source: str) -> Iterator[Made]:
     """Rows as objects whose values are text, by the names in the first row."""
     import csv
 
+    csv.field_size_limit(LONGEST_CELL)
     with as_text(open(source, "rb"), newline="") as file:
         rows = csv.reader(file, strict=True)
         names: list[str] | None = None
@@ -142,7 +177,7 @@ def _csv(source: str) -> Iterator[Made]:
                 if len(set(names)) < len(names):
                     raise UsageError(f"{source} has a duplicate name in its first row", "Give each column its own name")
             elif row:
-                yield f"{source}:{rows.line_num}", lambda names=names, row=row: _row(names, row)  # type: ignore[misc]
+                yield f"{source}:{rows.line_num}", partial(_row, names, row)
 
 
 def _row(names: list[str], row: list[str]) -> Payload:
@@ -161,7 +196,7 @@ def _parquet(source: str) -> Iterator[Made]:
     number = 0
     for batch in parquet.ParquetFile(source).iter_batches(batch_size=1000):
         for row in batch.to_pylist():
-            yield f"{source} row {number}", lambda row=row: _encoded(row)  # type: ignore[misc]  # bound now
+            yield f"{source} row {number}", partial(_encoded, row)
             number += 1
 
 
@@ -177,13 +212,13 @@ def _files(app: App, pattern: str) -> Iterator[Made]:
         if not names:
             raise UsageError(f"There are no files in {pattern}", "Name a directory that holds the inputs")
         for name in names:
-            yield name, lambda name=name: Payload(TEXT, name.encode("utf-8"))  # type: ignore[misc]  # bound now
+            yield name, partial(_text, name.encode("utf-8"))
         return
     paths = sorted(path for path in matching(native(uri.path)) if not os.path.isdir(path))
     if not paths:
         raise UsageError(f"No file matches {pattern}", "Quote the pattern to keep the shell from expanding it")
     for path in paths:
-        yield path, lambda path=path: _file(path)  # type: ignore[misc]  # bound now
+        yield path, partial(_file, path)
 
 
 def _file(path: str) -> Payload:

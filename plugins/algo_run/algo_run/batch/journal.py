@@ -13,27 +13,72 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from algo_core.errors import AlreadyExists, ConfigError, UsageError
 from algo_core.files import replacing, status_of
 from algo_core.locks import acquire
 from algo_core.storage.uri import pasted
-from algo_run.json_text import dumped
+from algo_run.batch.done import DoneInputs
+from algo_run.batch.inputs import LONGEST_CELL
+from algo_run.call import approximated
+from algo_run.json_text import Written, dumped
 
 FORMAT = 1
+NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 SYNC_SECONDS = 1.0
 """Seconds between syncs to disk: the maximum loss at a power failure."""
 
+MARKS = {"failed": "error", "differing": "differs", "slower": "slower", "not_kept": "not_kept"}
+"""What a summary counts: rows in which a member is set."""
+
 CSV_COLUMNS = ("index", "input", "result", "error_type", "error", "duration")
+
+
+def marks_of(row: dict[str, Any]) -> list[str]:
+    """What a summary counts a row among."""
+    return [mark for mark, member in MARKS.items() if row.get(member)]
+
+
+def described_by(line: bytes, *, is_csv: bool) -> dict[str, Any]:
+    """What the first line of a journal says of its run; nothing if that is no journal."""
+    try:
+        text = line.decode("utf-8")
+        if is_csv:
+            text = next(csv.reader([text]))[0].removeprefix("#")
+        value = json.loads(text)
+    except (ValueError, IndexError, StopIteration, RecursionError, csv.Error):
+        return {}
+    is_journal = isinstance(value, dict) and {"run", "algorithm", "inputs"} <= value.keys()
+    return value if is_journal and value.get("format") == FORMAT else {}
+
+
+def row_of_csv(line: bytes) -> dict[str, Any]:
+    """The row in a line of a journal in CSV. ValueError if that is none."""
+    csv.field_size_limit(LONGEST_CELL)
+    try:
+        cells = dict(zip(CSV_COLUMNS, next(csv.reader([line.decode("utf-8")])), strict=True))
+    except (StopIteration, csv.Error) as error:
+        raise ValueError(error) from None
+    row = {"index": int(cells["index"]), "input": cells["input"]}
+    if cells["error_type"]:
+        return row | {"error": {"type": cells["error_type"], "message": cells["error"]}}
+    metadata = {"duration": float(cells["duration"])} if cells["duration"] else {}
+    result = approximated(cells["result"].encode())
+    written = result if isinstance(result, str) else Written(cells["result"], result)
+    return row | {"result": written, "metadata": metadata}
 
 
 class Journal:
     """Results of one run, in a file that this process alone writes."""
 
-    def __init__(self, path: str, algorithm: str, source: str, *, resume: bool) -> None:
-        """Open a journal: a new one, or with `resume` the existing one.
+    def __init__(
+        self, path: str, algorithm: str, source: str, *, resume: bool, facts: Mapping[str, Any] = NO_FACTS
+    ) -> None:
+        """Open a journal: a new one, which keeps `facts` of the run, or with `resume` the existing one.
 
         Raises:
             AlreadyExists: if the file exists and is not to be resumed.
@@ -41,8 +86,10 @@ class Journal:
             OSError: if it cannot be written.
         """
         self.path = path
-        self.done: dict[int, str] = {}
-        self.failures = 0
+        self.done = DoneInputs()
+        self.counts: Counter[str] = Counter()
+        """The recorded rows by their marks."""
+        self.facts = facts
         self._is_csv = path.endswith(".csv")
         self._synced = 0.0
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed by close()
@@ -69,7 +116,7 @@ class Journal:
             raise UsageError(f"Another process is writing {self.path}", hint)
 
     def _start(self, algorithm: str, source: str) -> None:
-        described = {"run": self.run, "format": FORMAT, "algorithm": algorithm, "inputs": source}
+        described = {"run": self.run, "format": FORMAT, "algorithm": algorithm, "inputs": source, **self.facts}
         if self._is_csv:
             self._append(_csv_line(["#" + json.dumps(described)]) + _csv_line(CSV_COLUMNS))
         else:
@@ -85,7 +132,9 @@ class Journal:
                 if not line.endswith(b"\n"):
                     break  # cut off by the end of the process that wrote it
                 if number == 0:
-                    described = self._described(line)
+                    described = described_by(line, is_csv=self._is_csv)
+                    if not described:
+                        raise self._no_journal()
                 elif not (self._is_csv and number == 1):
                     self._remember(line, number + 1)
                 end += len(line)
@@ -98,38 +147,23 @@ class Journal:
                     f"Continue with {described[name]}, or choose another file with -o",
                 )
         self._file.truncate(end)
+        self.facts = described
         return str(described["run"])
-
-    def _described(self, line: bytes) -> dict[str, Any]:
-        try:
-            text = line.decode("utf-8")
-            if self._is_csv:
-                text = next(csv.reader([text]))[0].removeprefix("#")
-            value = json.loads(text)
-            if isinstance(value, dict) and value["format"] == FORMAT and {"run", "algorithm", "inputs"} <= value.keys():
-                return value
-        except (ValueError, KeyError, IndexError, csv.Error):
-            pass
-        raise self._no_journal()
 
     def _no_journal(self) -> UsageError:
         return UsageError(f"{self.path} is not a results journal and is not changed", "Choose another file with -o")
 
     def _remember(self, line: bytes, number: int) -> None:
         try:
-            if self._is_csv:
-                row = dict(zip(CSV_COLUMNS, next(csv.reader([line.decode("utf-8")])), strict=True))
-                index, digest, failed = int(row["index"]), row["input"], bool(row["error_type"])
-            else:
-                value = json.loads(line)
-                index, digest, failed = value["index"], value["input"], "error" in value
-        except (ValueError, KeyError, TypeError, csv.Error):
+            row = row_of_csv(line) if self._is_csv else approximated(line)
+            index, digest, marks = row["index"], row["input"], marks_of(row)
+            self.done.add(index, digest)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UsageError(
                 f"Line {number} of {self.path} is damaged",
                 f"Remove that line to repeat the call of its input: sed -i {number}d {pasted(self.path)}",
             ) from None
-        self.done[index] = digest
-        self.failures += failed
+        self.counts.update(marks)
 
     def is_done(self, index: int, digest: str, name: str) -> bool:
         """Whether an input's result is recorded.
@@ -137,10 +171,9 @@ class Journal:
         Raises:
             UsageError: if the recorded result is that of another input: the inputs have changed.
         """
-        recorded = self.done.get(index)
-        if recorded is None:
+        if not self.done.has(index):
             return False
-        if recorded != digest:
+        if not self.done.matches(index, digest):
             raise UsageError(
                 f"The input {name} differs from the one whose result is in {self.path}",
                 "Restore the inputs, or start over with another file",
@@ -175,21 +208,23 @@ class Journal:
 
 
 class Stream:
-    """Results on a stream without resume: standard output."""
+    """Results on a stream without resume: standard output; None discards them."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, facts: Mapping[str, Any] = NO_FACTS) -> None:
         self._file = file
         self.run = uuid.uuid4().hex
-        self.done: dict[int, str] = {}
-        self.failures = 0
+        self.done = DoneInputs()
+        self.counts: Counter[str] = Counter()
+        self.facts = facts
 
     def is_done(self, index: int, digest: str, name: str) -> bool:  # noqa: D102
         return False
 
     def record(self, row: dict[str, Any]) -> None:
         """Write one input's result."""
-        self._file.write(_line(row))
-        self._file.flush()
+        if self._file:
+            self._file.write(_line(row))
+            self._file.flush()
 
     def close(self) -> None:
         """The stream is not ours to close."""
@@ -200,7 +235,9 @@ class Directory(Journal):
 
     NAME = "journal.jsonl"
 
-    def __init__(self, path: str, algorithm: str, source: str, *, resume: bool) -> None:
+    def __init__(
+        self, path: str, algorithm: str, source: str, *, resume: bool, facts: Mapping[str, Any] = NO_FACTS
+    ) -> None:
         os.makedirs(path, exist_ok=True)
         if not resume and set(os.listdir(path)) - {self.NAME}:
             raise AlreadyExists(
@@ -208,7 +245,7 @@ class Directory(Journal):
                 "Continue it with --resume, or choose another directory with -o",
             )
         self._directory = path
-        super().__init__(os.path.join(path, self.NAME), algorithm, source, resume=resume)
+        super().__init__(os.path.join(path, self.NAME), algorithm, source, resume=resume, facts=facts)
 
     def record(self, row: dict[str, Any]) -> None:
         """Write the result under its number, whole, then the rest into the journal."""
@@ -233,7 +270,15 @@ def _content(result: Any, kind: str | None) -> tuple[bytes, str]:
     return _line(result), ".json"
 
 
-def open_journal(path: str | None, stdout: Any, algorithm: str, source: str, *, resume: bool) -> Journal | Stream:
+def open_journal(
+    path: str | None,
+    stdout: Any,
+    algorithm: str,
+    source: str,
+    *,
+    resume: bool,
+    facts: Mapping[str, Any] = NO_FACTS,
+) -> Journal | Stream:
     """The destination of results: a directory if the path ends in a slash or is one, else a file, else standard output.
 
     Raises:
@@ -242,11 +287,11 @@ def open_journal(path: str | None, stdout: Any, algorithm: str, source: str, *, 
     if path is None or path == "-":
         if resume:
             raise UsageError("--resume needs the results file to continue", "Name it with -o FILE")
-        return Stream(stdout)
+        return Stream(stdout, facts)
     if resume and status_of(path) is None:
         raise ConfigError(f"There is no {path} to continue", "Leave out --resume to start")
     kind = Directory if path.endswith("/") or os.path.isdir(path) else Journal
-    return kind(path, algorithm, source, resume=resume)
+    return kind(path, algorithm, source, resume=resume, facts=facts)
 
 
 def _line(value: Any) -> bytes:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from algo_core.errors import AlgoError, AuthError, ConfigError, NotFoundError
 from algo_core.http.retry import Tries
 from algo_run.batch.concurrency import AdaptiveConcurrency, Rate
-from algo_run.batch.inputs import Item
 from algo_run.call import MOST_AT_ONCE
 
 WINDOW = 4 * MOST_AT_ONCE
@@ -24,7 +23,7 @@ ENDS_THE_RUN = (AuthError, NotFoundError, ConfigError)
 """Errors of every call: continuing would only repeat them."""
 
 Row = dict[str, Any]
-Perform = Callable[[Item], Row]
+T = TypeVar("T")
 
 
 class BatchLimits(NamedTuple):
@@ -41,13 +40,15 @@ class TooManyFailures(AlgoError):
     """More inputs failed than `--max-failures` allows; the run has ended, and can be resumed."""
 
 
-class Pool:
+class Pool(Generic[T]):
     """Carries out a batch. `perform` makes one call and returns the row to record, with `error` if it failed.
 
     `record` is called by one thread at a time, optionally in the order of the inputs.
     """
 
-    def __init__(self, perform: Perform, record: Callable[[Row], None], limits: BatchLimits, failures: int = 0) -> None:
+    def __init__(
+        self, perform: Callable[[T], Row], record: Callable[[Row], None], limits: BatchLimits, failures: int = 0
+    ) -> None:
         self._perform = perform
         self._record = record
         self._limits = limits
@@ -55,7 +56,7 @@ class Pool:
         self._rate = Rate(limits.rate)
         self._ended = threading.Event()
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[int, Item]] = deque()
+        self._waiting: deque[tuple[int, T]] = deque()
         self._finished: dict[int, Row] = {}
         self._next = 0
         self._taken = 0
@@ -66,7 +67,7 @@ class Pool:
         self.done = 0
         self.failures = failures
 
-    def run(self, items: Iterator[Item]) -> None:
+    def run(self, items: Iterator[T]) -> None:
         """Carry out all calls; returns when the last result is recorded.
 
         Raises:
@@ -135,7 +136,7 @@ class Pool:
     def _has_ended(self) -> bool:
         return self._ended.is_set() or self._problem is not None or (self._is_complete and not self._waiting)
 
-    def _attempt(self, item: Item) -> Row:
+    def _attempt(self, item: T) -> Row:
         tries = Tries(self._limits.retries)
         while True:
             try:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import time
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from algo_run.batch.journal import MARKS, marks_of
 
 if TYPE_CHECKING:
     from algo_core.terminal.output import Output
@@ -11,6 +17,9 @@ if TYPE_CHECKING:
 REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0
 """Seconds between progress reports without a terminal."""
+
+SHARES = (0.5, 0.9, 0.99)
+"""Reported percentiles, as shares of the calls."""
 
 MOST_LATENCIES = 100_000
 """Maximum number of stored latencies; beyond it, every second one is dropped."""
@@ -20,7 +29,7 @@ class Latencies:
     """Durations of calls in seconds, for percentiles."""
 
     def __init__(self) -> None:
-        self._kept: list[float] = []
+        self._kept = array("d")
         self._every, self._count = 1, 0
 
     def add(self, seconds: float) -> None:
@@ -32,6 +41,9 @@ class Latencies:
                 self._kept = self._kept[::2]
                 self._every *= 2
 
+    def __bool__(self) -> bool:
+        return bool(self._kept)
+
     def percentiles(self, *shares: float) -> list[float]:
         """The smallest latency that at least this share (0 to 1) of the calls does not exceed."""
         ordered = sorted(self._kept)
@@ -41,25 +53,40 @@ class Latencies:
 
 
 class Report:
-    """Reports the progress of a batch. `total` is the number of inputs, if known."""
+    """Reports the progress of a batch, which `skipped` so many inputs because their rows are recorded.
 
-    def __init__(self, output: Output, *, skipped: int = 0, total: int | None = None) -> None:
+    `counts` are those rows by their marks, to which new ones are added; `titles` are those of the latencies of a
+    call by their names; `total` is the number of inputs, if known.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        *,
+        titles: Mapping[str, str] = MappingProxyType({"latency": "latency"}),
+        verb: str = "called",
+        skipped: int = 0,
+        counts: Counter[str] | None = None,
+        total: int | None = None,
+    ) -> None:
         self._output = output
         self._skipped = skipped
-        self._total = total
+        self._titles = titles
+        self._verb = verb
+        self._total = max(0, total - skipped) if total is not None else None
         self._began = time.monotonic()
         self._shown = self._began
         self._is_drawn = False
-        self.latencies = Latencies()
+        self.latencies = {name: Latencies() for name in titles}
         self.done = 0
-        self.failed = 0
+        self.counts = Counter(counts)
 
-    def ended(self, row: dict[str, Any], seconds: float | None) -> None:
-        """One input's result is recorded."""
+    def ended(self, row: dict[str, Any], seconds: Mapping[str, float]) -> None:
+        """One input's result is recorded; `seconds` are its latencies by name."""
         self.done += 1
-        self.failed += "error" in row
-        if seconds is not None:
-            self.latencies.add(seconds)
+        self.counts.update(marks_of(row))
+        for name, value in seconds.items():
+            self.latencies[name].add(value)
         now = time.monotonic()
         if now - self._shown > (REDRAW_SECONDS if self._output.shows_progress else LINE_SECONDS):
             self._shown = now
@@ -68,10 +95,9 @@ class Report:
     def _tell(self, now: float) -> None:
         rate = self.done / (now - self._began)
         text = f"{self.done:,} done" + (f" of {self._total:,}" if self._total else "")
-        text += f", {self.failed:,} failed" if self.failed else ""
-        text += f", {rate:,.1f}/s"
+        text += f"{_listed(self.counts)}, {rate:,.1f}/s"
         if self._total and rate:
-            text += f", {_span((self._total - self.done) / rate)} left"
+            text += f", {_span(max(0, self._total - self.done) / rate)} left"
         if self._output.shows_progress:
             self._output.stderr.write(f"\r\x1b[K{text}")
             self._output.stderr.flush()
@@ -90,25 +116,37 @@ class Report:
         """Print the summary."""
         self.clear()
         seconds = time.monotonic() - self._began
-        p50, p90, p99 = self.latencies.percentiles(0.5, 0.9, 0.99)
+        found = {name: each.percentiles(*SHARES) for name, each in self.latencies.items()}
         if self._output.is_json:
+            latency = {name: _percentiles(times) for name, times in found.items()}
             self._output.tell(
                 summary={
                     "inputs": self.done,
-                    "failed": self.failed,
+                    "failed": self.counts["failed"],
+                    **{name: self.counts[name] for name in MARKS if self.counts[name]},
                     "skipped": self._skipped,
                     "seconds": round(seconds, 3),
-                    "latency": {"p50": round(p50, 6), "p90": round(p90, 6), "p99": round(p99, 6)},
+                    "latency": latency if len(found) > 1 else latency["latency"],
                 }
             )
             return
         skipped = f", {self._skipped:,} recorded before" if self._skipped else ""
+        others = _listed(Counter({name: count for name, count in self.counts.items() if name != "failed"}))
         self._output.info(
-            f"{self.done:,} {'input' if self.done == 1 else 'inputs'} called, {self.failed:,} failed{skipped} "
-            f"in {_span(seconds)} ({self.done / max(seconds, 1e-9):,.1f}/s)"
+            f"{self.done:,} {'input' if self.done == 1 else 'inputs'} {self._verb}, {self.counts['failed']:,} failed"
+            f"{others}{skipped} in {_span(seconds)} ({self.done / max(seconds, 1e-9):,.1f}/s)"
         )
-        if self.done:
-            self._output.info(f"latency: median {_time(p50)}, 90 % {_time(p90)}, 99 % {_time(p99)}")
+        for name, (p50, p90, p99) in found.items():
+            if self.latencies[name]:
+                self._output.info(f"{self._titles[name]}: median {_time(p50)}, 90 % {_time(p90)}, 99 % {_time(p99)}")
+
+
+def _listed(counts: Counter[str]) -> str:
+    return "".join(f", {counts[name]:,} {name.replace('_', ' ')}" for name in MARKS if counts[name])
+
+
+def _percentiles(times: Sequence[float]) -> dict[str, float]:
+    return {f"p{share * 100:g}": round(seconds, 6) for share, seconds in zip(SHARES, times, strict=True)}
 
 
 def _span(seconds: float) -> str:

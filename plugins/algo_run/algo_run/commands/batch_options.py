@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -11,16 +11,15 @@ from algo_core.errors import UsageError
 from algo_core.terminal.options import Number
 from algo_run.call import MOST_AT_ONCE
 
+if TYPE_CHECKING:
+    from algo_core.context import App
+    from algo_run.batch.pool import BatchLimits
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _INPUTS = {"each": "each", "each_line": "line", "each_file": "file"}
 
-_OPTIONS = (
-    click.option("--each", metavar="INPUTS", help="Call once for each input of a .jsonl, .csv or .parquet file."),
-    click.option("--each-line", metavar="INPUTS", help="Call once for each line of a text file."),
-    click.option(
-        "--each-file", metavar="PATTERN", help="Call once for each local file that matches, or each file of a data URI."
-    ),
+_POOL = (
     click.option(
         "--concurrency",
         type=Number(1, MOST_AT_ONCE),
@@ -33,6 +32,15 @@ _OPTIONS = (
     click.option("--stop-on-error", is_flag=True, help="End the run at the first failure."),
     click.option("--unordered", is_flag=True, help="Write results as they arrive, not in the order of the inputs."),
     click.option("--resume", is_flag=True, help="Continue the run whose results are in the file of -o."),
+)
+
+_BATCH = (
+    click.option("--each", metavar="INPUTS", help="Call once for each input of a .jsonl, .csv or .parquet file."),
+    click.option("--each-line", metavar="INPUTS", help="Call once for each line of a text file."),
+    click.option(
+        "--each-file", metavar="PATTERN", help="Call once for each local file that matches, or each file of a data URI."
+    ),
+    *_POOL,
     click.option("--compare", metavar="VERSION", help="Call this version as well and report differing outputs."),
     click.option(
         "--tolerance",
@@ -47,9 +55,32 @@ _OPTIONS = (
 
 def batch_options(function: F) -> F:
     """Add the options to a command's function, which takes their values as keyword arguments."""
-    for option in reversed(_OPTIONS):
+    return _with(_BATCH, function)
+
+
+def pool_options(function: F) -> F:
+    """Those of them that say how calls are made, whatever the inputs are."""
+    return _with(_POOL, function)
+
+
+def _with(options: tuple[Callable[[F], F], ...], function: F) -> F:
+    for option in reversed(options):
         function = option(function)
     return function
+
+
+def limits_of(app: App, given: dict[str, Any]) -> BatchLimits:
+    """The limits in the values of the options."""
+    from algo_run.batch.pool import BatchLimits
+
+    retries = given["retries"]
+    return BatchLimits(
+        concurrency=given["concurrency"],
+        rate=given["rate"],
+        retries=app.setting("retries").value if retries is None else retries,
+        max_failures=0 if given["stop_on_error"] else given["max_failures"],
+        in_order=not given["unordered"],
+    )
 
 
 def batch_inputs(given: dict[str, Any]) -> tuple[str, str] | None:

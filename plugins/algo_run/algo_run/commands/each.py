@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
-from algo_core.errors import (
-    AlgoError,
-    AlgorithmFailed,
-    NetworkError,
-    NotFoundError,
-    PlatformError,
-    RequestRefused,
-    TlsError,
-    UsageError,
-)
-from algo_run.batch.comparison import difference
-from algo_run.batch.inputs import Item, open_inputs
+from algo_core.errors import UsageError
+from algo_run.batch.caller import Caller, Timed
+from algo_run.batch.comparison import difference_of_rows
+from algo_run.batch.inputs import Item, count_inputs, open_inputs
 from algo_run.batch.journal import Journal, Stream, closing, open_journal
-from algo_run.batch.pool import ENDS_THE_RUN, BatchLimits, Pool, Repeatable, Row
+from algo_run.batch.pool import BatchLimits, Repeatable, Row
 from algo_run.batch.report import Report
-from algo_run.call import Call, perform
-from algo_run.json_text import Written
+from algo_run.batch.work import SomeFailed, Work, carry_out, look_up
 
 if TYPE_CHECKING:
     from algo_core.context import App
+    from algo_core.http.api import ApiClient
     from algo_core.storage.uri import AlgorithmRef
 
 SHOWN = 3
 """Calls that `--dry-run` shows."""
+
+_HEAD = ("index", "name", "input")
 
 
 class Batch(NamedTuple):
@@ -43,7 +37,6 @@ class Batch(NamedTuple):
     timeout: int | None
     limits: BatchLimits
     resume: bool = False
-    stop_on_error: bool = False
     dry_run: bool = False
     compare: str | None = None
     tolerance: float = 0.0
@@ -52,14 +45,11 @@ class Batch(NamedTuple):
     @property
     def algorithm(self) -> str:
         """The algorithm's name in the journal."""
-        return f"{self.reference} and {self.compare}" if self.compare else str(self.reference)
+        within = f" within {self.tolerance:g}" if self.tolerance else ""
+        return f"{self.reference} and {self.compare}{within}" if self.compare else str(self.reference)
 
 
-class SomeFailed(AlgoError):
-    """Some inputs of a batch have failed; the others have their results."""
-
-
-def run_each(app: App, batch: Batch) -> None:
+def run_each(app: App, batch: Batch, api: ApiClient) -> None:
     """Call an algorithm on each input, and record each result.
 
     Raises:
@@ -72,147 +62,93 @@ def run_each(app: App, batch: Batch) -> None:
         return
     if batch.compare and batch.output and batch.output.endswith(".csv"):
         raise UsageError("--compare cannot write CSV", "Name a file that ends in .jsonl with -o")
-    described = _described_by_platform(app, batch.reference)
-    batch = batch._replace(reference=pinned(batch.reference, described))
+    found = look_up(api, batch.reference)
+    batch = batch._replace(reference=found.reference)
     journal = open_journal(
         batch.output, app.output.binary, batch.algorithm, f"{batch.kind} {batch.source}", resume=batch.resume
     )
     with closing(journal):
-        _carry_out(app, batch, items, journal, keeps_keys=_keeps_keys(described))
+        _carry_out(app, api, batch, items, journal, keeps_keys=found.keeps_keys)
 
 
-def _described_by_platform(app: App, reference: AlgorithmRef) -> dict[str, Any]:
-    """What the platform says of an algorithm; nothing if it is called by a version, and the platform does not say.
-
-    Raises:
-        NotFoundError, AuthError, NetworkError: if a version is to be found out.
-    """
-    if not reference.name:
-        return {}
-    try:
-        found = app.api.get_json(f"algorithms/{reference.owner}/{reference.name}")
-    except (NotFoundError, RequestRefused, PlatformError):
-        if not reference.version:
-            raise
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _keeps_keys(described: dict[str, Any]) -> bool:
-    """Whether calls with an idempotency key are executed once, so that those that break off can be repeated."""
-    settings = described.get("settings")
-    return isinstance(settings, dict) and settings.get("request_records") == "full"
-
-
-def pinned(reference: AlgorithmRef, described: dict[str, Any]) -> AlgorithmRef:
-    """The current version of a reference without one, so that all inputs of a run use the same code."""
-    if reference.version or not reference.name:
-        return reference
-    version = described.get("version_info")
-    number = version.get("semantic_version") if isinstance(version, dict) else None
-    return reference._replace(version=number) if isinstance(number, str) and number else reference
-
-
-def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal | Stream, *, keeps_keys: bool) -> None:
-    report = Report(app.output, skipped=len(journal.done))
-    caller = Caller(app, batch, journal.run, keeps_keys=keeps_keys)
-    latencies: dict[int, float] = caller.latencies
-
-    def record(row: Row) -> None:
-        journal.record(row)
-        report.ended(row, latencies.pop(row["index"], None))
-
-    limits = batch.limits._replace(max_failures=0) if batch.stop_on_error else batch.limits
-    pool = Pool(caller.row, record, limits, journal.failures)
-    try:
-        pool.run(item for item in items if not journal.is_done(item.number, item.digest, item.name))
-    except KeyboardInterrupt:
-        report.summary()
-        if isinstance(journal, Journal):
-            app.output.hint("Continue with the same command and --resume")
-        raise
-    finally:
-        report.clear()
-    report.summary()
-    if batch.compare and caller.differing:
-        raise SomeFailed(f"{caller.differing} outputs differ between {batch.reference} and {batch.compare}")
-    if report.failed:
-        noun = "input has" if report.failed == 1 else "inputs have"
+def _carry_out(
+    app: App, api: ApiClient, batch: Batch, items: Iterator[Item], journal: Journal | Stream, *, keeps_keys: bool
+) -> None:
+    caller = Caller(api, journal.run, timeout=batch.timeout, sudo=batch.sudo, keeps_keys=keeps_keys)
+    calls = _Compared(caller, batch) if batch.compare else _Plain(caller, batch)
+    report = Report(
+        app.output,
+        titles=calls.titles,
+        skipped=len(journal.done),
+        counts=journal.counts,
+        total=count_inputs(batch.kind, batch.source),
+    )
+    new = (item for item in items if not journal.is_done(item.number, item.digest, item.name))
+    carry_out(app, Work(calls.row, new, calls.seconds), journal, report, batch.limits)
+    if report.counts["differing"]:
+        noun = "output differs" if report.counts["differing"] == 1 else "outputs differ"
+        raise SomeFailed(f"{report.counts['differing']} {noun} between {batch.reference} and {batch.compare}")
+    if report.counts["failed"]:
+        noun = "input has" if report.counts["failed"] == 1 else "inputs have"
         where = f"Their errors are in {batch.output}" if batch.output else "Their lines hold the errors"
-        raise SomeFailed(f"{report.failed} {noun} failed", where)
+        raise SomeFailed(f"{report.counts['failed']} {noun} failed", where)
 
 
-class Caller:
-    """Makes the calls of a batch and their rows."""
+def _head(item: Item) -> Row:
+    return {"index": item.number, "name": item.name, "input": item.digest}
 
-    def __init__(self, app: App, batch: Batch, run: str, *, keeps_keys: bool = False) -> None:
-        self._app = app
-        self._api = app.api
-        self._batch = batch
-        self._run = run
-        self._keeps_keys = keeps_keys
-        self.latencies: dict[int, float] = {}
-        self.differing = 0
+
+def _problem(item: Item) -> Row:
+    return _head(item) | {"error": {"type": "InputError", "message": f"{item.name}: {item.problem}"}}
+
+
+class _Plain:
+    """One call for each input."""
+
+    titles = MappingProxyType({"latency": "latency"})
+
+    def __init__(self, caller: Caller, batch: Batch) -> None:
+        self._caller, self._batch = caller, batch
+        self.seconds: dict[int, dict[str, float]] = {}
 
     def row(self, item: Item) -> Row:
-        """Call the algorithm on one input.
-
-        Raises:
-            Repeatable: if it failed and can safely be retried.
-            AuthError, NotFoundError, ConfigError: if every other call would fail as well.
-        """
-        head = {"index": item.number, "name": item.name, "input": item.digest}
+        """Call the algorithm on one input; raises as `Caller.call` does."""
         if item.problem:
-            return head | {"error": {"type": "InputError", "message": f"{item.name}: {item.problem}"}}
-        began = time.perf_counter()
-        found = self._call(head, item, self._batch.reference)
-        if self._batch.compare and "error" not in found:
-            found = self._compared(head, item, found)
-        self.latencies[item.number] = time.perf_counter() - began
-        return found
+            return _problem(item)
+        done = self._caller.call(_head(item), self._batch.reference, item.payload)
+        self.seconds[item.number] = {"latency": done.seconds}
+        return done.row
 
-    def _compared(self, head: Row, item: Item, found: Row) -> Row:
-        other = self._call(head, item, self._batch.reference._replace(version=self._batch.compare))
-        if "error" in other:
-            differs: str | None = f"it failed: {other['error'].get('message')}"
-        else:
-            differs = difference(_value(found["result"]), _value(other["result"]), self._batch.tolerance)
-        self.differing += differs is not None
-        return found | {"other": {k: v for k, v in other.items() if k not in head}, "differs": differs}
 
-    def _call(self, head: Row, item: Item, reference: AlgorithmRef) -> Row:
-        key = f"{self._run}-{item.number}-{reference.version or ''}"
-        batch = self._batch
-        call = Call(reference, item.payload, batch.timeout, sudo=batch.sudo, idempotency_key=key)
+class _Compared:
+    """Calls of two versions for each input."""
+
+    def __init__(self, caller: Caller, batch: Batch) -> None:
+        self._caller, self._batch = caller, batch
+        self._other = batch.reference._replace(version=batch.compare)
+        self.titles = {str(each): f"latency of {each}" for each in (batch.reference, self._other)}
+        self.seconds: dict[int, dict[str, float]] = {}
+        self._first: dict[int, Timed] = {}
+        """First calls of which the second is repeated."""
+
+    def row(self, item: Item) -> Row:
+        """Call both versions on one input; raises as `Caller.call` does."""
+        if item.problem:
+            return _problem(item)
+        head = _head(item)
+        one = self._first.get(item.number) or self._caller.call(head, self._batch.reference, item.payload)
+        self._first[item.number] = one
         try:
-            answer = perform(self._api, call)
-        except AlgorithmFailed as failure:
-            return head | {"error": _described(failure), "metadata": getattr(failure, "metadata", {})}
-        except (*ENDS_THE_RUN, TlsError):
-            raise
-        except (NetworkError, PlatformError, RequestRefused) as failure:
-            return self._refused(head, failure)
-        self._keeps_keys = self._keeps_keys or answer.keeps_key
-        result = answer.result if isinstance(answer.result, str) else Written(answer.result_text, answer.result)
-        return head | {"result": result, "metadata": answer.metadata}
+            other = self._caller.call(head, self._other, item.payload)
+        except Repeatable as again:
+            raise Repeatable(self._both(one.row, again.row), again.seconds, is_overload=again.is_overload) from None
+        del self._first[item.number]
+        self.seconds[item.number] = dict(zip(self.titles, (one.seconds, other.seconds), strict=True))
+        return self._both(one.row, other.row)
 
-    def _refused(self, head: Row, failure: AlgoError) -> Row:
-        row = head | {"error": _described(failure)}
-        is_overload = failure.status == 429
-        nothing_done = is_overload or bool(getattr(failure, "nothing_sent", False))
-        may_pass = isinstance(failure, (NetworkError, PlatformError))
-        if nothing_done or (self._keeps_keys and may_pass):
-            raise Repeatable(row, failure.retry_after, is_overload=is_overload)
-        return row
-
-
-def _value(result: Any) -> Any:
-    return result.value if isinstance(result, Written) else result
-
-
-def _described(failure: AlgoError) -> dict[str, Any]:
-    described: dict[str, Any] = failure.as_dict()["error"]
-    return described
+    def _both(self, one: Row, other: Row) -> Row:
+        differs = difference_of_rows(one, other, self._batch.tolerance)
+        return one | {"other": {k: v for k, v in other.items() if k not in _HEAD}, "differs": differs}
 
 
 def _show_calls(app: App, batch: Batch, items: Iterator[Item]) -> None:

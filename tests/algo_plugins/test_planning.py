@@ -1,0 +1,65 @@
+"""Before anything changes: dry runs, what is outdated and why, requirements files with hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from algo_core.errors import ExitCode
+
+
+def sha(path: Path) -> str:
+    return f"--hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+@pytest.mark.parametrize("kind", ["venv", "bare"])
+def test_plans_change_nothing_and_hashes_decide(make_place, house, tmp_path, kind: str) -> None:
+    lib = house.library("acme-lib", "1.0")
+    first = house.plugin("acme-greet", "1.0", requires=["acme-lib"])
+    place = make_place(kind)
+    locked = tmp_path / "locked.txt"
+    locked.write_text(f"# made by a tool\nacme_greet==1.0 \\\n    {sha(first)}\nacme-lib==1.0 {sha(first)}\n")
+    before, config = place.versions(), place.home.config_file.read_text()
+
+    result = place.install("--isolated", "acme-greet", "--dry-run")
+    assert (result.code, result.text) == (ExitCode.OK, "Would install acme-greet 1.0\n"), result
+    assert not (place.home.root / "data").exists()
+    result = place.install("-r", locked)
+    assert result.code == ExitCode.FAILURE, result
+    assert "acme-lib==1.0 is another file than the requirements file says" in result.stderr
+    locked.write_text(f"acme-greet==1.0 {sha(first)}\n")
+    result = place.install("-r", locked)
+    assert (result.code, "acme-lib" in result.stderr) == (ExitCode.FAILURE, True), result
+    assert (place.versions(), place.home.config_file.read_text()) == (before, config)
+
+    locked.write_text(f"acme-greet==1.0 {sha(first)}\nacme-lib==1.0 {sha(lib)}\n")
+    result = place.install("-r", locked, "--dry-run")
+    assert result.code == ExitCode.OK, result
+    assert sorted(result.text.splitlines()) == ["Would install acme-greet 1.0: greet", "Would install acme-lib 1.0"]
+    assert (place.versions(), place.home.config_file.read_text()) == (before, config)
+    assert place.install("-r", locked).code == ExitCode.OK
+    assert 'installed = ["acme-greet==1.0"]' in place.home.config_file.read_text()
+
+    house.plugin("acme-greet", "2.0", requires=["algo-core>=90"])
+    house.plugin("acme-greet", "1.5", command="greetings")
+    result = place.run("plugins", "outdated", "--json")
+    assert result.json == [
+        {
+            "environment": "venv", "distribution": "acme-greet", "installed": "1.0", "upgrade": None, "latest": "2.0",
+            "held_back": "recorded as acme-greet==1.0", "outdated": True,
+        }
+    ]  # fmt: skip
+    place.home.config_file.write_text(config + '[plugins]\ninstalled = ["acme-greet"]\n')
+    row = place.run("plugins", "outdated", "--json").json[0]
+    assert (row["upgrade"], row["latest"]) == ("1.5", "2.0")
+    assert row["held_back"] == "acme-greet 2.0 needs algo-core>=90"
+    before = place.versions()
+    planned = place.run("plugins", "upgrade", "--dry-run", "--json").json
+    assert planned["dry_run"] is True
+    assert [(step["action"], step["previous"], step["version"]) for step in planned["changes"]] == [
+        ("upgrade", "1.0", "1.5")
+    ]
+    assert planned["plugins"][0]["commands"] == ["greetings"]
+    assert place.versions() == before
