@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,9 @@ def test_facts_are_in_the_report(reporting: App, capfd: pytest.CaptureFixture[st
     assert told(capfd) == {"type": "Telling", "message": "It is full", "hint": "Empty it", **shown}
 
 
-@pytest.mark.parametrize("given", [*NO_FACTS, ZeroDivisionError], ids=repr)
+@pytest.mark.parametrize(
+    "given", [*NO_FACTS, ZeroDivisionError], ids=lambda value: re.sub(" object at .*>", "", repr(value))
+)
 def test_facts_that_are_no_json_do_not_hide_the_error(
     reporting: App, capfd: pytest.CaptureFixture[str], given: Any
 ) -> None:
