@@ -48,7 +48,7 @@ _COLUMNS = ("Version", "Queue", "Running", "Workers", "Memory", "Calls/s", "Fail
 )
 @pass_app
 def top(app: App, interval: float, window: float) -> None:
-    """Show the queue, workers, calls per second and latencies by version.
+    """Show the queue, workers, rates and latencies by version.
 
     On a terminal the view is renewed until 'q' or Ctrl-C; elsewhere, and with --json, it is shown once. It comes from
     the record of calls of all processes, served or embedded; algorithms whose calls are not recorded are not in it.
