@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from algo_core.errors import AlgoError, ExitCode
     from algo_core.outcomes import AlgorithmResult, CopySummary
     from algo_core.plugins.hookspecs import hookimpl
-    from algo_core.plugins.types import Command, Connector, DoctorCheck, Service, Variable
+    from algo_core.plugins.types import Command, Connector, DoctorCheck, ExecutorFactory, Service, Variable
     from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
     from algo_core.version import __version__
@@ -60,6 +60,7 @@ __all__ = [
     "Connector",
     "CopySummary",
     "DoctorCheck",
+    "ExecutorFactory",
     "ExitCode",
     "PluginSetting",
     "Profile",
@@ -78,6 +79,7 @@ _HOMES = {
     "Connector": "algo_core.plugins.types",
     "CopySummary": "algo_core.outcomes",
     "DoctorCheck": "algo_core.plugins.types",
+    "ExecutorFactory": "algo_core.plugins.types",
     "ExitCode": "algo_core.errors",
     "PluginSetting": "algo_core.settings.declared",
     "Profile": "algo_core.settings.profile",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from algo_core.observers import Observers
     from algo_core.outcomes import AlgorithmResult, CopySummary
     from algo_core.plugins.index import PluginRecord
+    from algo_core.plugins.types import DirectoryRun
     from algo_core.settings.config import Config, Setting, Value
     from algo_core.settings.profile import Profile
     from algo_core.settings.profiles import ProfileResolver
@@ -174,6 +175,29 @@ class App:
         if observers := self.observers:
             client.observe = observers.put
         return client
+
+    def open_directory(self, run: DirectoryRun) -> ApiClient:
+        """An API client whose calls the algorithm in a directory answers, whatever they name; close its `client`.
+
+        Raises:
+            ConfigError: if no plugin runs directories.
+        """
+        from algo_core.errors import ConfigError
+        from algo_core.http.api import ApiClient
+        from algo_core.http.client import Hooks, HttpClient
+        from algo_core.settings.profile import Profile
+
+        transport = self.plugins.first("algo_directory", run=run)
+        if transport is None:
+            raise ConfigError(
+                f"No installed plugin runs the algorithm in a directory, such as {run.directory}",
+                f"Get one with: {self.plugins.to_install('algo-local')}",
+            )
+        profile = Profile(run.directory, "directory:", origin="the command line")
+        limits = self.setting("connect_timeout").value, self.setting("timeout").value
+        return ApiClient(
+            HttpClient(profile, timeout=limits, retries=0, hooks=Hooks(transport=lambda profile: transport))
+        )
 
     def _sign(self, request: Request, profile: Profile) -> list[Mapping[str, str]]:
         found = self.plugins.call("algo_sign", request=request, profile=profile)

@@ -47,7 +47,15 @@ if TYPE_CHECKING:
     from algo_core.errors import AlgoError
     from algo_core.events import Event
     from algo_core.http.transport import Request, Transport
-    from algo_core.plugins.types import Command, Connector, DoctorCheck, Service, Variable
+    from algo_core.plugins.types import (
+        Command,
+        Connector,
+        DirectoryRun,
+        DoctorCheck,
+        ExecutorFactory,
+        Service,
+        Variable,
+    )
     from algo_core.settings.credentials import Credential
     from algo_core.settings.declared import PluginSetting
     from algo_core.settings.profile import Profile
@@ -143,6 +151,25 @@ def algo_connectors(app: App) -> list[Connector]:  # type: ignore[empty-body]  #
         @hookimpl
         def algo_connectors():
             return [Connector("acme", "acme.archive:open_archive", help="Files of the Acme archive.")]
+    """
+
+
+@hook(answers=results.a_list_of("algo_core.plugins.types:ExecutorFactory"), kept_as="executors", since=(1, 1), app=KEPT)
+def algo_executors(app: App) -> list[ExecutorFactory]:  # type: ignore[empty-body]  # a specification has no body
+    """Executors of this plugin, which run the algorithms of a platform that `algo local serve` serves.
+
+    When: with `algo_commands`, and kept in the index as well. The target is called when the platform starts to serve,
+    if it was chosen with `--engine NAME`; the executor is started before the platform takes requests.
+
+    Failures: as those of `algo_commands`. A name that two plugins have is a usage error that names both, when it is
+    chosen.
+
+        from algo_core import ExecutorFactory, hookimpl
+
+
+        @hookimpl
+        def algo_executors():
+            return [ExecutorFactory("acme", "acme.cluster:open_executor", help="Run algorithms on Acme's cluster.")]
     """
 
 
@@ -284,6 +311,44 @@ def algo_transport(profile: Profile, app: App) -> Transport | None:
         def algo_transport(profile):
             if profile.address == "acme:":
                 return Demonstration()
+    """
+
+
+@hook(answers=results.transport, first=True, since=(1, 2), app=SENDING)
+def algo_directory(run: DirectoryRun, app: App) -> Transport | None:
+    """What runs the algorithm in a directory of this machine as it stands: how `algo run ./DIR` is answered.
+
+    When: once per command that is given a directory in the place of an algorithm's name. `run` has its path and what it
+    is run with. The transport of the first answer that is not None receives the calls of the command as
+    `POST /v1/algo/...` and answers each as a platform would; when the first one arrives, it builds what the directory
+    needs.
+
+    Failures: reported; the next plugin is asked. What `send` raises ends the command: say there what is wrong with the
+    directory, as an `AlgoError`.
+
+        import io
+        import json
+
+        from algo_core import hookimpl
+
+
+        class Demonstration:
+            def __init__(self, directory):
+                self.directory = directory
+
+            def send(self, request):
+                from algo_core.http.response import StreamResponse
+
+                answer = {"result": f"{self.directory} at your service", "metadata": {"content_type": "text"}}
+                return StreamResponse(request.url, 200, {}, io.BytesIO(json.dumps(answer).encode()))
+
+            def close(self):
+                pass
+
+
+        @hookimpl(tryfirst=True)
+        def algo_directory(run):
+            return Demonstration(run.directory)
     """
 
 

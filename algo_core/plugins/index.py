@@ -19,9 +19,9 @@ from algo_core.version import __version__
 if TYPE_CHECKING:
     from algo_core.plugins.policy import Policy
 
-FORMAT = 8
+FORMAT = 9
 
-KEPT = ("commands", "connectors", "settings", "services")
+KEPT = ("commands", "connectors", "executors", "settings", "services")
 """The members of a record that hold answers of hooks (`Hook.kept_as`)."""
 
 Stamp = tuple[str, int, int]
@@ -32,10 +32,10 @@ class PluginRecord:
     """The index entry of one plugin.
 
     `commands` holds `(name, target, help, group, hidden, example, role)`, `connectors` `(scheme, target, help, labels,
-    direct)`, `settings` `(name, help, kind, default, variable, words)`, `services` `(name,
-    target)`; `addresses` says how those begin that its
-    transport carries, empty for any; `error` is the cause in one line if the plugin could not be loaded, `refusal` the
-    reason if it was not allowed to; `seconds` is how long loading it took.
+    direct)`, `executors` `(name, target, help)`, `settings` `(name, help, kind, default, variable, words)`, `services`
+    `(name, target)`; `addresses` says how those begin that its transport carries, empty for any; `error` is the cause
+    in one line if the plugin could not be loaded, `refusal` the reason if it was not allowed to; `seconds` is how long
+    loading it took.
     """
 
     __slots__ = (
@@ -45,6 +45,7 @@ class PluginRecord:
         "dist",
         "entry",
         "error",
+        "executors",
         "hooks",
         "module",
         "refusal",
@@ -63,6 +64,7 @@ class PluginRecord:
         self.version = version
         self.commands: list[tuple[str, str, str, str, bool, str, str]] = []
         self.connectors: list[tuple[str, str, str, bool, bool]] = []
+        self.executors: list[tuple[str, str, str]] = []
         self.settings: list[tuple[str, str, str, str, str, str]] = []
         self.services: list[tuple[str, str]] = []
         self.hooks: list[str] = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from algo_core.settings.profile import Profile
 
-__all__ = ["Command", "Connector", "DoctorCheck", "Profile", "Service", "Variable"]
+__all__ = ["Command", "Connector", "DirectoryRun", "DoctorCheck", "ExecutorFactory", "Profile", "Service", "Variable"]
 
 GROUP = "algo.plugins"
 """The entry-point group in which a plugin's distribution names its plugin module."""
@@ -67,6 +67,20 @@ class Connector(NamedTuple):
     direct: bool = False
 
 
+class ExecutorFactory(NamedTuple):
+    """An executor: where the platform of algo-local runs algorithms, such as a cluster.
+
+    `algo local serve --engine NAME` chooses it. `target` is `"package.module:function"`; the function takes `(app,
+    endpoint, directory)` and returns an object that keeps the contract `algo_local.execution.executor.Executor`. `app`
+    is the running `App`; `endpoint()` opens the address at which algorithms call the platform
+    (`endpoint().address`); `directory` is a path for the executor's own files, which need not exist.
+    """
+
+    name: str
+    target: str
+    help: str = ""
+
+
 class Service(NamedTuple):
     """A function that a plugin gives to all others, behind a call of `App`.
 
@@ -83,6 +97,21 @@ class DoctorCheck(NamedTuple):
 
     name: str
     run: Callable[[], tuple[bool, str]]
+
+
+class DirectoryRun(NamedTuple):
+    """A command's wish to run the algorithm in a directory of this machine (hook `algo_directory`)."""
+
+    directory: str
+    """Its path as it was typed."""
+    variables: Mapping[str, str] = {}
+    """Variables that are set in the algorithm's environment."""
+    secrets: Sequence[str] = ()
+    """Names of secrets of the algorithm that are set there, too."""
+    report: Callable[[str], None] | None = None
+    """Takes the lines of a build that is made, as they come."""
+    on_output: Callable[[bytes], None] | None = None
+    """Takes what the algorithm prints, as it comes."""
 
 
 class Variable(NamedTuple):

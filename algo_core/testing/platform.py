@@ -46,8 +46,12 @@ class Platform:
         done = self.home.run("local", "publish", directory, algorithm, "--version", version)
         assert done.code == ExitCode.OK, done.stderr
 
-    def serve(self, owner: str = "tester", *, tls: tuple[Path, Path] | None = None) -> Served:
+    def serve(
+        self, owner: str = "tester", *, tls: tuple[Path, Path] | None = None, engine: str | None = None
+    ) -> Served:
         """Serve it on a free port of the loopback interface; `tls` is the files of a certificate and its key (PEM).
+
+        `engine` is the executor of a plugin that runs its algorithms.
 
         Raises:
             AssertionError: if it does not start; the message is what it said.
@@ -55,6 +59,7 @@ class Platform:
         made = self.home.run("local", "key", "new", owner)
         assert made.code == ExitCode.OK, made.stderr
         flags = ["--tls-cert", str(tls[0]), "--tls-key", str(tls[1])] if tls else []
+        flags += ["--engine", engine] if engine else []
         said = self.home.root / "served.log"
         with said.open("wb") as log:
             process = subprocess.Popen(

@@ -87,6 +87,7 @@ def look_at(record: PluginRecord) -> dict[str, list[str]]:
     plugins = Plugins("", Policy(), lambda text: None)
     problems += [problem for row in record.commands for problem in _command_problems(record, plugins, *row)]
     problems += [problem for row in record.connectors for problem in _connector_problems(record, plugins, *row)]
+    problems += [problem for row in record.executors for problem in _executor_problems(record, plugins, *row)]
     problems += [problem for row in record.services for problem in _service_problems(record, plugins, *row)]
     deprecated = [remark for remark in record.remarks if DEPRECATED in remark]
     problems += [f"{record.module} {remark}" for remark in record.remarks if remark not in deprecated]
@@ -173,16 +174,30 @@ def _connector_problems(
         yield f"The scheme {scheme!r} is not two or more lower-case letters, digits, dots and hyphens"
     if not text.strip():
         yield f"The connector {scheme}:// needs a help line"
+    arguments = ("scheme", "options") if direct else ("app", "uri")
+    yield from _call_problems(record, plugins, f"the connector {scheme}://", target, arguments)
+
+
+def _executor_problems(record: PluginRecord, plugins: Any, name: str, target: str, text: str) -> Iterator[str]:
+    if not _COMMAND_NAME.fullmatch(name):
+        yield f"The executor {name!r} is not named in lower-case letters, digits and hyphens"
+    if not text.strip():
+        yield f"The executor {name} needs a help line"
+    yield from _call_problems(record, plugins, f"the executor {name}", target, ("app", "endpoint", "directory"))
+
+
+def _call_problems(
+    record: PluginRecord, plugins: Any, owner: str, target: str, arguments: tuple[str, ...]
+) -> Iterator[str]:
     try:
         found = plugins.load_target(record, target)
     except AlgoError as error:
-        yield f"What the connector {scheme}:// names, {target}, cannot be loaded: {error.message}"
+        yield f"What {owner} names, {target}, cannot be loaded: {error.message}"
         return
-    arguments = "(scheme, options)" if direct else "(app, uri)"
     try:
-        inspect.signature(found).bind(object(), object())
+        inspect.signature(found).bind(*arguments)
     except TypeError:
-        yield f"What the connector {scheme}:// names, {target}, cannot be called with {arguments}"
+        yield f"What {owner} names, {target}, cannot be called with ({', '.join(arguments)})"
 
 
 def _service_problems(record: PluginRecord, plugins: Any, name: str, target: str) -> Iterator[str]:

@@ -252,7 +252,7 @@ def test_my_is_the_account_of_the_profile(home, algorithm) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["Echo", "demo/Echo/one", "demo/Echo/1.0.0/more", ".my/", ".my/a/b/c", "demo/.my/Echo", "../v1/data", ""]
+    "typed", ["Echo", "demo/Echo/one", "demo/Echo/1.0.0/more", ".my/", ".my/a/b/c", "demo/.my/Echo", ""]
 )
 def test_what_is_no_reference_is_not_called(home, algorithm, typed) -> None:
     done = home.run("run", typed, "-d", "x")

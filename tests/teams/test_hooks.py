@@ -157,6 +157,14 @@ def test_algo_connectors(add_example: Callable[..., None], algo_home: Home) -> N
     assert algo_home.run("cat", "other://greeting").code == ExitCode.USAGE
 
 
+def test_algo_executors(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_executors", cluster="def open_executor(app, endpoint, directory):\n    return None\n")
+    assert algo_home.run("plugins", "show", "acme", "--json").json[0]["executors"] == ["acme"]
+    assert algo_home.complete("local", "serve", "--engine", "") == ["acme"]
+    started = algo_home.run("local", "serve", "--port", "0", "--engine", "acme")
+    assert (started.code, "it returned None, which is no executor" in started.stderr) == (ExitCode.PLUGIN, True)
+
+
 def test_algo_default_profile(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_default_profile")
     shown = algo_home.run("profile", "show", "--json").json
@@ -208,6 +216,13 @@ def test_algo_observe(add_example: Callable[..., None], algo_home: Home) -> None
     assert algo_home.run("ls").code == ExitCode.OK
     told = [json.loads(line) for line in (algo_home.root / "acme-audit.jsonl").read_text().splitlines()]
     assert [event["event"] for event in told] == ["CommandStarted", "RequestEnded", "CommandEnded"]
+
+
+def test_algo_directory(add_example: Callable[..., None], algo_home: Home) -> None:
+    add_example("algo_directory")
+    (algo_home.root / "mine").mkdir()
+    done = algo_home.run("run", "./mine", "-d", "x")
+    assert (done.code, done.text) == (ExitCode.OK, "./mine at your service\n"), done.stderr
 
 
 def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:

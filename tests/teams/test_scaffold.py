@@ -33,6 +33,7 @@ PROJECTS = {
     "acme-reports": ["--command"],
     "acme-archive": ["--connector"],
     "acme-bundle": ["--bundle"],
+    "acme-cluster": ["--executor"],
 }
 """A project of each kind, and its option."""
 
@@ -130,9 +131,11 @@ def test_a_command_that_is_built_in_is_refused(algo_home: Home, work: Path) -> N
         (["acme", "--connector", "file"], "The scheme file:// means the same"),
         (["acme", "--connector", "x"], "could be the drive in a path"),
         (["a", "--connector"], "could be the drive in a path"),
-        (["acme", "--connector", "S3"], "Not a name for a scheme: 'S3'"),
-        (["acme", "--connector", "a://"], "Not a name for a scheme: 'a://'"),
-        (["acme", "--command", "two words"], "Not a name for a command: 'two words'"),
+        (["acme", "--connector", "S3"], "Not a valid name for a scheme: 'S3'"),
+        (["acme", "--connector", "a://"], "Not a valid name for a scheme: 'a://'"),
+        (["acme", "--executor", "Slurm"], "Not a valid name for an executor: 'Slurm'"),
+        (["acme", "--executor", "--bundle"], "--bundle cannot be combined with --executor"),
+        (["acme", "--command", "two words"], "Not a valid name for a command: 'two words'"),
         (["algo-profiles", "--bundle"], "'profiles' is a part of config.toml"),
         (["algo-timeout", "--bundle"], "'timeout' is a part of config.toml"),
     ],
@@ -147,7 +150,7 @@ def test_what_does_not_go_together_makes_nothing(algo_home: Home, work: Path, wo
 
 
 def test_the_only_word_after_a_kind_is_the_projects_name(algo_home: Home, work: Path) -> None:
-    for kind in ("command", "connector"):
+    for kind in ("command", "executor", "connector"):
         made = algo_home.run("plugins", "new", f"--{kind}", f"acme-{kind}", "--json", cwd=work)
         assert made.code == ExitCode.OK
         assert (made.json["kind"], made.json["distribution"]) == (kind, f"acme-{kind}")

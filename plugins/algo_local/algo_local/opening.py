@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from algo_local.platform import Platform
 
 if TYPE_CHECKING:
+    from algo_local.execution.factories import Opener
     from algo_local.serving.callback import CallbackEndpoint
 
 _platforms: dict[Path, Platform] = {}
 _lock = threading.Lock()
 
 
-def open_platform(root: Path) -> Platform:
-    """The platform of a directory, ready to run algorithms."""
-    return Platform(root, open_callback=_open_callback)
+def open_platform(root: Path, open_executor: Opener | None = None) -> Platform:
+    """The platform of a directory, ready to run algorithms, with an executor of this machine or of a plugin."""
+    return Platform(root, open_callback=_open_callback, open_executor=open_executor)
 
 
 def platform_at(root: Path) -> Platform:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from algo_local.algorithms.builder import Builder
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
+    from algo_local.algorithms.directory_publication import TryIt, Wish
     from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.algorithms.repositories import Repositories
     from algo_local.data.connector_data import ConnectedData
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from algo_local.data.hosted import HostedData
     from algo_local.data.objects import Objects
     from algo_local.execution.concurrency import ConcurrencyLimit
-    from algo_local.execution.executor import Executor
-    from algo_local.execution.worker import Endpoint
+    from algo_local.execution.executor import Endpoint, Executor
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.event_listeners import EventListeners
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "environments", "connectors", "processes", "repositories", "running"),
+    *("sources", "drafts", "environments", "connectors", "processes", "repositories", "running", "executor"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -76,10 +76,19 @@ class Platform:
     it is needed; existing files are made private at once. Its methods raise the errors of the parts.
 
     `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
+    `open_executor` opens and starts what runs them, given that address and a directory; without it, processes of this
+    machine do.
     """
 
-    def __init__(self, root: Path, *, open_callback: Callable[[Platform], Endpoint] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        open_callback: Callable[[Platform], Endpoint] | None = None,
+        open_executor: Callable[[Callable[[], Endpoint], Path], Executor] | None = None,
+    ) -> None:
         self._open_callback = open_callback
+        self._open_executor = open_executor
         self.root = root.resolve()
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
@@ -203,7 +212,10 @@ class Platform:
 
         Raises:
             ConfigError: if a variable that limits or confines them cannot be understood.
+            AlgoError: if the executor of a plugin cannot be opened or started.
         """
+        if self._open_executor:
+            return self._open_executor(lambda: self._callback, self.root / "executor")
         from algo_local.execution.limits import Limits
         from algo_local.execution.local_pool import LocalPool
         from algo_local.execution.sandbox import protection
@@ -271,36 +283,47 @@ class Platform:
         network_access: NetworkAccess | None = None,
         report: Callable[[str], None] | None = None,
     ) -> Version:
-        """Build an algorithm directory and publish it; `report` is called for each step of the build.
+        """Build an algorithm directory and publish it as a version; see `publish_directory`."""
+        from algo_local.algorithms.directory_publication import Wish
 
-        `network_access` applies to all versions of the algorithm from now on; None keeps the current value.
+        wish = Wish(version, public=public, network_access=network_access)
+        return self.publish_directory(directory, owner, name, wish, report=report)[0]
+
+    def publish_directory(
+        self,
+        directory: Path,
+        owner: str,
+        name: str,
+        wish: Wish,
+        *,
+        try_it: TryIt | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> tuple[Version, bool]:
+        """Build a directory and publish it as it is wished; the version, and whether it is new.
+
+        `report` is called for each step of the build, and `try_it` with what was built, before it is published.
 
         Raises:
             UsageError: if the version is no semantic version.
             RequestRefused: if owner or name cannot be names.
             AlreadyExists: if that version is published already.
             BuildError: if the directory cannot be built.
+            AlgoError: what `try_it` raises.
         """
-        from algo_local.algorithms.registry import parse_version
+        from algo_local.algorithms.directory_publication import publish_directory
 
-        number = parse_version(version)
         check_owner(owner)
         check_name(name, "an algorithm")
-        self.registry.refuse_existing(owner, name, number)
         known = self.registry.algorithm(owner, name)
-        owner = known.owner if known else self.metadata.account(owner) or owner
-        name = known.name if known else name
-        started = time.time()
-        with self.builder.building():
-            build = self.builder.build(directory, owner, name, report=report)
-            published = self.registry.publish(
-                owner, name, number, build, public=public, started_at=started, network_access=network_access
-            )
-        self.repositories.record(
-            published.algorithm, build.source, self.account, f"Published as {published.text} from a directory"
+        names = (known.owner, known.name) if known else (self.metadata.account(owner) or owner, name)
+        published, is_new = publish_directory(
+            self.registry, self.builder, directory, names, wish, try_it=try_it, report=report
         )
-        self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
-        return published
+        if is_new:
+            message = f"Published as {published.text} from a directory"
+            self.repositories.record(published.algorithm, published.build.source, self.account, message)
+            self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
+        return published, is_new
 
     def tell_owners(self, kind: str, algorithm: Algorithm, *, by: str, version: str | None = None) -> None:
         """Notify the owners of an algorithm of an action, except the account that did it."""

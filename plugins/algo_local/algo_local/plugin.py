@@ -8,6 +8,7 @@ from algo_core import Command, DoctorCheck, Profile, Variable, hookimpl
 
 if TYPE_CHECKING:
     from algo_core.http.transport import Transport
+    from algo_core.plugins.types import DirectoryRun
 
 ADDRESS = "local:"
 """The address of the embedded platform."""
@@ -52,6 +53,16 @@ def algo_transport(profile: Profile) -> Transport | None:
     from algo_local.web.transport import EmbeddedTransport
 
     return EmbeddedTransport(Application(platform_at(state_root()), trusted=True))
+
+
+@hookimpl(trylast=True)
+def algo_directory(run: DirectoryRun) -> Transport:
+    """The algorithm in a directory, run by the embedded platform as it stands."""
+    from algo_local.opening import platform_at
+    from algo_local.paths import state_root
+    from algo_local.web.directory import DirectoryTransport
+
+    return DirectoryTransport(platform_at(state_root()), run)
 
 
 @hookimpl

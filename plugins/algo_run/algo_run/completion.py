@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """`OWNER/NAME` of the algorithms of the typed owner, else of the caller; empty on failure."""
+    """`OWNER/NAME` of the algorithms of the typed owner, else of the caller, or directories; empty on failure."""
+    if incomplete.startswith((".", "/", "~")):
+        return _directories(incomplete)
     app = App.for_completion(ctx)
     owner, slash, _ = incomplete.partition("/")
     try:
@@ -26,6 +29,19 @@ def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplet
     finally:
         app.close()
     return [name for name in names if name.lower().startswith(incomplete.lower())]
+
+
+def _directories(incomplete: str) -> list[str]:
+    """The directories whose paths begin so; hidden ones only if that is typed."""
+    above, _, typed = incomplete.rpartition("/")
+    if not above and "/" not in incomplete:
+        return []
+    try:
+        with os.scandir(os.path.expanduser(f"{above}/")) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return []
+    return [f"{above}/{name}/" for name in names if name.startswith(typed) and (typed or name[0] not in "._")]
 
 
 def complete_request(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -10,9 +10,9 @@ from algo_core import AlgorithmResult, App
 from algo_core.errors import AlgoError, UsageError
 from algo_core.storage.uri import AlgorithmRef
 from algo_run.call import DEFAULT_TIMEOUT, MAX_TIMEOUT, Answer, Call, perform
-from algo_run.commands.run import reference_of
 from algo_run.payload import BINARY, BODY_LIMIT, JSON, TEXT, Payload
 from algo_run.sink import decoded_binary
+from algo_run.target import reference_of
 
 
 def run_algorithm(

@@ -28,6 +28,7 @@ USABLE = {
     "algo_connectors": {"output"},
     "algo_settings": {"output"},
     "algo_services": {"output"},
+    "algo_executors": {"output"},
     "algo_default_profile": SETTINGS,
     "algo_credentials": SETTINGS,
     "algo_request_headers": SETTINGS,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.environments import ROOT
 
-from algo_core import Command, Connector, DoctorCheck, PluginSetting, Profile, Service, Variable
+from algo_core import Command, Connector, DoctorCheck, ExecutorFactory, PluginSetting, Profile, Service, Variable
 from algo_core.plugins import index, results
 from algo_core.plugins.hookspecs import HOOK_API, HOOKS
 from algo_core.plugins.policy import Policy
@@ -30,6 +30,7 @@ class Transport:
 
 
 COMMAND, CONNECTOR = Command("a", "b:c", "d"), Connector("a", "b:c")
+EXECUTOR = ExecutorFactory("a", "b:c")
 SERVICE = Service("copy", "a:b")
 SETTING = PluginSetting("acme.queue", "a queue")
 CHECK, VARIABLE = DoctorCheck("a", lambda: (True, "")), Variable("A", "b")
@@ -38,11 +39,13 @@ LISTS = (None, 3, "text", {}, [None], ["text"], [3], Profile("a", "b"))
 FIT: dict[str, tuple[Any, ...]] = {
     "algo_commands": ([], [COMMAND], (COMMAND, COMMAND)),
     "algo_connectors": ([], [CONNECTOR]),
+    "algo_executors": ([], [EXECUTOR]),
     "algo_default_profile": (None, Profile("a", "b")),
     "algo_credentials": (None, Credential("api key", "k", "here")),
     "algo_request_headers": (None, {}, {"X-A": "b"}),
     "algo_sign": (None, {}, {"X-A": "b"}),
     "algo_transport": (None, Transport()),
+    "algo_directory": (None, Transport()),
     "algo_error_hints": (None, "", "text"),
     "algo_settings": ([], [SETTING], (SETTING, SETTING)),
     "algo_services": ([], [SERVICE]),
@@ -52,11 +55,13 @@ FIT: dict[str, tuple[Any, ...]] = {
 UNFIT: dict[str, tuple[Any, ...]] = {
     "algo_commands": (*LISTS, COMMAND, [CONNECTOR], [COMMAND, None]),
     "algo_connectors": (*LISTS, CONNECTOR, [COMMAND]),
+    "algo_executors": (*LISTS, EXECUTOR, [COMMAND]),
     "algo_default_profile": (3, "text", [], Credential("api key", "k", "here")),
     "algo_credentials": (3, "text", [], Profile("a", "b")),
     "algo_request_headers": (3, "text", [], {"X-A": 3}, {3: "b"}, {"X-A": None}),
     "algo_sign": (3, "text", [], {"X-A": 3}),
     "algo_transport": (3, "text", [], object(), Profile("a", "b")),
+    "algo_directory": (3, "text", [], object(), Profile("a", "b")),
     "algo_error_hints": (3, [], object(), b"text"),
     "algo_settings": (*LISTS, SETTING, [COMMAND], [SETTING._replace(name="queue")], [SETTING._replace(kind="real")]),
     "algo_services": (*LISTS, SERVICE, [COMMAND]),

@@ -22,11 +22,12 @@ _UNFINISHED = ".building-"
 class Builder:
     """Builds below `root`: source trees in `root/sources`, by content hash; their environments in `root/environments`.
 
-    Any number of threads and processes may build at once, the same directory included.
+    Any number of threads and processes may build at once, the same directory included. `sources` is another place for
+    the source trees.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._sources = root.resolve() / "sources"
+    def __init__(self, root: Path, sources: Path | None = None) -> None:
+        self._sources = sources or root.resolve() / "sources"
         self._environments = Environments(root.resolve() / "environments")
 
     @contextlib.contextmanager

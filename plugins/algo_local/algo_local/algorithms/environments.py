@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from algo_core.locks import locked
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.trees import make_read_only, make_writable, remove_tree
 
 REQUIREMENTS = "requirements.txt"
@@ -36,6 +38,8 @@ _CODE_HINT = (
     " operator set ALGO_LOCAL_BUILD_CODE=on"
 )
 _NAME_LENGTH = 40
+_CONTINUED = re.compile(r"\\\n")
+_COMMENT = re.compile(r"(^|\s)#.*")
 _TAIL = 12  # lines of pip's output to show when it fails
 
 
@@ -66,7 +70,10 @@ def base_interpreter() -> str:
 
 
 def requirements_of(source: Path) -> str:
-    """The lines of `requirements.txt` that require something; empty if there are none, or no such file."""
+    """The lines that require something: of `algorithmia.conf`, else of `requirements.txt`; empty if there are none."""
+    configured = read_configuration(source).dependencies
+    if configured is not None:
+        return "\n".join(configured)
     try:
         text = decoded((source / REQUIREMENTS).read_bytes())
     except FileNotFoundError:
@@ -123,9 +130,11 @@ class Environments:
 
 def _identity(requirements: str, commit: str) -> str:
     """Equal for equal requirements on an equal interpreter; requirements that name files depend on the tree as well."""
-    names_files = any(line.startswith(("-", ".", "/")) or "/" in line for line in requirements.splitlines())
+    lines = _told(requirements)
+    names_files = any(line.startswith(("-", ".", "/")) or "/" in line for line in lines)
     parts = [
-        requirements,
+        # Options hold for the lines after them; without any, order means nothing.
+        "\n".join(lines if names_files else sorted(set(lines))),
         commit if names_files else "",
         sys.base_prefix,
         sys.version,
@@ -133,6 +142,13 @@ def _identity(requirements: str, commit: str) -> str:
         os.environ.get("PYTHON_INDEX_URL", ""),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_NAME_LENGTH]
+
+
+def _told(requirements: str) -> list[str]:
+    """What requirements say, line by line: continued lines are joined, comments and surplus space are left out."""
+    joined = _CONTINUED.sub(" ", requirements)
+    lines = (" ".join(_COMMENT.sub("", line).split()) for line in joined.splitlines())
+    return [line for line in lines if line]
 
 
 def check_names_only(requirements: str) -> None:
@@ -155,6 +171,9 @@ def _make(environment: Path, source: Path, report: Report, options: list[str]) -
     index = os.environ.get("PYTHON_INDEX_URL")
     chosen = ["-i", index] if index else []
     with _copy_of(source) as directory:
+        if (configured := read_configuration(source).dependencies) is not None:
+            (directory / REQUIREMENTS).unlink(missing_ok=True)  # a copy is as read-only as what it was made from
+            (directory / REQUIREMENTS).write_text("\n".join(configured) + "\n", "utf-8")
         try:
             _run([*pip, "install", *chosen, *options, "-r", REQUIREMENTS], directory, _INSTALLING, report)
         except BuildError as error:

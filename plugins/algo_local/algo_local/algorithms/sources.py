@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
+from algo_local.algorithms.configuration import NAME, meant, read_configuration
 
 MAX_FILES = 20_000
 MAX_BYTES = 2 << 30
@@ -28,7 +28,6 @@ _LARGEST_WITH_PLACEHOLDERS = 1 << 20  # bytes; what is larger is data, not a tem
 _READMES = frozenset({"readme.md", "readme.rst", "readme.txt", "readme"})
 _LARGEST_README = 1 << 20  # bytes
 
-_CONFIGURATION = "algorithmia.conf"
 _FOREIGN_FILES = {
     "pom.xml": "Java",
     "build.sbt": "Scala",
@@ -49,6 +48,9 @@ _FOREIGN_LANGUAGES = {
     r"scala": "Scala",
 }
 """How identifiers of languages begin (API sections 5.2 and 5.3); the first that matches counts."""
+
+_LANGUAGES = ("anaconda3", "csharp-dotnet-core2", "java11", "javascript", "python2", "python3", "r36", "scala-2")
+"""What a misspelt language may have been meant to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,22 +165,6 @@ def _link_within(path: Path, root: Path) -> str:
     return os.path.relpath(resolved, path.parent.resolve())
 
 
-def read_configuration(directory: Path) -> dict[str, Any]:
-    """The members of `algorithmia.conf`; none if there is no such file. BuildError if it is not a JSON object."""
-    path = directory / _CONFIGURATION
-    try:
-        members = json.loads(decoded(path.read_bytes()))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise BuildError(f"Cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise BuildError(f"{path} is not JSON: {error}", "Fix it, then publish again") from error
-    if not isinstance(members, dict):
-        raise BuildError(f"{path} does not hold a JSON object", 'It looks like {"algoname": "Hello", ...}')
-    return members
-
-
 def read_readme(directory: Path) -> tuple[str, str] | None:
     """Name and text of a published tree's README; None if it has none. What is over 1 MiB is cut off."""
     for path in sorted(directory.glob("*")):
@@ -193,8 +179,7 @@ def check_runnable(directory: Path) -> None:
     if not directory.is_dir():
         raise BuildError(f"{directory} is not a directory", "Name the directory that holds the algorithm's src/")
     configuration = read_configuration(directory)
-    # The published Python 3 template spells the member's name wrongly (API section 5.3).
-    language = str(configuration.get("language", configuration.get("langauge", ""))).lower()
+    language = configuration.language.lower()
     foreign = next((title for pattern, title in _FOREIGN_LANGUAGES.items() if re.match(pattern, language)), None)
     if foreign is None and not language:
         foreign = next((title for file, title in _FOREIGN_FILES.items() if (directory / file).exists()), None)
@@ -203,28 +188,48 @@ def check_runnable(directory: Path) -> None:
             f"This platform runs Python 3 algorithms; {directory} holds one in {foreign}",
             "'algo template' fetches a Python 3 template to start from",
         )
+    if language and not re.match(r"python(-?3|$)", language):
+        close = meant(language, _LANGUAGES)
+        raise BuildError(
+            f"{configuration.path} names a language that does not exist: {configuration.language!r}",
+            f"Did you mean {close!r}?" if close else "This platform runs python3",
+        )
+    wanted, ours = configuration.python, sys.version_info[: len(configuration.python)]
+    if wanted != ours:
+        raise BuildError(
+            f"{configuration.path} asks for Python {'.'.join(map(str, wanted))}; this platform runs Python"
+            f" {sys.version_info.major}.{sys.version_info.minor}",
+            "Change 'python' there, or leave it out",
+        )
 
 
 def find_module(directory: Path, name: str) -> str:
     """The dotted name of the algorithm's module in a *published* tree, checked to have something to run.
 
-    It is `src/NAME.py`, or what `algorithmia.conf` calls the algorithm if it is published under another name.
+    It is the entry point that `algorithmia.conf` names, else `src/NAME.py`, else what `algorithmia.conf` calls the
+    algorithm if it is published under another name.
     """
     source = directory / "src"
     if not source.is_dir():
         raise BuildError("There is no src directory", f"An algorithm's code belongs in src/{name}.py")
-    configured = read_configuration(directory).get("algoname")
-    for candidate in (name, configured):
-        if not isinstance(candidate, str) or not candidate.isidentifier():
+    configured = read_configuration(directory)
+    for candidate in (configured.module,) if configured.module else (name, configured.algoname):
+        if not all(part.isidentifier() for part in candidate.split(".")):
             continue
-        for path in (source / f"{candidate}.py", source / candidate / "__init__.py"):
+        place = source.joinpath(*candidate.split("."))
+        for path in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
             if path.is_file():
                 _check_module(path, str(path.relative_to(directory)))
                 return f"src.{candidate}"
+    if configured.module:
+        raise BuildError(
+            f"There is no src/{configured.module.replace('.', '/')}.py, which {NAME} names as the entry point",
+            f"Correct 'entry_point' in {NAME}",
+        )
     found = sorted(path.name for path in source.glob("*.py") if not path.name.endswith(("__init__.py", "_test.py")))
     raise BuildError(
         f"There is no src/{name}.py (src holds {', '.join(found) or 'no module'})",
-        f'Rename the module to {name}.py, or name it in {_CONFIGURATION} as "algoname"',
+        f'Rename the module to {name}.py, or name it in {NAME} as "algoname"',
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -12,10 +13,10 @@ from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
-from algo_local.algorithms.build import NetworkAccess
 from algo_local.commands import disk
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
+from algo_local.commands.publish import publish
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 
@@ -32,52 +33,16 @@ def local() -> None:
 
 local.add_command(connector)
 local.add_command(key)
+local.add_command(publish)
 for command in (disk.prune, disk.build, disk.environment, disk.data):
     local.add_command(command)
 
 
-@local.command()
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("algorithm", metavar="OWNER/NAME")
-@click.option("--version", required=True, metavar="X.Y.Z", help="Semantic version to publish it as.")
-@click.option("--private", is_flag=True, help="Let only the owner call it.")
-@click.option(
-    "--network-access",
-    type=click.Choice(["full", "isolated"]),
-    help="Network access of all its versions: unrestricted, or the platform only.",
-)
-@pass_app
-def publish(
-    app: App, directory: Path, algorithm: str, version: str, private: bool, network_access: NetworkAccess | None
-) -> None:
-    """Build the algorithm in DIRECTORY and publish it as OWNER/NAME.
+def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The names of executors, for TAB."""
+    from algo_local.execution.factories import names_of_executors
 
-    What its requirements.txt names is installed into a virtual environment of its own.
-    """
-    owner, slash, name = algorithm.removeprefix("algo://").partition("/")
-    if not slash or not owner or not name or "/" in name:
-        raise UsageError(f"Not an algorithm: {algorithm!r}", "Write OWNER/NAME, for example demo/Hello")
-    # Installing requirements can take minutes, in which a person wants to see something happen.
-    report = app.output.info if app.verbose or app.output.shows_progress else None
-    platform = Platform(state_root())
-    try:
-        published = platform.publish(
-            directory, owner, name, version, public=not private, network_access=network_access, report=report
-        )
-    finally:
-        platform.close()
-    found = published.algorithm
-    if app.output.is_json:
-        app.output.json(
-            {
-                "algorithm": f"{found.owner}/{found.name}",
-                "version": published.text,
-                "visibility": "public" if published.public else "private",
-                "commit": published.build.commit,
-            }
-        )
-    else:
-        app.output.print(f"Published {found.owner}/{found.name}/{published.text}")
+    return [name for name in names_of_executors(App.for_completion(ctx)) if name.startswith(incomplete)]
 
 
 @local.command()
@@ -92,6 +57,12 @@ def publish(
     "--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Key of the certificate (PEM file)."
 )
 @click.option("--insecure-http", is_flag=True, help="Allow other machines to connect without TLS.")
+@click.option(
+    "--engine",
+    metavar="NAME",
+    shell_complete=complete_executors,
+    help="Run algorithms with the executor NAME of a plugin. Default: on this machine.",
+)
 @click.option("--log", type=click.Choice(["text", "json"]), help="Write a line for each request to standard error.")
 @click.option("--log-calls", type=click.Choice(["text", "json"]), help="Write a line for each call of an algorithm.")
 @pass_app
@@ -102,6 +73,7 @@ def serve(
     tls_cert: Path | None,
     tls_key: Path | None,
     insecure_http: bool,
+    engine: str | None,
     log: str | None,
     log_calls: str | None,
 ) -> None:
@@ -117,21 +89,27 @@ def serve(
             f"API keys would travel unprotected to {host}",
             "Give --tls-cert and --tls-key, listen on 127.0.0.1, or allow it with --insecure-http",
         )
-    _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
+    if engine is None:
+        _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
+    from algo_local.execution.factories import executor_opener
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_until_signal
 
-    serve_until_signal(
-        open_platform(state_root()),
-        host,
-        port,
-        tls=(tls_cert, tls_key) if tls_cert else None,
-        say=app.output.info,
-        on_answer=RequestLog(app.output.log, log) if log else None,
-        on_call=CallLog(app.output.log, log_calls) if log_calls else None,
-    )
+    opener = executor_opener(app, engine) if engine is not None else None
+    with contextlib.closing(open_platform(state_root(), opener)) as platform:
+        if engine is not None:
+            platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
+        serve_until_signal(
+            platform,
+            host,
+            port,
+            tls=(tls_cert, tls_key) if tls_cert else None,
+            say=app.output.info,
+            on_answer=RequestLog(app.output.log, log) if log else None,
+            on_call=CallLog(app.output.log, log_calls) if log_calls else None,
+        )
 
 
 def _check_sandbox(app: App, *, is_local: bool) -> None:

@@ -1,16 +1,63 @@
 """The contract of executors: what runs algorithms, be it on this machine or on others.
 
-`algo_local.testing.ExecutorContract` has its tests, to inherit for every implementation.
+`algo_local.testing.ExecutorContract` has its tests, to inherit for every implementation. A plugin offers one with the
+hook `algo_executors`; all that it needs of this platform is imported from here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
-from algo_local.execution.payload import Outcome, Payload
+from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
+from algo_local.execution.protocol import CANNOT_RUN, INIT_MARKER, decode_answer, encode_request
+from algo_local.refusals import TooManyCalls
+
+if TYPE_CHECKING:
+    import socket
+
+__all__ = [
+    "CANNOT_RUN",
+    "INIT_MARKER",
+    "RUNNER",
+    "SHUTTING_DOWN",
+    "Build",
+    "CallContext",
+    "Description",
+    "Endpoint",
+    "Executor",
+    "Failure",
+    "Outcome",
+    "Payload",
+    "TooManyCalls",
+    "decode_answer",
+    "encode_request",
+]
+
+RUNNER = Path(__file__).with_name("runner.py")
+"""The program that runs an algorithm: `PYTHON RUNNER TREE MODULE ANSWERS`, in any Python, without this package.
+
+`PYTHON`, `TREE` and `MODULE` are the build's (`Build.python`, a copy of `Build.source`, `Build.module`). It reads
+requests from standard input (`encode_request`), a line each, and for each writes its answer to the file `ANSWERS`
+(`decode_answer`). When the algorithm is loaded, it prints a line with `INIT_MARKER`.
+"""
+
+
+class Endpoint(Protocol):
+    """The address at which running algorithms call the platform."""
+
+    @property
+    def address(self) -> str:
+        """Its address on this machine, without `/v1`."""
+
+    def serve_also(self, listener: socket.socket) -> Callable[[], None]:
+        """Also serve this socket, of a process with an isolated network; returns a function that ends that."""
+
+    def close(self) -> None:
+        """Stop listening and serving."""
 
 
 class Description(NamedTuple):

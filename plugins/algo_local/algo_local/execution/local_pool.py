@@ -17,7 +17,7 @@ from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.callers import CallContext
 from algo_local.execution.crashes import Crashes
-from algo_local.execution.executor import Description
+from algo_local.execution.executor import Description, Endpoint
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
@@ -25,7 +25,7 @@ from algo_local.execution.scheduler import HOLD_SECONDS, Scheduler, Start, Ticke
 from algo_local.refusals import TooManyCalls
 
 if TYPE_CHECKING:
-    from algo_local.execution.worker import Endpoint, Worker, Workers
+    from algo_local.execution.worker import Worker, Workers
 
 _LETTERS = string.ascii_letters + string.digits
 _CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")

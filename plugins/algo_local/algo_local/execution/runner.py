@@ -1,7 +1,8 @@
 """Run one algorithm by the platform's process protocol, inside the algorithm's own Python (API sections 8.4-8.6).
 
-`supervisor.py` calls `main` in a process of the algorithm's own, whose working directory is a tree of its own. This
-file imports the standard library only: the interpreter that runs it knows no package of ours.
+`supervisor.py` calls `main` in a process of the algorithm's own, whose working directory is a tree of its own;
+executors of plugins start this file as a program. It imports the standard library only: the interpreter that runs it
+knows no package of ours.
 
 * A module that serves itself (the ADK's `ADK(apply).init()`, or the older `Algorithmia.handler(apply).serve()`) is
   imported and left to it, with the published packages repaired where today's Python breaks them; see `REPAIRS`.
@@ -226,3 +227,7 @@ def main(source: str, name: str, fifo: str) -> int:
         pipe.answer(error_line(error, "LoadingError"))
         return 1
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

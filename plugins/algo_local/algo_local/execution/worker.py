@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.environments import interpreter_of
 from algo_local.algorithms.published import Node, whole
+from algo_local.execution.executor import Endpoint
 from algo_local.execution.launch import Launch, StartFailed
 from algo_local.execution.limits import Limits
 from algo_local.execution.payload import Outcome
@@ -31,20 +31,6 @@ _LOOK = 8
 
 _FIRST_USER, _USERS = 61184, 4096
 """Users without a name, of which each worker gets one where the platform is root: the system limits by user."""
-
-
-class Endpoint(Protocol):
-    """The address at which running algorithms call the platform."""
-
-    @property
-    def address(self) -> str:
-        """Its address on this machine, without `/v1`."""
-
-    def serve_also(self, listener: socket.socket) -> Callable[[], None]:
-        """Also serve this socket, of a process with an isolated network; returns a function that ends that."""
-
-    def close(self) -> None:
-        """Stop listening and serving."""
 
 
 class Worker:

@@ -30,6 +30,13 @@ from algo_plugins.scaffold.kinds import Project
 )
 @click.option("--bundle", is_flag=True, help="Add a company's preset: profile, credentials and settings.")
 @click.option(
+    "--executor",
+    is_flag=False,
+    flag_value="",
+    metavar="[EXECUTOR]",
+    help="Add an executor for 'algo local serve'. Default name: as above.",
+)
+@click.option(
     "--dir",
     "directory",
     metavar="DIR",
@@ -38,7 +45,13 @@ from algo_plugins.scaffold.kinds import Project
 )
 @pass_app
 def new(
-    app: App, name: str | None, command: str | None, connector: str | None, bundle: bool, directory: Path | None
+    app: App,
+    name: str | None,
+    command: str | None,
+    connector: str | None,
+    bundle: bool,
+    executor: str | None,
+    directory: Path | None,
 ) -> None:
     """Create a plugin project: code, tests, types, CI.
 
@@ -53,7 +66,8 @@ def new(
     """
     from algo_plugins.scaffold import make
 
-    project = _project(name, {"command": command, "connector": connector, "bundle": "" if bundle else None})
+    asked = {"command": command, "connector": connector, "bundle": "" if bundle else None, "executor": executor}
+    project = _project(name, asked)
     place = directory or Path(project.dist)
     files = make(project, place)
     if app.output.is_json:
@@ -92,8 +106,8 @@ def _project(name: str | None, asked: dict[str, str | None]) -> Project:
 
 
 def _others(app: App, project: Project) -> Iterator[str]:
-    """Other plugins that have the project's command or scheme."""
-    member = {"command": "commands", "connector": "connectors"}.get(project.kind.name)
+    """Other plugins that have the project's command, scheme or executor."""
+    member = {"command": "commands", "connector": "connectors", "executor": "executors"}.get(project.kind.name)
     for record in app.plugins.allowed if member else ():
         if record.dist != project.dist and any(row[0] == project.name for row in getattr(record, str(member))):
             yield record.label

@@ -62,13 +62,22 @@ KINDS = {
             "__TITLE__, a company's bundle for algo",
             "algo profile show",
         ),
+        Kind(
+            "executor",
+            "executor",
+            "algo local serve --engine __NAME__",
+            "__TITLE__, as an executor of algo local serve",
+            "algo plugins show __DIST__",
+            ("algo-local__CORE__",),
+            ("algo-run__CORE__",),
+        ),
     )
 }
 
 
 @dataclass(frozen=True)
 class Project:
-    """The names of a plugin project: its distribution, its kind, and its command or scheme in `algo`."""
+    """The names of a plugin project: its distribution, its kind, and its command, scheme or executor in `algo`."""
 
     dist: str
     kind: Kind
@@ -111,12 +120,12 @@ class Project:
 
 
 def project_of(kind: str, dist: str, name: str = "") -> Project:
-    """The project of this kind and name; its command or scheme is called like it, without an `algo-` at the beginning.
+    """The project of this kind and name; what it adds is called like it, without an `algo-` at the beginning.
 
     Raises:
         UsageError: if the names are invalid, or not to be had; the hint suggests valid ones.
     """
-    _check_name("distribution", dist)
+    _check_name("a distribution", dist)
     project = Project(dist, KINDS[kind], name or dist.removeprefix("algo-"))
     if project.package in _TAKEN | sys.stdlib_module_names or keyword.iskeyword(project.package):
         raise UsageError(f"Python knows something else by the name {project.package}", f"Try: acme-{dist}")
@@ -127,7 +136,7 @@ def project_of(kind: str, dist: str, name: str = "") -> Project:
 def _check_command(project: Project) -> None:
     from algo_core.cli import BUILT_IN
 
-    _check_name("command", project.name)
+    _check_name("a command", project.name)
     if project.name in BUILT_IN:
         raise UsageError(
             f"The command {project.name!r} is built in",
@@ -139,9 +148,9 @@ def _check_scheme(project: Project) -> None:
     from algo_core.plugins.types import RESERVED_SCHEMES
 
     choose = f"Choose another with: algo plugins new {project.dist} --connector SCHEME"
-    _check_name("scheme", project.name)
+    _check_name("a scheme", project.name)
     if len(project.name) == 1:
-        raise UsageError(f"Not a name for a scheme: {project.name!r} could be the drive in a path", choose)
+        raise UsageError(f"Not a valid name for a scheme: {project.name!r} could be the drive in a path", choose)
     if project.name in RESERVED_SCHEMES:
         raise UsageError(f"The scheme {project.name}:// means the same to every command of algo", choose)
 
@@ -160,6 +169,7 @@ _CHECKS: dict[str, Callable[[Project], None]] = {
     "command": _check_command,
     "connector": _check_scheme,
     "bundle": _check_table,
+    "executor": lambda project: _check_name("an executor", project.name),
 }
 
 
@@ -168,7 +178,7 @@ def _check_name(what: str, name: str) -> None:
         return
     better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:LONGEST].rstrip("-")
     raise UsageError(
-        f"Not a name for a {what}: {name!r}",
+        f"Not a valid name for {what}: {name!r}",
         f"Use lower-case letters, digits and hyphens, at most {LONGEST}" + (f": {better}" if better else ""),
     )
 

@@ -13,6 +13,7 @@ from algo_run.batch.report import Report
 
 if TYPE_CHECKING:
     from algo_core.context import App
+    from algo_core.http.api import ApiClient
     from algo_core.storage.uri import AlgorithmRef
 
 T = TypeVar("T")
@@ -74,13 +75,13 @@ class Found(NamedTuple):
     keeps_keys: bool
 
 
-def look_up(app: App, reference: AlgorithmRef) -> Found:
+def look_up(api: ApiClient, reference: AlgorithmRef) -> Found:
     """Find out the current version of a reference without one, so that all calls of a run use the same code.
 
     Raises:
         NotFoundError, AuthError, NetworkError: if there is no such algorithm, and a version is to be found out.
     """
-    described = _described(app, reference)
+    described = _described(api, reference)
     settings = described.get("settings")
     keeps_keys = isinstance(settings, dict) and settings.get("request_records") == "full"
     if not reference.version and reference.name:
@@ -91,7 +92,7 @@ def look_up(app: App, reference: AlgorithmRef) -> Found:
     return Found(reference, keeps_keys)
 
 
-def _described(app: App, reference: AlgorithmRef) -> dict[str, Any]:
+def _described(api: ApiClient, reference: AlgorithmRef) -> dict[str, Any]:
     """What the platform says of an algorithm; nothing if it is called by a version, and the platform does not say.
 
     Raises:
@@ -100,7 +101,7 @@ def _described(app: App, reference: AlgorithmRef) -> dict[str, Any]:
     if not reference.name:
         return {}
     try:
-        found = app.api.get_json(f"algorithms/{reference.owner}/{reference.name}")
+        found = api.get_json(f"algorithms/{reference.owner}/{reference.name}")
     except (NotFoundError, RequestRefused, PlatformError):
         if not reference.version:
             raise

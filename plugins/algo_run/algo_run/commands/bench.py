@@ -15,9 +15,9 @@ from algo_core.files import replacing
 from algo_core.terminal.options import Number
 from algo_run.call import MAX_TIMEOUT, MOST_AT_ONCE, Call, perform
 from algo_run.commands.input_options import given_inputs, input_options
-from algo_run.commands.run import reference_of
 from algo_run.completion import complete_algorithm
 from algo_run.payload import the_one
+from algo_run.target import is_directory, opened, published
 
 if TYPE_CHECKING:
     from algo_run.measuring import Measurement
@@ -81,6 +81,8 @@ def bench(
 ) -> None:
     """Measure latency and throughput of ALGORITHM with one input.
 
+    ALGORITHM is the name of one, or an algorithm's directory, such as ./my_algorithm.
+
     Prints calls per second and latency percentiles for each concurrency. Exit code 1 if a call failed.
     """
     from algo_run.measuring import measure
@@ -88,15 +90,16 @@ def bench(
     if calls < max(concurrency):
         raise UsageError(f"{calls} calls cannot have {max(concurrency)} callers", "Give more --calls")
     payload = the_one(given_inputs(ctx), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty()).payload()
-    call = Call(reference_of(app, algorithm), payload, timeout)
     found: list[Measurement] = []
-    for at_once in concurrency:
-        progress = _Progress(app, at_once, calls)
-        try:
-            measure(lambda: perform(app.api, call), at_once, at_once, lambda ended: None)
-            found.append(measure(lambda: perform(app.api, call), calls, at_once, progress.show))
-        finally:
-            progress.clear()
+    with opened(app, algorithm) if is_directory(algorithm) else published(app, algorithm) as target:
+        call = Call(target.reference, payload, timeout)
+        for at_once in concurrency:
+            progress = _Progress(app, at_once, calls)
+            try:
+                measure(lambda: perform(target.api, call), at_once, at_once, lambda ended: None)
+                found.append(measure(lambda: perform(target.api, call), calls, at_once, progress.show))
+            finally:
+                progress.clear()
     _print(app, str(call.reference), found)
     if svg:
         _draw(svg, str(call.reference), found)

@@ -18,6 +18,7 @@ from algo_run.batch.work import SomeFailed, Work, carry_out, look_up
 
 if TYPE_CHECKING:
     from algo_core.context import App
+    from algo_core.http.api import ApiClient
     from algo_core.storage.uri import AlgorithmRef
 
 SHOWN = 3
@@ -48,7 +49,7 @@ class Batch(NamedTuple):
         return f"{self.reference} and {self.compare}{within}" if self.compare else str(self.reference)
 
 
-def run_each(app: App, batch: Batch) -> None:
+def run_each(app: App, batch: Batch, api: ApiClient) -> None:
     """Call an algorithm on each input, and record each result.
 
     Raises:
@@ -61,17 +62,19 @@ def run_each(app: App, batch: Batch) -> None:
         return
     if batch.compare and batch.output and batch.output.endswith(".csv"):
         raise UsageError("--compare cannot write CSV", "Name a file that ends in .jsonl with -o")
-    found = look_up(app, batch.reference)
+    found = look_up(api, batch.reference)
     batch = batch._replace(reference=found.reference)
     journal = open_journal(
         batch.output, app.output.binary, batch.algorithm, f"{batch.kind} {batch.source}", resume=batch.resume
     )
     with closing(journal):
-        _carry_out(app, batch, items, journal, keeps_keys=found.keeps_keys)
+        _carry_out(app, api, batch, items, journal, keeps_keys=found.keeps_keys)
 
 
-def _carry_out(app: App, batch: Batch, items: Iterator[Item], journal: Journal | Stream, *, keeps_keys: bool) -> None:
-    caller = Caller(app.api, journal.run, timeout=batch.timeout, sudo=batch.sudo, keeps_keys=keeps_keys)
+def _carry_out(
+    app: App, api: ApiClient, batch: Batch, items: Iterator[Item], journal: Journal | Stream, *, keeps_keys: bool
+) -> None:
+    caller = Caller(api, journal.run, timeout=batch.timeout, sudo=batch.sudo, keeps_keys=keeps_keys)
     calls = _Compared(caller, batch) if batch.compare else _Plain(caller, batch)
     report = Report(
         app.output,

@@ -39,7 +39,7 @@ def logs(app: App, what: str, follow: bool, limit: int, sudo: bool) -> None:
         if is_request:
             _show_one(app, what, asked, follow=follow)
             return
-        from algo_run.commands.run import reference_of
+        from algo_run.target import reference_of
 
         reference = reference_of(app, what)
         for entry in _calls(app, reference._replace(version=None).path, asked, limit, follow=follow):

@@ -13,8 +13,8 @@ from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_run.call import MAX_TIMEOUT
 from algo_run.commands.batch_options import limits_of, pool_options
-from algo_run.commands.run import reference_of
 from algo_run.completion import complete_algorithm, complete_recorded
+from algo_run.target import reference_of
 
 if TYPE_CHECKING:
     from algo_core.storage.uri import AlgorithmRef
@@ -87,7 +87,7 @@ def replay(app: App, /, algorithm: str, source: str, output: str | None, resume:
     if given["dry_run"]:
         _show_calls(app, wanted, _recorded(app, source, chosen, _newest(app, chosen) if source == REQUESTS else ""))
         return
-    found = look_up(app, wanted)
+    found = look_up(app.api, wanted)
     name, inputs = _described(found.reference, source, chosen, given["tolerance"])
     facts = {"newest": _newest(app, chosen)} if source == REQUESTS else {}
     stdout = app.output.binary if app.output.is_json else None

@@ -69,7 +69,7 @@ def list_requests(
 def _algorithm(app: App, text: str | None) -> str | None:
     if text is None:
         return None
-    from algo_run.commands.run import reference_of
+    from algo_run.target import reference_of
 
     reference = reference_of(app, text)
     if reference.version:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import PlatformError, UsageError
-from algo_core.storage.uri import AlgorithmRef, parse_algorithm_ref
+from algo_core.storage.uri import AlgorithmRef
 from algo_core.terminal.options import Number
 from algo_run.call import DEFAULT_TIMEOUT, MAX_TIMEOUT, Answer, Call, Failed, perform, perform_raw
 from algo_run.commands.batch_options import batch_inputs, batch_options, limits_of
+from algo_run.commands.directory_options import directory_options, others, surroundings
 from algo_run.commands.input_options import given_inputs, input_options
 from algo_run.completion import complete_algorithm
 from algo_run.payload import Given, the_one
 from algo_run.sink import Sink, open_sink
+from algo_run.target import Surroundings, Target, is_directory, opened, parsed, published
 
-_MINE = re.compile(r"(?:algo:/{1,2}|/)?\.my/(.*)", re.DOTALL)
-"""`.my` in the place of an owner is the account of the profile in use (guide)."""
+if TYPE_CHECKING:
+    from algo_core.http.api import ApiClient
 
 EPILOG = """\
 \b
@@ -30,6 +32,7 @@ Examples:
   algo run nlp/LDA/1.0.0 -j '{"docsList": ["apples", "ripe apples"]}'
   algo run demo/Resize -B photo.jpg -o small.jpg --timeout 60
   curl -s https://example.org/data.json | algo run demo/Sum -J -
+  algo run ./my_algorithm -d x -v --env MODE=fast
   algo run demo/Hello --each names.jsonl -o results.jsonl
 
 Exactly one input is sent, byte for byte but for a byte order mark. FILE '-' is standard input. The result goes to
@@ -53,6 +56,7 @@ bytes."""
 @click.option("--void", "--async", "void", is_flag=True, help="Return at once and print the request's id.")
 @click.option("--debug", is_flag=True, help="Show the algorithm's printed output, and its stack trace on failure.")
 @click.option("--sudo", is_flag=True, help="Call as the algorithm's owner (administrators only).")
+@directory_options
 @batch_options
 @click.pass_context
 @pass_app
@@ -67,52 +71,61 @@ def run(
     void: bool,
     debug: bool,
     sudo: bool,
-    **batch: Any,
+    **options: Any,
 ) -> None:
     """Call ALGORITHM on an input and print its result, or on each of many inputs.
 
     ALGORITHM is OWNER/NAME or OWNER/NAME/VERSION; versions are 1.0.0, 1.2.*, a commit's hash, latest, latestPrivate.
+    It can also be an algorithm's directory, such as ./my_algorithm: it runs on this machine, as it stands.
     Inputs over 7.5 MiB (10 MiB in base64) are refused: upload them with 'algo cp' and pass the data URI.
     """
     _check(app, ctx.args, raw=raw, void=void)
     debug = debug or app.debug
+    given, batch = surroundings(app, options), others(options)
+    is_here = _check_directory(algorithm, given, void=void, sudo=sudo, compare=batch["compare"])
+    shows_output = (debug or app.verbose) and not app.output.is_json
+
+    def target() -> AbstractContextManager[Target]:
+        return opened(app, algorithm, given, shows_output=shows_output) if is_here else published(app, algorithm)
+
     if inputs := batch_inputs(batch):
         _refuse_beside_batch(given_inputs(ctx), raw=raw, void=void)
-        _run_each(app, reference_of(app, algorithm), inputs, output, timeout, {**batch, "sudo": sudo})
+        with target() as called:
+            _run_each(app, called, inputs, output, timeout, {**batch, "sudo": sudo})
         return
     if output and os.path.isdir(output):
         raise UsageError(f"{output} is a directory", "Name a file with -o")
-    given = the_one(given_inputs(ctx), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty())
-    _parsed(algorithm)
-    payload = given.payload()
+    one = the_one(given_inputs(ctx), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty())
+    if not is_here:
+        parsed(algorithm)
     call = Call(
-        reference_of(app, algorithm),
-        payload,
+        AlgorithmRef("", ""),
+        one.payload(),
         timeout,
-        wants_stdout=debug and not (raw or void),
+        wants_stdout=(debug or (is_here and app.verbose and app.output.is_json)) and not (raw or void),
         output="raw" if raw else "void" if void else None,
         sudo=sudo,
     )
-    with open_sink(app.output, output) as sink:
+    with target() as called, open_sink(app.output, output) as sink:
+        call = call._replace(reference=called.reference)
         if raw:
-            _run_raw(app, call, sink)
+            _run_raw(called.api, call, sink)
         else:
-            _run(app, call, sink, debug=debug)
+            _run(app, called, call, sink, debug=debug)
 
 
-def _parsed(algorithm: str) -> AlgorithmRef:
-    mine = _MINE.fullmatch(algorithm)
-    return parse_algorithm_ref(f"my/{mine[1]}" if mine else algorithm)
-
-
-def reference_of(app: App, algorithm: str) -> AlgorithmRef:
-    """The algorithm's reference; `.my` is replaced by the account's name.
-
-    Raises:
-        UsageError: if it is no reference.
-    """
-    reference = _parsed(algorithm)
-    return reference._replace(owner=app.api.username()) if _MINE.fullmatch(algorithm) else reference
+def _check_directory(algorithm: str, given: Surroundings, **others: object) -> bool:
+    """Whether the algorithm is a directory. UsageError for options that go only with one, or with none."""
+    if not is_directory(algorithm):
+        if given.variables or given.secrets:
+            raise UsageError(
+                "--env, --env-file and --secret are for algorithms in directories",
+                "Name a directory, such as ./my_algorithm; 'algo secrets' sets variables of published algorithms",
+            )
+        return False
+    if wrong := [name for name, value in others.items() if value]:
+        raise UsageError(f"--{wrong[0]} is for published algorithms, not for a directory", "Leave it out")
+    return True
 
 
 def _refuse_beside_batch(given: list[Given], *, raw: bool, void: bool) -> None:
@@ -126,7 +139,7 @@ def _refuse_beside_batch(given: list[Given], *, raw: bool, void: bool) -> None:
 
 def _run_each(
     app: App,
-    reference: AlgorithmRef,
+    target: Target,
     inputs: tuple[str, str],
     output: str | None,
     timeout: int | None,
@@ -135,8 +148,8 @@ def _run_each(
     from algo_run.commands.each import Batch, run_each
 
     limits = limits_of(app, batch)
-    names = ("resume", "dry_run", "compare", "tolerance", "sudo")
-    run_each(app, Batch(reference, *inputs, output, timeout, limits, **{name: batch[name] for name in names}))
+    options = {name: batch[name] for name in ("resume", "dry_run", "compare", "tolerance", "sudo")}
+    run_each(app, Batch(target.reference, *inputs, output, timeout, limits, **options), target.api)
 
 
 def _check(app: App, extra: list[str], *, raw: bool, void: bool) -> None:
@@ -152,16 +165,16 @@ def _check(app: App, extra: list[str], *, raw: bool, void: bool) -> None:
         raise UsageError("--raw cannot be combined with --json or --void", "Give one of them")
 
 
-def _run_raw(app: App, call: Call, sink: Sink) -> None:
-    content_type, blocks = perform_raw(app.api, call)
+def _run_raw(api: ApiClient, call: Call, sink: Sink) -> None:
+    content_type, blocks = perform_raw(api, call)
     is_text = content_type.startswith("text/") or content_type.endswith(("json", "xml"))
     sink.write(blocks, is_binary=not is_text)
 
 
-def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
+def _run(app: App, target: Target, call: Call, sink: Sink, *, debug: bool) -> None:
     try:
-        answer = perform(app.api, call)
-        _show_remarks(app, answer, asked=call.wants_stdout)
+        answer = perform(target.api, call)
+        _show_remarks(app, answer, asked=call.wants_stdout, is_shown=target.is_directory)
         if app.output.is_json:
             sink.write_json(answer.text, is_indented=True)
         elif call.output == "void" and answer.request_id:
@@ -169,9 +182,9 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
         else:
             sink.write_answer(answer)
     except Failed as failure:
-        _show_remarks(app, failure.answer, asked=call.wants_stdout)
+        _show_remarks(app, failure.answer, asked=call.wants_stdout, is_shown=target.is_directory)
         if failure.stacktrace and not app.output.is_json:
-            if debug:
+            if debug or target.is_directory:
                 _show(app, failure.stacktrace)
             else:
                 failure.hint = failure.hint or "See where it failed with --debug"
@@ -180,11 +193,13 @@ def _run(app: App, call: Call, sink: Sink, *, debug: bool) -> None:
         raise PlatformError("The result is nested too deeply to be read", "Print it unparsed with --raw") from None
 
 
-def _show_remarks(app: App, answer: Answer, *, asked: bool) -> None:
-    """Print alerts, and the algorithm's output if `asked`, on stderr; `--json` has them in the response."""
+def _show_remarks(app: App, answer: Answer, *, asked: bool, is_shown: bool) -> None:
+    """Print alerts, and the algorithm's output if `asked` and not shown yet; `--json` has them in the response."""
     if not app.output.is_json:
         for alert in answer.alerts:
             app.output.warn(alert)
+        if is_shown:
+            return
         if answer.stdout:
             _show(app, answer.stdout)
         elif asked and answer.stdout is None:

@@ -9,6 +9,7 @@ import math
 import re
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from algo_local.platform import Platform
     from algo_local.records.recorder import Live
     from algo_local.web.authorization import RequestContext
+
+Execute = Callable[..., Outcome]
+"""Runs a build, as `Executor.call` does."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header of a call that is to be executed once, however often it arrives."""
@@ -53,6 +57,8 @@ class _Call:
     context: CallContext
     output: str
     key: str | None
+    execute: Execute | None
+    """What runs it in the place of the platform's executor."""
 
     def record(self) -> Record:
         """Its row, before it has run."""
@@ -87,7 +93,8 @@ class _Call:
             platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
             if algorithm.has_secrets:
                 build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
-            return platform.executor.call(
+            execute = self.execute or platform.executor.call
+            return execute(
                 build,
                 self.payload,
                 timeout=self.timeout,
@@ -107,9 +114,14 @@ def preflight(context: RequestContext) -> Response:
 
 def invoke(context: RequestContext) -> Response:
     """`POST /v1/algo/OWNER/NAME[/VERSION]`, or with an algorithm's id in the place of owner and name."""
+    return call_version(context.platform, context.caller, context.request, _version(context))
+
+
+def call_version(
+    platform: Platform, caller: Caller, request: Request, version: Version, execute: Execute | None = None
+) -> Response:
+    """The response to a request that calls a version; `execute` runs it in the place of the platform's executor."""
     received = time.perf_counter()
-    platform, caller, request = context.platform, context.caller, context.request
-    version = _version(context)
     output = request.query.get("output", "").lower()
     call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
     key = _idempotency_key(request) if version.algorithm.request_records == FULL else None
@@ -117,7 +129,7 @@ def invoke(context: RequestContext) -> Response:
         if not caller.inside or output == "void":
             slot.enter_context(platform.concurrency.counted(caller.account))
         payload, body = _payload(request)
-        call = _Call(platform, caller, version, payload, body, _timeout(request), call_context, output, key)
+        call = _Call(platform, caller, version, payload, body, _timeout(request), call_context, output, key, execute)
         response = _answered(call, request, slot, received)
     if key:
         response.headers[IDEMPOTENCY_KEY] = key

@@ -1,0 +1,68 @@
+"""Executors of plugins (the hook `algo_executors`): by name, opened for a platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from algo_core.errors import AlgoError, UsageError, cause
+
+if TYPE_CHECKING:
+    from algo_core import App
+    from algo_local.execution.executor import Endpoint, Executor
+
+    Opener = Callable[[Callable[[], Endpoint], Path], Executor]
+
+METHODS = ("start", "call", "cancel", "context_of", "describe", "drain", "close")
+"""The methods of an executor."""
+
+
+def names_of_executors(app: App) -> list[str]:
+    """The names of all executors of plugins, sorted."""
+    return sorted({name for record in app.plugins.allowed for name, *_ in record.executors})
+
+
+def executor_opener(app: App, name: str) -> Opener:
+    """Opens and starts the executor of this name, given the address that algorithms call and a directory of its own.
+
+    Raises:
+        UsageError: if no plugin has it, or several.
+        PluginError: if its function cannot be loaded; also by the opener, if it fails or returns no executor.
+    """
+    claims = [
+        (record, target) for record in app.plugins.allowed for other, target, _ in record.executors if other == name
+    ]
+    if not claims:
+        raise UsageError(f"No plugin has an executor {name!r}", _choice(app))
+    if len(claims) > 1:
+        raise UsageError(
+            f"Several plugins have an executor {name!r}: {', '.join(record.dist for record, _ in claims)}",
+            f"Disable all but one, for example: `algo plugins disable {claims[-1][0].dist}`",
+        )
+    record, target = claims[0]
+    make = app.plugins.load_target(record, target)
+
+    def open_executor(endpoint: Callable[[], Endpoint], directory: Path) -> Executor:
+        try:
+            executor = _checked(make(app, endpoint, directory))
+            executor.start()
+        except (AlgoError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # whatever a plugin does is a finding
+            raise app.plugins.broken(record, f"{target}: {cause(error)}") from error
+        return executor
+
+    return open_executor
+
+
+def _choice(app: App) -> str:
+    if names := names_of_executors(app):
+        return f"Installed are: {', '.join(names)}. Without --engine, algorithms run on this machine"
+    return "Leave out --engine to run algorithms on this machine, or install a plugin that has the executor"
+
+
+def _checked(made: object) -> Executor:
+    if missing := [method for method in METHODS if not callable(getattr(made, method, None))]:
+        raise TypeError(f"it returned {made!r:.80}, which is no executor: it has no {missing[0]}")
+    return cast("Executor", made)

@@ -1,0 +1,39 @@
+"""Stack traces of algorithms as their authors want to see them: their own frames, by the names of their own files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from algo_local.execution.sandbox import TREE
+
+_FRAME = re.compile(r'^\s*File "([^"]*)", line \d+, in ')
+_HEADING = "Traceback (most recent call last):"
+
+
+def own_files(text: str, processes: Path, directory: str) -> str:
+    """A text with the names of files in the author's directory, in the place of those of a process's copy."""
+    copy = rf"(?:{re.escape(TREE)}|{re.escape(str(processes))}/p-[^/\"]+/\d+/algorithm)/"
+    return re.sub(copy, lambda match: f"{directory.rstrip('/')}/", text)
+
+
+def own_frames(trace: str, directory: str) -> str:
+    """A trace with names of `own_files`, without the frames of other files; as it is if it has none of the author's."""
+    kept: list[str] = []
+    is_kept, found = True, False
+    prefix = f"{directory.rstrip('/')}/"
+    for line in trace.splitlines():
+        if match := _FRAME.match(line):
+            is_kept = match[1].startswith(prefix)
+            found = found or is_kept
+        elif not line.startswith("    "):
+            is_kept = True
+        if is_kept:
+            kept.append(line)
+    lines = [line for line, after in zip(kept, [*kept[1:], ""], strict=True) if not _is_empty(line, after)]
+    return "\n".join(lines) + "\n" if found else trace
+
+
+def _is_empty(line: str, after: str) -> bool:
+    """Whether a line begins a list of frames of which none is left."""
+    return line.strip() == _HEADING and not _FRAME.match(after)

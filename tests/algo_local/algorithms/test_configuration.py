@@ -1,0 +1,133 @@
+"""`algorithmia.conf`: what it says, and how its mistakes are told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_local.algorithms.build import BuildError
+from algo_local.algorithms.builder import Builder
+from algo_local.algorithms.configuration import identity, read_configuration
+from algo_local.algorithms.environments import _identity, requirements_of
+from algo_local.web.directory import algorithm_directory
+
+PLAIN = "def apply(input):\n    return input\n"
+
+
+def configured(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "algorithmia.conf").write_text(text, "utf-8")
+    return tmp_path
+
+
+def test_what_it_says(tmp_path: Path) -> None:
+    assert not read_configuration(tmp_path).is_there
+    text = """\ufeff{"username": "me", "algoname": "Hello", "langauge": "python3.7", "entry_point": "src/deep/main.py",
+        "python": "python3", "dependencies": [" numpy>=2 ", ""], "sample_input": {"a": "\u00e4"}, "other": 1}"""
+    found = read_configuration(configured(tmp_path, text))
+    assert (found.username, found.algoname, found.language) == ("me", "Hello", "python3.7")
+    assert (found.module, found.python, found.dependencies) == ("deep.main", (3,), ("numpy>=2",))
+    assert found.sample_input == '{"a": "\u00e4"}'
+    assert requirements_of(tmp_path) == "numpy>=2"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ('{"usrname": "me"}', "unknown member 'usrname'", "Did you mean 'username'?"),
+        ('{"algo_name": "me"}', "unknown member 'algo_name'", "Did you mean 'algoname'?"),
+        ('{"Language": "python3"}', "unknown member 'Language'", "Did you mean 'language'?"),
+        ('{"dependancies": []}', "unknown member 'dependancies'", "Did you mean 'dependencies'?"),
+        ('{"entrypoint": ""}', "unknown member 'entrypoint'", "Did you mean 'entry_point'?"),
+        ('{"username": 3}', "'username' must be a text, not 3", "Correct 'username'"),
+        ('{"dependencies": "numpy"}', "'dependencies' must be a list", "Correct 'dependencies'"),
+        ('{"dependencies": ["a\\nb"]}', "'dependencies' must be a list", "Correct 'dependencies'"),
+        ('{"entry_point": "../x.py"}', "'entry_point' must be a module below src", "Correct 'entry_point'"),
+        ('{"python": "new"}', "'python' must be a version", "Correct 'python'"),
+        ('{"username": "me",}', "is not JSON", "It looks like"),
+        ("[]", "does not hold a JSON object", "It looks like"),
+        ('{"language": "java11"}', "holds one in Java", "algo template"),
+        ('{"language": "pyhton3"}', "does not exist: 'pyhton3'", "Did you mean 'python3'?"),
+        ('{"language": "cobol"}', "does not exist: 'cobol'", "runs python3"),
+        ('{"python": "2.7"}', "asks for Python 2.7", "Change 'python'"),
+        ('{"entry_point": "src/Other.py"}', "There is no src/Other.py", "Correct 'entry_point'"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, write: Callable[..., Path], text: str, message: str, hint: str) -> None:
+    directory = configured(write(PLAIN), text)
+    with pytest.raises(BuildError) as caught:
+        Builder(tmp_path / "root").build(directory, "me", "Hello")
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_the_entry_point_is_built(tmp_path: Path, write: Callable[..., Path]) -> None:
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    conf = f'{{"entry_point": "src.deep.main", "python": "{ours}"}}'
+    directory = configured(write("import no_such\n", **{"src/deep/main.py": PLAIN}), conf)
+    assert Builder(tmp_path / "root").build(directory, "me", "Hello").module == "src.deep.main"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", ("jane", "greeter")),
+        ('{"username": "__USER__", "algoname": "__ALGO__"}', ("jane", "greeter")),
+        ('{"username": "acme", "algoname": "Hello"}', ("acme", "Hello")),
+        ('{"username": "no/name"}', "Correct 'username'"),
+        ('{"username": "temp"}', "Correct 'username'"),
+        ('{"algoname": "1st"}', "Correct 'algoname'"),
+    ],
+)
+def test_owner_and_name(tmp_path: Path, text: str, expected: Any) -> None:
+    directory = tmp_path / "greeter"
+    directory.mkdir()
+    found = read_configuration(configured(directory, text))
+    if isinstance(expected, tuple):
+        assert identity(directory, found, "jane") == expected
+        return
+    with pytest.raises(BuildError) as caught:
+        identity(directory, found, "jane")
+    assert expected in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_equal"),
+    [
+        ("numpy\nscipy>=1", "scipy>=1   # for sums\n\n# numbers\nnumpy\nnumpy", True),
+        ("numpy >= 2 ; python_version>'3'", "numpy >=  2 \\\n ; python_version>'3'", True),
+        ("numpy\nscipy", "numpy\nscipy>=1", False),
+        ("--index-url x\nnumpy", "numpy\n--index-url x", False),
+        ("a @ https://x/a.whl#sha256=1", "a @ https://x/a.whl#sha256=2", False),
+        ("numpy", "", False),
+    ],
+)
+def test_requirements_are_equal_whatever_their_order_and_comments(one: str, other: str, is_equal: bool) -> None:
+    assert (_identity(one, "commit") == _identity(other, "commit")) is is_equal
+
+
+def test_what_is_no_algorithms_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for directory in (tmp_path / "mine" / "src", tmp_path / "empty", tmp_path / "two words"):
+        directory.mkdir(parents=True)
+    for directory in (tmp_path / "mine", tmp_path / "two words"):
+        configured(directory, "{}")
+    (tmp_path / "mine" / "src" / "Mine.py").touch()
+    assert algorithm_directory("./mine") == Path("mine")
+    cases: dict[str, tuple[type[AlgoError], str]] = {
+        "./mien": (NotFoundError, "Did you mean `algo run ./mine`?"),
+        "/no/such/place/at all": (NotFoundError, "Begin a new algorithm with a template"),
+        "./zzz": (NotFoundError, "There is `algo run ./mine` or `algo run './two words'`"),
+        "./mine/src/Mine.py": (UsageError, "Name its directory: `algo run ./mine`"),
+        "./mine/src": (UsageError, f"Name the directory that has one: `algo run {tmp_path}/mine`"),
+        "./empty": (UsageError, "Describe the algorithm in empty/algorithmia.conf, for example with"),
+        ".": (UsageError, "Did you mean `algo run ./mine` or `algo run './two words'`?"),
+    }
+    for text, (kind, hint) in cases.items():
+        with pytest.raises(kind) as caught:
+            algorithm_directory(text)
+        assert hint in (caught.value.hint or ""), text

@@ -1,0 +1,1 @@
+"""Acme archive, as a connector of algo."""

@@ -1,0 +1,1 @@
+"""Acme cluster, as an executor of algo local serve."""

@@ -1,0 +1,1 @@
+"""Acme company, a company's bundle for algo."""
