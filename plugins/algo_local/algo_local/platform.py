@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "drafts", "environments", "connectors", "processes", "repositories", "running", "executor"),
+    *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
+    "executor",
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -281,12 +282,13 @@ class Platform:
         *,
         public: bool = True,
         network_access: NetworkAccess | None = None,
+        python: tuple[int, ...] = (),
         report: Callable[[str], None] | None = None,
     ) -> Version:
         """Build an algorithm directory and publish it as a version; see `publish_directory`."""
         from algo_local.algorithms.directory_publication import Wish
 
-        wish = Wish(version, public=public, network_access=network_access)
+        wish = Wish(version, public=public, network_access=network_access, python=python)
         return self.publish_directory(directory, owner, name, wish, report=report)[0]
 
     def publish_directory(
