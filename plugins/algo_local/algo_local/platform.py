@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from algo_local.metadata.secrets import Secrets
     from algo_local.records.recorder import Recorder
     from algo_local.vault import Vault
+    from algo_local.webhooks.deliverer import Deliverer
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
@@ -46,6 +47,9 @@ OWN_PARTS = (
     "executor",
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
+
+NOTIFY_SECONDS = 20.0
+"""Time for the notifications of calls before a process ends that is no server; they are retried by the next one."""
 
 _DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
 _OWN_ACCOUNT = "account"
@@ -95,6 +99,8 @@ class Platform:
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
+        self.is_public = False
+        """Whether it is served to other machines."""
 
     @_Part
     def database(self) -> Database:
@@ -235,6 +241,22 @@ class Platform:
         return Recorder(self.database, self.root, lambda identifier: self.executor.cancel(identifier))
 
     @_Part
+    def webhooks(self) -> Deliverer:
+        """Notifications of clients about calls that have ended."""
+        from algo_local.webhooks.deliverer import Deliverer
+        from algo_local.webhooks.limits import sends_to_private_addresses
+
+        return Deliverer(
+            self.records,
+            self.webhook_secret,
+            allow_private=lambda: sends_to_private_addresses(is_public=self.is_public),
+        )
+
+    def webhook_secret(self, account: str) -> str:
+        """The secret with which notifications of an account are signed."""
+        return self._vault.derive(f"webhooks of {account.lower()}")
+
+    @_Part
     def concurrency(self) -> ConcurrencyLimit:
         """The calls under way, by account."""
         from algo_local.execution.concurrency import ConcurrencyLimit
@@ -354,12 +376,14 @@ class Platform:
             thread.join()
         if "records" in self.parts:
             self.records.flush()
+        if "webhooks" in self.parts:
+            self.webhooks.close(NOTIFY_SECONDS)
 
     def close(self) -> None:
         """End all running algorithms and close everything. The platform can be used again afterwards."""
         with self.lock:
             parts, self.parts = self.parts, {}
-        for name in ("executor", "_callback", "records", "database"):
+        for name in ("executor", "_callback", "webhooks", "records", "database"):
             if name in parts:
                 cast("Any", parts[name]).close()
 

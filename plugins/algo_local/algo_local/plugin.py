@@ -83,6 +83,7 @@ def algo_variables() -> list[Variable]:
         Variable("ALGO_LOCAL_OPEN_FILES", "limit of open files per process of an algorithm"),
         Variable("ALGO_LOCAL_RECORD_DAYS", "age in days at which recorded calls are removed (default: 7)"),
         Variable("ALGO_LOCAL_RECORD_SIZE", "limit of the size of the record of calls, such as 1G"),
+        Variable("ALGO_LOCAL_NOTIFY_PRIVATE", "let --notify name private addresses: on or off (default: on loopback)"),
         Variable("ALGO_LOCAL_RECORD_CONTENT", "largest input or output that is recorded, such as 64K"),
     ]
 
