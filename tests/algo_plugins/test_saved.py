@@ -29,7 +29,7 @@ NEW = {
 }
 
 
-class Environment:
+class Prepared:
     def __init__(self, prefix: Path) -> None:
         self.prefix = prefix
         self.site = prefix / SITE
@@ -64,113 +64,109 @@ class Environment:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Environment:
-    return Environment(tmp_path / "env")
+def prepared(tmp_path: Path) -> Prepared:
+    return Prepared(tmp_path / "env")
 
 
-def change(environment: Environment, tmp_path: Path) -> Saved:
+def change(prepared: Prepared, tmp_path: Path) -> Saved:
     staged = tmp_path / "staged"
     for path in [*NEW, "bin/acme", "bin/acme-more", "__pycache__/x.pyc"]:
         (staged / path).parent.mkdir(parents=True, exist_ok=True)
         (staged / path).write_text("")
-    paths = paths_of(staged, str(environment.prefix), str(environment.site))
-    return begin(str(environment.prefix), [Kept("acme", "2.0", "1.0")], paths, environment.installed())
+    paths = paths_of(staged, str(prepared.prefix), str(prepared.site))
+    return begin(str(prepared.prefix), [Kept("acme", "2.0", "1.0")], paths, prepared.installed())
 
 
-def stash(environment: Environment) -> None:
+def stash(prepared: Prepared) -> None:
     for name in ("acme", "acme-1.0.dist-info"):
-        (environment.site / name).rename(environment.site / f"~{name[1:]}")
-    (environment.prefix / "bin/acme").unlink()
+        (prepared.site / name).rename(prepared.site / f"~{name[1:]}")
+    (prepared.prefix / "bin/acme").unlink()
 
 
-def half(environment: Environment) -> None:
-    stash(environment)
-    environment.put(dict(list(NEW.items())[:2]))
-    environment.write(f"{SITE}/acme/__pycache__/more.cpython-311.pyc", "bytecode")
+def half(prepared: Prepared) -> None:
+    stash(prepared)
+    prepared.put(dict(list(NEW.items())[:2]))
+    prepared.write(f"{SITE}/acme/__pycache__/more.cpython-311.pyc", "bytecode")
 
 
-def whole(environment: Environment) -> None:
-    stash(environment)
-    environment.put(NEW)
-    environment.put(
-        {"acme-2.0.dist-info/RECORD": "".join(f"{path},,\n" for path in NEW), "acme-2.0.dist-info/URL": "x"}
-    )
-    environment.write("bin/acme", "#!new\n")
-    environment.write("bin/acme-more", "#!new\n")
-    environment.write(
-        "pipx_metadata.json", json.dumps({"injected_packages": {"acme": {"version": "2.0"}, "other": {}}})
-    )
+def whole(prepared: Prepared) -> None:
+    stash(prepared)
+    prepared.put(NEW)
+    prepared.put({"acme-2.0.dist-info/RECORD": "".join(f"{path},,\n" for path in NEW), "acme-2.0.dist-info/URL": "x"})
+    prepared.write("bin/acme", "#!new\n")
+    prepared.write("bin/acme-more", "#!new\n")
+    prepared.write("pipx_metadata.json", json.dumps({"injected_packages": {"acme": {"version": "2.0"}, "other": {}}}))
 
 
-def removed(environment: Environment) -> None:
+def removed(prepared: Prepared) -> None:
     for path in OLD:
-        (environment.site / path).unlink()
+        (prepared.site / path).unlink()
 
 
-@pytest.mark.parametrize("interrupted", [lambda environment: None, stash, half, whole, removed])
+@pytest.mark.parametrize("interrupted", [lambda prepared: None, stash, half, whole, removed])
 def test_it_is_put_back_wherever_it_was_interrupted(
-    environment: Environment, tmp_path: Path, interrupted: Callable[[Environment], None]
+    prepared: Prepared, tmp_path: Path, interrupted: Callable[[Prepared], None]
 ) -> None:
-    before, folders = environment.tree(), environment.folders()
-    change(environment, tmp_path)
-    interrupted(environment)
-    differed = environment.tree() != before
+    before, folders = prepared.tree(), prepared.folders()
+    change(prepared, tmp_path)
+    interrupted(prepared)
+    differed = prepared.tree() != before
     for _ in range(2):  # as if this were interrupted as well, at its end
-        saved = Saved.pending(str(environment.prefix))
+        saved = Saved.pending(str(prepared.prefix))
         assert saved is not None
-        assert saved.put_back(environment.installed) is differed
-        after = environment.tree()
+        assert saved.put_back(prepared.installed) is differed
+        after = prepared.tree()
         assert json.loads(after.pop("pipx_metadata.json")) == json.loads(before["pipx_metadata.json"])
         assert after == {path: text for path, text in before.items() if path != "pipx_metadata.json"}
-        assert environment.folders() == folders
+        assert prepared.folders() == folders
         differed = False
     saved.discard()
-    assert Saved.pending(str(environment.prefix)) is None
-    assert os.listdir(environment.prefix / CHANGES) == []
+    assert Saved.pending(str(prepared.prefix)) is None
+    assert os.listdir(prepared.prefix / CHANGES) == []
 
 
-def test_a_change_that_was_not_begun_is_nothing(environment: Environment, tmp_path: Path, monkeypatch) -> None:
+def test_a_change_that_was_not_begun_is_nothing(prepared: Prepared, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(OSError, match="full"):
-        change(environment, tmp_path)
-    assert Saved.pending(str(environment.prefix)) is None
+        change(prepared, tmp_path)
+    assert Saved.pending(str(prepared.prefix)) is None
     monkeypatch.undo()
-    assert change(environment, tmp_path).distributions[0].previous == "1.0"
+    assert change(prepared, tmp_path).distributions[0].previous == "1.0"
 
 
-def test_the_last_change_of_each_is_kept_for_a_rollback(environment: Environment, tmp_path: Path) -> None:
-    before = environment.tree()
-    saved = change(environment, tmp_path)
-    whole(environment)
+def test_the_last_change_of_each_is_kept_for_a_rollback(prepared: Prepared, tmp_path: Path) -> None:
+    before = prepared.tree()
+    saved = change(prepared, tmp_path)
+    whole(prepared)
     saved.keep()
-    (kept,) = Saved.all_kept(str(environment.prefix))
+    (kept,) = Saved.all_kept(str(prepared.prefix))
     assert kept.needs(kept.distributions[0]) == ["lib<2"]
-    kept.place(kept.distributions, environment.installed)
-    after = environment.tree()
+    kept.place(kept.distributions, prepared.installed)
+    after = prepared.tree()
     assert {path: after[path] for path in before if "pipx" not in path} == {
         path: text for path, text in before.items() if "pipx" not in path
     }
     assert json.loads(after["pipx_metadata.json"]) == json.loads(before["pipx_metadata.json"])
     assert f"{SITE}/acme/more.py" not in after
-    (environment.prefix / CHANGES / "kept" / ".gone-7").mkdir()  # as if killed while it was removed
+    (prepared.prefix / CHANGES / "kept" / ".gone-7").mkdir()  # as if killed while it was removed
     for names in (["lib"], ["acme"], ["lib", "acme"]):
         each = [Kept(name, "3.0", "2.0") for name in names]
-        begin(str(environment.prefix), each, [], environment.installed()).keep()
-        found = [[each.name for each in state.distributions] for state in Saved.all_kept(str(environment.prefix))]
+        begin(str(prepared.prefix), each, [], prepared.installed()).keep()
+        found = [[each.name for each in state.distributions] for state in Saved.all_kept(str(prepared.prefix))]
         assert found[0] == names
     assert found == [["lib", "acme"]]
-    assert len(os.listdir(environment.prefix / CHANGES / "kept")) == 1
+    assert len(os.listdir(prepared.prefix / CHANGES / "kept")) == 1
 
 
-def test_files_are_copied_where_there_are_no_links(environment: Environment, tmp_path: Path, monkeypatch) -> None:
+def test_files_are_copied_where_there_are_no_links(prepared: Prepared, tmp_path: Path, monkeypatch) -> None:
     def refuse(*words: object, **options: object) -> None:
         raise OSError(1, "no links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    before = environment.tree()
-    saved = change(environment, tmp_path)
-    whole(environment)
-    assert saved.put_back(environment.installed)
-    assert {k: v for k, v in environment.tree().items() if "pipx" not in k} == {
+    before = prepared.tree()
+    saved = change(prepared, tmp_path)
+    whole(prepared)
+    assert saved.put_back(prepared.installed)
+    assert {k: v for k, v in prepared.tree().items() if "pipx" not in k} == {
         k: v for k, v in before.items() if "pipx" not in k
     }
