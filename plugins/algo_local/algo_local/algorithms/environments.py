@@ -18,6 +18,7 @@ from algo_core.locks import locked
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import read_configuration
+from algo_local.algorithms.pip_reason import Reason, reason_of
 from algo_local.trees import make_read_only, make_writable, remove_tree
 
 REQUIREMENTS = "requirements.txt"
@@ -238,5 +239,12 @@ def _run(command: list[str], directory: Path, title: str, report: Report) -> Non
         raise
     if code:
         told = [line for line in lines if line.strip()]
-        cause = next((line for line in reversed(told) if line.startswith("ERROR: ")), f"exit code {code}")
-        raise BuildError(f"{title} failed: {cause.removeprefix('ERROR: ')}", "\n".join(told[-_TAIL:]) or None)
+        reason = reason_of(lines, _lines_of(directory), REQUIREMENTS) or Reason(f"exit code {code}")
+        raise BuildError(f"{title} failed: {reason.message}", reason.hint or "\n".join(told[-_TAIL:]) or None)
+
+
+def _lines_of(directory: Path) -> list[str]:
+    try:
+        return decoded((directory / REQUIREMENTS).read_bytes()).splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
