@@ -16,8 +16,9 @@ _KINDS = {
     "algorithm_data": ("algorithm-data", "sessions"),
     "sources": ("sources", "repositories"),
     "environments": ("environments",),
+    "packages": ("packages",),
     "running": ("processes", "running"),
-    "leftovers": ("incoming", "trash"),
+    "leftovers": ("incoming", "trash", "drafts"),
 }
 """The parts of the state by the words of `algo local status`."""
 

@@ -38,13 +38,18 @@ if TYPE_CHECKING:
     from algo_local.metadata.secrets import Secrets
     from algo_local.records.recorder import Recorder
     from algo_local.vault import Vault
+    from algo_local.webhooks.deliverer import Deliverer
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "drafts", "environments", "connectors", "processes", "repositories", "running", "executor"),
+    *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
+    "executor",
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
+
+NOTIFY_SECONDS = 20.0
+"""Time for the notifications of calls before a process ends that is no server; they are retried by the next one."""
 
 _DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
 _OWN_ACCOUNT = "account"
@@ -94,6 +99,8 @@ class Platform:
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
+        self.is_public = False
+        """Whether it is served to other machines."""
 
     @_Part
     def database(self) -> Database:
@@ -234,6 +241,22 @@ class Platform:
         return Recorder(self.database, self.root, lambda identifier: self.executor.cancel(identifier))
 
     @_Part
+    def webhooks(self) -> Deliverer:
+        """Notifications of clients about calls that have ended."""
+        from algo_local.webhooks.deliverer import Deliverer
+        from algo_local.webhooks.limits import sends_to_private_addresses
+
+        return Deliverer(
+            self.records,
+            self.webhook_secret,
+            allow_private=lambda: sends_to_private_addresses(is_public=self.is_public),
+        )
+
+    def webhook_secret(self, account: str) -> str:
+        """The secret with which notifications of an account are signed."""
+        return self._vault.derive(f"webhooks of {account.lower()}")
+
+    @_Part
     def concurrency(self) -> ConcurrencyLimit:
         """The calls under way, by account."""
         from algo_local.execution.concurrency import ConcurrencyLimit
@@ -281,12 +304,13 @@ class Platform:
         *,
         public: bool = True,
         network_access: NetworkAccess | None = None,
+        python: tuple[int, ...] = (),
         report: Callable[[str], None] | None = None,
     ) -> Version:
         """Build an algorithm directory and publish it as a version; see `publish_directory`."""
         from algo_local.algorithms.directory_publication import Wish
 
-        wish = Wish(version, public=public, network_access=network_access)
+        wish = Wish(version, public=public, network_access=network_access, python=python)
         return self.publish_directory(directory, owner, name, wish, report=report)[0]
 
     def publish_directory(
@@ -310,15 +334,23 @@ class Platform:
             BuildError: if the directory cannot be built.
             AlgoError: what `try_it` raises.
         """
+        from algo_local.algorithms.build import BuildError
         from algo_local.algorithms.directory_publication import publish_directory
 
         check_owner(owner)
         check_name(name, "an algorithm")
         known = self.registry.algorithm(owner, name)
         names = (known.owner, known.name) if known else (self.metadata.account(owner) or owner, name)
-        published, is_new = publish_directory(
-            self.registry, self.builder, directory, names, wish, try_it=try_it, report=report
-        )
+        started = time.time()
+        try:
+            published, is_new = publish_directory(
+                self.registry, self.builder, directory, names, wish, try_it=try_it, report=report
+            )
+        except BuildError as error:
+            if error.commit:
+                log = "\n".join(filter(None, (error.log, f"ERROR: {error.message}", error.hint))) + "\n"
+                self.builds.record_failure(self.registry.ensure(*names), error.commit, started, log)
+            raise
         if is_new:
             message = f"Published as {published.text} from a directory"
             self.repositories.record(published.algorithm, published.build.source, self.account, message)
@@ -352,12 +384,14 @@ class Platform:
             thread.join()
         if "records" in self.parts:
             self.records.flush()
+        if "webhooks" in self.parts:
+            self.webhooks.close(NOTIFY_SECONDS)
 
     def close(self) -> None:
         """End all running algorithms and close everything. The platform can be used again afterwards."""
         with self.lock:
             parts, self.parts = self.parts, {}
-        for name in ("executor", "_callback", "records", "database"):
+        for name in ("executor", "_callback", "webhooks", "records", "database"):
             if name in parts:
                 cast("Any", parts[name]).close()
 

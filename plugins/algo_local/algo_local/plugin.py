@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from algo_core import Command, DoctorCheck, Profile, Variable, hookimpl
+from algo_core.errors import AlgorithmFailed
 
 if TYPE_CHECKING:
+    from algo_core.errors import AlgoError
     from algo_core.http.transport import Transport
     from algo_core.plugins.types import DirectoryRun
 
@@ -66,6 +68,16 @@ def algo_directory(run: DirectoryRun) -> Transport:
 
 
 @hookimpl
+def algo_error_hints(error: AlgoError) -> str | None:
+    """What mends the failure of an algorithm, where that is known."""
+    if not isinstance(error, AlgorithmFailed):
+        return None
+    from algo_local.advice import advice_on
+
+    return advice_on(error.message, error.stacktrace)
+
+
+@hookimpl
 def algo_variables() -> list[Variable]:
     """What moves, confines and limits the embedded platform."""
     return [
@@ -75,12 +87,15 @@ def algo_variables() -> list[Variable]:
             "ALGO_LOCAL_SANDBOX_PATHS", "additional paths visible in the sandbox, such as /data/models:/scratch=rw"
         ),
         Variable("ALGO_LOCAL_BUILD_CODE", "let builds over HTTP run the code of packages: on or off (default)"),
+        Variable("ALGO_LOCAL_INSTALLER", "how environments are made: auto (uv if it is there), uv or pip"),
+        Variable("ALGO_LOCAL_PYTHON_DOWNLOADS", "let uv download missing versions of Python: on or off (default)"),
         Variable("ALGO_LOCAL_MEMORY", "limit of memory per process of an algorithm, such as 2G"),
         Variable("ALGO_LOCAL_FILE_SIZE", "limit of the size of its files, such as 2G"),
         Variable("ALGO_LOCAL_PROCESSES", "limit of processes and threads per algorithm"),
         Variable("ALGO_LOCAL_OPEN_FILES", "limit of open files per process of an algorithm"),
         Variable("ALGO_LOCAL_RECORD_DAYS", "age in days at which recorded calls are removed (default: 7)"),
         Variable("ALGO_LOCAL_RECORD_SIZE", "limit of the size of the record of calls, such as 1G"),
+        Variable("ALGO_LOCAL_NOTIFY_PRIVATE", "let --notify name private addresses: on or off (default: on loopback)"),
         Variable("ALGO_LOCAL_RECORD_CONTENT", "largest input or output that is recorded, such as 64K"),
     ]
 
