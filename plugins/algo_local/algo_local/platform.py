@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from algo_local.data.objects import Objects
     from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Endpoint, Executor
+    from algo_local.execution.keeper import Keeper
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.event_listeners import EventListeners
@@ -44,7 +45,7 @@ DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
     *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
-    "executor",
+    *("executor", "keeper"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -82,7 +83,7 @@ class Platform:
 
     `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
     `open_executor` opens and starts what runs them, given that address and a directory; without it, processes of this
-    machine do.
+    machine do, and with `keeps_workers` these are left to the next process for a while; see `rest`.
     """
 
     def __init__(
@@ -91,9 +92,11 @@ class Platform:
         *,
         open_callback: Callable[[Platform], Endpoint] | None = None,
         open_executor: Callable[[Callable[[], Endpoint], Path], Executor] | None = None,
+        keeps_workers: bool = False,
     ) -> None:
         self._open_callback = open_callback
         self._open_executor = open_executor
+        self._keeps_workers = keeps_workers
         self.root = root.resolve()
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
@@ -229,9 +232,17 @@ class Platform:
 
         Limits.of()
         protection(self.root, try_it=False)
-        pool = LocalPool(lambda: self._callback, self.root / "processes")
+        pool = LocalPool(lambda: self._callback, self.root / "processes", keeper=self._keeper())
         pool.start()
         return pool
+
+    def _keeper(self) -> Keeper | None:
+        if not self._keeps_workers:
+            return None
+        from algo_local.execution.keeper import keep_seconds, keeper_of
+
+        seconds = keep_seconds()
+        return keeper_of(self.root, seconds) if seconds else None
 
     @_Part
     def records(self) -> Recorder:
@@ -386,6 +397,14 @@ class Platform:
             self.records.flush()
         if "webhooks" in self.parts:
             self.webhooks.close(NOTIFY_SECONDS)
+
+    def rest(self) -> None:
+        """Leave idle workers to the next process that calls their algorithms."""
+        if self._keeps_workers and "executor" in self.parts:
+            from algo_local.execution.local_pool import LocalPool
+
+            if isinstance(self.executor, LocalPool):
+                self.executor.rest()
 
     def close(self) -> None:
         """End all running algorithms and close everything. The platform can be used again afterwards."""
