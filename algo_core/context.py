@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
     from algo_core.storage.uri import AlgorithmRef, DataUri
+    from algo_core.terminal.prompts import Questions
 
     PathLike = str | os.PathLike[str] | DataUri
 
@@ -359,6 +360,16 @@ class App:
             check=check,
         )
         return summary
+
+    @functools.cached_property
+    def ask(self) -> Questions:
+        """Asks the person at the terminal: `app.ask("Project")`, `app.ask.secret`, `app.ask.choice`, `app.ask.confirm`.
+
+        Without a person each raises UsageError, whose hint names what gives the answer instead.
+        """
+        from algo_core.terminal.prompts import Questions
+
+        return Questions(self.output, self.environ)
 
     def _service(self, name: str) -> Any:
         from algo_core.plugins.services import service

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import time
+from _thread import RLock
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ class Plugins:
         self._app = app
         self._apps: dict[str, Any] = {}
         self._managers: dict[str, pluggy.PluginManager] = {}
+        self._loading = RLock()
         self.trace: Trace | None = None
         self._guards: dict[tuple[str, str], Mapping[str, Callable[..., Any]]] = {}
         self._reported: set[tuple[str, str]] = set()
@@ -257,32 +259,34 @@ class Plugins:
 
         from algo_core.plugins.hookspecs import HOOKS, PROJECT
 
-        manager = self._managers.get(hook)
-        if manager is None:
-            manager = self._managers[hook] = pluggy.PluginManager(PROJECT)
-            only = ModuleType(hook)
-            setattr(only, hook, HOOKS[hook].specification)
-            manager.add_hookspecs(only)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecated arguments concern the author, not who runs the command
-            for record in implementing:
-                name = f"{record.dist}:{record.entry}"
-                if (guard := self._guards_of(record).get(hook)) and not manager.has_plugin(name):
-                    manager.register(SimpleNamespace(**{hook: guard}), name=name)
+        with self._loading:
+            manager = self._managers.get(hook)
+            if manager is None:
+                manager = self._managers[hook] = pluggy.PluginManager(PROJECT)
+                only = ModuleType(hook)
+                setattr(only, hook, HOOKS[hook].specification)
+                manager.add_hookspecs(only)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # deprecated arguments concern the author, not who runs the command
+                for record in implementing:
+                    name = f"{record.dist}:{record.entry}"
+                    if (guard := self._guards_of(record).get(hook)) and not manager.has_plugin(name):
+                        manager.register(SimpleNamespace(**{hook: guard}), name=name)
         caller: Callable[..., Any] = getattr(manager.hook, hook)
         return caller
 
     def _guards_of(self, record: PluginRecord) -> Mapping[str, Callable[..., Any]]:
         """The hooks of a plugin, which is loaded for it, in a form that never raises."""
         key = (record.dist, record.entry)
-        if key not in self._guards:
-            self._guards[key] = {}
-            try:
-                self._guards[key] = self._guarded(record, importlib.import_module(record.module))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                self._failed(record, "while it was loaded", error)
+        with self._loading:  # observers are called in a thread of their own, and must not see half of it
+            if key not in self._guards:
+                self._guards[key] = {}
+                try:
+                    self._guards[key] = self._guarded(record, importlib.import_module(record.module))
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:
+                    self._failed(record, "while it was loaded", error)
         return self._guards[key]
 
     def _guarded(self, record: PluginRecord, module: Any) -> Mapping[str, Callable[..., Any]]:

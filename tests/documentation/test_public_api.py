@@ -52,7 +52,6 @@ OWN = {
     "algo_core.settings.schema": {"algo_data"},
     "algo_core.settings.paths": {"algo_data", "algo_local"},
     "algo_core.terminal.stray": {"algo_connectors"},
-    "algo_core.settings.config": {"acme_bundle"},
     "algo_core.settings.profiles": {"acme_bundle"},
 }
 """Private modules that one of ours needs, which is to end when there is a public way."""

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from acme_servers import Gateway
 from support.environments import ROOT, Environment
 
 from algo_core.errors import ExitCode
-from algo_core.testing import Home, Served
+from algo_core.testing import Home
 
 BUNDLE = ROOT / "examples" / "acme_bundle"
 
@@ -29,11 +30,9 @@ def test_its_types_are_right() -> None:
     subprocess.run([sys.executable, "-m", "mypy", "--strict", "--package", "acme_bundle"], cwd=BUNDLE, check=True)
 
 
-def test_who_configures_nothing_is_on_the_companys_platform(
-    jane: Home, company_platform: Served, company_ca: Any
-) -> None:
+def test_who_configures_nothing_is_on_the_companys_platform(jane: Home, gateway: Gateway, company_ca: Any) -> None:
     shown = jane.run("profile", "show", "--json").json
-    assert shown["address"] == company_platform.address
+    assert shown["address"] == gateway.address
     assert (shown["origin"], shown["ca_cert"]) == ("acme-bundle", str(company_ca[1]))
     listed = jane.run("ls")
     assert (listed.code, listed.stderr) == (ExitCode.OK, "")
@@ -93,11 +92,11 @@ def test_files_go_from_the_archive_to_the_platform_to_the_disk_and_back(
     algo("rmdir", "-f", ".my/reports")
 
 
-def test_who_is_not_logged_in_is_told_by_both(jane: Home, tmp_path: Path) -> None:
-    (tmp_path / "token").unlink()
+def test_who_is_not_logged_in_is_told_by_both(somebody: Home) -> None:
     for words in (["ls"], ["ls", "acme://"]):
-        result = jane.run(*words)
+        result = somebody.run(*words)
         assert result.code == ExitCode.AUTHENTICATION
+        assert "algo acme login" in result.stderr
         assert "helpdesk@acme.example" in result.stderr
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from acme_servers import Gateway
 
 from algo_core.errors import ExitCode
-from algo_core.testing import Home, Served
+from algo_core.testing import Home
 
 
 @pytest.fixture
-def enforced(jane: Home, acme_table: str, company_platform: Served, company_ca: Any) -> dict[str, Any]:
+def enforced(jane: Home, acme_table: str, gateway: Gateway, company_ca: Any) -> dict[str, Any]:
     """Values that the administrator enforces at Acme."""
-    values = {"address": company_platform.address, "ca_cert": str(company_ca[1]), "timeout": 33.0, "retries": 1}
+    values = {"address": gateway.address, "ca_cert": str(company_ca[1]), "timeout": 33.0, "retries": 1}
     lines = [f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in values.items()]
     jane.write_site_config(acme_table + "[enforce]\n" + "\n".join(lines) + "\n")
     return values
@@ -31,13 +32,13 @@ timeout = 7
 
 @pytest.mark.parametrize("attempt", ["nothing", "the user's file", "the environment", "a profile of their own"])
 def test_nobody_gets_past_what_is_enforced(
-    jane: Home, enforced: dict[str, Any], company_platform: Served, attempt: str
+    jane: Home, enforced: dict[str, Any], gateway: Gateway, attempt: str
 ) -> None:
     flags, environ = [], {}
     if attempt == "the environment":
         environ = {
             "ALGORITHMIA_API": "https://elsewhere.example",
-            "ALGORITHMIA_API_KEY": company_platform.key,
+            "ALGORITHMIA_API_KEY": "sim" + "k" * 25,
             "ALGO_TIMEOUT": "5",
             "ALGO_RETRIES": "9",
         }

@@ -13,22 +13,20 @@ from collections.abc import Iterator
 
 import requests
 
-from acme_bundle.company import company
+from acme_bundle.company import Company, company
+from acme_bundle.login import current_session
 from acme_bundle.upload import body_of
 from acme_bundle.webdav import Resource, WebDav, http_date, strong_etag
-from algo_core import App, Profile
+from algo_core import App
 from algo_core.errors import (
     AlgoError,
     AlreadyExists,
-    ConfigError,
     NetworkError,
     PlatformError,
     RequestRefused,
-    UsageError,
 )
 from algo_core.http.requests_transport import CaAdapter, network_errors, retry_policy
 from algo_core.http.retry import REPEATABLE
-from algo_core.settings.profiles import check_address
 from algo_core.storage import Entry, IsADirectory, Kind, NotADirectory, Reader, Source, Storage
 from algo_core.storage.uri import DataUri
 
@@ -43,23 +41,30 @@ def open_archive(app: App, uri: DataUri) -> Archive:
     """The storage for `acme://` (the hook `algo_connectors`).
 
     Raises:
-        ConfigError: if the administrator's file does not describe it well.
+        ConfigError: if the configuration does not describe it well.
     """
-    found = company(app.environ)
-    try:
-        address = check_address(found.archive)
-    except UsageError as error:
-        raise ConfigError(f"{error.message} (archive of acme-bundle)", error.hint) from None
-    profile = Profile(
-        "acme-archive", address, ca_cert=found.ca_cert, ca_cert_origin="acme-bundle", origin="acme-bundle"
-    )
+    found = company(app)
+    profile = found.profile("acme-archive", found.archive)
     session = app.open_session(profile)
     # A listing changes nothing: it may be asked for again.
     retries = retry_policy(session.retries).new(allowed_methods=REPEATABLE | {"PROPFIND"})
-    session.mount(address, CaAdapter(found.ca_cert, max_retries=retries))
-    if token := found.token():
-        session.auth = requests.auth.HTTPBasicAuth(USER, token)
-    return Archive(WebDav(session, address))
+    session.mount(found.archive, CaAdapter(profile.ca_cert, profile.network, max_retries=retries))
+    session.auth = LoginAuth(app, found)
+    return Archive(WebDav(session, found.archive))
+
+
+class LoginAuth(requests.auth.AuthBase):
+    """The log-in's access token as a password, in each request the one that counts then."""
+
+    def __init__(self, app: App, company: Company) -> None:
+        self._app = app
+        self._company = company
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Called by requests for each request that it sends."""
+        if session := current_session(self._app.environ, self._company):
+            requests.auth.HTTPBasicAuth(USER, session.access_token.reveal())(request)
+        return request
 
 
 class Archive(Storage):

@@ -134,7 +134,7 @@ def _resource(element: ElementTree.Element) -> Resource:
 def _failure(method: str, path: str, response: requests.Response) -> AlgoError:
     status, uri = response.status_code, f"acme://{path}"
     if status == 401:
-        return AuthError("The archive does not know you", "Log in with: acme login")
+        return AuthError("The archive does not know you", "Log in with: algo acme login")
     if status == 403:
         return PermissionDenied(f"The archive does not let you do this with {uri}")
     if status == 404:

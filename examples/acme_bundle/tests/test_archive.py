@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from acme_bundle.archive import MISTAKEN, Archive, open_archive
+from conftest import keep
 
 from algo_core import App
 from algo_core.errors import AuthError, ConfigError, NetworkError, RequestRefused, TlsError
@@ -81,12 +82,12 @@ def test_what_cannot_be_read_twice_is_uploaded_once(archive: Archive) -> None:
     assert archive.stat(uri).size == 3 << 20
 
 
-def test_a_token_that_is_not_known_is_told(acme: Home, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("sim" + "z" * 25)
+def test_a_token_that_is_not_known_is_told(acme: Home, session_file: Path) -> None:
+    keep(session_file, access_token="another one")
     archive = open_archive(App(acme.environ), DataUri("acme", ""))
     with pytest.raises(AuthError) as caught:
         archive.stat(DataUri("acme", ""))
-    assert caught.value.hint == "Log in with: acme login"
+    assert caught.value.hint == "Log in with: algo acme login"
 
 
 def test_the_public_roots_alone_do_not_do(acme: Home, archive_server: Any) -> None:
@@ -102,7 +103,6 @@ def test_the_public_roots_alone_do_not_do(acme: Home, archive_server: Any) -> No
         'archive = "http://archive.acme.example"',
         'archive = "nowhere"',
         "archive = 3",
-        'colour = "red"',
         'ca_cert = "/none"',
     ],
 )

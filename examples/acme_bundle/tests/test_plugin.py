@@ -21,9 +21,9 @@ def test_it_brings_the_profile_and_the_ca(algo_home: Home) -> None:
     assert "BEGIN CERTIFICATE" in Path(shown["ca_cert"]).read_text()
 
 
-def test_the_log_in_counts_for_the_company_only(acme: Home, tmp_path: Path) -> None:
+def test_the_log_in_counts_for_the_company_only(acme: Home, session_file: Path) -> None:
     shown = acme.run("profile", "show", "--json").json
-    assert shown["credential_origin"] == str(tmp_path / "token")
+    assert shown["credential_origin"] == str(session_file)
     acme.write_config('[profiles.other]\naddress = "https://api.elsewhere.example"\n')
     assert acme.run("profile", "show", "other", "--json").json["credential"] is None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -51,14 +51,26 @@ def files_below(storage: Storage, directory: DataUri, wanted: Filter) -> Iterato
             yield entry
 
 
-def usage_of(storage: Storage, directory: DataUri, wanted: Filter) -> list[Usage]:
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def usage_of(
+    storage: Storage, directory: DataUri, wanted: Filter, on_directory: Callable[[], None] = _nothing
+) -> list[Usage]:
     """What each directory in a directory holds, the largest first; last the files that lie in it itself, if any.
+
+    `on_directory` is called after each directory that was added up.
 
     Raises:
         AlgoError: whatever the storage raises.
     """
     entries = list(storage.list(directory))
-    rows = [_summed(entry.uri, files_below(storage, entry.uri, wanted)) for entry in entries if entry.is_directory]
+    rows = []
+    for entry in entries:
+        if entry.is_directory:
+            rows.append(_summed(entry.uri, files_below(storage, entry.uri, wanted)))
+            on_directory()
     rows.sort(key=lambda row: (-row.bytes, str(row.directory)))
     own = [entry for entry in entries if not entry.is_directory and wanted.wants(entry)]
     return [*rows, *([_summed(directory, own)] if own else [])]

@@ -69,6 +69,16 @@ def test_a_report_is_published(home: Home) -> None:
     assert (here.json["file"], (home.root / "usage.json").stat().st_size) == ("usage.json", here.json["bytes"])
 
 
+def test_a_report_is_replaced_with_leave_only(home: Home) -> None:
+    file = home.root / "usage.json"
+    file.write_text("mine")
+    asked = home.run("reports", "publish", "./usage.json", input="y\n")
+    assert (asked.code, file.read_text()) == (2, "mine")
+    assert "There is nobody to ask: 'Replace ./usage.json?'\nhint: Give the answer with --yes" in asked.stderr
+    assert home.run("reports", "publish", "./usage.json", "--yes").code == 0
+    assert file.read_text() != "mine"
+
+
 def test_a_report_goes_through_an_algorithm(home: Home) -> None:
     assert home.run("reports", "publish", "--through", "demo/Hello", "hello").code == 0
     assert (home.root / "hello").read_text("utf-8").startswith("Hello ")
@@ -80,7 +90,7 @@ def test_a_report_goes_through_an_algorithm(home: Home) -> None:
         (["--through", "demo/Nothing", "file"], 5, "demo/Nothing"),
         (["--through", "Nothing", "file"], 2, "Not an algorithm"),
         ([".my/nowhere/file"], 5, ".my/nowhere"),
-        ([".my/texts/"], 1, "is a directory"),
+        ([".my/texts"], 2, "is a directory"),
     ],
 )
 def test_a_report_that_cannot_be_published_leaves_nothing(home: Home, words: list[str], code: int, said: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from algo_local.algorithms.builder import Builder
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
+    from algo_local.algorithms.directory_publication import TryIt, Wish
     from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.algorithms.repositories import Repositories
     from algo_local.data.connector_data import ConnectedData
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from algo_local.data.objects import Objects
     from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Endpoint, Executor
+    from algo_local.execution.keeper import Keeper
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.event_listeners import EventListeners
@@ -37,13 +39,18 @@ if TYPE_CHECKING:
     from algo_local.metadata.secrets import Secrets
     from algo_local.records.recorder import Recorder
     from algo_local.vault import Vault
+    from algo_local.webhooks.deliverer import Deliverer
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "drafts", "environments", "connectors", "processes", "repositories", "running", "executor"),
+    *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
+    *("executor", "keeper"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
+
+NOTIFY_SECONDS = 20.0
+"""Time for the notifications of calls before a process ends that is no server; they are retried by the next one."""
 
 _DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
 _OWN_ACCOUNT = "account"
@@ -76,7 +83,7 @@ class Platform:
 
     `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
     `open_executor` opens and starts what runs them, given that address and a directory; without it, processes of this
-    machine do.
+    machine do, and with `keeps_workers` these are left to the next process for a while; see `rest`.
     """
 
     def __init__(
@@ -85,14 +92,18 @@ class Platform:
         *,
         open_callback: Callable[[Platform], Endpoint] | None = None,
         open_executor: Callable[[Callable[[], Endpoint], Path], Executor] | None = None,
+        keeps_workers: bool = False,
     ) -> None:
         self._open_callback = open_callback
         self._open_executor = open_executor
+        self._keeps_workers = keeps_workers
         self.root = root.resolve()
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
+        self.is_public = False
+        """Whether it is served to other machines."""
 
     @_Part
     def database(self) -> Database:
@@ -221,9 +232,17 @@ class Platform:
 
         Limits.of()
         protection(self.root, try_it=False)
-        pool = LocalPool(lambda: self._callback, self.root / "processes")
+        pool = LocalPool(lambda: self._callback, self.root / "processes", keeper=self._keeper())
         pool.start()
         return pool
+
+    def _keeper(self) -> Keeper | None:
+        if not self._keeps_workers:
+            return None
+        from algo_local.execution.keeper import keep_seconds, keeper_of
+
+        seconds = keep_seconds()
+        return keeper_of(self.root, seconds) if seconds else None
 
     @_Part
     def records(self) -> Recorder:
@@ -231,6 +250,22 @@ class Platform:
         from algo_local.records.recorder import Recorder
 
         return Recorder(self.database, self.root, lambda identifier: self.executor.cancel(identifier))
+
+    @_Part
+    def webhooks(self) -> Deliverer:
+        """Notifications of clients about calls that have ended."""
+        from algo_local.webhooks.deliverer import Deliverer
+        from algo_local.webhooks.limits import sends_to_private_addresses
+
+        return Deliverer(
+            self.records,
+            self.webhook_secret,
+            allow_private=lambda: sends_to_private_addresses(is_public=self.is_public),
+        )
+
+    def webhook_secret(self, account: str) -> str:
+        """The secret with which notifications of an account are signed."""
+        return self._vault.derive(f"webhooks of {account.lower()}")
 
     @_Part
     def concurrency(self) -> ConcurrencyLimit:
@@ -280,38 +315,50 @@ class Platform:
         *,
         public: bool = True,
         network_access: NetworkAccess | None = None,
+        python: tuple[int, ...] = (),
         report: Callable[[str], None] | None = None,
     ) -> Version:
-        """Build an algorithm directory and publish it; `report` is called for each step of the build.
+        """Build an algorithm directory and publish it as a version; see `publish_directory`."""
+        from algo_local.algorithms.directory_publication import Wish
 
-        `network_access` applies to all versions of the algorithm from now on; None keeps the current value.
+        wish = Wish(version, public=public, network_access=network_access, python=python)
+        return self.publish_directory(directory, owner, name, wish, report=report)[0]
+
+    def publish_directory(
+        self,
+        directory: Path,
+        owner: str,
+        name: str,
+        wish: Wish,
+        *,
+        try_it: TryIt | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> tuple[Version, bool]:
+        """Build a directory and publish it as it is wished; the version, and whether it is new.
+
+        `report` is called for each step of the build, and `try_it` with what was built, before it is published.
 
         Raises:
             UsageError: if the version is no semantic version.
             RequestRefused: if owner or name cannot be names.
             AlreadyExists: if that version is published already.
             BuildError: if the directory cannot be built.
+            AlgoError: what `try_it` raises.
         """
-        from algo_local.algorithms.registry import parse_version
+        from algo_local.algorithms.directory_publication import publish_directory
 
-        number = parse_version(version)
         check_owner(owner)
         check_name(name, "an algorithm")
-        self.registry.refuse_existing(owner, name, number)
         known = self.registry.algorithm(owner, name)
-        owner = known.owner if known else self.metadata.account(owner) or owner
-        name = known.name if known else name
-        started = time.time()
-        with self.builder.building():
-            build = self.builder.build(directory, owner, name, report=report)
-            published = self.registry.publish(
-                owner, name, number, build, public=public, started_at=started, network_access=network_access
-            )
-        self.repositories.record(
-            published.algorithm, build.source, self.account, f"Published as {published.text} from a directory"
+        names = (known.owner, known.name) if known else (self.metadata.account(owner) or owner, name)
+        published, is_new = publish_directory(
+            self.registry, self.builder, directory, names, wish, try_it=try_it, report=report
         )
-        self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
-        return published
+        if is_new:
+            message = f"Published as {published.text} from a directory"
+            self.repositories.record(published.algorithm, published.build.source, self.account, message)
+            self.tell_owners("version_published", published.algorithm, by=self.account, version=published.text)
+        return published, is_new
 
     def tell_owners(self, kind: str, algorithm: Algorithm, *, by: str, version: str | None = None) -> None:
         """Notify the owners of an algorithm of an action, except the account that did it."""
@@ -340,12 +387,22 @@ class Platform:
             thread.join()
         if "records" in self.parts:
             self.records.flush()
+        if "webhooks" in self.parts:
+            self.webhooks.close(NOTIFY_SECONDS)
+
+    def rest(self) -> None:
+        """Leave idle workers to the next process that calls their algorithms."""
+        if self._keeps_workers and "executor" in self.parts:
+            from algo_local.execution.local_pool import LocalPool
+
+            if isinstance(self.executor, LocalPool):
+                self.executor.rest()
 
     def close(self) -> None:
         """End all running algorithms and close everything. The platform can be used again afterwards."""
         with self.lock:
             parts, self.parts = self.parts, {}
-        for name in ("executor", "_callback", "records", "database"):
+        for name in ("executor", "_callback", "webhooks", "records", "database"):
             if name in parts:
                 cast("Any", parts[name]).close()
 

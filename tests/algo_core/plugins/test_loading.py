@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
+import threading
 import time
+from typing import Any
 
 import pytest
 
+from algo_core import App
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
@@ -120,3 +125,40 @@ def test_without_another_process_plugins_are_loaded_in_this_one(home: Home, add_
     code = "import sys; sys.executable = '/nowhere/python'; from algo_core.main import main; sys.argv = ['algo', 'good']; main()"
     done = subprocess.run([sys.executable, "-c", code], env=home.environ, cwd=home.root, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (ExitCode.OK, "hello\n", "")
+
+
+@pytest.mark.parametrize("method", ["first", "only"])
+def test_a_hook_counts_while_another_thread_loads_its_plugin(
+    home: Home, plugin_folder, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    plugin_folder.add(
+        "acme-hooks",
+        "from algo_core import Profile, hookimpl\n"
+        "@hookimpl\ndef algo_observe(event):\n    pass\n"
+        "@hookimpl\ndef algo_default_profile(name):\n    return Profile(name, 'https://api.acme.example')\n",
+    )
+    monkeypatch.setattr(sys, "path", [*sys.path, str(plugin_folder.path)])
+    plugins = App(home.environ).plugins
+    assert plugins.implement("algo_observe")
+    loads, has_asked, load = threading.Event(), threading.Event(), importlib.import_module
+    found: list[Any] = []
+
+    def slowly(name: str, package: str | None = None) -> Any:
+        if threading.current_thread() is observer:
+            loads.set()
+            has_asked.wait(0.2)  # longer than the other thread needs if it does not wait for this one
+        return load(name, package)
+
+    def ask() -> None:
+        assert loads.wait(60)
+        found.append(getattr(plugins, method)("algo_default_profile", name="default"))
+        has_asked.set()
+
+    monkeypatch.setattr(importlib, "import_module", slowly)
+    observer = threading.Thread(target=lambda: plugins.call("algo_observe", event=None))
+    asking = threading.Thread(target=ask)
+    for thread in (observer, asking):
+        thread.start()
+    for thread in (observer, asking):
+        thread.join(60)
+    assert [profile.address for profile in found] == ["https://api.acme.example"]

@@ -57,7 +57,7 @@ def test_publish_in_json(run_algo: Algo, hello: Path) -> None:
     done = run_algo("local", "publish", str(hello), "algo://acme/Greet", "--version", "1.0.0", "--private", "--json")
     answer = json.loads(done.stdout)
     assert len(answer.pop("commit")) == 40
-    assert answer == {"algorithm": "acme/Greet", "version": "1.0.0", "visibility": "private"}
+    assert answer == {"algorithm": "acme/Greet", "version": "1.0.0", "visibility": "private", "new": True}
 
 
 def test_publish_never_replaces_and_says_what_could_be_next(run_algo: Algo, hello: Path, embedded: Any) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from algo_core.locks import acquire, is_held, locked
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
-from algo_local.trees import remove_tree
+from algo_local.algorithms.environments import interpreter_of
+from algo_local.trees import in_use, remove_tree
 
 DIRECTORY = "drafts"
 """Where they are, below the platform's directory."""
@@ -36,19 +37,26 @@ class Drafts:
             acquire(held, wait=True)
         for path in abandoned:
             _remove(path)
+        self._published = Builder(root)
         self._builder = Builder(root, own / "sources")
-        self._finalizer = weakref.finalize(self, _end, own, held)
+        self._used = contextlib.ExitStack()
+        self._finalizer = weakref.finalize(self, _end, own, held, self._used)
 
     def build(self, directory: Path, owner: str, name: str, report: Callable[[str], None] | None = None) -> Build:
         """Build a directory as it is now; see `Builder.build`."""
-        return self._builder.build(directory, owner, name, report=report)
+        with self._published.building():
+            build = self._builder.build(directory, owner, name, report=report)
+            if environment := interpreter_of(build.python).environment:
+                self._used.enter_context(in_use(environment))
+        return build
 
     def close(self) -> None:
         """Remove the trees; at the latest that happens when the process ends."""
         self._finalizer()
 
 
-def _end(own: Path, held: int) -> None:
+def _end(own: Path, held: int, used: contextlib.ExitStack) -> None:
+    used.close()
     _remove(own)
     with contextlib.suppress(OSError):
         os.close(held)

@@ -199,11 +199,12 @@ class Registry:
         public: bool,
         started_at: float,
         network_access: NetworkAccess | None = None,
+        sample: tuple[str, str] = ("", ""),
     ) -> Version:
         """Record a build under a version's number; account and algorithm are made if they are new.
 
         `started_at` is when the build began, in seconds since the epoch. `network_access` holds for all versions of
-        the algorithm from now on; None leaves it as it is.
+        the algorithm from now on; None leaves it as it is. `sample` is an input and its output, as JSON.
 
         Raises:
             AlreadyExists: if that number is published already.
@@ -211,7 +212,15 @@ class Registry:
         """
         with self.database.write() as rows:
             return self.publish_in(
-                rows, owner, name, number, build, public=public, started_at=started_at, network_access=network_access
+                rows,
+                owner,
+                name,
+                number,
+                build,
+                public=public,
+                started_at=started_at,
+                network_access=network_access,
+                sample=sample,
             )
 
     def publish_in(
@@ -225,6 +234,7 @@ class Registry:
         public: bool,
         started_at: float,
         network_access: NetworkAccess | None = None,
+        sample: tuple[str, str] = ("", ""),
     ) -> Version:
         """`publish` inside a transaction."""
         now = time.time()
@@ -237,9 +247,10 @@ class Registry:
         self._refuse_existing(rows, algorithm, number)
         identifier = str(uuid.uuid4())
         rows.execute(
-            "INSERT INTO versions (id, algorithm, major, minor, revision, public, build, published_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (identifier, algorithm.id, *number, int(public), build_id, now),
+            "INSERT INTO versions"
+            " (id, algorithm, major, minor, revision, public, build, published_at, sample_input, sample_output)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (identifier, algorithm.id, *number, int(public), build_id, now, *sample),
         )
         build = replace(build, network_access=algorithm.network_access)
         return Version(algorithm, build, build_id, started_at, now, identifier, number, public, now)
@@ -250,6 +261,16 @@ class Registry:
         if algorithm:
             with self.database.read() as rows:
                 self._refuse_existing(rows, algorithm, number)
+
+    def highest(self, algorithm: Algorithm) -> Number | None:
+        """The highest number that was ever published of an algorithm; None if none was."""
+        query = (
+            "SELECT major, minor, revision FROM versions WHERE algorithm = ?"
+            " ORDER BY major DESC, minor DESC, revision DESC"
+        )
+        with self.database.read() as rows:
+            found: Number | None = rows.execute(query, (algorithm.id,)).fetchone()
+        return found
 
     def _refuse_existing(self, rows: sqlite3.Connection, algorithm: Algorithm, number: Number) -> None:
         numbers: list[Number] = rows.execute(

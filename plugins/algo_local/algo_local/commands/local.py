@@ -1,4 +1,4 @@
-"""`algo local`: publish, serve, keys, status, reset."""
+"""`algo local`: publish, serve, keys, status, stop, reset."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,10 +14,10 @@ from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
-from algo_local.algorithms.build import NetworkAccess
 from algo_local.commands import disk
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
+from algo_local.commands.publish import publish
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 
@@ -33,52 +34,9 @@ def local() -> None:
 
 local.add_command(connector)
 local.add_command(key)
+local.add_command(publish)
 for command in (disk.prune, disk.build, disk.environment, disk.data):
     local.add_command(command)
-
-
-@local.command()
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("algorithm", metavar="OWNER/NAME")
-@click.option("--version", required=True, metavar="X.Y.Z", help="Semantic version to publish it as.")
-@click.option("--private", is_flag=True, help="Let only the owner call it.")
-@click.option(
-    "--network-access",
-    type=click.Choice(["full", "isolated"]),
-    help="Network access of all its versions: unrestricted, or the platform only.",
-)
-@pass_app
-def publish(
-    app: App, directory: Path, algorithm: str, version: str, private: bool, network_access: NetworkAccess | None
-) -> None:
-    """Build the algorithm in DIRECTORY and publish it as OWNER/NAME.
-
-    What its requirements.txt names is installed into a virtual environment of its own.
-    """
-    owner, slash, name = algorithm.removeprefix("algo://").partition("/")
-    if not slash or not owner or not name or "/" in name:
-        raise UsageError(f"Not an algorithm: {algorithm!r}", "Write OWNER/NAME, for example demo/Hello")
-    # Installing requirements can take minutes, in which a person wants to see something happen.
-    report = app.output.info if app.verbose or app.output.shows_progress else None
-    platform = Platform(state_root())
-    try:
-        published = platform.publish(
-            directory, owner, name, version, public=not private, network_access=network_access, report=report
-        )
-    finally:
-        platform.close()
-    found = published.algorithm
-    if app.output.is_json:
-        app.output.json(
-            {
-                "algorithm": f"{found.owner}/{found.name}",
-                "version": published.text,
-                "visibility": "public" if published.public else "private",
-                "commit": published.build.commit,
-            }
-        )
-    else:
-        app.output.print(f"Published {found.owner}/{found.name}/{published.text}")
 
 
 def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -187,6 +145,44 @@ def status(app: App) -> None:
         app.output.print("")
         rows = [(entry["name"], ", ".join(entry["versions"])) for entry in found["algorithms"]]
         app.output.table(("Algorithm", "Versions"), rows)
+    if found["keeper"]:
+        _show_keeper(app, found["keeper"])
+
+
+def _show_keeper(app: App, keeper: dict[str, Any]) -> None:
+    app.output.print("")
+    app.output.print(f"Keeper: process {keeper['process']}, running for {keeper['age']:.0f} s")
+    rows = [
+        (
+            *(one["algorithm"], one["build"][:10], str(one["process"]), str(one["calls"])),
+            *(f"{one['age']:.0f} s", f"{one['memory'] / 1e6:.0f} MB", f"{one['left']:.0f} s"),
+        )
+        for one in keeper["workers"]
+    ]
+    if rows:
+        app.output.table(("Algorithm", "Build", "Process", "Calls", "Age", "Memory", "Kept for"), rows)
+
+
+@local.command()
+@pass_app
+def stop(app: App) -> None:
+    """End the loaded algorithms that are kept between commands.
+
+    After a command on the embedded platform they stay loaded for a minute, or as long as ALGO_LOCAL_KEEP_SECONDS says.
+    Calls that are running are not affected.
+    """
+    from algo_local.execution.keeper import keeper_of
+
+    keeper = keeper_of(state_root())
+    found = keeper.status() if keeper else None
+    is_stopped = bool(keeper and keeper.stop())
+    count = len(found["workers"]) if found and is_stopped else 0
+    if app.output.is_json:
+        app.output.json({"stopped": is_stopped, "workers": count})
+    elif is_stopped:
+        app.output.print(f"Ended the keeper and {count} worker{'' if count == 1 else 's'}")
+    else:
+        app.output.print("No keeper is running")
 
 
 @local.command()

@@ -109,30 +109,34 @@ class DirectoryTransport:
         return replace(outcome, failure=replace(failure, message=message, stacktrace=trace))
 
 
-def algorithm_directory(text: str) -> Path:
-    """The directory of an algorithm, from its path as it was typed.
+def algorithm_directory(text: str, command: str = "algo run") -> Path:
+    """The directory of an algorithm, from its path as it was typed; hints say what to give to `command`.
 
     Raises:
         NotFoundError: if there is nothing of this name.
         UsageError: if it is a file, or a directory without an algorithm.
     """
+
+    def shown(directory: str) -> str:
+        return f"`{command} {pasted(directory)}`"
+
     path = Path(os.path.expanduser(text))
     if not path.exists():
         near = _siblings(path)
         close = meant(path.name, near)
-        hint = f"Did you mean {_command(near[close])}?" if close else _known(near.values())
+        hint = f"Did you mean {shown(near[close])}?" if close else _known(near.values(), shown)
         raise NotFoundError(f"There is no directory {text}", hint)
     if not path.is_dir():
         above = next((one for one in list(path.parents)[:_DEPTH] if (one / NAME).is_file()), None)
-        hint = f"Name its directory: {_command(_shown(above))}" if above else "Name the directory that holds its src/"
+        hint = f"Name its directory: {shown(_shown(above))}" if above else "Name the directory that holds its src/"
         raise UsageError(f"{text} is a file, not an algorithm's directory", hint)
     if not (path / NAME).is_file():
         below = sorted(one.parent for one in path.glob(f"*/{NAME}"))
         above = next((one for one in list(path.resolve().parents)[:_DEPTH] if (one / NAME).is_file()), None)
         if below:
-            hint = f"Did you mean {' or '.join(_command(_shown(one)) for one in below[:3])}?"
+            hint = f"Did you mean {' or '.join(shown(_shown(one)) for one in below[:3])}?"
         elif above:
-            hint = f"Name the directory that has one: {_command(str(above))}"
+            hint = f"Name the directory that has one: {shown(str(above))}"
         else:
             hint = f"Describe the algorithm in {pasted(path / NAME)}, for example with {LIKE}"
         raise UsageError(f"{text} has no {NAME}, so it is not an algorithm's directory", hint)
@@ -147,15 +151,11 @@ def _siblings(path: Path) -> dict[str, str]:
         return {}
 
 
-def _known(shown: Iterable[str]) -> str:
-    algorithms = sorted(one for one in shown if (Path(one) / NAME).is_file())[:3]
+def _known(near: Iterable[str], shown: Callable[[str], str]) -> str:
+    algorithms = sorted(one for one in near if (Path(one) / NAME).is_file())[:3]
     if algorithms:
-        return f"There is {' or '.join(map(_command, algorithms))}"
+        return f"There is {' or '.join(map(shown, algorithms))}"
     return "Begin a new algorithm with a template; see: algo environment python3"
-
-
-def _command(directory: str) -> str:
-    return f"`algo run {pasted(directory)}`"
 
 
 def _shown(path: Path) -> str:

@@ -4,30 +4,52 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import trustme
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
+from wsgidav.dc.base_dc import BaseDomainController
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 USER = "algo"
 
 
 class ArchiveServer:
-    """Serves a directory to whoever has the token; its certificate is signed by a CA of its own, or the one given."""
+    """Serves a directory to those whose token is right; its certificate is signed by `ca`, or by a CA of its own."""
 
-    def __init__(self, directory: Path, token: str, ca: trustme.CA | None = None) -> None:
+    def __init__(self, directory: Path, is_right: Callable[[str], bool], ca: trustme.CA | None = None) -> None:
         directory.mkdir(exist_ok=True)
         self.directory = directory
-        self.token = token
         self.ca = ca or trustme.CA()
+
+        class Tokens(BaseDomainController):  # type: ignore[misc]
+            """The token is the password of one user."""
+
+            def get_domain_realm(self, path_info: str, environ: Any) -> str:
+                return "archive"
+
+            def require_authentication(self, realm: str, environ: Any) -> bool:
+                return True
+
+            def basic_auth_user(self, realm: str, user_name: str, password: str, environ: Any) -> bool:
+                return user_name == USER and is_right(password)
+
+            def supports_http_digest_auth(self) -> bool:
+                return False
+
         logging.getLogger("wsgidav").setLevel(logging.CRITICAL)
         application = WsgiDAVApp(
             {
                 "provider_mapping": {"/files": str(directory)},
-                "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
-                "simple_dc": {"user_mapping": {"*": {USER: {"password": token}}}},
+                "http_authenticator": {
+                    "domain_controller": Tokens,
+                    "accept_basic": True,
+                    "accept_digest": False,
+                    "default_to_digest": False,
+                },
                 "verbose": 0,
                 "logging": {"enable": False},
             }

@@ -1,0 +1,117 @@
+"""`algo local publish`: a directory becomes a version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from algo_core import App, pass_app
+from algo_core.errors import AlgorithmFailed, UsageError
+from algo_core.storage.uri import pasted
+from algo_local.algorithms.build import NetworkAccess
+from algo_local.algorithms.configuration import identity, read_configuration
+from algo_local.algorithms.directory_publication import Wish
+from algo_local.algorithms.interpreters import parse_python
+from algo_local.algorithms.registry import Version
+from algo_local.paths import state_root
+from algo_local.platform import Platform
+
+
+@click.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("algorithm", metavar="[OWNER/NAME]", required=False)
+@click.option("--version", metavar="X.Y.Z", help="Semantic version to publish it as. Default: the next one.")
+@click.option("--patch", "kind", flag_value="revision", default=True, help="Count the last number up (default).")
+@click.option("--minor", "kind", flag_value="minor", help="Count the second number up.")
+@click.option("--major", "kind", flag_value="major", help="Count the first number up.")
+@click.option("--private", is_flag=True, help="Let only the owner call it.")
+@click.option(
+    "--network-access",
+    type=click.Choice(["full", "isolated"]),
+    help="Network access of all its versions: unrestricted, or the platform only.",
+)
+@click.option("--python", metavar="X.Y", help="Version of Python to run it with. Default: as algorithmia.conf says.")
+@click.option("--no-sample", is_flag=True, help="Publish it without calling it on its sample input.")
+@pass_app
+def publish(
+    app: App,
+    directory: Path,
+    algorithm: str | None,
+    version: str | None,
+    kind: str,
+    private: bool,
+    network_access: NetworkAccess | None,
+    python: str | None,
+    no_sample: bool,
+) -> None:
+    """Build the algorithm in DIRECTORY and publish it as a version.
+
+    Owner and name come from its algorithmia.conf unless OWNER/NAME is given; '.my' as the owner is your own account.
+    What it requires is installed into a virtual environment of its own. If it has a sample input, it is called on that
+    first; if that fails, nothing is published. Content that the newest version has already is not published again.
+
+    \b
+    Examples:
+      algo local publish ./my_algorithm
+      algo local publish ./my_algorithm acme/Detector --version 1.0.0
+    """
+    from algo_local.opening import open_platform
+    from algo_local.samples import sample_call
+
+    # Installing requirements can take minutes, in which a person wants to see something happen.
+    report = app.output.info if app.verbose or app.output.shows_progress else None
+    wanted = parse_python(python) if python else ()
+    wish = Wish(version, kind, public=not private, network_access=network_access, python=wanted)
+    platform = open_platform(state_root())
+    try:
+        names = _names(platform, directory, algorithm)
+        try_it = None if no_sample else sample_call(platform, directory, *names)
+        published, is_new = platform.publish_directory(directory, *names, wish, try_it=try_it, report=report)
+    except AlgorithmFailed as failure:
+        if failure.stacktrace and not app.output.is_json:
+            app.output.log(failure.stacktrace.rstrip("\n"))
+        failure.hint = (
+            f"Nothing was published; try it with: algo run {pasted(_typed(directory))} -d INPUT,"
+            " or publish it all the same with --no-sample"
+        )
+        raise
+    finally:
+        platform.close()
+    _tell(app, published, is_new=is_new)
+
+
+def _names(platform: Platform, directory: Path, algorithm: str | None) -> tuple[str, str]:
+    """Owner and name: as given, else as the directory says. UsageError, BuildError if neither says so."""
+    if algorithm is None:
+        from algo_local.web.directory import algorithm_directory
+
+        path = algorithm_directory(_typed(directory), "algo local publish")
+        return identity(path, read_configuration(path), platform.account)
+    owner, slash, name = algorithm.removeprefix("algo://").partition("/")
+    if not slash or not owner or not name or "/" in name:
+        raise UsageError(f"Not an algorithm: {algorithm!r}", "Write OWNER/NAME, for example demo/Hello")
+    return platform.account if owner == ".my" else owner, name
+
+
+def _typed(directory: Path) -> str:
+    text = str(directory)
+    return text if text.startswith(("/", ".", "~")) else f"./{text}"
+
+
+def _tell(app: App, published: Version, *, is_new: bool) -> None:
+    found = published.algorithm
+    if app.output.is_json:
+        app.output.json(
+            {
+                "algorithm": f"{found.owner}/{found.name}",
+                "version": published.text,
+                "visibility": "public" if published.public else "private",
+                "commit": published.build.commit,
+                "new": is_new,
+            }
+        )
+    elif is_new:
+        app.output.print(f"Published {found.owner}/{found.name}/{published.text}")
+    else:
+        app.output.print(f"Unchanged since {found.owner}/{found.name}/{published.text}: nothing was published")
