@@ -212,8 +212,8 @@ class FakePlatform:
             return self.otherwise(request)
         return answer.answer(request) if isinstance(answer, _Served) else answer
 
-    def respond(self, handler: BaseHTTPRequestHandler, request: RecordedRequest) -> None:
-        """Record a request and write its response; for the server."""
+    def _respond(self, handler: BaseHTTPRequestHandler, request: RecordedRequest) -> None:
+        """Record a request and write its response."""
         with self._lock:
             self.requests.append(request)
             fault = self._due(request) or self._over_limit()
@@ -264,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = dict(self.headers)
-        self.platform.respond(self, RecordedRequest(self.command, self.path, headers, body, self.client_address))
+        self.platform._respond(self, RecordedRequest(self.command, self.path, headers, body, self.client_address))
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = answer
 
