@@ -244,7 +244,7 @@ def main(source: str, name: str, fifo: str) -> int:
     return 0
 
 
-def _name_neighbour(error: ModuleNotFoundError, source: str) -> None:
+def _name_neighbour(error: Any, source: str) -> None:
     """Say how a module of the algorithm's own is imported, if one was meant."""
     import os
 
