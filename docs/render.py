@@ -1,6 +1,6 @@
 """Writes what pages take from the code: `make docs`.
 
-`hooks.md` is written from `hookspecs.py` and `types.py` in `algo_core/plugins/` and from `parts/hooks-how-to.md`, and
+`hooks.md` is written from `hookspecs.py` and `types.py` in `algo_core/plugins/` and from `hooks-how-to.txt`, and
 in `platform-api.md` the parts between marks from the table of operations of `algo_local`. `api.md` is written by
 `docs/public_api.py`.
 """
@@ -18,7 +18,7 @@ from algo_core.plugins.hookspecs import HOOKS
 
 HERE = Path(__file__).parent
 PAGE = HERE / "hooks.md"
-HOW_TO = HERE / "parts" / "hooks-how-to.md"
+HOW_TO = HERE / "hooks-how-to.txt"
 CORE = HERE.parent / "algo_core"
 
 VALUES = ("plugins/types", "settings/declared", "events", "settings/profile")
@@ -26,7 +26,7 @@ VALUES = ("plugins/types", "settings/declared", "events", "settings/profile")
 
 HEAD = (
     "<!-- Written by docs/render.py from hookspecs.py and types.py in algo_core/plugins/, and from "
-    "docs/parts/hooks-how-to.md: change those. -->\n\n"
+    "docs/hooks-how-to.txt: change those. -->\n\n"
 )
 
 
