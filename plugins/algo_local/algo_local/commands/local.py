@@ -95,6 +95,7 @@ def serve(
         )
     if engine is None:
         _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
+    from algo_local.execution.ahead import workers_kept_ready
     from algo_local.execution.factories import executor_opener
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
@@ -105,15 +106,16 @@ def serve(
     with contextlib.closing(open_platform(state_root(), opener)) as platform:
         if engine is not None:
             platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
-        serve_until_signal(
-            platform,
-            host,
-            port,
-            tls=(tls_cert, tls_key) if tls_cert else None,
-            say=app.output.info,
-            on_answer=RequestLog(app.output.log, log) if log else None,
-            on_call=CallLog(app.output.log, log_calls) if log_calls else None,
-        )
+        with workers_kept_ready(platform.prepare_workers):
+            serve_until_signal(
+                platform,
+                host,
+                port,
+                tls=(tls_cert, tls_key) if tls_cert else None,
+                say=app.output.info,
+                on_answer=RequestLog(app.output.log, log) if log else None,
+                on_call=CallLog(app.output.log, log_calls) if log_calls else None,
+            )
 
 
 def _check_sandbox(app: App, *, is_local: bool) -> None:
