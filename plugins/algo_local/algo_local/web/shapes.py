@@ -176,6 +176,8 @@ SCHEMAS: dict[str, Schema] = {
         network_access=word("isolated", "full"),
         pipeline_enabled=FLAG,
         request_records=word("full", "metadata", "none"),
+        min_workers={"type": "integer", "minimum": 0, "maximum": 1000},
+        max_workers={"type": "integer", "minimum": 0, "maximum": 1000},
         insights_enabled=FLAG,
     ),
     "VersionInfo": record(
@@ -210,6 +212,7 @@ SCHEMAS: dict[str, Schema] = {
         settings=ref("Settings"),
         version_info=record(
             version_type=word("major", "minor", "revision", "patch"),
+            semantic_version={"type": "string", "pattern": r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"},
             release_notes=LONG,
             sample_input=LONG,
             sample_output=LONG,
