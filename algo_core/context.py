@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from algo_core.errors import ExitCode
+from algo_core.errors import ExitCode, is_reportable
 from algo_core.plugins.manager import Plugins
 from algo_core.plugins.policy import Policy
 from algo_core.settings import paths
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
     from algo_core.storage.uri import AlgorithmRef, DataUri
+    from algo_core.terminal.prompts import Questions
 
     PathLike = str | os.PathLike[str] | DataUri
 
@@ -360,13 +361,28 @@ class App:
         )
         return summary
 
+    @functools.cached_property
+    def ask(self) -> Questions:
+        """Asks the person at the terminal: `app.ask("Project")`, `app.ask.secret`, `app.ask.choice`, `app.ask.confirm`.
+
+        Without a person each raises UsageError, whose hint names what gives the answer instead.
+        """
+        from algo_core.terminal.prompts import Questions
+
+        return Questions(self.output, self.environ)
+
     def _service(self, name: str) -> Any:
         from algo_core.plugins.services import service
 
         return service(self.plugins, name)
 
     def report(self, error: AlgoError) -> int:
-        """Report an error with the plugins' advice (hook `algo_error_hints`); return its exit code."""
+        """Report an error with the plugins' advice (hook `algo_error_hints`); return its exit code.
+
+        An exit code that is none for a failure is reported as a PluginError instead.
+        """
+        if not is_reportable(error):
+            error = self.plugins.checked(error)
         more = [hint for hint in self._further_hints(error) if isinstance(hint, str) and hint]
         hints = [hint for hint in (error.hint, *more) if hint]
         if self.debug:

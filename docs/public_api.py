@@ -35,6 +35,7 @@ PUBLIC = (
     "algo_core.storage.registry",
     "algo_core.terminal.output",
     "algo_core.terminal.prompts",
+    "algo_core.terminal.progress",
     "algo_core.terminal.options",
     "algo_core.terminal.sanitize",
     "algo_core.files",

@@ -16,6 +16,9 @@ REMARKS = frozenset({"output"})
 SETTINGS = REMARKS | {"config", "debug", "environ", "plugins", "profile_flag", "setting", "verbose"}
 """Members that neither need a profile nor send a request."""
 
+ASKING = SETTINGS | {"ask"}
+"""Members that may in addition ask the person."""
+
 PROFILE = SETTINGS | {"profile"}
 """Members that send no request."""
 

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import pluggy
 
 from algo_core.plugins import results
-from algo_core.plugins.access import ALL, PROFILE, REMARKS, SETTINGS, Access
+from algo_core.plugins.access import ALL, ASKING, PROFILE, REMARKS, SETTINGS, Access
 
 if TYPE_CHECKING:
     import requests
@@ -200,7 +200,7 @@ def algo_default_profile(name: str, app: App) -> Profile | None:
 @hook(
     answers=results.at_most_one("algo_core.settings.credentials:Credential"),
     first=True,
-    app=Access(SETTINGS, "the credential for the platform is not known yet"),
+    app=Access(ASKING, "the credential for the platform is not known yet"),
 )
 def algo_credentials(profile: Profile, refused: Credential | None, app: App) -> Credential | None:
     """A credential for a profile that has none of its own: from a vault, a ticket, a company's login.

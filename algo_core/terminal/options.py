@@ -1,4 +1,4 @@
-"""The global options: declared once, accepted before and after every subcommand."""
+"""Options of all commands, declared once and accepted before and after every subcommand, and of several."""
 
 from __future__ import annotations
 
@@ -16,6 +16,21 @@ class Number(click.IntRange):
     """A whole number in a range; of abc it says that it is no valid number, where click's own names itself."""
 
     name = "number"
+
+
+human_option = click.option(
+    "-h", "--human", "--human-readable", "is_human", is_flag=True, help="Show sizes in KiB, MiB, GiB."
+)
+"""`-h` means human-readable, as in `ls` and `du`, not help."""
+
+
+def human(count: float) -> str:
+    """A number of bytes in binary units, in at most 10 characters."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
 
 
 class GlobalOption(click.Option):

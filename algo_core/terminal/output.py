@@ -12,7 +12,12 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, BinaryIO, Literal, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from algo_core.terminal.progress import Progress
 
 CLOSED = "Standard output is closed"
 AT_ONCE = 4096
@@ -69,14 +74,17 @@ class Outlet:
 
     def __init__(self, name: Literal["stdout", "stderr"], stream: TextIO | None = None) -> None:
         self._name = name
-        self._stream = stream
+        self.given = stream
+        """The stream, where it is not that of the process."""
+        self.before_write: Callable[[str], None] | None = None
+        """Makes room for a text: erases a line of progress."""
         self._binary: Any = None
         self._held = 0
 
     @property
     def stream(self) -> TextIO:
         """The stream of the process, for everything but writing."""
-        return self._stream or (sys.stdout if self._name == "stdout" else sys.stderr)
+        return self.given or (sys.stdout if self._name == "stdout" else sys.stderr)
 
     def isatty(self) -> bool:
         """Whether this is a terminal."""
@@ -88,6 +96,8 @@ class Outlet:
         Several processes may write to one pipe: a text that ends with a newline is written atomically, if a pipe can
         take it at once.
         """
+        if self.before_write:
+            self.before_write(text)
         if self._binary is not None:
             self._binary.end()
         if not self.isatty():
@@ -98,6 +108,10 @@ class Outlet:
         except UnicodeEncodeError:  # the terminal's encoding lacks a character
             encoding = self.stream.encoding
             return self.stream.write(harmless.encode(encoding, "backslashreplace").decode(encoding))
+
+    def draw(self, text: str) -> int:
+        """Write text that holds control sequences of ours, and is harmless otherwise."""
+        return self.write(Markup(text))
 
     def _write_unchanged(self, text: str) -> int:
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
@@ -128,7 +142,7 @@ class Outlet:
         if self._binary is None:
             from algo_core.terminal.binary import TerminalBytes
 
-            plain = Outlet(self._name, self._stream)
+            plain = Outlet(self._name, self.given)
             self._binary = TerminalBytes(plain.write, plain.flush)
         return self._binary  # type: ignore[no-any-return]  # it is as much of one as anybody needs
 
@@ -292,6 +306,29 @@ class Output:
         import json
 
         self._write(json.dumps(members), escape=_harmless_json)
+
+    def progress(
+        self, label: str, total: int | None = None, *, unit: Literal["steps", "bytes"] = "steps"
+    ) -> AbstractContextManager[Progress]:
+        """A line that shows how far a piece of work is, on a terminal (`shows_progress`), and nothing elsewhere.
+
+        `total` is the number of steps, or of bytes with `unit="bytes"`, if it is known. The line appears after 0.4
+        seconds, makes room for whatever else is written, and is erased at the end of the block. In another block that
+        is open, nothing is shown.
+
+            with app.output.progress("Reading reports", total=len(files)) as progress:
+                for file in files:
+                    read(file)
+                    progress.advance()
+        """
+        from contextlib import nullcontext
+
+        from algo_core.terminal.progress import Progress, shown
+
+        if not self.shows_progress or self.stderr.before_write:
+            return nullcontext(Progress(None))
+        outlets = [self.stderr, *([self.stdout] if self.is_terminal else [])]
+        return shown(Outlet("stderr", self.stderr.given), outlets, label, total, unit)
 
     def styled(self, text: str, codes: str) -> str:
         """The text with terminal codes around it (`31;1`), where colour is allowed on stderr; made harmless before.

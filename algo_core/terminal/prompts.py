@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import click
@@ -55,6 +55,7 @@ class Prompter:
     def _line(self, prompt: str, question: str, hidden: bool) -> str:
         try:
             if hidden and self.is_terminal:
+                self._output.prompt("")  # a line of progress makes room
                 return self._hidden(prompt)
             self._output.prompt(prompt)
             line = sys.stdin.readline() if self.is_terminal else next(self._lines, b"").decode("utf-8", "replace")
@@ -73,6 +74,101 @@ class Prompter:
         from algo_core.terminal.sanitize import on_one_line
 
         return getpass(on_one_line(prompt), stream=sys.stderr)
+
+
+class Questions:
+    """Asks the person at the terminal (`App.ask`): `app.ask("Project")`, and the methods below.
+
+    Without a person nothing is asked and UsageError is raised: where standard input or standard error is no terminal,
+    with `--json`, and during completion. `instead` is the option that gives the answer then, for the hint. An answer
+    that is not accepted is asked for again; Ctrl-C ends the command (exit code 130), and Ctrl-D is a UsageError.
+
+        name = app.ask("Project", default="main", instead="--project NAME")
+        token = app.ask.secret("Token", instead="ACME_TOKEN")
+        region = app.ask.choice("Region", ["eu", "us"], default="eu", instead="--region REGION")
+        if app.ask.confirm("Delete it?", instead="--yes"):
+            delete(name)
+    """
+
+    def __init__(self, output: Output, environ: Mapping[str, str]) -> None:
+        self._output = output
+        self._environ = environ
+
+    def __call__(
+        self,
+        question: str,
+        *,
+        default: str | None = None,
+        check: Callable[[str], str] | None = None,
+        instead: str = "",
+    ) -> str:
+        """Ask for a line of text, without blanks at its ends; an empty one stands for the default, if there is one.
+
+        `check` returns the answer to use, or raises AlgoError with the reason to ask again.
+
+        Raises:
+            UsageError: if there is nobody to ask.
+        """
+
+        def checked(answer: str) -> str:
+            return check(_needed(answer)) if check else _needed(answer)
+
+        shown = f"{question} [{default}]" if default else question
+        return self._prompter(question, instead).ask(shown, checked, default=default)
+
+    def secret(self, question: str, *, instead: str = "") -> str:
+        """Ask for a text that is not shown.
+
+        Raises:
+            UsageError: if there is nobody to ask.
+        """
+        return self._prompter(question, instead).ask(question, _needed, hidden=True)
+
+    def choice(self, question: str, choices: Sequence[str], *, default: str | None = None, instead: str = "") -> str:
+        """Ask for one of several texts, in lower or upper case.
+
+        Raises:
+            UsageError: if there is nobody to ask.
+        """
+        known = {choice.lower(): choice for choice in choices}
+        listed = ", ".join(choices)
+
+        def checked(answer: str) -> str:
+            if answer.lower() not in known:
+                raise UsageError(f"Answer with one of: {listed}")
+            return known[answer.lower()]
+
+        shown = f"{question} ({listed})" + (f" [{default}]" if default else "")
+        return self._prompter(question, instead).ask(shown, checked, default=default)
+
+    def confirm(self, question: str, *, default: bool = False, instead: str = "") -> bool:
+        """Ask a question that is answered with yes or no.
+
+        Raises:
+            UsageError: if there is nobody to ask.
+        """
+
+        def checked(answer: str) -> bool:
+            if answer.lower() not in {"y", "yes", "n", "no"}:
+                raise UsageError("Answer with y or n")
+            return answer.lower() in {"y", "yes"}
+
+        shown = f"{question} [{'Y/n' if default else 'y/N'}]"
+        return self._prompter(question, instead).ask(shown, checked, default="y" if default else "n")
+
+    def _prompter(self, question: str, instead: str) -> Prompter:
+        prompter = Prompter(self._output)
+        is_open = prompter.is_terminal and self._output.stderr.isatty()
+        if is_open and not self._output.is_json and not self._environ.get("_ALGO_COMPLETE"):
+            return prompter
+        hint = f"Give the answer with {instead}" if instead else "Run the command on a terminal, without --json"
+        raise UsageError(f"There is nobody to ask: {question!r}", hint)
+
+
+def _needed(answer: str) -> str:
+    if not answer:
+        raise UsageError("An answer is needed")
+    return answer
 
 
 def read_secret_from_stdin(what: str) -> str:

@@ -20,7 +20,7 @@ from algo_core.testing import Home
 
 
 @pytest.fixture
-def running(algo_home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+def plugin_app(algo_home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     """The running `App` of a command, in a folder with the files a, b and tree/c."""
     folder = algo_home.root / "folder"
     (folder / "tree").mkdir(parents=True)
@@ -28,8 +28,8 @@ def running(algo_home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
         (folder / name).write_text(name)
     (folder / "out").mkdir()
     monkeypatch.chdir(folder)
-    with contextlib.closing(App(algo_home.environ)) as running:
-        yield running
+    with contextlib.closing(App(algo_home.environ)) as plugin_app:
+        yield plugin_app
 
 
 def below(folder: str = "out") -> dict[str, str]:
@@ -51,7 +51,7 @@ def below(folder: str = "out") -> dict[str, str]:
     ],
 )  # fmt: skip
 def test_files_are_copied(
-    running: App,
+    plugin_app: App,
     capfd: pytest.CaptureFixture[str],
     source: Any,
     destination: Any,
@@ -59,7 +59,7 @@ def test_files_are_copied(
     copied: int,
     found: Any,
 ) -> None:
-    summary = running.copy(source, destination, **options)
+    summary = plugin_app.copy(source, destination, **options)
     assert (summary.copied, summary.failures, below()) == (copied, (), found)
     assert summary.bytes == sum(map(len, found.values())) or options.get("dry_run")
     assert summary.seconds >= 0
@@ -67,21 +67,21 @@ def test_files_are_copied(
 
 
 @pytest.mark.parametrize(("replace", "content"), [("always", "a"), ("older", "kept"), ("never", "kept")])
-def test_existing_files_are_replaced_as_told(running: App, replace: Any, content: str) -> None:
+def test_existing_files_are_replaced_as_told(plugin_app: App, replace: Any, content: str) -> None:
     Path("out/a").write_text("kept")
     os.utime("a", (1, 1))
-    summary = running.copy("a", "out", replace=replace)
+    summary = plugin_app.copy("a", "out", replace=replace)
     assert (below(), summary.copied, summary.skipped) == ({"a": content}, *((1, 0) if content == "a" else (0, 1)))
 
 
-def test_the_only_file_fails_as_itself(running: App) -> None:
+def test_the_only_file_fails_as_itself(plugin_app: App) -> None:
     with pytest.raises(NotFoundError, match="nothing"):
-        running.copy("nothing", "out")
+        plugin_app.copy("nothing", "out")
 
 
-def test_of_several_the_others_are_copied(running: App) -> None:
+def test_of_several_the_others_are_copied(plugin_app: App) -> None:
     with pytest.raises(CopyFailed) as raised:
-        running.copy(["a", "nothing", "b", "nowhere"], "out")
+        plugin_app.copy(["a", "nothing", "b", "nowhere"], "out")
     error = raised.value
     assert below() == {"a": "a", "b": "b"}
     assert (error.summary.copied, sorted(f.path for f in error.summary.failures)) == (2, ["nothing", "nowhere"])
@@ -103,15 +103,15 @@ def test_of_several_the_others_are_copied(running: App) -> None:
         ("a", "out", {"max_transfers": 0}),
     ],
 )
-def test_what_cannot_be_meant_is_refused(running: App, source: Any, destination: str, options: Any) -> None:
+def test_what_cannot_be_meant_is_refused(plugin_app: App, source: Any, destination: str, options: Any) -> None:
     with pytest.raises((UsageError, NotFoundError)):
-        running.copy(source, destination, **options)
+        plugin_app.copy(source, destination, **options)
     assert below() == {}
 
 
-def test_a_refused_credential_ends_the_copy(running: App, algo_home: Home, stub: StubPlatform) -> None:
+def test_a_refused_credential_ends_the_copy(plugin_app: App, algo_home: Home, stub: StubPlatform) -> None:
     algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY[:-1]}x"\n')
     stub.on("HEAD", "/v1/data/.my/c", stub.answer(401))
     stub.on("GET", "/v1/data/.my/c", stub.answer(401))
     with pytest.raises(AuthError):
-        running.copy(["a", "b"], ".my/c")
+        plugin_app.copy(["a", "b"], ".my/c")

@@ -16,6 +16,7 @@ from algo_core.errors import AlgoError, NotFoundError
 from algo_local import removal
 from algo_local.algorithms import lifecycle
 from algo_local.algorithms.build import Build
+from algo_local.algorithms.drafts import Drafts
 from algo_local.callers import CallContext
 from algo_local.execution.payload import Payload
 from algo_local.maintenance import describe
@@ -243,6 +244,7 @@ def test_leftovers_of_ended_processes(
         "trash/x/file",
         "sessions/old/file",
         "processes/p-dead/1/home/file",
+        "drafts/d-dead/sources/x/file",
         "running/dead.lock",
         "algorithm-data/acme/Greet/temp/jane/old",
     ]
@@ -257,6 +259,22 @@ def test_leftovers_of_ended_processes(
     assert len(prune()) == len(gone)
     assert [name for name in (*gone, *kept) if (root / name).exists()] == kept
     assert list((root / "trash").iterdir()) == []
+
+
+def test_the_environment_of_a_draft_stays_until_its_process_has_ended(
+    platform: Platform, publish: Publish, tmp_path: Path, prune: Callable[..., list[Removed]], monkeypatch: Any
+) -> None:
+    publish("acme/Greet", GREET)
+    directory = tmp_path / "algorithms" / "acme" / "Greet" / "1.0.0"
+    environment = make_environment(platform, "9")
+    made = platform.builder.build(directory, "acme", "Greet")
+    made = Build(made.commit, made.source, environment / "bin" / "python", made.module, "")
+    drafts = Drafts(platform.root)
+    monkeypatch.setattr(drafts._builder, "build", lambda *given, **options: made)
+    drafts.build(directory, "acme", "Greet")
+    assert prune() == []
+    drafts.close()
+    assert kinds(prune()) == [("environment", "9" * 8)]
 
 
 def test_a_transfer_under_way_is_no_leftover(platform: Platform, prune: Callable[..., list[Removed]]) -> None:
@@ -350,7 +368,7 @@ def test_status_tells_the_disk_by_kind(platform: Platform, publish: Publish) -> 
     make_environment(platform, "1")
     found = describe(platform)["bytes"]
     assert set(found) == {
-        *("data", "algorithm_data", "sources", "environments", "running", "leftovers", "calls", "database"),
+        *("data", "algorithm_data", "sources", "environments", "packages", "running", "leftovers", "calls", "database"),
     }
     assert found["environments"] >= 100_000
     assert found["database"] > 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -164,10 +168,65 @@ def test_a_batch_whose_client_is_killed_executes_each_input_once(algo_home: Home
     assert sorted(map(int, executed.read_text().split())) == list(range(300))
 
 
+def test_a_finished_call_is_posted_to_a_url_and_its_signature_can_be_verified(algo_home: Home, source: Path) -> None:
+    seen: list[tuple[str, bytes]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append((self.headers["X-Algo-Signature"], self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200 if len(seen) == 1 else 500)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+        run(algo_home, "local", "publish", source, "me/Slow", "--version", "1.0.0")
+        asked = ["run", "me/Slow", "-j", "0.01", "--async", "--notify", url]
+        identifier = run(algo_home, *asked, "--notify-output").text.strip()
+        refused = run(algo_home, *asked, "--json").json["request_id"]
+        server.shutdown()
+    mac, body = seen[0]
+    secret = run(algo_home, "requests", "secret").text.strip()
+    timestamp, _, digest = mac.removeprefix("t=").partition(",v1=")
+    assert digest == hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    assert (json.loads(body)["request_id"], json.loads(body)["output"]["result"]) == (identifier, {"value": 0.01})
+    assert "state delivered, attempts 1" in run(algo_home, "requests", "show", identifier).text
+    shown = run(algo_home, "requests", "show", refused).text
+    assert "state waiting, attempts 1" in shown
+    assert "last_error 127.0.0.1 answered with status 500" in shown
+    assert run(algo_home, "requests", "secret", "--json").json == {"secret": secret, "header": "X-Algo-Signature"}
+
+
+def test_a_platform_that_sends_no_notifications_is_told_beside_the_id(home: Home, stub: Any) -> None:
+    stub.on("POST", "/v1/algo/demo/Echo", json_answer({"async": "void", "request_id": "req-1"}))
+    done = home.run("run", "demo/Echo", "-d", "x", "--async", "--notify", "https://example.org/hook")
+    assert (done.code, done.text) == (ExitCode.PLATFORM, "req-1\n")
+    assert done.stderr == f"error: {stub.address} sends no notifications; the call was made without\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--notify", "http://x.test"], "--notify is for calls that are not waited for"),
+        (["--async", "--notify-output"], "--notify-output needs --notify"),
+        (["--each", "x.jsonl", "--async", "--notify", "http://x.test"], "--each cannot be combined with --void"),
+    ],
+)
+def test_notifications_are_for_asynchronous_calls(home: Home, stub: Any, options: list[str], says: str) -> None:
+    done = home.run("run", "demo/Echo", *(["-d", "x"] if "--each" not in options else []), *options)
+    assert done.code == ExitCode.USAGE
+    assert says in done.stderr
+    assert not stub.seen
+
+
 COMMANDS = [
     ["requests", "list"],
     ["requests", "show", "req-1"],
     ["requests", "cancel", "req-1"],
+    ["requests", "secret"],
     ["result", "req-1"],
     ["result", "req-1", "--wait"],
     ["logs", "req-1"],
@@ -181,7 +240,7 @@ COMMANDS = [
         *((command, 404, {"error": {"message": "nothing"}}) for command in COMMANDS),
         (COMMANDS[0], 405, {"error": "no"}),
         (COMMANDS[0], 200, {}),
-        (COMMANDS[3], 501, {"message": "later"}),
+        (COMMANDS[4], 501, {"message": "later"}),
     ],
 )
 def test_a_platform_without_the_record_is_told_in_one_line(

@@ -28,11 +28,11 @@ ID = "req-1d2f8a1e-6c1f-4f0e-9d6a-0a6f4be3b5a7"
 
 
 @pytest.fixture
-def running(algo_home: Home, stub: StubPlatform) -> Iterator[App]:
+def plugin_app(algo_home: Home, stub: StubPlatform) -> Iterator[App]:
     """The running `App` of a command on the stub platform."""
     algo_home.write_config(f'retries = 0\n[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n')
-    with contextlib.closing(App(algo_home.environ)) as running:
-        yield running
+    with contextlib.closing(App(algo_home.environ)) as plugin_app:
+        yield plugin_app
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def running(algo_home: Home, stub: StubPlatform) -> Iterator[App]:
     ids=repr,
 )
 def test_an_input_is_sent_by_its_type(
-    running: App, algorithm: Any, input: object, content_type: str, body: bytes
+    plugin_app: App, algorithm: Any, input: object, content_type: str, body: bytes
 ) -> None:
-    assert running.run_algorithm("demo/Echo", input).value == "ok"
+    assert plugin_app.run_algorithm("demo/Echo", input).value == "ok"
     (call,) = algorithm.calls
     assert (call.headers["Content-Type"], call.body) == (content_type, body)
 
@@ -67,16 +67,16 @@ def test_an_input_is_sent_by_its_type(
         (base64.b64encode(b"\0\xff").decode(), "binary", b"\0\xff"),
     ],
 )
-def test_a_result_has_its_type(running: App, algorithm: Any, value: object, kind: str, expected: object) -> None:
+def test_a_result_has_its_type(plugin_app: App, algorithm: Any, value: object, kind: str, expected: object) -> None:
     algorithm.answers(algorithm.result(value, kind, alerts=["old"], stdout="said\n"))
-    found = running.run_algorithm(parse_algorithm_ref("demo/Echo"), 1, with_stdout=True, timeout=7)
+    found = plugin_app.run_algorithm(parse_algorithm_ref("demo/Echo"), 1, with_stdout=True, timeout=7)
     assert found == AlgorithmResult(kind, expected, ("old",), "said\n", 0.0002127, ID)
     assert algorithm.calls[0].path == "/v1/algo/demo/Echo?timeout=7&stdout=true"
 
 
-def test_mine_is_that_of_the_account(running: App, algorithm: Any) -> None:
+def test_mine_is_that_of_the_account(plugin_app: App, algorithm: Any) -> None:
     algorithm.answers(algorithm.result("mine"), path="/v1/algo/alice/Echo/1.0.0")
-    assert running.run_algorithm(".my/Echo/1.0.0", "x").value == "mine"
+    assert plugin_app.run_algorithm(".my/Echo/1.0.0", "x").value == "mine"
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_mine_is_that_of_the_account(running: App, algorithm: Any) -> None:
         (lambda a: a.answer(500), PlatformError),
     ],
 )  # fmt: skip
-def test_failures_are_those_of_run(running: App, algorithm: Any, answer: Callable[[Any], Any], kind: type) -> None:
+def test_failures_are_those_of_run(plugin_app: App, algorithm: Any, answer: Callable[[Any], Any], kind: type) -> None:
     algorithm.answers(answer(algorithm))
     with pytest.raises(kind) as raised:
-        running.run_algorithm("demo/Echo", "x")
+        plugin_app.run_algorithm("demo/Echo", "x")
     assert isinstance(raised.value, AlgoError)
     assert "--" not in (raised.value.hint or ""), "an option that the caller's command has not"
 
@@ -129,14 +129,14 @@ for _ in range(100_000):
     ids=lambda value: str(value)[:20] if isinstance(value, str | int) else type(value).__name__,
 )
 def test_what_cannot_be_sent_is_refused_before_a_request(
-    running: App, stub: StubPlatform, reference: str, input: object, timeout: int | None
+    plugin_app: App, stub: StubPlatform, reference: str, input: object, timeout: int | None
 ) -> None:
     with pytest.raises(UsageError):
-        running.run_algorithm(reference, input, timeout=timeout)
+        plugin_app.run_algorithm(reference, input, timeout=timeout)
     assert stub.seen == []
 
 
-def test_nothing_is_printed(running: App, algorithm: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_nothing_is_printed(plugin_app: App, algorithm: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     algorithm.answers(algorithm.result("x", alerts=["old"], stdout="said"))
-    running.run_algorithm("demo/Echo", "x")
+    plugin_app.run_algorithm("demo/Echo", "x")
     assert capfd.readouterr() == ("", "")

@@ -13,7 +13,7 @@ from click_option_group import optgroup
 from algo_core import App, pass_app
 from algo_core.storage.uri import HOSTED, DataUri, parse_data_uri
 from algo_reports.completion import complete_directory
-from algo_reports.usage import Filter, files_below, usage_of
+from algo_reports.usage import Filter, OverLimit, Usage, files_below, usage_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,10 +48,16 @@ def reports() -> None:
     """Report what takes up the space in hosted data, or in any other storage."""
 
 
+def _added_up(app: App, directory: DataUri, wanted: Filter) -> list[Usage]:
+    with app.output.progress(f"Adding up {directory}") as progress:
+        return usage_of(app.storage(directory), directory, wanted, progress.advance)
+
+
 @reports.command()
+@click.option("--limit", type=size, metavar="SIZE", help="End with exit code 64 if more is used, such as 2G.")
 @which_files
 @pass_app
-def usage(app: App, directory: DataUri, min_size: int, since: datetime | None) -> None:
+def usage(app: App, directory: DataUri, limit: int | None, min_size: int, since: datetime | None) -> None:
     """Add up the files in each directory below DIRECTORY.
 
     \b
@@ -59,11 +65,14 @@ def usage(app: App, directory: DataUri, min_size: int, since: datetime | None) -
       algo reports usage
       algo reports usage data://.my --since 2024-01-01 --json
     """
-    rows = usage_of(app.storage(directory), directory, Filter(min_size, since))
+    rows = _added_up(app, directory, Filter(min_size, since))
     if app.output.is_json:
         app.output.json([{"directory": str(row.directory), "files": row.files, "bytes": row.bytes} for row in rows])
     else:
         app.output.table(["Directory", "Files", "Bytes"], [[row.directory, row.files, row.bytes] for row in rows])
+    used = sum(row.bytes for row in rows)
+    if limit is not None and used > limit:
+        raise OverLimit(used, limit)
 
 
 @reports.command()
@@ -88,10 +97,17 @@ def largest(app: App, directory: DataUri, min_size: int, since: datetime | None,
 @reports.command()
 @click.argument("destination", metavar="FILE")
 @click.option("--through", metavar="ALGORITHM", help="Publish what this algorithm makes of the report.")
+@click.option("--yes", is_flag=True, help="Replace FILE without asking.")
 @which_files
 @pass_app
 def publish(
-    app: App, directory: DataUri, destination: str, through: str | None, min_size: int, since: datetime | None
+    app: App,
+    directory: DataUri,
+    destination: str,
+    through: str | None,
+    yes: bool,
+    min_size: int,
+    since: datetime | None,
 ) -> None:
     """Write the report of `usage` to FILE, a path or a data URI.
 
@@ -100,9 +116,11 @@ def publish(
       algo reports publish data://.my/reports/usage.json
       algo reports publish --through .my/Chart ./usage.png data://.my/pictures
     """
-    from algo_reports.publishing import publish, rendered
+    from algo_reports.publishing import exists, publish, rendered
 
-    content = rendered(app, usage_of(app.storage(directory), directory, Filter(min_size, since)), through)
+    if not yes and exists(app, destination) and not app.ask.confirm(f"Replace {destination}?", instead="--yes"):
+        return
+    content = rendered(app, _added_up(app, directory, Filter(min_size, since)), through)
     summary = publish(app, content, destination)
     if app.output.is_json:
         app.output.json({"file": destination, "bytes": summary.bytes})

@@ -7,8 +7,27 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from algo_core import AlgoError, App, CopySummary
+from algo_core import App, CopySummary
+from algo_core.errors import NotFoundError, UsageError
+from algo_core.storage.uri import parse_data_uri
 from algo_reports.usage import Usage
+
+
+def exists(app: App, destination: str) -> bool:
+    """Whether there is something at a path or a data URI.
+
+    Raises:
+        UsageError: if it is a directory.
+        AlgoError: if that cannot be found out.
+    """
+    uri = parse_data_uri(destination)
+    try:
+        is_directory = app.storage(uri).stat(uri).is_directory
+    except NotFoundError:
+        return False
+    if is_directory:
+        raise UsageError(f"{destination} is a directory", "Name the file that the report is to become")
+    return True
 
 
 def rendered(app: App, rows: Iterable[Usage], algorithm: str | None) -> bytes:
@@ -36,8 +55,6 @@ def publish(app: App, content: bytes, destination: str) -> CopySummary:
     Raises:
         AlgoError: NotFoundError and its kin, if it cannot be copied.
     """
-    if destination.endswith("/"):
-        raise AlgoError(f"{destination} is a directory", "Name the file that the report is to become")
     with tempfile.TemporaryDirectory(prefix="algo-reports-") as folder:
         file = Path(folder, "report")
         file.write_bytes(content)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from algo_core import AlgoError
 from algo_core.storage import Entry, Storage
 from algo_core.storage.uri import DataUri
 
@@ -27,6 +28,22 @@ class Filter:
         if self.since is None or file.modified is None:
             return True
         return file.modified >= (self.since if self.since.tzinfo else self.since.replace(tzinfo=timezone.utc))
+
+
+class OverLimit(AlgoError):
+    """More bytes are used than somebody wants to allow."""
+
+    exit_code = 64
+
+    def __init__(self, used: int, limit: int) -> None:
+        super().__init__(
+            f"{used} bytes are used, more than {limit}", "See what takes up the space with: algo reports largest"
+        )
+        self.used, self.limit = used, limit
+
+    def facts(self) -> dict[str, int]:
+        """Both numbers, for scripts."""
+        return {"used": self.used, "limit": self.limit}
 
 
 @dataclass(frozen=True)
@@ -51,14 +68,26 @@ def files_below(storage: Storage, directory: DataUri, wanted: Filter) -> Iterato
             yield entry
 
 
-def usage_of(storage: Storage, directory: DataUri, wanted: Filter) -> list[Usage]:
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def usage_of(
+    storage: Storage, directory: DataUri, wanted: Filter, on_directory: Callable[[], None] = _nothing
+) -> list[Usage]:
     """What each directory in a directory holds, the largest first; last the files that lie in it itself, if any.
+
+    `on_directory` is called after each directory that was added up.
 
     Raises:
         AlgoError: whatever the storage raises.
     """
     entries = list(storage.list(directory))
-    rows = [_summed(entry.uri, files_below(storage, entry.uri, wanted)) for entry in entries if entry.is_directory]
+    rows = []
+    for entry in entries:
+        if entry.is_directory:
+            rows.append(_summed(entry.uri, files_below(storage, entry.uri, wanted)))
+            on_directory()
     rows.sort(key=lambda row: (-row.bytes, str(row.directory)))
     own = [entry for entry in entries if not entry.is_directory and wanted.wants(entry)]
     return [*rows, *([_summed(directory, own)] if own else [])]

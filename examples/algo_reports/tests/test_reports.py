@@ -38,6 +38,13 @@ def test_usage_is_added_up_by_directory(home: Home) -> None:
     ]
 
 
+def test_a_limit_has_an_exit_code_of_its_own(home: Home) -> None:
+    assert home.run("reports", "usage", "--limit", "3042").code == 0
+    over = home.run("reports", "usage", "--limit", "3k", "--json")
+    assert (over.code, over.error["used"], over.error["limit"]) == (64, 3042, 3000)
+    assert len(over.json) == 2
+
+
 def test_the_largest_files_come_first(home: Home) -> None:
     found = home.run("--json", "reports", "largest", "data://.my", "-n", "2").json
     assert found == [
@@ -69,6 +76,16 @@ def test_a_report_is_published(home: Home) -> None:
     assert (here.json["file"], (home.root / "usage.json").stat().st_size) == ("usage.json", here.json["bytes"])
 
 
+def test_a_report_is_replaced_with_leave_only(home: Home) -> None:
+    file = home.root / "usage.json"
+    file.write_text("mine")
+    asked = home.run("reports", "publish", "./usage.json", input="y\n")
+    assert (asked.code, file.read_text()) == (2, "mine")
+    assert "There is nobody to ask: 'Replace ./usage.json?'\nhint: Give the answer with --yes" in asked.stderr
+    assert home.run("reports", "publish", "./usage.json", "--yes").code == 0
+    assert file.read_text() != "mine"
+
+
 def test_a_report_goes_through_an_algorithm(home: Home) -> None:
     assert home.run("reports", "publish", "--through", "demo/Hello", "hello").code == 0
     assert (home.root / "hello").read_text("utf-8").startswith("Hello ")
@@ -80,7 +97,7 @@ def test_a_report_goes_through_an_algorithm(home: Home) -> None:
         (["--through", "demo/Nothing", "file"], 5, "demo/Nothing"),
         (["--through", "Nothing", "file"], 2, "Not an algorithm"),
         ([".my/nowhere/file"], 5, ".my/nowhere"),
-        ([".my/texts/"], 1, "is a directory"),
+        ([".my/texts"], 2, "is a directory"),
     ],
 )
 def test_a_report_that_cannot_be_published_leaves_nothing(home: Home, words: list[str], code: int, said: str) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from algo_local.data.objects import Objects
     from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Endpoint, Executor
+    from algo_local.execution.keeper import Keeper
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.event_listeners import EventListeners
@@ -38,13 +39,18 @@ if TYPE_CHECKING:
     from algo_local.metadata.secrets import Secrets
     from algo_local.records.recorder import Recorder
     from algo_local.vault import Vault
+    from algo_local.webhooks.deliverer import Deliverer
 
 DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
-    *("sources", "drafts", "environments", "connectors", "processes", "repositories", "running", "executor"),
+    *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
+    *("executor", "keeper"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
+
+NOTIFY_SECONDS = 20.0
+"""Time for the notifications of calls before a process ends that is no server; they are retried by the next one."""
 
 _DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
 _OWN_ACCOUNT = "account"
@@ -77,7 +83,7 @@ class Platform:
 
     `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
     `open_executor` opens and starts what runs them, given that address and a directory; without it, processes of this
-    machine do.
+    machine do, and with `keeps_workers` these are left to the next process for a while; see `rest`.
     """
 
     def __init__(
@@ -86,14 +92,18 @@ class Platform:
         *,
         open_callback: Callable[[Platform], Endpoint] | None = None,
         open_executor: Callable[[Callable[[], Endpoint], Path], Executor] | None = None,
+        keeps_workers: bool = False,
     ) -> None:
         self._open_callback = open_callback
         self._open_executor = open_executor
+        self._keeps_workers = keeps_workers
         self.root = root.resolve()
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
+        self.is_public = False
+        """Whether it is served to other machines."""
 
     @_Part
     def database(self) -> Database:
@@ -222,9 +232,17 @@ class Platform:
 
         Limits.of()
         protection(self.root, try_it=False)
-        pool = LocalPool(lambda: self._callback, self.root / "processes")
+        pool = LocalPool(lambda: self._callback, self.root / "processes", keeper=self._keeper())
         pool.start()
         return pool
+
+    def _keeper(self) -> Keeper | None:
+        if not self._keeps_workers:
+            return None
+        from algo_local.execution.keeper import keep_seconds, keeper_of
+
+        seconds = keep_seconds()
+        return keeper_of(self.root, seconds) if seconds else None
 
     @_Part
     def records(self) -> Recorder:
@@ -232,6 +250,22 @@ class Platform:
         from algo_local.records.recorder import Recorder
 
         return Recorder(self.database, self.root, lambda identifier: self.executor.cancel(identifier))
+
+    @_Part
+    def webhooks(self) -> Deliverer:
+        """Notifications of clients about calls that have ended."""
+        from algo_local.webhooks.deliverer import Deliverer
+        from algo_local.webhooks.limits import sends_to_private_addresses
+
+        return Deliverer(
+            self.records,
+            self.webhook_secret,
+            allow_private=lambda: sends_to_private_addresses(is_public=self.is_public),
+        )
+
+    def webhook_secret(self, account: str) -> str:
+        """The secret with which notifications of an account are signed."""
+        return self._vault.derive(f"webhooks of {account.lower()}")
 
     @_Part
     def concurrency(self) -> ConcurrencyLimit:
@@ -281,12 +315,13 @@ class Platform:
         *,
         public: bool = True,
         network_access: NetworkAccess | None = None,
+        python: tuple[int, ...] = (),
         report: Callable[[str], None] | None = None,
     ) -> Version:
         """Build an algorithm directory and publish it as a version; see `publish_directory`."""
         from algo_local.algorithms.directory_publication import Wish
 
-        wish = Wish(version, public=public, network_access=network_access)
+        wish = Wish(version, public=public, network_access=network_access, python=python)
         return self.publish_directory(directory, owner, name, wish, report=report)[0]
 
     def publish_directory(
@@ -352,12 +387,22 @@ class Platform:
             thread.join()
         if "records" in self.parts:
             self.records.flush()
+        if "webhooks" in self.parts:
+            self.webhooks.close(NOTIFY_SECONDS)
+
+    def rest(self) -> None:
+        """Leave idle workers to the next process that calls their algorithms."""
+        if self._keeps_workers and "executor" in self.parts:
+            from algo_local.execution.local_pool import LocalPool
+
+            if isinstance(self.executor, LocalPool):
+                self.executor.rest()
 
     def close(self) -> None:
         """End all running algorithms and close everything. The platform can be used again afterwards."""
         with self.lock:
             parts, self.parts = self.parts, {}
-        for name in ("executor", "_callback", "records", "database"):
+        for name in ("executor", "_callback", "webhooks", "records", "database"):
             if name in parts:
                 cast("Any", parts[name]).close()
 

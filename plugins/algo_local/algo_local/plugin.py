@@ -75,12 +75,19 @@ def algo_variables() -> list[Variable]:
             "ALGO_LOCAL_SANDBOX_PATHS", "additional paths visible in the sandbox, such as /data/models:/scratch=rw"
         ),
         Variable("ALGO_LOCAL_BUILD_CODE", "let builds over HTTP run the code of packages: on or off (default)"),
+        Variable("ALGO_LOCAL_INSTALLER", "how environments are made: auto (uv if it is there), uv or pip"),
+        Variable("ALGO_LOCAL_PYTHON_DOWNLOADS", "let uv download missing versions of Python: on or off (default)"),
         Variable("ALGO_LOCAL_MEMORY", "limit of memory per process of an algorithm, such as 2G"),
         Variable("ALGO_LOCAL_FILE_SIZE", "limit of the size of its files, such as 2G"),
         Variable("ALGO_LOCAL_PROCESSES", "limit of processes and threads per algorithm"),
         Variable("ALGO_LOCAL_OPEN_FILES", "limit of open files per process of an algorithm"),
+        Variable(
+            "ALGO_LOCAL_KEEP_SECONDS",
+            "how long algorithms stay loaded after a command (default: 60; 0, the default where CI is set: not at all)",
+        ),
         Variable("ALGO_LOCAL_RECORD_DAYS", "age in days at which recorded calls are removed (default: 7)"),
         Variable("ALGO_LOCAL_RECORD_SIZE", "limit of the size of the record of calls, such as 1G"),
+        Variable("ALGO_LOCAL_NOTIFY_PRIVATE", "let --notify name private addresses: on or off (default: on loopback)"),
         Variable("ALGO_LOCAL_RECORD_CONTENT", "largest input or output that is recorded, such as 64K"),
     ]
 

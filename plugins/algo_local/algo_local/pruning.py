@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_core.locks import is_held, locked_if_free
+from algo_local.algorithms import drafts
 from algo_local.algorithms.builds import Builds
+from algo_local.algorithms.installing import PACKAGES
 from algo_local.data.objects import SESSION_SECONDS
 from algo_local.data.path_resolver import TEMP_SECONDS
 from algo_local.execution.process_tree import kill_marked
@@ -54,7 +56,7 @@ class Removed:
     """A part of the platform's state that was removed."""
 
     kind: str
-    """`build`, `source`, `environment`, `calls` or `leftover`."""
+    """`build`, `source`, `environment`, `packages`, `calls` or `leftover`."""
     name: str
     size: int
     """Bytes of disk."""
@@ -87,7 +89,8 @@ class Pruning:
                 self._prune_builds()
         self._prune_calls()
         self._remove_unused("leftover", (self._root / "incoming").glob("*"))
-        for workspace in _abandoned_workspaces(self._root / "processes"):
+        self._remove("leftover", _abandoned(self._root / drafts.DIRECTORY, "d-*"))
+        for workspace in _abandoned(self._root / "processes", "p-*"):
             if not self._dry_run:
                 kill_marked(f"HOME={workspace}/")
             self._remove("leftover", [workspace])
@@ -114,6 +117,7 @@ class Pruning:
         self._removed += [Removed("build", name, 0) for name in gone]
         for kind, paths in unnamed(self._root, named):
             self._remove_unused(kind, paths)
+        self._remove("packages", (path for path in [self._root / PACKAGES] if path.is_dir() and any(path.iterdir())))
         unfinished = [path for place, pattern in _UNFINISHED_TREES for path in (self._root / place).glob(pattern)]
         self._remove("leftover", unfinished)
 
@@ -197,9 +201,9 @@ def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
                 yield path
 
 
-def _abandoned_workspaces(directory: Path) -> list[Path]:
-    """Those whose platform has ended."""
+def _abandoned(directory: Path, pattern: str) -> list[Path]:
+    """The directories of processes that have ended."""
     if not directory.is_dir():
         return []
     with locked_if_free(directory / ".lock") as is_free:
-        return [path for path in sorted(directory.glob("p-*")) if not is_held(path / "lock")] if is_free else []
+        return [path for path in sorted(directory.glob(pattern)) if not is_held(path / "lock")] if is_free else []

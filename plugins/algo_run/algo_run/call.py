@@ -37,6 +37,9 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 class Call(NamedTuple):
     """A call: algorithm, payload and options. `timeout` is in seconds; None leaves it to the platform (300).
 
+    With `output="void"`, `notify` is the URL that the platform is to post the finished call to, and `notify_output`
+    has it add a small result.
+
     A platform that keeps calls on record executes those with one `idempotency_key` once.
     """
 
@@ -47,6 +50,8 @@ class Call(NamedTuple):
     output: Literal["raw", "void"] | None = None
     sudo: bool = False
     idempotency_key: str | None = None
+    notify: str | None = None
+    notify_output: bool = False
 
     @property
     def query(self) -> dict[str, str | int | None]:
@@ -56,6 +61,8 @@ class Call(NamedTuple):
             "stdout": "true" if self.wants_stdout else None,
             "output": self.output,
             "sudo": "true" if self.sudo else None,
+            "notify": self.notify,
+            "notify_output": "true" if self.notify_output else None,
         }
 
 
@@ -82,6 +89,11 @@ class Answer(NamedTuple):
         from algo_run.json_text import decoded
 
         return decoded(self.body)
+
+    @property
+    def is_notified(self) -> bool:
+        """Whether the platform says that it will post the finished call to the given URL."""
+        return "notify" in approximated(self.body)
 
     @property
     def result_text(self) -> str:

@@ -33,6 +33,7 @@ def algo_commands() -> list[Command]:
         _command("requests", "requests:requests", "List, show and cancel calls on record."),
         _command("requests list", "requests:list_requests", "List calls on record, newest first."),
         _command("requests show", "requests:show", "Show a call on record."),
+        _command("requests secret", "requests:secret", "Show the secret that verifies notifications."),
         _command("requests cancel", "requests:cancel", "End calls that wait or run."),
     ]
 

@@ -30,7 +30,7 @@ USABLE = {
     "algo_services": {"output"},
     "algo_executors": {"output"},
     "algo_default_profile": SETTINGS,
-    "algo_credentials": SETTINGS,
+    "algo_credentials": {*SETTINGS, "ask"},
     "algo_request_headers": SETTINGS,
     "algo_sign": SETTINGS,
     "algo_transport": SETTINGS,

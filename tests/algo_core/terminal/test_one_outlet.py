@@ -16,7 +16,6 @@ ALLOWED = {
     "algo_core/terminal/prompts.py": {"sys.stderr", "from getpass import getpass"},  # made harmless before
     "algo_core/commands/config.py": {"click.edit"},  # the person's own editor on their own file
     "algo_core/plugins/external.py": {"subprocess.run()"},  # an `algo-NAME` is a program of its own on the terminal
-    "algo_core/plugins/separate.py": {"subprocess.Popen()"},  # a plugin's own remarks while it is loaded
     "algo_core/testing/wellformed.py": {"sys.stdout"},  # runs in a process of its own, whose output is read
     "plugins/algo_manage/algo_manage/commands/clone.py": {"subprocess.run()"},  # git's own progress on the terminal
     "plugins/algo_local/algo_local/serving/log.py": {"sys.stderr"},  # asks whether it takes more, and writes nothing

@@ -10,8 +10,9 @@ import pexpect
 import pytest
 
 from algo_core.errors import ExitCode
-from algo_data.reporting.progress import Fact, Line, fitted
-from algo_data.reporting.sizes import human
+from algo_core.terminal.options import human
+from algo_core.terminal.progress import Fact, fitted
+from algo_data.reporting.progress import Line
 
 
 class Terminal:
@@ -20,7 +21,7 @@ class Terminal:
     def __init__(self) -> None:
         self.text = ""
 
-    def write(self, text: str) -> int:
+    def draw(self, text: str) -> int:
         self.text += text
         return len(text)
 
@@ -103,7 +104,7 @@ def test_it_is_drawn_anew_while_nothing_happens():
     """A connection that has stalled: the rate falls, and what is left takes longer."""
     terminal = Terminal()
     drawn = threading.Event()
-    terminal.write = lambda text: drawn.set() if "files" in text or "%" in text else None
+    terminal.draw = lambda text: drawn.set() if "files" in text or "%" in text else None
     line = Line(terminal, lambda: 80, iter(range(1_000_000)).__next__, refresh=0.01)
     with line.lock:
         line.begin(0, "f")

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from algo_local.algorithms import environments as environments_module
-from algo_local.algorithms import sources
+from algo_local.algorithms import installing, sources
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder, BuildError
-from algo_local.algorithms.environments import Environments, build_environment, interpreter_of, requirements_of
+from algo_local.algorithms.environments import Environments, interpreter_of, requirements_of
+from algo_local.algorithms.installing import build_environment
 
 Write = Callable[..., Path]
 PLAIN = "def apply(input):\n    return input\n"
@@ -289,12 +289,20 @@ def local_package(directory: Path, name: str = "greeting") -> Path:
     return wheels
 
 
-@pytest.fixture
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pip finds the package `greeting` and no other, without any network."""
+@pytest.fixture(params=["uv", "pip"])
+def offline(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both installers find the package `greeting` and no other, without any network."""
+    installer: str = request.param
+    monkeypatch.setenv("ALGO_LOCAL_INSTALLER", installer)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(local_package(tmp_path)))
+    return installer
+
+
+def is_installed_by(log: str) -> bool:
+    """Whether a build's log tells that greeting was installed."""
+    return "Successfully installed greeting-1.0" in log or " + greeting==1.0" in log
 
 
 USES = "import greeting\ndef apply(input):\n    return greeting.WORD\n"
@@ -306,7 +314,7 @@ def test_requirements_are_installed_once_for_all_that_share_them(builder: Builde
     two = builder.build(write(USES, directory="b", more="x", **{"requirements.txt": "# g\ngreeting"}), "demo", "Hello")
     assert one.commit != two.commit
     assert one.python == two.python != Path(sys.executable)
-    assert "Successfully installed greeting-1.0" in one.log
+    assert is_installed_by(one.log)
     assert "exists already" in two.log
     environment = one.python.parent.parent
     for path in (environment, *environment.rglob("*")):
@@ -318,13 +326,14 @@ def test_requirements_are_installed_once_for_all_that_share_them(builder: Builde
     assert said.stdout.split() == ["hello", str(one.python.parent.parent)]
 
 
+@pytest.mark.parametrize("offline", ["pip"], indirect=True)
 @pytest.mark.usefixtures("offline")
 def test_an_interpreter_without_a_pip_of_its_own(
     builder: Builder, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environments_module, "_our_pip_installs_elsewhere", lambda: False)
+    monkeypatch.setattr(installing, "our_pip_installs_elsewhere", lambda: False)
     build = builder.build(write(USES, **{"requirements.txt": "greeting\n"}), "demo", "Hello")
-    assert "Successfully installed greeting-1.0" in build.log
+    assert is_installed_by(build.log)
 
 
 @pytest.mark.usefixtures("offline")
@@ -353,7 +362,7 @@ def test_an_interrupted_environment_is_made_anew(builder: Builder, write: Write)
     (environment / "rubbish").touch()
     build = builder.build(directory, "demo", "Hello")
     assert build.python.parent.parent == environment
-    assert "Successfully installed" in build.log
+    assert is_installed_by(build.log)
     assert not (environment / "rubbish").exists()
 
 
@@ -370,7 +379,7 @@ def test_builds_at_once_make_one_environment(tmp_path: Path, write: Write) -> No
     for thread in threads:
         thread.join()
     assert len({build.python for build in builds}) == 1
-    assert sum("Successfully installed" in build.log for build in builds) == 1
+    assert sum(is_installed_by(build.log) for build in builds) == 1
     assert len(builds) == 3
 
 
@@ -387,7 +396,7 @@ def test_requirements_that_name_files_are_not_shared(builder: Builder, write: Wr
     assert len(pythons) == 2
 
 
-def test_modules_of_the_algorithm_cannot_stand_in_for_pips(builder: Builder, write: Write, offline: None) -> None:
+def test_modules_of_the_algorithm_cannot_stand_in_for_pips(builder: Builder, write: Write, offline: str) -> None:
     traps = {f"{name}.py": "raise SystemExit('trapped')" for name in ("pip", "json", "venv", "sitecustomize")}
     build = builder.build(write(USES, **{"requirements.txt": "greeting\n", **traps}), "demo", "Hello")
     assert "trapped" not in build.log
@@ -404,7 +413,7 @@ def test_the_build_sees_pips_settings_and_none_of_our_keys(monkeypatch: pytest.M
     assert environment["PIP_USER"] == "0"
 
 
-def test_the_index_of_the_platform_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: None) -> None:
+def test_the_index_of_the_platform_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: str) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_RETRIES", "0")

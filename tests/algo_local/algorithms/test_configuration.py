@@ -14,6 +14,7 @@ from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builder import Builder
 from algo_local.algorithms.configuration import identity, read_configuration
 from algo_local.algorithms.environments import _identity, requirements_of
+from algo_local.algorithms.interpreters import ours
 from algo_local.web.directory import algorithm_directory
 
 PLAIN = "def apply(input):\n    return input\n"
@@ -107,7 +108,7 @@ def test_owner_and_name(tmp_path: Path, text: str, expected: Any) -> None:
     ],
 )
 def test_requirements_are_equal_whatever_their_order_and_comments(one: str, other: str, is_equal: bool) -> None:
-    assert (_identity(one, "commit") == _identity(other, "commit")) is is_equal
+    assert (_identity(one, "commit", ours()) == _identity(other, "commit", ours())) is is_equal
 
 
 def test_what_is_no_algorithms_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

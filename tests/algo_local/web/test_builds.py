@@ -207,7 +207,7 @@ def test_a_log_is_there_while_its_build_runs(made: World, monkeypatch: pytest.Mo
     seen: list[Any] = []
 
     def python_for(
-        self: object, source: object, commit: str, report: Callable[[str], None], *, run_code: bool
+        self: object, source: object, commit: str, report: Callable[[str], None], *, run_code: bool, **_: object
     ) -> object:
         report("Installing wheels")
         (build,) = made.ask("GET", f"{PATH}/builds", "alice").json["results"]
@@ -231,7 +231,7 @@ from pathlib import Path
 from algo_local.algorithms.environments import Environments
 from algo_local.platform import Platform
 
-def python_for(self, source, commit, report, *, run_code):
+def python_for(self, source, commit, report, *, run_code, **_):
     report("Installing wheels")
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -7,12 +7,12 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry
+from algo_core.terminal.options import human, human_option
 from algo_data.commands.operands import expanded, parse, paths_argument
 from algo_data.engine.plan.tree import below
 from algo_data.engine.transfer import Place
 from algo_data.reporting.answers import answer
 from algo_data.reporting.report import Report
-from algo_data.reporting.sizes import human, human_option
 
 
 @click.command()

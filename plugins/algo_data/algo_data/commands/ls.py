@@ -12,11 +12,11 @@ from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry, Kind, NotADirectory
 from algo_core.storage.uri import DataUri
+from algo_core.terminal.options import human, human_option
 from algo_data.commands.operands import expanded, is_single, parse, paths_argument, short
 from algo_data.engine.plan.tree import below
 from algo_data.engine.transfer import Place
 from algo_data.reporting.report import Report
-from algo_data.reporting.sizes import human, human_option
 
 SIZE_WIDTH = 12
 """Characters for sizes in columns: nearly a tebibyte, without having to wait for the whole listing."""

@@ -9,8 +9,8 @@ import click
 
 from algo_core.context import App
 from algo_core.errors import AlgoError
+from algo_core.terminal.options import human
 from algo_data.engine.transfer import Tally
-from algo_data.reporting.sizes import human
 
 MANY = 20
 """Minimum number of files for repeating failures at the end."""

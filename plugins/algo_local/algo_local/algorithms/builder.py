@@ -9,7 +9,9 @@ from pathlib import Path
 
 from algo_core.locks import locked, locked_if_free
 from algo_local.algorithms.build import Build, BuildError
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.environments import Environments
+from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, python_named_in
 from algo_local.algorithms.published import keep
 from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
 from algo_local.trees import remove_abandoned, remove_tree
@@ -28,6 +30,7 @@ class Builder:
 
     def __init__(self, root: Path, sources: Path | None = None) -> None:
         self._sources = sources or root.resolve() / "sources"
+        self._turns = root.resolve() / "sources" / ".builds.lock"
         self._environments = Environments(root.resolve() / "environments")
 
     @contextlib.contextmanager
@@ -43,8 +46,8 @@ class Builder:
             yield is_held
 
     def _lock(self) -> Path:
-        self._sources.mkdir(parents=True, exist_ok=True)
-        return self._sources / ".builds.lock"
+        self._turns.parent.mkdir(parents=True, exist_ok=True)
+        return self._turns
 
     def build(
         self,
@@ -54,10 +57,14 @@ class Builder:
         *,
         report: Callable[[str], None] | None = None,
         run_code: bool = True,
+        python: Wanted = (),
+        preferred: Wanted = (),
     ) -> Build:
         """Copy, check and equip the algorithm in `directory`, for publication as OWNER/NAME.
 
         `report` is called with each line of the build log as it comes. Without `run_code` no code of packages is run.
+        `python` is the version of Python to run it with; if it is empty, `algorithmia.conf` says, else the platform's
+        own runs it, or one of version `preferred` if there is any.
         Raises BuildError for a directory that is no Python 3 algorithm or requires what does not install. Incomplete
         results of an interrupted build are never used.
         """
@@ -76,16 +83,17 @@ class Builder:
                         f"The platform keeps its state in {self._sources.parent}, inside the algorithm's directory",
                         "Set ALGO_LOCAL_ROOT to a directory outside of it",
                     )
+                interpreter = chosen_python(python or python_of(directory), preferred, say)
                 commit, source, module = self._keep(directory, owner, name)
                 say(f"Source {commit}, module {module}")
-                python = self._environments.python_for(source, commit, say, run_code=run_code)
+                program = self._environments.python_for(source, commit, say, run_code=run_code, python=interpreter)
         except OSError as error:  # a full disk, for one
             raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:
             log = "\n".join(part for part in ("\n".join(lines), error.log) if part)
             raise BuildError(f"Cannot build {owner}/{name}: {error.message}", error.hint, log) from error
         say(f"Built {owner}/{name}")
-        return Build(commit, source, python, module, "\n".join(lines) + "\n")
+        return Build(commit, source, program, module, "\n".join(lines) + "\n")
 
     def _keep(self, directory: Path, owner: str, name: str) -> tuple[str, Path, str]:
         """Commit, path and module of the published source tree, which is created atomically."""
@@ -103,3 +111,19 @@ class Builder:
             with contextlib.suppress(OSError):
                 remove_tree(unfinished)
         return commit, kept, module
+
+
+def python_of(directory: Path) -> Wanted:
+    """The version of Python that `algorithmia.conf` asks for, alone or with the language; empty for any."""
+    configuration = read_configuration(directory)
+    return configuration.python if len(configuration.python) > 1 else python_named_in(configuration.language)
+
+
+def chosen_python(wanted: Wanted, preferred: Wanted, report: Report) -> Python:
+    """The interpreter to build for: one of version `wanted`, else of version `preferred` if there is one, else ours."""
+    if not wanted and preferred:
+        try:
+            return find_python(preferred, report)
+        except BuildError as error:
+            report(f"{error.message}: it is built for the platform's own")
+    return find_python(wanted, report)

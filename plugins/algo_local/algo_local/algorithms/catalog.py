@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from algo_local.algorithms.interpreters import python_named_in
+
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
 HELLO = _TEMPLATES / "hello"
@@ -126,7 +128,7 @@ _LANGUAGES = {
 }
 
 _TEMPLATE_ONLY = "(template only: this platform runs Python 3)"
-_HERE = "(here: this machine's Python 3, with what the template requires from the package index)"
+_HERE = "(here: that Python if this machine has it, else the platform's own, with packages from the index)"
 
 _ENVIRONMENTS = (
     _Environment(
@@ -229,6 +231,13 @@ def environments(language: str | None = None) -> list[dict[str, Any]]:
     if language is not None and language not in _LANGUAGES:
         raise KeyError(language)
     return [environment.shape() for environment in _ENVIRONMENTS if language in (None, environment.language)]
+
+
+def python_of(environment_id: str | None) -> tuple[int, ...]:
+    """The version of Python that an environment has; empty if it names none."""
+    known = {environment.id: environment for environment in _ENVIRONMENTS if environment.language == "python3"}
+    found = known.get(environment_id or "")
+    return python_named_in(found.display_name) if found else ()
 
 
 @cache

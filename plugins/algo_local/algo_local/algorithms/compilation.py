@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builds import BuildRecord
+from algo_local.algorithms.catalog import python_of
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Missing
 
@@ -67,6 +68,7 @@ class Compiler:
                 algorithm.name,
                 report=lambda line: self._builds.say(identifier, line),
                 run_code=run_code,
+                preferred=python_of(algorithm.algorithm_environment),
             )
         except BuildError as error:
             hint = f"\n{error.hint}" if error.hint else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from algo_core.errors import AlreadyExists
+from algo_core.errors import AlgoError, AlreadyExists
 from algo_local.algorithms.build import Build, NetworkAccess
 from algo_local.algorithms.publication import next_number
 from algo_local.algorithms.registry import Algorithm, Number, Registry, Version, parse_version
@@ -46,6 +46,8 @@ class Wish:
     public: bool = True
     network_access: NetworkAccess | None = None
     """Of all versions of the algorithm from now on; None leaves it as it is."""
+    python: tuple[int, ...] = ()
+    """The version of Python to run it with; if it is empty, `algorithmia.conf` says, else it is the platform's own."""
 
 
 def publish_directory(
@@ -66,7 +68,7 @@ def publish_directory(
         UsageError: if the version is no semantic version.
         AlreadyExists: if that version is published already.
         BuildError: if the directory cannot be built.
-        AlgoError: what `try_it` raises.
+        AlgoError: what `try_it` raises, or if versions of the same files run with another Python than is wished.
     """
     number = parse_version(wish.version) if wish.version else None
     if number:
@@ -74,7 +76,9 @@ def publish_directory(
     known = registry.algorithm(*names)
     started = time.time()
     with builder.building():
-        build = builder.build(directory, *names, report=report)
+        build = builder.build(directory, *names, report=report, python=wish.python)
+        if known and wish.python:
+            _refuse_another_python(registry, known, build)
         if known and not number and (same := _newest_with(registry, known, build, wish)):
             return same, False
         sample = try_it(build, known) if try_it else Sample()
@@ -95,6 +99,18 @@ def publish_directory(
                     raise
                 known = registry.algorithm(*names)
     raise AssertionError("the last try returns or raises")
+
+
+def _refuse_another_python(registry: Registry, algorithm: Algorithm, build: Build) -> None:
+    """Versions never change, and would with their build."""
+    known = registry.build(algorithm, build.commit)
+    if known and known.build.python != build.python:
+        for version in registry.versions(algorithm):
+            if version.build_id == known.build_id:
+                raise AlgoError(
+                    f"The same files are published as {version.text}, with another Python",
+                    'Leave out --python, and name the version in algorithmia.conf: "language": "python3.8"',
+                )
 
 
 def _newest_with(registry: Registry, known: Algorithm, build: Build, wish: Wish) -> Version | None:

@@ -7,10 +7,9 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,21 +17,10 @@ from algo_core.locks import locked
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import read_configuration
+from algo_local.algorithms.installing import REQUIREMENTS, make_environment
+from algo_local.algorithms.interpreters import Python, Report, base_interpreter, ours
 from algo_local.trees import make_read_only, make_writable, remove_tree
 
-REQUIREMENTS = "requirements.txt"
-
-Report = Callable[[str], None]
-
-_BUILD_VARIABLES = {
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "PIP_NO_INPUT": "1",
-    "PIP_PROGRESS_BAR": "off",
-    "PIP_USER": "0",  # from a configuration file, it would be refused inside a virtual environment
-    "PIP_REQUIRE_VIRTUALENV": "0",  # our own pip is not in one; what it installs into is
-}
-_STRIPPED_VARIABLES = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "VIRTUAL_ENV")
-_INSTALLING = f"Installing {REQUIREMENTS}"
 _CODE_HINT = (
     "Building a package runs its code on the platform's machine: publish with 'algo local publish' there, or have its"
     " operator set ALGO_LOCAL_BUILD_CODE=on"
@@ -40,7 +28,6 @@ _CODE_HINT = (
 _NAME_LENGTH = 40
 _CONTINUED = re.compile(r"\\\n")
 _COMMENT = re.compile(r"(^|\s)#.*")
-_TAIL = 12  # lines of pip's output to show when it fails
 
 
 class Interpreter(NamedTuple):
@@ -61,12 +48,6 @@ def interpreter_of(python: Path) -> Interpreter:
     if environment.parent.name == "environments" and len(environment.name) == _NAME_LENGTH:
         return Interpreter(str(python), environment)
     return Interpreter(base_interpreter(), None)
-
-
-def base_interpreter() -> str:
-    """The interpreter that ours was made from, if ours is that of a virtual environment."""
-    base = getattr(sys, "_base_executable", None)
-    return str(base) if base and os.path.exists(base) else sys.executable
 
 
 def requirements_of(source: Path) -> str:
@@ -95,40 +76,44 @@ class Environments:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def python_for(self, source: Path, commit: str, report: Report, *, run_code: bool = True) -> Path:
-        """The interpreter for the source tree: with its requirements installed, or ours if it has none.
+    def python_for(
+        self, source: Path, commit: str, report: Report, *, run_code: bool = True, python: Python | None = None
+    ) -> Path:
+        """The interpreter for the source tree: ours, or that of an environment.
 
-        Without `run_code`, nothing that the requirements lead to is run: wheels are unpacked, and no package is built.
-        Raises BuildError if the requirements do not install; its log is what pip said.
+        There is an environment if the tree requires something, or `python` is not ours. Without `run_code`, nothing
+        that the requirements lead to is run: wheels are unpacked, and no package is built. Raises BuildError if the
+        requirements do not install; its log is what the installer said.
         """
         requirements = requirements_of(source)
-        if not requirements:
+        python = python or ours()
+        if not requirements and python.version == ours().version:
             return Path(sys.executable)
         if not run_code:
             check_names_only(requirements)
-        environment = self._root / _identity(requirements, commit)
-        python = environment / "bin" / "python"
+        environment = self._root / _identity(requirements, commit, python)
+        program = environment / "bin" / "python"
         self._root.mkdir(parents=True, exist_ok=True)
         with locked(
             environment.with_suffix(".lock"),
             waiting=lambda: report("Waiting for another build of the same environment"),
         ):
-            if (environment / REQUIREMENTS).exists() and python.exists():
+            if (environment / REQUIREMENTS).exists() and program.exists():
                 report("The environment for these requirements exists already")
-                return python
+                return program
             remove_tree(environment)
             try:
-                _make(environment, source, report, [] if run_code else ["--only-binary", ":all:"])
-                (environment / REQUIREMENTS).write_text(requirements + "\n", "utf-8")
+                _make(environment, python, source, requirements, report, run_code=run_code)
+                (environment / REQUIREMENTS).write_text(f"{requirements}\n" if requirements else "", "utf-8")
                 make_read_only(environment)  # algorithms of several accounts share it
             except BaseException:
                 with contextlib.suppress(OSError):
                     remove_tree(environment)
                 raise
-        return python
+        return program
 
 
-def _identity(requirements: str, commit: str) -> str:
+def _identity(requirements: str, commit: str, python: Python) -> str:
     """Equal for equal requirements on an equal interpreter; requirements that name files depend on the tree as well."""
     lines = _told(requirements)
     names_files = any(line.startswith(("-", ".", "/")) or "/" in line for line in lines)
@@ -136,8 +121,8 @@ def _identity(requirements: str, commit: str) -> str:
         # Options hold for the lines after them; without any, order means nothing.
         "\n".join(lines if names_files else sorted(set(lines))),
         commit if names_files else "",
-        sys.base_prefix,
-        sys.version,
+        python.prefix,
+        sys.version if python == ours() else python.text,
         os.uname().machine,
         os.environ.get("PYTHON_INDEX_URL", ""),
     ]
@@ -159,25 +144,18 @@ def check_names_only(requirements: str) -> None:
             raise BuildError(f"{REQUIREMENTS} may name packages only here, not {line[:100]!r}", _CODE_HINT)
 
 
-def _make(environment: Path, source: Path, report: Report, options: list[str]) -> None:
-    python = environment / "bin" / "python"
-    report("Making a virtual environment")
-    _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(environment)], source, "The venv module", report)
-    if _our_pip_installs_elsewhere():
-        pip = [sys.executable, "-I", "-m", "pip", "--python", str(python)]
-    else:
-        _run([str(python), "-I", "-m", "ensurepip", "--default-pip"], source, "Installing pip", report)
-        pip = [str(python), "-I", "-m", "pip"]
-    index = os.environ.get("PYTHON_INDEX_URL")
-    chosen = ["-i", index] if index else []
+def _make(
+    environment: Path, python: Python, source: Path, requirements: str, report: Report, *, run_code: bool
+) -> None:
     with _copy_of(source) as directory:
-        if (configured := read_configuration(source).dependencies) is not None:
-            (directory / REQUIREMENTS).unlink(missing_ok=True)  # a copy is as read-only as what it was made from
-            (directory / REQUIREMENTS).write_text("\n".join(configured) + "\n", "utf-8")
+        (directory / REQUIREMENTS).unlink(missing_ok=True)  # a copy is as read-only as what it was made from
+        (directory / REQUIREMENTS).write_text(requirements + "\n", "utf-8")
         try:
-            _run([*pip, "install", *chosen, *options, "-r", REQUIREMENTS], directory, _INSTALLING, report)
+            make_environment(
+                environment, python, directory, report, requires=bool(requirements), only_wheels=not run_code
+            )
         except BuildError as error:
-            if options:  # what has no wheel is told by pip as what does not exist
+            if not run_code:  # what has no wheel is told by installers as what does not exist
                 raise BuildError(f"{error.message} (packages without a wheel are not built here)", _CODE_HINT) from None
             raise
 
@@ -190,53 +168,3 @@ def _copy_of(source: Path) -> Iterator[Path]:
         shutil.copytree(source, directory, symlinks=True)
         make_writable(directory)
         yield directory
-
-
-def _our_pip_installs_elsewhere() -> bool:
-    """Whether our interpreter has a pip that knows `--python` (22.3 and later): no environment then needs its own."""
-    try:
-        import pip
-    except ImportError:
-        return False
-    return tuple(int(part) for part in pip.__version__.split(".")[:2]) >= (22, 3)
-
-
-def build_environment() -> dict[str, str]:
-    """What pip may see of our environment: its own settings, proxies and certificates, but none of our Python's."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PYTHON", "ALGORITHMIA_")) and name not in _STRIPPED_VARIABLES
-    }
-    return kept | _BUILD_VARIABLES
-
-
-def _run(command: list[str], directory: Path, title: str, report: Report) -> None:
-    lines: list[str] = []
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=directory,
-        env=build_environment(),
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        umask=0o022,  # algorithms may run as another user than we are
-    )
-    assert process.stdout is not None
-    try:
-        with process.stdout:
-            for line in process.stdout:
-                lines.append(line.rstrip())
-                report(lines[-1])
-        code = process.wait()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    if code:
-        told = [line for line in lines if line.strip()]
-        cause = next((line for line in reversed(told) if line.startswith("ERROR: ")), f"exit code {code}")
-        raise BuildError(f"{title} failed: {cause.removeprefix('ERROR: ')}", "\n".join(told[-_TAIL:]) or None)

@@ -6,7 +6,6 @@ import ast
 import hashlib
 import os
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +14,7 @@ from typing import Any
 
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import NAME, meant, read_configuration
+from algo_local.algorithms.interpreters import OLDEST
 
 MAX_FILES = 20_000
 MAX_BYTES = 2 << 30
@@ -194,11 +194,10 @@ def check_runnable(directory: Path) -> None:
             f"{configuration.path} names a language that does not exist: {configuration.language!r}",
             f"Did you mean {close!r}?" if close else "This platform runs python3",
         )
-    wanted, ours = configuration.python, sys.version_info[: len(configuration.python)]
-    if wanted != ours:
+    if configuration.python and configuration.python < OLDEST[: len(configuration.python)]:
         raise BuildError(
-            f"{configuration.path} asks for Python {'.'.join(map(str, wanted))}; this platform runs Python"
-            f" {sys.version_info.major}.{sys.version_info.minor}",
+            f"{configuration.path} asks for Python {'.'.join(map(str, configuration.python))}; this platform runs"
+            f" Python {'.'.join(map(str, OLDEST))} and later",
             "Change 'python' there, or leave it out",
         )
 

@@ -1,4 +1,4 @@
-"""`algo local`: publish, serve, keys, status, reset."""
+"""`algo local`: publish, serve, keys, status, stop, reset."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -144,6 +145,44 @@ def status(app: App) -> None:
         app.output.print("")
         rows = [(entry["name"], ", ".join(entry["versions"])) for entry in found["algorithms"]]
         app.output.table(("Algorithm", "Versions"), rows)
+    if found["keeper"]:
+        _show_keeper(app, found["keeper"])
+
+
+def _show_keeper(app: App, keeper: dict[str, Any]) -> None:
+    app.output.print("")
+    app.output.print(f"Keeper: process {keeper['process']}, running for {keeper['age']:.0f} s")
+    rows = [
+        (
+            *(one["algorithm"], one["build"][:10], str(one["process"]), str(one["calls"])),
+            *(f"{one['age']:.0f} s", f"{one['memory'] / 1e6:.0f} MB", f"{one['left']:.0f} s"),
+        )
+        for one in keeper["workers"]
+    ]
+    if rows:
+        app.output.table(("Algorithm", "Build", "Process", "Calls", "Age", "Memory", "Kept for"), rows)
+
+
+@local.command()
+@pass_app
+def stop(app: App) -> None:
+    """End the loaded algorithms that are kept between commands.
+
+    After a command on the embedded platform they stay loaded for a minute, or as long as ALGO_LOCAL_KEEP_SECONDS says.
+    Calls that are running are not affected.
+    """
+    from algo_local.execution.keeper import keeper_of
+
+    keeper = keeper_of(state_root())
+    found = keeper.status() if keeper else None
+    is_stopped = bool(keeper and keeper.stop())
+    count = len(found["workers"]) if found and is_stopped else 0
+    if app.output.is_json:
+        app.output.json({"stopped": is_stopped, "workers": count})
+    elif is_stopped:
+        app.output.print(f"Ended the keeper and {count} worker{'' if count == 1 else 's'}")
+    else:
+        app.output.print("No keeper is running")
 
 
 @local.command()

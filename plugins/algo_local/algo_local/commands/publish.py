@@ -12,6 +12,7 @@ from algo_core.storage.uri import pasted
 from algo_local.algorithms.build import NetworkAccess
 from algo_local.algorithms.configuration import identity, read_configuration
 from algo_local.algorithms.directory_publication import Wish
+from algo_local.algorithms.interpreters import parse_python
 from algo_local.algorithms.registry import Version
 from algo_local.paths import state_root
 from algo_local.platform import Platform
@@ -30,6 +31,7 @@ from algo_local.platform import Platform
     type=click.Choice(["full", "isolated"]),
     help="Network access of all its versions: unrestricted, or the platform only.",
 )
+@click.option("--python", metavar="X.Y", help="Version of Python to run it with. Default: as algorithmia.conf says.")
 @click.option("--no-sample", is_flag=True, help="Publish it without calling it on its sample input.")
 @pass_app
 def publish(
@@ -40,6 +42,7 @@ def publish(
     kind: str,
     private: bool,
     network_access: NetworkAccess | None,
+    python: str | None,
     no_sample: bool,
 ) -> None:
     """Build the algorithm in DIRECTORY and publish it as a version.
@@ -58,7 +61,8 @@ def publish(
 
     # Installing requirements can take minutes, in which a person wants to see something happen.
     report = app.output.info if app.verbose or app.output.shows_progress else None
-    wish = Wish(version, kind, public=not private, network_access=network_access)
+    wanted = parse_python(python) if python else ()
+    wish = Wish(version, kind, public=not private, network_access=network_access, python=wanted)
     platform = open_platform(state_root())
     try:
         names = _names(platform, directory, algorithm)

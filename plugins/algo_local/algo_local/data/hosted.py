@@ -117,7 +117,9 @@ class HostedData:
             raise NotFoundError(f"File {location.uri} does not exist")
         content, info = found
         try:
-            return StoredFile(info, self._digest(location, info, content), content, self._media_type(location, info))
+            stored_as = self._objects.relative(location.space.path, location.name)
+            media_type = self._metadata.media_type(stored_as, info.identity) or by_name(location.name)
+            return StoredFile(info, self._digest(stored_as, info, content), content, media_type)
         except BaseException:
             content.close()
             raise
@@ -242,8 +244,7 @@ class HostedData:
                 raise NotFoundError(f"Directory {space.uri} does not exist")
             self._objects.make(space.path)
 
-    def _digest(self, location: FileLocation, info: FileInfo, content: BinaryIO) -> str:
-        stored_as = self._objects.relative(location.space.path, location.name)
+    def _digest(self, stored_as: str, info: FileInfo, content: BinaryIO) -> str:
         if info.size > SMALL and (known := self._metadata.digest(stored_as, info.identity)):
             return known
         import hashlib
@@ -255,10 +256,6 @@ class HostedData:
         if info.size > SMALL:
             self._metadata.remember_digest(stored_as, info.identity, digest.hexdigest())
         return digest.hexdigest()
-
-    def _media_type(self, location: FileLocation, info: FileInfo) -> str:
-        stored_as = self._objects.relative(location.space.path, location.name)
-        return self._metadata.media_type(stored_as, info.identity) or by_name(location.name)
 
     def _check_writable(self, space: Space) -> None:
         if not space.writable:

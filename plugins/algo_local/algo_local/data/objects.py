@@ -76,11 +76,11 @@ class Objects:
 
     def collection(self, owner: str, name: str) -> Path:
         """The directory of a collection."""
-        return self.root / "data" / owner / name
+        return self.root.joinpath("data", owner, name)
 
     def algorithm_space(self, owner: str, name: str, kind: str, user: str) -> Path:
         """The directory of what one account keeps with an algorithm; `kind` is `temp` or `perm`."""
-        return self.root / "algorithm-data" / owner / name / kind / user
+        return self.root.joinpath("algorithm-data", owner, name, kind, user)
 
     def session_space(self, session: str) -> Path:
         """The directory of a session."""
@@ -88,8 +88,8 @@ class Objects:
 
     def relative(self, directory: Path, name: str | None = None) -> str:
         """A path relative to the root, under which digests are stored."""
-        place = directory.relative_to(self.root)
-        return str(place if name is None else place / encode_file_name(name))
+        place = os.fspath(directory)[len(os.fspath(self.root)) + 1 :]
+        return place if name is None else f"{place}/{encode_file_name(name)}"
 
     def names(self, directory: Path) -> list[str]:
         """The names of the files in a directory, in order; none if it does not exist."""

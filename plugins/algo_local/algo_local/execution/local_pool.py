@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from algo_local.execution.scheduler import HOLD_SECONDS, Scheduler, Start, Ticke
 from algo_local.refusals import TooManyCalls
 
 if TYPE_CHECKING:
+    from algo_local.execution.keeper import Keeper
     from algo_local.execution.worker import Worker, Workers
 
 _LETTERS = string.ascii_letters + string.digits
@@ -61,13 +63,20 @@ class LocalPool:
     seen by another account. Which call is next, `Scheduler` decides.
 
     `endpoint()` gives where algorithms call the platform; asked whenever a worker is started. Workers keep their files
-    below `directory`. All methods may be called from any thread.
+    below `directory`. Idle ones go to the `keeper` when `rest` is called. All methods may be called from any thread.
     """
 
-    def __init__(self, endpoint: Callable[[], Endpoint], directory: Path, scaling: Scaling | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Callable[[], Endpoint],
+        directory: Path,
+        scaling: Scaling | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
         self.scaling = scaling or Scaling.of()
         self._endpoint = endpoint
         self._directory = directory
+        self._keeper = keeper
         self._lock = threading.Lock()
         self._closing = threading.Condition(self._lock)  # what the janitor waits for
         self._quiet = threading.Condition(self._lock)  # what `drain` waits for
@@ -174,8 +183,25 @@ class LocalPool:
         _stop_all([worker for _, worker in idle])
         with self._lock:
             self._none_starts.wait_for(lambda: not self._starting, timeout=_START_GRACE)
-        if self._factory:
-            self._factory.close()
+
+    def rest(self) -> None:
+        """Give idle workers to the keeper, if there is one, for the next process that asks for them."""
+        if not self._keeper:
+            return
+        with self._lock:
+            if self._closed or not any(True for _ in self._scheduler.idle()):
+                return
+        with self._keeper.open() as channel:
+            if not channel:
+                return
+            with self._lock:
+                idle = list(self._scheduler.idle())
+                for key, worker in idle:
+                    self._scheduler.retire(key, worker)
+                    self._alive.discard(worker)
+            give = partial(self._keeper.give, channel)
+            refused = [worker for _, worker in idle if not worker.hand_over(give)]
+        _stop_all(refused)
 
     # A call gets a worker, and gives it back
 
@@ -249,7 +275,7 @@ class LocalPool:
                 start.instead_of.stop()
             with self._lock:
                 self._serving[token] = call.context  # loading may already call the platform
-            worker = self._workers().start(call.build, call.account, token)
+            worker = self._workers().start(call.build, call.account, token, "/".join(call.context.algorithm))
         except (OSError, AlgoError) as error:
             failure = Failure(_explain(call.build, error), "SystemError")
         finally:
@@ -289,7 +315,7 @@ class LocalPool:
             if self._factory is None:
                 from algo_local.execution.worker import Workers
 
-                self._factory = Workers(self._endpoint, self._directory)
+                self._factory = Workers(self._endpoint, self._directory, self._keeper)
             return self._factory
 
     def _release(self, call: _Call, worker: Worker, seconds: float, outcome: Outcome | None) -> bool:

@@ -2,15 +2,15 @@
 
 `supervisor.py` calls `main` in a process of the algorithm's own, whose working directory is a tree of its own;
 executors of plugins start this file as a program. It imports the standard library only: the interpreter that runs it
-knows no package of ours.
+knows no package of ours, and is Python 3.6 or later. So annotations that 3.6 cannot evaluate are quoted, and nothing
+newer is used.
 
 * A module that serves itself (the ADK's `ADK(apply).init()`, or the older `Algorithmia.handler(apply).serve()`) is
   imported and left to it, with the published packages repaired where today's Python breaks them; see `REPAIRS`.
 * A module with a plain `apply(input)`, and perhaps a `load()`, is served from here.
 """
 
-from __future__ import annotations
-
+import io
 import json
 import sys
 from importlib import import_module
@@ -85,7 +85,7 @@ def error_line(error: BaseException, default: str) -> str:
     return json.dumps({"error": details})
 
 
-def result_line(result: Any) -> str:
+def result_line(result: "Any") -> str:
     """The result object of the protocol: bytes are binary, strings are text, all else is JSON."""
     if isinstance(result, (bytes, bytearray)):
         import base64
@@ -96,28 +96,28 @@ def result_line(result: Any) -> str:
     return json.dumps({"result": result, "metadata": {"content_type": content_type}})
 
 
-def _copy_of(module: ModuleType, **changes: Any) -> ModuleType:
+def _copy_of(module: "ModuleType", **changes: "Any") -> "ModuleType":
     copy = _Module(module.__name__)
     copy.__dict__.update(vars(module), **changes)
     return copy
 
 
-def _repair_adk(module: Any, pipe: Pipe) -> None:
+def _repair_adk(module: "Any", pipe: Pipe) -> None:
     """One FIFO for each process: two algorithms on one machine would otherwise read each other's answers."""
     module.ADK.FIFO_PATH = pipe.as_attribute()
 
 
-def _repair_adk_errors(module: Any, pipe: Pipe) -> None:
+def _repair_adk_errors(module: "Any", pipe: Pipe) -> None:
     """`create_exception` passes the keyword `etype`, gone since Python 3.10: every error would end the process."""
     import traceback
 
-    def format_exception(*args: Any, etype: Any = None, **named: Any) -> list[str]:
+    def format_exception(*args: "Any", etype: "Any" = None, **named: "Any") -> "list[str]":
         return traceback.format_exception(*(args if etype is None else (etype, *args)), **named)
 
     module.traceback = _copy_of(traceback, format_exception=format_exception)
 
 
-def _repair_handler(module: Any, pipe: Pipe) -> None:
+def _repair_handler(module: "Any", pipe: Pipe) -> None:
     """Private FIFO as above; `getargspec`, gone since Python 3.11; and `bytes(str)`, which cannot decode base64."""
     import base64
     import inspect
@@ -126,13 +126,13 @@ def _repair_handler(module: Any, pipe: Pipe) -> None:
     module.Handler.wrap_binary_data = lambda handler, data: base64.b64decode(data)
     if not hasattr(inspect, "getargspec"):
 
-        def getargspec(function: Callable[..., Any]) -> tuple[Any, ...]:
+        def getargspec(function: "Callable[..., Any]") -> "tuple[Any, ...]":
             return tuple(inspect.getfullargspec(function)[:4])
 
         module.inspect = _copy_of(inspect, getargspec=getargspec)
 
 
-REPAIRS: dict[str, Callable[[Any, Pipe], None]] = {
+REPAIRS: "dict[str, Callable[[Any, Pipe], None]]" = {
     "adk.ADK": _repair_adk,
     "adk.io": _repair_adk_errors,
     "Algorithmia.handler": _repair_handler,
@@ -147,8 +147,8 @@ class Repairs:
         self._pipe = pipe
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         """The ordinary spec, whose loader repairs the module once it is loaded; None for every other module."""
         repair = REPAIRS.get(name)
         spec = PathFinder.find_spec(name, path, target) if repair else None
@@ -156,7 +156,7 @@ class Repairs:
             return None
         load = spec.loader.exec_module
 
-        def load_and_repair(module: ModuleType) -> None:
+        def load_and_repair(module: "ModuleType") -> None:
             load(module)
             repair(module, self._pipe)
 
@@ -164,7 +164,7 @@ class Repairs:
         return spec
 
 
-def _bind(module: Any) -> Callable[[Any], Any]:
+def _bind(module: "Any") -> "Callable[[Any], Any]":
     """The function that takes a request's input: `apply`, given what `load()` returned if it asks for two arguments.
 
     Only a `load` of the module itself that needs no argument is meant; `from json import load` is not.
@@ -182,7 +182,7 @@ def _bind(module: Any) -> Callable[[Any], Any]:
     return apply  # type: ignore[no-any-return]  # as above
 
 
-def serve(module: Any, pipe: Pipe) -> None:
+def serve(module: "Any", pipe: Pipe) -> None:
     """Answer each request line on standard input until it ends; a failed load is the answer to all of them."""
     failed_load = None
     try:
@@ -213,7 +213,10 @@ def serve(module: Any, pipe: Pipe) -> None:
 
 def main(source: str, name: str, fifo: str) -> int:
     """Import the algorithm and serve it; 0 when standard input ends, 1 when the algorithm could not be loaded."""
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it is the interpreter's own
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    else:  # Python 3.6
+        sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", line_buffering=True)
     sys.argv = [name]
     sys.path.insert(0, source)
     pipe = Pipe(fifo)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_core.errors import ConfigError
-from algo_local.algorithms.environments import base_interpreter
+from algo_local.algorithms.interpreters import base_interpreter, interpreter_base
 
 if TYPE_CHECKING:
     from algo_local.execution.workspace import Workspace
@@ -77,13 +77,13 @@ class Sandbox:
         identity = workspace.owner if workspace.owner is not None else os.getuid()
         etc = _own_settings(workspace.path / "etc", identity)
         arguments = [
-            *self._machine(isolated=isolated),
+            *self._machine(interpreter_base(environment), isolated=isolated),
             *_etc(etc, isolated=isolated),
             *_bind("--bind", workspace.temporary, TEMPORARY),
             *("--dir", "/var", "--symlink", TEMPORARY, "/var/tmp"),
             *_bind("--bind", workspace.home, HOME),
             *(option for one in self.shared for option in _share(one)),
-            *(option for path in self.hidden if self._shows(path) for option in ("--tmpfs", str(path))),
+            *(option for path in self.hidden if self._shows(path, environment) for option in ("--tmpfs", str(path))),
             *(_bind("--ro-bind", environment, environment) if environment else []),
             *_bind("--bind", workspace.tree, TREE),
             *_bind("--ro-bind", workspace.answers.parent, RUN),
@@ -96,33 +96,39 @@ class Sandbox:
 
     def trial(self) -> list[str]:
         """The same without anything of an algorithm: enough to see whether it works on this machine."""
-        return self._machine(isolated=True)
+        return self._machine(base_interpreter(), isolated=True)
 
-    def _machine(self, *, isolated: bool) -> list[str]:
-        """The part that is the same for all algorithms."""
+    def _machine(self, program: str, *, isolated: bool) -> list[str]:
+        """The part that is the same for all algorithms of one interpreter."""
         return [
             self.program,
             *("--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-cgroup-try", "--cap-drop", "ALL"),
             *(["--unshare-net"] if isolated else []),
             *_system(),
-            *self._interpreter(),
+            *_interpreter(program),
             *_existing("--ro-bind", [f"/etc/{name}" for name in _SETTINGS]),
             *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"),
             *_existing("--dev-bind", [path for pattern in _DEVICES for path in glob.glob(pattern)]),
             *_existing("--ro-bind", ["/sys/devices/system"]),
         ]
 
-    def _interpreter(self) -> list[str]:
-        """Interpreter and standard library, unless the system's directories have them."""
-        program = os.path.realpath(base_interpreter())
-        prefixes = dict.fromkeys((sys.base_prefix, sys.base_exec_prefix, os.path.dirname(os.path.dirname(program))))
-        parts = [os.path.join(prefix, part) for prefix in prefixes for part in _PREFIX_PARTS]
-        stores = [store for store in _STORES if program.startswith(f"{store}/")]
-        return _existing("--ro-bind", [path for path in [*stores, *parts] if not path.startswith("/usr/")])
-
-    def _shows(self, path: Path) -> bool:
-        visible = [*_SYSTEM, sys.base_prefix, sys.base_exec_prefix, *(str(one.path) for one in self.shared)]
+    def _shows(self, path: Path, environment: Path | None) -> bool:
+        visible = [*_SYSTEM, *_prefixes(interpreter_base(environment)), *(str(one.path) for one in self.shared)]
         return any(path.is_relative_to(directory) for directory in visible)
+
+
+def _interpreter(program: str) -> list[str]:
+    """Interpreter and standard library, unless the system's directories have them."""
+    parts = [os.path.join(prefix, part) for prefix in _prefixes(program) for part in _PREFIX_PARTS]
+    stores = [store for store in _STORES if os.path.realpath(program).startswith(f"{store}/")]
+    return _existing("--ro-bind", [path for path in [*stores, *parts] if not path.startswith("/usr/")])
+
+
+def _prefixes(program: str) -> list[str]:
+    """Where an interpreter that is in no virtual environment is installed."""
+    prefixes = [os.path.dirname(os.path.dirname(path)) for path in (program, os.path.realpath(program))]
+    ours = [sys.base_prefix, sys.base_exec_prefix] if program == base_interpreter() else []
+    return list(dict.fromkeys([*ours, *prefixes]))
 
 
 def _system() -> list[str]:

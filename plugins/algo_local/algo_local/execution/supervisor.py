@@ -13,10 +13,9 @@ is process 1, and the kernel does the killing; elsewhere it is the subreaper of 
 On `CONTROL` it says `S` when it has started, `L` with a listening socket, if a `PORT` of a network of its own was asked
 for, and `E` with the algorithm's exit code (a negative one is a signal's number), as a decimal number.
 
-Imports the standard library only: the interpreter that runs this knows no package of ours.
+Imports the standard library only: the interpreter that runs this knows no package of ours, and is Python 3.6 or later.
+So annotations that 3.6 cannot evaluate are quoted, and nothing newer is used.
 """
-
-from __future__ import annotations
 
 import os
 import select
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 _LIMITS = ("RLIMIT_DATA", "RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_FSIZE")
 _PR_SET_CHILD_SUBREAPER = 36
+_BACKLOG = 128
 
 
 def become_subreaper() -> None:
@@ -47,16 +47,19 @@ def become_subreaper() -> None:
 def offer_listener(control: int, port: int) -> None:
     """Listen in this network and hand the socket to the platform, which cannot enter it otherwise."""
     import socket
+    import struct
 
-    with socket.socket(fileno=os.dup(control)) as channel, socket.create_server(("127.0.0.1", port)) as listener:
-        socket.send_fds(channel, [b"L"], [listener.fileno()])
+    with socket.socket(socket.AF_UNIX, fileno=os.dup(control)) as channel, socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(_BACKLOG)
+        channel.sendmsg([b"L"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", listener.fileno()))])
 
 
 def restrict(limits: str, uid: str) -> None:
     """Set the limits of this process and its children for good, and give up being root where that was asked for."""
     import resource
 
-    for name, text in zip(_LIMITS, limits.split(","), strict=True):
+    for name, text in zip(_LIMITS, limits.split(",")):  # noqa: B905 - new in Python 3.10
         number = getattr(resource, name, None)
         if number is None or not text:
             continue
@@ -88,7 +91,7 @@ def run_algorithm(go: int, site: str, tree: str, module: str, fifo: str) -> int:
     return code
 
 
-def _load_runner() -> dict[str, Any]:
+def _load_runner() -> "dict[str, Any]":
     """What `runner.py` defines. Not imported by its name, which the algorithm may use for a module of its own."""
     from importlib.machinery import SourceFileLoader
 
@@ -100,7 +103,7 @@ def _load_runner() -> dict[str, Any]:
     return names
 
 
-def _children() -> list[int]:
+def _children() -> "list[int]":
     """The processes whose parent this one is, or has become."""
     try:
         with open("/proc/thread-self/children") as file:
@@ -109,14 +112,14 @@ def _children() -> list[int]:
         return [pid for pid in _processes() if _parent_of(pid) == os.getpid()]
 
 
-def _processes() -> list[int]:
+def _processes() -> "list[int]":
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
     except OSError:
         return []
 
 
-def _parent_of(pid: int) -> int | None:
+def _parent_of(pid: int) -> "int | None":
     try:
         with open(f"/proc/{pid}/stat") as file:
             return int(file.read().rpartition(")")[2].split()[1])
@@ -124,7 +127,7 @@ def _parent_of(pid: int) -> int | None:
         return None
 
 
-def _kill(send: Callable[[int, int], None], pid: int) -> None:
+def _kill(send: "Callable[[int, int], None]", pid: int) -> None:
     try:
         send(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -161,13 +164,13 @@ def supervise(control: int, wakeup: int, algorithm: int) -> None:
             break
     if status is not None:
         try:
-            os.write(control, b"E%d\n" % os.waitstatus_to_exitcode(status))
+            os.write(control, b"E%d\n" % (os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)))
         except OSError:
             pass  # the platform is gone as well
     end_descendants()
 
 
-def _reap(algorithm: int) -> int | None:
+def _reap(algorithm: int) -> "int | None":
     """Bury what has ended; the algorithm's status if it is among that."""
     found = None
     while True:
@@ -199,7 +202,7 @@ def main(control: str, limits: str, uid: str, port: str, *algorithm: str) -> int
     go, start = os.pipe()
     os.set_blocking(write_end, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(write_end)
     pid = os.fork()
     if pid:
         become_subreaper()

@@ -15,7 +15,7 @@ from algo_core.errors import ConfigError, PlatformError
 BUSY_SECONDS = 30.0
 """Seconds that a transaction waits for another one."""
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """The schema version of this algo-local: the number of migrations."""
 
 _WORTHWHILE = 1 << 20
@@ -39,15 +39,9 @@ class Database:
         self._pid = os.getpid()
         self._checked = False
 
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> _Reading:
         """A connection for single queries."""
-        with self._translated():
-            connection = self._take()
-            try:
-                yield connection
-            finally:
-                self._give(connection)
+        return _Reading(self)
 
     @contextmanager
     def write(self, *, to_disk: bool = False) -> Iterator[sqlite3.Connection]:
@@ -153,22 +147,37 @@ class Database:
         connection.execute("PRAGMA foreign_keys=ON")
         return version
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.OperationalError as error:
-            raise PlatformError(
+    def _reported(self, error: sqlite3.Error) -> Exception:
+        if isinstance(error, sqlite3.OperationalError):
+            return PlatformError(
                 f"The embedded platform's database {self.path} cannot be used: {error}",
                 "Check whether the disk is full or read-only: algo local status",
-            ) from error
+            )
+        return ConfigError(
+            f"{self.path} is not the embedded platform's database: {error}",
+            "Move it away, or start over with: algo local reset",
+        )
+
+
+class _Reading:
+    """A connection taken for a block. Each request has several, so that this is cheaper than a generator."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection = self._database._take()
         except sqlite3.DatabaseError as error:
-            raise ConfigError(
-                f"{self.path} is not the embedded platform's database: {error}",
-                "Move it away, or start over with: algo local reset",
-            ) from error
+            raise self._database._reported(error) from error
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._database._give(self._connection)
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
+            raise self._database._reported(error) from error
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -10,6 +10,7 @@ import string
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import NotFoundError
@@ -266,6 +267,12 @@ def _text(permissions: Permissions) -> str:
     return json.dumps(permissions.as_json())
 
 
+@lru_cache(maxsize=256)
+def _permissions(text: str) -> Permissions:
+    """Parsed once: every request reads its key anew, and few keys differ in what they may do."""
+    return Permissions.of(json.loads(text))
+
+
 def _rows(rows: sqlite3.Connection, condition: str, *values: object) -> list[Key]:
     found: Iterable[Any] = rows.execute(f"SELECT {_COLUMNS} FROM keys WHERE {condition}", values)
     return [
@@ -276,7 +283,7 @@ def _rows(rows: sqlite3.Connection, condition: str, *values: object) -> list[Key
             label,
             created_at,
             kind,
-            Permissions.of(json.loads(permissions)),
+            _permissions(permissions),
             username,
             expires_at,
             used,

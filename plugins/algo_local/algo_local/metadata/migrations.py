@@ -302,6 +302,21 @@ CREATE TABLE algorithm_sources (
     webhook_secret TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_WITH_WEBHOOKS = """
+CREATE TABLE request_webhooks (
+    request TEXT PRIMARY KEY,
+    account TEXT NOT NULL COLLATE NOCASE,
+    url TEXT NOT NULL,
+    link TEXT NOT NULL,
+    with_output INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at REAL NOT NULL,
+    problem TEXT NOT NULL,
+    delivered_at REAL
+);
+CREATE INDEX request_webhooks_waiting ON request_webhooks (due_at) WHERE state = 'waiting';
+"""
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -310,6 +325,7 @@ MIGRATIONS = (
     _WITH_REQUESTS,
     _WITH_MEDIA_TYPES,
     _WITH_SCMS,
+    _WITH_WEBHOOKS,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

@@ -123,8 +123,8 @@ class Recorder:
             self._tick()
         return live
 
-    def accept(self, record: Record, given: Input, level: str) -> Live:
-        """As `begin`, but it is on record, on the disk if it is void, when this returns.
+    def accept(self, record: Record, given: Input, level: str, also: table.Change | None = None) -> Live:
+        """As `begin`, but it is on record, on the disk if it is void, when this returns; with it, `also` is done.
 
         Raises:
             KeyTaken: if a call with its idempotency key is on record, and not lost.
@@ -140,6 +140,8 @@ class Recorder:
             if known:
                 table.give_up_key(rows, known)
             table.store(rows, [row], contents.items())
+            if also:
+                also(rows)
             return None
 
         taken: Record | None = self._journal.change(claim, to_disk=record.is_void)
@@ -255,6 +257,10 @@ class Recorder:
     def forget_account(self, account: str) -> None:
         """Forget the calls of an account."""
         self._journal.change(lambda rows: table.forget_account(rows, account))
+
+    def change(self, change: table.Change) -> Any:
+        """Do something in a transaction that sees every call until now."""
+        return self._journal.change(change)
 
     def flush(self) -> None:
         """Write what waits."""

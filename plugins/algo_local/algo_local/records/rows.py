@@ -157,6 +157,7 @@ def forget_account(rows: sqlite3.Connection, account: str) -> None:
         for row in rows.execute(theirs.format(column=column), (account,))
     }
     rows.execute("DELETE FROM requests WHERE account = ?", (account,))
+    rows.execute("DELETE FROM request_webhooks WHERE account = ?", (account,))
     others = {
         row[0]
         for column in ("input_digest", "output_digest")
@@ -184,6 +185,7 @@ def sweep(rows: sqlite3.Connection, retention: Retention, now: float) -> None:
 
 def _forget_before(rows: sqlite3.Connection, moment: float) -> None:
     rows.execute(f"DELETE FROM requests WHERE created_at < ? AND NOT {_UNFINISHED}", (moment,))
+    rows.execute("DELETE FROM request_webhooks WHERE request NOT IN (SELECT id FROM requests)")
     # Contents are at least as young as the youngest call that has them.
     rows.execute("DELETE FROM request_contents WHERE used_at < ?", (moment,))
 

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def serve_until_signal(
     raise_descriptor_limit()
     listener = listen(host, port)
     try:
+        platform.is_public = not ip_address(listener.getsockname()[0]).is_loopback
         account = platform.account  # a state that cannot be used is found before anybody connects
         monitoring = Monitoring(platform)
         platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
@@ -65,6 +67,7 @@ def serve_until_signal(
     try:
         with _signals() as wait_for_signal:
             server.run()
+            platform.webhooks.start()
             say(f"Serving on {_address(listener.getsockname(), host, secure=bool(tls))}")
             if account and not platform.keys.all():
                 say("There are no keys yet; make one with: algo local key new OWNER")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from algo_local.web.times import iso
+from algo_local.times import iso
 
 if TYPE_CHECKING:
     from algo_local.algorithms.builds import BuildRecord

@@ -91,10 +91,11 @@ ADMINISTRATOR = Access(Who.ADMINISTRATOR, Permission.MANAGE)
 OPERATIONS: tuple[Operation, ...] = (
     # Calls (API section 3)
     Operation("POST", "algo/{reference*}", "callAlgorithm", CALL, "invoke:invoke",
-              "Call an algorithm", "Input", "CallResult", query="timeout stdout output timing sudo"),
+              "Call an algorithm", "Input", "CallResult",
+              query="timeout stdout output notify notify_output timing sudo"),
     Operation("POST", "web/algo/{reference*}", "callAlgorithmFromPage", CALL_FROM_PAGE, "invoke:invoke",
               "Call an algorithm from a web page", "Input", "CallResult",
-              query="timeout stdout output timing sudo", feature="web_calls"),
+              query="timeout stdout output notify notify_output timing sudo", feature="web_calls"),
     Operation("OPTIONS", "web/algo/{reference*}", "preflightCall", PUBLIC, "invoke:preflight",
               "Tell a browser that pages may call algorithms", status=204),
 
@@ -112,6 +113,8 @@ OPERATIONS: tuple[Operation, ...] = (
               "Show what an algorithm printed during a call", response="RequestLogs", query="wait sudo"),
     Operation("POST", "requests/{requestId}/cancel", "cancelRequest", CALL, "requests:cancel",
               "End a call that waits or runs", response="RequestRecord", query="wait sudo"),
+    Operation("GET", "webhook-secret", "getWebhookSecret", CREATE, "requests:secret",
+              "Show the secret with which the account's notifications are signed", response="WebhookSecret"),
 
     # Data (API section 4)
     Operation("GET", "data", "listRoot", ANY_KEY, "data:root",

@@ -1,4 +1,4 @@
-"""Times as the management API writes them: ISO 8601 in UTC, with milliseconds (API section 6.2)."""
+"""Times as clients give them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ from datetime import datetime, timezone
 
 from algo_local.error_codes import ErrorCode
 from algo_local.web.http import ApiError
-
-
-def iso(seconds: float) -> str:
-    """A time in seconds since the epoch."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-
-
-def iso_or_none(seconds: float | None) -> str | None:
-    """As `iso`, for what may not have been yet."""
-    return None if seconds is None else iso(seconds)
 
 
 def seconds_of(text: str) -> float:

@@ -19,6 +19,8 @@ STATES = ("queued", "running", "done", "failed", "cancelled", "lost")
 def requests() -> None:
     """List, show and cancel calls on record.
 
+    'requests secret' says how to verify notifications.
+
     \b
     Example:
       algo requests list --state failed --since 2026-01-31T12:00:00Z
@@ -131,3 +133,26 @@ def _print(app: App, found: Any) -> None:
         if isinstance(value, dict):
             value = ", ".join(f"{part} {of_part}" for part, of_part in value.items())
         app.output.line(f"{name:<16} {value}")
+
+
+VERIFYING = """\
+\b
+A notification has the header X-Algo-Signature: t=TIMESTAMP,v1=HEX. Verify it
+before anything else, over the bytes of the body as they came:
+  expected = hmac.new(secret.encode(), f"{timestamp}.".encode() + body,
+                      hashlib.sha256).hexdigest()
+  genuine = hmac.compare_digest(expected, hex)
+Refuse timestamps that are more than five minutes old, and ignore a
+request_id that has come before: a notification may come twice."""
+
+
+@click.command(epilog=VERIFYING)
+@pass_app
+def secret(app: App) -> None:
+    """Print the secret with which the notifications of 'algo run --notify' are signed."""
+    with of_record(app.api):
+        found = app.api.get_json("webhook-secret")
+    if app.output.is_json:
+        app.output.json(found)
+    else:
+        app.output.print(str(found["secret"]))

@@ -25,6 +25,9 @@ from algo_run.target import Surroundings, Target, is_directory, opened, parsed, 
 if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
 
+NEEDS_ASYNC = ("--notify is for calls that are not waited for", "Add --async")
+NEEDS_NOTIFY = ("--notify-output needs --notify", "Name the URL with --notify URL")
+
 EPILOG = """\
 \b
 Examples:
@@ -54,6 +57,8 @@ bytes."""
 )
 @click.option("--raw", is_flag=True, help="Print the algorithm's output unchanged, without a newline.")
 @click.option("--void", "--async", "void", is_flag=True, help="Return at once and print the request's id.")
+@click.option("--notify", metavar="URL", help="With --async: have the platform post the finished call to URL, signed.")
+@click.option("--notify-output", is_flag=True, help="With --notify: send the result as well, if it is small.")
 @click.option("--debug", is_flag=True, help="Show the algorithm's printed output, and its stack trace on failure.")
 @click.option("--sudo", is_flag=True, help="Call as the algorithm's owner (administrators only).")
 @directory_options
@@ -69,6 +74,8 @@ def run(
     output: str | None,
     raw: bool,
     void: bool,
+    notify: str | None,
+    notify_output: bool,
     debug: bool,
     sudo: bool,
     **options: Any,
@@ -80,6 +87,8 @@ def run(
     Inputs over 7.5 MiB (10 MiB in base64) are refused: upload them with 'algo cp' and pass the data URI.
     """
     _check(app, ctx.args, raw=raw, void=void)
+    if (notify and not void) or (notify_output and not notify):
+        raise UsageError(*(NEEDS_ASYNC if notify else NEEDS_NOTIFY))
     debug = debug or app.debug
     given, batch = surroundings(app, options), others(options)
     is_here = _check_directory(algorithm, given, void=void, sudo=sudo, compare=batch["compare"])
@@ -105,6 +114,8 @@ def run(
         wants_stdout=(debug or (is_here and app.verbose and app.output.is_json)) and not (raw or void),
         output="raw" if raw else "void" if void else None,
         sudo=sudo,
+        notify=notify,
+        notify_output=notify_output,
     )
     with target() as called, open_sink(app.output, output) as sink:
         call = call._replace(reference=called.reference)
@@ -181,6 +192,8 @@ def _run(app: App, target: Target, call: Call, sink: Sink, *, debug: bool) -> No
             sink.write_line(answer.request_id)
         else:
             sink.write_answer(answer)
+        if call.notify and not answer.is_notified:
+            raise PlatformError(f"{app.api.address} sends no notifications; the call was made without")
     except Failed as failure:
         _show_remarks(app, failure.answer, asked=call.wants_stdout, is_shown=target.is_directory)
         if failure.stacktrace and not app.output.is_json:

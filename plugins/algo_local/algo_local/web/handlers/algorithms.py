@@ -100,7 +100,7 @@ def of_account(context: RequestContext) -> list[dict[str, Any]]:
 
 def legacy(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/admin/legacy-algorithms`."""
-    from algo_local.web.times import iso
+    from algo_local.times import iso
 
     return {
         "results": [

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from algo_local.metadata.accounts import PROFILE
+from algo_local.times import iso, iso_or_none
 from algo_local.web.bodies import read_body
 from algo_local.web.handlers.keys import described as described_key
-from algo_local.web.times import iso, iso_or_none, seconds_of
+from algo_local.web.times import seconds_of
 
 if TYPE_CHECKING:
     from algo_local.metadata.administration import Invite

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from algo_local.platform import Platform
     from algo_local.records.recorder import Live
     from algo_local.web.authorization import RequestContext
+    from algo_local.webhooks.rows import Webhook
 
 Execute = Callable[..., Outcome]
 """Runs a build, as `Executor.call` does."""
@@ -57,6 +58,8 @@ class _Call:
     context: CallContext
     output: str
     key: str | None
+    webhook: Webhook | None
+    """The notification about its end."""
     execute: Execute | None
     """What runs it in the place of the platform's executor."""
 
@@ -114,13 +117,22 @@ def preflight(context: RequestContext) -> Response:
 
 def invoke(context: RequestContext) -> Response:
     """`POST /v1/algo/OWNER/NAME[/VERSION]`, or with an algorithm's id in the place of owner and name."""
-    return call_version(context.platform, context.caller, context.request, _version(context))
+    return call_version(context.platform, context.caller, context.request, _version(context), address=context.address)
 
 
 def call_version(
-    platform: Platform, caller: Caller, request: Request, version: Version, execute: Execute | None = None
+    platform: Platform,
+    caller: Caller,
+    request: Request,
+    version: Version,
+    execute: Execute | None = None,
+    *,
+    address: str = "local:",
 ) -> Response:
-    """The response to a request that calls a version; `execute` runs it in the place of the platform's executor."""
+    """The response to a request that calls a version; `execute` runs it in the place of the platform's executor.
+
+    `address` is that at which the client reaches the platform.
+    """
     received = time.perf_counter()
     output = request.query.get("output", "").lower()
     call_context = _call_context(caller, version, own_session=not caller.inside or output == "void")
@@ -129,7 +141,9 @@ def call_version(
         if not caller.inside or output == "void":
             slot.enter_context(platform.concurrency.counted(caller.account))
         payload, body = _payload(request)
-        call = _Call(platform, caller, version, payload, body, _timeout(request), call_context, output, key, execute)
+        webhook = _webhook(platform, caller, request, version, f"{address}/v1/requests/{call_context.request_id}")
+        asked = (_timeout(request), call_context, output, key, webhook)
+        call = _Call(platform, caller, version, payload, body, *asked, execute)
         response = _answered(call, request, slot, received)
     if key:
         response.headers[IDEMPOTENCY_KEY] = key
@@ -142,14 +156,20 @@ def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -
     while True:
         try:
             must_be_kept = level != NONE and (record.is_void or record.key)
-            live = (records.accept if must_be_kept else records.begin)(record, given, level)
+            if must_be_kept:
+                also = call.platform.webhooks.accept(call.webhook) if call.webhook else None
+                live = records.accept(record, given, level, also)
+            else:
+                live = records.begin(record, given, level)
         except KeyTaken as taken:
             if response := _repeated(call, request, taken.record, received, record.key_digest):
                 return response
             continue  # it was lost meanwhile
         if record.is_void:
             _start_void(call, live, slot.pop_all())
-            return _void(record.id)
+            if call.webhook:
+                call.platform.webhooks.start()
+            return _void(record.id, call.webhook)
         return _response(call, request, call.run(live), record.id, received)
 
 
@@ -161,8 +181,9 @@ def _response(call: _Call, request: Request, answer: Answer, request_id: str, re
     return wrapped(answer, request_id, sees_inside=sees_inside, stdout=request.flag("stdout"), timing=timing)
 
 
-def _void(request_id: str) -> Response:
-    return json_response({"async": "void", "request_id": request_id})
+def _void(request_id: str, webhook: Webhook | None = None) -> Response:
+    notify = {"notify": webhook.url} if webhook else {}
+    return json_response({"async": "void", "request_id": request_id, **notify})
 
 
 def _repeated(call: _Call, request: Request, first: Record, received: float, digest: str) -> Response | None:
@@ -176,7 +197,7 @@ def _repeated(call: _Call, request: Request, first: Record, received: float, dig
         message = f"The {IDEMPOTENCY_KEY} {call.key} came with another request before; use a new key for a new request"
         raise ApiError(422, message, ErrorCode.INPUT_VALIDATION_ERROR)
     if call.output == "void":
-        return _replayed(_void(first.id))
+        return _replayed(_void(first.id, call.platform.webhooks.find(first.id) if call.webhook else None))
     records = call.platform.records
     found = records.wait(first.id, call.timeout)
     if found is None or found.state == LOST:
@@ -194,6 +215,15 @@ def _repeated(call: _Call, request: Request, first: Record, received: float, dig
 def _replayed(response: Response) -> Response:
     response.headers["Idempotency-Replayed"] = "true"
     return response
+
+
+def _webhook(platform: Platform, caller: Caller, request: Request, version: Version, link: str) -> Webhook | None:
+    """The notification that a request asks for; `link` is the address of the call's record."""
+    if "notify" not in request.query:
+        return None
+    from algo_local.web.notification import notification_of
+
+    return notification_of(platform, caller, request, version, link)
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -12,8 +12,9 @@ from algo_local.callers import DENIED
 from algo_local.error_codes import ErrorCode
 from algo_local.metadata.keys import ADMINISTRATOR_KEY, ALGORITHM_KEY, CALLS, Permissions
 from algo_local.refusals import Forbidden, Missing
+from algo_local.times import iso, iso_or_none
 from algo_local.web.bodies import read_body
-from algo_local.web.times import iso, iso_or_none, seconds_of
+from algo_local.web.times import seconds_of
 
 if TYPE_CHECKING:
     from algo_local.metadata.keys import Key

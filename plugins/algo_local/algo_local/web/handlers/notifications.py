@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from algo_local.error_codes import ErrorCode
 from algo_local.metadata.notifications import TYPES
 from algo_local.refusals import Invalid
+from algo_local.times import iso
 from algo_local.web.http import ApiError
 from algo_local.web.pages import PAGE_LIMIT, PAGE_SIZE
-from algo_local.web.times import iso, seconds_of
+from algo_local.web.times import seconds_of
 
 if TYPE_CHECKING:
     from algo_local.web.authorization import RequestContext

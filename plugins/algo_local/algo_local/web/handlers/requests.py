@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -9,13 +10,17 @@ from algo_local.callers import DENIED
 from algo_local.error_codes import ErrorCode
 from algo_local.records.record import STATES, Content, Record
 from algo_local.records.rows import Question
+from algo_local.times import iso, iso_or_none
 from algo_local.web.answers import raw, wrapped
 from algo_local.web.http import ApiError, Response, decode_marker, encode_marker, json_response
 from algo_local.web.pages import page_limit
-from algo_local.web.times import iso, iso_or_none, seconds_of
+from algo_local.web.times import seconds_of
+from algo_local.webhooks.rows import WAITING
+from algo_local.webhooks.sending import HEADER
 
 if TYPE_CHECKING:
     from algo_local.web.authorization import RequestContext
+    from algo_local.webhooks.rows import Webhook
 
 LONGEST_WAIT = 60.0
 """Seconds that a request for a result may wait for it."""
@@ -40,7 +45,17 @@ def index(context: RequestContext) -> dict[str, Any]:
 
 def show(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/requests/ID`."""
-    return _described(_record(context))
+    record = _record(context)
+    found = _described(record)
+    if context.caller.administrator or context.caller.acts_for(record.account):
+        webhook = context.platform.webhooks.find(record.id)
+        found |= {"notification": _notification(webhook, is_ended=record.is_finished)} if webhook else {}
+    return found
+
+
+def secret(context: RequestContext) -> dict[str, Any]:
+    """`GET /v1/webhook-secret`: what the receivers of an account's notifications verify their signatures with."""
+    return {"secret": context.platform.webhook_secret(context.caller.account), "header": HEADER}
 
 
 def result(context: RequestContext) -> Response:
@@ -178,6 +193,18 @@ def _described(record: Record) -> dict[str, Any]:
         "output": _content(record.output),
         "failure": {"message": failure.message, "error_type": failure.error_type} if failure else None,
         "resource_type": "request",
+    }
+
+
+def _notification(webhook: Webhook, *, is_ended: bool) -> dict[str, Any]:
+    is_due = webhook.state == WAITING and is_ended
+    return {
+        "url": webhook.url,
+        "state": webhook.state,
+        "attempts": webhook.attempts,
+        "next_attempt_at": iso(max(webhook.due_at, time.time())) if is_due else None,
+        "delivered_at": iso_or_none(webhook.delivered_at),
+        "last_error": webhook.problem or None,
     }
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid, Missing
+from algo_local.times import iso
 from algo_local.web.bodies import read_body
-from algo_local.web.times import iso
 
 if TYPE_CHECKING:
     from algo_local.metadata.secrets import Secret

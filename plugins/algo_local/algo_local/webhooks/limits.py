@@ -1,0 +1,24 @@
+"""The setting that says where notifications may go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from algo_core.errors import ConfigError
+
+VARIABLE = "ALGO_LOCAL_NOTIFY_PRIVATE"
+
+
+def sends_to_private_addresses(environ: Mapping[str, str] = os.environ, *, is_public: bool) -> bool:
+    """Whether private and loopback addresses are notified: unless said, if no other machine reaches the platform.
+
+    Raises:
+        ConfigError: if the variable is neither `on` nor `off`.
+    """
+    value = environ.get(VARIABLE, "").strip().lower()
+    if value in {"on", "off"}:
+        return value == "on"
+    if value:
+        raise ConfigError(f"{VARIABLE} must be on or off, not {value!r}", f"Set {VARIABLE}=on, or remove it")
+    return not is_public

@@ -1,0 +1,96 @@
+"""Notifications in the database: one row for a call, from the moment it is accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
+
+_COLUMNS = "request, account, url, link, with_output, state, attempts, due_at, problem, delivered_at"
+_ENDED = "requests.state NOT IN ('queued', 'running')"
+
+
+class Webhook(NamedTuple):
+    """One notification. Times are in seconds since the epoch."""
+
+    request: str
+    """The id of the call."""
+    account: str
+    url: str
+    link: str
+    """The address of the call's record."""
+    with_output: bool
+    state: str = WAITING
+    attempts: int = 0
+    due_at: float = 0.0
+    problem: str = ""
+    """Why the last attempt failed."""
+    delivered_at: float | None = None
+
+
+def add(rows: sqlite3.Connection, webhook: Webhook) -> None:
+    """Have a notification sent once its call has ended."""
+    rows.execute(f"INSERT INTO request_webhooks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", webhook)
+
+
+def find(rows: sqlite3.Connection, request: str) -> Webhook | None:
+    """The notification about a call."""
+    found = rows.execute(f"SELECT {_COLUMNS} FROM request_webhooks WHERE request = ?", (request,)).fetchone()
+    return _webhook(found) if found else None
+
+
+def count_waiting(rows: sqlite3.Connection, account: str) -> int:
+    """The notifications of an account that have not arrived and not failed."""
+    query = "SELECT count(*) FROM request_webhooks WHERE account = ? AND state = ?"
+    return int(rows.execute(query, (account, WAITING)).fetchone()[0])
+
+
+def next_due(rows: sqlite3.Connection) -> float | None:
+    """When the next attempt is due, of those whose calls have ended."""
+    query = (
+        "SELECT min(due_at) FROM request_webhooks JOIN requests ON requests.id = request"
+        f" WHERE request_webhooks.state = '{WAITING}' AND {_ENDED}"
+    )
+    found = rows.execute(query).fetchone()[0]
+    return None if found is None else float(found)
+
+
+def is_any_waiting(rows: sqlite3.Connection) -> bool:
+    """Whether a notification is waiting for its call, or for an attempt."""
+    return bool(rows.execute(f"SELECT 1 FROM request_webhooks WHERE state = '{WAITING}' LIMIT 1").fetchone())
+
+
+def claim(rows: sqlite3.Connection, now: float, lease: float, limit: int) -> list[Webhook]:
+    """Take due notifications for an attempt: no other process does until `lease` seconds have passed."""
+    query = (
+        f"SELECT {_qualified()} FROM request_webhooks JOIN requests ON requests.id = request"
+        f" WHERE request_webhooks.state = '{WAITING}' AND due_at <= ? AND {_ENDED} ORDER BY due_at LIMIT ?"
+    )
+    found = [_webhook(row) for row in rows.execute(query, (now, limit)).fetchall()]
+    rows.executemany(
+        "UPDATE request_webhooks SET attempts = attempts + 1, due_at = ? WHERE request = ?",
+        [(now + lease, webhook.request) for webhook in found],
+    )
+    return [webhook._replace(attempts=webhook.attempts + 1) for webhook in found]
+
+
+def settle(rows: sqlite3.Connection, changed: Sequence[Webhook]) -> None:
+    """Note what came of attempts."""
+    rows.executemany(
+        "UPDATE request_webhooks SET state = ?, due_at = ?, problem = ?, delivered_at = ? WHERE request = ?",
+        [(each.state, each.due_at, each.problem, each.delivered_at, each.request) for each in changed],
+    )
+
+
+def _qualified() -> str:
+    return ", ".join(f"request_webhooks.{name}" for name in _COLUMNS.split(", "))
+
+
+def _webhook(row: tuple[object, ...]) -> Webhook:
+    values = list(row)
+    values[4] = bool(values[4])
+    return Webhook(*values)  # type: ignore[arg-type]  # the columns are of these types
