@@ -77,6 +77,15 @@ def algo_commands() -> list[Command]:
             hidden=True,
         ),
     ]
+    commands.append(
+        Command(
+            "usage",
+            "algo_manage.commands.usage:usage",
+            help="Count calls by day, account, algorithm and version.",
+            group="Account",
+            example="algo usage --by account",
+        )
+    )
     for group, (text, heading) in _GROUPS.items():
         commands.append(Command(group, f"algo_manage.commands.groups:{group}", help=text, group=heading))
         for name, line in _NESTED[group].items():

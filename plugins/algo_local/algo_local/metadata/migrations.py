@@ -317,6 +317,7 @@ CREATE TABLE request_webhooks (
 );
 CREATE INDEX request_webhooks_waiting ON request_webhooks (due_at) WHERE state = 'waiting';
 """
+_WITH_REPEATS = "ALTER TABLE requests ADD COLUMN repeats TEXT NOT NULL DEFAULT ''"
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -326,6 +327,7 @@ MIGRATIONS = (
     _WITH_MEDIA_TYPES,
     _WITH_SCMS,
     _WITH_WEBHOOKS,
+    _WITH_REPEATS,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

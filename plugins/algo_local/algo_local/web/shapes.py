@@ -114,6 +114,7 @@ SCHEMAS: dict[str, Schema] = {
         worker=TEXT_OR_NULL,
         parent=TEXT_OR_NULL,
         idempotency_key=TEXT_OR_NULL,
+        repeats=TEXT_OR_NULL,
         input={"oneOf": [ref("RequestContent"), {"type": "null"}]},
         output={"oneOf": [ref("RequestContent"), {"type": "null"}]},
         failure={"oneOf": [record("message error_type", message=TEXT, error_type=TEXT), {"type": "null"}]},
