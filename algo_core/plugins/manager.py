@@ -213,11 +213,13 @@ class Plugins:
     def broken(self, record: PluginRecord, why: str) -> PluginError:
         """The error of a command whose plugin does not work."""
         from algo_core.plugins.advice import to_uninstall
+        from algo_core.plugins.recorded import interrupted
 
         remove = to_uninstall(self.allowed, record.dist)
         return PluginError(
             f"The plugin {record.label} is broken: {why}",
-            f"Leave it out with: algo plugins disable {record.dist}; remove it with: {remove}",
+            interrupted(self.allowed)
+            or f"Leave it out with: algo plugins disable {record.dist}; remove it with: {remove}",
             details=record.traceback,
         )
 

@@ -345,15 +345,23 @@ class Platform:
             BuildError: if the directory cannot be built.
             AlgoError: what `try_it` raises.
         """
+        from algo_local.algorithms.build import BuildError
         from algo_local.algorithms.directory_publication import publish_directory
 
         check_owner(owner)
         check_name(name, "an algorithm")
         known = self.registry.algorithm(owner, name)
         names = (known.owner, known.name) if known else (self.metadata.account(owner) or owner, name)
-        published, is_new = publish_directory(
-            self.registry, self.builder, directory, names, wish, try_it=try_it, report=report
-        )
+        started = time.time()
+        try:
+            published, is_new = publish_directory(
+                self.registry, self.builder, directory, names, wish, try_it=try_it, report=report
+            )
+        except BuildError as error:
+            if error.commit:
+                log = "\n".join(filter(None, (error.log, f"ERROR: {error.message}", error.hint))) + "\n"
+                self.builds.record_failure(self.registry.ensure(*names), error.commit, started, log)
+            raise
         if is_new:
             message = f"Published as {published.text} from a directory"
             self.repositories.record(published.algorithm, published.build.source, self.account, message)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from algo_core import Command, DoctorCheck, Profile, Variable, hookimpl
+from algo_core.errors import AlgorithmFailed
 
 if TYPE_CHECKING:
+    from algo_core.errors import AlgoError
     from algo_core.http.transport import Transport
     from algo_core.plugins.types import DirectoryRun
 
@@ -63,6 +65,16 @@ def algo_directory(run: DirectoryRun) -> Transport:
     from algo_local.web.directory import DirectoryTransport
 
     return DirectoryTransport(platform_at(state_root()), run)
+
+
+@hookimpl
+def algo_error_hints(error: AlgoError) -> str | None:
+    """What mends the failure of an algorithm, where that is known."""
+    if not isinstance(error, AlgorithmFailed):
+        return None
+    from algo_local.advice import advice_on
+
+    return advice_on(error.message, error.stacktrace)
 
 
 @hookimpl

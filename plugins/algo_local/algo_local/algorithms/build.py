@@ -37,3 +37,5 @@ class BuildError(AlgoError):
     def __init__(self, message: str, hint: str | None = None, log: str = "") -> None:
         super().__init__(message, hint)
         self.log = log
+        self.commit = ""
+        """The hash of the content, as far as it is known."""

@@ -189,6 +189,12 @@ class Registry:
             return next((version for version in fitting if version.public or as_owner), None)
         return _newest_public(published, wanted)
 
+    def ensure(self, owner: str, name: str) -> Algorithm:
+        """An algorithm; account and algorithm are made if they are new. RequestRefused for what cannot be names."""
+        with self.database.write() as rows:
+            insert_account(rows, owner)
+            return _ensure_algorithm(rows, owner, name, time.time())
+
     def publish(
         self,
         owner: str,

@@ -45,7 +45,7 @@ _KEPT_LOADING = 16 << 10
 _EXIT_CODE = re.compile(rb"E(-?\d{1,3})\n")
 """The supervisor's report of the algorithm's end."""
 
-_RENEWED = frozenset({"LoadingError", "OutOfMemoryError"})
+_RENEWED = frozenset({"SystemExit", "LoadingError", "OutOfMemoryError"})
 """Failures after which a fresh process may do better."""
 
 

@@ -15,6 +15,7 @@ from algo_core.storage.uri import pasted
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.configuration import LIKE, NAME, identity, meant, read_configuration
 from algo_local.algorithms.drafts import Drafts
+from algo_local.algorithms.progress import told_regularly
 from algo_local.algorithms.registry import Algorithm, Version
 from algo_local.callers import Caller
 from algo_local.execution.payload import Outcome
@@ -76,7 +77,8 @@ class DirectoryTransport:
         variables = {**_secrets(platform, known, run.secrets, f"{owner}/{name}"), **run.variables}
         _check_variables(run.variables)
         self._drafts = Drafts(platform.root)
-        build = self._drafts.build(path, owner, name, run.report)
+        with told_regularly(run.report, run.on_delay) as report:
+            build = self._drafts.build(path, owner, name, report)
         algorithm = replace(known or Algorithm("", owner, name, 0.0), request_records=NONE, has_secrets=False)
         build = replace(build, network_access=algorithm.network_access, secrets=tuple(variables.items()))
         return Version(algorithm, build, "", 0.0, 0.0)

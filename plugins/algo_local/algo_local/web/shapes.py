@@ -210,6 +210,7 @@ SCHEMAS: dict[str, Schema] = {
         settings=ref("Settings"),
         version_info=record(
             version_type=word("major", "minor", "revision", "patch"),
+            semantic_version={"type": "string", "pattern": r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"},
             release_notes=LONG,
             sample_input=LONG,
             sample_output=LONG,
