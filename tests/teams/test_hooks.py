@@ -233,6 +233,32 @@ def test_headers_that_cannot_be_sent_are_reported_and_left_out(
     assert not {"X-Evil", "X-Other", "X"} & set(refusing_platform.headers)
 
 
+def test_the_page_says_how_to_do_without_options_and_wrappers(
+    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: RefusingPlatform
+) -> None:
+    """Its plugin works as it says: a setting, for single runs a variable, an administrator's word before both."""
+    page = render.HOW_TO.read_text("utf-8")
+    assert page.rstrip() in render.PAGE.read_text("utf-8")
+    (source,) = [part.partition("```")[0] for part in page.split("```python\n")[1:]]
+    add_plugin("acme", source)
+
+    def sent(**environ: str) -> str | None:
+        before = len(refusing_platform.requests)
+        called = algo_home.run("run", "demo/Hello", "-d", "HAL", environ={**refusing_platform.environ, **environ})
+        assert ("acme" in called.stderr, len(refusing_platform.requests)) == (False, before + 1)
+        return refusing_platform.headers.get("X-Cost-Centre")
+
+    assert sent() is None
+    (line,) = [line for line in page.splitlines() if line.startswith("$ algo config set")]
+    assert algo_home.run(*line.split()[2:]).code == ExitCode.OK
+    assert (sent(), sent(ACME_COST_CENTRE="0815"), sent()) == ("4711", "0815", "4711")
+    algo_home.site_file.write_text('[enforce]\nacme = { cost_centre = "1" }\n')
+    assert sent(ACME_COST_CENTRE="0815") == "1"
+    algo_home.site_file.unlink()
+    assert algo_home.run("config", "set", "acme.patience", "0.000001").code == ExitCode.OK
+    assert "algo config list took 0 s\n" in algo_home.run("config", "list").stderr
+
+
 def test_algo_sign(add_example: Callable[..., None], algo_home: Home, refusing_platform: RefusingPlatform) -> None:
     add_example("algo_sign")
     algo_home.run("ls", environ=refusing_platform.environ)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from algo_local.callers import Caller
+from algo_local.callers import CallContext, Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.build import NetworkAccess
+    from algo_local.algorithms.build import Build, NetworkAccess
     from algo_local.algorithms.builder import Builder
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
@@ -397,6 +398,26 @@ class Platform:
             self.records.flush()
         if "webhooks" in self.parts:
             self.webhooks.close(NOTIFY_SECONDS)
+
+    def runnable(self, version: Version) -> Build:
+        """The build of a version as the executor is to be given it: with the algorithm's secrets."""
+        algorithm, build = version.algorithm, version.build
+        if not algorithm.has_secrets:
+            return build
+        return replace(build, secrets=tuple(self.secrets.environment(algorithm.id).items()))
+
+    def prepare_workers(self) -> None:
+        """Start the workers that algorithms keep ready, as far as they are missing; returns before they have loaded."""
+        versions = self.registry.kept_ready()
+        if not versions:
+            return
+        from algo_local.execution.local_pool import LocalPool
+
+        if not isinstance(self.executor, LocalPool):
+            return
+        for version in versions:
+            owner, name = version.algorithm.owner, version.algorithm.name
+            self.executor.prepare(self.runnable(version), CallContext(owner, (owner, name), "", ""))
 
     def rest(self) -> None:
         """Leave idle workers to the next process that calls their algorithms."""

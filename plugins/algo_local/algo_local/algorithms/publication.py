@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.lifecycle import current, update_in
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Forbidden, Invalid, Missing
@@ -56,7 +57,8 @@ def publish_build(
     build = registry.newest_build(algorithm)
     if not build:
         raise Missing("There is no build to publish: compile the algorithm first", ErrorCode.ALGORITHM_BUILD_NOT_FOUND)
-    kept = {name: value for name, value in description.items() if name not in {"callability", "sample_input"}}
+    said = read_configuration(build.build.source).workers
+    kept = said | {name: value for name, value in description.items() if name not in {"callability", "sample_input"}}
     with registry.database.write() as rows:
         published = rows.execute(
             "SELECT major, minor, revision, public, build, unpublished_at IS NULL FROM versions WHERE algorithm = ?"

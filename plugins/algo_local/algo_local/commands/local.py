@@ -14,7 +14,7 @@ from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
-from algo_local.commands import disk
+from algo_local.commands import develop, disk
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
 from algo_local.commands.publish import publish
@@ -36,6 +36,7 @@ def local() -> None:
 local.add_command(connector)
 local.add_command(key)
 local.add_command(publish)
+local.add_command(develop.dev)
 local.add_command(top)
 for command in (disk.prune, disk.build, disk.environment, disk.data):
     local.add_command(command)
@@ -94,6 +95,7 @@ def serve(
         )
     if engine is None:
         _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
+    from algo_local.execution.ahead import workers_kept_ready
     from algo_local.execution.factories import executor_opener
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
@@ -104,15 +106,16 @@ def serve(
     with contextlib.closing(open_platform(state_root(), opener)) as platform:
         if engine is not None:
             platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
-        serve_until_signal(
-            platform,
-            host,
-            port,
-            tls=(tls_cert, tls_key) if tls_cert else None,
-            say=app.output.info,
-            on_answer=RequestLog(app.output.log, log) if log else None,
-            on_call=CallLog(app.output.log, log_calls) if log_calls else None,
-        )
+        with workers_kept_ready(platform.prepare_workers):
+            serve_until_signal(
+                platform,
+                host,
+                port,
+                tls=(tls_cert, tls_key) if tls_cert else None,
+                say=app.output.info,
+                on_answer=RequestLog(app.output.log, log) if log else None,
+                on_call=CallLog(app.output.log, log_calls) if log_calls else None,
+            )
 
 
 def _check_sandbox(app: App, *, is_local: bool) -> None:

@@ -191,6 +191,18 @@ class AlgorithmProcess:
             return Outcome(answer, None, duration, printed)
         return Outcome(None, answer, duration, printed)
 
+    def load(self, deadline: float) -> Failure | None:
+        """Load the algorithm ahead of the first call, which is given what that prints; why that was impossible."""
+        try:
+            self._pump(lambda: self._output.is_ready or self._answered, deadline)
+        except _CutShort as cut:
+            return cut.failure
+        if self._answered:
+            answer, _ = self._take_answer()
+            return answer if isinstance(answer, Failure) else Failure(CANNOT_RUN, "LoadingError")
+        self._remember_loaded()
+        return None
+
     def settle(self) -> bool:
         """Remove what a call has left behind, so that another can follow; False if only the end of the process does."""
         if not self.is_reusable:

@@ -238,20 +238,21 @@ def main(source: str, name: str, fifo: str) -> int:
     except Exception as error:
         _RESERVE.clear()
         if isinstance(error, ModuleNotFoundError):
-            _name_neighbour(error, source)
+            error.msg += _neighbour(error.name or "", source)
         pipe.answer(error_line(error, "LoadingError"))
         return 1
     return 0
 
 
-def _name_neighbour(error: ModuleNotFoundError, source: str) -> None:
-    """Say how a module of the algorithm's own is imported, if one was meant."""
+def _neighbour(name: str, source: str) -> str:
+    """How a module of the algorithm's own is imported, if that of this name was meant."""
     import os
 
-    name = (error.name or "").partition(".")[0]
+    name = name.partition(".")[0]
     place = os.path.join(source, "src", name)
     if name and (os.path.isfile(place + ".py") or os.path.isdir(place)):
-        error.msg += f"; src/{name} is imported with: from . import {name}"
+        return f"; src/{name} is imported with: from . import {name}"
+    return ""
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from algo_local.algorithms.published import Node, whole
 from algo_local.execution.executor import Endpoint
 from algo_local.execution.launch import Launch, StartFailed
 from algo_local.execution.limits import Limits
-from algo_local.execution.payload import Outcome
+from algo_local.execution.payload import Failure, Outcome
 from algo_local.execution.process import PROCESS_DESCRIPTORS, AlgorithmProcess
 from algo_local.execution.sandbox import Protection, protection
 from algo_local.execution.scaling import Scaling
@@ -126,6 +126,10 @@ class Worker:
     def call(self, request: bytes, deadline: float, on_output: Callable[[bytes], None] | None = None) -> Outcome:
         """Load the algorithm if need be, and have it answer a request; see `AlgorithmProcess.call`."""
         return self._process.call(request, deadline, on_output)
+
+    def load(self, deadline: float) -> Failure | None:
+        """Load the algorithm ahead of the first call; see `AlgorithmProcess.load`."""
+        return self._process.load(deadline)
 
     def settle(self) -> bool:
         """Clean up after a call; return whether the worker can take another one."""

@@ -47,6 +47,8 @@ def description(body: dict[str, Any]) -> dict[str, Any]:
         "pipeline_enabled",
         "royalty_microcredits",
         "request_records",
+        "min_workers",
+        "max_workers",
     )
     found |= {name: settings[name] for name in plain if name in settings}
     return found | _environment(settings)

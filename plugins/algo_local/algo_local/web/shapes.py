@@ -176,6 +176,8 @@ SCHEMAS: dict[str, Schema] = {
         network_access=word("isolated", "full"),
         pipeline_enabled=FLAG,
         request_records=word("full", "metadata", "none"),
+        min_workers={"type": "integer", "minimum": 0, "maximum": 1000},
+        max_workers={"type": "integer", "minimum": 0, "maximum": 1000},
         insights_enabled=FLAG,
     ),
     "VersionInfo": record(

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from algo_local.algorithms.registry import Version
@@ -101,12 +101,9 @@ class _Call:
 
     def _executed(self, live: Live) -> Outcome:
         try:
-            platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
-            if algorithm.has_secrets:
-                build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
-            execute = self.execute or platform.executor.call
+            execute = self.execute or self.platform.executor.call
             return execute(
-                build,
+                self.platform.runnable(self.version),
                 self.payload,
                 timeout=self.timeout,
                 context=self.context,
