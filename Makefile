@@ -14,7 +14,7 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmarks-calls
+.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmarks-calls benchmarks-environments
 .PHONY: benchmark-deps
 .PHONY: changelog wheels clean
 
@@ -77,6 +77,9 @@ benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS 
 
 benchmarks-calls: $(READY) ## Measure what the record of a call costs, concurrency and fairness of calls
 	$(BIN)/python benchmarks/calls.py
+
+benchmarks-environments: $(READY) ## Measure the first publish of an algorithm that requires numpy, by uv and by pip
+	$(BIN)/python benchmarks/environments.py
 
 benchmark-deps: ## Install what benchmarks-transfer needs beyond PyPI, from Debian: nginx and curl
 	@command -v apt-get >/dev/null || { echo 'There is no apt-get here: install nginx, its module dav-ext, and curl' >&2; exit 1; }

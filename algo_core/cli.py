@@ -230,8 +230,10 @@ def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
     """The hint for an unknown command: its plugin is disabled, missing or not installed, or the name is misspelt."""
     from difflib import get_close_matches
 
-    from algo_core.plugins.recorded import missing, missing_standard, told
+    from algo_core.plugins.recorded import interrupted, missing, missing_standard, told
 
+    if cut := interrupted(app.plugins.allowed):
+        return cut
     if why := app.plugins.why_not(name):
         return why
     if gone := missing(app.config):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from algo_core.errors import ExitCode
+from algo_core.errors import ExitCode, is_reportable
 from algo_core.plugins.manager import Plugins
 from algo_core.plugins.policy import Policy
 from algo_core.settings import paths
@@ -304,7 +304,7 @@ class App:
         most 3000); `with_stdout` asks for what it prints, `sudo` calls it as its owner. Several threads may call.
 
             result = app.run_algorithm("nlp/LDA/1.0.0", {"docsList": ["apples", "ripe apples"]})
-            app.output.print(result.value)
+            app.output.json(result.value)
 
         Raises:
             AlgorithmFailed: if the algorithm ran and failed; it carries `error_type` and `stacktrace`.
@@ -377,7 +377,12 @@ class App:
         return service(self.plugins, name)
 
     def report(self, error: AlgoError) -> int:
-        """Report an error with the plugins' advice (hook `algo_error_hints`); return its exit code."""
+        """Report an error with the plugins' advice (hook `algo_error_hints`); return its exit code.
+
+        An exit code that is none for a failure is reported as a PluginError instead.
+        """
+        if not is_reportable(error):
+            error = self.plugins.checked(error)
         more = [hint for hint in self._further_hints(error) if isinstance(hint, str) and hint]
         hints = [hint for hint in (error.hint, *more) if hint]
         if self.debug:

@@ -47,10 +47,36 @@ EXIT_CODES: dict[int, str] = {
 """Exit codes and their meaning, as `algo help exit-codes` prints them."""
 
 
+OWN_EXIT_CODES = range(64, 114)
+"""Exit codes that plugins may give to failures of their own: 64 to 113.
+
+Those below are for `algo` itself, which has 0 to 8 so far; those above are the shell's, of commands that cannot be run
+(126, 127) and of signals (128 and more).
+"""
+
+
+def is_exit_code(code: object) -> bool:
+    """Whether a failure may end with this exit code: one of `algo`'s own for failures, or of `OWN_EXIT_CODES`."""
+    is_number = isinstance(code, int) and not isinstance(code, bool)
+    return is_number and (ExitCode.OK < code <= ExitCode.PLUGIN or code in OWN_EXIT_CODES)  # type: ignore[operator]
+
+
 class AlgoError(Exception):
     """A failure to report to the user: one message, and a hint.
 
     `message` is a sentence without a full stop at its end; `hint` ends in the command or the change that fixes it.
+    `exit_code` ends the command: 1 to 8 of `ExitCode`, or one of `OWN_EXIT_CODES` with a meaning of your own. Another
+    one is reported as the plugin's fault, with exit code 8. What `facts` returns is in the JSON object of the error.
+
+        class QuotaExceeded(AlgoError):
+            exit_code = 65
+
+            def __init__(self, used: int, quota: int) -> None:
+                super().__init__(f"{used} of {quota} bytes are used", "Remove files with: algo rm")
+                self.used, self.quota = used, quota
+
+            def facts(self) -> dict[str, Any]:
+                return {"used": self.used, "quota": self.quota}
     """
 
     exit_code: int = ExitCode.FAILURE
@@ -61,19 +87,37 @@ class AlgoError(Exception):
     after_lost_answer = False
     """True if an earlier attempt was sent and its response was lost: it may have taken effect."""
 
+    message = ""
+    hint: str | None = None
+
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
 
     def facts(self) -> dict[str, Any]:
-        """Additional members of the `--json` report; None values are left out."""
+        """Further members of the `--json` report: texts, numbers, lists and mappings, as JSON has them.
+
+        None values are left out, and so are `type`, `message` and `hint`, which are the report's own. Where this raises
+        or returns what is no JSON, `facts_error` says so in their place.
+        """
         return {}
 
     def as_dict(self) -> dict[str, Any]:
         """The `error` object that `--json` prints on stderr."""
-        members = {"type": type(self).__name__, "message": self.message, "hint": self.hint, **self.facts()}
-        return {"error": {name: value for name, value in members.items() if value is not None}}
+        members = {**self._checked_facts(), "type": type(self).__name__, "message": self.message, "hint": self.hint}
+        first = {name: members[name] for name in ("type", "message", "hint")}
+        return {"error": {name: value for name, value in {**first, **members}.items() if value is not None}}
+
+    def _checked_facts(self) -> dict[str, Any]:
+        import json
+
+        try:
+            found = self.facts()
+            written: dict[str, Any] = json.loads(json.dumps(dict(found), allow_nan=False))
+            return written
+        except Exception as error:  # facts must never hide the error itself
+            return {"facts_error": cause(error)}
 
 
 class UsageError(AlgoError):
@@ -173,6 +217,15 @@ class AlgorithmFailed(AlgoError):
     def facts(self) -> dict[str, Any]:
         """The platform's error type and, if the caller may see it, the stack trace."""
         return {"error_type": self.error_type, "stacktrace": self.stacktrace}
+
+
+def is_reportable(error: AlgoError) -> bool:
+    """Whether an error has a message and an exit code as they are meant to be."""
+    try:
+        is_text = isinstance(error.message, str) and isinstance(error.hint, str | None)
+        return is_text and is_exit_code(error.exit_code)
+    except Exception:  # they may be properties
+        return False
 
 
 def cause(error: BaseException) -> str:

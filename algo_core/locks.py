@@ -57,8 +57,8 @@ def is_held(path: Path | str) -> bool:
 
 
 @contextmanager
-def locked(path: Path | str, *, waiting: Callable[[], None] | None = None, shared: bool = False) -> Iterator[None]:
-    """Hold the lock that a file stands for, which is made for it; others wait meanwhile.
+def locked(path: Path | str, *, waiting: Callable[[], None] | None = None, shared: bool = False) -> Iterator[int]:
+    """Hold the lock that a file stands for, which is made for it; others wait meanwhile. Yields its descriptor.
 
     `waiting` is called if somebody else holds it. A `shared` lock can be held by many at once.
 
@@ -70,7 +70,7 @@ def locked(path: Path | str, *, waiting: Callable[[], None] | None = None, share
             if waiting:
                 waiting()
             acquire(descriptor, wait=True, shared=shared)
-        yield
+        yield descriptor
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""File names in any locale: Unicode in this program and on the platform, bytes on disk and in pipes."""
+"""Names of files in any locale, Unicode in this program and bytes on disk and in pipes; and names of settings."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
 _IS_UTF_8 = sys.getfilesystemencoding() == "utf-8"
 
@@ -50,3 +51,15 @@ def _portable(name: str) -> str:
         return found if _native(found) == name else name
     except UnicodeError:
         return name
+
+
+def dotted(path: Iterable[str]) -> str:
+    """The path of a setting as TOML and `algo config` write it: `connectors."s3+a".direct`."""
+    import json
+
+    return ".".join(
+        part
+        if part.isascii() and part.replace("-", "").replace("_", "").isalnum()
+        else json.dumps(part, ensure_ascii=False)
+        for part in path
+    )

@@ -1,8 +1,9 @@
 """Calls of algorithms on the served platform: what the record costs, how many run at once, and how fair that is.
 
-    python benchmarks/calls.py [record] [sleeper] [accounts]
+    python benchmarks/calls.py [record] [sleeper] [accounts] [loading]
 
-Each figure is a ratio of two sides that are measured in turn in one run, on a platform of its own.
+Each figure is a ratio of two sides that are measured in turn in one run, on a platform of its own. `loading` is of
+commands on the embedded platform: what the second one has of an algorithm that the first one has loaded.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import http.client
 import json
 import multiprocessing
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -33,6 +36,15 @@ SLEEP = 0.2
 CALLERS = 80
 
 
+def write(root: Path, name: str, code: str) -> Path:
+    """A directory with an algorithm."""
+    source = root / name / "src"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text("")
+    (source / f"{name}.py").write_text(code)
+    return source.parent
+
+
 class Served:
     """A platform in this process, and its address."""
 
@@ -45,16 +57,12 @@ class Served:
         self._server = Server(Application(self.platform), self._listener)
         self._server.run()
         self.port = self._listener.getsockname()[1]
-        self._root = root
+        self.root = root
 
     def publish(self, reference: str, code: str) -> None:
         """Publish code as version 1.0.0 of an algorithm."""
         owner, _, name = reference.partition("/")
-        source = self._root / name / "src"
-        source.mkdir(parents=True)
-        (source / "__init__.py").write_text("")
-        (source / f"{name}.py").write_text(code)
-        self.platform.publish(source.parent, owner, name, "1.0.0")
+        self.platform.publish(write(self.root, name, code), owner, name, "1.0.0")
 
     def key(self, account: str) -> str:
         """A new key of an account."""
@@ -155,10 +163,32 @@ def _calls(
     return counts
 
 
+def loading(served: Served, seconds: float = 2.0, times: int = 5) -> None:
+    """The second `algo run` of an algorithm that takes a while to load, against the first: medians of pairs."""
+    root = served.root / "embedded"
+    environ = {**os.environ, "HOME": str(served.root), "ALGO_LOCAL_ROOT": str(root), "ALGO_LOCAL_KEEP_SECONDS": "60"}
+    algo = [sys.executable, "-m", "algo_core"]
+    source = write(served.root, "Loading", f"import time\ntime.sleep({seconds})\ndef apply(input):\n    return input\n")
+    publish = ["local", "publish", str(source), "bench/Loading", "--version", "1.0.0"]
+    subprocess.run([*algo, *publish], env=environ, check=True, capture_output=True)
+
+    def run() -> float:
+        call = [*algo, "run", "bench/Loading", "-d", "x"]
+        return _timed(lambda: subprocess.run(call, env=environ, check=True, capture_output=True))
+
+    pairs = []
+    for _ in range(times):
+        pairs.append((run(), run()))
+        subprocess.run([*algo, "local", "stop"], env=environ, check=True, capture_output=True)
+    first, second = (statistics.median(side) for side in zip(*pairs, strict=True))
+    print(f"loading: {second:.3f} s against {first:.3f} s: {second / first:.3f}")
+
+
 FIGURES: dict[str, tuple[Callable[[Served], None], Scaling | None]] = {
     "record": (record, None),
     "sleeper": (sleeper, None),
     "accounts": (accounts, Scaling(total=20, most=20)),
+    "loading": (loading, None),
 }
 
 

@@ -1,7 +1,8 @@
 """Writes what pages take from the code: `make docs`.
 
-`hooks.md` is written from `hookspecs.py` and `types.py` in `algo_core/plugins/`, and in `platform-api.md` the parts
-between marks from the table of operations of `algo_local`. `api.md` is written by `docs/public_api.py`.
+`hooks.md` is written from `hookspecs.py` and `types.py` in `algo_core/plugins/` and from `hooks-how-to.txt`, and
+in `platform-api.md` the parts between marks from the table of operations of `algo_local`. `api.md` is written by
+`docs/public_api.py`.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from algo_core.plugins.hookspecs import HOOKS
 
 HERE = Path(__file__).parent
 PAGE = HERE / "hooks.md"
+HOW_TO = HERE / "hooks-how-to.txt"
 CORE = HERE.parent / "algo_core"
 
 VALUES = ("plugins/types", "settings/declared", "events", "settings/profile")
 """Modules whose classes cross the boundary between the core and its plugins."""
 
-HEAD = "<!-- Written by docs/render.py from hookspecs.py and types.py in algo_core/plugins/: change those. -->\n\n"
+HEAD = (
+    "<!-- Written by docs/render.py from hookspecs.py and types.py in algo_core/plugins/, and from "
+    "docs/hooks-how-to.txt: change those. -->\n\n"
+)
 
 
 def page() -> str:
@@ -30,6 +35,7 @@ def page() -> str:
     specs = _parsed("plugins/hookspecs")
     parts = ["# Hooks", _markdown(ast.get_docstring(specs) or "")]
     parts += [_hook(node) for node in hooks(specs)]
+    parts.append(HOW_TO.read_text("utf-8").rstrip())
     parts += ["## The values", "What hooks are given and give back is imported from `algo_core`; all of it is frozen."]
     parts += [
         _value(module, node) for module in VALUES for node in _parsed(module).body if isinstance(node, ast.ClassDef)

@@ -56,10 +56,8 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 @pytest.fixture
 def stub() -> Iterator[StubPlatform]:
     """A platform whose answers the test chooses."""
-    stub = StubPlatform()
-    stub.start()
-    yield stub
-    stub.stop()
+    with StubPlatform() as stub:
+        yield stub
 
 
 @pytest.fixture

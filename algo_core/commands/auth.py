@@ -12,8 +12,8 @@ from algo_core.errors import AlgoError, AuthError, UsageError
 from algo_core.settings.config import DEFAULT_ADDRESS, FROM_ENVIRONMENT, Config
 from algo_core.settings.credentials import Credential, classify, store_in_keyring
 from algo_core.settings.edit import editing, table_at
-from algo_core.settings.profile import ASKED, Profile
-from algo_core.settings.profiles import ProfileResolver, check_address, check_ca_file
+from algo_core.settings.profile import ASKED, Profile, check_address
+from algo_core.settings.profiles import ProfileResolver, check_ca_file
 from algo_core.terminal.prompts import Prompter, read_secret_from_stdin
 
 _PROFILE_NAME = re.compile(r"\w[\w.@-]*")

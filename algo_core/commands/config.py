@@ -12,6 +12,7 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, ConfigError, NotFoundError, UsageError
+from algo_core.names import dotted
 from algo_core.settings.config import (
     PROFILE_MEMBERS,
     SECRET_MEMBERS,
@@ -23,9 +24,8 @@ from algo_core.settings.config import (
 )
 from algo_core.settings.edit import editing, set_top_level, table_at
 from algo_core.settings.paths import user_config_file
-from algo_core.settings.profiles import check_address
+from algo_core.settings.profile import check_address
 from algo_core.settings.repair import check
-from algo_core.settings.schema import dotted
 from algo_core.settings.values import without_password
 
 

@@ -14,7 +14,7 @@ from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, cause
 from algo_core.plugins import isolated
 from algo_core.plugins.advice import to_restore
-from algo_core.plugins.recorded import missing, told
+from algo_core.plugins.recorded import interrupted, missing, told
 from algo_core.settings import paths
 from algo_core.settings.repair import advice, faults_of, sentence
 from algo_core.settings.schema import Fault, nearest
@@ -62,6 +62,8 @@ def _checks(app: App) -> Iterator[tuple[str, Check]]:
                 or "; ".join([f"loaded in {record.seconds * 1000:.0f} ms", *record.remarks]),
             ),
         )
+    if cut := interrupted(app.plugins.allowed):
+        yield "installation", lambda: (False, cut)
     if gone := missing(app.config):
         yield "recorded plugins", lambda: (False, told(gone, app.plugins.allowed))
     for name in isolated.installed(app.environ):

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from algo_core.context import App, pass_app
-from algo_core.errors import EXIT_CODES, UsageError
+from algo_core.errors import EXIT_CODES, OWN_EXIT_CODES, UsageError
 from algo_core.plugins.types import Variable
 from algo_core.settings.config import SETTINGS
 
@@ -71,8 +71,11 @@ def help_command(ctx: click.Context) -> None:
 @pass_app
 def exit_codes(app: App) -> None:
     """What the exit codes mean."""
-    for code, meaning in EXIT_CODES.items():
-        app.output.print(f"{code:>3}  {meaning}")
+    own = f"{OWN_EXIT_CODES[0]}-{OWN_EXIT_CODES[-1]}"
+    listed = [(code, str(code), meaning) for code, meaning in EXIT_CODES.items()]
+    listed.append((OWN_EXIT_CODES[0], own, "a failure of a plugin's own: see its documentation"))
+    for _, shown, meaning in sorted(listed):
+        app.output.print(f"{shown.rjust(len(own))}  {meaning}")
 
 
 @help_command.command("variables")

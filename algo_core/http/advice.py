@@ -64,7 +64,7 @@ def explain(error: NetworkError, profile: Profile, longer: Callable[[bool], str]
 
 def _certificate(profile: Profile) -> str:
     """What gives a profile another client certificate, and where the one that was shown came from."""
-    from algo_core.settings.schema import dotted
+    from algo_core.names import dotted
 
     key = shlex.quote(dotted(("profiles", profile.name, "client_cert")))
     shown, origin = profile.network.client_cert, profile.network.origin("client_cert")

@@ -59,7 +59,7 @@ class ApiClient:
         """The address of `/v1/PATH`; every component of `path` is percent-encoded, and slashes are kept."""
         encoded = encoded_path(path)
         filled = {name: value for name, value in (query or {}).items() if value is not None}
-        return f"{self.address}/v1/{encoded}" + (f"?{urlencode(filled)}" if filled else "")
+        return f"{self.address}/v1/{encoded}" + (f"?{urlencode(filled, doseq=True)}" if filled else "")
 
     def request(
         self,

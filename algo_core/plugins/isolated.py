@@ -42,12 +42,13 @@ def installed(environ: Mapping[str, str]) -> dict[str, Isolated]:
     except OSError:
         return {}
     for name in names:
-        if not name.startswith(".") and (facts := _facts(environ, name)):
+        if not name.startswith(".") and (facts := facts_of(environ, name)):
             found[name] = facts
     return found
 
 
-def _facts(environ: Mapping[str, str], folder: str) -> Isolated | None:
+def facts_of(environ: Mapping[str, str], folder: str) -> Isolated | None:
+    """What the file in an environment says; None if it cannot be understood."""
     try:
         kept = json.loads(Path(isolated_dir(environ), folder, ISOLATED_FACTS).read_text("utf-8"))
         found = Isolated(**kept)

@@ -9,13 +9,14 @@ from _thread import RLock
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from algo_core.errors import ConfigError, PluginError, cause
+from algo_core.errors import OWN_EXIT_CODES, ConfigError, PluginError, cause, is_exit_code, is_reportable
 from algo_core.plugins import index
 from algo_core.plugins.index import PluginRecord
 
 if TYPE_CHECKING:
     import pluggy
 
+    from algo_core.errors import AlgoError
     from algo_core.plugins.policy import Policy
 
 Report = Callable[[str], None]
@@ -212,11 +213,13 @@ class Plugins:
     def broken(self, record: PluginRecord, why: str) -> PluginError:
         """The error of a command whose plugin does not work."""
         from algo_core.plugins.advice import to_uninstall
+        from algo_core.plugins.recorded import interrupted
 
         remove = to_uninstall(self.allowed, record.dist)
         return PluginError(
             f"The plugin {record.label} is broken: {why}",
-            f"Leave it out with: algo plugins disable {record.dist}; remove it with: {remove}",
+            interrupted(self.allowed)
+            or f"Leave it out with: algo plugins disable {record.dist}; remove it with: {remove}",
             details=record.traceback,
         )
 
@@ -230,6 +233,31 @@ class Plugins:
                 return found
             traceback = traceback.tb_next
         return None
+
+    def checked(self, error: AlgoError) -> AlgoError:
+        """The error to report, its message and hint as text; a PluginError if its exit code is none for a failure."""
+        if is_reportable(error):
+            return error
+        kind = type(error)
+        try:
+            code: object = error.exit_code
+        except Exception as raised:  # it may be a property
+            code = raised
+        if is_exit_code(code):
+            error.message = str(error.message)
+            error.hint = None if error.hint is None else str(error.hint)
+            return error
+        try:
+            packages = {record.module.partition(".")[0]: record for record in self.records}
+            owner = packages.get(kind.__module__.partition(".")[0]) or self.owner_of(error)
+        except Exception:  # the plugins themselves may be what has failed
+            owner = None
+        first, last = OWN_EXIT_CODES[0], OWN_EXIT_CODES[-1]
+        return PluginError(
+            f"{f'The plugin {owner.label}' if owner else kind.__module__} failed with {kind.__name__}, whose exit code "
+            f"{code!r} is none for a failure: {error.message}",
+            f"Exit codes of a plugin's own are {first} to {last}" + (f"; {error.hint}" if error.hint else ""),
+        )
 
     def load_target(self, record: PluginRecord, target: str) -> Any:
         """The object that `"package.module:attribute"` names in a plugin.

@@ -8,6 +8,7 @@ The record is `installed` and `isolated` under `[plugins]` of the user's file.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
     from algo_core.settings.config import Config
 
 CORE = "algo-core"
+
+CHANGES = ".algo-plugins"
+"""The directory in an environment in which `algo-plugins` keeps what changes of it have replaced."""
+
+CHANGING = "changing"
+"""The one in there that exists while a change is under way, and after one was interrupted."""
+
+
+def interrupted(records: Iterable[PluginRecord]) -> str | None:
+    """That a change of plugins was interrupted, and what undoes it; None if none was."""
+    if not os.path.isdir(os.path.join(sys.prefix, CHANGES, CHANGING)):
+        return None
+    from algo_core.plugins.advice import suggested, to_restore
+
+    command = suggested(records, "restore")
+    undo = f"undo it with: `{command}`" if command else to_restore((), "plugins")
+    return f"A change of plugins was interrupted, unless it is still under way; {undo}"
 
 
 def missing(config: Config) -> list[str]:

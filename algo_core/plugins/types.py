@@ -112,6 +112,8 @@ class DirectoryRun(NamedTuple):
     """Takes the lines of a build that is made, as they come."""
     on_output: Callable[[bytes], None] | None = None
     """Takes what the algorithm prints, as it comes."""
+    on_delay: Callable[[str], None] | None = None
+    """Takes a line at least every ten seconds while a build goes on that says nothing else."""
 
 
 class Variable(NamedTuple):

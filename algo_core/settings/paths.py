@@ -9,6 +9,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+__all__ = ["cache_dir", "config_dir", "data_dir"]
+
 APP = "algo"
 CONFIG_FILE = "config.toml"
 ISOLATED_COMMANDS = "commands"
@@ -29,12 +31,18 @@ def user_config_file(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def cache_dir(environ: Mapping[str, str] = os.environ) -> str:
-    """The cache directory: `ALGO_CACHE_DIR`, else platformdirs' `user_cache_dir`."""
+    """The cache directory: `ALGO_CACHE_DIR`, else platformdirs' `user_cache_dir`.
+
+    A plugin keeps files there, in a folder of its own, that only cost time when they are gone.
+    """
     return _user_dir(environ, "cache", ".cache")
 
 
 def data_dir(environ: Mapping[str, str] = os.environ) -> str:
-    """The user's data directory: `ALGO_DATA_DIR`, else platformdirs' `user_data_dir`."""
+    """The user's data directory: `ALGO_DATA_DIR`, else platformdirs' `user_data_dir`.
+
+    A plugin keeps files there, in a folder of its own, that must stay.
+    """
     return _user_dir(environ, "data", os.path.join(".local", "share"))
 
 

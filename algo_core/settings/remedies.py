@@ -38,7 +38,7 @@ def change_to(profile: Profile, address: str) -> str:
     if origin.startswith(FROM_ENVIRONMENT):
         return f"`export {origin.removeprefix(FROM_ENVIRONMENT)}={shlex.quote(address)}`"
     if origin.startswith("profile "):
-        from algo_core.settings.schema import dotted
+        from algo_core.names import dotted
 
         key = dotted(("profiles", profile.name, "address"))
         return f"`algo config set {shlex.quote(key)} {shlex.quote(address)}`"

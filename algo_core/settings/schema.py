@@ -44,19 +44,13 @@ class Fault(NamedTuple):
     @property
     def key(self) -> str:
         """The path as TOML writes it: `profiles."a.b".address`."""
-        return dotted(self.path)
+        return _dotted(self.path)
 
 
-def dotted(path: Iterable[str]) -> str:
-    """A path as TOML writes it."""
-    import json
+def _dotted(path: Iterable[str]) -> str:
+    from algo_core.names import dotted  # only where something is wrong
 
-    return ".".join(
-        part
-        if part.isascii() and part.replace("-", "").replace("_", "").isalnum()
-        else json.dumps(part, ensure_ascii=False)
-        for part in path
-    )
+    return dotted(path)
 
 
 CONNECTOR = Table({"direct": flag, "protocol": filled}, others=any_value)
@@ -166,10 +160,10 @@ class _Walk(NamedTuple):
                 if isinstance(value, Mapping):
                     yield from self.faults(value, expected, there, here)
                 else:
-                    yield here, f"{dotted(here)} must be a table: write [{dotted(here)}]", None
+                    yield here, f"{_dotted(here)} must be a table: write [{_dotted(here)}]", None
             elif expected and (wanted := expected(value)):
                 meant = nearest(name, _tables(table)) if _is_table(value) else None
-                yield here, f"{dotted(here)} must be {wanted}{_shown(name, value)}", meant
+                yield here, f"{_dotted(here)} must be {wanted}{_shown(name, value)}", meant
 
     def _unknown(
         self, path: tuple[str, ...], value: Any, table: Table, other: Check | Table | None
@@ -181,16 +175,16 @@ class _Walk(NamedTuple):
         elsewhere = other.members if isinstance(other, Table) else {}
         there = elsewhere.get(name) or (other.others if isinstance(other, Table) else None)
         if there and (len(path) == 1 or not plugins_may):
-            yield path, f"{f'[{dotted(path)}]' if is_table else dotted(path)} belongs in {self.whose}", None
+            yield path, f"{f'[{_dotted(path)}]' if is_table else _dotted(path)} belongs in {self.whose}", None
             return
         known = _tables(table) if is_table and not table.others else table.members
         meant = nearest(name, known, cutoff=0.82 if table.others else 0.75 if plugins_may else 0.6)
         if plugins_may and not meant:
             return
         if is_table:
-            wrong = f"there is no table [{dotted(path)}]"
+            wrong = f"there is no table [{_dotted(path)}]"
         else:
-            wrong = f"[{dotted(parents)}] has no member {name!r}" if parents else f"there is no setting {name!r}"
+            wrong = f"[{_dotted(parents)}] has no member {name!r}" if parents else f"there is no setting {name!r}"
         if not meant and (of_the_other := nearest(name, elsewhere)):
             wrong += f"; {of_the_other!r} belongs in {self.whose}"
         yield path, wrong, meant

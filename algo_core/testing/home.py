@@ -70,6 +70,7 @@ class Home:
             "ALGO_CONFIG_DIR": str(root / "config"),
             "ALGO_CACHE_DIR": str(cache or root / "cache"),
             "ALGO_LOCAL_ROOT": str(root / "local"),
+            "ALGO_LOCAL_KEEP_SECONDS": "0",
             "ALGO_SITE_CONFIG": str(self.site_file),
         }
         root.mkdir(parents=True, exist_ok=True)

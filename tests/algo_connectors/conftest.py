@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +18,8 @@ import pytest
 from support.dropbox import KEY as DROPBOX_KEY
 from support.dropbox import DropboxServer
 from support.stores import Store, s3_call
+
+from algo_core.testing import FakePlatform, FakeResponse
 
 ROOT = Path(__file__).parents[2]
 AZURITE = ROOT / "node_modules" / ".bin" / "azurite-blob"
@@ -158,30 +159,12 @@ def gs(started: Callable[..., None]) -> Store:
     return store
 
 
-class _Refusing(BaseHTTPRequestHandler):
-    """Answers that nothing is allowed."""
-
-    def refuse(self) -> None:
-        self.send_response(403)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = refuse
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def refusing() -> Iterator[str]:
     """The address of a store that refuses every request."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with FakePlatform() as store:
+        store.fail(FakeResponse(403), times=math.inf)
+        yield store.address
 
 
 @pytest.fixture(scope="session")

@@ -74,10 +74,8 @@ class Environments:
 
 @pytest.fixture
 def environments() -> Iterator[Environments]:
-    stub = StubPlatform()
-    stub.start()
-    yield Environments(stub)
-    stub.stop()
+    with StubPlatform() as stub:
+        yield Environments(stub)
 
 
 @pytest.fixture

@@ -138,6 +138,6 @@ def test_lists_are_asked_for_again_when_the_platform_stumbles(home, environments
 def test_tab_completes_languages(home, environments) -> None:
     environ = {"_ALGO_COMPLETE": "bash_complete", "COMP_WORDS": "algo environment py", "COMP_CWORD": "2"}
     assert home.run(environ=environ).text.split() == ["plain,python2", "plain,python3"]
-    environments.stub.stop()
+    environments.stub.close()
     done = home.run(environ=environ)
     assert (done.text.strip(), done.stderr) == ("", "")

@@ -34,6 +34,8 @@ def asked(stub: StubPlatform) -> list[tuple[str, str, Any]]:
          {"details": {"tags": ["a", "b"]}}),
         (["update", "algo://demo/Hello", "--license", "mit", "--source-visibility", "open"], "PUT",
          "/v1/algorithms/demo/Hello", {"settings": {"license": "mit", "source_visibility": "open"}}),
+        (["update", "demo/Hello", "--min-workers", "0", "--max-workers", "4"], "PUT", "/v1/algorithms/demo/Hello",
+         {"settings": {"min_workers": 0, "max_workers": 4}}),
         (["compile", "demo/Hello"], "POST", "/v1/algorithms/demo/Hello/compile", {}),
         (["compile", "demo/Hello", "--commit", "abc"], "POST", "/v1/algorithms/demo/Hello/compile", {"commitSha": "abc"}),
         (["publish", "demo/Hello"], "POST", "/v1/algorithms/demo/Hello/versions",

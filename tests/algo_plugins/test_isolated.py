@@ -118,7 +118,11 @@ def test_upgrade_and_uninstall(place, clash, house) -> None:
     ]  # fmt: skip
     assert place.run("older").code == ExitCode.OK
     assert place.run("old").code == ExitCode.USAGE
-    assert contents(place) == {"acme-old", "bin", "commands", "bin/algo-older"}
+    assert contents(place) == {"acme-old", ".acme-old.previous", "bin", "commands", "bin/algo-older"}
+    for back, command in (("1.0", "old"), ("1.5", "older")):
+        result = place.run("plugins", "rollback", "acme-old")
+        assert (result.code, f" to {back}: {command}\n" in result.text) == (ExitCode.OK, True), result
+        assert place.run(command).code == ExitCode.OK
     assert place.run("plugins", "uninstall", "acme-old").text == "Removed acme-old\n"
     assert place.run("older").code == ExitCode.USAGE
     assert contents(place) == {"bin", "commands"}

@@ -13,13 +13,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.listing import HEADERS, file_entry, page
-from support.stub import KEY, json_answer
+from support.stub import KEY, Answer, Seen, json_answer
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
@@ -37,31 +36,21 @@ class Echo:
         self.before: Any = lambda body, headers: None
         self.keeps_keys = False
         self._lock = threading.Lock()
-        stub.on("POST", VERSIONED, self.handle)
+        stub.serve("POST", VERSIONED, self.answer)
 
-    def handle(self, handler: BaseHTTPRequestHandler) -> None:
-        seen = next(s for s in reversed(self.platform.seen) if s.peer == handler.client_address)
-        key = seen.headers.get("Idempotency-Key", "")
+    def answer(self, request: Seen) -> Answer:
+        key = request.headers.get("Idempotency-Key", "")
         headers = {"Idempotency-Key": key} if self.keeps_keys else {}
         with self._lock:
             if not (self.keeps_keys and key in self.answered):
-                self.calls[seen.body] += 1
-            self.answered[key] = seen.body
-        if other := self.before(seen.body, seen.headers):
+                self.calls[request.body] += 1
+            self.answered[key] = request.body
+        if other := self.before(request.body, request.headers):
             status, body, extra = other
-            return self.send(handler, status, body, headers | extra)
-        value = json.loads(seen.body) if "json" in seen.headers["Content-Type"] else seen.body.decode("latin-1")
+            return json_answer(body, status, **headers, **extra)
+        value = request.json if "json" in request.headers["Content-Type"] else request.body.decode("latin-1")
         answer = {"result": value, "metadata": {"content_type": "json", "duration": 0.1}}
-        self.send(handler, 200, answer, headers)
-
-    @staticmethod
-    def send(handler: BaseHTTPRequestHandler, status: int, body: Any, headers: dict[str, str]) -> None:
-        content = json.dumps(body).encode()
-        handler.send_response(status)
-        for name, text in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
-            handler.send_header(name, text)
-        handler.end_headers()
-        handler.wfile.write(content)
+        return json_answer(answer, **headers)
 
 
 @pytest.fixture
@@ -414,13 +403,12 @@ def test_ctrl_c_says_how_to_go_on(home: Home, echo: Echo, inputs: Path, tmp_path
 
 
 def test_two_versions_are_compared(home: Home, echo: Echo, stub: Any, inputs: Path, tmp_path: Path) -> None:
-    def other(handler: BaseHTTPRequestHandler) -> None:
-        seen = next(s for s in reversed(stub.seen) if s.peer == handler.client_address)
-        n = json.loads(seen.body)["n"]
+    def other(request: Seen) -> Answer:
+        n = request.json["n"]
         value = {"n": n + (1e-9 if n == 3 else 1 if n == 5 else 0)}
-        Echo.send(handler, 200, {"result": value, "metadata": {"content_type": "json", "duration": 1}}, {})
+        return json_answer({"result": value, "metadata": {"content_type": "json", "duration": 1}})
 
-    stub.on("POST", "/v1/algo/demo/Echo/2.0.0", other)
+    stub.serve("POST", "/v1/algo/demo/Echo/2.0.0", other)
     out = tmp_path / "out.jsonl"
     done = run(home, "--each", inputs, "--compare", "2.0.0", "--tolerance", "1e-6", "-o", out)
     assert done.code == ExitCode.FAILURE

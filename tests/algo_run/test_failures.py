@@ -237,7 +237,7 @@ def test_a_bearer_token_is_sent_whatever_the_input(algo_home, algorithm) -> None
 
 def test_the_profiles_ca_counts_whatever_the_input_and_the_environment(algo_home, stub, algorithm, tmp_path) -> None:
     authority = trustme.CA()
-    stub.stop()
+    stub.close()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     stub.start(context)
@@ -268,18 +268,14 @@ def test_a_refused_connection_is_tried_again(algo_home, stub, algorithm) -> None
     """Nothing was sent yet, so that a call may be repeated as well."""
     address = stub.address
     port = int(address.rpartition(":")[2])
-    stub.stop()
+    stub.close()
     algo_home.write_config(f'[profiles.default]\naddress = "{address}"\napi_key = "{KEY}"\nretries = 40\n')
-
-    from http.server import ThreadingHTTPServer
 
     with subprocess.Popen(
         algo_home.command("-v", "run", "demo/Echo", "-d", "x"), env=algo_home.environ, stdout=subprocess.PIPE
     ) as process:
         time.sleep(1)
         assert process.poll() is None
-        handler = stub._server.RequestHandlerClass
-        stub._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        threading.Thread(target=stub._server.serve_forever, args=(0.01,), daemon=True).start()
+        stub.start(port=port)
         out, _ = process.communicate(timeout=90)
     assert (process.returncode, out) == (ExitCode.OK, b"ok\n")

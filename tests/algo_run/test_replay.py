@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support.stub import json_answer
+from support.stub import Answer, Seen, json_answer
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
@@ -54,8 +52,8 @@ class Record:
             "result": json.loads(body),
             "metadata": {"content_type": "json", "duration": 1},
         }
-        stub.on("GET", "/v1/requests", self.listing)
-        stub.on("POST", NEW, self.call)
+        stub.serve("GET", "/v1/requests", self.listing)
+        stub.serve("POST", NEW, self.call)
 
     def add(
         self, given: Any, came: Any = None, *, input_status: int = 200, result_status: int = 200, **more: Any
@@ -80,26 +78,15 @@ class Record:
         self.stub.on("GET", f"{path}/result", found if result_status == 200 else json_answer(refusal, result_status))
         return identifier
 
-    def listing(self, handler: BaseHTTPRequestHandler) -> None:
-        query = {name: values[0] for name, values in parse_qs(urlsplit(handler.path).query).items()}
-        start = int(query.get("marker", 0))
-        count = min(int(query["limit"]), 3)
+    def listing(self, request: Seen) -> Answer:
+        start = int(request.query.get("marker", 0))
+        count = min(int(request.query["limit"]), 3)
         marker = str(start + count) if start + count < len(self.entries) else None
-        self.send(handler, {"results": self.entries[start : start + count], "marker": marker})
+        return json_answer({"results": self.entries[start : start + count], "marker": marker})
 
-    def call(self, handler: BaseHTTPRequestHandler) -> None:
-        seen = next(s for s in reversed(self.stub.seen) if s.peer == handler.client_address)
-        self.called.append(seen.body)
-        self.send(handler, self.answer(seen.body))
-
-    @staticmethod
-    def send(handler: BaseHTTPRequestHandler, value: Any) -> None:
-        content = json.dumps(value).encode()
-        handler.send_response(200)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
+    def call(self, request: Seen) -> Answer:
+        self.called.append(request.body)
+        return json_answer(self.answer(request.body))
 
 
 @pytest.fixture
@@ -231,7 +218,7 @@ def test_json_lines_with_inputs_and_outputs(home: Home, record: Record, tmp_path
 def test_results_of_a_batch(home: Home, record: Record, tmp_path: Path, out: str) -> None:
     values = ['{"a": 12345678901234567890123}', '"text\\n"', "3", "4", "5"]
     (tmp_path / "in.jsonl").write_text("\n".join(values))
-    record.stub.on("POST", "/v1/algo/demo/Echo/1.0.0", record.call)
+    record.stub.serve("POST", "/v1/algo/demo/Echo/1.0.0", record.call)
 
     def answer(body: bytes) -> Any:
         if body == b"4":
@@ -257,7 +244,7 @@ def test_results_of_a_batch(home: Home, record: Record, tmp_path: Path, out: str
 
 def test_a_result_that_was_never_recorded_is_named(home: Home, record: Record, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("1\n2\n")
-    record.stub.on("POST", "/v1/algo/demo/Echo/1.0.0", record.call)
+    record.stub.serve("POST", "/v1/algo/demo/Echo/1.0.0", record.call)
     home.run("run", "demo/Echo/1.0.0", "--each", "in.jsonl", "-o", "out.jsonl", cwd=tmp_path)
     lines = (tmp_path / "out.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "out.jsonl").write_text("".join(lines[:2]) + '{"index": 1, "inp')

@@ -47,15 +47,6 @@ PRIVATE_FOR_US = {
 }
 """Distributions of ours that may look behind the public API, and why."""
 
-OWN = {
-    "algo_core.http.pipeline": {"algo_data"},
-    "algo_core.settings.schema": {"algo_data"},
-    "algo_core.settings.paths": {"algo_data", "algo_local"},
-    "algo_core.terminal.stray": {"algo_connectors"},
-    "algo_core.settings.profiles": {"acme_bundle"},
-}
-"""Private modules that one of ours needs, which is to end when there is a public way."""
-
 
 def imports(path: Path) -> set[str]:
     """The modules of the core that a file imports, at its beginning or later."""
@@ -76,10 +67,28 @@ PACKAGES = sorted(
 )
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def private(path: Path) -> set[str]:
+    """The private names that a file imports from the core."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in public_api.PUBLIC:
+            listed = getattr(importlib.import_module(node.module), "__all__", None)
+            names = {name.name for name in node.names if f"{node.module}.{name.name}" not in public_api.PUBLIC}
+            hidden = {name for name in names if name.startswith("_") and name != "__version__"}
+            found |= {f"{node.module}.{name}" for name in (names - set(listed) if listed else set()) | hidden}
+    return found
+
+
+SOURCES = {
+    package: [path for path in package.rglob("*.py") if "templates" not in path.parts]
+    for package in PACKAGES
+    if package.name not in PRIVATE_FOR_US
+}
+
+
+@pytest.mark.parametrize("package", SOURCES, ids=lambda path: path.name)
 def test_plugins_import_public_names_only(package: Path) -> None:
-    if package.name in PRIVATE_FOR_US:
-        return
-    allowed = {*public_api.PUBLIC, "algo_core.storage", *(name for name, ours in OWN.items() if package.name in ours)}
-    used = {name for path in package.rglob("*.py") if "templates" not in path.parts for name in imports(path)}
+    allowed = {*public_api.PUBLIC, "algo_core.storage"}
+    used = {name for path in SOURCES[package] for name in imports(path)}
     assert sorted(used - allowed) == []
+    assert sorted(name for path in SOURCES[package] for name in private(path)) == []

@@ -12,7 +12,7 @@ import threading
 from typing import NamedTuple
 
 from support.listing import HEADERS, file_entry, page
-from support.stub import Answer, StubPlatform, json_answer
+from support.stub import Answer, Seen, StubPlatform, json_answer
 
 CODES = (
     "\x1b[0m", "\x1b[2J", "\x1b[31;1m", "\x1b]0;title\x07", "\x1b]8;;http://evil.example\x1b\\", "\x1b]52;c;ZXZpbA==\x07",
@@ -98,8 +98,9 @@ class HostilePlatform(StubPlatform):
         super().__init__()
         self.refuses = False
 
-    def otherwise(self, method: str, path: str, credential: str) -> Answer:
+    def otherwise(self, request: Seen) -> Answer:
         """What is answered to a request that nothing was said about."""
+        method, path = request.method, request.path.partition("?")[0]
         if self.refuses:
             return json_answer({"error": {"message": EVIL, "code": EVIL, "error_type": EVIL, "stacktrace": EVIL}}, 400)
         if path.startswith(("/v1/data/", "/v1/connector/")):

@@ -40,7 +40,7 @@ def isolate(config: pytest.Config, directory: Path) -> None:
     for name in ("home", "bin"):
         (directory / name).mkdir()
     environ["PATH"] = link_tools(os.environ.get("PATH", os.defpath), directory / "bin")
-    environ |= {"HOME": str(directory / "home"), "LANG": "C.UTF-8", "TZ": "UTC"}
+    environ |= {"HOME": str(directory / "home"), "LANG": "C.UTF-8", "TZ": "UTC", "ALGO_LOCAL_KEEP_SECONDS": "0"}
     environ["LOGNAME"] = environ["USER"] = _login_name()
     os.environ.clear()
     os.environ.update(environ)

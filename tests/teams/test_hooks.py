@@ -10,17 +10,14 @@ import hashlib
 import hmac
 import importlib.util
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from algo_core.errors import ExitCode
 from algo_core.plugins.hookspecs import HOOKS as DECLARED
-from algo_core.testing import Home
+from algo_core.testing import FakePlatform, Home
 
 RENDER = Path(__file__).parents[2] / "docs" / "render.py"
 _SPEC = importlib.util.spec_from_file_location("algo_docs_render", RENDER)
@@ -77,29 +74,20 @@ def add_example(add_plugin: Callable[..., None]) -> Callable[..., None]:
     return add
 
 
+class RefusingPlatform(FakePlatform):
+    """A platform that knows nobody; its profile has a key."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the last request had."""
+        return self.requests[-1].headers
+
+
 @pytest.fixture
-def refusing_platform() -> Iterator[Any]:
-    """A platform that knows nobody; `refusing.headers` is what the last request had."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            server.headers = dict(self.headers)  # type: ignore[attr-defined]  # for the tests to look at
-            self.send_response(401)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    server.environ = {  # type: ignore[attr-defined]  # as above
-        "ALGORITHMIA_API": f"http://127.0.0.1:{server.server_address[1]}",
-        "ALGORITHMIA_API_KEY": KEY,
-    }
-    yield server
-    server.shutdown()
-    server.server_close()
+def refusing_platform() -> Iterator[RefusingPlatform]:
+    with RefusingPlatform() as platform:
+        platform.accounts.clear()
+        yield platform
 
 
 GREET = """
@@ -146,7 +134,7 @@ def open_archive(app, uri):
 def test_algo_variables(add_example: Callable[..., None], algo_home: Home) -> None:
     add_example("algo_variables")
     page = algo_home.run("help", "variables").text
-    assert "ACME_TICKET                ticket for the Acme archive\n" in page
+    assert "ACME_TICKET ticket for the Acme archive" in [" ".join(line.split()) for line in page.splitlines()]
     assert "ALGO_LOCAL_FILE_SIZE" in page
     assert "ALGO_LOCAL" not in algo_home.run("--no-plugins", "help", "variables").text
 
@@ -225,7 +213,9 @@ def test_algo_directory(add_example: Callable[..., None], algo_home: Home) -> No
     assert (done.code, done.text) == (ExitCode.OK, "./mine at your service\n"), done.stderr
 
 
-def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
+def test_algo_request_headers(
+    add_example: Callable[..., None], algo_home: Home, refusing_platform: RefusingPlatform
+) -> None:
     add_example("algo_request_headers")
     algo_home.run("ls", environ=refusing_platform.environ)
     assert refusing_platform.headers["X-Cost-Centre"] == "4711"
@@ -233,7 +223,7 @@ def test_algo_request_headers(add_example: Callable[..., None], algo_home: Home,
 
 @pytest.mark.parametrize("given", ["{'X-Evil': 'a\\r\\nX-Other: b'}", "{'Content-Length': '5'}", "{'X': 3}", "'X: y'"])
 def test_headers_that_cannot_be_sent_are_reported_and_left_out(
-    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: Any, given: str
+    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: RefusingPlatform, given: str
 ) -> None:
     source = f"from algo_core import hookimpl\n\n@hookimpl\ndef algo_request_headers(profile):\n    return {given}\n"
     add_plugin("acme", source)
@@ -243,7 +233,33 @@ def test_headers_that_cannot_be_sent_are_reported_and_left_out(
     assert not {"X-Evil", "X-Other", "X"} & set(refusing_platform.headers)
 
 
-def test_algo_sign(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
+def test_the_page_says_how_to_do_without_options_and_wrappers(
+    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: RefusingPlatform
+) -> None:
+    """Its plugin works as it says: a setting, for single runs a variable, an administrator's word before both."""
+    page = render.HOW_TO.read_text("utf-8")
+    assert page.rstrip() in render.PAGE.read_text("utf-8")
+    (source,) = [part.partition("```")[0] for part in page.split("```python\n")[1:]]
+    add_plugin("acme", source)
+
+    def sent(**environ: str) -> str | None:
+        before = len(refusing_platform.requests)
+        called = algo_home.run("run", "demo/Hello", "-d", "HAL", environ={**refusing_platform.environ, **environ})
+        assert ("acme" in called.stderr, len(refusing_platform.requests)) == (False, before + 1)
+        return refusing_platform.headers.get("X-Cost-Centre")
+
+    assert sent() is None
+    (line,) = [line for line in page.splitlines() if line.startswith("$ algo config set")]
+    assert algo_home.run(*line.split()[2:]).code == ExitCode.OK
+    assert (sent(), sent(ACME_COST_CENTRE="0815"), sent()) == ("4711", "0815", "4711")
+    algo_home.site_file.write_text('[enforce]\nacme = { cost_centre = "1" }\n')
+    assert sent(ACME_COST_CENTRE="0815") == "1"
+    algo_home.site_file.unlink()
+    assert algo_home.run("config", "set", "acme.patience", "0.000001").code == ExitCode.OK
+    assert "algo config list took 0 s\n" in algo_home.run("config", "list").stderr
+
+
+def test_algo_sign(add_example: Callable[..., None], algo_home: Home, refusing_platform: RefusingPlatform) -> None:
     add_example("algo_sign")
     algo_home.run("ls", environ=refusing_platform.environ)
     headers = refusing_platform.headers
@@ -265,7 +281,7 @@ def test_algo_transport(add_example: Callable[..., None], algo_home: Home) -> No
 
 
 def test_what_is_no_transport_is_reported(
-    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: Any
+    add_plugin: Callable[..., None], algo_home: Home, refusing_platform: RefusingPlatform
 ) -> None:
     add_plugin("acme", "from algo_core import hookimpl\n\n@hookimpl\ndef algo_transport(profile):\n    return 3\n")
     listed = algo_home.run("ls", environ=refusing_platform.environ)
@@ -273,14 +289,18 @@ def test_what_is_no_transport_is_reported(
     assert "acme 1.0 failed in algo_transport: TypeError: it returned 3, which is no transport" in listed.stderr
 
 
-def test_algo_configure_session(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
+def test_algo_configure_session(
+    add_example: Callable[..., None], algo_home: Home, refusing_platform: RefusingPlatform
+) -> None:
     add_example("algo_configure_session")
     listed = algo_home.run("ls", environ={**refusing_platform.environ, "ALGO_RETRIES": "0"})
     assert listed.code == ExitCode.NETWORK
     assert "The proxy failed" in listed.stderr
 
 
-def test_algo_error_hints(add_example: Callable[..., None], algo_home: Home, refusing_platform: Any) -> None:
+def test_algo_error_hints(
+    add_example: Callable[..., None], algo_home: Home, refusing_platform: RefusingPlatform
+) -> None:
     add_example("algo_error_hints")
     refused = algo_home.run("ls", environ=refusing_platform.environ)
     assert refused.code == ExitCode.AUTHENTICATION

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from algo_core import App, PluginSetting, Profile
 from algo_core.errors import ConfigError, UsageError
-from algo_core.settings.profile import Network
-from algo_core.settings.profiles import check_address
+from algo_core.settings.profile import Network, check_address
 
 ORIGIN = "acme-bundle"
 

@@ -13,7 +13,7 @@ from click_option_group import optgroup
 from algo_core import App, pass_app
 from algo_core.storage.uri import HOSTED, DataUri, parse_data_uri
 from algo_reports.completion import complete_directory
-from algo_reports.usage import Filter, Usage, files_below, usage_of
+from algo_reports.usage import Filter, OverLimit, Usage, files_below, usage_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,9 +54,10 @@ def _added_up(app: App, directory: DataUri, wanted: Filter) -> list[Usage]:
 
 
 @reports.command()
+@click.option("--limit", type=size, metavar="SIZE", help="End with exit code 64 if more is used, such as 2G.")
 @which_files
 @pass_app
-def usage(app: App, directory: DataUri, min_size: int, since: datetime | None) -> None:
+def usage(app: App, directory: DataUri, limit: int | None, min_size: int, since: datetime | None) -> None:
     """Add up the files in each directory below DIRECTORY.
 
     \b
@@ -69,6 +70,9 @@ def usage(app: App, directory: DataUri, min_size: int, since: datetime | None) -
         app.output.json([{"directory": str(row.directory), "files": row.files, "bytes": row.bytes} for row in rows])
     else:
         app.output.table(["Directory", "Files", "Bytes"], [[row.directory, row.files, row.bytes] for row in rows])
+    used = sum(row.bytes for row in rows)
+    if limit is not None and used > limit:
+        raise OverLimit(used, limit)
 
 
 @reports.command()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from algo_core import AlgoError
 from algo_core.storage import Entry, Storage
 from algo_core.storage.uri import DataUri
 
@@ -27,6 +28,22 @@ class Filter:
         if self.since is None or file.modified is None:
             return True
         return file.modified >= (self.since if self.since.tzinfo else self.since.replace(tzinfo=timezone.utc))
+
+
+class OverLimit(AlgoError):
+    """More bytes are used than somebody wants to allow."""
+
+    exit_code = 64
+
+    def __init__(self, used: int, limit: int) -> None:
+        super().__init__(
+            f"{used} bytes are used, more than {limit}", "See what takes up the space with: algo reports largest"
+        )
+        self.used, self.limit = used, limit
+
+    def facts(self) -> dict[str, int]:
+        """Both numbers, for scripts."""
+        return {"used": self.used, "limit": self.limit}
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,13 @@ def test_usage_is_added_up_by_directory(home: Home) -> None:
     ]
 
 
+def test_a_limit_has_an_exit_code_of_its_own(home: Home) -> None:
+    assert home.run("reports", "usage", "--limit", "3042").code == 0
+    over = home.run("reports", "usage", "--limit", "3k", "--json")
+    assert (over.code, over.error["used"], over.error["limit"]) == (64, 3042, 3000)
+    assert len(over.json) == 2
+
+
 def test_the_largest_files_come_first(home: Home) -> None:
     found = home.run("--json", "reports", "largest", "data://.my", "-n", "2").json
     assert found == [

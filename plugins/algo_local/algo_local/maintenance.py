@@ -7,6 +7,7 @@ from typing import Any
 
 from algo_core.errors import AlgoError
 from algo_core.files import status_of
+from algo_local.execution.keeper import keeper_of
 from algo_local.platform import DATABASE, OWN_PARTS, Platform
 from algo_local.records.limits import ROW_BYTES
 from algo_local.trees import disk_use, remove_tree
@@ -44,6 +45,7 @@ def describe(platform: Platform) -> dict[str, Any]:
         **{name: counts[name] for name in ("accounts", "keys", "collections")},
         "bytes": disk_by_kind(platform),
         "algorithms": algorithms,
+        "keeper": keeper.status() if (keeper := keeper_of(platform.root)) else None,
     }
 
 
@@ -53,6 +55,8 @@ def delete_everything(root: Path) -> None:
     Raises:
         AlgoError: if something cannot be deleted.
     """
+    if keeper := keeper_of(root):
+        keeper.stop()
     # The database goes first: without it the rest is no platform any more, however far the deletion gets.
     try:
         for name in _DATABASE_NAMES:

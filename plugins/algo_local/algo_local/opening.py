@@ -16,16 +16,16 @@ _platforms: dict[Path, Platform] = {}
 _lock = threading.Lock()
 
 
-def open_platform(root: Path, open_executor: Opener | None = None) -> Platform:
+def open_platform(root: Path, open_executor: Opener | None = None, *, keeps_workers: bool = False) -> Platform:
     """The platform of a directory, ready to run algorithms, with an executor of this machine or of a plugin."""
-    return Platform(root, open_callback=_open_callback, open_executor=open_executor)
+    return Platform(root, open_callback=_open_callback, open_executor=open_executor, keeps_workers=keeps_workers)
 
 
 def platform_at(root: Path) -> Platform:
     """The platform of a directory; all clients in this process share it, and with it the warm algorithms."""
     with _lock:
         if root not in _platforms:
-            _platforms[root] = open_platform(root)
+            _platforms[root] = open_platform(root, keeps_workers=True)
         return _platforms[root]
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from algo_local.callers import Caller
+from algo_local.callers import CallContext, Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.build import NetworkAccess
+    from algo_local.algorithms.build import Build, NetworkAccess
     from algo_local.algorithms.builder import Builder
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from algo_local.data.objects import Objects
     from algo_local.execution.concurrency import ConcurrencyLimit
     from algo_local.execution.executor import Endpoint, Executor
+    from algo_local.execution.keeper import Keeper
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.event_listeners import EventListeners
@@ -44,7 +46,7 @@ DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
     *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
-    "executor",
+    *("executor", "keeper"),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
@@ -82,7 +84,7 @@ class Platform:
 
     `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
     `open_executor` opens and starts what runs them, given that address and a directory; without it, processes of this
-    machine do.
+    machine do, and with `keeps_workers` these are left to the next process for a while; see `rest`.
     """
 
     def __init__(
@@ -91,9 +93,11 @@ class Platform:
         *,
         open_callback: Callable[[Platform], Endpoint] | None = None,
         open_executor: Callable[[Callable[[], Endpoint], Path], Executor] | None = None,
+        keeps_workers: bool = False,
     ) -> None:
         self._open_callback = open_callback
         self._open_executor = open_executor
+        self._keeps_workers = keeps_workers
         self.root = root.resolve()
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
@@ -229,9 +233,17 @@ class Platform:
 
         Limits.of()
         protection(self.root, try_it=False)
-        pool = LocalPool(lambda: self._callback, self.root / "processes")
+        pool = LocalPool(lambda: self._callback, self.root / "processes", keeper=self._keeper())
         pool.start()
         return pool
+
+    def _keeper(self) -> Keeper | None:
+        if not self._keeps_workers:
+            return None
+        from algo_local.execution.keeper import keep_seconds, keeper_of
+
+        seconds = keep_seconds()
+        return keeper_of(self.root, seconds) if seconds else None
 
     @_Part
     def records(self) -> Recorder:
@@ -334,15 +346,23 @@ class Platform:
             BuildError: if the directory cannot be built.
             AlgoError: what `try_it` raises.
         """
+        from algo_local.algorithms.build import BuildError
         from algo_local.algorithms.directory_publication import publish_directory
 
         check_owner(owner)
         check_name(name, "an algorithm")
         known = self.registry.algorithm(owner, name)
         names = (known.owner, known.name) if known else (self.metadata.account(owner) or owner, name)
-        published, is_new = publish_directory(
-            self.registry, self.builder, directory, names, wish, try_it=try_it, report=report
-        )
+        started = time.time()
+        try:
+            published, is_new = publish_directory(
+                self.registry, self.builder, directory, names, wish, try_it=try_it, report=report
+            )
+        except BuildError as error:
+            if error.commit:
+                log = "\n".join(filter(None, (error.log, f"ERROR: {error.message}", error.hint))) + "\n"
+                self.builds.record_failure(self.registry.ensure(*names), error.commit, started, log)
+            raise
         if is_new:
             message = f"Published as {published.text} from a directory"
             self.repositories.record(published.algorithm, published.build.source, self.account, message)
@@ -378,6 +398,34 @@ class Platform:
             self.records.flush()
         if "webhooks" in self.parts:
             self.webhooks.close(NOTIFY_SECONDS)
+
+    def runnable(self, version: Version) -> Build:
+        """The build of a version as the executor is to be given it: with the algorithm's secrets."""
+        algorithm, build = version.algorithm, version.build
+        if not algorithm.has_secrets:
+            return build
+        return replace(build, secrets=tuple(self.secrets.environment(algorithm.id).items()))
+
+    def prepare_workers(self) -> None:
+        """Start the workers that algorithms keep ready, as far as they are missing; returns before they have loaded."""
+        versions = self.registry.kept_ready()
+        if not versions:
+            return
+        from algo_local.execution.local_pool import LocalPool
+
+        if not isinstance(self.executor, LocalPool):
+            return
+        for version in versions:
+            owner, name = version.algorithm.owner, version.algorithm.name
+            self.executor.prepare(self.runnable(version), CallContext(owner, (owner, name), "", ""))
+
+    def rest(self) -> None:
+        """Leave idle workers to the next process that calls their algorithms."""
+        if self._keeps_workers and "executor" in self.parts:
+            from algo_local.execution.local_pool import LocalPool
+
+            if isinstance(self.executor, LocalPool):
+                self.executor.rest()
 
     def close(self) -> None:
         """End all running algorithms and close everything. The platform can be used again afterwards."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from algo_core import Command, DoctorCheck, Profile, Variable, hookimpl
+from algo_core.errors import AlgorithmFailed
 
 if TYPE_CHECKING:
+    from algo_core.errors import AlgoError
     from algo_core.http.transport import Transport
     from algo_core.plugins.types import DirectoryRun
 
@@ -66,6 +68,16 @@ def algo_directory(run: DirectoryRun) -> Transport:
 
 
 @hookimpl
+def algo_error_hints(error: AlgoError) -> str | None:
+    """What mends the failure of an algorithm, where that is known."""
+    if not isinstance(error, AlgorithmFailed):
+        return None
+    from algo_local.advice import advice_on
+
+    return advice_on(error.message, error.stacktrace)
+
+
+@hookimpl
 def algo_variables() -> list[Variable]:
     """What moves, confines and limits the embedded platform."""
     return [
@@ -81,6 +93,10 @@ def algo_variables() -> list[Variable]:
         Variable("ALGO_LOCAL_FILE_SIZE", "limit of the size of its files, such as 2G"),
         Variable("ALGO_LOCAL_PROCESSES", "limit of processes and threads per algorithm"),
         Variable("ALGO_LOCAL_OPEN_FILES", "limit of open files per process of an algorithm"),
+        Variable(
+            "ALGO_LOCAL_KEEP_SECONDS",
+            "how long algorithms stay loaded after a command (default: 60; 0, the default where CI is set: not at all)",
+        ),
         Variable("ALGO_LOCAL_RECORD_DAYS", "age in days at which recorded calls are removed (default: 7)"),
         Variable("ALGO_LOCAL_RECORD_SIZE", "limit of the size of the record of calls, such as 1G"),
         Variable("ALGO_LOCAL_NOTIFY_PRIVATE", "let --notify name private addresses: on or off (default: on loopback)"),

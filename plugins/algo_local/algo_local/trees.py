@@ -58,17 +58,22 @@ def make_writable(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def in_use(*trees: Path) -> Iterator[None]:
-    """Keep trees from being taken away by `unused` in any process. OSError if one does not exist."""
+def in_use(*trees: Path) -> Iterator[list[int]]:
+    """Keep trees from being taken away by `unused` in any process. OSError if one does not exist.
+
+    Gives the descriptors that do so: wherever copies of them are open, the trees stay in use.
+    """
+    descriptors: list[int] = []
     with contextlib.ExitStack() as held:
         for tree in trees:
             descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             held.callback(os.close, descriptor)
+            descriptors.append(descriptor)
             acquire(descriptor, wait=True, shared=True)
             # Taken away between the two: its name now belongs to nothing, or to another.
             if not os.path.samestat(os.fstat(descriptor), os.stat(tree)):
                 raise FileNotFoundError(f"{tree} was removed")
-        yield
+        yield descriptors
 
 
 @contextlib.contextmanager

@@ -16,6 +16,8 @@ _NESTED = {
         "compile": "Build an algorithm's sources.",
         "publish": "Publish the last good build as a version.",
         "unpublish": "Withdraw a version.",
+        "export": "Write a version as a sealed bundle.",
+        "import": "Publish the algorithm in a bundle.",
     },
     "builds": {
         "list": "List the builds of an algorithm.",
@@ -49,7 +51,9 @@ _GROUPS = {
     "orgs": ("Manage organizations.", "Account"),
 }
 _CHANGES = frozenset({"create", "update", "delete", "compile", "publish", "unpublish"})
-"""Commands below `algorithms` with a module of their own."""
+"""Commands below `algorithms` that change them: their module is `publishing`."""
+_BUNDLES = frozenset({"export", "import"})
+"""Those of the module `bundles`."""
 
 
 @hookimpl
@@ -77,10 +81,20 @@ def algo_commands() -> list[Command]:
             hidden=True,
         ),
     ]
+    commands.append(
+        Command(
+            "usage",
+            "algo_manage.commands.usage:usage",
+            help="Count calls by day, account, algorithm and version.",
+            group="Account",
+            example="algo usage --by account",
+        )
+    )
     for group, (text, heading) in _GROUPS.items():
         commands.append(Command(group, f"algo_manage.commands.groups:{group}", help=text, group=heading))
         for name, line in _NESTED[group].items():
             module = "publishing" if group == "algorithms" and name in _CHANGES else group
+            module = "bundles" if name in _BUNDLES else module
             commands.append(
                 Command(f"{group} {name}", f"algo_manage.commands.{module}:{name}_", help=line, group=heading)
             )

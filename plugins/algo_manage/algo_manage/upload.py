@@ -53,15 +53,20 @@ def upload(app: App, ref: AlgorithmRef, source: Path, message: str | None) -> st
                 file.write(source.read_bytes())
         except OSError as error:
             raise AlgoError(f"Cannot read {error.filename or source}: {error.strerror}") from error
-        response = app.api.request(
-            "PUT",
-            api.path_of(ref, "source"),
-            query={"message": message},
-            headers={"Content-Type": "application/octet-stream"},
-            body=FileContent(file),
-        )
-        with response:
-            return str(api.member(decode_json(response, app.api.profile), "id"))
+        return upload_archive(app, ref, file, message)
+
+
+def upload_archive(app: App, ref: AlgorithmRef, file: BinaryIO, message: str | None) -> str:
+    """Make the files of an archive that is open for reading the newest commit, and give its hash."""
+    response = app.api.request(
+        "PUT",
+        api.path_of(ref, "source"),
+        query={"message": message},
+        headers={"Content-Type": "application/octet-stream"},
+        body=FileContent(file),
+    )
+    with response:
+        return str(api.member(decode_json(response, app.api.profile), "id"))
 
 
 def _pack(directory: Path, file: BinaryIO) -> None:

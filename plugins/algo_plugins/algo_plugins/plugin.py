@@ -18,6 +18,7 @@ def algo_commands() -> list[Command]:
         _command("install", "Install plugins.", "install"),
         _command("uninstall", "Remove plugins; their dependencies stay.", "uninstall"),
         _command("upgrade", "Upgrade plugins within their recorded requirements."),
+        _command("rollback", "Bring back the version before the last upgrade."),
         _command("outdated", "List plugins that have newer versions."),
         _command("restore", "Reinstall plugins that are recorded but missing.", "restore"),
         _command("new", "Create a plugin project: code, tests, types, CI."),

@@ -110,6 +110,7 @@ def opened(
         given.secrets,
         report=app.output.log if shows_output else None,
         on_output=printed.add if printed else None,
+        on_delay=app.output.info,
     )
     api = app.open_directory(run)
     try:

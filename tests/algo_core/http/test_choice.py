@@ -246,7 +246,7 @@ def tls_stub(stub, tmp_path: Path):
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    stub.stop()
+    stub.close()
     stub.start(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     return stub, tmp_path / "ca.pem"
@@ -285,7 +285,7 @@ def test_old_protocols_are_refused(stub, tmp_path) -> None:
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     authority.issue_cert("localhost").configure_cert(context)
-    stub.stop()
+    stub.close()
     stub.start(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     client = made(stub.address, ca_cert=str(tmp_path / "ca.pem"))
@@ -303,7 +303,7 @@ def test_a_certificate_that_names_its_host_in_the_wrong_place_is_refused(stub, t
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(name, key)
-    stub.stop()
+    stub.close()
     stub.start(context)
     adapted = Hooks(configure=lambda session, profile: setattr(session, "params", {"a": "b"}))
     with pytest.raises(TlsError):

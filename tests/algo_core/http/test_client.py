@@ -53,7 +53,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def tls_platform(stub, authority):
-    stub.stop()
+    stub.close()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     stub.start(context)

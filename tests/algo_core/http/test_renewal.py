@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import threading
 import time
@@ -18,6 +17,7 @@ from algo_core.settings.config import Config, Layer
 from algo_core.settings.credentials import Credential, Secret
 from algo_core.settings.profile import Profile
 from algo_core.settings.profiles import ProfileResolver
+from algo_core.testing import FakePlatform, FakeResponse, RecordedRequest
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
 
@@ -26,50 +26,27 @@ def ticket(number: int, expires_at: float | None = None) -> Credential:
     return Credential("bearer_token", Secret(f"ticket-{number}"), "the ticket office", expires_at)
 
 
-class Gate(http.server.ThreadingHTTPServer):
+class Gate(FakePlatform):
     """Takes each ticket for `lifetime` requests, and keeps what was sent with a valid one."""
 
-    daemon_threads = True
-
     def __init__(self, lifetime: int) -> None:
+        super().__init__()
         self.lifetime = lifetime
         self.used: dict[str, int] = {}
         self.valid = "ticket-1"
         self.bodies: list[bytes] = []
         self.statuses: list[int] = []
         self.lock = threading.Lock()
-        super().__init__(("127.0.0.1", 0), Entrance)
 
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def admits(self, given: str | None) -> bool:
+    def otherwise(self, request: RecordedRequest) -> FakeResponse:
+        shown = (request.credential or "").removeprefix("Bearer ")
         with self.lock:
-            shown = (given or "").removeprefix("Bearer ")
             self.used[shown] = self.used.get(shown, 0) + 1
-            return shown == self.valid and self.used[shown] <= self.lifetime
-
-
-class Entrance(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Gate
-
-    def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        status = 200 if self.server.admits(self.headers.get("Authorization")) else 401
-        with self.server.lock:
-            self.server.statuses.append(status)
-            if status == 200 and body:
-                self.server.bodies.append(body)
-        self.send_response(status)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    do_PUT = do_POST = do_GET
-
-    def log_message(self, *args: object) -> None: ...
+            status = 200 if shown == self.valid and self.used[shown] <= self.lifetime else 401
+            self.statuses.append(status)
+            if status == 200 and request.body:
+                self.bodies.append(request.body)
+        return FakeResponse(status, b"{}")
 
 
 class Office:
@@ -93,13 +70,12 @@ def gate() -> Iterator[Callable[[int], Gate]]:
 
     def start(lifetime: int) -> Gate:
         gates.append(Gate(lifetime))
-        threading.Thread(target=gates[-1].serve_forever, args=(0.02,), daemon=True).start()
+        gates[-1].start()
         return gates[-1]
 
     yield start
     for server in gates:
-        server.shutdown()
-        server.server_close()
+        server.close()
 
 
 @pytest.fixture

@@ -328,7 +328,7 @@ def test_tls_is_verified_both_ways(stub, way, tmp_path) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    stub.stop()
+    stub.close()
     stub.start(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     stub.on("GET", "/v1/x", stub.answer(200, b"sealed"))

@@ -245,7 +245,7 @@ def test_a_certificate_that_nobody_trusts_is_still_said_to_be_one(algo_home: Hom
         algo_home.write_config(text + f'ca_cert = "{tmp_path / "other.pem"}"\n')
         result = algo_home.run("ls")
     finally:
-        stub.stop()
+        stub.close()
     assert result.code == ExitCode.NETWORK
     assert "Cannot verify" in result.stderr
     assert f"{tmp_path / 'other.pem'} is trusted: profile default in {algo_home.config_file}" in result.stderr

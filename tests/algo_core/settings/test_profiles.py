@@ -6,8 +6,8 @@ import pytest
 
 from algo_core.errors import ConfigError, UsageError
 from algo_core.settings.config import Config, read_toml
-from algo_core.settings.profile import Profile
-from algo_core.settings.profiles import ProfileResolver, check_address, check_ca_file
+from algo_core.settings.profile import Profile, check_address
+from algo_core.settings.profiles import ProfileResolver, check_ca_file
 
 KEY, OTHER = "sim" + "a" * 25, "sim" + "b" * 25
 

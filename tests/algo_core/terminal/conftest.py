@@ -16,7 +16,7 @@ def hostile() -> Iterator[HostilePlatform]:
     platform = HostilePlatform()
     platform.start()
     yield platform
-    platform.stop()
+    platform.close()
 
 
 @pytest.fixture

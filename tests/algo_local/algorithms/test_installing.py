@@ -196,7 +196,7 @@ def test_pips_settings_are_uvs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     [
         ("Looking\nERROR: first\nERROR: No matching distribution found for a==7", "No matching distribution found for a==7"),
         ("error: No solution found\n  cause: Because a was not found\n\nhint: try", "No solution found: Because a was not found"),
-        ("  \N{MULTIPLICATION SIGN} Failed to build `a`\n  ├─▶ The backend failed\n  ╰─▶ Call failed\n      error: gcc", "Failed to build `a`: The backend failed: Call failed"),
+        ("  \N{MULTIPLICATION SIGN} Failed to build `a`\n  ├─▶ The backend failed\n  ╰─▶ Call failed\n      error: gcc", "a could not be built: error: gcc"),
         ("error: Failed to fetch\n  Caused by: refused", "Failed to fetch: refused"),
         ("nothing of the kind", "exit code 3"),
     ],

@@ -117,3 +117,16 @@ def test_the_failing_sample_is_shown_with_what_to_do(algo_home: Home, write: Cal
     assert f"algo run {directory} -d INPUT" in failed.stderr
     assert algo_home.run("local", "status", "--json").json["algorithms"][0]["name"] == "demo/Hello"
     assert algo_home.run("local", "publish", directory, "--no-sample").text == "Published acme/Bad/0.1.0\n"
+
+
+def test_a_failed_build_stays_on_record_with_its_log(algo_home: Home, write: Callable[..., Path]) -> None:
+    conf = '{"username": "acme", "algoname": "Bad"}'
+    directory = write(ECHO, "Bad", "bad", **{"algorithmia.conf": conf, "src/deep/util.py": "def f(:\n"})
+    failed = algo_home.run("local", "publish", directory)
+    assert failed.code == ExitCode.FAILURE
+    assert "src/deep/util.py, line 1: invalid syntax\nhint: Correct it: def f(:\n" in failed.stderr
+    assert "algo builds logs acme/Bad --sudo" in failed.stderr
+    log = algo_home.run("builds", "logs", "acme/Bad", "--sudo")
+    assert (log.code, "src/deep/util.py, line 1: invalid syntax" in log.text) == (ExitCode.OK, True)
+    (directory / "src" / "deep" / "util.py").unlink()
+    assert algo_home.run("local", "publish", directory).text == "Published acme/Bad/0.1.0\n"

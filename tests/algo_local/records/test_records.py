@@ -22,7 +22,7 @@ from algo_local.platform import Platform
 from algo_local.records import rows as table
 from algo_local.records.limits import Retention
 from algo_local.records.presence import Presence
-from algo_local.records.record import LOST, Answer, Record
+from algo_local.records.record import CUT_SHORT_FAILURE, LOST, LOST_FAILURE, Answer, Record
 from algo_local.records.recorder import Input, KeyTaken, Recorder
 
 ECHO = """
@@ -341,6 +341,8 @@ live = platform.records.accept(record, Input("text", b"x"), "full")
 if sys.argv[2] == "finished":
     from algo_local.records.record import Answer
     live.finished(Answer("text", b'"y"', None, 0.1, ""))
+if sys.argv[2] == "running":
+    live.started("1")
 print("on record", flush=True)
 sys.stdin.read()
 """
@@ -359,7 +361,7 @@ def crashed(platform: Platform) -> Callable[[str], None]:
         assert process.stdout.readline() == b"on record\n"
         found = platform.records.find("req-1")
         assert found
-        assert found.state == ("done" if when == "finished" else "queued")
+        assert found.state == {"accepted": "queued", "running": "running", "finished": "done"}[when]
         process.kill()
         process.communicate()
 
@@ -382,6 +384,73 @@ def test_what_a_platform_had_under_way_when_it_died_is_lost_and_can_be_called_ag
     assert found.failure
     live.finished(Answer("text", b'"z"', None, 0.1, ""))
     assert len(list((platform.root / "running").iterdir())) == 1, "only ours"
+
+
+def test_a_call_that_ran_is_repeated_only_where_that_is_allowed_and_says_so(
+    platform: Platform, crashed: Callable[[str], None]
+) -> None:
+    crashed("running")
+    record = Record("req-2", "jane", "a", "jane", "A", "1.0.0", 2.0, key="k", key_digest="d")
+    with pytest.raises(KeyTaken) as taken:
+        platform.records.accept(record, Input("text", b"x"), "full", may_repeat=False)
+    lost = taken.value.record
+    assert (lost.id, lost.state, lost.failure) == ("req-1", LOST, CUT_SHORT_FAILURE)
+    again(platform.records).finished(Answer("text", b'"z"', None, 0.1, ""))
+    found = platform.records.find("req-2")
+    assert found
+    assert found.repeats == "req-1"
+
+
+def test_a_call_that_never_ran_is_simply_made(platform: Platform, crashed: Callable[[str], None]) -> None:
+    crashed("accepted")
+    record = Record("req-2", "jane", "a", "jane", "A", "1.0.0", 2.0, key="k", key_digest="d")
+    live = platform.records.accept(record, Input("text", b"x"), "full", may_repeat=False)
+    live.finished(Answer("text", b'"z"', None, 0.1, ""))
+    found, lost = platform.records.find("req-2"), platform.records.find("req-1")
+    assert found
+    assert lost
+    assert (found.repeats, lost.failure) == ("", LOST_FAILURE)
+
+
+@pytest.mark.parametrize("wanted", ["refuse", "repeat"])
+def test_a_platform_that_is_killed_while_a_call_runs(
+    serve: Callable[..., Any], platform: Platform, client: Any, publish: Callable[..., None], wanted: str
+) -> None:
+    import requests
+
+    publish("jane/Sleep", SLEEP)
+    key = platform.keys.create("jane", "test")[1]
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "k"}
+    served = serve()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(
+            requests.post,
+            f"{served.address}/v1/algo/jane/Sleep",
+            data=b"0.5",
+            headers={**headers, "Authorization": key},
+            timeout=60,
+        )
+        assert wait_until(lambda: any(one["started_at"] for one in client("GET", "requests").json()["results"]))
+        served.kill()
+        assert isinstance(first.exception(), requests.RequestException)
+    (lost,) = client("GET", "requests?state=lost").json()["results"]
+    answer = client("POST", "algo/jane/Sleep", data=b"0.5", headers={**headers, "Idempotency-Lost": wanted})
+    if wanted == "refuse":
+        assert answer.json()["error"]["message"] == CUT_SHORT_FAILURE.message
+        assert answer.headers["Idempotency-Replayed"] == "true"
+        assert len(client("GET", "requests").json()["results"]) == 1
+        return
+    assert answer.json()["result"] == "slept"
+    assert answer.headers["Idempotency-Repeated"] == lost["request_id"]
+    assert shown(client, answer.json()["request_id"])["repeats"] == lost["request_id"]
+    replayed = client("POST", "algo/jane/Sleep", data=b"0.5", headers={**headers, "Idempotency-Lost": "refuse"})
+    assert replayed.headers["Idempotency-Repeated"] == lost["request_id"]
+
+
+def test_what_becomes_of_lost_calls_is_one_of_two_words(client: Any, echo_name: str) -> None:
+    answer = client.run(echo_name, headers={"Idempotency-Key": "k", "Idempotency-Lost": "maybe"})
+    assert answer.status_code == 400
+    assert "repeat or refuse" in answer.json()["error"]["message"]
 
 
 def test_an_answer_outlives_the_platform(platform: Platform, crashed: Callable[[str], None]) -> None:

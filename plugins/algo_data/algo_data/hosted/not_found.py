@@ -24,7 +24,7 @@ def where_it_may_be(uri: DataUri, message: str) -> str | None:
 
 def _how_to_connect(uri: DataUri) -> str:
     """The hint for connecting a store to the platform, or reaching it directly."""
-    from algo_core.settings.schema import dotted
+    from algo_core.names import dotted
 
     key = pasted(dotted(("connectors", uri.connector, "direct")))
     return (

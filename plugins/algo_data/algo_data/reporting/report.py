@@ -61,6 +61,7 @@ class Report:
         name = str(what)
         if not re.search(rf"(?<!\S){re.escape(name)}(?![^\s:,])", error.message):
             error.message = f"{name}: {error.message}"
+        error = self._app.plugins.checked(error)
         self._code = self._code or error.exit_code
         self.say(name, error)
 

@@ -27,6 +27,10 @@ class Build:
     """The build log."""
     network_access: NetworkAccess = "full"
     """What its processes reach besides the platform (API section 6.3): all that we do, or with `isolated` nothing."""
+    min_workers: int = 0
+    """Workers that are kept for it, started ahead of calls."""
+    max_workers: int = 0
+    """Workers that it may have at once; 0 for as many as the platform allows."""
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values of the algorithm's secrets, which its processes find in their environment (API section 6.6)."""
 
@@ -37,3 +41,5 @@ class BuildError(AlgoError):
     def __init__(self, message: str, hint: str | None = None, log: str = "") -> None:
         super().__init__(message, hint)
         self.log = log
+        self.commit = ""
+        """The hash of the content, as far as it is known."""

@@ -69,6 +69,7 @@ class Builder:
         results of an interrupted build are never used.
         """
         lines: list[str] = []
+        commit = ""
 
         def say(line: str) -> None:
             lines.append(line)
@@ -91,7 +92,9 @@ class Builder:
             raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:
             log = "\n".join(part for part in ("\n".join(lines), error.log) if part)
-            raise BuildError(f"Cannot build {owner}/{name}: {error.message}", error.hint, log) from error
+            failed = BuildError(f"Cannot build {owner}/{name}: {error.message}", error.hint, log)
+            failed.commit = error.commit or commit
+            raise failed from error
         say(f"Built {owner}/{name}")
         return Build(commit, source, program, module, "\n".join(lines) + "\n")
 
@@ -104,7 +107,11 @@ class Builder:
             tree = unfinished / "tree"
             tree.mkdir()
             commit = copy_tree(directory, tree, owner, name)
-            module = find_module(tree, name)
+            try:
+                module = find_module(tree, name)
+            except BuildError as error:
+                error.commit = commit
+                raise
             kept = self._sources / commit
             keep(tree, kept)
         finally:

@@ -98,6 +98,15 @@ class Builds:
             )
         return identifier
 
+    def record_failure(self, algorithm: Algorithm, commit: str, started_at: float, log: str) -> None:
+        """Record a build that was not begun here, and came to nothing."""
+        with self._database.write() as rows:
+            rows.execute(
+                "INSERT INTO builds (id, algorithm, commit_hash, status, log, started_at, finished_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (str(uuid.uuid4()), algorithm.id, commit, FAILED, log, started_at, time.time()),
+            )
+
     def say(self, identifier: str, line: str) -> None:
         """Add a line to the log of a build that runs."""
         with self._database.write() as rows:

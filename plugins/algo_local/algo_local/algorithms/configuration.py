@@ -21,8 +21,21 @@ NAME = "algorithmia.conf"
 LIKE = '{"username": "me", "algoname": "Hello", "language": "python3"}'
 """What such a file looks like, for hints."""
 
-MEMBERS = ("username", "algoname", "language", "entry_point", "python", "dependencies", "sample_input")
+MEMBERS = (
+    "username",
+    "algoname",
+    "language",
+    "entry_point",
+    "python",
+    "dependencies",
+    "sample_input",
+    "min_workers",
+    "max_workers",
+)
 """The members that mean something here."""
+
+MOST_WORKERS = 1000
+"""The largest number of workers that can be asked for."""
 
 _SPELLED_WRONGLY = "langauge"
 """As the published Python 3 template has it (API section 5.3)."""
@@ -52,6 +65,16 @@ class Configuration:
     """Lines of requirements that take the place of `requirements.txt`."""
     sample_input: str | None = None
     """An input to try it with, as JSON."""
+    min_workers: int | None = None
+    """Workers that are kept ready; None if the file does not say."""
+    max_workers: int | None = None
+    """Workers at most, 0 for any number; None if the file does not say."""
+
+    @property
+    def workers(self) -> dict[str, int]:
+        """What it says about workers, by the names of the algorithm's settings."""
+        said = {"min_workers": self.min_workers, "max_workers": self.max_workers}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 def read_configuration(directory: Path) -> Configuration:
@@ -72,6 +95,9 @@ def read_configuration(directory: Path) -> Configuration:
     if not isinstance(members, dict):
         raise BuildError(f"{path} does not hold a JSON object", f"It looks like {LIKE}")
     _check_spelling(path, members)
+    least, most = (_count(path, members, name) for name in ("min_workers", "max_workers"))
+    if most and least and least > most:
+        _refuse(path, "min_workers", f"at most max_workers, which is {most}", least)
     return Configuration(
         path,
         is_there=True,
@@ -82,6 +108,8 @@ def read_configuration(directory: Path) -> Configuration:
         python=_python(path, _text(path, members, "python")),
         dependencies=_dependencies(path, members.get("dependencies")),
         sample_input=json.dumps(members["sample_input"], ensure_ascii=False) if "sample_input" in members else None,
+        min_workers=least,
+        max_workers=most,
     )
 
 
@@ -151,6 +179,13 @@ def _dependencies(path: Path, value: Any) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(line, str) and "\n" not in line for line in value):
         _refuse(path, "dependencies", 'a list of requirements, such as ["numpy>=2"]', value)
     return tuple(line.strip() for line in value if line.strip())
+
+
+def _count(path: Path, members: dict[str, Any], name: str) -> int | None:
+    value = members.get(name)
+    if value is not None and (type(value) is not int or not 0 <= value <= MOST_WORKERS):
+        _refuse(path, name, f"a number from 0 to {MOST_WORKERS}", value)
+    return value
 
 
 def _refuse(path: Path, name: str, wanted: str, value: Any) -> NoReturn:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError, AlreadyExists
 from algo_local.algorithms.build import Build, NetworkAccess
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.publication import next_number
 from algo_local.algorithms.registry import Algorithm, Number, Registry, Version, parse_version
 
@@ -92,6 +93,7 @@ def publish_directory(
                     started_at=started,
                     network_access=wish.network_access,
                     sample=(sample.input, sample.output),
+                    settings=read_configuration(build.source).workers,
                 )
                 return published, True
             except AlreadyExists:

@@ -7,15 +7,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from algo_core.errors import ConfigError
 from algo_local.algorithms.build import BuildError
+from algo_local.algorithms.configuration import NAME as CONFIGURATION
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.index_settings import index_settings
+from algo_local.algorithms.install_failure import Reason, reason_of
 from algo_local.algorithms.interpreters import Python, Report, ours, uv_program
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 REQUIREMENTS = "requirements.txt"
 INSTALLING = f"Installing {REQUIREMENTS}"
@@ -36,10 +35,6 @@ _STRIPPED_VARIABLES = (
     *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "VIRTUAL_ENV", "CONDA_PREFIX"),
     *("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_CACHE_DIR", "UV_OFFLINE"),
 )
-_FAILURES = ("ERROR: ", "error: ", "  \N{MULTIPLICATION SIGN} ")
-_CAUSES = ("  cause: ", "  ├─▶ ", "  ╰─▶ ", "  Caused by: ")
-"""How the lines begin in which pip and uv, of any version, say why they fail; uv goes on with causes."""
-
 _TAIL = 12  # lines of output to show when it fails
 _SKIPPED = r"[/\\](tests?|testing|examples)[/\\]"
 
@@ -183,16 +178,16 @@ def run(
         process.wait()
         raise
     if code:
-        told = [line for line in lines if line.strip()]
-        raise BuildError(f"{title} failed: {_cause(told) or f'exit code {code}'}", "\n".join(told[-_TAIL:]) or None)
+        told = "\n".join([line for line in lines if line.strip()][-_TAIL:])
+        reason = reason_of(lines, *_required_in(directory)) or Reason(f"exit code {code}", told)
+        raise BuildError(f"{title} failed: {reason.message}", reason.hint or told or None)
 
 
-def _cause(lines: Iterable[str]) -> str:
-    """The reason that pip or uv gives: pip's last error, uv's chain of causes."""
-    chain: list[str] = []
-    for line in lines:
-        if mark := next(filter(line.startswith, _FAILURES), ""):
-            chain = [line[len(mark) :]]
-        elif chain and (mark := next(filter(line.startswith, _CAUSES), "")):
-            chain.append(line[len(mark) :])
-    return ": ".join(part.rstrip(":") for part in chain)
+def _required_in(directory: Path) -> tuple[list[str], str]:
+    """The lines that require something, and what they are lines of."""
+    is_configured = read_configuration(directory).dependencies is not None
+    try:
+        lines = (directory / REQUIREMENTS).read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    return lines, f"'dependencies' in {CONFIGURATION}" if is_configured else REQUIREMENTS

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     *("network_access", "label", "summary", "tagline", "tags", "sample_input", "callability", "source_visibility"),
     *("license", "language", "environment", "package_set", "algorithm_environment", "pipeline_enabled"),
-    *("royalty_microcredits", "default_collection", "request_records"),
+    *("royalty_microcredits", "default_collection", "request_records", "min_workers", "max_workers"),
 )
 """What can be said about an algorithm: attributes of `Algorithm`."""
 
@@ -70,8 +70,8 @@ def update(registry: Registry, algorithm: Algorithm, description: Mapping[str, A
 
 def update_in(rows: sqlite3.Connection, algorithm: Algorithm, description: Mapping[str, Any]) -> None:
     """`update` inside a transaction."""
-    current = {"source_visibility": algorithm.source_visibility, "license": algorithm.license}
-    values = _values({**current, **description})
+    checked = ("source_visibility", "license", "min_workers", "max_workers")
+    values = _values({**{name: getattr(algorithm, name) for name in checked}, **description})
     assignments = ", ".join(f"{column} = ?" for column in values)
     rows.execute(f"UPDATE algorithms SET {assignments} WHERE id = ?", [*values.values(), algorithm.id])
 
@@ -94,6 +94,10 @@ def _values(description: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a description."""
     if description["license"] in OPEN_ONLY and description["source_visibility"] == "closed":
         message = f"The licence {description['license']} goes with open source only: source_visibility must be open"
+        raise Invalid(message, ErrorCode.INPUT_VALIDATION_ERROR)
+    least, most = description.get("min_workers", 0), description.get("max_workers", 0)
+    if most and least > most:
+        message = f"min_workers is {least}, more than max_workers, which is {most}"
         raise Invalid(message, ErrorCode.INPUT_VALIDATION_ERROR)
     values = {column: description[column] for column in DESCRIPTION if column in description}
     if "tags" in values:

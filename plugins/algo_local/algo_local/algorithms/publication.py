@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.lifecycle import current, update_in
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Forbidden, Invalid, Missing
@@ -27,6 +28,8 @@ class Publication:
 
     kind: str = "minor"
     """What is new about it: `major`, `minor`, `revision` or `patch`."""
+    number: Number | None = None
+    """The number to publish it as, in the place of the next one."""
     callability: str | None = None
     """`public` or `private`; None leaves it to the version before, or to the algorithm's settings."""
     release_notes: str = ""
@@ -47,14 +50,15 @@ def publish_build(
 
     Raises:
         Missing: if nothing has been built.
-        Invalid: if that build is published already, if a revision should be seen by others than the version that it
-            revises, or if the description contradicts itself.
+        Invalid: if that build or number is published already, if a revision should be seen by others than the version
+            that it revises, or if the description contradicts itself.
         Forbidden: if it would be public, and the caller may publish privately only.
     """
     build = registry.newest_build(algorithm)
     if not build:
         raise Missing("There is no build to publish: compile the algorithm first", ErrorCode.ALGORITHM_BUILD_NOT_FOUND)
-    kept = {name: value for name, value in description.items() if name not in {"callability", "sample_input"}}
+    said = read_configuration(build.build.source).workers
+    kept = said | {name: value for name, value in description.items() if name not in {"callability", "sample_input"}}
     with registry.database.write() as rows:
         published = rows.execute(
             "SELECT major, minor, revision, public, build, unpublished_at IS NULL FROM versions WHERE algorithm = ?"
@@ -66,6 +70,9 @@ def publish_build(
                 known = ".".join(map(str, number))
                 message = f"The newest build is published already, as {known}: compile a new commit first"
                 raise Invalid(message, ErrorCode.VERSION_ALREADY_PUBLISHED)
+        if publication.number in {tuple(row[:3]) for row in published}:
+            message = f"Version {'.'.join(map(str, publication.number or ()))} has been published already"
+            raise Invalid(message, ErrorCode.VERSION_ALREADY_PUBLISHED)
         before = tuple(published[0][:3]) if published else None
         is_public = _is_public(algorithm, publication, bool(published[0][3]) if published else None)
         if is_public and not may_be_public:
@@ -73,7 +80,8 @@ def publish_build(
             raise Forbidden(message, ErrorCode.NOT_AUTHORIZED)
         if kept:
             update_in(rows, algorithm, kept)
-        identifier = _insert(rows, algorithm, build, next_number(publication.kind, before), publication, is_public)
+        number = publication.number or next_number(publication.kind, before)
+        identifier = _insert(rows, algorithm, build, number, publication, is_public)
     return next(version for version in registry.versions(current(registry, algorithm.id)) if version.id == identifier)
 
 

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ALGORITHM = (
     "id, owner, name, created_at, network_access, label, summary, tagline, tags, sample_input, callability,"
     " source_visibility, license, language, environment, package_set, algorithm_environment, pipeline_enabled,"
-    " royalty_microcredits, default_collection, request_records,"
+    " royalty_microcredits, default_collection, request_records, min_workers, max_workers,"
     " EXISTS (SELECT 1 FROM secrets WHERE secrets.algorithm = algorithms.id)"
 )
 _VERSION_QUERY = """
@@ -81,6 +81,10 @@ class Algorithm:
     """The id of the collection that `data://.algo/default` means inside of it."""
     request_records: str = "full"
     """What is kept of its calls: one of `algo_local.records.record.LEVELS`."""
+    min_workers: int = 0
+    """Workers that its newest version keeps, started ahead of calls."""
+    max_workers: int = 0
+    """Workers that each of its versions may have at once; 0 for as many as the platform allows."""
     has_secrets: bool = False
 
 
@@ -144,6 +148,14 @@ class Registry:
             ).fetchall()
         return [_algorithm(row) for row in found]
 
+    def kept_ready(self) -> list[Version]:
+        """The newest version of each algorithm that keeps workers ready."""
+        with self.database.read() as rows:
+            query = f"SELECT {_ALGORITHM} FROM algorithms WHERE min_workers > 0 ORDER BY owner, name"
+            found = [_algorithm(row) for row in rows.execute(query)]
+        newest = ((algorithm, self.versions(algorithm)) for algorithm in found)
+        return [_newest_public(versions, "") or versions[0] for _, versions in newest if versions]
+
     def may_call_others(self, owner: str, name: str) -> bool:
         """Whether an algorithm may call other algorithms (`pipeline_enabled`)."""
         algorithm = self.algorithm(owner, name)
@@ -189,6 +201,12 @@ class Registry:
             return next((version for version in fitting if version.public or as_owner), None)
         return _newest_public(published, wanted)
 
+    def ensure(self, owner: str, name: str) -> Algorithm:
+        """An algorithm; account and algorithm are made if they are new. RequestRefused for what cannot be names."""
+        with self.database.write() as rows:
+            insert_account(rows, owner)
+            return _ensure_algorithm(rows, owner, name, time.time())
+
     def publish(
         self,
         owner: str,
@@ -200,11 +218,13 @@ class Registry:
         started_at: float,
         network_access: NetworkAccess | None = None,
         sample: tuple[str, str] = ("", ""),
+        settings: Mapping[str, object] | None = None,
     ) -> Version:
         """Record a build under a version's number; account and algorithm are made if they are new.
 
         `started_at` is when the build began, in seconds since the epoch. `network_access` holds for all versions of
         the algorithm from now on; None leaves it as it is. `sample` is an input and its output, as JSON.
+        `settings` are attributes of the algorithm that are set with it.
 
         Raises:
             AlreadyExists: if that number is published already.
@@ -221,6 +241,7 @@ class Registry:
                 started_at=started_at,
                 network_access=network_access,
                 sample=sample,
+                settings=settings,
             )
 
     def publish_in(
@@ -235,14 +256,16 @@ class Registry:
         started_at: float,
         network_access: NetworkAccess | None = None,
         sample: tuple[str, str] = ("", ""),
+        settings: Mapping[str, object] | None = None,
     ) -> Version:
         """`publish` inside a transaction."""
         now = time.time()
         insert_account(rows, owner)
         algorithm = _ensure_algorithm(rows, owner, name, now)
-        if network_access:
-            rows.execute("UPDATE algorithms SET network_access = ? WHERE id = ?", (network_access, algorithm.id))
-            algorithm = replace(algorithm, network_access=network_access)
+        changed: dict[str, Any] = {**(settings or {}), **({"network_access": network_access} if network_access else {})}
+        for column, value in changed.items():
+            rows.execute(f"UPDATE algorithms SET {column} = ? WHERE id = ?", (value, algorithm.id))
+        algorithm = replace(algorithm, **changed)
         build_id = self._ensure_build(rows, algorithm, build, started_at, now)
         self._refuse_existing(rows, algorithm, number)
         identifier = str(uuid.uuid4())
@@ -252,7 +275,12 @@ class Registry:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (identifier, algorithm.id, *number, int(public), build_id, now, *sample),
         )
-        build = replace(build, network_access=algorithm.network_access)
+        build = replace(
+            build,
+            network_access=algorithm.network_access,
+            min_workers=algorithm.min_workers,
+            max_workers=algorithm.max_workers,
+        )
         return Version(algorithm, build, build_id, started_at, now, identifier, number, public, now)
 
     def refuse_existing(self, owner: str, name: str, number: Number) -> None:
@@ -335,6 +363,8 @@ class Registry:
             module=str(module),
             log=str(log),
             network_access=algorithm.network_access,
+            min_workers=algorithm.min_workers,
+            max_workers=algorithm.max_workers,
         )
         number = None if identifier is None else (_int(major), _int(minor), _int(revision))
         return Version(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -92,6 +94,16 @@ def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
             raise BuildError(f"Cannot copy {entry.path}: {error.strerror}") from error
         hash_record(tree, "program" if executable else "file", entry.name, digest)
     return tree.hexdigest()
+
+
+def signature(directory: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of an algorithm's files: another one where something was changed."""
+    found = []
+    with contextlib.suppress(BuildError, OSError):  # which the build then tells
+        for entry in _entries(directory.resolve(), "", ""):
+            status = os.lstat(entry.path)
+            found.append((entry.name, status.st_size, status.st_mtime_ns))
+    return tuple(sorted(found))
 
 
 def hash_record(tree: Any, kind: str, name: str, content: bytes) -> None:
@@ -211,6 +223,9 @@ def find_module(directory: Path, name: str) -> str:
     source = directory / "src"
     if not source.is_dir():
         raise BuildError("There is no src directory", f"An algorithm's code belongs in src/{name}.py")
+    for path in sorted(source.rglob("*.py")):
+        if path.is_file():
+            _parse(path, str(path.relative_to(directory)))
     configured = read_configuration(directory)
     for candidate in (configured.module,) if configured.module else (name, configured.algoname):
         if not all(part.isidentifier() for part in candidate.split(".")):
@@ -232,15 +247,23 @@ def find_module(directory: Path, name: str) -> str:
     )
 
 
-def _check_module(path: Path, shown: str) -> None:
+def _parse(path: Path, shown: str) -> ast.AST:
+    """A module's syntax. BuildError if it has none that Python knows; `shown` names it then."""
     try:
-        tree = compile(path.read_bytes(), shown, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of literals, which the author's own tools tell
+            return compile(path.read_bytes(), shown, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     except SyntaxError as error:
+        line = (error.text or "").strip()
         raise BuildError(
-            f"{shown}, line {error.lineno}: {error.msg}", "Fix it, then publish again", f"{error.text or ''}"
+            f"{shown}, line {error.lineno}: {error.msg}", f"Correct it: {line}" if line else "Correct it", line
         ) from error
-    except (OSError, ValueError) as error:  # unreadable, or not source text at all
+    except (OSError, ValueError, RecursionError, MemoryError) as error:  # unreadable, or no source text at all
         raise BuildError(f"{shown} is not Python source: {error}") from error
+
+
+def _check_module(path: Path, shown: str) -> None:
+    tree = _parse(path, shown)
     if not any(_offers_work(node) for node in _outside_functions(tree)):
         raise BuildError(
             f"{shown} has no entry point: neither a function 'apply' nor an ADK",

@@ -1,4 +1,4 @@
-"""`algo local`: publish, serve, keys, status, reset."""
+"""`algo local`: publish, serve, keys, status, stop, reset."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,10 +14,11 @@ from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
-from algo_local.commands import disk
+from algo_local.commands import develop, disk
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
 from algo_local.commands.publish import publish
+from algo_local.commands.top import top
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 
@@ -34,6 +36,8 @@ def local() -> None:
 local.add_command(connector)
 local.add_command(key)
 local.add_command(publish)
+local.add_command(develop.dev)
+local.add_command(top)
 for command in (disk.prune, disk.build, disk.environment, disk.data):
     local.add_command(command)
 
@@ -91,6 +95,7 @@ def serve(
         )
     if engine is None:
         _check_sandbox(app, is_local=bool(_LOOPBACK.fullmatch(host)))
+    from algo_local.execution.ahead import workers_kept_ready
     from algo_local.execution.factories import executor_opener
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
@@ -101,15 +106,16 @@ def serve(
     with contextlib.closing(open_platform(state_root(), opener)) as platform:
         if engine is not None:
             platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
-        serve_until_signal(
-            platform,
-            host,
-            port,
-            tls=(tls_cert, tls_key) if tls_cert else None,
-            say=app.output.info,
-            on_answer=RequestLog(app.output.log, log) if log else None,
-            on_call=CallLog(app.output.log, log_calls) if log_calls else None,
-        )
+        with workers_kept_ready(platform.prepare_workers):
+            serve_until_signal(
+                platform,
+                host,
+                port,
+                tls=(tls_cert, tls_key) if tls_cert else None,
+                say=app.output.info,
+                on_answer=RequestLog(app.output.log, log) if log else None,
+                on_call=CallLog(app.output.log, log_calls) if log_calls else None,
+            )
 
 
 def _check_sandbox(app: App, *, is_local: bool) -> None:
@@ -144,6 +150,44 @@ def status(app: App) -> None:
         app.output.print("")
         rows = [(entry["name"], ", ".join(entry["versions"])) for entry in found["algorithms"]]
         app.output.table(("Algorithm", "Versions"), rows)
+    if found["keeper"]:
+        _show_keeper(app, found["keeper"])
+
+
+def _show_keeper(app: App, keeper: dict[str, Any]) -> None:
+    app.output.print("")
+    app.output.print(f"Keeper: process {keeper['process']}, running for {keeper['age']:.0f} s")
+    rows = [
+        (
+            *(one["algorithm"], one["build"][:10], str(one["process"]), str(one["calls"])),
+            *(f"{one['age']:.0f} s", f"{one['memory'] / 1e6:.0f} MB", f"{one['left']:.0f} s"),
+        )
+        for one in keeper["workers"]
+    ]
+    if rows:
+        app.output.table(("Algorithm", "Build", "Process", "Calls", "Age", "Memory", "Kept for"), rows)
+
+
+@local.command()
+@pass_app
+def stop(app: App) -> None:
+    """End the loaded algorithms that are kept between commands.
+
+    After a command on the embedded platform they stay loaded for a minute, or as long as ALGO_LOCAL_KEEP_SECONDS says.
+    Calls that are running are not affected.
+    """
+    from algo_local.execution.keeper import keeper_of
+
+    keeper = keeper_of(state_root())
+    found = keeper.status() if keeper else None
+    is_stopped = bool(keeper and keeper.stop())
+    count = len(found["workers"]) if found and is_stopped else 0
+    if app.output.is_json:
+        app.output.json({"stopped": is_stopped, "workers": count})
+    elif is_stopped:
+        app.output.print(f"Ended the keeper and {count} worker{'' if count == 1 else 's'}")
+    else:
+        app.output.print("No keeper is running")
 
 
 @local.command()

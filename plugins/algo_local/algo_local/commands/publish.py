@@ -9,10 +9,11 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import AlgorithmFailed, UsageError
 from algo_core.storage.uri import pasted
-from algo_local.algorithms.build import NetworkAccess
+from algo_local.algorithms.build import BuildError, NetworkAccess
 from algo_local.algorithms.configuration import identity, read_configuration
 from algo_local.algorithms.directory_publication import Wish
 from algo_local.algorithms.interpreters import parse_python
+from algo_local.algorithms.progress import told_regularly
 from algo_local.algorithms.registry import Version
 from algo_local.paths import state_root
 from algo_local.platform import Platform
@@ -60,14 +61,20 @@ def publish(
     from algo_local.samples import sample_call
 
     # Installing requirements can take minutes, in which a person wants to see something happen.
-    report = app.output.info if app.verbose or app.output.shows_progress else None
+    every = app.output.info if app.verbose or app.output.shows_progress else None
     wanted = parse_python(python) if python else ()
     wish = Wish(version, kind, public=not private, network_access=network_access, python=wanted)
     platform = open_platform(state_root())
     try:
         names = _names(platform, directory, algorithm)
         try_it = None if no_sample else sample_call(platform, directory, *names)
-        published, is_new = platform.publish_directory(directory, *names, wish, try_it=try_it, report=report)
+        with told_regularly(every, app.output.info) as report:
+            published, is_new = platform.publish_directory(directory, *names, wish, try_it=try_it, report=report)
+    except BuildError as error:
+        if error.commit:
+            log = f"The whole log: algo builds logs {names[0]}/{names[1]}{_sudo(platform, names[0])}"
+            error.hint = f"{error.hint}\n{log}" if error.hint else log
+        raise
     except AlgorithmFailed as failure:
         if failure.stacktrace and not app.output.is_json:
             app.output.log(failure.stacktrace.rstrip("\n"))
@@ -92,6 +99,12 @@ def _names(platform: Platform, directory: Path, algorithm: str | None) -> tuple[
     if not slash or not owner or not name or "/" in name:
         raise UsageError(f"Not an algorithm: {algorithm!r}", "Write OWNER/NAME, for example demo/Hello")
     return platform.account if owner == ".my" else owner, name
+
+
+def _sudo(platform: Platform, owner: str) -> str:
+    """What the platform's own user needs to see the builds of an account."""
+    account = platform.account
+    return "" if owner == account or owner in platform.metadata.roles(account) else " --sudo"
 
 
 def _typed(directory: Path) -> str:

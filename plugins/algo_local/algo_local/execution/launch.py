@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import signal
 import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.environments import interpreter_of
@@ -29,6 +32,7 @@ _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 _LOOPBACK = "127.0.0.1,localhost"
+_left: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Launch:
     address: str
     """The platform's address; a process with an isolated network has a different one."""
     token: str
+    label: str = ""
+    """What people know the build by."""
 
     @property
     def is_isolated(self) -> bool:
@@ -49,11 +55,48 @@ class Launch:
         return self.build.network_access == "isolated"
 
 
+class AdoptedProcess:
+    """A process that another one of ours has started: as much of `subprocess.Popen` as is needed for it."""
+
+    def __init__(self, pid: int, pidfd: int, stdin: int, stdout: int) -> None:
+        """`pidfd` stays its caller's to close."""
+        self.pid = pid
+        self.stdin: IO[bytes] | None = open(stdin, "wb", buffering=0)  # noqa: SIM115 - open while it is in use
+        self.stdout: IO[bytes] | None = open(stdout, "rb", buffering=0)  # noqa: SIM115 - the same
+        self.returncode: int | None = None
+        self._pidfd = pidfd
+
+    def poll(self) -> int | None:
+        """Its exit code if it has ended, of which only its parent hears: 1, as if something had gone wrong."""
+        return self._wait(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The same once it has ended. TimeoutExpired if it has not in `timeout` seconds."""
+        code = self._wait(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+        return code
+
+    def _wait(self, timeout: float | None) -> int | None:
+        if self.returncode is None:
+            end = select.poll()
+            end.register(self._pidfd, select.POLLIN)
+            self.returncode = 1 if end.poll(None if timeout is None else timeout * 1000) else None
+        return self.returncode
+
+    def kill(self) -> None:
+        """End it."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """A process, and the platform's ends of what ties it to it."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | AdoptedProcess
+    pidfd: int | None
+    """A descriptor that becomes readable when the process ends; None where the system has no such thing."""
     control: socket.socket
     """The process and all its descendants end when this is closed or shut down, however that happens."""
     answers: int
@@ -93,7 +136,19 @@ def start(launch: Launch) -> Started:
         _await_start(process, ours)
         undo.pop_all()
     ours.setblocking(False)
-    return Started(process, ours, answers)
+    return Started(process, _open_pidfd(process.pid), ours, answers)
+
+
+def _open_pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def leave(process: subprocess.Popen[bytes]) -> None:
+    """Wait no longer for a process that is to outlive this one; that it has ended is seen at some later time."""
+    _left[:] = [left for left in (*_left, process) if left.poll() is None]
 
 
 def _await_start(process: subprocess.Popen[bytes], control: socket.socket) -> None:

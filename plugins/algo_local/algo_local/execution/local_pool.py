@@ -8,8 +8,10 @@ import string
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,15 +23,19 @@ from algo_local.execution.executor import Description, Endpoint
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
-from algo_local.execution.scheduler import HOLD_SECONDS, Scheduler, Start, Ticket
+from algo_local.execution.scheduler import HOLD_SECONDS, REMEMBERED, BuildWorkers, Scheduler, Start, Ticket
 from algo_local.refusals import TooManyCalls
 
 if TYPE_CHECKING:
+    from algo_local.execution.keeper import Keeper
     from algo_local.execution.worker import Worker, Workers
 
 _LETTERS = string.ascii_letters + string.digits
 _CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
 _CANNOT_START = Failure("The algorithm's process could not be started", "SystemError")
+LOAD_SECONDS = 600.0
+"""Seconds that loading an algorithm ahead of calls may take."""
+
 _START_GRACE = 10.0
 """Seconds that `close` waits for starting processes."""
 
@@ -46,6 +52,8 @@ class _Call(Ticket["Worker"]):
 
     def __init__(self, build: Build, context: CallContext) -> None:
         super().__init__(_key(build), context.caller, context.depth, time.monotonic())
+        self.least, self.most = build.min_workers, build.max_workers
+        self.label = "/".join(context.algorithm)
         self.build = build
         self.context = context
         self.failure: Failure | None = None
@@ -61,13 +69,20 @@ class LocalPool:
     seen by another account. Which call is next, `Scheduler` decides.
 
     `endpoint()` gives where algorithms call the platform; asked whenever a worker is started. Workers keep their files
-    below `directory`. All methods may be called from any thread.
+    below `directory`. Idle ones go to the `keeper` when `rest` is called. All methods may be called from any thread.
     """
 
-    def __init__(self, endpoint: Callable[[], Endpoint], directory: Path, scaling: Scaling | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Callable[[], Endpoint],
+        directory: Path,
+        scaling: Scaling | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
         self.scaling = scaling or Scaling.of()
         self._endpoint = endpoint
         self._directory = directory
+        self._keeper = keeper
         self._lock = threading.Lock()
         self._closing = threading.Condition(self._lock)  # what the janitor waits for
         self._quiet = threading.Condition(self._lock)  # what `drain` waits for
@@ -79,6 +94,7 @@ class LocalPool:
         self._cancelled: set[str] = set()
         self._starting = 0
         self._crashes = Crashes()
+        self._callers: OrderedDict[Hashable, str] = OrderedDict()
         self._factory: Workers | None = None
         self._janitor: threading.Thread | None = None
         self._closed = False
@@ -174,8 +190,78 @@ class LocalPool:
         _stop_all([worker for _, worker in idle])
         with self._lock:
             self._none_starts.wait_for(lambda: not self._starting, timeout=_START_GRACE)
-        if self._factory:
-            self._factory.close()
+
+    def prepare(self, build: Build, context: CallContext) -> None:
+        """Start workers of a build, and load it, until it has its `min_workers`; returns at once.
+
+        They are for the account that called it last in this process, at first that of `context`.
+        """
+        with self._lock:
+            key, now = _key(build), time.monotonic()
+            if self._closed or self._crashes.failure(key, now):
+                return
+            call = _Call(build, replace(context, caller=self._callers.get(key, context.caller)))
+            starts = self._scheduler.ahead(call)
+            self._starting += len(starts)
+        for _ in starts:
+            threading.Thread(target=self._start_ahead, args=(call,), name="algo-ahead", daemon=True).start()
+
+    def _start_ahead(self, call: _Call) -> None:
+        worker: Worker | None = None
+        failure: Failure | None = _CANNOT_START
+        try:
+            worker = self._workers().start(call.build, call.account, _new_token(), call.label)
+            failure = worker.load(time.monotonic() + LOAD_SECONDS)
+        except (OSError, AlgoError) as error:
+            failure = Failure(_explain(call.build, error), "SystemError")
+        unwanted: Worker | None = None
+        with self._lock:
+            self._starting -= 1
+            self._none_starts.notify_all()
+            if failure or self._closed:
+                unwanted, worker = worker, None
+            self._scheduler.started(call, worker, time.monotonic())
+            if worker:
+                self._crashes.forget(call.key)
+                worker.idle_since = time.monotonic()
+                self._alive.add(worker)
+                self._ensure_janitor()
+            elif failure:
+                self._crashes.failed(call.key, failure, time.monotonic())
+            starts = self._plan()
+        if unwanted:
+            unwanted.stop()
+        self._launch(starts)
+
+    def _remember_caller(self, call: _Call) -> None:
+        self._callers[call.key] = call.account
+        self._callers.move_to_end(call.key)
+        if len(self._callers) > REMEMBERED:
+            self._callers.popitem(last=False)
+
+    def builds(self) -> list[BuildWorkers]:
+        """The workers of each build that has any."""
+        with self._lock:
+            return self._scheduler.builds()
+
+    def rest(self) -> None:
+        """Give idle workers to the keeper, if there is one, for the next process that asks for them."""
+        if not self._keeper:
+            return
+        with self._lock:
+            if self._closed or not any(True for _ in self._scheduler.idle()):
+                return
+        with self._keeper.open() as channel:
+            if not channel:
+                return
+            with self._lock:
+                idle = list(self._scheduler.idle())
+                for key, worker in idle:
+                    self._scheduler.retire(key, worker)
+                    self._alive.discard(worker)
+            give = partial(self._keeper.give, channel)
+            refused = [worker for _, worker in idle if not worker.hand_over(give)]
+        _stop_all(refused)
 
     # A call gets a worker, and gives it back
 
@@ -189,6 +275,7 @@ class LocalPool:
             if call.depth == 0 and self._scheduler.waiting >= self.scaling.queue:
                 raise TooManyCalls("Too many calls wait for a worker; try again")
             self._calls[call.context.request_id] = call
+            self._remember_caller(call)
             self._scheduler.arrive(call)
             starts = self._plan()
         self._launch(starts)
@@ -241,7 +328,7 @@ class LocalPool:
         """Start a worker, in a thread of its own: the call that it is for takes whichever is there first."""
         call = start.ticket
         assert isinstance(call, _Call)
-        token = "sim" + "".join(secrets.choice(_LETTERS) for _ in range(25))
+        token = _new_token()
         worker: Worker | None = None
         failure = _CANNOT_START
         try:
@@ -249,7 +336,7 @@ class LocalPool:
                 start.instead_of.stop()
             with self._lock:
                 self._serving[token] = call.context  # loading may already call the platform
-            worker = self._workers().start(call.build, call.account, token)
+            worker = self._workers().start(call.build, call.account, token, call.label)
         except (OSError, AlgoError) as error:
             failure = Failure(_explain(call.build, error), "SystemError")
         finally:
@@ -289,7 +376,7 @@ class LocalPool:
             if self._factory is None:
                 from algo_local.execution.worker import Workers
 
-                self._factory = Workers(self._endpoint, self._directory)
+                self._factory = Workers(self._endpoint, self._directory, self._keeper)
             return self._factory
 
     def _release(self, call: _Call, worker: Worker, seconds: float, outcome: Outcome | None) -> bool:
@@ -352,6 +439,10 @@ class LocalPool:
                     self._scheduler.retire(key, worker)
                     self._alive.discard(worker)
             _stop_all([worker for _, worker in retired])
+
+
+def _new_token() -> str:
+    return "sim" + "".join(secrets.choice(_LETTERS) for _ in range(25))
 
 
 def _explain(build: Build, error: OSError | AlgoError) -> str:

@@ -28,6 +28,10 @@ class CapturedOutput:
         """Take what was printed."""
         self._keep(data if self.is_ready else self._without_marker(data))
 
+    def so_far(self, limit: int) -> bytes | None:
+        """What is kept by now; None if it is more than `limit` bytes."""
+        return bytes(self._kept) if len(self._kept) <= limit and not self._dropped else None
+
     def take(self) -> str:
         """All of it as text; starts afresh."""
         self._keep(self._held)

@@ -15,9 +15,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from algo_local.execution.launch import Launch, start
+from algo_local.execution.launch import AdoptedProcess, Launch, Started, leave, start
 from algo_local.execution.output import CapturedOutput
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.process_tree import children, kill_marked, newest_pid, resident_bytes
@@ -35,19 +36,17 @@ _SLICE = 0.05  # seconds between looks at the process where its end cannot be po
 _KILL_SECONDS = 5.0
 """Seconds that the supervisor gets to end its descendants before it is killed."""
 
+PROCESS_DESCRIPTORS = 5
+"""Descriptors that are handed over."""
+
+_KEPT_LOADING = 16 << 10
+"""Bytes of output while loading up to which a process can be handed over."""
+
 _EXIT_CODE = re.compile(rb"E(-?\d{1,3})\n")
 """The supervisor's report of the algorithm's end."""
 
-_RENEWED = frozenset({"LoadingError", "OutOfMemoryError"})
+_RENEWED = frozenset({"SystemExit", "LoadingError", "OutOfMemoryError"})
 """Failures after which a fresh process may do better."""
-
-
-def _open_pidfd(pid: int) -> int | None:
-    """A descriptor that becomes readable when the process ends; None where the system has no such thing."""
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return None
 
 
 def _signal_name(number: int) -> str:
@@ -71,8 +70,15 @@ class AlgorithmProcess:
     Its descendants belong to it: they end with it, and one that a call leaves behind makes it unfit for another call.
     """
 
-    def __init__(self, launch: Launch, on_listener: Callable[[socket.socket], None] | None = None) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        on_listener: Callable[[socket.socket], None] | None = None,
+        started: Started | None = None,
+    ) -> None:
         """Start it; `on_listener` is given the socket at which one with a network of its own calls the platform.
+
+        `started` is one that has been started already: see `adopt`.
 
         Raises:
             OSError: if it cannot be started; nothing is left behind then.
@@ -89,12 +95,14 @@ class AlgorithmProcess:
         self._exit_code: int | None = None
         self._family: set[int] = set()
         self._newest = b""
-        started = start(launch)
+        self._printed_loading: bytes | None = b""
+        self._is_adopted = started is not None
+        started = started or start(launch)
         self._process, self._control, self._answers = started.process, started.control, started.answers
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
-        self._pidfd = _open_pidfd(self._process.pid)
+        self._pidfd = started.pidfd
         self._poll, self._surprise = select.poll(), select.poll()
         self._poll.register(self._stdout, select.POLLIN)
         for poll in (self._poll, self._surprise):
@@ -104,6 +112,33 @@ class AlgorithmProcess:
                 poll.register(self._pidfd, select.POLLIN)
         for fd in (self._stdin, self._stdout):
             os.set_blocking(fd, False)
+
+    @classmethod
+    def adopt(cls, launch: Launch, content: Mapping[str, Any], descriptors: Sequence[int]) -> AlgorithmProcess:
+        """Go on with a process that another one of ours has handed over."""
+        control, stdin, stdout, answers, pidfd = descriptors
+        process = AdoptedProcess(content["pid"], pidfd, stdin, stdout)
+        found = cls(launch, None, Started(process, pidfd, socket.socket(fileno=control), answers))
+        found._output.is_ready = True
+        found._family = set(content["family"])
+        found._printed_loading = content["printed"].encode("latin-1")
+        return found
+
+    def hand_over(self) -> tuple[dict[str, Any], list[int]] | None:
+        """What another process needs to go on with it, see `adopt`; None if it cannot be handed over.
+
+        Once that has it, `leave` is to be called here.
+        """
+        if self._pidfd is None or not self.is_reusable or self._printed_loading is None:
+            return None
+        content = {"pid": self.pid, "family": sorted(self._family), "printed": self._printed_loading.decode("latin-1")}
+        return content, [self._control.fileno(), self._stdin, self._stdout, self._answers, self._pidfd]
+
+    def leave(self) -> None:
+        """Close what ties it to this process, without ending it."""
+        self._close()
+        if isinstance(self._process, subprocess.Popen):
+            leave(self._process)
 
     @property
     def pid(self) -> int:
@@ -140,6 +175,7 @@ class AlgorithmProcess:
                 self._pump(lambda: self._output.is_ready or self._answered, deadline)
                 self._remember_loaded()
                 started = time.monotonic() if self._output.is_ready else started
+            self._repeat_loading()
             if not self._answered:
                 self._send(request)
                 self._pump(lambda: self._answered, deadline)
@@ -154,6 +190,18 @@ class AlgorithmProcess:
         if isinstance(answer, Payload):
             return Outcome(answer, None, duration, printed)
         return Outcome(None, answer, duration, printed)
+
+    def load(self, deadline: float) -> Failure | None:
+        """Load the algorithm ahead of the first call, which is given what that prints; why that was impossible."""
+        try:
+            self._pump(lambda: self._output.is_ready or self._answered, deadline)
+        except _CutShort as cut:
+            return cut.failure
+        if self._answered:
+            answer, _ = self._take_answer()
+            return answer if isinstance(answer, Failure) else Failure(CANNOT_RUN, "LoadingError")
+        self._remember_loaded()
+        return None
 
     def settle(self) -> bool:
         """Remove what a call has left behind, so that another can follow; False if only the end of the process does."""
@@ -170,11 +218,18 @@ class AlgorithmProcess:
         return self._in_step
 
     def _remember_loaded(self) -> None:
-        """Processes and files from loading belong to the algorithm, not to a call."""
+        """Processes, files and output from loading belong to the algorithm, not to a call."""
+        self._printed_loading = self._output.so_far(_KEPT_LOADING)
         self._newest = newest_pid()
         self._family = self._relatives()
         with contextlib.suppress(OSError):
             self.launch.workspace.remember_temporary()
+
+    def _repeat_loading(self) -> None:
+        """Have the first call of one that was taken over print what loading did: as if it had been loaded for that."""
+        if self._is_adopted and self._printed_loading:
+            self._output.add(self._printed_loading)
+        self._is_adopted = False
 
     def _relatives(self) -> set[int]:
         """The algorithm's process, its children, and those of its descendants whose own parent has ended."""
@@ -328,6 +383,9 @@ class AlgorithmProcess:
             self._process.kill()  # the algorithm has stopped its supervisor
         if self._process.wait() != 0:
             kill_marked(f"HOME={self.launch.workspace.home}")
+        self._close()
+
+    def _close(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             stream.close()

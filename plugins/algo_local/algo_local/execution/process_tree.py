@@ -46,6 +46,13 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
+def command_of(pid: int) -> bytes:
+    """The command line of a process, with NUL between its arguments; empty if it has ended."""
+    with contextlib.suppress(OSError):
+        return Path("/proc", str(pid), "cmdline").read_bytes()
+    return b""
+
+
 def is_running(pid: int) -> bool:
     """Whether a process is running."""
     try:

@@ -206,6 +206,11 @@ def serve(module: "Any", pipe: Pipe) -> None:
         except MemoryError as error:
             _RESERVE.clear()
             answer = error_line(error, "OutOfMemoryError")
+        except SystemExit as error:
+            if isinstance(error.code, str):
+                pipe.answer(error_line(error, "SystemExit"))
+                sys.exit(1)
+            raise
         except Exception as error:
             answer = error_line(error, "AlgorithmError")
         pipe.answer(answer)
@@ -225,11 +230,29 @@ def main(source: str, name: str, fifo: str) -> int:
         module = import_module(name)
         if not pipe.taken:
             serve(module, pipe)
+    except SystemExit as error:
+        if not isinstance(error.code, str):
+            raise
+        pipe.answer(error_line(error, "LoadingError"))
+        return 1
     except Exception as error:
         _RESERVE.clear()
+        if isinstance(error, ModuleNotFoundError):
+            error.msg += _neighbour(error.name or "", source)
         pipe.answer(error_line(error, "LoadingError"))
         return 1
     return 0
+
+
+def _neighbour(name: str, source: str) -> str:
+    """How a module of the algorithm's own is imported, if that of this name was meant."""
+    import os
+
+    name = name.partition(".")[0]
+    place = os.path.join(source, "src", name)
+    if name and (os.path.isfile(place + ".py") or os.path.isdir(place)):
+        return f"; src/{name} is imported with: from . import {name}"
+    return ""
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from algo_local.execution.scaling import Scaling
@@ -53,6 +53,12 @@ class Ticket(Generic[W]):
     arrived: float
     number: int = 0
     worker: W | None = None
+    least: int = 0
+    """Workers that its build keeps."""
+    most: int = 0
+    """Workers that its build may have; 0 for as many as any."""
+    label: str = ""
+    """What people know its build by."""
     estimate: float = 0.0
     """What its account was charged for it when it got the worker, in seconds."""
 
@@ -74,6 +80,17 @@ class Plan(Generic[W]):
     starts: list[Start[W]] = field(default_factory=list)
 
 
+class BuildWorkers(NamedTuple):
+    """The workers of a build."""
+
+    label: str
+    workers: int
+    """Idle, busy, and about to be."""
+    busy: int
+    least: int
+    most: int
+
+
 class _Pool(Generic[W]):
     """The workers of one build."""
 
@@ -91,6 +108,14 @@ class _Pool(Generic[W]):
         """When an account's last worker was started."""
         self.seconds = 0.0
         """The recent average duration of a call."""
+        self.most = 0
+        self.label = ""
+        self.least = 0
+        """How many are kept, as the newest call said."""
+
+    def remember(self, ticket: Ticket[W]) -> None:
+        """Take the build's limits and label from a call."""
+        self.least, self.most, self.label = ticket.least, ticket.most, ticket.label
 
 
 class _Account(Generic[W]):
@@ -186,10 +211,37 @@ class Scheduler(Generic[W]):
         """The workers that nobody called since a moment, beyond those that are kept of each build."""
         found: list[tuple[Hashable, W]] = []
         for key, pool in self.pools.items():
-            spare = pool.count - self.scaling.least
+            spare = pool.count - max(self.scaling.least, pool.least)
             old = [worker for mine in pool.idle.values() for worker in mine if worker.idle_since <= moment]
             found += [(key, worker) for worker in sorted(old, key=lambda w: w.idle_since)[: max(0, spare)]]
         return found
+
+    def ahead(self, ticket: Ticket[W]) -> list[Start[W]]:
+        """The workers that are to be started so that a build has its least number; `ticket` is no call that waits."""
+        plan: Plan[W] = Plan()
+        pool = self.pools.setdefault(ticket.key, _Pool())
+        pool.remember(ticket)
+        while (
+            pool.count < min(ticket.least, self._most(ticket))
+            and self._count < self.scaling.total
+            and self._starting < STARTS
+        ):
+            self._begin(ticket, pool, plan, None)
+        self._drop_empty(ticket.key)
+        return plan.starts
+
+    def builds(self) -> list[BuildWorkers]:
+        """The workers of each build that has any."""
+        return [
+            BuildWorkers(
+                pool.label,
+                pool.count,
+                sum(pool.busy.values()),
+                max(self.scaling.least, pool.least),
+                min(self.scaling.most, pool.most or self.scaling.most),
+            )
+            for pool in self.pools.values()
+        ]
 
     # What is to be done
 
@@ -208,11 +260,11 @@ class Scheduler(Generic[W]):
         account = self._accounts[name]
         for key, depth in sorted(account.queues, key=lambda which: account.queues[which][0].number):
             queue = account.queues[key, depth]
-            while queue and self._has_room(key, depth) and (worker := self._idle_of(key, name)):
+            while queue and self._has_room(queue[0]) and (worker := self._idle_of(key, name)):
                 self._give(queue.popleft(), worker, plan)
             if not queue:
                 del account.queues[key, depth]
-            if not queue or not self._has_room(key, depth):
+            if not queue or not self._has_room(queue[0]):
                 continue
             pool = self.pools.setdefault(key, _Pool())
             begin = pool.starting.get(name, 0)
@@ -221,12 +273,16 @@ class Scheduler(Generic[W]):
                     break
             self._drop_empty(key)
 
-    def _has_room(self, key: Hashable, depth: int) -> bool:
+    def _most(self, ticket: Ticket[W]) -> int:
+        """How many workers a build may have for each level of calls."""
+        return min(self.scaling.most, ticket.most or self.scaling.most)
+
+    def _has_room(self, ticket: Ticket[W]) -> bool:
         """Whether one more call of a depth leaves the workers alone that are there for deeper ones."""
-        pool, levels = self.pools.get(key), depth + 1
+        pool, levels = self.pools.get(ticket.key), ticket.depth + 1
         mine = sum(pool.busy[level] for level in range(levels)) if pool else 0
         all_together = sum(self._busy[level] for level in range(levels))
-        return mine < self.scaling.most * levels and all_together < self.scaling.total * levels
+        return mine < self._most(ticket) * levels and all_together < self.scaling.total * levels
 
     def _idle_of(self, key: Hashable, account: str) -> W | None:
         pool = self.pools.get(key)
@@ -242,6 +298,7 @@ class Scheduler(Generic[W]):
         account = self._accounts[ticket.account]
         self._clock = max(self._clock, account.served)
         pool = self.pools[ticket.key]
+        pool.remember(ticket)
         pool.busy[ticket.depth] += 1
         self._busy[ticket.depth] += 1
         ticket.estimate = pool.seconds
@@ -260,7 +317,7 @@ class Scheduler(Generic[W]):
     def _start(self, ticket: Ticket[W], pool: _Pool[W], plan: Plan[W]) -> bool:
         levels = ticket.depth + 1
         instead_of: W | None = None
-        if pool.count >= self.scaling.most * levels:
+        if pool.count >= self._most(ticket) * levels:
             instead_of = self._victim(ticket, [(ticket.key, worker) for mine in pool.idle.values() for worker in mine])
         elif self._count >= self.scaling.total * levels:
             instead_of = self._victim(ticket, list(self.idle()))
@@ -293,6 +350,7 @@ class Scheduler(Generic[W]):
         self.pools[ticket.key] = pool  # retiring its last worker has dropped it
         self._count += 1
         pool.count += 1
+        pool.remember(ticket)
         pool.of[ticket.account] = pool.of.get(ticket.account, 0) + 1
         pool.starting[ticket.account] = pool.starting.get(ticket.account, 0) + 1
         self._starting += 1

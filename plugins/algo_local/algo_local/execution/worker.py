@@ -8,9 +8,10 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
@@ -19,12 +20,18 @@ from algo_local.algorithms.published import Node, whole
 from algo_local.execution.executor import Endpoint
 from algo_local.execution.launch import Launch, StartFailed
 from algo_local.execution.limits import Limits
-from algo_local.execution.payload import Outcome
-from algo_local.execution.process import AlgorithmProcess
+from algo_local.execution.payload import Failure, Outcome
+from algo_local.execution.process import PROCESS_DESCRIPTORS, AlgorithmProcess
 from algo_local.execution.sandbox import Protection, protection
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.workspace import Workspace, Workspaces
 from algo_local.trees import in_use
+
+if TYPE_CHECKING:
+    from algo_local.execution.handover import Message
+    from algo_local.execution.keeper import Keeper
+
+_BACKLOG = 128
 
 _LOOK = 8
 """Calls between two looks at how much memory a worker has."""
@@ -36,27 +43,80 @@ _FIRST_USER, _USERS = 61184, 4096
 class Worker:
     """A process that serves one account. For one thread at a time, except for `kill`."""
 
-    def __init__(self, launch: Launch, account: str, workspaces: Workspaces, endpoint: Endpoint) -> None:
-        """Start it. OSError if that fails; then nothing is left behind."""
+    def __init__(
+        self,
+        launch: Launch,
+        account: str,
+        endpoint: Endpoint,
+        *,
+        key: str = "",
+        listener: socket.socket | None = None,
+        taken: Message | None = None,
+    ) -> None:
+        """Start it, or go on with one that was taken from the keeper.
+
+        `key` is what the keeper knows it by; `listener` is the socket at which it calls the platform, if that is its
+        own.
+
+        Raises:
+            OSError: if it cannot be started; then nothing is left behind but its workspace.
+        """
         self.account = account
         self.token = launch.token
         """The token with which it calls the platform, instead of an API key."""
         self.idle_since = 0.0
-        self._started = time.monotonic()
-        self._calls = 0
+        self._key = key
+        self._began: float = taken.content["began"] if taken else time.monotonic()
+        self._calls: int = taken.content["calls"] if taken else 0
+        self._launch = launch
         self._endpoint = endpoint
-        self._workspaces = workspaces
-        self._workspace: Workspace = launch.workspace
+        self._listener: socket.socket | None = None
         self._stop_serving: list[Callable[[], None]] = []
         self._build = contextlib.ExitStack()
-        self._process = AlgorithmProcess(launch, self._serve)
+        self._trees: Sequence[int] = ()
+        if taken:
+            self._process = AlgorithmProcess.adopt(launch, taken.content, taken.descriptors[:PROCESS_DESCRIPTORS])
+        else:
+            self._process = AlgorithmProcess(launch, self._serve)
+        if listener:
+            self._serve(listener)
 
     def _serve(self, listener: socket.socket) -> None:
+        self._listener = listener.dup()
         self._stop_serving.append(self._endpoint.serve_also(listener))
 
-    def hold(self, build: contextlib.ExitStack) -> None:
-        """Keep its build in use until it has ended."""
+    def hold(self, build: contextlib.ExitStack, trees: Sequence[int]) -> None:
+        """Keep its build in use until it has ended; `trees` are the descriptors that do so."""
         self._build.push(build)
+        self._trees = trees
+
+    def hand_over(self, give: Callable[[dict[str, Any], list[int]], bool]) -> bool:
+        """Hand it to another process by `give`; if that cannot be done, it is still to be stopped."""
+        found = self._process.hand_over()
+        if not found or not self._listener:
+            return False
+        self._end_serving()
+        workspace = self._launch.workspace
+        content = {
+            **found[0],
+            "key": self._key,
+            "label": self._launch.label,
+            "build": self._launch.build.commit,
+            "token": self.token,
+            "path": str(workspace.path),
+            "owner": workspace.owner,
+            "kept": sorted(workspace.kept),
+            "began": self._began,
+            "calls": self._calls,
+            "is_sandboxed": self._launch.sandbox is not None,
+        }
+        if not give(content, [*found[1], workspace.held, self._listener.fileno(), *self._trees]):
+            return False
+        self._process.leave()
+        workspace.leave()
+        self._listener.close()
+        self._build.close()
+        return True
 
     @property
     def name(self) -> str:
@@ -66,6 +126,10 @@ class Worker:
     def call(self, request: bytes, deadline: float, on_output: Callable[[bytes], None] | None = None) -> Outcome:
         """Load the algorithm if need be, and have it answer a request; see `AlgorithmProcess.call`."""
         return self._process.call(request, deadline, on_output)
+
+    def load(self, deadline: float) -> Failure | None:
+        """Load the algorithm ahead of the first call; see `AlgorithmProcess.load`."""
+        return self._process.load(deadline)
 
     def settle(self) -> bool:
         """Clean up after a call; return whether the worker can take another one."""
@@ -83,7 +147,7 @@ class Worker:
     def is_fresh(self, scaling: Scaling) -> bool:
         """Whether it has not become too old or too large for another call; asked after each."""
         self._calls += 1
-        if self._calls >= scaling.calls or time.monotonic() - self._started >= scaling.age:
+        if self._calls >= scaling.calls or time.monotonic() - self._began >= scaling.age:
             return False
         return self._calls % _LOOK != 0 or self._process.memory() <= scaling.memory
 
@@ -105,24 +169,32 @@ class Worker:
         try:
             self._process.stop(grace)
         finally:
-            for stop in self._stop_serving:
-                stop()
-            self._workspaces.remove(self._workspace)
+            self._end_serving()
+            if self._listener:
+                self._listener.close()
+            self._launch.workspace.remove()
             self._build.close()
+
+    def _end_serving(self) -> None:
+        while self._stop_serving:
+            self._stop_serving.pop()()
 
 
 class Workers:
     """Starts workers; what they have of their own lies below `directory`, part of the platform's state."""
 
-    def __init__(self, endpoint: Callable[[], Endpoint], directory: Path) -> None:
-        """`endpoint()` is asked when a worker is started, not before."""
+    def __init__(self, endpoint: Callable[[], Endpoint], directory: Path, keeper: Keeper | None = None) -> None:
+        """`endpoint()` is asked when a worker is started, not before; `keeper` may have some that are loaded."""
         self._endpoint = endpoint
         self._directory = directory
+        self._keeper = keeper
         self._workspaces = Workspaces(directory)
         self._users = itertools.count(secrets.randbelow(_USERS))
 
-    def start(self, build: Build, account: str, token: str) -> Worker:
-        """Start a worker; its algorithm is loaded by its first call.
+    def start(self, build: Build, account: str, token: str, label: str = "") -> Worker:
+        """Start a worker, whose algorithm is loaded by its first call, or take one from the keeper.
+
+        `label` is what people know the build by.
 
         Raises:
             AlgoError: if the build has been changed, or a setting makes this impossible.
@@ -130,39 +202,60 @@ class Workers:
         """
         with contextlib.ExitStack() as stack:
             environment = interpreter_of(build.python).environment
-            stack.enter_context(in_use(build.source, *([environment] if environment else [])))
-            worker = self._start_protected(build, account, token)
-            worker.hold(stack.pop_all())
+            trees = stack.enter_context(in_use(build.source, *([environment] if environment else [])))
+            worker = self._start_protected(build, account, token, label)
+            worker.hold(stack.pop_all(), trees)
         return worker
 
-    def _start_protected(self, build: Build, account: str, token: str) -> Worker:
+    def _start_protected(self, build: Build, account: str, token: str, label: str) -> Worker:
         found = whole(build.source)
         endpoint = self._endpoint()
         try:
-            return self._start(build, account, token, found, endpoint)
+            return self._start(build, account, token, label, found, endpoint)
         except StartFailed:
             # Bubblewrap is taken to work until it does not, which saves a trial before the first algorithm.
             if not self._protection.sandbox or not self._protection.fails_here():
                 raise
-        return self._start(build, account, token, found, endpoint)
+        return self._start(build, account, token, label, found, endpoint)
 
-    def _start(self, build: Build, account: str, token: str, found: list[Node], endpoint: Endpoint) -> Worker:
+    def _start(
+        self, build: Build, account: str, token: str, label: str, found: list[Node], endpoint: Endpoint
+    ) -> Worker:
         sandbox = self._protection.sandbox
         if not sandbox and (self._protection.required or build.network_access == "isolated"):
             isolated = "This algorithm may not use the network, and does not run"
             what = "No algorithm may run" if self._protection.required else isolated
             raise AlgoError(f"{what} without a sandbox, and none is available: {self._protection.reason}")
-        workspace = self._workspaces.create(found, self._next_user() if sandbox else None)
-        try:
-            launch = Launch(build, workspace, self._limits, sandbox, endpoint.address, token)
-            return Worker(launch, account, self._workspaces, endpoint)
-        except BaseException:
-            self._workspaces.remove(workspace)
-            raise
+        key = self._key(build, account)
+        if self._keeper and (taken := self._keeper.take(key)):
+            return self._adopted(build, account, key, label, endpoint, taken)
+        with contextlib.ExitStack() as undo:
+            workspace = self._workspaces.create(found, self._next_user() if sandbox else None)
+            undo.callback(workspace.remove)
+            address, listener = endpoint.address, None
+            if self._keeper and build.network_access != "isolated":
+                listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+                undo.callback(listener.close)
+                address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            launch = Launch(build, workspace, self._limits, sandbox, address, token, label)
+            worker = Worker(launch, account, endpoint, key=key, listener=listener)
+            undo.pop_all()
+        return worker
 
-    def close(self) -> None:
-        """Remove what lies in the directory, once the last worker is gone."""
-        self._workspaces.close()
+    def _adopted(self, build: Build, account: str, key: str, label: str, endpoint: Endpoint, taken: Message) -> Worker:
+        content, (held, listener, *trees) = taken.content, taken.descriptors[PROCESS_DESCRIPTORS:]
+        for tree in trees:
+            os.close(tree)  # they are in use by ourselves already
+        workspace = Workspace(Path(content["path"]), content["owner"], held, content["kept"])
+        launch = Launch(build, workspace, self._limits, self._protection.sandbox, "", content["token"], label)
+        return Worker(launch, account, endpoint, key=key, listener=socket.socket(fileno=listener), taken=taken)
+
+    def _key(self, build: Build, account: str) -> str:
+        if not self._keeper:
+            return ""
+        from algo_local.execution.keeper import key_of
+
+        return key_of(build, account, self._limits, self._protection.sandbox)
 
     @cached_property
     def _protection(self) -> Protection:

@@ -7,13 +7,12 @@ can share blocks between copies (btrfs, XFS), copies are made so.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 import stat
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from algo_core.locks import acquire, is_held, locked
@@ -25,38 +24,39 @@ _SMALL = 1 << 20  # bytes of a file that is copied by reading and writing it onc
 
 
 class Workspace:
-    """The directory of one process, made when that starts and removed when it has ended."""
+    """The directory of one process, made when that starts and removed when it has ended.
 
-    def __init__(self, path: Path, nodes: Sequence[Node], owner: int | None) -> None:
-        """Copy `nodes` into it; `owner` is the user who may change it, if not the platform's own.
+    Whoever has it holds the lock of a file in it, so that others can tell whether it is left over.
+    """
 
-        Raises:
-            OSError: if that fails; nothing is left then.
+    def __init__(self, path: Path, owner: int | None, held: int, kept: Iterable[str] = ()) -> None:
+        """`owner` is the user who may change it, if not the platform's own; `held` is the locked file.
+
+        `kept` are names in the temporary directory that belong to the process.
         """
         self.path = path
         self.owner = owner
+        self.held = held
         self.tree, self.home, self.temporary = path / "algorithm", path / "home", path / "tmp"
         self.answers = path / "run" / "answers"
+        self.kept = frozenset(kept)
         self._temporary = str(self.temporary)
-        self._kept: frozenset[str] = frozenset()
-        path.mkdir(mode=0o700)
-        try:
-            for directory in (self.tree, self.home, self.temporary, self.answers.parent):
-                directory.mkdir()
-                directory.chmod(0o755)  # whatever our file creation mask; nobody else can enter the one above
-            os.mkfifo(self.answers, 0o600)
-            if owner is not None:
-                for private in (self.tree, self.home, self.temporary, self.answers):
-                    os.chown(private, owner, owner)
-            for node in nodes:
-                _copy(node, self.tree / node.name, owner)
-        except BaseException:
-            self.remove()
-            raise
+
+    def fill(self, nodes: Sequence[Node]) -> None:
+        """Make its directories, and copy `nodes` into it. OSError if that fails."""
+        for directory in (self.tree, self.home, self.temporary, self.answers.parent):
+            directory.mkdir()
+            directory.chmod(0o755)  # whatever our file creation mask; nobody else can enter the one above
+        os.mkfifo(self.answers, 0o600)
+        if self.owner is not None:
+            for private in (self.tree, self.home, self.temporary, self.answers):
+                os.chown(private, self.owner, self.owner)
+        for node in nodes:
+            _copy(node, self.tree / node.name, self.owner)
 
     def remember_temporary(self) -> None:
         """From now on, what is in the temporary directory belongs to the process: loading has put it there."""
-        self._kept = frozenset(os.listdir(self._temporary))
+        self.kept = frozenset(os.listdir(self._temporary))
 
     def empty_temporary(self) -> None:
         """Remove a call's files from the temporary directory.
@@ -65,7 +65,7 @@ class Workspace:
             OSError: if something there cannot be removed.
         """
         for name in os.listdir(self._temporary):
-            if name not in self._kept:
+            if name not in self.kept:
                 path = os.path.join(self._temporary, name)
                 if stat.S_ISDIR(os.lstat(path).st_mode):
                     shutil.rmtree(path)
@@ -76,6 +76,11 @@ class Workspace:
         """Remove the workspace, as far as possible."""
         with contextlib.suppress(OSError):
             remove_tree(self.path)
+        self.leave()
+
+    def leave(self) -> None:
+        """Have nothing to do with it any more: another process has it, or nobody."""
+        os.close(self.held)
 
 
 def _copy(node: Node, target: Path, owner: int | None) -> None:
@@ -120,67 +125,30 @@ def _copied_by_system(source: int, copy: int) -> bool:
 
 
 class Workspaces:
-    """The workspaces of one platform, in a directory of its own below `root`, which it holds locked while it lives.
-
-    So that another platform can tell whose are left over, and remove them.
-    """
+    """Makes workspaces in a directory, `root`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._lock = threading.Lock()
-        self._own: Path | None = None
-        self._held = -1
-        self._numbers = itertools.count(1)
-        self._count = 0
-        self._closed = False
+        self._is_swept = False
 
     def create(self, nodes: Sequence[Node], owner: int | None) -> Workspace:
-        """A new workspace. OSError if there is no room for it, or a file is gone."""
-        with self._lock:
-            own = self._own or self._open()
-            path = own / str(next(self._numbers))
-            self._count += 1
-        try:
-            return Workspace(path, nodes, owner)
-        except BaseException:
-            self._forget_one()
-            raise
-
-    def remove(self, workspace: Workspace) -> None:
-        """Remove a workspace whose process has ended."""
-        workspace.remove()
-        self._forget_one()
-
-    def close(self) -> None:
-        """Remove the directory once the last workspace is gone."""
-        with self._lock:
-            self._closed = True
-        self._remove_if_unused()
-
-    def _forget_one(self) -> None:
-        with self._lock:
-            self._count -= 1
-        self._remove_if_unused()
-
-    def _remove_if_unused(self) -> None:
-        with self._lock:
-            if not self._closed or self._count or self._own is None:
-                return
-            own, self._own = self._own, None
-            os.close(self._held)
-        with contextlib.suppress(OSError):
-            remove_tree(own)
-
-    def _open(self) -> Path:
+        """A new workspace with a copy of `nodes`. OSError if there is no room for it, or a file is gone."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with locked(self._root / ".lock"):
             # A short name: sockets in the temporary directory below have room for about 100 bytes of path.
-            own = Path(tempfile.mkdtemp(prefix="p-", dir=self._root))
-            self._held = os.open(own / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            acquire(self._held, wait=True)
-        self._own, self._closed = own, False
-        threading.Thread(target=remove_abandoned, args=(self._root,), name="algo-sweep", daemon=True).start()
-        return own
+            path = Path(tempfile.mkdtemp(prefix="p-", dir=self._root))
+            held = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            acquire(held, wait=True)
+        workspace = Workspace(path, owner, held)
+        try:
+            workspace.fill(nodes)
+        except BaseException:
+            workspace.remove()
+            raise
+        if not self._is_swept:
+            self._is_swept = True
+            threading.Thread(target=remove_abandoned, args=(self._root,), name="algo-sweep", daemon=True).start()
+        return workspace
 
 
 def remove_abandoned(root: Path) -> None:

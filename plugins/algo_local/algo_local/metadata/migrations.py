@@ -317,6 +317,11 @@ CREATE TABLE request_webhooks (
 );
 CREATE INDEX request_webhooks_waiting ON request_webhooks (due_at) WHERE state = 'waiting';
 """
+_WITH_REPEATS = "ALTER TABLE requests ADD COLUMN repeats TEXT NOT NULL DEFAULT ''"
+_WITH_WORKERS = """
+ALTER TABLE algorithms ADD COLUMN min_workers INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE algorithms ADD COLUMN max_workers INTEGER NOT NULL DEFAULT 0
+"""
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -326,6 +331,8 @@ MIGRATIONS = (
     _WITH_MEDIA_TYPES,
     _WITH_SCMS,
     _WITH_WEBHOOKS,
+    _WITH_REPEATS,
+    _WITH_WORKERS,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

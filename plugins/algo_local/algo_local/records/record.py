@@ -17,7 +17,12 @@ LEVELS = (FULL, METADATA, NONE)
 """How much of an algorithm's calls is recorded: everything; no input, result, message or printed output; nothing."""
 
 LOST_FAILURE = Failure("The platform ended before the call did", "SystemError", ended="lost")
-"""The answer of a call whose platform died."""
+"""The answer of a call whose platform died before it was started."""
+
+CUT_SHORT_FAILURE = Failure(
+    "The platform ended while the call ran; how far that got is not known", "SystemError", ended="lost"
+)
+"""The answer of a call whose platform died while it ran."""
 
 
 def digest_of(data: bytes) -> str:
@@ -85,6 +90,8 @@ class Record:
     """The idempotency key."""
     key_digest: str = ""
     """Of the request that came with the key; another one under the same key is refused."""
+    repeats: str = ""
+    """The call with this key that was lost while it ran, if there was one: what it did may have been done twice."""
 
     @property
     def is_finished(self) -> bool:
@@ -95,7 +102,7 @@ class Record:
     def failure(self) -> Failure | None:
         """Why there is no result."""
         if self.state == LOST:
-            return LOST_FAILURE
+            return LOST_FAILURE if self.started_at is None else CUT_SHORT_FAILURE
         if not self.error:
             return None
         message, error_type, stacktrace = json.loads(self.error)

@@ -68,9 +68,15 @@ class Live:
         return self.level == FULL and (self.record.is_void or self.record.key is not None)
 
     def started(self, worker: str) -> None:
-        """Note that a worker has taken it."""
+        """Note that a worker has taken it. With an idempotency key, that is on record when this returns.
+
+        Raises:
+            PlatformError: if it cannot be written; the call must not be executed then.
+        """
         self.record.started(worker, time.time())
         self.is_changed = True
+        if self.record.key is not None:
+            self._recorder.write(self)
 
     def printed(self, data: bytes) -> None:
         """Take what the algorithm has printed, of which the last bytes are kept."""
@@ -123,23 +129,35 @@ class Recorder:
             self._tick()
         return live
 
-    def accept(self, record: Record, given: Input, level: str, also: table.Change | None = None) -> Live:
+    def accept(
+        self,
+        record: Record,
+        given: Input,
+        level: str,
+        also: table.Change | None = None,
+        *,
+        may_repeat: bool = True,
+    ) -> Live:
         """As `begin`, but it is on record, on the disk if it is void, when this returns; with it, `also` is done.
 
+        `may_repeat` says whether a call with the same idempotency key that was lost while it ran is executed again;
+        one that was lost before that always is.
+
         Raises:
-            KeyTaken: if a call with its idempotency key is on record, and not lost.
+            KeyTaken: if a call with its idempotency key is on record, and not to be executed again.
         """
         live = self._made(record, given, level)
         contents = self._kept(live, record.input, given.data)
-        row = table.row_of(record)
 
         def claim(rows: sqlite3.Connection) -> Record | None:
             known = table.by_key(rows, record.account, record.key) if record.key else None
-            if known and known.state != LOST:
+            has_run = known is not None and known.started_at is not None
+            if known and (known.state != LOST or (has_run and not may_repeat)):
                 return known
+            record.repeats = known.id if known and has_run else ""
             if known:
                 table.give_up_key(rows, known)
-            table.store(rows, [row], contents.items())
+            table.store(rows, [table.row_of(record)], contents.items())
             if also:
                 also(rows)
             return None
@@ -155,6 +173,14 @@ class Recorder:
             self._live[record.id] = live
         self._tick()
         return live
+
+    def write(self, live: Live) -> None:
+        """Have a call on record as it is now when this returns. PlatformError if that is impossible."""
+        with self._lock:
+            live.is_changed = False
+            self._journal.put(live.record, live.contents)
+            live.contents = {}
+        self._journal.change(lambda rows: None)
 
     def finish(self, live: Live, answer: Answer) -> None:
         """See `Live.finished`."""

@@ -16,6 +16,7 @@ COLUMNS = (
     *("id", "account", "algorithm", "owner", "name", "version", "created_at", "state", "parent", "is_void"),
     *("platform", "worker", "started_at", "finished_at", "duration", "input_type", "input_size", "input_digest"),
     *("output_type", "output_size", "output_digest", "printed", "error", "idempotency_key", "key_digest"),
+    "repeats",
 )
 """Those of a row, in order."""
 
@@ -57,7 +58,7 @@ def row_of(record: Record) -> Row:
         *(record.finished_at, record.duration),
         *((given.content_type, given.size, given.digest) if given else (None, None, None)),
         *((came.content_type, came.size, came.digest) if came else (None, None, None)),
-        *(record.printed, record.error, record.key, record.key_digest),
+        *(record.printed, record.error, record.key, record.key_digest, record.repeats),
     )
 
 

@@ -127,3 +127,26 @@ class Monitoring:
             ("algo_workers_memory_bytes", "Resident memory of all workers", described.memory),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+        yield from self._workers_by_algorithm()
+
+    def _workers_by_algorithm(self) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        from algo_local.execution.local_pool import LocalPool
+
+        executor = self._platform.executor
+        builds = executor.builds() if isinstance(executor, LocalPool) else []
+        for name, text, attribute in (
+            ("algo_algorithm_workers", "Workers of an algorithm's versions together", "workers"),
+            ("algo_algorithm_workers_busy", "Those of them that serve a call", "busy"),
+            ("algo_algorithm_workers_min", "Workers that a version of it keeps", "least"),
+            ("algo_algorithm_workers_max", "Workers that a version of it may have", "most"),
+        ):
+            family = GaugeMetricFamily(name, text, labels=["algorithm"])
+            found: dict[str, int] = {}
+            for build in builds:
+                value, before = getattr(build, attribute), found.get(build.label, 0)
+                found[build.label] = before + value if attribute in ("workers", "busy") else max(before, value)
+            for label, value in found.items():
+                family.add_metric([label], value)
+            yield family

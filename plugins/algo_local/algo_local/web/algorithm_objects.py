@@ -138,6 +138,8 @@ def _settings(algorithm: Algorithm, version: Version | None) -> dict[str, Any]:
         "network_access": algorithm.network_access,
         "pipeline_enabled": algorithm.pipeline_enabled,
         "request_records": algorithm.request_records,
+        "min_workers": algorithm.min_workers,
+        "max_workers": algorithm.max_workers or None,
         "insights_enabled": version.insights_enabled if version else False,
     }
     return {name: value for name, value in settings.items() if value is not None}

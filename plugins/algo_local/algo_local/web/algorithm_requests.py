@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_local.algorithms import catalog
 from algo_local.algorithms.publication import Publication
+from algo_local.algorithms.registry import parse_version
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid
 
@@ -46,6 +47,8 @@ def description(body: dict[str, Any]) -> dict[str, Any]:
         "pipeline_enabled",
         "royalty_microcredits",
         "request_records",
+        "min_workers",
+        "max_workers",
     )
     found |= {name: settings[name] for name in plain if name in settings}
     return found | _environment(settings)
@@ -87,6 +90,7 @@ def publication(body: dict[str, Any]) -> Publication:
     texts = {name: said[name] for name in ("release_notes", "sample_input", "sample_output") if name in said}
     return Publication(
         kind=said.get("version_type", "minor"),
+        number=parse_version(said["semantic_version"]) if "semantic_version" in said else None,
         callability=body.get("settings", {}).get("algorithm_callability"),
         insights_enabled=said.get("insights_enabled", False),
         **texts,

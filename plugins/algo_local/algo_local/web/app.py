@@ -35,7 +35,7 @@ _KINDS: tuple[tuple[type[AlgoError], int, int | None], ...] = (
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, Idempotency-Key",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, Idempotency-Key, Idempotency-Lost",
 }
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")

@@ -114,6 +114,7 @@ SCHEMAS: dict[str, Schema] = {
         worker=TEXT_OR_NULL,
         parent=TEXT_OR_NULL,
         idempotency_key=TEXT_OR_NULL,
+        repeats=TEXT_OR_NULL,
         input={"oneOf": [ref("RequestContent"), {"type": "null"}]},
         output={"oneOf": [ref("RequestContent"), {"type": "null"}]},
         failure={"oneOf": [record("message error_type", message=TEXT, error_type=TEXT), {"type": "null"}]},
@@ -175,6 +176,8 @@ SCHEMAS: dict[str, Schema] = {
         network_access=word("isolated", "full"),
         pipeline_enabled=FLAG,
         request_records=word("full", "metadata", "none"),
+        min_workers={"type": "integer", "minimum": 0, "maximum": 1000},
+        max_workers={"type": "integer", "minimum": 0, "maximum": 1000},
         insights_enabled=FLAG,
     ),
     "VersionInfo": record(
@@ -209,6 +212,7 @@ SCHEMAS: dict[str, Schema] = {
         settings=ref("Settings"),
         version_info=record(
             version_type=word("major", "minor", "revision", "patch"),
+            semantic_version={"type": "string", "pattern": r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"},
             release_notes=LONG,
             sample_input=LONG,
             sample_output=LONG,

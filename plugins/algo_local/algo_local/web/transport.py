@@ -52,6 +52,7 @@ class EmbeddedTransport:
     def close(self) -> None:
         """Wait for calls without a response to end. The platform stays open for other clients."""
         self._application.platform.wait_for_background()
+        self._application.platform.rest()
 
 
 class _Body:

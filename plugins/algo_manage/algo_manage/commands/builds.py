@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -12,6 +13,8 @@ from algo_core.errors import AlgoError, NotFoundError
 from algo_core.storage.uri import AlgorithmRef
 from algo_manage import api
 from algo_manage.completion import algorithm_argument, complete_build
+
+Query = Mapping[str, "str | None"]
 
 PAUSE = 1.0
 """Seconds between two looks at a build that runs."""
@@ -65,8 +68,9 @@ def show_(app: App, algorithm: str, build: str) -> None:
 @algorithm_argument
 @click.argument("build", metavar="[BUILD]", required=False, shell_complete=complete_build)
 @click.option("-f", "--follow", is_flag=True, help="Print lines as they come until the build has ended.")
+@click.option("--sudo", is_flag=True, help="Show builds of any account (administrators only).")
 @pass_app
-def logs_(app: App, algorithm: str, build: str | None, follow: bool) -> None:
+def logs_(app: App, algorithm: str, build: str | None, follow: bool, sudo: bool) -> None:
     """Print the log of a build; without BUILD, of the newest.
 
     With --follow the exit code is 1 if the build fails.
@@ -76,26 +80,27 @@ def logs_(app: App, algorithm: str, build: str | None, follow: bool) -> None:
       algo builds logs me/Greeter --follow
     """
     ref = api.named(algorithm)
-    found = _find(app, ref, build)
+    asked = {"sudo": "true" if sudo else None}
+    found = _find(app, ref, build, asked)
     identifier = str(api.member(found, "build_id"))
     if app.output.is_json:
         if follow:
-            found = _await(app, ref, identifier)
-        app.output.json({"build_id": identifier, "logs": _log(app, ref, identifier)})
+            found = _await(app, ref, identifier, asked)
+        app.output.json({"build_id": identifier, "logs": _log(app, ref, identifier, asked)})
     else:
-        shown = _print(app, _log(app, ref, identifier), 0, is_whole=not _is_running(found))
+        shown = _print(app, _log(app, ref, identifier, asked), 0, is_whole=not _is_running(found))
         while follow and _is_running(found):
             time.sleep(PAUSE)
-            found = _find(app, ref, identifier)
-            shown = _print(app, _log(app, ref, identifier), shown, is_whole=not _is_running(found))
+            found = _find(app, ref, identifier, asked)
+            shown = _print(app, _log(app, ref, identifier, asked), shown, is_whole=not _is_running(found))
     if follow and api.member(found, "status") == "failed":
         raise AlgoError(
             f"Build {identifier} of {ref} failed", f"Correct the sources, then: algo algorithms compile {ref}"
         )
 
 
-def _await(app: App, ref: AlgorithmRef, identifier: str) -> Any:
-    while _is_running(found := _find(app, ref, identifier)):
+def _await(app: App, ref: AlgorithmRef, identifier: str, asked: Query) -> Any:
+    while _is_running(found := _find(app, ref, identifier, asked)):
         time.sleep(PAUSE)
     return found
 
@@ -112,19 +117,19 @@ def _print(app: App, log: str, shown: int, *, is_whole: bool) -> int:
     return max(end, shown)
 
 
-def _log(app: App, ref: AlgorithmRef, identifier: str) -> str:
+def _log(app: App, ref: AlgorithmRef, identifier: str, asked: Query) -> str:
     """A build's log; empty for a running build if the platform has only logs of finished ones."""
     try:
-        answer = app.api.get_json(api.path_of(ref, f"builds/{identifier}/logs"), query={"partial": "true"})
+        answer = app.api.get_json(api.path_of(ref, f"builds/{identifier}/logs"), query={"partial": "true", **asked})
     except NotFoundError:
         return ""
     return str(api.member(answer, "logs"))
 
 
-def _find(app: App, ref: AlgorithmRef, build: str | None) -> Any:
+def _find(app: App, ref: AlgorithmRef, build: str | None, asked: Query | None = None) -> Any:
     """A build by its id or commit; the newest if none is named."""
     with api.suggesting(app, ref):
-        for found in api.pages(app, api.path_of(ref, "builds")):
+        for found in api.pages(app, api.path_of(ref, "builds"), asked):
             if build is None or build in {api.member(found, "build_id"), api.member(found, "commit_sha")}:
                 return found
     if build is None:

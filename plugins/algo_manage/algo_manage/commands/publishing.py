@@ -12,6 +12,7 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, UsageError
 from algo_core.storage.uri import AlgorithmRef
+from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
 from algo_manage import api
 from algo_manage.commands.algorithms import describe
@@ -33,6 +34,8 @@ def _described(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--license", type=click.Choice(["apl", "apache2", "gpl3", "mit"]), help="License of the source."),
         click.option("--network-access", type=click.Choice(["full", "isolated"]), help="Network access."),
         click.option("--pipelining/--no-pipelining", default=None, help="Whether it may call other algorithms."),
+        click.option("--min-workers", type=Number(0, 1000), help="Workers that its newest version keeps ready."),
+        click.option("--max-workers", type=Number(0, 1000), help="Most workers of a version; 0 for any number."),
         click.option("--environment", metavar="ID", help="Environment, from: algo environment LANG."),
     )):  # fmt: skip
         function = option(function)
@@ -50,6 +53,8 @@ def _body(said: dict[str, Any], defaults: dict[str, Any] | None = None) -> dict[
         "network_access": said["network_access"],
         "pipeline_enabled": said["pipelining"],
         "algorithm_environment": said["environment"],
+        "min_workers": said["min_workers"],
+        "max_workers": said["max_workers"],
     }
     body: dict[str, Any] = {
         "details": details,

@@ -140,6 +140,28 @@ def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
 
 
 @click.command()
+@click.argument("dist")
+@yes_option
+@pass_app
+def rollback(app: App, dist: str, yes: bool) -> None:
+    """Bring back the version of DIST before its last upgrade.
+
+    Dependencies that were upgraded along with it are brought back as well, and no package index is asked. The version
+    that is replaced is kept in turn: the same command undoes the rollback.
+    """
+    from algo_plugins.installer.operations import names_of
+    from algo_plugins.installer.rollback import roll_back
+
+    (name,) = names_of([dist])
+    with _alone(app):
+        outcome = roll_back(_operations(app, yes, "rollback", dist), name)
+    _report(app, outcome, "")
+    for step in outcome.changes:
+        if step.distribution == name and not app.output.is_json:
+            app.output.info(f"To stay with it: algo plugins install '{name}=={step.version}'")
+
+
+@click.command()
 @click.argument("dists", metavar="[DIST]...", nargs=-1)
 @pass_app
 def outdated(app: App, dists: tuple[str, ...]) -> None:
@@ -153,7 +175,8 @@ def outdated(app: App, dists: tuple[str, ...]) -> None:
     from algo_plugins.installer.operations import names_of
     from algo_plugins.installer.outdated import standings
 
-    found = standings(_operations(app, True, "outdated"), names_of(dists))
+    with _alone(app, dry_run=True):
+        found = standings(_operations(app, True, "outdated"), names_of(dists))
     if app.output.is_json:
         app.output.json([{**standing._asdict(), "outdated": standing.is_outdated} for standing in found])
         return
@@ -168,13 +191,19 @@ def outdated(app: App, dists: tuple[str, ...]) -> None:
 
 @contextmanager
 def _alone(app: App, dry_run: bool = False) -> Iterator[None]:
-    """Let no other `algo` change plugins meanwhile; a dry run, which writes nothing, does not wait."""
+    """Let no other `algo` change plugins meanwhile, and undo what one left half-done.
+
+    A dry run, which writes nothing, neither waits nor undoes.
+    """
+    from algo_plugins.installer.changing import mend, refuse_interrupted
     from algo_plugins.installer.lock import plugins_lock
 
     if dry_run:
+        refuse_interrupted()
         yield
         return
     with plugins_lock(app.environ, app.output.info):
+        mend(app.output.warn)
         yield
 
 
@@ -190,7 +219,14 @@ def _read_files(files: Sequence[str], require_hashes: bool) -> Contents | None:
 def _operations(app: App, yes: bool, *words: str, dry_run: bool = False) -> Operations:
     from algo_plugins.installer.operations import Operations
 
-    return Operations(app, _approval(app, yes or dry_run, words), dry_run=dry_run)
+    def keep(text: str) -> bool:
+        prompter = Prompter(app.output)
+        if yes or app.output.is_json or not prompter.is_terminal:
+            return False
+        app.output.warn(text)
+        return prompter.confirm("Keep it nevertheless?")
+
+    return Operations(app, _approval(app, yes or dry_run, words), keep, dry_run=dry_run)
 
 
 def _approval(app: App, yes: bool, words: Sequence[str]) -> Callable[[list[Step], Sequence[Preview]], bool]:

@@ -10,10 +10,11 @@ from algo_core.plugins import isolated
 from algo_core.plugins.policy import Policy, normalized
 from algo_core.plugins.recorded import CORE
 from algo_plugins.installer import placement, present, probe, record, wanted
+from algo_plugins.installer.changing import Restored, put_back, reversible
 from algo_plugins.installer.environment import Environment, find
 from algo_plugins.installer.outcome import Outcome, Step
 from algo_plugins.installer.present import Distribution
-from algo_plugins.installer.preview import Preview, previews
+from algo_plugins.installer.preview import Preview, Rehearsal, rehearse
 from algo_plugins.installer.process import Unresolvable, unhashed
 from algo_plugins.installer.requirements_file import Contents
 from algo_plugins.installer.sources import redacted
@@ -34,11 +35,17 @@ class Declined(AlgoError):
 class Operations:
     """The operations of `algo plugins` on a user's installation.
 
-    `approve` gets each plan, with the commands and schemes that it adds, and returns whether to continue.
+    `approve` gets each plan, with the commands and schemes that it adds, and returns whether to continue. `keep` gets
+    what does not work after a change, and returns whether to leave it so.
     """
 
     def __init__(
-        self, app: App, approve: Callable[[list[Step], Sequence[Preview]], bool], *, dry_run: bool = False
+        self,
+        app: App,
+        approve: Callable[[list[Step], Sequence[Preview]], bool],
+        keep: Callable[[str], bool],
+        *,
+        dry_run: bool = False,
     ) -> None:
         self.environ: Mapping[str, str] = app.environ
         self.config: Config = app.config
@@ -46,7 +53,9 @@ class Operations:
         self.output = app.output
         self.plugins = list(app.plugins.allowed)
         self.approve = approve
+        self.keep = keep
         self.dry_run = dry_run
+        self._broken_before = {record.dist for record in app.plugins.records if record.error}
 
     def install(self, texts: Sequence[str], files: Contents | None = None) -> Outcome:
         """Install requirements, and those of requirements files, and record them.
@@ -89,7 +98,10 @@ class Operations:
         installed = present.distributions()
         entries = record.read(self.config, "installed").values()
         missing = [text for text in entries if not present.satisfies(installed, _parsed(text, self.config))]
-        return self._change(find(self.environ), [wanted.read(text) for text in missing]) if missing else Outcome()
+        if not missing:
+            return Outcome()
+        self.keep = lambda text: True  # one that is broken takes none of the others away
+        return self._change(find(self.environ), [wanted.read(text) for text in missing])
 
     def uninstall(self, names: Sequence[str], confirm: Callable[[str], bool]) -> Outcome:
         """Remove plugins, isolated ones included, and their records.
@@ -148,7 +160,7 @@ class Operations:
             check_hashes(locked.hashes, [*(str(want.name) for want in asked), *(change.name for change in changes)])
         self._check(installed, asked, changes)
         steps = [Step(where.kind, c.name, c.version, _version(installed, c.name)) for c in changes]
-        shown = previews(self.environ, where.tool, asked, changes) if changes else []
+        shown, paths = rehearse(self.environ, where.tool, asked, changes) if changes else Rehearsal([], [])
         if self.dry_run:
             self.approve([], shown)
             return Outcome(steps, [preview.as_dict() for preview in shown], dry_run=True)
@@ -156,9 +168,13 @@ class Operations:
             if not self.approve(steps, shown):
                 raise Declined("Nothing was changed")
             pins = [f"{c.name}=={c.version}" for c in changes if not c.url and c.version != UNKNOWN]
-            where.tool.install([want.text for want in asked], [*core, *pins], upgrade=upgrade)
+            with reversible(steps, paths, self.output.warn):
+                where.tool.install([want.text for want in asked], [*core, *pins], upgrade=upgrade)
+                found = self.look(steps)
+        else:
+            found = self.look([])
         names = {want.name for want in asked} | {change.name for change in changes}
-        plugins = [plugin for plugin in self._look() if plugin["distribution"] in names]
+        plugins = [plugin for plugin in found if plugin["distribution"] in names]
         working = {plugin["distribution"] for plugin in plugins}
         if locked.hashes:  # what lists everything lists dependencies too
             asked = [want for want in asked if want.name in working]
@@ -176,11 +192,15 @@ class Operations:
         for want in asked:
             assert want.name, "they have been named"
             self.refuse_denied(want.name, versions[want.name])
-        for change in changes:
-            self.refuse_denied(change.name, change.version, is_plugin=False)
+        self.refuse_denied_changes(changes)
         if found := present.conflicts(installed, changes):
             broken = "\n".join(f"  {conflict}" for conflict in found)
             raise AlgoError(f"This would break what is installed; nothing was changed:\n{broken}", ISOLATE)
+
+    def refuse_denied_changes(self, changes: Iterable[Change]) -> None:
+        """Raise PermissionDenied if the administrator does not allow one of these."""
+        for change in changes:
+            self.refuse_denied(change.name, change.version, is_plugin=False)
 
     def refuse_denied(self, name: str, version: str, *, is_plugin: bool = True) -> None:
         """Raise PermissionDenied if the administrator does not allow a distribution."""
@@ -194,12 +214,22 @@ class Operations:
             if want.name == CORE:
                 raise UsageError(f"{CORE} is algo itself", "Upgrade it with the tool that installed it")
 
-    def _look(self) -> list[dict[str, Any]]:
+    def look(self, steps: Sequence[Step]) -> list[dict[str, Any]]:
+        """All plugins as they are after a change.
+
+        Raises:
+            Restored: if one does not work that worked before, or is new, and is not to stay.
+        """
         try:
-            return probe.plugins(self.environ)
+            found = probe.plugins(self.environ)
         except PluginError as error:
-            hint = "Remove the installed plugins: algo --no-plugins plugins uninstall DIST"
-            raise PluginError(f"Installed; but: {error.message}", hint) from None
+            raise Restored(f"{error.message}; {put_back(steps)}", steps) from None
+        for plugin in found:
+            if plugin["error"] and steps and plugin["distribution"] not in self._broken_before:
+                message = f"{plugin['distribution']} {plugin['version']} does not work: {plugin['error']}"
+                if not self.keep(message):
+                    raise Restored(f"{message}; {put_back(steps)}", steps)
+        return found
 
 
 def names_of(words: Sequence[str]) -> list[str]:

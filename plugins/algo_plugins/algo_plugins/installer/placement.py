@@ -8,6 +8,7 @@ what an interrupted installation left.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -20,11 +21,13 @@ from pathlib import Path
 from algo_core.errors import AlgoError, ConfigError
 from algo_core.files import replacing
 from algo_core.plugins.external import PREFIX
-from algo_core.plugins.isolated import Isolated, installed, python_of
+from algo_core.plugins.isolated import Isolated, facts_of, installed, python_of
 from algo_core.settings.paths import ISOLATED_COMMANDS, ISOLATED_FACTS, isolated_dir
 from algo_plugins.installer.tools import SAFE_PATH
 
 BESIDE = ".new"
+PREVIOUS = ".previous"
+"""The end of the name under which the version before the last upgrade stays, for a rollback."""
 RESERVED = frozenset({"bin", ISOLATED_COMMANDS})
 """Names in the directory that are no environment's."""
 
@@ -68,6 +71,23 @@ def put_into_place(environ: Mapping[str, str], place: Path, plugin: Isolated) ->
         settle(environ)
 
 
+def previous(environ: Mapping[str, str], name: str) -> Isolated | None:
+    """The version of an isolated plugin before its last upgrade, if that can run."""
+    folder = f".{name}{PREVIOUS}"
+    found = facts_of(environ, folder)
+    return found if found and os.access(python_of(Path(isolated_dir(environ), folder)), os.X_OK) else None
+
+
+def swap(environ: Mapping[str, str], name: str) -> None:
+    """Put the previous version of an isolated plugin into place, and keep the current one as the previous."""
+    folder = Path(isolated_dir(environ))
+    try:
+        (folder / name).rename(folder / f".{name}.old")
+        (folder / f".{name}{PREVIOUS}").rename(folder / name)
+    finally:
+        settle(environ)
+
+
 def remove(environ: Mapping[str, str], names: Iterable[str]) -> None:
     """Remove isolated plugins and their executables."""
     folder = Path(isolated_dir(environ))
@@ -79,11 +99,16 @@ def remove(environ: Mapping[str, str], names: Iterable[str]) -> None:
 def settle(environ: Mapping[str, str]) -> None:
     """Make executables and the list of commands fit the environments, and clear up what was interrupted."""
     folder = Path(isolated_dir(environ))
-    for left in folder.glob(".*"):
+    for left in sorted(folder.glob(".*")):  # .old before .previous
         name = left.name[1:].rpartition(".")[0]
+        kept = folder / f".{name}{PREVIOUS}"
         if left.suffix == ".old" and not (folder / name).exists():
             left.rename(folder / name)
-        else:
+        elif left.suffix == ".old" and _version(left) not in {None, _version(folder / name)}:
+            if kept.exists():
+                shutil.rmtree(kept.rename(folder / f".{name}.gone"), ignore_errors=True)
+            left.rename(kept)
+        elif left.suffix != PREVIOUS or not (folder / name).exists():
             shutil.rmtree(left, ignore_errors=True)
     lines, wanted = [], {}
     for plugin in installed(environ).values():
@@ -100,6 +125,13 @@ def settle(environ: Mapping[str, str]) -> None:
     for executable, text in wanted.items():
         _write(bin / executable, text, 0o755)
     _write(folder / ISOLATED_COMMANDS, "".join(lines), 0o644)
+
+
+def _version(environment: Path) -> str | None:
+    try:
+        return str(json.loads((environment / ISOLATED_FACTS).read_text("utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -22,6 +22,8 @@ class Distribution(Protocol):
     @property
     def requires(self) -> list[str] | None: ...  # noqa: D102
     @property
+    def files(self) -> Any: ...  # noqa: D102
+    @property
     def entry_points(self) -> Any: ...  # noqa: D102
     def read_text(self, filename: str) -> str | None: ...  # noqa: D102
 
@@ -80,6 +82,23 @@ def conflicts(installed: Mapping[str, Distribution], changes: Iterable[Change]) 
                 continue
             bare = requirement.name + str(requirement.specifier)
             found.append(Conflict(f"{name} {distribution.version}", bare, f"{needed} {version}"))
+    return found
+
+
+def unmet(
+    installed: Mapping[str, Distribution], changes: Iterable[Change], labelled: Iterable[tuple[str, str]]
+) -> list[Conflict]:
+    """Those of some requirements, each with a label, that would not be met after changes."""
+    from packaging.requirements import Requirement
+
+    after = {name: distribution.version for name, distribution in installed.items()}
+    after.update({change.name: change.version for change in changes})
+    found = []
+    for label, text in labelled:
+        requirement = Requirement(text)
+        version = after.get(normalized(requirement.name))
+        if _applies(requirement) and (version is None or not _met(requirement, version)):
+            found.append(Conflict(label, text, version))
     return found
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from algo_core.cli import BUILT_IN
 from algo_core.plugins import isolated
 from algo_core.plugins.types import RESERVED_SCHEMES
 from algo_plugins.installer import probe
+from algo_plugins.installer.saved import paths_of
 from algo_plugins.installer.tools import UNKNOWN, Change, Tool
 from algo_plugins.installer.wanted import Wanted
 
@@ -47,9 +51,14 @@ class Preview(NamedTuple):
         return f"{self.dist} adds " + ("; ".join(parts) or "no command and no scheme")
 
 
-def previews(
-    environ: Mapping[str, str], tool: Tool, asked: Sequence[Wanted], changes: Sequence[Change]
-) -> list[Preview]:
+class Rehearsal(NamedTuple):
+    """The previews of new plugins, and the paths relative to the prefix that the changes may add."""
+
+    previews: list[Preview]
+    paths: list[str]
+
+
+def rehearse(environ: Mapping[str, str], tool: Tool, asked: Sequence[Wanted], changes: Sequence[Change]) -> Rehearsal:
     """Install changes into a temporary folder, and examine its plugins in a separate process.
 
     Raises:
@@ -64,14 +73,16 @@ def previews(
         beside = {**environ, "PYTHONPATH": path, "ALGO_CACHE_DIR": cache}
         beside.pop("ALGO_DISABLE_PLUGINS", None)
         found = probe.plugins(beside)
+        paths = [*paths_of(Path(place), sys.prefix, sysconfig.get_path("purelib"))]
     names = {change.name for change in changes}
     new = [plugin for plugin in found if plugin["distribution"] in names]
     there = [plugin for plugin in found if plugin["distribution"] not in names]
     apart = isolated.installed(environ).values()
-    return [
+    shown = [
         _preview(plugin, [*there, *(p for p in new if p is not plugin)], {c for i in apart for c in i.commands})
         for plugin in new
     ]
+    return Rehearsal(shown, paths)
 
 
 def _requirement(change: Change, texts: Mapping[str | None, str]) -> str:

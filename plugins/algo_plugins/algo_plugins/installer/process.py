@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from algo_core.errors import AlgoError, NetworkError, NotFoundError
@@ -27,6 +28,20 @@ class HashMismatch(AlgoError):
     """A file of a distribution has another hash than the requirements file lists, or has none there."""
 
 
+_inherited: list[int] = []
+"""Descriptors that tools keep open."""
+
+
+@contextmanager
+def inherited(descriptors: Sequence[int]) -> Iterator[None]:
+    """Let tools that are run in the block keep these descriptors open until they end."""
+    _inherited.extend(descriptors)
+    try:
+        yield
+    finally:
+        _inherited.clear()
+
+
 def run(tool: str, command: Sequence[str], environ: Mapping[str, str], what: str, *, log: str | None = None) -> str:
     """Run a tool to its end and return its output. `log` is a file with more details of failures.
 
@@ -37,7 +52,12 @@ def run(tool: str, command: Sequence[str], environ: Mapping[str, str], what: str
     """
     try:
         process = subprocess.Popen(
-            command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=_inherited,
         )
     except OSError as error:
         raise AlgoError(f"Cannot run {command[0]}: {error.strerror}") from None

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from algo_local.algorithms.registry import Version
@@ -37,6 +37,12 @@ Execute = Callable[..., Outcome]
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header of a call that is to be executed once, however often it arrives."""
 
+IDEMPOTENCY_LOST = "Idempotency-Lost"
+"""The header that says what becomes of such a call that was lost while it ran: `repeat` (the default) or `refuse`."""
+
+REPEATED = "Idempotency-Repeated"
+"""The header of a response, with the id of the lost call that was repeated."""
+
 _TEXT = frozenset({"text/plain", "application/text", "application/x-www-form-urlencoded", ""})
 _INPUT = "Failed to build algorithm input from request: "
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -58,6 +64,8 @@ class _Call:
     context: CallContext
     output: str
     key: str | None
+    may_repeat: bool
+    """Whether it is executed again if it was lost while it ran."""
     webhook: Webhook | None
     """The notification about its end."""
     execute: Execute | None
@@ -93,12 +101,9 @@ class _Call:
 
     def _executed(self, live: Live) -> Outcome:
         try:
-            platform, algorithm, build = self.platform, self.version.algorithm, self.version.build
-            if algorithm.has_secrets:
-                build = replace(build, secrets=tuple(platform.secrets.environment(algorithm.id).items()))
-            execute = self.execute or platform.executor.call
+            execute = self.execute or self.platform.executor.call
             return execute(
-                build,
+                self.platform.runnable(self.version),
                 self.payload,
                 timeout=self.timeout,
                 context=self.context,
@@ -142,7 +147,7 @@ def call_version(
             slot.enter_context(platform.concurrency.counted(caller.account))
         payload, body = _payload(request)
         webhook = _webhook(platform, caller, request, version, f"{address}/v1/requests/{call_context.request_id}")
-        asked = (_timeout(request), call_context, output, key, webhook)
+        asked = (_timeout(request), call_context, output, key, _may_repeat(request), webhook)
         call = _Call(platform, caller, version, payload, body, *asked, execute)
         response = _answered(call, request, slot, received)
     if key:
@@ -158,7 +163,7 @@ def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -
             must_be_kept = level != NONE and (record.is_void or record.key)
             if must_be_kept:
                 also = call.platform.webhooks.accept(call.webhook) if call.webhook else None
-                live = records.accept(record, given, level, also)
+                live = records.accept(record, given, level, also, may_repeat=call.may_repeat)
             else:
                 live = records.begin(record, given, level)
         except KeyTaken as taken:
@@ -169,8 +174,8 @@ def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -
             _start_void(call, live, slot.pop_all())
             if call.webhook:
                 call.platform.webhooks.start()
-            return _void(record.id, call.webhook)
-        return _response(call, request, call.run(live), record.id, received)
+            return _repeating(_void(record.id, call.webhook), record)
+        return _repeating(_response(call, request, call.run(live), record.id, received), record)
 
 
 def _response(call: _Call, request: Request, answer: Answer, request_id: str, received: float) -> Response:
@@ -200,7 +205,7 @@ def _repeated(call: _Call, request: Request, first: Record, received: float, dig
         return _replayed(_void(first.id, call.platform.webhooks.find(first.id) if call.webhook else None))
     records = call.platform.records
     found = records.wait(first.id, call.timeout)
-    if found is None or found.state == LOST:
+    if found is None or (found.state == LOST and (call.may_repeat or found.started_at is None)):
         return None
     if not found.is_finished:
         message = f"The first request with the {IDEMPOTENCY_KEY} {call.key} is still being answered; try again"
@@ -209,12 +214,27 @@ def _repeated(call: _Call, request: Request, first: Record, received: float, dig
     if answer is None:
         message = f"The answer to the first request with the {IDEMPOTENCY_KEY} {call.key} is no longer kept"
         raise ApiError(410, message, ErrorCode.REQUEST_ID_NOT_FOUND)
-    return _replayed(_response(call, request, answer, found.id, received))
+    return _replayed(_repeating(_response(call, request, answer, found.id, received), found))
 
 
 def _replayed(response: Response) -> Response:
     response.headers["Idempotency-Replayed"] = "true"
     return response
+
+
+def _repeating(response: Response, record: Record) -> Response:
+    if record.repeats:
+        response.headers[REPEATED] = record.repeats
+    return response
+
+
+def _may_repeat(request: Request) -> bool:
+    """Whether the call is to be executed again if it was lost while it ran."""
+    wanted = request.header(IDEMPOTENCY_LOST).strip().lower()
+    if wanted not in ("", "repeat", "refuse"):
+        message = f"{IDEMPOTENCY_LOST} is repeat or refuse, not {wanted[:50]!r}"
+        raise ApiError(400, message, ErrorCode.INVALID_REQUEST)
+    return wanted != "refuse"
 
 
 def _webhook(platform: Platform, caller: Caller, request: Request, version: Version, link: str) -> Webhook | None:

@@ -189,6 +189,7 @@ def _described(record: Record) -> dict[str, Any]:
         "worker": record.worker or None,
         "parent": record.parent or None,
         "idempotency_key": record.key,
+        "repeats": record.repeats or None,
         "input": _content(record.input),
         "output": _content(record.output),
         "failure": {"message": failure.message, "error_type": failure.error_type} if failure else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from algo_local.algorithms.visibility import visible_versions
@@ -45,12 +46,15 @@ def upload(context: RequestContext) -> dict[str, Any]:
 
 
 def download(context: RequestContext) -> Response:
-    """`GET .../source`: a gzip-compressed tar with the files of a commit."""
+    """`GET .../source`: a gzip-compressed tar with the files of a commit, or of a build by its hash."""
     import tarfile
 
     repositories, algorithm = context.platform.repositories, context.algorithm
     commit = context.request.query.get("commit", "") or repositories.newest(algorithm)
-    with repositories.checkout(algorithm, commit) as directory:
+    built = context.platform.registry.build(algorithm, commit)
+    # What was published from a directory is in no repository.
+    found = nullcontext(built.build.source) if built else repositories.checkout(algorithm, commit)
+    with found as directory:
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - handed to the response
         with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
             archive.add(directory, arcname=algorithm.name, filter=_anonymous)
@@ -72,6 +76,8 @@ def readme(context: RequestContext) -> dict[str, str]:
 
 
 def _anonymous(member: Any) -> Any:
+    if member.name.endswith("/__pycache__"):
+        return None
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member

@@ -1,0 +1,60 @@
+"""What mends the failures of algorithms that Python and the platform report in their own words."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+_PACKAGES = {
+    "algorithmia": "algorithmia",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "fitz": "PyMuPDF",
+    "google": "google-cloud-core",
+    "pil": "Pillow",
+    "serial": "pyserial",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
+"""The packages of modules that are named otherwise, in lower case."""
+
+_MODULE = re.compile(r"No module named '([^']+)'(.*)", re.DOTALL)
+_VARIABLE = re.compile(r"(?:.*\b)?([A-Z][A-Z0-9_]+) (?:is|was|must be) (?:not |un)?set\b.*", re.DOTALL)
+_MISSING_KEY = re.compile(r"'([A-Za-z_][A-Za-z0-9_]*)'")
+_NESTED = re.compile(r".*algorithm algo://(\S+) not found.*", re.DOTALL)
+
+
+def advice_on(message: str, stacktrace: str | None) -> str | None:
+    """What to do about an algorithm's failure; None where nothing is known."""
+    text = message.removeprefix("The call with the sample input failed: ")
+    if match := _MODULE.fullmatch(text):
+        return None if match[2] else _module(match[1])
+    if match := _NESTED.fullmatch(text):
+        return (
+            f"It calls the algorithm {match[1]}, which does not exist here: correct the name, or publish it with"
+            " `algo local publish DIR`; see: algo algorithms list"
+        )
+    if match := _VARIABLE.fullmatch(text):
+        return _variable(match[1])
+    if (match := _MISSING_KEY.fullmatch(text)) and stacktrace and "os.environ[" in stacktrace:
+        return _variable(match[1])
+    return None
+
+
+def _module(name: str) -> str:
+    top = name.partition(".")[0]
+    if top == "src":
+        return f"Check the name: there is no {name.replace('.', '/')}.py in the algorithm's directory"
+    if top in sys.stdlib_module_names:
+        return f"Check the name {name}: this Python's standard library does not have it"
+    package = _PACKAGES.get(top.lower(), top)
+    return f"Add {package} to the algorithm's requirements.txt"
+
+
+def _variable(name: str) -> str:
+    return (
+        f"Set it: `algo run ./DIR --env {name}=VALUE`; of a published algorithm: `algo secrets set OWNER/NAME {name}`"
+    )

@@ -1,0 +1,44 @@
+"""Builds that take long say so now and then, also where nobody watches a terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+SECONDS = 10.0
+"""The longest time without a line."""
+
+
+@contextmanager
+def told_regularly(
+    every: Callable[[str], object] | None, regularly: Callable[[str], object] | None, seconds: float = SECONDS
+) -> Iterator[Callable[[str], None]]:
+    """Gives what takes the lines of a build: `every` is told each of them; while none comes, `regularly` the last one.
+
+    Without `every`, `regularly` is told the newest line after each `seconds`.
+    """
+    newest, began = "It begins", time.monotonic()
+    heard = threading.Event()
+    ended = threading.Event()
+
+    def report(line: str) -> None:
+        nonlocal newest
+        newest = line.strip() or newest
+        if every:
+            heard.set()
+            every(line)
+
+    def watch() -> None:
+        while not ended.wait(seconds):
+            if not heard.is_set() and regularly:
+                regularly(f"Still building after {time.monotonic() - began:.0f} s: {newest}")
+            heard.clear()
+
+    if regularly:
+        threading.Thread(target=watch, name="algo-progress", daemon=True).start()
+    try:
+        yield report
+    finally:
+        ended.set()

@@ -1,0 +1,32 @@
+"""Has algorithms keep their workers ready while a platform is served."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+from algo_core.errors import AlgoError
+
+SECONDS = 2.0
+"""Seconds between two looks: at what was published or set meanwhile, and at workers that have ended."""
+
+
+@contextlib.contextmanager
+def workers_kept_ready(prepare: Callable[[], None], seconds: float = SECONDS) -> Iterator[None]:
+    """Call `prepare` now and then, in a thread, within the block; what it cannot do now, it may do the next time."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(AlgoError):
+                prepare()
+            ended.wait(seconds)
+
+    thread = threading.Thread(target=run, name="algo-ready", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,164 @@
+"""What a platform is doing now, from its record: calls that wait and run, rates, latencies, workers.
+
+Every process of the platform writes to the record, so that it shows what all of them do, served or embedded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from algo_local.execution.process_tree import children, command_of, resident_bytes
+
+if TYPE_CHECKING:
+    import sqlite3
+
+SHARES = (0.5, 0.9, 0.99)
+MOST_ROWS = 20_000
+"""Recent calls that are looked at."""
+
+PROGRAM = b"supervisor.py"
+"""What a worker's process runs, with a sandbox and without."""
+
+WORKER_SECONDS = 3600.0
+"""A worker that has served no call for so long is not looked for."""
+
+
+@dataclass(slots=True)
+class VersionActivity:
+    """One version. Latencies are in seconds, from the arrival of a call to its end."""
+
+    queued: int = 0
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+    """Calls that have ended within the window, `failed` those without a result."""
+    workers: int = 0
+    memory: int = 0
+    """Of its workers, resident, in bytes."""
+    latencies: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """All versions by name, and the seconds of the window."""
+
+    at: float
+    window: float
+    versions: dict[str, VersionActivity]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        total = self.total()
+        return {
+            "at": self.at,
+            "window": self.window,
+            **_figures(total, self.window),
+            "versions": [
+                {"version": name, **_figures(found, self.window)} for name, found in sorted(self.versions.items())
+            ],
+        }
+
+    def total(self) -> VersionActivity:
+        """All versions together."""
+        total = VersionActivity()
+        for found in self.versions.values():
+            total.queued += found.queued
+            total.running += found.running
+            total.done += found.done
+            total.failed += found.failed
+            total.workers += found.workers
+            total.memory += found.memory
+            total.latencies += found.latencies
+        return total
+
+
+def _figures(found: VersionActivity, window: float) -> dict[str, Any]:
+    latency = percentiles(found.latencies)
+    return {
+        "queued": found.queued,
+        "running": found.running,
+        "workers": found.workers,
+        "memory": found.memory,
+        "calls_per_second": round((found.done + found.failed) / window, 3),
+        "failed": found.failed,
+        "latency": {f"p{share * 100:g}": value for share, value in zip(SHARES, latency, strict=True)}
+        if latency
+        else None,
+    }
+
+
+def percentiles(latencies: Sequence[float]) -> list[float]:
+    """The smallest latency that each of `SHARES` of the calls does not exceed; empty without calls."""
+    ordered = sorted(latencies)
+    return [round(ordered[max(0, -int(-share * len(ordered) // 1) - 1)], 6) for share in SHARES] if ordered else []
+
+
+def activity(rows: sqlite3.Connection, window: float, memory_of: Callable[[str], int] | None = None) -> Activity:
+    """What happens now, and what ended within `window` seconds; `memory_of` is a worker's, 0 if it has ended."""
+    now = time.time()
+    versions: defaultdict[str, VersionActivity] = defaultdict(VersionActivity)
+    for owner, name, version, state, count in rows.execute(
+        "SELECT owner, name, version, state, count(*) FROM requests WHERE state IN ('queued', 'running')"
+        " GROUP BY owner, name, version, state"
+    ):
+        found = versions[_label(owner, name, version)]
+        if state == "queued":
+            found.queued += count
+        else:
+            found.running += count
+    recent = rows.execute(
+        "SELECT owner, name, version, state, created_at, finished_at FROM requests"
+        " WHERE state NOT IN ('queued', 'running') AND created_at > ? ORDER BY created_at DESC LIMIT ?",
+        (now - window - WORKER_SECONDS, MOST_ROWS),
+    )
+    for owner, name, version, state, created_at, finished_at in recent:
+        if finished_at is None or finished_at < now - window:
+            continue
+        found = versions[_label(owner, name, version)]
+        if state == "done":
+            found.done += 1
+        else:
+            found.failed += 1
+        found.latencies.append(max(0.0, finished_at - created_at))
+    _add_workers(rows, now, versions, memory_of or worker_memory)
+    return Activity(now, window, dict(versions))
+
+
+def _add_workers(
+    rows: sqlite3.Connection,
+    now: float,
+    versions: defaultdict[str, VersionActivity],
+    memory_of: Callable[[str], int],
+) -> None:
+    """Those that are alive, each with the version that it served last."""
+    query = (
+        "SELECT worker, owner, name, version, max(created_at) FROM"
+        " (SELECT * FROM requests WHERE created_at > ? ORDER BY created_at DESC LIMIT ?)"
+        " WHERE worker != '' GROUP BY worker"
+    )
+    for worker, owner, name, version, _ in rows.execute(query, (now - WORKER_SECONDS, MOST_ROWS)).fetchall():
+        if memory := memory_of(worker):
+            found = versions[_label(owner, name, version)]
+            found.workers += 1
+            found.memory += memory
+
+
+def worker_memory(worker: str) -> int:
+    """The resident memory of a worker's processes in bytes; 0 if it has ended, or its number is another process's."""
+    if not worker.isdecimal() or PROGRAM not in command_of(int(worker)):
+        return 0
+    waiting, seen = [int(worker)], Counter[int]()
+    while waiting:
+        pid = waiting.pop()
+        if not seen[pid]:
+            seen[pid] += 1
+            waiting += children(pid)
+    return sum(resident_bytes(pid) for pid in seen)
+
+
+def _label(owner: str, name: str, version: str) -> str:
+    return f"{owner}/{name}/{version}"

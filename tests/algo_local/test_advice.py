@@ -1,0 +1,35 @@
+"""What mends the failures that algorithms report in the words of Python and of the platform's clients."""
+
+from __future__ import annotations
+
+import pytest
+
+from algo_local.advice import advice_on
+
+TRACE = 'File "src/A.py", line 1\n    os.environ["TOKEN"]\nKeyError'
+
+
+@pytest.mark.parametrize(
+    ("message", "stacktrace", "expected"),
+    [
+        ("No module named 'numpy'", None, "Add numpy to the algorithm's requirements.txt"),
+        ("No module named 'sklearn.cluster'", None, "Add scikit-learn to"),
+        ("No module named 'PIL'", None, "Add Pillow to"),
+        ("No module named 'src.nope.deep'", None, "there is no src/nope/deep.py"),
+        ("No module named 'xml.nope'", None, "standard library does not have it"),
+        ("No module named 'helpers'; src/helpers is imported with: from . import helpers", None, None),
+        ("The call with the sample input failed: No module named 'numpy'", None, "Add numpy"),
+        ("FOO is not set", None, "`algo run ./DIR --env FOO=VALUE`"),
+        ("the variable API_KEY must be set first", None, "--env API_KEY=VALUE"),
+        ("'TOKEN'", TRACE, "`algo secrets set OWNER/NAME TOKEN`"),
+        ("'TOKEN'", "KeyError", None),
+        ("'TOKEN'", None, None),
+        ("algorithm algo://demo/Nope not found", None, "calls the algorithm demo/Nope, which does not exist"),
+        ("API error: algorithm algo://demo/Nope/1.0.0 not found", None, "demo/Nope/1.0.0"),
+        ("division by zero", TRACE, None),
+        ("", None, None),
+    ],
+)
+def test_advice(message: str, stacktrace: str | None, expected: str | None) -> None:
+    advice = advice_on(message, stacktrace)
+    assert advice is None if expected is None else expected in (advice or "")
