@@ -80,4 +80,5 @@ def encoded_path(*parts: str) -> str:
 
 def encoded_query(members: Iterable[tuple[str, str]]) -> str:
     """A query in canonical form: encoded, and sorted by names."""
-    return "&".join(sorted(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in members))
+    encoded = sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in members)
+    return "&".join(f"{name}={value}" for name, value in encoded)
