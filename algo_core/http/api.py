@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from algo_core.http.response import Response
     from algo_core.http.transport import RequestBody
     from algo_core.settings.profile import Profile
-    from algo_core.storage.uri import AlgorithmRef
 
 MESSAGE_LIMIT = 2000
 ERROR_LIMIT = 1 << 16
@@ -138,18 +137,6 @@ class ApiClient:
                     if not tries.left:
                         raise
             tries.spend(None)
-
-    def known_algorithms(self, owner: str = "") -> list[str]:
-        """`OWNER/NAME` of the algorithms that the caller may see; of one account where a platform lists no others."""
-        from algo_core.http.suggestions import known_algorithms
-
-        return known_algorithms(self, owner)
-
-    def similar(self, reference: AlgorithmRef) -> list[str]:
-        """References to algorithms, or versions, that resemble one that does not exist; none where that fails."""
-        from algo_core.http.suggestions import similar
-
-        return similar(self, reference)
 
     def username(self) -> str:
         """The account's name: the first folder of the root listing (API section 4.3)."""

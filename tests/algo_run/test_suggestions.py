@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from algo_core.errors import ExitCode, NotFoundError
-from algo_core.http.suggestions import known_algorithms, similar
 from algo_core.storage.uri import AlgorithmRef
+from algo_core.suggestions import known_algorithms, similar
 from algo_core.testing import Home
 
 

@@ -74,6 +74,13 @@ def entries(value: Any) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def known_algorithms(app: App, owner: str = "") -> list[str]:
+    """`OWNER/NAME` of the algorithms that can be listed."""
+    from algo_core.suggestions import known_algorithms
+
+    return known_algorithms(app.api, owner)
+
+
 @contextmanager
 def suggesting(app: App, ref: AlgorithmRef) -> Iterator[None]:
     """Suggest similar names for a missing algorithm."""
@@ -81,7 +88,9 @@ def suggesting(app: App, ref: AlgorithmRef) -> Iterator[None]:
         yield
     except NotFoundError as error:
         if error.message == UNKNOWN:
+            from algo_core.suggestions import similar
+
             error.message = f"Algorithm {ref._replace(version=None)} does not exist, or you may not see it"
-            if not error.hint and ref.name and (close := app.api.similar(ref._replace(version=None))):
+            if not error.hint and ref.name and (close := similar(app.api, ref._replace(version=None))):
                 error.hint = f"Did you mean {' or '.join(close)}?"
         raise

@@ -30,7 +30,7 @@ def _algorithm(ctx: click.Context) -> str:
 
 
 complete_algorithm = _offering(
-    lambda app, ctx, typed: app.api.known_algorithms(typed.partition("/")[0] * ("/" in typed))
+    lambda app, ctx, typed: api.known_algorithms(app, typed.partition("/")[0] * ("/" in typed))
 )
 complete_version = _offering(
     lambda app, ctx, typed: (

@@ -225,8 +225,10 @@ def not_found_hint(api: ApiClient, reference: AlgorithmRef) -> str:
     """What to do about a reference to nothing: names that resemble it, else how versions are named."""
     if os.path.isfile(os.path.join(reference.path, "algorithmia.conf")):
         return f"Run the directory of this name with: algo run ./{reference.path}"
-    if similar := api.similar(reference):
-        return f"Did you mean {' or '.join(similar)}?"
+    from algo_core.suggestions import similar
+
+    if found := similar(api, reference):
+        return f"Did you mean {' or '.join(found)}?"
     if reference.version:
         return "Check the names and the version; without a version the newest public one is called"
     return (
