@@ -20,7 +20,7 @@ from algo_local.execution.process import AlgorithmProcess
 from algo_local.execution.workspace import Workspace
 from algo_local.trees import remove_tree
 
-LOAD_SECONDS = 3600.0
+LOAD_SECONDS = 3000.0
 """Seconds that loading may take; a call's own time limit ends its waiting earlier."""
 
 _CREDENTIALS = struct.Struct("3i")
@@ -33,11 +33,7 @@ class Template:
     """
 
     def __init__(self, launch: Launch, endpoint: Endpoint) -> None:
-        """Start it, and wait until it has loaded.
-
-        Raises:
-            OSError: if it cannot be started, or does not load; nothing is left behind then.
-        """
+        """Start it; `load` is to be called next. OSError if it cannot be started."""
         self.launch = launch
         self.stop_serving: list[Callable[[], None]] = []
         """What ends its own way to call the platform."""
@@ -53,13 +49,21 @@ class Template:
 
             with theirs:
                 self.process = AlgorithmProcess(launch, serve, start(launch, theirs))
-            undo.callback(self.process.stop)
-            if failure := self.process.load(time.monotonic() + LOAD_SECONDS):
-                raise StartFailed(failure.message)
-            self._channel.setblocking(False)
-            self.impediment = self._announced()
-            self._channel.settimeout(START_SECONDS)
             undo.pop_all()
+        self.impediment = ""
+
+    def load(self) -> None:
+        """Wait until it has loaded.
+
+        Raises:
+            OSError: if it does not load; it has been stopped then.
+        """
+        if failure := self.process.load(time.monotonic() + LOAD_SECONDS):
+            self.stop()
+            raise StartFailed(failure.message)
+        self._channel.setblocking(False)
+        self.impediment = self._announced()
+        self._channel.settimeout(START_SECONDS)
 
     def _announced(self) -> str:
         try:
@@ -190,11 +194,15 @@ class Templates:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._slots: dict[Hashable, _Slot] = {}
+        self._loading: set[Template] = set()
+        self._is_closed = False
 
     def forked(
-        self, key: Hashable, token: str, load: Callable[[], Template]
+        self, key: Hashable, token: str, start: Callable[[], Template], on_load: Callable[[], None]
     ) -> tuple[Launch, AlgorithmProcess, Callable[[], None]] | Template | None:
-        """A replica, and what is to be called when that has ended; `load` makes the template that it takes.
+        """A replica, and what is to be called when that has ended; `start` starts the template that it takes.
+
+        `on_load` is called before this waits for that to be loaded.
 
         None where the algorithm cannot be forked. Of that which found this out, the process, to be used as it is.
 
@@ -203,11 +211,13 @@ class Templates:
         """
         with self._lock:
             slot = self._slots.setdefault(key, _Slot())
+        if not slot.is_refused and slot.template is None:
+            on_load()
         with slot.lock:
             if slot.is_refused:
                 return None
             if slot.template is None:
-                template = load()
+                template = self._loaded(start())
                 if template.impediment:
                     slot.is_refused = True
                     return template
@@ -219,6 +229,25 @@ class Templates:
                 raise
             slot.replicas += 1
         return launch, process, lambda: self._ended(slot)
+
+    def _loaded(self, template: Template) -> Template:
+        with self._lock:
+            self._loading.add(template)
+            if self._is_closed:
+                template.process.kill()
+        try:
+            template.load()
+        finally:
+            with self._lock:
+                self._loading.discard(template)
+        return template
+
+    def close(self) -> None:
+        """End what is being loaded, and load nothing any more."""
+        with self._lock:
+            self._is_closed = True
+            for template in self._loading:
+                template.process.kill()
 
     def _ended(self, slot: _Slot) -> None:
         with slot.lock:

@@ -7,6 +7,7 @@ import itertools
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -199,12 +200,17 @@ class Workers:
         self._directory = directory
         self._keeper = keeper
         self._workspaces = Workspaces(directory)
+        self._lock = threading.Lock()
+        self._templates: Templates | None = None
+        self._is_closed = False
         self._users = itertools.count(secrets.randbelow(_USERS))
 
-    def start(self, build: Build, account: str, token: str, label: str = "") -> Worker:
+    def start(
+        self, build: Build, account: str, token: str, label: str = "", *, on_load: Callable[[], None] = lambda: None
+    ) -> Worker:
         """Start a worker, whose algorithm is loaded by its first call, or take one from the keeper.
 
-        `label` is what people know the build by.
+        `label` is what people know the build by; `on_load` is called before this waits for an algorithm to be loaded.
 
         Raises:
             AlgoError: if the build has been changed, or a setting makes this impossible.
@@ -213,23 +219,39 @@ class Workers:
         with contextlib.ExitStack() as stack:
             environment = interpreter_of(build.python).environment
             trees = stack.enter_context(in_use(build.source, *([environment] if environment else [])))
-            worker = self._start_protected(build, account, token, label)
+            worker = self._start_protected(build, account, token, label, on_load)
             worker.hold(stack.pop_all(), trees)
         return worker
 
-    def _start_protected(self, build: Build, account: str, token: str, label: str) -> Worker:
+    def close(self) -> None:
+        """End what is being loaded, and load nothing any more."""
+        with self._lock:
+            self._is_closed = True
+            if self._templates:
+                self._templates.close()
+
+    def _start_protected(
+        self, build: Build, account: str, token: str, label: str, on_load: Callable[[], None]
+    ) -> Worker:
         found = whole(build.source)
         endpoint = self._endpoint()
         try:
-            return self._start(build, account, token, label, found, endpoint)
+            return self._start(build, account, token, label, found, endpoint, on_load)
         except StartFailed:
             # Bubblewrap is taken to work until it does not, which saves a trial before the first algorithm.
             if not self._protection.sandbox or not self._protection.fails_here():
                 raise
-        return self._start(build, account, token, label, found, endpoint)
+        return self._start(build, account, token, label, found, endpoint, on_load)
 
     def _start(
-        self, build: Build, account: str, token: str, label: str, found: list[Node], endpoint: Endpoint
+        self,
+        build: Build,
+        account: str,
+        token: str,
+        label: str,
+        found: list[Node],
+        endpoint: Endpoint,
+        on_load: Callable[[], None],
     ) -> Worker:
         sandbox = self._protection.sandbox
         if not sandbox and (self._protection.required or build.network_access == "isolated"):
@@ -239,7 +261,7 @@ class Workers:
         if (
             not self._keeper
             and _forks(build)
-            and (worker := self._forked(build, account, token, label, found, endpoint))
+            and (worker := self._forked(build, account, token, label, found, endpoint, on_load))
         ):
             return worker
         key = self._key(build, account)
@@ -259,12 +281,24 @@ class Workers:
         return worker
 
     def _forked(
-        self, build: Build, account: str, token: str, label: str, found: list[Node], endpoint: Endpoint
+        self,
+        build: Build,
+        account: str,
+        token: str,
+        label: str,
+        found: list[Node],
+        endpoint: Endpoint,
+        on_load: Callable[[], None],
     ) -> Worker | None:
         """A worker that was forked from one that has loaded; None where that is impossible."""
-        from algo_local.execution.templates import Template
+        from algo_local.execution.templates import Template, Templates
 
-        def load() -> Template:
+        with self._lock:
+            templates = self._templates = self._templates or Templates()
+            if self._is_closed:
+                templates.close()
+
+        def start() -> Template:
             # Its key is nobody's: what loading makes with it must not act for the caller of one replica in another.
             workspace = self._workspaces.create(found, self._next_user() if self._protection.sandbox else None)
             address, sandbox = endpoint.address, self._protection.sandbox
@@ -278,7 +312,7 @@ class Workers:
 
         key = (build.source, build.python, build.module, build.network_access, build.secrets, account)
         try:
-            made = self._templates.forked(key, token, load)
+            made = templates.forked(key, token, start, on_load)
         except OSError:
             return None  # it says itself what is wrong, where it is loaded for a call
         if made is None:
@@ -302,12 +336,6 @@ class Workers:
         from algo_local.execution.keeper import key_of
 
         return key_of(build, account, self._limits, self._protection.sandbox)
-
-    @cached_property
-    def _templates(self) -> Templates:
-        from algo_local.execution.templates import Templates
-
-        return Templates()
 
     @cached_property
     def _protection(self) -> Protection:
