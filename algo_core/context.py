@@ -304,7 +304,7 @@ class App:
         most 3000); `with_stdout` asks for what it prints, `sudo` calls it as its owner. Several threads may call.
 
             result = app.run_algorithm("nlp/LDA/1.0.0", {"docsList": ["apples", "ripe apples"]})
-            app.output.print(result.value)
+            app.output.json(result.value)
 
         Raises:
             AlgorithmFailed: if the algorithm ran and failed; it carries `error_type` and `stacktrace`.

@@ -184,16 +184,38 @@ def _is_plain(default: object) -> bool:
 
 def _text(value: object) -> str:
     """A docstring whose indented blocks are code."""
-    paragraphs = re.split(r"\n\n(?=\S)", inspect.getdoc(value) or "")
     shown = []
-    for paragraph in paragraphs:
-        prose, _, code = paragraph.partition("\n\n    ")
+    for prose, code in _paragraphs(value):
         raised = re.sub(r"\nRaises:\n +", "\nRaises: ", f"\n{prose}").lstrip("\n")
         shown.append(raised)
         if code:
-            language = "toml" if code.startswith("[") else "python"
-            shown.append(f"```{language}\n" + re.sub(r"^    ", "", code, flags=re.MULTILINE) + "\n```")
+            shown.append(f"```{_language(code)}\n{code}\n```")
     return "\n\n".join(shown)
+
+
+def _paragraphs(value: object) -> Iterator[tuple[str, str]]:
+    """The paragraphs of a docstring, each with the code below it, if there is some."""
+    for paragraph in re.split(r"\n\n(?=\S)", inspect.getdoc(value) or ""):
+        prose, _, code = paragraph.partition("\n\n    ")
+        yield prose, re.sub(r"^    ", "", code, flags=re.MULTILINE).rstrip()
+
+
+def _language(code: str) -> str:
+    return "toml" if code.startswith("[") else "python"
+
+
+def examples() -> Iterator[tuple[str, str, str]]:
+    """All examples of the page: whose they are, their language, and their code."""
+    for name in PUBLIC:
+        module = _module(name)
+        found: dict[str, object] = {name: module}
+        for member, value in members(module):
+            if getattr(value, "__module__", None) == name and (inspect.isclass(value) or inspect.isfunction(value)):
+                found[f"{name}.{member}"] = value
+                parts = _parts(value) if inspect.isclass(value) else ()
+                found |= {f"{name}.{member}.{part}": owned for part, owned in parts}
+        for where, value in found.items():
+            yield from ((where, _language(code), code) for _, code in _paragraphs(value) if code)
 
 
 def _summary(value: object) -> str:
@@ -202,7 +224,12 @@ def _summary(value: object) -> str:
 
 def _cell(value: Any) -> str:
     text = inspect.getdoc(value.fget if isinstance(value, property) else getattr(value, "func", value)) or ""
+    text = re.sub(r"\n\n((?:    .*\n?|\n(?=    ))+)", lambda found: f" `{'; '.join(_lines_of(found[1]))}` ", text)
     return _escaped(" ".join(text.split())) or "(as in the class that it is derived from)"
+
+
+def _lines_of(code: str) -> list[str]:
+    return [line.strip() for line in code.splitlines() if line.strip()]
 
 
 def _escaped(text: str) -> str:

@@ -1,9 +1,11 @@
 """Time that a test moves: waits for retries, the expiry of credentials and rate limits take no time.
 
-def test_a_busy_platform_is_asked_again(algo_home, algo_clock, algo_fake_platform):
-    algo_fake_platform.fail(too_many_requests(retry_after=30))
-    assert algo_home.run("ls").code == 0
-    assert algo_clock.waits == [30.0]
+For example:
+
+    def test_a_busy_platform_is_asked_again(algo_home, algo_clock, algo_fake_platform):
+        algo_fake_platform.fail(too_many_requests(retry_after=30))
+        assert algo_home.run("ls").code == 0
+        assert algo_clock.waits == [30.0]
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class Clock:
     def set_in(self, environ: MutableMapping[str, str]) -> None:
         """Have the processes that get this environment follow this clock.
 
-        clock.set_in(algo_home.environ)
+        For example:
+
+            clock.set_in(algo_home.environ)
         """
         older = [part for part in environ.get("PYTHONPATH", "").split(os.pathsep) if part and part != str(FOLDER)]
         environ["PYTHONPATH"] = os.pathsep.join([str(FOLDER), *older])
@@ -73,7 +77,9 @@ class Clock:
     def waits(self) -> list[float]:
         """The waits so far, in seconds each, of all processes, in their order.
 
-        assert sum(algo_clock.waits) >= 30
+        For example:
+
+            assert sum(algo_clock.waits) >= 30
         """
         lines = self._file.read_text("ascii").splitlines()
         return [seconds_of(line) for line in lines if line.startswith(SLEPT)]

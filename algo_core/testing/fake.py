@@ -146,7 +146,9 @@ class FakePlatform:
     def on(self, method: str, path: str, *answers: Answer) -> None:
         """Give these answers in turn to requests for a path, without its query; the last one stays.
 
-        platform.on("GET", "/v1/data/.my/reports", FakeResponse(404), listing)
+        For example:
+
+            platform.on("GET", "/v1/data/.my/reports", FakeResponse(404), listing)
         """
         with self._lock:
             self._answers[method, path] = list(answers)
@@ -154,7 +156,9 @@ class FakePlatform:
     def serve(self, method: str, path: str, answer: Callable[[RecordedRequest], FakeResponse]) -> None:
         """Answer all requests for a path, without its query, by a function; several threads may call it at once.
 
-        platform.serve("POST", "/v1/algo/demo/Echo", lambda request: FakeResponse.json({"result": request.json}))
+        For example:
+
+            platform.serve("POST", "/v1/algo/demo/Echo", lambda request: FakeResponse.json({"result": request.json}))
         """
         with self._lock:
             self._answers[method, path] = [_Served(answer)]
@@ -173,7 +177,9 @@ class FakePlatform:
     def accept(self, credential: str, account: str = "tester", *, seconds: float | None = None) -> None:
         """Accept a credential (`Bearer TOKEN`, or an API key), for so many seconds if they are given.
 
-        platform.accept("Bearer ticket-1", seconds=3600)
+        For example:
+
+            platform.accept("Bearer ticket-1", seconds=3600)
         """
         shown = credential if " " in credential else f"Simple {credential}"
         self.accounts[shown] = account

@@ -1,9 +1,11 @@
 """Responses and faults of `FakePlatform`: what goes wrong, and how.
 
-platform.fail(FakeResponse(503), times=2)
-platform.fail(dropped_connection())
-platform.fail(truncated_body(10), path="/v1/data/.my/reports/march.csv")
-platform.fail(too_many_requests(retry_after=30))
+For example:
+
+    platform.fail(FakeResponse(503), times=2)
+    platform.fail(dropped_connection())
+    platform.fail(truncated_body(10), path="/v1/data/.my/reports/march.csv")
+    platform.fail(too_many_requests(retry_after=30))
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class FakeResponse:
     def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> FakeResponse:
         """A response with a JSON value as its body.
 
-        platform.on("POST", "/v1/algo/demo/Hello", FakeResponse.json({"result": "Hello", "metadata": {}}))
+        For example:
+
+            platform.on("POST", "/v1/algo/demo/Hello", FakeResponse.json({"result": "Hello", "metadata": {}}))
         """
         return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
 

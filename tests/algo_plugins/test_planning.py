@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from algo_core.errors import ExitCode
+from algo_plugins.installer.outcome import CHANGED
 
 
 def sha(path: Path) -> str:
@@ -15,7 +16,7 @@ def sha(path: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", ["venv", "bare"])
-def test_plans_change_nothing_and_hashes_decide(make_place, house, tmp_path, kind: str) -> None:
+def test_only_files_with_the_listed_hashes_are_installed(make_place, house, tmp_path, kind: str) -> None:
     lib = house.library("acme-lib", "1.0")
     first = house.plugin("acme-greet", "1.0", requires=["acme-lib"])
     place = make_place(kind)
@@ -23,28 +24,32 @@ def test_plans_change_nothing_and_hashes_decide(make_place, house, tmp_path, kin
     locked.write_text(f"# made by a tool\nacme_greet==1.0 \\\n    {sha(first)}\nacme-lib==1.0 {sha(first)}\n")
     before, config = place.versions(), place.home.config_file.read_text()
 
-    result = place.install("--isolated", "acme-greet", "--dry-run")
-    assert (result.code, result.text) == (ExitCode.OK, "Would install acme-greet 1.0\n"), result
-    assert not (place.home.root / "data").exists()
     result = place.install("-r", locked)
     assert result.code == ExitCode.FAILURE, result
     assert "acme-lib==1.0 is another file than the requirements file says" in result.stderr
     locked.write_text(f"acme-greet==1.0 {sha(first)}\n")
-    result = place.install("-r", locked)
+    result = place.install("-r", locked, "--dry-run")
     assert (result.code, "acme-lib" in result.stderr) == (ExitCode.FAILURE, True), result
     assert (place.versions(), place.home.config_file.read_text()) == (before, config)
-
     locked.write_text(f"acme-greet==1.0 {sha(first)}\nacme-lib==1.0 {sha(lib)}\n")
-    result = place.install("-r", locked, "--dry-run")
-    assert result.code == ExitCode.OK, result
-    assert sorted(result.text.splitlines()) == ["Would install acme-greet 1.0: greet", "Would install acme-lib 1.0"]
-    assert (place.versions(), place.home.config_file.read_text()) == (before, config)
     assert place.install("-r", locked).code == ExitCode.OK
     assert 'installed = ["acme-greet==1.0"]' in place.home.config_file.read_text()
 
+
+def test_plans_change_nothing_and_say_what_holds_a_version_back(place, house) -> None:
+    house.plugin("acme-greet", "1.0")
+    before, config = place.versions(), place.home.config_file.read_text()
+    for words in (["--isolated"], []):
+        result = place.install("acme-greet", "--dry-run", "--exit-code", *words)
+        assert result.code == CHANGED, result
+        assert result.text.startswith("Would install acme-greet 1.0")
+    assert not (place.home.root / "data").exists()
+    assert (place.versions(), place.home.config_file.read_text()) == (before, config)
+    assert place.install("acme-greet==1.0").code == ExitCode.OK
     house.plugin("acme-greet", "2.0", requires=["algo-core>=90"])
     house.plugin("acme-greet", "1.5", command="greetings")
-    result = place.run("plugins", "outdated", "--json")
+    result = place.run("plugins", "outdated", "--json", "--exit-code")
+    assert result.code == CHANGED
     assert result.json == [
         {
             "environment": "venv", "distribution": "acme-greet", "installed": "1.0", "upgrade": None, "latest": "2.0",
@@ -57,7 +62,7 @@ def test_plans_change_nothing_and_hashes_decide(make_place, house, tmp_path, kin
     assert row["held_back"] == "acme-greet 2.0 needs algo-core>=90"
     before = place.versions()
     planned = place.run("plugins", "upgrade", "--dry-run", "--json").json
-    assert planned["dry_run"] is True
+    assert (planned["dry_run"], planned["result"]) == (True, "planned")
     assert [(step["action"], step["previous"], step["version"]) for step in planned["changes"]] == [
         ("upgrade", "1.0", "1.5")
     ]

@@ -74,7 +74,7 @@ class Session:
 
 
 def _commands(block: str) -> Iterator[tuple[str, str]]:
-    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^\$ ", block.replace("\\\n", ""), flags=re.MULTILINE)[1:]:
         command, _, shown = part.partition("\n")
         assert shlex.split(command)
         yield command, shown

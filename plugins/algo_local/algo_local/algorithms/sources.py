@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import os
 import re
@@ -93,6 +94,16 @@ def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
             raise BuildError(f"Cannot copy {entry.path}: {error.strerror}") from error
         hash_record(tree, "program" if executable else "file", entry.name, digest)
     return tree.hexdigest()
+
+
+def signature(directory: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of an algorithm's files: another one where something was changed."""
+    found = []
+    with contextlib.suppress(BuildError, OSError):  # which the build then tells
+        for entry in _entries(directory.resolve(), "", ""):
+            status = os.lstat(entry.path)
+            found.append((entry.name, status.st_size, status.st_mtime_ns))
+    return tuple(sorted(found))
 
 
 def hash_record(tree: Any, kind: str, name: str, content: bytes) -> None:

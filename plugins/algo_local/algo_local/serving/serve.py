@@ -18,6 +18,7 @@ from algo_local.serving.listener import listen
 from algo_local.serving.log import Log
 from algo_local.serving.monitoring import Monitoring
 from algo_local.serving.request_log import LoggedRequest
+from algo_local.serving.schedules import Clock
 from algo_local.serving.server import Server
 from algo_local.web.app import Application
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import ssl
 
     from algo_local.records.record import Record
+    from algo_local.web.http import Request, Response
 
 
 GRACE_SECONDS = 20.0
@@ -40,11 +42,14 @@ def serve_until_signal(
     say: Callable[[str], None],
     on_answer: Callable[[LoggedRequest], None] | None = None,
     on_call: Callable[[Record], None] | None = None,
+    beside: Callable[[Request], Response | None] | None = None,
+    on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end all running algorithms and return.
 
     `say` is called with the address once connections are accepted, `on_answer` for each request, `on_call` for each
-    algorithm call that has ended. Must be called in the main thread of a process that ends afterwards.
+    algorithm call that has ended. `beside` may answer requests in the place of the API; with `on_ready`, that is told
+    the address instead of `say`. Must be called in the main thread of a process that ends afterwards.
 
     Raises:
         UsageError: if the address cannot be listened on.
@@ -59,26 +64,43 @@ def serve_until_signal(
         monitoring = Monitoring(platform)
         platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
         scheme = "https" if tls else "http"
-        application = Application(platform, scheme=scheme, on_failure=log, beside=monitoring.answer)
+        application = Application(platform, scheme=scheme, on_failure=log, beside=_first(monitoring.answer, beside))
         server = Server(application, listener, tls=_context(tls), on_failure=log, on_answer=on_answer)
     except BaseException:
         listener.close()
         raise
+    schedules = Clock(platform, on_failure=log)
     try:
         with _signals() as wait_for_signal:
             server.run()
             platform.webhooks.start()
-            say(f"Serving on {_address(listener.getsockname(), host, secure=bool(tls))}")
+            schedules.start()
+            address = _address(listener.getsockname(), host, secure=bool(tls))
+            if on_ready:
+                on_ready(address)
+            else:
+                say(f"Serving on {address}")
             if account and not platform.keys.all():
                 say("There are no keys yet; make one with: algo local key new OWNER")
             wait_for_signal()
     finally:
         _end_at_last()
+        schedules.stop()
         server.drain()
         # Calls under way are ended first, since the server waits for those who wait for them.
         platform.executor.close()
         server.stop()
         platform.close()
+
+
+def _first(*answers: Callable[[Request], Response | None] | None) -> Callable[[Request], Response | None]:
+    """The first response that one of them has to a request."""
+
+    def answer(request: Request) -> Response | None:
+        found = (each(request) for each in answers if each)
+        return next((response for response in found if response is not None), None)
+
+    return answer
 
 
 @contextmanager

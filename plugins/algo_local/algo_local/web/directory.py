@@ -33,61 +33,45 @@ if TYPE_CHECKING:
     from algo_local.platform import Platform
     from algo_local.web.http import Request, Response
 
-_CALLS = "/v1/algo/"
+CALLS = "/v1/algo/"
+"""How the paths of calls begin."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DEPTH = 4
 """Directories above a file in which the algorithm that it belongs to is looked for."""
 
 
-class DirectoryTransport:
-    """Answers calls by the algorithm in a directory, which is built when the first one arrives, and then stays so."""
+class DirectoryCalls:
+    """The algorithm in a directory, built as it stood at a moment, and calls of it."""
 
     def __init__(self, platform: Platform, run: DirectoryRun) -> None:
-        self._platform = platform
-        self._run = run
-        self._transport = EmbeddedTransport(Application(platform, trusted=True, beside=self._answer))
-        self._drafts: Drafts | None = None
-        self._version: Version | None = None
-        self._lock = threading.Lock()
-
-    def send(self, request: Sent) -> Received:
-        """The response to a request.
+        """Build it.
 
         Raises:
             NotFoundError, UsageError: if the path is not that of an algorithm's directory.
             BuildError: if it cannot be built.
             RequestRefused: if a variable cannot be set.
         """
-        with self._lock:
-            if self._version is None:
-                self._version = self._built()
-        return self._transport.send(request._replace(url=PREFIX + request.url.partition(":")[2]))
-
-    def close(self) -> None:
-        """Wait for calls without a response to end, and remove what was built."""
-        self._transport.close()
-        if self._drafts:
-            self._drafts.close()
-
-    def _built(self) -> Version:
-        path = algorithm_directory(self._run.directory)
-        platform, run = self._platform, self._run
+        self._platform = platform
+        self._run = run
+        self.path = path = algorithm_directory(run.directory)
         owner, name = identity(path, read_configuration(path), platform.account)
         known = platform.registry.algorithm(owner, name)
         variables = {**_secrets(platform, known, run.secrets, f"{owner}/{name}"), **run.variables}
         _check_variables(run.variables)
         self._drafts = Drafts(platform.root)
-        with told_regularly(run.report, run.on_delay) as report:
-            build = self._drafts.build(path, owner, name, report)
+        try:
+            with told_regularly(run.report, run.on_delay) as report:
+                build = self._drafts.build(path, owner, name, report)
+        except BaseException:
+            self.close()
+            raise
         algorithm = replace(known or Algorithm("", owner, name, 0.0), request_records=NONE, has_secrets=False)
         build = replace(build, network_access=algorithm.network_access, secrets=tuple(variables.items()))
-        return Version(algorithm, build, "", 0.0, 0.0)
+        self.version = Version(algorithm, build, "", 0.0, 0.0)
 
-    def _answer(self, request: Request) -> Response | None:
-        if not request.path.startswith(_CALLS):
-            return None
-        assert self._version
-        account, owner = self._platform.account, self._version.algorithm.owner
+    def answer(self, request: Request, caller: Caller | None = None) -> Response:
+        """The response to a call by an account, else by the platform's own user."""
+        account, owner = caller.account if caller else self._platform.account, self.version.algorithm.owner
         # Whoever has the files may see inside, whatever account they name as the owner.
         caller = Caller(account, roles={**self._platform.metadata.roles(account), owner: "owner"})
 
@@ -96,7 +80,11 @@ class DirectoryTransport:
             outcome = self._platform.executor.call(build, *arguments, **options)
             return self._in_own_words(outcome, is_whole=request.flag("stdout"))
 
-        return call_version(self._platform, caller, request, self._version, execute)
+        return call_version(self._platform, caller, request, self.version, execute)
+
+    def close(self) -> None:
+        """Remove what was built."""
+        self._drafts.close()
 
     def _in_own_words(self, outcome: Outcome, *, is_whole: bool) -> Outcome:
         """The outcome with names of the directory's files; with the author's frames only, unless `is_whole`."""
@@ -109,6 +97,34 @@ class DirectoryTransport:
             trace = own_frames(trace, self._run.directory)
         message = own_files(failure.message, processes, self._run.directory)
         return replace(outcome, failure=replace(failure, message=message, stacktrace=trace))
+
+
+class DirectoryTransport:
+    """Answers calls by the algorithm in a directory, which is built when the first one arrives, and then stays so."""
+
+    def __init__(self, platform: Platform, run: DirectoryRun) -> None:
+        self._platform = platform
+        self._run = run
+        self._transport = EmbeddedTransport(Application(platform, trusted=True, beside=self._answer))
+        self._calls: DirectoryCalls | None = None
+        self._lock = threading.Lock()
+
+    def send(self, request: Sent) -> Received:
+        """The response to a request; raises as `DirectoryCalls` does."""
+        with self._lock:
+            if self._calls is None:
+                self._calls = DirectoryCalls(self._platform, self._run)
+        return self._transport.send(request._replace(url=PREFIX + request.url.partition(":")[2]))
+
+    def close(self) -> None:
+        """Wait for calls without a response to end, and remove what was built."""
+        self._transport.close()
+        if self._calls:
+            self._calls.close()
+
+    def _answer(self, request: Request) -> Response | None:
+        assert self._calls
+        return self._calls.answer(request) if request.path.startswith(CALLS) else None
 
 
 def algorithm_directory(text: str, command: str = "algo run") -> Path:

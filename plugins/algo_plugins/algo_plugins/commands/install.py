@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from algo_plugins.installer.requirements_file import Contents
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+exit_code_option = click.option(
+    "--exit-code", is_flag=True, help="Exit with 64 if something changed, or would; 0 means that nothing was to do."
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 
 
@@ -37,6 +40,7 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would c
 @click.option("--require-hashes", is_flag=True, help="Refuse requirements files without a hash for everything.")
 @click.option("--isolated", is_flag=True, help="Install each plugin into an environment of its own.")
 @dry_run_option
+@exit_code_option
 @yes_option
 @pass_app
 def install(
@@ -46,6 +50,7 @@ def install(
     require_hashes: bool,
     isolated: bool,
     dry_run: bool,
+    exit_code: bool,
     yes: bool,
 ) -> None:
     """Install plugins.
@@ -67,20 +72,21 @@ def install(
     if require_hashes and not files:
         raise UsageError("--require-hashes needs -r FILE")
     words = [*(["--isolated"] if isolated else []), *(f"--requirement={file}" for file in files), *requirements]
-    with _alone(app, dry_run):
-        operations = _operations(app, yes, "install", *words, dry_run=dry_run)
+    with _alone(app, dry_run) as environ:
+        operations = _operations(app, yes, "install", *words, dry_run=dry_run, tool_environ=environ)
         listed = _read_files(files, require_hashes)
         act = Isolating(operations).install if isolated else operations.install
         outcome = act(requirements, listed)
-    _report(app, outcome, "Nothing to change: everything is installed")
+    _report(app, outcome, "Nothing to change: everything is installed", exit_code)
 
 
 @click.command()
 @click.argument("dists", metavar="[DIST]...", nargs=-1)
 @dry_run_option
+@exit_code_option
 @yes_option
 @pass_app
-def upgrade(app: App, dists: tuple[str, ...], dry_run: bool, yes: bool) -> None:
+def upgrade(app: App, dists: tuple[str, ...], dry_run: bool, exit_code: bool, yes: bool) -> None:
     """Upgrade plugins within their recorded requirements.
 
     Without DIST: all that 'algo plugins install' has installed. Isolated plugins get the core that is running now.
@@ -90,8 +96,8 @@ def upgrade(app: App, dists: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     from algo_plugins.installer.operations import names_of
     from algo_plugins.installer.outcome import Outcome
 
-    with _alone(app, dry_run):
-        operations = _operations(app, yes, "upgrade", *dists, dry_run=dry_run)
+    with _alone(app, dry_run) as environ:
+        operations = _operations(app, yes, "upgrade", *dists, dry_run=dry_run, tool_environ=environ)
         names = names_of(dists)
         present = installed(app.environ)
         here = [name for name in names if name not in present]
@@ -101,23 +107,24 @@ def upgrade(app: App, dists: tuple[str, ...], dry_run: bool, yes: bool) -> None:
             outcome += operations.upgrade(here)
         if apart or not dists:
             outcome += Isolating(operations).upgrade(apart)
-    _report(app, outcome, "Nothing to upgrade")
+    _report(app, outcome, "Nothing to upgrade", exit_code)
 
 
 @click.command()
+@exit_code_option
 @yes_option
 @pass_app
-def restore(app: App, yes: bool) -> None:
+def restore(app: App, exit_code: bool, yes: bool) -> None:
     """Reinstall plugins that are recorded but missing.
 
     After an upgrade of the interpreter, or of the tool that installed algo, plugins may be gone.
     """
     from algo_plugins.installer.isolating import Isolating
 
-    with _alone(app):
-        operations = _operations(app, yes, "restore")
+    with _alone(app) as environ:
+        operations = _operations(app, yes, "restore", tool_environ=environ)
         outcome = operations.restore() + Isolating(operations).restore()
-    _report(app, outcome, "Nothing is missing")
+    _report(app, outcome, "Nothing is missing", exit_code)
 
 
 @click.command()
@@ -129,7 +136,7 @@ def uninstall(app: App, dists: tuple[str, ...], yes: bool) -> None:
     from algo_plugins.installer.operations import names_of
 
     prompter = Prompter(app.output)
-    with _alone(app):
+    with _alone(app, offline=True):
         outcome = _operations(app, yes, "uninstall", *dists).uninstall(
             names_of(dists), lambda text: yes or prompter.confirm(text)
         )
@@ -153,7 +160,7 @@ def rollback(app: App, dist: str, yes: bool) -> None:
     from algo_plugins.installer.rollback import roll_back
 
     (name,) = names_of([dist])
-    with _alone(app):
+    with _alone(app, offline=True):
         outcome = roll_back(_operations(app, yes, "rollback", dist), name)
     _report(app, outcome, "")
     for step in outcome.changes:
@@ -163,8 +170,9 @@ def rollback(app: App, dist: str, yes: bool) -> None:
 
 @click.command()
 @click.argument("dists", metavar="[DIST]...", nargs=-1)
+@click.option("--exit-code", is_flag=True, help="Exit with 64 if one is outdated.")
 @pass_app
-def outdated(app: App, dists: tuple[str, ...]) -> None:
+def outdated(app: App, dists: tuple[str, ...], exit_code: bool) -> None:
     """List plugins that have newer versions.
 
     For each its version, the one that 'algo plugins upgrade' would install, the newest one, and what holds that back:
@@ -175,36 +183,36 @@ def outdated(app: App, dists: tuple[str, ...]) -> None:
     from algo_plugins.installer.operations import names_of
     from algo_plugins.installer.outdated import standings
 
-    with _alone(app, dry_run=True):
-        found = standings(_operations(app, True, "outdated"), names_of(dists))
+    with _alone(app, dry_run=True) as environ:
+        found = standings(_operations(app, True, "outdated", tool_environ=environ), names_of(dists))
     if app.output.is_json:
         app.output.json([{**standing._asdict(), "outdated": standing.is_outdated} for standing in found])
-        return
-    shown = [standing for standing in found if standing.is_outdated or standing.held_back]
-    if not shown:
+    elif shown := [standing for standing in found if standing.is_outdated or standing.held_back]:
+        headers = ["Distribution", "Installed", "Upgrade", "Newest", "Held back"]
+        rows = [[s.distribution, s.installed or "", s.upgrade or "", s.latest or "", s.held_back or ""] for s in shown]
+        app.output.table(headers, rows)
+    else:
         app.output.print("Nothing is outdated")
-        return
-    headers = ["Distribution", "Installed", "Upgrade", "Newest", "Held back"]
-    rows = [[s.distribution, s.installed or "", s.upgrade or "", s.latest or "", s.held_back or ""] for s in shown]
-    app.output.table(headers, rows)
+    _exit_if(exit_code and any(standing.is_outdated for standing in found))
 
 
 @contextmanager
-def _alone(app: App, dry_run: bool = False) -> Iterator[None]:
-    """Let no other `algo` change plugins meanwhile, and undo what one left half-done.
+def _alone(app: App, dry_run: bool = False, *, offline: bool = False) -> Iterator[Mapping[str, str]]:
+    """Let no other `algo` change plugins meanwhile, and undo what one left half-done; the environment for the tools.
 
     A dry run, which writes nothing, neither waits nor undoes.
     """
     from algo_plugins.installer.changing import mend, refuse_interrupted
     from algo_plugins.installer.lock import plugins_lock
+    from algo_plugins.installer.network import tools_environ
 
-    if dry_run:
-        refuse_interrupted()
-        yield
-        return
-    with plugins_lock(app.environ, app.output.info):
-        mend(app.output.warn)
-        yield
+    with ExitStack() as stack:
+        if dry_run:
+            refuse_interrupted()
+        else:
+            stack.enter_context(plugins_lock(app.environ, app.output.info))
+            mend(app.output.warn)
+        yield app.environ if offline else stack.enter_context(tools_environ(app))
 
 
 def _read_files(files: Sequence[str], require_hashes: bool) -> Contents | None:
@@ -216,7 +224,9 @@ def _read_files(files: Sequence[str], require_hashes: bool) -> Contents | None:
     return without_running_core(requirements_file.read(files, require_hashes=require_hashes))
 
 
-def _operations(app: App, yes: bool, *words: str, dry_run: bool = False) -> Operations:
+def _operations(
+    app: App, yes: bool, *words: str, dry_run: bool = False, tool_environ: Mapping[str, str] | None = None
+) -> Operations:
     from algo_plugins.installer.operations import Operations
 
     def keep(text: str) -> bool:
@@ -226,7 +236,7 @@ def _operations(app: App, yes: bool, *words: str, dry_run: bool = False) -> Oper
         app.output.warn(text)
         return prompter.confirm("Keep it nevertheless?")
 
-    return Operations(app, _approval(app, yes or dry_run, words), keep, dry_run=dry_run)
+    return Operations(app, _approval(app, yes or dry_run, words), keep, dry_run=dry_run, tool_environ=tool_environ)
 
 
 def _approval(app: App, yes: bool, words: Sequence[str]) -> Callable[[list[Step], Sequence[Preview]], bool]:
@@ -265,7 +275,7 @@ def _approval(app: App, yes: bool, words: Sequence[str]) -> Callable[[list[Step]
     return approve
 
 
-def _report(app: App, outcome: Outcome, nothing: str) -> None:
+def _report(app: App, outcome: Outcome, nothing: str, exit_code: bool = False) -> None:
     if app.output.is_json:
         app.output.json(outcome.as_dict())
     elif not outcome.changes:
@@ -273,6 +283,14 @@ def _report(app: App, outcome: Outcome, nothing: str) -> None:
     else:
         _tell(app, outcome)
     outcome.raise_if_broken()
+    _exit_if(exit_code and outcome.result != "unchanged")
+
+
+def _exit_if(changed: bool) -> None:
+    from algo_plugins.installer.outcome import CHANGED
+
+    if changed:
+        click.get_current_context().exit(CHANGED)
 
 
 def _tell(app: App, outcome: Outcome) -> None:

@@ -83,7 +83,7 @@ class Isolating:
             outcome.changes.append(self._rehearse(want))
             return
         with placement.beside(self._environ) as place:
-            tool = tool_for(self._environ, isolated.python_of(place))
+            tool = tool_for(self._operations.tool_environ, isolated.python_of(place))
             self._operations.output.info(f"Making an environment for {want.name or want.text} ...")
             want, version, has_core = self._fill(tool, want)
             assert want.name, "it has been named"
@@ -108,7 +108,7 @@ class Isolating:
 
     def _rehearse(self, want: Wanted) -> Step:
         """What would be installed into a new environment, which is not made."""
-        tool = tool_for(self._environ, sys.executable)
+        tool = tool_for(self._operations.tool_environ, sys.executable)
         with self._others(tool) as others:
             try:
                 named, version = self._checked(want, tool.search([*others, want.text]))

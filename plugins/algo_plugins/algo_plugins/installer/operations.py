@@ -36,7 +36,7 @@ class Operations:
     """The operations of `algo plugins` on a user's installation.
 
     `approve` gets each plan, with the commands and schemes that it adds, and returns whether to continue. `keep` gets
-    what does not work after a change, and returns whether to leave it so.
+    what does not work after a change, and returns whether to leave it so. Tools run with `tool_environ`.
     """
 
     def __init__(
@@ -46,8 +46,10 @@ class Operations:
         keep: Callable[[str], bool],
         *,
         dry_run: bool = False,
+        tool_environ: Mapping[str, str] | None = None,
     ) -> None:
         self.environ: Mapping[str, str] = app.environ
+        self.tool_environ = tool_environ or app.environ
         self.config: Config = app.config
         self.policy = Policy.read(app.config)
         self.output = app.output
@@ -75,7 +77,7 @@ class Operations:
                 f"{apart[0]} is installed in a separate environment",
                 f"Remove that first: algo plugins uninstall {apart[0]}",
             )
-        return self._change(find(self.environ), asked, locked=files.locked)
+        return self._change(find(self.tool_environ), asked, locked=files.locked)
 
     def upgrade(self, names: Sequence[str]) -> Outcome:
         """Bring distributions to the newest versions that their recorded requirements allow; all recorded ones if none
@@ -91,7 +93,7 @@ class Operations:
                 raise NotFoundError(f"No plugin of a distribution {name!r} is installed", "See: algo plugins list")
         asked = [wanted.read(recorded.get(name, name)) for name in names or recorded]
         self._refuse_core(asked)
-        return self._change(find(self.environ), asked, upgrade=True) if asked else Outcome()
+        return self._change(find(self.tool_environ), asked, upgrade=True) if asked else Outcome()
 
     def restore(self) -> Outcome:
         """Install recorded plugins that are missing."""
@@ -101,7 +103,7 @@ class Operations:
         if not missing:
             return Outcome()
         self.keep = lambda text: True  # one that is broken takes none of the others away
-        return self._change(find(self.environ), [wanted.read(text) for text in missing])
+        return self._change(find(self.tool_environ), [wanted.read(text) for text in missing])
 
     def uninstall(self, names: Sequence[str], confirm: Callable[[str], bool]) -> Outcome:
         """Remove plugins, isolated ones included, and their records.
@@ -125,7 +127,7 @@ class Operations:
             if not confirm(f"{name} is one of the standard plugins. Remove it?"):
                 raise UsageError(f"{name} is one of the standard plugins", "To remove it anyway, add --yes")
         if here:
-            find(self.environ).tool.uninstall(here)
+            find(self.tool_environ).tool.uninstall(here)
         if apart:
             placement.remove(self.environ, apart)
         record.remove(self.config, names)

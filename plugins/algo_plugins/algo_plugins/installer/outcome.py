@@ -27,6 +27,10 @@ class Step(NamedTuple):
         return "downgrade" if is_older(self.version, self.previous) else "upgrade"
 
 
+CHANGED = 64
+"""The exit code with `--exit-code` if something was changed, would be, or is outdated."""
+
+
 @dataclass
 class Outcome:
     """The changes made, or only planned (`dry_run`), and descriptions of the requested plugins."""
@@ -47,7 +51,20 @@ class Outcome:
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
         changes = [{**step._asdict(), "action": step.action} for step in self.changes]
-        return {"changes": changes, "plugins": self.plugins, "removed": self.removed, "dry_run": self.dry_run}
+        return {
+            "result": self.result,
+            "changes": changes,
+            "plugins": self.plugins,
+            "removed": self.removed,
+            "dry_run": self.dry_run,
+        }
+
+    @property
+    def result(self) -> str:
+        """`unchanged`, `planned` or `changed`."""
+        if not self.changes and not self.removed:
+            return "unchanged"
+        return "planned" if self.dry_run else "changed"
 
     def raise_if_broken(self) -> None:
         """Raise PluginError if a plugin that was just installed, or would be, does not load."""

@@ -51,12 +51,12 @@ def standings(operations: Operations, names: Sequence[str]) -> list[Standing]:
     here = [name for name in names or recorded if name not in apart and name != CORE]
     found: list[Standing] = []
     if here:
-        where = find(operations.environ)
+        where = find(operations.tool_environ)
         compared = _Compared(operations, where.tool, where.kind, [f"{CORE}=={installed[CORE].version}"])
         versions = {name: installed[name].version if name in installed else None for name in here}
         found += compared.of({name: recorded.get(name, name) for name in here}, versions)
     if inside := [name for name in names or apart if name in apart]:
-        compared = _Compared(operations, tool_for(operations.environ, sys.executable), WHERE, None)
+        compared = _Compared(operations, tool_for(operations.tool_environ, sys.executable), WHERE, None)
         found += compared.of({name: apart[name].requirement for name in inside},
                              {name: apart[name].version for name in inside})  # fmt: skip
     return found

@@ -21,6 +21,7 @@ _STATUS = re.compile(r"\b([45]\d\d) (?:Client|Server) Error|too many (5\d\d) err
 _NO_NETWORK = re.compile(
     r"NewConnectionError|Failed to establish a new connection|Max retries exceeded|ConnectTimeoutError|ReadTimeoutError"
     r"|name resolution|Name or service not known|dns error|[Cc]onnection (?:refused|reset|broken|error)|timed out"
+    r"|received fatal alert"
     r"|ProxyError|CERTIFICATE_VERIFY_FAILED|SSLError|invalid peer certificate|error sending request"
     r"|network was disabled"
 )
@@ -30,6 +31,16 @@ _REASON = re.compile(
     r"|network was disabled",
     re.IGNORECASE,
 )
+_ANSWERS = (
+    (re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|invalid peer certificate|UnknownIssuer"),
+     "To trust the company's CA, set ca_cert in the profile or under [enforce], or SSL_CERT_FILE"),
+    (re.compile(r"certificate.?required|handshake.?failure|EOF occurred in violation of protocol", re.IGNORECASE),
+     "The index may want a client certificate: set client_cert, and client_key for its key"),
+    (re.compile(r"\b407\b|Proxy Authentication Required|proxy authorization required", re.IGNORECASE),
+     "Write a user name and a password into the proxy's address, in the setting 'proxy' or in HTTPS_PROXY"),
+)  # fmt: skip
+"""What mends a refusal at the way to an index, by what tools print then."""
+
 _UNKNOWN_PROJECT = 404
 """Responses of an index without the project; other indexes may have it."""
 
@@ -40,6 +51,7 @@ class Trouble(NamedTuple):
     url: str
     why: str
     has_refused: bool
+    answer: str | None = None
 
     def __str__(self) -> str:
         index = "the package index" + (f" {self.url}" if self.url else "")
@@ -49,13 +61,21 @@ class Trouble(NamedTuple):
 
     def error(self, tool: str, message: str) -> NetworkError:
         """The error for it."""
+        if self.answer:
+            return NetworkError(message, self.answer)
         if self.has_refused:
             return NetworkError(message, f"Check {tool}'s index settings, and the credentials in them")
         return NetworkError(message, f"Check the network, the proxy, and {tool}'s index settings")
 
 
 def trouble_in(said: str) -> Trouble | None:
-    """The first failed index in a tool's output."""
+    """The first failed index in a tool's output, and what mends that, if it is clear."""
+    trouble = _first_trouble(said)
+    answer = next((answer for pattern, answer in _ANSWERS if pattern.search(said)), None)
+    return trouble._replace(answer=answer) if trouble else None
+
+
+def _first_trouble(said: str) -> Trouble | None:
     for pattern in (_PIP, _UV_REFUSAL, _UV_PASSED_OVER, _UV_FAILURE):
         for found in pattern.finditer(said):
             trouble = _judged(redacted(found["url"]).rstrip(":"), redacted(found["why"]))
