@@ -19,8 +19,11 @@ _SPECIFICATION = f"{PROJECT}_spec"
 
 
 LATER = "app"
-"""The argument that all hooks have got in 1.1. Older implementations must not notice: an optional argument with a similar
-name was no mistake, and `**given` may be handed on to a function that takes the older arguments."""
+"""The argument that all hooks have got in 1.1, which older implementations must not notice.
+
+An optional argument with a similar name was no mistake then, and `**given` may be handed on to a function that takes
+the older arguments only.
+"""
 
 DEPRECATED = "takes the deprecated argument"
 """In the remarks on arguments that hooks are to lose."""
