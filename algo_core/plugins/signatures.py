@@ -166,6 +166,22 @@ def caller(hook: str, function: Callable[..., Any]) -> Callable[[Mapping[str, An
     return call
 
 
+def listener(hook: str, function: Callable[..., Any], argument: str, app: Any) -> Callable[[Any], Any]:
+    """Calls an implementation with one argument of the hook, and `app`, as directly as its parameters allow."""
+    parameters = inspect.signature(function).parameters.values()
+    if all(parameter.kind in BY_POSITION for parameter in parameters):
+        names = [parameter.name for parameter in parameters]
+        if names == [argument]:
+            return function
+        if names == [argument, "app"]:
+            return lambda value: function(value, app)
+    call = caller(hook, function)
+    return lambda value: call({argument: value, "app": app})
+
+
+BY_POSITION = frozenset({inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
+
+
 def stand_in(hook: str, function: Callable[..., Any], call: Callable[[Mapping[str, Any]], Any]) -> Callable[..., Any]:
     """What pluggy is given for an implementation: it takes all that the hook gives, in the hook's own order.
 
