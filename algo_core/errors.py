@@ -66,7 +66,7 @@ class AlgoError(Exception):
 
     `message` is a sentence without a full stop at its end; `hint` ends in the command or the change that fixes it.
     `exit_code` ends the command: 1 to 8 of `ExitCode`, or one of `OWN_EXIT_CODES` with a meaning of your own. Another
-    one is reported as the plugin's fault, with exit code 8. The JSON object of the error has what `json_members` returns.
+    one is reported as the plugin's fault, with exit code 8. `json_members` adds to the JSON object of the error.
 
         class QuotaExceeded(AlgoError):
             exit_code = 65
