@@ -15,7 +15,7 @@ PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmarks-calls benchmarks-environments
-.PHONY: benchmark-deps
+.PHONY: benchmark-deps endurance
 .PHONY: changelog wheels clean
 
 help: ## Show what can be made
@@ -80,6 +80,9 @@ benchmarks-calls: $(READY) ## Measure what the record of a call costs, concurren
 
 benchmarks-environments: $(READY) ## Measure the first publish of an algorithm that requires numpy, by uv and by pip
 	$(BIN)/python benchmarks/environments.py
+
+endurance: $(READY) ## Call INPUTS=1000000 inputs while the client is killed 50 times and the platform 10 times
+	$(BIN)/python benchmarks/endurance.py --inputs $(or $(INPUTS),1000000)
 
 benchmark-deps: ## Install what benchmarks-transfer needs beyond PyPI, from Debian: nginx and curl
 	@command -v apt-get >/dev/null || { echo 'There is no apt-get here: install nginx, its module dav-ext, and curl' >&2; exit 1; }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import os
 import random
 import resource
 import signal
@@ -311,6 +312,32 @@ def test_a_file_that_exists_is_never_overwritten(home: Home, echo: Echo, inputs:
     missing = run(home, "--each", inputs, "-o", tmp_path / "none", "--resume")
     assert missing.code == ExitCode.CONFIGURATION
     assert not (tmp_path / "none").exists()
+
+
+def test_a_directory_of_other_files_is_not_continued_and_what_is_no_file_not_written_to(
+    home: Home, echo: Echo, inputs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "000000000.json").write_text("precious")
+    os.mkfifo(tmp_path / "pipe")
+    for out, more, code in (("mine", ["--resume"], ExitCode.CONFIGURATION), ("pipe", [], ExitCode.USAGE),
+                            ("/dev/null", [], ExitCode.USAGE)):  # fmt: skip
+        refused = run(home, "--each", inputs, "-o", out, *more, cwd=tmp_path)
+        assert refused.code == code, refused.stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["000000000.json"]
+    assert (tmp_path / "mine" / "000000000.json").read_text() == "precious"
+    assert not echo.calls
+
+
+def test_inputs_that_are_gone_are_told_when_a_run_is_continued(
+    home: Home, echo: Echo, inputs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    assert run(home, "--each", inputs, "-o", out).code == ExitCode.OK
+    inputs.write_text("".join(inputs.read_text().splitlines(keepends=True)[:98]))
+    refused = run(home, "--each", inputs, "-o", out, "--resume")
+    assert refused.code == ExitCode.USAGE
+    assert f"holds 2 results of inputs that {inputs} no longer has" in refused.stderr
 
 
 def test_changed_inputs_are_refused_by_name(home: Home, echo: Echo, inputs: Path, tmp_path: Path) -> None:

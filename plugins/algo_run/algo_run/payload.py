@@ -152,11 +152,20 @@ def parse_json(body: bytes) -> None:
         ValueError: `json.JSONDecodeError` with line and column, `UnicodeDecodeError`, or a plain one with the reason.
         RecursionError: if it is nested too deeply.
     """
-    json.loads(body.decode("utf-8"), parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+    text = body.decode("utf-8")
+
+    def refuse(name: str) -> NoReturn:
+        raise json.JSONDecodeError(f"{name} is not a JSON value", text, _position(text, name))
+
+    json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse)
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
+def _position(text: str, name: str) -> int:
+    """Where a word is that is not within a string."""
+    import re
+
+    found = re.search(rf'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^"])*?({re.escape(name)})', text, re.DOTALL)
+    return found.start(1) if found else 0
 
 
 def the_one(given: list[Given], *, stdin_is_piped: bool) -> Given:

@@ -1,4 +1,4 @@
-"""`algorithmia.conf`: what an algorithm's directory says about itself (API section 8.2)."""
+"""`algorithmia.conf`: what an algorithm's directory says about itself (API section 5.3)."""
 
 from __future__ import annotations
 

@@ -9,24 +9,22 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from algo_core.errors import ConfigError, UsageError
+from algo_core.errors import UsageError
 from algo_core.files import matching
 from algo_core.names import native
 from algo_core.storage.uri import parse_data_uri
-from algo_core.text import as_text, lines_in_utf_8
+from algo_core.text import lines_in_utf_8
+from algo_run.batch.tables import Made, rows_of_csv, rows_of_parquet
 from algo_run.payload import BINARY, BODY_LIMIT, JSON, STDIN, TEXT, Payload, parse_json
 
 if TYPE_CHECKING:
     from algo_core.context import App
 
-
-LONGEST_CELL = 1 << 30
-"""Maximum size of a cell of CSV in characters; Python's own limit is smaller than many inputs and results."""
 
 MOST_COUNTED = 1 << 30
 """The largest file in bytes whose lines are counted for the time that is left."""
@@ -44,10 +42,6 @@ class Item(NamedTuple):
     def digest(self) -> str:
         """Identifies the input: 16 hexadecimal digits of the SHA-256 of its type and content."""
         return hashlib.sha256(f"{self.payload.content_type}\n".encode() + self.payload.body).hexdigest()[:16]
-
-
-Made = tuple[str, Callable[[], Payload]]
-"""A name, and a function that returns the payload or raises ValueError with the reason."""
 
 
 def open_inputs(app: App, kind: str, source: str) -> Iterator[Item]:
@@ -98,9 +92,9 @@ def _made(app: App, kind: str, source: str) -> Iterable[Made]:
         return _lines_of_text(source)
     suffix = os.path.splitext(source)[1].lower()
     if suffix == ".csv":
-        return _csv(source)
+        return rows_of_csv(source)
     if suffix == ".parquet":
-        return _parquet(source)
+        return rows_of_parquet(source)
     if suffix in {".jsonl", ".ndjson", ".json"} or source == STDIN:
         return _lines_of_json(source)
     raise UsageError(
@@ -121,10 +115,13 @@ def _opened(source: str) -> Iterator[BinaryIO]:
 
 
 def lines_of(source: str) -> Iterator[tuple[str, bytes]]:
-    """The lines of a file, `-` for standard input, that are not blank, and where they are. Raises OSError."""
+    """The lines of a file, `-` for standard input, that are not blank, and where they are. Raises OSError.
+
+    What they begin with stays, so that columns are those of the file.
+    """
     for name, line in _numbered(source):
-        if content := line.strip():
-            yield name, content
+        if line.strip():
+            yield name, line.rstrip()
 
 
 def _numbered(source: str) -> Iterator[tuple[str, bytes]]:
@@ -152,56 +149,6 @@ def _json(content: bytes) -> Payload:
 def _text(content: bytes) -> Payload:
     content.decode("utf-8")
     return Payload(TEXT, content)
-
-
-def _csv(source: str) -> Iterator[Made]:
-    """Rows as objects whose values are text, by the names in the first row."""
-    import csv
-
-    csv.field_size_limit(LONGEST_CELL)
-    with as_text(open(source, "rb"), newline="") as file:
-        rows = csv.reader(file, strict=True)
-        names: list[str] | None = None
-        while True:
-            try:
-                row = next(rows, None)
-            except csv.Error as error:
-                where = f"{source}:{rows.line_num}"
-                raise UsageError(f"{where} is not CSV: {error}", "The rest of the file cannot be read") from None
-            except UnicodeDecodeError as error:
-                raise UsageError(f"{source} is not UTF-8 text: {error.reason}", "Convert it with iconv") from None
-            if row is None:
-                return
-            if names is None:
-                names = row
-                if len(set(names)) < len(names):
-                    raise UsageError(f"{source} has a duplicate name in its first row", "Give each column its own name")
-            elif row:
-                yield f"{source}:{rows.line_num}", partial(_row, names, row)
-
-
-def _row(names: list[str], row: list[str]) -> Payload:
-    if len(row) != len(names):
-        raise ValueError(f"{len(row)} cells, where the first row has {len(names)} names")
-    return _encoded(dict(zip(names, row, strict=True)))
-
-
-def _parquet(source: str) -> Iterator[Made]:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        raise ConfigError(
-            "Parquet files need the package pyarrow", "Install it with: pip install 'algo-run[parquet]'"
-        ) from None
-    number = 0
-    for batch in parquet.ParquetFile(source).iter_batches(batch_size=1000):
-        for row in batch.to_pylist():
-            yield f"{source} row {number}", partial(_encoded, row)
-            number += 1
-
-
-def _encoded(value: Any) -> Payload:
-    return Payload(JSON, json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
 
 
 def _files(app: App, pattern: str) -> Iterator[Made]:

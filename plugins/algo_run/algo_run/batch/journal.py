@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import os
+import stat
 import time
 import uuid
 from collections import Counter
@@ -23,7 +24,7 @@ from algo_core.files import replacing, status_of
 from algo_core.locks import acquire
 from algo_core.storage.uri import pasted
 from algo_run.batch.done import DoneInputs
-from algo_run.batch.inputs import LONGEST_CELL
+from algo_run.batch.tables import LONGEST_CELL
 from algo_run.call import approximated
 from algo_run.json_text import Written, dumped
 
@@ -89,6 +90,8 @@ class Journal:
         self.done = DoneInputs()
         self.counts: Counter[str] = Counter()
         """The recorded rows by their marks."""
+        self.found = 0
+        """The recorded results whose inputs have come."""
         self.facts = facts
         self._is_csv = path.endswith(".csv")
         self._synced = 0.0
@@ -178,6 +181,7 @@ class Journal:
                 f"The input {name} differs from the one whose result is in {self.path}",
                 "Restore the inputs, or start over with another file",
             )
+        self.found += 1
         return True
 
     def record(self, row: dict[str, Any]) -> None:
@@ -215,6 +219,7 @@ class Stream:
         self.run = uuid.uuid4().hex
         self.done = DoneInputs()
         self.counts: Counter[str] = Counter()
+        self.found = 0
         self.facts = facts
 
     def is_done(self, index: int, digest: str, name: str) -> bool:  # noqa: D102
@@ -239,7 +244,13 @@ class Directory(Journal):
         self, path: str, algorithm: str, source: str, *, resume: bool, facts: Mapping[str, Any] = NO_FACTS
     ) -> None:
         os.makedirs(path, exist_ok=True)
-        if not resume and set(os.listdir(path)) - {self.NAME}:
+        found = set(os.listdir(path))
+        if resume and found and self.NAME not in found:
+            raise ConfigError(
+                f"{path} holds no {self.NAME} to continue, and its files are not overwritten",
+                "Choose another directory with -o",
+            )
+        if not resume and found - {self.NAME}:
             raise AlreadyExists(
                 f"{path} is not empty, and its files are not overwritten",
                 "Continue it with --resume, or choose another directory with -o",
@@ -290,6 +301,9 @@ def open_journal(
         return Stream(stdout, facts)
     if resume and status_of(path) is None:
         raise ConfigError(f"There is no {path} to continue", "Leave out --resume to start")
+    found = status_of(path)
+    if found and not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise UsageError(f"{path} is no regular file", "Leave out -o, and redirect standard output")
     kind = Directory if path.endswith("/") or os.path.isdir(path) else Journal
     return kind(path, algorithm, source, resume=resume, facts=facts)
 

@@ -83,8 +83,14 @@ def _carry_out(
         counts=journal.counts,
         total=count_inputs(batch.kind, batch.source),
     )
+    recorded = len(journal.done)
     new = (item for item in items if not journal.is_done(item.number, item.digest, item.name))
     carry_out(app, Work(calls.row, new, calls.seconds), journal, report, batch.limits)
+    if recorded > journal.found:
+        raise UsageError(
+            f"{batch.output} holds {recorded - journal.found} results of inputs that {batch.source} no longer has",
+            "Restore the inputs, or start over with another file",
+        )
     if report.counts["differing"]:
         noun = "output differs" if report.counts["differing"] == 1 else "outputs differ"
         raise SomeFailed(f"{report.counts['differing']} {noun} between {batch.reference} and {batch.compare}")
