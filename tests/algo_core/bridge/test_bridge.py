@@ -105,10 +105,10 @@ def test_large_files_and_many_readers_at_once(bridge: Bridge, tmp_path: Path) ->
     readers = [storage.open(uri, offset) for offset in (0, 1, 2_000_000)]
     got = [bytearray() for _ in readers]
     buffer = bytearray(100_000)
-    while any(
-        [got[n].extend(buffer[:size]) or size for n, reader in enumerate(readers) if (size := reader.readinto(buffer))]
-    ):
-        pass
+    for _ in range(60):  # in turns
+        for reader, seen in zip(readers, got, strict=True):
+            size = reader.readinto(buffer)
+            seen += buffer[:size]
     assert [bytes(part) for part in got] == [content[offset:] for offset in (0, 1, 2_000_000)]
     readers[0].close()
     unread = storage.open(uri)
@@ -134,7 +134,7 @@ def test_profiles_and_credentials_are_those_of_the_host(bridge: Bridge, company:
     assert refused.value.hint == "Disable one"
     with pytest.raises(PluginError, match="KeyError"):
         bridge.ask(what="nothing that is known")
-    with pytest.raises(PluginError, match="no storage|No storage"):
+    with pytest.raises(PluginError, match="No storage"):
         bridge.ask(what="call", method="__class__", uris=[("file", "/")], options={})
 
 
