@@ -383,6 +383,8 @@ def algo_error_hints(error: AlgoError, app: App) -> str | None:
     """One more line of advice under an error that is about to be shown.
 
     When: once, when a command has failed. `error` has `message`, `hint` and `exit_code`; None adds nothing.
+    Look at the exit code first: where the command had not needed its profile, `app.profile` resolves it now, which may
+    ask for a credential, and raises ConfigError if there is none.
 
     Failures: reported; the error is shown all the same.
 

@@ -232,6 +232,7 @@ SCHEMAS: dict[str, Schema] = {
         owner=TEXT,
         self_link=TEXT,
         resource_type=word("algorithm"),
+        schemas=record(input=ANYTHING, output=ANYTHING),
     ),
     "PagedVersionsList": page_of("VersionResponse"),
     "AlgorithmListResult": many(record("id algoname username", id=ID, algoname=TEXT, username=TEXT)),

@@ -37,6 +37,8 @@ def show(app: App, algorithm: str) -> None:
     chosen = next((entry for entry in versions if _number(entry) == ref.version), found)
     name = "/".join(part for part in (api.member(found, "owner") or ref.owner, api.member(found, "name")) if part)
     reference = f"{name}/{ref.version or _number(chosen)}".rstrip("/")
+    is_newest = _number(chosen) == _number(found)
+    described = found if is_newest else app.api.get_json(api.path_of(ref, f"versions/{_number(chosen)}"))
     sample = str(api.member(chosen, "version_info", "sample_input"))
     shown = {
         "algorithm": name,
@@ -46,6 +48,7 @@ def show(app: App, algorithm: str) -> None:
         "versions": [_number(entry) for entry in versions],
         "sample_input": sample,
         "sample_output": api.member(chosen, "version_info", "sample_output"),
+        "schemas": api.member(described, "schemas") or {},
         "calls": _calls(app.api.address, reference, sample or SAMPLE),
     }
     if app.output.is_json:
@@ -102,6 +105,11 @@ def _print(app: App, shown: dict[str, Any]) -> None:
     for name in ("sample_input", "sample_output"):
         if shown[name]:
             output.line(f"{name.replace('_', ' ').capitalize()}: {shown[name]}")
+    for name, schema in shown["schemas"].items():
+        output.print("")
+        output.line(f"Schema of the {name}:")
+        for line in json.dumps(schema, indent=2, ensure_ascii=False).splitlines():
+            output.line(f"  {line}")
     if not numbers:
         return
     for title, line in shown["calls"].items():
