@@ -49,6 +49,12 @@ class Fact(NamedTuple):
     text: str
 
 
+class _Redrawing(threading.Thread):
+    """The thread that redraws a line; while `fork_lock` is held it does nothing, and a process may be forked."""
+
+    fork_lock: AbstractContextManager[Any]
+
+
 class DrawnLine:
     """A line that is drawn, redrawn and erased; a subclass says with `content` what is on it.
 
@@ -115,7 +121,9 @@ class DrawnLine:
                     if self.is_active and not self.is_held and not self._over.is_set():
                         self.draw()
 
-        threading.Thread(target=redraw, name="algo-progress", daemon=True).start()
+        thread = _Redrawing(target=redraw, name="algo-progress", daemon=True)
+        thread.fork_lock = self.lock
+        thread.start()
 
     def end(self) -> None:
         """Erase the line until the next event."""

@@ -15,6 +15,7 @@ from algo_core.errors import ExitCode
 from algo_core.terminal.options import human
 from algo_core.terminal.output import Output
 from algo_core.terminal.progress import Fact, fitted
+from algo_data.engine.run import processes
 from algo_data.reporting.progress import Line, progress_for
 
 
@@ -285,6 +286,20 @@ class Screen(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+def test_a_line_that_is_shown_does_not_keep_a_copy_from_helper_processes(monkeypatch):
+    """A copy within a plugin's piece of work: its thread can be held up while a process is forked."""
+    output = Output(stdout=io.StringIO(), stderr=Screen(), environ={})
+    with output.progress("Outer", 2):
+        (own,) = [thread for thread in threading.enumerate() if thread.name == "algo-progress"]
+        monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread(), own])
+        taken: list[bool] = []
+        with processes._still() as is_still:
+            other = threading.Thread(target=lambda: taken.append(own.fork_lock.acquire(blocking=False)))
+            other.start()
+            other.join()
+        assert (is_still, taken) == (True, [False])
 
 
 def test_the_line_makes_room_for_whoever_writes_and_for_one_that_is_shown(monkeypatch):
