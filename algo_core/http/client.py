@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile
 
+__all__ = ["HttpClient"]
+
 FOLLOWED = frozenset({"GET", "HEAD"})
 """Methods whose redirects are followed. Clients turn the others into GET, which looks like success but is not."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
