@@ -165,7 +165,7 @@ class HttpClient:
         """Whether requests to a URL's host need neither requests nor plugins, and are not observed."""
         return self.on_exchange is None and self._hooks.sign is None and self._transport(url) is self._direct
 
-    def divided(self) -> None:
+    def after_fork(self) -> None:
         """After `fork`, in the child: leave open connections to the parent, and try everything only once."""
         self._direct.close()
         self.retries = 0
