@@ -436,7 +436,7 @@ class App:
             return None
         from algo_core.observers import Observers
 
-        return Observers(lambda event: self.plugins.call("algo_observe", event=event), self._warn)
+        return Observers(self.plugins.teller("algo_observe", "event"), self._warn)
 
     def close(self) -> None:
         """Close connections and sessions, and the plugins' transports."""
