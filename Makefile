@@ -45,8 +45,8 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
-test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, shells, bubblewrap and git, from Debian
-	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0
+test-deps: ## Install what tests need beyond PyPI: Azurite and a client, from npm, shells, bubblewrap and git, from Debian
+	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0 algorithmia@0.3.10
 	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	missing=$$(echo "$$missing" | sed s/bwrap/bubblewrap/); \
 	if [ -z "$$missing" ]; then exit 0; fi; \

@@ -25,6 +25,7 @@ PUBLIC = (
     "algo_core.settings.credentials",
     "algo_core.settings.paths",
     "algo_core.http.api",
+    "algo_core.http.client",
     "algo_core.http.transport",
     "algo_core.http.response",
     "algo_core.http.headers",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile
 
+__all__ = ["HttpClient"]
+
 FOLLOWED = frozenset({"GET", "HEAD"})
 """Methods whose redirects are followed. Clients turn the others into GET, which looks like success but is not."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -167,7 +169,7 @@ class HttpClient:
         """Whether requests to a URL's host need neither requests nor plugins, and are not observed."""
         return self.on_exchange is None and self._hooks.sign is None and self._transport(url) is self._direct
 
-    def divided(self) -> None:
+    def after_fork(self) -> None:
         """After `fork`, in the child: leave open connections to the parent, and try everything only once."""
         self._direct.close()
         self.retries = 0

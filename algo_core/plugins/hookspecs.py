@@ -18,7 +18,8 @@ names of hooks or arguments that do not exist are faults: the plugin is broken u
 plugins show` says why.
 
 Every hook may take `app`, since hook API 1.1: the running `algo_core.App`, with the members that are usable at that
-moment. Each hook lists them below; any other raises PluginError, which says why.
+moment. Each hook lists them below; any other raises PluginError, which says why. An implementation with `**given` gets
+it only if it names it as well, since older ones do not expect it there.
 
 Whatever an implementation raises, `SystemExit` included, is reported once with the distribution's name and version,
 and the others go on; only Ctrl-C ends the command. `hookimpl(tryfirst=True)` and `hookimpl(trylast=True)` say who is

@@ -19,7 +19,11 @@ _SPECIFICATION = f"{PROJECT}_spec"
 
 
 LATER = "app"
-"""The argument that all hooks have got in 1.1: an optional one with a similar name was no mistake before."""
+"""The argument that all hooks have got in 1.1, which older implementations must not notice.
+
+An optional argument with a similar name was no mistake then, and `**given` may be handed on to a function that takes
+the older arguments only.
+"""
 
 DEPRECATED = "takes the deprecated argument"
 """In the remarks on arguments that hooks are to lose."""
@@ -155,7 +159,7 @@ def caller(hook: str, function: Callable[..., Any]) -> Callable[[Mapping[str, An
             (positional if parameter.kind is parameter.POSITIONAL_ONLY else by_name).append(parameter.name)
 
     def call(given: Mapping[str, Any]) -> Any:
-        rest = [name for name in given if takes_rest and name not in positional and name not in by_name]
+        rest = [name for name in given if takes_rest and name not in {*positional, *by_name, LATER}]
         named = {name: given[name] for name in (*by_name, *rest) if name in given}
         return function(*(given[name] for name in positional), **named)
 

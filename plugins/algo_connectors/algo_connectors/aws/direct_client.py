@@ -140,10 +140,10 @@ class DirectS3Client:
         answer = self._document("POST", bucket, "", [("delete", "")], body=body, headers={"content-md5": digest})
         return {_text(failed, "Key"): _text(failed, "Message") for failed in answer if _name(failed) == "Error"}
 
-    def divided(self) -> None:
+    def after_fork(self) -> None:
         """After `fork`, in the child: use connections of its own."""
         for client in self._clients.values():
-            client.divided()
+            client.after_fork()
 
     def close(self) -> None:
         """Close the connections."""
