@@ -14,7 +14,7 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmarks-calls benchmarks-environments
+.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmarks-calls benchmarks-environments benchmarks-observers
 .PHONY: benchmark-deps endurance
 .PHONY: changelog wheels clean
 
@@ -45,8 +45,8 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
-test-deps: ## Install what tests need beyond PyPI: Azurite, from npm, shells, bubblewrap and git, from Debian
-	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0
+test-deps: ## Install what tests need beyond PyPI: Azurite and a client, from npm, shells, bubblewrap and git, from Debian
+	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0 algorithmia@0.3.10
 	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	missing=$$(echo "$$missing" | sed s/bwrap/bubblewrap/); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -77,6 +77,9 @@ benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS 
 
 benchmarks-calls: $(READY) ## Measure calls: many from one command, the record, concurrency, fairness and order
 	$(BIN)/python benchmarks/calls.py
+
+benchmarks-observers: $(READY) ## Measure what an observer adds to the copy of each of 10,000 small files
+	$(BIN)/python benchmarks/observers.py
 
 benchmarks-environments: $(READY) ## Measure the first publish of an algorithm that requires numpy, by uv and by pip
 	$(BIN)/python benchmarks/environments.py

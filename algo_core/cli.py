@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -59,6 +59,9 @@ BUILT_IN: dict[str, Row] = {
 """The core's own commands; plugins cannot have their names."""
 
 MOST_EXAMPLES = 5
+WIDEST_NAME = 30
+"""Characters of a name beside which click still writes the text."""
+
 EPILOG = "'algo COMMAND --help' explains a command, 'algo help exit-codes' the exit codes."
 
 
@@ -195,7 +198,7 @@ class AlgoGroup(click.Group):
         for heading in order:
             if lines := headings.get(heading):
                 with formatter.section(heading):
-                    formatter.write_dl([(name.ljust(width), text) for name, text in lines])
+                    write_rows(formatter, [(name.ljust(width), text) for name, text in lines])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands first: people look for those."""
@@ -224,6 +227,17 @@ class AlgoGroup(click.Group):
             for name, claims in sorted(self.top(ctx).items())
             if name.startswith(incomplete) and not claims[0].hidden
         ]
+
+
+def write_rows(formatter: click.HelpFormatter, rows: Sequence[tuple[str, str]]) -> None:
+    """Write what `write_dl` would, faster: with many plugins, the wrapping of lines that fit would show."""
+    indent, room = " " * formatter.current_indent, formatter.width - len(rows[0][0]) - 4
+    for name, text in rows:
+        is_plain = text.isascii() and text.isprintable() and name.isascii() and "  " not in text
+        if is_plain and text.strip() == text != "" and len(text) <= room and len(name) <= WIDEST_NAME:
+            formatter.write(f"{indent}{name}  {text}\n")
+        else:
+            formatter.write_dl([(name, text)])
 
 
 def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
@@ -315,7 +329,13 @@ def _executable(app: App, name: str) -> click.Command | None:
     from algo_core.plugins.external import external_command, find_external
 
     path = find_external(app.environ, name)
-    return external_command(name, path, app.environ) if path else None
+    if not path:
+        return None
+    from functools import partial
+
+    from algo_core.bridge.launch import run
+
+    return external_command(name, path, app.environ, partial(run, app))
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -66,7 +66,7 @@ class AlgoError(Exception):
 
     `message` is a sentence without a full stop at its end; `hint` ends in the command or the change that fixes it.
     `exit_code` ends the command: 1 to 8 of `ExitCode`, or one of `OWN_EXIT_CODES` with a meaning of your own. Another
-    one is reported as the plugin's fault, with exit code 8. What `facts` returns is in the JSON object of the error.
+    one is reported as the plugin's fault, with exit code 8. `json_members` adds to the JSON object of the error.
 
         class QuotaExceeded(AlgoError):
             exit_code = 65
@@ -75,7 +75,7 @@ class AlgoError(Exception):
                 super().__init__(f"{used} of {quota} bytes are used", "Remove files with: algo rm")
                 self.used, self.quota = used, quota
 
-            def facts(self) -> dict[str, Any]:
+            def json_members(self) -> dict[str, Any]:
                 return {"used": self.used, "quota": self.quota}
     """
 
@@ -95,29 +95,38 @@ class AlgoError(Exception):
         self.message = message
         self.hint = hint
 
-    def facts(self) -> dict[str, Any]:
+    def json_members(self) -> dict[str, Any]:
         """Further members of the `--json` report: texts, numbers, lists and mappings, as JSON has them.
 
         None values are left out, and so are `type`, `message` and `hint`, which are the report's own. Where this raises
-        or returns what is no JSON, `facts_error` says so in their place.
+        or returns what is no JSON, `json_members_error` says so in their place.
         """
         return {}
 
     def as_dict(self) -> dict[str, Any]:
         """The `error` object that `--json` prints on stderr."""
-        members = {**self._checked_facts(), "type": type(self).__name__, "message": self.message, "hint": self.hint}
+        members = {**self._checked_members(), "type": type(self).__name__, "message": self.message, "hint": self.hint}
         first = {name: members[name] for name in ("type", "message", "hint")}
         return {"error": {name: value for name, value in {**first, **members}.items() if value is not None}}
 
-    def _checked_facts(self) -> dict[str, Any]:
+    def _checked_members(self) -> dict[str, Any]:
         import json
 
         try:
-            found = self.facts()
-            written: dict[str, Any] = json.loads(json.dumps(dict(found), allow_nan=False))
+            written: dict[str, Any] = json.loads(json.dumps(dict(self._given_members()), allow_nan=False))
             return written
-        except Exception as error:  # facts must never hide the error itself
-            return {"facts_error": cause(error)}
+        except Exception as error:  # it must never hide the error itself
+            return {"json_members_error": cause(error)}
+
+    def _given_members(self) -> dict[str, Any]:
+        former = getattr(self, "facts", None)
+        if former is None:
+            return self.json_members()
+        import warnings
+
+        told = f"{type(self).__name__}.facts is called json_members since algo-core 1.1"
+        warnings.warn(told, DeprecationWarning, stacklevel=2)
+        return {**self.json_members(), **former()}
 
 
 class UsageError(AlgoError):
@@ -214,7 +223,7 @@ class AlgorithmFailed(AlgoError):
         self.error_type = error_type
         self.stacktrace = stacktrace
 
-    def facts(self) -> dict[str, Any]:
+    def json_members(self) -> dict[str, Any]:
         """The platform's error type and, if the caller may see it, the stack trace."""
         return {"error_type": self.error_type, "stacktrace": self.stacktrace}
 

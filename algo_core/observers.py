@@ -7,6 +7,7 @@ so is what observers have not taken when the command ends.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,9 @@ MOST_WAITING = 100_000
 
 INTERVAL = 0.05
 """Seconds between two looks at the queue."""
+
+IN_A_ROW = 100
+"""Events that are told before other threads may run: the interpreter alone would let them wait for 5 milliseconds."""
 
 LAST_SECONDS = 5.0
 """Seconds that observers have at the end of a command for what still waits."""
@@ -53,9 +57,16 @@ class Observers(threading.Thread):
         self._empty()
 
     def _empty(self) -> None:
+        events, tell = self._events, self._tell
         with self.fork_lock:
-            while self._events:
-                self._tell(self._events.popleft())
+            while events:
+                for _ in range(IN_A_ROW):
+                    try:
+                        event = events.popleft()
+                    except IndexError:  # all were told, or `close` waits no longer
+                        return
+                    tell(event)
+                time.sleep(0)
 
     def close(self) -> None:
         """Give observers what still waits, and some time for it."""

@@ -54,7 +54,7 @@ class CopyFailed(AlgoError):
         self.summary = summary
         self.exit_code = summary.failures[0].error.exit_code
 
-    def facts(self) -> dict[str, Any]:
+    def json_members(self) -> dict[str, Any]:
         """The numbers of files that were copied and that were not, and the paths of the latter."""
         paths = [failure.path for failure in self.summary.failures]
         return {"copied": self.summary.copied, "failed": len(paths), "paths": paths}

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from measure import Job, clean_environ, ratio, rounds
 
+from plugins import TYPED, measured
+
 ROOT = Path(__file__).resolve().parent.parent
 STANDARD = ("algo_run", "algo_data", "algo_env", "algo_manage", "algo_local", "algo_plugins")
 
@@ -29,32 +31,6 @@ for name in {names!r}:
 main()
 """
 
-HEAVY_PLUGIN = """
-import requests, algo_heavy_{n}.sdk
-from algo_core import Command, hookimpl
-
-@hookimpl
-def algo_commands():
-    return [Command("heavy-{n}", "algo_heavy_{n}.commands:run", help="Do something useful.", group="Heavy")]
-"""
-
-SDK = "import dataclasses\n" + "".join(
-    f"@dataclasses.dataclass\nclass Model{i}:\n" + "".join(f"    member_{m}: int = {m}\n" for m in range(10))
-    for i in range(30)
-)
-"""A client library as generators write them: many small classes, nothing shared with other plugins."""
-
-EAGER = """
-import click, importlib, requests
-@click.group()
-def main():
-    'The same plugins, loaded eagerly.'
-for n in range({count}):
-    importlib.import_module(f"algo_heavy_{{n}}.plugin")
-    main.add_command(importlib.import_module(f"algo_heavy_{{n}}.commands").run, f"heavy-{{n}}")
-main()
-"""
-
 
 def environment(path: Path, *packages: str | Path) -> Path:
     """A virtual environment with these packages, compiled; its python."""
@@ -64,23 +40,6 @@ def environment(path: Path, *packages: str | Path) -> Path:
     subprocess.run([*pip, "--upgrade", "pip"], check=True)
     subprocess.run([*pip, *map(str, packages)], check=True)
     return python
-
-
-def heavy_plugins(site: Path, count: int) -> None:
-    """Distributions that each import requests and an SDK of their own."""
-    for n in range(count):
-        home = site / f"algo_heavy_{n}"
-        home.mkdir(parents=True)
-        (home / "__init__.py").write_text("")
-        (home / "sdk.py").write_text(SDK)
-        (home / "plugin.py").write_text(HEAVY_PLUGIN.format(n=n))
-        (home / "commands.py").write_text(
-            "import click\n@click.command(help='Do something useful.')\ndef run():\n    pass\n"
-        )
-        info = site / f"algo_heavy_{n}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: algo-heavy-{n}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[algo.plugins]\nheavy{n} = algo_heavy_{n}.plugin\n")
 
 
 @contextlib.contextmanager
@@ -112,11 +71,7 @@ def main() -> None:
         environ = clean_environ(HOME=str(base), ALGO_CACHE_DIR=str(base / "cache"), ALGO_LOCAL_ROOT=str(base / "local"))
         block_commands(base, ours, older, environ, count)
         block_run(base, ours, older, environ, count)
-        block_plugins(base, ours, environ, count)
-
-
-TYPED = ("algo c", "c")
-"""What the script for bash hands over at TAB: the line up to the cursor, and the part that is replaced."""
+        measured(base, ours, environ, count)
 
 
 def block_commands(base: Path, ours: Path, older: Path, environ: dict[str, str], count: int) -> None:
@@ -153,33 +108,6 @@ def block_run(base: Path, ours: Path, older: Path, environ: dict[str, str], coun
         }
         taken = rounds(jobs, count)
     print(f"\none run against a served platform: {ratio(taken, 'algo run', 'older algo run'):.2f} x older algo run")
-
-
-def block_plugins(base: Path, ours: Path, environ: dict[str, str], count: int) -> None:
-    """0 to 50 heavy plugins, and the same loaded eagerly."""
-    algo = str(ours.with_name("algo"))
-    print(f"\n{'heavy plugins (CPU time)':<34}{'--help x none':>18}{'TAB x none':>14}{'eager x none':>16}")
-    jobs: dict[str, Job] = {}
-    sizes = (0, 1, 10, 50)
-    for size in sizes:
-        site = base / f"site-{size}"
-        site.mkdir()
-        heavy_plugins(site, size)
-        here = {**environ, "PYTHONPATH": str(site), "ALGO_CACHE_DIR": str(base / f"cache-{size}")}
-        eager = base / f"eager-{size}.py"
-        eager.write_text(EAGER.format(count=size))
-        tab = {**here, "_ALGO_COMPLETE": "bash"}
-        jobs[f"help {size}"] = Job([algo, "--help"], here)
-        jobs[f"tab {size}"] = Job([algo, *TYPED], tab)
-        jobs[f"eager {size}"] = Job([str(ours), str(eager), "--help"], here)
-    taken = rounds(jobs, count)
-    for size in sizes:
-        columns = [
-            ratio(taken, f"help {size}", "help 0"),
-            ratio(taken, f"tab {size}", "tab 0"),
-            ratio(taken, f"eager {size}", "help 0"),
-        ]
-        print(f"{size:<34}{columns[0]:>18.2f}{columns[1]:>14.2f}{columns[2]:>16.2f}")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,12 @@ def example(hook: ast.FunctionDef) -> str:
     return "\n\n".join(blocks)
 
 
+def how_to() -> tuple[str, str]:
+    """The plugin in the part on what has no hook, and the command lines below it."""
+    plugin, commands = re.findall(r"^```\w+\n(.*?)^```$", HOW_TO.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return plugin, commands
+
+
 def _hook(node: ast.FunctionDef) -> str:
     hook = HOOKS[node.name]
     remarks = ["The first result counts."] if hook.first else []

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from algo_core.errors import ConfigError, NetworkError, TimedOut
+from algo_core.errors import ConfigError, NetworkError, TimedOut, TlsError
 from algo_core.http.body import ChunkedResponse, SizedResponse
 from algo_core.http.connections import Connection, ConnectionPool
 from algo_core.http.errors import silent, translated
@@ -97,14 +97,10 @@ def connection_lines(url: str) -> str:
 
 
 def _send(connection: Connection, head: bytes, body: RequestBody | None) -> NetworkError | None:
-    """Send a request. Returns the error if the server stopped reading; its response may say why."""
-    if body is None:
-        with connection.errors():
-            connection.sock.sendall(head)
-        return None
+    """Send a request. Returns the error if the server stopped reading; its response, or a TLS alert, may say why."""
     pending = head
     try:
-        for block in body:
+        for block in body or ():
             with connection.errors():
                 if pending and len(block) < JOINED:
                     connection.sock.sendall(pending + block)
@@ -154,6 +150,8 @@ def _response(connection: Connection, request: Request, refused: NetworkError | 
     """The response, as soon as its headers have arrived."""
     try:
         head, received = receive_head(connection)
+    except TlsError:
+        raise  # a server that wants a certificate says so after the handshake, and may close before the request is sent
     except NetworkError as error:
         raise (refused or error) from error
     if head:

@@ -52,6 +52,11 @@ class Pipeline:
         self._timeout = timeout
         self._limit = limit
         self._observe = observe
+        if observe:
+            from algo_core.events import RequestEnded
+
+            self._event = RequestEnded  # an import for each of thousands would take longer than all the rest
+        self._origin = origin_of(url)
         self._url = url
         self._headers = headers
         self._sent_headers: Mapping[str, str] = {}
@@ -69,16 +74,13 @@ class Pipeline:
         return self._observed(pending, "PUT", target, len(content)) if self._observe else pending
 
     def _observed(self, pending: PendingResponse, method: str, target: str, sent: int) -> PendingResponse:
-        origin, began = origin_of(self._url), time.perf_counter()
-        observe = self._observe
+        origin, began, observe, event = self._origin, time.perf_counter(), self._observe, self._event
         assert observe
 
         def ended(response: SmallResponse | None) -> None:
-            from algo_core.events import RequestEnded
-
             url = origin + target.partition("?")[0]
             status, received = (response.status, len(response.content)) if response else (None, None)
-            observe(RequestEnded(method, url, status, sent, received, time.perf_counter() - began, time.time()))
+            observe(event(method, url, status, sent, received, time.perf_counter() - began, time.time()))
 
         pending.ended = ended
         return pending

@@ -18,7 +18,8 @@ names of hooks or arguments that do not exist are faults: the plugin is broken u
 plugins show` says why.
 
 Every hook may take `app`, since hook API 1.1: the running `algo_core.App`, with the members that are usable at that
-moment. Each hook lists them below; any other raises PluginError, which says why.
+moment. Each hook lists them below; any other raises PluginError, which says why. An implementation with `**given` gets
+it only if it names it as well, since older ones do not expect it there.
 
 Whatever an implementation raises, `SystemExit` included, is reported once with the distribution's name and version,
 and the others go on; only Ctrl-C ends the command. `hookimpl(tryfirst=True)` and `hookimpl(trylast=True)` say who is
@@ -207,8 +208,9 @@ def algo_credentials(profile: Profile, refused: Credential | None, app: App) -> 
 
     When: once per command that needs a profile, after the environment and the profile were looked at. The first answer
     that is not None counts. It is called again when the platform does not accept that credential any more, or when its
-    `expires_at` (seconds since 1970) is less than a minute away: `refused` is the old one then, and None before. All
-    requests of the command wait for the new one, and those that were refused are sent again with it.
+    `expires_at` (seconds since 1970) is less than a minute away, or the last quarter of a shorter life has begun:
+    `refused` is the old one then, and None before. All requests of the command wait for the new one, and those that
+    were refused are sent again with it. Without a new one, the old one is used until the platform refuses it.
 
     Failures: reported; the next plugin is asked, and without any answer the request goes out without a credential.
 
@@ -383,6 +385,8 @@ def algo_error_hints(error: AlgoError, app: App) -> str | None:
     """One more line of advice under an error that is about to be shown.
 
     When: once, when a command has failed. `error` has `message`, `hint` and `exit_code`; None adds nothing.
+    Look at the exit code first: where the command had not needed its profile, `app.profile` resolves it now, which may
+    ask for a credential, and raises ConfigError if there is none.
 
     Failures: reported; the error is shown all the same.
 

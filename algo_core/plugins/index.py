@@ -38,25 +38,6 @@ class PluginRecord:
     loading it took.
     """
 
-    __slots__ = (
-        "addresses",
-        "commands",
-        "connectors",
-        "dist",
-        "entry",
-        "error",
-        "executors",
-        "hooks",
-        "module",
-        "refusal",
-        "remarks",
-        "seconds",
-        "services",
-        "settings",
-        "traceback",
-        "version",
-    )
-
     def __init__(self, entry: str, module: str, dist: str, version: str) -> None:
         self.entry = entry
         self.module = module
@@ -86,19 +67,18 @@ class PluginRecord:
 
     def dump(self) -> dict[str, Any]:
         """All members, as values that marshal can write."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return dict(vars(self))
 
     @classmethod
-    def restore(cls, members: Mapping[str, Any]) -> PluginRecord:
-        """The record that `dump` wrote."""
-        record = cls(members["entry"], members["module"], members["dist"], members["version"])
-        record.take(members)
+    def restore(cls, members: dict[str, Any]) -> PluginRecord:
+        """The record that `dump` wrote, whose members it takes over: with many plugins, copying them would show."""
+        record = cls.__new__(cls)
+        record.__dict__ = members
         return record
 
     def take(self, members: Mapping[str, Any]) -> None:
-        """Fill this record with what `dump` wrote, in this or in another process."""
-        for name in self.__slots__:
-            setattr(self, name, members[name])
+        """Fill this record with what `dump` wrote in another process, as JSON."""
+        vars(self).update(members)
         for name in KEPT:  # JSON knows lists only
             setattr(self, name, [tuple(row) for row in getattr(self, name)])
 

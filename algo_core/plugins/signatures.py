@@ -19,7 +19,11 @@ _SPECIFICATION = f"{PROJECT}_spec"
 
 
 LATER = "app"
-"""The argument that all hooks have got in 1.1: an optional one with a similar name was no mistake before."""
+"""The argument that all hooks have got in 1.1, which older implementations must not notice.
+
+An optional argument with a similar name was no mistake then, and `**given` may be handed on to a function that takes
+the older arguments only.
+"""
 
 DEPRECATED = "takes the deprecated argument"
 """In the remarks on arguments that hooks are to lose."""
@@ -155,11 +159,27 @@ def caller(hook: str, function: Callable[..., Any]) -> Callable[[Mapping[str, An
             (positional if parameter.kind is parameter.POSITIONAL_ONLY else by_name).append(parameter.name)
 
     def call(given: Mapping[str, Any]) -> Any:
-        rest = [name for name in given if takes_rest and name not in positional and name not in by_name]
+        rest = [name for name in given if takes_rest and name not in {*positional, *by_name, LATER}]
         named = {name: given[name] for name in (*by_name, *rest) if name in given}
         return function(*(given[name] for name in positional), **named)
 
     return call
+
+
+def listener(hook: str, function: Callable[..., Any], argument: str, app: Any) -> Callable[[Any], Any]:
+    """Calls an implementation with one argument of the hook, and `app`, as directly as its parameters allow."""
+    parameters = inspect.signature(function).parameters.values()
+    if all(parameter.kind in BY_POSITION for parameter in parameters):
+        names = [parameter.name for parameter in parameters]
+        if names == [argument]:
+            return function
+        if names == [argument, "app"]:
+            return lambda value: function(value, app)
+    call = caller(hook, function)
+    return lambda value: call({argument: value, "app": app})
+
+
+BY_POSITION = frozenset({inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
 
 
 def stand_in(hook: str, function: Callable[..., Any], call: Callable[[Mapping[str, Any]], Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from algo_core.errors import ConfigError, UsageError
 from algo_core.settings import credentials
 from algo_core.settings.config import DEFAULT_ADDRESS, FROM_ENVIRONMENT, Config, Value
-from algo_core.settings.profile import PUBLIC_ORIGIN, Profile, check_address
+from algo_core.settings.profile import PUBLIC_ORIGIN, Network, Profile, check_address
 
 NETWORK_SETTINGS = ("client_cert", "client_key", "system_trust", "proxy", "proxy_ca_cert")
 """Settings that say how a profile's host is reached."""
@@ -122,7 +122,7 @@ class ProfileResolver:
             raise self._missing(name, chosen.origin)
         # A preset gives an address, or the CA for the one of the environment: plain HTTP needs neither.
         preset = None if found or ambient_address.lower().startswith("http://") else self._preset(name)
-        table, origin = found or preset or ({}, "environment")
+        table, origin = found or (_as_table(preset) if preset else ({}, "environment"))
         if found and not self.config.profile_tables(name):
             from algo_core.settings.legacy import check_legacy
 
@@ -141,6 +141,7 @@ class ProfileResolver:
             origin=origin,
             insecure_http=insecure,
             address_origin=address.origin,
+            network=preset.network if preset else Network(),
         )
         profile = self._with_network(_checked(self._under_control(profile)), table, origin)
         return self._with_other_credential(profile)
@@ -156,12 +157,10 @@ class ProfileResolver:
                 return f"profile {name} in {file}"
         return f"profile {name} in {default}"
 
-    def _preset(self, name: str) -> tuple[Mapping[str, Any], str] | None:
-        """The address of a company's preset, for a key from the environment; the embedded platform needs no key."""
+    def _preset(self, name: str) -> Profile | None:
+        """A company's preset, for a key from the environment; the embedded platform needs no key."""
         preset = self.stand_in(name)
-        if preset is None or not preset.address.startswith("http"):
-            return None
-        return {"address": preset.address, "ca_cert": preset.ca_cert}, preset.origin
+        return preset if preset and preset.address.startswith("http") else None
 
     def _under_control(self, profile: Profile) -> Profile:
         """A profile with the administrator's enforced values.
@@ -225,6 +224,11 @@ class ProfileResolver:
             f"There is no profile {name!r}{where}",
             f"Configure it with: algo auth{flag}" + (f"; there are: {', '.join(others)}" if others else ""),
         )
+
+
+def _as_table(preset: Profile) -> tuple[Mapping[str, Any], str]:
+    """What a preset gives in the place of a configured profile: its members and their origin."""
+    return {"address": preset.address, "ca_cert": preset.ca_cert}, preset.origin
 
 
 def _checked(profile: Profile) -> Profile:

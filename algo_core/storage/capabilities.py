@@ -31,10 +31,10 @@ from algo_core.storage.uri import DataUri
 class ForkSafe(Protocol):
     """A storage that can also be used in a forked process."""
 
-    def may_divide(self) -> bool:
-        """Whether this is possible now."""
+    def can_fork(self) -> bool:
+        """Whether it can be used in a process that is forked now."""
 
-    def divided(self) -> None:
+    def after_fork(self) -> None:
         """Called in the child process: release what cannot be shared, and try everything only once."""
 
 
@@ -56,15 +56,19 @@ class PipelinedStorage(Protocol):
     Each request is sent once and failures are not diagnosed: they are repeated in the ordinary way.
     """
 
-    def ask_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
-        """Request a file of at most `limit` bytes. Returns a function that waits for it, or None if it must be read
-        with `open`.
+    def start_read_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
+        """Send the request for a file of at most `limit` bytes; return a function that waits for its response.
 
-        The function returns its checksum, if known, and its content; or None.
+        The function returns the file's checksum, if known, and its content; None if the file has to be read with
+        `open`. None in its place means the same at once.
         """
 
-    def send_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
-        """Send a file. Returns a function that waits for the written entry or None; None if it must go by `write`."""
+    def start_write_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
+        """Send a file; return a function that waits for its response.
+
+        The function returns the entry that was written; None if the file has to be written with `write`. None in its
+        place means the same at once.
+        """
 
 
 @runtime_checkable

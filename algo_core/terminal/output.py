@@ -195,8 +195,9 @@ class Output:
 
     @property
     def shows_progress(self) -> bool:
-        """Whether to show progress: stderr is a terminal that can move its cursor, and not `--quiet`."""
-        return self.stderr.isatty() and not self.quiet and not self.is_json and self._environ.get("TERM") != "dumb"
+        """Whether to show progress: on a terminal that can move its cursor, without `--quiet`, if none is shown yet."""
+        can_move = self.stderr.isatty() and self._environ.get("TERM") != "dumb"
+        return can_move and not self.quiet and not self.is_json and self.stderr.before_write is None
 
     @property
     def colour(self) -> bool:
@@ -325,10 +326,19 @@ class Output:
 
         from algo_core.terminal.progress import Progress, shown
 
-        if not self.shows_progress or self.stderr.before_write:
+        if not self.shows_progress:
             return nullcontext(Progress(None))
-        outlets = [self.stderr, *([self.stdout] if self.is_terminal else [])]
-        return shown(Outlet("stderr", self.stderr.given), outlets, label, total, unit)
+        return shown(self.drawing, self.on_terminal, label, total, unit)
+
+    @property
+    def drawing(self) -> Outlet:
+        """Stderr for a line that is drawn and erased, and for which nothing makes room."""
+        return Outlet("stderr", self.stderr.given)
+
+    @property
+    def on_terminal(self) -> list[Outlet]:
+        """Those of stdout and stderr that are terminals."""
+        return [outlet for outlet in (self.stderr, self.stdout) if outlet.isatty()]
 
     def styled(self, text: str, codes: str) -> str:
         """The text with terminal codes around it (`31;1`), where colour is allowed on stderr; made harmless before.

@@ -49,6 +49,12 @@ class Fact(NamedTuple):
     text: str
 
 
+class _Redrawing(threading.Thread):
+    """The thread that redraws a line; while `fork_lock` is held it does nothing, and a process may be forked."""
+
+    fork_lock: AbstractContextManager[Any]
+
+
 class DrawnLine:
     """A line that is drawn, redrawn and erased; a subclass says with `content` what is on it.
 
@@ -73,6 +79,8 @@ class DrawnLine:
         self._columns = columns
         self._drawn_at: float | None = None
         self._is_visible = False
+        self.is_held = False
+        """True while the cursor stands behind a question: the thread must not draw there."""
 
     def content(self, now: float) -> tuple[str, list[Fact]] | None:
         """The name and the facts to draw at a time of the clock; None draws nothing."""
@@ -80,11 +88,12 @@ class DrawnLine:
 
     @property
     def is_active(self) -> bool:
-        """Whether the thread redraws it."""
+        """Whether there is anything to redraw."""
         return True
 
     def draw(self) -> None:
         """Draw, if it is time to."""
+        self.is_held = False
         now = self.clock()
         if now - self.started < PATIENCE or (self._drawn_at is not None and now - self._drawn_at < INTERVAL):
             return
@@ -109,10 +118,12 @@ class DrawnLine:
         def redraw() -> None:
             while not self._over.wait(refresh):
                 with self.lock:
-                    if self.is_active and not self._over.is_set():
+                    if self.is_active and not self.is_held and not self._over.is_set():
                         self.draw()
 
-        threading.Thread(target=redraw, name="algo-progress", daemon=True).start()
+        thread = _Redrawing(target=redraw, name="algo-progress", daemon=True)
+        thread.fork_lock = self.lock
+        thread.start()
 
     def end(self) -> None:
         """Erase the line until the next event."""
@@ -152,7 +163,7 @@ class Progress:
             return
         with self._line.lock:
             self.done += by
-            self._line.done, self._line.is_held = self.done, False
+            self._line.done = self.done
             self._line.name = name or self._line.name
             self._line.draw()
 
@@ -163,14 +174,7 @@ class _Work(DrawnLine):
     def __init__(self, stream: Stream, label: str, total: int | None, unit: str) -> None:
         super().__init__(stream, terminal_columns, refresh=REFRESH)
         self.name, self.done = label, 0
-        self.is_held = False
-        """True while the cursor stands behind a question: the thread must not draw there."""
         self._total, self._unit = total, unit
-
-    @property
-    def is_active(self) -> bool:
-        """Unless it is held."""
-        return not self.is_held
 
     def content(self, now: float) -> tuple[str, list[Fact]]:
         """The name, and the amount in bytes or steps."""
@@ -193,6 +197,14 @@ def shown(
 ) -> Iterator[Progress]:
     """A line on `stream`, which makes room while anything is written to the `others` on the same terminal."""
     line = _Work(stream, label, total, unit)
+    with making_room(line, others):
+        line.keep_fresh()
+        yield Progress(line)
+
+
+@contextmanager
+def making_room(line: DrawnLine, others: Sequence[Stream]) -> Iterator[None]:
+    """Erase a line before anything is written to the `others`, on the same terminal, and at the end."""
 
     def make_room(text: str) -> None:
         with line.lock:
@@ -201,9 +213,8 @@ def shown(
 
     for other in others:
         other.before_write = make_room
-    line.keep_fresh()
     try:
-        yield Progress(line)
+        yield
     finally:
         for other in others:
             other.before_write = None

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from support.dropbox import KEY as DROPBOX_KEY
 from support.dropbox import DropboxServer
-from support.stores import Store
+from support.stores import Store, s3_call
 
 from algo_core.testing import FakePlatform, FakeResponse
 
@@ -90,7 +90,7 @@ def s3(started: Callable[..., None]) -> Store:
         S3_UPLOAD_PART_MIN_SIZE="262144",
     )
     store = _s3_at(port)
-    until(lambda: store.open().call("create_bucket", Bucket="bucket"))  # type: ignore[attr-defined]  # an S3Storage
+    until(lambda: s3_call(store, "create_bucket", Bucket="bucket"))
     return store
 
 
@@ -114,8 +114,14 @@ def seaweed(started: Callable[..., None], tmp_path_factory: pytest.TempPathFacto
         ports["s3.port"],
     )
     store = _s3_at(ports["s3.port"])
-    until(lambda: store.open().call("create_bucket", Bucket="bucket"))  # type: ignore[attr-defined]  # an S3Storage
+    until(lambda: s3_call(store, "create_bucket", Bucket="bucket"))
     return store
+
+
+@pytest.fixture(scope="session")
+def s3fs(s3: Store) -> Store:
+    """The same through s3fs."""
+    return Store("s3", {**s3.options, "client": "s3fs"}, "bucket")
 
 
 @pytest.fixture(scope="session")

@@ -99,6 +99,12 @@ class TestS3(_Store):
         return s3
 
 
+class TestS3ThroughS3fs(_Store):
+    @pytest.fixture
+    def store(self, s3fs: Store) -> Store:
+        return s3fs
+
+
 class TestAzureBlob(_Store):
     @pytest.fixture
     def store(self, azureblob: Store) -> Store:

@@ -12,11 +12,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from aiobotocore.httpsession import AIOHTTPSession
 from support.stores import Store
 
-from algo_connectors.s3 import moment
+from algo_connectors.aws.s3fs_client import moment
 from algo_core import main
+from algo_core.http.direct import DirectTransport
+from algo_core.http.response import Response
+from algo_core.http.transport import Request
 from algo_core.testing import Home
 
 COUNT = 30
@@ -26,13 +28,13 @@ COUNT = 30
 def requests() -> Iterator[Counter[str]]:
     """Requests that are really sent to S3, by method, listings apart."""
     sent: Counter[str] = Counter()
-    send = AIOHTTPSession.send
+    send = DirectTransport.send
 
-    async def counted(session: AIOHTTPSession, request: Any) -> Any:
+    def counted(transport: DirectTransport, request: Request) -> Response:
         sent["LIST" if "list-type=2" in request.url else request.method] += 1
-        return await send(session, request)
+        return send(transport, request)
 
-    with mock.patch.object(AIOHTTPSession, "send", counted):
+    with mock.patch.object(DirectTransport, "send", counted):
         yield sent
 
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from algo_core.cli import write_rows
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
 
@@ -327,3 +329,31 @@ def test_a_group_without_a_command_shows_its_help_as_it_is(algo_home: Home, grou
     assert "hint:" not in shown.stderr
     refused = algo_home.run(*group.split(), "--json")
     assert (refused.code, json.loads(refused.stderr)["error"]["type"]) == (ExitCode.USAGE, "UsageError")
+
+
+@pytest.mark.parametrize("width", [20, 38, 60, 80, 120])
+@pytest.mark.parametrize("column", [1, 29, 30, 31, 45])
+def test_commands_are_listed_as_click_would(width: int, column: int) -> None:
+    words = "word " * 30
+    texts = [
+        "",
+        " ",
+        " x",
+        "x ",
+        "a  b",
+        "tab\there",
+        "é b",
+        "\x1b[1mred",
+        words,
+        words.strip(),
+        "w" * 100,
+        "日本 text",
+    ]
+    texts += [words[:length].strip() for length in range(1, 100, 3)]
+    rows = [("name".ljust(column)[:column], text) for text in texts] + [("é".ljust(column), "text")]
+    ours, clicks = click.HelpFormatter(width=width), click.HelpFormatter(width=width)
+    for formatter in (ours, clicks):
+        formatter.indent()
+    write_rows(ours, rows)
+    clicks.write_dl(rows)
+    assert ours.getvalue() == clicks.getvalue()

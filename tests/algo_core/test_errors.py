@@ -142,7 +142,7 @@ class Telling(NotFoundError):
         super().__init__("It is full", "Empty it")
         self.given = given
 
-    def facts(self) -> Any:
+    def json_members(self) -> Any:
         if self.given is ZeroDivisionError:
             raise ZeroDivisionError("no facts")
         return self.given
@@ -162,8 +162,18 @@ def test_facts_that_are_no_json_do_not_hide_the_error(
 ) -> None:
     assert reporting.report(Telling(given)) == ExitCode.NOT_FOUND
     found = told(capfd)
-    assert found.pop("facts_error").partition(":")[0] in {"TypeError", "ValueError", "ZeroDivisionError"}
+    assert found.pop("json_members_error").partition(":")[0] in {"TypeError", "ValueError", "ZeroDivisionError"}
     assert found == {"type": "Telling", "message": "It is full", "hint": "Empty it"}
+
+
+def test_members_under_their_former_name_are_still_shown(reporting: App, capfd: pytest.CaptureFixture[str]) -> None:
+    class Former(NotFoundError):
+        def facts(self) -> dict[str, Any]:
+            return {"used": 5}
+
+    with pytest.warns(DeprecationWarning, match="Former.facts is called json_members"):
+        reporting.report(Former("It is full", "Empty it"))
+    assert told(capfd)["used"] == 5
 
 
 COMMANDS = """
@@ -175,7 +185,7 @@ class QuotaExceeded(AlgoError):
         super().__init__("It is full", "Empty it")
         self.exit_code = code
 
-    def facts(self):
+    def json_members(self):
         return {"used": 5}
 
 @click.command()

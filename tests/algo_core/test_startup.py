@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.stub import KEY, StubPlatform
@@ -125,6 +126,60 @@ def test_plain_commands_open_no_requests_session(
     modules = imported(algo_home, *words)
     assert stub.seen, "it asked the platform"
     assert modules & SELDOM_NEEDED == set()
+
+
+TAKES_PART = """
+from algo_core import PluginSetting, Variable, hookimpl
+
+@hookimpl
+def algo_settings():
+    return [PluginSetting("acme.queue", "queue of jobs", default="short")]
+
+@hookimpl
+def algo_request_headers(profile, app):
+    return {"X-Queue": app.setting("acme.queue").value}
+
+@hookimpl
+def algo_observe(event):
+    with open("told", "a") as file:
+        file.write(type(event).__name__ + "\\n")
+"""
+
+
+def test_a_run_with_observers_settings_and_headers_imports_no_requests(
+    algo_home: Home, stub: StubPlatform, plugin_folder: Any
+) -> None:
+    plugin_folder.add("acme", TAKES_PART)
+    algo_home.environ |= {"PYTHONPATH": str(plugin_folder.path), "ALGO_CACHE_DIR": str(algo_home.root / "cache")}
+    algo_home.write_config(f'[profiles.default]\naddress = "{stub.address}"\napi_key = "{KEY}"\n')
+    stub.on("POST", "/v1/algo/demo/Echo", stub.json_answer({"result": "x", "metadata": {"content_type": "text"}}))
+    modules = imported(algo_home, "run", "demo/Echo", "-d", "x")
+    assert stub.seen[0].headers["X-Queue"] == "short"
+    told = (algo_home.root / "told").read_text().split()
+    assert told == ["CommandStarted", "RequestEnded", "CommandEnded"]
+    allowed = {"pluggy", "algo_core.plugins.hookspecs", "shutil", "random"}  # pluggy calls the hooks
+    assert modules & (SELDOM_NEEDED - allowed) == set()
+
+
+def test_fifty_heavy_plugins_are_not_imported_by_help_and_tab(algo_home: Home, plugin_folder: Any) -> None:
+    """What they cost in time, `benchmarks/plugins.py` measures."""
+    tab = {"_ALGO_COMPLETE": "bash", "_ALGO_LINE": "algo c"}
+    algo_home.environ |= {"PYTHONPATH": str(plugin_folder.path), "ALGO_CACHE_DIR": str(algo_home.root / "cache")}
+    alone = imported(algo_home, "--help"), imported(algo_home, "algo c", "c", **tab)
+    for number in range(50):
+        plugin_folder.add(f"acme-{number}", HEAVY_PLUGIN.format(number=number))
+    assert algo_home.run("--help").text.count("  heavy-") == 50
+    assert (imported(algo_home, "--help"), imported(algo_home, "algo c", "c", **tab)) == alone
+
+
+HEAVY_PLUGIN = """
+import asyncio, requests, sqlite3
+from algo_core import Command, hookimpl
+
+@hookimpl
+def algo_commands():
+    return [Command("heavy-{number}", "acme_{number}.commands:run", help="Do something useful.", group="Acme")]
+"""
 
 
 @pytest.mark.parametrize("words", [("ls",), ("ls", "-l", ".my"), ("run", "demo/Hello", "-d", "x"), ("cat", ".my/c/f")])

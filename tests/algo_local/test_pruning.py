@@ -109,6 +109,22 @@ def test_only_what_no_version_needs_is_removed(
     assert platform.registry.versions(algorithm)[0].build.source.is_dir()
 
 
+def test_a_dry_run_tells_what_the_real_one_frees(platform: Platform, prune: Callable[..., list[Removed]]) -> None:
+    """Environments share files with each other and with the cache of packages."""
+    assert platform.account
+    one, other = make_environment(platform, "1"), make_environment(platform, "2")
+    packages = platform.root / "packages"
+    packages.mkdir(exist_ok=True)
+    for path in (one / "shared", other / "shared", packages / "shared"):
+        if path.parent == one:
+            path.write_bytes(b"x" * 500_000)
+        else:
+            os.link(one / "shared", path)
+    expected = sum(found.size for found in prune(dry_run=True))
+    assert expected > 700_000
+    assert abs(sum(found.size for found in prune()) - expected) < 20_000
+
+
 def test_younger_builds_stay(platform: Platform, publish: Publish, prune: Callable[..., list[Removed]]) -> None:
     publish("acme/Greet", GREET)
     add_build(platform, "a")

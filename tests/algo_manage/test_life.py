@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from algo_core.errors import ExitCode
 from algo_core.testing import Home
+from algo_local.algorithms.json_schema import mismatch
+from algo_manage.commands.show import _example
 
 
 def test_the_life_of_an_algorithm(platform_home: Home, source: Path) -> None:
@@ -109,3 +113,25 @@ def test_a_secret_is_asked_for_and_not_shown(
     _, shown = on_terminal(algo_home, "secrets", "list", "jane/Greeter")
     assert "TOKEN" in shown
     assert "hidden" not in shown
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string"},
+        {"type": ["integer", "null"], "minimum": 7},
+        {"type": "array", "items": {"type": "number"}},
+        {"enum": ["red"]},
+        {"anyOf": [{"type": "null"}, {"type": "string"}]},
+        {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "point": {"properties": {"x": {"type": "boolean"}}}},
+            "required": ["name", "point"],
+        },
+        {"properties": {"a": {"default": 3}}},
+        True,
+    ],
+)
+def test_the_lines_that_call_it_fit_its_schema(schema: Any) -> None:
+    value = json.loads(_example(schema))
+    assert mismatch(schema, value) is None, value

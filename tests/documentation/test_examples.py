@@ -128,7 +128,7 @@ FOLLOWED = {
 def _run_elsewhere() -> dict[str, set[str]]:
     """The blocks of the other pages that tests run."""
     hooks = {render.example(hook) for hook in render.hooks()}
-    return {"hooks.md": hooks, "api.md": {code for _, _, code in public_api.examples()}}
+    return {"hooks.md": hooks | {*render.how_to()}, "api.md": {code for _, _, code in public_api.examples()}}
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))

@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,11 +29,12 @@ SIGNING_KEY = b"a key that Acme gives its machines"
 
 @pytest.fixture(scope="session")
 def acme_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment into which somebody at Acme has installed the bundle, from wheels."""
+    """An environment into which somebody at Acme has installed the bundle and the jobs' commands, from wheels."""
     wheels = wheels_of(tmp_path_factory, *STANDARD)
-    (wheel,) = wheels_of(tmp_path_factory, "examples/acme_bundle").glob("*.whl")
+    examples = wheels_of(tmp_path_factory, "examples/acme_bundle", "examples/acme_jobs")
+    bundle, jobs = (next(examples.glob(f"{name}-*.whl")) for name in ("acme_bundle", "acme_jobs"))
     environment = Environment(tmp_path_factory.mktemp("acme") / "venv", wheels)
-    environment.install(f"{wheel}[test]", "algo-local")
+    environment.install(f"{bundle}[test]", str(jobs), "algo-local")
     return environment
 
 
@@ -114,8 +115,13 @@ def somebody(acme_environment: Environment, acme_table: str, tmp_path: Path) -> 
     return home
 
 
-def log_in(home: Home, provider: LoginProvider) -> str:
+@pytest.fixture(scope="session")
+def log_in(provider: LoginProvider) -> Callable[[Home], str]:
     """Types `algo acme login`, and confirms in a browser; what it said."""
+    return lambda home: _logged_in(home, provider)
+
+
+def _logged_in(home: Home, provider: LoginProvider) -> str:
     with subprocess.Popen(
         home.command("acme", "login"),
         env=home.environ,
@@ -136,12 +142,15 @@ def log_in(home: Home, provider: LoginProvider) -> str:
 
 @pytest.fixture(scope="session")
 def janes_session(
-    acme_environment: Environment, acme_table: str, provider: LoginProvider, tmp_path_factory: pytest.TempPathFactory
+    acme_environment: Environment,
+    acme_table: str,
+    log_in: Callable[[Home], str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> str:
     """What Jane's log-in has left on her machine; most tests begin with it."""
     home = Home(tmp_path_factory.mktemp("login") / "home", program=acme_environment.bin / "algo")
     home.write_site_config(acme_table)
-    log_in(home, provider)
+    log_in(home)
     return (home.root / ".acme" / "session.json").read_text()
 
 

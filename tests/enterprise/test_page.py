@@ -21,8 +21,8 @@ def test_the_enterprise_page_is_true(
     provider: LoginProvider,
     tmp_path: Path,
 ) -> None:
-    for left_over in archive.directory.iterdir():
-        shutil.rmtree(left_over)
+    shutil.rmtree(archive.directory)
+    archive.directory.mkdir()
     (archive.directory / "march.csv").write_text("day,sum\n1,42\n")
     work = tmp_path / "work"
     work.mkdir()

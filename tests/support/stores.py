@@ -40,3 +40,8 @@ class Store:
             f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in self.options.items()
         ]
         return [word for pair in pairs for word in ("--option", pair)]
+
+
+def s3_call(store: Store, method: str, **arguments: object) -> Any:
+    """A request of botocore, for what the storage for `s3://` does not do itself."""
+    return store.open(client="s3fs").client.call(method, **arguments)  # type: ignore[attr-defined]  # an S3Storage

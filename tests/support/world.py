@@ -159,6 +159,7 @@ def build_world(directory: Path) -> World:
         "keyId": str(platform.keys.of("alice")[0].id),
         "orgKeyId": str(platform.keys.create("acme", "ours")[0].id),
         "eventListenerId": str(platform.event_listeners.create("alice", listened, "arn").id),
+        "scheduleId": platform.schedules.create("alice", "alice/Algo", "", "0 6 * * *", "UTC", ("text", "x")).id,
         "invite_code": "invited-one",
         "reservation_id": platform.administration.reserve(algorithm.id, "bob", "latest", "", 2).id,
         "featureName": "web_calls",

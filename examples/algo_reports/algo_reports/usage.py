@@ -41,7 +41,7 @@ class OverLimit(AlgoError):
         )
         self.used, self.limit = used, limit
 
-    def facts(self) -> dict[str, int]:
+    def json_members(self) -> dict[str, int]:
         """Both numbers, for scripts."""
         return {"used": self.used, "limit": self.limit}
 

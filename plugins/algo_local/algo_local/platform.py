@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from algo_local.metadata.keys import Keys
     from algo_local.metadata.notifications import Notifications
     from algo_local.metadata.organizations import Organizations
+    from algo_local.metadata.schedules import Schedules
     from algo_local.metadata.scms import Scms
     from algo_local.metadata.secrets import Secrets
     from algo_local.records.recorder import Recorder
@@ -160,6 +161,13 @@ class Platform:
         from algo_local.metadata.secrets import Secrets
 
         return Secrets(self.database, self._vault)
+
+    @_Part
+    def schedules(self) -> Schedules:
+        """Calls at times that repeat."""
+        from algo_local.metadata.schedules import Schedules
+
+        return Schedules(self.database)
 
     @_Part
     def event_listeners(self) -> EventListeners:

@@ -24,7 +24,7 @@ from algo_local.data.objects import SESSION_SECONDS
 from algo_local.data.path_resolver import TEMP_SECONDS
 from algo_local.execution.process_tree import kill_marked
 from algo_local.records.rows import sweep
-from algo_local.trees import disk_use, remove_tree, unused
+from algo_local.trees import Links, disk_use, remove_tree, unused
 
 if TYPE_CHECKING:
     import sqlite3
@@ -72,6 +72,7 @@ class Pruning:
         self._older_than = older_than
         self._dry_run = dry_run
         self._removed: list[Removed] = []
+        self._links: Links = {}
         self.is_partial = False
         """Whether builds and environments were left alone, because an algorithm is being built."""
 
@@ -145,7 +146,8 @@ class Pruning:
 
     def _remove(self, kind: str, paths: Iterable[Path]) -> None:
         for path in paths:
-            size = disk_use([path], only_freed=True)
+            # In a dry run, a file goes with the last of its names.
+            size = disk_use([path], only_freed=True, links=self._links if self._dry_run else None)
             if not self._dry_run and not discard(self._root, path):
                 continue
             self._removed.append(Removed(kind, str(path.relative_to(self._root)), size))

@@ -90,13 +90,17 @@ def unused(tree: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def disk_use(paths: Iterable[Path], *, only_freed: bool = False) -> int:
+Links = dict[tuple[int, int], int]
+"""The names that were counted of files with several, by device and inode."""
+
+
+def disk_use(paths: Iterable[Path], *, only_freed: bool = False, links: Links | None = None) -> int:
     """The bytes that files and trees take on the disk, each file once, however many names it has.
 
-    `only_freed` leaves out files that have other names elsewhere: what their removal would free. What vanishes
-    meanwhile, or cannot be read, is not counted.
+    `only_freed` leaves out files that have other names elsewhere: what their removal would free. `links` carries the
+    names that were counted over to the next call. What vanishes meanwhile, or cannot be read, is not counted.
     """
-    links: dict[tuple[int, int], int] = {}
+    links = {} if links is None else links
     total = 0
     for status in _statuses(paths):
         size = status.st_blocks * 512

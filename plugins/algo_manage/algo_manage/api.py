@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from algo_core.context import App
-from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRefused
+from algo_core.errors import NotFoundError, PlatformError
 from algo_core.http.api import decode_json
 from algo_core.storage.uri import AlgorithmRef, parse_algorithm_ref
 
@@ -75,15 +75,10 @@ def entries(value: Any) -> list[Any]:
 
 
 def known_algorithms(app: App, owner: str = "") -> list[str]:
-    """`OWNER/NAME` of the algorithms that can be listed: all that the caller may see, or where a platform cannot tell
-    them, those of one account."""
-    try:
-        found = pages(app, "algorithms", {"owner": owner or None})
-        return [f"{member(entry, 'owner')}/{member(entry, 'name')}" for entry in found if member(entry, "owner")]
-    except (NotFoundError, RequestRefused, PlatformError):  # listing all is no part of the published API
-        name = owner or app.api.username()
-        found = pages(app, f"users/{name}/algorithms")
-        return [f"{name}/{str(member(entry, 'name')).rpartition('/')[2]}" for entry in found]
+    """`OWNER/NAME` of the algorithms that can be listed."""
+    from algo_core.suggestions import known_algorithms
+
+    return known_algorithms(app.api, owner)
 
 
 @contextmanager
@@ -93,21 +88,9 @@ def suggesting(app: App, ref: AlgorithmRef) -> Iterator[None]:
         yield
     except NotFoundError as error:
         if error.message == UNKNOWN:
+            from algo_core.suggestions import similar
+
             error.message = f"Algorithm {ref._replace(version=None)} does not exist, or you may not see it"
-            if not error.hint and ref.name and (close := _close_names(app, ref)):
+            if not error.hint and ref.name and (close := similar(app.api, ref._replace(version=None))):
                 error.hint = f"Did you mean {' or '.join(close)}?"
         raise
-
-
-def _close_names(app: App, ref: AlgorithmRef) -> list[str]:
-    from difflib import get_close_matches
-
-    try:
-        known = known_algorithms(app)
-    except AlgoError:  # the first failure is reported
-        return []
-    wanted = f"{ref.owner}/{ref.name}".lower()
-    by_lower = {name.lower(): name for name in known}
-    if wanted in by_lower:
-        return []
-    return [by_lower[name] for name in get_close_matches(wanted, by_lower, n=3, cutoff=0.7)]

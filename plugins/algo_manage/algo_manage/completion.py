@@ -48,6 +48,11 @@ complete_secret = _offering(
         str(api.member(entry, "secret_key")) for entry in api.entries(app.api.get_json(f"{_algorithm(ctx)}/secrets"))
     )
 )
+complete_schedule = _offering(
+    lambda app, ctx, typed: (
+        str(api.member(entry, "id")) for entry in api.pages(app, f"users/{app.api.username()}/schedules")
+    )
+)
 complete_organization = _offering(
     lambda app, ctx, typed: (str(api.member(entry, "org_name")) for entry in api.pages(app, "organizations"))
 )

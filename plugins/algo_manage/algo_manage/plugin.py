@@ -29,6 +29,11 @@ _NESTED = {
         "set": "Set a secret of an algorithm.",
         "remove": "Remove a secret of an algorithm.",
     },
+    "schedules": {
+        "list": "List your schedules.",
+        "create": "Call an algorithm at times that repeat.",
+        "delete": "Delete a schedule.",
+    },
     "keys": {
         "list": "List API keys.",
         "create": "Create an API key.",
@@ -47,6 +52,7 @@ _GROUPS = {
     "algorithms": ("Create, build and publish algorithms.", "Algorithms"),
     "builds": ("List builds and print their logs.", "Algorithms"),
     "secrets": ("Manage the secrets of an algorithm.", "Algorithms"),
+    "schedules": ("Call algorithms at times that repeat.", "Algorithms"),
     "keys": ("Manage API keys.", "Account"),
     "orgs": ("Manage organizations.", "Account"),
 }
@@ -94,7 +100,7 @@ def algo_commands() -> list[Command]:
         commands.append(Command(group, f"algo_manage.commands.groups:{group}", help=text, group=heading))
         for name, line in _NESTED[group].items():
             module = "publishing" if group == "algorithms" and name in _CHANGES else group
-            module = "bundles" if name in _BUNDLES else module
+            module = "bundles" if group == "algorithms" and name in _BUNDLES else module
             commands.append(
                 Command(f"{group} {name}", f"algo_manage.commands.{module}:{name}_", help=line, group=heading)
             )

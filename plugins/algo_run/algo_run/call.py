@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -213,14 +214,21 @@ def _send(api: ApiClient, call: Call) -> Response:
             read_timeout=(call.timeout or DEFAULT_TIMEOUT) + WAIT_MARGIN,
         )
     except NotFoundError as error:
-        raise NotFoundError(error.message, error.hint or _not_found_hint(call.reference)) from None
+        raise NotFoundError(error.message, error.hint or not_found_hint(api, call.reference)) from None
     except TimedOut as error:
         raise TimedOut(
             error.message, f"Allow the algorithm more time with --timeout SECONDS (at most {MAX_TIMEOUT}), or try again"
         ) from error
 
 
-def _not_found_hint(reference: AlgorithmRef) -> str:
+def not_found_hint(api: ApiClient, reference: AlgorithmRef) -> str:
+    """What to do about a reference to nothing: names that resemble it, else how versions are named."""
+    if os.path.isfile(os.path.join(reference.path, "algorithmia.conf")):
+        return f"Run the directory of this name with: algo run ./{reference.path}"
+    from algo_core.suggestions import similar
+
+    if found := similar(api, reference):
+        return f"Did you mean {' or '.join(found)}?"
     if reference.version:
         return "Check the names and the version; without a version the newest public one is called"
     return (

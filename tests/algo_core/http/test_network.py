@@ -8,14 +8,18 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.tls import USER, Files, Proxy, QuietServer, started
 
 from algo_core.errors import AlgoError, AuthError, ConfigError, ExitCode, NetworkError, TlsError
 from algo_core.http.client import HttpClient
+from algo_core.http.direct import DirectTransport
+from algo_core.http.errors import socket_errors
+from algo_core.http.transport import BytesBody, Request
 from algo_core.settings.config import Config, Layer
-from algo_core.settings.profile import Network
+from algo_core.settings.profile import Network, Profile
 from algo_core.settings.profiles import ProfileResolver
 from algo_core.testing import Home
 
@@ -208,7 +212,6 @@ def test_a_proxys_refusal_is_told_as_the_proxys(
 
 
 def test_settings_go_before_a_preset_and_the_profile_before_the_file(tmp_path: Path) -> None:
-    from algo_core.settings.profile import Profile
 
     preset = Profile("default", "https://a.example", network=Network(client_cert="/preset.pem", proxy="http://p:1"))
     user = {"proxy": "http://user:2", "profiles": {"work": {"address": "https://w.example", "proxy": "http://work:3"}}}
@@ -223,6 +226,48 @@ def test_settings_go_before_a_preset_and_the_profile_before_the_file(tmp_path: P
     wrong = Config(Layer({"proxy": "proxy.example"}, "config.toml"), [Layer({}, "site.toml")], {})
     with pytest.raises(ConfigError, match=r"Not the address of a proxy \(from config.toml\)"):
         ProfileResolver(wrong, lambda name: preset).resolve()
+
+
+def test_a_presets_way_to_its_host_also_counts_for_a_key_from_the_environment() -> None:
+    preset = Profile("default", "https://a.example", network=Network(client_cert="/machine.pem", proxy="http://p:1"))
+    environ = {"ALGORITHMIA_API_KEY": "simKey", "ALGO_PROXY": "http://mine:2"}
+    config = Config(Layer({}, "config.toml"), [Layer({}, "site.toml")], environ)
+    profile = ProfileResolver(config, lambda name: preset).resolve()
+    assert profile.credential
+    assert (profile.network.client_cert, profile.network.proxy) == ("/machine.pem", "http://mine:2")
+
+
+class Late:
+    """A TLS connection whose server has looked at the certificate, sent its alert, and left, before a request came."""
+
+    address = "https://127.0.0.1"
+    is_encrypted = is_fresh = True
+
+    def __init__(self) -> None:
+        self.sock = self
+        self.errors = lambda: socket_errors(self.address)
+
+    def sendall(self, data: bytes) -> None:
+        raise ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
+
+    def recv(self, size: int) -> bytes:
+        error = ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required")
+        error.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+        raise error
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("body", [None, BytesBody(b"x"), BytesBody(b"x" * (1 << 20))])
+def test_a_refused_certificate_is_told_however_early_the_server_leaves(
+    monkeypatch: pytest.MonkeyPatch, body: BytesBody | None
+) -> None:
+    transport = DirectTransport(ssl.create_default_context)
+    pool = SimpleNamespace(take=lambda *limits: Late())
+    monkeypatch.setattr(transport, "pool", lambda url: pool)
+    with pytest.raises(TlsError, match="asks for a client certificate"):
+        transport.send(Request("GET", "https://127.0.0.1/v1/data", {}, body))
 
 
 def test_a_person_is_led_from_the_refusal_to_the_answer(algo_home: Home, tls_folder: Files, strict: str) -> None:

@@ -29,6 +29,9 @@ WORKING = {
     "variadic": "@hookimpl\ndef algo_error_hints(*args, error):\n    return 'said ' + error.message\n",
     "of a later version": "@hookimpl\ndef algo_error_hints(error, colour=None):\n    return 'said ' + error.message\n",
     "like what came later": "@hookimpl\ndef algo_error_hints(error, apps=None):\n    return 'said ' + error.message\n",
+    "handed on as in 1.0": "def hints(error):\n    return 'said ' + error.message\n"
+    "@hookimpl\ndef algo_error_hints(**given):\n    return hints(**given)\n",
+    "with app and the rest": "@hookimpl\ndef algo_error_hints(app, **given):\n    return app.environ['SAID'] + given['error'].message\n",
     "with app": "@hookimpl\ndef algo_error_hints(error, app):\n    return app.environ['SAID'] + error.message\n",
     "with app alone, first": "@hookimpl\ndef algo_error_hints(app, /):\n    return app.environ['SAID']\n",
     "another name": "@hookimpl(specname='algo_error_hints')\ndef hints(error):\n    return 'said ' + error.message\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import threading
@@ -9,10 +10,13 @@ import threading
 import pexpect
 import pytest
 
+from algo_core import App
 from algo_core.errors import ExitCode
 from algo_core.terminal.options import human
+from algo_core.terminal.output import Output
 from algo_core.terminal.progress import Fact, fitted
-from algo_data.reporting.progress import Line
+from algo_data.engine.run import processes
+from algo_data.reporting.progress import Line, progress_for
 
 
 class Terminal:
@@ -275,3 +279,48 @@ def test_files_that_went_elsewhere_are_counted_and_shown(line):
     assert "50%" in line.terminal.text
     line.line.end()
     assert line.terminal.text.endswith("\r\x1b[K")
+
+
+class Screen(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_line_that_is_shown_does_not_keep_a_copy_from_helper_processes(monkeypatch):
+    """A copy within a plugin's piece of work: its thread can be held up while a process is forked."""
+    output = Output(stdout=io.StringIO(), stderr=Screen(), environ={})
+    with output.progress("Outer", 2):
+        (own,) = [thread for thread in threading.enumerate() if thread.name == "algo-progress"]
+        monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread(), own])
+        taken: list[bool] = []
+        with processes._still() as is_still:
+            other = threading.Thread(target=lambda: taken.append(own.fork_lock.acquire(blocking=False)))
+            other.start()
+            other.join()
+        assert (is_still, taken) == (True, [False])
+
+
+def test_the_line_makes_room_for_whoever_writes_and_for_one_that_is_shown(monkeypatch):
+    """A remark of an observer, from a thread of its own; a copy within a plugin's piece of work."""
+    monkeypatch.setattr("algo_core.terminal.progress.PATIENCE", -1.0)
+    screen, app = Screen(), App({})
+    app.output = Output(stdout=io.StringIO(), stderr=screen, environ={"NO_COLOR": "1"})
+    with progress_for(app, stdout_has_content=False) as progress:
+        progress.begin(0, "friends.jpg")
+        progress.advance(0, 20 << 20, 80 << 20)
+        assert screen.getvalue().endswith("left\r")
+        app.output.info("told")
+        assert screen.getvalue().endswith("left\r\r\x1b[Ktold\n")
+        with app.output.progress("Another", 2) as inner:
+            inner.advance()
+    with app.output.progress("Outer", 2) as outer:
+        outer.advance()
+        with progress_for(app, stdout_has_content=False) as within:
+            within.begin(0, "within.jpg")
+            within.advance(0, 1, 2)
+    assert ("Another" in screen.getvalue(), "within" in screen.getvalue(), "Outer" in screen.getvalue()) == (
+        False, False, True
+    )  # fmt: skip
+    assert screen.getvalue().endswith("\r\x1b[K")

@@ -53,6 +53,7 @@ def test_what_it_says(tmp_path: Path) -> None:
         ('{"max_workers": true}', "'max_workers' must be a number from 0 to 1000, not true", "Correct 'max_workers'"),
         ('{"max_workers": "2"}', "'max_workers' must be a number from 0 to 1000", "Correct 'max_workers'"),
         ('{"min_workers": 3, "max_workers": 2}', "'min_workers' must be at most max_workers, which is 2", "Correct"),
+        ('{"replicas": 3}', "'replicas' must be spawn or fork, not 3", "Correct 'replicas'"),
         ('{"python": "new"}', "'python' must be a version", "Correct 'python'"),
         ('{"username": "me",}', "is not JSON", "It looks like"),
         ("[]", "does not hold a JSON object", "It looks like"),

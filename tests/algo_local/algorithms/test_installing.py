@@ -134,6 +134,13 @@ def test_a_missing_python_is_told_with_those_that_are_there(
         find_python((3, 98), print, {"ALGO_LOCAL_PYTHON_DOWNLOADS": "maybe"})
 
 
+def test_a_python_that_is_too_old_is_not_looked_for(machine: Callable[..., None]) -> None:
+    machine("3.5.9", "2.7.18")
+    for wanted in ((3, 5), (2, 7), (2,)):
+        with pytest.raises(BuildError, match=r"need Python 3\.6 or later"):
+            find_python(wanted, print)
+
+
 def test_a_preferred_python_that_is_missing_stops_nothing(machine: Callable[..., None]) -> None:
     machine()
     told: list[str] = []

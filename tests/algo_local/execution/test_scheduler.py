@@ -72,7 +72,7 @@ class Simulation:
             self.at(self.now + self.start, lambda start=start: self.started(start))
 
     def started(self, start: Start[Worker]) -> None:
-        self.scheduler.started(start.ticket, Worker(start.ticket.account, str(start.ticket.key)), self.now)
+        self.scheduler.started(start, Worker(start.ticket.account, str(start.ticket.key)), self.now)
         self.plan()
         self.at(self.now + HOLD_SECONDS, self.plan)
 
@@ -244,7 +244,7 @@ def test_a_start_that_failed_leaves_nothing() -> None:
     scheduler.arrive(ticket)
     (start,) = scheduler.plan(0.0).starts
     assert scheduler.plan(0.0).starts == [], "one is on its way"
-    scheduler.started(start.ticket, None, 0.0)
+    scheduler.started(start, None, 0.0)
     scheduler.withdraw(ticket)
     assert scheduler.pools == {}
     assert scheduler.waiting == 0

@@ -57,7 +57,7 @@ def calls(scheduler: Scheduler[Worker], count: int, **options: Any) -> int:
         given += plan.given
         for start in plan.starts:
             started += 1
-            scheduler.started(start.ticket, Worker(start.ticket.account), now)
+            scheduler.started(start, Worker(start.ticket.account), now)
         now += 2 * HOLD_SECONDS
         if not plan.starts and not plan.given:
             break
@@ -83,10 +83,12 @@ def test_no_version_has_more_than_it_may(options: dict[str, int], expected: int)
 def test_workers_are_started_ahead_within_the_limits(least: int, most: int, total: int, expected: int) -> None:
     scheduler: Scheduler[Worker] = Scheduler(Scaling(total=total, most=min(total, 12)))
     wanted = ticket(least=least, most=most)
-    assert len(scheduler.ahead(wanted)) == expected
+    starts = scheduler.ahead(wanted)
+    assert len(starts) == expected
     assert scheduler.ahead(wanted) == [], "those that are being started count"
-    for _ in range(expected):
-        scheduler.started(wanted, None, 0.0)
+    for start in starts:
+        scheduler.slows(start)
+        scheduler.started(start, None, 0.0)
     assert scheduler.pools == {}, "none of them came"
 
 
@@ -98,7 +100,9 @@ def test_the_least_number_is_kept_when_idle() -> None:
 
 
 @pytest.fixture
-def pool(processes: Path, confinement: str) -> Any:
+def pool(processes: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
+
     class Endpoint:
         address = "http://127.0.0.1:9"
 
@@ -143,6 +147,19 @@ def test_what_does_not_load_leaves_nothing(pool: LocalPool, build: Callable[...,
     pool.close()
     pool.prepare(made, CONTEXT)
     assert not pool.builds()
+
+
+@pytest.mark.parametrize("conf", ["{}", '{"replicas": "fork"}'])
+def test_what_loads_slowly_keeps_nobody_else_from_starting(
+    pool: LocalPool, build: Callable[..., Build], processes: Path, conf: str
+) -> None:
+    slow = build("import time\ntime.sleep(600)\ndef apply(input):\n    return 1\n", **{"algorithmia.conf": conf})
+    pool.prepare(replace(slow, min_workers=STARTS), CONTEXT)
+    assert wait_until(lambda: list(processes.glob("p-*")))
+    quick = pool.call(build("def apply(input):\n    return 2\n"), Payload("json", 0), timeout=60, context=CONTEXT)
+    assert quick.result, quick
+    pool.close()
+    assert wait_until(lambda: not list(processes.glob("p-*"))), "what was being loaded has been ended"
 
 
 def test_calls_share_the_workers_that_there_may_be(pool: LocalPool, build: Callable[..., Build]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from algo_core.storage.contract import Storage
 
 STORES: dict[str, tuple[str, str]] = {
-    "s3": ("algo_connectors.s3:open_s3", "s3fs"),
+    "s3": ("algo_connectors.s3:open_s3", "botocore"),
     "azureblob": ("algo_connectors.azureblob:open_azureblob", "adlfs"),
     "gs": ("algo_connectors.gs:open_gs", "gcsfs"),
     "dropbox": ("algo_connectors.dropbox:open_dropbox", "dropbox"),

@@ -34,6 +34,10 @@ class ConnectorOptions:
                 raise ConfigError(f"The option {part} of {self.scheme}:// is given as a value and as a table")
         table[path[-1]] = value
 
+    def names(self) -> set[str]:
+        """The options that were given, and not taken yet."""
+        return set(self._given)
+
     def set(self, name: str, value: Any) -> None:
         """Set an option."""
         self._given[name] = value

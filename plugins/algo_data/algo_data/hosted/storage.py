@@ -178,11 +178,11 @@ class HostedStorage(Storage):
                 return None
             return (entry, content) if len(content) == entry.size else None
 
-    def ask_small(self, uri: DataUri, limit: int) -> Answered | None:
+    def start_read_small(self, uri: DataUri, limit: int) -> Answered | None:
         """One GET, whose response is awaited later (`PipelinedStorage`)."""
         return self._pipelines.ask(uri, limit) if self._is_plain(uri) else None
 
-    def send_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
+    def start_write_small(self, uri: DataUri, content: bytes) -> Confirmed | None:
         """One PUT, whose response is awaited later (`PipelinedStorage`)."""
         return self._pipelines.send(uri, content) if self._is_plain(uri) else None
 
@@ -325,14 +325,14 @@ class HostedStorage(Storage):
         """A path as the platform interprets it: empty components of hosted data are ignored."""
         return uri.path if self.has_folders else "/".join(components(uri))
 
-    def may_divide(self) -> bool:
+    def can_fork(self) -> bool:
         """Whether the direct transport is used, so that nothing of a plugin is shared."""
         return self._api.is_direct
 
-    def divided(self) -> None:
+    def after_fork(self) -> None:
         """Use new connections in this process (`ForkSafe`)."""
         self._retries = 0
-        self._api.client.divided()
+        self._api.client.after_fork()
         self._pipelines = Pipelines(self._api)
 
     def take_observed(self) -> builtins.list[tuple[Any, ...]]:

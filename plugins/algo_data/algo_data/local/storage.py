@@ -140,11 +140,11 @@ class LocalStorage(Storage):
             self._appearance.may_be_new = partial.is_new
             return Entry(uri, Kind.FILE, size=_fill(partial, (memoryview(content),)).st_size)
 
-    def may_divide(self) -> bool:
+    def can_fork(self) -> bool:
         """Always: nothing stays open between two calls (`ForkSafe`)."""
         return True
 
-    def divided(self) -> None:  # noqa: D102
+    def after_fork(self) -> None:  # noqa: D102
         pass
 
     def place(self, uri: DataUri, size: int) -> LocalPartialFile | None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from algo_core.context import App
 from algo_core.terminal.output import Outlet
-from algo_core.terminal.progress import REFRESH, DrawnLine, Fact, amount, terminal_columns
+from algo_core.terminal.progress import REFRESH, DrawnLine, Fact, amount, making_room, terminal_columns
 
 
 class Progress(Protocol):
@@ -174,8 +174,6 @@ def progress_for(app: App, *, stdout_has_content: bool) -> Iterator[Progress]:
     if not is_wanted:
         yield Silent()
         return
-    line = Line(app.output.stderr, terminal_columns, refresh=REFRESH)
-    try:
+    line = Line(app.output.drawing, terminal_columns, refresh=REFRESH)
+    with making_room(line, app.output.on_terminal):
         yield line
-    finally:
-        line.close()

@@ -37,6 +37,10 @@ class TransferReport:
         self._is_read = is_read(app)
         self._lock = progress.lock
         self._observers = app.observers
+        if self._observers:
+            from algo_core.events import TransferEnded
+
+            self._ended = TransferEnded
 
     def planned(self, transfer: Transfer | None) -> None:
         """Count it for what is to come."""
@@ -101,12 +105,10 @@ class TransferReport:
                 self._observe(*ends, None, error.message)
 
     def _observe(self, source: str, target: str, entry: Entry | None, error: str | None = None) -> None:
-        from algo_core.events import TransferEnded
-
         assert self._observers
         size, sum_ = (entry.size, entry.checksum) if entry else (None, None)
         checksum = f"{sum_.algorithm}:{sum_.digest}" if sum_ else None
-        self._observers.put(TransferEnded(source, target, size, checksum, error, time.time()))
+        self._observers.put(self._ended(source, target, size, checksum, error, time.time()))
 
     def finish(self) -> None:
         """End the command with the exit code of the first failure."""

@@ -56,6 +56,9 @@ def environment(app: App, language: str) -> None:
     if app.output.is_json or not app.output.is_terminal:
         app.output.json(found, indent=4)
         return
+    if not found:
+        app.output.info(f"There are no environments for {language}")
+        return
     headers = ["Environment", "Machine", "Specification id (for 'algo template')", "Environment id"]
     members = ["display_name", "machine_type", "environment_specification_id", "id"]
     app.output.table(headers, [[entry.get(member) or "" for member in members] for entry in found])

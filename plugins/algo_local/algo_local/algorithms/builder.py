@@ -13,6 +13,7 @@ from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.environments import Environments
 from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, python_named_in
 from algo_local.algorithms.published import keep
+from algo_local.algorithms.schemas import read_schemas
 from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
 from algo_local.trees import remove_abandoned, remove_tree
 
@@ -86,6 +87,7 @@ class Builder:
                     )
                 interpreter = chosen_python(python or python_of(directory), preferred, say)
                 commit, source, module = self._keep(directory, owner, name)
+                read_schemas(source, module)
                 say(f"Source {commit}, module {module}")
                 program = self._environments.python_for(source, commit, say, run_code=run_code, python=interpreter)
         except OSError as error:  # a full disk, for one

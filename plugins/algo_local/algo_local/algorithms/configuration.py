@@ -1,4 +1,4 @@
-"""`algorithmia.conf`: what an algorithm's directory says about itself (API section 8.2)."""
+"""`algorithmia.conf`: what an algorithm's directory says about itself (API section 5.3)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ MEMBERS = (
     "sample_input",
     "min_workers",
     "max_workers",
+    "replicas",
 )
 """The members that mean something here."""
 
@@ -70,6 +71,9 @@ class Configuration:
     max_workers: int | None = None
     """Workers at most, 0 for any number; None if the file does not say."""
 
+    forks: bool = False
+    """Whether its workers may be forked from one that has loaded."""
+
     @property
     def workers(self) -> dict[str, int]:
         """What it says about workers, by the names of the algorithm's settings."""
@@ -108,6 +112,7 @@ def read_configuration(directory: Path) -> Configuration:
         python=_python(path, _text(path, members, "python")),
         dependencies=_dependencies(path, members.get("dependencies")),
         sample_input=json.dumps(members["sample_input"], ensure_ascii=False) if "sample_input" in members else None,
+        forks=_word(path, members, "replicas", ("spawn", "fork")) == "fork",
         min_workers=least,
         max_workers=most,
     )
@@ -179,6 +184,13 @@ def _dependencies(path: Path, value: Any) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(line, str) and "\n" not in line for line in value):
         _refuse(path, "dependencies", 'a list of requirements, such as ["numpy>=2"]', value)
     return tuple(line.strip() for line in value if line.strip())
+
+
+def _word(path: Path, members: dict[str, Any], name: str, words: tuple[str, ...]) -> str:
+    value = members.get(name, words[0])
+    if value not in words:
+        _refuse(path, name, " or ".join(words), value)
+    return str(value)
 
 
 def _count(path: Path, members: dict[str, Any], name: str) -> int | None:

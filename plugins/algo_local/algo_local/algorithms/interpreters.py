@@ -119,6 +119,9 @@ def find_python(wanted: Wanted, report: Report, environ: Mapping[str, str] = os.
     if not wanted or ours().version[: len(wanted)] == wanted:
         return ours()
     text = ".".join(map(str, wanted))
+    if wanted < OLDEST[: len(wanted)]:
+        oldest = ".".join(map(str, OLDEST))
+        raise BuildError(f"Algorithms need Python {oldest} or later, not {text}", "Name a later version, or none")
     if found := _newest(wanted, environ):
         return found
     uv = uv_program(environ)

@@ -33,7 +33,7 @@ _LABEL = "algo local dev"
 )
 @pass_app
 def dev(app: App, directory: str, watch: bool, port: int) -> None:
-    """Serve the algorithm in DIRECTORY as it stands, until interrupted.
+    """Serve an algorithm's directory as it stands, until interrupted.
 
     Each call runs the files as they are then; what the algorithm prints, and its errors, are shown here. The key in the
     printed commands may call this algorithm only, and ends with the server.

@@ -107,8 +107,10 @@ class StartFailed(OSError):
     """The process ended before anything of the algorithm ran; the text is the last thing that was said."""
 
 
-def start(launch: Launch) -> Started:
+def start(launch: Launch, forks: socket.socket | None = None) -> Started:
     """Start a process, and wait until its supervisor runs.
+
+    `forks` is the process's end of a socket on which it can be asked for replicas, once it has loaded.
 
     Raises:
         OSError: if that fails, as where its interpreter is gone; a StartFailed if bubblewrap or the interpreter ended
@@ -122,14 +124,14 @@ def start(launch: Launch) -> Started:
         undo.callback(ours.close)
         with theirs:
             process = subprocess.Popen(
-                _command(launch, theirs.fileno()),
+                [*_command(launch, theirs.fileno()), *([str(forks.fileno())] if forks else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,  # one pipe for both keeps their lines in the order they were printed in
                 bufsize=0,
                 cwd=launch.workspace.tree,
                 env=_environment(launch),
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *([forks.fileno()] if forks else [])],
                 start_new_session=True,
             )
         undo.callback(_end, process, ours)

@@ -91,6 +91,7 @@ class LocalPool:
         self._calls: dict[str, _Call] = {}
         self._serving: dict[str, CallContext] = {}
         self._alive: set[Worker] = set()
+        self._loading: set[Worker] = set()
         self._cancelled: set[str] = set()
         self._starting = 0
         self._crashes = Crashes()
@@ -183,11 +184,13 @@ class LocalPool:
             for call in list(self._calls.values()):
                 if call.worker is None:
                     self._decide(call, SHUTTING_DOWN)
-            busy = list(self._alive)
+            busy = [*self._alive, *self._loading]
             self._closing.notify_all()
         for worker in busy:
             worker.kill()  # the thread that waits for its answer cleans up behind it
         _stop_all([worker for _, worker in idle])
+        if self._factory:
+            self._factory.close()
         with self._lock:
             self._none_starts.wait_for(lambda: not self._starting, timeout=_START_GRACE)
 
@@ -203,24 +206,29 @@ class LocalPool:
             call = _Call(build, replace(context, caller=self._callers.get(key, context.caller)))
             starts = self._scheduler.ahead(call)
             self._starting += len(starts)
-        for _ in starts:
-            threading.Thread(target=self._start_ahead, args=(call,), name="algo-ahead", daemon=True).start()
+        for start in starts:
+            threading.Thread(target=self._start_ahead, args=(call, start), name="algo-ahead", daemon=True).start()
 
-    def _start_ahead(self, call: _Call) -> None:
+    def _start_ahead(self, call: _Call, start: Start[Worker]) -> None:
         worker: Worker | None = None
         failure: Failure | None = _CANNOT_START
         try:
-            worker = self._workers().start(call.build, call.account, _new_token(), call.label)
-            failure = worker.load(time.monotonic() + LOAD_SECONDS)
+            worker = self._workers().start(
+                call.build, call.account, _new_token(), call.label, on_load=lambda: self._slows(start)
+            )
+            failure = self._load(worker, start)
+            if failure:
+                worker.stop()
+                worker = None
         except (OSError, AlgoError) as error:
             failure = Failure(_explain(call.build, error), "SystemError")
         unwanted: Worker | None = None
         with self._lock:
             self._starting -= 1
             self._none_starts.notify_all()
-            if failure or self._closed:
+            if self._closed:
                 unwanted, worker = worker, None
-            self._scheduler.started(call, worker, time.monotonic())
+            self._scheduler.started(start, worker, time.monotonic())
             if worker:
                 self._crashes.forget(call.key)
                 worker.idle_since = time.monotonic()
@@ -231,6 +239,28 @@ class LocalPool:
             starts = self._plan()
         if unwanted:
             unwanted.stop()
+        self._launch(starts)
+
+    def _load(self, worker: Worker, start: Start[Worker]) -> Failure | None:
+        """Load an algorithm ahead of calls, unless the pool is closed meanwhile."""
+        if worker.is_loaded:
+            return None
+        with self._lock:
+            if self._closed:
+                return SHUTTING_DOWN
+            self._loading.add(worker)
+        try:
+            self._slows(start)
+            return worker.load(time.monotonic() + LOAD_SECONDS)
+        finally:
+            with self._lock:
+                self._loading.discard(worker)
+
+    def _slows(self, start: Start[Worker]) -> None:
+        """Let others be started while an algorithm is loaded."""
+        with self._lock:
+            self._scheduler.slows(start)
+            starts = self._plan()
         self._launch(starts)
 
     def _remember_caller(self, call: _Call) -> None:
@@ -336,7 +366,9 @@ class LocalPool:
                 start.instead_of.stop()
             with self._lock:
                 self._serving[token] = call.context  # loading may already call the platform
-            worker = self._workers().start(call.build, call.account, token, call.label)
+            worker = self._workers().start(
+                call.build, call.account, token, call.label, on_load=lambda: self._slows(start)
+            )
         except (OSError, AlgoError) as error:
             failure = Failure(_explain(call.build, error), "SystemError")
         finally:
@@ -357,7 +389,7 @@ class LocalPool:
             self._none_starts.notify_all()
             if self._closed:
                 unwanted, worker = worker, None
-            self._scheduler.started(call, worker, time.monotonic())
+            self._scheduler.started(start, worker, time.monotonic())
             if worker:
                 worker.idle_since = time.monotonic()
                 self._alive.add(worker)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from algo_local.execution.launch import AdoptedProcess, Launch, Started, leave, start
-from algo_local.execution.output import CapturedOutput
+from algo_local.execution.output import MAX_OUTPUT, CapturedOutput
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.process_tree import children, kill_marked, newest_pid, resident_bytes
 from algo_local.execution.protocol import CANNOT_RUN, decode_answer
@@ -129,9 +129,10 @@ class AlgorithmProcess:
 
         Once that has it, `leave` is to be called here.
         """
-        if self._pidfd is None or not self.is_reusable or self._printed_loading is None:
+        printed = self._printed_loading
+        if self._pidfd is None or not self.is_reusable or printed is None or len(printed) > _KEPT_LOADING:
             return None
-        content = {"pid": self.pid, "family": sorted(self._family), "printed": self._printed_loading.decode("latin-1")}
+        content = {"pid": self.pid, "family": sorted(self._family), "printed": printed.decode("latin-1")}
         return content, [self._control.fileno(), self._stdin, self._stdout, self._answers, self._pidfd]
 
     def leave(self) -> None:
@@ -201,7 +202,12 @@ class AlgorithmProcess:
             answer, _ = self._take_answer()
             return answer if isinstance(answer, Failure) else Failure(CANNOT_RUN, "LoadingError")
         self._remember_loaded()
+        self._is_adopted = False
         return None
+
+    def loaded_by(self, other: AlgorithmProcess) -> None:
+        """Have the first call print what loading printed in another process, of which this is a replica."""
+        self._printed_loading, self._is_adopted = other._printed_loading, True
 
     def settle(self) -> bool:
         """Remove what a call has left behind, so that another can follow; False if only the end of the process does."""
@@ -219,7 +225,7 @@ class AlgorithmProcess:
 
     def _remember_loaded(self) -> None:
         """Processes, files and output from loading belong to the algorithm, not to a call."""
-        self._printed_loading = self._output.so_far(_KEPT_LOADING)
+        self._printed_loading = self._output.so_far(MAX_OUTPUT)
         self._newest = newest_pid()
         self._family = self._relatives()
         with contextlib.suppress(OSError):

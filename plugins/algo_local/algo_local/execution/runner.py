@@ -36,6 +36,10 @@ class Pipe:
         self._path = path
         self.taken = False
 
+    def move(self, path: str) -> None:
+        """Answers go elsewhere from now on."""
+        self._path = path
+
     def path(self) -> str:
         """The stream for one response. Flushes: output printed before the response belongs to this request."""
         for stream in (sys.stdout, sys.stderr):
@@ -182,15 +186,23 @@ def _bind(module: "Any") -> "Callable[[Any], Any]":
     return apply  # type: ignore[no-any-return]  # as above
 
 
-def serve(module: "Any", pipe: Pipe) -> None:
-    """Answer each request line on standard input until it ends; a failed load is the answer to all of them."""
+def serve(module: "Any", pipe: Pipe, forks: "Any" = None) -> None:
+    """Answer each request line on standard input until it ends; a failed load is the answer to all of them.
+
+    With `forks` (`replicas.py`), and where that is possible, replicas of this process do so instead.
+    """
     failed_load = None
     try:
         apply = _bind(module)
     except Exception as error:
         failed_load = error_line(error, "LoadingError")
+    is_forked = forks is not None and failed_load is None and forks.announce()
     sys.stdout.write("PIPE_INIT_COMPLETE\n")
     sys.stdout.flush()
+    if is_forked:
+        pipe.move(forks.wait())
+        sys.stdout.write("PIPE_INIT_COMPLETE\n")
+        sys.stdout.flush()
     for line in sys.stdin:
         if failed_load is not None:
             pipe.answer(failed_load)
@@ -216,7 +228,7 @@ def serve(module: "Any", pipe: Pipe) -> None:
         pipe.answer(answer)
 
 
-def main(source: str, name: str, fifo: str) -> int:
+def main(source: str, name: str, fifo: str, forks: "Any" = None) -> int:
     """Import the algorithm and serve it; 0 when standard input ends, 1 when the algorithm could not be loaded."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
@@ -229,7 +241,7 @@ def main(source: str, name: str, fifo: str) -> int:
     try:
         module = import_module(name)
         if not pipe.taken:
-            serve(module, pipe)
+            serve(module, pipe, forks)
     except SystemExit as error:
         if not isinstance(error.code, str):
             raise

@@ -70,6 +70,8 @@ class Start(Generic[W]):
     ticket: Ticket[W]
     """The call that it is started for; whether that gets it is decided when it is there."""
     instead_of: W | None = None
+    is_slow: bool = False
+    """Whether it takes no place among those that are started at once any more."""
 
 
 @dataclass
@@ -164,13 +166,20 @@ class Scheduler(Generic[W]):
         self.waiting -= 1
         self._leave(ticket.account)
 
-    def started(self, ticket: Ticket[W], worker: W | None, now: float) -> None:
+    def slows(self, start: Start[W]) -> None:
+        """The algorithm is being loaded before there is a worker: others may be started meanwhile."""
+        if not start.is_slow:
+            start.is_slow = True
+            self._starting -= 1
+
+    def started(self, start: Start[W], worker: W | None, now: float) -> None:
         """A worker that was to be started for a call is there, and idle; None if that failed."""
+        ticket = start.ticket
         pool = self.pools[ticket.key]
         pool.starting[ticket.account] -= 1
         if not pool.starting[ticket.account]:
             del pool.starting[ticket.account]
-        self._starting -= 1
+        self.slows(start)
         if worker is None:
             self._forget(ticket.key, ticket.account)
         else:

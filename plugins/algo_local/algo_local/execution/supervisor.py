@@ -1,7 +1,8 @@
 """Start an algorithm's process, and end all that came of it when it or the platform ends (inside its own Python).
 
-Started as `python supervisor.py CONTROL LIMITS UID PORT SITE TREE MODULE FIFO`. This process forks; the child becomes
-the algorithm (`runner.py`), this one stays its parent, runs no code of others, and waits for the first of two things:
+Started as `python supervisor.py CONTROL LIMITS UID PORT SITE TREE MODULE FIFO [FORKS]`. This process forks; the child
+becomes the algorithm (`runner.py`), this one stays its parent, runs no code of others, and waits for the first of two
+things:
 
 * `CONTROL`, a socket whose other end the platform alone holds, closes: the platform wants the algorithm's end, or has
   itself come to its end, however that came about.
@@ -76,29 +77,33 @@ def restrict(limits: str, uid: str) -> None:
         os.setresuid(int(uid), int(uid), int(uid))
 
 
-def run_algorithm(go: int, site: str, tree: str, module: str, fifo: str) -> int:
-    """Become the algorithm, as soon as something can be read from `go`; returns its exit code."""
+def run_algorithm(go: int, site: str, tree: str, module: str, fifo: str, forks: str = "") -> int:
+    """Become the algorithm, as soon as something can be read from `go`; returns its exit code.
+
+    `forks` is the socket on which replicas of it are asked for, if they may be forked (`replicas.py`).
+    """
     os.chdir(tree)
     if site:
         # Only now, so that nothing of others has run with more rights than the algorithm's own.
         import site as packages
 
         packages.main()
-    runner = _load_runner()
+    runner = _load("runner")
+    replicas = _load("replicas")["Forks"](int(forks), globals()) if forks else None
     os.read(go, 1)
     os.close(go)
-    code: int = runner["main"](tree, module, fifo)
+    code: int = runner["main"](tree, module, fifo, replicas)
     return code
 
 
-def _load_runner() -> "dict[str, Any]":
-    """What `runner.py` defines. Not imported by its name, which the algorithm may use for a module of its own."""
+def _load(name: str) -> "dict[str, Any]":
+    """What a file beside this one defines. Not imported by its name: the algorithm may have a module of that."""
     from importlib.machinery import SourceFileLoader
 
-    loader = SourceFileLoader("_algo_runner", os.path.join(os.path.dirname(__file__), "runner.py"))
-    code = loader.get_code("_algo_runner")
+    loader = SourceFileLoader("_algo_" + name, os.path.join(os.path.dirname(__file__), name + ".py"))
+    code = loader.get_code("_algo_" + name)
     assert code is not None
-    names: dict[str, Any] = {"__name__": "_algo_runner", "__file__": loader.path}
+    names: dict[str, Any] = {"__name__": "_algo_" + name, "__file__": loader.path}
     exec(code, names)
     return names
 
@@ -206,6 +211,8 @@ def main(control: str, limits: str, uid: str, port: str, *algorithm: str) -> int
     pid = os.fork()
     if pid:
         become_subreaper()
+        for fd in map(int, algorithm[4:]):
+            os.close(fd)
         os.write(start, b".")
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):  # the algorithm's alone, whose end is seen by theirs

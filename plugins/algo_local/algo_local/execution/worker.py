@@ -7,6 +7,7 @@ import itertools
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError
-from algo_local.algorithms.build import Build
+from algo_local.algorithms.build import Build, BuildError
+from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.environments import interpreter_of
 from algo_local.algorithms.published import Node, whole
 from algo_local.execution.executor import Endpoint
@@ -30,6 +32,7 @@ from algo_local.trees import in_use
 if TYPE_CHECKING:
     from algo_local.execution.handover import Message
     from algo_local.execution.keeper import Keeper
+    from algo_local.execution.templates import Templates
 
 _BACKLOG = 128
 
@@ -52,11 +55,14 @@ class Worker:
         key: str = "",
         listener: socket.socket | None = None,
         taken: Message | None = None,
+        forked: AlgorithmProcess | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         """Start it, or go on with one that was taken from the keeper.
 
         `key` is what the keeper knows it by; `listener` is the socket at which it calls the platform, if that is its
-        own.
+        own. `forked` is its process, if that was forked from another one or is to be used as it is; `on_end` is called
+        when it has ended.
 
         Raises:
             OSError: if it cannot be started; then nothing is left behind but its workspace.
@@ -74,7 +80,10 @@ class Worker:
         self._stop_serving: list[Callable[[], None]] = []
         self._build = contextlib.ExitStack()
         self._trees: Sequence[int] = ()
-        if taken:
+        self._on_end = on_end
+        if forked:
+            self._process = forked
+        elif taken:
             self._process = AlgorithmProcess.adopt(launch, taken.content, taken.descriptors[:PROCESS_DESCRIPTORS])
         else:
             self._process = AlgorithmProcess(launch, self._serve)
@@ -173,6 +182,8 @@ class Worker:
             if self._listener:
                 self._listener.close()
             self._launch.workspace.remove()
+            if self._on_end:
+                self._on_end()
             self._build.close()
 
     def _end_serving(self) -> None:
@@ -189,12 +200,17 @@ class Workers:
         self._directory = directory
         self._keeper = keeper
         self._workspaces = Workspaces(directory)
+        self._lock = threading.Lock()
+        self._templates: Templates | None = None
+        self._is_closed = False
         self._users = itertools.count(secrets.randbelow(_USERS))
 
-    def start(self, build: Build, account: str, token: str, label: str = "") -> Worker:
+    def start(
+        self, build: Build, account: str, token: str, label: str = "", *, on_load: Callable[[], None] = lambda: None
+    ) -> Worker:
         """Start a worker, whose algorithm is loaded by its first call, or take one from the keeper.
 
-        `label` is what people know the build by.
+        `label` is what people know the build by; `on_load` is called before this waits for an algorithm to be loaded.
 
         Raises:
             AlgoError: if the build has been changed, or a setting makes this impossible.
@@ -203,29 +219,51 @@ class Workers:
         with contextlib.ExitStack() as stack:
             environment = interpreter_of(build.python).environment
             trees = stack.enter_context(in_use(build.source, *([environment] if environment else [])))
-            worker = self._start_protected(build, account, token, label)
+            worker = self._start_protected(build, account, token, label, on_load)
             worker.hold(stack.pop_all(), trees)
         return worker
 
-    def _start_protected(self, build: Build, account: str, token: str, label: str) -> Worker:
+    def close(self) -> None:
+        """End what is being loaded, and load nothing any more."""
+        with self._lock:
+            self._is_closed = True
+            if self._templates:
+                self._templates.close()
+
+    def _start_protected(
+        self, build: Build, account: str, token: str, label: str, on_load: Callable[[], None]
+    ) -> Worker:
         found = whole(build.source)
         endpoint = self._endpoint()
         try:
-            return self._start(build, account, token, label, found, endpoint)
+            return self._start(build, account, token, label, found, endpoint, on_load)
         except StartFailed:
             # Bubblewrap is taken to work until it does not, which saves a trial before the first algorithm.
             if not self._protection.sandbox or not self._protection.fails_here():
                 raise
-        return self._start(build, account, token, label, found, endpoint)
+        return self._start(build, account, token, label, found, endpoint, on_load)
 
     def _start(
-        self, build: Build, account: str, token: str, label: str, found: list[Node], endpoint: Endpoint
+        self,
+        build: Build,
+        account: str,
+        token: str,
+        label: str,
+        found: list[Node],
+        endpoint: Endpoint,
+        on_load: Callable[[], None],
     ) -> Worker:
         sandbox = self._protection.sandbox
         if not sandbox and (self._protection.required or build.network_access == "isolated"):
             isolated = "This algorithm may not use the network, and does not run"
             what = "No algorithm may run" if self._protection.required else isolated
             raise AlgoError(f"{what} without a sandbox, and none is available: {self._protection.reason}")
+        if (
+            not self._keeper
+            and _forks(build)
+            and (worker := self._forked(build, account, token, label, found, endpoint, on_load))
+        ):
+            return worker
         key = self._key(build, account)
         if self._keeper and (taken := self._keeper.take(key)):
             return self._adopted(build, account, key, label, endpoint, taken)
@@ -241,6 +279,48 @@ class Workers:
             worker = Worker(launch, account, endpoint, key=key, listener=listener)
             undo.pop_all()
         return worker
+
+    def _forked(
+        self,
+        build: Build,
+        account: str,
+        token: str,
+        label: str,
+        found: list[Node],
+        endpoint: Endpoint,
+        on_load: Callable[[], None],
+    ) -> Worker | None:
+        """A worker that was forked from one that has loaded; None where that is impossible."""
+        from algo_local.execution.templates import Template, Templates
+
+        with self._lock:
+            templates = self._templates = self._templates or Templates()
+            if self._is_closed:
+                templates.close()
+
+        def start() -> Template:
+            # Its key is nobody's: what loading makes with it must not act for the caller of one replica in another.
+            workspace = self._workspaces.create(found, self._next_user() if self._protection.sandbox else None)
+            address, sandbox = endpoint.address, self._protection.sandbox
+            try:
+                return Template(
+                    Launch(build, workspace, self._limits, sandbox, address, secrets.token_hex(16), label), endpoint
+                )
+            except BaseException:
+                workspace.remove()
+                raise
+
+        key = (build.source, build.python, build.module, build.network_access, build.secrets, account)
+        try:
+            made = templates.forked(key, token, start, on_load)
+        except OSError:
+            return None  # it says itself what is wrong, where it is loaded for a call
+        if made is None:
+            return None
+        if isinstance(made, Template):
+            return Worker(made.launch, account, endpoint, forked=made.process, on_end=made.end_serving)
+        launch, process, on_end = made
+        return Worker(launch, account, endpoint, forked=process, on_end=on_end)
 
     def _adopted(self, build: Build, account: str, key: str, label: str, endpoint: Endpoint, taken: Message) -> Worker:
         content, (held, listener, *trees) = taken.content, taken.descriptors[PROCESS_DESCRIPTORS:]
@@ -270,6 +350,14 @@ class Workers:
         if os.geteuid() != 0 or not _has_user(_FIRST_USER + _USERS - 1):
             return None
         return _FIRST_USER + next(self._users) % _USERS
+
+
+def _forks(build: Build) -> bool:
+    """Whether its `algorithmia.conf` lets its workers be forked."""
+    try:
+        return read_configuration(build.source).forks
+    except BuildError:  # published before that was checked
+        return False
 
 
 def _has_user(user: int) -> bool:

@@ -322,6 +322,26 @@ _WITH_WORKERS = """
 ALTER TABLE algorithms ADD COLUMN min_workers INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE algorithms ADD COLUMN max_workers INTEGER NOT NULL DEFAULT 0
 """
+_WITH_SCHEDULES = """
+CREATE TABLE schedules (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL COLLATE NOCASE REFERENCES accounts (name),
+    algorithm TEXT NOT NULL,
+    version TEXT NOT NULL,
+    cron TEXT NOT NULL,
+    timezone TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    input TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    next_at REAL NOT NULL,
+    last_at REAL,
+    last_request TEXT NOT NULL,
+    problem TEXT NOT NULL,
+    missed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX schedules_by_time ON schedules (next_at);
+CREATE INDEX schedules_by_owner ON schedules (owner, created_at);
+"""
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -333,6 +353,7 @@ MIGRATIONS = (
     _WITH_WEBHOOKS,
     _WITH_REPEATS,
     _WITH_WORKERS,
+    _WITH_SCHEDULES,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

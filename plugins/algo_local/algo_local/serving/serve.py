@@ -18,6 +18,7 @@ from algo_local.serving.listener import listen
 from algo_local.serving.log import Log
 from algo_local.serving.monitoring import Monitoring
 from algo_local.serving.request_log import LoggedRequest
+from algo_local.serving.schedules import Clock
 from algo_local.serving.server import Server
 from algo_local.web.app import Application
 
@@ -68,10 +69,12 @@ def serve_until_signal(
     except BaseException:
         listener.close()
         raise
+    schedules = Clock(platform, on_failure=log)
     try:
         with _signals() as wait_for_signal:
             server.run()
             platform.webhooks.start()
+            schedules.start()
             address = _address(listener.getsockname(), host, secure=bool(tls))
             if on_ready:
                 on_ready(address)
@@ -82,6 +85,7 @@ def serve_until_signal(
             wait_for_signal()
     finally:
         _end_at_last()
+        schedules.stop()
         server.drain()
         # Calls under way are ended first, since the server waits for those who wait for them.
         platform.executor.close()

@@ -53,7 +53,7 @@ class DirectoryCalls:
         """
         self._platform = platform
         self._run = run
-        path = algorithm_directory(run.directory)
+        self.path = path = algorithm_directory(run.directory)
         owner, name = identity(path, read_configuration(path), platform.account)
         known = platform.registry.algorithm(owner, name)
         variables = {**_secrets(platform, known, run.secrets, f"{owner}/{name}"), **run.variables}

@@ -61,3 +61,13 @@ def orgs() -> None:
     Example:
       algo orgs add acme jane --role owner
     """
+
+
+@click.group()
+def schedules() -> None:
+    """Call algorithms at times that repeat.
+
+    \b
+    Example:
+      algo schedules create demo/Hello "0 6 * * 1-5" -d "HAL 9000"
+    """

@@ -44,7 +44,10 @@ def list_(app: App, org: str | None) -> None:
         )
         for entry in found
     ]
-    app.output.table(("Id", "Key", "Label", "May", "Used", "Expires"), rows)
+    if rows:
+        app.output.table(("Id", "Key", "Label", "May", "Used", "Expires"), rows)
+    else:
+        app.output.info("There are no API keys; make one with: algo keys create LABEL")
 
 
 @click.command("create")

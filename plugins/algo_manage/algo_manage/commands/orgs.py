@@ -76,9 +76,11 @@ def members_(app: App, org: str) -> None:
     found = list(api.pages(app, f"organizations/{org}/members"))
     if app.output.is_json:
         app.output.json(found)
-    else:
+    elif found:
         rows = [(api.member(entry, "username"), api.member(entry, "role")) for entry in found]
         app.output.table(("Member", "Role"), rows)
+    else:
+        app.output.info(f"{org} has no members")
 
 
 @click.command("add")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,7 @@ def publish_(
     texts = {"release_notes": notes, "sample_input": sample_input, "sample_output": sample_output}
     info = {"version_type": kind, **{name: text for name, text in texts.items() if text is not None}}
     settings = {} if public is None else {"algorithm_callability": "public" if public else "private"}
-    with api.suggesting(app, ref):
+    with api.suggesting(app, ref), _told_to_compile(ref):
         found = api.send(app, "POST", api.path_of(ref, "versions"), {"version_info": info, "settings": settings})
     _tell(app, found, f"Published {ref}/{api.member(found, 'version_info', 'semantic_version')}")
 
@@ -230,6 +231,17 @@ def unpublish_(app: App, algorithm: str, version: str, yes: bool) -> None:
     with api.suggesting(app, ref):
         api.send(app, "DELETE", api.path_of(ref, f"versions/{version}"))
     _tell(app, {"algorithm": str(ref), "version": version, "unpublished": True}, f"Withdrew {ref}/{version}")
+
+
+@contextmanager
+def _told_to_compile(ref: AlgorithmRef) -> Iterator[None]:
+    """Name the command that makes a build, where there is none to publish."""
+    try:
+        yield
+    except AlgoError as error:
+        if "build to publish" in error.message:
+            error.hint = f"Make one with: algo algorithms compile {ref} --source DIR"
+        raise
 
 
 def _named(text: str) -> AlgorithmRef:

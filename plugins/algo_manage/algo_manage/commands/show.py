@@ -17,6 +17,7 @@ from algo_manage.completion import algorithm_argument
 SAMPLE = '"HAL 9000"'
 """The input in the lines for an algorithm that has no sample of its own."""
 SHOWN_VERSIONS = 10
+_NESTED = 6
 
 
 @click.command()
@@ -37,6 +38,8 @@ def show(app: App, algorithm: str) -> None:
     chosen = next((entry for entry in versions if _number(entry) == ref.version), found)
     name = "/".join(part for part in (api.member(found, "owner") or ref.owner, api.member(found, "name")) if part)
     reference = f"{name}/{ref.version or _number(chosen)}".rstrip("/")
+    is_newest = _number(chosen) == _number(found)
+    described = found if is_newest else app.api.get_json(api.path_of(ref, f"versions/{_number(chosen)}"))
     sample = str(api.member(chosen, "version_info", "sample_input"))
     shown = {
         "algorithm": name,
@@ -46,12 +49,41 @@ def show(app: App, algorithm: str) -> None:
         "versions": [_number(entry) for entry in versions],
         "sample_input": sample,
         "sample_output": api.member(chosen, "version_info", "sample_output"),
-        "calls": _calls(app.api.address, reference, sample or SAMPLE),
+        "schemas": api.member(described, "schemas") or {},
+        "calls": _calls(app.api.address, reference, sample or _example(api.member(described, "schemas", "input"))),
     }
     if app.output.is_json:
         app.output.json(shown)
     else:
         _print(app, shown)
+
+
+def _example(schema: Any) -> str:
+    """An input in JSON for an algorithm that has no sample: one of the kind that its schema wants."""
+    return json.dumps(_fitting(schema, _NESTED), ensure_ascii=False) if isinstance(schema, dict) else SAMPLE
+
+
+def _fitting(schema: Any, depth: int) -> Any:
+    if not isinstance(schema, dict) or depth == 0:
+        return json.loads(SAMPLE)
+    for name in ("examples", "enum"):
+        if isinstance(schema.get(name), list) and schema[name]:
+            return schema[name][0]
+    for name in ("default", "const"):
+        if name in schema:
+            return schema[name]
+    for name in ("anyOf", "oneOf", "allOf"):
+        if isinstance(schema.get(name), list) and schema[name]:
+            return _fitting(schema[name][0], depth - 1)
+    kinds = schema.get("type", "object" if "properties" in schema else "string")
+    kind = kinds[0] if isinstance(kinds, list) and kinds else kinds
+    if kind == "object":
+        properties = schema.get("properties") or {}
+        return {name: _fitting(properties.get(name), depth - 1) for name in schema.get("required") or properties}
+    if kind == "array":
+        return [_fitting(schema["items"], depth - 1)] if "items" in schema else []
+    plain: dict[str, Any] = {"integer": schema.get("minimum", 1), "number": schema.get("minimum", 1.5), "boolean": True}
+    return {**plain, "null": None}.get(str(kind), json.loads(SAMPLE))
 
 
 def _number(entry: Any) -> str:
@@ -102,6 +134,11 @@ def _print(app: App, shown: dict[str, Any]) -> None:
     for name in ("sample_input", "sample_output"):
         if shown[name]:
             output.line(f"{name.replace('_', ' ').capitalize()}: {shown[name]}")
+    for name, schema in shown["schemas"].items():
+        output.print("")
+        output.line(f"Schema of the {name}:")
+        for line in json.dumps(schema, indent=2, ensure_ascii=False).splitlines():
+            output.line(f"  {line}")
     if not numbers:
         return
     for title, line in shown["calls"].items():

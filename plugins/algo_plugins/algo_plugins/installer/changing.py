@@ -22,7 +22,7 @@ class Restored(PluginError):
         super().__init__(message, "Stay with what works, and tell the plugin's authors; see: algo plugins outdated")
         self._steps = steps
 
-    def facts(self) -> dict[str, Any]:
+    def json_members(self) -> dict[str, Any]:
         """The versions that are installed again (None: the distribution is not installed, as before)."""
         return {"restored": [{"distribution": step.distribution, "version": step.previous} for step in self._steps]}
 

@@ -10,6 +10,7 @@ from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRef
 from algo_run.batch.journal import Journal, Stream
 from algo_run.batch.pool import BatchLimits, Pool, Row
 from algo_run.batch.report import Report
+from algo_run.call import not_found_hint
 
 if TYPE_CHECKING:
     from algo_core.context import App
@@ -102,8 +103,10 @@ def _described(api: ApiClient, reference: AlgorithmRef) -> dict[str, Any]:
         return {}
     try:
         found = api.get_json(f"algorithms/{reference.owner}/{reference.name}")
-    except (NotFoundError, RequestRefused, PlatformError):
-        if not reference.version:
-            raise
-        return {}
+    except (NotFoundError, RequestRefused, PlatformError) as error:
+        if reference.version:
+            return {}
+        if isinstance(error, NotFoundError):
+            error.hint = error.hint or not_found_hint(api, reference)
+        raise
     return found if isinstance(found, dict) else {}

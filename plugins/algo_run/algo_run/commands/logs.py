@@ -42,8 +42,12 @@ def logs(app: App, what: str, follow: bool, limit: int, sudo: bool) -> None:
         from algo_run.target import reference_of
 
         reference = reference_of(app, what)
+        is_empty = True
         for entry in _calls(app, reference._replace(version=None).path, asked, limit, follow=follow):
+            is_empty = False
             _show(app, _logs(app, str(entry["request_id"]), asked), entry)
+        if is_empty:
+            app.output.info(f"No calls of {reference._replace(version=None)} are on record")
 
 
 def _calls(app: App, algorithm: str, asked: dict[str, str | None], limit: int, *, follow: bool) -> Iterator[Entry]:

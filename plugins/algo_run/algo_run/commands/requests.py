@@ -64,6 +64,10 @@ def list_requests(
     if app.output.is_json:
         app.output.json(found)
         return
+    if not found:
+        narrowed = any((state, algorithm, since, account))
+        app.output.info("No calls on record match these options" if narrowed else "No calls are on record")
+        return
     headers = ("Request", "State", "Algorithm", "Created", "Seconds")
     app.output.table(headers, [_row(entry) for entry in found])
 

@@ -118,7 +118,7 @@ def test_it_ends_at_once_and_leaves_nothing_beside(work, monkeypatch):
 class Asked(LocalStorage):
     may = True
 
-    def may_divide(self) -> bool:
+    def can_fork(self) -> bool:
         return self.may
 
 

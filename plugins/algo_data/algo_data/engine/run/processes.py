@@ -159,7 +159,7 @@ def _made(transfers: Sequence[Transfer], options: CopyOptions) -> list[CopyProce
     if count < 2 or len(transfers) < WORTH_IT or sum(map(_is_plain, transfers)) < WORTH_IT:
         return []
     places = {id(place.storage): place for each in transfers for place in (each.source, each.target)}.values()
-    if not all(isinstance(place.storage, ForkSafe) and place.storage.may_divide() for place in places):
+    if not all(isinstance(place.storage, ForkSafe) and place.storage.can_fork() for place in places):
         return []
     # Half of what may be at once is for them, so that there are others for what is large, or far away.
     at_once = max(1, min(AT_ONCE, options.most // (2 * count)))
@@ -191,7 +191,7 @@ def _live(
         signal.signal(signal.SIGTERM, _stop)
         for place in connectors:
             assert isinstance(place.storage, ForkSafe)
-            place.storage.divided()
+            place.storage.after_fork()
         once = options._replace(tries=0)
         sides = [_Side(place) for place in connectors]
         tasks: list[_Task] | None
@@ -217,7 +217,7 @@ class _Side:
     def __init__(self, connector: Place) -> None:
         self._scheme, _, self._label = connector.uri
         self.storage = connector.storage
-        self.asking = self.storage if isinstance(self.storage, PipelinedStorage) else None
+        self.pipelined = self.storage if isinstance(self.storage, PipelinedStorage) else None
 
     def uri(self, path: str) -> DataUri:
         """The URI of a path."""
@@ -252,13 +252,13 @@ def _begun(task: _Task, sides: list[_Side], options: CopyOptions) -> Callable[[]
     """Begin to copy a file. Returns a function that completes it and returns its size, or None if it failed."""
     source, target = sides[task[0]], sides[task[2]]
     source_uri, target_uri, size = source.uri(task[1]), target.uri(task[3]), task[4]
-    if source.asking:
-        if size is not None and size <= SMALL and (concurrent_map := source.asking.ask_small(source_uri, SMALL)):
-            return lambda: _received(source_uri, concurrent_map(), target.storage, target_uri, options)
-    elif target.asking and (found := source.storage.read_small(source_uri, SMALL)):
+    if source.pipelined:
+        if size is not None and size <= SMALL and (result := source.pipelined.start_read_small(source_uri, SMALL)):
+            return lambda: _received(source_uri, result(), target.storage, target_uri, options)
+    elif target.pipelined and (found := source.storage.read_small(source_uri, SMALL)):
         content = found[1]
-        if confirmed := target.asking.send_small(target_uri, content):
-            return lambda: _sent(Place(target.storage, target_uri), content, confirmed(), options)
+        if written := target.pipelined.start_write_small(target_uri, content):
+            return lambda: _sent(Place(target.storage, target_uri), content, written(), options)
     listed = None if size is None else Entry(source_uri, Kind.FILE, size)
     transfer = Transfer(Place(source.storage, source_uri), Place(target.storage, target_uri), listed)
     return lambda: _copied(transfer, options)

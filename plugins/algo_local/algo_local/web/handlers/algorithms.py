@@ -35,7 +35,8 @@ def search(context: RequestContext) -> dict[str, Any]:
 
 def show(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/algorithms/OWNER/NAME`."""
-    return _newest(context, context.algorithm)
+    newest = _newest_version(context, context.algorithm)
+    return {**described(context, context.algorithm, newest), **_schemas(newest)}
 
 
 def create(context: RequestContext) -> dict[str, Any]:
@@ -82,7 +83,8 @@ def versions(context: RequestContext) -> dict[str, Any]:
 
 def version(context: RequestContext) -> dict[str, Any]:
     """`GET .../versions/HASH`, or its number in the place of the hash."""
-    return described(context, context.algorithm, _wanted(context)[0])
+    wanted = _wanted(context)[0]
+    return {**described(context, context.algorithm, wanted), **_schemas(wanted)}
 
 
 def unpublish(context: RequestContext) -> None:
@@ -113,9 +115,20 @@ def legacy(context: RequestContext) -> dict[str, Any]:
 
 def _newest(context: RequestContext, algorithm: Algorithm) -> dict[str, Any]:
     """An algorithm by its newest public version, or else by the newest that the caller may see, if there is one."""
+    return described(context, algorithm, _newest_version(context, algorithm))
+
+
+def _newest_version(context: RequestContext, algorithm: Algorithm) -> Version | None:
     found = visible_versions(context.platform.registry, context.caller, algorithm)
-    newest = next((version for version in found if version.public), found[0] if found else None)
-    return described(context, algorithm, newest)
+    return next((version for version in found if version.public), found[0] if found else None)
+
+
+def _schemas(version: Version | None) -> dict[str, Any]:
+    """The schemas of a version, if it has any."""
+    from algo_local.algorithms.schemas import schemas_of
+
+    found = schemas_of(version.build).described() if version else {}
+    return {"schemas": found} if found else {}
 
 
 def _wanted(context: RequestContext) -> list[Version]:

@@ -11,13 +11,14 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from algo_local.algorithms.registry import Version
+from algo_local.algorithms.schemas import schemas_of
 from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
-from algo_local.execution.payload import Outcome, Payload
+from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.records.record import FULL, LOST, LOST_FAILURE, NONE, Answer, Record, digest_of
 from algo_local.records.recorder import Input, KeyTaken
 from algo_local.web.answers import answer_of, raw, wrapped
@@ -94,10 +95,23 @@ class _Call:
         """Run it, and have that recorded; the session that began with it ends with it."""
         answer = _INTERRUPTED
         try:
-            answer = answer_of(self._executed(live))
+            answer = answer_of(self._checked(self._executed(live)))
         finally:
             live.finished(answer)
         return answer
+
+    def _checked(self, outcome: Outcome) -> Outcome:
+        """The outcome, which is a failure if the result does not fit the algorithm's schema."""
+        schema, result = schemas_of(self.version.build).output, outcome.result
+        if schema is None or not result or result.content_type == "binary":
+            return outcome
+        from algo_local.algorithms.json_schema import mismatch
+
+        found = mismatch(schema, result.data)
+        if not found:
+            return outcome
+        message = f"The algorithm's output does not fit its schema: {found.told('output')}"
+        return replace(outcome, result=None, failure=Failure(message, "SchemaError"))
 
     def _executed(self, live: Live) -> Outcome:
         try:
@@ -146,6 +160,7 @@ def call_version(
         if not caller.inside or output == "void":
             slot.enter_context(platform.concurrency.counted(caller.account))
         payload, body = _payload(request)
+        _check_input(version, payload)
         webhook = _webhook(platform, caller, request, version, f"{address}/v1/requests/{call_context.request_id}")
         asked = (_timeout(request), call_context, output, key, _may_repeat(request), webhook)
         call = _Call(platform, caller, version, payload, body, *asked, execute)
@@ -153,6 +168,18 @@ def call_version(
     if key:
         response.headers[IDEMPOTENCY_KEY] = key
     return response
+
+
+def _check_input(version: Version, payload: Payload) -> None:
+    """Refuse an input that does not fit the algorithm's schema; one of bytes is not described by it."""
+    schema = schemas_of(version.build).input
+    if schema is None or payload.content_type == "binary":
+        return
+    from algo_local.algorithms.json_schema import mismatch
+
+    if found := mismatch(schema, payload.data):
+        name = f"{version.algorithm.owner}/{version.algorithm.name}"
+        _refuse(f"it does not fit the schema of {name}: {found.told('input')}")
 
 
 def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -> Response:

@@ -1,0 +1,1 @@
+"""Night jobs at Acme, as subcommands of `algo`."""

@@ -1,0 +1,1 @@
+"""Traces of what `algo` does, by OpenTelemetry."""

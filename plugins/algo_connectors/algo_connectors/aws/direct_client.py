@@ -1,0 +1,341 @@
+"""Requests to S3 over algo's own connections, signed here: no package of a store is imported for them."""
+
+from __future__ import annotations
+
+import re
+import threading
+import zlib
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from hashlib import md5, sha256
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+from algo_connectors.aws.s3_client import Object, ObjectPage
+from algo_connectors.aws.signature import NO_CONTENT, UNSIGNED, Keys, Signer, encoded_path, encoded_query
+from algo_connectors.common.errors import Unsatisfiable
+from algo_core.errors import AuthError, PlatformError
+from algo_core.http.client import HttpClient
+from algo_core.http.response import Response
+from algo_core.http.transport import BytesBody
+
+RETRIES = 4
+"""How often a request is tried again that the store could not answer."""
+
+TIMEOUTS = (10.0, 60.0)
+"""Seconds for a connection, and for each wait for the store."""
+
+DOCUMENT_LIMIT = 16 << 20
+"""Bytes of a listing's page, or another answer in XML."""
+
+_EXPIRED = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
+_MOVED = frozenset({301, 307, 400})
+_HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+
+class StoreRefusal(Exception):
+    """An answer of the store that is not success; `status` is that of HTTP, `error_code` the store's word for it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message or code or f"the store answered {status}")
+        self.status = status
+        self.error_code = code
+
+
+class Target(NamedTuple):
+    """Where a store is reached: an address, or that of AWS if it is empty, and a region."""
+
+    endpoint: str
+    region: str
+
+
+class DirectS3Client:
+    """`S3Client` over `HttpClient`s that `connect` makes for an address.
+
+    `keys` gives the credential for the next request, None for requests that are not signed; it is asked each time,
+    since temporary ones run out. A bucket of another region is found by the region that the store answers with.
+    """
+
+    def __init__(self, target: Target, keys: Callable[[], Keys | None], connect: Callable[[str], HttpClient]) -> None:
+        self._target = target
+        self._keys = keys
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._clients: dict[str, HttpClient] = {}
+        self._signers: dict[str, Signer] = {}
+        self._regions: dict[str, str] = {}
+        """By bucket, where it is not the target's."""
+
+    def head_object(self, bucket: str, key: str) -> Object:  # noqa: D102 - as all here: see S3Client
+        with self._send("HEAD", bucket, key) as response:
+            return _object(response)
+
+    def get_object(  # noqa: D102
+        self, bucket: str, key: str, start: int, stop: int, etag: str | None
+    ) -> tuple[Object, bytes]:
+        headers = {"range": f"bytes={start}-{stop - 1}", **({"if-match": etag} if etag else {})}
+        with self._send("GET", bucket, key, headers=headers) as response:
+            part = response.headers.get("Content-Range", "")
+            if response.status == 206 and part:
+                return _object(response, _whole_size(part)), _content(response, stop - start)
+            found = _object(response)  # the range was ignored
+            if start and start >= found.size:
+                raise Unsatisfiable(f"s3://{bucket}/{key} ends before byte {start}")
+            return found, _content(response, stop)[start:]
+
+    def put_object(self, bucket: str, key: str, content: bytes) -> str | None:  # noqa: D102
+        with self._send("PUT", bucket, key, body=content) as response:
+            return response.headers.get("ETag")
+
+    def create_multipart_upload(self, bucket: str, key: str) -> str:  # noqa: D102
+        return _text(self._document("POST", bucket, key, [("uploads", "")]), "UploadId")
+
+    def upload_part(self, bucket: str, key: str, upload: str, number: int, content: bytes) -> str:  # noqa: D102
+        query = [("partNumber", str(number)), ("uploadId", upload)]
+        with self._send("PUT", bucket, key, query, body=content) as response:
+            etag = response.headers.get("ETag")
+        if not etag:
+            raise PlatformError("The store gave no ETag for a part, so that it cannot be completed")
+        return etag
+
+    def complete_multipart_upload(  # noqa: D102
+        self, bucket: str, key: str, upload: str, etags: Mapping[int, str]
+    ) -> str | None:
+        root = ElementTree.Element("CompleteMultipartUpload")
+        for number, etag in sorted(etags.items()):
+            part = ElementTree.SubElement(root, "Part")
+            ElementTree.SubElement(part, "PartNumber").text = str(number)
+            ElementTree.SubElement(part, "ETag").text = etag
+        answer = self._document("POST", bucket, key, [("uploadId", upload)], body=ElementTree.tostring(root))
+        return _text(answer, "ETag") or None
+
+    def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:  # noqa: D102
+        self._send("DELETE", bucket, key, [("uploadId", upload)]).close()
+
+    def list_objects(  # noqa: D102
+        self, bucket: str, prefix: str, *, delimiter: str = "", limit: int = 1000, token: str | None = None
+    ) -> ObjectPage:
+        query = [("encoding-type", "url"), ("list-type", "2"), ("max-keys", str(limit)), ("prefix", prefix)]
+        query += [("delimiter", delimiter)] if delimiter else []
+        query += [("continuation-token", token)] if token else []
+        return _page(self._document("GET", bucket, "", query))
+
+    def list_buckets(self) -> list[str]:  # noqa: D102
+        found = self._document("GET", "", "")
+        return [_text(bucket, "Name") for bucket in found.iter() if _name(bucket) == "Bucket"]
+
+    def delete_objects(self, bucket: str, keys: Sequence[str]) -> Mapping[str, str]:  # noqa: D102
+        if len(keys) == 1:
+            self._send("DELETE", bucket, keys[0]).close()
+            return {}
+        root = ElementTree.Element("Delete")
+        for key in keys:
+            ElementTree.SubElement(ElementTree.SubElement(root, "Object"), "Key").text = key
+        ElementTree.SubElement(root, "Quiet").text = "true"
+        body = ElementTree.tostring(root)
+        digest = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+        answer = self._document("POST", bucket, "", [("delete", "")], body=body, headers={"content-md5": digest})
+        return {_text(failed, "Key"): _text(failed, "Message") for failed in answer if _name(failed) == "Error"}
+
+    def after_fork(self) -> None:
+        """After `fork`, in the child: use connections of its own."""
+        for client in self._clients.values():
+            client.after_fork()
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            client.close()
+
+    # Requests
+
+    def _document(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: Sequence[tuple[str, str]] = (),
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ElementTree.Element:
+        """The answer in XML. A failure may come with the status of success, after the store had begun to answer."""
+        with self._send(method, bucket, key, query, body=body, headers=headers) as response:
+            try:
+                found = ElementTree.fromstring(response.read(DOCUMENT_LIMIT))
+            except ElementTree.ParseError as error:
+                raise PlatformError(f"{response.place} did not answer as S3 does: {error}") from None
+        if _name(found) == "Error":
+            raise StoreRefusal(500, _text(found, "Code"), _text(found, "Message"))
+        return found
+
+    def _send(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: Sequence[tuple[str, str]] = (),
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The response of success; its body is read by the caller, who closes it."""
+        response = self._answered(method, bucket, key, query, body, headers or {})
+        if response.status in _MOVED and (region := self._other_region(bucket, response)):
+            response.close()
+            self._regions[bucket] = region
+            response = self._answered(method, bucket, key, query, body, headers or {})
+        if response.ok:
+            return response
+        with response:
+            raise _refusal(response, f"s3://{bucket}/{key}")
+
+    def _answered(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: Sequence[tuple[str, str]],
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Response:
+        region = self._regions.get(bucket, self._target.region)
+        origin, path = self._place(bucket, key, region)
+        text = encoded_query(query)
+        is_encrypted = origin.startswith("https:")
+        more = dict(headers)
+        digest = NO_CONTENT
+        if body is not None and is_encrypted:
+            digest = UNSIGNED
+            more["x-amz-checksum-crc32"] = b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+        elif body is not None:
+            digest = sha256(body).hexdigest()
+        keys = self._keys()
+        if keys:
+            signed = {name: value for name, value in more.items() if name.startswith("x-amz-")}
+            host = origin.partition("//")[2]
+            more |= self._signer(keys, region).headers(method, host, path, text, digest=digest, more=signed)
+        url = f"{origin}{path}?{text}" if text else f"{origin}{path}"
+        sent = BytesBody(body) if body is not None else BytesBody(b"") if method == "POST" else None
+        return self._client(origin).send(method, url, headers=more, body=sent, as_stored=True)
+
+    def _place(self, bucket: str, key: str, region: str) -> tuple[str, str]:
+        """The origin and the encoded path of an object: a bucket of AWS has a host of its own, if its name allows."""
+        if self._target.endpoint:
+            parts = urlsplit(self._target.endpoint)
+            base = parts.path.strip("/")
+            return f"{parts.scheme}://{parts.netloc}", encoded_path(*filter(None, (base, bucket)), *([key] * bool(key)))
+        domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        if _HOST_NAME.fullmatch(bucket):
+            return f"https://{bucket}.s3.{region}.{domain}", encoded_path(key)
+        return f"https://s3.{region}.{domain}", encoded_path(*filter(None, (bucket,)), *([key] * bool(key)))
+
+    def _client(self, origin: str) -> HttpClient:
+        client = self._clients.get(origin)
+        if client is None:
+            with self._lock:
+                client = self._clients.get(origin) or self._connect(origin)
+                self._clients[origin] = client
+        return client
+
+    def _signer(self, keys: Keys, region: str) -> Signer:
+        signer = self._signers.get(region)
+        if signer is None or signer.keys != keys:
+            signer = self._signers[region] = Signer(keys, region)
+        return signer
+
+    def _other_region(self, bucket: str, response: Response) -> str:
+        """The region that a refusal names, if it is another one."""
+        region = response.headers.get("x-amz-bucket-region", "")
+        if not region and response.status == 400 and response.has_body:
+            found = _error_in(response)
+            region = found.get("Region", "") if found.get("Code") == "AuthorizationHeaderMalformed" else ""
+        return region if region != self._regions.get(bucket, self._target.region) else ""
+
+
+def _refusal(response: Response, place: str) -> Exception:
+    status = response.status
+    found = _error_in(response) if response.has_body else {}
+    code, message = found.get("Code", ""), found.get("Message", "")
+    if code in _EXPIRED:
+        return AuthError(f"{place}: {message or code}", "Log in again with the tool that gave the credential")
+    if status == 404:
+        return FileNotFoundError(place)
+    if status == 416:
+        return Unsatisfiable(f"{place}: {message}")
+    return StoreRefusal(status, code, message)
+
+
+def _error_in(response: Response) -> dict[str, str]:
+    """The members of an error's body; none if it is not in XML. It may be asked for twice."""
+    try:
+        root = ElementTree.fromstring(response.read(DOCUMENT_LIMIT))
+    except (ElementTree.ParseError, PlatformError):
+        return {}
+    return {_name(member): member.text or "" for member in root}
+
+
+def _object(response: Response, size: int | None = None) -> Object:
+    modified = response.headers.get("Last-Modified")
+    if size is None:
+        size = int(response.headers.get("Content-Length", "0"))
+    return Object(size, parsedate_to_datetime(modified) if modified else None, response.headers.get("ETag"))
+
+
+def _whole_size(content_range: str) -> int:
+    size = content_range.rpartition("/")[2]
+    if not (size.isascii() and size.isdecimal()):
+        raise PlatformError(f"The store answered with an invalid Content-Range: {content_range[:100]!r}")
+    return int(size)
+
+
+def _content(response: Response, limit: int) -> bytes:
+    """The body up to `limit` bytes; NetworkError if it ends too early."""
+    return response.read(limit) if (response.body_length or 0) <= limit else b"".join(_first(response, limit))
+
+
+def _first(response: Response, limit: int) -> list[bytes]:
+    buffer, parts = memoryview(bytearray(1 << 16)), []
+    while limit and (count := response.readinto(buffer[: min(limit, len(buffer))])):
+        parts.append(bytes(buffer[:count]))
+        limit -= count
+    return parts
+
+
+def _page(answer: ElementTree.Element) -> ObjectPage:
+    from urllib.parse import unquote_plus
+
+    prefixes: list[str] = []
+    objects: list[tuple[str, Object]] = []
+    members = {_name(member): member.text or "" for member in answer if not len(member)}
+    decode = unquote_plus if members.get("EncodingType") == "url" else str
+    for found in answer:
+        name = _name(found)
+        if name == "Contents":
+            values = {_name(member): member.text or "" for member in found}
+            objects.append((decode(values["Key"]), _listed(values)))
+        elif name == "CommonPrefixes":
+            prefixes.append(decode(_text(found, "Prefix")))
+    is_more = members.get("IsTruncated", "").lower() == "true"
+    return ObjectPage(prefixes, objects, members.get("NextContinuationToken", "") if is_more else None)
+
+
+def _listed(values: Mapping[str, str]) -> Object:
+    modified = values.get("LastModified", "").replace("Z", "+00:00")
+    try:
+        moment = datetime.fromisoformat(modified) if modified else None
+        return Object(int(values["Size"]), moment, values.get("ETag"))
+    except (KeyError, ValueError) as error:
+        raise PlatformError(f"The store's listing is not as S3 has it: {error}") from None
+
+
+def _name(element: ElementTree.Element) -> str:
+    """Its name without the namespace, which some stores leave out."""
+    return element.tag.rpartition("}")[2]
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return next((member.text or "" for member in element if _name(member) == name), "")

@@ -1,0 +1,67 @@
+"""The requests that the storage for `s3://` needs, whoever sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+
+class Object(NamedTuple):
+    """An object's size in bytes, time and ETag."""
+
+    size: int
+    modified: datetime | None
+    etag: str | None
+
+
+class ObjectPage(NamedTuple):
+    """A page of a listing: common prefixes, objects by key, and the token of the next page."""
+
+    prefixes: list[str]
+    objects: list[tuple[str, Object]]
+    following: str | None
+
+
+class S3Client(Protocol):
+    """Requests to S3, each named after its operation in the API of S3.
+
+    All raise FileNotFoundError for a missing bucket or object, and whatever `common.errors.error_of` translates.
+    """
+
+    def head_object(self, bucket: str, key: str) -> Object:
+        """An object without its content."""
+
+    def get_object(self, bucket: str, key: str, start: int, stop: int, etag: str | None) -> tuple[Object, bytes]:
+        """The bytes of an object from `start` up to `stop` or its end; the size is that of the whole object.
+
+        Raises:
+            Changed: if it has not this ETag (any more).
+            Unsatisfiable: if it ends before `start`.
+        """
+
+    def put_object(self, bucket: str, key: str, content: bytes) -> str | None:
+        """Create or replace an object; its ETag."""
+
+    def create_multipart_upload(self, bucket: str, key: str) -> str:
+        """Begin an upload in parts; its identifier."""
+
+    def upload_part(self, bucket: str, key: str, upload: str, number: int, content: bytes) -> str:
+        """Send a part, numbered from 1; its ETag."""
+
+    def complete_multipart_upload(self, bucket: str, key: str, upload: str, etags: Mapping[int, str]) -> str | None:
+        """Make an object of the parts; its ETag."""
+
+    def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
+        """Discard the parts."""
+
+    def list_objects(
+        self, bucket: str, prefix: str, *, delimiter: str = "", limit: int = 1000, token: str | None = None
+    ) -> ObjectPage:
+        """A page of the keys that begin with `prefix`, in order."""
+
+    def list_buckets(self) -> list[str]:
+        """The names of all buckets."""
+
+    def delete_objects(self, bucket: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """Delete at most 1,000 objects; the reason of each that could not be deleted, by its key."""

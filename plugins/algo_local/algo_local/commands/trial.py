@@ -1,0 +1,191 @@
+"""`algo local test` and `algo local shell`: what an author runs in an algorithm's own environment."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from algo_core import App, pass_app
+from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_core.plugins.types import DirectoryRun
+from algo_local.algorithms.configuration import read_configuration
+from algo_local.paths import state_root
+
+if TYPE_CHECKING:
+    from algo_local.cases import Case
+    from algo_local.platform import Platform
+    from algo_local.web.directory import DirectoryCalls
+
+_PATTERNS = ("*_test.py", "test_*.py")
+"""The names of files with tests, as pytest finds them."""
+
+_NONE_FOUND = 5
+"""The exit code of pytest without tests."""
+
+
+class TestsFailed(AlgoError):
+    """Tests or cases of an algorithm failed."""
+
+
+def _environment(values: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"--env must be NAME=VALUE, not {name[:50]!r}", "For example --env MODE=fast")
+        found[name] = value
+    return found
+
+
+@contextmanager
+def _built(app: App, directory: str, env: tuple[str, ...]) -> Iterator[tuple[Platform, DirectoryCalls]]:
+    """The algorithm in a directory, built; what was built is removed in the end."""
+    from algo_local.opening import open_platform
+    from algo_local.web.directory import DirectoryCalls
+
+    report = app.output.info if app.verbose or app.output.shows_progress else None
+    run = DirectoryRun(directory, _environment(env), report=report, on_delay=app.output.info)
+    platform = open_platform(state_root())
+    try:
+        calls = DirectoryCalls(platform, run)
+        try:
+            yield platform, calls
+        finally:
+            calls.close()
+    finally:
+        platform.close()
+
+
+@click.command()
+@click.argument("directory", type=click.Path())
+@click.argument("arguments", metavar="[-- PYTEST ARGUMENT...]", nargs=-1)
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable in its environment (repeatable).")
+@pass_app
+def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, ...]) -> None:
+    """Run the tests and recorded cases of an algorithm.
+
+    Tests are run by pytest, in the algorithm's own environment, on a copy of the directory. Cases are those of its
+    TEST_CASES.json and the sample input of its algorithmia.conf. Exit code 1 if any fails.
+
+    \b
+    Examples:
+      algo local test ./my_algorithm
+      algo local test ./my_algorithm -- -k greets -x
+    """
+    from algo_local.cases import LIKE, NAME, read_cases, sample_case
+
+    with _built(app, directory, env) as (platform, calls):
+        sample = read_configuration(calls.path).sample_input
+        cases = [*read_cases(calls.path), *(sample_case(sample) if sample else [])]
+        has_tests = any(next(calls.version.build.source.rglob(pattern), None) for pattern in _PATTERNS)
+        if not cases and not has_tests:
+            raise NotFoundError(
+                f"{directory} has no tests and no {NAME}",
+                f"Write src/NAME_test.py, or cases such as [{LIKE}]",
+            )
+        code = _run_tests(app, platform, calls, arguments, _environment(env)) if has_tests else 0
+        failures = _run_cases(app, platform, calls, cases)
+    if app.output.is_json:
+        results = [{"case_name": case.name, "failure": failures.get(number)} for number, case in enumerate(cases)]
+        app.output.json({"tests": {"exit_code": code} if has_tests else None, "cases": results})
+    _judge(code, failures, cases)
+
+
+def _judge(code: int, failures: dict[int, str], cases: list[Case]) -> None:
+    failed = [*(["tests"] if code not in {0, _NONE_FOUND} else [])]
+    failed += [f"{len(failures)} of {len(cases)} cases"] if failures else []
+    if failed:
+        raise TestsFailed(f"{' and '.join(failed).capitalize()} failed")
+
+
+def _run_tests(
+    app: App, platform: Platform, calls: DirectoryCalls, arguments: tuple[str, ...], env: dict[str, str]
+) -> int:
+    """The exit code of pytest on a copy of the directory, whose output goes to stdout, with `--json` to stderr."""
+    from algo_local.algorithms.progress import told_regularly
+    from algo_local.algorithms.tools import variables, with_packages
+    from algo_local.trees import make_writable
+
+    build = calls.version.build
+    with told_regularly(app.output.info if app.verbose else None, app.output.info) as report:
+        python = with_packages(platform.root, build, calls.path, ["pytest"], report)
+    with tempfile.TemporaryDirectory(prefix="algo-test-") as scratch:
+        copy = Path(scratch, calls.path.resolve().name)
+        shutil.copytree(build.source, copy, symlinks=True)
+        make_writable(copy)
+        command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(copy), *arguments]
+        app.output.stdout.flush()
+        stdout = sys.stderr if app.output.is_json else None
+        return subprocess.run(
+            command, cwd=copy, env=variables(python, copy, env), stdout=stdout, check=False
+        ).returncode
+
+
+def _run_cases(app: App, platform: Platform, calls: DirectoryCalls, cases: list[Case]) -> dict[int, str]:
+    """What is wrong with the cases that fail, by their numbers; each is told as it ends."""
+    from algo_local.execution.payload import Payload
+    from algo_local.samples import call
+
+    failures = {}
+    names = calls.version.algorithm.owner, calls.version.algorithm.name
+    for number, case in enumerate(cases):
+        wrong = case.failure(call(platform, calls.version.build, Payload("json", case.input), names))
+        if wrong:
+            failures[number] = wrong
+        if not app.output.is_json:
+            app.output.print(f"{'FAILED' if wrong else 'ok    '}  {case.name}{f': {wrong}' if wrong else ''}")
+    return failures
+
+
+@contextmanager
+def _interrupts_left_to_it() -> Iterator[None]:
+    """Leave Ctrl-C to the program that runs, which is not ended by each."""
+    previous = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("directory", type=click.Path())
+@click.argument("command", metavar="[-- COMMAND...]", nargs=-1)
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable in its environment (repeatable).")
+@click.pass_context
+@pass_app
+def shell(app: App, ctx: click.Context, /, directory: str, command: tuple[str, ...], env: tuple[str, ...]) -> None:
+    """Open Python, or run COMMAND, in an algorithm's environment.
+
+    The working directory is DIRECTORY, whose modules can be imported; the environment's programs come first on the
+    PATH. The exit code is that of the program.
+
+    \b
+    Examples:
+      algo local shell ./my_algorithm
+      algo local shell ./my_algorithm -- bash
+      algo local shell ./my_algorithm -- python -m src.Hello
+    """
+    from algo_local.algorithms.environments import interpreter_of
+    from algo_local.algorithms.tools import variables
+
+    with _built(app, directory, env) as (_, calls):
+        python = calls.version.build.python
+        surroundings = variables(python, calls.path, _environment(env))
+        words = list(command) or [interpreter_of(python).program]
+        program = shutil.which(words[0], path=surroundings["PATH"])
+        if not program:
+            raise NotFoundError(
+                f"There is no program {words[0]}", "Name one that is on the PATH, such as python or bash"
+            )
+        app.output.stdout.flush()
+        code = subprocess.run([program, *words[1:]], cwd=calls.path, env=surroundings, check=False).returncode
+    ctx.exit(code if code >= 0 else 128 - code)

@@ -1,0 +1,90 @@
+"""Makes the calls of schedules while the platform is served, as their accounts would."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from algo_core.errors import AlgoError
+from algo_local.algorithms.visibility import visible_algorithm
+from algo_local.callers import Caller
+from algo_local.web.handlers.invoke import call_version
+from algo_local.web.http import ApiError, Request
+
+if TYPE_CHECKING:
+    from algo_local.metadata.schedules import Schedule
+    from algo_local.platform import Platform
+
+POLL_SECONDS = 5.0
+"""Time after which a schedule is seen that another process has made."""
+
+_TYPES = {"text": "text/plain", "json": "application/json"}
+
+
+class Clock:
+    """A thread that calls what is due. Any number of processes may have one: each call is made by one of them."""
+
+    def __init__(self, platform: Platform, *, on_failure: Callable[[str], None] | None = None) -> None:
+        self._platform = platform
+        self._on_failure = on_failure
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="algo-schedules", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Make no more calls; those under way go on."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._ended.wait(pause):
+            pause = POLL_SECONDS
+            with contextlib.suppress(AlgoError):  # a database that is busy or full is asked again
+                call_due(self._platform, self._on_failure)
+                if moment := self._platform.schedules.next_moment():
+                    pause = min(POLL_SECONDS, max(0.0, moment - time.time()))
+
+
+def call_due(platform: Platform, on_failure: Callable[[str], None] | None = None) -> int:
+    """Begin the calls whose time has come; returns their number."""
+    due = platform.schedules.claim(time.time())
+    for schedule in due:
+        request, problem = "", ""
+        try:
+            request = _call(platform, schedule)
+        except (AlgoError, ApiError) as error:
+            problem = error.message
+        except Exception as error:  # a schedule must not end the thread of all others
+            problem = f"The platform failed: {type(error).__name__}"
+            if on_failure:
+                on_failure(f"The schedule {schedule.id} failed: {error!r}")
+        platform.schedules.ran(schedule, time.time(), request, problem)
+    return len(due)
+
+
+def _call(platform: Platform, schedule: Schedule) -> str:
+    """Call as the account of the schedule, without waiting for the end; returns the id of the call."""
+    caller = Caller(schedule.owner, roles=platform.metadata.roles(schedule.owner))
+    owner, _, name = schedule.algorithm.partition("/")
+    algorithm = visible_algorithm(platform.registry, caller, owner, name)
+    as_owner = bool(algorithm) and caller.owns_algorithm(algorithm.owner)  # type: ignore[union-attr]  # if there is one
+    version = platform.registry.resolve(algorithm, schedule.version, as_owner=as_owner) if algorithm else None
+    if not version:
+        reference = f"{schedule.algorithm}/{schedule.version}".rstrip("/")
+        raise AlgoError(f"Algorithm {reference} does not exist, or the account may not call it")
+    body = schedule.input.encode()
+    headers = {"content-type": _TYPES[schedule.content_type]}
+    request = Request("POST", f"/v1/algo/{schedule.algorithm}?output=void", headers, io.BytesIO(body), len(body))
+    response = call_version(platform, caller, request, version)
+    assert isinstance(response.body, bytes)
+    return str(json.loads(response.body).get("request_id", ""))

@@ -1,0 +1,294 @@
+"""Requests to S3 over algo's own connections: addresses, regions, credentials, checksums and odd answers."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algo_connectors.aws.direct_client import DirectS3Client, Target
+from algo_connectors.aws.s3fs_client import S3fsClient
+from algo_connectors.aws.signature import NO_CONTENT, UNSIGNED, Keys
+from algo_connectors.common.errors import store_errors
+from algo_connectors.common.opening import open_store
+from algo_connectors.s3 import S3Storage
+from algo_core.errors import (
+    AlgoError,
+    AuthError,
+    ConfigError,
+    NetworkError,
+    NotFoundError,
+    PermissionDenied,
+    PlatformError,
+)
+from algo_core.http.response import StreamResponse
+from algo_core.storage.uri import DataUri
+
+KEYS = Keys("AKIAEXAMPLE", "secret")
+URI = DataUri("s3", "bucket/key")
+
+
+class Script:
+    """Takes the place of connections: gives prepared answers, and keeps what was sent."""
+
+    def __init__(self, *answers: tuple[int, Mapping[str, str], bytes]) -> None:
+        self.answers = list(answers)
+        self.sent: list[tuple[str, str, dict[str, str], bytes]] = []
+
+    def client(self, endpoint: str = "http://127.0.0.1:9", region: str = "us-east-1", keys: Any = None) -> S3Storage:
+        connect: Any = lambda origin: self  # noqa: E731 - of another type
+        return S3Storage(DirectS3Client(Target(endpoint, region), keys or (lambda: KEYS), connect))
+
+    def send(self, method: str, url: str, *, headers: dict[str, str], body: Any, as_stored: bool) -> StreamResponse:
+        assert as_stored
+        self.sent.append((method, url, headers, b"".join(body) if body else b""))
+        status, more, content = self.answers.pop(0)
+        length = {} if "Content-Length" in more else {"Content-Length": str(len(content))}
+        response = StreamResponse(url, status, {**more, **length}, io.BytesIO(content))
+        response.has_body = method != "HEAD"
+        return response
+
+
+def error(code: str, message: str = "as the store says", more: str = "") -> bytes:
+    return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>".encode()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region", "bucket", "key", "url"),
+    [
+        ("", "eu-west-1", "bucket", "a b/c", "https://bucket.s3.eu-west-1.amazonaws.com/a%20b/c"),
+        ("", "us-east-1", "my.bucket", "k", "https://s3.us-east-1.amazonaws.com/my.bucket/k"),
+        ("", "us-east-1", "Upper_Case", "k", "https://s3.us-east-1.amazonaws.com/Upper_Case/k"),
+        ("", "cn-north-1", "bucket", "k", "https://bucket.s3.cn-north-1.amazonaws.com.cn/k"),
+        ("http://127.0.0.1:9000", "r", "bucket", "k", "http://127.0.0.1:9000/bucket/k"),
+        ("https://store.example/s3/", "r", "bucket", "//k", "https://store.example/s3/bucket///k"),
+        ("http://[::1]:9000", "r", "bucket", "ü?#%~+", "http://[::1]:9000/bucket/%C3%BC%3F%23%25~%2B"),
+    ],
+)
+def test_addresses(endpoint: str, region: str, bucket: str, key: str, url: str) -> None:
+    script = Script((200, {"ETag": '"e"'}, b""))
+    script.client(endpoint, region).client.put_object(bucket, key, b"x")
+    assert script.sent[0][:2] == ("PUT", url)
+    assert f"/{region}/s3/aws4_request" in script.sent[0][2]["authorization"]
+
+
+@pytest.mark.parametrize("is_encrypted", [False, True])
+def test_what_is_sent_is_covered_by_a_digest(is_encrypted: bool) -> None:
+    """TLS protects the signature's request as a whole; the checksum says that the store has what was read here."""
+    script = Script((200, {"ETag": '"e"'}, b""))
+    entry = script.client("https://store.example" if is_encrypted else "http://store.example").put(URI, b"content")
+    assert (entry.size, entry.version) == (7, '"e"')
+    headers = script.sent[0][2]
+    if is_encrypted:
+        checksum = b64encode(zlib.crc32(b"content").to_bytes(4, "big")).decode()
+        assert (headers["x-amz-content-sha256"], headers["x-amz-checksum-crc32"]) == (UNSIGNED, checksum)
+        assert "x-amz-checksum-crc32" in headers["authorization"]
+    else:
+        assert headers["x-amz-content-sha256"] == sha256(b"content").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (301, {"x-amz-bucket-region": "eu-central-1"}, error("PermanentRedirect")),
+        (400, {}, error("AuthorizationHeaderMalformed", more="<Region>eu-central-1</Region>")),
+        (400, {"x-amz-bucket-region": "eu-central-1"}, error("IllegalLocationConstraintException")),
+    ],
+)
+def test_a_bucket_of_another_region_is_found_once(answer: tuple[int, Mapping[str, str], bytes]) -> None:
+    script = Script(answer, (200, {}, b"x"), (200, {}, b"x"))
+    storage = script.client("")
+    for _ in range(2):
+        storage.fetch(URI, 0, 1, None)
+    assert [url.partition("/key")[0] for _, url, _, _ in script.sent] == [
+        "https://bucket.s3.us-east-1.amazonaws.com",
+        *["https://bucket.s3.eu-central-1.amazonaws.com"] * 2,
+    ]
+    assert "/eu-central-1/s3/" in script.sent[-1][2]["authorization"]
+
+
+def test_a_region_that_does_not_help_is_not_tried_for_ever() -> None:
+    script = Script(*[(400, {"x-amz-bucket-region": "us-east-1"}, error("Odd", "no"))] * 2)
+    with pytest.raises(AlgoError, match="no"), store_errors(URI):
+        script.client().fetch(URI, 0, 1, None)
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected", "message"),
+    [
+        (403, error("AccessDenied", "not for you"), PermissionDenied, "not for you"),
+        (403, error("SignatureDoesNotMatch", "wrong secret"), PermissionDenied, "wrong secret"),
+        (400, error("ExpiredToken", "The token has expired"), AuthError, "has expired"),
+        (404, error("NoSuchKey"), NotFoundError, "There is no s3://bucket/key"),
+        (500, error("InternalError", "oh"), PlatformError, "oh"),
+        (503, b"<html>busy</html>", PlatformError, "503"),
+        (200, error("InternalError", "it went wrong after all"), PlatformError, "after all"),
+        (200, b"hello", PlatformError, "did not answer as S3 does"),
+        (200, b"", PlatformError, "did not answer as S3 does"),
+        (
+            200,
+            b"<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>",
+            PlatformError,
+            "not as S3 has",
+        ),
+        (200, b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>", PlatformError, "is incomplete"),
+    ],
+)
+def test_failures_of_a_listing(status: int, body: bytes, expected: type[AlgoError], message: str) -> None:
+    script = Script((status, {}, body))
+    with pytest.raises(expected, match=message), store_errors(URI):
+        list(script.client().pages(URI, "bucket", ""))
+
+
+def test_an_upload_that_fails_at_its_end_is_a_failure() -> None:
+    started = b"<InitiateMultipartUploadResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><UploadId>u&amp;1</UploadId></InitiateMultipartUploadResult>"
+    script = Script((200, {}, started), (200, {"ETag": '"1"'}, b""), (200, {}, error("InternalError", "lost it")))
+    upload = script.client().begin(URI, None)
+    upload.part(0, 0, b"x")
+    with pytest.raises(PlatformError, match="lost it"), store_errors(URI):
+        upload.finish(1)
+    assert script.sent[1][1].endswith("?partNumber=1&uploadId=u%261")
+    assert b'<PartNumber>1</PartNumber><ETag>"1"</ETag>' in script.sent[2][3]
+
+
+def test_a_range_that_a_store_ignores() -> None:
+    script = Script(*[(200, {"ETag": '"e"'}, b"0123456789")] * 2)
+    storage = script.client()
+    entry, content = storage.fetch(URI, 3, 6, None)
+    assert (entry.size, content) == (10, b"345")
+    with pytest.raises(AlgoError, match="ends before"):
+        storage.fetch(URI, 10, 12, None)
+
+
+def test_content_that_ends_early_is_a_network_error() -> None:
+    headers = {"Content-Range": "bytes 0-9/10", "Content-Length": "10"}
+    with pytest.raises(NetworkError, match="broke"):
+        Script((206, headers, b"01234")).client().fetch(URI, 0, 10, None)
+
+
+def test_the_credential_is_asked_for_each_request() -> None:
+    """A temporary one may have been renewed meanwhile."""
+    renewed = iter([Keys("A", "s", "first"), Keys("A", "s", "second"), None])
+    script = Script(*[(200, {}, b"x")] * 3)
+    storage = script.client(keys=lambda: next(renewed))
+    for _ in range(3):
+        storage.head(URI, "bucket", "key")
+    assert [headers.get("x-amz-security-token") for _, _, headers, _ in script.sent] == ["first", "second", None]
+    assert "authorization" not in script.sent[2][2]
+    assert script.sent[0][2]["x-amz-content-sha256"] == NO_CONTENT
+
+
+def test_keys_that_xml_needs_escaped(tmp_path: Path) -> None:
+    keys = ["a&b", "<tag>", 'quote"', "ü", "new\nline"]
+    listed = "".join(
+        f"<Contents><Key>{key}</Key><Size>1</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
+        for key in ("a%26b", "new%0Aline", "a+b")
+    )
+    page = f"<ListBucketResult><EncodingType>url</EncodingType>{listed}</ListBucketResult>"
+    script = Script((200, {}, b"<DeleteResult/>"), (200, {}, page.encode()))
+    client = script.client().client
+    assert client.delete_objects("bucket", keys) == {}
+    assert script.sent[0][3].count(b"<Key>") == len(keys)
+    assert b"a&amp;b" in script.sent[0][3]
+    assert [key for key, _ in client.list_objects("bucket", "").objects] == ["a&b", "new\nline", "a b"]
+
+
+def test_what_could_not_be_deleted_is_named() -> None:
+    answer = b"<DeleteResult><Error><Key>b</Key><Message>locked</Message></Error></DeleteResult>"
+    with pytest.raises(AlgoError, match="bucket/b was not removed: locked"):
+        Script((200, {}, answer)).client().delete("bucket", ["a", "b"])
+
+
+@pytest.fixture
+def no_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Nothing of AWS on this machine."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "expected"),
+    [
+        ({"key": "A", "secret": "s"}, {}, ("", "us-east-1", Keys("A", "s"))),
+        (
+            {"access_key_id": "A", "secret_access_key": "s", "session_token": "t", "region": "r"},
+            {},
+            ("", "r", Keys("A", "s", "t")),
+        ),
+        ({"anon": True, "endpoint_url": "http://h:1/"}, {}, ("http://h:1", "us-east-1", None)),
+        ({}, {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s"}, ("", "us-east-1", Keys("A", "s"))),
+        (
+            {},
+            {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t", "AWS_REGION": "r"},
+            ("", "r", Keys("A", "s", "t")),
+        ),
+        (
+            {"key": "A", "secret": "s"},
+            {"AWS_ENDPOINT_URL_S3": "http://e", "AWS_DEFAULT_REGION": "d"},
+            ("http://e", "d", Keys("A", "s")),
+        ),
+    ],
+)
+def test_settings(
+    no_machine: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    environ: dict[str, str],
+    expected: tuple[str, str, Keys | None],
+) -> None:
+    for name, value in environ.items():
+        no_machine.setenv(name, value)
+    storage: Any = open_store("s3", options)
+    client = storage.client
+    assert isinstance(client, DirectS3Client)
+    assert (*client._target, client._keys()) == expected
+
+
+def test_the_files_of_the_aws_tools(no_machine: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[profile work]\nregion = eu-north-1\nendpoint_url = http://work.example\n")
+    (tmp_path / "credentials").write_text("[work]\naws_access_key_id = W\naws_secret_access_key = s\n")
+    no_machine.setenv("AWS_PROFILE", "work")
+    no_machine.setenv("AWS_ACCESS_KEY_ID", "other")
+    no_machine.setenv("AWS_SECRET_ACCESS_KEY", "other")
+    client: Any = open_store("s3", {}).client  # type: ignore[attr-defined]  # an S3Storage
+    assert client._target == Target("http://work.example", "eu-north-1")
+    assert client._keys().access in {"W", "other"}  # the order of botocore decides
+    no_machine.setenv("AWS_PROFILE", "typo")
+    with pytest.raises(ConfigError, match="typo"):
+        open_store("s3", {})
+
+
+def test_without_any_credential_it_is_said_how_to_give_one(no_machine: pytest.MonkeyPatch) -> None:
+    storage = open_store("s3", {"endpoint_url": "http://127.0.0.1:9"})
+    with pytest.raises(AuthError, match="No credential") as caught:
+        storage.stat(URI)
+    assert "[connectors.s3]" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"key": "A"}, "both key and secret"),
+        ({"endpoint_url": "store.example"}, "no usable endpoint_url"),
+        ({"client": "boto"}, "client is one of direct, s3fs"),
+        ({"client": "direct", "requester_pays": True}, "no option requester_pays"),
+        ({"endpoint_ur": "http://x"}, "did you mean 'endpoint_url'"),
+    ],
+)
+def test_wrong_options(no_machine: pytest.MonkeyPatch, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        open_store("s3", {"key": "A", "secret": "s", **options} if "key" not in options else options)
+
+
+@pytest.mark.parametrize("options", [{"client": "s3fs"}, {"requester_pays": True}, {"client_kwargs.region_name": "r"}])
+def test_options_of_s3fs_choose_it(no_machine: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
+    storage: Any = open_store("s3", {"key": "A", "secret": "s", **options})
+    assert isinstance(storage.client, S3fsClient)
