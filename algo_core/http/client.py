@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from algo_core.errors import ConfigError, NetworkError, PlatformError, TlsError
+from algo_core.errors import AlgoError, ConfigError, NetworkError, PlatformError, TlsError
 from algo_core.http.headers import check_header, header_lines, is_encoded, request_headers
 from algo_core.http.retry import REPEATABLE, RETRY_STATUSES, Tries
 from algo_core.http.transport import OnExchange, Request
@@ -40,7 +40,8 @@ MAX_REFUSALS = 3
 """Credentials that may be refused one after the other; the second may have run out while it was waited for."""
 
 RENEWED_BEFORE = 60.0
-"""Seconds before it runs out at which a credential is renewed."""
+"""Seconds before it runs out at which a credential is renewed; one that lasts less than four times as long, in the last
+quarter of its time."""
 
 PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 """Headers that are never sent to another host."""
@@ -93,6 +94,9 @@ class HttpClient:
         self._choosing = RLock()
         self._renewing = RLock()
         self._refusals = 0
+        self._early = RENEWED_BEFORE
+        self._unrenewed: Credential | None = None
+        """One that could not be renewed before it runs out: it is used until it is refused."""
         self.observe: Callable[[RequestEnded], object] | None = None
         """Told of each request that has ended."""
         self._observed: list[RequestEnded] = []
@@ -253,9 +257,23 @@ class HttpClient:
     def _current_credential(self) -> Credential | None:
         """The credential that the next request carries, renewed if it runs out."""
         credential = self.profile.credential
-        if credential and credential.expires_at and time.time() > credential.expires_at - RENEWED_BEFORE:
-            self._renew(credential)
+        if credential and credential.expires_at and time.time() > credential.expires_at - self._early:
+            self._renew_early(credential)
         return self.profile.credential
+
+    def _renew_early(self, used: Credential) -> None:
+        """Get another credential for one that runs out, once for all threads; without one it is used until the end."""
+        with self._renewing:
+            if self.profile.credential is not used or self._unrenewed is used:
+                return
+            try:
+                found = self._hooks.renew(self.profile, used)
+            except AlgoError:  # told when the platform refuses the old one, if it does
+                found = None
+            if found is None or found.secret == used.secret:
+                self._unrenewed = used
+            else:
+                self._use(found)
 
     def _renew(self, used: Credential) -> bool:
         """Get another credential for one that was refused, once for all threads; whether there is another one.
@@ -270,11 +288,19 @@ class HttpClient:
             if found is None or found.secret == used.secret:
                 self._refusals = MAX_REFUSALS  # the others need not ask again
                 return False
-            self.profile = self.profile._replace(credential=found)
-            self.__dict__.pop("_home_headers", None)
-            if requests := self.__dict__.get("_requests"):
-                requests.use(self.profile)
+            self._use(found)
             return True
+
+    def _use(self, found: Credential) -> None:
+        """Have all requests carry another credential."""
+        if found.expires_at:
+            self._early = min(RENEWED_BEFORE, (found.expires_at - time.time()) / 4)
+            if self._early <= 0:  # clocks disagree
+                self._unrenewed = found
+        self.profile = self.profile._replace(credential=found)
+        self.__dict__.pop("_home_headers", None)
+        if requests := self.__dict__.get("_requests"):
+            requests.use(self.profile)
 
     def _headers(self, url: str, own: Mapping[str, str] | None) -> dict[str, str]:
         """The headers of a request; those for the profile's host are not sent to another host."""

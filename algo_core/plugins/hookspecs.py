@@ -208,8 +208,9 @@ def algo_credentials(profile: Profile, refused: Credential | None, app: App) -> 
 
     When: once per command that needs a profile, after the environment and the profile were looked at. The first answer
     that is not None counts. It is called again when the platform does not accept that credential any more, or when its
-    `expires_at` (seconds since 1970) is less than a minute away: `refused` is the old one then, and None before. All
-    requests of the command wait for the new one, and those that were refused are sent again with it.
+    `expires_at` (seconds since 1970) is less than a minute away, or the last quarter of a shorter life has begun:
+    `refused` is the old one then, and None before. All requests of the command wait for the new one, and those that
+    were refused are sent again with it. Without a new one, the old one is used until the platform refuses it.
 
     Failures: reported; the next plugin is asked, and without any answer the request goes out without a credential.
 

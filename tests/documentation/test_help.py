@@ -13,8 +13,8 @@ from algo_core.context import App
 from algo_core.testing import Home
 
 
-def commands() -> Iterator[tuple[str, ...]]:
-    """The paths of all commands, the root included."""
+def contexts() -> Iterator[tuple[tuple[str, ...], click.Context]]:
+    """The paths of all commands, the root included, and what their help is made in."""
     app = App()
     root = cli.build()
     stack: list[tuple[tuple[str, ...], click.Command, click.Context]] = [
@@ -22,7 +22,7 @@ def commands() -> Iterator[tuple[str, ...]]:
     ]
     while stack:
         path, command, ctx = stack.pop()
-        yield path
+        yield path, ctx
         if isinstance(command, click.Group):
             for name in command.list_commands(ctx):
                 _, below, _ = command.resolve_command(ctx, [name])
@@ -30,7 +30,7 @@ def commands() -> Iterator[tuple[str, ...]]:
                     stack.append(((*path, name), below, click.Context(below, info_name=name, parent=ctx, obj=app)))
 
 
-PATHS = sorted(commands())
+PATHS = sorted(path for path, _ in contexts())
 
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
@@ -45,3 +45,19 @@ def test_help_fits_eighty_columns(algo_home: Home, path: tuple[str, ...]) -> Non
 
 def test_there_are_many() -> None:
     assert len(PATHS) > 40
+
+
+EXISTING = {"demo/Hello", "nlp/LDA", "dlib/FaceDetection"}
+"""The algorithms that every platform has, or `algo local samples` brings."""
+
+OWN = {"me", "acme"}
+"""Owners that stand for the reader."""
+
+
+def test_algorithms_in_examples_exist() -> None:
+    named: dict[str, str] = {}
+    for path, ctx in contexts():
+        page = ctx.command.get_help(ctx)
+        named.update({name: " ".join(path) for name in re.findall(r"(?<![\w./:-])[a-z]+/[A-Z][A-Za-z]+\b", page)})
+    assert len(named.keys() & EXISTING) > 1
+    assert {name: where for name, where in named.items() if name.partition("/")[0] not in OWN | {""}}.keys() <= EXISTING

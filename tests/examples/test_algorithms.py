@@ -160,3 +160,12 @@ def test_a_file_that_is_no_picture(call: Call) -> None:
 def test_the_examples_run_on_the_python_that_runs_this(platform: Platform) -> None:
     version = in_environment(build_of(platform, "LDA", "nlp"), "import sys; print(sys.version_info[:2])")
     assert version == str(tuple(sys.version_info[:2]))
+
+
+def test_the_samples_command_brings_the_photograph(platform: Platform, tmp_path: Path) -> None:
+    environ = {**os.environ, "ALGO_LOCAL_ROOT": str(platform.root), "ALGO_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "algo_core", "local", "samples"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environ, check=True)
+    assert done.stdout == "nlp/LDA/1.0.0 is published already\ndlib/FaceDetection/0.2.1 is published already\n"
+    assert "algo cp friends.jpg data://.my/img_directory" in done.stderr
+    assert (tmp_path / "friends.jpg").read_bytes()[:3] == b"\xff\xd8\xff"

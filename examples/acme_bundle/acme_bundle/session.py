@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from algo_core.errors import ConfigError
+from algo_core.errors import AlgoError, ConfigError
 from algo_core.files import replacing
 from algo_core.locks import locked
 from algo_core.settings.credentials import Credential, Secret
@@ -35,6 +35,11 @@ class Session(NamedTuple):
     def credential(self, origin: str) -> Credential:
         """What requests carry."""
         return Credential("bearer_token", self.access_token, origin, self.expires_at)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether its access token has not run out."""
+        return self.expires_at is None or time.time() < self.expires_at
 
     def lasts(self, refused: Secret | None) -> bool:
         """Whether its access token can be used: it was not refused, and need not be renewed now."""
@@ -101,7 +106,7 @@ class SessionFile:
 
         Raises:
             ConfigError: if the file cannot be read or written.
-            AlgoError: what `refresh` raises.
+            AlgoError: what `refresh` raises, if there is no token that can be used without it.
         """
         session = self.read()
         if session is None or session.lasts(refused):
@@ -110,7 +115,12 @@ class SessionFile:
             session = self.read()
             if session is None or session.lasts(refused):
                 return session
-            renewed = refresh(session.refresh_token) if session.refresh_token else None
+            try:
+                renewed = refresh(session.refresh_token) if session.refresh_token else None
+            except AlgoError:
+                if session.access_token != refused and session.is_valid:
+                    return session  # the provider may be back before it runs out
+                raise
             if renewed is None:
                 self.forget()
             else:

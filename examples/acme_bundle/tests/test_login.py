@@ -240,6 +240,25 @@ def test_a_log_in_that_the_company_ended_is_forgotten(
     assert not session_file.exists()
 
 
+@pytest.mark.parametrize(
+    ("expires_in", "refused", "is_used"), [(30, None, True), (30, "access", False), (-1, None, False)]
+)
+def test_a_token_is_used_until_it_runs_out_while_the_provider_is_down(
+    tmp_path: Path, expires_in: float, refused: str | None, is_used: bool
+) -> None:
+    def refresh(token: Secret) -> Session | None:
+        raise NetworkError("the provider is down")
+
+    file, now = SessionFile(str(tmp_path / "session.json")), time.time()
+    file.write(SESSION._replace(expires_at=now + expires_in, renew_at=now - 1))
+    if is_used:
+        assert file.usable(refresh) == file.read()
+    else:
+        with pytest.raises(NetworkError):
+            file.usable(refresh, Secret(refused) if refused else None)
+    assert file.read()  # it is not forgotten
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "{}", '{"access_token": "x", "expires_at": "never"}'])
 def test_a_file_that_holds_no_log_in_is_told(at_acme: Home, session_file: Path, text: str) -> None:
     session_file.parent.mkdir(exist_ok=True)

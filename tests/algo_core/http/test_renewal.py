@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from algo_core.errors import ConfigError
 from algo_core.http.client import MAX_REFUSALS, Hooks, HttpClient
 from algo_core.http.transport import BytesBody
 from algo_core.settings.config import Config, Layer
@@ -186,6 +187,45 @@ def test_a_ticket_is_renewed_before_it_runs_out(
     client = visitor(server, later, ticket(1, time.time() + 3600))
     assert status(client, server) == 200
     assert later.refused == []
+
+
+@pytest.mark.parametrize("lifetime", [40.0, 3.0, 0.0, -3600.0])
+def test_tickets_that_live_shorter_than_a_minute_are_not_renewed_for_each_request(
+    visitor: Callable[..., HttpClient], gate: Callable[[int], Gate], lifetime: float
+) -> None:
+    server = gate(1000)
+    office = Office(server)
+    client = visitor(
+        server,
+        lambda profile, refused: (office(profile, refused) or ticket(0))._replace(expires_at=time.time() + lifetime),
+        ticket(1, time.time() + lifetime),
+    )
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda _: status(client, server), range(40))) == {200}
+    assert len(office.refused) <= 2
+
+
+@pytest.mark.parametrize("answer", [None, "the same", ConfigError("the office is closed")])
+def test_a_ticket_that_cannot_be_renewed_early_is_used_until_it_is_refused(
+    visitor: Callable[..., HttpClient], gate: Callable[[int], Gate], answer: Any
+) -> None:
+    server = gate(20)
+    office = Office(server)
+    asked: list[Credential] = []
+
+    def renew(profile: Profile, refused: Credential) -> Credential | None:
+        asked.append(refused)
+        if len(asked) > 1:
+            return office(profile, refused)
+        if isinstance(answer, Exception):
+            raise answer
+        return refused if answer else None
+
+    client = visitor(server, renew, ticket(1, time.time() + 30))
+    assert [status(client, server) for _ in range(20)] == [200] * 20
+    assert len(asked) == 1
+    assert status(client, server) == 200
+    assert len(asked) == 2
 
 
 def test_a_ticket_goes_to_no_other_host(visitor: Callable[..., HttpClient], gate: Callable[[int], Gate]) -> None:

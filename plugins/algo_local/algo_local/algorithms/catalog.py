@@ -23,6 +23,9 @@ _TEMPLATES = Path(__file__).parents[1] / "templates"
 HELLO = _TEMPLATES / "hello"
 """The source of the algorithm that every embedded platform starts with; it requires nothing, so it is there at once."""
 
+SAMPLES = _TEMPLATES / "samples"
+"""The sources of the other algorithms of the user's guide, which require packages."""
+
 HELLO_VERSIONS = ((0, 1, 0), (0, 1, 1), (1, 0, 0))
 """What it is published as: clients' documents and test suites name the first two."""
 

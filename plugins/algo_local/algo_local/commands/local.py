@@ -18,6 +18,7 @@ from algo_local.commands import develop, disk, trial
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
 from algo_local.commands.publish import publish
+from algo_local.commands.samples import samples
 from algo_local.commands.top import top
 from algo_local.paths import state_root
 from algo_local.platform import Platform
@@ -36,7 +37,7 @@ def local() -> None:
 local.add_command(connector)
 local.add_command(key)
 local.add_command(publish)
-for command in (develop.dev, trial.test, trial.shell):
+for command in (develop.dev, trial.test, trial.shell, samples):
     local.add_command(command)
 local.add_command(top)
 for command in (disk.prune, disk.build, disk.environment, disk.data):

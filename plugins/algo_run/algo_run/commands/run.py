@@ -33,8 +33,8 @@ EPILOG = """\
 Examples:
   algo run demo/Hello -d "HAL 9000"
   algo run nlp/LDA/1.0.0 -j '{"docsList": ["apples", "ripe apples"]}'
-  algo run demo/Resize -B photo.jpg -o small.jpg --timeout 60
-  curl -s https://example.org/data.json | algo run demo/Sum -J -
+  algo run demo/Hello -T names.txt -o greetings.txt --timeout 60
+  curl -s https://example.org/name.txt | algo run demo/Hello -T -
   algo run ./my_algorithm -d x -v --env MODE=fast
   algo run demo/Hello --each names.jsonl -o results.jsonl
 
