@@ -329,7 +329,13 @@ def _executable(app: App, name: str) -> click.Command | None:
     from algo_core.plugins.external import external_command, find_external
 
     path = find_external(app.environ, name)
-    return external_command(name, path, app.environ) if path else None
+    if not path:
+        return None
+    from functools import partial
+
+    from algo_core.bridge.launch import run
+
+    return external_command(name, path, app.environ, partial(run, app))
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

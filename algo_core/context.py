@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
+    from algo_core.bridge.client import Bridge
     from algo_core.errors import AlgoError, ConfigError
     from algo_core.http.api import ApiClient
     from algo_core.http.client import HttpClient
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from algo_core.plugins.index import PluginRecord
     from algo_core.plugins.types import DirectoryRun
     from algo_core.settings.config import Config, Setting, Value
+    from algo_core.settings.credentials import Credential
     from algo_core.settings.profile import Profile
     from algo_core.settings.profiles import ProfileResolver
     from algo_core.storage.contract import Storage
@@ -58,6 +60,7 @@ class App:
         self.no_plugins = False
         self.no_plugin: tuple[str, ...] = ()
         self.policy_error: ConfigError | None = None
+        self.bridge: Bridge | None = None
         self.so_far = ""
         """What an interrupted command had done, for its final message."""
         self._begun: tuple[str, float] | None = None
@@ -136,11 +139,17 @@ class App:
 
         return ProfileResolver(
             self.config,
-            stand_in=lambda name: self.plugins.only("algo_default_profile", name=name),
-            other_credential=lambda profile, refused: self.plugins.first(
-                "algo_credentials", profile=profile, refused=refused
-            ),
+            stand_in=self._stand_in,
+            other_credential=self._other_credential,
         )
+
+    def _stand_in(self, name: str) -> Profile | None:
+        found = self.bridge.profile(name) if self.bridge else None
+        return found or self.plugins.only("algo_default_profile", name=name)
+
+    def _other_credential(self, profile: Profile, refused: Credential | None) -> Credential | None:
+        found = self.bridge.credential(profile, refused) if self.bridge else None
+        return found or self.plugins.first("algo_credentials", profile=profile, refused=refused)
 
     @functools.cached_property
     def profile(self) -> Profile:
@@ -279,10 +288,18 @@ class App:
             UsageError: if no installed plugin handles the scheme.
         """
         if uri.connector not in self._storages:
-            from algo_core.storage.registry import open_storage
-
-            self._storages[uri.connector] = open_storage(self, uri)
+            self._storages[uri.connector] = self._opened(uri)
         return self._storages[uri.connector]
+
+    def _opened(self, uri: DataUri) -> Storage:
+        from algo_core.storage.registry import is_claimed, open_storage
+
+        if not is_claimed(self, uri):
+            from algo_core.bridge.launch import storage_elsewhere
+
+            if found := storage_elsewhere(self, uri):
+                return found
+        return open_storage(self, uri)
 
     @functools.cached_property
     def _storages(self) -> dict[str, Storage]:

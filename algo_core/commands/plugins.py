@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import click
 
 from algo_core.cli import AlgoGroup, Row
 from algo_core.context import App, pass_app
-from algo_core.errors import NotFoundError, PluginError, UsageError
-from algo_core.plugins.external import external_command
+from algo_core.errors import NotFoundError, PermissionDenied, PluginError, UsageError
+from algo_core.plugins.external import BRIDGE, external_command
 from algo_core.plugins.index import PluginRecord, discover
-from algo_core.plugins.policy import normalized
+from algo_core.plugins.policy import ASK, Policy, normalized
 from algo_core.settings.edit import editing, table_at
 
 
@@ -119,10 +120,18 @@ def run(ctx: click.Context, dist: str, command: str, words: tuple[str, ...]) -> 
     app = root.ensure_object(App)
     group = root.command
     assert isinstance(group, AlgoGroup)
+    from algo_core.bridge import launch
+
     if executable := _isolated_executable(app, dist, command):
-        _invoke(root, external_command(command, executable, app.environ), command, words)
+        start = functools.partial(launch.run, app)
+        _invoke(root, external_command(command, executable, app.environ, start), command, words)
         return
+    if BRIDGE in app.environ:
+        launch.take(app)
+        launch.check_environment(app, normalized(dist))
     for record in _records_of(app, dist):
+        if why := Policy.read(app.config).site_refusal(record.dist, record.version):
+            raise PermissionDenied(f"The plugin {record.label} is {why}", ASK)
         for row in record.commands:
             if row[0] == command:
                 if record.refusal:
@@ -192,8 +201,12 @@ def _isolated(app: App) -> list[dict[str, Any]]:
     from algo_core.plugins import isolated
     from algo_core.plugins.advice import to_restore
 
-    def status(name: str) -> str:
-        why = isolated.trouble(app.environ, name)
+    policy = Policy.read(app.config) if app.policy_error is None else Policy()
+
+    def status(plugin: isolated.Isolated) -> str:
+        if refusal := policy.site_refusal(plugin.name, plugin.version):
+            return refusal
+        why = isolated.trouble(app.environ, plugin.name)
         return f"broken: {why}; {to_restore(app.plugins.allowed)}" if why else "isolated"
 
     return [
@@ -202,10 +215,10 @@ def _isolated(app: App) -> list[dict[str, Any]]:
             "version": plugin.version,
             "module": None,
             "commands": list(plugin.commands),
-            "connectors": [],
+            "connectors": plugin.connectors,
             "executors": [],
             "hooks": [],
-            "status": status(plugin.name),
+            "status": status(plugin),
             "remarks": [f"runs in {isolated.place_of(app.environ, plugin.name)}"],
             "load_seconds": None,
         }

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
 from algo_core.settings.paths import isolated_dir
 
 PREFIX = "algo-"
+
+BRIDGE = "ALGO_BRIDGE"
+"""Names the descriptor of the bridge (`algo_core.bridge`) for the process that is started with it."""
+
+Run = Callable[[Sequence[str], Mapping[str, str]], int]
+"""Runs a command in an environment; its exit code, negative for a signal."""
 
 
 def find_external(environ: Mapping[str, str], name: str) -> str | None:
@@ -22,7 +28,7 @@ def find_external(environ: Mapping[str, str], name: str) -> str | None:
     return which(PREFIX + name, path=places)
 
 
-def external_command(name: str, path: str, environ: Mapping[str, str]) -> click.Command:
+def external_command(name: str, path: str, environ: Mapping[str, str], run_in: Run) -> click.Command:
     """A command that runs an executable with all words after its name, and exits with its exit code.
 
     The executable learns the profile from `ALGO_PROFILE`, if one was given before the name.
@@ -35,12 +41,10 @@ def external_command(name: str, path: str, environ: Mapping[str, str]) -> click.
     )
     @click.argument("words", nargs=-1, type=click.UNPROCESSED)
     def run(words: tuple[str, ...]) -> None:
-        import subprocess
-
         ctx = click.get_current_context()
         profile_flag = ctx.find_root().obj.profile_flag
         chosen = {"ALGO_PROFILE": profile_flag} if profile_flag else {}
-        done = subprocess.run([path, *words], env={**environ, **chosen}, check=False)
-        ctx.exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+        code = run_in([path, *words], {**environ, **chosen})
+        ctx.exit(code if code >= 0 else 128 - code)
 
     return run

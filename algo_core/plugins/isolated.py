@@ -23,7 +23,7 @@ class Isolated:
 
     `commands` maps the names of its commands to their help lines; those that are also in `scripts` are run as its own
     executables `algo-NAME`, the others by the core in the environment, which has the version `core` (None: there is
-    none, since the plugin's requirements clash with the core's).
+    none, since the plugin's requirements clash with the core's). `connectors` are the schemes of its storages.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Isolated:
     core: str | None
     commands: dict[str, str] = field(default_factory=dict)
     scripts: list[str] = field(default_factory=list)
+    connectors: list[str] = field(default_factory=list)
 
 
 def installed(environ: Mapping[str, str]) -> dict[str, Isolated]:
@@ -55,9 +56,13 @@ def facts_of(environ: Mapping[str, str], folder: str) -> Isolated | None:
     except (OSError, ValueError, TypeError):
         return None
     texts = [found.name, found.version, found.requirement, found.core or ""]
-    if not isinstance(found.commands, dict) or not isinstance(found.scripts, list):
+    if (
+        not isinstance(found.commands, dict)
+        or not isinstance(found.scripts, list)
+        or not isinstance(found.connectors, list)
+    ):
         return None
-    texts += [*found.commands, *found.commands.values(), *found.scripts]
+    texts += [*found.commands, *found.commands.values(), *found.scripts, *found.connectors]
     return found if all(isinstance(text, str) for text in texts) else None
 
 

@@ -71,6 +71,13 @@ def open_storage(host: Host, uri: DataUri) -> Storage:
     return opened
 
 
+def is_claimed(host: Host, uri: DataUri) -> bool:
+    """Whether a plugin here, or a table of the configuration, has a scheme."""
+    if uri.is_local or any(row[0] == uri.scheme for record in host.plugins.allowed for row in record.connectors):
+        return True
+    return bool(options_of(host.config, uri.connector))
+
+
 def _who_could(host: Host, uri: DataUri) -> str:
     """The hint for an unknown scheme: its plugin is disabled, the name is misspelt, or it must be configured."""
     from difflib import get_close_matches

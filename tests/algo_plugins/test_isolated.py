@@ -200,7 +200,8 @@ def test_what_does_not_take_part_is_said(place, house) -> None:
     house.plugin("acme-both", source=source)
     result = place.install("--isolated", "acme-both")
     assert result.code == ExitCode.OK
-    assert "acme://, algo_error_hints" in result.stderr
+    assert "not its algo_error_hints" in result.stderr
+    assert listed(place)["acme-both"]["connectors"] == ["acme"]
 
 
 def test_a_command_that_is_hidden_by_another_is_still_run_by_name(place, house) -> None:

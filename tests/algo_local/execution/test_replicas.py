@@ -120,6 +120,7 @@ def test_it_is_loaded_once_and_each_replica_is_a_process_of_its_own(platform: Pl
     assert platform.loaded == 1
 
 
+@pytest.mark.parametrize("confinement", ["plain"], indirect=True)
 @pytest.mark.parametrize(
     "more",
     [
@@ -134,6 +135,7 @@ def test_what_cannot_be_forked_is_loaded_by_each(platform: Platform, more: str) 
     assert platform.loaded == COUNT
 
 
+@pytest.mark.parametrize("confinement", ["plain"], indirect=True)
 @pytest.mark.parametrize("conf", ["{}", '{"replicas": "spawn"}'])
 def test_it_is_the_authors_choice(platform: Platform, conf: str) -> None:
     platform.together(platform.build(conf=conf))
@@ -163,6 +165,7 @@ def test_replicas_fail_and_clean_up_as_others_do(platform: Platform, processes: 
     assert wait_until(lambda: not list(processes.glob("p-*"))), "and with the last one, what had loaded it"
 
 
+@pytest.mark.parametrize("confinement", ["plain"], indirect=True)
 def test_every_account_has_its_own(platform: Platform) -> None:
     made = platform.build()
     for caller in ("jane", "bob"):
@@ -170,12 +173,14 @@ def test_every_account_has_its_own(platform: Platform) -> None:
     assert platform.loaded == 2
 
 
+@pytest.mark.parametrize("confinement", ["plain"], indirect=True)
 def test_what_does_not_load_says_so_as_ever(platform: Platform) -> None:
     outcome = platform.call(platform.build("raise ValueError('not today')"), "write")
     assert outcome.failure
     assert (outcome.failure.error_type, outcome.failure.message) == ("LoadingError", "not today")
 
 
+@pytest.mark.parametrize("confinement", ["plain"], indirect=True)
 def test_a_call_that_takes_too_long_ends_its_replica_only(platform: Platform) -> None:
     made = platform.build()
     assert platform.call(made, "write").result

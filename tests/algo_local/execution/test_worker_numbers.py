@@ -100,7 +100,9 @@ def test_the_least_number_is_kept_when_idle() -> None:
 
 
 @pytest.fixture
-def pool(processes: Path, confinement: str) -> Any:
+def pool(processes: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
+
     class Endpoint:
         address = "http://127.0.0.1:9"
 

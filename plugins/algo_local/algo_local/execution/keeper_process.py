@@ -40,6 +40,7 @@ STOP_GRACE, KILL_SECONDS = 3.0, 5.0
 """Seconds that a worker has to end by itself, and its supervisor to end what is left."""
 
 _CHUNK = 1 << 18
+_NEEDED = ("path", "key", "label", "build", "pid", "calls", "began", "family", "is_sandboxed")
 
 
 class _Stopped(Exception):
@@ -49,8 +50,12 @@ class _Stopped(Exception):
 class Kept:
     """A worker in the keeper's hands; `descriptors` as `AlgorithmProcess.hand_over` orders them."""
 
-    def __init__(self, message: Message, now: float) -> None:
+    def __init__(self, message: Message, processes: str, now: float) -> None:
+        """KeyError, TypeError or ValueError if it is no worker with its files in the directory `processes`."""
         self.content: dict[str, Any] = message.content["give"]
+        path, *_ = (self.content[name] for name in _NEEDED)
+        if os.path.dirname(path) != processes:
+            raise ValueError(path)
         self.descriptors = message.descriptors
         self.control, self.stdin, self.stdout, _, self.process, *_ = message.descriptors
         self.until = now + float(message.content["seconds"])
@@ -97,6 +102,7 @@ class KeeperProcess:
     def __init__(self, listener: socket.socket, directory: str) -> None:
         self._listener = listener
         self._path = os.path.join(directory, SOCKET)
+        self._processes = os.path.join(os.path.dirname(directory), "processes")
         self._identity = self._look()
         self._began = self._idle_since = time.monotonic()
         self._is_open = True
@@ -219,7 +225,7 @@ class KeeperProcess:
 
     def _keep(self, message: Message) -> None:
         try:
-            one = Kept(message, time.monotonic())
+            one = Kept(message, self._processes, time.monotonic())
         except (KeyError, TypeError, ValueError):
             message.close()
             raise

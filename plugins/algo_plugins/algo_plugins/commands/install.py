@@ -60,7 +60,8 @@ def install(
     commands and schemes that it adds; nothing is changed if it would break something that is installed.
 
     With --isolated an environment is made for each, with the plugin and the same core. Its commands are then run there
-    with the same configuration; its connectors and other hooks do not take part.
+    with the same configuration, credentials and storages, and its storages can be used here; its other hooks do not
+    take part.
 
     A requirements file (-r) in which one requirement has a hash must have exact versions and hashes of everything that
     is installed, dependencies included. Another file than the one with that hash changes nothing.

@@ -174,6 +174,7 @@ class Isolating:
         scripts = probe.scripts(self._environ, python, want.name)
         own = {name[len(PREFIX) :]: f"Run {name} of {want.name}." for name in scripts if name.startswith(PREFIX)}
         commands: dict[str, str] = {}
+        schemes: list[str] = []
         if has_core:
             with tempfile.TemporaryDirectory(prefix="algo-") as cache:
                 environ = {**self._environ, "ALGO_CACHE_DIR": cache}
@@ -184,8 +185,9 @@ class Isolating:
                 if why := plugin["error"] or plugin["refusal"]:
                     raise PluginError(f"The plugin {want.name} {version} does not work: {why}; nothing was installed")
                 commands.update(plugin["commands"])
+                schemes += plugin["connectors"]
                 self._say_what_is_left_out(plugin)
-        if not commands and not own:
+        if not commands and not own and not schemes:
             alone = "" if has_core else ", which is all that could run where it clashes with the core's requirements"
             raise PluginError(
                 f"{want.name} {version} has no command, and no executable {PREFIX}NAME{alone}; nothing was installed"
@@ -197,14 +199,14 @@ class Isolating:
             _core_version() if has_core else None,
             own | commands,
             [*(own.keys() - commands.keys())],
+            sorted(schemes),
         )
 
     def _say_what_is_left_out(self, plugin: dict[str, Any]) -> None:
-        more = [f"{scheme}://" for scheme in plugin["connectors"]]
-        more += [hook for hook in plugin["hooks"] if hook not in {"algo_commands", "algo_connectors"}]
+        more = [hook for hook in plugin["hooks"] if hook not in {"algo_commands", "algo_connectors"}]
         if more:
             what = ", ".join(more)
-            self._operations.output.warn(f"Only the commands of an isolated plugin are used, not its {what}")
+            self._operations.output.warn(f"Only commands and storages of an isolated plugin are used, not its {what}")
 
     def _check_commands(self, found: Isolated) -> None:
         for plugin in isolated.installed(self._environ).values():
@@ -219,6 +221,12 @@ class Isolating:
         for other in self._operations.plugins:
             both = found.commands.keys() & {row[0] for row in other.commands}
             taken += [f"The command {n!r} of {found.name} cannot be reached: {other.dist} has it" for n in sorted(both)]
+        taken += [
+            f"The scheme {scheme}:// of {found.name} is not used: {other.dist} has it"
+            for other in self._operations.plugins
+            for scheme in found.connectors
+            if scheme in {row[0] for row in other.connectors}
+        ]
         if taken and not self._operations.approve([], [Preview(found.name, sorted(found.commands), [], taken, None)]):
             raise Declined("Nothing was changed")
 
@@ -244,7 +252,7 @@ def described(plugin: Isolated) -> dict[str, Any]:
         "error": None,
         "refusal": None,
         "commands": plugin.commands,
-        "connectors": [],
+        "connectors": plugin.connectors,
         "hooks": [],
     }
 
