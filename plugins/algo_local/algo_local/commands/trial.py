@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,16 +91,16 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
                 f"{directory} has no tests and no {NAME}",
                 f"Write src/NAME_test.py, or cases such as [{LIKE}]",
             )
-        code = _run_tests(app, platform, calls, arguments, _environment(env)) if has_tests else 0
+        status = _run_tests(app, platform, calls, arguments, _environment(env)) if has_tests else 0
         failures = _run_cases(app, platform, calls, cases)
     if app.output.is_json:
         results = [{"case_name": case.name, "failure": failures.get(number)} for number, case in enumerate(cases)]
-        app.output.json({"tests": {"exit_code": code} if has_tests else None, "cases": results})
-    _judge(code, failures, cases)
+        app.output.json({"tests": {"exit_code": status} if has_tests else None, "cases": results})
+    _judge(status, failures, cases)
 
 
-def _judge(code: int, failures: dict[int, str], cases: list[Case]) -> None:
-    failed = [*(["tests"] if code not in {0, _NONE_FOUND} else [])]
+def _judge(status: int, failures: dict[int, str], cases: list[Case]) -> None:
+    failed = [*(["tests"] if status not in {0, _NONE_FOUND} else [])]
     failed += [f"{len(failures)} of {len(cases)} cases"] if failures else []
     if failed:
         raise TestsFailed(f"{' and '.join(failed).capitalize()} failed")
@@ -110,7 +109,7 @@ def _judge(code: int, failures: dict[int, str], cases: list[Case]) -> None:
 def _run_tests(
     app: App, platform: Platform, calls: DirectoryCalls, arguments: tuple[str, ...], env: dict[str, str]
 ) -> int:
-    """The exit code of pytest on a copy of the directory, whose output goes to stdout, with `--json` to stderr."""
+    """The exit code of pytest on a copy of the directory. It writes to stdout; with `--json` that goes to stderr."""
     from algo_local.algorithms.progress import told_regularly
     from algo_local.algorithms.tools import variables, with_packages
     from algo_local.trees import make_writable
@@ -124,10 +123,13 @@ def _run_tests(
         make_writable(copy)
         command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(copy), *arguments]
         app.output.stdout.flush()
-        stdout = sys.stderr if app.output.is_json else None
-        return subprocess.run(
-            command, cwd=copy, env=variables(python, copy, env), stdout=stdout, check=False
-        ).returncode
+        told = subprocess.PIPE if app.output.is_json else None
+        both = subprocess.STDOUT if app.output.is_json else None
+        environ = variables(python, copy, env)
+        done = subprocess.run(command, cwd=copy, env=environ, stdout=told, stderr=both, check=False)
+    if done.stdout:
+        app.output.log(done.stdout.decode("utf-8", "replace").rstrip("\n"))
+    return done.returncode
 
 
 def _run_cases(app: App, platform: Platform, calls: DirectoryCalls, cases: list[Case]) -> dict[int, str]:
