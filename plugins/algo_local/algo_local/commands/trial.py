@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from algo_core import App, pass_app
-from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_core.errors import AlgoError, ExitCode, NotFoundError, UsageError
 from algo_core.plugins.types import DirectoryRun
 from algo_local.algorithms.configuration import read_configuration
 from algo_local.paths import state_root
@@ -91,16 +91,16 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
                 f"{directory} has no tests and no {NAME}",
                 f"Write src/NAME_test.py, or cases such as [{LIKE}]",
             )
-        status = _run_tests(app, platform, calls, arguments, _environment(env)) if has_tests else 0
+        code = _run_tests(app, platform, calls, arguments, _environment(env)) if has_tests else 0
         failures = _run_cases(app, platform, calls, cases)
     if app.output.is_json:
         results = [{"case_name": case.name, "failure": failures.get(number)} for number, case in enumerate(cases)]
-        app.output.json({"tests": {"exit_code": status} if has_tests else None, "cases": results})
-    _judge(status, failures, cases)
+        app.output.json({"tests": {"exit_code": code} if has_tests else None, "cases": results})
+    _judge(code, failures, cases)
 
 
-def _judge(status: int, failures: dict[int, str], cases: list[Case]) -> None:
-    failed = [*(["tests"] if status not in {0, _NONE_FOUND} else [])]
+def _judge(code: int, failures: dict[int, str], cases: list[Case]) -> None:
+    failed = [*(["tests"] if code not in {ExitCode.OK, _NONE_FOUND} else [])]
     failed += [f"{len(failures)} of {len(cases)} cases"] if failures else []
     if failed:
         raise TestsFailed(f"{' and '.join(failed).capitalize()} failed")
