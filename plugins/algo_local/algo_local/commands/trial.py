@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from algo_core import App, pass_app
-from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_core.errors import AlgoError, ExitCode, NotFoundError, UsageError
 from algo_core.plugins.types import DirectoryRun
 from algo_local.algorithms.configuration import read_configuration
 from algo_local.paths import state_root
@@ -101,7 +101,7 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
 
 
 def _judge(code: int, failures: dict[int, str], cases: list[Case]) -> None:
-    failed = [*(["tests"] if code not in {0, _NONE_FOUND} else [])]
+    failed = [*(["tests"] if code not in {ExitCode.OK, _NONE_FOUND} else [])]
     failed += [f"{len(failures)} of {len(cases)} cases"] if failures else []
     if failed:
         raise TestsFailed(f"{' and '.join(failed).capitalize()} failed")
