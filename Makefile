@@ -75,7 +75,7 @@ benchmarks-transfer: $(READY) ## Measure moving data against curl, rclone and th
 benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS CLI and rclone
 	$(BIN)/python benchmarks/connectors.py
 
-benchmarks-calls: $(READY) ## Measure what the record of a call costs, concurrency and fairness of calls
+benchmarks-calls: $(READY) ## Measure calls: many from one command, the record, concurrency, fairness and order
 	$(BIN)/python benchmarks/calls.py
 
 benchmarks-observers: $(READY) ## Measure what an observer adds to the copy of each of 10,000 small files

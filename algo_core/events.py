@@ -1,4 +1,4 @@
-"""What observers are told (the hook `algo_observe`): values that hold no credential and no content."""
+"""The events that observers receive (hook `algo_observe`): values without credentials and content."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ class Opened(Protocol):
 
 
 def acquire(file: int | Opened, *, wait: bool = False, shared: bool = False) -> bool | None:
-    """Lock an open file; False if somebody else has, None where there are no locks. `wait` waits for its turn.
+    """Lock an open file; False if it is locked elsewhere, None where there are no locks. `wait` waits for the lock.
 
-    A `shared` lock excludes only those that are not.
+    A `shared` lock excludes only exclusive ones.
     """
     if fcntl is None:
         return None
@@ -43,7 +43,7 @@ def acquire(file: int | Opened, *, wait: bool = False, shared: bool = False) -> 
 
 
 def is_held(path: Path | str) -> bool:
-    """Whether somebody holds the lock of a file, or might; not if there is none."""
+    """Whether the lock of a file is held; True if that cannot be seen, False without such a file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -58,9 +58,9 @@ def is_held(path: Path | str) -> bool:
 
 @contextmanager
 def locked(path: Path | str, *, waiting: Callable[[], None] | None = None, shared: bool = False) -> Iterator[int]:
-    """Hold the lock that a file stands for, which is made for it; others wait meanwhile. Yields its descriptor.
+    """Hold the lock of a file, which is made if it is missing; others wait meanwhile. Yields its descriptor.
 
-    `waiting` is called if somebody else holds it. A `shared` lock can be held by many at once.
+    `waiting` is called before this waits for another holder. A `shared` lock can be held by many at once.
 
     Raises:
         OSError: if the file cannot be made.

@@ -1,9 +1,10 @@
 """Calls of algorithms on the served platform: what the record costs, how many run at once, and how fair that is.
 
-    python benchmarks/calls.py [record] [sleeper] [accounts] [loading]
+    python benchmarks/calls.py [--write] [record] [sleeper] [accounts] [order] [loading] [clients]
 
-Each figure is a ratio of two sides that are measured in turn in one run, on a platform of its own. `loading` is of
-commands on the embedded platform: what the second one has of an algorithm that the first one has loaded.
+With `--write`, `docs/benchmarks-calls.md` is written from it. Each figure is a ratio of two sides that are measured in
+turn in one run, on a platform of its own. `loading` is of commands on the embedded platform: what the second one has of
+an algorithm that the first one has loaded. `clients` is of many calls from one command.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import http.client
 import json
 import multiprocessing
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -20,8 +22,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
+
+from call_clients import clients
+from call_figures import Found, write_page
+from picture import Chart
 
 from algo_local.algorithms import lifecycle
 from algo_local.execution.local_pool import LocalPool
@@ -33,6 +40,7 @@ from algo_local.serving.server import Server
 from algo_local.web.app import Application
 
 SLEEP = 0.2
+ORDER_SLEEP = 0.05
 CALLERS = 80
 
 
@@ -89,7 +97,7 @@ def caller(port: int, key: str) -> Callable[[str, Any], Any]:
     return call
 
 
-def record(served: Served) -> None:
+def record(served: Served) -> list[Found]:
     """A warm call that is on record against one that is not: medians of rounds in turn."""
     served.publish("bench/Echo", "def apply(input):\n    return input\n")
     call = caller(served.port, served.key("bench"))
@@ -102,10 +110,8 @@ def record(served: Served) -> None:
             call("bench/Echo", "x")
             found.append(statistics.median(_timed(lambda: call("bench/Echo", "x")) for _ in range(200)))
     without, with_record = (statistics.median(medians[level]) for level in ("none", "full"))
-    print(
-        f"record: {with_record * 1000:.3f} ms against {without * 1000:.3f} ms: {with_record / without:.2f},"
-        f" {(with_record - without) * 1000:+.3f} ms"
-    )
+    difference = (with_record - without) * 1000
+    return [Found("a warm call on record", "one that is not", difference, 0.3, unit=" ms more")]
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -114,22 +120,57 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def sleeper(served: Served, seconds: float = 10.0) -> None:
+def sleeper(served: Served, seconds: float = 10.0) -> list[Found]:
     """Callers of an algorithm that sleeps, against what sleeping alone would give."""
     served.publish("bench/Sleeper", f"import time\ndef apply(input):\n    time.sleep({SLEEP})\n    return 1\n")
     counts = _load(served, [("bench", CALLERS)], "bench/Sleeper", warm=20.0, seconds=seconds)
     rate, ideal = counts["bench"] / seconds, CALLERS / SLEEP
-    print(f"sleeper: {rate:.1f} calls/s of {ideal:.0f}: {rate / ideal:.3f}")
+    return [Found("80 callers of a sleeper of 0.2 s", f"{ideal:.0f} calls/s", rate / ideal, 0.95, at_least=True)]
 
 
-def accounts(served: Served, seconds: float = 30.0) -> None:
+def accounts(served: Served, seconds: float = 30.0) -> list[Found]:
     """Ten accounts, one of which makes ten times the calls of each other: Jain's index of what they get."""
     served.publish("bench/Fair", f"import time\ndef apply(input):\n    time.sleep({SLEEP})\n    return 1\n")
     callers = [(f"account{number}", 4 if number else 40) for number in range(10)]
     counts = _load(served, callers, "bench/Fair", warm=10.0, seconds=seconds)
     shares = list(counts.values())
     jain = sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares))
-    print(f"accounts: Jain's index {jain:.4f} of {sorted(shares)} calls")
+    return [Found("ten accounts, one with ten times the callers", "Jain's index", jain, 0.98, at_least=True)]
+
+
+def order(served: Served, calls: int = 60) -> list[Found]:
+    """Calls of one account that arrive at odd moments, more than one worker can serve: none waits much longer than
+    where what came first is served first."""
+    served.publish("bench/Order", f"import time\ndef apply(input):\n    time.sleep({ORDER_SLEEP})\n    return 1\n")
+    key, chance = served.key("bench"), random.Random(13)
+    caller(served.port, key)("bench/Order", None)
+    begins = list(accumulate(chance.uniform(0.2, 1.1) * ORDER_SLEEP for _ in range(calls)))
+    times: list[tuple[float, float]] = []
+    start = time.monotonic() + 0.5
+
+    def work(begin: float) -> None:
+        call = caller(served.port, key)
+        time.sleep(max(0.0, start + begin - time.monotonic()))
+        arrived = time.monotonic()
+        call("bench/Order", None)
+        times.append((arrived, time.monotonic()))
+
+    threads = [threading.Thread(target=work, args=(begin,)) for begin in begins]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [Found("the longest wait against that of its turn", "first come, first served", longest_wait(times), 1.2)]
+
+
+def longest_wait(times: list[tuple[float, float]]) -> float:
+    """How many times as long as in its turn a call took at most; of calls at one worker, by arrival and end.
+
+    The worker's times are what they are: in turn, the call that came as the n-th would have had the n-th end.
+    """
+    times = sorted(times)
+    in_turn = sorted(end for _, end in times)
+    return max((ended - arrived) / (turn - arrived) for (arrived, ended), turn in zip(times, in_turn, strict=True))
 
 
 def _load(
@@ -163,7 +204,7 @@ def _calls(
     return counts
 
 
-def loading(served: Served, seconds: float = 2.0, times: int = 5) -> None:
+def loading(served: Served, seconds: float = 2.0, times: int = 5) -> list[Found]:
     """The second `algo run` of an algorithm that takes a while to load, against the first: medians of pairs."""
     root = served.root / "embedded"
     environ = {**os.environ, "HOME": str(served.root), "ALGO_LOCAL_ROOT": str(root), "ALGO_LOCAL_KEEP_SECONDS": "60"}
@@ -181,27 +222,44 @@ def loading(served: Served, seconds: float = 2.0, times: int = 5) -> None:
         pairs.append((run(), run()))
         subprocess.run([*algo, "local", "stop"], env=environ, check=True, capture_output=True)
     first, second = (statistics.median(side) for side in zip(*pairs, strict=True))
-    print(f"loading: {second:.3f} s against {first:.3f} s: {second / first:.3f}")
+    return [Found("the second `algo run` of what takes 2 s to load", "the first", second / first, 0.15)]
 
 
-FIGURES: dict[str, tuple[Callable[[Served], None], Scaling | None]] = {
+FIGURES: dict[str, tuple[Callable[[Served], list[Found]], Scaling | None]] = {
     "record": (record, None),
     "sleeper": (sleeper, None),
     "accounts": (accounts, Scaling(total=20, most=20)),
+    "order": (order, Scaling(total=1, most=1)),
     "loading": (loading, None),
 }
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Measure the figures that are named, or all."""
-    for name in names or list(FIGURES):
-        measure, scaling = FIGURES[name]
+    load = os.getloadavg()[0]
+    names = [name for name in arguments if name != "--write"] or [*FIGURES, "clients"]
+    found: list[Found] = []
+    charts: list[Chart] = []
+    for name in names:
         with tempfile.TemporaryDirectory() as root:
-            served = Served(Path(root), scaling)
-            try:
-                measure(served)
-            finally:
-                served.close()
+            if name == "clients":
+                more, charts = clients(Path(root))
+            else:
+                more = _measured(name, Path(root))
+        for one in more:
+            print(one, flush=True)
+        found += more
+    if "--write" in arguments:
+        write_page(found, charts, load)
+
+
+def _measured(name: str, root: Path) -> list[Found]:
+    measure, scaling = FIGURES[name]
+    served = Served(root, scaling)
+    try:
+        return measure(served)
+    finally:
+        served.close()
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ private, and so is a name that begins with an underscore.
 - The version of `algo-core` counts for this page. A patch version (1.1.3) changes no name and no signature. A minor
   version (1.2) adds names, and arguments with defaults. Only a major version (2.0) removes or changes one
   at once.
-- A name that is to go is deprecated first: it works on for at least one minor version, raises a `DeprecationWarning`
-  that names its successor, and stands in the changelog under "removed" when it has gone.
+- A name is deprecated before it is removed: it keeps working for at least one minor version, raises a
+  `DeprecationWarning` that names its successor, and stands in the changelog under "removed" when it has gone.
 - `ALGO_API` in a plugin's module names the hook API that it needs (`ALGO_API = ">=1,<2"`). It covers the hooks, this
   page, and the storage contract, whose tests have a version of their own (`StorageContract.contract`).
 - A test compares the code with the recorded names and signatures, so that none changes unnoticed.

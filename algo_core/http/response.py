@@ -87,7 +87,7 @@ class Response(abc.ABC):
         return parse_json(self.content)
 
     def blocks(self, size: int) -> Iterator[bytes]:
-        """The body in blocks of at most so many bytes. Raises NetworkError if it ends too early."""
+        """The body in blocks of at most `size` bytes. Raises NetworkError if it ends too early."""
         buffer = memoryview(bytearray(size))
         expected = self.body_length
         seen = 0

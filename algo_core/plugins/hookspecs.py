@@ -26,8 +26,8 @@ and the others go on; only Ctrl-C ends the command. `hookimpl(tryfirst=True)` an
 asked first.
 
 A plugin may state which hook API it needs (`ALGO_API = ">=1,<2"` in its module); one that needs another is left out,
-and `algo plugins list` says why. Hooks grow by further arguments, which older implementations do not notice. An
-argument that is to go is named in `hook(deprecated={"old": "use new"})`: implementations that still take it work as
+and `algo plugins list` says why. Hooks grow by further arguments, which older implementations do not notice. A
+deprecated argument is named in `hook(deprecated={"old": "use new"})`: implementations that still take it work as
 before, and `algo plugins show`, `algo doctor` and `algo_core.testing.assert_plugin_well_formed` tell their authors.
 """
 
@@ -180,13 +180,13 @@ def algo_executors(app: App) -> list[ExecutorFactory]:  # type: ignore[empty-bod
     app=Access(SETTINGS, "the profile is not known yet"),
 )
 def algo_default_profile(name: str, app: App) -> Profile | None:
-    """A profile for a name that nobody has configured: a company's preset, else the embedded platform.
+    """A profile for a name without a configured one: a company's preset, else the embedded platform.
 
     When: a command needs the profile `name`, and neither the configuration nor the environment has it. One plugin may
     answer; `hookimpl(trylast=True)` leaves others the first word, `hookimpl(tryfirst=True)` takes it.
 
     Failures: reported; the next plugin is asked. Two plugins that answer differently without `trylast` are an error
-    that names both (exit code 3), since nobody could tell whose platform would get the key.
+    that names both (exit code 3), since it would be unclear whose platform gets the key.
 
         from algo_core import Profile, hookimpl
 
@@ -470,11 +470,11 @@ def algo_variables(app: App) -> list[Variable]:  # type: ignore[empty-body]  # a
     app=Access(SETTINGS, "observers run in a thread of their own, beside the command"),
 )
 def algo_observe(event: Event, app: App) -> None:
-    """Be told what a command does: for an audit log, metrics, or traces.
+    """Observe what a command does, for an audit log, metrics or traces.
 
     When: soon after each event, in a thread of its own, one after the other: a command began or ended, a request was
     answered or failed, a file was transferred or could not be. `event` is one of the classes below; it holds no
-    credential, no query and no content. Requests of helper processes and of all transports are told as well.
+    credential, no query and no content. Requests of helper processes and of all transports are included.
 
     Failures: reported once, and the command goes on. Observers cannot slow it: events wait in a queue, those that do
     not fit are dropped with a warning, and at the end of a command observers have 5 seconds for what still waits.

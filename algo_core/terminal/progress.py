@@ -157,7 +157,7 @@ class Progress:
         self.done = 0
 
     def advance(self, by: int = 1, name: str = "") -> None:
-        """More is done: so many steps, or bytes. `name` is shown instead of the label from now on, if it is given."""
+        """Add a number of steps, or bytes, to what is done; `name`, if given, replaces the label from now on."""
         if self._line is None:
             self.done += by
             return

@@ -164,7 +164,7 @@ class FakePlatform:
             self._answers[method, path] = [_Served(answer)]
 
     def fail(self, fault: FakeResponse | Fault, *, method: str = _ANY, path: str = _ANY, times: float = 1) -> None:
-        """Answer the next requests wrongly: so many (`math.inf`: all), of a method and a path, or of any.
+        """Answer the next `times` requests (`math.inf`: all) with a fault: those of a method and a path, or any.
 
         `fault` is a `FakeResponse`, such as `too_many_requests()`, or a fault of `algo_core.testing.faults`, such as
         `truncated_body()`. Faults are for the requests in the order in which they were planned.
@@ -175,7 +175,7 @@ class FakePlatform:
             self._planned.append(_Planned(fault, method, path, times))
 
     def accept(self, credential: str, account: str = "tester", *, seconds: float | None = None) -> None:
-        """Accept a credential (`Bearer TOKEN`, or an API key), for so many seconds if they are given.
+        """Accept a credential (`Bearer TOKEN`, or an API key), for a number of `seconds` if given.
 
         For example:
 

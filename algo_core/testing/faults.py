@@ -76,7 +76,7 @@ def truncated_body(size: int = 0) -> Fault:
 
 
 def slow_body(pause: float, pieces: int = 10) -> Fault:
-    """The body comes in so many pieces, with `pause` seconds before each, in real time."""
+    """The body comes in a number of `pieces`, each after `pause` seconds of real time."""
 
     def trickle(handler: BaseHTTPRequestHandler, response: FakeResponse) -> None:
         size = max(1, -(-len(response.body) // pieces))

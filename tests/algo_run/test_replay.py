@@ -121,6 +121,26 @@ def test_inputs_that_are_not_kept_are_counted_and_named_with_the_reason(home: Ho
     assert "Nothing was compared" in replay(home).stderr
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"request_id": "req-1"},
+        {"request_id": "req-1", "state": "done", "input": {}, "output": {}, "created_at": None},
+        {"request_id": "req-1", "state": "done", "input": {"sha256": "nonsense", "size": "x"}, "output": None},
+        {"request_id": "a/b", "state": "done", "input": [], "output": 1, "duration": "long"},
+        {"request_id": 7, "state": ["done"], "version": {}, "idempotency_key": 3},
+    ],
+)
+def test_a_record_that_means_nothing_breaks_nothing(home: Home, record: Record, entry: dict[str, Any]) -> None:
+    record.entries = [entry]
+    record.stub.on("GET", "/v1/requests/req-1/input", json_answer({"error": {"message": "gone"}}, 410))
+    done = replay(home)
+    assert done.code in {ExitCode.FAILURE, ExitCode.USAGE, ExitCode.NOT_FOUND}, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not record.called
+
+
 def test_of_an_output_that_is_not_kept_the_digest_is_compared(home: Home, record: Record) -> None:
     record.add([1], result_status=410)
     other = record.add([2], [3], result_status=410)

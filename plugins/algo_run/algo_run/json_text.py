@@ -19,6 +19,9 @@ _BETWEEN = {",": ", ", ":": ": "}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 class Written(NamedTuple):
     """A value together with its original JSON."""
 
@@ -66,9 +69,9 @@ def dumped(value: Any) -> str:
     """JSON without space in it, as `json.dumps` makes it; what is `Written` stays as it was written."""
     if isinstance(value, Written):
         return "".join(_TOKEN.findall(value.text))
-    if isinstance(value, dict):
+    if isinstance(value, dict) and any(isinstance(member, (Written, dict)) for member in value.values()):
         return "{" + ",".join(f"{dumped(name)}:{dumped(member)}" for name, member in value.items()) + "}"
-    return _escaped(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return _escaped(_encode(value))
 
 
 def on_one_line(text: str) -> str:

@@ -55,7 +55,9 @@ class Pool(Generic[T]):
         self._concurrency = AdaptiveConcurrency(limits.concurrency)
         self._rate = Rate(limits.rate)
         self._ended = threading.Event()
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)  # what the thread that reads inputs waits for
+        self._ready = threading.Condition(lock)  # what the threads that make calls wait for, one of many at a time
         self._waiting: deque[tuple[int, T]] = deque()
         self._finished: dict[int, Row] = {}
         self._next = 0
@@ -84,11 +86,11 @@ class Pool(Generic[T]):
                         break
                     self._waiting.append((self._taken, item))
                     self._taken += 1
-                    self._changed.notify()
+                    self._ready.notify()
                     self._add_thread()
             with self._changed:
                 self._is_complete = True
-                self._changed.notify_all()
+                self._ready.notify_all()
                 while self._next < self._taken and not self._problem:
                     self._changed.wait(0.5)
             if self._problem:
@@ -98,7 +100,7 @@ class Pool(Generic[T]):
             with self._changed:
                 self._is_complete = True
                 self._waiting.clear()
-                self._changed.notify_all()
+                self._ready.notify_all()
             for thread in self._threads:
                 thread.join()
 
@@ -113,15 +115,16 @@ class Pool(Generic[T]):
 
     def _work(self) -> None:
         while True:
-            with self._changed:
+            with self._ready:
                 self._idle += 1
                 while not (self._waiting and self._under_way() < self._concurrency.wanted) and not self._has_ended():
-                    self._changed.wait(0.5)
+                    self._ready.wait(0.5)
                 self._idle -= 1
                 if self._has_ended():
                     return
                 place, item = self._waiting.popleft()
-                self._changed.notify_all()
+                if len(self._waiting) <= self._concurrency.wanted // 2:  # several inputs are read each time
+                    self._changed.notify()
             self._rate.wait(self._ended)
             try:
                 row = self._attempt(item)
@@ -152,11 +155,16 @@ class Pool(Generic[T]):
     def _hand_over(self, place: int, row: Row) -> None:
         with self._changed:
             self._finished[place] = row
+            was_full = self._is_complete or self._taken - self._next >= WINDOW
+            wanted = self._concurrency.wanted
             try:
                 self._record_finished(place)
             except BaseException as error:
-                self._problem = self._problem or error
-            self._changed.notify_all()
+                self._end_with(error)
+            if was_full:
+                self._changed.notify()
+            if self._concurrency.wanted > wanted:
+                self._ready.notify_all()
 
     def _record_finished(self, place: int) -> None:
         ready = [place] if not self._limits.in_order else self._in_turn()
@@ -182,8 +190,12 @@ class Pool(Generic[T]):
 
     def _stop(self, error: BaseException) -> None:
         with self._changed:
-            self._problem = self._problem or error
-            self._changed.notify_all()
+            self._end_with(error)
+
+    def _end_with(self, error: BaseException) -> None:
+        self._problem = self._problem or error
+        self._changed.notify_all()
+        self._ready.notify_all()
 
 
 class Repeatable(Exception):

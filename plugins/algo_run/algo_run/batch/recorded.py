@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -28,6 +29,7 @@ REPLAYED = "replay-"
 """How the idempotency keys of replayed calls begin: their inputs are on record already."""
 
 NO_DIGEST = "0" * 16
+_DIGEST = re.compile("[0-9a-f]{16}")
 HAVE_OUTCOME = ("done", "failed")
 EVERYTHING = 1 << 62
 
@@ -75,7 +77,7 @@ def calls_on_record(api: ApiClient, chosen: Selection) -> Iterator[Entry]:
     for entry in entries(api, EVERYTHING, **asked):
         if chosen.version and entry.get("version") != chosen.version:
             continue
-        if str(entry.get("idempotency_key") or "").startswith(REPLAYED):
+        if not entry.get("request_id") or str(entry.get("idempotency_key") or "").startswith(REPLAYED):
             continue
         if not left:
             return
@@ -93,7 +95,8 @@ def from_record(api: ApiClient, chosen: Selection, newest: str) -> Iterator[Reco
     number = -1
     for number, entry in enumerate(found):
         given = entry.get("input")
-        digest = str(given["sha256"])[:16] if isinstance(given, dict) else NO_DIGEST
+        found_digest = _DIGEST.match(str(given.get("sha256"))) if isinstance(given, dict) else None
+        digest = found_digest[0] if found_digest else NO_DIGEST
         yield Recorded(number, str(entry["request_id"]), digest, _Entry(api, entry, sudo=chosen.sudo).load)
     if number < 0:
         raise NotFoundError(f"The call {newest}, with which this replay began, is no longer on record", "Start anew")
@@ -141,14 +144,16 @@ class _Entry:
             output = self._entry.get("output")
             if error.status != 410 or not isinstance(output, dict):
                 raise
-            outcome = {"sha256": str(output["sha256"]), "metadata": {}}
+            outcome = {"sha256": str(output.get("sha256")), "metadata": {}}
         return outcome | {"metadata": {**outcome["metadata"], **duration}}
 
 
 def _size(content: Any) -> str:
     if not isinstance(content, dict):
         return "nothing is known of it"
-    return f"{content.get('size'):,} bytes, SHA-256 {content.get('sha256')}"
+    size = content.get("size")
+    bytes_of = f"{size:,} bytes" if isinstance(size, int) else "an unknown size"
+    return f"{bytes_of}, SHA-256 {content.get('sha256')}"
 
 
 # Files
