@@ -74,7 +74,7 @@ def address(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def proxy() -> Iterator[Proxy]:
+def tls_proxy() -> Iterator[Proxy]:
     server = Proxy(USER)
     started(server)
     yield server
@@ -107,7 +107,7 @@ def ask(request: pytest.FixtureRequest, address: str, tools: Path) -> Callable[[
 
 
 def test_the_companys_network_is_that_of_the_tools(
-    ask: Callable[[App], list[str]], tmp_path: Path, files: Files, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[[App], list[str]], tmp_path: Path, files: Files, tls_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[str] = []
     popen = subprocess.Popen
@@ -117,11 +117,11 @@ def test_the_companys_network_is_that_of_the_tools(
         return popen(command, **options)
 
     monkeypatch.setattr(process.subprocess, "Popen", watched)
-    through = f"http://jane:s3cret@127.0.0.1:{proxy.server_address[1]}"
+    through = f"http://jane:s3cret@127.0.0.1:{tls_proxy.server_address[1]}"
     text = f'[enforce]\nca_cert = "{files.ca}"\nproxy = "{through}"\n'
     pair = {"ALGO_CLIENT_CERT": files.client, "ALGO_CLIENT_KEY": files.key}
     assert ask(app_with(tmp_path, text, **pair)) == ["1.0"]
-    assert proxy.targets
+    assert tls_proxy.targets
     assert not [word for word in commands if "s3cret" in word or "PRIVATE KEY" in word]
 
 
@@ -138,12 +138,12 @@ def test_a_failure_leads_to_the_setting_that_is_missing(
     ask: Callable[[App], list[str]],
     tmp_path: Path,
     files: Files,
-    proxy: Proxy,
+    tls_proxy: Proxy,
     text: str,
     environ: dict[str, str],
     words: str,
 ) -> None:
-    port = str(proxy.server_address[1])
+    port = str(tls_proxy.server_address[1])
     given = {name: value.format(ca=files.ca, port=port) for name, value in environ.items()}
     with pytest.raises(NetworkError) as failed:
         ask(app_with(tmp_path, text.format(ca=files.ca), **given))
