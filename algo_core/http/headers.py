@@ -24,6 +24,7 @@ OF_CONNECTION = frozenset(
 LENGTH_DIGITS = 18
 """Digits that a number of bytes may have."""
 
+_VALUE = frozenset(map(chr, (9, *range(0x20, 0x7F), *range(0x80, 0x100))))
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
@@ -92,7 +93,7 @@ def is_token(name: str) -> bool:
 
 
 def _is_value(value: str) -> bool:
-    return all(" " <= character <= "~" or "\x80" <= character <= "\xff" or character == "\t" for character in value)
+    return _VALUE.issuperset(value)
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from algo_core.errors import AlgoError, NotFoundError
+from algo_core.testing import Home
 from algo_local import removal
 from algo_local.algorithms import lifecycle
 from algo_local.algorithms.build import Build
@@ -318,6 +319,18 @@ def test_recorded_calls_beyond_their_limits(
     assert [one.name for one in prune()] == ["1 calls"]
     assert platform.records.find(first) is None
     assert prune() == []
+
+
+def test_what_can_be_removed_is_completed(algo_home: Home) -> None:
+    words = ["local", "env", "remove"]
+    assert algo_home.complete(*words, "") == []
+    algo_home.run("local", "status")
+    stale = algo_home.root / "local" / "environments" / ("e" * 40)
+    stale.mkdir(parents=True)
+    assert algo_home.complete(*words, "ee") == ["e" * 40]
+    assert algo_home.complete("local", "build", "remove", "de") == ["demo/Hello"]
+    assert algo_home.complete("local", "build", "remove", "demo/Hello", "") == []
+    assert algo_home.complete("local", "data", "remove", "demo/") == ["demo/Hello"]
 
 
 def _greet(platform: Platform) -> Any:

@@ -74,7 +74,7 @@ def address(pem_files: Files, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def company_proxy() -> Iterator[Proxy]:
+def tls_proxy() -> Iterator[Proxy]:
     server = Proxy(USER)
     started(server)
     yield server
@@ -110,7 +110,7 @@ def test_the_companys_network_is_that_of_the_tools(
     ask: Callable[[App], list[str]],
     tmp_path: Path,
     pem_files: Files,
-    company_proxy: Proxy,
+    tls_proxy: Proxy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commands: list[str] = []
@@ -121,11 +121,11 @@ def test_the_companys_network_is_that_of_the_tools(
         return popen(command, **options)
 
     monkeypatch.setattr(process.subprocess, "Popen", watched)
-    through = f"http://jane:s3cret@127.0.0.1:{company_proxy.server_address[1]}"
+    through = f"http://jane:s3cret@127.0.0.1:{tls_proxy.server_address[1]}"
     text = f'[enforce]\nca_cert = "{pem_files.ca}"\nproxy = "{through}"\n'
     pair = {"ALGO_CLIENT_CERT": pem_files.client, "ALGO_CLIENT_KEY": pem_files.key}
     assert ask(app_with(tmp_path, text, **pair)) == ["1.0"]
-    assert company_proxy.targets
+    assert tls_proxy.targets
     assert not [word for word in commands if "s3cret" in word or "PRIVATE KEY" in word]
 
 
@@ -144,12 +144,12 @@ def test_a_failure_leads_to_the_setting_that_is_missing(
     ask: Callable[[App], list[str]],
     tmp_path: Path,
     pem_files: Files,
-    company_proxy: Proxy,
+    tls_proxy: Proxy,
     text: str,
     environ: dict[str, str],
     words: str,
 ) -> None:
-    port = str(company_proxy.server_address[1])
+    port = str(tls_proxy.server_address[1])
     given = {name: value.format(ca=pem_files.ca, port=port) for name, value in environ.items()}
     with pytest.raises(NetworkError) as failed:
         ask(app_with(tmp_path, text.format(ca=pem_files.ca), **given))

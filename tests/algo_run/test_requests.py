@@ -197,6 +197,7 @@ def test_a_finished_call_is_posted_to_a_url_and_its_signature_can_be_verified(al
     shown = run(algo_home, "requests", "show", refused).text
     assert "state waiting, attempts 1" in shown
     assert "last_error 127.0.0.1 answered with status 500" in shown
+    assert "None" not in shown
     assert run(algo_home, "requests", "secret", "--json").json == {"secret": secret, "header": "X-Algo-Signature"}
 
 

@@ -398,8 +398,10 @@ def test_requirements_that_name_files_are_not_shared(builder: Builder, write: Wr
 
 def test_modules_of_the_algorithm_cannot_stand_in_for_pips(builder: Builder, write: Write, offline: str) -> None:
     traps = {f"{name}.py": "raise SystemExit('trapped')" for name in ("pip", "json", "venv", "sitecustomize")}
-    build = builder.build(write(USES, **{"requirements.txt": "greeting\n", **traps}), "demo", "Hello")
+    settings = {"uv.toml": "trapped = (", "pyproject.toml": "[tool.uv]\nindex-url = 3\n"}
+    build = builder.build(write(USES, **{"requirements.txt": "greeting\n", **traps, **settings}), "demo", "Hello")
     assert "trapped" not in build.log
+    assert is_installed_by(build.log)
 
 
 def test_the_build_sees_pips_settings_and_none_of_our_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,14 +46,14 @@ def test_calls_are_counted_by_version_within_the_window(platform: Platform) -> N
         call(17, 2.0, 1.0, worker="9"),
     )
     with platform.database.read() as rows:
-        found = activity(rows, 10.0, {"7": 1000, "8": 500, "9": 0}.__getitem__).as_dict()
+        found = activity(rows, 100.0, {"7": 1000, "8": 500, "9": 0}.__getitem__).as_dict()
     echo, slow = found["versions"]
     assert (echo["version"], slow["version"]) == ("jane/Echo/1.0.0", "jane/Slow/1.0.0")
     assert (echo["queued"], echo["running"], echo["failed"], echo["workers"], echo["memory"]) == (1, 1, 1, 1, 500)
-    assert echo["calls_per_second"] == 1.3
+    assert echo["calls_per_second"] == 0.13
     assert [round(value, 3) for value in echo["latency"].values()] == [0.7, 1.0, 1.0]
     assert (slow["workers"], slow["memory"], round(slow["latency"]["p50"])) == (1, 1000, 499)
-    assert (found["queued"], found["workers"], found["memory"], found["calls_per_second"]) == (1, 2, 1500, 1.4)
+    assert (found["queued"], found["workers"], found["memory"], found["calls_per_second"]) == (1, 2, 1500, 0.14)
 
 
 def test_a_running_worker_is_found_with_its_memory(embedded: Any, platform: Platform) -> None:

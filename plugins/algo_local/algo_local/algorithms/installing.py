@@ -77,10 +77,12 @@ def _make_with_uv(
     uv: str, environment: Path, python: Python, directory: Path, report: Report, *, requires: bool, only_wheels: bool
 ) -> None:
     report(f"Making a virtual environment with Python {python.text}")
-    run([uv, "venv", "--quiet", "--no-project", "--python", python.program, str(environment)], directory, "uv", report)
+    settings = index_settings(os.environ)
+    variables = settings.uv_variables()
+    venv = [uv, "venv", "--quiet", "--no-project", "--python", python.program, str(environment)]
+    run(venv, directory, "uv", report, variables)
     if not requires:
         return
-    settings = index_settings(os.environ)
     command = [
         *(uv, "pip", "install", "--python", str(environment / "bin" / "python")),
         *("--cache-dir", str(environment.parent.with_name(PACKAGES))),
@@ -88,7 +90,7 @@ def _make_with_uv(
         *(["--only-binary", ":all:"] if only_wheels else []),
         *("-r", REQUIREMENTS),
     ]
-    run(command, directory, INSTALLING, report, settings.uv_variables())
+    run(command, directory, INSTALLING, report, variables)
     _compile(environment, python, directory)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
 from algo_core import App, pass_app
-from algo_core.errors import NotFoundError, UsageError
+from algo_core.errors import AlgoError, NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
 from algo_local.paths import state_root
@@ -17,6 +18,39 @@ from algo_local.platform import Platform
 
 if TYPE_CHECKING:
     from algo_local.algorithms.registry import Algorithm
+
+
+def _offering(
+    names: Callable[[Platform, click.Context], Iterable[str]],
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Completion by names in the platform's state; none if there is no such state, or it cannot be read."""
+
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        if not state_root().is_dir():
+            return []
+        try:
+            with closing(Platform(state_root())) as platform:
+                found = list(names(platform, ctx))
+        except (AlgoError, OSError):  # whatever is wrong, TAB is not the place to say so
+            return []
+        return [name for name in found if name.lower().startswith(incomplete.lower())]
+
+    return complete
+
+
+def _algorithms(platform: Platform, ctx: click.Context) -> list[str]:
+    return [f"{found.owner}/{found.name}" for found in platform.registry.algorithms()]
+
+
+def _builds(platform: Platform, ctx: click.Context) -> list[str]:
+    found = platform.builds.of(_algorithm(platform, ctx.params["algorithm"]))
+    return [build.commit for build in found if not build.version]
+
+
+def _environments(platform: Platform, ctx: click.Context) -> list[str]:
+    from algo_local import removal
+
+    return [found.id for found in removal.environments(platform) if not found.algorithms]
 
 
 def megabytes(size: int) -> str:
@@ -72,8 +106,8 @@ def build() -> None:
 
 
 @build.command("remove")
-@click.argument("algorithm", metavar="OWNER/NAME")
-@click.argument("build", metavar="BUILD")
+@click.argument("algorithm", metavar="OWNER/NAME", shell_complete=_offering(_algorithms))
+@click.argument("build", metavar="BUILD", shell_complete=_offering(_builds))
 @pass_app
 def remove_build(app: App, algorithm: str, build: str) -> None:
     """Remove a build that no version names.
@@ -133,7 +167,7 @@ def list_environments(app: App) -> None:
 
 
 @environment.command("remove")
-@click.argument("environment", metavar="ENVIRONMENT")
+@click.argument("environment", metavar="ENVIRONMENT", shell_complete=_offering(_environments))
 @pass_app
 def remove_environment(app: App, environment: str) -> None:
     """Remove an environment that no build needs.
@@ -183,7 +217,7 @@ def list_data(app: App) -> None:
 
 
 @data.command("remove")
-@click.argument("algorithm", metavar="OWNER/NAME")
+@click.argument("algorithm", metavar="OWNER/NAME", shell_complete=_offering(_algorithms))
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_app
 def remove_data(app: App, algorithm: str, yes: bool) -> None:

@@ -136,8 +136,9 @@ def _lines(found: Activity) -> list[str]:
     """The view: a line for all, then a table with a row for each version, the busiest first."""
     total = found.total()
     moment = time.strftime("%H:%M:%S", time.localtime(found.at))
+    workers = f"{total.workers:,} worker" + ("" if total.workers == 1 else "s")
     head = (
-        f"{moment}  {total.queued:,} waiting, {total.running:,} running, {total.workers:,} workers with"
+        f"{moment}  {total.queued:,} waiting, {total.running:,} running, {workers} with"
         f" {megabytes(total.memory)}, {_rate(total, found.window)} calls/s over {found.window:g} s"
     )
     if not found.versions:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from algo_core.errors import UsageError
+from algo_core.text import decoded
 from algo_run.target import Surroundings
 
 if TYPE_CHECKING:
@@ -57,11 +59,11 @@ def surroundings(app: App, given: dict[str, Any]) -> Surroundings:
     """
     variables: dict[str, str] = {}
     for path in given["env_file"]:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            for number, line in enumerate(file, start=1):
-                if (text := line.strip()) and not text.startswith("#"):
-                    name, value = _variable(app, text.removeprefix("export "), f"{path}, line {number}")
-                    variables[name] = _unquoted(value.strip())
+        lines = decoded(Path(path).read_bytes(), "surrogateescape").splitlines()
+        for number, line in enumerate(lines, start=1):
+            if (text := line.strip()) and not text.startswith("#"):
+                name, value = _variable(app, text.removeprefix("export "), f"{path}, line {number}")
+                variables[name] = _unquoted(value.strip())
     variables.update(_variable(app, text, "--env") for text in given["env"])
     return Surroundings(variables, given["secret"])
 

@@ -135,7 +135,7 @@ def _print(app: App, found: Any) -> None:
         if name == "resource_type" or value is None:
             continue
         if isinstance(value, dict):
-            value = ", ".join(f"{part} {of_part}" for part, of_part in value.items())
+            value = ", ".join(f"{part} {of_part}" for part, of_part in value.items() if of_part is not None)
         app.output.line(f"{name:<16} {value}")
 
 
