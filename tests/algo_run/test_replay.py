@@ -251,7 +251,7 @@ def test_results_of_a_batch(home: Home, record: Record, tmp_path: Path, out: str
     home.run("run", "demo/Echo/1.0.0", "--each", "in.jsonl", "-o", out, "--unordered", cwd=tmp_path)
     done = replay(home, "--from", out, cwd=tmp_path)
     assert (done.code, done.text) == (ExitCode.OK, ""), done.stderr
-    assert "5 inputs replayed, 0 failed in" in done.stderr
+    assert "5 inputs replayed, 0 failed, 0 differing in" in done.stderr
     (tmp_path / "in.jsonl").write_text("\n".join([*values[:2], "33", *values[3:4], "", ""]))
     changed = replay(home, "--from", out, cwd=tmp_path)
     assert [line.split("\t") for line in changed.text.splitlines()] == [

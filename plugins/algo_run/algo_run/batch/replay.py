@@ -103,7 +103,9 @@ def carry_out_replay(
         SomeFailed: if an output differs, a call failed, or, with `slower`, took too long; or if nothing was compared.
         AlgoError, OSError: as `work.carry_out` does.
     """
-    report = Report(app.output, titles=TITLES, verb="replayed", skipped=len(journal.done), counts=journal.counts)
+    report = Report(
+        app.output, titles=TITLES, verb="replayed", skipped=len(journal.done), counts=journal.counts, compares=True
+    )
     new = (each for each in recorded if not journal.is_done(each.number, each.digest, each.name))
     carry_out(app, Work(calls.row, new, calls.seconds), journal, report, limits, lambda row: _show(app, row))
     counts = report.counts

@@ -56,7 +56,8 @@ class Report:
     """Reports the progress of a batch, which `skipped` so many inputs because their rows are recorded.
 
     `counts` are those rows by their marks, to which new ones are added; `titles` are those of the latencies of a
-    call by their names; `total` is the number of inputs, if known.
+    call by their names; `total` is the number of inputs, if known. With `compares`, the summary says how many outputs
+    differ, also if none does.
     """
 
     def __init__(
@@ -68,8 +69,10 @@ class Report:
         skipped: int = 0,
         counts: Counter[str] | None = None,
         total: int | None = None,
+        compares: bool = False,
     ) -> None:
         self._output = output
+        self._compares = compares
         self._skipped = skipped
         self._titles = titles
         self._verb = verb
@@ -131,7 +134,8 @@ class Report:
             )
             return
         skipped = f", {self._skipped:,} recorded before" if self._skipped else ""
-        others = _listed(Counter({name: count for name, count in self.counts.items() if name != "failed"}))
+        none = ", 0 differing" if self._compares and not self.counts["differing"] else ""
+        others = none + _listed(Counter({name: count for name, count in self.counts.items() if name != "failed"}))
         self._output.info(
             f"{self.done:,} {'input' if self.done == 1 else 'inputs'} {self._verb}, {self.counts['failed']:,} failed"
             f"{others}{skipped} in {_span(seconds)} ({self.done / max(seconds, 1e-9):,.1f}/s)"

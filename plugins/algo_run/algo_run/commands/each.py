@@ -82,6 +82,7 @@ def _carry_out(
         skipped=len(journal.done),
         counts=journal.counts,
         total=count_inputs(batch.kind, batch.source),
+        compares=bool(batch.compare),
     )
     recorded = len(journal.done)
     new = (item for item in items if not journal.is_done(item.number, item.digest, item.name))
