@@ -14,7 +14,7 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmarks-calls benchmarks-environments benchmarks-observers
+.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
 .PHONY: benchmark-deps endurance
 .PHONY: changelog wheels clean
 
@@ -80,6 +80,9 @@ benchmarks-calls: $(READY) ## Measure calls: many from one command, the record, 
 
 benchmarks-observers: $(READY) ## Measure what an observer adds to the copy of each of 10,000 small files
 	$(BIN)/python benchmarks/observers.py
+
+benchmarks-development: $(READY) ## Measure an edit to its answer with algo local dev
+	$(BIN)/python benchmarks/development.py
 
 benchmarks-environments: $(READY) ## Measure the first publish of an algorithm that requires numpy, by uv and by pip
 	$(BIN)/python benchmarks/environments.py

@@ -104,7 +104,7 @@ PATTERNS = (
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Path:
+def written_files(tmp_path: Path) -> Path:
     for name in ("x.txt", "a/x.txt", "a/b1/y.txt", "a/b1/.hidden", "a/b2/c/x.txt", ".h/x.txt", "d.txt/x"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -113,17 +113,17 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_pattern_means_the_files_that_it_means_elsewhere(
-    files: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+    written_files: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(files)
-    for given in (pattern, f"{files}/{pattern}", f"./{pattern}"):
+    monkeypatch.chdir(written_files)
+    for given in (pattern, f"{written_files}/{pattern}", f"./{pattern}"):
         expected = sorted(path for path in glob.glob(given, recursive=True) if os.path.isfile(path))
         assert sorted(path for path in matching(given) if os.path.isfile(path)) == expected
 
 
 @pytest.mark.parametrize("pattern", ["**/*.txt", "a/*/*", "*/*/x.txt"])
-def test_a_pattern_passes_over_nothing_that_cannot_be_listed(files: Path, pattern: str) -> None:
-    (files / "a" / "b1").chmod(0)
+def test_a_pattern_passes_over_nothing_that_cannot_be_listed(written_files: Path, pattern: str) -> None:
+    (written_files / "a" / "b1").chmod(0)
     with ordinary_rights(), pytest.raises(PermissionError):
-        list(matching(f"{files}/{pattern}"))
-    (files / "a" / "b1").chmod(0o755)
+        list(matching(f"{written_files}/{pattern}"))
+    (written_files / "a" / "b1").chmod(0o755)

@@ -47,12 +47,12 @@ class Index(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+def pem_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(tmp_path_factory.mktemp("pem"))
 
 
 @pytest.fixture(scope="module")
-def address(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(pem_files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An index with a certificate of a private CA, which lets nobody in without one of their own."""
     Index.folder = tmp_path_factory.mktemp("index")
     stem = "acme_greet-1.0"
@@ -62,8 +62,8 @@ def address(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         archive.writestr(f"{stem}.dist-info/RECORD", "")
     server = QuietServer(("127.0.0.1", 0), Index)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    files.authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
-    context.load_verify_locations(files.ca)
+    pem_files.authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    context.load_verify_locations(pem_files.ca)
     context.verify_mode = ssl.CERT_REQUIRED
     context.maximum_version = ssl.TLSVersion.TLSv1_2  # later a client may be reset before it reads the refusal
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -74,7 +74,7 @@ def address(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def proxy() -> Iterator[Proxy]:
+def tls_proxy() -> Iterator[Proxy]:
     server = Proxy(USER)
     started(server)
     yield server
@@ -107,7 +107,11 @@ def ask(request: pytest.FixtureRequest, address: str, tools: Path) -> Callable[[
 
 
 def test_the_companys_network_is_that_of_the_tools(
-    ask: Callable[[App], list[str]], tmp_path: Path, files: Files, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[[App], list[str]],
+    tmp_path: Path,
+    pem_files: Files,
+    tls_proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commands: list[str] = []
     popen = subprocess.Popen
@@ -117,40 +121,42 @@ def test_the_companys_network_is_that_of_the_tools(
         return popen(command, **options)
 
     monkeypatch.setattr(process.subprocess, "Popen", watched)
-    through = f"http://jane:s3cret@127.0.0.1:{proxy.server_address[1]}"
-    text = f'[enforce]\nca_cert = "{files.ca}"\nproxy = "{through}"\n'
-    pair = {"ALGO_CLIENT_CERT": files.client, "ALGO_CLIENT_KEY": files.key}
+    through = f"http://jane:s3cret@127.0.0.1:{tls_proxy.server_address[1]}"
+    text = f'[enforce]\nca_cert = "{pem_files.ca}"\nproxy = "{through}"\n'
+    pair = {"ALGO_CLIENT_CERT": pem_files.client, "ALGO_CLIENT_KEY": pem_files.key}
     assert ask(app_with(tmp_path, text, **pair)) == ["1.0"]
-    assert proxy.targets
+    assert tls_proxy.targets
     assert not [word for word in commands if "s3cret" in word or "PRIVATE KEY" in word]
 
 
 @pytest.mark.parametrize(
-    ("text", "environ", "words"),
+    ("ask", "text", "environ", "words"),
     [
-        ("", {}, "ca_cert"),
-        ('[enforce]\nca_cert = "{ca}"\n', {}, "client_cert"),
-        ("", {"SSL_CERT_FILE": "{ca}"}, "client_cert"),
-        ("", {"REQUESTS_CA_BUNDLE": "{ca}", "ALGO_PROXY": "http://127.0.0.1:{port}"}, "proxy"),
+        ("pip", "", {}, "ca_cert"),
+        ("uv", "", {}, "ca_cert"),
+        ("uv", '[enforce]\nca_cert = "{ca}"\n', {}, "client_cert"),
+        ("pip", "", {"SSL_CERT_FILE": "{ca}"}, "client_cert"),
+        ("uv", "", {"REQUESTS_CA_BUNDLE": "{ca}", "ALGO_PROXY": "http://127.0.0.1:{port}"}, "proxy"),
     ],
+    indirect=["ask"],
 )
 def test_a_failure_leads_to_the_setting_that_is_missing(
     ask: Callable[[App], list[str]],
     tmp_path: Path,
-    files: Files,
-    proxy: Proxy,
+    pem_files: Files,
+    tls_proxy: Proxy,
     text: str,
     environ: dict[str, str],
     words: str,
 ) -> None:
-    port = str(proxy.server_address[1])
-    given = {name: value.format(ca=files.ca, port=port) for name, value in environ.items()}
+    port = str(tls_proxy.server_address[1])
+    given = {name: value.format(ca=pem_files.ca, port=port) for name, value in environ.items()}
     with pytest.raises(NetworkError) as failed:
-        ask(app_with(tmp_path, text.format(ca=files.ca), **given))
+        ask(app_with(tmp_path, text.format(ca=pem_files.ca), **given))
     assert words in (failed.value.hint or ""), failed.value.message
 
 
-def test_what_is_trusted_and_shown(tmp_path: Path, files: Files) -> None:
+def test_what_is_trusted_and_shown(tmp_path: Path, pem_files: Files) -> None:
     def overlay(text: str = "", **environ: str) -> dict[str, str]:
         app = app_with(tmp_path, text, **environ)
         with tools_environ(app) as found:
@@ -160,23 +166,23 @@ def test_what_is_trusted_and_shown(tmp_path: Path, files: Files) -> None:
                 for name, value in read.items()
             }
 
-    own = Path(files.ca).read_text().strip()
+    own = Path(pem_files.ca).read_text().strip()
     assert overlay() == {}
-    assert overlay(SSL_CERT_FILE=files.ca) == {"REQUESTS_CA_BUNDLE": own + "\n"}
-    assert overlay(SSL_CERT_DIR=str(files.folder)) == {"REQUESTS_CA_BUNDLE": str(files.folder)}
-    profile = f'[profiles.default]\naddress = "https://a.example"\nca_cert = "{files.ca}"\n'
+    assert overlay(SSL_CERT_FILE=pem_files.ca) == {"REQUESTS_CA_BUNDLE": own + "\n"}
+    assert overlay(SSL_CERT_DIR=str(pem_files.folder)) == {"REQUESTS_CA_BUNDLE": str(pem_files.folder)}
+    profile = f'[profiles.default]\naddress = "https://a.example"\nca_cert = "{pem_files.ca}"\n'
     trusted = overlay(profile)
     assert trusted["REQUESTS_CA_BUNDLE"] == trusted["SSL_CERT_FILE"]
     assert own in trusted["SSL_CERT_FILE"]
     assert trusted["SSL_CERT_FILE"].count("BEGIN CERTIFICATE") > 50  # besides the public ones
-    other = overlay(profile, REQUESTS_CA_BUNDLE=files.stranger)["SSL_CERT_FILE"]
-    assert Path(files.stranger).read_text().strip() in other
+    other = overlay(profile, REQUESTS_CA_BUNDLE=pem_files.stranger)["SSL_CERT_FILE"]
+    assert Path(pem_files.stranger).read_text().strip() in other
     assert other.count("BEGIN CERTIFICATE") < 5
     assert "BEGIN CERTIFICATE" in overlay(ALGO_SYSTEM_TRUST="1")["SSL_CERT_FILE"]
-    shown = overlay(ALGO_CLIENT_CERT=files.client, ALGO_CLIENT_KEY=files.key)
+    shown = overlay(ALGO_CLIENT_CERT=pem_files.client, ALGO_CLIENT_KEY=pem_files.key)
     assert shown["PIP_CLIENT_CERT"] == shown["SSL_CLIENT_CERT"]
     assert "PRIVATE KEY" in shown["SSL_CLIENT_CERT"]
-    assert "PIP_CLIENT_CERT" not in overlay(ALGO_CLIENT_CERT=files.both, PIP_CLIENT_CERT="mine")
+    assert "PIP_CLIENT_CERT" not in overlay(ALGO_CLIENT_CERT=pem_files.both, PIP_CLIENT_CERT="mine")
     for text, name in ((f'[enforce]\nca_cert = "{tmp_path}/gone"\n', "site.toml"), ("", "ALGO_CLIENT_CERT")):
         with pytest.raises(ConfigError, match=name):
             overlay(text, **({} if text else {"ALGO_CLIENT_CERT": "/gone"}))

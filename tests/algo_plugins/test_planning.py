@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import pytest
-
 from algo_core.errors import ExitCode
 from algo_plugins.installer.outcome import CHANGED
 
@@ -15,11 +13,10 @@ def sha(path: Path) -> str:
     return f"--hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-@pytest.mark.parametrize("kind", ["venv", "bare"])
-def test_only_files_with_the_listed_hashes_are_installed(make_place, house, tmp_path, kind: str) -> None:
+def test_only_files_with_the_listed_hashes_are_installed(venv, house, tmp_path) -> None:
     lib = house.library("acme-lib", "1.0")
     first = house.plugin("acme-greet", "1.0", requires=["acme-lib"])
-    place = make_place(kind)
+    place = venv
     locked = tmp_path / "locked.txt"
     locked.write_text(f"# made by a tool\nacme_greet==1.0 \\\n    {sha(first)}\nacme-lib==1.0 {sha(first)}\n")
     before, config = place.versions(), place.home.config_file.read_text()
@@ -36,8 +33,9 @@ def test_only_files_with_the_listed_hashes_are_installed(make_place, house, tmp_
     assert 'installed = ["acme-greet==1.0"]' in place.home.config_file.read_text()
 
 
-def test_plans_change_nothing_and_say_what_holds_a_version_back(place, house) -> None:
-    house.plugin("acme-greet", "1.0")
+def test_plans_change_nothing_and_say_what_holds_a_version_back(place, house, tmp_path) -> None:
+    wheel = house.plugin("acme-greet", "1.0", requires=["acme-lib"])
+    lib = house.library("acme-lib", "1.0")
     before, config = place.versions(), place.home.config_file.read_text()
     for words in (["--isolated"], []):
         result = place.install("acme-greet", "--dry-run", "--exit-code", *words)
@@ -45,7 +43,17 @@ def test_plans_change_nothing_and_say_what_holds_a_version_back(place, house) ->
         assert result.text.startswith("Would install acme-greet 1.0")
     assert not (place.home.root / "data").exists()
     assert (place.versions(), place.home.config_file.read_text()) == (before, config)
-    assert place.install("acme-greet==1.0").code == ExitCode.OK
+    locked = tmp_path / "locked.txt"
+    for wrong, said in (
+        (f"acme-lib==1.0 {sha(wheel)}\n", "acme-lib==1.0 is another file"),
+        ("", "acme-lib is needed, and the requirements file has no version and hash of it"),
+    ):
+        locked.write_text(f"acme-greet==1.0 {sha(wheel)}\n{wrong}")
+        result = place.install("-r", locked)
+        assert (result.code, said in result.stderr) == (ExitCode.FAILURE, True), result
+        assert place.versions() == before
+    locked.write_text(f"acme-greet==1.0 {sha(wheel)}\nacme-lib==1.0 {sha(lib)}\n")
+    assert place.install("-r", locked).code == ExitCode.OK
     house.plugin("acme-greet", "2.0", requires=["algo-core>=90"])
     house.plugin("acme-greet", "1.5", command="greetings")
     result = place.run("plugins", "outdated", "--json", "--exit-code")

@@ -152,10 +152,16 @@ def test_the_last_change_of_each_is_kept_for_a_rollback(prepared: Prepared, tmp_
     for names in (["lib"], ["acme"], ["lib", "acme"]):
         each = [Kept(name, "3.0", "2.0") for name in names]
         begin(str(prepared.prefix), each, [], prepared.installed()).keep()
-        found = [[each.name for each in state.distributions] for state in Saved.all_kept(str(prepared.prefix))]
+        states = Saved.all_kept(str(prepared.prefix))
+        found = [[each.name for each in state.distributions] for state in states]
         assert found[0] == names
     assert found == [["lib", "acme"]]
     assert len(os.listdir(prepared.prefix / CHANGES / "kept")) == 1
+    (state,) = states
+    state.forget({"acme"})
+    assert Saved.all_kept(str(prepared.prefix))
+    state.forget({"acme", "lib"})
+    assert not Saved.all_kept(str(prepared.prefix))
 
 
 def test_files_are_copied_where_there_are_no_links(prepared: Prepared, tmp_path: Path, monkeypatch) -> None:

@@ -130,3 +130,24 @@ def test_install_and_isolated_tell_a_refusal_as_one(make_place: Any, index: Inde
 def test_what_tools_say_of_an_index(said: str, told: str | None) -> None:
     trouble = trouble_in(said)
     assert (str(trouble) if trouble else None) == told
+
+
+AT = "Could not fetch URL https://127.0.0.1:1/simple/acme/: "
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        (f"{AT}There was a problem confirming the ssl certificate: [SSL: CERTIFICATE_VERIFY_FAILED] - skipping", "ca_cert"),
+        (f"{AT}a problem: [SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required - skipping", "client_cert"),
+        (f"{AT}a problem: EOF occurred in violation of protocol (_ssl.c:2427) - skipping", "client_cert"),
+        (f"{AT}connection error: ProxyError(OSError('Tunnel connection failed: 407 Proxy Authentication Required'))", "proxy"),
+        ("error: Failed to fetch: https://127.0.0.1:1/simple/acme/\n  cause: invalid peer certificate: UnknownIssuer", "ca_cert"),
+        ("error: Failed to fetch: https://127.0.0.1:1/simple/acme/\n  cause: received fatal alert: CertificateRequired", "client_cert"),
+        (f"{AT}connection error: [Errno 111] Connection refused - skipping", None),
+    ],
+)  # fmt: skip
+def test_a_refusal_on_the_way_names_the_setting_that_mends_it(said: str, word: str | None) -> None:
+    trouble = trouble_in(said)
+    assert trouble is not None
+    assert (word in (trouble.answer or "")) if word else trouble.answer is None

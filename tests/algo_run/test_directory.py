@@ -50,7 +50,7 @@ def write(algo_home: Home) -> Callable[..., Path]:
     [
         ("./mine", True), ("./nothing", True), ("../x", True), (".", True), ("..", True), ("~/x", True), ("~", True),
         ("/nothing/at/all/here", True), ("/", True), ("mine", True), ("mine/src/deep/down", True), ("mine.conf", True),
-        ("/usr/bin", True), ("me/Hello", False), ("mine/src", False), ("algo://me/Hello", False), ("/me/Hello", False),
+        ("/usr/bin", True), ("/usr/Nothing", True), ("me/Hello", False), ("mine/src", False), ("algo://me/Hello", False), ("/me/Hello", False),
         (".my/Hello", False), ("/.my/Hello", False), ("nothing", False), ("me/Hello/1.0.0", False), ("", False),
         ("me/Hello/9.x.y", False),
     ],

@@ -51,13 +51,14 @@ class Target(NamedTuple):
 def is_directory(text: str) -> bool:
     """Whether a directory of this machine is meant: its path begins with `./`, `../`, `~` or `/`, or it exists.
 
-    `OWNER/NAME` is always the name of an algorithm, whatever directories there are.
+    `OWNER/NAME` is always the name of an algorithm, whatever directories there are; `/OWNER/NAME` is, unless `/OWNER`
+    is a directory.
     """
     if text in {".", ".."} or text.startswith(("./", "../", "~")):
         return True
     if re.fullmatch(_MINE, text, re.DOTALL):
         return False
-    if text.startswith("/") and os.path.exists(text):
+    if text.startswith("/") and os.path.isdir(f"/{text.split('/')[1]}"):
         return True
     try:
         parse_algorithm_ref(text)

@@ -95,10 +95,10 @@ def test_environments_of_the_platform_name_their_python() -> None:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Give the machine certain interpreters besides ours: `machine("3.4.1", "3.99.2")`."""
+def having(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give the machine certain interpreters besides ours: `having("3.4.1", "3.99.2")`."""
 
-    def machine(*versions: str) -> None:
+    def having(*versions: str) -> None:
         def there(text: str) -> Python:
             return Python(tuple(map(int, text.split("."))), f"/opt/{text}/bin/python3", f"/opt/{text}")
 
@@ -108,20 +108,20 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(interpreters, "_examined", found.get)
         monkeypatch.setattr(interpreters, "installed", lambda: tuple(found.values()))
 
-    return machine
+    return having
 
 
-def test_the_newest_that_fits_is_chosen(machine: Callable[..., None]) -> None:
-    machine("3.98.1", "3.98.12", "3.98.2", "3.99.0")
+def test_the_newest_that_fits_is_chosen(having: Callable[..., None]) -> None:
+    having("3.98.1", "3.98.12", "3.98.2", "3.99.0")
     assert find_python((3, 98), print).text == "3.98.12"
     assert find_python((3, 98, 2), print).text == "3.98.2"
     assert find_python((), print) == find_python(ours().version[:2], print) == ours()
 
 
 def test_a_missing_python_is_told_with_those_that_are_there(
-    machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    having: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine("3.97.1")
+    having("3.97.1")
     asked: list[Any] = []
     real = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda *given, **options: (asked.append(given), real(["true"]))[1])
@@ -134,15 +134,15 @@ def test_a_missing_python_is_told_with_those_that_are_there(
         find_python((3, 98), print, {"ALGO_LOCAL_PYTHON_DOWNLOADS": "maybe"})
 
 
-def test_a_python_that_is_too_old_is_not_looked_for(machine: Callable[..., None]) -> None:
-    machine("3.5.9", "2.7.18")
+def test_a_python_that_is_too_old_is_not_looked_for(having: Callable[..., None]) -> None:
+    having("3.5.9", "2.7.18")
     for wanted in ((3, 5), (2, 7), (2,)):
         with pytest.raises(BuildError, match=r"need Python 3\.6 or later"):
             find_python(wanted, print)
 
 
-def test_a_preferred_python_that_is_missing_stops_nothing(machine: Callable[..., None]) -> None:
-    machine()
+def test_a_preferred_python_that_is_missing_stops_nothing(having: Callable[..., None]) -> None:
+    having()
     told: list[str] = []
     assert builder_module.chosen_python((), (3, 98), told.append) == ours()
     assert "Python 3.98 is not installed" in told[0]
@@ -151,9 +151,9 @@ def test_a_preferred_python_that_is_missing_stops_nothing(machine: Callable[...,
 
 
 def test_the_language_of_the_configuration_chooses(
-    tmp_path: Path, write: Callable[..., Path], machine: Callable[..., None]
+    tmp_path: Path, write: Callable[..., Path], having: Callable[..., None]
 ) -> None:
-    machine()
+    having()
     directory = write("def apply(input): return 1\n", **{"algorithmia.conf": '{"language": "python3.98"}'})
     with pytest.raises(BuildError, match=r"Python 3\.98 is not installed"):
         Builder(tmp_path / "root").build(directory, "demo", "Hello")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.sandbox import running_with, wait_until
 
+from algo_core.errors import ExitCode
 from algo_core.testing import Home, Result
 from algo_local.execution.keeper import Keeper
 
@@ -52,7 +53,7 @@ def home(algo_home: Home, tmp_path: Path) -> Iterator[Home]:
     source.joinpath("Talk.py").write_text(CODE)
     algo_home.environ["LOGNAME"] = "jane"
     done = algo_home.run("local", "publish", source.parent, "jane/Talk", "--version", "1.0.0")
-    assert done.code == 0, done
+    assert done.code == ExitCode.OK, done
     yield algo_home
     keeper_of(algo_home).stop()
 
@@ -114,7 +115,7 @@ def test_status_shows_the_keeper_and_stop_ends_it(home: Home) -> None:
 def test_reset_ends_it_as_well(home: Home) -> None:
     call(home, "-d", "x")
     (worker,) = workers(home)
-    assert home.run("local", "reset", "--yes").code == 0
+    assert home.run("local", "reset", "--yes").code == ExitCode.OK
     assert not Path(f"/proc/{worker}").exists() or wait_until(lambda: not running(worker))
     assert not (home.root / "local").exists()
 
@@ -130,7 +131,7 @@ def test_a_new_version_and_a_new_secret_are_answered_by_new_workers(home: Home) 
     first = workers(home)
     source = home.root.parent / "source"
     (source / "src" / "Talk.py").write_text("def apply(input):\n    return 'new'\n")
-    assert home.run("local", "publish", source, "jane/Talk", "--version", "1.1.0").code == 0
+    assert home.run("local", "publish", source, "jane/Talk", "--version", "1.1.0").code == ExitCode.OK
     assert call(home, "-d", "x").text == "new\n"
     assert len(workers(home)) == 2
     assert call(home, "-d", "x").text == "new\n"
@@ -167,5 +168,5 @@ def test_a_command_that_is_killed_takes_its_worker_along(home: Home) -> None:
     process.wait()
     assert wait_until(lambda: not running(worker))
     assert running_with(str(home.root / "local" / "processes")) == []
-    assert call(home, "-d", "x").code == 0
+    assert call(home, "-d", "x").code == ExitCode.OK
     assert wait_until(lambda: len(list(home.root.glob("local/processes/p-*"))) == 1), "what was left is removed"

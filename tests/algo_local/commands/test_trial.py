@@ -20,49 +20,49 @@ CASES = [
 
 
 @pytest.fixture
-def directory(write: Callable[..., Path]) -> Path:
+def hello_directory(write: Callable[..., Path]) -> Path:
     conf = {"username": "acme", "algoname": "Hello", "sample_input": "ab"}
     return write(CODE, **{"algorithmia.conf": json.dumps(conf), "TEST_CASES.json": json.dumps(CASES)})
 
 
-def test_cases_and_the_sample_are_run(algo_home: Home, directory: Path) -> None:
-    done = algo_home.run("local", "test", directory)
+def test_cases_and_the_sample_are_run(algo_home: Home, hello_directory: Path) -> None:
+    done = algo_home.run("local", "test", hello_directory)
     assert (done.code, done.text) == (ExitCode.OK, "ok      twice\nok      nothing\nok      sample_input\n"), (
         done.stderr
     )
-    (directory / "TEST_CASES.json").write_text(json.dumps([{**CASES[0], "expected_output": 5}, CASES[1]]))
-    failed = algo_home.run("local", "test", directory)
+    (hello_directory / "TEST_CASES.json").write_text(json.dumps([{**CASES[0], "expected_output": 5}, CASES[1]]))
+    failed = algo_home.run("local", "test", hello_directory)
     assert (failed.code, failed.stderr) == (ExitCode.FAILURE, "error: 1 of 3 cases failed\n")
     assert failed.text.startswith("FAILED  twice: expected 5, got 4\nok      nothing\n")
-    found = algo_home.run("local", "test", directory, "--json").json
+    found = algo_home.run("local", "test", hello_directory, "--json").json
     assert (found["tests"], found["cases"][0]["failure"]) == (None, "expected 5, got 4")
     assert [*(algo_home.root / "local").glob("drafts/d-*")] == []
 
 
-def test_tests_are_run_by_pytest_in_an_environment_of_their_own(algo_home: Home, directory: Path) -> None:
-    (directory / "src" / "Hello_test.py").write_text(
+def test_tests_are_run_by_pytest_in_an_environment_of_their_own(algo_home: Home, hello_directory: Path) -> None:
+    (hello_directory / "src" / "Hello_test.py").write_text(
         TESTS + "def test_it_too():\n    assert 0\ndef test_not_me():\n    assert 0\n"
     )
-    done = algo_home.run("local", "test", directory, "--", "-q", "-k", "test_it")
+    done = algo_home.run("local", "test", hello_directory, "--", "-q", "-k", "test_it")
     assert (done.code, done.stderr) == (ExitCode.FAILURE, "error: Tests failed\n")
     assert "1 failed, 1 passed, 1 deselected" in done.text
     assert done.text.endswith("ok      twice\nok      nothing\nok      sample_input\n")
-    assert sorted(path.name for path in directory.rglob("*") if "cache" in path.name) == []
+    assert sorted(path.name for path in hello_directory.rglob("*") if "cache" in path.name) == []
 
 
 def test_nothing_to_test(algo_home: Home, write: Callable[..., Path]) -> None:
-    directory = write(CODE, **{"algorithmia.conf": '{"username": "acme", "algoname": "Hello"}'})
-    done = algo_home.run("local", "test", directory)
+    hello_directory = write(CODE, **{"algorithmia.conf": '{"username": "acme", "algoname": "Hello"}'})
+    done = algo_home.run("local", "test", hello_directory)
     assert (done.code, "has no tests and no TEST_CASES.json" in done.stderr) == (ExitCode.NOT_FOUND, True)
 
 
-def test_a_shell_in_the_environment(algo_home: Home, directory: Path) -> None:
-    program = "import os, sys, src.Hello; print(src.Hello.apply(1), os.environ['MODE'], os.getcwd()); sys.exit(3)"
-    done = algo_home.run("local", "shell", directory, "--env", "MODE=fast", "--", "python3", "-c", program)
-    assert (done.code, done.text) == (3, f"2 fast {directory.resolve()}\n"), done.stderr
-    typed = algo_home.run("local", "shell", directory, input="import src.Hello\nprint(src.Hello.apply(2))\n")
+def test_a_shell_in_the_environment(algo_home: Home, hello_directory: Path) -> None:
+    program = "import os, sys, src.Hello; print(src.Hello.apply(1), os.environ['MODE'], os.getcwd()); sys.exit(42)"
+    done = algo_home.run("local", "shell", hello_directory, "--env", "MODE=fast", "--", "python3", "-c", program)
+    assert (done.code, done.text) == (42, f"2 fast {hello_directory.resolve()}\n"), done.stderr
+    typed = algo_home.run("local", "shell", hello_directory, input="import src.Hello\nprint(src.Hello.apply(2))\n")
     assert (typed.code, typed.text) == (ExitCode.OK, "4\n")
-    missing = algo_home.run("local", "shell", directory, "--", "no-such-program")
+    missing = algo_home.run("local", "shell", hello_directory, "--", "no-such-program")
     assert (missing.code, "no program no-such-program" in missing.stderr) == (ExitCode.NOT_FOUND, True)
-    assert algo_home.run("local", "shell", directory, "--env", "MODE").code == ExitCode.USAGE
-    assert [*directory.rglob("__pycache__")] == []
+    assert algo_home.run("local", "shell", hello_directory, "--env", "MODE").code == ExitCode.USAGE
+    assert [*hello_directory.rglob("__pycache__")] == []

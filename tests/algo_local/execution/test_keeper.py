@@ -131,43 +131,43 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    machine = Machine(tmp_path / "root")
-    yield machine
-    machine.end()
-    machine.keeper.stop()
+def host(tmp_path: Path) -> Iterator[Machine]:
+    host = Machine(tmp_path / "root")
+    yield host
+    host.end()
+    host.keeper.stop()
 
 
 @pytest.mark.usefixtures("confinement")
-def test_the_next_command_takes_the_loaded_worker(machine: Machine, build: Callable[..., Build]) -> None:
+def test_the_next_command_takes_the_loaded_worker(host: Machine, build: Callable[..., Build]) -> None:
     made = build(COUNT)
-    first, second, third = (machine.result(made) for _ in range(3))
+    first, second, third = (host.result(made) for _ in range(3))
     assert [first[1], second[1], third[1]] == [1, 2, 3]
     assert first[0] == second[0] == third[0], "what it calls the platform with stays valid"
-    (worker,) = machine.status["workers"]
+    (worker,) = host.status["workers"]
     assert (worker["algorithm"], worker["build"], worker["calls"]) == ("demo/Hello", made.commit, 3)
     assert worker["memory"] > 0
     assert 0 < worker["left"] <= 60
-    assert machine.keeper.stop()
-    assert machine.is_clean()
+    assert host.keeper.stop()
+    assert host.is_clean()
     assert not is_running(worker["process"])
-    assert machine.result(made)[1] == 1
+    assert host.result(made)[1] == 1
 
 
-def test_nothing_that_comes_of_a_call_is_different(machine: Machine, build: Callable[..., Build]) -> None:
+def test_nothing_that_comes_of_a_call_is_different(host: Machine, build: Callable[..., Build]) -> None:
     made = build(MANY)
 
     def seen(data: str, **options: Any) -> str:
-        outcome = machine.call(made, data, **options)
+        outcome = host.call(made, data, **options)
         said = repr((outcome.result, outcome.failure, outcome.stdout))
         return re.sub(r"p-\w{8}", "p-", said)  # without a sandbox, every process has another directory
 
     for data in INPUTS:
         expected = seen(data, seconds=0.0)
-        machine.call(made, "x")
-        (warm,) = machine.kept()
+        host.call(made, "x")
+        (warm,) = host.kept()
         assert seen(data) == expected, data
-        still = machine.kept()
+        still = host.kept()
         assert still in ([], [warm]), "another one was started"
 
 
@@ -189,7 +189,7 @@ def _other_secret(build: Build) -> Build:
     ids=["secret", "module", "account", "proxy", "limit", "paths", "sandbox"],
 )
 def test_a_worker_answers_only_what_it_was_started_for(
-    machine: Machine,
+    host: Machine,
     build: Callable[..., Build],
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Build], Build],
@@ -197,98 +197,98 @@ def test_a_worker_answers_only_what_it_was_started_for(
     variable: tuple[str, str] | None,
 ) -> None:
     made = replace(build(COUNT, **{"src/Other.py": COUNT}), secrets=(("KEY", "old"),))
-    assert machine.result(made)[1] == 1
+    assert host.result(made)[1] == 1
     if variable:
         monkeypatch.setenv(*variable)
-    assert machine.result(change(made), **options)[1] == 1
+    assert host.result(change(made), **options)[1] == 1
     if variable:
         monkeypatch.delenv(variable[0])
-    assert machine.result(made)[1] == 2
+    assert host.result(made)[1] == 2
 
 
-def test_changed_code_and_a_damaged_build_are_seen(machine: Machine, build: Callable[..., Build]) -> None:
+def test_changed_code_and_a_damaged_build_are_seen(host: Machine, build: Callable[..., Build]) -> None:
     made = build(COUNT)
-    machine.result(made)
-    assert machine.result(build(COUNT + "\n"))[1] == 1
+    host.result(made)
+    assert host.result(build(COUNT + "\n"))[1] == 1
     source = made.source / "src" / "Hello.py"
     made.source.joinpath("src").chmod(0o755)
     source.chmod(0o644)
     source.write_text("def apply(input):\n    return 'changed'\n")
-    failure = machine.call(made).failure
+    failure = host.call(made).failure
     assert failure
     assert "changed" in failure.message
 
 
-def test_two_commands_at_once_share_the_keeper(machine: Machine, build: Callable[..., Build]) -> None:
+def test_two_commands_at_once_share_the_keeper(host: Machine, build: Callable[..., Build]) -> None:
     made = build(COUNT)
-    machine.result(made)
-    pools = [machine.begin() for _ in range(2)]
+    host.result(made)
+    pools = [host.begin() for _ in range(2)]
     results = [pool.call(made, Payload("text", "x"), timeout=60, context=CONTEXT).result for pool in pools]
-    machine.end()
+    host.end()
     assert sorted(result.data[1] for result in results if result) == [1, 2]
-    assert len(set(machine.kept())) == 2
+    assert len(set(host.kept())) == 2
 
 
-def test_only_so_many_are_kept(machine: Machine, build: Callable[..., Build]) -> None:
+def test_only_so_many_are_kept(host: Machine, build: Callable[..., Build]) -> None:
     made = build(COUNT)
-    machine.result(made)
-    pools = [machine.begin() for _ in range(keeper_process.MOST + 1)]
+    host.result(made)
+    pools = [host.begin() for _ in range(keeper_process.MOST + 1)]
     for pool in pools:
         assert pool.call(made, Payload("text", "x"), timeout=60, context=CONTEXT).result
-    machine.end()
-    assert wait_until(lambda: len(list(machine.root.glob("processes/p-*"))) == keeper_process.MOST)
-    assert len(machine.kept()) == keeper_process.MOST
+    host.end()
+    assert wait_until(lambda: len(list(host.root.glob("processes/p-*"))) == keeper_process.MOST)
+    assert len(host.kept()) == keeper_process.MOST
 
 
-def test_they_are_kept_for_as_long_as_was_said(machine: Machine, build: Callable[..., Build]) -> None:
+def test_they_are_kept_for_as_long_as_was_said(host: Machine, build: Callable[..., Build]) -> None:
     made = build(COUNT)
-    machine.result(made)
-    keeper = machine.status["process"]
-    machine.result(made, seconds=1.0)
+    host.result(made)
+    keeper = host.status["process"]
+    host.result(made, seconds=1.0)
     assert wait_until(lambda: not is_running(keeper))
-    assert machine.is_clean()
+    assert host.is_clean()
 
 
 @pytest.mark.parametrize("end", ["killed", "terminated", "removed", "replaced"])
-def test_workers_and_keeper_end_together(machine: Machine, build: Callable[..., Build], end: str) -> None:
+def test_workers_and_keeper_end_together(host: Machine, build: Callable[..., Build], end: str) -> None:
     made = build(COUNT)
-    machine.result(made)
-    (worker,), keeper = machine.kept(), machine.status["process"]
+    host.result(made)
+    (worker,), keeper = host.kept(), host.status["process"]
     if end in ("killed", "terminated"):
         os.kill(keeper, signal.SIGKILL if end == "killed" else signal.SIGTERM)
     else:
-        machine.root.rename(machine.root.with_name("elsewhere"))
+        host.root.rename(host.root.with_name("elsewhere"))
         if end == "replaced":
-            machine.root.mkdir()
+            host.root.mkdir()
     assert wait_until(lambda: not is_running(keeper) and not is_running(worker))
     if end == "terminated":
-        assert machine.is_clean()
-    machine.root.mkdir(exist_ok=True)
+        assert host.is_clean()
+    host.root.mkdir(exist_ok=True)
     if end in ("removed", "replaced"):
         made = replace(build(COUNT))  # what it was built from is elsewhere now
-    assert machine.result(made)[1] == 1
-    assert len(machine.kept()) == 1
-    assert wait_until(lambda: len(list(machine.root.glob("processes/p-*"))) == 1), "what was left is removed"
+    assert host.result(made)[1] == 1
+    assert len(host.kept()) == 1
+    assert wait_until(lambda: len(list(host.root.glob("processes/p-*"))) == 1), "what was left is removed"
 
 
 def test_the_keeper_stays_when_the_terminal_closes_and_ends_when_it_has_nothing(
-    machine: Machine, build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch
+    host: Machine, build: Callable[..., Build], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = build(COUNT)
-    machine.result(made)
-    keeper = machine.status["process"]
+    host.result(made)
+    keeper = host.status["process"]
     assert os.getsid(keeper) == keeper
     os.kill(keeper, signal.SIGHUP)
-    assert len(machine.kept()) == 1
+    assert len(host.kept()) == 1
     for number in range(3):
         opened = os.readlink(f"/proc/{keeper}/fd/{number}")
         assert opened == os.devnull
     assert os.readlink(f"/proc/{keeper}/cwd") == "/"
-    (worker,) = machine.kept()
+    (worker,) = host.kept()
     os.kill(worker, signal.SIGKILL)
-    assert wait_until(lambda: not machine.kept()), "it is not handed out any more"
+    assert wait_until(lambda: not host.kept()), "it is not handed out any more"
     assert wait_until(lambda: not is_running(keeper))
-    assert machine.is_clean()
+    assert host.is_clean()
 
 
 CALLER = """
@@ -332,29 +332,29 @@ def test_a_kept_worker_calls_the_platform_that_has_it_now(
         Keeper(tmp_path / "root", 60.0).stop()
 
 
-def test_only_the_owner_gets_in(machine: Machine, build: Callable[..., Build]) -> None:
+def test_only_the_owner_gets_in(host: Machine, build: Callable[..., Build]) -> None:
     made = build(COUNT)
-    machine.result(made)
-    directory = machine.root / "keeper"
+    host.result(made)
+    directory = host.root / "keeper"
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         assert handover.is_own(ours)
     directory.chmod(0o755)
-    assert machine.keeper.status() is None, "a directory that others can enter is not trusted"
-    assert machine.result(made)[1] == 1
+    assert host.keeper.status() is None, "a directory that others can enter is not trusted"
+    assert host.result(made)[1] == 1
     directory.chmod(0o700)
-    assert len(machine.kept()) == 1
+    assert len(host.kept()) == 1
 
 
-def test_another_user_is_refused(machine: Machine, build: Callable[..., Build]) -> None:
+def test_another_user_is_refused(host: Machine, build: Callable[..., Build]) -> None:
     """Even one who could open the socket."""
-    machine.result(build(COUNT))
-    machine.root.joinpath("keeper").chmod(0o777)
-    for path in (machine.root, *machine.root.parents):
+    host.result(build(COUNT))
+    host.root.joinpath("keeper").chmod(0o777)
+    for path in (host.root, *host.root.parents):
         if path.stat().st_uid == os.getuid() and path != Path("/"):
             path.chmod(path.stat().st_mode | 0o055)
-    machine.root.joinpath("keeper", "socket").chmod(0o777)
+    host.root.joinpath("keeper", "socket").chmod(0o777)
     code = f"""
 import os, socket
 os.setgroups([])
@@ -362,7 +362,7 @@ os.setresgid(61000, 61000, 61000)
 os.setresuid(61000, 61000, 61000)
 channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 channel.settimeout(30)
-os.chdir({str(machine.root / "keeper")!r})
+os.chdir({str(host.root / "keeper")!r})
 channel.connect("socket")
 try:
     channel.send(b'{{"status": true}}')
@@ -373,13 +373,13 @@ except OSError:
     if os.getuid() == 0:
         done = subprocess.run([sys.executable, "-S", "-I", "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout == "b''\n"
-    machine.root.joinpath("keeper").chmod(0o700)
-    assert len(machine.kept()) == 1
+    host.root.joinpath("keeper").chmod(0o700)
+    assert len(host.kept()) == 1
 
 
-def test_nonsense_is_no_harm(machine: Machine, build: Callable[..., Build]) -> None:
-    machine.result(build(COUNT))
-    outside = machine.root / "outside"
+def test_nonsense_is_no_harm(host: Machine, build: Callable[..., Build]) -> None:
+    host.result(build(COUNT))
+    outside = host.root / "outside"
     outside.mkdir()
     names = {
         "key": "k",
@@ -398,21 +398,21 @@ def test_nonsense_is_no_harm(machine: Machine, build: Callable[..., Build]) -> N
     ):
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with channel:
-            channel.connect(str(machine.root / "keeper" / "socket"))
+            channel.connect(str(host.root / "keeper" / "socket"))
             with open(os.devnull, "rb") as null:
                 socket.send_fds(channel, [said], [null.fileno()] * 7)
-        assert len(machine.kept()) == 1, said
+        assert len(host.kept()) == 1, said
     assert outside.exists(), "nothing else is ever removed"
 
 
 def test_a_path_may_be_longer_than_an_address(tmp_path: Path, build: Callable[..., Build]) -> None:
-    machine = Machine(tmp_path / ("long" * 40))
+    host = Machine(tmp_path / ("long" * 40))
     made = build(COUNT)
     try:
-        assert machine.result(made)[1] == 1
-        assert machine.result(made)[1] == 2
+        assert host.result(made)[1] == 1
+        assert host.result(made)[1] == 2
     finally:
-        machine.keeper.stop()
+        host.keeper.stop()
 
 
 @pytest.mark.parametrize(

@@ -102,22 +102,22 @@ class Platform:
 
 
 @pytest.fixture
-def platform(confinement: str, tmp_path: Path, processes: Path, build: Callable[..., Build]) -> Iterator[Platform]:
+def replicated(confinement: str, tmp_path: Path, processes: Path, build: Callable[..., Build]) -> Iterator[Platform]:
     pool = LocalPool(Endpoint, processes, Scaling(idle=60.0))
     yield Platform(pool, tmp_path, build)
     pool.close()
     assert wait_until(lambda: not list(processes.glob("p-*"))), "nothing is left"
 
 
-def test_it_is_loaded_once_and_each_replica_is_a_process_of_its_own(platform: Platform) -> None:
-    made = platform.build()
-    replicas = platform.together(made)
-    assert platform.loaded == 1
+def test_it_is_loaded_once_and_each_replica_is_a_process_of_its_own(replicated: Platform) -> None:
+    made = replicated.build()
+    replicas = replicated.together(made)
+    assert replicated.loaded == 1
     for what in ("pid", "random", "directory", "key"):
         assert len({replica[what] for replica in replicas}) == COUNT, what
     assert len({(replica["files"], replica["where"]) for replica in replicas}) == 1
-    assert {replica["key"] for replica in platform.together(made)} == {replica["key"] for replica in replicas}
-    assert platform.loaded == 1
+    assert {replica["key"] for replica in replicated.together(made)} == {replica["key"] for replica in replicas}
+    assert replicated.loaded == 1
 
 
 @pytest.mark.parametrize("confinement", ["plain"], indirect=True)
@@ -130,73 +130,73 @@ def test_it_is_loaded_once_and_each_replica_is_a_process_of_its_own(platform: Pl
     ],
     ids=["thread", "child", "file"],
 )
-def test_what_cannot_be_forked_is_loaded_by_each(platform: Platform, more: str) -> None:
-    platform.together(platform.build(more))
-    assert platform.loaded == COUNT
+def test_what_cannot_be_forked_is_loaded_by_each(replicated: Platform, more: str) -> None:
+    replicated.together(replicated.build(more))
+    assert replicated.loaded == COUNT
 
 
 @pytest.mark.parametrize("confinement", ["plain"], indirect=True)
 @pytest.mark.parametrize("conf", ["{}", '{"replicas": "spawn"}'])
-def test_it_is_the_authors_choice(platform: Platform, conf: str) -> None:
-    platform.together(platform.build(conf=conf))
-    assert platform.loaded == COUNT
+def test_it_is_the_authors_choice(replicated: Platform, conf: str) -> None:
+    replicated.together(replicated.build(conf=conf))
+    assert replicated.loaded == COUNT
 
 
-def test_the_death_of_one_does_not_touch_the_others(platform: Platform) -> None:
-    made = platform.build()
-    before = {replica["key"] for replica in platform.together(made)}
-    failure = platform.call(made, "die").failure
+def test_the_death_of_one_does_not_touch_the_others(replicated: Platform) -> None:
+    made = replicated.build()
+    before = {replica["key"] for replica in replicated.together(made)}
+    failure = replicated.call(made, "die").failure
     assert failure
     assert (failure.message, failure.error_type) == ("exited with code 3", "SystemExit")
-    after = {replica["key"] for replica in platform.together(made)}
+    after = {replica["key"] for replica in replicated.together(made)}
     assert len(before & after) == COUNT - 1
-    assert platform.loaded == 1
+    assert replicated.loaded == 1
 
 
-def test_replicas_fail_and_clean_up_as_others_do(platform: Platform, processes: Path) -> None:
-    made = platform.build()
-    failure = platform.call(made, "raise").failure
+def test_replicas_fail_and_clean_up_as_others_do(replicated: Platform, processes: Path) -> None:
+    made = replicated.build()
+    failure = replicated.call(made, "raise").failure
     assert failure
     assert (failure.message, failure.error_type) == ("no", "AlgorithmError")
     for _ in range(2):
-        assert platform.call(made, "write").result, "temporary files are gone in the next call"
-    assert platform.call(made, "leave").result
-    assert wait_until(lambda: not platform.pool.describe().workers), "what a call leaves behind ends its worker"
+        assert replicated.call(made, "write").result, "temporary files are gone in the next call"
+    assert replicated.call(made, "leave").result
+    assert wait_until(lambda: not replicated.pool.describe().workers), "what a call leaves behind ends its worker"
     assert wait_until(lambda: not list(processes.glob("p-*"))), "and with the last one, what had loaded it"
 
 
 @pytest.mark.parametrize("confinement", ["plain"], indirect=True)
-def test_every_account_has_its_own(platform: Platform) -> None:
-    made = platform.build()
+def test_every_account_has_its_own(replicated: Platform) -> None:
+    made = replicated.build()
     for caller in ("jane", "bob"):
-        assert platform.call(made, "write", caller=caller).result
-    assert platform.loaded == 2
+        assert replicated.call(made, "write", caller=caller).result
+    assert replicated.loaded == 2
 
 
 @pytest.mark.parametrize("confinement", ["plain"], indirect=True)
-def test_what_does_not_load_says_so_as_ever(platform: Platform) -> None:
-    outcome = platform.call(platform.build("raise ValueError('not today')"), "write")
+def test_what_does_not_load_says_so_as_ever(replicated: Platform) -> None:
+    outcome = replicated.call(replicated.build("raise ValueError('not today')"), "write")
     assert outcome.failure
     assert (outcome.failure.error_type, outcome.failure.message) == ("LoadingError", "not today")
 
 
 @pytest.mark.parametrize("confinement", ["plain"], indirect=True)
-def test_a_call_that_takes_too_long_ends_its_replica_only(platform: Platform) -> None:
-    made = platform.build()
-    assert platform.call(made, "write").result
-    failure = platform.call(made, timeout=1.0).failure
+def test_a_call_that_takes_too_long_ends_its_replica_only(replicated: Platform) -> None:
+    made = replicated.build()
+    assert replicated.call(made, "write").result
+    failure = replicated.call(made, timeout=1.0).failure
     assert failure
     assert failure.error_type == "TimeoutError"
-    assert platform.call(made, "write").result
+    assert replicated.call(made, "write").result
 
 
-def test_no_process_is_left_when_all_of_them_are_killed(platform: Platform, processes: Path) -> None:
-    made = platform.build(secrets=(("MARK", "replicas-6f1e"),))
-    platform.together(made)
+def test_no_process_is_left_when_all_of_them_are_killed(replicated: Platform, processes: Path) -> None:
+    made = replicated.build(secrets=(("MARK", "replicas-6f1e"),))
+    replicated.together(made)
     for pid in running_with("MARK=replicas-6f1e"):
         os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: not running_with("MARK=replicas-6f1e"))
-    assert platform.call(made, "write").result
-    assert platform.loaded == 2
-    platform.pool.close()
+    assert replicated.call(made, "write").result
+    assert replicated.loaded == 2
+    replicated.pool.close()
     assert wait_until(lambda: not running_with("MARK=replicas-6f1e"))

@@ -46,10 +46,10 @@ def node_modules() -> Path:
 
 
 @pytest.fixture
-def drive(node_modules: Path, address: str, account: Callable[[str], Any], tmp_path: Path) -> Callable[..., Any]:
+def drive_node(node_modules: Path, address: str, account: Callable[[str], Any], tmp_path: Path) -> Callable[..., Any]:
     """Run a script that has `client` and puts what it saw into `seen`."""
 
-    def drive(script: str, **variables: str) -> Any:
+    def drive_node(script: str, **variables: str) -> Any:
         key = account("jane").session.headers["Authorization"].split()[1]
         file = tmp_path / "script.js"
         file.write_text(PRELUDE + script + END)
@@ -66,11 +66,11 @@ def drive(node_modules: Path, address: str, account: Callable[[str], Any], tmp_p
         assert done.returncode == ExitCode.OK, done.stderr
         return json.loads(done.stdout)
 
-    return drive
+    return drive_node
 
 
-def test_data_and_calls(drive: Callable[..., Any]) -> None:
-    seen = drive("""
+def test_data_and_calls(drive_node: Callable[..., Any]) -> None:
+    seen = drive_node("""
       const dir = client.dir('data://.my/robots');
       seen.missing = (await told((cb) => dir.exists(cb)))[0];
       seen.made = (await told((cb) => dir.create(cb)))[1];
@@ -104,11 +104,11 @@ CODE = "import os\ndef apply(input):\n    return os.environ.get('WORD', 'Hello')
 
 
 def test_an_algorithm_from_its_first_line_to_a_key_that_may_call_only_it(
-    drive: Callable[..., Any], tmp_path: Path
+    drive_node: Callable[..., Any], tmp_path: Path
 ) -> None:
     sources = tmp_path / "sources.tar.gz"
     sources.write_bytes(archive({"src/__init__.py": "", "src/Greet.py": CODE}))
-    seen = drive(
+    seen = drive_node(
         """
       const {readFileSync} = require('fs');
       const settings = {source_visibility: 'closed', license: 'apl', network_access: 'full', pipeline_enabled: true};

@@ -82,11 +82,12 @@ def _activity(platform: Platform, window: float) -> Activity:
 def _watch(app: App, platform: Platform, interval: float, window: float) -> None:
     """Renew the view until it is ended; the screen is then as it was."""
     out = app.output.stdout
+    terminal = out.stream.fileno()
     with _keys() as keys:
         out.draw(_OPEN)
         try:
             while True:
-                size = os.get_terminal_size(out.stream.fileno())
+                size = os.get_terminal_size(terminal)
                 lines = _lines(_activity(platform, window))[: max(1, size.lines - 1)]
                 out.draw(_HOME)
                 for line in lines:
@@ -94,17 +95,17 @@ def _watch(app: App, platform: Platform, interval: float, window: float) -> None
                     out.draw(f"{_REST_OF_LINE}\n")
                 out.draw(_REST)
                 out.flush()
-                if _ended(keys, interval, size):
+                if _ended(keys, interval, terminal, size):
                     return
         finally:
             out.draw(_CLOSE)
             out.flush()
 
 
-def _ended(keys: int | None, interval: float, size: os.terminal_size) -> bool:
+def _ended(keys: int | None, interval: float, terminal: int, size: os.terminal_size) -> bool:
     """Wait for the next view, or until the terminal has another size; whether `q` was typed."""
     end = time.monotonic() + interval
-    while (left := end - time.monotonic()) > 0 and os.get_terminal_size(sys.stdout.fileno()) == size:
+    while (left := end - time.monotonic()) > 0 and os.get_terminal_size(terminal) == size:
         if keys is None:
             time.sleep(min(left, 0.2))
         elif select.select([keys], [], [], min(left, 0.2))[0]:

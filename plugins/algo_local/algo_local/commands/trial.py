@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from algo_core import App, pass_app
-from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_core.errors import AlgoError, ExitCode, NotFoundError, UsageError
 from algo_core.plugins.types import DirectoryRun
 from algo_local.algorithms.configuration import read_configuration
 from algo_local.paths import state_root
@@ -101,7 +100,7 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
 
 
 def _judge(code: int, failures: dict[int, str], cases: list[Case]) -> None:
-    failed = [*(["tests"] if code not in {0, _NONE_FOUND} else [])]
+    failed = [*(["tests"] if code not in {ExitCode.OK, _NONE_FOUND} else [])]
     failed += [f"{len(failures)} of {len(cases)} cases"] if failures else []
     if failed:
         raise TestsFailed(f"{' and '.join(failed).capitalize()} failed")
@@ -110,7 +109,7 @@ def _judge(code: int, failures: dict[int, str], cases: list[Case]) -> None:
 def _run_tests(
     app: App, platform: Platform, calls: DirectoryCalls, arguments: tuple[str, ...], env: dict[str, str]
 ) -> int:
-    """The exit code of pytest on a copy of the directory, whose output goes to stdout, with `--json` to stderr."""
+    """The exit code of pytest on a copy of the directory. It writes to stdout; with `--json` that goes to stderr."""
     from algo_local.algorithms.progress import told_regularly
     from algo_local.algorithms.tools import variables, with_packages
     from algo_local.trees import make_writable
@@ -124,10 +123,13 @@ def _run_tests(
         make_writable(copy)
         command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(copy), *arguments]
         app.output.stdout.flush()
-        stdout = sys.stderr if app.output.is_json else None
-        return subprocess.run(
-            command, cwd=copy, env=variables(python, copy, env), stdout=stdout, check=False
-        ).returncode
+        told = subprocess.PIPE if app.output.is_json else None
+        both = subprocess.STDOUT if app.output.is_json else None
+        environ = variables(python, copy, env)
+        done = subprocess.run(command, cwd=copy, env=environ, stdout=told, stderr=both, check=False)
+    if done.stdout:
+        app.output.log(done.stdout.decode("utf-8", "replace").rstrip("\n"))
+    return done.returncode
 
 
 def _run_cases(app: App, platform: Platform, calls: DirectoryCalls, cases: list[Case]) -> dict[int, str]:

@@ -28,8 +28,12 @@ class Restored(PluginError):
 
 
 @contextmanager
-def reversible(steps: Sequence[Step], may_add: Iterable[str], say: Callable[[str], None]) -> Iterator[Saved]:
-    """Make a change in the block; if it raises, the environment is put back as it was, else kept for a rollback.
+def reversible(
+    steps: Sequence[Step], may_add: Iterable[str], say: Callable[[str], None], *, is_removal: bool = False
+) -> Iterator[Saved]:
+    """Make a change in the block; if it raises, the environment is put back as it was.
+
+    What it replaced is kept for a rollback; what was removed, and what was kept of that, is not.
 
     Raises:
         ConfigError: if the environment cannot be written.
@@ -46,7 +50,11 @@ def reversible(steps: Sequence[Step], may_add: Iterable[str], say: Callable[[str
         if _undo(saved) and not is_told:
             say(f"Undone: {_again(saved.distributions)}")
         raise
-    saved.keep()
+    if is_removal:
+        saved.discard()
+        saved.forget({step.distribution for step in steps})
+    else:
+        saved.keep()
 
 
 def mend(say: Callable[[str], None]) -> None:

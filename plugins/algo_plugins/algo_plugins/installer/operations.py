@@ -127,7 +127,10 @@ class Operations:
             if not confirm(f"{name} is one of the standard plugins. Remove it?"):
                 raise UsageError(f"{name} is one of the standard plugins", "To remove it anyway, add --yes")
         if here:
-            find(self.tool_environ).tool.uninstall(here)
+            where = find(self.tool_environ)
+            steps = [Step(where.kind, name, "", installed[name].version) for name in here]
+            with reversible(steps, (), self.output.warn, is_removal=True):
+                where.tool.uninstall(here)
         if apart:
             placement.remove(self.environ, apart)
         record.remove(self.config, names)

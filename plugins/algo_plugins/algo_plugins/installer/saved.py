@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from email import message_from_string
 from pathlib import Path
@@ -130,19 +130,23 @@ class Saved:
         """Forget this state."""
         _discard(self.folder)
 
+    def forget(self, names: Set[str]) -> None:
+        """Forget what is kept of distributions that are gone."""
+        for state in Saved.all_kept(str(self._prefix)):
+            if {kept.name for kept in state.distributions if kept.previous} <= names:
+                state.discard()
+
     def keep(self) -> None:
         """End a change: its replaced files stay for a rollback, instead of older ones of the same distributions."""
-        older = Saved.all_kept(str(self._prefix))
         names = {kept.name for kept in self.distributions if kept.previous}
         if not names:
             self.discard()
             return
         place = self._prefix / CHANGES / "kept"
         place.mkdir(exist_ok=True)
-        self.folder = self.folder.rename(place / str(max((int(s.folder.name) for s in older), default=0) + 1))
-        for state in older:
-            if {kept.name for kept in state.distributions if kept.previous} <= names:
-                state.discard()
+        newest = max((int(state.folder.name) for state in Saved.all_kept(str(self._prefix))), default=0)
+        self.forget(names)
+        self.folder = self.folder.rename(place / str(newest + 1))
 
 
 def begin(prefix: str, kept: Sequence[Kept], may_add: Iterable[str], installed: Mapping[str, Distribution]) -> Saved:
