@@ -90,7 +90,17 @@ class App:
     def _declared_settings(self) -> dict[str, Setting]:
         from algo_core.settings.declared import declared
 
-        return declared(row for record in self.plugins.allowed if not record.error for row in record.settings)
+        records = [record for record in self.plugins.allowed if not record.error]
+        first: dict[str, tuple[PluginRecord, tuple[str, ...]]] = {}
+        for record in records:
+            for name, _, *rest in record.settings:
+                other, before = first.setdefault(name, (record, tuple(rest)))
+                if before != tuple(rest):
+                    self._warn(
+                        f"{other.label} and {record.label} declare the setting {name} differently; "
+                        f"that of {other.dist} counts; leave one out with: algo plugins disable {record.dist}"
+                    )
+        return declared(row for record in records for row in record.settings)
 
     @functools.cached_property
     def plugins(self) -> Plugins:

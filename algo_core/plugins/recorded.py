@@ -41,7 +41,9 @@ def interrupted(records: Iterable[PluginRecord]) -> str | None:
 
 
 def missing(config: Config) -> list[str]:
-    """The recorded distributions that are missing or do not match any more."""
+    """The recorded distributions that are missing or do not match any more; none in an isolated environment."""
+    if os.path.dirname(os.path.realpath(sys.prefix)) == os.path.realpath(isolated_dir(config.environ)):
+        return []
     table = config.user.get("plugins", {})
     here = [r.name for r in _requirements(table, "installed") if not _is_installed(r)]
     apart = [r.name for r in _requirements(table, "isolated") if not _has_environment(config.environ, r.name)]

@@ -107,6 +107,10 @@ def test_a_wrong_variable_is_told() -> None:
         QUEUE._replace(name="plugins.queue"),
         QUEUE._replace(name="timeout.queue"),
         QUEUE._replace(name="acme.a b"),
+        QUEUE._replace(name="acme.a.b"),
+        QUEUE._replace(name="acme."),
+        QUEUE._replace(name="acme.über"),
+        QUEUE._replace(name="ägme.queue"),
         QUEUE._replace(kind="number"),
         QUEUE._replace(default="middle"),
         WAIT._replace(default="soon"),
@@ -147,3 +151,14 @@ def test_a_person_sets_one(acme, algo_home: Home) -> None:  # type: ignore[no-un
     failed = acme("queue")
     assert (failed.code, "did you mean 'queue'?" in failed.stderr) == (ExitCode.CONFIGURATION, True)
     assert "acme.queue" not in algo_home.run("--no-plugins", "config", "list").text
+
+
+def test_two_plugins_that_declare_one_differently_are_named(acme, algo_home: Home, plugin_folder) -> None:  # type: ignore[no-untyped-def]
+    plugin_folder.add(
+        "acme-jobs", PLUGIN.replace('default="30"', 'default="60"').partition("\n@hookimpl\ndef algo_comm")[0]
+    )
+    told = acme("config", "get", "acme.wait")
+    assert (told.code, told.text) == (ExitCode.OK, "30\n")
+    assert "acme 1.0 and acme-jobs 1.0 declare the setting acme.wait differently; that of acme counts" in told.stderr
+    assert "acme.queue" not in told.stderr, "both declare it alike"
+    assert "algo plugins disable acme-jobs" in told.stderr
