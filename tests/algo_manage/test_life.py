@@ -129,6 +129,23 @@ def test_what_a_publication_leaves_open_is_told(algo_home: Home, source: Path) -
     assert "hint: What became of later sources: algo builds list jane/Greeter" in again.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("python3", "must be uuid"),
+        ("0057588b-b42c-4454-a391-87b90f854116", "that is the template of the environment 6f5"),
+    ],
+)
+def test_an_environment_is_named_by_its_id(algo_home: Home, given: str, said: str) -> None:
+    algo_home.environ["LOGNAME"] = "jane"
+    assert algo_home.run("algorithms", "create", ".my/Old").code == ExitCode.OK
+    for command in (("create", ".my/New"), ("update", ".my/Old")):
+        done = algo_home.run("algorithms", *command, "--environment", given)
+        assert done.code == ExitCode.FAILURE
+        assert said in done.stderr
+        assert "hint: Give the 'id' of an environment, as in: algo environment python3" in done.stderr
+
+
 def test_a_secret_is_asked_for_and_not_shown(
     algo_home: Home, on_terminal: Callable[..., tuple[int, str]], spawn: Callable[..., object]
 ) -> None:

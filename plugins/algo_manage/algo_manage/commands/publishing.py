@@ -83,7 +83,8 @@ def create_(app: App, /, algorithm: str, **said: Any) -> None:
     defaults = {"source_visibility": "closed", "license": "apl", "network_access": "full", "pipeline_enabled": True}
     body = _body({**said, "label": said["label"] or ref.name}, defaults)
     try:
-        made = api.send(app, "POST", f"algorithms/{ref.owner}", {"name": ref.name, **body})
+        with _told_of_environments(said["environment"]):
+            made = api.send(app, "POST", f"algorithms/{ref.owner}", {"name": ref.name, **body})
     except (NotFoundError, PermissionDenied) as error:
         error.hint = (
             error.hint or f"Your own algorithms begin with your account's name: {app.api.username()}/{ref.name}"
@@ -107,7 +108,7 @@ def update_(app: App, /, algorithm: str, **said: Any) -> None:
     body = {name: value for name, value in _body(said).items() if value}
     if not body:
         raise UsageError("Nothing to change", "Give at least one option: algo algorithms update --help")
-    with api.suggesting(app, ref):
+    with api.suggesting(app, ref), _told_of_environments(said["environment"]):
         changed = api.send(app, "PUT", api.path_of(ref), body)
     _tell(app, changed, f"Updated {ref}")
 
@@ -237,6 +238,17 @@ def unpublish_(app: App, algorithm: str, version: str | None, yes: bool) -> None
     with api.suggesting(app, ref):
         api.send(app, "DELETE", api.path_of(ref, f"versions/{version}"))
     _tell(app, {"algorithm": str(ref), "version": version, "unpublished": True}, f"Withdrew {ref}/{version}")
+
+
+@contextmanager
+def _told_of_environments(environment: str | None) -> Iterator[None]:
+    """Name the command that lists environments, where the given one is refused."""
+    try:
+        yield
+    except AlgoError as error:
+        if environment and "environment" in error.message and not error.hint:
+            error.hint = "Give the 'id' of an environment, as in: algo environment python3"
+        raise
 
 
 @contextmanager
