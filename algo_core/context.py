@@ -271,6 +271,8 @@ class App:
 
         if profile.ca_cert:
             check_ca_file(profile.ca_cert, profile.ca_cert_origin or profile.origin)
+        if profile.network.proxy_ca_cert:
+            check_ca_file(profile.network.proxy_ca_cert, profile.network.origin("proxy_ca_cert"))
         setting = functools.partial(self.setting, profile=profile.name)
         return {
             "timeout": (setting("connect_timeout").value, setting("timeout").value),
