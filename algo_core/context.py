@@ -271,6 +271,8 @@ class App:
 
         if profile.ca_cert:
             check_ca_file(profile.ca_cert, profile.ca_cert_origin or profile.origin)
+        if profile.network.proxy_ca_cert:
+            check_ca_file(profile.network.proxy_ca_cert, profile.network.origin("proxy_ca_cert"))
         setting = functools.partial(self.setting, profile=profile.name)
         return {
             "timeout": (setting("connect_timeout").value, setting("timeout").value),
@@ -469,9 +471,20 @@ class App:
         """Close connections and sessions, and the plugins' transports."""
         for name in ("http", "session"):
             if opened := self.__dict__.get(name):
-                opened.close()
+                try:
+                    opened.close()
+                except Exception as error:  # a plugin's transport; what the command has done stays done
+                    self._warn_of_close(error)
         if observers := self.__dict__.get("observers"):
             observers.close()
+
+    def _warn_of_close(self, error: Exception) -> None:
+        from algo_core.errors import cause
+
+        owner = self.plugins.owner_of(error)
+        self._warn(
+            f"{f'the plugin {owner.label}' if owner else 'a connection'} failed when it was closed: {cause(error)}"
+        )
 
 
 def _broken(record: PluginRecord) -> str:

@@ -52,13 +52,21 @@ def missing(config: Config) -> list[str]:
 
 def missing_standard() -> list[str]:
     """The standard plugins that are not installed: what the core's extra `standard` brings."""
+    return [requirement.name for requirement in _standard() if not _is_installed(requirement)]
+
+
+def standard() -> set[str]:
+    """The names of the standard plugins."""
+    return {requirement.name for requirement in _standard()}
+
+
+def _standard() -> list[Requirement]:
     import importlib_metadata
 
     try:
-        needed = standard_of(importlib_metadata.requires(CORE) or [])
+        return standard_of(importlib_metadata.requires(CORE) or [])
     except importlib_metadata.PackageNotFoundError:
         return []
-    return [requirement.name for requirement in needed if not _is_installed(requirement)]
 
 
 def standard_of(requires: Iterable[str]) -> list[Requirement]:

@@ -31,7 +31,10 @@ def settings(answer: Any) -> None:
     from algo_core.settings import declared
 
     a_list_of("algo_core.settings.declared:PluginSetting")(answer)
+    seen: dict[str, Any] = {}
     for setting in answer:
+        if seen.setdefault(setting.name, setting) != setting:
+            raise TypeError(f"{setting.name!r:.60} is declared twice, and differently")
         if why := declared.fault_of(setting):
             raise TypeError(f"{setting.name!r:.60} {why}")
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from algo_core.errors import ConfigError, ExitCode, UsageError
+from algo_core.plugins import results
 from algo_core.settings.config import Config, Layer
 from algo_core.settings.declared import PluginSetting, declared, fault_of
 from algo_core.settings.profiles import ProfileResolver
@@ -115,10 +116,24 @@ def test_a_wrong_variable_is_told() -> None:
         QUEUE._replace(default="middle"),
         WAIT._replace(default="soon"),
         WAIT._replace(default=""),
+        WAIT._replace(default=30),
+        QUEUE._replace(name=3),
+        QUEUE._replace(name=None),
+        QUEUE._replace(help=None),
+        QUEUE._replace(kind=str),
+        QUEUE._replace(words=["short", "long"]),
+        QUEUE._replace(variable=None),
+        QUEUE._replace(variable="ALGO_RETRIES"),
+        QUEUE._replace(variable="a b="),
+        QUEUE._replace(variable="3"),
     ],
 )
 def test_a_declaration_that_cannot_be_is_a_fault_of_the_plugin(wrong: PluginSetting) -> None:
     assert fault_of(wrong)
+    with pytest.raises(TypeError):
+        results.settings([wrong])
+    with pytest.raises(TypeError, match=r"'acme\.queue' is declared twice"):
+        results.settings([*SEVERAL, QUEUE._replace(default="long")])
     assert [fault_of(right) for right in SEVERAL] == [None] * 3
 
 
