@@ -308,7 +308,7 @@ def _check_place(method: str, path: str) -> None:
     """Raise ValueError for what no request has: what is said about it would never be used."""
     if method != _ANY and not (method.isalpha() and method.isupper()):
         raise ValueError(f"no request has the method {method!r}: write it in upper case, such as GET")
-    if path != _ANY and (not path.startswith("/") or "?" in path):
+    if path != _ANY and (not path.startswith(("/", "http://")) or "?" in path):  # proxies get whole addresses
         raise ValueError(f"no request has the path {path!r}: it begins with a slash, and is told without its query")
 
 
