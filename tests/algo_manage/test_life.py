@@ -104,6 +104,8 @@ def test_my_is_the_own_account(algo_home: Home, source: Path) -> None:
     algo_home.environ["LOGNAME"] = "jane"
     published = algo_home.run("local", "publish", str(source), ".my/Greeter")
     assert published.text == "Published jane/Greeter/0.1.0\n"
+    refused = algo_home.run("algorithms", "delete", ".my/Greeter", "--yes")
+    assert "hint: Withdraw each: algo algorithms unpublish jane/Greeter VERSION" in refused.stderr
     for arguments in (
         ["show", ".my/Greeter"],
         ["algorithms", "update", "algo://.my/Greeter", "--tagline", "x"],

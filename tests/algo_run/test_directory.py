@@ -185,3 +185,13 @@ def test_what_a_client_does_not_name_is_named(algo_home: Home, write: Callable[.
     done = algo_home.run("run", "./mine", "-d", called)
     assert done.code == ExitCode.FAILURE
     assert f"hint: It calls the algorithm {called}, which does not exist here" in done.stderr
+
+
+@pytest.mark.parametrize("code", ["def apply(): return 1", "def apply(input): return object()"])
+def test_no_frame_but_the_authors_is_shown(algo_home: Home, write: Callable[..., Path], code: str) -> None:
+    write("mine", code)
+    done = algo_home.run("run", "./mine", "-d", "x")
+    assert done.code == ExitCode.FAILURE
+    assert "runner.py" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "runner.py" in algo_home.run("run", "./mine", "-d", "x", "--debug").stderr

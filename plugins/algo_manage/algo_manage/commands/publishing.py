@@ -126,8 +126,13 @@ def delete_(app: App, algorithm: str, yes: bool) -> None:
     """
     ref = _named(app, algorithm)
     _confirm(app, yes, f"Delete {ref} with its sources, builds and data?", f"algo algorithms delete {ref} --yes")
-    with api.suggesting(app, ref):
-        api.send(app, "DELETE", api.path_of(ref))
+    try:
+        with api.suggesting(app, ref):
+            api.send(app, "DELETE", api.path_of(ref))
+    except PermissionDenied as error:
+        if "public versions" in error.message:
+            error.hint = f"Withdraw each: algo algorithms unpublish {ref} VERSION; see: algo algorithms versions {ref}"
+        raise
     _tell(app, {"algorithm": str(ref), "deleted": True}, f"Deleted {ref}")
 
 
