@@ -271,7 +271,7 @@ def test_an_input_that_was_invalid_and_still_is_was_no_call(
     home.run("run", "demo/Echo/1.0.0", "--each", "in.jsonl", "-o", out, cwd=tmp_path)
     done = replay(home, "--from", out, cwd=tmp_path)
     assert (done.code, done.text) == (ExitCode.OK, ""), done.stderr
-    (tmp_path / "in.jsonl").write_text("1\n\"x\n3\n")
+    (tmp_path / "in.jsonl").write_text('1\n"x\n3\n')
     changed = replay(home, "--from", out, cwd=tmp_path)
     assert changed.code == ExitCode.FAILURE
     assert changed.text.startswith("in.jsonl:2\tfailed\t")
