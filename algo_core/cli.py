@@ -116,10 +116,10 @@ class AlgoGroup(click.Group):
             PluginError: if its plugin is broken.
             ConfigError: if a plugin that the administrator requires is missing.
         """
-        command = self._import(ctx, row)
+        command = self._with_nested(ctx, row.name, self._import(ctx, row))
         if isinstance(command, click.Group):
             nesting.explain_unknown(command, row.name, lambda word: _why_not_below(_app(ctx), row.name, word))
-        return add_global_options(self._with_nested(ctx, row.name, command))
+        return add_global_options(command)
 
     def _with_nested(self, ctx: click.Context, path: str, command: click.Command) -> click.Command:
         """A command together with the commands that other distributions add below it, each imported when it runs."""

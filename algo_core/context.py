@@ -90,7 +90,17 @@ class App:
     def _declared_settings(self) -> dict[str, Setting]:
         from algo_core.settings.declared import declared
 
-        return declared(row for record in self.plugins.allowed if not record.error for row in record.settings)
+        records = [record for record in self.plugins.allowed if not record.error]
+        first: dict[str, tuple[PluginRecord, tuple[str, ...]]] = {}
+        for record in records:
+            for name, _, *rest in record.settings:
+                other, before = first.setdefault(name, (record, tuple(rest)))
+                if before != tuple(rest):
+                    self._warn(
+                        f"{other.label} and {record.label} declare the setting {name} differently; "
+                        f"that of {other.dist} counts; leave one out with: algo plugins disable {record.dist}"
+                    )
+        return declared(row for record in records for row in record.settings)
 
     @functools.cached_property
     def plugins(self) -> Plugins:
@@ -261,6 +271,8 @@ class App:
 
         if profile.ca_cert:
             check_ca_file(profile.ca_cert, profile.ca_cert_origin or profile.origin)
+        if profile.network.proxy_ca_cert:
+            check_ca_file(profile.network.proxy_ca_cert, profile.network.origin("proxy_ca_cert"))
         setting = functools.partial(self.setting, profile=profile.name)
         return {
             "timeout": (setting("connect_timeout").value, setting("timeout").value),
@@ -459,9 +471,20 @@ class App:
         """Close connections and sessions, and the plugins' transports."""
         for name in ("http", "session"):
             if opened := self.__dict__.get(name):
-                opened.close()
+                try:
+                    opened.close()
+                except Exception as error:  # a plugin's transport; what the command has done stays done
+                    self._warn_of_close(error)
         if observers := self.__dict__.get("observers"):
             observers.close()
+
+    def _warn_of_close(self, error: Exception) -> None:
+        from algo_core.errors import cause
+
+        owner = self.plugins.owner_of(error)
+        self._warn(
+            f"{f'the plugin {owner.label}' if owner else 'a connection'} failed when it was closed: {cause(error)}"
+        )
 
 
 def _broken(record: PluginRecord) -> str:

@@ -115,7 +115,7 @@ class AlgoError(Exception):
         try:
             written: dict[str, Any] = json.loads(json.dumps(dict(self._given_members()), allow_nan=False))
             return written
-        except Exception as error:  # it must never hide the error itself
+        except (Exception, SystemExit) as error:  # it must never hide the error itself
             return {"json_members_error": cause(error)}
 
     def _given_members(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def group_help(dists: Sequence[str]) -> str:
 
 
 def explain_unknown(group: click.Group, path: str, why: Callable[[str], str | None]) -> None:
-    """Let a group say `why` it has no command of some name, where something is known of it."""
+    """Let a group name the commands that resemble one it has not, else say `why`, where something is known of it."""
     own_resolve = group.resolve_command
 
     def resolve_command(self: click.Group, ctx: click.Context, args: list[str]) -> Any:
@@ -42,9 +42,13 @@ def explain_unknown(group: click.Group, path: str, why: Callable[[str], str | No
         except click.UsageError:
             from difflib import get_close_matches
 
-            if not get_close_matches(args[0], self.list_commands(ctx), n=1) and (hint := why(args[0])):
-                raise UsageError(f"There is no command '{path} {args[0]}'", hint) from None
-            raise
+            if args[0].startswith("-"):
+                raise
+            close = get_close_matches(args[0], self.list_commands(ctx), n=3)
+            hint = f"Did you mean: {', '.join(close)}?" if close else why(args[0])
+            if not hint:
+                raise
+            raise UsageError(f"There is no command '{path} {args[0]}'", hint) from None
 
     # One group of one run is changed, not its class.
     setattr(group, "resolve_command", MethodType(resolve_command, group))  # noqa: B010  # mypy forbids assigning it

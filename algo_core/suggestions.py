@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRefused
+from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRefused, UsageError
+from algo_core.storage.uri import parse_algorithm_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +50,19 @@ def similar(api: ApiClient, reference: AlgorithmRef) -> list[str]:
     same_name = [name for name in by_lower if name.partition("/")[2] == reference.name.lower()]
     close = get_close_matches(wanted, by_lower, n=_MOST, cutoff=_CUTOFF)
     return [by_lower[name] for name in dict.fromkeys([*close, *same_name])][:_MOST]
+
+
+def suggest(api: ApiClient, error: NotFoundError) -> None:
+    """Add what resembles the algorithm that the platform does not know by its name, unless the error has a hint."""
+    match = re.fullmatch(r"algorithm algo://(\S+) not found", error.message)
+    if not match or error.hint:
+        return
+    try:
+        reference = parse_algorithm_ref(match[1])
+    except UsageError:
+        return
+    if found := similar(api, reference):
+        error.hint = f"Did you mean {' or '.join(found)}?"
 
 
 def _versions(api: ApiClient, algorithm: str, version: str) -> list[str]:

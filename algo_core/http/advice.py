@@ -27,7 +27,7 @@ def not_authenticated(message: str, profile: Profile | None) -> AuthError:
         return AuthError(message, f"Profile {profile.name} has no key; give it one with: {auth}")
     if credential.origin == ASKED:
         return AuthError(message, "Missing or invalid credential: check the key and the address")
-    told = f"{message} (the key comes from {credential.origin})"
+    told = f"{message} (the key comes from {credential.origin})" if credential.origin else message
     if credential.origin.startswith(FROM_ENVIRONMENT):
         variable = credential.origin.removeprefix(FROM_ENVIRONMENT)
         return AuthError(told, f"Correct {variable}, or remove it: `unset {variable}`")
@@ -36,7 +36,10 @@ def not_authenticated(message: str, profile: Profile | None) -> AuthError:
 
 def not_permitted(profile: Profile | None) -> str:
     """The hint for a caller without the necessary permission."""
-    whose = f" from {profile.credential.origin}" if profile and profile.credential else ""
+    if profile and profile.credential is None:
+        return "Without a key you act as your own account; where a command has --sudo, as an administrator with that"
+    origin = profile.credential.origin if profile and profile.credential else ""
+    whose = f" from {origin}" if origin else ""
     return f"The key{whose} does not permit that; use another profile with: --profile NAME"
 
 

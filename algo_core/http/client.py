@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from algo_core.errors import AlgoError, ConfigError, NetworkError, PlatformError, TlsError
+from algo_core.errors import AlgoError, ConfigError, NetworkError, PlatformError, PluginError, TlsError
 from algo_core.http.headers import check_header, header_lines, is_encoded, request_headers
 from algo_core.http.retry import REPEATABLE, RETRY_STATUSES, Tries
 from algo_core.http.transport import OnExchange, Request
@@ -230,7 +230,10 @@ class HttpClient:
         status: int | None = None
         response: Response | None = None
         try:
-            response = self._transport(request.url).send(self._signed(request))
+            transport = self._transport(request.url)
+            response = transport.send(self._signed(request))
+            if not isinstance(getattr(response, "status", None), int):
+                raise _no_response(transport, response)
             status = response.status
             response.has_body = request.method != "HEAD"
             if "Set-Cookie" in response.headers and not self._has_cookies:
@@ -388,6 +391,14 @@ def _replace(headers: dict[str, str], more: Mapping[str, str]) -> None:
         for older in [older for older in headers if older.lower() == name.lower()]:
             del headers[older]
         headers[name] = value
+
+
+def _no_response(transport: Transport, response: object) -> PluginError:
+    kind = type(transport)
+    return PluginError(
+        f"The transport {kind.__module__}.{kind.__qualname__} returned {type(response).__name__}, which is no response",
+        "This is a defect of its plugin; `algo plugins list` names those that are installed",
+    )
 
 
 def _ended(request: Request, response: Response | None, seconds: float) -> RequestEnded:

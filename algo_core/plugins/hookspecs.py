@@ -175,7 +175,7 @@ def algo_executors(app: App) -> list[ExecutorFactory]:  # type: ignore[empty-bod
 
 
 @hook(
-    answers=results.at_most_one("algo_core.settings.profile:Profile"),
+    answers=results.profile,
     first=True,
     app=Access(SETTINGS, "the profile is not known yet"),
 )
@@ -199,7 +199,7 @@ def algo_default_profile(name: str, app: App) -> Profile | None:
 
 
 @hook(
-    answers=results.at_most_one("algo_core.settings.credentials:Credential"),
+    answers=results.credential,
     first=True,
     app=Access(ASKING, "the credential for the platform is not known yet"),
 )
@@ -408,7 +408,8 @@ def algo_settings(app: App) -> list[PluginSetting]:  # type: ignore[empty-body] 
     the person's file, the administrator's files (with `[enforce]`) or the default; `app.setting("acme.queue").value`
     reads it, typed, and its `origin` says where it came from.
 
-    Failures: as those of `algo_commands`; so is a name without a table, or one of a table that the core has.
+    Failures: as those of `algo_commands`; so is a name without a table, or one of a table that the core has. Where two
+    plugins declare one setting differently, that of the first counts, and a warning names both.
 
         from algo_core import PluginSetting, hookimpl
 

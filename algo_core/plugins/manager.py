@@ -264,15 +264,25 @@ class Plugins:
         )
 
     def owner_of(self, error: BaseException) -> PluginRecord | None:
-        """The plugin in whose code an exception arose; the outermost one of several."""
+        """The plugin in whose code an exception arose.
+
+        Of several the innermost that `algo` does not bring itself, such as a storage that `algo-data` reads, and the
+        outermost of those that it brings.
+        """
+        found: list[PluginRecord] = []
         packages = {record.module.partition(".")[0]: record for record in self.records}
         traceback = error.__traceback__
         while traceback:
             package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-            if found := packages.get(package):
-                return found
+            if record := packages.get(package):
+                found.append(record)
             traceback = traceback.tb_next
-        return None
+        if len({record.dist for record in found}) > 1:
+            from algo_core.plugins.recorded import standard
+
+            brought = standard()
+            found = [record for record in reversed(found) if record.dist not in brought] or found
+        return found[0] if found else None
 
     def checked(self, error: AlgoError) -> AlgoError:
         """The error to report, its message and hint as text; a PluginError if its exit code is none for a failure."""

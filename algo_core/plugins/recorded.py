@@ -41,7 +41,9 @@ def interrupted(records: Iterable[PluginRecord]) -> str | None:
 
 
 def missing(config: Config) -> list[str]:
-    """The recorded distributions that are missing or do not match any more."""
+    """The recorded distributions that are missing or do not match any more; none in an isolated environment."""
+    if os.path.dirname(os.path.realpath(sys.prefix)) == os.path.realpath(isolated_dir(config.environ)):
+        return []
     table = config.user.get("plugins", {})
     here = [r.name for r in _requirements(table, "installed") if not _is_installed(r)]
     apart = [r.name for r in _requirements(table, "isolated") if not _has_environment(config.environ, r.name)]
@@ -50,13 +52,21 @@ def missing(config: Config) -> list[str]:
 
 def missing_standard() -> list[str]:
     """The standard plugins that are not installed: what the core's extra `standard` brings."""
+    return [requirement.name for requirement in _standard() if not _is_installed(requirement)]
+
+
+def standard() -> set[str]:
+    """The names of the standard plugins."""
+    return {requirement.name for requirement in _standard()}
+
+
+def _standard() -> list[Requirement]:
     import importlib_metadata
 
     try:
-        needed = standard_of(importlib_metadata.requires(CORE) or [])
+        return standard_of(importlib_metadata.requires(CORE) or [])
     except importlib_metadata.PackageNotFoundError:
         return []
-    return [requirement.name for requirement in needed if not _is_installed(requirement)]
 
 
 def standard_of(requires: Iterable[str]) -> list[Requirement]:

@@ -6,7 +6,8 @@ looked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+import math
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 Check = Callable[[Any], None]
@@ -30,7 +31,10 @@ def settings(answer: Any) -> None:
     from algo_core.settings import declared
 
     a_list_of("algo_core.settings.declared:PluginSetting")(answer)
+    seen: dict[str, Any] = {}
     for setting in answer:
+        if seen.setdefault(setting.name, setting) != setting:
+            raise TypeError(f"{setting.name!r:.60} is declared twice, and differently")
         if why := declared.fault_of(setting):
             raise TypeError(f"{setting.name!r:.60} {why}")
 
@@ -43,6 +47,41 @@ def at_most_one(kind: str) -> Check:
             raise _mistaken(answer, f"which is no {kind.partition(':')[2]}")
 
     return check
+
+
+def profile(answer: Any) -> None:
+    """A `Profile` with a name, an address, and other members of their types, or None."""
+    at_most_one("algo_core.settings.profile:Profile")(answer)
+    if answer is None:
+        return
+    _members_of(answer, ("name", "address"), str)
+    _members_of(answer, ("origin", "address_origin"), str)
+    _members_of(answer, ("ca_cert", "ca_cert_origin", "notice"), str, type(None))
+    _members_of(answer, ("network",), _class("algo_core.settings.profile:Network"))
+    if not answer.name or not answer.address:
+        raise TypeError("it returned a Profile without a name or an address")
+    credential(answer.credential)
+
+
+def credential(answer: Any) -> None:
+    """A `Credential` whose secret a header can carry, or None. The message has no part of it: it may be a secret."""
+    if answer is None:
+        return
+    from algo_core.settings.credentials import Credential, Secret
+
+    if not isinstance(answer, Credential):
+        raise _mistaken(answer, "which is no Credential", shown=type(answer).__name__)
+    _members_of(answer, ("secret",), Secret)
+    _members_of(answer, ("origin",), str)
+    _members_of(answer, ("expires_at",), int, float, type(None))
+    from algo_core.http.headers import check_header
+
+    secret = answer.secret.reveal()
+    if not isinstance(secret, str) or not secret.strip():
+        raise TypeError("it returned a Credential whose secret is no text")
+    if answer.expires_at is not None and not math.isfinite(answer.expires_at):
+        raise TypeError("it returned a Credential whose expires_at is no time")
+    check_header("Authorization", answer.header())
 
 
 def nothing(answer: Any) -> None:
@@ -72,10 +111,18 @@ def headers(answer: Any) -> None:
     header_lines(answer)
 
 
-def _mistaken(answer: Any, why: str) -> TypeError:
+def _members_of(answer: Any, names: Sequence[str], *kinds: type) -> None:
+    for name in names:
+        if not isinstance(getattr(answer, name), kinds):
+            wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+            found = type(getattr(answer, name)).__name__
+            raise TypeError(f"it returned a {type(answer).__name__} whose {name} is of type {found}, not {wanted}")
+
+
+def _mistaken(answer: Any, why: str, shown: str | None = None) -> TypeError:
     if isinstance(answer, Coroutine):
         answer.close()  # or Python would warn that it was never awaited
-    return TypeError(f"it returned {answer!r:.80}, {why}")
+    return TypeError(f"it returned {shown or repr(answer):.80}, {why}")
 
 
 def _class(kind: str) -> type:

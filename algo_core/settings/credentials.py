@@ -48,6 +48,7 @@ class Secret:
 class Credential(NamedTuple):
     """An API key or a bearer token, and its origin.
 
+    `kind` is `api_key` or `bearer_token`; `classify` tells them apart.
     `expires_at` is when it runs out, in seconds since 1970, where that is known: it is renewed shortly before.
     """
 

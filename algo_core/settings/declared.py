@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from algo_core.errors import ConfigError
+from algo_core.names import dotted
 from algo_core.settings.config import SETTINGS, Kind, Setting, parse_text
 
 KINDS: Mapping[str, type] = {"text": str, "count": int, "seconds": float, "flag": bool}
@@ -33,13 +34,21 @@ class PluginSetting(NamedTuple):
 
 def fault_of(declaration: PluginSetting) -> str | None:
     """What is wrong with a declaration, if anything."""
+    for member, value in declaration._asdict().items():
+        if not isinstance(value, str):
+            return f"has a {member} of type {type(value).__name__}: write a text"
     table, dot, member = declaration.name.partition(".")
-    if not dot or not all(part.replace("_", "a").replace("-", "a").isalnum() for part in (table, member)):
+    if not dot or dotted((table, member)) != declaration.name or not table or not member:
         return "is not a setting's name: write table.member, such as acme.queue"
     if table in OWN_TABLES or table in SETTINGS:
         return f"is in {table}, which is the core's: take a table of your own"
     if declaration.kind not in KINDS:
         return f"has the kind {declaration.kind!r}: write one of {', '.join(KINDS)}"
+    variable = declaration.variable
+    if variable and not (variable.isascii() and variable.isidentifier()):
+        return f"has the variable {variable!r}: write a name such as ACME_QUEUE"
+    if variable in {setting.variable for setting in SETTINGS.values()}:
+        return f"has the variable {variable}, which is the core's: take one of your own"
     try:
         setting_of(declaration)
     except ConfigError as error:

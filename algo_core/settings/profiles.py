@@ -115,7 +115,7 @@ class ProfileResolver:
         if found is None and not ambient and not (ambient_address and not explicit):
             if stand_in := self.stand_in(name):
                 stand_in = stand_in._replace(address_origin=stand_in.address_origin or stand_in.origin)
-                controlled = self._under_control(stand_in)
+                controlled = self._under_control(self._safe(stand_in))
                 if controlled.address_origin != stand_in.address_origin:
                     controlled = controlled._replace(origin=controlled.address_origin)
                 return self._with_other_credential(self._with_network(controlled, {}, ""))
@@ -145,6 +145,17 @@ class ProfileResolver:
         )
         profile = self._with_network(_checked(self._under_control(profile)), table, origin)
         return self._with_other_credential(profile)
+
+    def _safe(self, stand_in: Profile) -> Profile:
+        """A plugin's profile whose address is one that a person could have configured, if requests go there by HTTP.
+
+        Raises:
+            ConfigError: if it is none, or would send a credential unencrypted to another machine.
+        """
+        if not stand_in.address.lower().startswith(("http:", "https:")):
+            return stand_in
+        insecure = stand_in.insecure_http or bool(self.config.get("insecure_http").value)
+        return _checked(stand_in._replace(insecure_http=insecure))
 
     def _written_credential(self, name: str, table: Mapping[str, Any], origin: str) -> credentials.Credential | None:
         member = next((member for member in credentials.MEMBERS if table.get(member)), "")

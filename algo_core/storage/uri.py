@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Compiled when they are first used: a command needs one of them at the most.
 _SCHEME = r"([A-Za-z][A-Za-z0-9.-]*)(?:\+([A-Za-z0-9]+))?:/{1,2}"
@@ -13,6 +16,9 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 _ALGORITHM = rf"(?:algo:/{{1,2}}|/)?({_NAME})/({_NAME})(?:/([^/\s]*))?/?"
 _ALGORITHM_ID = r"(?:algo:/{1,2}|/)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/([^/\s]*))?/?"
 _VERSION = r"latest|latestPrivate|[0-9a-f]{40}|[0-9]+(?:\.(?:[0-9]+|[*x])){0,2}"
+
+OWN_ALGORITHM = r"(?:algo:/{1,2}|/)?\.my/(.*)"
+"""`.my` in the place of an owner is the account of the profile in use (guide)."""
 
 HOSTED_ROOTS = (".my", ".algo", ".session")
 """First components that mean hosted data even without `data://` (API section 4.3)."""
@@ -156,6 +162,16 @@ class AlgorithmRef(NamedTuple):
 
     def __str__(self) -> str:
         return self.path
+
+
+def parse_algorithm_of(text: str, account: Callable[[], str]) -> AlgorithmRef:
+    """As `parse_algorithm_ref`, but `.my` in the place of the owner is replaced by the name that `account` returns.
+
+    Raises:
+        UsageError: if it is no reference.
+    """
+    mine = re.fullmatch(OWN_ALGORITHM, text, re.DOTALL)
+    return parse_algorithm_ref(f"my/{mine[1]}")._replace(owner=account()) if mine else parse_algorithm_ref(text)
 
 
 def parse_algorithm_ref(text: str) -> AlgorithmRef:

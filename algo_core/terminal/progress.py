@@ -174,7 +174,7 @@ class _Work(DrawnLine):
     def __init__(self, stream: Stream, label: str, total: int | None, unit: str) -> None:
         super().__init__(stream, terminal_columns, refresh=REFRESH)
         self.name, self.done = label, 0
-        self._total, self._unit = total, unit
+        self._total, self._unit = None if total is not None and total < 0 else total, unit
 
     def content(self, now: float) -> tuple[str, list[Fact]]:
         """The name, and the amount in bytes or steps."""

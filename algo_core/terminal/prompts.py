@@ -24,6 +24,7 @@ class Prompter:
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._hint = "Give the answers as options: --help"
         self.is_terminal = sys.stdin is not None and sys.stdin.isatty()
         self._lines = lines_in_utf_8(sys.stdin.buffer) if sys.stdin is not None else iter(())
 
@@ -64,7 +65,7 @@ class Prompter:
         if not self.is_terminal or not line:
             self._output.prompt("\n")
         if not line:
-            raise UsageError(f"No answer to {question!r}: the input has ended", "Give the answers as options: --help")
+            raise UsageError(f"No answer to {question!r}: the input has ended", self._hint)
         return line
 
     @staticmethod
@@ -159,10 +160,12 @@ class Questions:
     def _prompter(self, question: str, instead: str) -> Prompter:
         prompter = Prompter(self._output)
         is_open = prompter.is_terminal and self._output.stderr.isatty()
+        hint = f"Give the answer with {instead}" if instead else ""
         if is_open and not self._output.is_json and not self._environ.get("_ALGO_COMPLETE"):
+            prompter._hint = hint or prompter._hint
             return prompter
-        hint = f"Give the answer with {instead}" if instead else "Run the command on a terminal, without --json"
-        raise UsageError(f"There is nobody to ask: {question!r}", hint)
+        without = "Run the command on a terminal, without --json"
+        raise UsageError(f"There is nobody to ask: {question!r}", hint or without)
 
 
 def _needed(answer: str) -> str:

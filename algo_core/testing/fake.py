@@ -17,7 +17,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -149,7 +149,15 @@ class FakePlatform:
         For example:
 
             platform.on("GET", "/v1/data/.my/reports", FakeResponse(404), listing)
+
+        Raises:
+            ValueError: for what no request has, such as a method in lower case or a path with a query, or no answer.
+            TypeError: for an answer that is none.
         """
+        _check_place(method, path)
+        if not answers:
+            raise ValueError("there is no answer; make it with FakeResponse")
+        _check_answers(answers)
         with self._lock:
             self._answers[method, path] = list(answers)
 
@@ -159,7 +167,11 @@ class FakePlatform:
         For example:
 
             platform.serve("POST", "/v1/algo/demo/Echo", lambda request: FakeResponse.json({"result": request.json}))
+
+        Raises:
+            ValueError: for what no request has, as `on` does.
         """
+        _check_place(method, path)
         with self._lock:
             self._answers[method, path] = [_Served(answer)]
 
@@ -170,7 +182,15 @@ class FakePlatform:
         `truncated_body()`. Faults are for the requests in the order in which they were planned.
 
             platform.fail(refused_credential())
+
+        Raises:
+            ValueError: for what no request has, as `on` does, and for no times.
+            TypeError: for a fault that is none.
         """
+        _check_place(method, path)
+        _check_answers([fault])
+        if times <= 0:
+            raise ValueError(f"times is at least 1, not {times}")
         with self._lock:
             self._planned.append(_Planned(fault, method, path, times))
 
@@ -188,7 +208,13 @@ class FakePlatform:
             self._expiry[shown] = self._now() + seconds
 
     def limit(self, count: int, seconds: float) -> None:
-        """Answer more than `count` requests within `seconds` with 429, and the seconds to wait in `Retry-After`."""
+        """Answer more than `count` requests within `seconds` with 429, and the seconds to wait in `Retry-After`.
+
+        Raises:
+            ValueError: unless both are above 0.
+        """
+        if count < 1 or seconds <= 0:
+            raise ValueError(f"a limit has a count and seconds above 0, not {count} and {seconds}")
         self._limit = count, seconds
 
     def otherwise(self, request: RecordedRequest) -> FakeResponse:
@@ -276,3 +302,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: pytest shows what a failed test needs."""
+
+
+def _check_place(method: str, path: str) -> None:
+    """Raise ValueError for what no request has: what is said about it would never be used."""
+    if method != _ANY and not (method.isalpha() and method.isupper()):
+        raise ValueError(f"no request has the method {method!r}: write it in upper case, such as GET")
+    if path != _ANY and (not path.startswith(("/", "http://")) or "?" in path):  # proxies get whole addresses
+        raise ValueError(f"no request has the path {path!r}: it begins with a slash, and is told without its query")
+
+
+def _check_answers(answers: Iterable[object]) -> None:
+    for answer in answers:
+        if not callable(answer) and not isinstance(answer, FakeResponse):
+            raise TypeError(f"{answer!r:.60} is no answer: make it with FakeResponse")

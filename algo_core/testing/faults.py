@@ -29,6 +29,10 @@ class FakeResponse:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.body, bytes):
+            raise TypeError(f"the body is of type {type(self.body).__name__}: give bytes, or use FakeResponse.json")
+
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> FakeResponse:
         """A response with a JSON value as its body.

@@ -145,6 +145,8 @@ class Telling(NotFoundError):
     def json_members(self) -> Any:
         if self.given is ZeroDivisionError:
             raise ZeroDivisionError("no facts")
+        if self.given is SystemExit:
+            raise SystemExit(3)
         return self.given
 
 
@@ -155,14 +157,15 @@ def test_facts_are_in_the_report(reporting: App, capfd: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    "given", [*NO_FACTS, ZeroDivisionError], ids=lambda value: re.sub(" object at .*>", "", repr(value))
+    "given", [*NO_FACTS, ZeroDivisionError, SystemExit], ids=lambda value: re.sub(" object at .*>", "", repr(value))
 )
 def test_facts_that_are_no_json_do_not_hide_the_error(
     reporting: App, capfd: pytest.CaptureFixture[str], given: Any
 ) -> None:
     assert reporting.report(Telling(given)) == ExitCode.NOT_FOUND
     found = told(capfd)
-    assert found.pop("json_members_error").partition(":")[0] in {"TypeError", "ValueError", "ZeroDivisionError"}
+    causes = {"TypeError", "ValueError", "ZeroDivisionError", "it called sys.exit(3)"}
+    assert found.pop("json_members_error").partition(":")[0] in causes
     assert found == {"type": "Telling", "message": "It is full", "hint": "Empty it"}
 
 

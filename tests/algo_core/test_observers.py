@@ -14,7 +14,7 @@ from algo_core import observers as module
 from algo_core.errors import ExitCode
 from algo_core.events import CommandStarted, Event
 from algo_core.observers import Observers
-from algo_core.testing import Home
+from algo_core.testing import FakePlatform, FakeResponse, Home
 
 LOGGER = """
 import json, os
@@ -68,6 +68,25 @@ def test_a_command_is_told_by_its_whole_name_and_exit_code(audit, words, command
     result, told = audit(*words)
     ended = [(event["command"], event["exit_code"]) for event in told if event["event"] == "CommandEnded"]
     assert (result.code, ended) == (code, [(command, code)] if command else [])
+
+
+@pytest.mark.parametrize("command", ["cp", "mv"])
+@pytest.mark.parametrize("failure", [403, 401, 500])
+@pytest.mark.parametrize("names", [["a"], ["a", "b"]])
+def test_a_transfer_that_failed_is_told_even_if_it_ends_the_command(
+    audit, algo_fake_platform: FakePlatform, tmp_path: Path, command: str, failure: int, names: list[str]
+) -> None:
+    algo_fake_platform.on("HEAD", "/v1/data/.my/c", FakeResponse(200, headers={"X-Data-Type": "directory"}))
+    for name in names:
+        (tmp_path / name).write_text(name)
+        algo_fake_platform.on("PUT", f"/v1/data/.my/c/{name}", FakeResponse.error("No", failure))
+    result, told = audit(command, *(tmp_path / name for name in names), "data://.my/c", ALGO_RETRIES="0")
+    assert result.code != ExitCode.OK
+    ended = {(event["source"], event["target"], event["error"]) for event in told if event["event"] == "TransferEnded"}
+    wanted = {(str(tmp_path / name), f"data://.my/c/{name}") for name in names}
+    assert {event[:2] for event in ended} <= wanted
+    assert ended if failure == 401 else {event[:2] for event in ended} == wanted
+    assert all("No" in error for *_, error in ended)
 
 
 def test_an_observer_that_fails_is_reported_once_and_the_command_goes_on(audit) -> None:  # type: ignore[no-untyped-def]

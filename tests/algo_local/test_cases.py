@@ -56,6 +56,7 @@ def test_what_is_expected(tmp_path: Path, case: dict[str, Any], outcome: Outcome
         ("[1]", "case 1 has no input", "looks like"),
         ('[{"input": 1, "expected_output": 1}, {"case_name": "x"}]', "case 2 has no input", "looks like"),
         ('[{"input": 1, "expected_ouput": 1}]', "unknown member 'expected_ouput'", "'expected_output'"),
+        ('[{"inpt": 1}]', "unknown member 'inpt'", "'input'"),
         ('[{"input": 1}]', "has no expected_output", "NO_EXCEPTION"),
         ('[{"input": 1, "type": "EXACT"}]', "unknown type 'EXACT'", "There are EXACT_MATCH"),
         ('[{"input": 1, "type": "exact_mach"}]', "unknown type 'exact_mach'", "'EXACT_MATCH'"),

@@ -100,6 +100,54 @@ def test_names_are_suggested(algo_home: Home, arguments: list[str], said: str) -
     assert said in done.stderr
 
 
+def test_my_is_the_own_account(algo_home: Home, source: Path) -> None:
+    algo_home.environ["LOGNAME"] = "jane"
+    published = algo_home.run("local", "publish", str(source), ".my/Greeter")
+    assert published.text == "Published jane/Greeter/0.1.0\n"
+    refused = algo_home.run("algorithms", "delete", ".my/Greeter", "--yes")
+    assert "hint: Withdraw each: algo algorithms unpublish jane/Greeter VERSION" in refused.stderr
+    for arguments in (
+        ["show", ".my/Greeter"],
+        ["algorithms", "update", "algo://.my/Greeter", "--tagline", "x"],
+        ["algorithms", "versions", ".my/Greeter"],
+        ["builds", "list", "/.my/Greeter"],
+        ["secrets", "list", ".my/Greeter"],
+        ["schedules", "create", ".my/Greeter/0.1.0", "0 6 * * *"],
+        ["algorithms", "unpublish", ".my/Greeter/0.1.0", "--yes"],
+        ["algorithms", "delete", ".my/Greeter", "--yes"],
+    ):
+        assert algo_home.run(*arguments).code == ExitCode.OK, arguments
+    missing = algo_home.run("algorithms", "unpublish", ".my/Greeter", "--yes")
+    assert (missing.code, "No version of jane/Greeter is named" in missing.stderr) == (ExitCode.USAGE, True)
+
+
+def test_what_a_publication_leaves_open_is_told(algo_home: Home, source: Path) -> None:
+    algo_home.environ["LOGNAME"] = "jane"
+    assert algo_home.run("algorithms", "create", ".my/Greeter").text == "Created jane/Greeter\n"
+    algo_home.run("algorithms", "compile", ".my/Greeter", "--source", str(source))
+    private = algo_home.run("algorithms", "publish", ".my/Greeter", "--private")
+    assert "Only jane may call it, by its number: algo run jane/Greeter/0.1.0" in private.stderr
+    again = algo_home.run("algorithms", "publish", ".my/Greeter", "--private")
+    assert "hint: What became of later sources: algo builds list jane/Greeter" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("python3", "must be uuid"),
+        ("0057588b-b42c-4454-a391-87b90f854116", "that is the template of the environment 6f5"),
+    ],
+)
+def test_an_environment_is_named_by_its_id(algo_home: Home, given: str, said: str) -> None:
+    algo_home.environ["LOGNAME"] = "jane"
+    assert algo_home.run("algorithms", "create", ".my/Old").code == ExitCode.OK
+    for command in (("create", ".my/New"), ("update", ".my/Old")):
+        done = algo_home.run("algorithms", *command, "--environment", given)
+        assert done.code == ExitCode.FAILURE
+        assert said in done.stderr
+        assert "hint: Give the 'id' of an environment, as in: algo environment python3" in done.stderr
+
+
 def test_a_secret_is_asked_for_and_not_shown(
     algo_home: Home, on_terminal: Callable[..., tuple[int, str]], spawn: Callable[..., object]
 ) -> None:

@@ -166,3 +166,22 @@ def test_the_lines_to_call_an_algorithm_with(home: Home, stub: StubPlatform, sam
     assert shown["versions"] == ["1.0.0"]
     assert shown["calls"]["algo"] == line
     assert f"{stub.address}/v1/algo/demo/Hello/1.0.0" in shown["calls"]["curl"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["show", "acm"], "Did you mean acme?"),
+        (["members", "ACMEE"], "Did you mean acme?"),
+        (["add", "amce", "jane"], "Did you mean acme?"),
+        (["remove", "zzz", "jane"], "List yours with: algo orgs list"),
+    ],
+)
+def test_organizations_are_suggested(home: Home, stub: StubPlatform, arguments: list[str], hint: str) -> None:
+    stub.on("GET", "/v1/organizations", json_answer({"results": [{"org_name": "acme"}], "marker": None}))
+    missing = json_answer({"error": {"message": f"No organization {arguments[1]}"}}, status=404)
+    path = f"/v1/organizations/{arguments[1]}"
+    for method, below in (("GET", ""), ("GET", "/members"), ("PUT", "/members/jane"), ("DELETE", "/members/jane")):
+        stub.on(method, path + below, missing)
+    done = home.run("orgs", *arguments, "--json")
+    assert (done.code, done.error["hint"]) == (ExitCode.NOT_FOUND, hint)

@@ -165,6 +165,8 @@ def test_files_and_directories_are_installed_and_restored(venv, house, tmp_path)
         (["https://host/x"], ExitCode.USAGE),
         (["acme>="], ExitCode.USAGE),
         ([], ExitCode.USAGE),
+        (["-r", os.devnull], ExitCode.USAGE),
+        (["-y", "--isolated", "-r", os.devnull], ExitCode.USAGE),
     ],
 )
 def test_what_is_no_requirement_is_explained(algo_home, words: list[str], code: int) -> None:

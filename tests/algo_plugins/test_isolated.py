@@ -350,7 +350,7 @@ def test_of_several_those_before_a_failure_stay_and_are_said(place, house) -> No
     house.plugin("acme-bad", source="import no_such_module")
     result = place.install("--isolated", "acme-a", "acme-bad")
     assert result.code == ExitCode.PLUGIN
-    assert "acme-a 1.0 was installed instead" in result.stderr
+    assert "acme-a 1.0 is installed in an environment of its own" in result.stderr
     assert place.run("a").code == ExitCode.OK
     assert contents(place) == {"acme-a", "bin", "commands", "bin/algo-a"}
 

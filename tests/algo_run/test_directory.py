@@ -161,3 +161,37 @@ def test_the_reference_of_a_directory_is_written_as_it_was_typed() -> None:
 
     reference: AlgorithmRef = DirectoryRef("./mine", "")
     assert str(reference._replace(version=None)) == "./mine"
+
+
+CALLER = """
+import os
+import urllib.error
+import urllib.request
+
+def apply(input):
+    try:
+        urllib.request.urlopen(urllib.request.Request(
+            os.environ["ALGORITHMIA_API"] + "/v1/algo/" + input, b"x",
+            {"Authorization": "Simple " + os.environ["ALGORITHMIA_API_KEY"], "Content-Type": "text/plain"}))
+    except urllib.error.HTTPError as error:
+        raise Exception(f"Non-Algorithm related Failure: <Response [{error.code}]>") from None
+"""
+
+
+@pytest.mark.parametrize("called", ["demo/Helo", "demo/Hello/7.7.7"])
+def test_what_a_client_does_not_name_is_named(algo_home: Home, write: Callable[..., Path], called: str) -> None:
+    """Published clients tell of a missing nested algorithm its status alone."""
+    write("mine", CALLER)
+    done = algo_home.run("run", "./mine", "-d", called)
+    assert done.code == ExitCode.FAILURE
+    assert f"hint: It calls the algorithm {called}, which does not exist here" in done.stderr
+
+
+@pytest.mark.parametrize("code", ["def apply(): return 1", "def apply(input): return object()"])
+def test_no_frame_but_the_authors_is_shown(algo_home: Home, write: Callable[..., Path], code: str) -> None:
+    write("mine", code)
+    done = algo_home.run("run", "./mine", "-d", "x")
+    assert done.code == ExitCode.FAILURE
+    assert "runner.py" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "runner.py" in algo_home.run("run", "./mine", "-d", "x", "--debug").stderr

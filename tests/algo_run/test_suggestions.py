@@ -81,6 +81,26 @@ def test_run_suggests_what_is_there(algo_home: Home) -> None:
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        "logs demo/Helo", "requests list --algorithm demo/Helo", "replay demo/Helo", "replay demo/Helo/1.0.0",
+        "schedules create demo/Helo CRON", "local data remove demo/Helo", "local build remove demo/helo 1",
+    ],
+)  # fmt: skip
+def test_every_command_suggests_what_is_there(algo_home: Home, command: str) -> None:
+    done = algo_home.run(*(word.replace("CRON", "0 6 * * *") for word in command.split()))
+    assert (done.code, "hint: Did you mean demo/Hello" in done.stderr) == (ExitCode.NOT_FOUND, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"), [("algorithms serch x", "search"), ("builds lgos", "logs"), ("local conector", "connector")]
+)
+def test_commands_below_groups_are_suggested(algo_home: Home, command: str, hint: str) -> None:
+    done = algo_home.run(*command.split())
+    assert (done.code, f"hint: Did you mean: {hint}" in done.stderr) == (ExitCode.USAGE, True), done.stderr
+
+
+@pytest.mark.parametrize(
     ("command", "said", "json"),
     [
         ("requests list", "No calls are on record\n", "[]\n"),

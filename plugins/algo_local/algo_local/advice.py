@@ -25,6 +25,8 @@ _MODULE = re.compile(r"No module named '([^']+)'(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"(?:.*\b)?([A-Z][A-Z0-9_]+) (?:is|was|must be) (?:not |un)?set\b.*", re.DOTALL)
 _MISSING_KEY = re.compile(r"'([A-Za-z_][A-Za-z0-9_]*)'")
 _NESTED = re.compile(r".*algorithm algo://(\S+) not found.*", re.DOTALL)
+_RESULT = re.compile(r"Object of type (\S+) is not JSON serializable")
+_SIGNATURE = re.compile(r"apply\(\) (?:takes|missing) .*positional arguments?\b.*", re.DOTALL)
 
 
 def advice_on(message: str, stacktrace: str | None) -> str | None:
@@ -37,6 +39,10 @@ def advice_on(message: str, stacktrace: str | None) -> str | None:
             f"It calls the algorithm {match[1]}, which does not exist here: correct the name, or publish it with"
             " `algo local publish DIR`; see: algo algorithms list"
         )
+    if match := _RESULT.fullmatch(text):
+        return f"Return a str, bytes, or what JSON can express, not {match[1]}: convert it in apply"
+    if _SIGNATURE.fullmatch(text):
+        return "Define apply(input); with a load function, apply(input, loaded)"
     if match := _VARIABLE.fullmatch(text):
         return _variable(match[1])
     if (match := _MISSING_KEY.fullmatch(text)) and stacktrace and "os.environ[" in stacktrace:

@@ -88,13 +88,13 @@ def read_cases(directory: Path) -> list[Case]:
 
 def _case(path: Path, number: int, members: Any) -> Case:
     where = f"{path}, case {number}"
+    for name in members if isinstance(members, dict) else ():
+        if name not in _MEMBERS and (close := meant(name, _MEMBERS)):
+            raise BuildError(f"{where} has an unknown member {name!r}", f"Did you mean {close!r}?")
     if not isinstance(members, dict) or "input" not in members:
         raise BuildError(
             f"{where} has no input", 'A case looks like {"case_name": "a", "input": 1, "expected_output": 2}'
         )
-    for name in members:
-        if name not in _MEMBERS and (close := meant(name, _MEMBERS)):
-            raise BuildError(f"{where} has an unknown member {name!r}", f"Did you mean {close!r}?")
     kind, tree = members.get("type", EXACT), members.get("tree") or []
     if kind not in KINDS:
         close = meant(str(kind), KINDS)

@@ -9,7 +9,7 @@ from typing import Any
 from algo_core.context import App
 from algo_core.errors import NotFoundError, PlatformError
 from algo_core.http.api import decode_json
-from algo_core.storage.uri import AlgorithmRef, parse_algorithm_ref
+from algo_core.storage.uri import AlgorithmRef, parse_algorithm_of
 
 PAGE = 1000
 """Entries that are asked for at once; a platform may give fewer."""
@@ -21,9 +21,9 @@ BUILD_SECONDS = 3600.0
 """How long an answer may take that comes when something has been built."""
 
 
-def named(text: str) -> AlgorithmRef:
-    """The reference of a typed algorithm. UsageError if it is invalid."""
-    return parse_algorithm_ref(text)
+def named(app: App, text: str) -> AlgorithmRef:
+    """The reference of a typed algorithm, with the account's name for `.my`. UsageError if it is invalid."""
+    return parse_algorithm_of(text, app.api.username)
 
 
 def path_of(ref: AlgorithmRef, rest: str = "") -> str:
@@ -74,6 +74,13 @@ def entries(value: Any) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def tell_if_private(app: App, ref: AlgorithmRef, published: Any) -> None:
+    """Say so if a version that was published can be called by its owner alone, and how it is called then."""
+    if member(published, "settings", "algorithm_callability") == "private" and not app.output.is_json:
+        version = member(published, "version_info", "semantic_version")
+        app.output.info(f"Only {ref.owner} may call it, by its number: algo run {ref}/{version} -d INPUT")
+
+
 def known_algorithms(app: App, owner: str = "") -> list[str]:
     """`OWNER/NAME` of the algorithms that can be listed."""
     from algo_core.suggestions import known_algorithms
@@ -93,4 +100,8 @@ def suggesting(app: App, ref: AlgorithmRef) -> Iterator[None]:
             error.message = f"Algorithm {ref._replace(version=None)} does not exist, or you may not see it"
             if not error.hint and ref.name and (close := similar(app.api, ref._replace(version=None))):
                 error.hint = f"Did you mean {' or '.join(close)}?"
+        else:
+            from algo_core.suggestions import suggest
+
+            suggest(app.api, error)
         raise

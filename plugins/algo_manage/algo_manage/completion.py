@@ -25,8 +25,8 @@ def _offering(names: Callable[[App, click.Context, str], Iterable[str]]) -> Comp
     return complete
 
 
-def _algorithm(ctx: click.Context) -> str:
-    return api.path_of(api.named(ctx.params["algorithm"]))
+def _algorithm(app: App, ctx: click.Context) -> str:
+    return api.path_of(api.named(app, ctx.params["algorithm"]))
 
 
 complete_algorithm = _offering(
@@ -35,17 +35,18 @@ complete_algorithm = _offering(
 complete_version = _offering(
     lambda app, ctx, typed: (
         str(api.member(entry, "version_info", "semantic_version"))
-        for entry in api.pages(app, f"{_algorithm(ctx)}/versions")
+        for entry in api.pages(app, f"{_algorithm(app, ctx)}/versions")
     )
 )
 complete_build = _offering(
     lambda app, ctx, typed: (
-        str(api.member(entry, "build_id")) for entry in api.pages(app, f"{_algorithm(ctx)}/builds")
+        str(api.member(entry, "build_id")) for entry in api.pages(app, f"{_algorithm(app, ctx)}/builds")
     )
 )
 complete_secret = _offering(
     lambda app, ctx, typed: (
-        str(api.member(entry, "secret_key")) for entry in api.entries(app.api.get_json(f"{_algorithm(ctx)}/secrets"))
+        str(api.member(entry, "secret_key"))
+        for entry in api.entries(app.api.get_json(f"{_algorithm(app, ctx)}/secrets"))
     )
 )
 complete_schedule = _offering(

@@ -34,7 +34,7 @@ def path_of(identifier: str, part: str = "") -> str:
 
 @contextmanager
 def of_record(api: ApiClient) -> Iterator[None]:
-    """Requests for the record; distinguishes a platform without a record from a missing call.
+    """Requests for the record; distinguishes a platform without a record from a missing call or a misspelt name.
 
     Raises:
         PlatformError: if the platform keeps no record.
@@ -43,6 +43,10 @@ def of_record(api: ApiClient) -> Iterator[None]:
         yield
     except (NotFoundError, PlatformError, RequestRefused) as error:
         if _keeps_record(api, error):
+            if isinstance(error, NotFoundError):
+                from algo_core.suggestions import suggest
+
+                suggest(api, error)
             raise
         raise PlatformError(f"{api.address} keeps no record of calls") from None
 

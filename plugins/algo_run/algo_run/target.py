@@ -10,15 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import UsageError
-from algo_core.storage.uri import AlgorithmRef, parse_algorithm_ref
+from algo_core.storage.uri import OWN_ALGORITHM, AlgorithmRef, parse_algorithm_of, parse_algorithm_ref
 
 if TYPE_CHECKING:
     from algo_core.context import App
     from algo_core.http.api import ApiClient
     from algo_core.terminal.output import Output
-
-_MINE = r"(?:algo:/{1,2}|/)?\.my/(.*)"
-"""`.my` in the place of an owner is the account of the profile in use (guide)."""
 
 
 class Surroundings(NamedTuple):
@@ -56,7 +53,7 @@ def is_directory(text: str) -> bool:
     """
     if text in {".", ".."} or text.startswith(("./", "../", "~")):
         return True
-    if re.fullmatch(_MINE, text, re.DOTALL):
+    if re.fullmatch(OWN_ALGORITHM, text, re.DOTALL):
         return False
     if text.startswith("/") and os.path.isdir(f"/{text.split('/')[1]}"):
         return True
@@ -70,8 +67,7 @@ def is_directory(text: str) -> bool:
 
 def parsed(algorithm: str) -> AlgorithmRef:
     """The reference to a published algorithm, with a stand-in for the owner `.my`. UsageError if it is none."""
-    mine = re.fullmatch(_MINE, algorithm, re.DOTALL)
-    return parse_algorithm_ref(f"my/{mine[1]}" if mine else algorithm)
+    return parse_algorithm_of(algorithm, lambda: "my")
 
 
 def reference_of(app: App, algorithm: str) -> AlgorithmRef:
@@ -80,8 +76,7 @@ def reference_of(app: App, algorithm: str) -> AlgorithmRef:
     Raises:
         UsageError: if it is no reference.
     """
-    reference = parsed(algorithm)
-    return reference._replace(owner=app.api.username()) if re.fullmatch(_MINE, algorithm, re.DOTALL) else reference
+    return parse_algorithm_of(algorithm, app.api.username)
 
 
 @contextmanager

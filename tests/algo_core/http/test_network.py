@@ -211,6 +211,19 @@ def test_a_proxys_refusal_is_told_as_the_proxys(
     assert not fetched(client_for(lenient, ca_cert=tls_folder.ca, network=with_password), lenient)
 
 
+@pytest.mark.parametrize("words", [("ls",), ("plugins", "outdated")])
+@pytest.mark.parametrize("kind", ["missing", "empty", "directory"])
+def test_a_proxys_ca_file_that_cannot_be_used_names_its_origin(
+    algo_home: Home, tmp_path: Path, words: tuple[str, ...], kind: str
+) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "directory").mkdir()
+    environ = {"ALGORITHMIA_API": "https://api.acme.example", "ALGO_PROXY": "https://127.0.0.1:9"}
+    result = algo_home.run(*words, environ={**environ, "ALGO_PROXY_CA_CERT": str(tmp_path / kind)})
+    assert result.code == ExitCode.CONFIGURATION, result.stderr
+    assert f"{tmp_path / kind} (from environment variable ALGO_PROXY_CA_CERT)" in result.stderr
+
+
 def test_settings_go_before_a_preset_and_the_profile_before_the_file(tmp_path: Path) -> None:
 
     preset = Profile("default", "https://a.example", network=Network(client_cert="/preset.pem", proxy="http://p:1"))

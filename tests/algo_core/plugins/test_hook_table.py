@@ -17,7 +17,7 @@ from algo_core import Command, Connector, DoctorCheck, ExecutorFactory, PluginSe
 from algo_core.plugins import index, results
 from algo_core.plugins.hookspecs import HOOK_API, HOOKS
 from algo_core.plugins.policy import Policy
-from algo_core.settings.credentials import Credential
+from algo_core.settings.credentials import Credential, Secret
 from algo_core.testing import Home
 
 
@@ -41,7 +41,7 @@ FIT: dict[str, tuple[Any, ...]] = {
     "algo_connectors": ([], [CONNECTOR]),
     "algo_executors": ([], [EXECUTOR]),
     "algo_default_profile": (None, Profile("a", "b")),
-    "algo_credentials": (None, Credential("api key", "k", "here")),
+    "algo_credentials": (None, Credential("api_key", Secret("k"), "here")),
     "algo_request_headers": (None, {}, {"X-A": "b"}),
     "algo_sign": (None, {}, {"X-A": "b"}),
     "algo_transport": (None, Transport()),
@@ -56,7 +56,7 @@ UNFIT: dict[str, tuple[Any, ...]] = {
     "algo_commands": (*LISTS, COMMAND, [CONNECTOR], [COMMAND, None]),
     "algo_connectors": (*LISTS, CONNECTOR, [COMMAND]),
     "algo_executors": (*LISTS, EXECUTOR, [COMMAND]),
-    "algo_default_profile": (3, "text", [], Credential("api key", "k", "here")),
+    "algo_default_profile": (3, "text", [], Credential("api_key", Secret("k"), "here")),
     "algo_credentials": (3, "text", [], Profile("a", "b")),
     "algo_request_headers": (3, "text", [], {"X-A": 3}, {3: "b"}, {"X-A": None}),
     "algo_sign": (3, "text", [], {"X-A": 3}),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from algo_core.errors import ConfigError, ExitCode, UsageError
+from algo_core.plugins import results
 from algo_core.settings.config import Config, Layer
 from algo_core.settings.declared import PluginSetting, declared, fault_of
 from algo_core.settings.profiles import ProfileResolver
@@ -107,14 +108,32 @@ def test_a_wrong_variable_is_told() -> None:
         QUEUE._replace(name="plugins.queue"),
         QUEUE._replace(name="timeout.queue"),
         QUEUE._replace(name="acme.a b"),
+        QUEUE._replace(name="acme.a.b"),
+        QUEUE._replace(name="acme."),
+        QUEUE._replace(name="acme.über"),
+        QUEUE._replace(name="ägme.queue"),
         QUEUE._replace(kind="number"),
         QUEUE._replace(default="middle"),
         WAIT._replace(default="soon"),
         WAIT._replace(default=""),
+        WAIT._replace(default=30),
+        QUEUE._replace(name=3),
+        QUEUE._replace(name=None),
+        QUEUE._replace(help=None),
+        QUEUE._replace(kind=str),
+        QUEUE._replace(words=["short", "long"]),
+        QUEUE._replace(variable=None),
+        QUEUE._replace(variable="ALGO_RETRIES"),
+        QUEUE._replace(variable="a b="),
+        QUEUE._replace(variable="3"),
     ],
 )
 def test_a_declaration_that_cannot_be_is_a_fault_of_the_plugin(wrong: PluginSetting) -> None:
     assert fault_of(wrong)
+    with pytest.raises(TypeError):
+        results.settings([wrong])
+    with pytest.raises(TypeError, match=r"'acme\.queue' is declared twice"):
+        results.settings([*SEVERAL, QUEUE._replace(default="long")])
     assert [fault_of(right) for right in SEVERAL] == [None] * 3
 
 
@@ -147,3 +166,14 @@ def test_a_person_sets_one(acme, algo_home: Home) -> None:  # type: ignore[no-un
     failed = acme("queue")
     assert (failed.code, "did you mean 'queue'?" in failed.stderr) == (ExitCode.CONFIGURATION, True)
     assert "acme.queue" not in algo_home.run("--no-plugins", "config", "list").text
+
+
+def test_two_plugins_that_declare_one_differently_are_named(acme, algo_home: Home, plugin_folder) -> None:  # type: ignore[no-untyped-def]
+    plugin_folder.add(
+        "acme-jobs", PLUGIN.replace('default="30"', 'default="60"').partition("\n@hookimpl\ndef algo_comm")[0]
+    )
+    told = acme("config", "get", "acme.wait")
+    assert (told.code, told.text) == (ExitCode.OK, "30\n")
+    assert "acme 1.0 and acme-jobs 1.0 declare the setting acme.wait differently; that of acme counts" in told.stderr
+    assert "acme.queue" not in told.stderr, "both declare it alike"
+    assert "algo plugins disable acme-jobs" in told.stderr

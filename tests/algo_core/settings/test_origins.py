@@ -80,6 +80,12 @@ def test_a_key_that_may_not_do_something_is_named(algo_home: Home, stub: StubPla
     assert f"The key from profile default in {algo_home.config_file} (api_key) does not permit that" in result.stderr
 
 
+def test_nobody_without_a_key_is_told_of_one(algo_home: Home) -> None:
+    refused = algo_home.run("builds", "logs", "demo/Hello")
+    assert refused.code == ExitCode.AUTHENTICATION
+    assert "hint: Without a key you act as your own account; where a command has --sudo" in refused.stderr
+
+
 @pytest.fixture
 def nobody() -> Iterator[str]:
     """An address at which nothing listens."""

@@ -202,3 +202,29 @@ def test_a_key_of_the_environment_goes_to_the_companys_preset_and_never_to_the_e
     assert parts(embedded.resolve()) == ("https://api.algorithmia.com", "k")
     both = resolver(tmp_path, ALGORITHMIA_API_KEY="k", ALGORITHMIA_API="https://api.ambient.example").config
     assert parts(ProfileResolver(both, preset.stand_in).resolve()) == ("https://api.ambient.example", "k")
+
+
+@pytest.mark.parametrize(
+    ("address", "user", "wanted"),
+    [
+        ("http://api.acme.example", "", None),
+        ("HTTP://api.acme.example", "", None),
+        ("https://", "", None),
+        ("https://me:pw@api.acme.example", "", None),
+        ("http://api.acme.example", "insecure_http = true", "http://api.acme.example"),
+        ("http://127.0.0.1:8080", "", "http://127.0.0.1:8080"),
+        ("https://api.acme.example/v1/", "", "https://api.acme.example"),
+        ("acme:", "", "acme:"),
+        ("acme-2:", "", "acme-2:"),
+    ],
+)
+def test_the_address_of_a_stand_in_is_checked_like_any_other(
+    tmp_path: Path, address: str, user: str, wanted: str | None
+) -> None:
+    found = resolver(tmp_path, user)
+    found.stand_in = lambda name: Profile(name, address, origin="acme-bundle")
+    if wanted:
+        assert found.resolve().address == wanted
+        return
+    with pytest.raises(ConfigError, match=r"\(from acme-bundle\)"):
+        found.resolve()

@@ -49,6 +49,8 @@ def output_on(screen: Screen, **options: bool) -> Output:
         (4, "steps", 2, "Reading   50%  2 of 4"),
         (None, "steps", 3, "Reading  3"),
         (0, "steps", 1, "Reading  1"),
+        (-1, "steps", 1, "Reading  1"),
+        (-1, "bytes", 512, "Reading  512 B"),
         (4, "steps", 5, "Reading  100%  5 of 4"),
         (2048, "bytes", 1024, "Reading   50%  1.0 KiB of 2.0 KiB"),
         (None, "bytes", 512, "Reading  512 B"),

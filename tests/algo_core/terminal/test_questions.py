@@ -118,7 +118,7 @@ def test_leaving_a_question_ends_the_command(
     home = add_command("acme-asks", "asks")
     (home / "commands.py").write_text(
         "import click\nfrom algo_core import pass_app\n@click.command()\n@pass_app\n"
-        "def run(app):\n    '''Ask.'''\n    app.ask('Project')\n"
+        "def run(app):\n    '''Ask.'''\n    app.ask('Project', instead='--project NAME')\n"
     )
     environ = {"PYTHONPATH": str(plugin_folder.path), "ALGO_CACHE_DIR": str(algo_home.root / "cache")}
     child = spawn(algo_home, "asks", **environ)
@@ -127,6 +127,7 @@ def test_leaving_a_question_ends_the_command(
     child.expect(pexpect.EOF)
     child.wait()
     assert (child.exitstatus, "Traceback" in child.before) == (code, False)
+    assert ("Give the answer with --project NAME" in child.before) == (code == ExitCode.USAGE)
 
 
 def test_it_is_ready_for_scripts(algo_home: Home) -> None:

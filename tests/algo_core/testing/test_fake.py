@@ -6,7 +6,7 @@ import http.client
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -187,3 +187,26 @@ def test_commands_wait_by_the_clock(algo_home: Home, algo_clock: Clock, algo_fak
 def test_a_refused_credential_has_its_exit_code(algo_home: Home, algo_fake_platform: FakePlatform) -> None:
     algo_fake_platform.fail(refused_credential())
     assert algo_home.run("ls").code == ExitCode.AUTHENTICATION
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda fake: fake.on("get", "/x", FakeResponse()),
+        lambda fake: fake.on("GET", "x", FakeResponse()),
+        lambda fake: fake.on("GET", "/x?acl=true", FakeResponse()),
+        lambda fake: fake.on("GET", "/x"),
+        lambda fake: fake.on("GET", "/x", "text"),
+        lambda fake: fake.on("GET", "/x", FakeResponse(200, "text")),
+        lambda fake: fake.serve("post", "/x", FakeResponse),
+        lambda fake: fake.fail(500),
+        lambda fake: fake.fail(FakeResponse(500), times=0),
+        lambda fake: fake.fail(FakeResponse(500), method="Get"),
+        lambda fake: fake.fail(FakeResponse(500), path="x"),
+        lambda fake: fake.limit(0, 1),
+        lambda fake: fake.limit(1, 0),
+    ],
+)
+def test_what_would_never_be_used_is_refused_where_it_is_written(wrong: Callable[[FakePlatform], None]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        wrong(FakePlatform())

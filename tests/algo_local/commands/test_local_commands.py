@@ -53,6 +53,25 @@ def test_publish_prints_one_line_and_what_it_published_answers(run_algo: Algo, h
     assert embedded.run("acme/Greet", b"HAL").json()["result"] == "Good day HAL"
 
 
+@pytest.mark.parametrize(
+    ("address", "flags", "is_told"),
+    [
+        ("https://algo.example.org", (), True),
+        ("http://127.0.0.1:9", (), False),
+        ("http://127.0.0.1:9", ("--profile", "default"), True),
+    ],
+)
+def test_publish_says_where_to_if_a_profile_says_otherwise(
+    run_algo: Algo, hello: Path, tmp_path: Path, address: str, flags: tuple[str, ...], is_told: bool
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text(f'[profiles.default]\naddress = "{address}"\n')
+    (tmp_path / "config" / "config.toml").chmod(0o600)
+    done = run_algo("local", "publish", str(hello), "acme/Greet", *flags)
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "Published acme/Greet/0.1.0\n"), done.stderr
+    assert (f"this machine's own platform; to publish at {address}" in done.stderr) is is_told
+
+
 def test_publish_in_json(run_algo: Algo, hello: Path) -> None:
     done = run_algo("local", "publish", str(hello), "algo://acme/Greet", "--version", "1.0.0", "--private", "--json")
     answer = json.loads(done.stdout)

@@ -37,6 +37,7 @@ class TransferReport:
         self._is_read = is_read(app)
         self._lock = progress.lock
         self._observers = app.observers
+        self._running: dict[int, Transfer] = {}  # for observers, by the identity of their sources
         if self._observers:
             from algo_core.events import TransferEnded
 
@@ -55,6 +56,8 @@ class TransferReport:
         """Show its name."""
         with self._lock:
             self._progress.begin(transfer, transfer.source.uri.name or "-")
+            if self._observers:
+                self._running[id(transfer.source)] = transfer
 
     def advanced(self, transfer: Transfer, position: int, size: int | None) -> None:
         """Show how far it is."""
@@ -65,6 +68,7 @@ class TransferReport:
         """Say so, unless stdout carries the file itself."""
         with self._lock:
             self._progress.done(transfer)
+            self._running.pop(id(transfer.source), None)
             self._tell(transfer, entry)
 
     def copied(self, several: Sequence[tuple[Transfer, Entry]]) -> None:
@@ -98,11 +102,12 @@ class TransferReport:
             self._progress.end()
             if isinstance(error, IsADirectory) and not error.hint and error.message.startswith(f"{what} "):
                 error.hint = f"Copy it with its content: algo cp -r {pasted(what)} DEST"
+            if self._observers:  # before the report, which raises what ends the command
+                known = what if isinstance(what, Transfer) else self._running.pop(id(what), None)
+                ends = (str(known.source), str(known.target)) if known else (str(what), "")
+                self._observe(*ends, None, error.message)
             self._report.failed(what, error)
             self._summary.add_failure(error.message)
-            if self._observers:
-                ends = (str(what.source), str(what.target)) if isinstance(what, Transfer) else (str(what), "")
-                self._observe(*ends, None, error.message)
 
     def _observe(self, source: str, target: str, entry: Entry | None, error: str | None = None) -> None:
         assert self._observers

@@ -251,7 +251,11 @@ def _algorithm(platform: Platform, text: str) -> Algorithm:
         raise UsageError(f"Not an algorithm: {text!r}", "Write OWNER/NAME, for example demo/Hello")
     found = platform.registry.algorithm(owner, name)
     if not found:
-        raise NotFoundError(f"Algorithm {owner}/{name} does not exist", "List them with: algo local status")
+        from algo_local.algorithms.configuration import meant
+
+        close = meant(f"{owner}/{name}", (f"{each.owner}/{each.name}" for each in platform.registry.algorithms()))
+        hint = f"Did you mean {close}?" if close else "List them with: algo local status"
+        raise NotFoundError(f"Algorithm {owner}/{name} does not exist", hint)
     return found
 
 

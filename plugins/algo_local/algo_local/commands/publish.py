@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from algo_core import App, pass_app
-from algo_core.errors import AlgorithmFailed, UsageError
+from algo_core.errors import AlgoError, AlgorithmFailed, UsageError
 from algo_core.storage.uri import pasted
 from algo_local.algorithms.build import BuildError, NetworkAccess
 from algo_local.algorithms.configuration import identity, read_configuration
@@ -126,5 +126,23 @@ def _tell(app: App, published: Version, *, is_new: bool) -> None:
         )
     elif is_new:
         app.output.print(f"Published {found.owner}/{found.name}/{published.text}")
+        _tell_if_elsewhere(app)
     else:
         app.output.print(f"Unchanged since {found.owner}/{found.name}/{published.text}: nothing was published")
+
+
+def _tell_if_elsewhere(app: App) -> None:
+    """Say that a profile of another platform has no part in this; one on loopback may well serve this one."""
+    from urllib.parse import urlsplit
+
+    from algo_core.settings.profile import is_loopback
+
+    try:
+        profile = app.profiles.resolve(app.profile_flag)
+    except AlgoError:  # nothing here needs a profile
+        return
+    host = urlsplit(profile.address).hostname
+    if host and (app.profile_flag or not is_loopback(host)):
+        app.output.info(
+            f"It is on this machine's own platform; to publish at {profile.address}: algo algorithms compile --source"
+        )

@@ -18,7 +18,7 @@ def own_files(text: str, processes: Path, directory: str) -> str:
 
 
 def own_frames(trace: str, directory: str) -> str:
-    """A trace with names of `own_files`, without the frames of other files; as it is if it has none of the author's."""
+    """A trace with names of `own_files`, without the frames of other files; empty if none is the author's."""
     kept: list[str] = []
     is_kept, found = True, False
     prefix = f"{directory.rstrip('/')}/"
@@ -31,7 +31,7 @@ def own_frames(trace: str, directory: str) -> str:
         if is_kept:
             kept.append(line)
     lines = [line for line, after in zip(kept, [*kept[1:], ""], strict=True) if not _is_empty(line, after)]
-    return "\n".join(lines) + "\n" if found else trace
+    return "\n".join(lines) + "\n" if found else ""
 
 
 def _is_empty(line: str, after: str) -> bool:

@@ -102,7 +102,9 @@ def _environment(settings: dict[str, Any]) -> dict[str, Any]:
     if identifier := settings.get("algorithm_environment"):
         known = {found["id"]: found for found in catalog.environments()}.get(identifier.lower())
         if not known:
-            raise Invalid(f"No environment {identifier[:100]}", ErrorCode.PACKAGE_SET_NOT_FOUND)
+            of_template = (f for f in catalog.environments() if f["environment_specification_id"] == identifier.lower())
+            meant = "".join(f": that is the template of the environment {found['id']}" for found in of_template)
+            raise Invalid(f"No environment {identifier[:100]}{meant}", ErrorCode.PACKAGE_SET_NOT_FOUND)
         _check_language(known["language"]["name"])
         return {"algorithm_environment": known["id"], "package_set": None, "language": known["language"]["name"],
                 "environment": known["machine_type"].lower()}  # fmt: skip

@@ -214,7 +214,7 @@ def _called(platform: Platform, caller: Caller, raw: str) -> Target:
     reference = Reference(raw)
     algorithm = visible_algorithm(platform.registry, caller, *reference.names) if reference.names else None
     if not algorithm:
-        raise unknown(reference)
+        raise unknown(reference, caller)
     if caller.inside and not platform.registry.may_call_others(*caller.inside.algorithm):
         owner, name = caller.inside.algorithm
         raise ApiError(403, f"{owner}/{name} may not call other algorithms", ErrorCode.NOT_AUTHORIZED)

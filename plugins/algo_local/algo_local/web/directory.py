@@ -94,7 +94,7 @@ class DirectoryCalls:
         processes = self._platform.root / "processes"
         trace = failure.stacktrace and own_files(failure.stacktrace, processes, self._run.directory)
         if trace and not is_whole:
-            trace = own_frames(trace, self._run.directory)
+            trace = own_frames(trace, self._run.directory) or None
         message = own_files(failure.message, processes, self._run.directory)
         return replace(outcome, failure=replace(failure, message=message, stacktrace=trace))
 

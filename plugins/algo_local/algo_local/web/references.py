@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from algo_local.error_codes import ErrorCode
 from algo_local.web.http import ApiError, decode
+
+if TYPE_CHECKING:
+    from algo_local.callers import Caller
 
 _SCHEME = re.compile(r"/*(?:algo:/*)?")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -25,6 +29,11 @@ class Reference:
         self.version = parts[width] if valid and len(parts) > width else ""
 
 
-def unknown(reference: Reference) -> ApiError:
-    """The refusal of a reference that leads nowhere, which is repeated as it was given (API section 2.3)."""
+def unknown(reference: Reference, caller: Caller | None = None) -> ApiError:
+    """The refusal of a reference that leads nowhere, which is repeated as it was given (API section 2.3).
+
+    It is noted for the call that a calling algorithm serves: many clients keep the status alone.
+    """
+    if caller and caller.inside:
+        caller.inside.missing[:] = [reference.text]
     return ApiError(404, f"algorithm algo://{reference.text} not found", ErrorCode.ALGORITHM_NOT_FOUND)

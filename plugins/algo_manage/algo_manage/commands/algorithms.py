@@ -50,7 +50,7 @@ def show_(app: App, algorithm: str) -> None:
     Example:
       algo algorithms show demo/Hello
     """
-    ref = _unversioned(algorithm)
+    ref = _unversioned(app, algorithm)
     with api.suggesting(app, ref):
         found = app.api.get_json(api.path_of(ref))
     describe(app, found)
@@ -66,7 +66,7 @@ def versions_(app: App, algorithm: str) -> None:
     Example:
       algo algorithms versions demo/Hello
     """
-    ref = _unversioned(algorithm)
+    ref = _unversioned(app, algorithm)
     with api.suggesting(app, ref):
         found = list(api.pages(app, api.path_of(ref, "versions")))
     if app.output.is_json:
@@ -112,8 +112,8 @@ def _settings(found: Any) -> list[tuple[str, Any]]:
     return [(name, words[value] if isinstance(value, bool) else value) for name, value in settings.items()]
 
 
-def _unversioned(text: str) -> AlgorithmRef:
-    ref = api.named(text)
+def _unversioned(app: App, text: str) -> AlgorithmRef:
+    ref = api.named(app, text)
     if ref.version:
         raise UsageError(f"{text} names a version, not an algorithm", f"Write {ref._replace(version=None)}")
     return ref

@@ -30,7 +30,7 @@ def list_(app: App, algorithm: str) -> None:
     Example:
       algo builds list me/Greeter
     """
-    ref = api.named(algorithm)
+    ref = api.named(app, algorithm)
     with api.suggesting(app, ref):
         found = list(api.pages(app, api.path_of(ref, "builds")))
     if app.output.is_json:
@@ -52,7 +52,7 @@ def show_(app: App, algorithm: str, build: str) -> None:
     Example:
       algo builds show me/Greeter 0c0d9a6f-52ab-4c51-9d39-0a6c2f0f4a34
     """
-    ref = api.named(algorithm)
+    ref = api.named(app, algorithm)
     found = _find(app, ref, build)
     if app.output.is_json:
         app.output.json(found)
@@ -79,7 +79,7 @@ def logs_(app: App, algorithm: str, build: str | None, follow: bool, sudo: bool)
     Example:
       algo builds logs me/Greeter --follow
     """
-    ref = api.named(algorithm)
+    ref = api.named(app, algorithm)
     asked = {"sudo": "true" if sudo else None}
     found = _find(app, ref, build, asked)
     identifier = str(api.member(found, "build_id"))

@@ -37,7 +37,7 @@ def export_(app: App, algorithm: str, output: Path | None) -> None:
         raise UsageError(
             "A bundle is no text for a terminal", f"Add -o FILE, or: algo algorithms export {algorithm} > FILE"
         )
-    ref = api.named(algorithm)
+    ref = api.named(app, algorithm)
     with api.suggesting(app, ref):
         described = _version(app, ref)
         commit = str(api.member(described, "version_info", "git_hash"))
@@ -75,7 +75,7 @@ def import_(app: App, file: Path, algorithm: str | None, sha256: str | None, pub
       algo algorithms import greeter.algo me/Greeter
     """
     bundle = _read(file, sha256)
-    ref = api.named(algorithm or bundle.algorithm)
+    ref = api.named(app, algorithm or bundle.algorithm)
     if ref.version or not ref.name:
         raise UsageError(f"Not an algorithm's name: {algorithm!r}", "Write OWNER/NAME, for example me/Greeter")
     _ensure(app, ref, bundle)
@@ -94,6 +94,7 @@ def import_(app: App, file: Path, algorithm: str | None, sha256: str | None, pub
         app.output.json({"algorithm": str(ref), "version": version, "secrets": list(bundle.secrets)})
         return
     app.output.print(f"Published {ref}/{version}")
+    api.tell_if_private(app, ref, found)
     for name in bundle.secrets:
         app.output.info(f"It expects a secret: algo secrets set {ref} {name}")
 

@@ -40,7 +40,7 @@ def clone(app: App, algorithm: str, directory: str | None) -> None:
       algo clone me/Greeter
       cd Greeter && git push
     """
-    ref = api.named(algorithm)
+    ref = api.named(app, algorithm)
     with api.suggesting(app, ref):
         found = app.api.get_json(api.path_of(ref))
     git = shutil.which("git", path=app.environ.get("PATH"))

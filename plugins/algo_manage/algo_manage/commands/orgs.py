@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
 
 from algo_core.context import App, pass_app
+from algo_core.errors import AlgoError, NotFoundError
 from algo_manage import api
 from algo_manage.completion import complete_organization
 
 
 def _organization(function: Callable[..., None]) -> Callable[..., None]:
     return click.argument("org", metavar="ORG", shell_complete=complete_organization)(function)
+
+
+@contextmanager
+def _suggesting(app: App, org: str) -> Iterator[None]:
+    """Suggest one of the caller's organizations for one that does not exist."""
+    try:
+        yield
+    except NotFoundError as error:
+        if error.message.startswith("No organization") and not error.hint:
+            error.hint = _meant(app, org)
+        raise
+
+
+def _meant(app: App, org: str) -> str:
+    from difflib import get_close_matches
+
+    try:
+        known = {str(api.member(entry, "org_name")).lower() for entry in api.pages(app, "organizations")}
+    except AlgoError:  # the first failure is the one to report
+        known = set()
+    close = get_close_matches(org.lower(), known, n=1)
+    return f"Did you mean {close[0]}?" if close else "List yours with: algo orgs list"
 
 
 @click.command("list")
@@ -46,7 +70,8 @@ def show_(app: App, org: str) -> None:
     Example:
       algo orgs show acme
     """
-    found = app.api.get_json(f"organizations/{org}")
+    with _suggesting(app, org):
+        found = app.api.get_json(f"organizations/{org}")
     if app.output.is_json:
         app.output.json(found)
         return
@@ -73,7 +98,8 @@ def members_(app: App, org: str) -> None:
     Example:
       algo orgs members acme
     """
-    found = list(api.pages(app, f"organizations/{org}/members"))
+    with _suggesting(app, org):
+        found = list(api.pages(app, f"organizations/{org}/members"))
     if app.output.is_json:
         app.output.json(found)
     elif found:
@@ -97,7 +123,8 @@ def add_(app: App, org: str, user: str, role: str) -> None:
     Example:
       algo orgs add acme jane --role owner
     """
-    found = api.send(app, "PUT", f"organizations/{org}/members/{user}", {"role": role})
+    with _suggesting(app, org):
+        found = api.send(app, "PUT", f"organizations/{org}/members/{user}", {"role": role})
     if app.output.is_json:
         app.output.json(found)
     else:
@@ -115,7 +142,8 @@ def remove_(app: App, org: str, user: str) -> None:
     Example:
       algo orgs remove acme jane
     """
-    api.send(app, "DELETE", f"organizations/{org}/members/{user}")
+    with _suggesting(app, org):
+        api.send(app, "DELETE", f"organizations/{org}/members/{user}")
     if app.output.is_json:
         app.output.json({"organization": org, "user": user, "removed": True})
     else:

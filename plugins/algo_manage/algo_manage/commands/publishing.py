@@ -79,11 +79,12 @@ def create_(app: App, /, algorithm: str, **said: Any) -> None:
     Example:
       algo algorithms create me/Greeter --label Greeter
     """
-    ref = _named(algorithm)
+    ref = _named(app, algorithm)
     defaults = {"source_visibility": "closed", "license": "apl", "network_access": "full", "pipeline_enabled": True}
     body = _body({**said, "label": said["label"] or ref.name}, defaults)
     try:
-        made = api.send(app, "POST", f"algorithms/{ref.owner}", {"name": ref.name, **body})
+        with _told_of_environments(said["environment"]):
+            made = api.send(app, "POST", f"algorithms/{ref.owner}", {"name": ref.name, **body})
     except (NotFoundError, PermissionDenied) as error:
         error.hint = (
             error.hint or f"Your own algorithms begin with your account's name: {app.api.username()}/{ref.name}"
@@ -103,11 +104,11 @@ def update_(app: App, /, algorithm: str, **said: Any) -> None:
     Example:
       algo algorithms update me/Greeter --tagline "Greets anybody"
     """
-    ref = _named(algorithm)
+    ref = _named(app, algorithm)
     body = {name: value for name, value in _body(said).items() if value}
     if not body:
         raise UsageError("Nothing to change", "Give at least one option: algo algorithms update --help")
-    with api.suggesting(app, ref):
+    with api.suggesting(app, ref), _told_of_environments(said["environment"]):
         changed = api.send(app, "PUT", api.path_of(ref), body)
     _tell(app, changed, f"Updated {ref}")
 
@@ -123,10 +124,15 @@ def delete_(app: App, algorithm: str, yes: bool) -> None:
     Example:
       algo algorithms delete me/Greeter --yes
     """
-    ref = _named(algorithm)
+    ref = _named(app, algorithm)
     _confirm(app, yes, f"Delete {ref} with its sources, builds and data?", f"algo algorithms delete {ref} --yes")
-    with api.suggesting(app, ref):
-        api.send(app, "DELETE", api.path_of(ref))
+    try:
+        with api.suggesting(app, ref):
+            api.send(app, "DELETE", api.path_of(ref))
+    except PermissionDenied as error:
+        if "public versions" in error.message:
+            error.hint = f"Withdraw each: algo algorithms unpublish {ref} VERSION; see: algo algorithms versions {ref}"
+        raise
     _tell(app, {"algorithm": str(ref), "deleted": True}, f"Deleted {ref}")
 
 
@@ -150,7 +156,7 @@ def compile_(app: App, algorithm: str, source: Path | None, message: str | None,
     """
     if source and commit:
         raise UsageError("--source cannot be combined with --commit", "Leave one of them out")
-    ref = _named(algorithm)
+    ref = _named(app, algorithm)
     with api.suggesting(app, ref):
         if source:
             from algo_manage.upload import upload
@@ -205,32 +211,49 @@ def publish_(
     Example:
       algo algorithms publish me/Greeter --public --notes "Greets in verse"
     """
-    ref = _named(algorithm)
+    ref = _named(app, algorithm)
     texts = {"release_notes": notes, "sample_input": sample_input, "sample_output": sample_output}
     info = {"version_type": kind, **{name: text for name, text in texts.items() if text is not None}}
     settings = {} if public is None else {"algorithm_callability": "public" if public else "private"}
     with api.suggesting(app, ref), _told_to_compile(ref):
         found = api.send(app, "POST", api.path_of(ref, "versions"), {"version_info": info, "settings": settings})
     _tell(app, found, f"Published {ref}/{api.member(found, 'version_info', 'semantic_version')}")
+    api.tell_if_private(app, ref, found)
 
 
 @click.command("unpublish")
 @algorithm_argument
-@click.argument("version", metavar="VERSION", shell_complete=complete_version)
+@click.argument("version", metavar="VERSION", required=False, shell_complete=complete_version)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_app
-def unpublish_(app: App, algorithm: str, version: str, yes: bool) -> None:
+def unpublish_(app: App, algorithm: str, version: str | None, yes: bool) -> None:
     """Withdraw a version: it can be called no more, and its number is not used again.
+
+    OWNER/NAME/VERSION in one word is understood as well.
 
     \b
     Example:
       algo algorithms unpublish me/Greeter 0.1.0 --yes
     """
-    ref = _named(algorithm)
+    ref = api.named(app, algorithm)
+    version, ref = version or ref.version, _named(app, str(ref) if version else str(ref._replace(version=None)))
+    if not version:
+        raise UsageError(f"No version of {ref} is named", f"List them with: algo algorithms versions {ref}")
     _confirm(app, yes, f"Withdraw {ref}/{version}?", f"algo algorithms unpublish {ref} {version} --yes")
     with api.suggesting(app, ref):
         api.send(app, "DELETE", api.path_of(ref, f"versions/{version}"))
     _tell(app, {"algorithm": str(ref), "version": version, "unpublished": True}, f"Withdrew {ref}/{version}")
+
+
+@contextmanager
+def _told_of_environments(environment: str | None) -> Iterator[None]:
+    """Name the command that lists environments, where the given one is refused."""
+    try:
+        yield
+    except AlgoError as error:
+        if environment and "environment" in error.message and not error.hint:
+            error.hint = "Give the 'id' of an environment, as in: algo environment python3"
+        raise
 
 
 @contextmanager
@@ -241,11 +264,13 @@ def _told_to_compile(ref: AlgorithmRef) -> Iterator[None]:
     except AlgoError as error:
         if "build to publish" in error.message:
             error.hint = f"Make one with: algo algorithms compile {ref} --source DIR"
+        elif "newest build is published already" in error.message:
+            error.hint = f"What became of later sources: algo builds list {ref}"
         raise
 
 
-def _named(text: str) -> AlgorithmRef:
-    ref = api.named(text)
+def _named(app: App, text: str) -> AlgorithmRef:
+    ref = api.named(app, text)
     if ref.version or not ref.name:
         raise UsageError(f"Not an algorithm's name: {text!r}", "Write OWNER/NAME, for example demo/Hello")
     return ref

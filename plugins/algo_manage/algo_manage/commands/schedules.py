@@ -54,11 +54,12 @@ def create_(app: App, algorithm: str, cron: str, data: str, timezone: str) -> No
     Example:
       algo schedules create demo/Hello "0 6 * * 1-5" -d "HAL 9000"
     """
-    ref = api.named(algorithm)
+    ref = api.named(app, algorithm)
     if not ref.name:
         raise UsageError(f"Not an algorithm's name: {algorithm!r}", "Write OWNER/NAME, for example demo/Hello")
     body = {"algorithm": str(ref), "cron": cron, "timezone": timezone, "input": _input(data)}
-    made = api.send(app, "POST", _path(app), body)
+    with api.suggesting(app, ref):
+        made = api.send(app, "POST", _path(app), body)
     if app.output.is_json:
         app.output.json(made)
     else:

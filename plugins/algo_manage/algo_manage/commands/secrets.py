@@ -26,7 +26,7 @@ def list_(app: App, algorithm: str) -> None:
     Example:
       algo secrets list me/Greeter
     """
-    found = _secrets(app, api.named(algorithm))
+    found = _secrets(app, api.named(app, algorithm))
     if app.output.is_json:
         app.output.json(found)
     elif found:
@@ -69,7 +69,7 @@ def set_(
     """
     if file and stdin:
         raise UsageError("--file cannot be combined with --stdin", "Leave one of them out")
-    ref = api.named(algorithm)
+    ref = api.named(app, algorithm)
     known = _find(_secrets(app, ref), variable)
     value = _value(app, variable, file, stdin)
     said = {"short_name": name, "description": description}
@@ -105,7 +105,7 @@ def remove_(app: App, algorithm: str, variable: str) -> None:
     Example:
       algo secrets remove me/Greeter DB_PASSWORD
     """
-    ref = api.named(algorithm)
+    ref = api.named(app, algorithm)
     known = _find(_secrets(app, ref), variable)
     if not known:
         raise NotFoundError(f"{ref} has no secret {variable}", f"List its secrets with: algo secrets list {ref}")

@@ -30,7 +30,7 @@ def show(app: App, algorithm: str) -> None:
     Example:
       algo show demo/Hello
     """
-    ref = api.named(algorithm)
+    ref = api.named(app, algorithm)
     with api.suggesting(app, ref):
         found = app.api.get_json(api.path_of(ref))
         # Some platforms list builds here that are no versions.

@@ -76,6 +76,8 @@ def install(
     with _alone(app, dry_run) as environ:
         operations = _operations(app, yes, "install", *words, dry_run=dry_run, tool_environ=environ)
         listed = _read_files(files, require_hashes)
+        if not requirements and not (listed and listed.requirements):
+            raise UsageError(f"There is nothing to install in {', '.join(files)}")
         act = Isolating(operations).install if isolated else operations.install
         outcome = act(requirements, listed)
     _report(app, outcome, "Nothing to change: everything is installed", exit_code)

@@ -79,7 +79,7 @@ def new(
     if claimed := sorted(set(_others(app, project))):
         what = f"{project.kind.names} {project.name!r}"
         then = "; see: algo plugins choose --help" if project.kind.name == "command" else ""
-        app.output.warn(f"{' and '.join(claimed)} has a {what} as well{then}")
+        app.output.warn(f"{' and '.join(claimed)} {'has' if len(claimed) == 1 else 'have'} a {what} as well{then}")
 
 
 def _project(name: str | None, asked: dict[str, str | None]) -> Project:

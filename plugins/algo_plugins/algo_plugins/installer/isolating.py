@@ -93,7 +93,7 @@ class Isolating:
             previous = isolated.installed(self._environ).get(found.name)
             placement.put_into_place(self._environ, place, found)
         record.add(self._operations.config, "isolated", [want.text])
-        self._operations.output.info(f"{found.name} {found.version} was installed instead")
+        self._operations.output.info(f"{found.name} {found.version} is installed in an environment of its own")
         outcome.changes.append(Step(WHERE, found.name, found.version, previous.version if previous else None))
         outcome.plugins.append(described(found))
 

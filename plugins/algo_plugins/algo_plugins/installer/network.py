@@ -55,6 +55,8 @@ def _settings(app: App) -> tuple[str | None, Network]:
             network = network._replace(**{member: value.value, "origins": {**network.origins, member: value.origin}})
     if network.proxy:
         check_proxy(network.proxy, network.origin("proxy"))
+    if network.proxy_ca_cert:
+        check_ca_file(network.proxy_ca_cert, network.origin("proxy_ca_cert"))
     enforced = app.config.enforced("ca_cert")
     found = (enforced.value if enforced else table.get("ca_cert")) or (preset.ca_cert if preset else None)
     if not found:

@@ -93,7 +93,7 @@ def run_search(tool: str, command: Sequence[str], environ: Mapping[str, str], *,
         if isinstance(error, Unresolvable) or not MISSING.search(error.message):
             raise
         raise NotFoundError(
-            f"No package index has the distribution to upgrade: {error.message}", f"Check {tool}'s index settings"
+            f"No package index has what is needed: {error.message}", f"Check {tool}'s index settings"
         ) from None
     if trouble := trouble_in(said + _written(log)):
         raise trouble.error(tool, f"Cannot tell whether there is something to upgrade: {trouble}")

@@ -95,10 +95,18 @@ class _Call:
         """Run it, and have that recorded; the session that began with it ends with it."""
         answer = _INTERRUPTED
         try:
-            answer = answer_of(self._checked(self._executed(live)))
+            answer = answer_of(self._named(self._checked(self._executed(live))))
         finally:
             live.finished(answer)
         return answer
+
+    def _named(self, outcome: Outcome) -> Outcome:
+        """The outcome; a failure in which a client tells the status 404 alone also names what does not exist."""
+        failure, missing = outcome.failure, self.context.missing
+        if not failure or not missing or "[404]" not in failure.message:
+            return outcome
+        message = f"{failure.message}: algorithm algo://{missing[-1]} not found"
+        return replace(outcome, failure=replace(failure, message=message))
 
     def _checked(self, outcome: Outcome) -> Outcome:
         """The outcome, which is a failure if the result does not fit the algorithm's schema."""
@@ -289,7 +297,7 @@ def _version(context: RequestContext) -> Version:
     as_owner = context.caller.owns_algorithm(context.algorithm.owner)
     version = context.platform.registry.resolve(context.algorithm, reference.version, as_owner=as_owner)
     if not version:
-        raise unknown(reference)
+        raise unknown(reference, context.caller)
     return version
 
 
