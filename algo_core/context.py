@@ -326,7 +326,7 @@ class App:
         with_stdout: bool = False,
         sudo: bool = False,
     ) -> AlgorithmResult:
-        """Call an algorithm once and wait for its result, as `algo run` does.
+        """Call an algorithm once and wait for its result.
 
         `algorithm` is `OWNER/NAME`, `OWNER/NAME/VERSION` or `.my/NAME`. `input` of type str is sent as text, of type
         bytes as bytes, and anything else as JSON. `timeout` is the algorithm's time limit in seconds (default: 300, at
@@ -358,9 +358,9 @@ class App:
         max_transfers: int | None = None,
         check: bool = True,
     ) -> CopySummary:
-        """Copy files and directories, as `algo cp` does, with its engine: many at once, each whole or not at all.
+        """Copy files and directories with the engine of algo-data: many at once, each whole or not at all.
 
-        Paths are written as for `algo cp`, wildcards included: `data://.my/...` or `.my/...`, `s3://...`, else a local
+        Paths are written as on the command line, wildcards included: `data://.my/...` or `.my/...`, `s3://...`, else a local
         path. `replace` says which existing files are replaced: "always", those "older" than their source, or "never".
         With `dry_run` nothing is copied, and the summary says what would be. `max_transfers` limits the concurrent
         transfers, by default as many as pay; without `check` sizes are compared, not checksums. A terminal shows the

@@ -72,7 +72,7 @@ class AlgoError(Exception):
             exit_code = 65
 
             def __init__(self, used: int, quota: int) -> None:
-                super().__init__(f"{used} of {quota} bytes are used", "Remove files with: algo rm")
+                super().__init__(f"{used} of {quota} bytes are used", "Remove files that are not needed")
                 self.used, self.quota = used, quota
 
             def json_members(self) -> dict[str, Any]:

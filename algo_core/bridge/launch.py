@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import threading
@@ -88,7 +89,9 @@ def check_environment(app: Running, name: str) -> None:
         app.plugins.check_required()
     except ConfigError as error:
         where = f"{error.message} in the environment of {name}"
-        raise ConfigError(where, f"Make that environment anew: algo plugins upgrade {name}") from None
+        # Named without asking: who has made an isolated environment has this command, beside the host and not in here.
+        upgrade = shlex.join(["algo", "plugins", "upgrade", name])
+        raise ConfigError(where, f"Make that environment anew: {upgrade}") from None
 
 
 def storage_elsewhere(app: Running, uri: DataUri) -> Storage | None:

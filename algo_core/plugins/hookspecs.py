@@ -157,7 +157,7 @@ def algo_connectors(app: App) -> list[Connector]:  # type: ignore[empty-body]  #
 
 @hook(answers=results.a_list_of("algo_core.plugins.types:ExecutorFactory"), kept_as="executors", since=(1, 1), app=KEPT)
 def algo_executors(app: App) -> list[ExecutorFactory]:  # type: ignore[empty-body]  # a specification has no body
-    """Executors of this plugin, which run the algorithms of a platform that `algo local serve` serves.
+    """Executors of this plugin, which run the algorithms of a served platform.
 
     When: with `algo_commands`, and kept in the index as well. The target is called when the platform starts to serve,
     if it was chosen with `--engine NAME`; the executor is started before the platform takes requests.
@@ -318,7 +318,7 @@ def algo_transport(profile: Profile, app: App) -> Transport | None:
 
 @hook(answers=results.transport, first=True, since=(1, 2), app=SENDING)
 def algo_directory(run: DirectoryRun, app: App) -> Transport | None:
-    """What runs the algorithm in a directory of this machine as it stands: how `algo run ./DIR` is answered.
+    """What runs the algorithm in a directory of this machine as it stands: how a call of `./DIR` is answered.
 
     When: once per command that is given a directory in the place of an algorithm's name. `run` has its path and what it
     is run with. The transport of the first answer that is not None receives the calls of the command as

@@ -70,7 +70,7 @@ class Connector(NamedTuple):
 class ExecutorFactory(NamedTuple):
     """An executor: where the platform of algo-local runs algorithms, such as a cluster.
 
-    `algo local serve --engine NAME` chooses it. `target` is `"package.module:function"`; the function takes `(app,
+    The option `--engine NAME` of serving chooses it. `target` is `"package.module:function"`; the function takes `(app,
     endpoint, directory)` and returns an object that keeps the contract `algo_local.execution.executor.Executor`. `app`
     is the running `App`; `endpoint()` opens the address at which algorithms call the platform
     (`endpoint().address`); `directory` is a path for the executor's own files, which need not exist.
