@@ -397,9 +397,13 @@ def test_killed_again_and_again_every_input_has_one_result_and_is_executed_once(
     assert set(echo.calls.values()) == {1}
 
 
-def test_a_full_disk_ends_the_run_and_leaves_whole_lines(home: Home, echo: Echo, inputs: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    command = [sys.executable, "-m", "algo_core", "run", "demo/Echo/1.0.0", "--each", str(inputs), "-o", str(out)]
+@pytest.mark.parametrize(("given", "journal"), [("out.jsonl", "out.jsonl"), ("out/", "out/journal.jsonl")])
+def test_a_full_disk_ends_the_run_and_leaves_whole_lines(
+    home: Home, echo: Echo, inputs: Path, tmp_path: Path, given: str, journal: str
+) -> None:
+    out = tmp_path / journal
+    target = f"{tmp_path}/{given}"
+    command = [sys.executable, "-m", "algo_core", "run", "demo/Echo/1.0.0", "--each", str(inputs), "-o", target]
 
     def limited() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -408,10 +412,10 @@ def test_a_full_disk_ends_the_run_and_leaves_whole_lines(home: Home, echo: Echo,
     environ = {**home.environ, "ALGO_CACHE_DIR": str(tmp_path / "nocache")}
     done = subprocess.run(command, env=environ, preexec_fn=limited, capture_output=True, text=True)
     assert done.returncode == ExitCode.FAILURE
-    assert "out.jsonl" in done.stderr or "File too large" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert f"Cannot write {out}: File too large" in done.stderr
+    assert "continue with --resume" in done.stderr
     assert 0 < len(rows(out)) < 100
-    assert run(home, "--each", inputs, "-o", out, "--resume").code == ExitCode.OK
+    assert run(home, "--each", inputs, "-o", target, "--resume").code == ExitCode.OK
     assert [row["index"] for row in rows(out)] == list(range(100))
 
 
@@ -495,6 +499,8 @@ def test_a_dry_run_shows_three_calls_and_makes_none(home: Home, echo: Echo, inpu
         (["--each", "x.jsonl", "--each-line", "y"], "both name inputs"),
         (["--resume", "-d", "1"], "--resume needs inputs"),
         (["--each", "x.jsonl", "--resume"], "--resume needs the results file"),
+        (["--each", "x.jsonl", "--tolerance", "0.5"], "--tolerance is for --compare"),
+        (["--each", "x.jsonl", "--stop-on-error", "--max-failures", "3"], "contradict each other"),
         (["--each-file", "none*"], "No file matches"),
         (["--each", "x.jsonl", "--concurrency", "0"], "0"),
     ],

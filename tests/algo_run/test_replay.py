@@ -262,6 +262,21 @@ def test_results_of_a_batch(home: Home, record: Record, tmp_path: Path, out: str
     assert replay(home, "--from", out, cwd=tmp_path).code == ExitCode.NOT_FOUND
 
 
+@pytest.mark.parametrize("out", ["out.jsonl", "out.csv", "results/"])
+def test_an_input_that_was_invalid_and_still_is_was_no_call(
+    home: Home, record: Record, tmp_path: Path, out: str
+) -> None:
+    (tmp_path / "in.jsonl").write_text("1\n[2,\n3\n")
+    record.stub.serve("POST", "/v1/algo/demo/Echo/1.0.0", record.call)
+    home.run("run", "demo/Echo/1.0.0", "--each", "in.jsonl", "-o", out, cwd=tmp_path)
+    done = replay(home, "--from", out, cwd=tmp_path)
+    assert (done.code, done.text) == (ExitCode.OK, ""), done.stderr
+    (tmp_path / "in.jsonl").write_text('1\n"x\n3\n')
+    changed = replay(home, "--from", out, cwd=tmp_path)
+    assert changed.code == ExitCode.FAILURE
+    assert changed.text.startswith("in.jsonl:2\tfailed\t")
+
+
 def test_a_result_that_was_never_recorded_is_named(home: Home, record: Record, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("1\n2\n")
     record.stub.serve("POST", "/v1/algo/demo/Echo/1.0.0", record.call)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from algo_core.errors import AlreadyExists, ConfigError, UsageError
+from algo_core.errors import AlgoError, AlreadyExists, ConfigError, UsageError
 from algo_core.files import replacing, status_of
 from algo_core.locks import acquire
 from algo_core.storage.uri import pasted
@@ -185,7 +185,16 @@ class Journal:
         return True
 
     def record(self, row: dict[str, Any]) -> None:
-        """Append one input's result, atomically. Raises OSError if it cannot be written."""
+        """Append one input's result, atomically. AlgoError if it cannot be written, such as on a full disk."""
+        try:
+            self._write(row)
+        except OSError as error:
+            raise AlgoError(
+                f"Cannot write {error.filename or self.path}: {error.strerror or error}",
+                "What it holds is kept: correct that, such as by making space, then continue with --resume",
+            ) from None
+
+    def _write(self, row: dict[str, Any]) -> None:
         before = os.fstat(self._file.fileno()).st_size
         try:
             self._append(_csv_row(row) if self._is_csv else _line(row))
@@ -258,8 +267,8 @@ class Directory(Journal):
         self._directory = path
         super().__init__(os.path.join(path, self.NAME), algorithm, source, resume=resume, facts=facts)
 
-    def record(self, row: dict[str, Any]) -> None:
-        """Write the result under its number, whole, then the rest into the journal."""
+    def _write(self, row: dict[str, Any]) -> None:
+        # the result under its number, whole, then the rest into the journal
         row = dict(row)
         if "result" in row:
             content, suffix = _content(row.pop("result"), row.get("metadata", {}).get("content_type"))
@@ -267,7 +276,7 @@ class Directory(Journal):
             with replacing(os.path.join(self._directory, name)) as file:
                 file.write(content)
             row["file"] = name
-        super().record(row)
+        super()._write(row)
 
 
 def _content(result: Any, kind: str | None) -> tuple[bytes, str]:

@@ -177,8 +177,9 @@ class Pool(Generic[T]):
                 self._next += 1
             most = self._limits.max_failures
             if most is not None and self.failures > most:
+                noun = "input has" if self.failures == 1 else "inputs have"
                 raise TooManyFailures(
-                    f"{self.failures} inputs have failed, more than the {most} allowed",
+                    f"{self.failures} {noun} failed, more than the {most} allowed",
                     "See the errors in the results; continue with --resume and a larger --max-failures",
                 )
         self._concurrency.ended(self.done)

@@ -38,11 +38,15 @@ class NotKept(Exception):
     """A call cannot be made again, or its outcome not be compared; the message is the reason."""
 
 
+class StillInvalid(Exception):
+    """An input could not be sent when its result was recorded, and cannot now; the message says why."""
+
+
 class Recorded(NamedTuple):
     """A recorded call: its number, a name for messages, and the digest of its input.
 
     `load` gives its input and its outcome, a row with `result` or `error`, or `sha256` of a result that is not kept.
-    It raises `NotKept`, and ValueError if the record is damaged.
+    It raises `NotKept`, `StillInvalid`, and ValueError if the record is damaged.
     """
 
     number: int
@@ -271,7 +275,9 @@ class _Results:
         if row.get("input") != item.digest:
             raise NotKept("the input has changed since its result was recorded")
         if item.problem:
-            raise ValueError(item.problem)
+            error = row.get("error")
+            was_invalid = isinstance(error, dict) and error.get("message") == f"{item.name}: {item.problem}"
+            raise (StillInvalid if was_invalid else ValueError)(item.problem)
         if "file" in row:
             return item.payload, {**self._in_file(str(row["file"])), "metadata": row.get("metadata") or {}}
         return item.payload, row if self._is_csv else _outcome_in(row, decoded(line))

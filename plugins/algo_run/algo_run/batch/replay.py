@@ -10,7 +10,7 @@ from algo_core.errors import AlgorithmFailed, NetworkError, PlatformError, Reque
 from algo_run.batch.caller import Caller, Timed, described
 from algo_run.batch.comparison import difference_of_rows
 from algo_run.batch.pool import ENDS_THE_RUN, BatchLimits, Repeatable, Row
-from algo_run.batch.recorded import NotKept, Recorded
+from algo_run.batch.recorded import NotKept, Recorded, StillInvalid
 from algo_run.batch.report import Report
 from algo_run.batch.work import SomeFailed, Work, carry_out
 
@@ -53,6 +53,9 @@ class Replay:
             payload, before = each.load()
         except NotKept as reason:
             return head | {"not_kept": str(reason)}
+        except StillInvalid as error:
+            failure = {"type": "InputError", "message": f"{each.name}: {error}"}
+            return head | {"failure": failure, "differs": None, "recorded": {"duration": None}}
         except ValueError as error:
             return head | {"error": {"type": "InputError", "message": f"{each.name}: {error}"}}
         except (*ENDS_THE_RUN, TlsError):

@@ -87,17 +87,25 @@ def batch_inputs(given: dict[str, Any]) -> tuple[str, str] | None:
     """The kind and source of the inputs; None for a single call.
 
     Raises:
-        UsageError: if several kinds are given, or an option of a batch without inputs.
+        UsageError: if several kinds are given, an option of a batch without inputs, or one that has no effect.
     """
     named = [name for name in _INPUTS if given[name] is not None]
     if len(named) > 1:
         raise UsageError(f"{_flag(named[0])} and {_flag(named[1])} both name inputs", "Give one of them")
     if named:
+        _check_together(given)
         return _INPUTS[named[0]], given[named[0]]
     for name, value in given.items():
         if value not in (None, False, 0.0) and name not in _INPUTS:
             raise UsageError(f"{_flag(name)} needs inputs", "Name them with --each, --each-line or --each-file")
     return None
+
+
+def _check_together(given: dict[str, Any]) -> None:
+    if given["tolerance"] and not given["compare"]:
+        raise UsageError("--tolerance is for --compare", "Name the other version with --compare VERSION")
+    if given["stop_on_error"] and given["max_failures"]:
+        raise UsageError("--stop-on-error and --max-failures contradict each other", "Give one of them")
 
 
 def _flag(name: str) -> str:

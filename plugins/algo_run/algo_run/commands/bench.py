@@ -88,7 +88,10 @@ def bench(
     from algo_run.measuring import measure
 
     if calls < max(concurrency):
-        raise UsageError(f"{calls} calls cannot have {max(concurrency)} callers", "Give more --calls")
+        raise UsageError(
+            f"{calls} calls cannot have {max(concurrency)} callers",
+            "Give more --calls, or fewer callers with --concurrency",
+        )
     payload = the_one(given_inputs(ctx), stdin_is_piped=bool(sys.stdin) and not sys.stdin.isatty()).payload()
     found: list[Measurement] = []
     with opened(app, algorithm) if is_directory(algorithm) else published(app, algorithm) as target:

@@ -128,7 +128,9 @@ def _newest(app: App, chosen: Selection) -> str:
     with of_record(app.api):
         newest = next(calls_on_record(app.api, chosen), None)
     if newest is None:
-        raise NotFoundError(f"There are no {chosen} on record", "See: algo requests list --algorithm OWNER/NAME")
+        raise NotFoundError(
+            f"There are no {chosen} on record", f"See: algo requests list --algorithm {chosen.algorithm}"
+        )
     return str(newest["request_id"])
 
 
