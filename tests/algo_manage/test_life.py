@@ -104,19 +104,20 @@ def test_my_is_the_own_account(algo_home: Home, source: Path) -> None:
     algo_home.environ["LOGNAME"] = "jane"
     published = algo_home.run("local", "publish", str(source), ".my/Greeter")
     assert published.text == "Published jane/Greeter/0.1.0\n"
+    assert algo_home.complete("show", ".my/gr") == algo_home.complete("run", ".my/") == [".my/Greeter"]
     refused = algo_home.run("algorithms", "delete", ".my/Greeter", "--yes")
     assert "hint: Withdraw each: algo algorithms unpublish jane/Greeter VERSION" in refused.stderr
     for arguments in (
         ["show", ".my/Greeter"],
         ["algorithms", "update", "algo://.my/Greeter", "--tagline", "x"],
-        ["algorithms", "versions", ".my/Greeter"],
         ["builds", "list", "/.my/Greeter"],
-        ["secrets", "list", ".my/Greeter"],
         ["schedules", "create", ".my/Greeter/0.1.0", "0 6 * * *"],
         ["algorithms", "unpublish", ".my/Greeter/0.1.0", "--yes"],
-        ["algorithms", "delete", ".my/Greeter", "--yes"],
     ):
         assert algo_home.run(*arguments).code == ExitCode.OK, arguments
+    again = algo_home.run("local", "publish", str(source), ".my/Greeter", "--version", "0.1.0")
+    assert "jane/Greeter/0.1.0 was withdrawn, and its number is not used again" in again.stderr
+    assert algo_home.run("algorithms", "delete", ".my/Greeter", "--yes").code == ExitCode.OK
     missing = algo_home.run("algorithms", "unpublish", ".my/Greeter", "--yes")
     assert (missing.code, "No version of jane/Greeter is named" in missing.stderr) == (ExitCode.USAGE, True)
 

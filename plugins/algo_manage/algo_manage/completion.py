@@ -29,9 +29,14 @@ def _algorithm(app: App, ctx: click.Context) -> str:
     return api.path_of(api.named(app, ctx.params["algorithm"]))
 
 
-complete_algorithm = _offering(
-    lambda app, ctx, typed: api.known_algorithms(app, typed.partition("/")[0] * ("/" in typed))
-)
+def _algorithms(app: App, ctx: click.Context, typed: str) -> list[str]:
+    owner = typed.partition("/")[0] * ("/" in typed)
+    if owner != ".my":
+        return api.known_algorithms(app, owner)
+    return [f".my/{name.partition('/')[2]}" for name in api.known_algorithms(app, app.api.username())]
+
+
+complete_algorithm = _offering(_algorithms)
 complete_version = _offering(
     lambda app, ctx, typed: (
         str(api.member(entry, "version_info", "semantic_version"))

@@ -14,16 +14,18 @@ if TYPE_CHECKING:
 
 
 def complete_algorithm(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """`OWNER/NAME` of the algorithms of the typed owner, else of the caller, or directories; empty on failure."""
-    if incomplete.startswith((".", "/", "~")):
+    """Algorithms of the typed owner, else of the caller (`.my` is one as well), or directories; empty on failure."""
+    owner, slash, _ = incomplete.partition("/")
+    is_mine = bool(slash) and owner == ".my"
+    if incomplete.startswith((".", "/", "~")) and not is_mine:
         return _directories(incomplete)
     app = App.for_completion(ctx)
-    owner, slash, _ = incomplete.partition("/")
     try:
-        owner = owner if slash else app.api.username()
-        page = app.api.get_json(f"users/{owner}/algorithms", query={"limit": 1000})
+        account = owner if slash and not is_mine else app.api.username()
+        page = app.api.get_json(f"users/{account}/algorithms", query={"limit": 1000})
         entries = page["results"] if isinstance(page, dict) else page
-        names = [f"{owner}/{str(entry['name']).rpartition('/')[2]}" for entry in entries]
+        typed = owner if slash else account
+        names = [f"{typed}/{str(entry['name']).rpartition('/')[2]}" for entry in entries]
     except Exception:  # whatever is wrong, TAB is not the place to say so
         return []
     finally:

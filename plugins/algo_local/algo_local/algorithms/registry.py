@@ -306,8 +306,11 @@ class Registry:
         ).fetchall()
         if number in numbers:
             major, minor, revision = max(numbers)
+            query = "SELECT 1 FROM versions WHERE (algorithm, major, minor, revision) = (?, ?, ?, ?)"
+            is_there = rows.execute(f"{query} AND unpublished_at IS NULL", (algorithm.id, *number)).fetchone()
+            how = "is published already" if is_there else "was withdrawn, and its number is not used again"
             raise AlreadyExists(
-                f"{algorithm.owner}/{algorithm.name}/{'.'.join(map(str, number))} is published already",
+                f"{algorithm.owner}/{algorithm.name}/{'.'.join(map(str, number))} {how}",
                 f"Published versions never change; publish the next one, for example with: "
                 f"--version {major}.{minor}.{revision + 1}, or {major}.{minor + 1}.0",
             )

@@ -19,6 +19,9 @@ INIT_MARKER = b"PIPE_INIT_COMPLETE"
 CANNOT_RUN = "Failed to run algorithm - may have timed-out or hit out-of-memory error"
 """The platform's words for a call that was cut short; clients compare with them (API section 2.3)."""
 
+LONGEST_FAILURE = 1 << 16
+"""Characters of a failure's message, and of its stack trace: a nested failure doubles with each call around it."""
+
 _OUT_OF_MEMORY = re.compile(r"\s*(?:\w+\.)*\w*MemoryError(?::.*)?")
 """The last line of a stack trace of Python's `MemoryError` or a class of it, such as that of NumPy."""
 
@@ -81,15 +84,24 @@ def decode_answer(line: bytes) -> Payload | Failure:
 
 def _decode_error(error: Any) -> Failure:
     if not isinstance(error, dict):
-        return Failure(str(error))
-    kind, stacktrace = error.get("error_type"), error.get("stacktrace")
-    if isinstance(stacktrace, str) and _OUT_OF_MEMORY.fullmatch(stacktrace.rstrip().rpartition("\n")[2]):
+        return Failure(_shortened(str(error)))
+    kind, trace = error.get("error_type"), error.get("stacktrace")
+    stacktrace = _shortened(trace) if isinstance(trace, str) else None
+    if stacktrace and _OUT_OF_MEMORY.fullmatch(stacktrace.rstrip().rpartition("\n")[2]):
         return Failure(CANNOT_RUN, "OutOfMemoryError", stacktrace)
     return Failure(
-        message=str(error.get("message", "")),
+        message=_shortened(str(error.get("message", ""))),
         error_type=kind if isinstance(kind, str) and kind in ERROR_TYPES else "AlgorithmError",
-        stacktrace=stacktrace if isinstance(stacktrace, str) else None,
+        stacktrace=stacktrace,
     )
+
+
+def _shortened(text: str) -> str:
+    """The text without its middle if it is too long: of a stack trace, both ends matter."""
+    if len(text) <= LONGEST_FAILURE:
+        return text
+    half = LONGEST_FAILURE // 2 - 32
+    return f"{text[:half]}\n... {len(text) - 2 * half:,} characters left out ...\n{text[-half:]}"
 
 
 def _decode_result(content_type: Any, result: Any) -> Payload | Failure:
