@@ -360,8 +360,8 @@ class App:
     ) -> CopySummary:
         """Copy files and directories with the engine of algo-data: many at once, each whole or not at all.
 
-        Paths are written as on the command line, wildcards included: `data://.my/...` or `.my/...`, `s3://...`, else a local
-        path. `replace` says which existing files are replaced: "always", those "older" than their source, or "never".
+        Paths are written as on the command line, wildcards included: `data://.my/...`, `.my/...`, `s3://...`, else a
+        local path. `replace` says which existing files are replaced: "always", those "older" than their source, or "never".
         With `dry_run` nothing is copied, and the summary says what would be. `max_transfers` limits the concurrent
         transfers, by default as many as pay; without `check` sizes are compared, not checksums. A terminal shows the
         progress; nothing is written to stdout.
