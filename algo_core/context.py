@@ -361,10 +361,10 @@ class App:
         """Copy files and directories with the engine of algo-data: many at once, each whole or not at all.
 
         Paths are written as on the command line, wildcards included: `data://.my/...`, `.my/...`, `s3://...`, else a
-        local path. `replace` says which existing files are replaced: "always", those "older" than their source, or "never".
-        With `dry_run` nothing is copied, and the summary says what would be. `max_transfers` limits the concurrent
-        transfers, by default as many as pay; without `check` sizes are compared, not checksums. A terminal shows the
-        progress; nothing is written to stdout.
+        local path. `replace` says which existing files are replaced: "always", those "older" than their source, or
+        "never". With `dry_run` nothing is copied, and the summary says what would be. `max_transfers` limits the
+        concurrent transfers, by default as many as pay; without `check` sizes are compared, not checksums. A terminal
+        shows the progress; nothing is written to stdout.
 
             summary = app.copy(["./a.csv", "./b.csv"], "data://.my/reports")
             app.output.info(f"{summary.copied} files, {summary.bytes} bytes")
