@@ -130,7 +130,12 @@ class Questions:
 
         Raises:
             UsageError: if there is nobody to ask.
+            ValueError: if there is nothing to choose from, or the default is none of the choices.
         """
+        if not choices or (default is not None and default not in choices):
+            raise ValueError(
+                f"{question!r} cannot be answered: its choices are {list(choices)}, its default {default!r}"
+            )
         known = {choice.lower(): choice for choice in choices}
         listed = ", ".join(choices)
 

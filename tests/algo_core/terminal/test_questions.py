@@ -21,6 +21,13 @@ ASKS: dict[str, Callable[[App], object]] = {
     "confirm": lambda app: app.ask.confirm("Delete it?", default=True, instead="--project NAME"),
 }
 
+
+@pytest.mark.parametrize(("choices", "default"), [([], None), (["eu"], "us"), ([], "")])
+def test_a_choice_that_nobody_could_make_is_a_mistake_of_the_plugin(choices: list[str], default: str | None) -> None:
+    with pytest.raises(ValueError, match="'Region' cannot be answered"):
+        App({}).ask.choice("Region", choices, default=default)
+
+
 PROGRAM = """
 import sys
 from algo_core import App
