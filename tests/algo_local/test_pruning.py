@@ -146,7 +146,7 @@ def test_the_number_of_a_withdrawn_version_is_never_used_again(
     assert not oldest.build.source.exists()
     assert [build.commit for build in platform.builds.of(algorithm)] == [newest.build.commit]
     assert platform.registry.build(algorithm, oldest.build.commit) is None
-    with pytest.raises(AlgoError, match="published already"):
+    with pytest.raises(AlgoError, match="was withdrawn"):
         publish("acme/Greet", GREET, "1.0.0")
     publish("acme/Greet", GREET, "1.2.0")  # the same content once more
     assert [version.text for version in platform.registry.versions(algorithm)] == ["1.2.0", "1.1.0"]

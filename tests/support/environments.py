@@ -34,7 +34,8 @@ def wheels_of(factory: pytest.TempPathFactory, *projects: str) -> Path:
         )
         assert done.returncode == ExitCode.OK, done.stderr
 
-    name = "-".join(Path(project).name or "core" for project in projects)
+    # By the whole path: there are frozen copies of projects with the same name.
+    name = "-".join(project.strip("./").replace("/", "_") or "core" for project in projects)
     return made_once(shared_directory(factory) / f"wheels-of-{name}", build)
 
 

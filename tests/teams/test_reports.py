@@ -12,9 +12,7 @@ from algo_core.testing import Home
 def test_the_example_passes_its_own_tests(team_environment: Environment, tmp_path_factory, tmp_path: Path) -> None:
     wheels = wheels_of(tmp_path_factory, "examples/algo_reports")
     (wheel,) = wheels.glob("*.whl")
-    # Another test may have installed this version as a page for authors has it.
     team_environment.install(str(wheel))
-    team_environment.install("--force-reinstall", "--no-deps", str(wheel))
     home = Home(tmp_path / "home", program=team_environment.bin / "algo")
     words = ("pytest", "-q", "-p", "no:cacheprovider", ROOT / "examples" / "algo_reports" / "tests")
     done = team_environment.run(

@@ -6,8 +6,8 @@ time limits, retries and `-v` are what they are for the platform.
 
 from __future__ import annotations
 
-import contextlib
 import re
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -22,6 +22,7 @@ from algo_core.errors import (
     AlgoError,
     AlreadyExists,
     NetworkError,
+    NotFoundError,
     PlatformError,
     RequestRefused,
 )
@@ -35,6 +36,9 @@ USER = "algo"
 
 MISTAKEN = ("?", ";")
 """Characters that the archive's server, WsgiDAV, takes for the end of the path in the `Destination` of a MOVE."""
+
+PAUSES = (0.0, 0.1, 0.4)
+"""Seconds before each attempt to delete what a failed upload left."""
 
 
 def open_archive(app: App, uri: DataUri) -> Archive:
@@ -127,10 +131,21 @@ class Archive(Storage):
             self._server.request("PUT", beside, shown=uri.path, data=body)
             self._move(beside, uri, overwrite=older is not None)
         except BaseException:
-            with contextlib.suppress(AlgoError):
-                self._server.request("DELETE", beside)
+            self._remove_partial(beside)
             raise
         return Entry(uri, Kind.FILE, size=len(body) if isinstance(body, bytes) else body.sent)
+
+    def _remove_partial(self, path: str) -> None:
+        """Delete what a failed upload left; the server may not have begun to write it when the first DELETE comes."""
+        for pause in PAUSES:
+            time.sleep(pause)
+            try:
+                self._server.request("DELETE", path)
+                return
+            except NotFoundError:
+                continue
+            except AlgoError:
+                return
 
     def _move(self, beside: str, uri: DataUri, *, overwrite: bool) -> None:
         """Give a file its name; what was made there meanwhile is replaced only if it is a file."""

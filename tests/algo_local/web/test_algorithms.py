@@ -131,7 +131,7 @@ def test_a_version_is_taken_back_for_good(fresh: Callable[[], World], tmp_path: 
     assert world.ask("POST", "algo/alice/Algo", "bob", "x").json["result"] == "x"
     assert world.ask("POST", f"algo/alice/Algo/{commit}", "alice", "x").status == 200, "its build stays"
     assert world.ask("DELETE", "algorithms/alice/Algo/versions/1.1.0", "alice").error["code"] == 1014
-    with pytest.raises(Exception, match="published already"):
+    with pytest.raises(Exception, match="was withdrawn"):
         publish(world.platform, tmp_path, "alice/Algo", public=True, version="1.1.0")
     assert world.ask("DELETE", f"algorithms/alice/Algo/versions/{commit}", "alice").status == 204
     assert world.ask("GET", "algorithms/alice/Algo", "bob").status == 404, "it has no public version any more"
