@@ -14,9 +14,9 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-deps lint format docs benchmarks benchmarks-transfer benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
+.PHONY: help setup demo test test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
+.PHONY: benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
 .PHONY: benchmark-deps endurance
-.PHONY: changelog wheels clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24

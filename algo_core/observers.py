@@ -6,11 +6,12 @@ so is what observers have not taken when the command ends.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO, cast
 
 from algo_core.events import Event
 
@@ -31,6 +32,7 @@ class Observers(threading.Thread):
     """The thread that tells observers. `tell` calls them with an event, `warn` shows a warning.
 
     While `fork_lock` is held no observer runs: a process may be forked then, in which the thread does not exist.
+    Standard output is the command's: what observers print goes to standard error.
     """
 
     def __init__(self, tell: Callable[[Event], Any], warn: Callable[[str], None]) -> None:
@@ -41,6 +43,8 @@ class Observers(threading.Thread):
         self._events: deque[Event] = deque()
         self._dropped = 0
         self._ends = threading.Event()
+        self._stdout = _ByThread(self, sys.stdout)
+        sys.stdout = cast("TextIO", self._stdout)
         self.start()
 
     def put(self, event: Event) -> None:
@@ -72,7 +76,20 @@ class Observers(threading.Thread):
         """Give observers what still waits, and some time for it."""
         self._ends.set()
         self.join(LAST_SECONDS)
+        if sys.stdout is self._stdout and not self.is_alive():
+            sys.stdout = self._stdout.shared
         lost = self._dropped + len(self._events)
         if lost or self.is_alive():
             self._events.clear()
             self._warn(f"observers were too slow: {lost:,} events were dropped" if lost else "an observer did not end")
+
+
+class _ByThread:
+    """Standard output, for all threads but one, to which standard error takes its place."""
+
+    def __init__(self, thread: threading.Thread, shared: TextIO) -> None:
+        self._thread = thread
+        self.shared = shared
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr if threading.current_thread() is self._thread else self.shared, name)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from algo_core.errors import AuthError, NetworkError, RequestRefused, TimedOut, TlsError
-from algo_core.settings.config import FROM_ENVIRONMENT
+from algo_core.settings.config import FROM_COMMAND, FROM_ENVIRONMENT
 from algo_core.settings.profile import ASKED, Profile
 from algo_core.settings.remedies import change, change_to, flag_of, whence
 from algo_core.settings.values import without_password
@@ -31,6 +31,8 @@ def not_authenticated(message: str, profile: Profile | None) -> AuthError:
     if credential.origin.startswith(FROM_ENVIRONMENT):
         variable = credential.origin.removeprefix(FROM_ENVIRONMENT)
         return AuthError(told, f"Correct {variable}, or remove it: `unset {variable}`")
+    if credential.origin.startswith(FROM_COMMAND):
+        return AuthError(told, f"Run that command yourself, and check what it prints: algo profile show {profile.name}")
     return AuthError(told, f"Give this profile a valid key with: {auth}")
 
 

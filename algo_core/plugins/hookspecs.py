@@ -478,7 +478,8 @@ def algo_observe(event: Event, app: App) -> None:
     credential, no query and no content. Requests of helper processes and of all transports are included.
 
     Failures: reported once, and the command goes on. Observers cannot slow it: events wait in a queue, those that do
-    not fit are dropped with a warning, and at the end of a command observers have 5 seconds for what still waits.
+    not fit are dropped with a warning, and at the end of a command observers have 5 seconds for what still waits. What
+    they print goes to standard error.
 
         import json
         import os

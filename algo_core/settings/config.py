@@ -18,6 +18,7 @@ from algo_core.errors import ConfigError, UsageError
 from algo_core.settings import paths
 
 FROM_ENVIRONMENT = "environment variable "
+FROM_COMMAND = "credential_command"
 """The prefix of the origin of a value from an environment variable."""
 
 DEFAULT_ADDRESS = "https://api.algorithmia.com"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from algo_core.errors import ConfigError, UsageError
+from algo_core.settings.config import FROM_COMMAND
 from algo_core.text import decoded
 
 KEY_PREFIX = "sim"
@@ -154,7 +155,7 @@ def from_table(name: str, table: Mapping[str, Any], origin: str) -> Credential |
 
 
 def _from_command(name: str, command: object, origin: str) -> Credential:
-    where = f"credential_command of profile {name}"
+    where = f"{FROM_COMMAND} of profile {name}"
     if not isinstance(command, list) or not command or not all(isinstance(part, str) for part in command):
         raise ConfigError(
             f"The {where} is not a list of words ({origin})",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -95,11 +96,29 @@ def test_an_observer_that_fails_is_reported_once_and_the_command_goes_on(audit) 
     assert result.stderr.count("acme 1.0 failed in algo_observe") == 1
 
 
+@pytest.mark.parametrize(
+    "first", ["print('seen')", "import sys; sys.stdout.write('seen')", "import sys; sys.stdout.buffer.write(b'seen')"]
+)
+@pytest.mark.parametrize("words", [("run", "demo/Hello", "-d", "x"), ("ls", "--json")])
+def test_what_an_observer_prints_is_no_output_of_the_command(audit, algo_home: Home, words, first: str) -> None:  # type: ignore[no-untyped-def]
+    plain = algo_home.run(*words)
+    result, told = audit(*words, first=first)
+    assert (result.code, result.stdout) == (plain.code, plain.stdout)
+    assert result.stderr.count("seen") == len(told) > 0
+
+
+def test_standard_output_is_as_before_when_observers_have_ended() -> None:
+    before = sys.stdout
+    thread = Observers(lambda event: None, pytest.fail)
+    assert sys.stdout is not before
+    thread.close()
+    assert sys.stdout is before
+
+
 def test_nothing_is_begun_without_observers(algo_home: Home) -> None:
     code = "import sys; sys.argv = ['algo', 'ls']\nfrom algo_core.main import run\nrun(['ls'])\n"
     code += "assert 'algo_core.observers' not in sys.modules and 'algo_core.events' not in sys.modules"
     import subprocess
-    import sys
 
     assert subprocess.run([sys.executable, "-c", code], env=algo_home.environ, capture_output=True).returncode == 0
 

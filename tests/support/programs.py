@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
 
 def needs(name: str) -> None:
-    """Skip a test whose program is missing; in continuous integration that is a failure."""
+    """Skip a test whose program is missing."""
     if not shutil.which(name):
-        reason = f"{name} is missing: make test-deps"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacks(f"{name} is missing: make test-deps")
+
+
+def lacks(reason: str) -> NoReturn:
+    """Skip a test for what this machine lacks; in continuous integration that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

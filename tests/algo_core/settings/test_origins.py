@@ -28,7 +28,7 @@ KEY_FROM = {
     "the profile": ("profile default in {config} (api_key)", "`algo auth`"),
     "a named profile": ("profile work in {config} (api_key)", "`algo auth --profile work`"),
     "the administrator": ("profile default in {site} (api_key)", "`algo auth`"),
-    "a command": ("credential_command of profile default", "`algo auth`"),
+    "a command": ("credential_command of profile default", "algo profile show default"),
     "nowhere": ("has no key", "`algo auth`"),
 }
 

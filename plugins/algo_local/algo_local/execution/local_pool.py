@@ -222,18 +222,10 @@ class LocalPool:
                 worker = None
         except (OSError, AlgoError) as error:
             failure = Failure(_explain(call.build, error), "SystemError")
-        unwanted: Worker | None = None
         with self._lock:
-            self._starting -= 1
-            self._none_starts.notify_all()
-            if self._closed:
-                unwanted, worker = worker, None
-            self._scheduler.started(start, worker, time.monotonic())
-            if worker:
+            unwanted = self._take_in(start, worker)
+            if worker and not unwanted:
                 self._crashes.forget(call.key)
-                worker.idle_since = time.monotonic()
-                self._alive.add(worker)
-                self._ensure_janitor()
             elif failure:
                 self._crashes.failed(call.key, failure, time.monotonic())
             starts = self._plan()
@@ -383,18 +375,9 @@ class LocalPool:
     def _started(self, start: Start[Worker], worker: Worker | None, failure: Failure) -> None:
         call = start.ticket
         assert isinstance(call, _Call)
-        unwanted: Worker | None = None
         with self._lock:
-            self._starting -= 1
-            self._none_starts.notify_all()
-            if self._closed:
-                unwanted, worker = worker, None
-            self._scheduler.started(start, worker, time.monotonic())
-            if worker:
-                worker.idle_since = time.monotonic()
-                self._alive.add(worker)
-                self._ensure_janitor()
-            elif not unwanted:
+            unwanted = self._take_in(start, worker)
+            if not worker:
                 self._crashes.failed(call.key, failure, time.monotonic())
                 if not call.decided.is_set():
                     self._decide(call, failure)
@@ -402,6 +385,19 @@ class LocalPool:
         if unwanted:
             unwanted.stop()
         self._launch(starts)
+
+    def _take_in(self, start: Start[Worker], worker: Worker | None) -> Worker | None:
+        """A start has ended, with a worker or without; returns a worker that came too late. The lock is held."""
+        self._starting -= 1
+        self._none_starts.notify_all()
+        wanted = None if self._closed else worker
+        self._scheduler.started(start, wanted, time.monotonic())
+        if wanted is None:
+            return worker
+        wanted.idle_since = time.monotonic()
+        self._alive.add(wanted)
+        self._ensure_janitor()
+        return None
 
     def _workers(self) -> Workers:
         with self._lock:
