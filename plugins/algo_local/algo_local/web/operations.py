@@ -80,6 +80,8 @@ CALL = Access(Who.VIEWER, Permission.CALL)
 CALLS = Access(Who.ACCOUNT, Permission.CALL)
 CALL_FROM_PAGE = Access(Who.VIEWER, Permission.CALL_FROM_PAGE)
 VIEW = Access(Who.VIEWER)
+READ_SOURCE = Access(Who.VIEWER, Permission.MANAGE)
+"""Of closed source, only members."""
 LOOK = Access(Who.MEMBER)
 ANSWER = Access(Who.INVITED, Permission.MANAGE)
 MEMBER = Access(Who.MEMBER, Permission.MANAGE)
@@ -199,11 +201,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "algorithms/{algorithm}/insights", "getAlgorithmInsights", MEMBER, "insights:index",
               "List what the calls of an algorithm reported about themselves", response="PagedInsightsList",
               query="since limit marker"),
-    Operation("GET", "algorithms/{algorithm}/log", "commitLogForRepository", MEMBER, "sources:log",
+    Operation("GET", "algorithms/{algorithm}/log", "commitLogForRepository", READ_SOURCE, "sources:log",
               "List the commits of an algorithm's repository", response="RepositoryCommitLog", query="since until"),
     Operation("GET", "algorithms/{algorithm}/readme", "getReadme", VIEW, "sources:readme",
               "Show the README of the newest version", response="Readme"),
-    Operation("GET", "algorithms/{algorithm}/source", "downloadSource", MEMBER, "sources:download",
+    Operation("GET", "algorithms/{algorithm}/source", "downloadSource", READ_SOURCE, "sources:download",
               "Download the files of a commit, or of the newest, as a tar archive", response="Archive", query="commit"),
     Operation("PUT", "algorithms/{algorithm}/source", "uploadSource", MEMBER, "sources:upload",
               "Make the files of an archive (tar or zip) the newest commit", "SourceArchive", "Commit",

@@ -68,8 +68,10 @@ def result(context: RequestContext) -> Response:
         raise ApiError(410, f"The result of {record.id} is not kept, or no longer", ErrorCode.REQUEST_ID_NOT_FOUND)
     if context.request.query.get("output", "").lower() == "raw":
         return raw(answer)
-    stdout = context.request.flag("stdout")
-    return wrapped(answer, record.id, sees_inside=_sees_inside(context), stdout=stdout)
+    algorithm = context.target.algorithm
+    trace = context.caller.administrator or (algorithm is not None and context.caller.reads_source(algorithm))
+    stdout = context.request.flag("stdout") and _sees_inside(context)
+    return wrapped(answer, record.id, trace=trace, stdout=stdout)
 
 
 def given(context: RequestContext) -> Response:
@@ -115,7 +117,7 @@ def _theirs(context: RequestContext) -> Record:
 
 
 def _sees_inside(context: RequestContext) -> bool:
-    """Whether the caller may see what the algorithm prints, and its stack traces."""
+    """Whether the caller may see what the algorithm prints, and reports."""
     algorithm = context.target.algorithm
     return context.caller.administrator or (algorithm is not None and context.caller.owns_algorithm(algorithm.owner))
 
