@@ -130,8 +130,5 @@ def test_from_the_template_to_the_removal(platform_home: Home, algo: Algo, is_se
     assert algo("algorithms", "delete", NAME, "--yes") == f"Deleted {NAME}\n"
     algo("show", NAME, code=ExitCode.NOT_FOUND)
     if not is_served:
-        loaded = json.loads(algo("local", "prune", "--days", "0", "--json"))
-        assert {one["kind"] for one in loaded["in_use"]} == {"source", "environment"}, loaded
-        algo("local", "stop")
         pruned = json.loads(algo("local", "prune", "--days", "0", "--json"))
-        assert ({one["kind"] for one in pruned["removed"]}, pruned["in_use"]) == ({"source", "environment"}, [])
+        assert ({"source", "environment"} - {one["kind"] for one in pruned["removed"]}, pruned["in_use"]) == (set(), [])
