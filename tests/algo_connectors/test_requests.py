@@ -69,7 +69,7 @@ def test_small_files_take_one_request_each_way(
 
 
 @pytest.fixture
-def wire() -> Iterator[Counter[str]]:
+def traffic() -> Iterator[Counter[str]]:
     """Bytes of bodies that are sent to S3 and received from it, those of listings and other documents apart."""
     seen: Counter[str] = Counter()
     send, get = DirectTransport.send, DirectS3Client.get_object
@@ -91,7 +91,7 @@ def wire() -> Iterator[Counter[str]]:
 
 @pytest.mark.parametrize("size", [3000, 600_000])
 def test_nothing_of_a_copy_within_the_store_passes_through_here(
-    algo_home: Home, s3: Store, wire: Counter[str], monkeypatch: pytest.MonkeyPatch, size: int
+    algo_home: Home, s3: Store, traffic: Counter[str], monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """For `cp`, `mv` and `sync`, of small files and of such that are copied in parts."""
     monkeypatch.setattr(S3Storage, "copy_limit", 500_000)
@@ -106,10 +106,10 @@ def test_nothing_of_a_copy_within_the_store_passes_through_here(
         )  # fmt: skip
 
     def ran(*arguments: str) -> Counter[str]:
-        wire.clear()
+        traffic.clear()
         with mock.patch.dict(os.environ, algo_home.environ, clear=True):
             assert main.run([*arguments]) == 0
-        return Counter(wire)
+        return Counter(traffic)
 
     parts = 2 if size > 500_000 else 1
     for number, command in enumerate((["cp", "-r"], ["sync"], ["mv"])):
