@@ -53,7 +53,7 @@ def forget(config: Config, names: Iterable[str], recorded: Iterable[str]) -> Non
         _file(config, name).unlink(missing_ok=True)
     older = read(config)
     left = [want for want in older.requirements if want.name not in gone]
-    if not any(want.name in recorded for want in left):
+    if {want.name for want in left}.isdisjoint(recorded):
         _file(config, None).unlink(missing_ok=True)
     elif len(left) < len(older.requirements):
         _write(_file(config, None), older.locked, [want.text for want in left])
