@@ -107,7 +107,7 @@ class Journal:
         """The recorded results whose inputs have come."""
         self.facts = facts
         self._is_csv = path.endswith(".csv")
-        self._columns = CSV_COLUMNS
+        self._columns: Sequence[str] = CSV_COLUMNS
         self._size = 0
         self._synced = time.monotonic()
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed by close()
