@@ -77,9 +77,9 @@ def first_failure(report: Report, api: ApiClient, reference: AlgorithmRef) -> st
     """
     if not report.first_failure or not reference.name:
         return ""
-    from algo_core.settings.remedies import flag_of
-
-    return f"; see the first with: algo requests show {pasted(report.first_failure)}{flag_of(api.profile)}"
+    name = api.profile.name
+    flag = "" if name == "default" else f" --profile {pasted(name)}"
+    return f"; see the first with: algo requests show {pasted(report.first_failure)}{flag}"
 
 
 class Found(NamedTuple):
