@@ -12,6 +12,7 @@ import requests
 from support.sandbox import wait_until
 from support.serving import Served
 
+from algo_core.errors import ExitCode
 from algo_local.metadata.database import Database
 from algo_local.metadata.keys import ADMINISTRATOR_KEY
 from algo_local.platform import Platform
@@ -104,7 +105,7 @@ def test_what_cannot_be_written_until_the_end_is_told(disk: FullDisk) -> None:
     disk.fill()
     identifier = disk.call("warm").json()["request_id"]
     code, said = disk.served.stop()
-    assert code == 0, said
+    assert code == ExitCode.OK, said
     assert f"Calls are not on record (1: {identifier})" in said
 
 
