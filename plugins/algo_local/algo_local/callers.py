@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.registry import Algorithm
     from algo_local.metadata.keys import Key
 
 DENIED = "Caller is not authorized to perform the operation"
@@ -56,7 +55,3 @@ class Caller:
     def owns_algorithm(self, owner: str) -> bool:
         """Whether this caller may see that account's private versions, and printed output."""
         return self.administrator or self.acts_for(owner)
-
-    def reads_source(self, algorithm: Algorithm) -> bool:
-        """Whether this caller may see an algorithm's source, and with it stack traces."""
-        return algorithm.source_visibility == "open" or self.owns_algorithm(algorithm.owner)

@@ -248,7 +248,7 @@ OPERATIONS: tuple[Operation, ...] = (
               "Begin to authorize the platform at a source host", status=303),
     Operation("GET", "scms/{scmId}/oauth/finish", "completeScmAuthorization", ANY_KEY, "scms:refuse_oauth",
               "Finish to authorize the platform at a source host", query="code"),
-    Operation("GET", "scms/{scmId}/oauth/status", "getScmStatus", ANY_KEY, "scms:refuse_oauth",
+    Operation("GET", "scms/{scmId}/oauth/status", "getScmStatus", ANY_KEY, "scms:status",
               "Show whether the platform is authorized at a source host", response="ScmUserOAuthStatus"),
     Operation("POST", "scms/{scmId}/oauth/revoke", "revokeScmAuthorization", ANY_KEY, "scms:refuse_oauth",
               "Take an authorization back", status=204),

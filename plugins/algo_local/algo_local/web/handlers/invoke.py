@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from algo_core.errors import AlgoError
 from algo_local.algorithms.registry import Version
 from algo_local.algorithms.schemas import schemas_of
+from algo_local.algorithms.visibility import reads_source
 from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
 from algo_local.execution.payload import Failure, Outcome, Payload
@@ -235,7 +236,7 @@ def _response(call: _Call, request: Request, answer: Answer, request_id: str, re
     algorithm = call.version.algorithm
     stdout = request.flag("stdout") and call.caller.owns_algorithm(algorithm.owner)
     timing = time.perf_counter() - received if request.flag("timing") else None
-    return wrapped(answer, request_id, trace=call.caller.reads_source(algorithm), stdout=stdout, timing=timing)
+    return wrapped(answer, request_id, trace=reads_source(call.caller, algorithm), stdout=stdout, timing=timing)
 
 
 def _void(request_id: str, webhook: Webhook | None = None) -> Response:

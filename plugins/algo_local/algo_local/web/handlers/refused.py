@@ -29,7 +29,6 @@ _INTERNAL = "The internal secret provider cannot be changed"
 REFUSALS = {
     "initiateScmAuthorization": Refusal(400, ErrorCode.OAUTH_UNSUPPORTED, _OAUTH),
     "completeScmAuthorization": Refusal(400, ErrorCode.OAUTH_UNSUPPORTED, _OAUTH),
-    "getScmStatus": Refusal(400, ErrorCode.OAUTH_UNSUPPORTED, _OAUTH),
     "revokeScmAuthorization": Refusal(400, ErrorCode.OAUTH_UNSUPPORTED, _OAUTH),
     "updateProvider": Refusal(400, ErrorCode.CANNOT_MODIFY_INTERNAL_SECRET_PROVIDER, _INTERNAL),
     "deleteProvider": Refusal(400, ErrorCode.CANNOT_MODIFY_INTERNAL_SECRET_PROVIDER, _INTERNAL),

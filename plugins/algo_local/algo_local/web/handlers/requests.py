@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from algo_local.algorithms.visibility import reads_source
 from algo_local.callers import DENIED
 from algo_local.error_codes import ErrorCode
 from algo_local.records.insights import listed
@@ -69,7 +70,7 @@ def result(context: RequestContext) -> Response:
     if context.request.query.get("output", "").lower() == "raw":
         return raw(answer)
     algorithm = context.target.algorithm
-    trace = context.caller.administrator or (algorithm is not None and context.caller.reads_source(algorithm))
+    trace = context.caller.administrator or (algorithm is not None and reads_source(context.caller, algorithm))
     stdout = context.request.flag("stdout") and _sees_inside(context)
     return wrapped(answer, record.id, trace=trace, stdout=stdout)
 

@@ -96,7 +96,14 @@ def connect(context: RequestContext) -> dict[str, Any]:
 
 def token_status(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/scms/ID/token/status`."""
-    login = context.platform.scms.login(_with_tokens(context).id, context.caller.account)
+    _with_tokens(context)
+    return status(context)
+
+
+def status(context: RequestContext) -> dict[str, Any]:
+    """`GET /v1/scms/ID/oauth/status`: with a token or without; the platform itself has none."""
+    found = _external(context)
+    login = context.platform.scms.login(found.id, context.caller.account) if found else None
     if login is None:
         return {"authorization_status": "unauthorized"}
     return {"authorization_status": "authorized", "scm_username": login[0]}

@@ -6,7 +6,7 @@ import tempfile
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from algo_local.algorithms.visibility import visible_versions
+from algo_local.algorithms.visibility import reads_source, visible_versions
 from algo_local.callers import DENIED
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Forbidden, Missing
@@ -80,7 +80,7 @@ def readme(context: RequestContext) -> dict[str, str]:
 
 def _check_reader(context: RequestContext) -> None:
     """Raise Forbidden for those who do not own an algorithm whose source is closed."""
-    if not context.caller.reads_source(context.algorithm):
+    if not reads_source(context.caller, context.algorithm):
         raise Forbidden(f"{DENIED}: its source is closed", ErrorCode.NOT_AUTHORIZED)
 
 
