@@ -43,7 +43,7 @@ ORDER BY v.major DESC, v.minor DESC, v.revision DESC
 """
 _BUILD_QUERY = """
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, id, commit_hash, source, python, module, log, started_at, finished_at,
-       '', '', '', 0
+       '', '', '', 1
 FROM builds WHERE algorithm = ? AND status = 'succeeded' AND (? IS NULL OR commit_hash = ?)
 ORDER BY finished_at DESC, started_at DESC LIMIT 1
 """
@@ -104,7 +104,8 @@ class Version:
     release_notes: str = ""
     sample_input: str = ""
     sample_output: str = ""
-    insights_enabled: bool = False
+    insights_enabled: bool = True
+    """Whether what its calls report about themselves is kept."""
 
     @property
     def text(self) -> str | None:
@@ -271,8 +272,8 @@ class Registry:
         identifier = str(uuid.uuid4())
         rows.execute(
             "INSERT INTO versions"
-            " (id, algorithm, major, minor, revision, public, build, published_at, sample_input, sample_output)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (id, algorithm, major, minor, revision, public, build, published_at, sample_input, sample_output,"
+            " insights_enabled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
             (identifier, algorithm.id, *number, int(public), build_id, now, *sample),
         )
         build = replace(
