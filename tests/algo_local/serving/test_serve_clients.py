@@ -250,6 +250,7 @@ def test_algorithms_use_the_client_without_being_told_where_they_are(
             text = client.file(uri).getString()
             client.file("data://.algo/temp/out").put(text.upper())
             client.file("data://.session/scratch").put("x")
+            client.report_insights({"letters": len(text)})
             return [client.username(), client.algo("demo/Hello").pipe(text).result, client.file("data://.algo/temp/out").getString()]
         """,
         **{"requirements.txt": "algorithmia>=2,<3\n"},
@@ -261,6 +262,8 @@ def test_algorithms_use_the_client_without_being_told_where_they_are(
     caller.put(".my/c/f", b"HAL")
     assert caller.run("jane/Both", b"data://.my/c/f").json().get("result") == ["jane", "Hello HAL", "HAL"]
     assert caller("GET", "data/.algo/jane/Both/temp/out").content == b"HAL"
+    (told,) = caller("GET", "algorithms/jane/Both/insights").json()["results"]
+    assert told["insights"] == [{"insight_key": "letters", "insight_value": 3}]
 
 
 def test_the_published_command_line_works_against_it(drive: Callable[[str], str], tmp_path: Path) -> None:
