@@ -154,19 +154,19 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
 
 
 @pytest.fixture
-def run(executor: Executor, tmp_path: Path) -> Callable[..., Outcome]:
-    def run(language: str, code: str, data: Any = "x", timeout: float = 60.0, **files: str) -> Outcome:
+def run_in(executor: Executor, tmp_path: Path) -> Callable[..., Outcome]:
+    def call(language: str, code: str, data: Any = "x", timeout: float = 60.0, **files: str) -> Outcome:
         kind = "text" if isinstance(data, str) else "binary" if isinstance(data, bytes) else "json"
         made = written(tmp_path, language, code, **files)
         return executor.call(made, Payload(kind, data), timeout=timeout, context=CONTEXT)
 
-    return run
+    return call
 
 
 @pytest.mark.parametrize("what", SUCCESSES)
-def test_a_call_that_succeeds(run: Callable[..., Outcome], language: str, what: str) -> None:
+def test_a_call_that_succeeds(run_in: Callable[..., Outcome], language: str, what: str) -> None:
     *codes, data, expected, printed = SUCCESSES[what]
-    outcome = run(language, codes[list(ENDINGS).index(language)], data)
+    outcome = run_in(language, codes[list(ENDINGS).index(language)], data)
     assert outcome.failure is None
     kind = "text" if isinstance(expected, str) else "binary" if isinstance(expected, bytes) else "json"
     assert outcome.result == Payload(kind, expected)  # type: ignore[arg-type]  # one of the three
@@ -174,9 +174,9 @@ def test_a_call_that_succeeds(run: Callable[..., Outcome], language: str, what: 
 
 
 @pytest.mark.parametrize("what", FAILURES)
-def test_a_call_that_fails(run: Callable[..., Outcome], language: str, what: str) -> None:
+def test_a_call_that_fails(run_in: Callable[..., Outcome], language: str, what: str) -> None:
     *codes, message, kind = FAILURES[what]
-    outcome = run(language, codes[list(ENDINGS).index(language)])
+    outcome = run_in(language, codes[list(ENDINGS).index(language)])
     assert outcome.failure
     assert (outcome.failure.message, outcome.failure.error_type) == (message, kind)
 
@@ -216,9 +216,9 @@ CALLBACKS: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.usefixtures("node")
 @pytest.mark.parametrize("what", CALLBACKS)
-def test_a_call_ends_whatever_form_apply_has(run: Callable[..., Outcome], what: str) -> None:
+def test_a_call_ends_whatever_form_apply_has(run_in: Callable[..., Outcome], what: str) -> None:
     code, expected = CALLBACKS[what]
-    outcome = run("javascript", f"exports.apply = {code};")
+    outcome = run_in("javascript", f"exports.apply = {code};")
     if isinstance(expected, ValueError):
         assert outcome.failure
         assert (outcome.failure.message, outcome.failure.error_type) == (str(expected), "AlgorithmError")
@@ -272,8 +272,8 @@ def test_a_process_goes_on_after_a_failed_call(executor: Executor, tmp_path: Pat
         ),
     ],
 )
-def test_what_keeps_it_from_loading_is_told(run: Callable[..., Outcome], code: str, message: str) -> None:
-    outcome = run("javascript", f"{code}\n// apply")
+def test_what_keeps_it_from_loading_is_told(run_in: Callable[..., Outcome], code: str, message: str) -> None:
+    outcome = run_in("javascript", f"{code}\n// apply")
     assert outcome.failure
     assert (outcome.failure.message, outcome.failure.error_type) == (message, "LoadingError")
 
@@ -322,9 +322,9 @@ def test_the_forms_of_a_module(executor: Executor, tmp_path: Path, name: str, co
 
 
 @pytest.mark.usefixtures("node")
-def test_frames_of_the_platform_and_of_node_are_left_out(run: Callable[..., Outcome]) -> None:
+def test_frames_of_the_platform_and_of_node_are_left_out(run_in: Callable[..., Outcome]) -> None:
     code = "exports.apply = () => {\n  [1].forEach(() => { throw new Error('outer', { cause: new Error('inner') }); });\n};\n"
-    failure = run("javascript", code).failure
+    failure = run_in("javascript", code).failure
     assert failure
     assert failure.stacktrace
     lines = failure.stacktrace.splitlines()
@@ -336,19 +336,19 @@ def test_frames_of_the_platform_and_of_node_are_left_out(run: Callable[..., Outc
 
 
 @pytest.mark.usefixtures("node")
-def test_a_heap_that_is_full(run: Callable[..., Outcome]) -> None:
+def test_a_heap_that_is_full(run_in: Callable[..., Outcome]) -> None:
     code = "exports.apply = () => { const a = []; for (;;) a.push(new Array(1000).fill(Math.random())); };"
-    failure = run("javascript", code).failure
+    failure = run_in("javascript", code).failure
     assert failure
     assert (failure.message, failure.error_type) == (CANNOT_RUN, "OutOfMemoryError")
 
 
 @pytest.mark.usefixtures("node")
-def test_its_clients_find_the_platform_in_its_environment(run: Callable[..., Outcome]) -> None:
+def test_its_clients_find_the_platform_in_its_environment(run_in: Callable[..., Outcome]) -> None:
     code = """exports.apply = () => [
       'ALGORITHMIA_API', 'ALGORITHMIA_API_KEY', 'ALGORITHMIA_API_ADDRESS', 'ALGORITHMIA_DEFAULT_API_KEY',
     ].map((name) => process.env[name]);"""
-    result = run("javascript", code).result
+    result = run_in("javascript", code).result
     assert result
     address, key, *again = result.data
     assert again == [address, key]
