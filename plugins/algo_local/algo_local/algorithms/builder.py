@@ -86,6 +86,8 @@ class Builder:
                         "Set ALGO_LOCAL_ROOT to a directory outside of it",
                     )
                 if language == "javascript":
+                    if python:
+                        raise BuildError("The algorithm is in JavaScript, not in Python", "Leave out --python")
                     commit, source, module = self._keep(directory, owner, name, language, say)
                     program = self._environments.node_for(source, commit, say, run_code=run_code)
                 else:

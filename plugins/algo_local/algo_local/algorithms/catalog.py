@@ -113,6 +113,7 @@ ELSEWHERE = {
 _HERE = "(here: that Python if this machine has it, else the platform's own, with packages from the index)"
 
 _PYTHON_3 = "6f55bf02-13b6-454c-a867-909aba60a897"
+_NODE = "0d1f0b0e-5c1d-4b5e-9a55-4f5c5c0a7f11"
 _NAMESPACE = uuid.UUID(_PYTHON_3)
 _NEWEST_MINOR = 20
 """The last minor version of Python 3 whose environment has an id; which of them are listed depends on the machine."""
@@ -167,7 +168,7 @@ _ENVIRONMENTS = (
         "javascript",
         "Node.js",
         "This machine's Node.js, with what package.json requires in an environment of its own, installed by npm",
-        "0d1f0b0e-5c1d-4b5e-9a55-4f5c5c0a7f11",
+        _NODE,
         "c4f0a8a2-6d8f-4c0e-8a53-5b0a1f6de2b7",
     ),
 )
@@ -249,10 +250,11 @@ def template_archive(specification_id: str) -> bytes:
     return buffer.getvalue()
 
 
-def template_files(environment_id: str | None = None) -> list[tuple[str, bytes]]:
-    """Names and contents of a template's files, placeholders and all: of an environment, or of Python 3 in general."""
+def template_files(environment_id: str | None = None, language: str = "python3") -> list[tuple[str, bytes]]:
+    """Names and contents of a template's files, placeholders and all: of an environment, else of a language."""
     known = {environment.id: environment for environment in _ENVIRONMENTS}
-    return _files_of(known.get(environment_id or "") or known[_PYTHON_3])
+    general = _NODE if language == "javascript" else _PYTHON_3
+    return _files_of(known.get(environment_id or "") or known[general])
 
 
 def _files_of(environment: _Environment) -> list[tuple[str, bytes]]:

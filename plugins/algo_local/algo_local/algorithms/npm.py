@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,12 @@ class Package:
 
     def check_names_only(self) -> None:
         """Raise BuildError unless all that is required comes from the registry, by name and version."""
-        for name, wanted in self.requires(with_tests=False).items():
-            if not _BY_NAME.fullmatch(wanted):
-                raise _refused(PACKAGE, f"{name}: {wanted[:100]!r}")
+        for kind in (*_DEPENDENCIES, "peerDependencies", "overrides"):
+            for name, wanted in _texts_in(self.members.get(kind)):
+                if not _BY_NAME.fullmatch(wanted):
+                    raise _refused(PACKAGE, f"{name}: {wanted[:100]!r}")
+        if self.members.get("workspaces"):
+            raise _refused(PACKAGE, "workspaces")
         if match := _ELSEWHERE.search(self.locked):
             raise _refused(self.lock, repr(match[1][:100]))
 
@@ -80,6 +83,15 @@ class Package:
             "run_code": run_code or not requires,
         }
         return json.dumps(parts, sort_keys=True).encode()
+
+
+def _texts_in(members: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """The texts in an object, and in objects in that, by their names."""
+    if isinstance(members, dict):
+        for name, value in members.items():
+            yield from _texts_in(value, name)
+    elif isinstance(members, str):
+        yield name, members
 
 
 def _refused(file: str, what: str) -> BuildError:
@@ -127,11 +139,11 @@ def install(node: Node, package: Package, directory: Path, report: Report, *, ru
     """
     if not node.npm:
         raise BuildError(f"npm is missing beside Node.js {node.text}, and {PACKAGE} has dependencies", INSTALL)
-    options = ["--no-audit", "--no-fund", "--no-progress", "--no-update-notifier", "--install-links"]
+    options = ["--no-audit", "--no-fund", "--no-progress", "--no-update-notifier", "--install-links", "--logs-max=0"]
     options += ["--include=dev"] if with_tests else ["--omit=dev"]
     if not run_code:
         (directory / _SETTINGS).unlink(missing_ok=True)
-        options += ["--ignore-scripts", "--replace-registry-host=always"]
+        options += ["--ignore-scripts", "--replace-registry-host=always", "--git=/bin/false"]
     report(f"Installing {PACKAGE} with Node.js {node.text}")
     command = [node.npm, "ci" if package.lock else "install", *options]
     variables = {
@@ -145,9 +157,11 @@ def install(node: Node, package: Package, directory: Path, report: Report, *, ru
 
 _PREFIX = re.compile(r"npm (?:error|ERR!) ?(.*)")
 _CODE = re.compile(r"code (E\w+|\d+)")
-_NOT_FOUND = re.compile(r"404\s+'?((?:@[\w.-]+/)?[\w.-]+)@([^']*)'? (?:is not in|could not be found)")
+_NOT_FOUND = re.compile(
+    r"404\s+(?:The requested resource )?'((?:@[\w.-]+/)?[\w.-]+)@[^']*' (?:is not in|could not be found)"
+)
 _NO_VERSION = re.compile(r"notarget (No matching version found for ((?:@[^@\s]+/)?[^@\s]+)@[^.\s]*(?:\.[^.\s]+)*)\.?$")
-_PATH = re.compile(r"path .*/node_modules/((?:@[^/\s]+/)?[^/\s]+)")
+_PATH = re.compile(r"path .*/node_modules/((?:@[^/\s]+/)?[^/\s]+)|path .*/tree(?:/(\S+))?$")
 _UNREACHABLE = frozenset(
     {"ENOTFOUND", "ECONNREFUSED", "EAI_AGAIN", "ETIMEDOUT", "ECONNRESET", "ENETUNREACH", "ERR_SOCKET_TIMEOUT"}
 )
@@ -169,18 +183,17 @@ def reason_of(lines: Sequence[str], package: Package) -> Reason | None:
         if match := _NO_VERSION.match(line.strip()):
             return Reason(_lower(match[1]), f"Change {_where(package, match[2])}; see: npm view {match[2]} versions")
     if code == "ERESOLVE":
-        told = [
-            " ".join(line.split())
-            for line in text
-            if "Found:" in line or "Could not resolve" in line or "peer " in line
-        ]
+        told = [" ".join(line.split()) for line in text if line.startswith(("Found:", "peer ")) or " peer " in line]
         return Reason(
             "versions of packages contradict each other", "; ".join([*told[:_TOLD], f"change one in {PACKAGE}"])
         )
     if code == "EUSAGE" and package.lock:
         return Reason(f"{package.lock} does not fit {PACKAGE}", "Bring it up to date: npm install; or remove it")
     if code.isdigit() and (path := next((match for line in said if (match := _PATH.match(line))), None)):
-        return Reason(f"{path[1]} could not be built: {_cause(text)}", f"Change {_where(package, path[1])}")
+        if path[1]:
+            return Reason(f"{path[1]} could not be built: {_cause(text)}", f"Change {_where(package, path[1])}")
+        place = f"{path[2]}/{PACKAGE}" if path[2] else PACKAGE
+        return Reason(f"a script of {place} failed: {_cause(text)}", f"Correct 'scripts' in {place}")
     return Reason(_lower(text[0].removeprefix(f"{code} ")), f"Correct {PACKAGE}") if text else None
 
 

@@ -2,6 +2,7 @@
  * output. Started with --experimental-vm-modules, in the algorithm's directory. */
 'use strict';
 
+const { spawnSync } = require('child_process');
 const fs = require('fs');
 const path = require('path');
 const vm = require('vm');
@@ -21,6 +22,13 @@ function typeAt(directory) {
       }
     }
   }
+}
+
+/** The line of a file that a text begins with; 0 if it names none, as errors of `SourceTextModule` do. */
+function lineIn(text, name) {
+  const [first] = String(text).split('\n');
+  const at = /^(.*):(\d+)$/.exec(first);
+  return at && at[1].endsWith(name) ? Number(at[2]) : 0;
 }
 
 /** The error of a parser, or null. */
@@ -49,9 +57,7 @@ function problem(name) {
   if (!error) {
     return null;
   }
-  const lines = String(error.stack).split('\n');
-  const at = lines.map((line) => /:(\d+)$/.exec(line)).find((match) => match);
-  const line = at ? Number(at[1]) : 1;
+  const line = lineIn(error.stack, name) || lineIn(spawnSync(process.execPath, ['--check', name]).stderr, name) || 1;
   return { file: name, line, message: error.message, source: code.split('\n')[line - 1] || '', hint };
 }
 

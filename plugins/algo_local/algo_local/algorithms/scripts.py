@@ -18,7 +18,7 @@ ENDINGS = (".js", ".mjs", ".cjs")
 
 _PARSER = Path(__file__).with_name("parse_scripts.js")
 _PARSE_SECONDS = 120
-_ENTRY = re.compile(r"\bapply\b|\bmodule\.exports\b|\bexport\s+(?:default|\*|\{)")
+_ENTRY = re.compile(rb"\bapply\b|\bmodule\.exports\b|\bexport\s+(?:default|\*|\{)")
 """What a module has that exports a function `apply`, or what it has from another."""
 
 
@@ -34,7 +34,7 @@ def find_script(directory: Path, name: str) -> str:
     entry = _entry(directory, name)
     found = {*_modules(directory / "src"), directory / entry}
     _parse(directory, sorted(found))
-    if not _ENTRY.search((directory / entry).read_text("utf-8", "replace")):
+    if not _ENTRY.search((directory / entry).read_bytes()):
         raise BuildError(
             f"{entry} has no entry point: it exports no function apply",
             "Write in it: exports.apply = function (input) { ... }",

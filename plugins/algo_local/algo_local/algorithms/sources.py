@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from algo_local.algorithms.build import BuildError, Language
-from algo_local.algorithms.configuration import NAME, meant, read_configuration
+from algo_local.algorithms.configuration import NAME, Configuration, meant, read_configuration
 from algo_local.algorithms.interpreters import OLDEST
 from algo_local.algorithms.node import find_node, required_node
 from algo_local.algorithms.npm import PACKAGE
@@ -204,10 +204,7 @@ def check_runnable(directory: Path) -> Language:
     language = configuration.language.lower()
     if _JAVASCRIPT.match(language) or (not language and _looks_like_javascript(directory)):
         required_node()
-        if configuration.forks:
-            raise BuildError(
-                f"{configuration.path}: only algorithms in Python can be forked", "Remove 'replicas' there"
-            )
+        _refuse_pythons_own(configuration)
         return "javascript"
     foreign = next((title for pattern, title in _FOREIGN_LANGUAGES.items() if re.match(pattern, language)), None)
     if foreign is None and not language:
@@ -230,6 +227,18 @@ def check_runnable(directory: Path) -> Language:
             "Change 'python' there, or leave it out",
         )
     return "python3"
+
+
+def _refuse_pythons_own(configuration: Configuration) -> None:
+    """Raise BuildError for what an algorithm in JavaScript says, and only one in Python can mean."""
+    said = {
+        "replicas": configuration.forks,
+        "python": configuration.python,
+        "dependencies": configuration.dependencies is not None,
+    }
+    for name in (name for name, value in said.items() if value):
+        instead = f"Write them into {PACKAGE}" if name == "dependencies" else f"Remove {name!r} there"
+        raise BuildError(f"{configuration.path}: {name!r} is for algorithms in Python", instead)
 
 
 def _runnable() -> list[str]:
