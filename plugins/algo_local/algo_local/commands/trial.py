@@ -187,10 +187,10 @@ def _interrupts_left_to_it() -> Iterator[None]:
 @click.pass_context
 @pass_app
 def shell(app: App, ctx: click.Context, /, directory: str, command: tuple[str, ...], env: tuple[str, ...]) -> None:
-    """Open Python or Node.js, or run COMMAND, in an algorithm's environment.
+    """Run COMMAND, or an interpreter, in an algorithm's environment.
 
-    The working directory is DIRECTORY, whose modules can be imported; the environment's programs come first on the
-    PATH. The exit code is that of the program.
+    The interpreter is Python or Node.js. The working directory is DIRECTORY, whose modules can be imported; the
+    environment's programs come first on the PATH. The exit code is that of the program.
 
     \b
     Examples:
