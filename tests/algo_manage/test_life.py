@@ -36,6 +36,8 @@ def test_the_life_of_an_algorithm(platform_home: Home, source: Path) -> None:
     (line,) = re.findall(r"^  (algo run .*)$", shown, re.M)
     assert line == f"algo run {name}/0.1.0 -t Jane"
     assert algo(*line.split()[1:]) == "Hello Jane\n", "the line that is shown works"
+    is_served = "127.0.0.1" in algo("profile", "show")
+    assert ("need 'algo local serve'" in shown) != is_served
 
     assert algo("secrets", "set", name, "GREETING", input="Bonjour\n") == f"Set GREETING of {name}\n"
     assert algo("run", name, "-d", "Jane") == "Bonjour Jane\n"

@@ -35,7 +35,7 @@ class Publication:
     release_notes: str = ""
     sample_input: str = ""
     sample_output: str = ""
-    insights_enabled: bool = False
+    insights_enabled: bool = True
 
 
 def publish_build(

@@ -162,11 +162,25 @@ def _repair_handler(module: "Any", pipe: Pipe) -> None:
         module.inspect = _copy_of(inspect, getargspec=getargspec)
 
 
+def _repair_insights(module: "Any", pipe: Pipe) -> None:
+    """It sends no key, so that nobody could tell whose insights these are."""
+    import os
+
+    requests = module.requests
+
+    def post(*args: "Any", headers: "Any" = None, **named: "Any") -> "Any":
+        key = os.environ.get("ALGORITHMIA_API_KEY", "")
+        return requests.post(*args, headers=dict(headers or {}, Authorization=key), **named)
+
+    module.requests = _copy_of(requests, post=post)
+
+
 REPAIRS: "dict[str, Callable[[Any, Pipe], None]]" = {
     "adk.ADK": _repair_adk,
     "adk.io": _repair_adk_errors,
     "adk.modeldata": _repair_adk_models,
     "Algorithmia.handler": _repair_handler,
+    "Algorithmia.insights": _repair_insights,
 }
 """Repairs of modules of the published packages, applied right after their import."""
 
