@@ -84,6 +84,36 @@ def test_keys_do_what_they_say(platform_home: Home) -> None:
     assert (gone.code, "There is no key ci" in gone.stderr) == (ExitCode.NOT_FOUND, True)
 
 
+@pytest.mark.parametrize("command", [("keys", "create", "ci"), ("local", "key", "new", "jane")])
+@pytest.mark.parametrize(
+    ("pattern", "meaning", "said"),
+    [
+        ("demo/Hello", "demo/Hello", ""),
+        ("algo://demo/hello/*", "demo/hello", ""),
+        ("demo/*", "demo", ""),
+        ("jane/*", "jane", ""),
+        ("*", "*", ""),
+        ("demo/Helo", "", "Did you mean demo/Hello?"),
+        ("Hello/demo/*", "", "Algorithm Hello/demo does not exist"),
+        (".my/Planned", "", "Algorithm jane/Planned does not exist"),
+        ("dmeo/*", "", "No account dmeo"),
+    ],
+)
+def test_a_key_for_what_does_not_exist_is_refused(
+    algo_home: Home, command: tuple[str, ...], pattern: str, meaning: str, said: str
+) -> None:
+    algo_home.environ["LOGNAME"] = "jane"
+    done = algo_home.run(*command, "--algorithm", pattern)
+    listed = algo_home.run("keys", "list", "--json").json
+    if not said:
+        assert done.code == ExitCode.OK, done.stderr
+        assert listed[0]["permissions"]["algo_acl"][0] in {f"algo://{meaning}", f"algo://{meaning}/*"}
+        return
+    assert (done.code, listed, said in done.stderr) == (ExitCode.NOT_FOUND, [], True), done.stderr
+    assert "To make the key before the algorithm: --allow-missing" in done.stderr
+    assert algo_home.run(*command, "--algorithm", pattern, "--allow-missing").code == ExitCode.OK
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

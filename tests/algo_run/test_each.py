@@ -513,6 +513,15 @@ def test_two_versions_are_compared(home: Home, echo: Echo, stub: Any, inputs: Pa
     assert "2 outputs differ" in run(home, "--each", inputs, "--compare", "2.0.0", "-o", out).stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_version_is_compared_with_itself(
+    home: Home, echo: Echo, inputs: Path, tmp_path: Path, options: list[str]
+) -> None:
+    done = run(home, "--each", inputs, "--compare", "1.0.0", "-o", tmp_path / "out.jsonl", *options)
+    assert (done.code, done.stderr.count("demo/Echo/1.0.0 again")) == (ExitCode.OK, 1), done.stderr
+    assert set(echo.calls.values()) == {2}
+
+
 def test_the_first_of_two_versions_is_not_called_again_when_the_second_is_refused(
     home: Home, echo: Echo, stub: Any, tmp_path: Path
 ) -> None:

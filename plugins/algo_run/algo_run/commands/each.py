@@ -136,7 +136,9 @@ class _Compared:
     def __init__(self, caller: Caller, batch: Batch) -> None:
         self._caller, self._batch = caller, batch
         self._other = batch.reference._replace(version=batch.compare)
-        self.titles = {str(each): f"latency of {each}" for each in (batch.reference, self._other)}
+        again = " again" if self._other == batch.reference else ""  # whether it says the same twice
+        names = (str(batch.reference), f"{self._other}{again}")
+        self.titles = {name: f"latency of {name}" for name in names}
         self.seconds: dict[int, dict[str, float]] = {}
         self._first: dict[int, Timed] = {}
         """First calls of which the second is repeated."""
