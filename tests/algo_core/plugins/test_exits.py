@@ -158,7 +158,9 @@ def test_a_check_that_exits_does_not_end_the_others(home: Home) -> None:
     assert "it called sys.exit(0)" in str(rows["odd"])
 
 
-@pytest.mark.parametrize(("odd", "code"), [("raise SystemExit(7)", 7), ("raise SystemExit", 0)])
+@pytest.mark.parametrize(
+    ("odd", "code"), [("raise SystemExit(7)", ExitCode.PLATFORM), ("raise SystemExit", ExitCode.OK)]
+)
 def test_a_command_may_end_itself(home: Home, odd: str, code: int) -> None:
     home.environ["ODD"] = odd
     assert home.run("acme").code == code
