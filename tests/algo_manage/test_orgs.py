@@ -25,7 +25,7 @@ NEW = {"org_name": "new", "org_label": "new", "org_contact_name": "alice", "org_
 
 
 @pytest.fixture
-def acme(stub: StubPlatform) -> StubPlatform:
+def organizations(stub: StubPlatform) -> StubPlatform:
     """A platform with the organization `acme`, two types, and members `alice` and `jane`."""
     stub.on("GET", "/v1/organization/types", json_answer([{"id": BASIC, "name": "basic"}, {"id": PRO, "name": "Pro"}]))
     stub.on("GET", "/v1/organizations", json_answer({"results": [ACME], "marker": None}))
@@ -52,13 +52,15 @@ def acme(stub: StubPlatform) -> StubPlatform:
         ("delete-type x", "DELETE", "organization/types/x", None),
     ],
 )  # fmt: skip
-def test_what_is_sent(home: Home, acme: StubPlatform, arguments: str, method: str, path: str, body: Any) -> None:
+def test_what_is_sent(
+    home: Home, organizations: StubPlatform, arguments: str, method: str, path: str, body: Any
+) -> None:
     is_empty = method == "DELETE" or path == "organizations/acme"
-    acme.on(method, f"/v1/{path}", acme.answer(204) if is_empty else json_answer(ACME))
+    organizations.on(method, f"/v1/{path}", organizations.answer(204) if is_empty else json_answer(ACME))
     done = home.run("orgs", *arguments.split(), "--json")
     assert done.code == ExitCode.OK, done.stderr
     assert isinstance(done.json, dict)
-    sent = [(seen.method, seen.path, json.loads(seen.body) if seen.body else None) for seen in acme.seen]
+    sent = [(seen.method, seen.path, json.loads(seen.body) if seen.body else None) for seen in organizations.seen]
     assert [each for each in sent if each[0] != "GET"] == [(method, f"/v1/{path}", body)]
 
 
@@ -79,17 +81,21 @@ def test_what_is_sent(home: Home, acme: StubPlatform, arguments: str, method: st
         ("delete-type bsic", ExitCode.NOT_FOUND, "Did you mean basic?"),
     ],
 )
-def test_what_fails_says_what_to_do(home: Home, acme: StubPlatform, arguments: str, code: int, hint: str) -> None:
+def test_what_fails_says_what_to_do(
+    home: Home, organizations: StubPlatform, arguments: str, code: int, hint: str
+) -> None:
     words = arguments.split()
     for path in (f"organizations/{words[1]}", f"organizations/{words[1]}/members/alice"):
         if words[1] != "acme":
             missing = json_answer({"error": {"message": f"No organization {words[1]}"}}, status=404)
             for method in ("GET", "PUT", "DELETE"):
-                acme.on(method, f"/v1/{path}", missing)
+                organizations.on(method, f"/v1/{path}", missing)
     no_account = json_answer({"error": {"message": "No account of that name"}}, status=404)
-    acme.on("DELETE", "/v1/organizations/acme/members/jame", no_account)
-    acme.on("PUT", "/v1/organizations/acme/members/alic", no_account)
-    acme.on("DELETE", "/v1/organization/types/bsic", json_answer({"error": {"message": "No type"}}, status=404))
+    organizations.on("DELETE", "/v1/organizations/acme/members/jame", no_account)
+    organizations.on("PUT", "/v1/organizations/acme/members/alic", no_account)
+    organizations.on(
+        "DELETE", "/v1/organization/types/bsic", json_answer({"error": {"message": "No type"}}, status=404)
+    )
     done = home.run("orgs", *words, "--json")
     assert (done.code, done.stdout) == (code, b""), done.stderr
     assert done.error["hint"] == hint
@@ -108,7 +114,7 @@ def test_what_fails_says_what_to_do(home: Home, acme: StubPlatform, arguments: s
         (["join", "ac"], ["acme"]),
     ],
 )
-def test_names_are_completed(home: Home, acme: StubPlatform, words: list[str], expected: list[str]) -> None:
+def test_names_are_completed(home: Home, organizations: StubPlatform, words: list[str], expected: list[str]) -> None:
     assert home.complete("orgs", *words) == expected
 
 
