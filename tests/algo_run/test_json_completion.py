@@ -146,8 +146,8 @@ def test_a_directory_has_its_own(home: Home, stub: StubPlatform) -> None:
 @pytest.mark.parametrize(
     ("shell", "arguments", "answer"),
     [
-        ("bash", ["algo run demo/Greet -d '{\"na", "na"], 'open\0name":\0open\0names":\0'),
-        ("bash", ["algo run demo/Greet -d '{\"mo", "mo"], 'open\0mode":\0'),
+        ("bash", ["algo run demo/Greet -d '{\"na", '{"na'], 'open\0\'{"name":\0open\0\'{"names":\0'),
+        ("bash", ["algo run demo/Greet -d '{\"mo", '{"mo'], 'open\0\'{"mode":\0'),
         ("fish", ["algo run demo/Greet -d '{\"mo"], 'plain\0{"mode":\0'),
         ("zsh", ["run", "demo/Greet", "-d", "'", "'{\"mo"], 'open\0{"mode":\0{"mode":\0'),
     ],
