@@ -58,6 +58,8 @@ EXAMPLES = {
     "updateAlgorithm": Example(
         {"details": {"summary": "It echoes"}, "settings": {"license": "mit", "source_visibility": "open"}}
     ),
+    "commitLogForRepository": Example(caller="alice"),
+    "downloadSource": Example(caller="alice"),
     "deleteAlgorithm": Example(values={"algorithm": "alice/Secret"}),
     "publishAlgorithm": Example({"version_info": {"version_type": "revision"}}, after="algorithms/alice/Algo/compile"),
     "uploadSource": Example(archive({"src/Algo.py": ECHO}), query="message=First"),

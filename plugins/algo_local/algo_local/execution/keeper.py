@@ -101,6 +101,12 @@ class Keeper:
             answer = _ask(channel, {"status": True}) if channel else None
         return answer.content if answer else None
 
+    def drop(self, label: str | None) -> None:
+        """End the workers of an algorithm, by the label of its calls; None for all."""
+        with self._connected() as channel:
+            if channel:
+                _ask(channel, {"drop": label})
+
     def stop(self) -> bool:
         """End it with all its workers; whether there was one."""
         with self._connected() as channel:
@@ -223,10 +229,12 @@ def key_of(build: Build, account: str, limits: Limits, sandbox: Sandbox | None) 
     code = Path(__file__).parent
     files: list[Path | str] = [
         interpreter.program,
-        *(code / name for name in ("runner.py", "supervisor.py", "worker.py")),
+        *(code / name for name in ("runner.py", "runner.js", "supervisor.py", "worker.py")),
     ]
     if interpreter.environment:
         files += [interpreter.environment, *interpreter.environment.glob("lib/python*/site-packages")]
+    if interpreter.node:
+        files.append(interpreter.node)
     parts = (
         *(account, build.source.name, build.python, build.module, build.network_access, build.secrets),
         *(limits, sandbox, sorted(base_environment(os.environ).items())),
