@@ -99,7 +99,7 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_unpacked(kind: str) ->
         size = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, before[1]))
     try:
-        with pytest.raises(Invalid, match="when it is unpacked|lists too many files|for more than 4 GiB"):
+        with pytest.raises(Invalid, match=r"when it is unpacked|lists too many files|for more than 4 GiB"):
             archive_entries(io.BytesIO(packed))
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
