@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from algo_local.callers import CallContext, Caller
+from algo_local.metadata.cache import RowCache
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
@@ -116,9 +117,14 @@ class Platform:
         return database
 
     @_Part
+    def row_cache(self) -> RowCache:
+        """What nearly every request asks the database for."""
+        return RowCache(self.database)
+
+    @_Part
     def metadata(self) -> Metadata:
         """Names of accounts, and collections."""
-        return Metadata(self.database)
+        return Metadata(self.database, self.row_cache)
 
     @_Part
     def accounts(self) -> Accounts:
@@ -181,7 +187,7 @@ class Platform:
         """Algorithms and versions."""
         from algo_local.algorithms.registry import Registry
 
-        return Registry(self.database, self.root)
+        return Registry(self.database, self.root, self.row_cache)
 
     @_Part
     def objects(self) -> Objects:

@@ -30,7 +30,7 @@ def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> No
     platform.repositories.discard(algorithm)
     platform.builds.forget(algorithm)
     platform.tell_owners(DELETED, algorithm, by=by)
-    discard_data(platform, platform.objects.algorithm_space(algorithm.owner, algorithm.name, "temp", "").parent.parent)
+    discard_data(platform, Path(platform.objects.algorithm_data(algorithm.owner, algorithm.name)))
 
 
 def delete_account(platform: Platform, account: Account) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_local.callers import DENIED, Caller
@@ -19,11 +20,18 @@ from algo_local.data.path_resolver import Branch, FileLocation, Location, PathRe
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata, collection_acl
 from algo_local.names import COLLECTION_LIMIT, check_name
 
+if TYPE_CHECKING:
+    import hashlib
+
 PAGE_SIZE = 1000
 """Entries of one page of a listing."""
 
 SMALL = 1 << 18
 """Maximum size, in bytes, of a file that is hashed again instead of looking up its digest."""
+
+
+IN_MEMORY = 1 << 16
+"""Maximum size, in bytes, of a file that is read at once: it is sent together with the head of its response."""
 
 
 class DirectoryNotEmpty(RequestRefused):
@@ -119,6 +127,12 @@ class HostedData:
         try:
             stored_as = self._objects.relative(location.space.path, location.name)
             media_type = self._metadata.media_type(stored_as, info.identity) or by_name(location.name)
+            if info.size <= IN_MEMORY:
+                data = content.read(info.size)
+                content.close()
+                if len(data) != info.size:  # something writes to it in place, which the platform never does
+                    info = replace(info, size=len(data))
+                return StoredFile(info, _md5(data).hexdigest(), BytesIO(data), media_type)
             return StoredFile(info, self._digest(stored_as, info, content), content, media_type)
         except BaseException:
             content.close()
@@ -197,6 +211,8 @@ class HostedData:
 
     def end_session(self, session: str) -> None:
         """Delete the `data://.session` of a request that has ended."""
+        if not self._resolver.forget_session(session):
+            return
         directory = self._objects.session_space(session)
         if self._objects.discard(directory):
             self._metadata.forget_files(self._objects.relative(directory))
@@ -247,9 +263,7 @@ class HostedData:
     def _digest(self, stored_as: str, info: FileInfo, content: BinaryIO) -> str:
         if info.size > SMALL and (known := self._metadata.digest(stored_as, info.identity)):
             return known
-        import hashlib
-
-        digest = hashlib.md5(usedforsecurity=False)
+        digest = _md5()
         while block := content.read(BLOCK):
             digest.update(block)
         content.seek(0)
@@ -260,6 +274,12 @@ class HostedData:
     def _check_writable(self, space: Space) -> None:
         if not space.writable:
             raise PermissionDenied(DENIED)
+
+
+def _md5(data: bytes = b"") -> hashlib._Hash:
+    import hashlib
+
+    return hashlib.md5(data, usedforsecurity=False)
 
 
 def _behind(names: list[str], after: str | None) -> _Names:

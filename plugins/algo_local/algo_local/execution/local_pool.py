@@ -39,12 +39,12 @@ LOAD_SECONDS = 600.0
 _START_GRACE = 10.0
 """Seconds that `close` waits for starting processes."""
 
-_Key = tuple[Path, Path, str, str, tuple[tuple[str, str], ...]]
+_Key = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 
 
 def _key(build: Build) -> _Key:
     # A worker never gets to know secrets that are set or changed after it was started: others take the calls then.
-    return build.source, build.python, build.module, build.network_access, build.secrets
+    return str(build.source), str(build.python), build.module, build.network_access, build.secrets
 
 
 class _Call(Ticket["Worker"]):

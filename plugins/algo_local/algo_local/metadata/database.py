@@ -38,6 +38,9 @@ class Database:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._checked = False
+        self._watcher: sqlite3.Connection | None = None
+        self._watchers = 0
+        self._watching = threading.Lock()
 
     def read(self) -> _Reading:
         """A connection for single queries."""
@@ -65,6 +68,18 @@ class Database:
                 if to_disk:
                     connection.execute("PRAGMA synchronous=NORMAL")
 
+    def state(self) -> tuple[int, int]:
+        """Something that differs after each commit, whichever connection or process made it."""
+        with self._watching:
+            if self._watcher is None or self._pid != os.getpid():
+                self._watcher = self._watch()
+                self._watchers += 1
+            try:
+                found: tuple[int] = self._watcher.execute("PRAGMA data_version").fetchone()
+            except sqlite3.DatabaseError as error:
+                raise self._reported(error) from error
+            return self._watchers, found[0]
+
     def compact(self) -> None:
         """Give the pages of deleted rows back to the file system, unless others are using the database."""
         with suppress(PlatformError), self.read() as connection:
@@ -77,6 +92,10 @@ class Database:
         """Close the idle connections; the database can be used again afterwards."""
         with self._lock:
             idle, self._idle = self._idle, []
+        with self._watching:
+            if self._watcher is not None and self._pid == os.getpid():
+                idle.append(self._watcher)
+            self._watcher = None
         for connection in idle:
             connection.close()
 
@@ -84,10 +103,17 @@ class Database:
         with self._lock:
             if self._pid != os.getpid():
                 # A connection must not be used, nor closed, in another process than the one that opened it.
-                self._idle, self._pid = [], os.getpid()
+                self._idle, self._watcher, self._pid = [], None, os.getpid()
             if self._idle:
                 return self._idle.pop()
         return self._connect()
+
+    def _watch(self) -> sqlite3.Connection:
+        """A connection that never writes: SQLite tells it of the commits of all others."""
+        try:
+            return self._take()
+        except sqlite3.DatabaseError as error:
+            raise self._reported(error) from error
 
     def _give(self, connection: sqlite3.Connection) -> None:
         with self._lock:

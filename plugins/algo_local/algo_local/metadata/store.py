@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from algo_local.metadata.cache import RowCache
 from algo_local.metadata.database import Database
 from algo_local.names import check_owner
 
@@ -33,8 +34,9 @@ class Collection(NamedTuple):
 class Metadata:
     """The rows that say who is who, and which collections there are."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cache: RowCache | None = None) -> None:
         self.database = database
+        self._cache = cache or RowCache(database)
 
     def setting(self, name: str) -> str | None:
         """A fact about this platform as a whole, such as the name of its own account."""
@@ -99,8 +101,12 @@ class Metadata:
 
     def acl(self, owner: str, name: str) -> Acl | None:
         """The ACL of a collection; None if there is no such collection."""
-        with self.database.read() as rows:
-            return collection_acl(rows, owner, name)
+
+        def load() -> Acl | None:
+            with self.database.read() as rows:
+                return collection_acl(rows, owner, name)
+
+        return self._cache.get(("acl", owner, name), load)
 
     def set_acl(self, owner: str, name: str, acl: Acl) -> bool:
         """Change a collection's ACL; whether there is such a collection."""
@@ -136,10 +142,19 @@ class Metadata:
 
     def media_type(self, path: str, identity: str) -> str | None:
         """The media type that came with a file, if it is still the same file."""
+        directory = path.rpartition("/")[0]
+        if not self._cache.get(("media types", directory), lambda: self._has_media_types(directory)):
+            return None
         with self.database.read() as rows:
             query = "SELECT type FROM media_types WHERE path = ? AND identity = ?"
             found = rows.execute(query, (path, identity)).fetchone()
         return found[0] if found else None
+
+    def _has_media_types(self, directory: str) -> bool:
+        """Whether any file of a directory came with a media type, which is rare."""
+        with self.database.read() as rows:
+            query = "SELECT 1 FROM media_types WHERE path > ? AND path < ? LIMIT 1"
+            return rows.execute(query, _within(directory)).fetchone() is not None
 
     def remember_media_type(self, path: str, identity: str, media_type: str) -> None:
         """Remember the media type that came with a file."""
@@ -150,7 +165,7 @@ class Metadata:
         """Forget the MD5s and media types of all files of a directory."""
         with self.database.write() as rows:
             for table in ("digests", "media_types"):
-                rows.execute(f"DELETE FROM {table} WHERE path > ? AND path < ?", (f"{directory}/", f"{directory}0"))
+                rows.execute(f"DELETE FROM {table} WHERE path > ? AND path < ?", _within(directory))
 
     def counts(self) -> dict[str, int]:
         """How many accounts, keys, collections, algorithms and versions there are."""
@@ -159,6 +174,11 @@ class Metadata:
                 table: rows.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
                 for table in ("accounts", "keys", "collections", "algorithms", "versions")
             }
+
+
+def _within(directory: str) -> tuple[str, str]:
+    """Paths between these are those of a directory's files."""
+    return f"{directory}/", f"{directory}0"
 
 
 def insert_account(rows: sqlite3.Connection, name: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from algo_local.algorithms.visibility import visible_algorithm
 from algo_local.callers import DENIED, Caller
@@ -27,8 +27,7 @@ _PAGE = re.compile(r"https?://(?:[^/@]*@)?([^/?#]*)", re.IGNORECASE)
 _SCHEME = re.compile(r"(simple|bearer)\s+(.*)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The object of a path, and the caller's role towards it."""
 
     who: Who
@@ -38,8 +37,7 @@ class Target:
     """The call on record."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """An authorized request: the argument of a handler."""
 
     platform: Platform
@@ -120,14 +118,23 @@ def authenticate(request: Request, platform: Platform, *, trusted: bool) -> Call
 
 def _holder(platform: Platform, credential: str) -> Caller:
     """The account of a key. One that an organization has given to a member can do what this member may."""
-    key = platform.keys.find(credential)
-    if not key:
+    from algo_local.metadata.keys import key_digest
+
+    caller = platform.row_cache.get(("caller", key_digest(credential)), lambda: _known(platform, credential))
+    if not caller or not caller.key:
         jwt = credential.count(".") == 2
         reason = "This platform knows API keys only, no JWTs" if jwt else "The API key is not known to this platform"
         raise ApiError(401, reason, ErrorCode.NOT_AUTHENTICATED)
-    if key.has_expired:
+    if caller.key.has_expired:
         raise ApiError(401, "The API key has expired", ErrorCode.NOT_AUTHENTICATED)
-    platform.keys.note_use(key)
+    platform.keys.note_use(caller.key)
+    return caller
+
+
+def _known(platform: Platform, credential: str) -> Caller | None:
+    key = platform.keys.find(credential)
+    if not key:
+        return None
     roles = platform.metadata.roles(key.username or key.owner)
     if key.username:
         roles = {name: role for name, role in roles.items() if name == key.owner}

@@ -57,13 +57,13 @@ def _location(parameters: Mapping[str, str]) -> tuple[str, str]:
             return name, path
         return decode(name) or HOSTED, _decode_path(path)
     path = _decode_path(parameters["path*"]).lstrip("/")
-    match = _CONNECTOR.fullmatch(path)
+    match = _CONNECTOR.fullmatch(path) if ":" in path else None
     return (match[1], match[2]) if match else (HOSTED, path)
 
 
 def _decode_path(raw: str) -> str:
     """Decode before splitting. An encoded slash gives away a client that form-encodes: its `+` is a blank (API 4.1)."""
-    if re.search("%2F", raw, re.IGNORECASE):
+    if "%" in raw and re.search("%2F", raw, re.IGNORECASE):
         raw = raw.replace("+", " ")
     return decode(raw)
 
