@@ -14,6 +14,7 @@ import pytest
 from support.environments import ROOT
 from support.forked import run_commands_forked
 from support.machine import isolate
+from support.serving import Served
 from support.stub import StubPlatform
 
 from algo_core.testing import Home
@@ -58,6 +59,20 @@ def stub() -> Iterator[StubPlatform]:
     """A platform whose answers the test chooses."""
     with StubPlatform() as stub:
         yield stub
+
+
+@pytest.fixture(params=["embedded", "served"])
+def platform_home(request: pytest.FixtureRequest, algo_home: Home) -> Iterator[Home]:
+    """A home whose account is `jane` on a real platform."""
+    if request.param == "embedded":
+        algo_home.environ["LOGNAME"] = "jane"
+        yield algo_home
+        return
+    served = Served(environ=algo_home.environ)
+    key = algo_home.run("local", "key", "new", "jane").text.strip()
+    algo_home.write_config(f'[profiles.default]\naddress = "{served.address}"\napi_key = "{key}"\n')
+    yield algo_home
+    served.kill()
 
 
 @pytest.fixture

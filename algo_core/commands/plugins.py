@@ -236,10 +236,12 @@ def _isolated_executable(app: App, dist: str, command: str) -> str | None:
 
 
 def _row(plugin: dict[str, Any]) -> list[str]:
+    commands = plugin["commands"]
+    outer = [name for name in commands if not any(name.startswith(f"{group} ") for group in commands)]
     return [
         plugin["distribution"],
         plugin["version"],
-        ", ".join(plugin["commands"]),
+        ", ".join(outer),
         ", ".join(plugin["connectors"]),
         plugin["status"],
         "" if plugin["load_seconds"] is None else f"{plugin['load_seconds'] * 1000:.0f} ms",

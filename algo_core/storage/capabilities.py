@@ -12,6 +12,7 @@ ability. All optional abilities are defined here.
 | `RandomAccessStorage` | large files written in any order, and resumed |
 | `ReplayableStorage` | uploads of unknown size |
 | `RenamingStorage` | moving without copying |
+| `CopyingStorage` | copies that the store makes itself |
 | `LeftoverStorage` | partial files of transfers that run or were killed |
 | `RewindableReader` | reading the same open file again |
 """
@@ -140,6 +141,23 @@ class RenamingStorage(Protocol):
 
     def taking_after(self, source: DataUri) -> Storage:
         """This storage, writing copies with the mode and time of the source."""
+
+
+@runtime_checkable
+class CopyingStorage(Protocol):
+    """A storage that can copy its files itself, so that their content does not pass through this machine."""
+
+    def copy_within(
+        self, source: DataUri, target: DataUri, entry: Entry | None, advanced: Callable[[int], object]
+    ) -> Entry | None:
+        """Copy a file to a path of this storage, replacing an existing one atomically; return the new entry.
+
+        The copy is one version of the source, and as long. `entry` is the source's from a listing, if known; it may be
+        out of date. `advanced` is called with the number of bytes copied so far, and may raise.
+
+        None if the file must be copied in the ordinary way: then nothing has been done. Raises what `Storage.open` and
+        `Storage.write` raise, and then the target is unchanged.
+        """
 
 
 @runtime_checkable

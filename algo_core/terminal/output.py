@@ -254,12 +254,33 @@ class Output:
         self.stdout.write(text, _harmless_json)
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows in columns as wide as their widest cell; no spaces at the ends of lines."""
+        """Rows in columns as wide as their widest cell; no spaces at the ends of lines.
+
+        On a terminal they fit its width: cells are wrapped between words. Where even that is too wide, each row is a
+        block of lines with a header and a value.
+        """
         cells = [list(headers), *([self._on_one_line(str(cell)) for cell in row] for row in rows)]
+        if self.is_terminal and (columns := self._columns):
+            from algo_core.terminal.tables import fitted
+
+            for line in fitted(cells[0], cells[1:], columns):
+                self.print(line)
+            return
         widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
         for row in cells:
             padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             self.print("  ".join(padded).rstrip())
+
+    @property
+    def _columns(self) -> int:
+        """The width of the terminal that stdout is; 0 if that is unknown."""
+        said = self._environ.get("COLUMNS", "")
+        if said.isascii() and said.isdecimal():
+            return int(said)
+        try:
+            return os.get_terminal_size(self.stdout.stream.fileno()).columns
+        except (OSError, ValueError):
+            return 0
 
     def _on_one_line(self, text: str) -> str:
         if (text.isascii() and text.isprintable()) or not self.is_terminal:

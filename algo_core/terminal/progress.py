@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, NamedTuple, Protocol
 
 from algo_core.terminal.options import human
+from algo_core.terminal.tables import width_of
 
 INTERVAL = 0.1
 """Seconds between two updates."""
@@ -228,7 +228,7 @@ def fitted(name: str, facts: Sequence[Fact], columns: int) -> str:
         has_name = any(fact.rank == NAME_RANK for fact in kept)
         text = "  ".join(fact.text for fact in facts if fact in kept)
         room = columns - len(text) - 2 * bool(text) if has_name else 0
-        if has_name and (room >= MIN_NAME or len(kept) == 1 or _width(name) <= room):
+        if has_name and (room >= MIN_NAME or len(kept) == 1 or width_of(name) <= room):
             return _cut(name, room) + ("  " + text if text else "")
         if not has_name and len(text) <= columns:
             return text
@@ -236,27 +236,18 @@ def fitted(name: str, facts: Sequence[Fact], columns: int) -> str:
 
 
 def _cut(name: str, columns: int) -> str:
-    if _width(name) <= columns:
+    if width_of(name) <= columns:
         return name
     if columns < 3:
         return ""
     head, tail = "", ""
     while True:
-        for_tail = _width(tail) < _width(head)
-        grown = _width(head) + _width(tail) + 1
+        for_tail = width_of(tail) < width_of(head)
+        grown = width_of(head) + width_of(tail) + 1
         taken = name[-len(tail) - 1] if for_tail else name[len(head)]
-        if grown + _width(taken) > columns:
+        if grown + width_of(taken) > columns:
             return f"{head}…{tail}"
         head, tail = (head, taken + tail) if for_tail else (head + taken, tail)
-
-
-def _width(text: str) -> int:
-    """Columns that a terminal needs for it."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in {"W", "F"} else 1 for c in text
-    )
 
 
 def amount(position: int, size: int | None, seconds: float) -> list[Fact]:

@@ -29,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused
+from algo_core.storage.capabilities import CopyingStorage
 from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Storage
 from algo_core.storage.uri import DataUri
 
@@ -313,6 +314,57 @@ class StorageContract:
         with contextlib.suppress(AlgoError):
             storage.write_small(other, b"other")
         assert read(storage, directory.child("file")) == b"content"
+
+    # Copies that the storage makes itself
+
+    @pytest.mark.parametrize("size", [0, 4096, 2 * MIB + 17])
+    def test_a_copy_within_the_storage_has_the_content(self, storage: Storage, directory: DataUri, size: int) -> None:
+        if not isinstance(storage, CopyingStorage):
+            return
+        source, target, content = directory.child("plus+ ü%20#?"), directory.child("copy of it"), _content(size)
+        storage.write(source, io.BytesIO(content), size)
+        storage.write(target, io.BytesIO(b"older"), 5)
+        seen: list[int] = []
+        if (copy := storage.copy_within(source, target, None, seen.append)) is None:
+            assert read(storage, target) == b"older"
+            return
+        assert (copy.uri, copy.kind, copy.size) == (target, Kind.FILE, size)
+        assert seen[-1:] == [size]
+        assert seen == sorted(seen)
+        assert read(storage, target) == content == read(storage, source)
+        assert sorted(entry.name for entry in storage.list(directory)) == sorted([source.name, target.name])
+
+    def test_a_copy_within_the_storage_is_never_of_an_older_or_mixed_version(
+        self, storage: Storage, directory: DataUri
+    ) -> None:
+        if not isinstance(storage, CopyingStorage):
+            return
+        source, target = directory.child("source"), directory.child("target")
+        storage.write(source, io.BytesIO(b"first version"), 13)
+        (listed,) = storage.list(directory)
+        storage.write(source, io.BytesIO(b"another one, longer"), 19)
+        if storage.copy_within(source, target, listed, lambda done: None):
+            assert read(storage, target) == b"another one, longer"
+        else:
+            assert storage.exists(target) is None
+
+    def test_a_copy_within_the_storage_that_fails_changes_nothing(
+        self, storage: Storage, directory: DataUri, place_for_directories: DataUri
+    ) -> None:
+        if not isinstance(storage, CopyingStorage):
+            return
+        target, made = directory.child("target"), place_for_directories.child("made")
+        storage.write(target, io.BytesIO(b"older"), 5)
+        storage.mkdir(made)
+        for source, kind in ((directory.child("nothing"), NotFoundError), (made, IsADirectory)):
+            with pytest.raises(kind, match=source.name):
+                storage.copy_within(source, target, None, lambda done: None)
+            assert read(storage, target) == b"older"
+        if self.needs_directories:
+            lost = place_for_directories.child("missing")
+            with pytest.raises((NotFoundError, RequestRefused)):
+                storage.copy_within(target, lost.child("copy"), None, lambda done: None)
+            assert storage.exists(lost) is None
 
     # What is not there, or is the other kind
 

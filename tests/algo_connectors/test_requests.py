@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,12 +15,15 @@ from unittest import mock
 import pytest
 from support.stores import Store
 
+from algo_connectors.aws.direct_client import DirectS3Client
 from algo_connectors.aws.s3fs_client import moment
+from algo_connectors.s3 import S3Storage
 from algo_core import main
 from algo_core.http.direct import DirectTransport
 from algo_core.http.response import Response
 from algo_core.http.transport import Request
 from algo_core.testing import Home
+from algo_core.testing.storage import read
 
 COUNT = 30
 
@@ -62,6 +66,63 @@ def test_small_files_take_one_request_each_way(
         assert (down / f"{number:02}").read_bytes() == b"%d" % number * 2000
     assert copied("-r", place, f"{down}/again") == {"GET": COUNT, "LIST": 2, "HEAD": 1}
     assert len(list((down / "again").iterdir())) == COUNT
+
+
+@pytest.fixture
+def traffic() -> Iterator[Counter[str]]:
+    """Bytes of bodies that are sent to S3 and received from it, those of listings and other documents apart."""
+    seen: Counter[str] = Counter()
+    send, get = DirectTransport.send, DirectS3Client.get_object
+
+    def sending(transport: DirectTransport, request: Request) -> Response:
+        seen[request.method] += 1
+        content = b"".join(request.body or ())
+        seen["sent"] += 0 if content.startswith(b"<") else len(content)
+        return send(transport, request)
+
+    def getting(client: DirectS3Client, *arguments: Any) -> Any:
+        found = get(client, *arguments)
+        seen["received"] += len(found[1])
+        return found
+
+    with mock.patch.multiple(DirectTransport, send=sending), mock.patch.object(DirectS3Client, "get_object", getting):
+        yield seen
+
+
+@pytest.mark.parametrize("size", [3000, 600_000])
+def test_nothing_of_a_copy_within_the_store_passes_through_here(
+    algo_home: Home, s3: Store, traffic: Counter[str], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """For `cp`, `mv` and `sync`, of small files and of such that are copied in parts."""
+    monkeypatch.setattr(S3Storage, "copy_limit", 500_000)
+    monkeypatch.setattr(S3Storage, "copy_part", 300_000)
+    algo_home.write_config(s3.toml)
+    place, content = f"s3://bucket/within-{uuid.uuid4().hex}", os.urandom(size)
+    key = place.removeprefix("s3://bucket/")
+    call = partial(s3.open(client="s3fs").client.call, Bucket="bucket")  # type: ignore[attr-defined]  # an S3Storage
+    for name in ("a", "b c+%"):
+        call("put_object", Key=f"{key}/one/{name}", Body=content, ContentType="image/png",
+            Metadata={"kept": "yes"},
+        )  # fmt: skip
+
+    def ran(*arguments: str) -> Counter[str]:
+        traffic.clear()
+        with mock.patch.dict(os.environ, algo_home.environ, clear=True):
+            assert main.run([*arguments]) == 0
+        return Counter(traffic)
+
+    parts = 2 if size > 500_000 else 1
+    for number, command in enumerate((["cp", "-r"], ["sync"], ["mv"])):
+        source, target = f"{place}/{'one' if number < 2 else 'copy0'}", f"{place}/copy{number}"
+        seen = ran(*command, "--bwlimit", "100k", source, target)
+        assert (seen["received"], seen["sent"]) == (0, 0)
+        assert seen["PUT"] == 2 * parts
+        for name in ("a", "b c+%"):
+            assert read(s3.open(), s3.uri(f"{key}/copy{number}/{name}")) == content
+            found = call("head_object", Key=f"{key}/copy{number}/{name}")
+            assert (found["ContentType"], found["Metadata"]) == ("image/png", {"kept": "yes"})
+    assert call("list_objects_v2", Prefix=f"{key}/copy0/")["KeyCount"] == 0
+    assert "Uploads" not in call("list_multipart_uploads", Prefix=key)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from algo_core.errors import (
     PlatformError,
 )
 from algo_core.http.response import StreamResponse
+from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 
 KEYS = Keys("AKIAEXAMPLE", "secret")
@@ -156,6 +157,58 @@ def test_an_upload_that_fails_at_its_end_is_a_failure() -> None:
         upload.finish(1)
     assert script.sent[1][1].endswith("?partNumber=1&uploadId=u%261")
     assert b'<PartNumber>1</PartNumber><ETag>"1"</ETag>' in script.sent[2][3]
+
+
+COPIED = DataUri("s3", "bucket/copy")
+LISTED = Entry(URI, Kind.FILE, size=3, version='"e"')
+
+
+def copied(etag: str) -> tuple[int, Mapping[str, str], bytes]:
+    return 200, {}, f"<CopyObjectResult><ETag>{etag}</ETag></CopyObjectResult>".encode()
+
+
+def test_a_copy_within_the_store_is_one_request() -> None:
+    script, seen = Script(copied('"e"')), list[int]()
+    listed = LISTED._replace(uri=DataUri("s3", "other/ä b+%/.../c"))
+    entry = script.client().copy_within(listed.uri, COPIED, listed, seen.append)
+    assert entry == Entry(COPIED, Kind.FILE, size=3, version='"e"')
+    ((method, url, headers, body),) = script.sent
+    assert (method, url, body) == ("PUT", "http://127.0.0.1:9/bucket/copy", b"")
+    assert headers["x-amz-copy-source"] == "/other/%C3%A4%20b%2B%25/.../c"
+    assert headers["x-amz-copy-source-if-match"] == '"e"'
+    assert "x-amz-copy-source;x-amz-copy-source-if-match" in headers["authorization"]
+    assert seen == [3]
+
+
+@pytest.mark.parametrize(
+    "answer", [(501, {}, error("NotImplemented")), (405, {}, error("MethodNotAllowed")), (405, {}, b"")]
+)
+def test_a_store_that_cannot_copy_is_told_apart(answer: tuple[int, Mapping[str, str], bytes]) -> None:
+    assert Script(answer).client().copy_within(URI, COPIED, LISTED, lambda done: None) is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "message"),
+    [
+        ([(200, {}, error("InternalError", "lost it"))], PlatformError, "lost it"),
+        ([(403, {}, error("AccessDenied", "not for you"))], PermissionDenied, "not for you"),
+        ([(404, {}, error("NoSuchKey")), (404, {}, b""), (200, {}, b"<ListBucketResult/>")], NotFoundError, "bucket/key"),
+        ([(404, {}, error("NoSuchBucket")), (200, {"ETag": '"e"'}, b"")], NotFoundError, "bucket/copy"),
+        ([copied('"x"'), (200, {"ETag": '"x"'}, b"12"), (200, {"ETag": '"e"'}, b"123")], PlatformError, "2 bytes"),
+    ],
+)  # fmt: skip
+def test_copies_within_the_store_that_fail(
+    answers: list[tuple[int, Mapping[str, str], bytes]], expected: type[AlgoError], message: str
+) -> None:
+    with pytest.raises(expected, match=message):
+        Script(*answers).client().copy_within(URI, COPIED, LISTED, lambda done: None)
+
+
+def test_a_copy_within_the_store_of_a_file_that_changes_all_the_time_is_left_to_reading() -> None:
+    changing = [answer for _ in range(3) for answer in ((412, {}, error("PreconditionFailed")), (200, {"ETag": '"f"'}, b"123"))]  # fmt: skip
+    script = Script(*changing)
+    assert script.client().copy_within(URI, COPIED, LISTED, lambda done: None) is None
+    assert script.sent[2][2]["x-amz-copy-source-if-match"] == '"f"'
 
 
 def test_a_range_that_a_store_ignores() -> None:

@@ -246,11 +246,58 @@ def test_an_error_makes_no_directory(home, environments, work, answer, code, sai
 
 
 @pytest.mark.parametrize(
+    ("typed", "specification", "name"),
+    [
+        ("python3", "b2222222-fbfe-4ea6-aa66-df3f403b7132", "Python 3.8"),
+        ("python 3.8 + tensorflow gpu 2.3", SPECIFICATION, "Python 3.8 + TensorFlow GPU 2.3"),
+    ],
+)
+def test_a_language_or_an_environments_name_stands_for_its_template(
+    home, environments, good, work, typed, specification, name
+) -> None:
+    environments.template(good, specification=specification)
+    done = home.run("template", typed, "dest", cwd=work)
+    assert (done.code, done.stderr) == (ExitCode.OK, f"Unpacked 4 files of {name} into dest\n")
+    assert tree(work / "dest") == FILES
+    told = home.run("template", typed, "other", "--json", cwd=work).json
+    assert (told["environment"], told["environment_specification_id"]) == (name, specification)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["Python 3.9", "Python 3.10", "Python 3.8"], "Python 3.10"),
+        (["Python 3.11 + PyTorch", "Python 3.8"], "Python 3.8"),
+        (["Python 3.11 + PyTorch"], "Python 3.11 + PyTorch"),
+        (["Generic", "Python"], "Generic"),
+    ],
+)
+def test_a_language_stands_for_its_newest_environment(home, environments, good, work, names, expected) -> None:
+    ids = {name: f"{number:08}-0000-0000-0000-000000000000" for number, name in enumerate(names)}
+    listed = [{"display_name": name, "environment_specification_id": identifier} for name, identifier in ids.items()]
+    environments.environments("java11", environments.json_answer({"environments": listed}))
+    environments.template(good, specification=ids[expected])
+    assert home.run("template", "java11", work / "dest").code == ExitCode.OK
+
+
+def test_a_languages_newest_environment_is_by_date_where_versions_are_equal(home, environments, good, work) -> None:
+    one, two = (f"{number:08}-0000-0000-0000-000000000000" for number in range(2))
+    listed = [
+        {"display_name": "Java 11", "environment_specification_id": two, "created_at": "2021-02-01T00:00:00.000"},
+        {"display_name": "Java 11", "environment_specification_id": one, "created_at": "2020-02-01T00:00:00.000"},
+    ]
+    environments.environments("java11", environments.json_answer({"environments": listed}))
+    environments.template(good, specification=two)
+    assert home.run("template", "java11", work / "dest").code == ExitCode.OK
+
+
+@pytest.mark.parametrize(
     ("typed", "said"),
     [
         ("fd980f4f-1f1c-4b2f-a128-d60b40c6567a", f"its template is {SPECIFICATION}"),
-        ("python 3.8 + tensorflow gpu 2.3", f"its template is {SPECIFICATION}"),
-        ("python3", "algo environment python3"),
+        ("pyton3", "Did you mean 'python3'? It has java11, python2, python3; see: algo languages"),
+        ("cobol", "hint: It has java11, python2, python3; see: algo languages"),
+        ("java11", "Choose another language; see: algo languages"),
         ("00000000-0000-0000-0000-000000000000", "algo environment LANG"),
     ],
 )

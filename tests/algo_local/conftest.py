@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 from support.embedded import embedded_session
+from support.receiver import Receiver
 from support.serving import Served
 
 from algo_local.opening import open_platform
@@ -153,3 +154,11 @@ def serve(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     yield serve
     for served in made:
         served.kill()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()

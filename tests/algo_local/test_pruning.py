@@ -222,7 +222,9 @@ def test_what_a_running_call_uses_stays_until_it_has_ended(
     call, build = running
     environment = build.python.parent.parent
     make_environment(platform, "f")
-    assert kinds(prune()) == [("environment", "f" * 8)]
+    pruning = Pruning(platform, older_than=0)
+    assert kinds(pruning.run()) == [("environment", "f" * 8)]
+    assert kinds(pruning.in_use) == [("environment", "e" * 8), ("source", build.commit[:8])]
     with pytest.raises(AlgoError, match="in use by a running algorithm"):
         removal.remove_environment(platform, environment.name)
     assert call.end().result == Payload("text", "late")

@@ -36,6 +36,8 @@ def test_the_life_of_an_algorithm(platform_home: Home, source: Path) -> None:
     (line,) = re.findall(r"^  (algo run .*)$", shown, re.M)
     assert line == f"algo run {name}/0.1.0 -t Jane"
     assert algo(*line.split()[1:]) == "Hello Jane\n", "the line that is shown works"
+    is_served = "127.0.0.1" in algo("profile", "show")
+    assert ("need 'algo local serve'" in shown) != is_served
 
     assert algo("secrets", "set", name, "GREETING", input="Bonjour\n") == f"Set GREETING of {name}\n"
     assert algo("run", name, "-d", "Jane") == "Bonjour Jane\n"
@@ -80,6 +82,36 @@ def test_keys_do_what_they_say(platform_home: Home) -> None:
     assert home.run("keys", "revoke", "ci").text == "Revoked key ci\n"
     gone = home.run("keys", "revoke", "ci")
     assert (gone.code, "There is no key ci" in gone.stderr) == (ExitCode.NOT_FOUND, True)
+
+
+@pytest.mark.parametrize("command", [("keys", "create", "ci"), ("local", "key", "new", "jane")])
+@pytest.mark.parametrize(
+    ("pattern", "meaning", "said"),
+    [
+        ("demo/Hello", "demo/Hello", ""),
+        ("algo://demo/hello/*", "demo/hello", ""),
+        ("demo/*", "demo", ""),
+        ("jane/*", "jane", ""),
+        ("*", "*", ""),
+        ("demo/Helo", "", "Did you mean demo/Hello?"),
+        ("Hello/demo/*", "", "Algorithm Hello/demo does not exist"),
+        (".my/Planned", "", "Algorithm jane/Planned does not exist"),
+        ("dmeo/*", "", "No account dmeo"),
+    ],
+)
+def test_a_key_for_what_does_not_exist_is_refused(
+    algo_home: Home, command: tuple[str, ...], pattern: str, meaning: str, said: str
+) -> None:
+    algo_home.environ["LOGNAME"] = "jane"
+    done = algo_home.run(*command, "--algorithm", pattern)
+    listed = algo_home.run("keys", "list", "--json").json
+    if not said:
+        assert done.code == ExitCode.OK, done.stderr
+        assert listed[0]["permissions"]["algo_acl"][0] in {f"algo://{meaning}", f"algo://{meaning}/*"}
+        return
+    assert (done.code, listed, said in done.stderr) == (ExitCode.NOT_FOUND, [], True), done.stderr
+    assert "To make the key before the algorithm: --allow-missing" in done.stderr
+    assert algo_home.run(*command, "--algorithm", pattern, "--allow-missing").code == ExitCode.OK
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,63 @@ def test_failures_of_the_algorithm_are_recorded_and_the_others_go_on(
     assert all("result" in row for row in found if not row["index"] % 2)
 
 
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out/"])
+def test_rows_have_the_id_of_the_call_on_record_and_the_summary_shows_the_first_that_failed(
+    home: Home, echo: Echo, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "in.jsonl").write_text("".join(f"{n}\n" for n in range(4)))
+    (tmp_path / name).mkdir() if name.endswith("/") else None
+    failing = {b"1": "metadata", b"2": "top"}
+
+    def answered(body: bytes, headers: Any) -> Any:
+        identifier = {"request_id": f"req-{body.decode()}"}
+        if body not in failing:
+            return 200, {"result": 1, "metadata": {}} | ({} if body == b"3" else identifier), {}
+        nested = identifier if failing[body] == "metadata" else {}
+        return 200, {"error": {"message": "odd"}, "metadata": nested} | ({} if nested else identifier), {}
+
+    echo.before = answered
+    each = ["--each", "in.jsonl", "-o", name, "--concurrency", "1"]
+    for more in ([], ["--resume"]):  # what was recorded before counts as well
+        done = run(home, *each, *more, cwd=tmp_path)
+        assert done.code == ExitCode.FAILURE
+        assert "algo requests show req-1" in done.stderr, done.stderr
+        assert "req-2" not in done.stderr
+    summary = json.loads(run(home, *each, "--resume", "--json", cwd=tmp_path).stderr.splitlines()[0])
+    assert summary["summary"]["first_failed_request"] == "req-1"
+    journal = tmp_path / name / "journal.jsonl" if name.endswith("/") else tmp_path / name
+    found = (
+        [row["request_id"] or None for row in csv.DictReader(journal.read_text().splitlines()[1:])]
+        if name.endswith(".csv")
+        else [row.get("request_id") for row in rows(journal)]
+    )
+    assert found == ["req-0", "req-1", "req-2", None]
+
+
+def test_an_id_that_is_no_word_of_one_line_is_left_out(home: Home, echo: Echo, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("1\n")
+    for identifier in ("req\n5,x", "\u001b[31m", "", 7, ["x"]):
+        echo.before = lambda body, headers, given=identifier: (
+            200, {"error": {"message": "no"}, "metadata": {}, "request_id": given}, {},
+        )  # fmt: skip
+        done = run(home, "--each", tmp_path / "in.jsonl")
+        assert "request_id" not in json.loads(done.text)
+        assert "requests show" not in done.stderr
+
+
+def test_a_journal_in_csv_of_an_older_version_is_continued_with_its_columns(
+    home: Home, echo: Echo, inputs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    assert run(home, "--each", inputs, "-o", out).code == ExitCode.OK
+    table = [line.rpartition(b",")[0] + b"\n" for line in out.read_bytes().splitlines()[1:]]
+    out.write_bytes(b"".join([out.read_bytes().splitlines(keepends=True)[0], *table[:51]]))
+    done = run(home, "--each", inputs, "-o", out, "--resume")
+    assert "50 inputs called" in done.stderr
+    assert len(echo.calls) == 100
+    assert {len(row) for row in csv.reader(out.read_text().splitlines()[1:])} == {6}
+
+
 def test_the_run_ends_when_more_fail_than_allowed(home: Home, echo: Echo, inputs: Path, tmp_path: Path) -> None:
     echo.before = lambda body, headers: (200, {"error": {"message": "no"}, "metadata": {}}, {})
     done = run(home, "--each", inputs, "-o", tmp_path / "out.jsonl", "--max-failures", "5", "--concurrency", "1")
@@ -454,6 +511,15 @@ def test_two_versions_are_compared(home: Home, echo: Echo, stub: Any, inputs: Pa
     assert "within 1e-06" in other_tolerance.stderr
     out.unlink()
     assert "2 outputs differ" in run(home, "--each", inputs, "--compare", "2.0.0", "-o", out).stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_version_is_compared_with_itself(
+    home: Home, echo: Echo, inputs: Path, tmp_path: Path, options: list[str]
+) -> None:
+    done = run(home, "--each", inputs, "--compare", "1.0.0", "-o", tmp_path / "out.jsonl", *options)
+    assert (done.code, done.stderr.count("demo/Echo/1.0.0 again")) == (ExitCode.OK, 1), done.stderr
+    assert set(echo.calls.values()) == {2}
 
 
 def test_the_first_of_two_versions_is_not_called_again_when_the_second_is_refused(

@@ -135,6 +135,8 @@ def build_world(directory: Path) -> World:
     lifecycle.update(platform.registry, algorithm, {"default_collection": collection.id})
     platform.administration.add_invite("invited-one", "", 0, None, platform.account)
     platform.administration.set_entry("frontend/title", b"Acme", "text/plain")
+    connection = {"connection_type": "webhook", "broker_url": "https://insights.test/", "topic": "insights"}
+    world.ask("POST", "admin/insights-connection", "administrator", connection)
     listened = {"sourceType": "AmazonSQS", "sourceURI": "https://queue.test/q", "algoName": "Algo", "algoOwner": "alice",
                 "algoVersion": "latest", "algoTimeoutSeconds": 10}  # fmt: skip
     world.values |= {

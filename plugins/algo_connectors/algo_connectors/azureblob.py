@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,12 @@ from algo_connectors.common.writing import Upload
 from algo_core.errors import UsageError
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
+
+COPY_LIMIT = 256 << 20
+"""Bytes of a blob that Azure copies in one request, which replaces the target at its end."""
+
+COPY_SECONDS = 900
+"""How long the address of a blob that is copied is valid."""
 
 DELETED_AT_ONCE = 32
 """Deletions that are on their way at once."""
@@ -142,6 +149,17 @@ class AzureStorage(ObjectStorage):
 
         return list(self.run(names))
 
+    def copy(self, source: Entry, target: DataUri, advanced: Callable[[int], object]) -> Entry | None:
+        """Copy Blob From URL, which is atomic; None for a blob too large for it, or without a signed address."""
+        address = signed_address(self.blob(*self.locate(source.uri)), COPY_SECONDS)
+        if (source.size or 0) > COPY_LIMIT or address is None:
+            return None
+        place = self.blob(*self.locate(target))
+        condition = {"source_etag": source.version, "source_match_condition": _unmodified()}
+        self.run(place.start_copy_from_url, address, requires_sync=True, **condition)
+        advanced(source.size or 0)
+        return self.head(target, *self.locate(target))
+
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """Delete Blob, several at once."""
 
@@ -187,6 +205,27 @@ class _Blocks(Upload):
 
     def abort(self) -> None:
         pass
+
+
+def signed_address(blob: Any, seconds: float, *, writes: bool = False) -> str | None:
+    """The address of a blob with the right to read or write it (a shared access signature).
+
+    None without the account's key; with a signature in the connector's options, the address contains that one.
+    """
+    from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+    key = getattr(blob.credential, "account_key", None)
+    if not key:
+        return str(blob.url) if "sig=" in blob.url else None
+    token = generate_blob_sas(
+        blob.account_name,
+        blob.container_name,
+        blob.blob_name,
+        account_key=key,
+        permission=BlobSasPermissions(read=not writes, write=writes, create=writes),
+        expiry=datetime.now(timezone.utc) + timedelta(seconds=seconds),
+    )
+    return f"{blob.url}?{token}"
 
 
 def _block_id(number: int) -> str:

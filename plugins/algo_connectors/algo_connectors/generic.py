@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cached_property
@@ -128,6 +128,35 @@ class FileSystemStorage(RemoteStorage):
         """A file beside it."""
         return _Beside(self, uri)
 
+    def copy_within(
+        self, source: DataUri, target: DataUri, entry: Entry | None, advanced: Callable[[int], object]
+    ) -> Entry | None:
+        """cp_file to a hidden file beside the target, and mv; None without a cp_file (`CopyingStorage`)."""
+        before = self.stat(source)
+        if before.is_directory:
+            raise IsADirectory(f"{source} is a directory")
+        self.check_file(target)
+        with store_errors(target):
+            copy = _beside(self, target)
+            try:
+                self.files.cp_file(self.path(source), copy)
+                is_whole = self.files.info(copy)["size"] == before.size and self.stat(source) == before
+                if is_whole:
+                    advanced(before.size or 0)
+                    self.files.mv(copy, self.path(target))
+                    return Entry(target, Kind.FILE, size=before.size)
+            except NotImplementedError:
+                return None
+            except BaseException:
+                self._discard(copy)
+                raise
+            self._discard(copy)  # it changed meanwhile: reading it notices that
+            return None
+
+    def _discard(self, path: str) -> None:
+        with suppress(Exception):
+            self.files.rm_file(path)
+
     def mkdir(self, uri: DataUri) -> None:
         """mkdir, after a check, since some file systems ignore existing directories."""
         if self.exists(uri):
@@ -174,14 +203,10 @@ class _Beside(Upload):
     parallel = False
 
     def __init__(self, storage: FileSystemStorage, uri: DataUri) -> None:
-        if not storage.stat(uri.parent).is_directory:
-            raise NotFoundError(f"There is no directory {uri.parent}")
-        if (older := storage.exists(uri)) and older.is_directory:
-            raise IsADirectory(f"{uri} is a directory")
         self._storage = storage
         self._uri = uri
         self._files = storage.files
-        self._beside = storage.path(uri.parent).rstrip("/") + f"/.{uri.name[:40]}.{uuid.uuid4().hex[:8]}.part"
+        self._beside = _beside(storage, uri)
         self._file = self._files.open(self._beside, "wb")
 
     def part(self, number: int, offset: int, content: bytes) -> None:
@@ -200,6 +225,15 @@ class _Beside(Upload):
             self._file.close()
         with suppress(Exception):
             self._files.rm_file(self._beside)
+
+
+def _beside(storage: FileSystemStorage, uri: DataUri) -> str:
+    """A hidden path beside a file that is to be made. Raises NotFoundError, or IsADirectory."""
+    if not storage.stat(uri.parent).is_directory:
+        raise NotFoundError(f"There is no directory {uri.parent}")
+    if (older := storage.exists(uri)) and older.is_directory:
+        raise IsADirectory(f"{uri} is a directory")
+    return storage.path(uri.parent).rstrip("/") + f"/.{uri.name[:40]}.{uuid.uuid4().hex[:8]}.part"
 
 
 def _name(found: Mapping[str, Any]) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, as_completed, wait
+from contextlib import suppress
 
-from algo_connectors.aws.s3_client import Object, S3Client
+from algo_connectors.aws.s3_client import Object, ObjectName, S3Client
 from algo_connectors.aws.settings import needs_s3fs, open_direct
+from algo_connectors.common.errors import Changed, is_unknown_request
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
-from algo_connectors.common.writing import Upload
+from algo_connectors.common.writing import Upload, part_size
 from algo_core.errors import AlgoError, ConfigError, PlatformError
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
@@ -40,6 +43,12 @@ def open_s3(options: ConnectorOptions) -> S3Storage:
 
 class S3Storage(ObjectStorage):
     """Buckets of S3. A file's version is its ETag."""
+
+    copy_limit = 1 << 30
+    """Size in bytes of a file that is copied by one request: S3 copies up to 5 GiB, but answers only at the end."""
+
+    copy_part = 256 << 20
+    """Size in bytes of the parts in which larger files are copied."""
 
     def __init__(self, client: S3Client, bucket: str | None = None) -> None:
         self.client = client
@@ -84,6 +93,49 @@ class S3Storage(ObjectStorage):
             if not token:
                 raise PlatformError(f"The listing of {uri} is incomplete: the store returned no continuation token")
 
+    def copy(self, source: Entry, target: DataUri, advanced: Callable[[int], object]) -> Entry | None:
+        """CopyObject, or UploadPartCopy for what is larger than `copy_limit`."""
+        name, place = ObjectName(*self.locate(source.uri)), self.locate(target)
+        size, etag = source.size or 0, source.version or ""
+        try:
+            if size > self.copy_limit:
+                return self._copy_in_parts(source, target, advanced)
+            found = self.client.copy_object(name, etag, *place)
+        except Exception as error:
+            if is_unknown_request(error):
+                return None
+            raise
+        advanced(size)
+        if found == etag:
+            return Entry(target, Kind.FILE, size=size, version=found)
+        # That of an object which was made of parts, or is encrypted, says nothing about its content.
+        return self.head(target, *place)
+
+    def _copy_in_parts(self, source: Entry, target: DataUri, advanced: Callable[[int], object]) -> Entry:
+        size, etag, name = source.size or 0, source.version or "", ObjectName(*self.locate(source.uri))
+        upload, step, done = _Parts(self, target, name), part_size(self.copy_part, 0, size), 0
+        running: set[Future[int]] = set()
+        try:
+            for number, start in enumerate(range(0, size, step)):
+                stop = min(start + step, size)
+                running.add(self.pool.submit(upload.copy_part, number, name, etag, start, stop))
+                if len(running) == self.parallel or stop == size:
+                    for copied in as_completed(running):
+                        done += copied.result()
+                        advanced(done)
+                    running.clear()
+            if self.head(source.uri, *name).version != etag:
+                raise Changed(f"{source.uri} was changed")  # some stores ignore the condition
+            upload.finish(size)
+        except BaseException:
+            for pending in running:
+                pending.cancel()
+            wait(running)
+            with suppress(Exception):
+                upload.abort()
+            raise
+        return self.head(target, *self.locate(target))
+
     def buckets(self, uri: DataUri) -> Iterable[str]:
         """ListBuckets."""
         return self.client.list_buckets()
@@ -95,18 +147,29 @@ class S3Storage(ObjectStorage):
 
 
 class _Parts(Upload):
-    """A multi-part upload."""
+    """A multi-part upload, with the metadata of another object if it is to be a copy of it."""
 
-    def __init__(self, storage: S3Storage, uri: DataUri) -> None:
+    def __init__(self, storage: S3Storage, uri: DataUri, source: ObjectName | None = None) -> None:
         self._client = storage.client
         self._uri = uri
         self._bucket, self._key = storage.locate(uri)
         self._etags: dict[int, str] = {}
-        self._id = self._client.create_multipart_upload(self._bucket, self._key)
+        place = self._bucket, self._key
+        self._id = (
+            self._client.create_multipart_copy(source, *place)
+            if source
+            else self._client.create_multipart_upload(*place)
+        )
 
     def part(self, number: int, offset: int, content: bytes) -> None:
         """UploadPart."""
         self._etags[number + 1] = self._client.upload_part(self._bucket, self._key, self._id, number + 1, content)
+
+    def copy_part(self, number: int, source: ObjectName, etag: str, start: int, stop: int) -> int:
+        """UploadPartCopy; the number of bytes."""
+        place = self._bucket, self._key, self._id
+        self._etags[number + 1] = self._client.upload_part_copy(source, etag, *place, number + 1, start, stop)
+        return stop - start
 
     def finish(self, size: int) -> Entry:
         """CompleteMultipartUpload."""

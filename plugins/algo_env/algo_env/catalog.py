@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ ARCHIVE_LIMIT = 64 << 20
 """Maximum size, in bytes, of a template's archive. Templates are a few small source files."""
 
 BLOCK = 1 << 16
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_VERSION = re.compile(r"\d+(\.\d+)*")
 
 CatalogItem = dict[str, Any]
 """A language or an environment, with the members of API section 5.2."""
@@ -49,12 +53,62 @@ def environments(api: ApiClient, language: str) -> list[CatalogItem]:
             unknown = error
     names = [str(entry["name"]) for entry in languages(api)]
     if language not in names:
-        raise NotFoundError(
-            f"The platform has no language {language!r}", f"It has {', '.join(names)}; see: algo languages"
-        ) from unknown
+        raise _unknown_language(language, names) from unknown
     if unknown:
         raise unknown
     return []
+
+
+def template_of(api: ApiClient, text: str) -> tuple[str, str]:
+    """The specification id of a template, and the name of its environment where a language was named instead.
+
+    Of a language, that is the newest of its environments without a framework, preferably one without a GPU.
+
+    Raises:
+        NotFoundError: if the text is neither an id nor a language; the hint names the probable one.
+        PlatformError: if the answer is no list; and what `ApiClient.get_json` raises.
+    """
+    if _ID.fullmatch(text):
+        return text, ""
+    names = [str(entry["name"]) for entry in languages(api)]
+    if text not in names:
+        meant = _environment_named(api, text, names)
+        if meant and is_component(str(meant.get("environment_specification_id") or "")):
+            return str(meant["environment_specification_id"]), str(meant["display_name"])
+        raise _unknown_language(text, names)
+    found = [entry for entry in environments(api, text) if entry.get("environment_specification_id")]
+    if not found:
+        raise NotFoundError(f"The platform has no template for {text}", "Choose another language; see: algo languages")
+    newest = max(found, key=_rank)
+    return str(newest["environment_specification_id"]), str(newest["display_name"])
+
+
+def _rank(environment: CatalogItem) -> tuple[bool, bool, list[int], str]:
+    name = str(environment["display_name"])
+    version = _VERSION.search(name)
+    return (
+        "+" not in name,
+        environment.get("machine_type") != "GPU",
+        [int(part) for part in version[0].split(".")] if version else [],
+        str(environment.get("created_at") or ""),
+    )
+
+
+def _environment_named(api: ApiClient, text: str, names: list[str]) -> CatalogItem | None:
+    """The environment with this display name."""
+    entries = (entry for name in names for entry in environments(api, name))
+    return next((entry for entry in entries if str(entry["display_name"]).lower() == text.lower()), None)
+
+
+def _unknown_language(text: str, names: list[str]) -> NotFoundError:
+    from difflib import get_close_matches
+
+    by_lower = {name.lower(): name for name in names}
+    close = get_close_matches(text.lower(), by_lower, n=1)
+    meant = f"Did you mean {by_lower[close[0]]!r}? " if close else ""
+    return NotFoundError(
+        f"The platform has no language {text!r}", f"{meant}It has {', '.join(names)}; see: algo languages"
+    )
 
 
 def is_component(text: str) -> bool:
@@ -100,14 +154,11 @@ def template_archive(api: ApiClient, specification_id: str) -> Iterator[IO[bytes
 
 
 def _what_was_meant(api: ApiClient, text: str) -> str:
-    """The hint for an environment's other id, its name, or a language, in place of the specification's id."""
+    """The hint for an environment's other id in place of the specification's."""
     try:
-        known = [str(language["name"]) for language in languages(api)]
-        if text in known:
-            return f"This is a language; list its templates with: algo environment {text}"
-        for language in known:
+        for language in [str(language["name"]) for language in languages(api)]:
             for entry in environments(api, language):
-                if text.lower() in {str(entry.get("id")).lower(), str(entry.get("display_name")).lower()}:
+                if text.lower() == str(entry.get("id")).lower():
                     meant = entry.get("environment_specification_id")
                     return f"That is the environment {entry.get('display_name')}; its template is {meant}"
     except AlgoError:

@@ -26,6 +26,8 @@ class CallContext:
     request_id: str
     depth: int = 0
     """The number of enclosing algorithm calls; 0 for a call by a client."""
+    keeps_insights: bool = True
+    """Whether what the algorithm reports about the call is kept."""
     missing: list[str] = field(default_factory=list, compare=False)
     """The reference to nothing that the algorithm has called last, as it gave it; empty if there was none."""
 

@@ -75,6 +75,8 @@ class Pruning:
         self._links: Links = {}
         self.is_partial = False
         """Whether builds and environments were left alone, because an algorithm is being built."""
+        self.in_use: list[Removed] = []
+        """Trees that nobody needs but loaded algorithms, and that were therefore left; calls may or may not run."""
 
     def run(self) -> list[Removed]:
         """Remove what nobody needs, or with `dry_run` only find it.
@@ -111,6 +113,8 @@ class Pruning:
                     # One whose tree is gone already, or that never had one, is only a row.
                     if (is_unused or not (self._root / source).exists()) and Builds.remove(rows, identifier):
                         gone.append(f"{algorithm}/{commit}")
+                    else:
+                        self._keep("build", self._root / source)
 
         with self._transaction() as rows:
             prune(rows)
@@ -143,6 +147,11 @@ class Pruning:
             with unused(path) as is_unused:
                 if is_unused:
                     self._remove(kind, [path])
+                elif kind != "leftover" and path.exists():
+                    self._keep(kind, path)
+
+    def _keep(self, kind: str, path: Path) -> None:
+        self.in_use.append(Removed(kind, str(path.relative_to(self._root)), disk_use([path], only_freed=True)))
 
     def _remove(self, kind: str, paths: Iterable[Path]) -> None:
         for path in paths:

@@ -133,11 +133,14 @@ def approximated(content: bytes) -> Any:
         ValueError: if it is no JSON.
         RecursionError: if it is nested too deeply.
     """
-    return json.loads(content, parse_int=_integer)
+    return _decode(content.decode(json.detect_encoding(content), "surrogatepass"))
 
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
+
+
+_decode = json.JSONDecoder(parse_int=_integer).decode
 
 
 def perform(api: ApiClient, call: Call) -> Answer:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN = re.compile(rf'{_STRING}|[\[\]{{}},:]|[^\s\[\]{{}},:"]+', re.DOTALL)
+_SPACE = re.compile(r"\s")
 _NEXT = re.compile(r"[\s,{]*")
 _COLON = re.compile(r"\s*:\s*")
 _BETWEEN = {",": ", ", ":": ": "}
@@ -20,6 +21,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_skip = json.JSONDecoder(parse_int=float).raw_decode
 
 
 class Written(NamedTuple):
@@ -36,7 +38,7 @@ def decoded(content: bytes) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def member(text: str, name: str) -> str | None:
@@ -50,12 +52,11 @@ def member(text: str, name: str) -> str | None:
 
 def _members(text: str) -> Iterator[tuple[str, int, int]]:
     """Names, and where their values begin and end."""
-    skip = json.JSONDecoder(parse_int=float).raw_decode
     at = _end(_NEXT, text, 0)
     while text[at] != "}":
-        key, at = skip(text, at)
+        key, at = _skip(text, at)
         start = _end(_COLON, text, at)
-        _, at = skip(text, start)
+        _, at = _skip(text, start)
         yield key, start, at
         at = _end(_NEXT, text, at)
 
@@ -68,10 +69,25 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
 def dumped(value: Any) -> str:
     """JSON without space in it, as `json.dumps` makes it; what is `Written` stays as it was written."""
     if isinstance(value, Written):
-        return "".join(_TOKEN.findall(value.text))
-    if isinstance(value, dict) and any(isinstance(member, (Written, dict)) for member in value.values()):
-        return "{" + ",".join(f"{dumped(name)}:{dumped(member)}" for name, member in value.items()) + "}"
-    return _escaped(_encode(value))
+        return "".join(_TOKEN.findall(value.text)) if _SPACE.search(value.text) else value.text
+    if not _has_written(value):
+        return _escaped(_encode(value))
+    parts: list[str] = []
+    plain: dict[str, Any] = {}  # neighbours that are encoded in one go, which takes a tenth of the time
+    for name, member in value.items():
+        if _has_written(member):
+            parts += [_escaped(_encode(plain)[1:-1])] if plain else []
+            parts.append(f"{_escaped(_encode(name))}:{dumped(member)}")
+            plain = {}
+        else:
+            plain[name] = member
+    parts += [_escaped(_encode(plain)[1:-1])] if plain else []
+    return "{" + ",".join(parts) + "}"
+
+
+def _has_written(value: Any) -> bool:
+    """Whether a value, or a member of objects in it, is `Written`."""
+    return isinstance(value, Written) or (isinstance(value, dict) and any(map(_has_written, value.values())))
 
 
 def on_one_line(text: str) -> str:

@@ -153,11 +153,24 @@ def parse_json(body: bytes) -> None:
         RecursionError: if it is nested too deeply.
     """
     text = body.decode("utf-8")
+    if text.startswith("\ufeff"):
+        raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
+    try:
+        _decode(text)
+    except _Constant as found:
+        name = str(found)
+        raise json.JSONDecodeError(f"{name} is not a JSON value", text, _position(text, name)) from None
 
-    def refuse(name: str) -> NoReturn:
-        raise json.JSONDecodeError(f"{name} is not a JSON value", text, _position(text, name))
 
-    json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse)
+class _Constant(Exception):
+    """NaN or an infinity in what is to be standard JSON."""
+
+
+def _refuse(name: str) -> NoReturn:
+    raise _Constant(name)
+
+
+_decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse).decode
 
 
 def _position(text: str, name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import textwrap
@@ -14,6 +15,7 @@ import pytest
 from support.world import archive
 
 from algo_core.errors import ExitCode
+from algo_manage.commands.show import calls
 
 CLIENT = "algorithmia==2.0.5"
 
@@ -250,6 +252,7 @@ def test_algorithms_use_the_client_without_being_told_where_they_are(
             text = client.file(uri).getString()
             client.file("data://.algo/temp/out").put(text.upper())
             client.file("data://.session/scratch").put("x")
+            client.report_insights({"letters": len(text)})
             return [client.username(), client.algo("demo/Hello").pipe(text).result, client.file("data://.algo/temp/out").getString()]
         """,
         **{"requirements.txt": "algorithmia>=2,<3\n"},
@@ -261,6 +264,22 @@ def test_algorithms_use_the_client_without_being_told_where_they_are(
     caller.put(".my/c/f", b"HAL")
     assert caller.run("jane/Both", b"data://.my/c/f").json().get("result") == ["jane", "Hello HAL", "HAL"]
     assert caller("GET", "data/.algo/jane/Both/temp/out").content == b"HAL"
+    (told,) = caller("GET", "algorithms/jane/Both/insights").json()["results"]
+    assert told["insights"] == [{"insight_key": "letters", "insight_value": 3}]
+
+
+def test_the_lines_that_show_prints_work(drive: Callable[[str], str], address: str) -> None:
+    lines = calls(address, "demo/Hello/1.0.0", '"it\'s HAL"')
+    output = drive(
+        f"""
+        import os, subprocess
+        del os.environ["ALGORITHMIA_API"]
+        print({lines["python"]})
+        print(subprocess.run({lines["curl"]!r}, shell=True, capture_output=True, check=True).stdout.decode())
+        """
+    )
+    said, answered = output.splitlines()
+    assert (said, json.loads(answered)["result"]) == ("Hello it's HAL", "Hello it's HAL")
 
 
 def test_the_published_command_line_works_against_it(drive: Callable[[str], str], tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_a_build_that_is_killed_is_known_to_have_ended_and_made_again(made: Worl
     [
         ("minor", None, "0.1.0"),
         ("major", None, "1.0.0"),
-        ("revision", None, "0.0.1"),
+        ("revision", None, "0.1.0"),
         ("patch", (1, 2, 9), "1.2.10"),
         ("revision", (1, 2, 9), "1.2.10"),
         ("minor", (1, 2, 9), "1.3.0"),

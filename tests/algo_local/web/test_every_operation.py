@@ -47,6 +47,7 @@ SCM_URLS = {"web": "http://other.test/git", "api": "", "ssh": ""}
 EXAMPLES = {
     "callAlgorithm": Example("x"),
     "callAlgorithmFromPage": Example("x"),
+    "reportInsights": Example([{"insight_key": "size", "insight_value": 1}]),
     "uploadData": Example(b"new"),
     "createDataDirectory": Example({"name": "robots"}, {"path*": ".my"}),
     "updateDataAcl": Example({"acl": {"read": []}}, {"path*": ".my/private"}),
@@ -113,7 +114,7 @@ EXAMPLES = {
     "importApiKey": Example({"key_label": "known", "key_type": "AlgorithmKey", "api_key": "sim" + "k" * 25}),
     "createSecretProvider": Example(PROVIDER),
     "updateProvider": Example(PROVIDER),
-    "updateConnection": Example({"connection_type": "kafka_sasl_ssl", "broker_url": "x", "topic": "x"}),
+    "updateConnection": Example({"connection_type": "webhook", "broker_url": "https://insights.test/", "topic": "x"}),
     "update": Example({"org_id": BASIC, "host_username": "x", "host_user_id": "x"}),
     "createOrganizationHostInformation": Example({"host_username": "x", "host_user_id": "x"}),
     "createScm": Example({"provider": "github", "urls": SCM_URLS}),
@@ -129,6 +130,7 @@ EXAMPLES = {
 }
 
 REFUSED_HERE = {
+    "reportInsights": (403, 2001),
     "getReadme": (404, 2015),
     "initiateScmAuthorization": (400, 4050),
     "completeScmAuthorization": (400, 4050),
@@ -138,7 +140,8 @@ REFUSED_HERE = {
     "updateProvider": (400, 8005),
     "deleteProvider": (400, 8005),
 }
-"""What is refused for the one source host and the one provider of secrets that there are, and an algorithm without README."""
+"""What is refused for the one source host and the one provider of secrets that there are, an algorithm without README, and
+insights that are not an algorithm's."""
 
 
 def caller_for(operation: Operation) -> str:

@@ -6,13 +6,12 @@ import hashlib
 import hmac
 import ipaddress
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from support.receiver import Receiver
 from support.sandbox import wait_until
 
 from algo_core.errors import ConfigError, RequestRefused
@@ -20,7 +19,7 @@ from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.webhooks import deliverer, target
 from algo_local.webhooks.limits import sends_to_private_addresses
-from algo_local.webhooks.sending import HEADER, signature
+from algo_local.webhooks.sending import signature
 
 ECHO = """
     def apply(input):
@@ -39,38 +38,6 @@ INSIDE = """
         except urllib.error.HTTPError as error:
             return error.code
 """
-
-
-class Receiver:
-    """Takes notifications, and answers with a status."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, dict[str, str], bytes]] = []
-        self.status: Callable[[], int] = lambda: 204
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.seen.append((self.path, dict(self.headers), body))
-                self.send_response(receiver.status())
-                self.send_header("Location", f"{receiver.address}/elsewhere")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
 
 
 @pytest.fixture
@@ -116,9 +83,7 @@ def test_a_finished_call_is_posted_once_signed_with_the_accounts_secret(
     assert None not in (told["started_at"], told["finished_at"], told["duration"])
     secret = jane("GET", "webhook-secret").json()["secret"]
     assert secret != bob("GET", "webhook-secret").json()["secret"]
-    timestamp, mac = (part.partition("=")[2] for part in headers[HEADER].split(","))
-    expected = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
-    assert hmac.compare_digest(expected, mac)
+    assert receiver.is_signed(headers, body, secret)
 
 
 def test_failures_are_told_and_small_results_on_request(client: Any, echo_name: str, receiver: Receiver) -> None:

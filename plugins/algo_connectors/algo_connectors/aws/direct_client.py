@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from algo_connectors.aws.s3_client import Object, ObjectPage
+from algo_connectors.aws.s3_client import Object, ObjectName, ObjectPage
 from algo_connectors.aws.signature import NO_CONTENT, UNSIGNED, Keys, Signer, encoded_path, encoded_query
 from algo_connectors.common.errors import Unsatisfiable
 from algo_core.errors import AuthError, PlatformError
@@ -32,6 +32,10 @@ DOCUMENT_LIMIT = 16 << 20
 """Bytes of a listing's page, or another answer in XML."""
 
 _EXPIRED = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
+_METADATA = frozenset(
+    {"cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"}
+    | {"x-amz-storage-class", "x-amz-website-redirect-location"}
+)
 _MOVED = frozenset({301, 307, 400})
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
@@ -114,6 +118,21 @@ class DirectS3Client:
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:  # noqa: D102
         self._send("DELETE", bucket, key, [("uploadId", upload)]).close()
+
+    def copy_object(self, source: ObjectName, etag: str, bucket: str, key: str) -> str:  # noqa: D102
+        return _text(self._document("PUT", bucket, key, headers=_copied_from(source, etag)), "ETag")
+
+    def create_multipart_copy(self, source: ObjectName, bucket: str, key: str) -> str:  # noqa: D102
+        with self._send("HEAD", *source) as response:
+            kept = {name.lower(): value for name, value in response.headers.items() if _is_metadata(name.lower())}
+        return _text(self._document("POST", bucket, key, [("uploads", "")], headers=kept), "UploadId")
+
+    def upload_part_copy(  # noqa: D102
+        self, source: ObjectName, etag: str, bucket: str, key: str, upload: str, number: int, start: int, stop: int
+    ) -> str:
+        query = [("partNumber", str(number)), ("uploadId", upload)]
+        headers = {**_copied_from(source, etag), "x-amz-copy-source-range": f"bytes={start}-{stop - 1}"}
+        return _text(self._document("PUT", bucket, key, query, headers=headers), "ETag")
 
     def list_objects(  # noqa: D102
         self, bucket: str, prefix: str, *, delimiter: str = "", limit: int = 1000, token: str | None = None
@@ -219,7 +238,7 @@ class DirectS3Client:
             host = origin.partition("//")[2]
             more |= self._signer(keys, region).headers(method, host, path, text, digest=digest, more=signed)
         url = f"{origin}{path}?{text}" if text else f"{origin}{path}"
-        sent = BytesBody(body) if body is not None else BytesBody(b"") if method == "POST" else None
+        sent = BytesBody(body) if body is not None else BytesBody(b"") if method in {"POST", "PUT"} else None
         return self._client(origin).send(method, url, headers=more, body=sent, as_stored=True)
 
     def _place(self, bucket: str, key: str, region: str) -> tuple[str, str]:
@@ -254,6 +273,15 @@ class DirectS3Client:
             found = _error_in(response)
             region = found.get("Region", "") if found.get("Code") == "AuthorizationHeaderMalformed" else ""
         return region if region != self._regions.get(bucket, self._target.region) else ""
+
+
+def _copied_from(source: ObjectName, etag: str) -> dict[str, str]:
+    return {"x-amz-copy-source": encoded_path(*source), "x-amz-copy-source-if-match": etag}
+
+
+def _is_metadata(name: str) -> bool:
+    """Whether a header of an object is part of it, and can be given to another one."""
+    return name in _METADATA or name.startswith("x-amz-meta-")
 
 
 def _refusal(response: Response, place: str) -> Exception:

@@ -15,6 +15,13 @@ class Object(NamedTuple):
     etag: str | None
 
 
+class ObjectName(NamedTuple):
+    """An object of a store."""
+
+    bucket: str
+    key: str
+
+
 class ObjectPage(NamedTuple):
     """A page of a listing: common prefixes, objects by key, and the token of the next page."""
 
@@ -54,6 +61,17 @@ class S3Client(Protocol):
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
         """Discard the parts."""
+
+    def copy_object(self, source: ObjectName, etag: str, bucket: str, key: str) -> str:
+        """Copy an object of at most 5 GiB with its metadata; the copy's ETag. Raises Changed as `get_object` does."""
+
+    def create_multipart_copy(self, source: ObjectName, bucket: str, key: str) -> str:
+        """Begin an upload in parts with the metadata of another object; its identifier."""
+
+    def upload_part_copy(
+        self, source: ObjectName, etag: str, bucket: str, key: str, upload: str, number: int, start: int, stop: int
+    ) -> str:
+        """Make a part of an object's bytes from `start` up to `stop`; its ETag. Raises Changed as well."""
 
     def list_objects(
         self, bucket: str, prefix: str, *, delimiter: str = "", limit: int = 1000, token: str | None = None

@@ -7,9 +7,14 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from algo_connectors.aws.s3_client import Object, ObjectPage
+from algo_connectors.aws.s3_client import Object, ObjectName, ObjectPage
 from algo_connectors.common.errors import Unsatisfiable
 from algo_connectors.common.options import ConnectorOptions
+
+_METADATA = (
+    *("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"),
+    *("Metadata", "StorageClass", "WebsiteRedirectLocation"),
+)
 
 
 def open_s3fs(options: ConnectorOptions) -> S3fsClient:
@@ -94,6 +99,22 @@ class S3fsClient:
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:  # noqa: D102
         self.call("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
 
+    def copy_object(self, source: ObjectName, etag: str, bucket: str, key: str) -> str:  # noqa: D102
+        answer = self.call("copy_object", Bucket=bucket, Key=key, **_copied_from(source, etag))
+        return str(answer["CopyObjectResult"]["ETag"])
+
+    def create_multipart_copy(self, source: ObjectName, bucket: str, key: str) -> str:  # noqa: D102
+        found = self.call("head_object", Bucket=source.bucket, Key=source.key)
+        kept = {name: found.get(name) for name in _METADATA}
+        return str(self.call("create_multipart_upload", Bucket=bucket, Key=key, **kept)["UploadId"])
+
+    def upload_part_copy(  # noqa: D102
+        self, source: ObjectName, etag: str, bucket: str, key: str, upload: str, number: int, start: int, stop: int
+    ) -> str:
+        part = {"UploadId": upload, "PartNumber": number, "CopySourceRange": f"bytes={start}-{stop - 1}"}
+        answer = self.call("upload_part_copy", Bucket=bucket, Key=key, **part, **_copied_from(source, etag))
+        return str(answer["CopyPartResult"]["ETag"])
+
     def list_objects(  # noqa: D102
         self, bucket: str, prefix: str, *, delimiter: str = "", limit: int = 1000, token: str | None = None
     ) -> ObjectPage:
@@ -122,6 +143,10 @@ class S3fsClient:
             "delete_objects", Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
         )
         return {str(failed.get("Key")): str(failed.get("Message")) for failed in answer.get("Errors", ())}
+
+
+def _copied_from(source: ObjectName, etag: str) -> dict[str, Any]:
+    return {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": etag}
 
 
 def moment(text: Any) -> datetime:

@@ -61,6 +61,11 @@ class Unsatisfiable(AlgoError):
     """A range begins beyond the end of a file."""
 
 
+def is_unknown_request(error: Exception) -> bool:
+    """Whether a store does not have this kind of request."""
+    return _status(error) in {405, 501}
+
+
 @contextmanager
 def store_errors(uri: DataUri) -> Iterator[None]:
     """Translate exceptions of a store's package inside the block into an AlgoError with the URI."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import abc
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from algo_connectors.common.errors import store_errors
+from algo_connectors.common.errors import Changed, store_errors
 from algo_connectors.common.remote import VersionedStorage, check_unicode, directory, not_empty
-from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PlatformError, RequestRefused, UsageError
 from algo_core.storage.contract import Entry, IsADirectory, NotADirectory
 from algo_core.storage.uri import NO_NAMES, DataUri, is_only_key, pasted
+
+COPY_TRIES = 3
+"""How often the store is asked to copy a file that changes; then it is read here, where reading notices changes."""
 
 Names = tuple[list[str], list[tuple[str, Entry]]]
 """One page of a listing: the names of directories, and the keys of objects with their entries."""
@@ -46,6 +49,14 @@ class ObjectStorage(VersionedStorage):
     @abc.abstractmethod
     def buckets(self, uri: DataUri) -> Iterable[str]:
         """The names of all buckets."""
+
+    @abc.abstractmethod
+    def copy(self, source: Entry, target: DataUri, advanced: Callable[[int], object]) -> Entry | None:
+        """Have the store copy a file of this version; None if it cannot.
+
+        Raises:
+            Changed: if it is no longer this version.
+        """
 
     @abc.abstractmethod
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
@@ -173,6 +184,50 @@ class ObjectStorage(VersionedStorage):
         for mark in reversed(marks):
             self.delete(bucket, [mark])
         return count
+
+    def copy_within(
+        self, source: DataUri, target: DataUri, entry: Entry | None, advanced: Callable[[int], object]
+    ) -> Entry | None:
+        """One request for a file that a listing has named, two for any other (`CopyingStorage`)."""
+        self.check_source(source)
+        self.check_file(target)
+        for _ in range(COPY_TRIES):
+            if entry is None or entry.version is None or entry.size is None:
+                entry = self._source(source)
+            if entry.version is None:
+                return None
+            try:
+                written = self._copy(entry, target, advanced)
+            except Changed:
+                entry = None
+                continue
+            if written and written.size != entry.size:
+                before, entry = entry, self._source(source)
+                if entry.version != before.version:
+                    continue  # some stores ignore the condition, and copy what there is now
+                raise PlatformError(
+                    f"{target} has {written.size} bytes, and {source} has {before.size}", "Copy it again"
+                )
+            return written
+        return None
+
+    def _source(self, uri: DataUri) -> Entry:
+        with store_errors(uri):
+            bucket, key = self.locate(uri)
+            if not key or not (entry := self._head(uri, bucket, key)):
+                raise self.missing(uri)
+            return entry
+
+    def _copy(self, source: Entry, target: DataUri, advanced: Callable[[int], object]) -> Entry | None:
+        try:
+            with store_errors(target):
+                written = self.copy(source, target, advanced)
+                if written:
+                    self.check_written(target)
+                return written
+        except NotFoundError:
+            self._source(source.uri)  # else it is the source that is missing
+            raise
 
     def remove(self, uri: DataUri) -> None:
         """One request to check that the file exists, since stores do not report missing objects, and one to delete."""

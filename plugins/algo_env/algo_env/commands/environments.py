@@ -1,4 +1,4 @@
-"""`algo languages`, `algo environment LANG` and `algo template ENV_SPEC_ID DEST` (API section 5.4)."""
+"""`algo languages`, `algo environment LANG` and `algo template LANG DEST` (API section 5.4)."""
 
 from __future__ import annotations
 
@@ -65,25 +65,26 @@ def environment(app: App, language: str) -> None:
 
 
 @click.command()
-@click.argument("specification_id", metavar="ENV_SPEC_ID")
+@click.argument("wanted", metavar="LANG|ENV_SPEC_ID", shell_complete=_complete_language)
 @click.argument("destination", metavar="DEST", type=click.Path())
 @click.option("--force", is_flag=True, help="Replace existing files in DEST.")
 @pass_app
-def template(app: App, specification_id: str, destination: str, force: bool) -> None:
-    """Download the template of an environment and unpack it into the directory DEST.
+def template(app: App, wanted: str, destination: str, force: bool) -> None:
+    """Download the template of a language or environment and unpack it into the directory DEST.
 
-    DEST may be there already, or be '.'. Either all files arrive or none does.
+    A language stands for its newest environment without a framework; 'algo environment LANG' lists them all. DEST may
+    be there already, or be '.'. Either all files arrive or none does.
 
     \b
-    Example:
-      algo environment python3
+    Examples:
+      algo template python3 ./my_algorithm
       algo template 36fd467e-fbfe-4ea6-aa66-df3f403b7132 ./my_algorithm
     """
     if not destination:
         raise UsageError("The destination is empty", "Name a directory; '.' is the current one")
-    if not catalog.is_component(specification_id):
+    if not catalog.is_component(wanted):
         raise UsageError(
-            f"Not an environment specification: {specification_id!r}",
+            f"Not an environment specification: {wanted!r}",
             "It is the environment_specification_id that is listed by: algo environment LANG",
         )
     from algo_env.archive import unpack
@@ -91,11 +92,14 @@ def template(app: App, specification_id: str, destination: str, force: bool) -> 
 
     target = Path(os.path.realpath(destination))
     check_destination(target)
+    specification_id, name = catalog.template_of(app.api, wanted)
     with catalog.template_archive(app.api, specification_id) as archive, staging_for(target) as staging:
         contents = unpack(archive, staging.new)
         place(staging, contents, target, force=force)
     if app.output.is_json:
-        app.output.json({"destination": str(target), "files": contents.files})
+        environment = {"environment": name, "environment_specification_id": specification_id} if name else {}
+        app.output.json({"destination": str(target), "files": contents.files, **environment})
     else:
         count = len(contents.files)
-        app.output.info(f"Unpacked {count} {'file' if count == 1 else 'files'} into {destination}")
+        files = f"{count} {'file' if count == 1 else 'files'}{f' of {name}' if name else ''}"
+        app.output.info(f"Unpacked {files} into {destination}")

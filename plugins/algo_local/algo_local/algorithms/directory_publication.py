@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 _TRIES = 10
 """How often the next number is looked for, where others publish versions of the same algorithm at once."""
 
-FIRST: Number = (0, 1, 0)
-"""The first version, unless a major one is asked for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -125,7 +122,4 @@ def _newest_with(registry: Registry, known: Algorithm, build: Build, wish: Wish)
 
 
 def _next(registry: Registry, known: Algorithm | None, kind: str) -> Number:
-    before = registry.highest(known) if known else None
-    if before is None and kind != "major":
-        return FIRST
-    return next_number(kind, before)
+    return next_number(kind, registry.highest(known) if known else None)

@@ -35,7 +35,7 @@ class Publication:
     release_notes: str = ""
     sample_input: str = ""
     sample_output: str = ""
-    insights_enabled: bool = False
+    insights_enabled: bool = True
 
 
 def publish_build(
@@ -86,11 +86,11 @@ def publish_build(
 
 
 def next_number(kind: str, before: tuple[int, ...] | None) -> Number:
-    """The number of the version after `before`, the highest one ever published; of the first if there was none."""
+    """The number of the version after `before`, the highest one ever published; without one, it revises nothing."""
     major, minor, revision = before or (0, 0, 0)
     if kind == "major":
         return major + 1, 0, 0
-    return (major, minor, revision + 1) if kind in REVISIONS else (major, minor + 1, 0)
+    return (major, minor, revision + 1) if kind in REVISIONS and before else (major, minor + 1, 0)
 
 
 def _is_public(algorithm: Algorithm, publication: Publication, before: bool | None) -> bool:

@@ -44,7 +44,7 @@ ORDER BY v.major DESC, v.minor DESC, v.revision DESC
 """
 _BUILD_QUERY = """
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, id, commit_hash, source, python, module, log, started_at, finished_at,
-       '', '', '', 0
+       '', '', '', 1
 FROM builds WHERE algorithm = ? AND status = 'succeeded' AND (? IS NULL OR commit_hash = ?)
 ORDER BY finished_at DESC, started_at DESC LIMIT 1
 """
@@ -105,7 +105,8 @@ class Version:
     release_notes: str = ""
     sample_input: str = ""
     sample_output: str = ""
-    insights_enabled: bool = False
+    insights_enabled: bool = True
+    """Whether what its calls report about themselves is kept."""
 
     @property
     def text(self) -> str | None:
@@ -286,8 +287,8 @@ class Registry:
         identifier = str(uuid.uuid4())
         rows.execute(
             "INSERT INTO versions"
-            " (id, algorithm, major, minor, revision, public, build, published_at, sample_input, sample_output)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (id, algorithm, major, minor, revision, public, build, published_at, sample_input, sample_output,"
+            " insights_enabled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
             (identifier, algorithm.id, *number, int(public), build_id, now, *sample),
         )
         build = replace(
@@ -360,6 +361,12 @@ class Registry:
     def build(self, algorithm: Algorithm, commit: str) -> Version | None:
         """The build of a commit, if there is one that runs."""
         return self._find_build(algorithm, commit)
+
+    def is_withdrawn(self, build: str) -> bool:
+        """Whether versions were published of a build, by its id, and all of them were taken back."""
+        query = "SELECT min(unpublished_at IS NOT NULL) FROM versions WHERE build = ?"
+        with self.database.read() as rows:
+            return bool(rows.execute(query, (build,)).fetchone()[0])
 
     def newest_build(self, algorithm: Algorithm) -> Version | None:
         """The build that has succeeded last, if any has."""

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from algo_core import App, pass_app
-from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_core.errors import AlgoError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
+from algo_local.commands.naming import known_algorithm
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 
 if TYPE_CHECKING:
-    from algo_local.algorithms.registry import Algorithm
+    from algo_local.pruning import Removed
 
 
 def _offering(
@@ -43,7 +44,7 @@ def _algorithms(platform: Platform, ctx: click.Context) -> list[str]:
 
 
 def _builds(platform: Platform, ctx: click.Context) -> list[str]:
-    found = platform.builds.of(_algorithm(platform, ctx.params["algorithm"]))
+    found = platform.builds.of(known_algorithm(platform, ctx.params["algorithm"]))
     return [build.commit for build in found if not build.version]
 
 
@@ -92,12 +93,28 @@ def prune(app: App, dry_run: bool, days: int) -> None:
         app.output.warn("An algorithm is being built: builds and environments were left alone")
     total = sum(one.size for one in removed)
     if app.output.is_json:
-        entries = [{"kind": one.kind, "name": one.name, "bytes": one.size} for one in removed]
-        app.output.json({"dry_run": dry_run, "bytes": total, "partial": pruning.is_partial, "removed": entries})
+        app.output.json(
+            {
+                "dry_run": dry_run,
+                "bytes": total,
+                "partial": pruning.is_partial,
+                "removed": [_entry(one) for one in removed],
+                "in_use": [_entry(one) for one in pruning.in_use],
+            }
+        )
         return
     if removed:
         app.output.table(("Kind", "Name", "Size"), [(one.kind, one.name, megabytes(one.size)) for one in removed])
     app.output.info(f"{'Would free' if dry_run else 'Freed'} {megabytes(total)}")
+    if pruning.in_use:
+        app.output.info(
+            f"Kept {megabytes(sum(one.size for one in pruning.in_use))} that algorithms use which are loaded still;"
+            " those that are idle are ended by: algo local stop"
+        )
+
+
+def _entry(one: Removed) -> dict[str, str | int]:
+    return {"kind": one.kind, "name": one.name, "bytes": one.size}
 
 
 @click.group()
@@ -122,7 +139,7 @@ def remove_build(app: App, algorithm: str, build: str) -> None:
     from algo_local import removal
 
     with closing(Platform(state_root())) as platform:
-        commit = removal.remove_build(platform, _algorithm(platform, algorithm), build)
+        commit = removal.remove_build(platform, known_algorithm(platform, algorithm), build)
     _tell(app, {"algorithm": algorithm, "commit": commit, "removed": True}, f"Removed the build {commit[:12]}")
 
 
@@ -230,7 +247,7 @@ def remove_data(app: App, algorithm: str, yes: bool) -> None:
     from algo_local import removal
 
     with closing(Platform(state_root())) as platform:
-        found = _algorithm(platform, algorithm)
+        found = known_algorithm(platform, algorithm)
         name = f"{found.owner}/{found.name}"
         if not yes:
             if not sys.stdin.isatty():
@@ -243,20 +260,6 @@ def remove_data(app: App, algorithm: str, yes: bool) -> None:
         {"algorithm": name, "bytes": size, "removed": True},
         f"Removed the data of {name} ({megabytes(size)})",
     )
-
-
-def _algorithm(platform: Platform, text: str) -> Algorithm:
-    owner, slash, name = text.removeprefix("algo://").partition("/")
-    if not slash or not owner or not name or "/" in name:
-        raise UsageError(f"Not an algorithm: {text!r}", "Write OWNER/NAME, for example demo/Hello")
-    found = platform.registry.algorithm(owner, name)
-    if not found:
-        from algo_local.algorithms.configuration import meant
-
-        close = meant(f"{owner}/{name}", (f"{each.owner}/{each.name}" for each in platform.registry.algorithms()))
-        hint = f"Did you mean {close}?" if close else "List them with: algo local status"
-        raise NotFoundError(f"Algorithm {owner}/{name} does not exist", hint)
-    return found
 
 
 def _tell(app: App, found: object, text: str) -> None:

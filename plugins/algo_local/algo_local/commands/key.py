@@ -11,6 +11,7 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import UsageError
 from algo_core.terminal.options import Number
+from algo_local.commands.naming import known_pattern
 from algo_local.paths import state_root
 from algo_local.platform import Platform
 
@@ -35,6 +36,7 @@ def key() -> None:
     metavar="PATTERN",
     help="Allow calls of OWNER/NAME or OWNER/* only (repeatable). Default: all algorithms.",
 )
+@click.option("--allow-missing", is_flag=True, help="Accept a PATTERN of algorithms that do not exist yet.")
 @click.option("--no-calls", is_flag=True, help="Allow no calls of algorithms.")
 @click.option(
     "--data", type=click.Choice(["none", "read", "write"]), default="write", show_default=True, help="Access to data."
@@ -50,6 +52,7 @@ def new_key(
     owner: str,
     label: str,
     algorithms: tuple[str, ...],
+    allow_missing: bool,
     no_calls: bool,
     data: str,
     no_manage: bool,
@@ -60,12 +63,15 @@ def new_key(
 ) -> None:
     """Make an API key for the account OWNER and print it.
 
-    The key is printed this once: only its hash is kept. Without options it may do all that its account may.
+    The key is printed this once: only its hash is kept. Without options it may do all that its account may. A
+    PATTERN that fits no algorithm is refused, since its key could call nothing.
     """
     from algo_local.metadata.keys import ADMINISTRATOR_KEY, ALGORITHM_KEY, Permissions
 
     if no_calls and algorithms:
         raise UsageError("--algorithm cannot be combined with --no-calls", "Leave one of them out")
+    platform = Platform(state_root())
+    patterns = [known_pattern(platform, text, owner=owner, allow_missing=allow_missing) for text in algorithms]
     permissions = Permissions.of(
         {
             "allow_data": data != "none",
@@ -74,10 +80,9 @@ def new_key(
             "allow_web_algo": not (no_calls or no_web),
             "referer_host": referrer,
             "allow_algo_management": not no_manage,
-            "algo_acl": [f"algo://{pattern.removeprefix('algo://')}" for pattern in algorithms] or ["algo://*"],
+            "algo_acl": patterns or ["algo://*"],
         }
     )
-    platform = Platform(state_root())
     name = platform.metadata.ensure_account(owner)
     if admin:
         platform.accounts.set_administrator(name)

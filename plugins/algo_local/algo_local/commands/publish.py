@@ -23,10 +23,12 @@ from algo_local.platform import Platform
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("algorithm", metavar="[OWNER/NAME]", required=False)
 @click.option("--version", metavar="X.Y.Z", help="Semantic version to publish it as. Default: the next one.")
-@click.option("--patch", "kind", flag_value="revision", default=True, help="Count the last number up (default).")
-@click.option("--minor", "kind", flag_value="minor", help="Count the second number up.")
-@click.option("--major", "kind", flag_value="major", help="Count the first number up.")
-@click.option("--private", is_flag=True, help="Let only the owner call it.")
+@click.option("--patch", "--revision", "kind", flag_value="revision", default=True, help="Next revision (default).")
+@click.option("--minor", "kind", flag_value="minor", help="Next minor version.")
+@click.option("--major", "kind", flag_value="major", help="Next major version.")
+@click.option(
+    "--public/--private", default=True, show_default=True, help="Who may call it: everybody, or the owner alone."
+)
 @click.option(
     "--network-access",
     type=click.Choice(["full", "isolated"]),
@@ -41,7 +43,7 @@ def publish(
     algorithm: str | None,
     version: str | None,
     kind: str,
-    private: bool,
+    public: bool,
     network_access: NetworkAccess | None,
     python: str | None,
     no_sample: bool,
@@ -51,6 +53,10 @@ def publish(
     Owner and name come from its algorithmia.conf unless OWNER/NAME is given; '.my' as the owner is your own account.
     What it requires is installed into a virtual environment of its own. If it has a sample input, it is called on that
     first; if that fails, nothing is published. Content that the newest version has already is not published again.
+
+    This is for the platform of this machine, in steps of an author's work: each time the next revision, which can be
+    called at once by OWNER/NAME. `algo algorithms publish` makes releases for others on any platform: the next minor
+    version, private until the algorithm's settings or --public say otherwise.
 
     \b
     Examples:
@@ -63,7 +69,7 @@ def publish(
     # Installing requirements can take minutes, in which a person wants to see something happen.
     every = app.output.info if app.verbose or app.output.shows_progress else None
     wanted = parse_python(python) if python else ()
-    wish = Wish(version, kind, public=not private, network_access=network_access, python=wanted)
+    wish = Wish(version, kind, public=public, network_access=network_access, python=wanted)
     platform = open_platform(state_root())
     try:
         names = _names(platform, directory, algorithm)

@@ -15,7 +15,7 @@ from algo_core.errors import ConfigError, PlatformError
 BUSY_SECONDS = 30.0
 """Seconds that a transaction waits for another one."""
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """The schema version of this algo-local: the number of migrations."""
 
 _WORTHWHILE = 1 << 20

@@ -342,6 +342,30 @@ CREATE TABLE schedules (
 CREATE INDEX schedules_by_time ON schedules (next_at);
 CREATE INDEX schedules_by_owner ON schedules (owner, created_at);
 """
+_WITH_INSIGHTS = """
+ALTER TABLE requests ADD COLUMN insights TEXT NOT NULL DEFAULT '';
+CREATE INDEX requests_with_insights ON requests (algorithm, created_at) WHERE insights != '';
+UPDATE versions SET insights_enabled = 1;
+CREATE TABLE new_webhooks (
+    request TEXT NOT NULL,
+    account TEXT NOT NULL COLLATE NOCASE,
+    url TEXT NOT NULL,
+    link TEXT NOT NULL,
+    with_output INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at REAL NOT NULL,
+    problem TEXT NOT NULL,
+    delivered_at REAL,
+    kind TEXT NOT NULL DEFAULT 'call',
+    PRIMARY KEY (request, kind)
+);
+INSERT INTO new_webhooks SELECT *, 'call' FROM request_webhooks;
+DROP TABLE request_webhooks;
+ALTER TABLE new_webhooks RENAME TO request_webhooks;
+CREATE INDEX request_webhooks_waiting ON request_webhooks (due_at) WHERE state = 'waiting';
+"""
+"""No version of before has kept insights, whatever it was told about them."""
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -354,6 +378,7 @@ MIGRATIONS = (
     _WITH_REPEATS,
     _WITH_WORKERS,
     _WITH_SCHEDULES,
+    _WITH_INSIGHTS,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

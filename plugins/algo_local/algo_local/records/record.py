@@ -92,11 +92,18 @@ class Record:
     """Of the request that came with the key; another one under the same key is refused."""
     repeats: str = ""
     """The call with this key that was lost while it ran, if there was one: what it did may have been done twice."""
+    insights: str = ""
+    """What it reported about itself, as JSON: a list of names and values; empty if it did not."""
 
     @property
     def is_finished(self) -> bool:
         """Whether it has ended."""
         return self.state not in UNFINISHED
+
+    @property
+    def reported(self) -> list[tuple[str, object]]:
+        """What it reported about itself, by name, in the order in which it did."""
+        return [(name, value) for name, value in json.loads(self.insights or "[]")]
 
     @property
     def failure(self) -> Failure | None:

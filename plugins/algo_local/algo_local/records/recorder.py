@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from algo_core.errors import AlgoError
+from algo_core.errors import AlgoError, NotFoundError
 from algo_local.records import rows as table
 from algo_local.records.journal import Journal
 from algo_local.records.limits import Retention
@@ -30,6 +31,10 @@ POLL_SECONDS = 0.05
 """Seconds between checks of a call of another process."""
 
 SWEEP_SECONDS = 3600.0
+
+INSIGHT_BYTES = 64 << 10
+"""Most that is kept of what one call reports about itself."""
+
 _SWEPT = "requests_swept_at"
 
 
@@ -181,6 +186,23 @@ class Recorder:
             self._journal.put(live.record, live.contents)
             live.contents = {}
         self._journal.change(lambda rows: None)
+
+    def report(self, identifier: str, insights: Sequence[tuple[str, object]]) -> bool:
+        """Keep what a call under way in this process reports about itself; False if that is more than is kept.
+
+        Raises:
+            NotFoundError: if there is no such call.
+        """
+        with self._lock:
+            live = self._live.get(identifier)
+            if live is None or live.record.is_finished:
+                raise NotFoundError(f"No call {identifier} is under way")
+            text = json.dumps([*live.record.reported, *insights], separators=(",", ":"))
+            if len(text) > INSIGHT_BYTES:
+                return False
+            live.record.insights = text
+            live.is_changed = True
+        return True
 
     def finish(self, live: Live, answer: Answer) -> None:
         """See `Live.finished`."""

@@ -16,13 +16,13 @@ COLUMNS = (
     *("id", "account", "algorithm", "owner", "name", "version", "created_at", "state", "parent", "is_void"),
     *("platform", "worker", "started_at", "finished_at", "duration", "input_type", "input_size", "input_digest"),
     *("output_type", "output_size", "output_digest", "printed", "error", "idempotency_key", "key_digest"),
-    "repeats",
+    *("repeats", "insights"),
 )
 """Those of a row, in order."""
 
 _CHANGING = (
     *("state", "worker", "started_at", "finished_at", "duration", "output_type", "output_size", "output_digest"),
-    *("printed", "error"),
+    *("printed", "error", "insights"),
 )
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM requests"
 _UPSERT = (
@@ -47,6 +47,8 @@ class Question(NamedTuple):
     """Time and id of the last call of the page before."""
     parent: str | None = None
     """Only the calls that this one made."""
+    with_insights: bool = False
+    """Only those that reported something about themselves."""
 
 
 def row_of(record: Record) -> Row:
@@ -58,7 +60,7 @@ def row_of(record: Record) -> Row:
         *(record.finished_at, record.duration),
         *((given.content_type, given.size, given.digest) if given else (None, None, None)),
         *((came.content_type, came.size, came.digest) if came else (None, None, None)),
-        *(record.printed, record.error, record.key, record.key_digest, record.repeats),
+        *(record.printed, record.error, record.key, record.key_digest, record.repeats, record.insights),
     )
 
 
@@ -113,6 +115,8 @@ def listed(rows: sqlite3.Connection, question: Question, limit: int) -> list[Rec
         conditions.append(("created_at >= ?", (question.since,)))
     if question.parent is not None:
         conditions.append(("parent = ?", (question.parent,)))
+    if question.with_insights:
+        conditions.append(("insights != ''", ()))
     if question.before:
         conditions.append(("(created_at, id) < (?, ?)", question.before))
     where = " AND ".join(text for text, _ in conditions) or "1"

@@ -36,6 +36,7 @@ def described(context: RequestContext, algorithm: Algorithm, version: Version | 
     }
     if not version:
         return {**found, "version_info": {"sample_input": algorithm.sample_input}}
+    log = version.build.log if context.caller.owns_algorithm(algorithm.owner) else ""
     return {
         **found,
         "version_info": {
@@ -45,9 +46,10 @@ def described(context: RequestContext, algorithm: Algorithm, version: Version | 
             "release_notes": version.release_notes,
             "sample_input": version.sample_input or algorithm.sample_input,
             "sample_output": version.sample_output,
+            "insights_enabled": version.insights_enabled,
         },
         "build": _build_of(version),
-        "compilation": {"successful": True, "output": ""},
+        "compilation": {"successful": True, "output": log},
         "self_link": context.url(f"{path}/versions/{version.build.commit}"),
     }
 
@@ -140,6 +142,6 @@ def _settings(algorithm: Algorithm, version: Version | None) -> dict[str, Any]:
         "request_records": algorithm.request_records,
         "min_workers": algorithm.min_workers,
         "max_workers": algorithm.max_workers or None,
-        "insights_enabled": version.insights_enabled if version else False,
+        "insights_enabled": version.insights_enabled if version else None,
     }
     return {name: value for name, value in settings.items() if value is not None}

@@ -86,13 +86,13 @@ def login_in(body: dict[str, Any]) -> tuple[str, str]:
 
 def publication(body: dict[str, Any]) -> Publication:
     """The version to publish, from a body."""
-    said = body.get("version_info", {})
+    said, settings = body.get("version_info", {}), body.get("settings", {})
     texts = {name: said[name] for name in ("release_notes", "sample_input", "sample_output") if name in said}
     return Publication(
         kind=said.get("version_type", "minor"),
         number=parse_version(said["semantic_version"]) if "semantic_version" in said else None,
-        callability=body.get("settings", {}).get("algorithm_callability"),
-        insights_enabled=said.get("insights_enabled", False),
+        callability=settings.get("algorithm_callability"),
+        insights_enabled=said.get("insights_enabled", settings.get("insights_enabled", True)),
         **texts,
     )
 

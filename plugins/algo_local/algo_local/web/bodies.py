@@ -51,9 +51,22 @@ def read_body(context: RequestContext, *, form: bool = False) -> dict[str, Any]:
         return {}
     if shape.endswith("?") and context.request.length == 0:
         return {}
-    name = shape.rstrip("?")
+    value = _read(context, shape.rstrip("?"), LIMIT)
+    if not isinstance(value, dict):
+        raise ApiError(400, "the body must be an object", ErrorCode.MALFORMED_JSON)
+    return value
+
+
+def read_list(context: RequestContext, *, limit: int) -> list[Any]:
+    """The body of a request as a JSON list of at most `limit` bytes. ApiError as above."""
+    value = _read(context, context.operation.request, limit)
+    assert isinstance(value, list), context.operation.request
+    return value
+
+
+def _read(context: RequestContext, name: str, limit: int) -> Any:
     try:
-        value = _cleaned(context.request.json(LIMIT))
+        value = _cleaned(context.request.json(limit))
     except (UnicodeEncodeError, RecursionError):
         raise ApiError(400, "The body is nested too deeply, or not Unicode", ErrorCode.MALFORMED_JSON) from None
     try:
@@ -61,8 +74,6 @@ def read_body(context: RequestContext, *, form: bool = False) -> dict[str, Any]:
     except fastjsonschema.JsonSchemaValueException as error:
         message = _DATA.sub("the body", error.message, count=1)
         raise ApiError(400, message, _MALFORMED.get(name, ErrorCode.INPUT_VALIDATION_ERROR)) from None
-    if not isinstance(value, dict):
-        raise ApiError(400, "the body must be an object", ErrorCode.MALFORMED_JSON)
     return value
 
 

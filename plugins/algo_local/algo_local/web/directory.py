@@ -173,7 +173,7 @@ def _known(near: Iterable[str], shown: Callable[[str], str]) -> str:
     algorithms = sorted(one for one in near if (Path(one) / NAME).is_file())[:3]
     if algorithms:
         return f"There is {' or '.join(map(shown, algorithms))}"
-    return "Begin a new algorithm with a template; see: algo environment python3"
+    return "Begin a new algorithm with a template: algo template python3 DIR"
 
 
 def _shown(path: Path) -> str:

@@ -26,6 +26,8 @@ EMAIL: Schema = {"type": "string", "maxLength": 100, "pattern": "^[a-zA-Z0-9._%+
 SHORT: Schema = {"type": "string", "maxLength": 100}
 MIDDLE: Schema = {"type": "string", "maxLength": 255}
 LONG: Schema = {"type": "string", "maxLength": 100_000}
+SCALAR: Schema = {"type": ["string", "number", "boolean"]}
+INSIGHT_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
 SECRET: Schema = {"type": "string", "minLength": 1, "maxLength": 65536}
 MOMENT: Schema = {"type": "string", "maxLength": 50}
 """A time in a request, in any of the forms of ISO 8601; without a zone it is UTC."""
@@ -119,8 +121,22 @@ SCHEMAS: dict[str, Schema] = {
         output={"oneOf": [ref("RequestContent"), {"type": "null"}]},
         failure={"oneOf": [record("message error_type", message=TEXT, error_type=TEXT), {"type": "null"}]},
         notification=ref("RequestNotification"),
+        insights=ref("InsightReport"),
         resource_type=word("request"),
     ),
+    "Insight": record("insight_key insight_value", insight_key=INSIGHT_NAME, insight_value=SCALAR),
+    "InsightReport": many(ref("Insight")),
+    "CallInsights": record(
+        "request_id timestamp duration_milliseconds algorithm_owner algorithm_name algorithm_version insights",
+        request_id=TEXT,
+        timestamp=TIME,
+        duration_milliseconds={"type": ["number", "null"]},
+        algorithm_owner=TEXT,
+        algorithm_name=TEXT,
+        algorithm_version=TEXT,
+        insights=ref("InsightReport"),
+    ),
+    "PagedInsightsList": page_of("CallInsights"),
     "RequestNotification": record(
         "url state attempts",
         url=TEXT,
@@ -187,6 +203,7 @@ SCHEMAS: dict[str, Schema] = {
         release_notes=TEXT,
         sample_input=TEXT,
         sample_output=TEXT,
+        insights_enabled=FLAG,
     ),
     "DetailsUpdate": record(label=SHORT, summary=LONG, tagline=SHORT, tags=many(SHORT)),
     "SampleInput": record(sample_input=LONG),
@@ -641,9 +658,12 @@ SCHEMAS: dict[str, Schema] = {
     "AlgorithmUsageResult": record("results", results=many(USAGE), next_marker=TEXT),
     "UserUsageResult": record("results", results=many(USAGE), next_marker=TEXT),
     "ConnectionConfigurationRequest": record(
-        "connection_type broker_url topic", connection_type=TEXT, broker_url=TEXT, topic=TEXT
+        "connection_type broker_url topic",
+        connection_type=word("webhook", "kafka_sasl_ssl", "kafka_unauthenticated_plaintext"),
+        broker_url=TEXT,
+        topic=MIDDLE,
     ),
-    "ConnectionConfiguration": record("broker_url topic", id=ID, broker_url=TEXT, topic=TEXT),
+    "ConnectionConfiguration": record("broker_url topic", id=ID, connection_type=TEXT, broker_url=TEXT, topic=TEXT),
     # What the platform looks like
     "FrontendConfigurationEntryUpdate": record("value", keyname=TEXT, value={"type": "string", "maxLength": 65536}),
     "FrontendConfigurationEntry": record(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError
+from algo_local.records.insights import described_insights
 from algo_local.times import iso, iso_or_none
 from algo_local.webhooks import rows as table
 from algo_local.webhooks.sending import Undelivered, send
@@ -69,6 +70,13 @@ class Deliverer:
     def accept(self, webhook: Webhook) -> Callable[[sqlite3.Connection], None]:
         """The change that puts a notification on record, together with its call."""
         return lambda rows: table.add(rows, webhook)
+
+    def tell_insights(self, request: str, url: str, topic: str, account: str) -> None:
+        """Have the insights of a call under way sent to an address, once it has ended; not if too many wait."""
+        if not self.is_full(account):
+            webhook = table.Webhook(request, account, url, topic, with_output=False, kind=table.INSIGHTS)
+            self._records.change(self.accept(webhook))
+            self.start()
 
     def find(self, request: str) -> Webhook | None:
         """The notification about a call."""
@@ -153,6 +161,8 @@ class Deliverer:
         return webhook._replace(state=table.DELIVERED, problem="", delivered_at=time.time())
 
     def _body(self, webhook: Webhook, record: Record) -> dict[str, Any]:
+        if webhook.kind == table.INSIGHTS:
+            return {"topic": webhook.link, **described_insights(record)}
         failure = record.failure
         body: dict[str, Any] = {
             "request_id": record.id,

@@ -1,4 +1,4 @@
-"""Notifications in the database: one row for a call, from the moment it is accepted."""
+"""Notifications in the database: rows for a call and its insights, from the moment these are accepted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
+CALL, INSIGHTS = "call", "insights"
 
-_COLUMNS = "request, account, url, link, with_output, state, attempts, due_at, problem, delivered_at"
+_COLUMNS = "request, account, url, link, with_output, state, attempts, due_at, problem, delivered_at, kind"
 _ENDED = "requests.state NOT IN ('queued', 'running')"
 
 
@@ -22,7 +23,7 @@ class Webhook(NamedTuple):
     account: str
     url: str
     link: str
-    """The address of the call's record."""
+    """The address of the call's record; of insights, their topic."""
     with_output: bool
     state: str = WAITING
     attempts: int = 0
@@ -30,16 +31,20 @@ class Webhook(NamedTuple):
     problem: str = ""
     """Why the last attempt failed."""
     delivered_at: float | None = None
+    kind: str = CALL
+    """What is told: how the call ended, or its insights."""
 
 
 def add(rows: sqlite3.Connection, webhook: Webhook) -> None:
     """Have a notification sent once its call has ended."""
-    rows.execute(f"INSERT INTO request_webhooks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", webhook)
+    query = f"INSERT INTO request_webhooks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    rows.execute(query, webhook)
 
 
 def find(rows: sqlite3.Connection, request: str) -> Webhook | None:
-    """The notification about a call."""
-    found = rows.execute(f"SELECT {_COLUMNS} FROM request_webhooks WHERE request = ?", (request,)).fetchone()
+    """The notification about how a call ended."""
+    query = f"SELECT {_COLUMNS} FROM request_webhooks WHERE request = ? AND kind = ?"
+    found = rows.execute(query, (request, CALL)).fetchone()
     return _webhook(found) if found else None
 
 
@@ -72,8 +77,8 @@ def claim(rows: sqlite3.Connection, now: float, lease: float, limit: int) -> lis
     )
     found = [_webhook(row) for row in rows.execute(query, (now, limit)).fetchall()]
     rows.executemany(
-        "UPDATE request_webhooks SET attempts = attempts + 1, due_at = ? WHERE request = ?",
-        [(now + lease, webhook.request) for webhook in found],
+        "UPDATE request_webhooks SET attempts = attempts + 1, due_at = ? WHERE request = ? AND kind = ?",
+        [(now + lease, webhook.request, webhook.kind) for webhook in found],
     )
     return [webhook._replace(attempts=webhook.attempts + 1) for webhook in found]
 
@@ -81,8 +86,9 @@ def claim(rows: sqlite3.Connection, now: float, lease: float, limit: int) -> lis
 def settle(rows: sqlite3.Connection, changed: Sequence[Webhook]) -> None:
     """Note what came of attempts."""
     rows.executemany(
-        "UPDATE request_webhooks SET state = ?, due_at = ?, problem = ?, delivered_at = ? WHERE request = ?",
-        [(each.state, each.due_at, each.problem, each.delivered_at, each.request) for each in changed],
+        "UPDATE request_webhooks SET state = ?, due_at = ?, problem = ?, delivered_at = ?"
+        " WHERE request = ? AND kind = ?",
+        [(each.state, each.due_at, each.problem, each.delivered_at, each.request, each.kind) for each in changed],
     )
 
 

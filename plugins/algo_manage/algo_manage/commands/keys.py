@@ -10,9 +10,10 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
+from algo_core.storage.uri import AlgorithmRef
 from algo_core.terminal.options import Number
 from algo_manage import api
-from algo_manage.completion import complete_organization
+from algo_manage.completion import complete_algorithm, complete_organization
 
 
 def _of_organization(function: Callable[..., None]) -> Callable[..., None]:
@@ -58,8 +59,10 @@ def list_(app: App, org: str | None) -> None:
     "algorithms",
     multiple=True,
     metavar="PATTERN",
+    shell_complete=complete_algorithm,
     help="Allow calls of OWNER/NAME or OWNER/* only (repeatable). Default: all.",
 )
+@click.option("--allow-missing", is_flag=True, help="Accept a PATTERN of algorithms that do not exist yet.")
 @click.option("--no-calls", is_flag=True, help="Allow no calls of algorithms.")
 @click.option(
     "--data", type=click.Choice(["none", "read", "write"]), default="none", show_default=True, help="Data access."
@@ -73,6 +76,7 @@ def create_(
     label: str,
     org: str | None,
     algorithms: tuple[str, ...],
+    allow_missing: bool,
     no_calls: bool,
     data: str,
     manage: bool,
@@ -81,11 +85,13 @@ def create_(
 ) -> None:
     """Create an API key and print it, this once.
 
-    Without options it may call all algorithms, and nothing else.
+    Without options it may call all algorithms, and nothing else. A PATTERN that
+    fits no algorithm is refused, since its key could call nothing.
 
     \b
-    Example:
+    Examples:
       algo keys create ci --algorithm me/Greeter --expires 90
+      algo keys create nightly --algorithm me/Planned --allow-missing
     """
     if no_calls and (algorithms or web):
         raise UsageError("--no-calls cannot be combined with --algorithm or --web", "Leave one of them out")
@@ -96,7 +102,7 @@ def create_(
         "allow_web_algo": web is not None,
         "referer_host": "" if web in {None, "*"} else web,
         "allow_algo_management": manage,
-        "algo_acl": [f"algo://{pattern.removeprefix('algo://')}" for pattern in algorithms] or ["algo://*"],
+        "algo_acl": [_pattern(app, text, allow_missing) for text in algorithms] or ["algo://*"],
     }
     body: dict[str, Any] = {"key_label": label, "key_type": "AlgorithmKey", "permissions": permissions}
     if expires:
@@ -137,6 +143,35 @@ def revoke_(app: App, key: str, org: str | None) -> None:
         app.output.json({"key_id": identifier, "revoked": True})
     else:
         app.output.print(f"Revoked key {key}")
+
+
+def _pattern(app: App, text: str, allow_missing: bool) -> str:
+    """The API's pattern for a typed one. NotFoundError if it fits no algorithm: such a key is good for nothing."""
+    bare = text.removeprefix("algo://").removesuffix("/*")
+    if bare == "*":
+        return "algo://*"
+    is_one = "/" in bare
+    ref = api.named(app, bare if is_one else f"{bare}/x")
+    if ref.version or not ref.name:
+        raise UsageError(
+            f"Not a pattern of algorithms: {text!r}", "Write OWNER/NAME or OWNER/*, for example demo/Hello"
+        )
+    if not allow_missing:
+        try:
+            _check_exists(app, ref, is_one=is_one)
+        except NotFoundError as error:
+            error.hint = "\n".join(filter(None, [error.hint, "To make the key before the algorithm: --allow-missing"]))
+            raise
+    return f"algo://{ref}" if is_one else f"algo://{ref.owner}/*"
+
+
+def _check_exists(app: App, ref: AlgorithmRef, *, is_one: bool) -> None:
+    """Raise NotFoundError if the platform has no such algorithm, or no account of that name."""
+    if is_one:
+        with api.suggesting(app, ref):
+            app.api.get_json(api.path_of(ref))
+    else:
+        app.api.get_json(f"users/{ref.owner}/algorithms", query={"limit": 1})
 
 
 def _path(app: App, org: str | None) -> str:

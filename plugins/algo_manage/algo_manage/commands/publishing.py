@@ -187,7 +187,7 @@ def compile_(app: App, algorithm: str, source: Path | None, message: str | None,
 @algorithm_argument
 @click.option("--major", "kind", flag_value="major", help="Publish as the next major version.")
 @click.option("--minor", "kind", flag_value="minor", default=True, help="Publish as the next minor version (default).")
-@click.option("--revision", "kind", flag_value="revision", help="Publish as the next revision.")
+@click.option("--revision", "--patch", "kind", flag_value="revision", help="Publish as the next revision.")
 @click.option("--public/--private", "public", default=None, help="Who may call it: everybody, or the owner.")
 @click.option("--notes", metavar="TEXT", help="Release notes.")
 @click.option("--sample-input", metavar="JSON", help="Input to try it with.")
@@ -205,7 +205,9 @@ def publish_(
     """Publish the last good build as the next version.
 
     A revision stays as public as the version before it. Without --public or
-    --private, others are as the algorithm's settings say.
+    --private, others are as the algorithm's settings say, at first private:
+    what everybody may call is published on purpose. 'algo local publish',
+    for an author's own machine, makes public revisions instead.
 
     \b
     Example:

@@ -50,7 +50,7 @@ def show(app: App, algorithm: str) -> None:
         "sample_input": sample,
         "sample_output": api.member(chosen, "version_info", "sample_output"),
         "schemas": api.member(described, "schemas") or {},
-        "calls": _calls(app.api.address, reference, sample or _example(api.member(described, "schemas", "input"))),
+        "calls": calls(app.api.address, reference, sample or _example(api.member(described, "schemas", "input"))),
     }
     if app.output.is_json:
         app.output.json(shown)
@@ -98,8 +98,8 @@ def _readme(app: App, ref: AlgorithmRef) -> str:
         return ""
 
 
-def _calls(address: str, reference: str, sample: str) -> dict[str, str]:
-    """The lines that call it: `algo`, curl, Python."""
+def calls(address: str, reference: str, sample: str) -> dict[str, str]:
+    """The lines that call an algorithm on a sample input, JSON or text: `algo`, curl, Python."""
     try:
         value = json.loads(sample)
     except ValueError:
@@ -114,7 +114,7 @@ def _calls(address: str, reference: str, sample: str) -> dict[str, str]:
             f' -H "Authorization: Simple $ALGORITHMIA_API_KEY"'
             f" -d {shlex.quote(sample)} {served}/v1/algo/{reference}"
         ),
-        "python": f'Algorithmia.client().algo("{reference}").pipe({value!r}).result',
+        "python": f'Algorithmia.client(api_address="{served}").algo("{reference}").pipe({value!r}).result',
     }
 
 
@@ -147,3 +147,6 @@ def _print(app: App, shown: dict[str, Any]) -> None:
             {"algo": "Call it", "curl": "With curl", "python": "In Python, after 'import Algorithmia'"}[title] + ":"
         )
         output.line(f"  {line}")
+    if not app.api.address.startswith("http"):
+        output.print("")
+        output.line("curl and Python need 'algo local serve', and a key in ALGORITHMIA_API_KEY: 'algo local key new'")

@@ -67,7 +67,10 @@ def new(
     from algo_plugins.scaffold import make
 
     asked = {"command": command, "connector": connector, "bundle": "" if bundle else None, "executor": executor}
-    project = _project(name, asked)
+    project, is_named = _project(name, asked)
+    claimed = sorted(set(_others(app, project)))
+    if claimed and not is_named:
+        raise _claimed(project, claimed)
     place = directory or Path(project.dist)
     files = make(project, place)
     if app.output.is_json:
@@ -76,14 +79,24 @@ def new(
         for path in files:
             app.output.print(str(place / path))
         app.output.info(f"Next: cd {place} && pip install --editable '.[test]' && {project.following} && pytest")
-    if claimed := sorted(set(_others(app, project))):
+    if claimed:
         what = f"{project.kind.names} {project.name!r}"
         then = "; see: algo plugins choose --help" if project.kind.name == "command" else ""
         app.output.warn(f"{' and '.join(claimed)} {'has' if len(claimed) == 1 else 'have'} a {what} as well{then}")
 
 
-def _project(name: str | None, asked: dict[str, str | None]) -> Project:
-    """The project of the one kind that is asked for, or of the default.
+def _claimed(project: Project, owners: list[str]) -> UsageError:
+    """What the project would add by default is what other plugins have already."""
+    option = f"algo plugins new {project.dist} --{project.kind.name}"
+    what = f"a {project.kind.names} {project.name!r}"
+    return UsageError(
+        f"{' and '.join(owners)} {'has' if len(owners) == 1 else 'have'} {what} already",
+        f"Choose another with: {option} NAME; to take its place: {option} {project.name}",
+    )
+
+
+def _project(name: str | None, asked: dict[str, str | None]) -> tuple[Project, bool]:
+    """The project of the one kind that is asked for, or of the default, and whether what it adds was named.
 
     Raises:
         UsageError: if several kinds are asked for, or the names do not do.
@@ -102,7 +115,7 @@ def _project(name: str | None, asked: dict[str, str | None]) -> Project:
         name, own = own, ""  # `new --connector acme-archive`: the only word is the project's name
     if name is None:
         raise UsageError("The name of the project is missing", "For example: algo plugins new acme-reports")
-    return project_of(kinds[0], name, own)
+    return project_of(kinds[0], name, own), bool(own)
 
 
 def _others(app: App, project: Project) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from algo_core.errors import UsageError
+from algo_core.plugins.types import GROUP
 from algo_core.version import __version__
 
 LONGEST = 40
@@ -16,6 +17,26 @@ LONGEST = 40
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TAKEN = frozenset({"algo_core", "click", "click_option_group", "pluggy", "pytest", "tests"})
+_OTHER_PYTHONS = frozenset(
+    {
+        *("aifc", "annotationlib", "asynchat", "asyncore", "audioop", "binhex", "cgi", "cgitb", "chunk", "compression"),
+        *(
+            "crypt",
+            "distutils",
+            "imghdr",
+            "imp",
+            "lib2to3",
+            "mailcap",
+            "msilib",
+            "nis",
+            "nntplib",
+            "ossaudiodev",
+            "pipes",
+        ),
+        *("smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "test", "uu", "xdrlib"),
+    }
+)
+"""Modules of the standard library that one of the supported versions of Python has, or does not list."""
 _TESTS = ("algo-core[testing]", "mypy>=1.11", "ruff>=0.6")
 
 
@@ -127,10 +148,47 @@ def project_of(kind: str, dist: str, name: str = "") -> Project:
     """
     _check_name("a distribution", dist)
     project = Project(dist, KINDS[kind], name or dist.removeprefix("algo-"))
-    if project.package in _TAKEN | sys.stdlib_module_names or keyword.iskeyword(project.package):
-        raise UsageError(f"Python knows something else by the name {project.package}", f"Try: acme-{dist}")
+    _check_free(project)
     _CHECKS[kind](project)
     return project
+
+
+def _check_free(project: Project) -> None:
+    """Refuse a distribution that `algo` brings itself or that is no plugin, and a package that Python finds already."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    from algo_core.plugins.recorded import CORE, standard
+
+    dist, package = project.dist, project.package
+    hint = f"Try: acme-{dist.removeprefix('algo-')}"
+    if dist in {CORE, *standard()}:
+        raise UsageError(f"The distribution {dist} is a part of algo itself", hint)
+    library = _TAKEN | _OTHER_PYTHONS | sys.stdlib_module_names
+    if package in library or keyword.iskeyword(package):
+        raise UsageError(f"Python knows something else by the name {package}", hint)
+    try:
+        entries = distribution(dist).entry_points
+    except PackageNotFoundError:
+        pass
+    else:
+        if not any(entry.group == GROUP for entry in entries):
+            raise UsageError(f"A distribution {dist} is installed already, and is no plugin", hint)
+        return
+    if place := _place_of(package):
+        raise UsageError(f"Python finds another package {package} already, in {place}", hint)
+
+
+def _place_of(package: str) -> str:
+    """Where an installed package of that name is; what lies in the working directory does not count."""
+    import os
+    from importlib.util import find_spec
+
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):  # a module that was left half imported
+        return ""
+    place = os.path.dirname(spec.origin) if spec and spec.origin else ""
+    return "" if os.path.join(place, "").startswith(os.path.join(os.getcwd(), "")) else place
 
 
 def _check_command(project: Project) -> None:

@@ -75,13 +75,21 @@ class Caller:
 def outcome_of(answer: Answer) -> Row:
     """The members of a row for a result, which keeps its digits."""
     result = answer.result if isinstance(answer.result, str) else Written(answer.result_text, answer.result)
-    return {"result": result, "metadata": answer.metadata}
+    return {"result": result, "metadata": answer.metadata, **_identity(answer)}
 
 
 def outcome_of_failure(failure: AlgorithmFailed) -> Row:
     """The members of a row for an algorithm's failure."""
-    answer = getattr(failure, "answer", None)
-    return {"error": described(failure), "metadata": answer.metadata if answer else {}}
+    answer: Answer | None = getattr(failure, "answer", None)
+    if answer is None:
+        return {"error": described(failure), "metadata": {}}
+    return {"error": described(failure), "metadata": answer.metadata, **_identity(answer)}
+
+
+def _identity(answer: Answer) -> Row:
+    """The id under which the platform has a call on record, if it gives one."""
+    identifier = answer.request_id
+    return {"request_id": identifier} if identifier and identifier.isprintable() else {}
 
 
 def described(failure: AlgoError) -> dict[str, Any]:

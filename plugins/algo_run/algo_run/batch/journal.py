@@ -15,7 +15,7 @@ import stat
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -36,7 +36,9 @@ SYNC_SECONDS = 1.0
 MARKS = {"failed": "error", "differing": "differs", "slower": "slower", "not_kept": "not_kept"}
 """What a summary counts: rows in which a member is set."""
 
-CSV_COLUMNS = ("index", "input", "result", "error_type", "error", "duration")
+CSV_COLUMNS = ("index", "input", "result", "error_type", "error", "duration", "request_id")
+FORMER_COLUMNS = CSV_COLUMNS[:6]
+"""Those of journals of version 1.0, which are continued with them."""
 
 
 def marks_of(row: dict[str, Any]) -> list[str]:
@@ -61,16 +63,25 @@ def row_of_csv(line: bytes) -> dict[str, Any]:
     """The row in a line of a journal in CSV. ValueError if that is none."""
     csv.field_size_limit(LONGEST_CELL)
     try:
-        cells = dict(zip(CSV_COLUMNS, next(csv.reader([line.decode("utf-8")])), strict=True))
+        cells = next(csv.reader([line.decode("utf-8")]))
+        named = dict(zip(FORMER_COLUMNS if len(cells) == len(FORMER_COLUMNS) else CSV_COLUMNS, cells, strict=True))
     except (StopIteration, csv.Error) as error:
         raise ValueError(error) from None
-    row = {"index": int(cells["index"]), "input": cells["input"]}
-    if cells["error_type"]:
-        return row | {"error": {"type": cells["error_type"], "message": cells["error"]}}
-    metadata = {"duration": float(cells["duration"])} if cells["duration"] else {}
-    result = approximated(cells["result"].encode())
-    written = result if isinstance(result, str) else Written(cells["result"], result)
+    row: dict[str, Any] = {"index": int(named["index"]), "input": named["input"]}
+    if identifier := named.get("request_id"):
+        row["request_id"] = identifier
+    if named["error_type"]:
+        return row | {"error": {"type": named["error_type"], "message": named["error"]}}
+    metadata = {"duration": float(named["duration"])} if named["duration"] else {}
+    result = approximated(named["result"].encode())
+    written = result if isinstance(result, str) else Written(named["result"], result)
     return row | {"result": written, "metadata": metadata}
+
+
+def failed_request(row: dict[str, Any]) -> str | None:
+    """The id of the call of a row, if that failed and the platform gave one."""
+    identifier = row.get("request_id") if row.get("error") else None
+    return identifier if isinstance(identifier, str) else None
 
 
 class Journal:
@@ -90,11 +101,15 @@ class Journal:
         self.done = DoneInputs()
         self.counts: Counter[str] = Counter()
         """The recorded rows by their marks."""
+        self.first_failure: str | None = None
+        """The id of the first recorded call that failed, if it has one."""
         self.found = 0
         """The recorded results whose inputs have come."""
         self.facts = facts
         self._is_csv = path.endswith(".csv")
-        self._synced = 0.0
+        self._columns: Sequence[str] = CSV_COLUMNS
+        self._size = 0
+        self._synced = time.monotonic()
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed by close()
         try:
             self._lock()
@@ -138,7 +153,9 @@ class Journal:
                     described = described_by(line, is_csv=self._is_csv)
                     if not described:
                         raise self._no_journal()
-                elif not (self._is_csv and number == 1):
+                elif self._is_csv and number == 1:
+                    self._columns = FORMER_COLUMNS if line == _csv_line(FORMER_COLUMNS) else CSV_COLUMNS
+                else:
                     self._remember(line, number + 1)
                 end += len(line)
         if not described:
@@ -150,6 +167,7 @@ class Journal:
                     f"Continue with {described[name]}, or choose another file with -o",
                 )
         self._file.truncate(end)
+        self._size = end
         self.facts = described
         return str(described["run"])
 
@@ -167,6 +185,7 @@ class Journal:
                 f"Remove that line to repeat the call of its input: sed -i {number}d {pasted(self.path)}",
             ) from None
         self.counts.update(marks)
+        self.first_failure = self.first_failure or failed_request(row)
 
     def is_done(self, index: int, digest: str, name: str) -> bool:
         """Whether an input's result is recorded.
@@ -195,23 +214,23 @@ class Journal:
             ) from None
 
     def _write(self, row: dict[str, Any]) -> None:
-        before = os.fstat(self._file.fileno()).st_size
-        try:
-            self._append(_csv_row(row) if self._is_csv else _line(row))
-        except OSError:
-            with contextlib.suppress(OSError):
-                self._file.truncate(before)
-            raise
+        self._append(_csv_row(row, self._columns) if self._is_csv else _line(row))
         now = time.monotonic()
         if now - self._synced > SYNC_SECONDS:
             os.fdatasync(self._file.fileno())
             self._synced = now
 
     def _append(self, content: bytes) -> None:
-        written = self._file.write(content)
-        while written is not None and written < len(content):
-            content = content[written:]
-            written = self._file.write(content)
+        """Write lines, whole or not at all: what was written of them is cut off if the rest cannot be."""
+        try:
+            written = self._file.write(content) or 0
+            while written < len(content):
+                written += self._file.write(content[written:]) or 0
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)
+            raise
+        self._size += len(content)
 
     def close(self) -> None:
         """Close the file; everything recorded is on the disk."""
@@ -228,6 +247,7 @@ class Stream:
         self.run = uuid.uuid4().hex
         self.done = DoneInputs()
         self.counts: Counter[str] = Counter()
+        self.first_failure: str | None = None
         self.found = 0
         self.facts = facts
 
@@ -321,12 +341,14 @@ def _line(value: Any) -> bytes:
     return dumped(value).encode("utf-8") + b"\n"
 
 
-def _csv_row(row: dict[str, Any]) -> bytes:
+def _csv_row(row: dict[str, Any], columns: Sequence[str]) -> bytes:
     error = row.get("error", {})
     result = dumped(row["result"]) if "result" in row else ""
     message = str(error.get("message", "")).replace("\r", " ").replace("\n", " ")
     duration = row.get("metadata", {}).get("duration", "")
-    return _csv_line([row["index"], row["input"], result, error.get("type", ""), message, duration])
+    identifier = row.get("request_id", "")
+    cells = [row["index"], row["input"], result, error.get("type", ""), message, duration, identifier]
+    return _csv_line(cells[: len(columns)])
 
 
 def _csv_line(cells: Any) -> bytes:

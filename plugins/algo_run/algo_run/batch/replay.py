@@ -12,7 +12,7 @@ from algo_run.batch.comparison import difference_of_rows
 from algo_run.batch.pool import ENDS_THE_RUN, BatchLimits, Repeatable, Row
 from algo_run.batch.recorded import NotKept, Recorded, StillInvalid
 from algo_run.batch.report import Report
-from algo_run.batch.work import SomeFailed, Work, carry_out
+from algo_run.batch.work import SomeFailed, Work, carry_out, first_failure
 
 if TYPE_CHECKING:
     from algo_core.context import App
@@ -107,7 +107,13 @@ def carry_out_replay(
         AlgoError, OSError: as `work.carry_out` does.
     """
     report = Report(
-        app.output, titles=TITLES, verb="replayed", skipped=len(journal.done), counts=journal.counts, compares=True
+        app.output,
+        titles=TITLES,
+        verb="replayed",
+        skipped=len(journal.done),
+        counts=journal.counts,
+        first_failure=journal.first_failure,
+        compares=True,
     )
     new = (each for each in recorded if not journal.is_done(each.number, each.digest, each.name))
     carry_out(app, Work(calls.row, new, calls.seconds), journal, report, limits, lambda row: _show(app, row))
@@ -118,7 +124,8 @@ def carry_out_replay(
     problems += [f"{_many(counts['failed'], 'call')} failed"] if counts["failed"] else []
     problems += [f"{_many(counts['slower'], 'call')} slower"] if counts["slower"] and calls.slower else []
     if problems:
-        raise SomeFailed(f"{calls.reference}: {', '.join(problems)}")
+        hint = "See them above" + first_failure(report, app.api, calls.reference) if counts["failed"] else None
+        raise SomeFailed(f"{calls.reference}: {', '.join(problems)}", hint)
     if counts["not_kept"] and counts["not_kept"] == len(journal.done) + report.done:
         raise SomeFailed("Nothing was compared: of no call are input and outcome kept")
 

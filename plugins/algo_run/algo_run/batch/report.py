@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from algo_run.batch.journal import MARKS, marks_of
+from algo_run.batch.journal import MARKS, failed_request, marks_of
 
 if TYPE_CHECKING:
     from algo_core.terminal.output import Output
@@ -56,7 +56,8 @@ class Report:
     """Reports the progress of a batch, which `skipped` so many inputs because their rows are recorded.
 
     `counts` are those rows by their marks, to which new ones are added; `titles` are those of the latencies of a
-    call by their names; `total` is the number of inputs, if known. With `compares`, the summary says how many outputs
+    call by their names; `total` is the number of inputs, if known; `first_failure` is the id of the first call that
+    failed. With `compares`, the summary says how many outputs
     differ, also if none does.
     """
 
@@ -68,6 +69,7 @@ class Report:
         verb: str = "called",
         skipped: int = 0,
         counts: Counter[str] | None = None,
+        first_failure: str | None = None,
         total: int | None = None,
         compares: bool = False,
     ) -> None:
@@ -83,11 +85,13 @@ class Report:
         self.latencies = {name: Latencies() for name in titles}
         self.done = 0
         self.counts = Counter(counts)
+        self.first_failure = first_failure
 
     def ended(self, row: dict[str, Any], seconds: Mapping[str, float]) -> None:
         """One input's result is recorded; `seconds` are its latencies by name."""
         self.done += 1
         self.counts.update(marks_of(row))
+        self.first_failure = self.first_failure or failed_request(row)
         for name, value in seconds.items():
             self.latencies[name].add(value)
         now = time.monotonic()
@@ -128,6 +132,7 @@ class Report:
                     "failed": self.counts["failed"],
                     **{name: self.counts[name] for name in MARKS if self.counts[name]},
                     "skipped": self._skipped,
+                    **({"first_failed_request": self.first_failure} if self.first_failure else {}),
                     "seconds": round(seconds, 3),
                     "latency": latency if len(found) > 1 else latency["latency"],
                 }

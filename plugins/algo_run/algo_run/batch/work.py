@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRefused
+from algo_core.storage.uri import pasted
 from algo_run.batch.journal import Journal, Stream
 from algo_run.batch.pool import BatchLimits, Pool, Row
 from algo_run.batch.report import Report
@@ -67,6 +68,18 @@ def carry_out(
     finally:
         report.clear()
     report.summary()
+
+
+def first_failure(report: Report, api: ApiClient, reference: AlgorithmRef) -> str:
+    """The command that shows the first call that failed, as the end of a hint; empty if the platform gave no id.
+
+    What ran in a directory is on no record.
+    """
+    if not report.first_failure or not reference.name:
+        return ""
+    name = api.profile.name
+    flag = "" if name == "default" else f" --profile {pasted(name)}"
+    return f"; see the first with: algo requests show {pasted(report.first_failure)}{flag}"
 
 
 class Found(NamedTuple):

@@ -14,7 +14,7 @@ from algo_run.batch.inputs import Item, count_inputs, open_inputs
 from algo_run.batch.journal import Journal, Stream, closing, open_journal
 from algo_run.batch.pool import BatchLimits, Repeatable, Row
 from algo_run.batch.report import Report
-from algo_run.batch.work import SomeFailed, Work, carry_out, look_up
+from algo_run.batch.work import SomeFailed, Work, carry_out, first_failure, look_up
 
 if TYPE_CHECKING:
     from algo_core.context import App
@@ -81,6 +81,7 @@ def _carry_out(
         titles=calls.titles,
         skipped=len(journal.done),
         counts=journal.counts,
+        first_failure=journal.first_failure,
         total=count_inputs(batch.kind, batch.source),
         compares=bool(batch.compare),
     )
@@ -98,7 +99,9 @@ def _carry_out(
     if report.counts["failed"]:
         noun = "input has" if report.counts["failed"] == 1 else "inputs have"
         where = f"Their errors are in {batch.output}" if batch.output else "Their lines hold the errors"
-        raise SomeFailed(f"{report.counts['failed']} {noun} failed", where)
+        raise SomeFailed(
+            f"{report.counts['failed']} {noun} failed", where + first_failure(report, api, batch.reference)
+        )
 
 
 def _head(item: Item) -> Row:
@@ -133,7 +136,9 @@ class _Compared:
     def __init__(self, caller: Caller, batch: Batch) -> None:
         self._caller, self._batch = caller, batch
         self._other = batch.reference._replace(version=batch.compare)
-        self.titles = {str(each): f"latency of {each}" for each in (batch.reference, self._other)}
+        again = " again" if self._other == batch.reference else ""  # whether it says the same twice
+        names = (str(batch.reference), f"{self._other}{again}")
+        self.titles = {name: f"latency of {name}" for name in names}
         self.seconds: dict[int, dict[str, float]] = {}
         self._first: dict[int, Timed] = {}
         """First calls of which the second is repeated."""

@@ -1,4 +1,4 @@
-"""Moves a file: by rename where the storage can, else by copying and removing the source."""
+"""Moves and copies inside one storage; any other move is a copy, after which the source is removed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 
 from algo_core.errors import AlgoError, NotFoundError
-from algo_core.storage.capabilities import RenamingStorage
+from algo_core.storage.capabilities import CopyingStorage, RenamingStorage
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
+from algo_data.engine.io.source import Advanced
 from algo_data.engine.io.spool import Spool
 from algo_data.engine.transfer import Place, StorageOf, Transfer
 
@@ -49,6 +50,21 @@ def renamed(transfer: Transfer) -> Entry | None:
     if storage is not transfer.target.storage or not isinstance(storage, RenamingStorage):
         return None
     return storage.move(transfer.source.uri, transfer.target.uri)
+
+
+def copied_within(transfer: Transfer, advanced: Advanced) -> Entry | None:
+    """Have the storage copy, if source and target are in one that can; return the new entry."""
+    storage, source = transfer.source.storage, transfer.source.uri
+    if storage is not transfer.target.storage or not isinstance(storage, CopyingStorage):
+        return None
+    size = transfer.entry.size if transfer.entry else None
+    return storage.copy_within(source, transfer.target.uri, transfer.entry, lambda done: advanced(done, size))
+
+
+def copies_within(transfer: Transfer) -> bool:
+    """Whether source and target are in one storage that can copy."""
+    storage = transfer.source.storage
+    return storage is transfer.target.storage and isinstance(storage, CopyingStorage)
 
 
 def faithful(transfer: Transfer) -> Transfer:

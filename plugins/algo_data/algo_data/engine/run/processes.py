@@ -25,6 +25,7 @@ from algo_core.storage.uri import DataUri
 from algo_data.engine.io.blocks import SMALL
 from algo_data.engine.io.digest import check_content
 from algo_data.engine.options import CopyOptions
+from algo_data.engine.run.moving import copies_within
 from algo_data.engine.run.stored import confirm
 from algo_data.engine.run.worker import copy_small, may_be_small
 from algo_data.engine.transfer import Place, Transfer
@@ -173,7 +174,7 @@ def _made(transfers: Sequence[Transfer], options: CopyOptions) -> list[CopyProce
 
 
 def _is_plain(transfer: Transfer) -> bool:
-    return may_be_small(transfer) and not transfer.removes_source
+    return may_be_small(transfer) and not transfer.removes_source and not copies_within(transfer)
 
 
 def _size(transfer: Transfer) -> int | None:

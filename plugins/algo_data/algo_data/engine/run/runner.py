@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry
@@ -237,12 +238,12 @@ class Runner:
     def _carry_out(self, transfer: Transfer) -> None:
         observer, seen = self._observer, 0
 
-        def advanced(position: int, size: int | None) -> None:
+        def advanced(position: int, size: int | None, *, is_sent: bool = True) -> None:
             nonlocal seen
             self._check_stopped()
             moved, seen = position - seen, position
             self._bytes += moved
-            if self._throttle and moved > 0:
+            if self._throttle and moved > 0 and is_sent:
                 self._throttle.spend(moved, self._check_stopped)
             with self._telling:
                 observer.advanced(transfer, position, size)
@@ -251,7 +252,8 @@ class Runner:
             observer.started(transfer)
         block = self._throttle.block if self._throttle else BLOCK
         try:
-            entry = execute(transfer, advanced, self._options, block=block, budget=self)
+            within = partial(advanced, is_sent=False)
+            entry = execute(transfer, advanced, self._options, block=block, budget=self, within=within)
         except AlgoError as error:
             with self._telling:
                 self._check_stopped()  # what fails after the end fails because of it

@@ -15,7 +15,7 @@ from algo_data.engine.io.source import Advanced, CannotResume, FileSource
 from algo_data.engine.io.streams import StandardStreams
 from algo_data.engine.options import CopyOptions
 from algo_data.engine.run.budget import ConnectionBudget, NoBudget
-from algo_data.engine.run.moving import check_is_another, faithful, remove_source, renamed
+from algo_data.engine.run.moving import check_is_another, copied_within, faithful, remove_source, renamed
 from algo_data.engine.run.stored import confirm, confirm_source
 from algo_data.engine.transfer import Place, Transfer
 
@@ -30,19 +30,23 @@ def execute(
     *,
     block: int = BLOCK,
     budget: ConnectionBudget | None = None,
+    within: Advanced | None = None,
 ) -> Entry:
     """Copy or move a file; return the written entry.
 
     A source that is cut off and cannot resume is copied again from its beginning, at most `options.tries` times, and
     once if it was damaged, unless the written data cannot be taken back. `block` is the block size in bytes; `budget`
-    grants further connections.
+    grants further connections. `within` is called in place of `advanced` for bytes that stay inside a store.
 
     Raises:
         AlgoError: if it failed; the destination is unchanged, unless only the source could not be removed.
     """
     if not transfer.removes_source:
-        return _copied(transfer, advanced, options, block, budget)
+        return copied_within(transfer, within or advanced) or _copied(transfer, advanced, options, block, budget)
     if entry := renamed(transfer):
+        return entry
+    if entry := copied_within(transfer, within or advanced):
+        remove_source(transfer)
         return entry
     seen: list[Entry] = []
     entry = _copied(faithful(transfer), advanced, options, block, budget, seen.append)

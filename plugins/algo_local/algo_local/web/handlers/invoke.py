@@ -310,7 +310,9 @@ def _call_context(caller: Caller, version: Version, *, own_session: bool) -> Cal
     session = caller.inside.session if caller.inside and not own_session else request_id
     owner, name = version.algorithm.owner, version.algorithm.name
     # With `sudo` the algorithm runs as if its owner had called it (API section 1.3).
-    return CallContext(owner if caller.administrator else caller.account, (owner, name), session, request_id, depth)
+    account = owner if caller.administrator else caller.account
+    keeps_insights = version.insights_enabled and version.algorithm.request_records != NONE
+    return CallContext(account, (owner, name), session, request_id, depth, keeps_insights)
 
 
 def _timeout(request: Request) -> float:

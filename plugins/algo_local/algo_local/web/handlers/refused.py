@@ -19,15 +19,11 @@ class Refusal(NamedTuple):
     reason: str
 
 
-_BROKER = "Insights are not forwarded: this platform has no Kafka broker"
 _HOSTS = "Algorithms run as processes of this platform, not as users of other hosts"
 _PROVIDERS = "Secrets are kept encrypted in this platform's database; providers in Java archives cannot be installed"
 _REGISTRIES = "Algorithms are not container images here, so no registry can receive them"
 
 REFUSALS = {
-    "getConnection": Refusal(404, ErrorCode.CONFIG_ENTRY_NOT_FOUND, _BROKER),
-    "updateConnection": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _BROKER),
-    "deleteAllConnections": Refusal(404, ErrorCode.CONFIG_ENTRY_NOT_FOUND, _BROKER),
     "getHostUsernames": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),
     "setHostUsernames": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),
     "deleteHostUsernames": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),

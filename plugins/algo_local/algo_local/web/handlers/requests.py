@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from algo_local.callers import DENIED
 from algo_local.error_codes import ErrorCode
+from algo_local.records.insights import listed
 from algo_local.records.record import STATES, Content, Record
 from algo_local.records.rows import Question
 from algo_local.times import iso, iso_or_none
 from algo_local.web.answers import raw, wrapped
-from algo_local.web.http import ApiError, Response, decode_marker, encode_marker, json_response
-from algo_local.web.pages import page_limit
+from algo_local.web.http import ApiError, Response, json_response
+from algo_local.web.pages import newest_page
 from algo_local.web.times import seconds_of
 from algo_local.webhooks.rows import WAITING
 from algo_local.webhooks.sending import HEADER
@@ -30,17 +30,13 @@ _TYPES = {"text": "text/plain; charset=utf-8", "json": "application/json", "bina
 
 def index(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/requests`: newest first. A page may have fewer entries than asked for, and another one follow."""
-    limit = page_limit(context)
-    found = context.platform.records.listed(_question(context), limit + 1)
     key = context.caller.key
-    shown = [record for record in found[:limit] if key is None or key.permissions.may_call(record.owner, record.name)]
-    marker = link = None
-    if len(found) > limit:
-        last = found[limit - 1]
-        marker = encode_marker(f"{last.created_at!r} {last.id}")
-        query = {**context.request.query, "marker": marker}
-        link = context.url(f"{context.request.path}?{urlencode(query)}")
-    return {"marker": marker, "next_link": link, "results": [_described(record) for record in shown]}
+    return newest_page(
+        context,
+        _question(context),
+        _described,
+        shows=lambda record: key is None or key.permissions.may_call(record.owner, record.name),
+    )
 
 
 def show(context: RequestContext) -> dict[str, Any]:
@@ -50,6 +46,8 @@ def show(context: RequestContext) -> dict[str, Any]:
     if context.caller.administrator or context.caller.acts_for(record.account):
         webhook = context.platform.webhooks.find(record.id)
         found |= {"notification": _notification(webhook, is_ended=record.is_finished)} if webhook else {}
+    if _sees_inside(context):
+        found["insights"] = listed(record)
     return found
 
 
@@ -160,17 +158,7 @@ def _question(context: RequestContext) -> Question:
         raise ApiError(400, message, ErrorCode.INPUT_VALIDATION_ERROR)
     since = seconds_of(query["since"]) if query.get("since") else None
     parent = caller.inside.request_id if caller.inside else None
-    return Question(accounts, algorithm, states, since, _before(query.get("marker")), parent)
-
-
-def _before(marker: str | None) -> tuple[float, str] | None:
-    if not marker:
-        return None
-    moment, _, identifier = decode_marker(marker).partition(" ")
-    try:
-        return float(moment), identifier
-    except ValueError:
-        raise ApiError(400, f"Not a marker: {marker[:100]!r}", ErrorCode.INVALID_MARKER) from None
+    return Question(accounts, algorithm, states, since, parent=parent)
 
 
 def _described(record: Record) -> dict[str, Any]:
