@@ -218,7 +218,7 @@ class LocalPool:
         with self._lock:
             known = {cast("_Key", key): pool.label for key, pool in self._scheduler.pools.items()}
             callers = {account for key in known for account in self._scheduler.accounts(key)}
-        builds = {key: current(label, key[0]) for key, label in known.items()}  # it asks the database
+        builds = {key: current(label, Path(key[0])) for key, label in known.items()}  # it asks the database
         gone = {account for account in callers if not is_account(account)}
         with self._lock:
             for key, build in builds.items():
