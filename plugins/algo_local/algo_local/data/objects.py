@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Union
 
-from algo_core.errors import NotFoundError, PlatformError, RequestRefused
+from algo_core.errors import NotFoundError, RequestRefused
 from algo_core.locks import acquire
 from algo_local.names import decode_file_name, encode_file_name
+from algo_local.refusals import storage_error
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -154,7 +155,7 @@ class Objects:
 
         Raises:
             RequestRefused: if the content does not match the announcement.
-            PlatformError: if the disk is full or fails.
+            StorageUnavailable: if the disk is full or fails.
         """
         self._sweep()
         with _DiskErrors():
@@ -373,4 +374,4 @@ class _DiskErrors:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError) and not isinstance(error, self._expected):
-            raise PlatformError(f"The data could not be {self._done}: {error.strerror or error}") from error
+            raise storage_error(error, f"The data could not be {self._done}") from error
