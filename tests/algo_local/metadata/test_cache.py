@@ -25,11 +25,11 @@ FILE = "/v1/data/ann/c/f"
 
 
 @pytest.fixture
-def other(root: Path) -> Iterator[Platform]:
+def another_process(root: Path) -> Iterator[Platform]:
     """The platform of the same directory, as another process has it: with connections of its own."""
-    other = open_platform(root)
-    yield other
-    other.close()
+    another_process = open_platform(root)
+    yield another_process
+    another_process.close()
 
 
 def forget_key(platform: Platform, secret: str) -> None:
@@ -51,40 +51,40 @@ def remove_account(platform: Platform, secret: str) -> None:
 
 @pytest.mark.parametrize("change", [forget_key, rotate_key, expire_key, remove_account])
 def test_a_key_is_refused_at_the_next_request(
-    platform: Platform, other: Platform, change: Callable[[Platform, str], None]
+    platform: Platform, another_process: Platform, change: Callable[[Platform, str], None]
 ) -> None:
     secret = platform.keys.create(platform.metadata.ensure_account("ann"), "test")[1]
     assert status(platform, FILE, secret) == status(platform, FILE, secret) == 404
-    change(other, secret)
+    change(another_process, secret)
     assert status(platform, FILE, secret) == 401
 
 
-def test_a_secret_that_was_unknown_is_known_once_it_is_a_key(platform: Platform, other: Platform) -> None:
+def test_a_secret_that_was_unknown_is_known_once_it_is_a_key(platform: Platform, another_process: Platform) -> None:
     secret = "sim" + "x" * 25
     assert status(platform, FILE, secret) == 401
-    other.keys.create(other.metadata.ensure_account("ann"), "test", key=secret)
+    another_process.keys.create(another_process.metadata.ensure_account("ann"), "test", key=secret)
     assert status(platform, FILE, secret) == 404
 
 
-def test_roles_rights_and_permissions_are_those_of_now(platform: Platform, other: Platform) -> None:
+def test_roles_rights_and_permissions_are_those_of_now(platform: Platform, another_process: Platform) -> None:
     for name in ("ann", "bob"):
         platform.metadata.ensure_account(name)
     platform.hosted.create(Caller("ann"), [".my"], "c", OWN_ALGORITHMS)
     platform.hosted.put(Caller("ann"), ["ann", "c", "f"], io.BytesIO(b"x").read)
     secret = platform.keys.create("bob", "test")[1]
     assert status(platform, FILE, secret) == 403
-    other.metadata.set_acl("ann", "c", EVERYBODY)
+    another_process.metadata.set_acl("ann", "c", EVERYBODY)
     assert status(platform, FILE, secret) == 200
-    other.metadata.set_acl("ann", "c", ())
+    another_process.metadata.set_acl("ann", "c", ())
     assert status(platform, FILE, secret) == 403
     assert status(platform, "/v1/users", secret) == 403
-    other.accounts.set_administrator("bob")
+    another_process.accounts.set_administrator("bob")
     assert status(platform, "/v1/users?sudo=true", secret) == 200
-    other.accounts.set_administrator("bob", False)
+    another_process.accounts.set_administrator("bob", False)
     assert status(platform, "/v1/users?sudo=true", secret) == 403
 
 
-def test_versions_are_those_of_now(platform: Platform, other: Platform, publish: Callable[..., None]) -> None:
+def test_versions_are_those_of_now(platform: Platform, another_process: Platform, publish: Callable[..., None]) -> None:
     secret = platform.keys.create(platform.metadata.ensure_account("bob"), "test")[1]
     page = "/v1/algorithms/ann/Echo/versions"
     assert status(platform, page, secret) == 404
@@ -95,15 +95,15 @@ def test_versions_are_those_of_now(platform: Platform, other: Platform, publish:
     assert algorithm
     assert status(platform, page, secret) == 200
     assert [version.text for version in platform.registry.versions(algorithm)] == ["1.0.1", "1.0.0"]
-    lifecycle.unpublish(other.registry, other.registry.versions(algorithm)[0])
+    lifecycle.unpublish(another_process.registry, another_process.registry.versions(algorithm)[0])
     assert status(platform, page, secret) == 404
     assert [version.text for version in platform.registry.versions(algorithm)] == ["1.0.0"]
 
 
-def test_a_media_type_is_told_from_the_first_one_on(platform: Platform, other: Platform) -> None:
+def test_a_media_type_is_told_from_the_first_one_on(platform: Platform, another_process: Platform) -> None:
     metadata: Metadata = platform.metadata
     assert metadata.media_type("data/ann/c/f", "1") is None
-    other.metadata.remember_media_type("data/ann/c/f", "1", "text/x")
+    another_process.metadata.remember_media_type("data/ann/c/f", "1", "text/x")
     assert metadata.media_type("data/ann/c/f", "1") == "text/x"
     assert metadata.media_type("data/ann/c/f", "2") is None
     assert metadata.media_type("data/ann/c0", "1") is None

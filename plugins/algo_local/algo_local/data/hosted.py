@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_local.callers import DENIED, Caller
@@ -30,10 +29,6 @@ SMALL = 1 << 18
 """Maximum size, in bytes, of a file that is hashed again instead of looking up its digest."""
 
 
-IN_MEMORY = 1 << 16
-"""Maximum size, in bytes, of a file that is read at once: it is sent together with the head of its response."""
-
-
 class DirectoryNotEmpty(RequestRefused):
     """A non-empty directory is deleted only by force; `deleted` is the number of deleted files (none)."""
 
@@ -50,13 +45,13 @@ class Page:
     acl: Acl | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file that was found: its facts, its MD5 in hexadecimal digits, and the file to read it from."""
 
     info: FileInfo
     md5: str
-    content: BinaryIO
+    content: BinaryIO | bytes
+    """Bytes if it is small."""
     media_type: str = GENERIC
     """The uploaded media type, else the one by its name."""
 
@@ -127,15 +122,12 @@ class HostedData:
         try:
             stored_as = self._objects.relative(location.space.path, location.name)
             media_type = self._metadata.media_type(stored_as, info.identity) or by_name(location.name)
-            if info.size <= IN_MEMORY:
-                data = content.read(info.size)
-                content.close()
-                if len(data) != info.size:  # something writes to it in place, which the platform never does
-                    info = replace(info, size=len(data))
-                return StoredFile(info, _md5(data).hexdigest(), BytesIO(data), media_type)
+            if isinstance(content, bytes):
+                return StoredFile(info, _md5(content).hexdigest(), content, media_type)
             return StoredFile(info, self._digest(stored_as, info, content), content, media_type)
         except BaseException:
-            content.close()
+            if not isinstance(content, bytes):
+                content.close()
             raise
 
     def create(self, caller: Caller, parent: Sequence[str], name: object, acl: Acl) -> str:

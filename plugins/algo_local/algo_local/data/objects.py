@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Union
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Union
 
 from algo_core.errors import NotFoundError, RequestRefused
 from algo_core.locks import acquire
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 """Block size in bytes."""
+
+IN_MEMORY = 1 << 16
+"""Maximum size, in bytes, of a file that is read at once: it is sent together with the head of its response."""
 
 BESIDE_FROM = 8 * BLOCK
 """Minimum size in bytes for hashing in a separate thread."""
@@ -42,8 +45,7 @@ Directory = Union[str, "os.PathLike[str]"]
 """Text where requests are answered: a path as an object costs more than the system's work on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileInfo:
+class FileInfo(NamedTuple):
     """A file as a listing shows it."""
 
     name: str
@@ -55,10 +57,10 @@ class FileInfo:
     """Changes whenever the content may have changed."""
 
     @classmethod
-    def of(cls, name: str, status: os.stat_result) -> FileInfo:
-        """The file system's attributes of a file."""
+    def of(cls, name: str, status: os.stat_result, size: int | None = None) -> FileInfo:
+        """The file system's attributes of a file; `size` is what was found when it was read."""
         identity = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
-        return cls(name, status.st_size, status.st_mtime, identity)
+        return cls(name, status.st_size if size is None else size, status.st_mtime, identity)
 
 
 @dataclass(slots=True)
@@ -127,10 +129,11 @@ class Objects:
         finally:
             os.close(descriptor)
 
-    def open(self, directory: Directory, name: str) -> tuple[BinaryIO, FileInfo] | None:
+    def open(self, directory: Directory, name: str) -> tuple[BinaryIO | bytes, FileInfo] | None:
         """A file to read from, unbuffered, and the facts of exactly that file; None if there is none.
 
-        It stays readable, unchanged, if the file is replaced or deleted in the meantime.
+        It stays readable, unchanged, if the file is replaced or deleted in the meantime. Up to `IN_MEMORY` bytes it is
+        its content instead.
         """
         # What lies there by hand may be a link, which is not followed, or a pipe, which is not waited for.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -141,7 +144,11 @@ class Objects:
                 if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
                     return None
                 raise
-        status = os.fstat(descriptor)
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and status.st_size <= IN_MEMORY:
+                content = os.read(descriptor, IN_MEMORY)
+                os.close(descriptor)
+                return content, FileInfo.of(name, status, len(content))
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             return None

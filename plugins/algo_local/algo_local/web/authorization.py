@@ -169,13 +169,16 @@ def _check_key(caller: Caller, permission: Permission | None, request: Request, 
     if caller.key is None:
         raise ApiError(403, f"{DENIED}: algorithms cannot {permission.value}", ErrorCode.NOT_AUTHORIZED)
     granted = caller.key.permissions
-    allowed = {
-        Permission.READ_DATA: granted.allow_data,
-        Permission.WRITE_DATA: granted.allow_data and granted.allow_data_write,
-        Permission.CALL: granted.allow_algo,
-        Permission.CALL_FROM_PAGE: granted.allow_web_algo and _comes_from(request, granted.referer_host),
-        Permission.MANAGE: granted.allow_algo_management or caller.key.is_administrators,
-    }[permission]
+    if permission is Permission.READ_DATA:
+        allowed = granted.allow_data
+    elif permission is Permission.WRITE_DATA:
+        allowed = granted.allow_data and granted.allow_data_write
+    elif permission is Permission.CALL:
+        allowed = granted.allow_algo
+    elif permission is Permission.CALL_FROM_PAGE:
+        allowed = granted.allow_web_algo and _comes_from(request, granted.referer_host)
+    else:
+        allowed = granted.allow_algo_management or caller.key.is_administrators
     if algorithm and permission in {Permission.CALL, Permission.CALL_FROM_PAGE}:
         allowed = allowed and granted.may_call(algorithm.owner, algorithm.name)
     if not allowed:
@@ -216,9 +219,9 @@ def _target(platform: Platform, caller: Caller, parameters: Mapping[str, str]) -
 
 
 def _called(platform: Platform, caller: Caller, raw: str) -> Target:
-    from algo_local.web.references import Reference, unknown
+    from algo_local.web.references import parsed, unknown
 
-    reference = Reference(raw)
+    reference = parsed(raw)
     algorithm = visible_algorithm(platform.registry, caller, *reference.names) if reference.names else None
     if not algorithm:
         raise unknown(reference, caller)
