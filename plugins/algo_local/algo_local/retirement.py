@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_local.algorithms import lifecycle
@@ -10,8 +11,6 @@ from algo_local.callers import Caller
 from algo_local.metadata.notifications import DELETED, UNPUBLISHED
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from algo_local.algorithms.registry import Algorithm, Version
     from algo_local.metadata.accounts import Account
     from algo_local.platform import Platform
