@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from algo_local.callers import Caller
-from algo_local.metadata.cache import RowCache
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
@@ -119,14 +118,9 @@ class Platform:
         return database
 
     @_Part
-    def row_cache(self) -> RowCache:
-        """What nearly every request asks the database for."""
-        return RowCache(self.database)
-
-    @_Part
     def metadata(self) -> Metadata:
         """Names of accounts, and collections."""
-        return Metadata(self.database, self.row_cache)
+        return Metadata(self.database)
 
     @_Part
     def accounts(self) -> Accounts:
@@ -189,7 +183,7 @@ class Platform:
         """Algorithms and versions."""
         from algo_local.algorithms.registry import Registry
 
-        return Registry(self.database, self.root, self.row_cache)
+        return Registry(self.database, self.root)
 
     @_Part
     def objects(self) -> Objects:

@@ -472,6 +472,23 @@ def test_ranges(client: Any, asked: str, status: int, content: bytes | None, con
         assert int(answer.headers["Content-Length"]) == len(content)
 
 
+@pytest.mark.parametrize("size", [0, 1, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 300_000])
+def test_small_and_large_files_are_served_alike(client: Any, size: int) -> None:
+    content = bytes(range(256)) * 1200
+    content = content[:size]
+    client.mkdir("c")
+    tag = client.put(".my/c/f", content).headers["ETag"]
+    whole = client("GET", "data/.my/c/f")
+    head = client("HEAD", "data/.my/c/f")
+    assert whole.content == content
+    assert tag == whole.headers["ETag"] == head.headers["ETag"] == hashlib.md5(content).hexdigest()
+    assert whole.headers["Content-Length"] == head.headers["Content-Length"] == str(size)
+    for asked, part in {"0-0": content[:1], f"{size - 1}-": content[-1:], "-5": content[-5:]}.items():
+        answer = client("GET", "data/.my/c/f", headers={"Range": f"bytes={asked}"})
+        if size:
+            assert (answer.status_code, answer.content) == (206, part)
+
+
 def test_if_range_gives_all_of_a_file_that_has_changed(client: Any) -> None:
     client.mkdir("c")
     client.put(".my/c/f", b"0123456789")

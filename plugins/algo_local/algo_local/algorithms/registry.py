@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlreadyExists, UsageError
 from algo_local.algorithms.build import Build, NetworkAccess
-from algo_local.metadata.cache import RowCache
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import insert_account
 from algo_local.names import check_name
@@ -129,21 +128,21 @@ def parse_version(text: str) -> Number:
 class Registry:
     """Which algorithms there are. `root` is the platform's directory: places in it are stored relative to it."""
 
-    def __init__(self, database: Database, root: Path, cache: RowCache | None = None) -> None:
+    def __init__(self, database: Database, root: Path) -> None:
         self.database = database
         self.root = root
-        self._cache = cache or RowCache(database)
 
     def algorithm(self, owner: str, name: str = "") -> Algorithm | None:
         """An algorithm by its names, in any case, or by its id in the place of both."""
-        return self._cache.get(("algorithm", owner, name), lambda: self._read_algorithm(owner, name))
 
-    def _read_algorithm(self, owner: str, name: str) -> Algorithm | None:
-        by_id = not name and _UUID.fullmatch(owner)
-        condition, values = ("id = ?", (owner,)) if by_id else ("owner = ? AND name = ?", (owner, name))
-        with self.database.read() as rows:
-            found = rows.execute(f"SELECT {_ALGORITHM} FROM algorithms WHERE {condition}", values).fetchone()
-        return _algorithm(found) if found else None
+        def ask() -> Algorithm | None:
+            by_id = not name and _UUID.fullmatch(owner)
+            condition, values = ("id = ?", (owner,)) if by_id else ("owner = ? AND name = ?", (owner, name))
+            with self.database.read() as rows:
+                found = rows.execute(f"SELECT {_ALGORITHM} FROM algorithms WHERE {condition}", values).fetchone()
+            return _algorithm(found) if found else None
+
+        return self.database.remembered(("algorithm", owner, name), ask)
 
     def algorithms(self, owner: str | None = None) -> list[Algorithm]:
         """All algorithms, or those of one account, in the order of their names."""
@@ -180,24 +179,22 @@ class Registry:
     def is_public(self, algorithm: Algorithm) -> bool:
         """Whether an algorithm has a public version."""
 
-        def load() -> bool:
+        def ask() -> bool:
             query = "SELECT 1 FROM versions WHERE algorithm = ? AND public AND unpublished_at IS NULL LIMIT 1"
             with self.database.read() as rows:
                 return rows.execute(query, (algorithm.id,)).fetchone() is not None
 
-        return self._cache.get(("public", algorithm.id), load)
+        return self.database.remembered(("public", algorithm.id), ask)
 
     def versions(self, algorithm: Algorithm) -> list[Version]:
         """What is published of an algorithm, newest number first."""
-        of, found = self._cache.get(
-            ("versions", algorithm.id), lambda: (algorithm, tuple(self._read_versions(algorithm)))
-        )
-        return list(found) if of is algorithm else self._read_versions(algorithm)
 
-    def _read_versions(self, algorithm: Algorithm) -> list[Version]:
-        with self.database.read() as rows:
-            found = rows.execute(_VERSION_QUERY, (algorithm.id,)).fetchall()
-        return [self._version(algorithm, row) for row in found]
+        def ask() -> tuple[Version, ...]:
+            with self.database.read() as rows:
+                found = rows.execute(_VERSION_QUERY, (algorithm.id,)).fetchall()
+            return tuple(self._version(algorithm, row) for row in found)
+
+        return list(self.database.remembered(("versions", algorithm), ask))
 
     def resolve(self, algorithm: Algorithm, wanted: str, *, as_owner: bool) -> Version | None:
         """The version that is meant by the last part of a reference (API section 3.2); None if there is none.

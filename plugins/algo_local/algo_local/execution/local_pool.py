@@ -40,6 +40,7 @@ _START_GRACE = 10.0
 """Seconds that `close` waits for starting processes."""
 
 _Key = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
+"""Strings, since paths are slow to compare."""
 
 
 def _key(build: Build) -> _Key:

@@ -158,24 +158,14 @@ class Keys:
         key = key or _new_key()
         kind = ADMINISTRATOR_KEY if kind == OLDER_ADMINISTRATOR_KEY else kind
         with self._database.write() as rows:
-            if _rows(rows, "digest = ?", key_digest(key)):
+            if _rows(rows, "digest = ?", _digest(key)):
                 raise Taken("This API key exists already", ErrorCode.INVALID_REQUEST)
             rows.execute(
                 "INSERT INTO keys (owner, digest, mask, label, created_at, kind, permissions, username, expires_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    owner,
-                    key_digest(key),
-                    mask(key),
-                    label,
-                    time.time(),
-                    kind,
-                    _text(permissions),
-                    username,
-                    expires_at,
-                ),
+                (owner, _digest(key), mask(key), label, time.time(), kind, _text(permissions), username, expires_at),
             )
-            (made,) = _rows(rows, "digest = ?", key_digest(key))
+            (made,) = _rows(rows, "digest = ?", _digest(key))
         return made, key
 
     def all(self) -> list[Key]:
@@ -211,7 +201,7 @@ class Keys:
         with self._database.write() as rows:
             rows.execute(
                 "UPDATE keys SET digest = ?, mask = ?, created_at = ?, last_used_at = NULL WHERE id = ?",
-                (key_digest(secret), mask(secret), time.time(), key.id),
+                (_digest(secret), mask(secret), time.time(), key.id),
             )
             (found,) = _rows(rows, "id = ?", key.id)
         return found, secret
@@ -229,7 +219,7 @@ class Keys:
         """
         number = int(which) if which.isdecimal() else -1
         with self._database.write() as rows:
-            found = _rows(rows, "digest = ? OR mask = ? OR id = ?", key_digest(which), which, number)
+            found = _rows(rows, "digest = ? OR mask = ? OR id = ?", _digest(which), which, number)
             if len(found) != 1:
                 shown = which if len(which) < KEY_LENGTH else mask(which)
                 raise NotFoundError(f"No key {shown}", "List them with: algo local key list")
@@ -238,9 +228,14 @@ class Keys:
 
     def find(self, key: str) -> Key | None:
         """The stored key of a text; None if it is unknown. It may have expired."""
-        with self._database.read() as rows:
-            found = _rows(rows, "digest = ?", key_digest(key))
-        return found[0] if found else None
+        digest = _digest(key)
+
+        def ask() -> Key | None:
+            with self._database.read() as rows:
+                found = _rows(rows, "digest = ?", digest)
+            return found[0] if found else None
+
+        return self._database.remembered(("key", digest), ask)
 
     def note_use(self, key: Key) -> None:
         """Record the use of a key, within `USE_SECONDS`."""
@@ -270,8 +265,7 @@ def _new_key() -> str:
     return "sim" + "".join(secrets.choice(_ALPHABET) for _ in range(KEY_LENGTH - 3))
 
 
-def key_digest(key: str) -> bytes:
-    """What is stored of a key."""
+def _digest(key: str) -> bytes:
     # A key holds 148 random bits: nothing that salt or slow hashing could protect better.
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from algo_local.metadata.cache import RowCache
 from algo_local.metadata.database import Database
 from algo_local.names import check_owner
 
@@ -34,9 +35,8 @@ class Collection(NamedTuple):
 class Metadata:
     """The rows that say who is who, and which collections there are."""
 
-    def __init__(self, database: Database, cache: RowCache | None = None) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self._cache = cache or RowCache(database)
 
     def setting(self, name: str) -> str | None:
         """A fact about this platform as a whole, such as the name of its own account."""
@@ -55,17 +55,25 @@ class Metadata:
             found = rows.execute("SELECT name FROM accounts WHERE name = ? OR id = ?", (name, name.lower())).fetchone()
         return found[0] if found else None
 
-    def roles(self, account: str) -> dict[str, str]:
+    def roles(self, account: str) -> Mapping[str, str]:
         """What an account is in which organizations; nothing yet where it is only invited."""
-        query = "SELECT organization, role FROM members WHERE account = ? AND role != 'invited'"
-        with self.database.read() as rows:
-            return dict(rows.execute(query, (account,)).fetchall())
+
+        def ask() -> Mapping[str, str]:
+            query = "SELECT organization, role FROM members WHERE account = ? AND role != 'invited'"
+            with self.database.read() as rows:
+                return MappingProxyType(dict(rows.execute(query, (account,)).fetchall()))
+
+        return self.database.remembered(("roles", account), ask)
 
     def is_administrator(self, account: str) -> bool:
         """Whether an account has an administrator's rights, if it asks for them."""
-        with self.database.read() as rows:
-            query = "SELECT 1 FROM accounts WHERE name = ? AND is_administrator"
-            return rows.execute(query, (account,)).fetchone() is not None
+
+        def ask() -> bool:
+            with self.database.read() as rows:
+                query = "SELECT 1 FROM accounts WHERE name = ? AND is_administrator"
+                return rows.execute(query, (account,)).fetchone() is not None
+
+        return self.database.remembered(("administrator", account), ask)
 
     def ensure_account(self, name: str) -> str:
         """The account of that name, made if it is new; its name as it is spelled.
@@ -102,11 +110,11 @@ class Metadata:
     def acl(self, owner: str, name: str) -> Acl | None:
         """The ACL of a collection; None if there is no such collection."""
 
-        def load() -> Acl | None:
+        def ask() -> Acl | None:
             with self.database.read() as rows:
                 return collection_acl(rows, owner, name)
 
-        return self._cache.get(("acl", owner, name), load)
+        return self.database.remembered(("acl", owner, name), ask)
 
     def set_acl(self, owner: str, name: str, acl: Acl) -> bool:
         """Change a collection's ACL; whether there is such a collection."""
@@ -143,7 +151,7 @@ class Metadata:
     def media_type(self, path: str, identity: str) -> str | None:
         """The media type that came with a file, if it is still the same file."""
         directory = path.rpartition("/")[0]
-        if not self._cache.get(("media types", directory), lambda: self._has_media_types(directory)):
+        if not self.database.remembered(("media types", directory), lambda: self._has_media_types(directory)):
             return None
         with self.database.read() as rows:
             query = "SELECT type FROM media_types WHERE path = ? AND identity = ?"

@@ -53,6 +53,9 @@ class Incoming:
             BadRequest: if there is something else, or more than there may be.
         """
         held, at = self._held, self._at
+        if at == len(held):
+            self._held, self._at = b"", 0  # a connection that waits keeps nothing
+            return None
         if held.startswith(b"\r\n", at):  # some clients end a body with one too many (RFC 9112 section 2.2)
             at += 2
         end = held.find(_END, at, at + HEAD_BYTES + len(_END))

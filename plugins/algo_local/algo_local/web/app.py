@@ -106,7 +106,7 @@ class Application:
         return response
 
     def _handled(self, request: Request, route: Route) -> Response:
-        with self.platform.row_cache.pinned():
+        with self.platform.database.pinned():
             context = authorize(self.platform, request, route, trusted=self.trusted, address=self._address(request))
         operation = context.operation
         if operation.feature:

@@ -118,23 +118,14 @@ def authenticate(request: Request, platform: Platform, *, trusted: bool) -> Call
 
 def _holder(platform: Platform, credential: str) -> Caller:
     """The account of a key. One that an organization has given to a member can do what this member may."""
-    from algo_local.metadata.keys import key_digest
-
-    caller = platform.row_cache.get(("caller", key_digest(credential)), lambda: _known(platform, credential))
-    if not caller or not caller.key:
+    key = platform.keys.find(credential)
+    if not key:
         jwt = credential.count(".") == 2
         reason = "This platform knows API keys only, no JWTs" if jwt else "The API key is not known to this platform"
         raise ApiError(401, reason, ErrorCode.NOT_AUTHENTICATED)
-    if caller.key.has_expired:
+    if key.has_expired:
         raise ApiError(401, "The API key has expired", ErrorCode.NOT_AUTHENTICATED)
-    platform.keys.note_use(caller.key)
-    return caller
-
-
-def _known(platform: Platform, credential: str) -> Caller | None:
-    key = platform.keys.find(credential)
-    if not key:
-        return None
+    platform.keys.note_use(key)
     roles = platform.metadata.roles(key.username or key.owner)
     if key.username:
         roles = {name: role for name, role in roles.items() if name == key.owner}

@@ -42,7 +42,7 @@ def answer(context: RequestContext) -> Response:
     parts = [part for part in path.split("/") if part]  # behind a connector each character counts
     method = context.operation.method
     if method in {"GET", "HEAD"}:
-        with context.platform.row_cache.pinned():
+        with context.platform.database.pinned():
             return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
     return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
 
