@@ -31,7 +31,7 @@ def make_private(root: Path, directories: Iterable[str], files: Iterable[str]) -
     wanted = [(root / name if name else root, mode) for name, mode in names]
     changed = [path for path, mode in wanted if _is_open(path, mode) and _restrict(path, mode)]
     if changed and was_open:
-        _notify(f"Other users of this machine had access to {', '.join(map(str, changed))}; now only you have access")
+        notify(f"Other users of this machine had access to {', '.join(map(str, changed))}; now only you have access")
 
 
 def make_directories(root: Path, directories: Iterable[str]) -> None:
@@ -68,12 +68,12 @@ def _restrict(path: Path, mode: int) -> bool:
         finally:
             os.close(descriptor)
     except OSError as error:
-        _notify(f"Other users of this machine have access to {path}, and that cannot be changed: {error.strerror}")
+        notify(f"Other users of this machine have access to {path}, and that cannot be changed: {error.strerror}")
         return False
     return True
 
 
-def _notify(text: str) -> None:
+def notify(text: str) -> None:
     """Warn the user of the current command, or else with Python's warnings."""
     import click
 

@@ -13,7 +13,7 @@ from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
-from algo_local.permissions import make_directories, make_private
+from algo_local.permissions import make_directories, make_private, notify
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build, NetworkAccess
@@ -406,6 +406,8 @@ class Platform:
             thread.join()
         if "records" in self.parts:
             self.records.flush()
+            if told := self.records.unwritten():
+                notify(told)
         if "webhooks" in self.parts:
             self.webhooks.close(NOTIFY_SECONDS)
 

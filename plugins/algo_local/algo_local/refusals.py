@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
+import errno
+
+from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, PlatformError, RequestRefused
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class _Coded:
@@ -31,3 +35,17 @@ class Forbidden(_Coded, PermissionDenied):
 
 class TooManyCalls(RequestRefused):
     """The account has reached its limit of concurrent calls."""
+
+
+class StorageUnavailable(PlatformError):
+    """The platform's own disk or database cannot be used now; what was asked for was not done."""
+
+
+class StorageFull(StorageUnavailable):
+    """There is no room on the disk."""
+
+
+def storage_error(error: OSError, message: str) -> StorageUnavailable:
+    """The refusal that a failure of the file system amounts to."""
+    kind = StorageFull if error.errno in _FULL else StorageUnavailable
+    return kind(f"{message}: {error.strerror or error}", "Make room on the disk, or have it mended: algo local status")

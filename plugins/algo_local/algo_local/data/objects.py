@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from algo_core.errors import NotFoundError, PlatformError, RequestRefused
+from algo_core.errors import NotFoundError, RequestRefused
 from algo_core.locks import acquire
 from algo_local.names import decode_file_name, encode_file_name
+from algo_local.refusals import storage_error
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -144,7 +145,7 @@ class Objects:
 
         Raises:
             RequestRefused: if the content does not match the announcement.
-            PlatformError: if the disk is full or fails.
+            StorageUnavailable: if the disk is full or fails.
         """
         self._sweep()
         with _disk_errors():
@@ -351,4 +352,4 @@ def _disk_errors(done: str = "stored", *expected: type[OSError]) -> Iterator[Non
     except expected:
         raise
     except OSError as error:
-        raise PlatformError(f"The data could not be {done}: {error.strerror or error}") from error
+        raise storage_error(error, f"The data could not be {done}") from error

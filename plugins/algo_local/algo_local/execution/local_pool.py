@@ -327,8 +327,8 @@ class LocalPool:
                 return SHUTTING_DOWN
             if failure := self._crashes.failure(call.key, call.arrived):
                 return failure
-            if call.depth == 0 and self._scheduler.waiting >= self.scaling.queue:
-                raise TooManyCalls("Too many calls wait for a worker; try again")
+            if call.depth == 0 and self._scheduler.is_full_for(call.account):
+                raise TooManyCalls(f"Too many calls of {call.account} wait for a worker; try again")
             self._calls[call.context.request_id] = call
             self._remember_caller(call)
             self._scheduler.arrive(call)

@@ -23,7 +23,7 @@ class Scaling:
     least: int = 0
     """Workers of one build that are kept however long they were idle."""
     queue: int = 1000
-    """Calls that may wait for a worker."""
+    """Calls that may wait for a worker; when so many do, an account may add calls up to an even share of it."""
     idle: float = 300.0
     """Seconds that a worker is kept after its last call."""
     age: float = 3600.0

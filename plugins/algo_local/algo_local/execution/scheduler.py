@@ -132,6 +132,7 @@ class _Account(Generic[W]):
         self.served = served
         """Seconds of service that it has had, those of the calls that run estimated."""
         self.queues: dict[tuple[Hashable, int], deque[Ticket[W]]] = {}
+        self.waiting = 0
         self.running = 0
 
 
@@ -153,12 +154,24 @@ class Scheduler(Generic[W]):
 
     # What happens
 
+    def is_full_for(self, name: str) -> bool:
+        """Whether no more calls of an account may wait: the queue is full, and the account has its share of that.
+
+        Whoever has less than their share gets in nevertheless, so that no account takes the queue from others.
+        """
+        if self.waiting < self.scaling.queue:
+            return False
+        mine = self._accounts[name].waiting if name in self._accounts else 0
+        others = sum(1 for one, account in self._accounts.items() if account.waiting and one != name)
+        return mine >= max(1, self.scaling.queue // (others + 1))
+
     def arrive(self, ticket: Ticket[W]) -> None:
         """A call waits from now on."""
         self._number += 1
         ticket.number = self._number
         account = self._account(ticket.account)
         account.queues.setdefault((ticket.key, ticket.depth), deque()).append(ticket)
+        account.waiting += 1
         self.waiting += 1
 
     def withdraw(self, ticket: Ticket[W]) -> None:
@@ -168,6 +181,7 @@ class Scheduler(Generic[W]):
         queue.remove(ticket)
         if not queue:
             del account.queues[ticket.key, ticket.depth]
+        account.waiting -= 1
         self.waiting -= 1
         self._leave(ticket.account)
 
@@ -349,6 +363,7 @@ class Scheduler(Generic[W]):
         ticket.estimate = pool.seconds
         account.served += ticket.estimate
         account.running += 1
+        account.waiting -= 1
         self.waiting -= 1
         ticket.worker = worker
         plan.given.append(ticket)

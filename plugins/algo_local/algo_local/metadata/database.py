@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from algo_core.errors import ConfigError, PlatformError
+from algo_local.refusals import StorageFull, StorageUnavailable
 
 BUSY_SECONDS = 30.0
 """Seconds that a transaction waits for another one."""
@@ -29,7 +30,7 @@ class Database:
     more than there are simultaneous users, and all can be closed. A fork starts with an empty pool.
 
     Every method raises ConfigError if the file is not this platform's, or a newer one's, or its directory cannot be
-    made, and PlatformError if SQLite fails (disk full, no permission, locked for longer than `BUSY_SECONDS`).
+    made, and StorageUnavailable if SQLite fails (disk full, no permission, locked for longer than `BUSY_SECONDS`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -149,7 +150,8 @@ class Database:
 
     def _reported(self, error: sqlite3.Error) -> Exception:
         if isinstance(error, sqlite3.OperationalError):
-            return PlatformError(
+            kind = StorageFull if "full" in str(error) else StorageUnavailable
+            return kind(
                 f"The embedded platform's database {self.path} cannot be used: {error}",
                 "Check whether the disk is full or read-only: algo local status",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import NotFoundError
 from algo_local.error_codes import ErrorCode
-from algo_local.refusals import Invalid, Missing, Taken
+from algo_local.refusals import Invalid, Missing, StorageUnavailable, Taken
 
 if TYPE_CHECKING:
     import sqlite3
@@ -235,7 +236,8 @@ class Keys:
         """Record the use of a key, within `USE_SECONDS`."""
         now = time.time()
         if key.last_used_at is None or not 0 <= now - key.last_used_at < USE_SECONDS:
-            with self._database.write() as rows:
+            # A full disk must not keep anybody out.
+            with contextlib.suppress(StorageUnavailable), self._database.write() as rows:
                 rows.execute("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, key.id))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from algo_core.errors import AlgoError
 from algo_local.records import rows as table
 from algo_local.records.record import UNFINISHED
+from algo_local.refusals import StorageUnavailable, storage_error
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 _STATE = table.COLUMNS.index("state")
 MOST_WAITING = 10_000
 """Rows that wait while the database cannot be written to; beyond them the oldest are given up."""
+
+MOST_CONTENT = 64 << 20
+"""Bytes of inputs and outputs that wait meanwhile; beyond them the oldest are given up."""
+
+MOST_KNOWN = 100_000
+"""Calls of which it is known that their record was given up."""
 
 
 class _Task:
@@ -36,8 +43,17 @@ class _Task:
 class Journal:
     """Buffers rows. Who needs a change now writes all that wait as well: a hundred threads need few transactions."""
 
-    def __init__(self, database: Database, before_write: Callable[[], None]) -> None:
-        """`before_write` is called before rows of calls under way are written."""
+    def __init__(self, database: Database, before_write: Callable[[], None], tell: Callable[[str], None]) -> None:
+        """`before_write` is called before rows of calls under way are written; `tell` when writing fails, or works
+        again."""
+        self.problem = ""
+        """Why rows wait; empty if they could be written last."""
+        self.failures = 0
+        """How often they could not be."""
+        self.lost = 0
+        """How many were given up."""
+        self._gone: dict[str, None] = {}
+        self._tell = tell
         self._database = database
         self._before_write = before_write
         self._lock = threading.Lock()
@@ -45,6 +61,37 @@ class Journal:
         self._rows: dict[str, table.Row] = {}
         self._contents: dict[str, bytes] = {}
         self._tasks: list[_Task] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are still to be written."""
+        return len(self._rows)
+
+    def pending(self, identifier: str) -> Record | None:
+        """A record that is still to be written."""
+        with self._lock:
+            row = self._rows.get(identifier)
+        return table.record_of(row) if row else None
+
+    def pending_content(self, digest: str) -> bytes | None:
+        """Bytes that are still to be written."""
+        with self._lock:
+            return self._contents.get(digest)
+
+    def is_lost(self, identifier: str) -> bool:
+        """Whether a record was given up."""
+        return identifier in self._gone
+
+    def unwritten(self) -> list[str]:
+        """The calls whose records are still to be written."""
+        with self._lock:
+            return list(self._rows)
+
+    def give_up(self) -> None:
+        """Forget what could not be written."""
+        with self._lock:
+            self._forget(list(self._rows))
+            self._contents.clear()
 
     def put(self, record: Record, contents: dict[str, bytes]) -> None:
         """Have a record written soon, as it is now."""
@@ -57,7 +104,7 @@ class Journal:
         """Do something in a transaction now; what waits is written in it, before.
 
         Raises:
-            PlatformError: if the database cannot be written to; nothing is done then.
+            StorageUnavailable: if the database cannot be written to; nothing is done then.
         """
         task = _Task(change, to_disk=to_disk)
         with self._lock:
@@ -88,12 +135,15 @@ class Journal:
                     table.store(connection, rows.values(), contents.items())
                     for task in tasks:
                         task.result = task.change(connection)
-            except Exception as error:
+            except Exception as raised:
+                error = storage_error(raised, "Calls cannot be recorded") if isinstance(raised, OSError) else raised
                 self._keep(rows, contents)
+                if isinstance(error, StorageUnavailable):
+                    self._failed(error)
                 for task in tasks:
                     task.error = error
                 if not tasks:
-                    raise
+                    raise error from raised
             except BaseException:  # this thread is interrupted; the others still want theirs
                 self._keep(rows, contents)
                 with self._lock:
@@ -101,16 +151,36 @@ class Journal:
                 raise
             for task in tasks:
                 task.is_done = True
+            self._succeeded()
+
+    def _failed(self, error: StorageUnavailable) -> None:
+        self.failures += 1
+        if not self.problem:
+            self._tell(f"Records of calls wait in memory, since they cannot be written: {error.message}")
+        self.problem = error.message
+
+    def _succeeded(self) -> None:
+        if self.problem:
+            self.problem = ""
+            self._tell(f"Records of calls are written again; {self.lost} were lost since the start")
 
     def _keep(self, rows: dict[str, table.Row], contents: dict[str, bytes]) -> None:
         """Have them wait again, behind nothing that is newer."""
         with self._lock:
             self._rows = {**rows, **self._rows}
             self._contents = {**contents, **self._contents}
-            for identifier in list(self._rows)[: max(0, len(self._rows) - MOST_WAITING)]:
-                del self._rows[identifier]
-            if len(self._rows) >= MOST_WAITING:
-                self._contents.clear()
+            self._forget(list(self._rows)[: max(0, len(self._rows) - MOST_WAITING)])
+            size = sum(map(len, self._contents.values()))
+            while size > MOST_CONTENT:
+                size -= len(self._contents.pop(next(iter(self._contents))))
+
+    def _forget(self, identifiers: list[str]) -> None:
+        for identifier in identifiers:
+            del self._rows[identifier]
+            self._gone[identifier] = None
+        self.lost += len(identifiers)
+        while len(self._gone) > MOST_KNOWN:
+            del self._gone[next(iter(self._gone))]
 
     def read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
         """The result of a query that sees all that was put."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 from algo_local.execution.payload import ContentType, Failure
 
@@ -108,16 +109,21 @@ class Record:
     @property
     def failure(self) -> Failure | None:
         """Why there is no result."""
-        if self.state == LOST:
+        message, error_type, stacktrace = json.loads(self.error) if self.error else ("", "", None)
+        if self.state == LOST and not message:
             return LOST_FAILURE if self.started_at is None else CUT_SHORT_FAILURE
         if not self.error:
             return None
-        message, error_type, stacktrace = json.loads(self.error)
-        return Failure(message, error_type, stacktrace, ended="cancelled" if self.state == CANCELLED else "")
+        ended: dict[str, Literal["cancelled", "lost"]] = {CANCELLED: "cancelled", LOST: "lost"}
+        return Failure(message, error_type, stacktrace, ended=ended.get(self.state, ""))
 
     def started(self, worker: str, at: float) -> None:
         """Note that a worker has taken it."""
         self.state, self.worker, self.started_at = RUNNING, worker, at
+
+    def not_started(self) -> None:
+        """Take `started` back: the worker was not given the call."""
+        self.state, self.worker, self.started_at = QUEUED, "", None
 
     def finished(self, answer: Answer, output: Content | None, at: float, *, level: str, limit: int) -> None:
         """Note what came of it; of what was printed, `limit` bytes are kept, the last ones."""

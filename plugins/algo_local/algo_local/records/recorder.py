@@ -17,6 +17,7 @@ from algo_local.records.journal import Journal
 from algo_local.records.limits import Retention
 from algo_local.records.presence import Presence
 from algo_local.records.record import FULL, LOST, NONE, Answer, Content, Record, digest_of
+from algo_local.refusals import StorageUnavailable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,6 +30,9 @@ INTERVAL = 0.1
 
 POLL_SECONDS = 0.05
 """Seconds between checks of a call of another process."""
+
+_NAMED = 5
+"""Calls whose records were lost that are named one by one."""
 
 SWEEP_SECONDS = 3600.0
 
@@ -76,12 +80,16 @@ class Live:
         """Note that a worker has taken it. With an idempotency key, that is on record when this returns.
 
         Raises:
-            PlatformError: if it cannot be written; the call must not be executed then.
+            StorageUnavailable: if it cannot be written; the call must not be executed then.
         """
         self.record.started(worker, time.time())
         self.is_changed = True
         if self.record.key is not None:
-            self._recorder.write(self)
+            try:
+                self._recorder.write(self)
+            except AlgoError:
+                self.record.not_started()
+                raise
 
     def printed(self, data: bytes) -> None:
         """Take what the algorithm has printed, of which the last bytes are kept."""
@@ -92,7 +100,11 @@ class Live:
             self.is_changed = True
 
     def finished(self, answer: Answer) -> None:
-        """Note what came of it. Once this returns, the answer of a call with an idempotency key is on record."""
+        """Note what came of it. Once this returns, the answer of a call with an idempotency key is on record.
+
+        Where that cannot be written any more, the answer waits with its record: the call has been executed, and its
+        client is to be told what came of it.
+        """
         self._recorder.finish(self, answer)
 
 
@@ -110,7 +122,9 @@ class Recorder:
         self.retention = retention or Retention.of()
         self._cancel = cancel
         self._presence = Presence(root)
-        self._journal = Journal(database, self._presence.hold)
+        self.tell: Callable[[str], None] = lambda text: None
+        """Told when records cannot be written, and when they can be again."""
+        self._journal = Journal(database, self._presence.hold, lambda text: self.tell(text))
         self._lock = threading.Lock()
         self._live: dict[str, Live] = {}
         self._busy = threading.Event()
@@ -150,15 +164,22 @@ class Recorder:
 
         Raises:
             KeyTaken: if a call with its idempotency key is on record, and not to be executed again.
+            StorageUnavailable: if it cannot be written; the call must not be executed then.
         """
         live = self._made(record, given, level)
         contents = self._kept(live, record.input, given.data)
 
-        def claim(rows: sqlite3.Connection) -> Record | None:
+        def answered(rows: sqlite3.Connection) -> tuple[Record | None, bool]:
+            """The call that has the key, and whether it is not to be executed again."""
             known = table.by_key(rows, record.account, record.key) if record.key else None
             has_run = known is not None and known.started_at is not None
-            if known and (known.state != LOST or (has_run and not may_repeat)):
+            return known, known is not None and (known.state != LOST or (has_run and not may_repeat))
+
+        def claim(rows: sqlite3.Connection) -> Record | None:
+            known, is_taken = answered(rows)
+            if is_taken:
                 return known
+            has_run = known is not None and known.started_at is not None
             record.repeats = known.id if known and has_run else ""
             if known:
                 table.give_up_key(rows, known)
@@ -167,7 +188,14 @@ class Recorder:
                 also(rows)
             return None
 
-        taken: Record | None = self._journal.change(claim, to_disk=record.is_void)
+        taken: Record | None
+        try:
+            taken = self._journal.change(claim, to_disk=record.is_void)
+        except StorageUnavailable:
+            taken, is_taken = self._journal.read(answered)
+            if not taken or not is_taken:
+                raise
+            raise KeyTaken(taken) from None  # an answer can be given without writing
         if taken and self._is_dead(taken):
             self._mark_lost()
             taken = self._journal.change(claim, to_disk=record.is_void)
@@ -180,7 +208,7 @@ class Recorder:
         return live
 
     def write(self, live: Live) -> None:
-        """Have a call on record as it is now when this returns. PlatformError if that is impossible."""
+        """Have a call on record as it is now when this returns. StorageUnavailable if that is impossible."""
         with self._lock:
             live.is_changed = False
             self._journal.put(live.record, live.contents)
@@ -221,7 +249,8 @@ class Recorder:
                     observe(record)
             if live.level != NONE:
                 if record.key is not None:
-                    self._journal.change(lambda rows: None)
+                    with contextlib.suppress(StorageUnavailable):
+                        self._journal.change(lambda rows: None)
                 self._tick()
         finally:
             with self._lock:
@@ -250,7 +279,24 @@ class Recorder:
         if found and self._is_dead(found):
             self._mark_lost()
             found = self._journal.read(lambda rows: table.find(rows, identifier))
-        return found
+        return self._journal.pending(identifier) or found
+
+    def is_lost(self, identifier: str) -> bool:
+        """Whether there was a call of this id whose record could not be written, and was given up."""
+        return self._journal.is_lost(identifier)
+
+    @property
+    def writing(self) -> Journal:
+        """How writing goes."""
+        return self._journal
+
+    def unwritten(self) -> str:
+        """What to tell of records that could not be written; nothing if there are none."""
+        problem, names = self._journal.problem, self._journal.unwritten()
+        if not problem or not names:
+            return ""
+        shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+        return f"Calls are not on record ({len(names)}: {shown}): {problem}"
 
     def listed(self, question: table.Question, limit: int) -> list[Record]:
         """The records that match a query, newest first."""
@@ -268,7 +314,7 @@ class Recorder:
         if content is None:
             return None
         found: bytes | None = self._journal.read(lambda rows: table.content(rows, content.digest))
-        return found
+        return self._journal.pending_content(content.digest) if found is None else found
 
     def answer(self, record: Record) -> Answer | None:
         """The answer of a call that has ended; None if its result is not kept, or no longer."""
@@ -320,6 +366,9 @@ class Recorder:
         self._is_closed = True
         self._busy.set()
         self._journal.flush()
+        if told := self.unwritten():
+            self.tell(told)
+            self._journal.give_up()
         self._presence.release()
 
     # What happens beside

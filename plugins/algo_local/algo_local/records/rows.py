@@ -64,7 +64,8 @@ def row_of(record: Record) -> Row:
     )
 
 
-def _record(row: Row) -> Record:
+def record_of(row: Row) -> Record:
+    """The record that a row stands for."""
     given = Content(*row[15:18]) if row[15] else None
     came = Content(*row[18:21]) if row[18] else None
     values: list[Any] = [*row[:9], bool(row[9]), *row[10:15], given, came, *row[21:]]
@@ -94,7 +95,7 @@ def by_key(rows: sqlite3.Connection, account: str, key: str) -> Record | None:
 
 def _one(rows: sqlite3.Connection, condition: str, *values: object) -> Record | None:
     found = rows.execute(f"{_SELECT} WHERE {condition}", values).fetchone()
-    return _record(found) if found else None
+    return record_of(found) if found else None
 
 
 def give_up_key(rows: sqlite3.Connection, record: Record) -> None:
@@ -122,7 +123,7 @@ def listed(rows: sqlite3.Connection, question: Question, limit: int) -> list[Rec
     where = " AND ".join(text for text, _ in conditions) or "1"
     values = [value for _, values in conditions for value in values]
     query = f"{_SELECT} WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
-    return [_record(row) for row in rows.execute(query, [*values, limit])]
+    return [record_of(row) for row in rows.execute(query, [*values, limit])]
 
 
 def content(rows: sqlite3.Connection, digest: str) -> bytes | None:

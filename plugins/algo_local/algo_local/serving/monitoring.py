@@ -128,6 +128,15 @@ class Monitoring:
         ):
             yield GaugeMetricFamily(name, text, value=value)
         yield from self._workers_by_algorithm()
+        writing = self._platform.records.writing
+        yield GaugeMetricFamily(
+            "algo_records_waiting", "Records of calls that are to be written", value=writing.waiting
+        )
+        for name, text, value in (
+            ("algo_records_lost", "Records of calls that could not be written, and were given up", writing.lost),
+            ("algo_record_write_failures", "Attempts to write records of calls that failed", writing.failures),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
 
     def _workers_by_algorithm(self) -> Iterator[Any]:
         from prometheus_client.core import GaugeMetricFamily

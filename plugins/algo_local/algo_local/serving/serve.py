@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,8 @@ def serve_until_signal(
         ConfigError: if the certificate cannot be used, or the platform's state.
     """
     log = Log(say)
+    # Modules are imported when first needed: on a disk that is full by then, Python leaves truncated bytecode behind.
+    sys.dont_write_bytecode = True
     raise_descriptor_limit()
     listener = listen(host, port)
     try:
@@ -63,6 +66,7 @@ def serve_until_signal(
         account = platform.account  # a state that cannot be used is found before anybody connects
         monitoring = Monitoring(platform)
         platform.records.observers += [monitoring.observe, *([on_call] if on_call else [])]
+        platform.records.tell = log
         scheme = "https" if tls else "http"
         application = Application(platform, scheme=scheme, on_failure=log, beside=_first(monitoring.answer, beside))
         server = Server(application, listener, tls=_context(tls), on_failure=log, on_answer=on_answer)

@@ -16,7 +16,7 @@ from algo_core.errors import (
 )
 from algo_local.error_codes import ErrorCode
 from algo_local.platform import Platform
-from algo_local.refusals import TooManyCalls
+from algo_local.refusals import StorageFull, StorageUnavailable, TooManyCalls
 from algo_local.web.authorization import RequestContext, authorize
 from algo_local.web.http import ApiError, FileBody, Request, Response, json_response
 from algo_local.web.operations import Permission
@@ -30,6 +30,8 @@ _KINDS: tuple[tuple[type[AlgoError], int, int | None], ...] = (
     (PermissionDenied, 403, ErrorCode.NOT_AUTHORIZED),
     (AlreadyExists, 409, ErrorCode.INVALID_REQUEST),
     (TooManyCalls, 429, None),
+    (StorageFull, 507, ErrorCode.INTERNAL_SERVER_ERROR),
+    (StorageUnavailable, 503, ErrorCode.INTERNAL_SERVER_ERROR),
     (RequestRefused, 400, ErrorCode.INVALID_REQUEST),
     (UsageError, 400, ErrorCode.INVALID_REQUEST),
 )
@@ -152,7 +154,7 @@ def _load(name: str) -> Handler:
 def _as_api_error(error: AlgoError) -> ApiError:
     for kind, status, code in _KINDS:
         if isinstance(error, kind):
-            more = {"Retry-After": "1"} if status == 429 else None
+            more = {"Retry-After": "1"} if status in (429, 503) else None
             return ApiError(status, error.message, getattr(error, "code", code), more)
     return ApiError(
         500, f"{error.message}. {error.hint}" if error.hint else error.message, ErrorCode.INTERNAL_SERVER_ERROR

@@ -231,6 +231,9 @@ def _call_on_record(platform: Platform, caller: Caller, identifier: str) -> Targ
     else:
         owns = algorithm is not None and caller.owns_algorithm(algorithm.owner)
         is_visible = record is not None and (caller.administrator or caller.acts_for(record.account) or owns)
+    if not record and platform.records.is_lost(identifier):
+        message = f"The record of {identifier} was lost: the platform could not write it"
+        raise ApiError(410, message, ErrorCode.REQUEST_ID_NOT_FOUND)
     if not record or not is_visible:
         raise ApiError(404, f"No request {identifier[:100]}", ErrorCode.REQUEST_ID_NOT_FOUND)
     return Target(_rank(caller, record.account, Who.VIEWER), algorithm, record.account, record)

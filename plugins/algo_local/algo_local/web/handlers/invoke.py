@@ -10,10 +10,11 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from algo_core.errors import AlgoError
 from algo_local.algorithms.registry import Version
 from algo_local.algorithms.schemas import schemas_of
 from algo_local.callers import CallContext, Caller
@@ -21,6 +22,7 @@ from algo_local.error_codes import ErrorCode
 from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.records.record import FULL, LOST, LOST_FAILURE, NONE, Answer, Record, digest_of
 from algo_local.records.recorder import Input, KeyTaken
+from algo_local.refusals import TooManyCalls
 from algo_local.web.answers import answer_of, raw, wrapped
 from algo_local.web.http import ApiError, Request, Response, json_response
 from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECONDS
@@ -43,6 +45,9 @@ IDEMPOTENCY_LOST = "Idempotency-Lost"
 
 REPEATED = "Idempotency-Repeated"
 """The header of a response, with the id of the lost call that was repeated."""
+
+QUEUE_SECONDS = 0.2
+"""How long a call without a response that was accepted waits until it tries again to get into a full queue."""
 
 _TEXT = frozenset({"text/plain", "application/text", "application/x-www-form-urlencoded", ""})
 _INPUT = "Failed to build algorithm input from request: "
@@ -96,6 +101,10 @@ class _Call:
         answer = _INTERRUPTED
         try:
             answer = answer_of(self._named(self._checked(self._executed(live))))
+        except AlgoError as error:
+            failure = Failure(error.message, "SystemError", ended="lost")
+            answer = replace(_INTERRUPTED, failure=failure)
+            raise
         finally:
             live.finished(answer)
         return answer
@@ -124,14 +133,21 @@ class _Call:
     def _executed(self, live: Live) -> Outcome:
         try:
             execute = self.execute or self.platform.executor.call
-            return execute(
-                self.platform.runnable(self.version),
-                self.payload,
-                timeout=self.timeout,
-                context=self.context,
-                on_start=live.started,
-                on_output=live.printed,
-            )
+            deadline = time.monotonic() + self.timeout
+            while True:
+                try:
+                    return execute(
+                        self.platform.runnable(self.version),
+                        self.payload,
+                        timeout=deadline - time.monotonic(),
+                        context=self.context,
+                        on_start=live.started,
+                        on_output=live.printed,
+                    )
+                except TooManyCalls:
+                    if not live.record.is_void or time.monotonic() + QUEUE_SECONDS >= deadline:
+                        raise
+                time.sleep(QUEUE_SECONDS)  # its client has been told that it was accepted
         finally:
             if self.context.session == self.context.request_id:
                 self.platform.hosted.end_session(self.context.session)
@@ -380,7 +396,7 @@ def _start_void(call: _Call, live: Live, slot: ExitStack) -> None:
     """Run a call in the background; `slot` is given back when it is done."""
 
     def work() -> None:
-        with slot:
+        with slot, suppress(AlgoError):  # which is on record
             call.run(live)
 
     try:
