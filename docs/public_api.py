@@ -30,6 +30,7 @@ PUBLIC = (
     "algo_core.http.response",
     "algo_core.http.headers",
     "algo_core.http.retry",
+    "algo_core.http.multiplexer",
     "algo_core.http.pipeline",
     "algo_core.http.requests_transport",
     "algo_core.storage.contract",

@@ -77,8 +77,8 @@ class ApiClient:
         A `body` that is not bytes is read while it is sent. `read_timeout` is in seconds; with `as_stored` a compressed
         body is left so.
         """
-        try:
-            response = self.client.send(
+        return self.checked(
+            lambda: self.client.send(
                 method,
                 self.url(path, query),
                 headers=headers,
@@ -86,6 +86,12 @@ class ApiClient:
                 timeout=(self.client.timeout[0], read_timeout) if read_timeout else None,
                 as_stored=as_stored,
             )
+        )
+
+    def checked(self, response_of: Callable[[], Response]) -> Response:
+        """The response that a request has, which is 2xx; its failures become the errors that `request` raises."""
+        try:
+            response = response_of()
         except NetworkError as failure:
             from algo_core.http.advice import explain
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from algo_core.events import RequestEnded
     from algo_core.http.direct import DirectTransport
+    from algo_core.http.multiplexer import Multiplexer
     from algo_core.http.pipeline import Pipeline
     from algo_core.http.requests_transport import AlgoSession, RequestsTransport
     from algo_core.http.response import Response
@@ -129,7 +130,7 @@ class HttpClient:
             response = self._accepted_response(method, url, headers, body, timeout or self.timeout)
             target = _redirect(response) if method in FOLLOWED else None
             if target is None:
-                return response if as_stored or not is_encoded(response.headers) else _decoded(response)
+                return response if as_stored else self._plain(response)
             response.close()
             url = target
         raise PlatformError(f"{response.place} redirects too many times", "Check the address: algo profile show")
@@ -164,6 +165,41 @@ class HttpClient:
 
         headers = functools.partial(self._headers, url, None)
         return Pipeline(self._direct.pool, url, headers, self.timeout, limit, self.observe)
+
+    def multiplexer(self, url: str) -> Multiplexer | None:
+        """For many requests at a time, in one thread, to where a URL leads.
+
+        None where the direct transport cannot be used, or exchanges are observed.
+        """
+        if not self.is_direct(url):
+            return None
+        from algo_core.http.multiplexer import Multiplexer, Owner
+
+        def headers() -> Mapping[str, str]:
+            self._current_credential()
+            return self._headers(url, None)
+
+        owner = Owner(headers, self.is_direct, self._repeat, self._plain, self._note)
+        return Multiplexer(self._direct.pool(url), owner)
+
+    def _repeat(self, request: Request) -> Response:
+        """Send a request as `send` does that `Multiplexer` could not send, or was refused for its credential."""
+        return self.send(
+            request.method, request.url, headers=request.headers, body=request.body, timeout=request.timeout
+        )
+
+    def _plain(self, response: Response) -> Response:
+        """The same response; decompressed, if it is compressed."""
+        return _decoded(response) if is_encoded(response.headers) else response
+
+    def _note(self, request: Request, response: Response | None, seconds: float) -> None:
+        """Remember whether there are cookies, and tell observers of a request that has ended."""
+        if response is not None and "Set-Cookie" in response.headers and not self._has_cookies:
+            self._has_cookies, self._chosen = True, {}  # requests keeps those of the responses that it sees
+        if self.on_exchange:
+            self.on_exchange(request.method, request.url, None if response is None else response.status, seconds)
+        if self.observe:
+            self.observe(_ended(request, response, seconds))
 
     def is_direct(self, url: str) -> bool:
         """Whether requests to a URL's host need neither requests nor plugins, and are not observed."""
@@ -227,24 +263,17 @@ class HttpClient:
 
     def _exchanged(self, request: Request) -> Response:
         started = time.perf_counter()
-        status: int | None = None
         response: Response | None = None
         try:
             transport = self._transport(request.url)
-            response = transport.send(self._signed(request))
-            if not isinstance(getattr(response, "status", None), int):
-                raise _no_response(transport, response)
-            status = response.status
+            sent = transport.send(self._signed(request))
+            if not isinstance(getattr(sent, "status", None), int):
+                raise _no_response(transport, sent)
+            response = sent
             response.has_body = request.method != "HEAD"
-            if "Set-Cookie" in response.headers and not self._has_cookies:
-                self._has_cookies, self._chosen = True, {}  # requests keeps those of the responses that it sees
             return response
         finally:
-            seconds = time.perf_counter() - started
-            if self.on_exchange:
-                self.on_exchange(request.method, request.url, status, seconds)
-            if self.observe:
-                self.observe(_ended(request, response, seconds))
+            self._note(request, response, time.perf_counter() - started)
 
     def _signed(self, request: Request) -> Request:
         """A request with the headers that plugins make for it; nothing for other hosts than the profile's."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import socket
 import struct
@@ -63,6 +65,16 @@ class Connection:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
+    def do_not_wait(self) -> None:
+        """Have the socket raise what `would_block` recognizes instead of waiting, until `limit` is called."""
+        self._limit = None
+        self.sock.setblocking(False)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether bytes have been decrypted that were not received yet: no event tells of them."""
+        return self._pool.is_encrypted and self.sock.pending() > 0
+
     def release(self) -> None:
         """Return it to the pool: its response was read to the end."""
         self._pool.put(self)
@@ -85,6 +97,8 @@ class ConnectionPool:
         self._port = port
         self._context = context() if context else None
         self._idle: list[Connection] = []
+        self._peer: tuple[int, Any] | None = None
+        """Family and address of the last connection."""
         self._is_closed = False
 
     def take(self, connect: float, read: float) -> Connection:
@@ -93,17 +107,41 @@ class ConnectionPool:
         Raises:
             NetworkError and its kinds: if no connection can be made; nothing was sent.
         """
+        connection = self.idle() or self._made(connect)
+        connection.limit(read)
+        return connection
+
+    def idle(self) -> Connection | None:
+        """An idle, quiet connection, if there is one."""
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                connection = self._made(connect)
-                break
+                return None
             if connection.is_quiet():
                 connection.is_fresh = False
-                break
+                return connection
             connection.close()
-        connection.limit(read)
+
+    def begin(self) -> Connection | None:
+        """A new connection to where the last one leads, which does not wait; it is made once it can be written to.
+
+        None if there was none, or TLS is to be agreed on. Raises OSError.
+        """
+        if self._peer is None or self._context:
+            return None
+        family, address = self._peer
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        connection = Connection(self, sock)
+        try:
+            connection.do_not_wait()
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            error = sock.connect_ex(address)
+            if error not in (0, errno.EINPROGRESS):
+                raise OSError(error, os.strerror(error))
+        except BaseException:
+            sock.close()
+            raise
         return connection
 
     def _made(self, connect: float) -> Connection:
@@ -113,6 +151,7 @@ class ConnectionPool:
                 host: Any = self._host.encode("ascii")
                 sock = socket.create_connection((host, self._port), connect)
                 try:
+                    self._peer = sock.family, sock.getpeername()
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     if self._context:
                         sock = self._encrypted(sock, self._context)

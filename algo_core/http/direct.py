@@ -7,7 +7,8 @@ no request is sent twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -48,13 +49,8 @@ class DirectTransport:
         pool = self.pool(request.url)
         head = request_head(request)
         connection = pool.take(*request.timeout)
-        try:
+        with _closed_by_errors(connection):
             return _response(connection, request, _send(connection, head, request.body))
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, NetworkError) and not isinstance(error, TimedOut):
-                error.was_stale = not connection.is_fresh
-            raise
 
     def pool(self, url: str) -> ConnectionPool:
         """The pool of connections to a URL's host.
@@ -76,19 +72,44 @@ class DirectTransport:
             self._pools.popitem()[1].close()
 
 
+def continued(connection: Connection, request: Request, unsent: bytes, received: bytes) -> Response:
+    """The response to a request that was begun on a connection: `unsent` is left of it, `received` has come already.
+
+    Raises:
+        NetworkError and its kinds, PlatformError: as `DirectTransport.send` does.
+    """
+    with _closed_by_errors(connection):
+        connection.limit(request.timeout[1])
+        return _response(connection, request, _send(connection, unsent, None) if unsent else None, received)
+
+
+@contextmanager
+def _closed_by_errors(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, NetworkError) and not isinstance(error, TimedOut):
+            error.was_stale = not connection.is_fresh
+        raise
+
+
 def request_head(request: Request) -> bytes:
     """The head of a request.
 
     Raises:
         ConfigError: if a part of it cannot be sent.
     """
-    target = target_of(request.url)
-    if not request.method.isalpha() or not request.method.isascii() or not is_target(target):
-        raise ConfigError(f"Not a request that can be sent: {request.method} {request.url!r:.200}")
-    lines = header_lines(request.headers)
-    if request.body is not None:
-        lines += f"Content-Length: {request.body.size}\r\n"
-    return f"{request.method} {target} HTTP/1.1\r\n{connection_lines(request.url)}{lines}\r\n".encode("latin-1")
+    length = f"Content-Length: {request.body.size}\r\n" if request.body is not None else ""
+    return f"{first_lines(request.method, request.url, request.headers)}{length}\r\n".encode("latin-1")
+
+
+def first_lines(method: str, url: str, headers: Mapping[str, str]) -> str:
+    """The request line and headers. ConfigError if a part of them cannot be sent."""
+    target = target_of(url)
+    if not method.isalpha() or not method.isascii() or not is_target(target):
+        raise ConfigError(f"Not a request that can be sent: {method} {url!r:.200}")
+    return f"{method} {target} HTTP/1.1\r\n{connection_lines(url)}{header_lines(headers)}"
 
 
 def connection_lines(url: str) -> str:
@@ -118,13 +139,13 @@ def _send(connection: Connection, head: bytes, body: RequestBody | None) -> Netw
     return None
 
 
-def receive_head(connection: Connection) -> tuple[Head | None, bytes]:
-    """The head of the next response, or None if it is not plain, and the bytes received.
+def receive_head(connection: Connection, received: bytes = b"") -> tuple[Head | None, bytes]:
+    """The head of the next response, or None if it is not plain, and the bytes received, `received` included.
 
     Raises:
         NetworkError and its kinds, PlatformError: if there is none.
     """
-    received, interim = b"", 0
+    interim = 0
     while True:
         end = received.find(b"\r\n\r\n")
         if interim + (end if end >= 0 else len(received)) > HEAD_LIMIT:
@@ -146,10 +167,12 @@ def receive_head(connection: Connection) -> tuple[Head | None, bytes]:
         received += part
 
 
-def _response(connection: Connection, request: Request, refused: NetworkError | None) -> Response:
+def _response(
+    connection: Connection, request: Request, refused: NetworkError | None, received: bytes = b""
+) -> Response:
     """The response, as soon as its headers have arrived."""
     try:
-        head, received = receive_head(connection)
+        head, received = receive_head(connection, received)
     except TlsError:
         raise  # a server that wants a certificate says so after the handshake, and may close before the request is sent
     except NetworkError as error:

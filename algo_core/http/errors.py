@@ -122,6 +122,14 @@ def late(address: str) -> TimedOut:
     return TimedOut(f"No answer from {address} in time", "Try again, or allow more with the setting 'timeout'")
 
 
+def would_block(error: OSError) -> bool:
+    """Whether a socket that does not wait has nothing to receive, or no room to send."""
+    ssl = sys.modules.get("ssl")
+    return isinstance(error, BlockingIOError) or (
+        ssl is not None and isinstance(error, (ssl.SSLWantReadError, ssl.SSLWantWriteError))
+    )
+
+
 def is_tls_error(error: BaseException) -> bool:
     """Whether TLS failed; without ssl having been imported it cannot have."""
     ssl = sys.modules.get("ssl")

@@ -115,6 +115,34 @@ class Response(abc.ABC):
         self.close()
 
 
+class BytesResponse(Response):
+    """A response whose body has arrived."""
+
+    def __init__(self, url: str, status: int, headers: Mapping[str, str], content: bytes, reason: str = "") -> None:
+        self.url = url
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self._left = memoryview(content)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes of the body; 0 at its end."""
+        part = self._left[: len(buffer)]
+        memoryview(buffer)[: len(part)] = part
+        self._left = self._left[len(part) :]
+        return len(part)
+
+    def read(self, limit: int) -> bytes:
+        """The whole body, read once. PlatformError if it is larger than `limit`."""
+        if not hasattr(self, "_content"):
+            self._check_size(len(self._left), limit)
+            self._content, self._left = bytes(self._left), self._left[:0]
+        return self._content
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 class Readable(Protocol):
     """A source of a body; a file is one."""
 

@@ -66,9 +66,13 @@ class Tries:
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait before the next try: `seconds`, else the backoff."""
+        (self._pause or time.sleep)(self.next_pause(seconds))
+
+    def next_pause(self, seconds: float | None = None) -> float:
+        """The seconds to wait before the next try, which this begins: `seconds`, else the backoff."""
         self.left -= 1
         self._failures += 1
-        (self._pause or time.sleep)(pause_after(self._failures) if seconds is None else seconds)
+        return pause_after(self._failures) if seconds is None else seconds
 
     def renew(self) -> None:
         """Something got further, so that all tries are there again: what gets nowhere ends, however long it is."""

@@ -13,6 +13,7 @@ ability. All optional abilities are defined here.
 | `ReplayableStorage` | uploads of unknown size |
 | `RenamingStorage` | moving without copying |
 | `CopyingStorage` | copies that the store makes itself |
+| `SharingStorage` | links that need no credential |
 | `LeftoverStorage` | partial files of transfers that run or were killed |
 | `RewindableReader` | reading the same open file again |
 """
@@ -20,9 +21,9 @@ ability. All optional abilities are defined here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from algo_core.storage.contract import Checksum, Entry, Reader, Source, Storage
 from algo_core.storage.uri import DataUri
@@ -157,6 +158,26 @@ class CopyingStorage(Protocol):
 
         None if the file must be copied in the ordinary way: then nothing has been done. Raises what `Storage.open` and
         `Storage.write` raise, and then the target is unchanged.
+        """
+
+
+class Link(NamedTuple):
+    """An address with which one file can be read or written by whoever has it; `headers` must be sent with it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = {}
+
+
+@runtime_checkable
+class SharingStorage(Protocol):
+    """A storage that makes links to its files."""
+
+    def link(self, uri: DataUri, seconds: int, *, writes: bool = False) -> Link:
+        """A link that is valid for so many seconds, for reading a file that exists, or for writing one.
+
+        Raises UsageError if it cannot be valid for so long, RequestRefused if the credential cannot make links, and
+        what `Storage.stat` raises.
         """
 
 

@@ -6,6 +6,7 @@ import io
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
+from email.utils import formatdate
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from algo_connectors.aws.direct_client import DirectS3Client, Target
 from algo_connectors.aws.s3fs_client import S3fsClient
-from algo_connectors.aws.signature import NO_CONTENT, UNSIGNED, Keys
+from algo_connectors.aws.signature import LONGEST, NO_CONTENT, UNSIGNED, Keys
 from algo_connectors.common.errors import store_errors
 from algo_connectors.common.opening import open_store
 from algo_connectors.s3 import S3Storage
@@ -26,6 +27,9 @@ from algo_core.errors import (
     NotFoundError,
     PermissionDenied,
     PlatformError,
+    RequestRefused,
+    TimedOut,
+    UsageError,
 )
 from algo_core.http.response import StreamResponse
 from algo_core.storage.contract import Entry, Kind
@@ -100,6 +104,8 @@ def test_what_is_sent_is_covered_by_a_digest(is_encrypted: bool) -> None:
         (301, {"x-amz-bucket-region": "eu-central-1"}, error("PermanentRedirect")),
         (400, {}, error("AuthorizationHeaderMalformed", more="<Region>eu-central-1</Region>")),
         (400, {"x-amz-bucket-region": "eu-central-1"}, error("IllegalLocationConstraintException")),
+        (307, {"x-amz-bucket-region": "eu-central-1"}, error("TemporaryRedirect")),
+        (403, {"x-amz-bucket-region": "eu-central-1"}, b""),
     ],
 )
 def test_a_bucket_of_another_region_is_found_once(answer: tuple[int, Mapping[str, str], bytes]) -> None:
@@ -125,7 +131,7 @@ def test_a_region_that_does_not_help_is_not_tried_for_ever() -> None:
     ("status", "body", "expected", "message"),
     [
         (403, error("AccessDenied", "not for you"), PermissionDenied, "not for you"),
-        (403, error("SignatureDoesNotMatch", "wrong secret"), PermissionDenied, "wrong secret"),
+        (403, error("SignatureDoesNotMatch", "wrong secret"), AuthError, "wrong secret"),
         (400, error("ExpiredToken", "The token has expired"), AuthError, "has expired"),
         (404, error("NoSuchKey"), NotFoundError, "There is no s3://bucket/key"),
         (500, error("InternalError", "oh"), PlatformError, "oh"),
@@ -236,6 +242,95 @@ def test_the_credential_is_asked_for_each_request() -> None:
     assert [headers.get("x-amz-security-token") for _, _, headers, _ in script.sent] == ["first", "second", None]
     assert "authorization" not in script.sent[2][2]
     assert script.sent[0][2]["x-amz-content-sha256"] == NO_CONTENT
+
+
+def test_a_credential_that_runs_out_in_the_middle_is_looked_for_again() -> None:
+    """Once: the request is sent again with another one, or fails."""
+    keys = [Keys("A", "s", "old")]
+    script = Script((200, {}, b"x"), (400, {}, error("ExpiredToken")), (200, {}, b"x"))
+    connect: Any = lambda origin: script  # noqa: E731 - of another type
+
+    def renewed(expired: Keys) -> bool:
+        assert expired.token == "old"
+        keys[0] = Keys("A", "s", "new")
+        return True
+
+    client = DirectS3Client(Target("http://127.0.0.1:9", "r"), lambda: keys[0], connect, renewed)
+    client.get_object("bucket", "key", 0, 1, None)
+    client.put_object("bucket", "key", b"content")
+    assert [headers["x-amz-security-token"] for _, _, headers, _ in script.sent] == ["old", "old", "new"]
+    assert script.sent[2][3] == b"content"
+    script.answers = [(400, {}, error("ExpiredToken", "over"))] * 2
+    keys[0] = Keys("A", "s", "old")
+    with pytest.raises(AuthError, match="over") as caught, store_errors(URI):
+        client.get_object("bucket", "key", 0, 1, None)
+    assert "Log in again" in str(caught.value.hint)
+    assert script.answers == []
+
+
+def test_a_wrong_clock_is_told_by_the_store() -> None:
+    then = 1_700_000_000
+    skewed = 403, {"Date": formatdate(then, usegmt=True)}, error("RequestTimeTooSkewed", "too far apart")
+    script = Script(skewed, (200, {}, b"x"), (200, {}, b"x"), skewed)
+    storage = script.client()
+    for _ in range(2):
+        storage.fetch(URI, 0, 1, None)
+    assert [headers["x-amz-date"][:8] == "20231114" for _, _, headers, _ in script.sent] == [False, True, True]
+    with pytest.raises(AuthError, match="too far apart") as caught:
+        storage.read_small(URI, 1)
+    assert "clock" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected", "hint"),
+    [
+        (403, "InvalidAccessKeyId", AuthError, "access_key_id in [connectors.s3]"),
+        (403, "SignatureDoesNotMatch", AuthError, "secret_access_key in [connectors.s3]"),
+        (403, "AccessDenied", PermissionDenied, "must allow"),
+        (403, "RequestTimeTooSkewed", AuthError, "clock"),
+        (403, "InvalidObjectState", RequestRefused, "restore"),
+        (400, "ExpiredToken", AuthError, "Log in again"),
+        (400, "KeyTooLongError", RequestRefused, "1,024 bytes"),
+        (400, "RequestTimeout", TimedOut, "Try again"),
+        (400, "BadDigest", NetworkError, "damaged"),
+        (301, "PermanentRedirect", ConfigError, "region"),
+        (404, "NoSuchBucket", NotFoundError, "algo ls s3://"),
+        (409, "OperationAborted", PlatformError, "try again"),
+        (503, "SlowDown", PlatformError, "--max-transfers"),
+    ],
+)
+def test_codes_of_the_store(status: int, code: str, expected: type[AlgoError], hint: str) -> None:
+    """Whatever is asked for: a HEAD, whose answer has no body, is explained by a GET."""
+    answer = status, {}, error(code, "as the store says")
+    for attempt in (
+        lambda storage: storage.fetch(URI, 0, 1, None),
+        lambda storage: storage.put(URI, b"x"),
+        lambda storage: next(storage.pages(URI, "bucket", "")),
+        lambda storage: storage.delete("bucket", ["a", "b"]),
+        *([lambda storage: storage.head(URI, "bucket", "key")] if status in {301, 400, 403} else []),
+    ):
+        with pytest.raises(expected) as caught, store_errors(URI):
+            attempt(Script(answer, answer).client())
+        assert type(caught.value) is not AlgoError
+        assert hint in str(caught.value.hint)
+        assert str(caught.value).count("s3://bucket/key") == 1
+
+
+def test_a_link_is_for_the_region_of_its_bucket() -> None:
+    moved = 301, {"x-amz-bucket-region": "eu-central-1"}, b""
+    script = Script(moved, (200, {}, b""), (200, {}, b""), (200, {}, b""))
+    storage = script.client("", keys=lambda: Keys("A", "s", "token"))
+    link = storage.link(DataUri("s3", "bucket/ä b+"), 3600)
+    assert link.method == "GET"
+    assert link.url.startswith("https://bucket.s3.eu-central-1.amazonaws.com/%C3%A4%20b%2B?X-Amz-Algorithm=")
+    assert "&X-Amz-Expires=3600&X-Amz-Security-Token=token&" in link.url
+
+
+@pytest.mark.parametrize(("seconds", "anonymous"), [(LONGEST + 1, False), (60, True)])
+def test_links_that_cannot_be(seconds: int, anonymous: bool) -> None:
+    storage = Script(*[(200, {}, b"")] * 2).client(keys=lambda: None if anonymous else KEYS)
+    with pytest.raises(AuthError if anonymous else UsageError, match="anon" if anonymous else "at most 7 days"):
+        storage.link(URI, seconds)
 
 
 def test_keys_that_xml_needs_escaped(tmp_path: Path) -> None:

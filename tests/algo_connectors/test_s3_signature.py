@@ -5,13 +5,13 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algo_connectors.aws.signature import NO_CONTENT, Keys, Signer, encoded_path, encoded_query
+from algo_connectors.aws.signature import LONGEST, NO_CONTENT, Keys, Signer, encoded_path, encoded_query
 
 PUBLISHED = Keys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 """The credential of the examples in AWS's documentation of Signature Version 4 for S3."""
@@ -52,6 +52,12 @@ def test_the_published_examples(
     assert f"Credential={PUBLISHED.access}/20130524/us-east-1/s3/aws4_request" in headers["authorization"]
 
 
+def test_the_published_example_of_a_link() -> None:
+    query = Signer(PUBLISHED, "us-east-1").query("GET", HOST, "/test.txt", seconds=86_400, moment=MOMENT)
+    assert query.endswith("&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")
+    assert "X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request" in query
+
+
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 header_values = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 
@@ -81,6 +87,30 @@ def test_whatever_botocore_signs(
     expected = theirs.signature(theirs.string_to_sign(request, theirs.canonical_request(with_date(request))), request)
     assert ours["authorization"].endswith(f"Signature={expected}")
     assert dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)) == dict(query)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    key=text,
+    method=st.sampled_from(["GET", "PUT"]),
+    token=st.none() | header_values,
+    secret=header_values,
+    seconds=st.integers(1, LONGEST),
+)
+def test_whatever_link_botocore_signs(key: str, method: str, token: str | None, secret: str, seconds: int) -> None:
+    path = encoded_path("bucket", key)
+    signer = Signer(Keys("AKIAEXAMPLE", secret, token), "eu-west-1")
+    ours = signer.query(method, "127.0.0.1:9000", path, seconds=seconds, moment=MOMENT)
+
+    request = AWSRequest(method, f"http://127.0.0.1:9000{path}")
+    request.context["timestamp"] = "20130524T000000Z"
+    theirs = S3SigV4QueryAuth(Credentials("AKIAEXAMPLE", secret, token), "s3", "eu-west-1", expires=seconds)
+    theirs._modify_request_before_signing(request)
+    canonical = theirs.canonical_request(request)
+    expected = theirs.signature(theirs.string_to_sign(request, canonical), request)
+    given = dict(parse_qsl(ours, strict_parsing=True))
+    assert given.pop("X-Amz-Signature") == expected
+    assert given == dict(parse_qsl(urlsplit(request.url).query))
 
 
 def with_date(request: AWSRequest) -> AWSRequest:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.writing import Upload
-from algo_core.errors import UsageError
+from algo_core.errors import RequestRefused, UsageError
+from algo_core.storage.capabilities import Link
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 
@@ -160,6 +161,19 @@ class AzureStorage(ObjectStorage):
         advanced(source.size or 0)
         return self.head(target, *self.locate(target))
 
+    def link(self, uri: DataUri, seconds: int, *, writes: bool = False) -> Link:
+        """A shared access signature (`SharingStorage`)."""
+        if writes:
+            self.check_file(uri)
+        elif self.stat(uri).is_directory:
+            raise self.missing(uri)
+        blob = self.blob(*self.locate(uri))
+        if not has_key(blob):
+            message = f"Links to {uri.connector}:// need the account's key, which this connector does not have"
+            raise RequestRefused(message, "Set account_key in config.toml")
+        url = signed_address(blob, seconds, writes=writes) or ""
+        return Link("PUT", url, {"x-ms-blob-type": "BlockBlob"}) if writes else Link("GET", url)
+
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """Delete Blob, several at once."""
 
@@ -207,6 +221,11 @@ class _Blocks(Upload):
         pass
 
 
+def has_key(blob: Any) -> bool:
+    """Whether a client has the account's key."""
+    return bool(getattr(blob.credential, "account_key", None))
+
+
 def signed_address(blob: Any, seconds: float, *, writes: bool = False) -> str | None:
     """The address of a blob with the right to read or write it (a shared access signature).
 
@@ -214,14 +233,13 @@ def signed_address(blob: Any, seconds: float, *, writes: bool = False) -> str | 
     """
     from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
-    key = getattr(blob.credential, "account_key", None)
-    if not key:
+    if not has_key(blob):
         return str(blob.url) if "sig=" in blob.url else None
     token = generate_blob_sas(
         blob.account_name,
         blob.container_name,
         blob.blob_name,
-        account_key=key,
+        account_key=blob.credential.account_key,
         permission=BlobSasPermissions(read=not writes, write=writes, create=writes),
         expiry=datetime.now(timezone.utc) + timedelta(seconds=seconds),
     )

@@ -8,11 +8,14 @@ from contextlib import suppress
 
 from algo_connectors.aws.s3_client import Object, ObjectName, S3Client
 from algo_connectors.aws.settings import needs_s3fs, open_direct
-from algo_connectors.common.errors import Changed, is_unknown_request
+from algo_connectors.aws.signature import LONGEST
+from algo_connectors.common.errors import Changed, is_unknown_request, store_errors
+from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.writing import Upload, part_size
 from algo_core.errors import AlgoError, ConfigError, PlatformError
+from algo_core.storage.capabilities import Link
 from algo_core.storage.contract import Entry, Kind
 from algo_core.storage.uri import DataUri
 
@@ -135,6 +138,17 @@ class S3Storage(ObjectStorage):
                 upload.abort()
             raise
         return self.head(target, *self.locate(target))
+
+    def link(self, uri: DataUri, seconds: int, *, writes: bool = False) -> Link:
+        """A presigned address (`SharingStorage`)."""
+        check_lifetime(uri, seconds, LONGEST)
+        if writes:
+            self.check_file(uri)
+        elif self.stat(uri).is_directory:
+            raise self.missing(uri)
+        method = "PUT" if writes else "GET"
+        with store_errors(uri):
+            return Link(method, self.client.presigned_url(method, *self.locate(uri), seconds))
 
     def buckets(self, uri: DataUri) -> Iterable[str]:
         """ListBuckets."""

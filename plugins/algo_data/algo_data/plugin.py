@@ -38,6 +38,7 @@ def algo_commands() -> list[Command]:
         _command("rmdir", "Remove directories."),
         _command("du", "Show the total size of files."),
         _command("stat", "Show metadata of files and directories."),
+        _command("share", "Print links to files that need no credential."),
         _command("acl", "Show and change who may read a collection."),
         Command(
             "help uris",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from algo_core.errors import AlgorithmFailed, NotFoundError, PlatformError, RequestRefused, TimedOut
@@ -65,6 +65,19 @@ class Call(NamedTuple):
             "notify": self.notify,
             "notify_output": "true" if self.notify_output else None,
         }
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the request."""
+        headers = {"Content-Type": self.payload.content_type}
+        if self.idempotency_key:
+            headers[IDEMPOTENCY_KEY] = self.idempotency_key
+        return headers
+
+    @property
+    def read_timeout(self) -> float:
+        """Seconds to wait for the response."""
+        return (self.timeout or DEFAULT_TIMEOUT) + WAIT_MARGIN
 
 
 class Answer(NamedTuple):
@@ -143,14 +156,16 @@ def _integer(digits: str) -> int | float:
 _decode = json.JSONDecoder(parse_int=_integer).decode
 
 
-def perform(api: ApiClient, call: Call) -> Answer:
+def perform(api: ApiClient, call: Call, response_of: Callable[[], Response] | None = None) -> Answer:
     """Call an algorithm and wait for its response; with `output="void"`, for its request id only.
+
+    With `response_of`, the call has been sent already, and that waits for the response.
 
     Raises:
         AlgorithmFailed: if it ran and failed; a `Failed`, whose `answer` has alerts and stdout.
         NotFoundError, AuthError, RequestRefused, PlatformError, NetworkError: as `ApiClient.request` does.
     """
-    response = _send(api, call)
+    response = _response(api, call, (lambda: api.checked(response_of)) if response_of else None)
     kept = response.headers.get(IDEMPOTENCY_KEY)
     return read_answer(api, response, output=call.output)._replace(
         keeps_key=kept is not None and kept == call.idempotency_key
@@ -189,7 +204,7 @@ def perform_raw(api: ApiClient, call: Call) -> tuple[str, Iterator[bytes]]:
         NotFoundError, AuthError, PlatformError, NetworkError: as `ApiClient.request` does; the last one from the
             blocks as well.
     """
-    return blocks_of(_send(api, call))
+    return blocks_of(_response(api, call))
 
 
 def blocks_of(response: Response) -> tuple[str, Iterator[bytes]]:
@@ -203,18 +218,17 @@ def _blocks(response: Response) -> Iterator[bytes]:
         yield from response.blocks(BLOCK)
 
 
-def _send(api: ApiClient, call: Call) -> Response:
-    headers = {"Content-Type": call.payload.content_type}
-    if call.idempotency_key:
-        headers[IDEMPOTENCY_KEY] = call.idempotency_key
+def _response(api: ApiClient, call: Call, response_of: Callable[[], Response] | None = None) -> Response:
     try:
+        if response_of:
+            return response_of()
         return api.request(
             "POST",
             f"algo/{call.reference.path}",
             query=call.query,
-            headers=headers,
+            headers=call.headers,
             body=call.payload.body,
-            read_timeout=(call.timeout or DEFAULT_TIMEOUT) + WAIT_MARGIN,
+            read_timeout=call.read_timeout,
         )
     except NotFoundError as error:
         raise NotFoundError(error.message, error.hint or not_found_hint(api, call.reference)) from None

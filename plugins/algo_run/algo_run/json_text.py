@@ -55,10 +55,10 @@ def _members(text: str) -> Iterator[tuple[str, int, int]]:
     at = _end(_NEXT, text, 0)
     while text[at] != "}":
         key, at = _skip(text, at)
-        start = _end(_COLON, text, at)
+        start = at + 1 if text[at] == ":" and text[at + 1] > " " else _end(_COLON, text, at)
         _, at = _skip(text, start)
         yield key, start, at
-        at = _end(_NEXT, text, at)
+        at = at + 1 if text[at] == "," and text[at + 1] == '"' else _end(_NEXT, text, at)
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
+import time
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -31,12 +33,16 @@ TIMEOUTS = (10.0, 60.0)
 DOCUMENT_LIMIT = 16 << 20
 """Bytes of a listing's page, or another answer in XML."""
 
+CLOCK_TOLERANCE = 60.0
+"""Seconds by which a clock must be wrong to explain a refusal."""
+
 _EXPIRED = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
 _METADATA = frozenset(
     {"cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"}
     | {"x-amz-storage-class", "x-amz-website-redirect-location"}
 )
-_MOVED = frozenset({301, 307, 400})
+_SKEWED = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
+_UNEXPLAINED = frozenset({301, 307, 400, 401, 403})
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
@@ -60,13 +66,24 @@ class DirectS3Client:
     """`S3Client` over `HttpClient`s that `connect` makes for an address.
 
     `keys` gives the credential for the next request, None for requests that are not signed; it is asked each time,
-    since temporary ones run out. A bucket of another region is found by the region that the store answers with.
+    since temporary ones run out. `renew` is told of one that the store takes for expired, and says whether there is
+    another. A bucket of another region is found by the region that the store answers with, and where this machine's
+    clock is wrong, requests are signed with the store's time.
     """
 
-    def __init__(self, target: Target, keys: Callable[[], Keys | None], connect: Callable[[str], HttpClient]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        keys: Callable[[], Keys | None],
+        connect: Callable[[str], HttpClient],
+        renew: Callable[[Keys], bool] = lambda expired: False,
+    ) -> None:
         self._target = target
         self._keys = keys
         self._connect = connect
+        self._renew = renew
+        self._skew = 0.0
+        """Seconds by which the store's clock is ahead of this machine's, if that matters."""
         self._lock = threading.Lock()
         self._clients: dict[str, HttpClient] = {}
         self._signers: dict[str, Signer] = {}
@@ -118,6 +135,19 @@ class DirectS3Client:
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:  # noqa: D102
         self._send("DELETE", bucket, key, [("uploadId", upload)]).close()
+
+    def presigned_url(self, method: str, bucket: str, key: str, seconds: int) -> str:  # noqa: D102
+        # A redirect would lead to another host than the signed one, so the bucket's region is asked for first.
+        with contextlib.suppress(StoreRefusal, FileNotFoundError):
+            self._send("HEAD", bucket, "").close()
+        keys = self._keys()
+        if not keys:
+            raise AuthError("Links are signed with a credential, which the option anon excludes", "Leave anon out")
+        region = self._regions.get(bucket, self._target.region)
+        origin, path = self._place(bucket, key, region)
+        host = origin.partition("//")[2]
+        query = self._signer(keys, region).query(method, host, path, seconds=seconds, moment=time.time() + self._skew)
+        return f"{origin}{path}?{query}"
 
     def copy_object(self, source: ObjectName, etag: str, bucket: str, key: str) -> str:  # noqa: D102
         return _text(self._document("PUT", bucket, key, headers=_copied_from(source, etag)), "ETag")
@@ -202,15 +232,54 @@ class DirectS3Client:
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """The response of success; its body is read by the caller, who closes it."""
-        response = self._answered(method, bucket, key, query, body, headers or {})
-        if response.status in _MOVED and (region := self._other_region(bucket, response)):
-            response.close()
-            self._regions[bucket] = region
-            response = self._answered(method, bucket, key, query, body, headers or {})
-        if response.ok:
-            return response
-        with response:
-            raise _refusal(response, f"s3://{bucket}/{key}")
+        mends = [self._other_region, self._other_time, self._other_keys]
+        while True:
+            keys = self._keys()
+            response = self._answered(method, bucket, key, query, body, headers or {}, keys)
+            if response.ok:
+                return response
+            with response:
+                reason = self._reason(method, bucket, key, response, keys)
+                mend = next((mend for mend in mends if mend(bucket, keys, response, reason)), None)
+                if mend is None:
+                    raise _refusal(response, f"s3://{bucket}/{key}", reason)
+                mends.remove(mend)
+
+    def _reason(self, method: str, bucket: str, key: str, response: Response, keys: Keys | None) -> Mapping[str, str]:
+        """The members of an error; that of a HEAD has no body, so that only a GET tells why it was refused."""
+        if method != "HEAD":
+            return _error_in(response)
+        if response.status not in _UNEXPLAINED:
+            return {}
+        query = [] if key else [("list-type", "2"), ("max-keys", "0")]
+        with self._answered("GET", bucket, key, query, None, {"range": "bytes=0-0"}, keys) as explained:
+            return {} if explained.ok else _error_in(explained)
+
+    def _other_region(self, bucket: str, keys: Keys | None, response: Response, reason: Mapping[str, str]) -> bool:
+        """Whether a refusal names another region, which is then used."""
+        region = response.headers.get("x-amz-bucket-region", "")
+        if reason.get("Code") == "AuthorizationHeaderMalformed":
+            region = region or reason.get("Region", "")
+        if not region or region == self._regions.get(bucket, self._target.region):
+            return False
+        self._regions[bucket] = region
+        return True
+
+    def _other_time(self, bucket: str, keys: Keys | None, response: Response, reason: Mapping[str, str]) -> bool:
+        """Whether the store's clock says something else, which is then used."""
+        told = response.headers.get("Date", "")
+        if response.status != 403 or reason.get("Code") not in _SKEWED or not told:
+            return False
+        with contextlib.suppress(ValueError, TypeError):
+            skew = parsedate_to_datetime(told).timestamp() - time.time()
+            if abs(skew - self._skew) > CLOCK_TOLERANCE:
+                self._skew = skew
+                return True
+        return False
+
+    def _other_keys(self, bucket: str, keys: Keys | None, response: Response, reason: Mapping[str, str]) -> bool:
+        """Whether there is another credential for one that has expired."""
+        return keys is not None and reason.get("Code") in _EXPIRED and self._renew(keys)
 
     def _answered(
         self,
@@ -220,6 +289,7 @@ class DirectS3Client:
         query: Sequence[tuple[str, str]],
         body: bytes | None,
         headers: Mapping[str, str],
+        keys: Keys | None,
     ) -> Response:
         region = self._regions.get(bucket, self._target.region)
         origin, path = self._place(bucket, key, region)
@@ -232,11 +302,13 @@ class DirectS3Client:
             more["x-amz-checksum-crc32"] = b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
         elif body is not None:
             digest = sha256(body).hexdigest()
-        keys = self._keys()
         if keys:
             signed = {name: value for name, value in more.items() if name.startswith("x-amz-")}
             host = origin.partition("//")[2]
-            more |= self._signer(keys, region).headers(method, host, path, text, digest=digest, more=signed)
+            moment = time.time() + self._skew
+            more |= self._signer(keys, region).headers(
+                method, host, path, text, digest=digest, more=signed, moment=moment
+            )
         url = f"{origin}{path}?{text}" if text else f"{origin}{path}"
         sent = BytesBody(body) if body is not None else BytesBody(b"") if method in {"POST", "PUT"} else None
         return self._client(origin).send(method, url, headers=more, body=sent, as_stored=True)
@@ -266,14 +338,6 @@ class DirectS3Client:
             signer = self._signers[region] = Signer(keys, region)
         return signer
 
-    def _other_region(self, bucket: str, response: Response) -> str:
-        """The region that a refusal names, if it is another one."""
-        region = response.headers.get("x-amz-bucket-region", "")
-        if not region and response.status == 400 and response.has_body:
-            found = _error_in(response)
-            region = found.get("Region", "") if found.get("Code") == "AuthorizationHeaderMalformed" else ""
-        return region if region != self._regions.get(bucket, self._target.region) else ""
-
 
 def _copied_from(source: ObjectName, etag: str) -> dict[str, str]:
     return {"x-amz-copy-source": encoded_path(*source), "x-amz-copy-source-if-match": etag}
@@ -284,13 +348,9 @@ def _is_metadata(name: str) -> bool:
     return name in _METADATA or name.startswith("x-amz-meta-")
 
 
-def _refusal(response: Response, place: str) -> Exception:
-    status = response.status
-    found = _error_in(response) if response.has_body else {}
-    code, message = found.get("Code", ""), found.get("Message", "")
-    if code in _EXPIRED:
-        return AuthError(f"{place}: {message or code}", "Log in again with the tool that gave the credential")
-    if status == 404:
+def _refusal(response: Response, place: str, reason: Mapping[str, str]) -> Exception:
+    status, code, message = response.status, reason.get("Code", ""), reason.get("Message", "")
+    if status == 404 and code != "NoSuchBucket":
         return FileNotFoundError(place)
     if status == 416:
         return Unsatisfiable(f"{place}: {message}")
@@ -298,7 +358,7 @@ def _refusal(response: Response, place: str) -> Exception:
 
 
 def _error_in(response: Response) -> dict[str, str]:
-    """The members of an error's body; none if it is not in XML. It may be asked for twice."""
+    """The members of an error's body; none if it is not in XML."""
     try:
         root = ElementTree.fromstring(response.read(DOCUMENT_LIMIT))
     except (ElementTree.ParseError, PlatformError):

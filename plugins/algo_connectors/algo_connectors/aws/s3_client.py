@@ -62,6 +62,9 @@ class S3Client(Protocol):
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
         """Discard the parts."""
 
+    def presigned_url(self, method: str, bucket: str, key: str, seconds: int) -> str:
+        """An address for one kind of request to an object, for so many seconds. AuthError without a credential."""
+
     def copy_object(self, source: ObjectName, etag: str, bucket: str, key: str) -> str:
         """Copy an object of at most 5 GiB with its metadata; the copy's ETag. Raises Changed as `get_object` does."""
 

@@ -99,6 +99,14 @@ class S3fsClient:
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:  # noqa: D102
         self.call("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
 
+    def presigned_url(self, method: str, bucket: str, key: str, seconds: int) -> str:  # noqa: D102
+        from fsspec.asyn import sync
+
+        client = sync(self._files.loop, self._files.set_session)
+        operation, names = f"{method.lower()}_object", {"Bucket": bucket, "Key": key}
+        found = sync(self._files.loop, client.generate_presigned_url, operation, Params=names, ExpiresIn=seconds)
+        return str(found)
+
     def copy_object(self, source: ObjectName, etag: str, bucket: str, key: str) -> str:  # noqa: D102
         answer = self.call("copy_object", Bucket=bucket, Key=key, **_copied_from(source, etag))
         return str(answer["CopyObjectResult"]["ETag"])

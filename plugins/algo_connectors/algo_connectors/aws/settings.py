@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,7 +46,7 @@ def open_direct(options: ConnectorOptions) -> DirectS3Client:
         return DirectS3Client(Target(endpoint, region or DEFAULT_REGION), lambda: given, _connect)
     chain = _Chain(options.scheme)
     region = region or chain.region or DEFAULT_REGION
-    return DirectS3Client(Target(endpoint or chain.endpoint, region), chain.keys, _connect)
+    return DirectS3Client(Target(endpoint or chain.endpoint, region), chain.keys, _connect, chain.renew)
 
 
 def _variable(name: str) -> str:
@@ -83,8 +84,10 @@ class _Chain:
         from botocore.session import Session  # type: ignore[import-untyped]
 
         self._scheme = scheme
+        self._make = Session
         self._session = Session()
         self._credentials: Any = None
+        self._renewing = threading.Lock()
         try:
             self.region: str = self._session.get_config_variable("region") or ""
             self.endpoint: str = self._session.get_scoped_config().get("endpoint_url", "")
@@ -104,3 +107,10 @@ class _Chain:
             )
         found = self._credentials.get_frozen_credentials()
         return Keys(found.access_key, found.secret_key, found.token)
+
+    def renew(self, expired: Keys) -> bool:
+        """Look everywhere again, for another credential than this one: a tool may have written one meanwhile."""
+        with self._renewing:
+            if self.keys() == expired:
+                self._session, self._credentials = self._make(), None
+            return self.keys() != expired

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from algo_connectors.common.codes import of_code
 from algo_core.errors import (
     AlgoError,
     AlreadyExists,
@@ -80,6 +81,8 @@ def store_errors(uri: DataUri) -> Iterator[None]:
 def error_of(uri: DataUri, error: Exception) -> AlgoError:
     """This project's error for an exception of a store's package."""
     status, message = _status(error), _message(error)
+    if (code := _code(error)) and (meant := of_code(uri, code, message)):
+        return meant
     if status is not None:
         return of_status(uri, status, message)
     names = {kind.__name__ for kind in type(error).__mro__}
@@ -166,6 +169,14 @@ def _status(error: Exception) -> int | None:
         if isinstance(status, int) and status >= 400:
             return status
     return None
+
+
+def _code(error: Exception) -> str:
+    """The store's own word for an error."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore
+        return str(response.get("Error", {}).get("Code", ""))
+    return str(getattr(error, "error_code", None) or "")
 
 
 def _message(error: Exception) -> str:

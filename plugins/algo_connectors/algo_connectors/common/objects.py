@@ -11,6 +11,7 @@ import abc
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from algo_connectors.common.codes import MissingBucket
 from algo_connectors.common.errors import Changed, store_errors
 from algo_connectors.common.remote import VersionedStorage, check_unicode, directory, not_empty
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PlatformError, RequestRefused, UsageError
@@ -140,7 +141,7 @@ class ObjectStorage(VersionedStorage):
         with store_errors(uri):
             bucket, key = self.locate(uri)
             if not key:
-                if bucket and not self._is_directory(uri, bucket, ""):
+                if bucket and not self.exists(uri):
                     raise RequestRefused(
                         f"{uri} cannot be made: it would be a {self.bucket_word}",
                         f"Make the {self.bucket_word} with the store's own tools",
@@ -319,6 +320,8 @@ class ObjectStorage(VersionedStorage):
                 if not self._is_kept(uri, bucket, key, is_directory=True):
                     return False
                 first = next(self.pages(uri, bucket, prefix_of(key), limit=1))
+        except MissingBucket:
+            raise
         except NotFoundError:
             return False
         return not key or first != ([], [])

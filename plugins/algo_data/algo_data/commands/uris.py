@@ -14,7 +14,7 @@ s3://BUCKET/KEY, s3+label://…  a connector of the platform; also azureblob, gs
                                algo config set connectors.s3.direct true
 archive://PATH                 any other store configured in config.toml: [connectors.archive], protocol = "sftp"
 ./a.jpg, /tmp/a.jpg, file://…  local files; a bare name is local for cp, mv and sync,
-                               hosted for ls, cat, rm, mkdir, rmdir, du, stat and acl
+                               hosted for ls, cat, rm, mkdir, rmdir, du, stat, share, acl
 -                              standard input or output"""
 
 

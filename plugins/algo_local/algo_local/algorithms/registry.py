@@ -347,12 +347,6 @@ class Registry:
         """The build of a commit, if there is one that runs."""
         return self._find_build(algorithm, commit)
 
-    def is_withdrawn(self, build: str) -> bool:
-        """Whether versions were published of a build, by its id, and all of them were taken back."""
-        query = "SELECT min(unpublished_at IS NOT NULL) FROM versions WHERE build = ?"
-        with self.database.read() as rows:
-            return bool(rows.execute(query, (build,)).fetchone()[0])
-
     def newest_build(self, algorithm: Algorithm) -> Version | None:
         """The build that has succeeded last, if any has."""
         return self._find_build(algorithm, None)

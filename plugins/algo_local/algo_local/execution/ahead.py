@@ -13,21 +13,15 @@ SECONDS = 2.0
 
 
 @contextlib.contextmanager
-def workers_kept_ready(
-    prepare: Callable[[], None], changed: threading.Event, seconds: float = SECONDS
-) -> Iterator[None]:
-    """Call `prepare` now and then, and at once when `changed` is set, in a thread, within the block.
-
-    What it cannot do now, it may do the next time.
-    """
+def workers_kept_ready(prepare: Callable[[], None], seconds: float = SECONDS) -> Iterator[None]:
+    """Call `prepare` now and then, in a thread, within the block; what it cannot do now, it may do the next time."""
     ended = threading.Event()
 
     def run() -> None:
         while not ended.is_set():
-            changed.clear()
             with contextlib.suppress(AlgoError):
                 prepare()
-            changed.wait(seconds)
+            ended.wait(seconds)
 
     thread = threading.Thread(target=run, name="algo-ready", daemon=True)
     thread.start()
@@ -35,5 +29,4 @@ def workers_kept_ready(
         yield
     finally:
         ended.set()
-        changed.set()
         thread.join()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_core.errors import AlgoError, AlgorithmFailed, NetworkError, PlatformError, RequestRefused, TlsError
+from algo_core.storage.uri import AlgorithmRef
 from algo_run.batch.pool import ENDS_THE_RUN, Repeatable, Row
 from algo_run.call import Answer, Call, perform
 from algo_run.json_text import Written
+from algo_run.payload import Payload
 
 if TYPE_CHECKING:
     from algo_core.http.api import ApiClient
-    from algo_core.storage.uri import AlgorithmRef
-    from algo_run.payload import Payload
+    from algo_core.http.response import Response
 
 
 class Timed(NamedTuple):
@@ -46,11 +48,23 @@ class Caller:
             Repeatable: if it failed and can safely be repeated.
             AuthError, NotFoundError, ConfigError, TlsError: if every other call would fail as well.
         """
+        return self.timed(head, self.prepared(head, reference, payload), time.perf_counter())
+
+    @property
+    def query(self) -> dict[str, str | int | None]:
+        """The parameters that all calls have."""
+        return self.prepared({"index": 0}, AlgorithmRef("", ""), Payload("", b"")).query
+
+    def prepared(self, head: Row, reference: AlgorithmRef, payload: Payload) -> Call:
+        """The call of an input, which has not been sent."""
         key = f"{self._run}-{head['index']}-{reference.version or ''}"
-        call = Call(reference, payload, self._timeout, sudo=self._sudo, idempotency_key=key)
-        began, answer = time.perf_counter(), None
+        return Call(reference, payload, self._timeout, sudo=self._sudo, idempotency_key=key)
+
+    def timed(self, head: Row, call: Call, began: float, response_of: Callable[[], Response] | None = None) -> Timed:
+        """As `call`, of a prepared call that was sent already, at the time `began`, if there is `response_of`."""
+        answer = None
         try:
-            answer = perform(self._api, call)
+            answer = perform(self._api, call, response_of)
         except AlgorithmFailed as failure:
             outcome = outcome_of_failure(failure)
         except (*ENDS_THE_RUN, TlsError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -51,17 +50,16 @@ class AdaptiveConcurrency:
 class Rate:
     """Limits the calls that begin per second, evenly spaced; None is no limit."""
 
-    def __init__(self, per_second: float | None) -> None:
+    def __init__(self, per_second: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._gap = 1 / per_second if per_second else 0.0
+        self._clock = clock
         self._next = 0.0
-        self._lock = threading.Lock()
 
-    def wait(self, ended: threading.Event) -> None:
-        """Wait for the next slot, or until the run has ended."""
-        if not self._gap:
-            return
-        with self._lock:
-            now = time.monotonic()
-            mine = max(now, self._next)
-            self._next = mine + self._gap
-        ended.wait(mine - now)
+    def delay(self) -> float:
+        """Seconds until a call may begin."""
+        return max(0.0, self._next - self._clock()) if self._gap else 0.0
+
+    def begun(self) -> None:
+        """A call has begun."""
+        if self._gap:
+            self._next = max(self._clock(), self._next) + self._gap

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from algo_core.errors import UsageError
 from algo_core.files import matching
@@ -42,6 +42,11 @@ class Item(NamedTuple):
     def digest(self) -> str:
         """Identifies the input: 16 hexadecimal digits of the SHA-256 of its type and content."""
         return hashlib.sha256(f"{self.payload.content_type}\n".encode() + self.payload.body).hexdigest()[:16]
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The members of its row that do not depend on the outcome."""
+        return {"index": self.number, "name": self.name, "input": self.digest}
 
 
 def open_inputs(app: App, kind: str, source: str) -> Iterator[Item]:

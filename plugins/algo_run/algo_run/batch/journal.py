@@ -203,22 +203,31 @@ class Journal:
         self.found += 1
         return True
 
-    def record(self, row: dict[str, Any]) -> None:
-        """Append one input's result, atomically. AlgoError if it cannot be written, such as on a full disk."""
+    def record(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append results of inputs, each whole or not at all.
+
+        Raises:
+            AlgoError: if one cannot be written, such as on a full disk; those before it are.
+        """
         try:
-            self._write(row)
+            self._append(b"".join(map(self._line, rows)))
         except OSError as error:
+            if len(rows) > 1:
+                for row in rows:
+                    self.record([row])
+                return
             raise AlgoError(
                 f"Cannot write {error.filename or self.path}: {error.strerror or error}",
                 "What it holds is kept: correct that, such as by making space, then continue with --resume",
             ) from None
 
-    def _write(self, row: dict[str, Any]) -> None:
-        self._append(_csv_row(row, self._columns) if self._is_csv else _line(row))
         now = time.monotonic()
         if now - self._synced > SYNC_SECONDS:
             os.fdatasync(self._file.fileno())
             self._synced = now
+
+    def _line(self, row: dict[str, Any]) -> bytes:
+        return _csv_row(row, self._columns) if self._is_csv else _line(row)
 
     def _append(self, content: bytes) -> None:
         """Write lines, whole or not at all: what was written of them is cut off if the rest cannot be."""
@@ -254,10 +263,10 @@ class Stream:
     def is_done(self, index: int, digest: str, name: str) -> bool:  # noqa: D102
         return False
 
-    def record(self, row: dict[str, Any]) -> None:
-        """Write one input's result."""
+    def record(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write results of inputs."""
         if self._file:
-            self._file.write(_line(row))
+            self._file.write(b"".join(map(_line, rows)))
             self._file.flush()
 
     def close(self) -> None:
@@ -287,8 +296,8 @@ class Directory(Journal):
         self._directory = path
         super().__init__(os.path.join(path, self.NAME), algorithm, source, resume=resume, facts=facts)
 
-    def _write(self, row: dict[str, Any]) -> None:
-        # the result under its number, whole, then the rest into the journal
+    def _line(self, row: dict[str, Any]) -> bytes:
+        # the result goes under its number, whole, and the rest into the journal
         row = dict(row)
         if "result" in row:
             content, suffix = _content(row.pop("result"), row.get("metadata", {}).get("content_type"))
@@ -296,7 +305,7 @@ class Directory(Journal):
             with replacing(os.path.join(self._directory, name)) as file:
                 file.write(content)
             row["file"] = name
-        super()._write(row)
+        return super()._line(row)
 
 
 def _content(result: Any, kind: str | None) -> tuple[bytes, str]:

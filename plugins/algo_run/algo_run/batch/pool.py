@@ -1,15 +1,21 @@
-"""Concurrent calls in threads, with adaptive concurrency, safe retries, and results in order or not.
+"""Concurrent calls, with adaptive concurrency, safe retries, and results in order or not.
 
-Inputs are read only as calls need them, and early results wait in a window of limited size: memory does not grow with
-the number of inputs.
+One thread starts calls and records results; the calling thread only reads inputs, which may wait. Calls go through a
+lane, where many are under way in that one thread, or where there is none, through threads of their own. Inputs are read
+only as calls need them, and early results wait in a window of limited size: memory does not grow with the number of
+inputs.
 """
 
 from __future__ import annotations
 
+import heapq
+import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from algo_core.errors import AlgoError, AuthError, ConfigError, NotFoundError
 from algo_core.http.retry import Tries
@@ -18,6 +24,9 @@ from algo_run.call import MOST_AT_ONCE
 
 WINDOW = 4 * MOST_AT_ONCE
 """Maximum number of inputs in progress or waiting for an earlier result."""
+
+LONGEST_WAIT = 3600.0
+"""Seconds until the next look where nothing is expected to happen."""
 
 ENDS_THE_RUN = (AuthError, NotFoundError, ConfigError)
 """Errors of every call: continuing would only repeat them."""
@@ -40,165 +49,6 @@ class TooManyFailures(AlgoError):
     """More inputs failed than `--max-failures` allows; the run has ended, and can be resumed."""
 
 
-class Pool(Generic[T]):
-    """Carries out a batch. `perform` makes one call and returns the row to record, with `error` if it failed.
-
-    `record` is called by one thread at a time, optionally in the order of the inputs.
-    """
-
-    def __init__(
-        self, perform: Callable[[T], Row], record: Callable[[Row], None], limits: BatchLimits, failures: int = 0
-    ) -> None:
-        self._perform = perform
-        self._record = record
-        self._limits = limits
-        self._concurrency = AdaptiveConcurrency(limits.concurrency)
-        self._rate = Rate(limits.rate)
-        self._ended = threading.Event()
-        lock = threading.Lock()
-        self._changed = threading.Condition(lock)  # what the thread that reads inputs waits for
-        self._ready = threading.Condition(lock)  # what the threads that make calls wait for, one of many at a time
-        self._waiting: deque[tuple[int, T]] = deque()
-        self._finished: dict[int, Row] = {}
-        self._next = 0
-        self._taken = 0
-        self._threads: list[threading.Thread] = []
-        self._idle = 0
-        self._is_complete = False
-        self._problem: BaseException | None = None
-        self.done = 0
-        self.failures = failures
-
-    def run(self, items: Iterator[T]) -> None:
-        """Carry out all calls; returns when the last result is recorded.
-
-        Raises:
-            AuthError, NotFoundError, ConfigError: if every call would fail; recorded results stay.
-            TooManyFailures: if more failed than allowed.
-            Exception: whatever reading inputs or recording results raises.
-        """
-        try:
-            for item in items:
-                with self._changed:
-                    while self._is_full() and not self._problem:
-                        self._changed.wait(0.5)
-                    if self._problem:
-                        break
-                    self._waiting.append((self._taken, item))
-                    self._taken += 1
-                    self._ready.notify()
-                    self._add_thread()
-            with self._changed:
-                self._is_complete = True
-                self._ready.notify_all()
-                while self._next < self._taken and not self._problem:
-                    self._changed.wait(0.5)
-            if self._problem:
-                raise self._problem
-        finally:
-            self._ended.set()
-            with self._changed:
-                self._is_complete = True
-                self._waiting.clear()
-                self._ready.notify_all()
-            for thread in self._threads:
-                thread.join()
-
-    def _is_full(self) -> bool:
-        return len(self._waiting) >= self._concurrency.wanted or self._taken - self._next >= WINDOW
-
-    def _add_thread(self) -> None:
-        if self._idle < len(self._waiting) and len(self._threads) < self._concurrency.wanted:
-            thread = threading.Thread(target=self._work, name=f"call-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _work(self) -> None:
-        while True:
-            with self._ready:
-                self._idle += 1
-                while not (self._waiting and self._under_way() < self._concurrency.wanted) and not self._has_ended():
-                    self._ready.wait(0.5)
-                self._idle -= 1
-                if self._has_ended():
-                    return
-                place, item = self._waiting.popleft()
-                if len(self._waiting) <= self._concurrency.wanted // 2:  # several inputs are read each time
-                    self._changed.notify()
-            self._rate.wait(self._ended)
-            try:
-                row = self._attempt(item)
-            except BaseException as error:
-                self._stop(error)
-                return
-            self._hand_over(place, row)
-
-    def _under_way(self) -> int:
-        return len(self._threads) - self._idle
-
-    def _has_ended(self) -> bool:
-        return self._ended.is_set() or self._problem is not None or (self._is_complete and not self._waiting)
-
-    def _attempt(self, item: T) -> Row:
-        tries = Tries(self._limits.retries)
-        while True:
-            try:
-                return self._perform(item)
-            except Repeatable as again:
-                if again.is_overload:
-                    with self._changed:
-                        self._concurrency.refused()
-                if not tries.left or self._ended.is_set():
-                    return again.row
-                tries.wait(again.seconds)
-
-    def _hand_over(self, place: int, row: Row) -> None:
-        with self._changed:
-            self._finished[place] = row
-            was_full = self._is_complete or self._taken - self._next >= WINDOW
-            wanted = self._concurrency.wanted
-            try:
-                self._record_finished(place)
-            except BaseException as error:
-                self._end_with(error)
-            if was_full:
-                self._changed.notify()
-            if self._concurrency.wanted > wanted:
-                self._ready.notify_all()
-
-    def _record_finished(self, place: int) -> None:
-        ready = [place] if not self._limits.in_order else self._in_turn()
-        for number in ready:
-            row = self._finished.pop(number)
-            self._record(row)
-            self.done += 1
-            self.failures += "error" in row
-            if not self._limits.in_order:
-                self._next += 1
-            most = self._limits.max_failures
-            if most is not None and self.failures > most:
-                noun = "input has" if self.failures == 1 else "inputs have"
-                raise TooManyFailures(
-                    f"{self.failures} {noun} failed, more than the {most} allowed",
-                    "See the errors in the results; continue with --resume and a larger --max-failures",
-                )
-        self._concurrency.ended(self.done)
-
-    def _in_turn(self) -> Iterator[int]:
-        while self._next in self._finished:
-            yield self._next
-            self._next += 1
-
-    def _stop(self, error: BaseException) -> None:
-        with self._changed:
-            self._end_with(error)
-
-    def _end_with(self, error: BaseException) -> None:
-        self._problem = self._problem or error
-        self._changed.notify_all()
-        self._ready.notify_all()
-
-
 class Repeatable(Exception):
     """A failed call that may be retried, after the platform's requested wait in seconds, if any.
 
@@ -210,3 +60,311 @@ class Repeatable(Exception):
         self.row = row
         self.seconds = seconds
         self.is_overload = is_overload
+
+
+class Task(Generic[T]):
+    """One input under way: its place among the inputs, and the tries that are left for it."""
+
+    __slots__ = ("item", "place", "tries")
+
+    def __init__(self, place: int, item: T, tries: Tries) -> None:
+        self.place = place
+        self.item = item
+        self.tries = tries
+
+
+class Finished(NamedTuple, Generic[T]):
+    """The end of a task: `row()` returns the row to record, or raises. With `may_wait` that is a thread's work."""
+
+    task: Task[T]
+    row: Callable[[], Row]
+    may_wait: bool = False
+
+
+class Lane(Protocol[T]):
+    """Many calls under way in one thread."""
+
+    def begin(self, task: Task[T]) -> bool:
+        """Begin a call; False if it needs a thread."""
+
+    def wait(self, seconds: float) -> list[Finished[T]]:
+        """The calls that end next; none after so many seconds, or if woken."""
+
+    def wake(self) -> None:
+        """Have `wait` return; in any thread."""
+
+    def close(self) -> None:
+        """The end of all calls."""
+
+
+class NoLane:
+    """Every call needs a thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def begin(self, task: Task[Any]) -> bool:  # noqa: D102
+        return False
+
+    def wait(self, seconds: float) -> list[Finished[Any]]:  # noqa: D102
+        self._event.wait(seconds)
+        self._event.clear()
+        return []
+
+    def wake(self) -> None:  # noqa: D102
+        self._event.set()
+
+    def close(self) -> None:  # noqa: D102
+        return
+
+
+class Workers(Generic[T]):
+    """Threads for what waits; `ended` is told of each end, in the thread."""
+
+    def __init__(self, ended: Callable[[Finished[T]], None]) -> None:
+        self._ended = ended
+        self._jobs: queue.SimpleQueue[tuple[Task[T], Callable[[], Row]] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._busy = 0
+
+    def submit(self, task: Task[T], row: Callable[[], Row]) -> None:
+        """Have a thread do it."""
+        self._busy += 1
+        self._jobs.put((task, row))
+        if self._busy > len(self._threads):
+            thread = threading.Thread(target=self._work, name=f"call-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def took(self) -> None:
+        """An end that was told has been seen."""
+        self._busy -= 1
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            task, row = job
+            try:
+                done = row()
+            except BaseException as error:
+                self._ended(Finished(task, partial(_raised, error)))
+            else:
+                self._ended(Finished(task, partial(_returned, done)))
+
+    def close(self) -> None:
+        """End the threads, which have nothing to do."""
+        for _ in self._threads:
+            self._jobs.put(None)
+
+
+def _raised(error: BaseException) -> Row:
+    raise error
+
+
+def _returned(row: Row) -> Row:
+    return row
+
+
+class Pool(Generic[T]):
+    """Carries out a batch. `perform` makes one call and returns the row to record, with `error` if it failed.
+
+    `record` is called by one thread at a time, optionally in the order of the inputs.
+    """
+
+    def __init__(
+        self,
+        perform: Callable[[T], Row],
+        record: Callable[[list[Row]], None],
+        limits: BatchLimits,
+        failures: int = 0,
+        lane: Lane[T] | None = None,
+    ) -> None:
+        self._perform = perform
+        self._record = record
+        self._limits = limits
+        self._lane: Lane[T] = lane or NoLane()
+        self._concurrency = AdaptiveConcurrency(limits.concurrency)
+        self._rate = Rate(limits.rate)
+        # between the thread that reads and the one that calls
+        self._room = threading.Condition()
+        self._waiting: deque[T] = deque()
+        self._read = 0
+        self._is_complete = False
+        self._is_hungry = False
+        self._problem: BaseException | None = None
+        # of the thread that calls
+        self._workers: Workers[T] = Workers(self._worker_ended)
+        self._by_workers: deque[Finished[T]] = deque()
+        self._paused: list[tuple[float, int, Task[T]]] = []
+        self._started = 0
+        self._under_way = 0
+        self._finished: dict[int, Row] = {}
+        self._next = 0
+        self.done = 0
+        self.failures = failures
+
+    def run(self, items: Iterator[T]) -> None:
+        """Carry out all calls; returns when the last result is recorded.
+
+        Raises:
+            AuthError, NotFoundError, ConfigError: if every call would fail; recorded results stay.
+            TooManyFailures: if more failed than allowed.
+            Exception: whatever reading inputs or recording results raises.
+        """
+        caller = threading.Thread(target=self._call_all, name="calls", daemon=True)
+        caller.start()
+        try:
+            for item in items:
+                if not self._put(item):
+                    break
+        except BaseException as error:
+            self._problem = self._problem or error
+            raise
+        finally:
+            self._is_complete = True
+            self._lane.wake()
+            caller.join()
+        if self._problem:
+            raise self._problem
+
+    # Inputs
+
+    def _put(self, item: T) -> bool:
+        """Leave an input to the thread that calls, once there is room; False if the run has ended."""
+        if self._is_full():
+            with self._room:
+                while self._is_full() and not self._problem:
+                    self._room.wait()
+        self._read += 1
+        self._waiting.append(item)
+        if self._is_hungry:
+            self._is_hungry = False
+            self._lane.wake()
+        return not self._problem
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= self._concurrency.wanted or self._read - self._next >= WINDOW
+
+    def _make_room(self) -> None:
+        if len(self._waiting) <= self._concurrency.wanted // 2:  # several inputs are read each time
+            with self._room:
+                self._room.notify()
+
+    # Calls
+
+    def _call_all(self) -> None:
+        try:
+            while not self._is_over():
+                self._start_calls()
+                self._record_finished()
+                self._make_room()
+                for finished in self._lane.wait(self._span()):
+                    self._settle(finished)
+                while self._by_workers:
+                    self._workers.took()
+                    self._settle(self._by_workers.popleft())
+            self._record_finished()
+        except BaseException as error:
+            self._stop(error)
+        finally:
+            self._workers.close()
+            self._lane.close()
+
+    def _is_over(self) -> bool:
+        if self._problem:  # calls under way are not abandoned; what would be tried again is left to `--resume`
+            return self._under_way == len(self._paused)
+        return self._is_complete and not self._waiting and not self._under_way
+
+    def _start_calls(self) -> None:
+        while not self._problem and not self._rate.delay():
+            if self._paused and self._paused[0][0] <= time.monotonic():
+                task = heapq.heappop(self._paused)[2]
+            elif self._waiting and self._under_way < self._concurrency.wanted:
+                task = Task(self._started, self._waiting.popleft(), Tries(self._limits.retries))
+                self._started += 1
+                self._under_way += 1
+            else:
+                return
+            self._rate.begun()
+            try:
+                if not self._lane.begin(task):
+                    self._workers.submit(task, partial(self._perform, task.item))
+            except BaseException as error:
+                self._under_way -= 1
+                self._stop(error)
+
+    def _span(self) -> float:
+        """Seconds until there is something to do, unless a call ends or an input comes before."""
+        if self._problem:
+            return LONGEST_WAIT
+        if delay := self._rate.delay():
+            return delay
+        if self._under_way < self._concurrency.wanted:
+            self._is_hungry = True
+            if self._waiting:
+                return 0.0
+        return max(0.0, self._paused[0][0] - time.monotonic()) if self._paused else LONGEST_WAIT
+
+    def _worker_ended(self, finished: Finished[T]) -> None:
+        self._by_workers.append(finished)
+        self._lane.wake()
+
+    def _settle(self, finished: Finished[T]) -> None:
+        task = finished.task
+        if finished.may_wait:
+            self._workers.submit(task, finished.row)
+            return
+        try:
+            row = finished.row()
+        except Repeatable as again:
+            if again.is_overload:
+                self._concurrency.refused()
+            if task.tries.left:
+                due = time.monotonic() + task.tries.next_pause(again.seconds)
+                heapq.heappush(self._paused, (due, task.place, task))
+                return
+            row = again.row
+        except BaseException as error:
+            self._under_way -= 1
+            self._stop(error)
+            return
+        self._under_way -= 1
+        self._finished[task.place] = row
+        if "error" in row and self._limits.max_failures is not None:
+            self._record_finished()  # before another call begins
+
+    def _record_finished(self) -> None:
+        rows = list(self._in_turn() if self._limits.in_order else self._as_they_came())
+        if not rows:
+            return
+        try:
+            self._record(rows)
+            self.done += len(rows)
+            self.failures += sum("error" in row for row in rows)
+            self._check_failures()
+        except BaseException as error:
+            self._stop(error)
+        self._concurrency.ended(self.done)
+
+    def _in_turn(self) -> Iterator[Row]:
+        while self._next in self._finished:
+            yield self._finished.pop(self._next)
+            self._next += 1
+
+    def _as_they_came(self) -> Iterator[Row]:
+        self._next += len(self._finished)
+        yield from self._finished.values()
+        self._finished.clear()
+
+    def _check_failures(self) -> None:
+        most = self._limits.max_failures
+        if most is not None and self.failures > most:
+            noun = "input has" if self.failures == 1 else "inputs have"
+            raise TooManyFailures(
+                f"{self.failures} {noun} failed, more than the {most} allowed",
+                "See the errors in the results; continue with --resume and a larger --max-failures",
+            )
+
+    def _stop(self, error: BaseException) -> None:
+        with self._room:
+            self._problem = self._problem or error
+            self._room.notify()

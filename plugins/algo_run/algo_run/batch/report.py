@@ -95,7 +95,8 @@ class Report:
         for name, value in seconds.items():
             self.latencies[name].add(value)
         now = time.monotonic()
-        if now - self._shown > (REDRAW_SECONDS if self._output.shows_progress else LINE_SECONDS):
+        seconds_shown = now - self._shown
+        if seconds_shown > REDRAW_SECONDS and (seconds_shown > LINE_SECONDS or self._output.shows_progress):
             self._shown = now
             self._tell(now)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRefused
 from algo_core.storage.uri import pasted
 from algo_run.batch.journal import Journal, Stream
-from algo_run.batch.pool import BatchLimits, Pool, Row
+from algo_run.batch.pool import BatchLimits, Lane, Pool, Row
 from algo_run.batch.report import Report
 from algo_run.call import not_found_hint
 
@@ -27,11 +27,15 @@ class SomeFailed(AlgoError):
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """What a batch does: `perform` makes the calls of one of `items`; `seconds` are latencies by number and name."""
+    """What a batch does: `perform` makes the calls of one of `items`; `seconds` are latencies by number and name.
+
+    Where there is a `lane`, calls go through that as far as it takes them.
+    """
 
     perform: Callable[[T], Row]
     items: Iterator[T]
     seconds: dict[int, dict[str, float]]
+    lane: Lane[T] | None = None
 
 
 def carry_out(
@@ -50,14 +54,15 @@ def carry_out(
     """
     none: Mapping[str, float] = {}
 
-    def record(row: Row) -> None:
-        journal.record(row)
-        report.ended(row, work.seconds.pop(row["index"], none))
-        if show:
-            report.clear()
-            show(row)
+    def record(rows: list[Row]) -> None:
+        journal.record(rows)
+        for row in rows:
+            report.ended(row, work.seconds.pop(row["index"], none))
+            if show:
+                report.clear()
+                show(row)
 
-    pool: Pool[T] = Pool(work.perform, record, limits, journal.counts["failed"])
+    pool: Pool[T] = Pool(work.perform, record, limits, journal.counts["failed"], work.lane)
     try:
         pool.run(work.items)
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from algo_run.batch.caller import Caller, Timed
 from algo_run.batch.comparison import difference_of_rows
 from algo_run.batch.inputs import Item, count_inputs, open_inputs
 from algo_run.batch.journal import Journal, Stream, closing, open_journal
+from algo_run.batch.multiplexed import multiplexed
 from algo_run.batch.pool import BatchLimits, Repeatable, Row
 from algo_run.batch.report import Report
 from algo_run.batch.work import SomeFailed, Work, carry_out, first_failure, look_up
@@ -76,6 +77,7 @@ def _carry_out(
 ) -> None:
     caller = Caller(api, journal.run, timeout=batch.timeout, sudo=batch.sudo, keeps_keys=keeps_keys)
     calls = _Compared(caller, batch) if batch.compare else _Plain(caller, batch)
+    lane = multiplexed(api, caller, batch.reference, calls.finished) if isinstance(calls, _Plain) else None
     report = Report(
         app.output,
         titles=calls.titles,
@@ -87,7 +89,7 @@ def _carry_out(
     )
     recorded = len(journal.done)
     new = (item for item in items if not journal.is_done(item.number, item.digest, item.name))
-    carry_out(app, Work(calls.row, new, calls.seconds), journal, report, batch.limits)
+    carry_out(app, Work(calls.row, new, calls.seconds, lane), journal, report, batch.limits)
     if recorded > journal.found:
         raise UsageError(
             f"{batch.output} holds {recorded - journal.found} results of inputs that {batch.source} no longer has",
@@ -104,12 +106,8 @@ def _carry_out(
         )
 
 
-def _head(item: Item) -> Row:
-    return {"index": item.number, "name": item.name, "input": item.digest}
-
-
 def _problem(item: Item) -> Row:
-    return _head(item) | {"error": {"type": "InputError", "message": f"{item.name}: {item.problem}"}}
+    return item.head | {"error": {"type": "InputError", "message": f"{item.name}: {item.problem}"}}
 
 
 class _Plain:
@@ -125,7 +123,10 @@ class _Plain:
         """Call the algorithm on one input; raises as `Caller.call` does."""
         if item.problem:
             return _problem(item)
-        done = self._caller.call(_head(item), self._batch.reference, item.payload)
+        return self.finished(item, self._caller.call(item.head, self._batch.reference, item.payload))
+
+    def finished(self, item: Item, done: Timed) -> Row:
+        """The row of an input, whose call has ended."""
         self.seconds[item.number] = {"latency": done.seconds}
         return done.row
 
@@ -147,7 +148,7 @@ class _Compared:
         """Call both versions on one input; raises as `Caller.call` does."""
         if item.problem:
             return _problem(item)
-        head = _head(item)
+        head = item.head
         one = self._first.get(item.number) or self._caller.call(head, self._batch.reference, item.payload)
         self._first[item.number] = one
         try:
