@@ -31,6 +31,12 @@ TRACE = 'File "src/A.py", line 1\n    os.environ["TOKEN"]\nKeyError'
         ("apply() missing 1 required positional argument: 'model'", None, "apply(input, loaded)"),
         ("helper() takes 0 positional arguments but 1 was given", TRACE, None),
         ("division by zero", TRACE, None),
+        ("Cannot find module 'lodash/fp'", None, "package.json: npm install lodash"),
+        ("Cannot find package '@a/b' imported from /opt/algorithm/src/Hello.mjs", None, "npm install @a/b"),
+        ("Cannot find module './nope'", None, "Check the path"),
+        ("Cannot find module 'helper'; src/helper.js is loaded with: require('./helper')", None, None),
+        ("process.exit(1) was called while it was loading: TOKEN is not set", None, "--env TOKEN=VALUE"),
+        ("Do not know how to serialize a BigInt", None, "a Buffer, or what JSON can express"),
         ("", None, None),
     ],
 )

@@ -1,4 +1,4 @@
-"""What mends the failures of algorithms that Python and the platform report in their own words."""
+"""What mends the failures of algorithms that Python, Node.js and the platform report in their own words."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ _PACKAGES = {
 """The packages of modules that are named otherwise, in lower case."""
 
 _MODULE = re.compile(r"No module named '([^']+)'(.*)", re.DOTALL)
+_SCRIPT = re.compile(r"Cannot find (?:module|package) '([^']+)'(.*)", re.DOTALL)
+_PACKAGE = re.compile(r"(?:@[^/]+/)?[^/]+")
+_SCRIPT_RESULT = re.compile(
+    r"(?:Converting circular structure to JSON|Do not know how to serialize a BigInt).*", re.DOTALL
+)
 _VARIABLE = re.compile(r"(?:.*\b)?([A-Z][A-Z0-9_]+) (?:is|was|must be) (?:not |un)?set\b.*", re.DOTALL)
 _MISSING_KEY = re.compile(r"'([A-Za-z_][A-Za-z0-9_]*)'")
 _NESTED = re.compile(r".*algorithm algo://(\S+) not found.*", re.DOTALL)
@@ -34,6 +39,10 @@ def advice_on(message: str, stacktrace: str | None) -> str | None:
     text = message.removeprefix("The call with the sample input failed: ")
     if match := _MODULE.fullmatch(text):
         return None if match[2] else _module(match[1])
+    if match := _SCRIPT.fullmatch(text):
+        return None if match[2].startswith(";") else _script(match[1])
+    if _SCRIPT_RESULT.fullmatch(text):
+        return "Return a string, a Buffer, or what JSON can express: convert it in apply"
     if match := _NESTED.fullmatch(text):
         return (
             f"It calls the algorithm {match[1]}, which does not exist here: correct the name, or publish it with"
@@ -58,6 +67,13 @@ def _module(name: str) -> str:
         return f"Check the name {name}: this Python's standard library does not have it"
     package = _PACKAGES.get(top.lower(), top)
     return f"Add {package} to the algorithm's requirements.txt"
+
+
+def _script(name: str) -> str:
+    """The advice for a module of JavaScript that is missing, by the name that it was required by."""
+    if name.startswith((".", "/")) or not (package := _PACKAGE.match(name)):
+        return "Check the path: it is relative to the file that requires it"
+    return f"Add {package[0]} to the dependencies in the algorithm's package.json: npm install {package[0]}"
 
 
 def _variable(name: str) -> str:

@@ -20,12 +20,13 @@ something else. Needs pytest.
 from __future__ import annotations
 
 import itertools
+import json
 import textwrap
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -44,6 +45,7 @@ COUNT = "calls = []\ndef apply(input):\n    calls.append(input)\n    return len(
 HOLD = """
 import os, time
 def apply(path):
+    print("began", flush=True)
     while not os.path.exists(path):
         time.sleep(0.01)
     return "held"
@@ -57,6 +59,60 @@ def apply(path):
     while os.path.exists(path):
         time.sleep(0.01)
 """
+
+
+class Programs(NamedTuple):
+    """Algorithms of the tests in one language."""
+
+    ending: str
+    """How the names of its modules end."""
+    echo: str
+    """Prints and returns its input."""
+    counter: str
+    """Returns the number of its calls."""
+    hold: str
+    """Prints `began`, and returns `held` once the file of its input exists."""
+    token: str
+    """Writes its token to the file of its input, and returns once that is gone."""
+    fail: str
+    """Fails with `no ` and its input."""
+    shown: Callable[[Any], str]
+    """How `echo` prints an input."""
+
+
+PYTHON = Programs(".py", ECHO, COUNT, HOLD, TOKEN, "def apply(input):\n    raise ValueError('no ' + input)\n", str)
+
+
+def _as_json(data: Any) -> str:
+    return "bytes" if isinstance(data, bytes) else json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
+JAVASCRIPT = Programs(
+    ".js",
+    "exports.apply = (input) => {\n"
+    "  console.log('got ' + (Buffer.isBuffer(input) ? 'bytes' : JSON.stringify(input)));\n  return input;\n};\n",
+    "let calls = 0;\nexports.apply = () => ++calls;\n",
+    """
+const fs = require('fs');
+const { setTimeout: sleep } = require('timers/promises');
+exports.apply = async (path) => {
+  console.log('began');
+  while (!fs.existsSync(path)) await sleep(10);
+  return 'held';
+};
+""",
+    """
+const fs = require('fs');
+const { setTimeout: sleep } = require('timers/promises');
+exports.apply = async (path) => {
+  fs.writeFileSync(path + '.new', process.env.ALGORITHMIA_API_KEY);
+  fs.renameSync(path + '.new', path);
+  while (fs.existsSync(path)) await sleep(10);
+};
+""",
+    "exports.apply = (input) => { throw new TypeError('no ' + input); };\n",
+    _as_json,
+)
 
 _numbers = itertools.count(1)
 
@@ -76,7 +132,12 @@ def wait_for(condition: Callable[[], Any]) -> None:
 
 
 class ExecutorContract:
-    """Tests of the contract `algo_local.execution.executor.Executor`; override the fixture `executor`."""
+    """Tests of the contract `algo_local.execution.executor.Executor`; override the fixture `executor`.
+
+    They run algorithms in Python; a class with `programs = JAVASCRIPT` runs them in JavaScript.
+    """
+
+    programs = PYTHON
 
     @pytest.fixture
     def executor(self) -> Executor:
@@ -84,13 +145,16 @@ class ExecutorContract:
 
     @pytest.fixture
     def build(self, tmp_path: Path) -> Callable[[str], Build]:
-        """Makes a build from code: `build("def apply(input): ...")`."""
+        """Makes a build from code in the language of `programs`: `build("def apply(input): ...")`."""
 
         def build(code: str) -> Build:
             source = tmp_path / f"source-{next(_numbers)}"
             (source / "src").mkdir(parents=True)
-            (source / "src" / "__init__.py").write_text("")
-            (source / "src" / "Hello.py").write_text(textwrap.dedent(code))
+            if self.programs is PYTHON:
+                (source / "src" / "__init__.py").write_text("")
+            else:
+                (source / "algorithmia.conf").write_text('{"language": "javascript"}')
+            (source / "src" / f"Hello{self.programs.ending}").write_text(textwrap.dedent(code))
             return Builder(tmp_path / "builds").build(source, "demo", "Hello")
 
         return build
@@ -114,22 +178,22 @@ class ExecutorContract:
 
     @pytest.mark.parametrize("data", ["text", "", "æ\n", {"a": [1, None, 2.5]}, None, b"\x00\xff"], ids=repr)
     def test_what_goes_in_comes_out(self, executor: Executor, build: Callable[[str], Build], data: Any) -> None:
-        outcome = self.call(executor, build(ECHO), data)
+        outcome = self.call(executor, build(self.programs.echo), data)
         assert outcome.failure is None
         assert outcome.result is not None
         assert outcome.result.data == data
-        assert outcome.stdout == f"got {data}\n"
+        assert outcome.stdout == f"got {self.programs.shown(data)}\n"
         assert outcome.duration >= 0
 
     def test_an_exception_is_a_failure(self, executor: Executor, build: Callable[[str], Build]) -> None:
-        outcome = self.call(executor, build("def apply(input):\n    raise ValueError('no ' + input)\n"), "x")
+        outcome = self.call(executor, build(self.programs.fail), "x")
         assert outcome.result is None
         assert outcome.failure is not None
         assert (outcome.failure.message, outcome.failure.error_type) == ("no x", "AlgorithmError")
         assert outcome.failure.ended == ""
 
     def test_time_is_limited(self, executor: Executor, build: Callable[[str], Build], shared: Path) -> None:
-        made = build(HOLD)
+        made = build(self.programs.hold)
         outcome = self.call(executor, made, str(shared / "never"), timeout=1.0)
         assert outcome.failure is not None
         assert (outcome.failure.message, outcome.failure.error_type) == (CANNOT_RUN, "TimeoutError")
@@ -137,13 +201,13 @@ class ExecutorContract:
         assert (outcome := self.call(executor, made, str(shared / "there"))).failure is None, outcome
 
     def test_a_worker_serves_one_account(self, executor: Executor, build: Callable[[str], Build]) -> None:
-        made = build(COUNT)
+        made = build(self.programs.counter)
         for account in ("jane", "bob"):
             outcome = self.call(executor, made, 1, context=context_for(account))
             assert outcome.result == Payload("json", 1), "what another account has left is not seen"
 
     def test_calls_at_once_get_their_own_answers(self, executor: Executor, build: Callable[[str], Build]) -> None:
-        made = build(ECHO)
+        made = build(self.programs.echo)
         begun = [self.begin(executor, made, number) for number in range(8)]
         assert [call.result().result for call in begun] == [Payload("json", number) for number in range(8)]
 
@@ -151,7 +215,7 @@ class ExecutorContract:
         self, executor: Executor, build: Callable[[str], Build]
     ) -> None:
         names: list[str] = []
-        self.call(executor, build(ECHO), "x", on_start=names.append)
+        self.call(executor, build(self.programs.echo), "x", on_start=names.append)
         assert len(names) == 1
         assert names[0]
 
@@ -159,7 +223,7 @@ class ExecutorContract:
         self, executor: Executor, build: Callable[[str], Build], shared: Path
     ) -> None:
         said: list[bytes] = []
-        made = build(HOLD.replace("    while", "    print('began', flush=True)\n    while"))
+        made = build(self.programs.hold)
         begun = self.begin(executor, made, str(shared / "go"), on_output=said.append)
         wait_for(lambda: b"".join(said) == b"began\n")
         assert not begun.done()
@@ -168,7 +232,7 @@ class ExecutorContract:
 
     def test_it_tells_what_it_does(self, executor: Executor, build: Callable[[str], Build], shared: Path) -> None:
         assert executor.describe()[:3] == (0, 0, 0)
-        begun = self.begin(executor, build(HOLD), str(shared / "go"))
+        begun = self.begin(executor, build(self.programs.hold), str(shared / "go"))
         wait_for(lambda: executor.describe().busy == 1)
         assert executor.describe().workers >= 1
         (shared / "go").touch()
@@ -179,7 +243,7 @@ class ExecutorContract:
         self, executor: Executor, build: Callable[[str], Build], shared: Path
     ) -> None:
         context, told = context_for(), shared / "token"
-        begun = self.begin(executor, build(TOKEN), str(told), context=context)
+        begun = self.begin(executor, build(self.programs.token), str(told), context=context)
         wait_for(told.exists)
         token = told.read_text()
         assert executor.context_of(token) == context
@@ -189,7 +253,7 @@ class ExecutorContract:
         assert executor.context_of(token) is None
 
     def test_a_call_is_cancelled(self, executor: Executor, build: Callable[[str], Build], shared: Path) -> None:
-        made, context = build(HOLD), context_for()
+        made, context = build(self.programs.hold), context_for()
         begun = self.begin(executor, made, str(shared / "never"), context=context)
         wait_for(lambda: executor.describe().busy)
         assert executor.cancel(context.request_id)
@@ -204,7 +268,7 @@ class ExecutorContract:
     def test_draining_waits_for_what_runs(
         self, executor: Executor, build: Callable[[str], Build], shared: Path
     ) -> None:
-        made = build(HOLD)
+        made = build(self.programs.hold)
         begun = self.begin(executor, made, str(shared / "go"))
         wait_for(lambda: executor.describe().busy)
         assert not executor.drain(0.05)
@@ -216,7 +280,7 @@ class ExecutorContract:
         assert begun.result().failure is None
 
     def test_closing_cuts_calls_short(self, executor: Executor, build: Callable[[str], Build], shared: Path) -> None:
-        begun = self.begin(executor, build(HOLD), str(shared / "never"))
+        begun = self.begin(executor, build(self.programs.hold), str(shared / "never"))
         wait_for(lambda: executor.describe().busy)
         executor.close()
         failure = begun.result().failure

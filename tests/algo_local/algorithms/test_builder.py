@@ -162,7 +162,7 @@ def test_no_directory_no_src_no_module(builder: Builder, write: Write, tmp_path:
         ({"algorithmia.conf": '{"language": "csharp-dotnet-core2"}'}, "C#"),
         ({"algorithmia.conf": '{"language": "anaconda3x"}'}, "Conda"),
         ({"algorithmia.conf": '{"language": "python-2.x-1"}'}, "Python 2"),
-        ({"algorithmia.conf": '{"langauge": "javascript"}'}, "JavaScript"),
+        ({"algorithmia.conf": '{"langauge": "rust"}'}, "Rust"),
         ({"pom.xml": ""}, "Java"),
         ({"environment.yml": ""}, "Conda"),
     ],
@@ -429,7 +429,7 @@ def test_the_index_of_the_platform_is_asked(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_build_without_requirements_outlives_its_interpreter() -> None:
-    program, environment = interpreter_of(Path("/gone/bin/python"))
+    program, environment, _ = interpreter_of(Path("/gone/bin/python"))
     assert os.path.realpath(program) == os.path.realpath(sys.executable)
     assert environment is None
 

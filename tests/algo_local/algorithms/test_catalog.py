@@ -5,27 +5,27 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+from support.programs import needs
 
 from algo_local.algorithms import catalog
-from algo_local.algorithms.builder import Builder, BuildError
+from algo_local.algorithms.interpreters import Python
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 LAYOUT = {
     "python3": ".adk algorithmia.conf requirements.txt src/__ALGO__.py src/__ALGO___test.py src/__init__.py",
-    "python2": "algorithmia.conf requirements.txt src/__ALGO__.py src/__ALGO___test.py src/__init__.py",
-    "anaconda3": "algorithmia.conf environment.yml src/Algorithm.py src/__init__.py",
-    "java11": "algorithmia.conf pom.xml src/main/java/com/algorithmia/algorithm/Algorithm.java "
-    "src/main/java/com/algorithmia/algorithm/AlgorithmTest.java template.iml",
-    "r36": "algorithmia.conf packages.txt src/Algorithm.r template.Rproj",
-    "scala-2": ".gitignore algorithmia.conf build.sbt deps.sbt project/build.properties project/plugins.sbt "
-    "src/main/scala/com/algorithmia/Algorithm.scala",
-    "csharp-dotnet-core2": ".gitignore Algorithm.csproj algorithmia.conf resources/README.md src/Algorithm.cs src/Pipe.cs",
+    "javascript": "algorithmia.conf package.json src/__ALGO__.js src/__ALGO___test.js",
 }
+
+
+@pytest.fixture(autouse=True)
+def node() -> None:
+    needs("node")
 
 
 def unpack(archive: bytes, directory: Path) -> Path:
@@ -42,14 +42,35 @@ def specification(title: str) -> str:
 def test_the_languages_of_the_platform() -> None:
     shown = [(language["name"], language["display_name"]) for language in catalog.languages()]
     assert shown == [
-        ("anaconda3", "Conda (Environments) - beta"),
-        ("csharp-dotnet-core2", "C# .NET Core 2.x+ (Environments)"),
-        ("java11", "Java OpenJDK 11.0 (Environments)"),
-        ("python2", "Python 2.x (Environments)"),
+        ("javascript", "JavaScript, Node.js (Environments)"),
         ("python3", "Python 3.x (Environments)"),
-        ("r36", "R 3.6.x (Environments)"),
-        ("scala-2", "Scala 2.x & sbt 1.3.x (Environments)"),
     ]
+
+
+def test_only_what_the_machine_runs_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = catalog.environments("javascript")[0]["environment_specification_id"]
+    monkeypatch.setenv("ALGO_LOCAL_NODE", "off")
+    assert [language["name"] for language in catalog.languages()] == ["python3"]
+    assert {found["language"]["name"] for found in catalog.environments()} == {"python3"}
+    catalog.template_archive.cache_clear()
+    for refused in (lambda: catalog.environments("javascript"), lambda: catalog.template_archive(identity)):
+        with pytest.raises(KeyError):
+            refused()
+    assert catalog.find_environment(identity) is None
+
+
+def test_an_environment_for_each_python_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = 9 if sys.version_info.minor != 9 else 10
+    found = Python((3, other, 1), f"/opt/python3.{other}", "/opt")
+    monkeypatch.setattr(catalog, "installed", lambda: (found,))
+    plain = [item for item in catalog.environments("python3") if "+" not in item["display_name"]]
+    assert {item["display_name"] for item in plain} == {f"Python 3.{sys.version_info.minor}", f"Python 3.{other}"}
+    (item,) = (item for item in plain if item["display_name"] == f"Python 3.{other}")
+    files = dict(catalog.template_files(item["id"]))
+    assert json.loads(files["algorithmia.conf"])["language"] == f"python3.{other}"
+    assert catalog.python_of(item["id"]) == (3, other)
+    monkeypatch.setattr(catalog, "installed", lambda: ())
+    assert catalog.find_environment(item["id"]) is None
 
 
 def test_a_languages_configuration_is_json_in_a_string() -> None:
@@ -94,8 +115,9 @@ def test_a_known_environment_has_its_documented_ids() -> None:
 
 
 def test_unknown_languages_and_specifications() -> None:
-    with pytest.raises(KeyError):
-        catalog.environments("cobol")
+    for unknown in ("cobol", "r36", "java11"):
+        with pytest.raises(KeyError):
+            catalog.environments(unknown)
     with pytest.raises(KeyError):
         catalog.template_archive("00000000-0000-0000-0000-000000000000")
 
@@ -115,7 +137,7 @@ def test_a_template_holds_the_documented_files(language: str) -> None:
 
 
 def test_archives_are_the_same_each_time() -> None:
-    identity = specification("Java")
+    identity = specification("Node")
     first = catalog.template_archive(identity)
     catalog.template_archive.cache_clear()
     assert catalog.template_archive(identity.upper()) == first
@@ -124,10 +146,3 @@ def test_archives_are_the_same_each_time() -> None:
 def test_framework_templates_require_their_framework(tmp_path: Path) -> None:
     directory = unpack(catalog.template_archive(specification("Python 3.7 + PyTorch")), tmp_path / "t")
     assert (directory / "requirements.txt").read_text() == "algorithmia>=1.0.0,<2.0\ntorch>=1.7\n"
-
-
-@pytest.mark.parametrize("language", sorted(set(LAYOUT) - {"python3"}))
-def test_other_templates_are_refused_by_name(tmp_path: Path, language: str) -> None:
-    archive = catalog.template_archive(catalog.environments(language)[0]["environment_specification_id"])
-    with pytest.raises(BuildError, match="This platform runs Python 3 algorithms"):
-        Builder(tmp_path / "root").build(unpack(archive, tmp_path / "template"), "jane", "Greet")

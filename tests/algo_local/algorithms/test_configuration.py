@@ -59,7 +59,7 @@ def test_what_it_says(tmp_path: Path) -> None:
         ("[]", "does not hold a JSON object", "It looks like"),
         ('{"language": "java11"}', "holds one in Java", "algo template"),
         ('{"language": "pyhton3"}', "does not exist: 'pyhton3'", "Did you mean 'python3'?"),
-        ('{"language": "cobol"}', "does not exist: 'cobol'", "runs python3"),
+        ('{"language": "cobol"}', "does not exist: 'cobol'", "runs Python 3"),
         ('{"python": "2.7"}', "asks for Python 2.7", "Change 'python'"),
         ('{"entry_point": "src/Other.py"}', "There is no src/Other.py", "Correct 'entry_point'"),
     ],

@@ -22,7 +22,7 @@ from algo_local.execution.executor import Description, Executor
 from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN
-from algo_local.testing import ExecutorContract
+from algo_local.testing import JAVASCRIPT, ExecutorContract
 
 
 class FixedEndpoint:
@@ -37,7 +37,10 @@ class TestLocalPool(ExecutorContract):
     def executor(
         self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[Executor]:
-        if request.param == "plain":
+        yield from self.pool(request.param, tmp_path, monkeypatch)
+
+    def pool(self, confinement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Executor]:
+        if confinement == "plain":
             monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
         else:
             needs("bwrap")
@@ -48,6 +51,17 @@ class TestLocalPool(ExecutorContract):
         pool.start()
         yield pool
         pool.close()
+
+
+class TestJavaScript(TestLocalPool):
+    """The same in Node.js, which the same supervisor runs in the same way."""
+
+    programs = JAVASCRIPT
+
+    @pytest.fixture
+    def executor(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Executor]:
+        needs("node")
+        yield from self.pool("sandbox", tmp_path, monkeypatch)
 
 
 class _Ended(BaseException):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.programs import needs
 from support.world import ECHO, Answer, World, archive, publish
 
 from algo_local.algorithms.publication import next_number
@@ -107,6 +108,15 @@ def test_what_runs_already_is_not_built_again(made: World) -> None:
         "first x", "second x",
     ]  # fmt: skip
     assert len(made.ask("GET", f"{PATH}/builds", "alice").json["results"]) == 2
+
+
+def test_an_algorithm_in_javascript_begins_with_its_template(made: World) -> None:
+    needs("node")
+    settings = {**SETTINGS, "language": "javascript"}
+    assert made.ask("POST", "algorithms/alice", "alice", {**NEW, "name": "Script", "settings": settings}).status == 201
+    built = compile_(made, "algorithms/alice/Script")
+    assert "module src/Script.js" in built["compilation"]["output"]
+    assert call(made, f"alice/Script/{built['version_info']['git_hash']}") == "hello x"
 
 
 def test_builds_at_once_are_one(made: World) -> None:

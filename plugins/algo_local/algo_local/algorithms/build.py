@@ -10,6 +10,9 @@ from algo_core.errors import AlgoError
 
 NetworkAccess = Literal["full", "isolated"]
 
+Language = Literal["python3", "javascript"]
+"""The languages that this platform runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Build:
@@ -20,9 +23,11 @@ class Build:
     source: Path
     """The built source tree; never changed after it was built."""
     python: Path
-    """The interpreter to run it with: that of its virtual environment, or ours if it requires nothing."""
+    """The interpreter to run it with: that of its virtual environment, or ours if it requires nothing; `node` in its
+    environment, for JavaScript."""
     module: str
-    """Dotted name of the module with `apply`, for example `src.Hello`."""
+    """Dotted name of the module with `apply`, for example `src.Hello`; its path, such as `src/Hello.js`, for
+    JavaScript."""
     log: str
     """The build log."""
     network_access: NetworkAccess = "full"
@@ -33,6 +38,16 @@ class Build:
     """Workers that it may have at once; 0 for as many as the platform allows."""
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values of the algorithm's secrets, which its processes find in their environment (API section 6.6)."""
+
+    @property
+    def language(self) -> Language:
+        """The language that it is written in."""
+        return language_of(self.module)
+
+
+def language_of(module: str) -> Language:
+    """The language of a module: those of Python have dotted names, others are named by their files."""
+    return "javascript" if "/" in module else "python3"
 
 
 class BuildError(AlgoError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from algo_core.locks import locked, locked_if_free
-from algo_local.algorithms.build import Build, BuildError
+from algo_local.algorithms.build import Build, BuildError, Language
 from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.environments import Environments
 from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, python_named_in
@@ -66,8 +66,8 @@ class Builder:
         `report` is called with each line of the build log as it comes. Without `run_code` no code of packages is run.
         `python` is the version of Python to run it with; if it is empty, `algorithmia.conf` says, else the platform's
         own runs it, or one of version `preferred` if there is any.
-        Raises BuildError for a directory that is no Python 3 algorithm or requires what does not install. Incomplete
-        results of an interrupted build are never used.
+        Raises BuildError for a directory without an algorithm that runs here, or that requires what does not install.
+        Incomplete results of an interrupted build are never used.
         """
         lines: list[str] = []
         commit = ""
@@ -79,17 +79,21 @@ class Builder:
 
         try:
             with self.building():
-                check_runnable(directory)
+                language = check_runnable(directory)
                 if self._sources.is_relative_to(directory.resolve()):
                     raise BuildError(
                         f"The platform keeps its state in {self._sources.parent}, inside the algorithm's directory",
                         "Set ALGO_LOCAL_ROOT to a directory outside of it",
                     )
-                interpreter = chosen_python(python or python_of(directory), preferred, say)
-                commit, source, module = self._keep(directory, owner, name)
-                read_schemas(source, module)
-                say(f"Source {commit}, module {module}")
-                program = self._environments.python_for(source, commit, say, run_code=run_code, python=interpreter)
+                if language == "javascript":
+                    if python:
+                        raise BuildError("The algorithm is in JavaScript, not in Python", "Leave out --python")
+                    commit, source, module = self._keep(directory, owner, name, language, say)
+                    program = self._environments.node_for(source, commit, say, run_code=run_code)
+                else:
+                    interpreter = chosen_python(python or python_of(directory), preferred, say)
+                    commit, source, module = self._keep(directory, owner, name, language, say)
+                    program = self._environments.python_for(source, commit, say, run_code=run_code, python=interpreter)
         except OSError as error:  # a full disk, for one
             raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:
@@ -100,7 +104,7 @@ class Builder:
         say(f"Built {owner}/{name}")
         return Build(commit, source, program, module, "\n".join(lines) + "\n")
 
-    def _keep(self, directory: Path, owner: str, name: str) -> tuple[str, Path, str]:
+    def _keep(self, directory: Path, owner: str, name: str, language: Language, say: Report) -> tuple[str, Path, str]:
         """Commit, path and module of the published source tree, which is created atomically."""
         self._sources.mkdir(parents=True, exist_ok=True)
         remove_abandoned(self._sources, _UNFINISHED + "*")
@@ -110,7 +114,7 @@ class Builder:
             tree.mkdir()
             commit = copy_tree(directory, tree, owner, name)
             try:
-                module = find_module(tree, name)
+                module = find_module(tree, name, language)
             except BuildError as error:
                 error.commit = commit
                 raise
@@ -119,6 +123,8 @@ class Builder:
         finally:
             with contextlib.suppress(OSError):
                 remove_tree(unfinished)
+        read_schemas(kept, module)
+        say(f"Source {commit}, module {module}")
         return commit, kept, module
 
 

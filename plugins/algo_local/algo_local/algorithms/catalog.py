@@ -1,7 +1,7 @@
 """What `algo languages`, `algo environment` and `algo template` show: languages, their environments, their templates.
 
 The values are those of the platform (API section 5), so that scripts which look for one of its names or ids find them.
-What can really be published here is Python 3; each environment's description says what becomes of the others.
+Only what this machine runs is listed: Python 3, in the versions that it has, and JavaScript where it has Node.js.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import io
 import json
 import sys
 import tarfile
+import uuid
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from algo_local.algorithms.interpreters import python_named_in
+from algo_local.algorithms.configuration import NAME as CONFIGURATION
+from algo_local.algorithms.interpreters import OLDEST, installed, ours, python_named_in
+from algo_local.algorithms.node import find_node
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -83,32 +86,10 @@ _LANGUAGES = {
     language.name: language
     for language in (
         _Language(
-            "anaconda3",
-            "Conda (Environments) - beta",
-            _kept("/home/algo/.cache", "/home/algo/anaconda_environment", "/opt/algorithm"),
-            ("environment.yml",),
-        ),
-        _Language(
-            "csharp-dotnet-core2",
-            "C# .NET Core 2.x+ (Environments)",
-            (
-                ("/opt/algorithm/bin/Release/*/*", "/opt/algorithm/"),
-                *_kept("/opt/algorithm/resources", "/home/algo/.nuget"),
-            ),
-        ),
-        _Language(
-            "java11",
-            "Java OpenJDK 11.0 (Environments)",
-            (
-                ("/opt/algorithm/target/*.jar", "/opt/algorithm/target/algorithm.jar"),
-                *_kept("/opt/algorithm/target/lib"),
-            ),
-        ),
-        _Language(
-            "python2",
-            "Python 2.x (Environments)",
-            _kept("/home/algo/.local", "/opt/algorithm"),
-            ("requirements.txt",),
+            "javascript",
+            "JavaScript, Node.js (Environments)",
+            _kept("/opt/algorithm"),
+            ("package.json",),
         ),
         _Language(
             "python3",
@@ -116,65 +97,33 @@ _LANGUAGES = {
             _kept("/home/algo/.local", "/opt/algorithm"),
             ("requirements.txt",),
         ),
-        _Language(
-            "r36",
-            "R 3.6.x (Environments)",
-            _kept("/opt/algorithm", "/usr/local/lib/R/site-library"),
-            ("packages.txt",),
-        ),
-        _Language(
-            "scala-2",
-            "Scala 2.x & sbt 1.3.x (Environments)",
-            (("/opt/algorithm/target/universal/stage", "/opt/algorithm/stage/"),),
-        ),
     )
 }
 
-_TEMPLATE_ONLY = "(template only: this platform runs Python 3)"
+ELSEWHERE = {
+    "anaconda3": ("4153a500-2344-4eaa-b5d0-172fab433409",),
+    "csharp-dotnet-core2": ("c113bcea-0679-40f7-9805-ff8b65b2fb1e",),
+    "java11": ("35bb9b51-ae67-432c-a514-88f9191ba863",),
+    "python2": ("717d36e0-222c-44a0-9aa8-06f4ebc1b82a", "6f57e041-54e0-4e1a-8b2f-4589bb2c06f8"),
+    "r36": ("58b4a5c5-1b07-4bd4-ad0e-99e99455741a",),
+    "scala-2": ("2c547f05-f497-4878-97f2-7eccb0eefe35",),
+}
+"""Languages of the platform that this one does not run, and the ids of their environments, for its errors."""
+
 _HERE = "(here: that Python if this machine has it, else the platform's own, with packages from the index)"
 
+_PYTHON_3 = "6f55bf02-13b6-454c-a867-909aba60a897"
+_NODE = "0d1f0b0e-5c1d-4b5e-9a55-4f5c5c0a7f11"
+_NAMESPACE = uuid.UUID(_PYTHON_3)
+_NEWEST_MINOR = 20
+"""The last minor version of Python 3 whose environment has an id; which of them are listed depends on the machine."""
+
 _ENVIRONMENTS = (
-    _Environment(
-        "anaconda3",
-        "Conda - Python 3.8",
-        f"Python 3.8 from an environment.yml {_TEMPLATE_ONLY}",
-        "4153a500-2344-4eaa-b5d0-172fab433409",
-        "160a0f99-7507-4459-9a2f-06aa24d6bdeb",
-    ),
-    _Environment(
-        "csharp-dotnet-core2",
-        "C# .NET Core 2.x",
-        f"Generic .NET Core 2 installation {_TEMPLATE_ONLY}",
-        "c113bcea-0679-40f7-9805-ff8b65b2fb1e",
-        "7eece66b-03b9-4393-b963-315e1036c277",
-    ),
-    _Environment(
-        "java11",
-        "Java OpenJDK 11.0",
-        f"Generic OpenJDK 11 installation {_TEMPLATE_ONLY}",
-        "35bb9b51-ae67-432c-a514-88f9191ba863",
-        "5cda2085-d7d8-4a50-9730-304899d4ffde",
-    ),
-    _Environment(
-        "python2",
-        "Python 2.7",
-        f"Generic Python 2.7 installation {_TEMPLATE_ONLY}",
-        "717d36e0-222c-44a0-9aa8-06f4ebc1b82a",
-        "f626effa-e519-431e-9d7a-0d3a7563ae1e",
-    ),
-    _Environment(
-        "python2",
-        "Python 2.7 + GPU support",
-        f"Generic Python 2.7 installation with GPU support {_TEMPLATE_ONLY}",
-        "6f57e041-54e0-4e1a-8b2f-4589bb2c06f8",
-        "faf81400-eb15-4f64-81c0-3d4ed7181e77",
-        "GPU",
-    ),
     _Environment(
         "python3",
         f"Python 3.{sys.version_info.minor}",
         "Generic Python 3 installation: this machine's, with what the algorithm requires in an environment of its own",
-        "6f55bf02-13b6-454c-a867-909aba60a897",
+        _PYTHON_3,
         "0057588b-b42c-4454-a391-87b90f854116",
     ),
     _Environment(
@@ -204,36 +153,71 @@ _ENVIRONMENTS = (
         "GPU",
         requirements=("torch>=1.7",),
     ),
-    _Environment(
-        "r36",
-        "R 3.6.x",
-        f"Generic R 3.6 installation {_TEMPLATE_ONLY}",
-        "58b4a5c5-1b07-4bd4-ad0e-99e99455741a",
-        "353bf5fa-09ac-4402-9a5c-d3e3f45d6f56",
+    *(
+        _Environment(
+            "python3",
+            f"Python 3.{minor}",
+            f"Generic Python 3.{minor} installation, with what the algorithm requires in an environment of its own",
+            str(uuid.uuid5(_NAMESPACE, f"environment of Python 3.{minor}")),
+            str(uuid.uuid5(_NAMESPACE, f"specification of Python 3.{minor}")),
+        )
+        for minor in range(OLDEST[1], _NEWEST_MINOR + 1)
+        if minor != sys.version_info.minor
     ),
     _Environment(
-        "scala-2",
-        "Scala 2.x & sbt 1.3.x",
-        f"Generic Scala 2 and sbt 1.3 installation {_TEMPLATE_ONLY}",
-        "2c547f05-f497-4878-97f2-7eccb0eefe35",
-        "d6e74129-2240-420e-86e9-f79abc7d665b",
+        "javascript",
+        "Node.js",
+        "This machine's Node.js, with what package.json requires in an environment of its own, installed by npm",
+        _NODE,
+        "c4f0a8a2-6d8f-4c0e-8a53-5b0a1f6de2b7",
     ),
 )
 
-
-_PYTHON_3 = "6f55bf02-13b6-454c-a867-909aba60a897"
+_VERSIONED = {
+    one.specification_id
+    for one in _ENVIRONMENTS
+    if one.description.startswith("Generic Python 3.") and one.id != _PYTHON_3
+}
+"""The templates that ask for one version of Python."""
 
 
 def languages() -> list[dict[str, str]]:
-    """The language objects, by name (API section 5.2); `configuration` is JSON in a string."""
-    return [language.shape() for language in _LANGUAGES.values()]
+    """The objects of the languages that this machine runs, by name (API section 5.2); `configuration` is JSON."""
+    return [language.shape() for language in _LANGUAGES.values() if _runs(language.name)]
 
 
 def environments(language: str | None = None) -> list[dict[str, Any]]:
-    """The environment objects of one language, or of all (API section 5.2). Raises KeyError for an unknown language."""
-    if language is not None and language not in _LANGUAGES:
+    """The environment objects of one language, or of all that this machine runs (API section 5.2).
+
+    Raises:
+        KeyError: for an unknown language, or one that this machine does not run.
+    """
+    if language is not None and not _runs(language):
         raise KeyError(language)
-    return [environment.shape() for environment in _ENVIRONMENTS if language in (None, environment.language)]
+    found = [one for one in _ENVIRONMENTS if one.language == language or (language is None and _runs(one.language))]
+    return [environment.shape() for environment in found if _is_there(environment)]
+
+
+def _runs(language: str) -> bool:
+    return language == "python3" or (language == "javascript" and find_node() is not None)
+
+
+def _is_there(environment: _Environment) -> bool:
+    """Whether this machine has what an environment is named after; any Python will do for those with a framework."""
+    if environment.language != "python3" or "+" in environment.display_name:
+        return True
+    wanted = python_named_in(environment.display_name)
+    if ours().version[: len(wanted)] == wanted:
+        return True
+    return any(python.version[: len(wanted)] == wanted for python in installed())
+
+
+def find_environment(identifier: str) -> dict[str, Any] | None:
+    """The object of an environment that is listed, by its own id or that of its template; None if there is none."""
+    for one in _ENVIRONMENTS:
+        if identifier.lower() in {one.id, one.specification_id} and _runs(one.language) and _is_there(one):
+            return one.shape()
+    return None
 
 
 def python_of(environment_id: str | None) -> tuple[int, ...]:
@@ -247,10 +231,13 @@ def python_of(environment_id: str | None) -> tuple[int, ...]:
 def template_archive(specification_id: str) -> bytes:
     """The template of an environment as a gzip-compressed tar, placeholders and all (API section 5.3).
 
-    The same bytes at each call. Raises KeyError for an unknown environment specification.
+    The same bytes at each call. Raises KeyError for an unknown environment specification, or one of a language that
+    this machine does not run.
     """
     known = {environment.specification_id: environment for environment in _ENVIRONMENTS}
     environment = known[specification_id.lower()]
+    if not _runs(environment.language):
+        raise KeyError(specification_id)
     buffer = io.BytesIO()
     with (
         gzip.GzipFile("", "wb", mtime=0, fileobj=buffer) as compressed,
@@ -263,10 +250,11 @@ def template_archive(specification_id: str) -> bytes:
     return buffer.getvalue()
 
 
-def template_files(environment_id: str | None = None) -> list[tuple[str, bytes]]:
-    """Names and contents of a template's files, placeholders and all: of an environment, or of Python 3 in general."""
+def template_files(environment_id: str | None = None, language: str = "python3") -> list[tuple[str, bytes]]:
+    """Names and contents of a template's files, placeholders and all: of an environment, else of a language."""
     known = {environment.id: environment for environment in _ENVIRONMENTS}
-    return _files_of(known.get(environment_id or "") or known[_PYTHON_3])
+    general = _NODE if language == "javascript" else _PYTHON_3
+    return _files_of(known.get(environment_id or "") or known[general])
 
 
 def _files_of(environment: _Environment) -> list[tuple[str, bytes]]:
@@ -279,5 +267,8 @@ def _files_of(environment: _Environment) -> list[tuple[str, bytes]]:
         content = path.read_bytes()
         if name == "requirements.txt":
             content += "".join(f"{line}\n" for line in environment.requirements).encode()
+        if name == CONFIGURATION and environment.language == "python3" and environment.specification_id in _VERSIONED:
+            named = environment.display_name.lower().replace(" ", "")
+            content = content.replace(b'"python3"', f'"{named}"'.encode())
         files.append((name, content))
     return files

@@ -46,6 +46,7 @@ _CLOSE = 0.7
 
 _PLACEHOLDER = re.compile(r"__[A-Z]+__")
 _MODULE = re.compile(r"(?:src[./])?([A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:\.py)?", re.ASCII)
+_SCRIPT = re.compile(r"(?:\./)?([\w-][\w.-]*(?:/[\w-][\w.-]*)*\.(?:js|mjs|cjs))", re.ASCII)
 _PYTHON = re.compile(r"(?:python)?(\d+)(?:\.(\d+))?(?:\.(?:\d+|x|\*))?", re.ASCII)
 
 
@@ -59,7 +60,7 @@ class Configuration:
     algoname: str = ""
     language: str = ""
     module: str = ""
-    """The dotted name of the module with the entry point, below `src`."""
+    """The dotted name of the module with the entry point, below `src`; of one in JavaScript its path, with a `/`."""
     python: tuple[int, ...] = ()
     """The version of Python that it asks for: major, or major and minor."""
     dependencies: tuple[str, ...] | None = None
@@ -163,6 +164,8 @@ def _text(path: Path, members: dict[str, Any], name: str) -> str:
 def _module(path: Path, text: str) -> str:
     if not text:
         return ""
+    if script := _SCRIPT.fullmatch(text):
+        return script[1] if "/" in script[1] else f"./{script[1]}"
     match = _MODULE.fullmatch(text)
     if not match:
         _refuse(path, "entry_point", "a module below src, such as src/Hello.py", text)

@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,10 @@ _CODE_HINT = (
     " operator set ALGO_LOCAL_BUILD_CODE=on"
 )
 _NAME_LENGTH = 40
+
+NODE = "node"
+"""The name of the interpreter in an environment of JavaScript."""
+
 _CONTINUED = re.compile(r"\\\n")
 _COMMENT = re.compile(r"(^|\s)#.*")
 
@@ -36,6 +40,8 @@ class Interpreter(NamedTuple):
     program: str
     environment: Path | None
     """The virtual environment with what it requires; None if it requires nothing."""
+    node: str = ""
+    """Node.js as its environment names it, where that runs the algorithm: `program` then only starts it."""
 
 
 def interpreter_of(python: Path) -> Interpreter:
@@ -46,6 +52,8 @@ def interpreter_of(python: Path) -> Interpreter:
     """
     environment = python.parent.parent
     if environment.parent.name == "environments" and len(environment.name) == _NAME_LENGTH:
+        if python.name == NODE:
+            return Interpreter(base_interpreter(), environment, str(python))
         return Interpreter(str(python), environment)
     return Interpreter(base_interpreter(), None)
 
@@ -91,26 +99,65 @@ class Environments:
             return Path(sys.executable)
         if not run_code:
             check_names_only(requirements)
-        environment = self._root / _identity(requirements, commit, python)
-        program = environment / "bin" / "python"
+
+        def make(environment: Path) -> None:
+            _make(environment, python, source, requirements, report, run_code=run_code)
+
+        return self._made(_identity(requirements, commit, python), "python", requirements, make, report)
+
+    def node_for(
+        self, source: Path, commit: str, report: Report, *, run_code: bool = True, with_tests: bool = False
+    ) -> Path:
+        """Node.js in an environment with what the source tree's package.json requires; also for tests, if asked for.
+
+        Without `run_code`, no script of any package is run. Raises BuildError as above, and if there is no Node.js.
+        """
+        from algo_local.algorithms import npm
+        from algo_local.algorithms.node import required_node
+
+        node = required_node()
+        package = npm.read_package(source)
+        if not run_code:
+            package.check_names_only()
+        identity = hashlib.sha256(package.identity(commit, node, run_code=run_code, with_tests=with_tests)).hexdigest()
+
+        def make(environment: Path) -> None:
+            (environment / "bin").mkdir(parents=True)
+            (environment / "bin" / NODE).symlink_to(node.program)
+            if not package.requires(with_tests=with_tests):
+                return
+            with _copy_of(source) as directory:
+                npm.install(node, package, directory, report, run_code=run_code, with_tests=with_tests)
+                (directory / npm.MODULES).mkdir(exist_ok=True)  # all of it may be optional
+                shutil.move(directory / npm.MODULES, environment / npm.MODULES)
+
+        requirements = "\n".join(package.lines(with_tests=with_tests))
+        return self._made(identity[:_NAME_LENGTH], NODE, requirements, make, report)
+
+    def _made(
+        self, identity: str, program: str, requirements: str, make: Callable[[Path], None], report: Report
+    ) -> Path:
+        """The program of an environment, which is made if it is not there."""
+        environment = self._root / identity
+        path = environment / "bin" / program
         self._root.mkdir(parents=True, exist_ok=True)
         with locked(
             environment.with_suffix(".lock"),
             waiting=lambda: report("Waiting for another build of the same environment"),
         ):
-            if (environment / REQUIREMENTS).exists() and program.exists():
+            if (environment / REQUIREMENTS).exists() and path.exists():
                 report("The environment for these requirements exists already")
-                return program
+                return path
             remove_tree(environment)
             try:
-                _make(environment, python, source, requirements, report, run_code=run_code)
+                make(environment)
                 (environment / REQUIREMENTS).write_text(f"{requirements}\n" if requirements else "", "utf-8")
                 make_read_only(environment)  # algorithms of several accounts share it
             except BaseException:
                 with contextlib.suppress(OSError):
                     remove_tree(environment)
                 raise
-        return program
+        return path
 
 
 def _identity(requirements: str, commit: str, python: Python) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from algo_core.errors import ConfigError
@@ -149,12 +149,17 @@ def build_environment() -> dict[str, str]:
 
 
 def run(
-    command: Sequence[str], directory: Path, title: str, report: Report, variables: Mapping[str, str] | None = None
+    command: Sequence[str],
+    directory: Path,
+    title: str,
+    report: Report,
+    variables: Mapping[str, str] | None = None,
+    why: Callable[[Sequence[str]], Reason | None] | None = None,
 ) -> None:
     """Run an installer, and report its lines as they come.
 
     Raises:
-        BuildError: if it fails, with the reason that it gives.
+        BuildError: if it fails, with the reason that `why` finds in its lines; without `why` it is pip or uv.
     """
     lines: list[str] = []
     process = subprocess.Popen(
@@ -182,7 +187,8 @@ def run(
         raise
     if code:
         told = "\n".join([line for line in lines if line.strip()][-_TAIL:])
-        reason = reason_of(lines, *_required_in(directory)) or Reason(f"exit code {code}", told)
+        found = why(lines) if why else reason_of(lines, *_required_in(directory))
+        reason = found or Reason(f"exit code {code}", told)
         raise BuildError(f"{title} failed: {reason.message}", reason.hint or told or None)
 
 

@@ -167,7 +167,7 @@ class Repositories:
         names = ((b"__USER__", algorithm.owner.encode()), (b"__ALGO__", algorithm.name.encode()))
         return [
             TreeEntry(_replaced(name.encode(), names).decode(), FILE, _replaced(content, names))
-            for name, content in template_files(algorithm.algorithm_environment)
+            for name, content in template_files(algorithm.algorithm_environment, algorithm.language)
         ]
 
 

@@ -14,9 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from algo_local.algorithms.build import BuildError
-from algo_local.algorithms.configuration import NAME, meant, read_configuration
+from algo_local.algorithms.build import BuildError, Language
+from algo_local.algorithms.configuration import NAME, Configuration, meant, read_configuration
 from algo_local.algorithms.interpreters import OLDEST
+from algo_local.algorithms.node import find_node, required_node
+from algo_local.algorithms.npm import PACKAGE
 
 MAX_FILES = 20_000
 MAX_BYTES = 2 << 30
@@ -30,19 +32,20 @@ _LARGEST_WITH_PLACEHOLDERS = 1 << 20  # bytes; what is larger is data, not a tem
 _READMES = frozenset({"readme.md", "readme.rst", "readme.txt", "readme"})
 _LARGEST_README = 1 << 20  # bytes
 
+_IGNORED_BESIDE = {"package.json": "node_modules"}
+"""Directories that are made from a file beside them."""
+
 _FOREIGN_FILES = {
     "pom.xml": "Java",
     "build.sbt": "Scala",
     "packages.txt": "R",
     "environment.yml": "Conda",
     "Cargo.toml": "Rust",
-    "package.json": "JavaScript",
 }
 _FOREIGN_LANGUAGES = {
     r"(ana)?conda": "Conda",
     r"csharp": "C#",
-    r"javascript": "JavaScript",
-    r"java": "Java",
+    r"java(?!script)": "Java",
     r"python-?2": "Python 2",
     r"r(\d|$)": "R",
     r"ruby": "Ruby",
@@ -51,6 +54,7 @@ _FOREIGN_LANGUAGES = {
 }
 """How identifiers of languages begin (API sections 5.2 and 5.3); the first that matches counts."""
 
+_JAVASCRIPT = re.compile(r"javascript|js$|node")
 _LANGUAGES = ("anaconda3", "csharp-dotnet-core2", "java11", "javascript", "python2", "python3", "r36", "scala-2")
 """What a misspelt language may have been meant to be."""
 
@@ -140,9 +144,11 @@ def _entries(root: Path, owner: str, name: str) -> Iterator[SourceFile]:
             raise BuildError(f"Cannot read {directory}: {error.strerror}") from error
         if directory != root and any(child.name == "pyvenv.cfg" for child in children):
             continue  # a virtual environment
+        names = {child.name for child in children}
+        ignored = _IGNORED | {made for file, made in _IGNORED_BESIDE.items() if file in names}
         for child in children:
             path = Path(child.path)
-            if child.name in _IGNORED or child.name.endswith((".pyc", ".pyo")):
+            if child.name in ignored or child.name.endswith((".pyc", ".pyo")):
                 continue
             published = "/".join(path.relative_to(root).parts)
             published = published.replace("__USER__", owner).replace("__ALGO__", name)
@@ -186,25 +192,33 @@ def read_readme(directory: Path) -> tuple[str, str] | None:
     return None
 
 
-def check_runnable(directory: Path) -> None:
-    """Raise BuildError unless `directory` holds a Python 3 algorithm, saying what it holds instead."""
+def check_runnable(directory: Path) -> Language:
+    """The language of the algorithm in a directory.
+
+    Raises:
+        BuildError: if this platform does not run it, or there is none.
+    """
     if not directory.is_dir():
         raise BuildError(f"{directory} is not a directory", "Name the directory that holds the algorithm's src/")
     configuration = read_configuration(directory)
     language = configuration.language.lower()
+    if _JAVASCRIPT.match(language) or (not language and _looks_like_javascript(directory)):
+        required_node()
+        _refuse_pythons_own(configuration)
+        return "javascript"
     foreign = next((title for pattern, title in _FOREIGN_LANGUAGES.items() if re.match(pattern, language)), None)
     if foreign is None and not language:
         foreign = next((title for file, title in _FOREIGN_FILES.items() if (directory / file).exists()), None)
     if foreign:
         raise BuildError(
-            f"This platform runs Python 3 algorithms; {directory} holds one in {foreign}",
-            "'algo template' fetches a Python 3 template to start from",
+            f"This platform runs algorithms in {' and '.join(_runnable())}; {directory} holds one in {foreign}",
+            "Start from a template: algo template python3 DIR",
         )
     if language and not re.match(r"python(-?3|$)", language):
         close = meant(language, _LANGUAGES)
         raise BuildError(
             f"{configuration.path} names a language that does not exist: {configuration.language!r}",
-            f"Did you mean {close!r}?" if close else "This platform runs python3",
+            f"Did you mean {close!r}?" if close else f"This platform runs {' and '.join(_runnable())}",
         )
     if configuration.python and configuration.python < OLDEST[: len(configuration.python)]:
         raise BuildError(
@@ -212,14 +226,41 @@ def check_runnable(directory: Path) -> None:
             f" Python {'.'.join(map(str, OLDEST))} and later",
             "Change 'python' there, or leave it out",
         )
+    return "python3"
 
 
-def find_module(directory: Path, name: str) -> str:
-    """The dotted name of the algorithm's module in a *published* tree, checked to have something to run.
+def _refuse_pythons_own(configuration: Configuration) -> None:
+    """Raise BuildError for what an algorithm in JavaScript says, and only one in Python can mean."""
+    said = {
+        "replicas": configuration.forks,
+        "python": configuration.python,
+        "dependencies": configuration.dependencies is not None,
+    }
+    for name in (name for name, value in said.items() if value):
+        instead = f"Write them into {PACKAGE}" if name == "dependencies" else f"Remove {name!r} there"
+        raise BuildError(f"{configuration.path}: {name!r} is for algorithms in Python", instead)
+
+
+def _runnable() -> list[str]:
+    return ["Python 3", *(["JavaScript"] if find_node() else [])]
+
+
+def _looks_like_javascript(directory: Path) -> bool:
+    """Whether a directory that names no language has a package.json, and no Python module."""
+    return (directory / PACKAGE).is_file() and not any((directory / "src").glob("*.py"))
+
+
+def find_module(directory: Path, name: str, language: Language = "python3") -> str:
+    """The dotted name of the algorithm's module in a *published* tree, checked to have something to run; its path,
+    for JavaScript.
 
     It is the entry point that `algorithmia.conf` names, else `src/NAME.py`, else what `algorithmia.conf` calls the
     algorithm if it is published under another name.
     """
+    if language == "javascript":
+        from algo_local.algorithms.scripts import find_script
+
+        return find_script(directory, name)
     source = directory / "src"
     if not source.is_dir():
         raise BuildError("There is no src directory", f"An algorithm's code belongs in src/{name}.py")

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from algo_local.algorithms.build import Build
+from algo_local.algorithms.build import Build, BuildError
 from algo_local.algorithms.builder import chosen_python, python_of
 from algo_local.algorithms.environments import Environments, interpreter_of, requirements_of
 from algo_local.algorithms.installing import REQUIREMENTS, build_environment
 from algo_local.algorithms.interpreters import Report
+from algo_local.algorithms.node import INSTALL, required_node
+from algo_local.algorithms.npm import MODULES, read_package
+
+_PLACEHOLDER = "no test specified"
+"""What `npm init` writes in the place of tests."""
+
+_TEST = re.compile(r"(?:.*/)?(?:(?:[^/]+[._-])?test|test-[^/]+)\.[cm]?js|(?:.*/)?test/.*\.[cm]?js")
+"""The names of files with tests, as Node.js finds them."""
 
 
 def with_packages(root: Path, build: Build, directory: Path, packages: Sequence[str], report: Report) -> Path:
@@ -28,9 +37,39 @@ def with_packages(root: Path, build: Build, directory: Path, packages: Sequence[
         return Environments(root / "environments").python_for(source, build.commit, report, python=python)
 
 
+def with_tests(root: Path, build: Build, report: Report) -> Path:
+    """Node.js in an environment with what an algorithm in JavaScript requires, also for its tests.
+
+    Raises:
+        BuildError: if that does not install.
+    """
+    return Environments(root / "environments").node_for(build.source, build.commit, report, with_tests=True)
+
+
+def javascript_tests(source: Path) -> list[str]:
+    """The command that runs the tests of an algorithm in JavaScript; empty if it has none.
+
+    Raises:
+        BuildError: if package.json cannot be read, or npm is missing.
+    """
+    script = read_package(source).members.get("scripts", {}).get("test", "")
+    if script and _PLACEHOLDER not in script:
+        npm = required_node().npm
+        if not npm:
+            raise BuildError("npm is missing, which runs the tests of package.json", INSTALL)
+        return [npm, "test", "--silent", "--"]
+    names = (path.relative_to(source).as_posix() for path in source.rglob("*"))
+    return ["node", "--test"] if any(_TEST.fullmatch(name) for name in names) else []
+
+
 def variables(python: Path, directory: Path, given: Mapping[str, str]) -> dict[str, str]:
     """The environment of a program: one's own without other Pythons, the algorithm's programs first on the PATH."""
     interpreter = interpreter_of(python)
+    if interpreter.node and interpreter.environment:
+        modules = interpreter.environment / MODULES
+        found = {**build_environment(), "NODE_PATH": str(modules)}
+        places = [os.path.dirname(interpreter.node), str(modules / ".bin"), found.get("PATH", os.defpath)]
+        return {**found, "PATH": ":".join(places), **given}
     place = os.path.dirname(interpreter.program)
     found = {**build_environment(), "PYTHONPATH": str(directory.resolve()), "PYTHONDONTWRITEBYTECODE": "1"}
     found["PATH"] = f"{place}:{found.get('PATH', os.defpath)}"

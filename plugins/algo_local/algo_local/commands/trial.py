@@ -19,6 +19,7 @@ from algo_core.plugins.types import DirectoryRun
 from algo_local.paths import state_root
 
 if TYPE_CHECKING:
+    from algo_local.algorithms.build import Build
     from algo_local.cases import Case
     from algo_local.execution.payload import Outcome
     from algo_local.platform import Platform
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _PATTERNS = ("*_test.py", "test_*.py")
 """The names of files with tests, as pytest finds them."""
+
+_ENDINGS = {"python3": ".py", "javascript": ".js"}
 
 _NONE_FOUND = 5
 """The exit code of pytest without tests."""
@@ -66,14 +69,15 @@ def _built(app: App, directory: str, env: tuple[str, ...]) -> Iterator[tuple[Pla
 
 @click.command()
 @click.argument("directory", type=click.Path())
-@click.argument("arguments", metavar="[-- PYTEST ARGUMENT...]", nargs=-1)
+@click.argument("arguments", metavar="[-- ARGUMENT...]", nargs=-1)
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable in its environment (repeatable).")
 @pass_app
 def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, ...]) -> None:
     """Run the tests and recorded cases of an algorithm.
 
-    Tests are run by pytest, in the algorithm's own environment, on a copy of the directory. Cases are those of its
-    TEST_CASES.json and the sample input of its algorithmia.conf. Exit code 1 if any fails.
+    Tests are run in the algorithm's own environment, on a copy of the directory: by pytest; in JavaScript by the test
+    script of package.json, else by 'node --test'. Cases are those of its TEST_CASES.json and the sample input of its
+    algorithmia.conf. Exit code 1 if any fails.
 
     \b
     Examples:
@@ -86,11 +90,11 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
 
     with _built(app, directory, env) as (platform, calls):
         cases = cases_of(calls.path)
-        has_tests = any(next(calls.version.build.source.rglob(pattern), None) for pattern in _PATTERNS)
+        has_tests = _has_tests(calls.version.build)
         if not cases and not has_tests:
             raise NotFoundError(
                 f"{directory} has no tests and no {NAME}",
-                f"Write src/NAME_test.py, or cases such as [{LIKE}]",
+                f"Write src/NAME_test{_ENDINGS[calls.version.build.language]}, or cases such as [{LIKE}]",
             )
         code = _run_tests(app, platform, calls, arguments, _environment(env)) if has_tests else 0
         names = calls.version.algorithm.owner, calls.version.algorithm.name
@@ -98,6 +102,14 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
             app, cases, lambda given: call(platform, calls.version.build, Payload("json", given), names)
         )
     tell_and_judge(app, cases, failures, code if has_tests else None)
+
+
+def _has_tests(build: Build) -> bool:
+    if build.language == "javascript":
+        from algo_local.algorithms.tools import javascript_tests
+
+        return bool(javascript_tests(build.source))
+    return any(next(build.source.rglob(pattern), None) for pattern in _PATTERNS)
 
 
 def run_cases(app: App, cases: list[Case], call: Callable[[Any], Outcome]) -> dict[int, str]:
@@ -130,23 +142,33 @@ def tell_and_judge(app: App, cases: list[Case], failures: dict[int, str], code: 
 def _run_tests(
     app: App, platform: Platform, calls: DirectoryCalls, arguments: tuple[str, ...], env: dict[str, str]
 ) -> int:
-    """The exit code of pytest on a copy of the directory. It writes to stdout; with `--json` that goes to stderr."""
+    """The exit code of the tests on a copy of the directory. They write to stdout, with `--json` to stderr."""
     from algo_local.algorithms.progress import told_regularly
-    from algo_local.algorithms.tools import variables, with_packages
+    from algo_local.algorithms.tools import javascript_tests, variables, with_packages, with_tests
     from algo_local.trees import make_writable
 
     build = calls.version.build
     with told_regularly(app.output.info if app.verbose else None, app.output.info) as report:
-        python = with_packages(platform.root, build, calls.path, ["pytest"], report)
+        if build.language == "javascript":
+            program, words = with_tests(platform.root, build, report), javascript_tests(build.source)
+        else:
+            program = with_packages(platform.root, build, calls.path, ["pytest"], report)
+            words = [str(program), "-m", "pytest", "-p", "no:cacheprovider"]
     with tempfile.TemporaryDirectory(prefix="algo-test-") as scratch:
         copy = Path(scratch, calls.path.resolve().name)
         shutil.copytree(build.source, copy, symlinks=True)
         make_writable(copy)
-        command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(copy), *arguments]
+        if build.language == "javascript":
+            modules = program.parent.parent / "node_modules"
+            if modules.is_dir():
+                (copy / modules.name).symlink_to(modules)
+        else:
+            words += ["--rootdir", str(copy)]
         app.output.stdout.flush()
         told = subprocess.PIPE if app.output.is_json else None
         both = subprocess.STDOUT if app.output.is_json else None
-        environ = variables(python, copy, env)
+        environ = variables(program, copy, env)
+        command = [shutil.which(words[0], path=environ["PATH"]) or words[0], *words[1:], *arguments]
         done = subprocess.run(command, cwd=copy, env=environ, stdout=told, stderr=both, check=False)
     if done.stdout:
         app.output.log(done.stdout.decode("utf-8", "replace").rstrip("\n"))
@@ -170,10 +192,10 @@ def _interrupts_left_to_it() -> Iterator[None]:
 @click.pass_context
 @pass_app
 def shell(app: App, ctx: click.Context, /, directory: str, command: tuple[str, ...], env: tuple[str, ...]) -> None:
-    """Open Python, or run COMMAND, in an algorithm's environment.
+    """Run COMMAND, or an interpreter, in an algorithm's environment.
 
-    The working directory is DIRECTORY, whose modules can be imported; the environment's programs come first on the
-    PATH. The exit code is that of the program.
+    The interpreter is Python or Node.js. The working directory is DIRECTORY, whose modules can be imported; the
+    environment's programs come first on the PATH. The exit code is that of the program.
 
     \b
     Examples:
@@ -185,13 +207,14 @@ def shell(app: App, ctx: click.Context, /, directory: str, command: tuple[str, .
     from algo_local.algorithms.tools import variables
 
     with _built(app, directory, env) as (_, calls):
-        python = calls.version.build.python
-        surroundings = variables(python, calls.path, _environment(env))
-        words = list(command) or [interpreter_of(python).program]
+        interpreter = interpreter_of(calls.version.build.python)
+        surroundings = variables(calls.version.build.python, calls.path, _environment(env))
+        words = list(command) or [interpreter.node or interpreter.program]
         program = shutil.which(words[0], path=surroundings["PATH"])
         if not program:
             raise NotFoundError(
-                f"There is no program {words[0]}", "Name one that is on the PATH, such as python or bash"
+                f"There is no program {words[0]}",
+                f"Name one that is on the PATH, such as {'node' if interpreter.node else 'python'} or bash",
             )
         app.output.stdout.flush()
         code = subprocess.run([program, *words[1:]], cwd=calls.path, env=surroundings, check=False).returncode

@@ -33,6 +33,7 @@ __all__ = [
     "Outcome",
     "Payload",
     "TooManyCalls",
+    "command_of",
     "decode_answer",
     "encode_request",
 ]
@@ -42,8 +43,19 @@ RUNNER = Path(__file__).with_name("runner.py")
 
 `PYTHON`, `TREE` and `MODULE` are the build's (`Build.python`, a copy of `Build.source`, `Build.module`). It reads
 requests from standard input (`encode_request`), a line each, and for each writes its answer to the file `ANSWERS`
-(`decode_answer`). When the algorithm is loaded, it prints a line with `INIT_MARKER`.
+(`decode_answer`). When the algorithm is loaded, it prints a line with `INIT_MARKER`. `command_of` gives the whole
+command, for builds in JavaScript as well.
 """
+
+
+def command_of(build: Build, tree: Path, answers: Path) -> list[str]:
+    """The command that runs a build in any of the languages, as `RUNNER` runs one in Python; `tree` can be written to.
+
+    It needs `Build.python` with the environment around it.
+    """
+    options = ["-I", "-B"] if build.language == "python3" else []
+    runner = RUNNER if build.language == "python3" else RUNNER.with_suffix(".js")
+    return [str(build.python), *options, str(runner), str(tree), build.module, str(answers)]
 
 
 class Endpoint(Protocol):

@@ -45,6 +45,9 @@ _KEPT_LOADING = 16 << 10
 _EXIT_CODE = re.compile(rb"E(-?\d{1,3})\n")
 """The supervisor's report of the algorithm's end."""
 
+_HEAP_EXHAUSTED = b" - JavaScript heap out of memory"
+"""What Node.js says before it ends itself for want of memory."""
+
 _RENEWED = frozenset({"SystemExit", "LoadingError", "OutOfMemoryError"})
 """Failures after which a fresh process may do better."""
 
@@ -311,6 +314,8 @@ class AlgorithmProcess:
         if code is None:
             return Failure("The algorithm's process was ended from outside", "SystemError")
         if code == -signal.SIGKILL:
+            return Failure(CANNOT_RUN, "OutOfMemoryError")
+        if code == -signal.SIGABRT and _HEAP_EXHAUSTED in (self._output.so_far(MAX_OUTPUT) or b""):
             return Failure(CANNOT_RUN, "OutOfMemoryError")
         if code < 0:
             return Failure(f"exited with code -99 ({_signal_name(-code)})", "SystemExit")

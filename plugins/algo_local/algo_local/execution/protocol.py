@@ -25,6 +25,11 @@ LONGEST_FAILURE = 1 << 16
 _OUT_OF_MEMORY = re.compile(r"\s*(?:\w+\.)*\w*MemoryError(?::.*)?")
 """The last line of a stack trace of Python's `MemoryError` or a class of it, such as that of NumPy."""
 
+_BUFFER_OUT_OF_MEMORY = re.compile(
+    r"RangeError(?: \[\w+\])?: (?:Array buffer allocation failed|Failed to allocate memory)"
+)
+"""The first line of a stack trace of JavaScript, where the memory for a buffer is not to be had."""
+
 ERROR_TYPES = frozenset(
     {
         "AlgorithmError",
@@ -87,7 +92,9 @@ def _decode_error(error: Any) -> Failure:
         return Failure(_shortened(str(error)))
     kind, trace = error.get("error_type"), error.get("stacktrace")
     stacktrace = _shortened(trace) if isinstance(trace, str) else None
-    if stacktrace and _OUT_OF_MEMORY.fullmatch(stacktrace.rstrip().rpartition("\n")[2]):
+    if stacktrace and (
+        _OUT_OF_MEMORY.fullmatch(stacktrace.rstrip().rpartition("\n")[2]) or _BUFFER_OUT_OF_MEMORY.match(stacktrace)
+    ):
         return Failure(CANNOT_RUN, "OutOfMemoryError", stacktrace)
     return Failure(
         message=_shortened(str(error.get("message", ""))),

@@ -69,21 +69,26 @@ class Sandbox:
     hidden: tuple[Path, ...] = ()
     """Directories that must not be seen even if they lie in what is visible: the platform's state."""
 
-    def command(self, workspace: Workspace, environment: Path | None, *, isolated: bool) -> list[str]:
+    def command(
+        self, workspace: Workspace, environment: Path | None, *, isolated: bool, node: str | None = None
+    ) -> list[str]:
         """The beginning of a command line: what follows it runs inside, as process 1.
 
-        `environment` is a virtual environment; `isolated` gives it an empty network of its own.
+        `environment` is a virtual environment; `isolated` gives it an empty network of its own; `node` is the path of
+        Node.js if that is needed.
         """
         identity = workspace.owner if workspace.owner is not None else os.getuid()
         etc = _own_settings(workspace.path / "etc", identity)
+        shown = [interpreter_base(environment), *([node] if node else [])]
         arguments = [
             *self._machine(interpreter_base(environment), isolated=isolated),
+            *(_interpreter(node) if node else []),
             *_etc(etc, isolated=isolated),
             *_bind("--bind", workspace.temporary, TEMPORARY),
             *("--dir", "/var", "--symlink", TEMPORARY, "/var/tmp"),
             *_bind("--bind", workspace.home, HOME),
             *(option for one in self.shared for option in _share(one)),
-            *(option for path in self.hidden if self._shows(path, environment) for option in ("--tmpfs", str(path))),
+            *(option for path in self.hidden if self._shows(path, shown) for option in ("--tmpfs", str(path))),
             *(_bind("--ro-bind", environment, environment) if environment else []),
             *_bind("--bind", workspace.tree, TREE),
             *_bind("--ro-bind", workspace.answers.parent, RUN),
@@ -112,8 +117,9 @@ class Sandbox:
             *_existing("--ro-bind", ["/sys/devices/system"]),
         ]
 
-    def _shows(self, path: Path, environment: Path | None) -> bool:
-        visible = [*_SYSTEM, *_prefixes(interpreter_base(environment)), *(str(one.path) for one in self.shared)]
+    def _shows(self, path: Path, programs: Sequence[str]) -> bool:
+        prefixes = (prefix for program in programs for prefix in _prefixes(program))
+        visible = [*_SYSTEM, *prefixes, *(str(one.path) for one in self.shared)]
         return any(path.is_relative_to(directory) for directory in visible)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from algo_local.execution.sandbox import TREE
 
-_FRAME = re.compile(r'^\s*File "([^"]*)", line \d+, in ')
+_FRAME = re.compile(r'^\s*File "([^"]*)", line \d+, in |^\s+at (?:.* \()?(?:file://)?([^()]*?)(?::\d+:\d+)?\)?$')
+"""A frame of Python, or of JavaScript."""
 _HEADING = "Traceback (most recent call last):"
 
 
@@ -24,7 +25,7 @@ def own_frames(trace: str, directory: str) -> str:
     prefix = f"{directory.rstrip('/')}/"
     for line in trace.splitlines():
         if match := _FRAME.match(line):
-            is_kept = match[1].startswith(prefix)
+            is_kept = (match[1] or match[2] or "").startswith(prefix)
             found = found or is_kept
         elif not line.startswith("    "):
             is_kept = True

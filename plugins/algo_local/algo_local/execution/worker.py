@@ -353,9 +353,9 @@ class Workers:
 
 
 def _forks(build: Build) -> bool:
-    """Whether its `algorithmia.conf` lets its workers be forked."""
+    """Whether its `algorithmia.conf` lets its workers be forked, which those of Python alone can be."""
     try:
-        return read_configuration(build.source).forks
+        return build.language == "python3" and read_configuration(build.source).forks
     except BuildError:  # published before that was checked
         return False
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){1,5}")
 
-RUNNABLE = ("python3", "python3-1")
-"""Languages that this platform runs, by their names with and without environments."""
+_PYTHON = ("python3", "python3-1")
+"""The names of Python 3 with and without environments."""
 
 PACKAGE_SETS = (
     *("python36", "python36-gpu", "python37", "python37-gpu", "pytorch-1.0.0", "pytorch-1.4.x", "pytorch-1.5.x"),
@@ -100,12 +100,13 @@ def publication(body: dict[str, Any]) -> Publication:
 def _environment(settings: dict[str, Any]) -> dict[str, Any]:
     """The environment: by id, a package set, or a language with `cpu` or `gpu`."""
     if identifier := settings.get("algorithm_environment"):
-        known = {found["id"]: found for found in catalog.environments()}.get(identifier.lower())
-        if not known:
-            of_template = (f for f in catalog.environments() if f["environment_specification_id"] == identifier.lower())
-            meant = "".join(f": that is the template of the environment {found['id']}" for found in of_template)
+        for language, identifiers in catalog.ELSEWHERE.items():
+            if identifier.lower() in identifiers:
+                _check_language(language)
+        known = catalog.find_environment(identifier)
+        if not known or known["id"] != identifier.lower():
+            meant = f": that is the template of the environment {known['id']}" if known else ""
             raise Invalid(f"No environment {identifier[:100]}{meant}", ErrorCode.PACKAGE_SET_NOT_FOUND)
-        _check_language(known["language"]["name"])
         return {"algorithm_environment": known["id"], "package_set": None, "language": known["language"]["name"],
                 "environment": known["machine_type"].lower()}  # fmt: skip
     if name := settings.get("package_set"):
@@ -119,7 +120,8 @@ def _environment(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_language(language: str) -> None:
-    if language not in RUNNABLE:
-        known = {entry["name"] for entry in catalog.languages()}
-        code = ErrorCode.UNSUPPORTED_ALGORITHM_LANGUAGE if language in known else ErrorCode.UNKNOWN_ALGORITHM_LANGUAGE
-        raise Invalid(f"This platform does not run {language[:50]!r}, only {', '.join(RUNNABLE)}", code)
+    runnable = [*_PYTHON, *(entry["name"] for entry in catalog.languages() if entry["name"] not in _PYTHON)]
+    if language not in runnable:
+        is_known = language in (*catalog.ELSEWHERE, "javascript")
+        code = ErrorCode.UNSUPPORTED_ALGORITHM_LANGUAGE if is_known else ErrorCode.UNKNOWN_ALGORITHM_LANGUAGE
+        raise Invalid(f"This platform does not run {language[:50]!r}, only {', '.join(runnable)}", code)

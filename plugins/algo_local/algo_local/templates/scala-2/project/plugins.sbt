@@ -1,1 +1,0 @@
-addSbtPlugin("com.typesafe.sbt" % "sbt-native-packager" % "1.5.1")
