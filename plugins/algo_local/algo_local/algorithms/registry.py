@@ -134,11 +134,15 @@ class Registry:
 
     def algorithm(self, owner: str, name: str = "") -> Algorithm | None:
         """An algorithm by its names, in any case, or by its id in the place of both."""
-        by_id = not name and _UUID.fullmatch(owner)
-        condition, values = ("id = ?", (owner,)) if by_id else ("owner = ? AND name = ?", (owner, name))
-        with self.database.read() as rows:
-            found = rows.execute(f"SELECT {_ALGORITHM} FROM algorithms WHERE {condition}", values).fetchone()
-        return _algorithm(found) if found else None
+
+        def ask() -> Algorithm | None:
+            by_id = not name and _UUID.fullmatch(owner)
+            condition, values = ("id = ?", (owner,)) if by_id else ("owner = ? AND name = ?", (owner, name))
+            with self.database.read() as rows:
+                found = rows.execute(f"SELECT {_ALGORITHM} FROM algorithms WHERE {condition}", values).fetchone()
+            return _algorithm(found) if found else None
+
+        return self.database.remembered(("algorithm", owner, name), ask)
 
     def algorithms(self, owner: str | None = None) -> list[Algorithm]:
         """All algorithms, or those of one account, in the order of their names."""
@@ -174,15 +178,23 @@ class Registry:
 
     def is_public(self, algorithm: Algorithm) -> bool:
         """Whether an algorithm has a public version."""
-        query = "SELECT 1 FROM versions WHERE algorithm = ? AND public AND unpublished_at IS NULL LIMIT 1"
-        with self.database.read() as rows:
-            return rows.execute(query, (algorithm.id,)).fetchone() is not None
+
+        def ask() -> bool:
+            query = "SELECT 1 FROM versions WHERE algorithm = ? AND public AND unpublished_at IS NULL LIMIT 1"
+            with self.database.read() as rows:
+                return rows.execute(query, (algorithm.id,)).fetchone() is not None
+
+        return self.database.remembered(("public", algorithm.id), ask)
 
     def versions(self, algorithm: Algorithm) -> list[Version]:
         """What is published of an algorithm, newest number first."""
-        with self.database.read() as rows:
-            found = rows.execute(_VERSION_QUERY, (algorithm.id,)).fetchall()
-        return [self._version(algorithm, row) for row in found]
+
+        def ask() -> tuple[Version, ...]:
+            with self.database.read() as rows:
+                found = rows.execute(_VERSION_QUERY, (algorithm.id,)).fetchall()
+            return tuple(self._version(algorithm, row) for row in found)
+
+        return list(self.database.remembered(("versions", algorithm), ask))
 
     def resolve(self, algorithm: Algorithm, wanted: str, *, as_owner: bool) -> Version | None:
         """The version that is meant by the last part of a reference (API section 3.2); None if there is none.

@@ -39,12 +39,13 @@ LOAD_SECONDS = 600.0
 _START_GRACE = 10.0
 """Seconds that `close` waits for starting processes."""
 
-_Key = tuple[Path, Path, str, str, tuple[tuple[str, str], ...]]
+_Key = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
+"""Strings, since paths are slow to compare."""
 
 
 def _key(build: Build) -> _Key:
     # A worker never gets to know secrets that are set or changed after it was started: others take the calls then.
-    return build.source, build.python, build.module, build.network_access, build.secrets
+    return str(build.source), str(build.python), build.module, build.network_access, build.secrets
 
 
 class _Call(Ticket["Worker"]):
@@ -237,7 +238,7 @@ class LocalPool:
         with self._lock:
             known = {cast("_Key", key): pool.label for key, pool in self._scheduler.pools.items()}
             callers = {account for key in known for account in self._scheduler.accounts(key)}
-        builds = {key: current(label, key[0]) for key, label in known.items()}  # it asks the database
+        builds = {key: current(label, Path(key[0])) for key, label in known.items()}  # it asks the database
         gone = {account for account in callers if not is_account(account)}
         with self._lock:
             for key, build in builds.items():
