@@ -84,6 +84,8 @@ EXAMPLES = {
     "updateKey": Example({"key_label": "other", "expires_at": "2199-01-01T00:00:00Z"}),
     "getUserNotifications": Example(query="event_types=version_published&limit=5&since=2021-01-01T00:00:00Z"),
     "createSchedule": Example({"algorithm": "alice/Algo/1.0.0", "cron": "*/5 * * * *", "input": {"a": [1]}}),
+    "createIncomingWebhook": Example({"algorithm": "alice/Algo/1.0.0"}),
+    "receiveWebhook": Example({"event": "push"}),
     "postEventListenersForUserById": Example(LISTENER),
     "updateEventListenerForUserById": Example({"algoVersion": "1.0.0"}),
     "acceptInvite": Example({"username": "yan", "email": "yan@x.test"}),
