@@ -1,8 +1,8 @@
 """The user's guide, command by command, on a platform of its own: what `make demo` runs.
 
 A throw-away root holds a served platform with the guide's algorithms; every command is run as a person would type it,
-its output is shown as it comes and checked, and the picture with the marked face is kept in `--keep DIRECTORY`. What the
-algorithms require is thrown away, unless `--environments DIRECTORY` names a place where the next run finds it.
+its output is shown as it comes and checked, and the picture with the marked face is kept in `--keep DIRECTORY`. What
+the algorithms require is thrown away, unless `--environments DIRECTORY` names a place where the next run finds it.
 """
 
 from __future__ import annotations
