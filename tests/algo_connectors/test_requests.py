@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,12 @@ from algo_core import main
 from algo_core.http.direct import DirectTransport
 from algo_core.http.response import Response
 from algo_core.http.transport import Request
+from algo_core.storage.contract import Entry
 from algo_core.testing import Home
 from algo_core.testing.storage import read
+from algo_data.engine.run import processes
+from algo_data.engine.run.processes import CopyProcess
+from algo_data.engine.transfer import Transfer
 
 COUNT = 30
 
@@ -66,6 +71,38 @@ def test_small_files_take_one_request_each_way(
         assert (down / f"{number:02}").read_bytes() == b"%d" % number * 2000
     assert copied("-r", place, f"{down}/again") == {"GET": COUNT, "LIST": 2, "HEAD": 1}
     assert len(list((down / "again").iterdir())) == COUNT
+
+
+def test_hundreds_of_small_files_are_shared_out_to_processes(algo_home: Home, seaweed: Store, tmp_path: Path) -> None:
+    """Each is sent and asked for once; pages of a listing are under way before they are needed."""
+    algo_home.write_config(seaweed.toml)
+    up, down, place = tmp_path / "up", tmp_path / "down", f"s3://bucket/processes-{uuid.uuid4().hex}"
+    up.mkdir()
+    down.mkdir()
+    for number in range(1200):
+        (up / f"{number:04}").write_bytes(b"%d" % number * 20)
+    copied: Counter[str] = Counter()
+    copy = CopyProcess.copy
+
+    def counted(process: CopyProcess, transfers: Sequence[Transfer]) -> list[Entry | None]:
+        entries = copy(process, transfers)
+        copied.update("failed" if entry is None else transfers[0].target.uri.scheme for entry in entries)
+        return entries
+
+    with (
+        mock.patch.dict(os.environ, algo_home.environ, clear=True),
+        mock.patch.object(CopyProcess, "copy", counted),
+        mock.patch.object(os, "sched_getaffinity", return_value={0, 1}),
+        mock.patch.object(processes, "_still", return_value=nullcontext(True)),  # threads of earlier tests are idle
+    ):
+        assert main.run(["-q", "cp", f"{up}/*", f"{place}/"]) == 0
+        assert main.run(["-q", "cp", f"{place}/*", f"{down}/"]) == 0
+    assert copied["s3"] > 0
+    assert copied["file"] > 0
+    assert copied["failed"] == 0
+    assert {path.name: path.read_bytes() for path in down.iterdir()} == {
+        path.name: path.read_bytes() for path in up.iterdir()
+    }
 
 
 @pytest.fixture
