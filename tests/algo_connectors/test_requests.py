@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from unittest import mock
 import pytest
 from support.stores import Store
 
+from algo_connectors import s3
 from algo_connectors.aws.direct_client import DirectS3Client
 from algo_connectors.aws.s3fs_client import moment
 from algo_connectors.s3 import S3Storage
@@ -23,12 +23,15 @@ from algo_core import main
 from algo_core.http.direct import DirectTransport
 from algo_core.http.response import Response
 from algo_core.http.transport import Request
-from algo_core.storage.contract import Entry
+from algo_core.storage.capabilities import ForkSafe
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import DataUri
 from algo_core.testing import Home
 from algo_core.testing.storage import read
-from algo_data.engine.run import processes
+from algo_data.engine.options import CopyOptions
 from algo_data.engine.run.processes import CopyProcess
-from algo_data.engine.transfer import Transfer
+from algo_data.engine.transfer import Place, Transfer
+from algo_data.local.storage import LocalStorage
 
 COUNT = 30
 
@@ -73,36 +76,47 @@ def test_small_files_take_one_request_each_way(
     assert len(list((down / "again").iterdir())) == COUNT
 
 
-def test_hundreds_of_small_files_are_shared_out_to_processes(algo_home: Home, seaweed: Store, tmp_path: Path) -> None:
-    """Each is sent and asked for once; pages of a listing are under way before they are needed."""
-    algo_home.write_config(seaweed.toml)
-    up, down, place = tmp_path / "up", tmp_path / "down", f"s3://bucket/processes-{uuid.uuid4().hex}"
+def test_helper_processes_copy_small_files_from_and_to_the_store(seaweed: Store, tmp_path: Path) -> None:
+    storage, local, key = seaweed.open(), LocalStorage(), f"processes-{uuid.uuid4().hex}"
+    assert isinstance(storage, ForkSafe)
+    names = [f"{number} ä+%" for number in range(COUNT)]
+    up, down = tmp_path / "up", tmp_path / "down"
     up.mkdir()
     down.mkdir()
-    for number in range(1200):
-        (up / f"{number:04}").write_bytes(b"%d" % number * 20)
-    copied: Counter[str] = Counter()
-    copy = CopyProcess.copy
+    for name in names:
+        (up / name).write_text(name)
+    here, there = DataUri("file", str(up)), seaweed.uri(key)
+    sent = [Transfer(Place(local, here.child(name)), Place(storage, there.child(name))) for name in names]
+    fetched = [
+        Transfer(each.target, Place(local, DataUri("file", str(down / name))), Entry(each.target.uri, Kind.FILE, 9))
+        for each, name in zip(sent, names, strict=True)
+    ]
+    storage.stat(seaweed.uri(""))  # so that there is a connection, which the process must not use
+    assert storage.can_fork()
+    process = CopyProcess([sent[0].source, sent[0].target], CopyOptions(tries=0))
+    try:
+        for transfers in (sent, fetched):
+            assert all(process.takes(each) for each in transfers)
+            assert [entry and entry.size for entry in process.copy(transfers)] == [len(n.encode()) for n in names]
+    finally:
+        process.end()
+    assert {path.name: path.read_text() for path in down.iterdir()} == {name: name for name in names}
+    assert len(list(storage.list(there))) == COUNT
 
-    def counted(process: CopyProcess, transfers: Sequence[Transfer]) -> list[Entry | None]:
-        entries = copy(process, transfers)
-        copied.update("failed" if entry is None else transfers[0].target.uri.scheme for entry in entries)
-        return entries
 
-    with (
-        mock.patch.dict(os.environ, algo_home.environ, clear=True),
-        mock.patch.object(CopyProcess, "copy", counted),
-        mock.patch.object(os, "sched_getaffinity", return_value={0, 1}),
-        mock.patch.object(processes, "_still", return_value=nullcontext(True)),  # threads of earlier tests are idle
-    ):
-        assert main.run(["-q", "cp", f"{up}/*", f"{place}/"]) == 0
-        assert main.run(["-q", "cp", f"{place}/*", f"{down}/"]) == 0
-    assert copied["s3"] > 0
-    assert copied["file"] > 0
-    assert copied["failed"] == 0
-    assert {path.name: path.read_bytes() for path in down.iterdir()} == {
-        path.name: path.read_bytes() for path in up.iterdir()
-    }
+def test_the_next_page_of_a_listing_is_under_way(seaweed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PAGE", 2)
+    storage, there = seaweed.open(), seaweed.uri(f"pages-{uuid.uuid4().hex}")
+    assert isinstance(storage, S3Storage)
+    names = ["a", "b", "c", "d", "e"]
+    for name in names:
+        storage.write_small(there.child(name), b"x")
+    asked = mock.Mock(side_effect=storage.client.list_objects)
+    monkeypatch.setattr(storage.client, "list_objects", asked)
+    bucket, key = storage.locate(there)
+    pages = list(storage.pages(there, bucket, f"{key}/", limit=2))
+    assert [found.rpartition("/")[2] for _, objects in pages for found, _ in objects] == names
+    assert asked.call_count == 1  # the others had been asked for ahead
 
 
 @pytest.fixture
