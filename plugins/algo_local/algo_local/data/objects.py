@@ -87,6 +87,10 @@ class Objects:
         """The directory of a session."""
         return self.root / "sessions" / session
 
+    def has_session(self, session: str) -> bool:
+        """Whether anything was stored in a session."""
+        return os.path.lexists(f"{self.root}/sessions/{session}")  # asked after each call: paths are slow to join
+
     def relative(self, directory: Path, name: str | None = None) -> str:
         """A path relative to the root, under which digests are stored."""
         place = os.fspath(directory)[len(os.fspath(self.root)) + 1 :]
