@@ -75,7 +75,7 @@ benchmarks-transfer: $(READY) ## Measure moving data against curl, rclone and th
 benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS CLI and rclone
 	$(BIN)/python benchmarks/connectors.py
 
-benchmarks-calls: $(READY) ## Measure calls: many from one command, the record, concurrency, fairness and order
+benchmarks-calls: $(READY) ## Measure calls: the record, concurrency, fairness, order, other servers, processor time, many from one command
 	$(BIN)/python benchmarks/calls.py
 
 benchmarks-observers: $(READY) ## Measure what an observer adds to the copy of each of 10,000 small files
