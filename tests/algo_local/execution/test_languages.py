@@ -322,6 +322,20 @@ def test_the_forms_of_a_module(executor: Executor, tmp_path: Path, name: str, co
 
 
 @pytest.mark.usefixtures("node")
+def test_frames_of_modules_are_those_of_files(executor: Executor, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "src").mkdir(parents=True)
+    (source / "algorithmia.conf").write_text('{"language": "javascript"}')
+    (source / "src/Hello.mjs").write_text("export const apply = () => {\n  throw new Error('no');\n};\n")
+    made = Builder(tmp_path / "root").build(source, "demo", "Hello")
+    failure = executor.call(made, Payload("text", "x"), timeout=60, context=CONTEXT).failure
+    assert failure
+    lines = (failure.stacktrace or "").splitlines()
+    assert [line.rpartition("/")[2] for line in lines] == ["Error: no", "Hello.mjs:2:9)"]
+    assert "file:" not in lines[1]
+
+
+@pytest.mark.usefixtures("node")
 def test_frames_of_the_platform_and_of_node_are_left_out(run_in: Callable[..., Outcome]) -> None:
     code = "exports.apply = () => {\n  [1].forEach(() => { throw new Error('outer', { cause: new Error('inner') }); });\n};\n"
     failure = run_in("javascript", code).failure

@@ -38,7 +38,7 @@ function isError(value) {
 function traceOf(error) {
   const traces = [];
   for (let one = error; isError(one) && traces.length < CAUSES; one = one.cause) {
-    const lines = String(one.stack || one).split('\n');
+    const lines = String(one.stack || one).split('\n').map((line) => line.replace('file:///', '/'));
     traces.push(lines.filter((line) => !/^\s+at /.test(line) || !(line.includes(__filename) || FOREIGN.test(line))));
   }
   return traces.map((lines) => lines.join('\n').trimEnd() + '\n').join('Caused by: ');
