@@ -473,12 +473,16 @@ class App:
             if opened := self.__dict__.get(name):
                 try:
                     opened.close()
-                except Exception as error:  # a plugin's transport; what the command has done stays done
+                except BaseException as error:  # a plugin's transport; what the command has done stays done
+                    from algo_core.terminal.signals import is_of_a_signal
+
+                    if is_of_a_signal(error):
+                        raise
                     self._warn_of_close(error)
         if observers := self.__dict__.get("observers"):
             observers.close()
 
-    def _warn_of_close(self, error: Exception) -> None:
+    def _warn_of_close(self, error: BaseException) -> None:
         from algo_core.errors import cause
 
         owner = self.plugins.owner_of(error)

@@ -102,7 +102,7 @@ def _guarded(arguments: list[str], app: App) -> int:
         code = cli.run(arguments, app)
         sys.stdout.flush()
         return code
-    except (KeyboardInterrupt, Exception) as error:
+    except BaseException as error:  # of a plugin it may be any
         return _reported(error, app)
 
 
@@ -117,6 +117,10 @@ def _reported(error: BaseException, app: App) -> int:
 
     from algo_core.errors import AlgoError, ExitCode, UsageError
 
+    if ended := _ended(error, app):
+        return app.report(ended)
+    if isinstance(error, SystemExit):
+        raise error  # the command's own end
     if stopped := error if isinstance(error, click.Abort) else _interruption(error):
         if app.output.is_json:
             app.output.tell(error={"type": "Interrupted", "message": "Interrupted"})
@@ -124,7 +128,7 @@ def _reported(error: BaseException, app: App) -> int:
             app.output.info("")
             app.output.info(f"Interrupted: {app.so_far}" if app.so_far else "Interrupted")
         return _stopped(stopped)
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) and _is_unread():
         return ExitCode.BROKEN_PIPE
     without_command = getattr(click.exceptions, "NoArgsIsHelpError", ())  # older versions of click have none
     if isinstance(error, without_command) and not app.output.is_json:
@@ -139,8 +143,50 @@ def _reported(error: BaseException, app: App) -> int:
         return app.report(error)
     if isinstance(error, OSError):
         return app.report(_from_system(error))
-    assert isinstance(error, Exception)
     return app.report(_unexpected(error, app))
+
+
+def _ended(error: BaseException, app: App) -> AlgoError | None:
+    """The error of a plugin that tried to end the process, or let an error of the system pass, when `algo` called it.
+
+    Without this an exit would be silent, and the system's error would pass for one about the command's own files.
+    """
+    from algo_core.errors import PluginError, cause
+    from algo_core.terminal.signals import is_of_a_signal
+
+    is_exit = not isinstance(error, Exception)
+    if (
+        is_of_a_signal(error)
+        or not (is_exit or isinstance(error, OSError))
+        or (isinstance(error, BrokenPipeError) and _is_unread())
+    ):
+        return None
+    try:
+        owner = app.plugins.ended_by(error)
+        if owner and not is_exit:
+            from algo_core.plugins.recorded import standard
+
+            owner = None if owner.dist in standard() else owner
+    except Exception:  # the plugins themselves may be what has failed
+        owner = None
+    if owner is None:
+        return None
+    return PluginError(
+        f"The plugin {owner.label} failed: {cause(error)}",
+        f"Leave it out with: algo plugins disable {owner.dist}; see where with: algo --debug COMMAND ...",
+    )
+
+
+def _is_unread() -> bool:
+    """Whether nobody reads standard output any more, so that a broken pipe is that one."""
+    import select
+
+    try:
+        watch = select.poll()
+        watch.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in watch.poll(0))
+    except (AttributeError, OSError, ValueError):  # no poll on this system, or no descriptor
+        return True
 
 
 def _interruption(error: BaseException | None) -> BaseException | None:
@@ -167,7 +213,7 @@ def _from_system(error: OSError) -> AlgoError:
     return NotFoundError(text) if isinstance(error, FileNotFoundError) else AlgoError(text)
 
 
-def _unexpected(error: Exception, app: App) -> AlgoError:
+def _unexpected(error: BaseException, app: App) -> AlgoError:
     from algo_core.errors import PluginError, cause
 
     return PluginError(
@@ -176,7 +222,7 @@ def _unexpected(error: Exception, app: App) -> AlgoError:
     )
 
 
-def _origin(error: Exception, app: App) -> str:
+def _origin(error: BaseException, app: App) -> str:
     """The plugin in which an exception arose, for the message, or `algo`."""
     try:
         owner = app.plugins.owner_of(error)

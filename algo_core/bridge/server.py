@@ -52,7 +52,7 @@ def _converse(app: Serving, channel: Channel) -> None:
                 _ANSWERS[request["what"]](app, channel, request)
             except AlgoError as error:
                 channel.send({"error": dump_error(error)})
-            except Exception as error:  # a plugin's mistake is told, and ends this conversation only
+            except BaseException as error:  # a plugin's mistake is told, and ends this conversation only
                 channel.send({"error": dump_error(PluginError(f"A storage or hook failed: {cause(error)}"))})
         except Gone:
             return

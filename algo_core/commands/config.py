@@ -16,6 +16,7 @@ from algo_core.names import dotted
 from algo_core.settings.config import (
     PROFILE_MEMBERS,
     SECRET_MEMBERS,
+    SETTINGS,
     Config,
     Kind,
     Value,
@@ -41,6 +42,34 @@ def config() -> None:
 def _complete_key(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     with contextlib.closing(App.for_completion(ctx)) as app:
         return [key for key in app.config.settings if key.startswith(incomplete)]
+
+
+def _complete_settable(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Settings, and members of the profiles and connectors in a person's file, those of plugins included."""
+    with contextlib.closing(App.for_completion(ctx)) as app:
+        settings, user = app.config.settings, app.config.user
+    own = [name for name in settings if name not in SETTINGS]
+    members = {"profiles": [*_plain(PROFILE_MEMBERS), *own], "connectors": list(_CONNECTOR)}
+    below = [
+        f"{dotted((table, name))}.{member}"
+        for table, found in members.items()
+        if incomplete.startswith(f"{table}.")
+        for name in (user.get(table) or {})
+        for member in found
+    ]
+    return [key for key in (*settings, *below) if key.startswith(incomplete)]
+
+
+class _WithSettings(click.Command):
+    """A command whose help lists the settings, those that plugins declare included."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        app = ctx.find_object(App) or App()
+        with contextlib.suppress(AlgoError):  # a file that cannot be read is told by the command itself
+            rows = [(name, setting.help) for name, setting in app.config.settings.items()]
+            with formatter.section("Settings"):
+                formatter.write_dl(rows)
 
 
 @config.command("list")
@@ -105,7 +134,7 @@ def _shown(value: Any) -> str:
     )
 
 
-@config.command()
+@config.command(cls=_WithSettings)
 @click.argument("key", shell_complete=_complete_key)
 @pass_app
 def get(app: App, key: str) -> None:
@@ -120,27 +149,31 @@ def get(app: App, key: str) -> None:
 
 def _complete_value(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     with contextlib.closing(App.for_completion(ctx)) as app:
-        found = app.config.settings.get(ctx.params.get("key", ""))
-    kind = found.kind if found else str
+        try:
+            key = ctx.params.get("key", "")
+            kind = _kind_of(app, key, _path(key))
+        except AlgoError:
+            return []
     words = ("true", "false") if kind is bool else kind if isinstance(kind, tuple) else ()
     return [word for word in words if word.startswith(incomplete)]
 
 
-@config.command("set")
-@click.argument("key", shell_complete=_complete_key)
+@config.command("set", cls=_WithSettings)
+@click.argument("key", shell_complete=_complete_settable)
 @click.argument("value", shell_complete=_complete_value)
 @pass_app
 def set_value(app: App, key: str, value: str) -> None:
     """Write VALUE for KEY into your file.
 
-    KEY is a setting, a member of a profile (profiles.work.address), or whether and how a connector is reached from
-    this machine (connectors.s3.direct, connectors.s3.protocol). Keys and tokens are set with 'algo auth'.
+    KEY is a setting, one of a plugin included (acme.queue), a member of a profile (profiles.work.address,
+    profiles.work.acme.queue), or whether and how a connector is reached from this machine (connectors.s3.direct,
+    connectors.s3.protocol). Keys and tokens are set with 'algo auth'.
     """
     path = _path(key)
     parsed = parse_text(key, _kind_of(app, key, path), value, "the command line")
     if path[0] == "profiles" and path[-1] == "address":
         parsed = check_address(parsed, insecure_http=bool(app.setting("insecure_http", path[1]).value))
-    if enforced := app.config.enforced(key if len(path) < 3 else path[-1]):
+    if enforced := app.config.enforced(key if len(path) < 3 else ".".join(path[2:])):
         raise ConfigError(f"{key} cannot be changed: {enforced.origin}")
     *tables, member = path
     with editing(app.config.user_file) as document:
@@ -161,14 +194,23 @@ def _kind_of(app: App, key: str, path: list[str]) -> Kind:
     """
     tables: Mapping[str, Mapping[str, Kind]] = {"profiles": PROFILE_MEMBERS, "connectors": _CONNECTOR}
     members = tables.get(path[0])
+    if path[0] == "profiles" and len(path) == 4:
+        name = ".".join(path[2:])
+        if name in SETTINGS:
+            raise UsageError(f"{name} is not a setting of profiles", f"Set it for all: algo config set {name} VALUE")
+        return app.config.known(name).kind
     if members is None or len(path) != 3:
         return app.config.known(key).kind
     if path[-1] in SECRET_MEMBERS:
         raise UsageError(f"{key} is a secret", f"Give it with: `algo auth --profile {shlex.quote(path[1])}`")
     if path[-1] not in members or members[path[-1]] is list:
-        names = [name for name, kind in members.items() if name not in SECRET_MEMBERS and kind is not list]
-        raise UsageError(f"No such setting: {key}", f"{path[0]}.{path[1]} has: {', '.join(names)}")
+        raise UsageError(f"No such setting: {key}", f"{path[0]}.{path[1]} has: {', '.join(_plain(members))}")
     return members[path[-1]]
+
+
+def _plain(members: Mapping[str, Kind]) -> list[str]:
+    """The members that can be set on a command line."""
+    return [name for name, kind in members.items() if name not in SECRET_MEMBERS and kind is not list]
 
 
 def _complete_written(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -199,7 +241,7 @@ def unset(app: App, key: str) -> None:
         if isinstance(table, Mapping) and member in table:
             del table[member]  # type: ignore[attr-defined]  # tables of tomlkit can be changed
         elif key not in app.config.settings:
-            raise NotFoundError(f"{app.config.user_file} has no {key}", "Settings: " + ", ".join(app.config.settings))
+            raise NotFoundError(f"{app.config.user_file} has no {key}", app.config.nearest_to(key))
 
 
 def _path(key: str) -> list[str]:

@@ -18,6 +18,7 @@ from algo_core.plugins.recorded import interrupted, missing, told
 from algo_core.settings import paths
 from algo_core.settings.repair import advice, faults_of, sentence
 from algo_core.settings.schema import Fault, nearest
+from algo_core.terminal.signals import Terminated
 
 Check = Callable[[], tuple[bool, str]]
 
@@ -79,7 +80,9 @@ def _carried_out(check: Check) -> tuple[bool, str]:
         return bool(ok), str(text)
     except AlgoError as error:
         return False, error.message + (f" ({error.hint})" if error.hint else "")
-    except Exception as error:  # a plugin's check must not end the others
+    except Terminated:
+        raise
+    except BaseException as error:  # a plugin's check must not end the others
         return False, cause(error)
 
 

@@ -22,8 +22,9 @@ moment. Each hook lists them below; any other raises PluginError, which says why
 it only if it names it as well, since older ones do not expect it there.
 
 Whatever an implementation raises, `SystemExit` included, is reported once with the distribution's name and version,
-and the others go on; only Ctrl-C ends the command. `hookimpl(tryfirst=True)` and `hookimpl(trylast=True)` say who is
-asked first.
+and the others go on; only Ctrl-C ends the command. What a hook returned (a storage, a transport) ends the command as a
+failure of the plugin (exit code 8) where it exits or lets an error of the system pass. `hookimpl(tryfirst=True)` and
+`hookimpl(trylast=True)` say who is asked first.
 
 A plugin may state which hook API it needs (`ALGO_API = ">=1,<2"` in its module); one that needs another is left out,
 and `algo plugins list` says why. Hooks grow by further arguments, which older implementations do not notice. A

@@ -284,6 +284,25 @@ class Plugins:
             found = [record for record in reversed(found) if record.dist not in brought] or found
         return found[0] if found else None
 
+    def ended_by(self, error: BaseException) -> PluginRecord | None:
+        """The plugin that `algo` called and that raised this, such as a storage or a transport; None for commands.
+
+        What raised it is the innermost code of plugins and the core; a command is called by click.
+        """
+        packages = {record.module.partition(".")[0]: record for record in self.records}
+        caller, before, found = "", "", None
+        traceback = error.__traceback__
+        while traceback:
+            package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+            record = packages.get(package)
+            if package == CORE_PACKAGE:
+                found = None
+            elif record and (found is None or found.dist != record.dist):
+                found, caller = record, before
+            before = package
+            traceback = traceback.tb_next
+        return None if caller == "click" else found
+
     def checked(self, error: AlgoError) -> AlgoError:
         """The error to report, its message and hint as text; a PluginError if its exit code is none for a failure."""
         if is_reportable(error):
@@ -406,6 +425,8 @@ class Plugins:
             self._reported.add((record.dist, where))
             self._report(f"the plugin {record.label} failed {where}: {cause(error)}; {_how_to_leave_out(record)}")
 
+
+CORE_PACKAGE = __name__.partition(".")[0]
 
 LAST = 2
 """The rank of implementations with `trylast`."""

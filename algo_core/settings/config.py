@@ -203,12 +203,19 @@ class Config:
         """The setting of this name.
 
         Raises:
-            UsageError: if there is none; the hint lists the existing ones.
+            UsageError: if there is none; the hint names the nearest, or lists the existing ones.
         """
         found = SETTINGS.get(key) or self.settings.get(key)
         if found is None:
-            raise UsageError(f"No such setting: {key}", "Settings: " + ", ".join(self.settings))
+            raise UsageError(f"No such setting: {key}", self.nearest_to(key))
         return found
+
+    def nearest_to(self, key: str) -> str:
+        """A hint for a setting that does not exist."""
+        from difflib import get_close_matches
+
+        close = get_close_matches(key.lower(), self.settings, n=1)
+        return f"Did you mean {close[0]}?" if close else "Settings: " + ", ".join(self.settings)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Config:

@@ -183,11 +183,23 @@ class _Walk(NamedTuple):
             return
         if is_table:
             wrong = f"there is no table [{_dotted(path)}]"
+            if len(path) > 1 and parents == ["plugins"]:
+                meant = nearest(name, known, cutoff=0.75)
+            if (own := _plugins_own(path, value)) and not (meant and len(path) > 1):
+                wrong, meant = f"{wrong}; a plugin's settings are in a table of its own, [{own}]", None
         else:
             wrong = f"[{_dotted(parents)}] has no member {name!r}" if parents else f"there is no setting {name!r}"
         if not meant and (of_the_other := nearest(name, elsewhere)):
             wrong += f"; {of_the_other!r} belongs in {self.whose}"
         yield path, wrong, meant
+
+
+def _plugins_own(path: tuple[str, ...], value: Any) -> str | None:
+    """The table that `[plugin.acme]` or `[plugins.acme]` means: one of the plugin's own."""
+    if path[:-1] == ("plugins",):
+        return _dotted(path[1:])
+    tables = [name for name, below in value.items() if _is_table(below)] if isinstance(value, Mapping) else []
+    return _dotted(tables[:1]) if len(path) == 1 and tables and path[0].lower() in {"plugin", "plugins"} else None
 
 
 def _may_be_a_plugins(path: tuple[str, ...]) -> bool:
@@ -218,8 +230,18 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
     names = {other.lower(): other for other in known}
     if (meant := _OTHER_NAMES.get(name.lower())) in names.values():
         return meant
-    found = get_close_matches(name.lower(), names, n=1, cutoff=cutoff)
+    lower = name.lower()
+    found = get_close_matches(lower, names, n=1, cutoff=cutoff) or [o for o in names if _are_swapped(lower, o)]
     return names[found[0]] if found else None
+
+
+def _are_swapped(name: str, other: str) -> bool:
+    """Whether two neighbouring letters have changed places, which in a short name leaves little that is alike."""
+    differ = [index for index, (one, two) in enumerate(zip(name, other, strict=False)) if one != two]
+    if len(name) != len(other) or len(differ) != 2 or differ[0] + 1 != differ[1]:
+        return False
+    first, second = differ
+    return name[first] == other[second] and name[second] == other[first]
 
 
 _OTHER_NAMES = {"api_server": "address", "server": "address", "url": "address", "token": "bearer_token"}

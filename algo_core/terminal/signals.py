@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from algo_core.errors import ExitCode
 
-SIGNALS = ("SIGTERM", "SIGHUP")
+SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end by a signal; `number` is the signal's."""
+    """The process was asked to end by a signal; `number` is the signal's.
+
+    Ctrl-C raises it as well, so that a plain `KeyboardInterrupt` is one that a plugin has raised by itself.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -24,8 +27,16 @@ def end_cleanly_on_signals() -> None:
 
     for name in SIGNALS:
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+        if number is not None and signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, end)
+
+
+def is_of_a_signal(error: BaseException) -> bool:
+    """Whether a signal has raised this; until `end_cleanly_on_signals` is called, any `KeyboardInterrupt` may be."""
+    import signal
+
+    is_plain = isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return isinstance(error, Terminated) or is_plain
 
 
 def exit_code_of(stopped: BaseException) -> int:

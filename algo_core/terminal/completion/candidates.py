@@ -47,7 +47,7 @@ def _all(items: Sequence[CompletionItem[str]], option: str) -> Iterator[Candidat
         if item.type in LOCAL_KINDS:
             yield Candidate(item.type, option + item.value)
         elif _is_expressible(item.value):
-            kind = OPEN if item.value.endswith("/") else PLAIN
+            kind = OPEN if item.type == OPEN or item.value.endswith("/") else PLAIN
             yield Candidate(kind, option + item.value, " ".join((item.help or "").replace("\0", " ").split()))
 
 

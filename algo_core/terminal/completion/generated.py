@@ -13,6 +13,7 @@ from click.shell_completion import get_completion_class
 
 from algo_core.errors import ExitCode
 from algo_core.terminal.completion import COMPLETE_VARIABLE, SHELLS, posix, powershell, script
+from algo_core.terminal.completion.candidates import OPEN, PLAIN
 from algo_core.terminal.sanitize import on_one_line
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def answer_generated(command: click.Command, app: Running, instruction: str) -> 
         words, typed = words[:-2], before + typed
     left_out = 0
     for item in asking.get_completions(words, typed):
-        if item.type == "plain":
+        if item.type in {PLAIN, OPEN}:
+            item.type = PLAIN
             item.value = item.value.removeprefix(before)
             if not _survives(shell, item.value):
                 left_out += 1

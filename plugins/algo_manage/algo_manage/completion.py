@@ -62,6 +62,14 @@ complete_schedule = _offering(
 complete_organization = _offering(
     lambda app, ctx, typed: (str(api.member(entry, "org_name")) for entry in api.pages(app, "organizations"))
 )
+complete_organization_type = _offering(
+    lambda app, ctx, typed: (str(api.member(entry, "name")) for entry in api.pages(app, "organization/types"))
+)
+complete_member = _offering(
+    lambda app, ctx, typed: (
+        str(api.member(entry, "username")) for entry in api.pages(app, f"organizations/{ctx.params['org']}/members")
+    )
+)
 
 
 def algorithm_argument(function: Callable[..., None]) -> Callable[..., None]:

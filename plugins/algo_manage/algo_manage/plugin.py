@@ -43,9 +43,17 @@ _NESTED = {
     "orgs": {
         "list": "List your organizations.",
         "show": "Show an organization.",
+        "create": "Create an organization.",
+        "update": "Change an organization's texts and type.",
+        "delete": "Delete an organization.",
         "members": "List the members of an organization.",
         "add": "Add or invite a member, or change a role.",
         "remove": "Remove a member.",
+        "join": "Accept an invitation.",
+        "leave": "Leave an organization, or decline an invitation.",
+        "types": "List the types of organizations.",
+        "create-type": "Create a type of organizations.",
+        "delete-type": "Delete a type of organizations.",
     },
 }
 _GROUPS = {
@@ -56,10 +64,14 @@ _GROUPS = {
     "keys": ("Manage API keys.", "Account"),
     "orgs": ("Manage organizations.", "Account"),
 }
-_CHANGES = frozenset({"create", "update", "delete", "compile", "publish", "unpublish"})
-"""Commands below `algorithms` that change them: their module is `publishing`."""
-_BUNDLES = frozenset({"export", "import"})
-"""Those of the module `bundles`."""
+_MODULES = {
+    **{
+        f"algorithms {name}": "publishing" for name in ("create", "update", "delete", "compile", "publish", "unpublish")
+    },
+    **{f"algorithms {name}": "bundles" for name in ("export", "import")},
+    **{f"orgs {name}": "org_changes" for name in ("create", "update", "delete", "types", "create-type", "delete-type")},
+}
+"""Modules of commands that are not in the module of their group."""
 
 
 @hookimpl
@@ -99,9 +111,7 @@ def algo_commands() -> list[Command]:
     for group, (text, heading) in _GROUPS.items():
         commands.append(Command(group, f"algo_manage.commands.groups:{group}", help=text, group=heading))
         for name, line in _NESTED[group].items():
-            module = "publishing" if group == "algorithms" and name in _CHANGES else group
-            module = "bundles" if group == "algorithms" and name in _BUNDLES else module
-            commands.append(
-                Command(f"{group} {name}", f"algo_manage.commands.{module}:{name}_", help=line, group=heading)
-            )
+            module = _MODULES.get(f"{group} {name}", group)
+            target = f"algo_manage.commands.{module}:{name.replace('-', '_')}_"
+            commands.append(Command(f"{group} {name}", target, help=line, group=heading))
     return commands

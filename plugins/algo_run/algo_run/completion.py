@@ -65,3 +65,22 @@ def complete_recorded(ctx: click.Context, parameter: click.Parameter, incomplete
 
     words = [CompletionItem("requests")] if "requests".startswith(incomplete) else []
     return words or [CompletionItem(incomplete, type="file")]
+
+
+def complete_input(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Members and values of a JSON input, from the schema of the algorithm that was typed; nothing if that fails."""
+    from click.shell_completion import CompletionItem
+
+    # Without its value the option ends the reading of the line, before arguments get their names.
+    algorithm = ctx.params.get("algorithm") or next(iter(ctx.args), "")
+    app = App.for_completion(ctx)
+    try:
+        from algo_run.json_completion import complete
+        from algo_run.schemas import input_schema
+
+        found = complete(input_schema(app, algorithm), incomplete) if algorithm else []
+    except Exception:  # whatever is wrong, TAB is not the place to say so
+        return []
+    finally:
+        app.close()
+    return [CompletionItem(one.text, "plain" if one.is_complete else "open", one.help) for one in found]

@@ -85,13 +85,46 @@ def test_a_profile_has_its_own() -> None:
 
 @pytest.mark.parametrize(
     "table",
-    [{"queue": "middle"}, {"queue": 3}, {"wait": "soon"}, {"wait": -1}, {"deep": "yes"}, {"queu": "long"}],
+    [
+        {"queue": "middle"},
+        {"queue": 3},
+        {"wait": "soon"},
+        {"wait": -1},
+        {"deep": "yes"},
+        {"queu": "long"},
+        {"uqeue": "long"},
+        {"wiat": 3},
+        {"deeep": True},
+        {"Queue": "long"},
+    ],
 )
 def test_wrong_values_and_misspelt_names_are_faults_in_every_file(table: dict[str, Any]) -> None:
     profile = {"profiles": {"p": {"address": "https://a.example", "acme": table}}}
     for user, site in (({"acme": table}, {}), ({}, {"acme": table}), ({}, {"enforce": {"acme": table}}), (profile, {})):
         with pytest.raises(ConfigError, match="acme"):
             check(config(user, site))
+
+
+@pytest.mark.parametrize(
+    ("table", "own"),
+    [
+        ({"plugin": {"acme": {"queue": "long"}}}, r"\[plugin\]; .* \[acme\]"),
+        ({"plugins": {"acme": {"queue": "long"}}}, r"\[plugins.acme\]; .* \[acme\]"),
+        ({"Plugins": {"any.thing": {"x": 1}}}, r"\[Plugins\]; .* \[\"any.thing\"\]"),
+        ({"plugins": {"comands": {"sync": "acme"}}}, "did you mean 'commands'"),
+        ({"acmee": {"queue": "long"}}, "did you mean 'acme'"),
+        ({"acme": [{"queue": "long"}]}, r"write \[acme\]"),
+    ],
+)
+def test_tables_that_a_plugin_cannot_have_are_told_from_its_own(table: dict[str, Any], own: str) -> None:
+    with pytest.raises(ConfigError, match=own):
+        check(config(table))
+    with pytest.raises(ConfigError, match=own):
+        check(config({}, table))
+
+
+def test_members_that_are_like_none_are_the_plugins_own_affair() -> None:
+    check(config({"acme": {"jobs": {"a": 1}, "other": 1, "name": "x", "dap": 1}}))
 
 
 def test_a_wrong_variable_is_told() -> None:
@@ -166,6 +199,36 @@ def test_a_person_sets_one(acme, algo_home: Home) -> None:  # type: ignore[no-un
     failed = acme("queue")
     assert (failed.code, "did you mean 'queue'?" in failed.stderr) == (ExitCode.CONFIGURATION, True)
     assert "acme.queue" not in algo_home.run("--no-plugins", "config", "list").text
+
+
+def test_profiles_have_them_and_help_and_completion_name_them(acme, algo_home: Home, plugin_folder) -> None:  # type: ignore[no-untyped-def]
+    algo_home.write_config('[profiles.work]\naddress = "https://a.example"\n')
+    assert acme("config", "set", "profiles.work.acme.queue", "long").code == ExitCode.OK
+    assert acme("--profile", "work", "config", "get", "acme.queue").text == "long\n"
+    assert acme("config", "get", "acme.queue").text == "short\n"
+    for key, hint in (
+        ("profiles.work.acme.queu", "acme.queue"),
+        ("acme.weit", "acme.wait"),
+        ("profiles.work.plugins.disabled", "for all"),
+    ):
+        refused = acme("config", "set", key, "long", "--json")
+        assert (refused.code, hint in refused.error["hint"]) == (ExitCode.USAGE, True)
+    assert acme("config", "set", "profiles.work.acme.queue", "middle").code == ExitCode.CONFIGURATION
+    for command in ("get", "set"):
+        shown = acme("config", command, "--help").text
+        assert "  acme.queue        queue\n" in shown
+        assert "  timeout " in shown
+
+    algo_home.environ["PYTHONPATH"] = str(plugin_folder.path)
+    assert algo_home.complete("config", "set", "acme.") == ["acme.queue", "acme.wait"]
+    assert algo_home.complete("config", "get", "acme.q") == ["acme.queue"]
+    assert algo_home.complete("config", "unset", "profiles.work.acme.") == ["profiles.work.acme.queue"]
+    assert algo_home.complete("config", "set", "profiles.work.ac") == [
+        "profiles.work.acme.queue",
+        "profiles.work.acme.wait",
+    ]
+    assert algo_home.complete("config", "set", "profiles.work.acme.queue", "") == ["short", "long"]
+    assert "profiles.work.api_key" not in algo_home.complete("config", "set", "profiles.work."), "it is a secret"
 
 
 def test_two_plugins_that_declare_one_differently_are_named(acme, algo_home: Home, plugin_folder) -> None:  # type: ignore[no-untyped-def]

@@ -72,6 +72,14 @@ FITTING: dict[str, list[list[str]]] = {
                 "members": ["acme"],
                 "add": ["acme", "x"],
                 "remove": ["acme", "x"],
+                "create": ["acme", "--email", "ops@acme.com"],
+                "update": ["acme", "--label", "x"],
+                "delete": ["acme", "--yes"],
+                "join": ["acme"],
+                "leave": ["acme"],
+                "types": [],
+                "create-type": ["x"],
+                "delete-type": ["x"],
             },
         }.items()
         for name, arguments in names.items()

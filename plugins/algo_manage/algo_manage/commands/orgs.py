@@ -1,4 +1,4 @@
-"""`algo orgs list`, `show`, `members`, `add` and `remove` (API section 7)."""
+"""`algo orgs list`, `show`, `members`, `add`, `remove`, `join` and `leave` (API section 7)."""
 
 from __future__ import annotations
 
@@ -10,33 +10,38 @@ import click
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError
 from algo_manage import api
-from algo_manage.completion import complete_organization
+from algo_manage.completion import complete_member, complete_organization
 
 
-def _organization(function: Callable[..., None]) -> Callable[..., None]:
+def organization_argument(function: Callable[..., None]) -> Callable[..., None]:
+    """The argument that most commands take."""
     return click.argument("org", metavar="ORG", shell_complete=complete_organization)(function)
 
 
 @contextmanager
-def _suggesting(app: App, org: str) -> Iterator[None]:
-    """Suggest one of the caller's organizations for one that does not exist."""
+def suggesting(app: App, org: str, user: str = "") -> Iterator[None]:
+    """Suggest one of the caller's organizations for one that does not exist, and one of its members for `user`."""
     try:
         yield
     except NotFoundError as error:
         if error.message.startswith("No organization") and not error.hint:
-            error.hint = _meant(app, org)
+            path, member, what = "organizations", "org_name", "List yours with: algo orgs list"
+            error.hint = close_name(app, path, member, org) or what
+        elif user and not error.hint:
+            error.hint = close_name(app, f"organizations/{org}/members", "username", user)
         raise
 
 
-def _meant(app: App, org: str) -> str:
+def close_name(app: App, path: str, member: str, name: str) -> str | None:
+    """A hint with the names of a collection that are like one."""
     from difflib import get_close_matches
 
     try:
-        known = {str(api.member(entry, "org_name")).lower() for entry in api.pages(app, "organizations")}
+        known = {str(api.member(entry, member)).lower() for entry in api.pages(app, path)}
     except AlgoError:  # the first failure is the one to report
-        known = set()
-    close = get_close_matches(org.lower(), known, n=1)
-    return f"Did you mean {close[0]}?" if close else "List yours with: algo orgs list"
+        return None
+    close = get_close_matches(name.lower(), known, n=1)
+    return f"Did you mean {close[0]}?" if close else None
 
 
 @click.command("list")
@@ -61,7 +66,7 @@ def list_(app: App) -> None:
 
 
 @click.command("show")
-@_organization
+@organization_argument
 @pass_app
 def show_(app: App, org: str) -> None:
     """Show an organization.
@@ -70,7 +75,7 @@ def show_(app: App, org: str) -> None:
     Example:
       algo orgs show acme
     """
-    with _suggesting(app, org):
+    with suggesting(app, org):
         found = app.api.get_json(f"organizations/{org}")
     if app.output.is_json:
         app.output.json(found)
@@ -89,7 +94,7 @@ def show_(app: App, org: str) -> None:
 
 
 @click.command("members")
-@_organization
+@organization_argument
 @pass_app
 def members_(app: App, org: str) -> None:
     """List the members of an organization, including invited ones.
@@ -98,7 +103,7 @@ def members_(app: App, org: str) -> None:
     Example:
       algo orgs members acme
     """
-    with _suggesting(app, org):
+    with suggesting(app, org):
         found = list(api.pages(app, f"organizations/{org}/members"))
     if app.output.is_json:
         app.output.json(found)
@@ -110,8 +115,8 @@ def members_(app: App, org: str) -> None:
 
 
 @click.command("add")
-@_organization
-@click.argument("user", metavar="USER")
+@organization_argument
+@click.argument("user", metavar="USER", shell_complete=complete_member)
 @click.option(
     "--role", type=click.Choice(["member", "owner", "invited"]), default="invited", show_default=True, help="Role."
 )
@@ -123,7 +128,7 @@ def add_(app: App, org: str, user: str, role: str) -> None:
     Example:
       algo orgs add acme jane --role owner
     """
-    with _suggesting(app, org):
+    with suggesting(app, org, user):
         found = api.send(app, "PUT", f"organizations/{org}/members/{user}", {"role": role})
     if app.output.is_json:
         app.output.json(found)
@@ -132,8 +137,8 @@ def add_(app: App, org: str, user: str, role: str) -> None:
 
 
 @click.command("remove")
-@_organization
-@click.argument("user", metavar="USER")
+@organization_argument
+@click.argument("user", metavar="USER", shell_complete=complete_member)
 @pass_app
 def remove_(app: App, org: str, user: str) -> None:
     """Remove a member from an organization, or withdraw an invitation.
@@ -142,9 +147,46 @@ def remove_(app: App, org: str, user: str) -> None:
     Example:
       algo orgs remove acme jane
     """
-    with _suggesting(app, org):
+    with suggesting(app, org, user):
         api.send(app, "DELETE", f"organizations/{org}/members/{user}")
     if app.output.is_json:
         app.output.json({"organization": org, "user": user, "removed": True})
     else:
         app.output.print(f"Removed {user} from {org}")
+
+
+@click.command("join")
+@organization_argument
+@pass_app
+def join_(app: App, org: str) -> None:
+    """Accept the invitation to an organization.
+
+    \b
+    Example:
+      algo orgs join acme
+    """
+    with suggesting(app, org):
+        found = api.send(app, "PUT", f"organizations/{org}/members/{app.api.username()}", {})
+    if app.output.is_json:
+        app.output.json(found)
+    else:
+        app.output.print(f"{api.member(found, 'username')} is {api.member(found, 'role')} of {org}")
+
+
+@click.command("leave")
+@organization_argument
+@pass_app
+def leave_(app: App, org: str) -> None:
+    """Leave an organization, or decline the invitation to it.
+
+    \b
+    Example:
+      algo orgs leave acme
+    """
+    user = app.api.username()
+    with suggesting(app, org):
+        api.send(app, "DELETE", f"organizations/{org}/members/{user}")
+    if app.output.is_json:
+        app.output.json({"organization": org, "user": user, "removed": True})
+    else:
+        app.output.print(f"{user} is not a member of {org} any more")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,10 @@ from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, UsageError
 from algo_core.storage.uri import AlgorithmRef
 from algo_core.terminal.options import Number
-from algo_core.terminal.prompts import Prompter
 from algo_manage import api
 from algo_manage.commands.algorithms import describe
 from algo_manage.completion import algorithm_argument, complete_version
+from algo_manage.confirmation import confirm
 
 TAIL = 12
 """Lines of a failed build's log that are shown at once."""
@@ -125,7 +124,7 @@ def delete_(app: App, algorithm: str, yes: bool) -> None:
       algo algorithms delete me/Greeter --yes
     """
     ref = _named(app, algorithm)
-    _confirm(app, yes, f"Delete {ref} with its sources, builds and data?", f"algo algorithms delete {ref} --yes")
+    confirm(app, yes, f"Delete {ref} with its sources, builds and data?", f"algo algorithms delete {ref} --yes")
     try:
         with api.suggesting(app, ref):
             api.send(app, "DELETE", api.path_of(ref))
@@ -241,7 +240,7 @@ def unpublish_(app: App, algorithm: str, version: str | None, yes: bool) -> None
     version, ref = version or ref.version, _named(app, str(ref) if version else str(ref._replace(version=None)))
     if not version:
         raise UsageError(f"No version of {ref} is named", f"List them with: algo algorithms versions {ref}")
-    _confirm(app, yes, f"Withdraw {ref}/{version}?", f"algo algorithms unpublish {ref} {version} --yes")
+    confirm(app, yes, f"Withdraw {ref}/{version}?", f"algo algorithms unpublish {ref} {version} --yes")
     with api.suggesting(app, ref):
         api.send(app, "DELETE", api.path_of(ref, f"versions/{version}"))
     _tell(app, {"algorithm": str(ref), "version": version, "unpublished": True}, f"Withdrew {ref}/{version}")
@@ -276,15 +275,6 @@ def _named(app: App, text: str) -> AlgorithmRef:
     if ref.version or not ref.name:
         raise UsageError(f"Not an algorithm's name: {text!r}", "Write OWNER/NAME, for example demo/Hello")
     return ref
-
-
-def _confirm(app: App, yes: bool, question: str, command: str) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("This cannot be undone", f"Confirm it with: {command}")
-    if not Prompter(app.output).confirm(question):
-        raise click.Abort
 
 
 def _tell(app: App, found: Any, text: str) -> None:

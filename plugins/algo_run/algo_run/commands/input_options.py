@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from algo_run.completion import complete_input
 from algo_run.payload import Given
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +31,7 @@ def _input(kind: str, short: str, long: str, text: str, *, is_file: bool = False
         type=click.Path() if is_file else str,
         metavar="FILE" if is_file else "BYTES" if kind == "binary" else "JSON" if kind == "json" else "TEXT",
         help=text,
+        shell_complete=complete_input if kind in {"data", "json"} and not is_file else None,
     )
 
 

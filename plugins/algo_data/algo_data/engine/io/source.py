@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from algo_core.errors import AlgoError, NetworkError
+from algo_core.errors import AlgoError, NetworkError, cause
 from algo_core.http.retry import Tries
 from algo_core.storage.capabilities import RewindableReader
 from algo_core.storage.contract import Entry, Reader, Storage
@@ -20,6 +20,10 @@ Advanced = Callable[[int, "int | None"], None]
 
 class CannotResume(NetworkError):
     """The transfer cannot be resumed: the storage cannot, or the file has changed."""
+
+
+class ReaderFailed(Exception):
+    """A reader let an error of the system pass, which the contract of storages does not allow."""
 
 
 class FileSource(io.RawIOBase):
@@ -73,6 +77,9 @@ class FileSource(io.RawIOBase):
             try:
                 count = self._read_at_position(view)
                 break
+            except OSError as error:
+                # The target, which this is read for, would take it for an error of its own file.
+                raise ReaderFailed(cause(error)).with_traceback(error.__traceback__) from error
             except NetworkError as error:
                 self._let_go()
                 if isinstance(error, CannotResume):

@@ -52,7 +52,7 @@ class _Directory:
         self.seen = 0
         self.listing: Iterator[Entry] | None = None
         self.held: deque[Entry] = deque()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def leads_back(self, entry: Entry) -> bool:
         """Whether an entry in it is this directory, or one above it."""
@@ -155,8 +155,10 @@ class Prefetcher:
                 directory.listing = self._listing(directory.entry.uri)
             for entry in itertools.islice(directory.listing, PAGE):
                 directory.held.append(entry)
-        except Exception as error:  # whatever it is, it is raised at its turn
+        except BaseException as error:  # whatever it is, it is raised at its turn
             directory.error = error
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
         self._foresee(directory, directory.held)
 
     def _foresee(self, directory: _Directory, entries: Iterable[Entry]) -> None:
