@@ -16,7 +16,7 @@ INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help setup demo test test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
 .PHONY: benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
-.PHONY: benchmark-deps endurance
+.PHONY: benchmark-deps endurance kills
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -44,6 +44,9 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
+
+kills: $(READY) ## Kill publications and builds fifty times, or as often as KILLS says, and see what is left
+	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py --kills $(or $(KILLS),50)
 
 test-deps: ## Install what tests need beyond PyPI: shells, Node.js, bubblewrap and git, from Debian; Azurite and a client, from npm
 	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
@@ -75,7 +78,7 @@ benchmarks-transfer: $(READY) ## Measure moving data against curl, rclone and th
 benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS CLI and rclone
 	$(BIN)/python benchmarks/connectors.py
 
-benchmarks-calls: $(READY) ## Measure calls: many from one command, the record, concurrency, fairness and order
+benchmarks-calls: $(READY) ## Measure calls: the record, concurrency, fairness, order, other servers, processor time, many from one command
 	$(BIN)/python benchmarks/calls.py
 
 benchmarks-observers: $(READY) ## Measure what an observer adds to the copy of each of 10,000 small files

@@ -57,8 +57,8 @@ class Found:
         return f"{self.work} / {self.compared}: {self.value:.3f}{self.unit} (target {sign} {self.limit:g}): {verdict}"
 
 
-def write_page(found: Sequence[Found], charts: Sequence[Chart], load: float) -> None:
-    """Write the page, and the picture if there are charts."""
+def write_page(found: Sequence[Found], charts: Sequence[Chart], load: float, sections: Sequence[str] = ()) -> None:
+    """Write the page, with further sections, and the picture if there are charts."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     parts = [HEAD.format(machine=machine, day=date.today().isoformat(), load=load)]
     parts += ["| work | compared with | target | measured | |", "| --- | --- | ---: | ---: | --- |"]
@@ -66,6 +66,7 @@ def write_page(found: Sequence[Found], charts: Sequence[Chart], load: float) -> 
         target = f"{'≥' if one.at_least else '≤'} {one.limit:g}{one.unit}"
         verdict = "met" if one.is_met else "**missed**"
         parts.append(f"| {one.work} | {one.compared} | {target} | {one.value:.3f}{one.unit} | {verdict} |")
+    parts += sections
     if charts:
         PICTURE.write_text(picture(charts), "utf-8")
         parts.append(CLIENTS)

@@ -1,4 +1,4 @@
-"""A platform that answers every call with `{"result": 1}` after a while: what clients cost without a platform.
+"""A platform with one algorithm, which answers every call with `{"result": 1}` after a while: what clients cost.
 
     python benchmarks/call_server.py [MILLISECONDS]
 
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import selectors
 import sys
 
 BODY = b'{"result":1,"metadata":{"content_type":"json","duration":0.001},"request_id":"req-1"}'
-CALL = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
-NOTHING = b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+CALL = HEAD % (len(BODY), BODY)
+DESCRIPTION = b'{"name":"Echo","version_info":{"semantic_version":"1.0.0"},"settings":{}}'
+DESCRIBED = HEAD % (len(DESCRIPTION), DESCRIPTION)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -41,7 +44,7 @@ class Calls(asyncio.Protocol):
                 return
             is_call, self._buffer = self._buffer.startswith(b"POST"), self._buffer[size:]
             if not is_call:
-                self._answer(NOTHING)
+                self._answer(DESCRIBED)
             elif self.seconds:
                 asyncio.get_running_loop().call_later(self.seconds, self._answer, CALL)
             else:
@@ -60,5 +63,11 @@ async def serve(milliseconds: float) -> None:
     await server.serve_forever()
 
 
+def main(milliseconds: float) -> None:
+    """Serve for ever; with a latency by `select`, since `epoll` waits for whole milliseconds."""
+    selector = selectors.SelectSelector() if milliseconds else selectors.DefaultSelector()
+    asyncio.SelectorEventLoop(selector).run_until_complete(serve(milliseconds))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)

@@ -1,10 +1,12 @@
 """Calls of algorithms on the served platform: what the record costs, how many run at once, and how fair that is.
 
-    python benchmarks/calls.py [--write] [record] [sleeper] [accounts] [order] [loading] [clients]
+    python benchmarks/calls.py [--write] [record] [sleeper] [accounts] [order] [loading] [clients] [peers]
+        [throughput]
 
 With `--write`, `docs/benchmarks-calls.md` is written from it. Each figure is a ratio of two sides that are measured in
 turn in one run, on a platform of its own. `loading` is of commands on the embedded platform: what the second one has of
-an algorithm that the first one has loaded. `clients` is of many calls from one command.
+an algorithm that the first one has loaded. `clients` is of many calls from one command, `peers` of other servers of
+functions, `throughput` of processor time.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from typing import Any
 
 from call_clients import clients
 from call_figures import Found, write_page
+from call_peers import peers
+from call_throughput import throughput
 from picture import Chart
 
 from algo_local.algorithms import lifecycle
@@ -237,20 +241,27 @@ FIGURES: dict[str, tuple[Callable[[Served], list[Found]], Scaling | None]] = {
 def main(arguments: list[str]) -> None:
     """Measure the figures that are named, or all."""
     load = os.getloadavg()[0]
-    names = [name for name in arguments if name != "--write"] or [*FIGURES, "clients"]
+    names = [name for name in arguments if name != "--write"] or [*FIGURES, "peers", "throughput", "clients"]
     found: list[Found] = []
     charts: list[Chart] = []
+    sections: list[str] = []
     for name in names:
         with tempfile.TemporaryDirectory() as root:
             if name == "clients":
                 more, charts = clients(Path(root))
+            elif name == "peers":
+                more = peers(Path(root))
+            elif name == "throughput":
+                more, sections = throughput(Path(root))
             else:
                 more = _measured(name, Path(root))
         for one in more:
             print(one, flush=True)
+        if name == "throughput":
+            print("\n".join(sections), flush=True)
         found += more
     if "--write" in arguments:
-        write_page(found, charts, load)
+        write_page(found, charts, load, sections)
 
 
 def _measured(name: str, root: Path) -> list[Found]:

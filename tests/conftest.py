@@ -26,6 +26,11 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How thorough tests are that choose their cases by chance."""
+    parser.addoption("--kills", type=int, default=12, help="How often publications are killed.")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give every test the same environment, whoever runs it and where."""
     if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit it

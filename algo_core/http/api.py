@@ -199,6 +199,12 @@ def decode_json(
 
 def error_from(response: Response, profile: Profile | None = None) -> AlgoError:
     """The typed error for a response with a failing status, with the server's own message (API section 2)."""
+    status = response.status
+    message, code = _message_of(response)
+    text = message or f"{response.place} answered {status} {_phrase(response)}"
+    is_unauthenticated = status == 401 or (message or "").lower() == NOT_AUTHENTICATED
+    if status == 404 and not is_unauthenticated:  # often no failure, so it takes no imports
+        return NotFoundError(text)
     from algo_core.http.advice import (
         not_authenticated,
         not_permitted,
@@ -207,17 +213,12 @@ def error_from(response: Response, profile: Profile | None = None) -> AlgoError:
         wrong_address,
     )
 
-    status = response.status
-    message, code = _message_of(response)
-    text = message or f"{response.place} answered {status} {_phrase(response)}"
-    if status == 401 or (message or "").lower() == NOT_AUTHENTICATED:
+    if is_unauthenticated:
         return not_authenticated(text, profile)
     if status == 407:
         return proxy_wants_password()
     if status == 403:
         return PermissionDenied(text, not_permitted(profile))
-    if status == 404:
-        return NotFoundError(text)
     if status == 409:
         return AlreadyExists(text)
     if status == 429:

@@ -43,6 +43,12 @@ class Client:
         return self("POST", f"algo/{path}", data=data, headers=headers, **options)
 
 
+@pytest.fixture(autouse=True)
+def _remembering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have answers of the database be remembered from the first on, as on a platform that has served for a while."""
+    monkeypatch.setattr("algo_local.metadata.database.WORTH_REMEMBERING", 0)
+
+
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory of the platform's state, not made yet."""

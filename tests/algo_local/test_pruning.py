@@ -259,6 +259,7 @@ def test_leftovers_of_ended_processes(
     gone = [
         "sources/.building-x/tree/file",
         "repositories/.checkout-x/Greet/file",
+        "repositories/.making-x/bare/HEAD",
         "incoming/half",
         "trash/x/file",
         "sessions/old/file",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 from algo_core.errors import ExitCode
@@ -76,3 +79,40 @@ def test_plans_change_nothing_and_say_what_holds_a_version_back(place, house, tm
     ]
     assert planned["plugins"][0]["commands"] == ["greetings"]
     assert place.versions() == before
+
+
+def test_hashes_are_checked_when_plugins_are_restored_and_isolated_ones_upgraded(place, house, tmp_path) -> None:
+    first, lib = house.plugin("acme-greet", requires=["acme-lib"]), house.library("acme-lib", "1.0")
+    other, free = house.plugin("acme-apart", command="apart"), house.plugin("acme-free", command="free")
+    locked = tmp_path / "locked.txt"
+    needed = [
+        wheel for wheel in house.path.glob("*.whl") if not wheel.name.startswith(("algo_", "acme_")) or wheel == other
+    ]
+    locked.write_text("".join(f"{'=='.join(wheel.name.split('-')[:2])} {sha(wheel)}\n" for wheel in needed))
+    assert place.install("--isolated", "-r", locked, "acme-apart").code == ExitCode.OK
+    locked.write_text(f"acme-greet==1.0 {sha(first)}\nacme-lib==1.0 {sha(lib)}\nacme-free==1.0 {sha(free)}\n")
+    assert place.install("-r", locked).code == ExitCode.OK
+    assert place.run("plugins", "uninstall", "acme-free").code == ExitCode.OK
+    assert place.install("acme-free").code == ExitCode.OK  # now without a hash
+    kept = place.home.config_file.parent / "requirements"
+    assert [oct(file.stat().st_mode & 0o777) for file in kept.iterdir()] == ["0o600", "0o600"]
+
+    genuine = {wheel: wheel.read_bytes() for wheel in (lib, other, free)}
+    for wheel in genuine:
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr("other.py", "")
+    gone = ["acme-greet", "acme-lib", "acme-free"]
+    remove = [sys.executable, "-m", "uv", "pip", "uninstall", "--python", place.python, *gone]
+    subprocess.run(remove, check=True, capture_output=True)
+    place.home.environ["UV_NO_CACHE"] = "1"  # where the genuine files lie still
+    result = place.run("plugins", "restore")
+    assert (result.code, "acme-lib==1.0 is another file" in result.stderr) == (ExitCode.FAILURE, True), result
+    result = place.run("plugins", "upgrade", "acme-apart")
+    assert (result.code, "acme-apart==1.0 is another file" in result.stderr) == (ExitCode.FAILURE, True), result
+    assert "acme-lib" not in place.versions()
+    for wheel in (lib, other):
+        wheel.write_bytes(genuine[wheel])
+    assert place.run("plugins", "restore").text.count("Installed ") == 3  # acme-free has no hash to differ from
+    assert place.run("plugins", "upgrade", "acme-apart").code == ExitCode.OK
+    assert place.run("plugins", "uninstall", "acme-greet", "acme-apart").code == ExitCode.OK
+    assert not [*kept.iterdir()]

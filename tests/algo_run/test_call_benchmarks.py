@@ -38,11 +38,12 @@ def test_targets_are_met_from_their_side_and_the_page_says_so(
     found = [figures.Found("a", "b", 0.2, 0.25), figures.Found("c", "d", 0.9, 0.95, at_least=True)]
     assert [one.is_met for one in found] == [True, False]
     chart = Chart("t", "x", "y", {"line": [(10.0, 1.0), (100.0, 2.0)]}, {10.0: "10"})
-    figures.write_page(found, [chart], 0.5)
+    figures.write_page(found, [chart], 0.5, ["## A section", "with text"])
     page = (tmp_path / "page.md").read_text()
     assert "| a | b | ≤ 0.25 | 0.200 | met |" in page
     assert "| c | d | ≥ 0.95 | 0.900 | **missed** |" in page
     assert "with a load\nof 0.5" in page
+    assert "## A section\nwith text\n" in page
     assert (tmp_path / "picture.svg").read_text().startswith("<svg")
 
 
@@ -56,3 +57,32 @@ def test_the_server_that_only_answers_speaks_http(figures: Any) -> None:
                 assert response.read().startswith(b'{"result":1')
     script = [sys.executable, "-c", f"compile({call_clients.SESSION!r}, 'session', 'exec')"]
     assert subprocess.run(script).returncode == 0
+
+
+def test_the_profile_accounts_for_every_part_of_a_call(
+    figures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import call_throughput
+
+    monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
+    monkeypatch.setattr(call_throughput, "PROFILED", 20)
+    monkeypatch.setattr(call_throughput, "WARM", 3)
+    parts = call_throughput.shares(tmp_path, 5000.0)
+    assert {name for name, _ in call_throughput.PARTS} < set(parts)
+    assert sum(parts.values()) == pytest.approx(5000.0)
+    text = "\n".join(call_throughput._explained({"now": 5000.0, "before": 4000.0}, parts))
+    assert all(f"| {name} | " in text for name in parts)
+
+
+def test_a_process_ends_with_its_block_and_what_it_said_is_told(figures: Any, tmp_path: Path) -> None:
+    import call_peers
+
+    script = "import time; print('port 7', flush=True); time.sleep(600)"
+    with call_peers.running([sys.executable, "-c", script], {}, tmp_path) as process:
+        assert call_peers.said(process, r"port (\d+)")[1] == "7"
+    assert process.returncode is not None
+    with (
+        call_peers.running([sys.executable, "-c", "print('no such thing')"], {}, tmp_path) as process,
+        pytest.raises(RuntimeError, match="no such thing"),
+    ):
+        call_peers.said(process, "ready")

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from algo_run.batch.comparison import difference, difference_of_rows
+from algo_run.batch.csv_rows import row_of_csv
 from algo_run.batch.done import DoneInputs
-from algo_run.batch.journal import marks_of, row_of_csv
+from algo_run.batch.journal import marks_of
 from algo_run.call import approximated
 from algo_run.json_text import Written
 

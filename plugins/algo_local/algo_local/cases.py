@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algo_core.text import decoded
 from algo_local.algorithms.build import BuildError
-from algo_local.algorithms.configuration import meant
+from algo_local.algorithms.configuration import meant, read_configuration
 
 if TYPE_CHECKING:
     from algo_local.execution.payload import Outcome
@@ -110,9 +109,10 @@ def _case(path: Path, number: int, members: Any) -> Case:
     return Case(str(members.get("case_name") or f"case {number}"), members["input"], kind, expected, tuple(tree))
 
 
-def sample_case(text: str) -> Sequence[Case]:
-    """The case of a sample input, which is JSON: it must not fail."""
-    return [Case("sample_input", json.loads(text))]
+def cases_of(directory: Path) -> list[Case]:
+    """The cases of a directory, and its sample input, which must not fail. BuildError as for `read_cases`."""
+    sample = read_configuration(directory).sample_input
+    return [*read_cases(directory), *([Case("sample_input", json.loads(sample))] if sample else [])]
 
 
 def _shown(value: Any) -> str:

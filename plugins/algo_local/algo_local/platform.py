@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from algo_local.callers import CallContext, Caller
+from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
@@ -104,6 +104,8 @@ class Platform:
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
+        self.changed = threading.Event()
+        """Set when something was changed that workers are to follow; see `workers.py`."""
         self.is_public = False
         """Whether it is served to other machines."""
 
@@ -416,18 +418,10 @@ class Platform:
             return build
         return replace(build, secrets=tuple(self.secrets.environment(algorithm.id).items()))
 
-    def prepare_workers(self) -> None:
-        """Start the workers that algorithms keep ready, as far as they are missing; returns before they have loaded."""
-        versions = self.registry.kept_ready()
-        if not versions:
-            return
-        from algo_local.execution.local_pool import LocalPool
-
-        if not isinstance(self.executor, LocalPool):
-            return
-        for version in versions:
-            owner, name = version.algorithm.owner, version.algorithm.name
-            self.executor.prepare(self.runnable(version), CallContext(owner, (owner, name), "", ""))
+    def forget_kept(self, label: str | None) -> None:
+        """End the workers of an algorithm (`OWNER/NAME`; None for all) that wait for the next process."""
+        if self._keeps_workers and (keeper := self._keeper()):
+            keeper.drop(label)
 
     def rest(self) -> None:
         """Leave idle workers to the next process that calls their algorithms."""

@@ -20,14 +20,20 @@ ALGO_ADDRESSES = (ADDRESS,)
 
 @hookimpl
 def algo_commands() -> list[Command]:
-    """`algo local`."""
+    """`algo local`, and `algo algorithms test`."""
     return [
         Command(
             "local",
             "algo_local.commands.local:local",
             help="Publish to, serve and maintain the platform on this machine.",
             group="Platform",
-        )
+        ),
+        Command(
+            "algorithms test",
+            "algo_local.commands.version_cases:test_version",
+            help="Call a version or build on recorded cases.",
+            group="Algorithms",
+        ),
     ]
 
 

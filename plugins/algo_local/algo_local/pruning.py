@@ -44,7 +44,7 @@ WHERE b.status IN ('succeeded', 'failed') AND b.finished_at < ?
   AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.algorithm = b.algorithm AND r.state IN ('queued', 'running'))
 ORDER BY b.finished_at
 """
-_UNFINISHED_TREES = (("sources", ".building-*"), ("repositories", ".checkout-*"))
+_UNFINISHED_TREES = (("sources", ".building-*"), ("repositories", ".checkout-*"), ("repositories", ".making-*"))
 
 
 class _Undo(Exception):

@@ -92,6 +92,12 @@ def algo_commands() -> list[Command]:
             group="Algorithms",
         ),
         Command(
+            "freeze",
+            "algo_manage.commands.freeze:freeze",
+            help="Record the checksums of an algorithm's model files.",
+            group="Algorithms",
+        ),
+        Command(
             "git-credential",
             "algo_manage.commands.clone:git_credential",
             help="Tell git the API key for the platform of the profile.",

@@ -50,6 +50,32 @@ def test_tests_are_run_by_pytest_in_an_environment_of_their_own(algo_home: Home,
     assert sorted(path.name for path in hello_directory.rglob("*") if "cache" in path.name) == []
 
 
+def test_versions_and_builds_of_any_platform_are_called_on_the_cases(
+    platform_home: Home, hello_directory: Path
+) -> None:
+    home = platform_home
+    assert home.run("algorithms", "create", "jane/Hello").code == ExitCode.OK
+    commit = home.run("algorithms", "compile", "jane/Hello", "--source", hello_directory).text.strip()
+    done = home.run("algorithms", "test", f".my/Hello/{commit}", hello_directory)
+    assert (done.code, done.text) == (ExitCode.OK, "ok      twice\nok      nothing\nok      sample_input\n"), (
+        done.stderr
+    )
+    (hello_directory / "TEST_CASES.json").write_text(json.dumps([{**CASES[0], "expected_output": 5}]))
+    failed = home.run("algorithms", "test", f"jane/Hello/{commit}", "--json", cwd=hello_directory)
+    assert failed.code == ExitCode.FAILURE
+    assert failed.json == {
+        "tests": None,
+        "cases": [
+            {"case_name": "twice", "failure": "expected 5, got 4"},
+            {"case_name": "sample_input", "failure": None},
+        ],
+    }
+    assert home.run("algorithms", "test", "jane/Hello/9.9.9", hello_directory).code == ExitCode.NOT_FOUND
+    for name in ("TEST_CASES.json", "algorithmia.conf"):
+        (hello_directory / name).unlink()
+    assert home.run("algorithms", "test", "jane/Hello", hello_directory).code == ExitCode.NOT_FOUND
+
+
 def test_nothing_to_test(algo_home: Home, write: Callable[..., Path]) -> None:
     hello_directory = write(CODE, **{"algorithmia.conf": '{"username": "acme", "algoname": "Hello"}'})
     done = algo_home.run("local", "test", hello_directory)

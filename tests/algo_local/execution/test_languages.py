@@ -32,6 +32,11 @@ SUCCESSES: dict[str, tuple[str, str, Any, Any, str]] = {
         "exports.apply = (input) => input;",
         *("\ud83d", "\ud83d", ""),
     ),
+    "numbers that are too large": (
+        "def apply(input):\n    return [input[0] > 1e308, input[1]['x'] < -1e308, input[2]]",
+        "exports.apply = (input) => [input[0] === Infinity, input[1].x === -Infinity, input[2]];",
+        *([float("inf"), {"x": float("-inf")}, "Infinity"], [True, True, "Infinity"], ""),
+    ),
     "nothing": (
         "def apply(input):\n    pass",
         "exports.apply = () => {};",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.programs import needs
 from support.world import archive
 
 from algo_core.errors import ExitCode
@@ -209,6 +210,142 @@ def test_the_client_takes_an_algorithm_from_its_first_line_to_a_version(
         "new 1 {'scm_connection_status': 'active'}",
         "0.1.0 hello HAL",
     ]
+
+
+def test_the_client_goes_with_an_algorithm_from_a_push_to_its_end(drive: Callable[[str], str], tmp_path: Path) -> None:
+    needs("git")
+    output = drive(
+        """
+        import os, subprocess, time
+        algo = client.algo("jane/Life")
+        environment = client.get_environment("python3")["environments"][0]
+        settings = {"source_visibility": "closed", "license": "apl", "network_access": "full", "pipeline_enabled": True,
+                    "algorithm_environment": environment["id"]}
+        algo.create(details={"label": "Life"}, settings=settings)
+        client.get_template(environment["environment_specification_id"], "template")
+        print(sorted(os.listdir("template/src")))
+
+        address = client.apiAddress.replace("://", f"://jane:{client.apiKey}@") + "/git/jane/Life.git"
+        def git(*words):
+            given = ["-c", "user.name=jane", "-c", "user.email=jane@x.test"]
+            subprocess.run(["git", *given, *words], check=True, capture_output=True, cwd="clone" if os.path.isdir("clone") else ".")
+        git("clone", address, "clone")
+        print(sorted(os.listdir("clone/src")))
+        def push(text, requirements=""):
+            open("clone/src/Life.py", "w").write(text)
+            open("clone/requirements.txt", "w").write(requirements)
+            git("commit", "-qam", "change")
+            git("push", "-q")
+            commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd="clone").stdout.strip()
+            while True:  # it is not there at once, as the published CI action knows as well
+                for build in algo.get_builds(limit=5)["results"]:
+                    if build["commit_sha"] == commit and build["status"] != "in-progress":
+                        return build
+                time.sleep(0.02)
+        code = "import os\\ndef apply(input):\\n    return os.environ.get('WORD', 'hello') + ' ' + input\\n"
+        build = push(code)
+        print(build["status"], algo.get_build(build["build_id"]) == build)
+        print(client.algo("jane/Life/" + build["commit_sha"]).pipe("x").result)
+        public = {"algorithm_callability": "public"}
+        print(algo.publish(version_info={"version_type": "minor"}, settings=public)["version_info"]["semantic_version"])
+        print(algo.pipe("x").result)
+        algo.set_secret("word", "WORD", "bonjour", "A greeting")
+        print([secret["short_name"] for secret in algo.get_secrets()["secrets"]], algo.pipe("x").result)
+
+        broken = push("def apply(input:\\n")
+        print(broken["status"], "src/Life.py, line 1" in algo.get_build_logs(broken["build_id"])["logs"])
+        push(code.replace("' '", "', '"))
+        algo.update(details={"label": "Life", "tagline": "Greets"}, settings={"network_access": "isolated"})
+        print(algo.publish(version_info={"version_type": "revision", "release_notes": "A comma"})["version_info"]["semantic_version"])
+        print(algo.pipe("x").result, client.algo("jane/Life/0.1.0").pipe("x").result)
+        print([one["version_info"]["semantic_version"] for one in algo.versions(published=True)["results"]])
+        try:
+            algo.pipe(["no", "text"])
+        except Algorithmia.errors.AlgorithmException as error:
+            print("must be str" in str(error) or "can only concatenate" in str(error))
+        (failed,) = client.get_algorithm_errors(client.getJsonHelper("/v1/algorithms/jane/Life")["id"])
+        print(failed["algoname"])
+
+        permissions = {"allow_algo": True, "algo_acl": ["algo://jane/Life/*"]}
+        key = client.postJsonHelper("/v1/users/jane/keys", {"key_label": "one", "permissions": permissions})["api_key"]
+        one = Algorithmia.client(key, client.apiAddress)
+        print(one.algo("jane/Life").pipe("x").result)
+        for refused in (one.algo("demo/Hello").pipe, lambda x: one.algo("jane/Life").publish()):
+            try:
+                print(refused("x"))
+            except Exception as error:
+                print("refused" if "403" in str(error) else error)
+
+        for version in ("0.1.1", "0.1.0"):
+            print(client.deleteHelper("/v1/algorithms/jane/Life/versions/" + version).status_code)
+        print(client.deleteHelper("/v1/algorithms/jane/Life").status_code, algo.exists())
+        """
+    )
+    told = [line for line in output.splitlines() if not line.startswith(("/v1/", "{"))]  # by the client itself
+    assert told == [
+        "['__ALGO__.py', '__ALGO___test.py', '__init__.py']",
+        "['Life.py', 'Life_test.py', '__init__.py']",
+        "succeeded True",
+        "hello x",
+        "0.1.0",
+        "hello x",
+        "['word'] bonjour x",
+        "failed True",
+        "0.1.1",
+        "bonjour, x bonjour x",
+        "['0.1.1', '0.1.0']",
+        "True",
+        "Life",
+        "bonjour, x",
+        "refused",
+        "refused",
+        "204",
+        "204",
+        "204 False",
+    ]
+
+
+@pytest.mark.parametrize("schema", ["minor", "revision"])
+def test_the_requests_of_the_published_ci_action_succeed(
+    drive: Callable[[str], str], account: Callable[[str], Any], tmp_path: Path, schema: str
+) -> None:
+    """It waits for the build of a commit, calls that on TEST_CASES.json, and publishes."""
+    jane = account("jane")
+    settings = {"source_visibility": "closed", "license": "apl", "network_access": "full", "pipeline_enabled": True}
+    body = {"name": "Twice", "details": {"label": "Twice"}, "settings": settings}
+    assert jane("POST", "algorithms/jane", json=body).status_code == 201
+    commits = []
+    for number in range(3):
+        sources = archive({"src/Twice.py": f"def apply(input):\n    return {{'n': input * 2, 'number': {number}}}\n"})
+        assert jane("PUT", "algorithms/jane/Twice/source", data=sources).status_code == 200
+        commits.append(jane("POST", "algorithms/jane/Twice/compile", json={}).json()["version_info"]["git_hash"])
+    cases = [{"case_name": "twice", "input": 2, "expected_output": 4, "tree": ["n"]}, {"input": "ab", "tree": ["n"]}]
+    output = drive(
+        f"""
+        import time
+        def get_build_id(marker=None):
+            parameters = {{"limit": 2, **({{"marker": marker}} if marker else {{}})}}
+            result = client.getJsonHelper("/v1/algorithms/jane/Twice/builds", **parameters)
+            found = [build["build_id"] for build in result["results"] if {commits[0]!r} in build["commit_sha"]]
+            return found[0] if found else get_build_id(result["marker"])
+        build_id = get_build_id()
+        while client.getJsonHelper("/v1/algorithms/jane/Twice/builds/" + build_id)["status"] == "in-progress":
+            time.sleep(0.02)
+        print("Built" in client.getJsonHelper("/v1/algorithms/jane/Twice/builds/" + build_id + "/logs")["logs"])
+        algo = client.algo("jane/Twice/{commits[0]}")
+        for case in {cases!r}:
+            output = algo.pipe(case["input"]).result
+            for step in case["tree"]:
+                output = output[step]
+            print(output)
+        algo = client.algo("jane/Twice/{commits[-1]}")
+        print(algo.versions(1)["results"])
+        algo.publish(version_info={{"version_type": {schema!r}, "release_notes": "automatically deployed by CI"}})
+        (latest,) = algo.versions(1)["results"]
+        print(latest["version_info"]["semantic_version"], latest["version_info"]["git_hash"] == {commits[-1]!r})
+        """
+    )
+    assert output.splitlines() == ["True", "4", "abab", "[]", "0.1.0 True"]
 
 
 def test_the_client_lists_environments(drive: Callable[[str], str]) -> None:

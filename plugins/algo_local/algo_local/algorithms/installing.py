@@ -15,6 +15,7 @@ from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.index_settings import index_settings
 from algo_local.algorithms.install_failure import Reason, reason_of
 from algo_local.algorithms.interpreters import Python, Report, ours, uv_program
+from algo_local.algorithms.tether import tethered
 
 REQUIREMENTS = "requirements.txt"
 INSTALLING = f"Installing {REQUIREMENTS}"
@@ -100,7 +101,7 @@ def _compile(environment: Path, python: Python, directory: Path) -> None:
     command = [python.program, "-I", "-S", "-m", "compileall", "-q", "-j", "0", "-x", _SKIPPED, str(library)]
     # Packages may hold files that do not compile, such as templates; they are not needed compiled.
     subprocess.run(
-        command,
+        tethered(command),
         cwd=directory,
         env=build_environment(),
         stdout=subprocess.DEVNULL,
@@ -162,7 +163,7 @@ def run(
     """
     lines: list[str] = []
     process = subprocess.Popen(
-        command,
+        tethered(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

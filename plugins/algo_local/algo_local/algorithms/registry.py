@@ -134,11 +134,15 @@ class Registry:
 
     def algorithm(self, owner: str, name: str = "") -> Algorithm | None:
         """An algorithm by its names, in any case, or by its id in the place of both."""
-        by_id = not name and _UUID.fullmatch(owner)
-        condition, values = ("id = ?", (owner,)) if by_id else ("owner = ? AND name = ?", (owner, name))
-        with self.database.read() as rows:
-            found = rows.execute(f"SELECT {_ALGORITHM} FROM algorithms WHERE {condition}", values).fetchone()
-        return _algorithm(found) if found else None
+
+        def ask() -> Algorithm | None:
+            by_id = not name and _UUID.fullmatch(owner)
+            condition, values = ("id = ?", (owner,)) if by_id else ("owner = ? AND name = ?", (owner, name))
+            with self.database.read() as rows:
+                found = rows.execute(f"SELECT {_ALGORITHM} FROM algorithms WHERE {condition}", values).fetchone()
+            return _algorithm(found) if found else None
+
+        return self.database.remembered(("algorithm", owner, name), ask)
 
     def algorithms(self, owner: str | None = None) -> list[Algorithm]:
         """All algorithms, or those of one account, in the order of their names."""
@@ -180,9 +184,13 @@ class Registry:
 
     def versions(self, algorithm: Algorithm) -> list[Version]:
         """What is published of an algorithm, newest number first."""
-        with self.database.read() as rows:
-            found = rows.execute(_VERSION_QUERY, (algorithm.id,)).fetchall()
-        return [self._version(algorithm, row) for row in found]
+
+        def ask() -> tuple[Version, ...]:
+            with self.database.read() as rows:
+                found = rows.execute(_VERSION_QUERY, (algorithm.id,)).fetchall()
+            return tuple(self._version(algorithm, row) for row in found)
+
+        return list(self.database.remembered(("versions", algorithm), ask))
 
     def resolve(self, algorithm: Algorithm, wanted: str, *, as_owner: bool) -> Version | None:
         """The version that is meant by the last part of a reference (API section 3.2); None if there is none.
@@ -346,6 +354,12 @@ class Registry:
     def build(self, algorithm: Algorithm, commit: str) -> Version | None:
         """The build of a commit, if there is one that runs."""
         return self._find_build(algorithm, commit)
+
+    def is_withdrawn(self, build: str) -> bool:
+        """Whether versions were published of a build, by its id, and all of them were taken back."""
+        query = "SELECT min(unpublished_at IS NOT NULL) FROM versions WHERE build = ?"
+        with self.database.read() as rows:
+            return bool(rows.execute(query, (build,)).fetchone()[0])
 
     def newest_build(self, algorithm: Algorithm) -> Version | None:
         """The build that has succeeded last, if any has."""

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,8 +58,11 @@ class Repositories:
             with locked(self._lock(algorithm)):
                 if not path.is_dir():
                     self._make(algorithm, path, self.origin(algorithm))
-        with Repo(str(path)) as repository, locked(self._lock(algorithm)) if changing else nullcontext():
-            yield repository
+        with locked(self._lock(algorithm)) if changing else nullcontext():
+            if changing:
+                _unlock(path)
+            with Repo(str(path)) as repository:
+                yield repository
 
     def commit(self, algorithm: Algorithm, entries: Iterable[TreeEntry], author: str, message: str) -> str:
         """Make a tree the newest commit, and give its id; that of the newest one if that has the same tree.
@@ -166,6 +169,15 @@ class Repositories:
             TreeEntry(_replaced(name.encode(), names).decode(), FILE, _replaced(content, names))
             for name, content in template_files(algorithm.algorithm_environment, algorithm.language)
         ]
+
+
+def _unlock(path: Path) -> None:
+    """Remove the locks and unfinished packs that killed processes have left in a repository: our own lock is held."""
+    for parent, _, names in os.walk(path):
+        for name in names:
+            if name.endswith(".lock") or name.startswith("tmp_pack_"):
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(parent, name))
 
 
 def directory_entries(root: Path) -> Iterator[TreeEntry]:

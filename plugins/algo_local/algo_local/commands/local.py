@@ -103,12 +103,13 @@ def serve(
     from algo_local.serving.call_log import CallLog
     from algo_local.serving.request_log import RequestLog
     from algo_local.serving.serve import serve_until_signal
+    from algo_local.workers import review_and_prepare
 
     opener = executor_opener(app, engine) if engine is not None else None
     with contextlib.closing(open_platform(state_root(), opener)) as platform:
         if engine is not None:
             platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
-        with workers_kept_ready(platform.prepare_workers):
+        with workers_kept_ready(lambda: review_and_prepare(platform), platform.changed):
             serve_until_signal(
                 platform,
                 host,

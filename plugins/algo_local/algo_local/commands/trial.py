@@ -6,22 +6,22 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from algo_core import App, pass_app
 from algo_core.errors import AlgoError, ExitCode, NotFoundError, UsageError
 from algo_core.plugins.types import DirectoryRun
-from algo_local.algorithms.configuration import read_configuration
 from algo_local.paths import state_root
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build
     from algo_local.cases import Case
+    from algo_local.execution.payload import Outcome
     from algo_local.platform import Platform
     from algo_local.web.directory import DirectoryCalls
 
@@ -84,11 +84,12 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
       algo local test ./my_algorithm
       algo local test ./my_algorithm -- -k greets -x
     """
-    from algo_local.cases import LIKE, NAME, read_cases, sample_case
+    from algo_local.cases import LIKE, NAME, cases_of
+    from algo_local.execution.payload import Payload
+    from algo_local.samples import call
 
     with _built(app, directory, env) as (platform, calls):
-        sample = read_configuration(calls.path).sample_input
-        cases = [*read_cases(calls.path), *(sample_case(sample) if sample else [])]
+        cases = cases_of(calls.path)
         has_tests = _has_tests(calls.version.build)
         if not cases and not has_tests:
             raise NotFoundError(
@@ -96,11 +97,11 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
                 f"Write src/NAME_test{_ENDINGS[calls.version.build.language]}, or cases such as [{LIKE}]",
             )
         code = _run_tests(app, platform, calls, arguments, _environment(env)) if has_tests else 0
-        failures = _run_cases(app, platform, calls, cases)
-    if app.output.is_json:
-        results = [{"case_name": case.name, "failure": failures.get(number)} for number, case in enumerate(cases)]
-        app.output.json({"tests": {"exit_code": code} if has_tests else None, "cases": results})
-    _judge(code, failures, cases)
+        names = calls.version.algorithm.owner, calls.version.algorithm.name
+        failures = run_cases(
+            app, cases, lambda given: call(platform, calls.version.build, Payload("json", given), names)
+        )
+    tell_and_judge(app, cases, failures, code if has_tests else None)
 
 
 def _has_tests(build: Build) -> bool:
@@ -111,8 +112,28 @@ def _has_tests(build: Build) -> bool:
     return any(next(build.source.rglob(pattern), None) for pattern in _PATTERNS)
 
 
-def _judge(code: int, failures: dict[int, str], cases: list[Case]) -> None:
-    failed = [*(["tests"] if code not in {ExitCode.OK, _NONE_FOUND} else [])]
+def run_cases(app: App, cases: list[Case], call: Callable[[Any], Outcome]) -> dict[int, str]:
+    """What is wrong with the cases that fail, by their numbers; each is told as it ends. `call` calls with an input."""
+    failures = {}
+    for number, case in enumerate(cases):
+        wrong = case.failure(call(case.input))
+        if wrong:
+            failures[number] = wrong
+        if not app.output.is_json:
+            app.output.print(f"{'FAILED' if wrong else 'ok    '}  {case.name}{f': {wrong}' if wrong else ''}")
+    return failures
+
+
+def tell_and_judge(app: App, cases: list[Case], failures: dict[int, str], code: int | None = None) -> None:
+    """Print the results as JSON, if that is wanted. `code` is the exit code of the tests, if there were any.
+
+    Raises:
+        TestsFailed: if tests or cases failed.
+    """
+    if app.output.is_json:
+        results = [{"case_name": case.name, "failure": failures.get(number)} for number, case in enumerate(cases)]
+        app.output.json({"tests": None if code is None else {"exit_code": code}, "cases": results})
+    failed = [*(["tests"] if code not in {None, ExitCode.OK, _NONE_FOUND} else [])]
     failed += [f"{len(failures)} of {len(cases)} cases"] if failures else []
     if failed:
         raise TestsFailed(f"{' and '.join(failed).capitalize()} failed")
@@ -152,22 +173,6 @@ def _run_tests(
     if done.stdout:
         app.output.log(done.stdout.decode("utf-8", "replace").rstrip("\n"))
     return done.returncode
-
-
-def _run_cases(app: App, platform: Platform, calls: DirectoryCalls, cases: list[Case]) -> dict[int, str]:
-    """What is wrong with the cases that fail, by their numbers; each is told as it ends."""
-    from algo_local.execution.payload import Payload
-    from algo_local.samples import call
-
-    failures = {}
-    names = calls.version.algorithm.owner, calls.version.algorithm.name
-    for number, case in enumerate(cases):
-        wrong = case.failure(call(platform, calls.version.build, Payload("json", case.input), names))
-        if wrong:
-            failures[number] = wrong
-        if not app.output.is_json:
-            app.output.print(f"{'FAILED' if wrong else 'ok    '}  {case.name}{f': {wrong}' if wrong else ''}")
-    return failures
 
 
 @contextmanager

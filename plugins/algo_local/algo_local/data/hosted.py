@@ -5,6 +5,7 @@ Another connector would offer the same methods; `Platform.connector` is where it
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -198,6 +199,8 @@ class HostedData:
     def end_session(self, session: str) -> None:
         """Delete the `data://.session` of a request that has ended."""
         directory = self._objects.session_space(session)
+        if not os.path.lexists(directory):  # as after most requests
+            return
         if self._objects.discard(directory):
             self._metadata.forget_files(self._objects.relative(directory))
 

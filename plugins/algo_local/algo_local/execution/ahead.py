@@ -13,15 +13,21 @@ SECONDS = 2.0
 
 
 @contextlib.contextmanager
-def workers_kept_ready(prepare: Callable[[], None], seconds: float = SECONDS) -> Iterator[None]:
-    """Call `prepare` now and then, in a thread, within the block; what it cannot do now, it may do the next time."""
+def workers_kept_ready(
+    prepare: Callable[[], None], changed: threading.Event, seconds: float = SECONDS
+) -> Iterator[None]:
+    """Call `prepare` now and then, and at once when `changed` is set, in a thread, within the block.
+
+    What it cannot do now, it may do the next time.
+    """
     ended = threading.Event()
 
     def run() -> None:
         while not ended.is_set():
+            changed.clear()
             with contextlib.suppress(AlgoError):
                 prepare()
-            ended.wait(seconds)
+            changed.wait(seconds)
 
     thread = threading.Thread(target=run, name="algo-ready", daemon=True)
     thread.start()
@@ -29,4 +35,5 @@ def workers_kept_ready(prepare: Callable[[], None], seconds: float = SECONDS) ->
         yield
     finally:
         ended.set()
+        changed.set()
         thread.join()

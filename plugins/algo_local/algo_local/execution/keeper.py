@@ -101,6 +101,12 @@ class Keeper:
             answer = _ask(channel, {"status": True}) if channel else None
         return answer.content if answer else None
 
+    def drop(self, label: str | None) -> None:
+        """End the workers of an algorithm, by the label of its calls; None for all."""
+        with self._connected() as channel:
+            if channel:
+                _ask(channel, {"drop": label})
+
     def stop(self) -> bool:
         """End it with all its workers; whether there was one."""
         with self._connected() as channel:

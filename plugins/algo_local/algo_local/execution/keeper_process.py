@@ -217,6 +217,11 @@ class KeeperProcess:
             self._hand_out(str(message.content["take"]), channel)
         elif "status" in message.content:
             send(channel, self._status())
+        elif "drop" in message.content:
+            label = message.content["drop"]
+            for one in [one for one in self._kept if label in (None, one.content["label"])]:
+                self._retire(one)
+            send(channel, {})
         elif "stop" in message.content:
             self._close()
             self._end_all(at_once=False)

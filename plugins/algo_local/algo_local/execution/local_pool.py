@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from algo_core.errors import AlgoError
 from algo_local.algorithms.build import Build
@@ -39,12 +39,13 @@ LOAD_SECONDS = 600.0
 _START_GRACE = 10.0
 """Seconds that `close` waits for starting processes."""
 
-_Key = tuple[Path, Path, str, str, tuple[tuple[str, str], ...]]
+_Key = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
+"""Strings, since paths are slow to compare."""
 
 
 def _key(build: Build) -> _Key:
     # A worker never gets to know secrets that are set or changed after it was started: others take the calls then.
-    return build.source, build.python, build.module, build.network_access, build.secrets
+    return str(build.source), str(build.python), build.module, build.network_access, build.secrets
 
 
 class _Call(Ticket["Worker"]):
@@ -209,6 +210,37 @@ class LocalPool:
         for start in starts:
             threading.Thread(target=self._start_ahead, args=(call, start), name="algo-ahead", daemon=True).start()
 
+    def review(self, current: Callable[[str, Path], Build | None], is_account: Callable[[str], bool]) -> None:
+        """Have workers follow their builds: idle ones that are too many or outdated end now, busy ones after the call.
+
+        `current` gives the build of a source tree as it is to be run now, by the label of its calls; None if it is to
+        be run no more. Workers of accounts that are none any more are outdated as well.
+        """
+        with self._lock:
+            known = {cast("_Key", key): pool.label for key, pool in self._scheduler.pools.items()}
+            callers = {account for key in known for account in self._scheduler.accounts(key)}
+        builds = {key: current(label, Path(key[0])) for key, label in known.items()}  # it asks the database
+        gone = {account for account in callers if not is_account(account)}
+        with self._lock:
+            for key, build in builds.items():
+                if build and _key(build) == key:
+                    self._scheduler.limit(key, build.min_workers, build.max_workers)
+                    self._scheduler.outdate(key, gone)
+                else:
+                    self._scheduler.limit(key, 0, 0)
+                    self._scheduler.outdate(key, self._scheduler.accounts(key))
+            unneeded = self._take_surplus()
+        _stop_all(unneeded)
+
+    def _take_surplus(self) -> list[Worker]:
+        """Idle workers that are to be ended; the lock is held."""
+        idle = self._scheduler.retirable(time.monotonic() - self.scaling.idle)
+        found = dict.fromkeys([*self._scheduler.surplus(), *idle])
+        for key, worker in found:
+            self._scheduler.retire(key, worker)
+            self._alive.discard(worker)
+        return [worker for _, worker in found]
+
     def _start_ahead(self, call: _Call, start: Start[Worker]) -> None:
         worker: Worker | None = None
         failure: Failure | None = _CANNOT_START
@@ -229,9 +261,11 @@ class LocalPool:
             elif failure:
                 self._crashes.failed(call.key, failure, time.monotonic())
             starts = self._plan()
+            unneeded = self._take_surplus()
         if unwanted:
             unwanted.stop()
         self._launch(starts)
+        _stop_all(unneeded)
 
     def _load(self, worker: Worker, start: Start[Worker]) -> Failure | None:
         """Load an algorithm ahead of calls, unless the pool is closed meanwhile."""
@@ -382,9 +416,11 @@ class LocalPool:
                 if not call.decided.is_set():
                     self._decide(call, failure)
             starts = self._plan()
+            unneeded = self._take_surplus()
         if unwanted:
             unwanted.stop()
         self._launch(starts)
+        _stop_all(unneeded)
 
     def _take_in(self, start: Start[Worker], worker: Worker | None) -> Worker | None:
         """A start has ended, with a worker or without; returns a worker that came too late. The lock is held."""
@@ -427,7 +463,7 @@ class LocalPool:
                     self._note(call.key, worker, outcome, now)
                 keep = keep and not self._closed
                 worker.idle_since = now
-                self._scheduler.ended(call, seconds, keep=keep)
+                keep = self._scheduler.ended(call, seconds, keep=keep)
                 if keep:
                     self._ensure_janitor()
                 else:

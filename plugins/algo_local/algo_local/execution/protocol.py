@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
+import secrets
 from typing import Any
 
 from algo_local.execution.payload import Failure, Payload
@@ -60,7 +62,26 @@ def encode_request(payload: Payload) -> bytes:
     """
     data = base64.b64encode(payload.data).decode() if payload.content_type == "binary" else payload.data
     request = {"content_type": payload.content_type, "data": data}
-    return json.dumps(request, separators=(",", ":")).encode() + b"\n"
+    try:
+        line = json.dumps(request, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # a number of the input, such as 1e400, is too large for Python, which writes no JSON for it
+        mark = secrets.token_hex()
+        line = json.dumps(_marked(request, mark), separators=(",", ":")).replace(f'"{mark}"', _TOO_LARGE)
+        line = line.replace(f'"-{mark}"', f"-{_TOO_LARGE}")
+    return line.encode() + b"\n"
+
+
+_TOO_LARGE = "1e999"
+"""A number that every JSON parser takes for infinity, or refuses as too large."""
+
+
+def _marked(value: Any, mark: str) -> Any:
+    """A JSON value with strings in the place of infinite numbers."""
+    if isinstance(value, float) and math.isinf(value):
+        return mark if value > 0 else f"-{mark}"
+    if isinstance(value, dict):
+        return {name: _marked(member, mark) for name, member in value.items()}
+    return [_marked(member, mark) for member in value] if isinstance(value, list) else value
 
 
 def _refuse_constant(name: str) -> None:

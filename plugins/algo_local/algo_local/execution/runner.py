@@ -121,6 +121,32 @@ def _repair_adk_errors(module: "Any", pipe: Pipe) -> None:
     module.traceback = _copy_of(traceback, format_exception=format_exception)
 
 
+def _repair_adk_models(module: "Any", pipe: Pipe) -> None:
+    """Optional files of a manifest stay for the calls that follow, whose temporary directory is empty again.
+
+    One that cannot be fetched is asked for again by the next call, which otherwise finds an empty dictionary.
+    """
+    fetch = module.ModelData.find_optional_model
+
+    def find_optional_model(models: "Any", name: str) -> None:
+        import os
+        import shutil
+        import tempfile
+
+        place = tempfile.mkdtemp(dir=os.path.expanduser("~"))
+        before, tempfile.tempdir = tempfile.tempdir, place
+        try:
+            fetch(models, name)
+        except BaseException:
+            models.models.pop(name, None)
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+        finally:
+            tempfile.tempdir = before
+
+    module.ModelData.find_optional_model = find_optional_model
+
+
 def _repair_handler(module: "Any", pipe: Pipe) -> None:
     """Private FIFO as above; `getargspec`, gone since Python 3.11; and `bytes(str)`, which cannot decode base64."""
     import base64
@@ -152,6 +178,7 @@ def _repair_insights(module: "Any", pipe: Pipe) -> None:
 REPAIRS: "dict[str, Callable[[Any, Pipe], None]]" = {
     "adk.ADK": _repair_adk,
     "adk.io": _repair_adk_errors,
+    "adk.modeldata": _repair_adk_models,
     "Algorithmia.handler": _repair_handler,
     "Algorithmia.insights": _repair_insights,
 }

@@ -12,7 +12,7 @@ waits for a worker that waits for it.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
@@ -114,10 +114,15 @@ class _Pool(Generic[W]):
         self.label = ""
         self.least = 0
         """How many are kept, as the newest call said."""
+        self.levels = 1
+        """Levels of calls that it has served: it may have as many workers for each."""
+        self.outdated: set[str] = set()
+        """Accounts whose workers are of a state that is no more: they end instead of taking another call."""
 
     def remember(self, ticket: Ticket[W]) -> None:
         """Take the build's limits and label from a call."""
         self.least, self.most, self.label = ticket.least, ticket.most, ticket.label
+        self.levels = max(self.levels, ticket.depth + 1)
 
 
 class _Account(Generic[W]):
@@ -200,8 +205,8 @@ class Scheduler(Generic[W]):
             pool.idle.setdefault(ticket.account, deque()).append(worker)
             pool.ready[ticket.account] = now
 
-    def ended(self, ticket: Ticket[W], seconds: float, *, keep: bool) -> None:
-        """A call has had its worker for that long; the worker is idle, or gone."""
+    def ended(self, ticket: Ticket[W], seconds: float, *, keep: bool) -> bool:
+        """A call has had its worker for that long; whether the worker is idle now, and not to be ended."""
         assert ticket.worker is not None
         pool, account = self.pools[ticket.key], self._accounts[ticket.account]
         account.served += seconds - ticket.estimate
@@ -209,11 +214,42 @@ class Scheduler(Generic[W]):
         pool.busy[ticket.depth] -= 1
         self._busy[ticket.depth] -= 1
         pool.seconds += (seconds - pool.seconds) / 8
+        keep = keep and ticket.account not in pool.outdated and self._excess(pool) <= 0
         if keep:
             pool.idle.setdefault(ticket.account, deque()).append(ticket.worker)
         else:
             self._forget(ticket.key, ticket.account)
         self._leave(ticket.account)
+        return keep
+
+    def limit(self, key: Hashable, least: int, most: int) -> None:
+        """The limits of a build are others from now on."""
+        if pool := self.pools.get(key):
+            pool.least, pool.most = least, most
+
+    def outdate(self, key: Hashable, accounts: Collection[str]) -> None:
+        """Say whose workers of a build are outdated; those of all others are not."""
+        if pool := self.pools.get(key):
+            pool.outdated = set(accounts)
+
+    def accounts(self, key: Hashable) -> list[str]:
+        """The accounts that have workers of a build."""
+        pool = self.pools.get(key)
+        return list(pool.of) if pool else []
+
+    def surplus(self) -> list[tuple[Hashable, W]]:
+        """The idle workers that are outdated, or more than their build may have; the oldest of these."""
+        found: list[tuple[Hashable, W]] = []
+        for key, pool in self.pools.items():
+            idle = [worker for mine in pool.idle.values() for worker in mine]
+            outdated = [worker for worker in idle if worker.account in pool.outdated]
+            others = sorted((worker for worker in idle if worker not in outdated), key=lambda w: w.idle_since)
+            more = max(0, self._excess(pool) - len(outdated))
+            found += [(key, worker) for worker in (*outdated, *others[:more])]
+        return found
+
+    def _excess(self, pool: _Pool[W]) -> int:
+        return pool.count - min(self.scaling.most, pool.most or self.scaling.most) * pool.levels
 
     def retire(self, key: Hashable, worker: W) -> None:
         """An idle worker is ended."""
@@ -405,6 +441,7 @@ class Scheduler(Generic[W]):
         if not pool.of[account]:
             del pool.of[account]
             pool.ready.pop(account, None)
+            pool.outdated.discard(account)
         self._count -= 1
         self._drop_empty(key)
 

@@ -6,9 +6,10 @@ import os
 import sqlite3  # noqa: TID253 - this module is the access to SQLite, and is only imported when that is needed
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from algo_core.errors import ConfigError, PlatformError
 from algo_local.refusals import StorageFull, StorageUnavailable
@@ -18,6 +19,14 @@ BUSY_SECONDS = 30.0
 
 SCHEMA_VERSION = 12
 """The schema version of this algo-local: the number of migrations."""
+
+WORTH_REMEMBERING = 32
+"""Questions after which answers are remembered."""
+
+REMEMBERED = 2000
+"""Answers that are remembered until the database is changed."""
+
+_T = TypeVar("_T")
 
 _WORTHWHILE = 1 << 20
 """Free bytes from which the file is written anew without them."""
@@ -39,6 +48,25 @@ class Database:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._checked = False
+        self._asked = 0
+        self._memory = _Memory()
+
+    def remembered(self, what: tuple[Hashable, ...], ask: Callable[[], _T]) -> _T:
+        """What `ask` gives, or what it gave since anybody changed the database; nobody may change that.
+
+        `ask` may raise, and depends on the database and on `what` only.
+        """
+        self._asked += 1
+        if self._asked < WORTH_REMEMBERING:  # a command ends before that pays
+            return ask()
+        memory, found = self._memory, self._memory.valid(self)
+        if what not in found:
+            answer = ask()
+            if len(found) >= REMEMBERED:
+                memory.clear()
+            found[what] = answer
+            return answer
+        return cast("_T", found[what])
 
     def read(self) -> _Reading:
         """A connection for single queries."""
@@ -80,6 +108,7 @@ class Database:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+        self._memory.close()
 
     def _take(self) -> sqlite3.Connection:
         with self._lock:
@@ -159,6 +188,45 @@ class Database:
             f"{self.path} is not the embedded platform's database: {error}",
             "Move it away, or start over with: algo local reset",
         )
+
+
+class _Memory:
+    """Answers of a database, and the connection that tells whether they are still valid."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = os.getpid()
+        self._version = -1
+        self._found: dict[Hashable, Any] = {}
+
+    def valid(self, database: Database) -> dict[Hashable, Any]:
+        """The answers since the last change; more may be added, as long as they are no older than this call."""
+        with self._lock:
+            if self._connection is None or self._pid != os.getpid():
+                with database.read():  # which makes and checks the file
+                    self._connection, self._pid = database._connect(), os.getpid()
+                self._found = {}
+            try:
+                # It never writes itself, so that the version tells of the changes of all others.
+                (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            except sqlite3.DatabaseError as error:
+                raise database._reported(error) from error
+            if version != self._version:
+                self._version, self._found = version, {}
+            return self._found
+
+    def clear(self) -> None:
+        """Forget all answers."""
+        with self._lock:
+            self._found = {}
+
+    def close(self) -> None:
+        """Close the connection; it is opened again when it is needed."""
+        with self._lock:
+            connection, self._connection, self._found = self._connection, None, {}
+            if connection and self._pid == os.getpid():
+                connection.close()
 
 
 class _Reading:

@@ -228,9 +228,14 @@ class Keys:
 
     def find(self, key: str) -> Key | None:
         """The stored key of a text; None if it is unknown. It may have expired."""
-        with self._database.read() as rows:
-            found = _rows(rows, "digest = ?", _digest(key))
-        return found[0] if found else None
+        digest = _digest(key)
+
+        def ask() -> Key | None:
+            with self._database.read() as rows:
+                found = _rows(rows, "digest = ?", digest)
+            return found[0] if found else None
+
+        return self._database.remembered(("key", digest), ask)
 
     def note_use(self, key: Key) -> None:
         """Record the use of a key, within `USE_SECONDS`."""

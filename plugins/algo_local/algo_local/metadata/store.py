@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from algo_local.metadata.database import Database
@@ -53,17 +55,25 @@ class Metadata:
             found = rows.execute("SELECT name FROM accounts WHERE name = ? OR id = ?", (name, name.lower())).fetchone()
         return found[0] if found else None
 
-    def roles(self, account: str) -> dict[str, str]:
+    def roles(self, account: str) -> Mapping[str, str]:
         """What an account is in which organizations; nothing yet where it is only invited."""
-        query = "SELECT organization, role FROM members WHERE account = ? AND role != 'invited'"
-        with self.database.read() as rows:
-            return dict(rows.execute(query, (account,)).fetchall())
+
+        def ask() -> Mapping[str, str]:
+            query = "SELECT organization, role FROM members WHERE account = ? AND role != 'invited'"
+            with self.database.read() as rows:
+                return MappingProxyType(dict(rows.execute(query, (account,)).fetchall()))
+
+        return self.database.remembered(("roles", account), ask)
 
     def is_administrator(self, account: str) -> bool:
         """Whether an account has an administrator's rights, if it asks for them."""
-        with self.database.read() as rows:
-            query = "SELECT 1 FROM accounts WHERE name = ? AND is_administrator"
-            return rows.execute(query, (account,)).fetchone() is not None
+
+        def ask() -> bool:
+            with self.database.read() as rows:
+                query = "SELECT 1 FROM accounts WHERE name = ? AND is_administrator"
+                return rows.execute(query, (account,)).fetchone() is not None
+
+        return self.database.remembered(("administrator", account), ask)
 
     def ensure_account(self, name: str) -> str:
         """The account of that name, made if it is new; its name as it is spelled.

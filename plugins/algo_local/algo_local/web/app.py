@@ -19,6 +19,7 @@ from algo_local.platform import Platform
 from algo_local.refusals import StorageFull, StorageUnavailable, TooManyCalls
 from algo_local.web.authorization import RequestContext, authorize
 from algo_local.web.http import ApiError, FileBody, Request, Response, json_response
+from algo_local.web.operations import Permission
 from algo_local.web.routing import Route, find
 
 Handler = Callable[[RequestContext], object]
@@ -40,6 +41,9 @@ _CORS = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, Idempotency-Key, Idempotency-Lost",
 }
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
+_REMOVALS = {"deleteUser", "deleteOrganization"}
+"""The operations after which an account is gone: a later one of its name must not find its workers."""
+
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
@@ -109,6 +113,10 @@ class Application:
 
             check_feature(self.platform, operation.feature, context.caller.account)
         result = _load(operation.handler)(context)
+        if operation.access.permission is Permission.MANAGE and operation.method != "GET":
+            from algo_local.workers import follow
+
+            follow(self.platform, context.target.algorithm, is_account_gone=operation.id in _REMOVALS)
         if isinstance(result, Response):
             return result
         return Response(operation.status) if result is None else json_response(result, operation.status)

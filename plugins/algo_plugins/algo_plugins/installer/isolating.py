@@ -16,7 +16,7 @@ from algo_core.plugins import isolated
 from algo_core.plugins.external import PREFIX
 from algo_core.plugins.isolated import Isolated
 from algo_core.plugins.recorded import CORE
-from algo_plugins.installer import corewheel, placement, present, probe, record, wanted
+from algo_plugins.installer import corewheel, hashes, placement, present, probe, record, wanted
 from algo_plugins.installer.environment import tool_for
 from algo_plugins.installer.operations import Declined, Operations, check_hashes
 from algo_plugins.installer.outcome import Outcome, Step
@@ -39,7 +39,7 @@ class Isolating:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
         self._environ = operations.environ
-        self._files = Contents([], NOT_LOCKED)
+        self._files = hashes.NOTHING
 
     def install(self, texts: Sequence[str], files: Contents | None = None) -> Outcome:
         """Install each requirement in an environment of its own and record it.
@@ -64,7 +64,7 @@ class Isolating:
         there = isolated.installed(self._environ)
         outcome = Outcome(dry_run=self._operations.dry_run)
         for name in names:
-            self._add(wanted.read(there[name].requirement), outcome)
+            self._add_again(name, there[name].requirement, outcome)
         return outcome
 
     def restore(self) -> Outcome:
@@ -73,8 +73,15 @@ class Isolating:
         outcome = Outcome()
         for name, text in record.read(self._operations.config, "isolated").items():
             if name not in there or isolated.trouble(self._environ, name):
-                self._add(wanted.read(text), outcome)
+                self._add_again(name, text, outcome)
         return outcome
+
+    def _add_again(self, name: str, text: str, outcome: Outcome) -> None:
+        """Add what is recorded, from the same files as before where a requirements file had their hashes."""
+        kept = hashes.read(self._operations.config, name)
+        is_same = any(want.text == text for want in kept.requirements)
+        self._files = kept if is_same else hashes.NOTHING
+        self._add(wanted.read(text), outcome)
 
     def _add(self, want: Wanted, outcome: Outcome) -> None:
         beside_algo = {n for n, distribution in present.distributions().items() if present.has_plugins(distribution)}
@@ -93,6 +100,7 @@ class Isolating:
             previous = isolated.installed(self._environ).get(found.name)
             placement.put_into_place(self._environ, place, found)
         record.add(self._operations.config, "isolated", [want.text])
+        hashes.keep(self._operations.config, self._files, found.name)
         self._operations.output.info(f"{found.name} {found.version} is installed in an environment of its own")
         outcome.changes.append(Step(WHERE, found.name, found.version, previous.version if previous else None))
         outcome.plugins.append(described(found))
@@ -137,11 +145,11 @@ class Isolating:
         """The requirements beside the plugin: the running core, what the administrator requires, those of the files."""
         with tempfile.TemporaryDirectory(prefix="algo-") as folder:
             core = corewheel.pack(Path(folder))
-            options, hashes = self._files.locked
-            if hashes:
-                hashes = {**hashes, CORE: (f"sha256:{hashlib.sha256(core.read_bytes()).hexdigest()}",)}
+            options, known = self._files.locked
+            if known:
+                known = {**known, CORE: (f"sha256:{hashlib.sha256(core.read_bytes()).hexdigest()}",)}
             if self._files.locked != NOT_LOCKED:
-                tool.lock(Locked(options, hashes))
+                tool.lock(Locked(options, known))
             listed = [want.text for want in self._files.requirements if want.name != CORE]
             yield [f"{CORE} @ {core.as_uri()}", *self._operations.policy.required, *listed]
 
@@ -163,8 +171,8 @@ class Isolating:
         for name, version in versions.items():
             self._operations.refuse_denied(name, version, is_plugin=name == named.name)
         assert named.name in versions, "an empty environment lacks everything"
-        if hashes := self._files.locked.hashes:
-            check_hashes({**hashes, CORE: ("its own",)}, versions)
+        if known := self._files.locked.hashes:
+            check_hashes({**known, CORE: ("its own",)}, versions)
         return named, versions[named.name]
 
     def _examine(self, place: Path, want: Wanted, version: str, has_core: bool) -> Isolated:

@@ -9,7 +9,7 @@ from algo_core.errors import AlgoError, NotFoundError, PermissionDenied, PluginE
 from algo_core.plugins import isolated
 from algo_core.plugins.policy import Policy, normalized
 from algo_core.plugins.recorded import CORE
-from algo_plugins.installer import placement, present, probe, record, wanted
+from algo_plugins.installer import hashes, placement, present, probe, record, wanted
 from algo_plugins.installer.changing import Restored, put_back, reversible
 from algo_plugins.installer.environment import Environment, find
 from algo_plugins.installer.outcome import Outcome, Step
@@ -77,7 +77,10 @@ class Operations:
                 f"{apart[0]} is installed in a separate environment",
                 f"Remove that first: algo plugins uninstall {apart[0]}",
             )
-        return self._change(find(self.tool_environ), asked, locked=files.locked)
+        outcome = self._change(find(self.tool_environ), asked, locked=files.locked)
+        if not self.dry_run:
+            hashes.keep(self.config, files)
+        return outcome
 
     def upgrade(self, names: Sequence[str]) -> Outcome:
         """Bring distributions to the newest versions that their recorded requirements allow; all recorded ones if none
@@ -96,14 +99,21 @@ class Operations:
         return self._change(find(self.tool_environ), asked, upgrade=True) if asked else Outcome()
 
     def restore(self) -> Outcome:
-        """Install recorded plugins that are missing."""
+        """Install recorded plugins that are missing; what a requirements file with hashes installed, with them."""
         installed = present.distributions()
         entries = record.read(self.config, "installed").values()
         missing = [text for text in entries if not present.satisfies(installed, _parsed(text, self.config))]
         if not missing:
             return Outcome()
         self.keep = lambda text: True  # one that is broken takes none of the others away
-        return self._change(find(self.tool_environ), [wanted.read(text) for text in missing])
+        kept = hashes.read(self.config)
+        locked = {want.text for want in kept.requirements}.intersection(missing)
+        outcome = Outcome()
+        if locked:
+            outcome += self._change(find(self.tool_environ), kept.requirements, locked=kept.locked)
+        if others := [wanted.read(text) for text in missing if text not in locked]:
+            outcome += self._change(find(self.tool_environ), others)
+        return outcome
 
     def uninstall(self, names: Sequence[str], confirm: Callable[[str], bool]) -> Outcome:
         """Remove plugins, isolated ones included, and their records.
@@ -134,6 +144,7 @@ class Operations:
         if apart:
             placement.remove(self.environ, apart)
         record.remove(self.config, names)
+        hashes.forget(self.config, names, asked_for.keys() - set(names))
         return Outcome(removed=list(names))
 
     def _check_removal(self, name: str, known: Container[str]) -> None:
@@ -248,10 +259,10 @@ def _from_an_index(asked: Iterable[Wanted], changes: Iterable[Change]) -> list[s
     return [want.text for want in asked if want.name not in changed and "@" not in want.text]
 
 
-def check_hashes(hashes: Mapping[str, Sequence[str]], names: Iterable[str]) -> None:
+def check_hashes(known: Mapping[str, Sequence[str]], names: Iterable[str]) -> None:
     """Raise HashMismatch if the requirements files have no hash of one of these."""
     for name in names:
-        if not hashes.get(name):
+        if not known.get(name):
             raise unhashed(name)
 
 

@@ -10,7 +10,7 @@ from algo_core.errors import AlgoError, AlgorithmFailed, NetworkError, PlatformE
 from algo_core.storage.uri import AlgorithmRef
 from algo_run.batch.pool import ENDS_THE_RUN, Repeatable, Row
 from algo_run.call import Answer, Call, perform
-from algo_run.json_text import Written
+from algo_run.json_text import Written, decoded, member
 from algo_run.payload import Payload
 
 if TYPE_CHECKING:
@@ -48,16 +48,16 @@ class Caller:
             Repeatable: if it failed and can safely be repeated.
             AuthError, NotFoundError, ConfigError, TlsError: if every other call would fail as well.
         """
-        return self.timed(head, self.prepared(head, reference, payload), time.perf_counter())
+        return self.timed(head, self.prepared(head["index"], reference, payload), time.perf_counter())
 
     @property
     def query(self) -> dict[str, str | int | None]:
         """The parameters that all calls have."""
-        return self.prepared({"index": 0}, AlgorithmRef("", ""), Payload("", b"")).query
+        return self.prepared(0, AlgorithmRef("", ""), Payload("", b"")).query
 
-    def prepared(self, head: Row, reference: AlgorithmRef, payload: Payload) -> Call:
-        """The call of an input, which has not been sent."""
-        key = f"{self._run}-{head['index']}-{reference.version or ''}"
+    def prepared(self, number: int, reference: AlgorithmRef, payload: Payload) -> Call:
+        """The call of the input of that number, which has not been sent."""
+        key = f"{self._run}-{number}-{reference.version or ''}"
         return Call(reference, payload, self._timeout, sudo=self._sudo, idempotency_key=key)
 
     def timed(self, head: Row, call: Call, began: float, response_of: Callable[[], Response] | None = None) -> Timed:
@@ -88,7 +88,9 @@ class Caller:
 
 def outcome_of(answer: Answer) -> Row:
     """The members of a row for a result, which keeps its digits."""
-    result = answer.result if isinstance(answer.result, str) else Written(answer.result_text, answer.result)
+    result = answer.result
+    if not isinstance(result, str) and (result == 0 or not isinstance(result, int)):  # others are written in one way
+        result = Written(member(decoded(answer.body), "result") or "null", result)
     return {"result": result, "metadata": answer.metadata, **_identity(answer)}
 
 

@@ -5,13 +5,12 @@ An invalid input is an item as well: it counts as a failure of that input.
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from algo_core.errors import UsageError
@@ -19,12 +18,11 @@ from algo_core.files import matching
 from algo_core.names import native
 from algo_core.storage.uri import parse_data_uri
 from algo_core.text import lines_in_utf_8
-from algo_run.batch.tables import Made, rows_of_csv, rows_of_parquet
 from algo_run.payload import BINARY, BODY_LIMIT, JSON, STDIN, TEXT, Payload, parse_json
 
 if TYPE_CHECKING:
     from algo_core.context import App
-
+    from algo_run.batch.tables import Made
 
 MOST_COUNTED = 1 << 30
 """The largest file in bytes whose lines are counted for the time that is left."""
@@ -41,12 +39,20 @@ class Item(NamedTuple):
     @property
     def digest(self) -> str:
         """Identifies the input: 16 hexadecimal digits of the SHA-256 of its type and content."""
-        return hashlib.sha256(f"{self.payload.content_type}\n".encode() + self.payload.body).hexdigest()[:16]
+        return str(_sha256()(f"{self.payload.content_type}\n".encode() + self.payload.body).hexdigest()[:16])
 
     @property
     def head(self) -> dict[str, Any]:
         """The members of its row that do not depend on the outcome."""
         return {"index": self.number, "name": self.name, "input": self.digest}
+
+
+@functools.cache
+def _sha256() -> Callable[[bytes], Any]:
+    """The function from `hashlib`, which loads OpenSSL: the first calls need not wait for that."""
+    from hashlib import sha256
+
+    return sha256
 
 
 def open_inputs(app: App, kind: str, source: str) -> Iterator[Item]:
@@ -96,10 +102,10 @@ def _made(app: App, kind: str, source: str) -> Iterable[Made]:
     if kind == "line":
         return _lines_of_text(source)
     suffix = os.path.splitext(source)[1].lower()
-    if suffix == ".csv":
-        return rows_of_csv(source)
-    if suffix == ".parquet":
-        return rows_of_parquet(source)
+    if suffix in {".csv", ".parquet"}:
+        from algo_run.batch.tables import rows_of_csv, rows_of_parquet
+
+        return rows_of_csv(source) if suffix == ".csv" else rows_of_parquet(source)
     if suffix in {".jsonl", ".ndjson", ".json"} or source == STDIN:
         return _lines_of_json(source)
     raise UsageError(
@@ -138,12 +144,12 @@ def _numbered(source: str) -> Iterator[tuple[str, bytes]]:
 
 def _lines_of_text(source: str) -> Iterator[Made]:
     for name, line in _numbered(source):
-        yield name, partial(_text, line.rstrip(b"\r\n"))
+        yield name, functools.partial(_text, line.rstrip(b"\r\n"))
 
 
 def _lines_of_json(source: str) -> Iterator[Made]:
     for name, content in lines_of(source):
-        yield name, partial(_json, content)
+        yield name, functools.partial(_json, content)
 
 
 def _json(content: bytes) -> Payload:
@@ -164,13 +170,13 @@ def _files(app: App, pattern: str) -> Iterator[Made]:
         if not names:
             raise UsageError(f"There are no files in {pattern}", "Name a directory that holds the inputs")
         for name in names:
-            yield name, partial(_text, name.encode("utf-8"))
+            yield name, functools.partial(_text, name.encode("utf-8"))
         return
     paths = sorted(path for path in matching(native(uri.path)) if not os.path.isdir(path))
     if not paths:
         raise UsageError(f"No file matches {pattern}", "Quote the pattern to keep the shell from expanding it")
     for path in paths:
-        yield path, partial(_file, path)
+        yield path, functools.partial(_file, path)
 
 
 def _file(path: str) -> Payload:

@@ -7,8 +7,6 @@ incomplete line at the end, which is cut off on resuming.
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import os
 import stat
@@ -17,16 +15,16 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from algo_core.errors import AlgoError, AlreadyExists, ConfigError, UsageError
 from algo_core.files import replacing, status_of
 from algo_core.locks import acquire
 from algo_core.storage.uri import pasted
+from algo_run.batch.csv_rows import COLUMNS, FORMER_COLUMNS, csv_of_row, header_in_csv, line_of_csv, row_of_csv
 from algo_run.batch.done import DoneInputs
-from algo_run.batch.tables import LONGEST_CELL
 from algo_run.call import approximated
-from algo_run.json_text import Written, dumped
+from algo_run.json_text import dumped
 
 FORMAT = 1
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
@@ -35,10 +33,6 @@ SYNC_SECONDS = 1.0
 
 MARKS = {"failed": "error", "differing": "differs", "slower": "slower", "not_kept": "not_kept"}
 """What a summary counts: rows in which a member is set."""
-
-CSV_COLUMNS = ("index", "input", "result", "error_type", "error", "duration", "request_id")
-FORMER_COLUMNS = CSV_COLUMNS[:6]
-"""Those of journals of version 1.0, which are continued with them."""
 
 
 def marks_of(row: dict[str, Any]) -> list[str]:
@@ -49,39 +43,28 @@ def marks_of(row: dict[str, Any]) -> list[str]:
 def described_by(line: bytes, *, is_csv: bool) -> dict[str, Any]:
     """What the first line of a journal says of its run; nothing if that is no journal."""
     try:
-        text = line.decode("utf-8")
-        if is_csv:
-            text = next(csv.reader([text]))[0].removeprefix("#")
-        value = json.loads(text)
-    except (ValueError, IndexError, StopIteration, RecursionError, csv.Error):
+        value = json.loads(header_in_csv(line) if is_csv else line.decode("utf-8"))
+    except (ValueError, RecursionError):
         return {}
     is_journal = isinstance(value, dict) and {"run", "algorithm", "inputs"} <= value.keys()
     return value if is_journal and value.get("format") == FORMAT else {}
-
-
-def row_of_csv(line: bytes) -> dict[str, Any]:
-    """The row in a line of a journal in CSV. ValueError if that is none."""
-    csv.field_size_limit(LONGEST_CELL)
-    try:
-        cells = next(csv.reader([line.decode("utf-8")]))
-        named = dict(zip(FORMER_COLUMNS if len(cells) == len(FORMER_COLUMNS) else CSV_COLUMNS, cells, strict=True))
-    except (StopIteration, csv.Error) as error:
-        raise ValueError(error) from None
-    row: dict[str, Any] = {"index": int(named["index"]), "input": named["input"]}
-    if identifier := named.get("request_id"):
-        row["request_id"] = identifier
-    if named["error_type"]:
-        return row | {"error": {"type": named["error_type"], "message": named["error"]}}
-    metadata = {"duration": float(named["duration"])} if named["duration"] else {}
-    result = approximated(named["result"].encode())
-    written = result if isinstance(result, str) else Written(named["result"], result)
-    return row | {"result": written, "metadata": metadata}
 
 
 def failed_request(row: dict[str, Any]) -> str | None:
     """The id of the call of a row, if that failed and the platform gave one."""
     identifier = row.get("request_id") if row.get("error") else None
     return identifier if isinstance(identifier, str) else None
+
+
+class Identified(Protocol):
+    """An input: its number, its digest, and a name for messages."""
+
+    @property
+    def number(self) -> int: ...  # noqa: D102
+    @property
+    def digest(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
 
 
 class Journal:
@@ -107,7 +90,7 @@ class Journal:
         """The recorded results whose inputs have come."""
         self.facts = facts
         self._is_csv = path.endswith(".csv")
-        self._columns: Sequence[str] = CSV_COLUMNS
+        self._columns: Sequence[str] = COLUMNS
         self._size = 0
         self._synced = time.monotonic()
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed by close()
@@ -136,7 +119,7 @@ class Journal:
     def _start(self, algorithm: str, source: str) -> None:
         described = {"run": self.run, "format": FORMAT, "algorithm": algorithm, "inputs": source, **self.facts}
         if self._is_csv:
-            self._append(_csv_line(["#" + json.dumps(described)]) + _csv_line(CSV_COLUMNS))
+            self._append(line_of_csv(["#" + json.dumps(described)]) + line_of_csv(COLUMNS))
         else:
             self._append(_line(described))
         os.fsync(self._file.fileno())
@@ -154,7 +137,7 @@ class Journal:
                     if not described:
                         raise self._no_journal()
                 elif self._is_csv and number == 1:
-                    self._columns = FORMER_COLUMNS if line == _csv_line(FORMER_COLUMNS) else CSV_COLUMNS
+                    self._columns = FORMER_COLUMNS if line == line_of_csv(FORMER_COLUMNS) else COLUMNS
                 else:
                     self._remember(line, number + 1)
                 end += len(line)
@@ -187,17 +170,17 @@ class Journal:
         self.counts.update(marks)
         self.first_failure = self.first_failure or failed_request(row)
 
-    def is_done(self, index: int, digest: str, name: str) -> bool:
+    def is_done(self, one: Identified) -> bool:
         """Whether an input's result is recorded.
 
         Raises:
             UsageError: if the recorded result is that of another input: the inputs have changed.
         """
-        if not self.done.has(index):
+        if not self.done.has(one.number):
             return False
-        if not self.done.matches(index, digest):
+        if not self.done.matches(one.number, one.digest):
             raise UsageError(
-                f"The input {name} differs from the one whose result is in {self.path}",
+                f"The input {one.name} differs from the one whose result is in {self.path}",
                 "Restore the inputs, or start over with another file",
             )
         self.found += 1
@@ -227,7 +210,7 @@ class Journal:
             self._synced = now
 
     def _line(self, row: dict[str, Any]) -> bytes:
-        return _csv_row(row, self._columns) if self._is_csv else _line(row)
+        return csv_of_row(row, self._columns) if self._is_csv else _line(row)
 
     def _append(self, content: bytes) -> None:
         """Write lines, whole or not at all: what was written of them is cut off if the rest cannot be."""
@@ -260,7 +243,7 @@ class Stream:
         self.found = 0
         self.facts = facts
 
-    def is_done(self, index: int, digest: str, name: str) -> bool:  # noqa: D102
+    def is_done(self, one: Identified) -> bool:  # noqa: D102
         return False
 
     def record(self, rows: Sequence[dict[str, Any]]) -> None:
@@ -348,22 +331,6 @@ def open_journal(
 
 def _line(value: Any) -> bytes:
     return dumped(value).encode("utf-8") + b"\n"
-
-
-def _csv_row(row: dict[str, Any], columns: Sequence[str]) -> bytes:
-    error = row.get("error", {})
-    result = dumped(row["result"]) if "result" in row else ""
-    message = str(error.get("message", "")).replace("\r", " ").replace("\n", " ")
-    duration = row.get("metadata", {}).get("duration", "")
-    identifier = row.get("request_id", "")
-    cells = [row["index"], row["input"], result, error.get("type", ""), message, duration, identifier]
-    return _csv_line(cells[: len(columns)])
-
-
-def _csv_line(cells: Any) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode("utf-8")
 
 
 @contextlib.contextmanager

@@ -55,12 +55,12 @@ class MultiplexedCalls:
         item = task.item
         if item.problem:
             return False
-        call = self._caller.prepared(item.head, self._reference, item.payload)
+        call = self._caller.prepared(item.number, self._reference, item.payload)
         timeout = (self._connect_timeout, call.read_timeout)
         request = Request("POST", self._url, call.headers, BytesBody(item.payload.body), timeout)
         return self._multiplexer.begin((task, call, time.perf_counter()), request)
 
-    def wait(self, seconds: float) -> list[Finished[Item]]:
+    def wait(self, seconds: float) -> list[Finished]:
         """The calls that end next; none after so many seconds, or if woken."""
         return [
             Finished(task, partial(self._finished, task.item, call, began, response_of), may_wait)

@@ -8,13 +8,12 @@ inputs.
 
 from __future__ import annotations
 
-import heapq
-import queue
+import functools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
+from heapq import heappop, heappush
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from algo_core.errors import AlgoError, AuthError, ConfigError, NotFoundError
@@ -73,10 +72,10 @@ class Task(Generic[T]):
         self.tries = tries
 
 
-class Finished(NamedTuple, Generic[T]):
+class Finished(NamedTuple):
     """The end of a task: `row()` returns the row to record, or raises. With `may_wait` that is a thread's work."""
 
-    task: Task[T]
+    task: Task[Any]
     row: Callable[[], Row]
     may_wait: bool = False
 
@@ -87,7 +86,7 @@ class Lane(Protocol[T]):
     def begin(self, task: Task[T]) -> bool:
         """Begin a call; False if it needs a thread."""
 
-    def wait(self, seconds: float) -> list[Finished[T]]:
+    def wait(self, seconds: float) -> list[Finished]:
         """The calls that end next; none after so many seconds, or if woken."""
 
     def wake(self) -> None:
@@ -106,7 +105,7 @@ class NoLane:
     def begin(self, task: Task[Any]) -> bool:  # noqa: D102
         return False
 
-    def wait(self, seconds: float) -> list[Finished[Any]]:  # noqa: D102
+    def wait(self, seconds: float) -> list[Finished]:  # noqa: D102
         self._event.wait(seconds)
         self._event.clear()
         return []
@@ -118,19 +117,21 @@ class NoLane:
         return
 
 
-class Workers(Generic[T]):
+class Workers:
     """Threads for what waits; `ended` is told of each end, in the thread."""
 
-    def __init__(self, ended: Callable[[Finished[T]], None]) -> None:
+    def __init__(self, ended: Callable[[Finished], None]) -> None:
+        import queue
+
         self._ended = ended
-        self._jobs: queue.SimpleQueue[tuple[Task[T], Callable[[], Row]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Finished | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._busy = 0
 
-    def submit(self, task: Task[T], row: Callable[[], Row]) -> None:
+    def submit(self, job: Finished) -> None:
         """Have a thread do it."""
         self._busy += 1
-        self._jobs.put((task, row))
+        self._jobs.put(job)
         if self._busy > len(self._threads):
             thread = threading.Thread(target=self._work, name=f"call-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
@@ -142,13 +143,12 @@ class Workers(Generic[T]):
 
     def _work(self) -> None:
         while job := self._jobs.get():
-            task, row = job
             try:
-                done = row()
+                done = job.row()
             except BaseException as error:
-                self._ended(Finished(task, partial(_raised, error)))
+                self._ended(Finished(job.task, functools.partial(_raised, error)))
             else:
-                self._ended(Finished(task, partial(_returned, done)))
+                self._ended(Finished(job.task, functools.partial(_returned, done)))
 
     def close(self) -> None:
         """End the threads, which have nothing to do."""
@@ -192,8 +192,7 @@ class Pool(Generic[T]):
         self._is_hungry = False
         self._problem: BaseException | None = None
         # of the thread that calls
-        self._workers: Workers[T] = Workers(self._worker_ended)
-        self._by_workers: deque[Finished[T]] = deque()
+        self._by_workers: deque[Finished] = deque()
         self._paused: list[tuple[float, int, Task[T]]] = []
         self._started = 0
         self._under_way = 0
@@ -259,6 +258,7 @@ class Pool(Generic[T]):
                 self._make_room()
                 for finished in self._lane.wait(self._span()):
                     self._settle(finished)
+                    self._start_calls()  # at once, so that the server need not wait for the rest
                 while self._by_workers:
                     self._workers.took()
                     self._settle(self._by_workers.popleft())
@@ -266,7 +266,8 @@ class Pool(Generic[T]):
         except BaseException as error:
             self._stop(error)
         finally:
-            self._workers.close()
+            if "_workers" in self.__dict__:
+                self._workers.close()
             self._lane.close()
 
     def _is_over(self) -> bool:
@@ -277,7 +278,7 @@ class Pool(Generic[T]):
     def _start_calls(self) -> None:
         while not self._problem and not self._rate.delay():
             if self._paused and self._paused[0][0] <= time.monotonic():
-                task = heapq.heappop(self._paused)[2]
+                task = heappop(self._paused)[2]
             elif self._waiting and self._under_way < self._concurrency.wanted:
                 task = Task(self._started, self._waiting.popleft(), Tries(self._limits.retries))
                 self._started += 1
@@ -287,7 +288,7 @@ class Pool(Generic[T]):
             self._rate.begun()
             try:
                 if not self._lane.begin(task):
-                    self._workers.submit(task, partial(self._perform, task.item))
+                    self._workers.submit(Finished(task, functools.partial(self._perform, task.item)))
             except BaseException as error:
                 self._under_way -= 1
                 self._stop(error)
@@ -304,14 +305,18 @@ class Pool(Generic[T]):
                 return 0.0
         return max(0.0, self._paused[0][0] - time.monotonic()) if self._paused else LONGEST_WAIT
 
-    def _worker_ended(self, finished: Finished[T]) -> None:
+    @functools.cached_property
+    def _workers(self) -> Workers:
+        return Workers(self._worker_ended)
+
+    def _worker_ended(self, finished: Finished) -> None:
         self._by_workers.append(finished)
         self._lane.wake()
 
-    def _settle(self, finished: Finished[T]) -> None:
+    def _settle(self, finished: Finished) -> None:
         task = finished.task
         if finished.may_wait:
-            self._workers.submit(task, finished.row)
+            self._workers.submit(finished)
             return
         try:
             row = finished.row()
@@ -320,7 +325,7 @@ class Pool(Generic[T]):
                 self._concurrency.refused()
             if task.tries.left:
                 due = time.monotonic() + task.tries.next_pause(again.seconds)
-                heapq.heappush(self._paused, (due, task.place, task))
+                heappush(self._paused, (due, task.place, task))
                 return
             row = again.row
         except BaseException as error:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_core.errors import AlgorithmFailed, NotFoundError, PermissionDenied, RequestRefused, UsageError
 from algo_run.batch.caller import outcome_of, outcome_of_failure
+from algo_run.batch.csv_rows import row_of_csv
 from algo_run.batch.inputs import Item, invalid, lines_of, open_inputs
-from algo_run.batch.journal import Directory, described_by, row_of_csv
+from algo_run.batch.journal import Directory, described_by
 from algo_run.call import approximated, read_answer
 from algo_run.json_text import Written, decoded, member
 from algo_run.payload import JSON, STDIN, Payload, parse_json

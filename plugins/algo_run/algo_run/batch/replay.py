@@ -115,7 +115,7 @@ def carry_out_replay(
         first_failure=journal.first_failure,
         compares=True,
     )
-    new = (each for each in recorded if not journal.is_done(each.number, each.digest, each.name))
+    new = (each for each in recorded if not journal.is_done(each))
     carry_out(app, Work(calls.row, new, calls.seconds), journal, report, limits, lambda row: _show(app, row))
     counts = report.counts
     if counts["not_kept"]:

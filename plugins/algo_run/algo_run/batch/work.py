@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from algo_core.errors import AlgoError, NotFoundError, PlatformError, RequestRefused
@@ -25,17 +24,23 @@ class SomeFailed(AlgoError):
     """Some inputs of a batch have failed, or outputs differ; the others have their results."""
 
 
-@dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
     """What a batch does: `perform` makes the calls of one of `items`; `seconds` are latencies by number and name.
 
     Where there is a `lane`, calls go through that as far as it takes them.
     """
 
-    perform: Callable[[T], Row]
-    items: Iterator[T]
-    seconds: dict[int, dict[str, float]]
-    lane: Lane[T] | None = None
+    def __init__(
+        self,
+        perform: Callable[[T], Row],
+        items: Iterator[T],
+        seconds: dict[int, dict[str, float]],
+        lane: Lane[T] | None = None,
+    ) -> None:
+        self.perform = perform
+        self.items = items
+        self.seconds = seconds
+        self.lane = lane
 
 
 def carry_out(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -59,7 +58,8 @@ def surroundings(app: App, given: dict[str, Any]) -> Surroundings:
     """
     variables: dict[str, str] = {}
     for path in given["env_file"]:
-        lines = decoded(Path(path).read_bytes(), "surrogateescape").splitlines()
+        with open(path, "rb") as file:
+            lines = decoded(file.read(), "surrogateescape").splitlines()
         for number, line in enumerate(lines, start=1):
             if (text := line.strip()) and not text.startswith("#"):
                 name, value = _variable(app, text.removeprefix("export "), f"{path}, line {number}")

@@ -88,7 +88,7 @@ def _carry_out(
         compares=bool(batch.compare),
     )
     recorded = len(journal.done)
-    new = (item for item in items if not journal.is_done(item.number, item.digest, item.name))
+    new = (item for item in items if not journal.is_done(item))
     carry_out(app, Work(calls.row, new, calls.seconds, lane), journal, report, batch.limits)
     if recorded > journal.found:
         raise UsageError(

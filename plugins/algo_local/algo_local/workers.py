@@ -1,0 +1,66 @@
+"""Has workers follow what is published and set: the wanted ones are started, outdated and surplus ones ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from algo_local.callers import CallContext
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from algo_local.algorithms.build import Build
+    from algo_local.algorithms.registry import Algorithm
+    from algo_local.platform import Platform
+
+
+def review(platform: Platform) -> None:
+    """End the workers of this process whose build, secrets, settings or account have changed or are gone.
+
+    Idle ones end before this returns, busy ones when their call does.
+    """
+    if "executor" not in platform.parts:
+        return
+    from algo_local.execution.local_pool import LocalPool
+
+    if isinstance(platform.executor, LocalPool):
+        newest = {version.build_id for version in platform.registry.kept_ready()}
+        platform.executor.review(
+            lambda label, source: _current(platform, label, source, newest),
+            lambda account: platform.metadata.account(account) is not None,
+        )
+
+
+def review_and_prepare(platform: Platform) -> None:
+    """`review`, and start the workers that algorithms keep ready, as far as they are missing; they load later."""
+    review(platform)
+    versions = platform.registry.kept_ready()
+    if not versions:
+        return
+    from algo_local.execution.local_pool import LocalPool
+
+    if not isinstance(platform.executor, LocalPool):
+        return
+    for version in versions:
+        owner, name = version.algorithm.owner, version.algorithm.name
+        platform.executor.prepare(platform.runnable(version), CallContext(owner, (owner, name), "", ""))
+
+
+def follow(platform: Platform, algorithm: Algorithm | None, *, is_account_gone: bool) -> None:
+    """Have the workers of this process and of the keeper follow a change that was made to an algorithm or account."""
+    review(platform)
+    platform.changed.set()
+    if algorithm or is_account_gone:
+        platform.forget_kept(f"{algorithm.owner}/{algorithm.name}" if algorithm else None)
+
+
+def _current(platform: Platform, label: str, source: Path, newest: set[str]) -> Build | None:
+    """The build of a source tree as it would be called now; None if it was withdrawn or deleted."""
+    owner, _, name = label.partition("/")
+    algorithm = platform.registry.algorithm(owner, name)
+    version = platform.registry.build(algorithm, source.name) if algorithm else None
+    if not version or platform.registry.is_withdrawn(version.build_id):
+        return None
+    build = platform.runnable(version)
+    return build if version.build_id in newest else replace(build, min_workers=0)
