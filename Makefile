@@ -16,7 +16,7 @@ INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help setup demo test test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
 .PHONY: benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
-.PHONY: benchmark-deps endurance kills
+.PHONY: benchmark-deps benchmarks-serve endurance kills
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -90,10 +90,13 @@ benchmarks-development: $(READY) ## Measure an edit to its answer with algo loca
 benchmarks-environments: $(READY) ## Measure the first publish of an algorithm that requires numpy, by uv and by pip
 	$(BIN)/python benchmarks/environments.py
 
+benchmarks-serve: $(READY) ## Measure the served platform against nginx and Starlette (BASELINE=CHECKOUT: an older state)
+	$(BIN)/python benchmarks/serve.py $(if $(BASELINE),--baseline $(BASELINE))
+
 endurance: $(READY) ## Call INPUTS=1000000 inputs while the client is killed 50 times and the platform 10 times
 	$(BIN)/python benchmarks/endurance.py --inputs $(or $(INPUTS),1000000)
 
-benchmark-deps: ## Install what benchmarks-transfer needs beyond PyPI, from Debian: nginx and curl
+benchmark-deps: ## Install what benchmarks-transfer and benchmarks-serve need beyond PyPI, from Debian: nginx and curl
 	@command -v apt-get >/dev/null || { echo 'There is no apt-get here: install nginx, its module dav-ext, and curl' >&2; exit 1; }
 	$(SUDO) apt-get install --yes nginx libnginx-mod-http-dav-ext curl
 
