@@ -82,10 +82,7 @@ def exit_codes(app: App) -> None:
 @pass_app
 def variables(app: App) -> None:
     """Environment variables."""
-    listed = list(all_variables(app))
-    width = max(len(variable.name) for variable in listed)
-    for variable in listed:
-        app.output.print(f"{variable.name.ljust(width)}  {variable.help}")
+    app.output.table(("Variable", "Effect"), [(variable.name, variable.help) for variable in all_variables(app)])
 
 
 @click.command(hidden=True, add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -75,7 +75,12 @@ def _blocks(headers: Row, rows: Sequence[Row], columns: int) -> Iterator[str]:
         if index:
             yield ""
         for header, cell in zip(headers, row, strict=True):
-            if cell.strip():
+            if not cell.strip():
+                continue
+            if names + max(map(width_of, cell.split(" "))) > columns:  # beside the header a word would not fit
+                yield f"{header}:"
+                yield from (f"  {line}".rstrip() for line in wrapped(cell, columns - 2))
+            else:
                 first, *others = wrapped(cell, max(NARROWEST, columns - names))
                 yield (_padded(f"{header}:", names) + first).rstrip()
                 yield from ((" " * names + line).rstrip() for line in others)

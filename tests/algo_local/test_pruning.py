@@ -306,7 +306,7 @@ def test_a_transfer_under_way_is_no_leftover(platform: Platform, prune: Callable
 
     with platform.objects.receive(read) as received:
         assert prune() == []
-        assert received.path.read_bytes() == b"onetwo"
+        assert Path(received.path).read_bytes() == b"onetwo"
 
 
 def test_recorded_calls_beyond_their_limits(
@@ -384,7 +384,7 @@ def test_an_environment_is_removed_unless_a_build_needs_it(platform: Platform, p
 def test_the_data_of_an_algorithm_is_removed_for_all_callers(platform: Platform, publish: Publish) -> None:
     publish("acme/Greet", GREET)
     for user in ("jane", "joe"):
-        path = platform.objects.algorithm_space("acme", "Greet", "perm", user)
+        path = Path(platform.objects.algorithm_space("acme", "Greet", "perm", user))
         path.mkdir(parents=True)
         (path / "file").write_bytes(b"x" * 50_000)
     (name, temporary, permanent) = removal.data_sizes(platform)[0]

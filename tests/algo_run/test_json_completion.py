@@ -147,7 +147,7 @@ def test_a_directory_has_its_own(home: Home, stub: StubPlatform) -> None:
     ("shell", "arguments", "answer"),
     [
         ("bash", ["algo run demo/Greet -d '{\"na", '{"na'], 'open\0\'{"name":\0open\0\'{"names":\0'),
-        ("bash", ["algo run demo/Greet -d '{\"mo", '{"mo'], 'open\0\'{"mode":\0'),
+        ("bash", ["algo run demo/Greet -d '{\"mo", '{"mo'], 'open\0\'{"mode":\0open\0\'{"mode":...\0'),
         ("fish", ["algo run demo/Greet -d '{\"mo"], 'plain\0{"mode":\0'),
         ("zsh", ["run", "demo/Greet", "-d", "'", "'{\"mo"], 'open\0{"mode":\0{"mode":\0'),
     ],

@@ -57,20 +57,26 @@ def random_texts(count: int) -> list[str]:
 
 
 def completing(names: Sequence[str]) -> click.Group:
-    """`algo one N NAME` completes to the name with that number, `algo any NAME` to those that begin so."""
+    """`algo one N NAME` completes to the name with that number, `algo any NAME` to those that begin so.
+
+    `algo open N NAME` is like `one`, but the word goes on.
+    """
 
     def one(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
         found = names[int(ctx.params["number"])]
         return [CompletionItem(found)] if found.startswith(typed) else []
 
+    def opened(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+        return [CompletionItem(item.value, "open") for item in one(ctx, parameter, typed)]
+
     def any_of(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
         return [CompletionItem(name) for name in names if name.startswith(typed)]
 
     def made(name: str, complete: object) -> click.Command:
-        parameters = [click.Argument(["number"])] if name == "one" else []
+        parameters = [click.Argument(["number"])] if name in {"one", "open"} else []
         return click.Command(name, params=[*parameters, click.Argument(["name"], nargs=-1, shell_complete=complete)])
 
-    return click.Group("algo", commands=[made("one", one), made("any", any_of), click.Command("files", params=[
+    return click.Group("algo", commands=[made("one", one), made("open", opened), made("any", any_of), click.Command("files", params=[
         click.Argument(["file"], type=click.Path())
     ])])  # fmt: skip
 

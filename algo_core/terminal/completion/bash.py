@@ -45,6 +45,9 @@ def answer(command: click.Command, app: Running, arguments: Sequence[str]) -> st
     fitting = {text: candidate for candidate in found if (text := insertion.of(candidate.word, candidate.kind))}
     kind = OPEN if all(candidate.kind == OPEN for candidate in fitting.values()) else PLAIN
     texts = list(fitting)
+    if kind == OPEN and len(texts) == 1 and insertion.is_quoted and not texts[0].endswith("/"):
+        # Of a single text readline closes the quote, and quotes that are typed next (in JSON) would be outside of it.
+        texts.append(f"{texts[0]}...")
     keep_apart(texts, insertion.of(beginning([c.word for c in fitting.values()]), OPEN), insertion.quote)
     return "".join(f"{kind}\0{text}\0" for text in texts)
 
@@ -90,6 +93,11 @@ class Insertion:
         at = max(len(line) - len(replaced) - len(self._readlines_quote), start)
         self._opening = line[at : at + len(self._readlines_quote)]
         self._kept, self.quote = unquoted(line[start : at + len(self._opening)])
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether a quote is open for readline."""
+        return bool(self._readlines_quote)
 
     def of(self, word: str, kind: str) -> str:
         """The text for a word; empty if it does not go on from what stays in the line."""

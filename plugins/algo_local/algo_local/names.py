@@ -64,6 +64,8 @@ def encode_file_name(name: str) -> str:
     """
     if not name:
         raise RequestRefused("An empty file name")
+    if len(name) <= FILE_NAME_LIMIT and name.isascii() and _PLAIN.fullmatch(name):  # as most are
+        return name
     encoded = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name)
     try:
         size = len(encoded.encode("utf-8"))

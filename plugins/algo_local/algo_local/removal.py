@@ -139,7 +139,7 @@ def data_sizes(platform: Platform) -> list[tuple[str, int, int]]:
 
 def remove_data(platform: Platform, algorithm: Algorithm) -> int:
     """Remove what an algorithm keeps for its callers, of all accounts; returns its bytes."""
-    space = platform.objects.algorithm_space(algorithm.owner, algorithm.name, "temp", "").parent.parent
+    space = Path(platform.objects.algorithm_data(algorithm.owner, algorithm.name))
     size = disk_use([space])
     discard_data(platform, space)
     return size

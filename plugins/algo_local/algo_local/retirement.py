@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_local.algorithms import lifecycle
@@ -10,8 +11,6 @@ from algo_local.callers import Caller
 from algo_local.metadata.notifications import DELETED, UNPUBLISHED
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from algo_local.algorithms.registry import Algorithm, Version
     from algo_local.metadata.accounts import Account
     from algo_local.platform import Platform
@@ -30,7 +29,7 @@ def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> No
     platform.repositories.discard(algorithm)
     platform.builds.forget(algorithm)
     platform.tell_owners(DELETED, algorithm, by=by)
-    discard_data(platform, platform.objects.algorithm_space(algorithm.owner, algorithm.name, "temp", "").parent.parent)
+    discard_data(platform, Path(platform.objects.algorithm_data(algorithm.owner, algorithm.name)))
 
 
 def delete_account(platform: Platform, account: Account) -> None:

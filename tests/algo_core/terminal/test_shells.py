@@ -107,6 +107,13 @@ def test_a_blank_ends_a_file_and_not_a_directory(shell: str, session: Callable[.
             assert opened.arguments() == ["one", str(number), word], opened.seen[-300:]
 
 
+def test_a_word_that_goes_on_keeps_its_quote_open(shell: str, session: Callable[..., Session]) -> None:
+    opened = session(['{"mode":'])
+    for quote in ("'", "") if shell != "fish" else ("'",):
+        opened.type(f"algo open 0 {quote}\t1{quote}\r")
+        assert opened.arguments() == ["open", "0", '{"mode":1'], opened.seen[-300:]
+
+
 SIMILAR = ["ab c1", "ab c2", "ab*d", "ab$(touch X)e", "ab'f", 'ab"g', "ab!h", "ab\\i", "ab\x1bj", "abk", "zé1", "zé2"]
 
 

@@ -60,6 +60,11 @@ def test_rows_that_are_too_wide_are_blocks() -> None:
     assert lines == [f"Build:   {HASH}", f"Commit:  {HASH}", "", f"Build:   {HASH}", "Commit:  x", "Note:    a b"]
 
 
+def test_a_word_that_does_not_fit_beside_its_header_is_below_it() -> None:
+    lines = list(fitted(("Commit of the build", "Note"), [(HASH, "a b")], 36))
+    assert lines == ["Commit of the build:", f"  {HASH}", "Note:                 a b"]
+
+
 def test_words_are_kept_whole() -> None:
     assert wrapped("aaa bb cccc", 6) == ["aaa bb", "cccc"]
     assert wrapped("aaaaaaaaa b", 4) == ["aaaaaaaaa", "b"]

@@ -86,7 +86,7 @@ def test_what_is_not_placed_is_thrown_away(tmp_path: Path) -> None:
 def test_links_lead_nowhere(tmp_path: Path) -> None:
     objects = Objects(tmp_path)
     (tmp_path / "secret").write_text("secret")
-    directory = objects.collection("jane", "c")
+    directory = Path(objects.collection("jane", "c"))
     objects.make(directory)
     (directory / "link").symlink_to(tmp_path / "secret")
     (directory / "folder").mkdir()

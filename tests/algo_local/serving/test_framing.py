@@ -21,6 +21,7 @@ from support.wire import Answer, answers, connect, exchange
 
 from algo_local.callers import Caller
 from algo_local.platform import Platform
+from algo_local.serving.head import BadRequest, Head, parse_head
 from algo_local.serving.listener import listen
 from algo_local.serving.server import Server
 from algo_local.web.app import Application, error_response
@@ -416,3 +417,33 @@ def damaged(draw: Callable[..., Any]) -> bytes:
 @given(damaged())
 def test_damaged_requests_are_read_as_h11_reads_them_or_refused(wire: Wire, raw: bytes) -> None:
     check(wire, raw)
+
+
+HEADS = [
+    *(b"%s /x HTTP/1.1\r\nHost: a%s" % (method, more) for method in (b"GET", b"PUT") for more in (b"", b"b")),
+    b"GET /x HTTP/1.0\r\nHost: a",
+    b"GET /x HTTP/1.0",
+    b"GET /x HTTP/1.1",
+    b"PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3",
+    b"PUT /x HTTP/1.0\r\nHost: a\r\nContent-Length: 3",
+    b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked",
+    b"PUT /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked",
+    b"PUT /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue",
+    b"PUT /x HTTP/1.0\r\nHost: a\r\nExpect: 100-continue",
+    b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close",
+    b"GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Simple x",
+    b"GET /y HTTP/1.1\r\nHost: a\r\nAuthorization: Simple y",
+]
+
+
+def test_a_request_is_read_the_same_whatever_came_before_it() -> None:
+    def read(head: bytes, known: Head | None = None) -> Head | tuple[int, str]:
+        try:
+            return parse_head(head, known)
+        except BadRequest as error:
+            return error.status, error.reason
+
+    for before in HEADS:
+        known = read(before)
+        if isinstance(known, Head):
+            assert [read(head, known) for head in HEADS] == [read(head) for head in HEADS]

@@ -114,7 +114,7 @@ def test_the_client_works_with_data(drive: Callable[[str], str]) -> None:
 def test_the_client_pages_through_large_directories(drive: Callable[[str], str], platform: Any) -> None:
     drive("client.dir('data://.my/many').create()")
     for number in range(2050):
-        (platform.objects.collection("jane", "many") / f"f{number}").touch()
+        (Path(platform.objects.collection("jane", "many")) / f"f{number}").touch()
     assert drive("print(len(list(client.dir('data://.my/many').files())))") == "2050\n"
 
 

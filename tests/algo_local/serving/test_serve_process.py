@@ -223,7 +223,7 @@ def test_a_signal_ends_it_in_every_state(
 ) -> None:
     publish("jane/Sleep", "import time\ndef apply(input):\n    time.sleep(600)")
     platform.hosted.create(Caller(platform.account), [".my"], "c", ())
-    with (platform.objects.collection("jane", "c") / "large").open("wb") as file:
+    with (Path(platform.objects.collection("jane", "c")) / "large").open("wb") as file:
         file.truncate(16 << 20)
     key = platform.keys.create(platform.metadata.ensure_account("jane"), "test")[1]
     served = serve(before=few(256))

@@ -189,7 +189,7 @@ def test_collection_and_file_names_keep_their_case(client: Any) -> None:
 
 def test_pages_of_1000_with_markers_that_need_no_quoting(client: Any, platform: Any) -> None:
     client.mkdir("many")
-    directory = platform.objects.collection("jane", "many")
+    directory = Path(platform.objects.collection("jane", "many"))
     for number in range(2100):
         (directory / f"f{number:04}?>").write_bytes(b"")
     found, marker, pages = [], None, 0
@@ -223,7 +223,7 @@ def test_a_listing_reads_its_directory_once_and_is_right_under_changes(
     client: Any, platform: Any, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
     client.mkdir("many")
-    directory = platform.objects.collection("jane", "many")
+    directory = Path(platform.objects.collection("jane", "many"))
     for number in range(5000):
         (directory / f"f{number:05}").touch()
     steady = {f"f{number:05}" for number in range(5000) if number % 7}
@@ -249,7 +249,7 @@ def test_a_listing_reads_its_directory_once_and_is_right_under_changes(
 
 def test_an_old_marker_is_answered_from_the_directory_as_it_is(client: Any, platform: Any) -> None:
     client.mkdir("many")
-    directory = platform.objects.collection("jane", "many")
+    directory = Path(platform.objects.collection("jane", "many"))
     for number in range(1500):
         (directory / f"f{number:05}").touch()
     marker = client("GET", "data/.my/many").json()["marker"]
@@ -438,7 +438,7 @@ def test_digest_follows_the_content_of_large_files(client: Any, platform: Any) -
     for content in (b"a" * 400_000, b"b" * 400_000):
         client.put(".my/c/big", content)
         assert client("HEAD", "data/.my/c/big").headers["ETag"] == hashlib.md5(content).hexdigest()
-    path: Path = platform.objects.collection("jane", "c") / "big"
+    path = Path(platform.objects.collection("jane", "c")) / "big"
     path.write_bytes(b"changed by hand" * 40_000)
     expected = hashlib.md5(path.read_bytes()).hexdigest()
     assert client("HEAD", "data/.my/c/big").headers["ETag"] == expected
@@ -470,6 +470,23 @@ def test_ranges(client: Any, asked: str, status: int, content: bytes | None, con
     if content is not None:
         assert answer.content == content
         assert int(answer.headers["Content-Length"]) == len(content)
+
+
+@pytest.mark.parametrize("size", [0, 1, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 300_000])
+def test_small_and_large_files_are_served_alike(client: Any, size: int) -> None:
+    content = bytes(range(256)) * 1200
+    content = content[:size]
+    client.mkdir("c")
+    tag = client.put(".my/c/f", content).headers["ETag"]
+    whole = client("GET", "data/.my/c/f")
+    head = client("HEAD", "data/.my/c/f")
+    assert whole.content == content
+    assert tag == whole.headers["ETag"] == head.headers["ETag"] == hashlib.md5(content).hexdigest()
+    assert whole.headers["Content-Length"] == head.headers["Content-Length"] == str(size)
+    for asked, part in {"0-0": content[:1], f"{size - 1}-": content[-1:], "-5": content[-5:]}.items():
+        answer = client("GET", "data/.my/c/f", headers={"Range": f"bytes={asked}"})
+        if size:
+            assert (answer.status_code, answer.content) == (206, part)
 
 
 def test_if_range_gives_all_of_a_file_that_has_changed(client: Any) -> None:
@@ -534,7 +551,7 @@ def test_temporary_files_go_after_a_day_and_permanent_ones_stay(client: Any, pla
         long_ago = time.time() - 25 * 3600
         for name in ("old", "older", "young"):
             client.put(f".algo/demo/Hello/{kind}/{name}", b"x")
-            path = platform.objects.algorithm_space("demo", "Hello", kind, "jane") / name
+            path = Path(platform.objects.algorithm_space("demo", "Hello", kind, "jane")) / name
             if name != "young":
                 os.utime(path, (long_ago, long_ago))
     assert client("GET", "data/.algo/demo/Hello/temp/old").status_code == 404

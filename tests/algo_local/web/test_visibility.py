@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def test_a_private_version_is_like_none(stranger: Any) -> None:
 
 def test_nothing_is_stored_with_it_and_no_listing_shows_it(stranger: Any, platform: Any) -> None:
     assert stranger.put(f".algo/alice/{HIDDEN}/perm/f", b"x").status_code == 404
-    assert not platform.objects.algorithm_space("alice", HIDDEN, "perm", "bob").exists()
+    assert not Path(platform.objects.algorithm_space("alice", HIDDEN, "perm", "bob")).exists()
     assert stranger("GET", "data/.algo/alice").json()["folders"] == [{"name": "Open"}]
     names = [found["name"] for found in stranger("GET", "users/alice/algorithms").json()]
     assert names == ["Open"]

@@ -178,9 +178,13 @@ class Registry:
 
     def is_public(self, algorithm: Algorithm) -> bool:
         """Whether an algorithm has a public version."""
-        query = "SELECT 1 FROM versions WHERE algorithm = ? AND public AND unpublished_at IS NULL LIMIT 1"
-        with self.database.read() as rows:
-            return rows.execute(query, (algorithm.id,)).fetchone() is not None
+
+        def ask() -> bool:
+            query = "SELECT 1 FROM versions WHERE algorithm = ? AND public AND unpublished_at IS NULL LIMIT 1"
+            with self.database.read() as rows:
+                return rows.execute(query, (algorithm.id,)).fetchone() is not None
+
+        return self.database.remembered(("public", algorithm.id), ask)
 
     def versions(self, algorithm: Algorithm) -> list[Version]:
         """What is published of an algorithm, newest number first."""

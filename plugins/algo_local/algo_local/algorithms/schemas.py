@@ -34,13 +34,13 @@ class Schemas(NamedTuple):
 
 def schemas_of(build: Build) -> Schemas:
     """The schemas of a build, whose files never change; none if they cannot be read."""
-    return _schemas_of(build.source, build.module)
+    return _schemas_of(str(build.source), build.module)
 
 
 @lru_cache(maxsize=256)
-def _schemas_of(source: Path, module: str) -> Schemas:
+def _schemas_of(source: str, module: str) -> Schemas:
     try:
-        return read_schemas(source, module)
+        return read_schemas(Path(source), module)
     except (BuildError, OSError):
         return Schemas()
 

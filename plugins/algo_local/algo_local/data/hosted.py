@@ -5,11 +5,10 @@ Another connector would offer the same methods; `Platform.connector` is where it
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_local.callers import DENIED, Caller
@@ -19,6 +18,9 @@ from algo_local.data.open_listings import OpenListings
 from algo_local.data.path_resolver import Branch, FileLocation, Location, PathResolver, Space
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata, collection_acl
 from algo_local.names import COLLECTION_LIMIT, check_name
+
+if TYPE_CHECKING:
+    import hashlib
 
 PAGE_SIZE = 1000
 """Entries of one page of a listing."""
@@ -43,13 +45,13 @@ class Page:
     acl: Acl | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file that was found: its facts, its MD5 in hexadecimal digits, and the file to read it from."""
 
     info: FileInfo
     md5: str
-    content: BinaryIO
+    content: BinaryIO | bytes
+    """Bytes if it is small."""
     media_type: str = GENERIC
     """The uploaded media type, else the one by its name."""
 
@@ -120,9 +122,12 @@ class HostedData:
         try:
             stored_as = self._objects.relative(location.space.path, location.name)
             media_type = self._metadata.media_type(stored_as, info.identity) or by_name(location.name)
+            if isinstance(content, bytes):
+                return StoredFile(info, _md5(content).hexdigest(), content, media_type)
             return StoredFile(info, self._digest(stored_as, info, content), content, media_type)
         except BaseException:
-            content.close()
+            if not isinstance(content, bytes):
+                content.close()
             raise
 
     def create(self, caller: Caller, parent: Sequence[str], name: object, acl: Acl) -> str:
@@ -198,9 +203,9 @@ class HostedData:
 
     def end_session(self, session: str) -> None:
         """Delete the `data://.session` of a request that has ended."""
-        directory = self._objects.session_space(session)
-        if not os.path.lexists(directory):  # as after most requests
+        if not self._resolver.forget_session(session):
             return
+        directory = self._objects.session_space(session)
         if self._objects.discard(directory):
             self._metadata.forget_files(self._objects.relative(directory))
 
@@ -250,9 +255,7 @@ class HostedData:
     def _digest(self, stored_as: str, info: FileInfo, content: BinaryIO) -> str:
         if info.size > SMALL and (known := self._metadata.digest(stored_as, info.identity)):
             return known
-        import hashlib
-
-        digest = hashlib.md5(usedforsecurity=False)
+        digest = _md5()
         while block := content.read(BLOCK):
             digest.update(block)
         content.seek(0)
@@ -263,6 +266,12 @@ class HostedData:
     def _check_writable(self, space: Space) -> None:
         if not space.writable:
             raise PermissionDenied(DENIED)
+
+
+def _md5(data: bytes = b"") -> hashlib._Hash:
+    import hashlib
+
+    return hashlib.md5(data, usedforsecurity=False)
 
 
 def _behind(names: list[str], after: str | None) -> _Names:

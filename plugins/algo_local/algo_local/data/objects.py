@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Union
 
 from algo_core.errors import NotFoundError, RequestRefused
 from algo_core.locks import acquire
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 """Block size in bytes."""
 
+IN_MEMORY = 1 << 16
+"""Maximum size, in bytes, of a file that is read at once: it is sent together with the head of its response."""
+
 BESIDE_FROM = 8 * BLOCK
 """Minimum size in bytes for hashing in a separate thread."""
 
@@ -38,9 +41,11 @@ SESSION_SECONDS = 2 * 3600
 Read = Callable[[int], bytes]
 """Gives at most as many bytes as asked for; none at the end."""
 
+Directory = Union[str, "os.PathLike[str]"]
+"""Text where requests are answered: a path as an object costs more than the system's work on it."""
 
-@dataclass(frozen=True, slots=True)
-class FileInfo:
+
+class FileInfo(NamedTuple):
     """A file as a listing shows it."""
 
     name: str
@@ -52,19 +57,21 @@ class FileInfo:
     """Changes whenever the content may have changed."""
 
     @classmethod
-    def of(cls, name: str, status: os.stat_result) -> FileInfo:
-        """The file system's attributes of a file."""
+    def of(cls, name: str, status: os.stat_result, size: int | None = None) -> FileInfo:
+        """The file system's attributes of a file; `size` is what was found when it was read."""
         identity = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
-        return cls(name, status.st_size, status.st_mtime, identity)
+        return cls(name, status.st_size if size is None else size, status.st_mtime, identity)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Received:
-    """A completely received file without its name."""
+    """A completely received file, until it has its name."""
 
-    path: Path
+    path: str
     size: int
     md5: str
+    status: os.stat_result
+    is_placed: bool = False
 
 
 class Objects:
@@ -72,43 +79,48 @@ class Objects:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._incoming = root / "incoming"
+        self._base = os.fspath(root)
+        self._incoming = f"{self._base}/incoming"
         self._swept = False
 
-    def collection(self, owner: str, name: str) -> Path:
+    def collection(self, owner: str, name: str) -> str:
         """The directory of a collection."""
-        return self.root.joinpath("data", owner, name)
+        return f"{self._base}/data/{owner}/{name}"
 
-    def algorithm_space(self, owner: str, name: str, kind: str, user: str) -> Path:
+    def algorithm_space(self, owner: str, name: str, kind: str, user: str) -> str:
         """The directory of what one account keeps with an algorithm; `kind` is `temp` or `perm`."""
-        return self.root.joinpath("algorithm-data", owner, name, kind, user)
+        return f"{self.algorithm_data(owner, name)}/{kind}/{user}"
 
-    def session_space(self, session: str) -> Path:
+    def algorithm_data(self, owner: str, name: str) -> str:
+        """The directory of what all accounts keep with an algorithm."""
+        return f"{self._base}/algorithm-data/{owner}/{name}"
+
+    def session_space(self, session: str) -> str:
         """The directory of a session."""
-        return self.root / "sessions" / session
+        return f"{self._base}/sessions/{session}"
 
-    def relative(self, directory: Path, name: str | None = None) -> str:
+    def relative(self, directory: Directory, name: str | None = None) -> str:
         """A path relative to the root, under which digests are stored."""
-        place = os.fspath(directory)[len(os.fspath(self.root)) + 1 :]
+        place = os.fspath(directory)[len(self._base) + 1 :]
         return place if name is None else f"{place}/{encode_file_name(name)}"
 
-    def names(self, directory: Path) -> list[str]:
+    def names(self, directory: Directory) -> list[str]:
         """The names of the files in a directory, in order; none if it does not exist."""
         try:
-            with _disk_errors("read", FileNotFoundError), os.scandir(os.fsencode(directory)) as entries:
+            with _DiskErrors("read", FileNotFoundError), os.scandir(os.fsencode(directory)) as entries:
                 found = [_name_of(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)]
         except FileNotFoundError:
             return []
         return sorted(name for name in found if name is not None)
 
-    def info(self, directory: Path, name: str) -> FileInfo | None:
+    def info(self, directory: Directory, name: str) -> FileInfo | None:
         """A file's attributes; None if it does not exist."""
         return _info(name, _path(directory, name))
 
-    def infos(self, directory: Path, names: Iterable[str]) -> list[FileInfo]:
+    def infos(self, directory: Directory, names: Iterable[str]) -> list[FileInfo]:
         """The attributes of those of the files that exist, in the order of the names."""
         try:
-            with _disk_errors("read", FileNotFoundError, NotADirectoryError):
+            with _DiskErrors("read", FileNotFoundError, NotADirectoryError):
                 descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -117,21 +129,26 @@ class Objects:
         finally:
             os.close(descriptor)
 
-    def open(self, directory: Path, name: str) -> tuple[BinaryIO, FileInfo] | None:
+    def open(self, directory: Directory, name: str) -> tuple[BinaryIO | bytes, FileInfo] | None:
         """A file to read from, unbuffered, and the facts of exactly that file; None if there is none.
 
-        It stays readable, unchanged, if the file is replaced or deleted in the meantime.
+        It stays readable, unchanged, if the file is replaced or deleted in the meantime. Up to `IN_MEMORY` bytes it is
+        its content instead.
         """
         # What lies there by hand may be a link, which is not followed, or a pipe, which is not waited for.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with _disk_errors("read"):
+        with _DiskErrors("read"):
             try:
                 descriptor = os.open(_path(directory, name), flags)
             except OSError as error:
                 if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
                     return None
                 raise
-        status = os.fstat(descriptor)
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and status.st_size <= IN_MEMORY:
+                content = os.read(descriptor, IN_MEMORY)
+                os.close(descriptor)
+                return content, FileInfo.of(name, status, len(content))
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             return None
@@ -148,48 +165,50 @@ class Objects:
             StorageUnavailable: if the disk is full or fails.
         """
         self._sweep()
-        with _disk_errors():
+        with _DiskErrors():
             file = self._new_incoming()
-        path = Path(file.name)
+        received: Received | None = None
         try:
             with file:
                 size, digest = _copy(read, file, length)
                 if md5 is not None and digest != md5:
                     raise RequestRefused(f"The content does not have the announced MD5 ({digest} instead of {md5})")
-                yield Received(path, size, digest)
+                received = Received(file.name, size, digest, os.fstat(file.fileno()))
+                yield received
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+            if not (received and received.is_placed):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(file.name)
 
-    def place(self, received: Received, directory: Path, name: str) -> FileInfo:
+    def place(self, received: Received, directory: Directory, name: str) -> FileInfo:
         """Give a received file its name, replacing an older one.
 
         Raises:
             NotFoundError: if the directory does not exist (any more).
         """
-        with _disk_errors():
-            status = received.path.stat()
+        with _DiskErrors():
             try:
                 os.replace(received.path, _path(directory, name))
             except (FileNotFoundError, NotADirectoryError):
                 raise NotFoundError("The directory does not exist") from None
-        return FileInfo.of(name, status)
+        received.is_placed = True
+        return FileInfo.of(name, received.status)
 
-    def make(self, directory: Path) -> None:
+    def make(self, directory: Directory) -> None:
         """Create a directory and its parents, if missing."""
-        with _disk_errors():
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _DiskErrors():
+            Path(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def remove(self, directory: Path, name: str) -> bool:
+    def remove(self, directory: Directory, name: str) -> bool:
         """Delete a file; whether there was one."""
         try:
-            with _disk_errors("deleted", FileNotFoundError):
+            with _DiskErrors("deleted", FileNotFoundError):
                 os.unlink(_path(directory, name))
         except FileNotFoundError:
             return False
         return True
 
-    def remove_empty(self, directory: Path) -> bool:
+    def remove_empty(self, directory: Directory) -> bool:
         """Delete a directory without files; False, and nothing changed, if it has some."""
         if self.names(directory):
             return False
@@ -203,7 +222,7 @@ class Objects:
             self.discard(self.set_aside(directory))
         return True
 
-    def set_aside(self, directory: Path) -> Path:
+    def set_aside(self, directory: Directory) -> Path:
         """Move a directory away at once; `discard` then deletes it."""
         aside = self.root / "trash" / uuid.uuid4().hex
         self.make(aside.parent)
@@ -213,13 +232,13 @@ class Objects:
             self.make(aside)
         return aside
 
-    def discard(self, directory: Path) -> int:
+    def discard(self, directory: Directory) -> int:
         """Delete a directory with its content; return the number of files."""
         count = len(self.names(directory))
         shutil.rmtree(directory, ignore_errors=True)
         return count
 
-    def forget_older(self, directory: Path, seconds: float, name: str | None = None) -> None:
+    def forget_older(self, directory: Directory, seconds: float, name: str | None = None) -> None:
         """Delete the files of a directory, or just one of them, that were written longer ago than that."""
         limit = time.time() - seconds
         for candidate in self.names(directory) if name is None else [name]:
@@ -230,8 +249,12 @@ class Objects:
     def _new_incoming(self) -> BinaryIO:
         """A new file, locked while it is written, so that it can be distinguished from leftovers."""
         while True:
-            self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file = open(self._incoming / uuid.uuid4().hex, "xb", buffering=0)  # noqa: SIM115 - handed to the caller
+            path = f"{self._incoming}/{uuid.uuid4().hex}"
+            try:
+                file = open(path, "xb", buffering=0)  # noqa: SIM115 - handed to the caller
+            except FileNotFoundError:
+                Path(self._incoming).mkdir(parents=True, exist_ok=True, mode=0o700)
+                continue
             if acquire(file) is not False and os.fstat(file.fileno()).st_nlink:
                 return file
             file.close()  # another process took it for a left-over before it was locked
@@ -241,7 +264,7 @@ class Objects:
         if self._swept:
             return
         self._swept = True
-        for path in _entries(self._incoming):
+        for path in _entries(Path(self._incoming)):
             with contextlib.suppress(OSError), open(path, "rb") as file:
                 if acquire(file):
                     path.unlink()
@@ -254,14 +277,14 @@ class Objects:
                     shutil.rmtree(path, ignore_errors=True)
 
 
-def _path(directory: Path, name: str) -> bytes:
+def _path(directory: Directory, name: str) -> bytes:
     """Where a file is kept: its name is in UTF-8 on the disk, whatever the locale of this process."""
-    return os.path.join(os.fsencode(directory), encode_file_name(name).encode("utf-8"))
+    return b"%s/%s" % (os.fsencode(directory), encode_file_name(name).encode("utf-8"))
 
 
 def _info(name: str, path: bytes, descriptor: int | None = None) -> FileInfo | None:
     try:
-        with _disk_errors("read", FileNotFoundError):
+        with _DiskErrors("read", FileNotFoundError):
             status = os.stat(path, dir_fd=descriptor, follow_symlinks=False)
     except FileNotFoundError:
         return None
@@ -293,7 +316,7 @@ def _copy(read: Read, file: BinaryIO, length: int | None) -> tuple[int, str]:
                 break
             digest.update(block)
             size += len(block)
-            with _disk_errors():
+            with _DiskErrors():
                 view = memoryview(block)
                 while view:
                     view = view[file.write(view) :]
@@ -344,12 +367,18 @@ class _Digest:
             self._pending = None
 
 
-@contextlib.contextmanager
-def _disk_errors(done: str = "stored", *expected: type[OSError]) -> Iterator[None]:
-    """Report unexpected errors of the file system."""
-    try:
-        yield
-    except expected:
-        raise
-    except OSError as error:
-        raise storage_error(error, f"The data could not be {done}") from error
+class _DiskErrors:
+    """Reports unexpected errors of the file system. Not a generator: each request has several."""
+
+    __slots__ = ("_done", "_expected")
+
+    def __init__(self, done: str = "stored", *expected: type[OSError]) -> None:
+        self._done = done
+        self._expected = expected
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and not isinstance(error, self._expected):
+            raise storage_error(error, f"The data could not be {self._done}") from error

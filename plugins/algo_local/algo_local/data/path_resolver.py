@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import NotFoundError, RequestRefused
 from algo_local.algorithms.visibility import visible_algorithm, visible_algorithms
@@ -34,11 +33,10 @@ class Branch:
     """The account, if the directories are its collections."""
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+class Space(NamedTuple):
     """A directory that holds files: a collection, or one of the spaces that always exist."""
 
-    path: Path
+    path: str
     uri: str
     readable: bool
     writable: bool
@@ -49,8 +47,7 @@ class Space:
     """Seconds after which its files are removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileLocation:
+class FileLocation(NamedTuple):
     """The location of a file, which need not exist."""
 
     space: Space
@@ -68,6 +65,7 @@ class PathResolver:
         self._metadata = metadata
         self._registry = registry
         self._objects = objects
+        self._sessions: set[str] = set()
 
     def find(self, caller: Caller, parts: Sequence[str]) -> Location:
         """The location of a path, given as its components.
@@ -76,9 +74,8 @@ class PathResolver:
             NotFoundError: for an unknown account, collection or algorithm.
             RequestRefused: if it is not a path of hosted data.
         """
-        for part in parts:
-            if part in {".", ".."}:
-                raise RequestRefused("'.' and '..' are not allowed in a data URI")
+        if "." in parts or ".." in parts:
+            raise RequestRefused("'.' and '..' are not allowed in a data URI")
         if not parts:
             return Branch(lambda: self._root(caller))
         if parts[0] == ".algo":
@@ -116,7 +113,18 @@ class PathResolver:
     def _session(self, caller: Caller, parts: Sequence[str]) -> Location:
         if not caller.inside:
             raise NotFoundError("data://.session exists only while an algorithm runs, and only for algorithms")
+        self._sessions.add(caller.inside.session)
         return _within(self._special(self._objects.session_space(caller.inside.session), parts[:1]), parts, 1)
+
+    def forget_session(self, session: str) -> bool:
+        """Forget a session; whether its directory was ever looked for, else there is none.
+
+        Only this process knows the calls inside of which it can be.
+        """
+        if session not in self._sessions:
+            return False
+        self._sessions.discard(session)
+        return True
 
     def _algorithm_data(self, caller: Caller, parts: Sequence[str]) -> Location:
         if caller.inside and parts[1:2] == [DEFAULT]:
@@ -160,7 +168,7 @@ class PathResolver:
             )
         return Branch(lambda: names)
 
-    def _special(self, path: Path, parts: Sequence[str], lifetime: float | None = None) -> Space:
+    def _special(self, path: str, parts: Sequence[str], lifetime: float | None = None) -> Space:
         return Space(path, _uri(parts), readable=True, writable=True, lifetime=lifetime)
 
 

@@ -109,8 +109,12 @@ class Metadata:
 
     def acl(self, owner: str, name: str) -> Acl | None:
         """The ACL of a collection; None if there is no such collection."""
-        with self.database.read() as rows:
-            return collection_acl(rows, owner, name)
+
+        def ask() -> Acl | None:
+            with self.database.read() as rows:
+                return collection_acl(rows, owner, name)
+
+        return self.database.remembered(("acl", owner, name), ask)
 
     def set_acl(self, owner: str, name: str, acl: Acl) -> bool:
         """Change a collection's ACL; whether there is such a collection."""
@@ -146,10 +150,19 @@ class Metadata:
 
     def media_type(self, path: str, identity: str) -> str | None:
         """The media type that came with a file, if it is still the same file."""
+        directory = path.rpartition("/")[0]
+        if not self.database.remembered(("media types", directory), lambda: self._has_media_types(directory)):
+            return None
         with self.database.read() as rows:
             query = "SELECT type FROM media_types WHERE path = ? AND identity = ?"
             found = rows.execute(query, (path, identity)).fetchone()
         return found[0] if found else None
+
+    def _has_media_types(self, directory: str) -> bool:
+        """Whether any file of a directory came with a media type, which is rare."""
+        with self.database.read() as rows:
+            query = "SELECT 1 FROM media_types WHERE path > ? AND path < ? LIMIT 1"
+            return rows.execute(query, _within(directory)).fetchone() is not None
 
     def remember_media_type(self, path: str, identity: str, media_type: str) -> None:
         """Remember the media type that came with a file."""
@@ -160,7 +173,7 @@ class Metadata:
         """Forget the MD5s and media types of all files of a directory."""
         with self.database.write() as rows:
             for table in ("digests", "media_types"):
-                rows.execute(f"DELETE FROM {table} WHERE path > ? AND path < ?", (f"{directory}/", f"{directory}0"))
+                rows.execute(f"DELETE FROM {table} WHERE path > ? AND path < ?", _within(directory))
 
     def counts(self) -> dict[str, int]:
         """How many accounts, keys, collections, algorithms and versions there are."""
@@ -169,6 +182,11 @@ class Metadata:
                 table: rows.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
                 for table in ("accounts", "keys", "collections", "algorithms", "versions")
             }
+
+
+def _within(directory: str) -> tuple[str, str]:
+    """Paths between these are those of a directory's files."""
+    return f"{directory}/", f"{directory}0"
 
 
 def insert_account(rows: sqlite3.Connection, name: str) -> None:

@@ -70,7 +70,7 @@ class Service:
 class Connection:
     """A client's connection, with the bytes that were received ahead."""
 
-    __slots__ = ("__weakref__", "incoming", "is_shaking", "lingered", "peer", "secure", "socket")
+    __slots__ = ("__weakref__", "_readable", "incoming", "is_shaking", "lingered", "peer", "secure", "socket")
 
     def __init__(self, connected: socket.socket, peer: str, *, secure: bool) -> None:
         self.socket = connected
@@ -80,6 +80,7 @@ class Connection:
         self.is_shaking = secure
         """Whether the TLS handshake is still under way."""
         self.incoming = Incoming(connected)
+        self._readable: select.poll | None = None
         self.lingered = 0
         """Bytes read after its last response."""
 
@@ -116,9 +117,10 @@ class Connection:
     def _arrives(self) -> bool:
         if self.secure and self.socket.pending():  # type: ignore[attr-defined]  # a TLS socket has decrypted some more
             return True
-        ready = select.poll()
-        ready.register(self.socket, select.POLLIN)
-        return bool(ready.poll(STAY_SECONDS * 1000))
+        if self._readable is None:
+            self._readable = select.poll()
+            self._readable.register(self.socket, select.POLLIN)
+        return bool(self._readable.poll(STAY_SECONDS * 1000))
 
 
 def refusal(error: BadRequest, connection: Connection, service: Service) -> bytes:
@@ -133,7 +135,7 @@ def refusal(error: BadRequest, connection: Connection, service: Service) -> byte
 
 def _answer(connection: Connection, head: Head, service: Service) -> Fate:
     """Pass a request to the application, and send its response."""
-    began = time.monotonic()
+    began = time.monotonic() if service.log else 0.0
     exchange = _Exchange(connection, head)
     response = service.application.answer(Request(head.method, head.target, head.fields, exchange.body, head.length))
     body = response.body

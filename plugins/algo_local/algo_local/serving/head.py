@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from algo_local.serving.limits import FIELDS, HEAD_BYTES, LINE_BYTES
@@ -39,7 +40,9 @@ class Head:
     target: str
     """In origin form or absolute form (RFC 9112 section 3.2), not decoded."""
     version: str
-    fields: dict[str, str]
+    section: bytes
+    """The lines of its fields, as they came."""
+    fields: Mapping[str, str]
     """By names in lower case; the values of repeated ones are joined with commas."""
     length: int | None
     """Bytes of the body; None if it comes in chunks."""
@@ -49,17 +52,20 @@ class Head:
     """Whether the client waits for `100 Continue` before it sends the body."""
 
 
-def parse_head(raw: bytes) -> Head:
-    """Parse the bytes before the empty line.
+def parse_head(raw: bytes, known: Head | None = None) -> Head:
+    """Parse the bytes before the empty line. `known` is a head of the same client, whose fields are often the same.
 
     Raises:
         BadRequest: if it is not a head that RFC 9112 requires a server to accept, or exceeds the limits.
     """
     if len(raw) > HEAD_BYTES:
         raise BadRequest(431, f"The head of a request has at most {HEAD_BYTES} bytes")
-    first, *lines = raw.decode("latin-1").split("\r\n")
-    method, target, version = _request_line(first)
-    fields = parse_fields(lines)
+    first, _, section = raw.partition(b"\r\n")
+    method, target, version = _request_line(first.decode("latin-1"))
+    if known and known.section == section and known.version == version:
+        same = (known.fields, known.length, known.keep_alive, known.expects_continue)
+        return Head(method, target, version, section, *same)
+    fields = parse_fields(section.decode("latin-1").split("\r\n") if section else [])
     _check_host(fields.get("host"), version)
     expected = fields.get("expect", "").lower() if version != "HTTP/1.0" else ""
     if expected not in {"", "100-continue"}:
@@ -69,6 +75,7 @@ def parse_head(raw: bytes) -> Head:
         method,
         target,
         version,
+        section,
         fields,
         _length(fields, version),
         "close" not in options and version != "HTTP/1.0",

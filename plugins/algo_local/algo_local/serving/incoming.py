@@ -13,6 +13,9 @@ RECEIVE_BYTES = 64 << 10
 BODY_BYTES = 256 << 10
 """Bytes received at a time for the application."""
 
+KNOWN_BYTES = 2 << 10
+"""Largest fields of a request that are kept to recognize them in the next one, where they are mostly the same."""
+
 _END = b"\r\n\r\n"
 
 
@@ -22,13 +25,14 @@ class Incoming:
     Its methods raise OSError if the connection fails, and TimeoutError if the socket has a time limit that is over.
     """
 
-    __slots__ = ("_at", "_held", "_scanned", "socket")
+    __slots__ = ("_at", "_held", "_known", "_scanned", "socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
         self._held = b""
         self._at = 0
         self._scanned = 0
+        self._known: Head | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -49,12 +53,17 @@ class Incoming:
             BadRequest: if there is something else, or more than there may be.
         """
         held, at = self._held, self._at
+        if at == len(held):
+            self._held, self._at = b"", 0  # a connection that waits keeps nothing
+            return None
         if held.startswith(b"\r\n", at):  # some clients end a body with one too many (RFC 9112 section 2.2)
             at += 2
         end = held.find(_END, at, at + HEAD_BYTES + len(_END))
         if end >= 0:
             self._at, self._scanned = end + len(_END), 0
-            return parse_head(held[at:end])
+            head = parse_head(held[at:end], self._known)
+            self._known = head if len(head.section) <= KNOWN_BYTES else None
+            return head
         self._held, self._at = held[self._at :], 0
         check_beginning(self._held, self._scanned)
         self._scanned = len(self._held)

@@ -49,6 +49,7 @@ class Monitoring:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._lock = threading.Lock()
+        self._pages = {"/healthz": self._health, "/metrics": self._metrics}
         self._calls: Counter[tuple[str, str]] = Counter()
         self._seconds: defaultdict[str, Histogram] = defaultdict(Histogram)
         self._waited: defaultdict[str, Histogram] = defaultdict(Histogram)
@@ -69,7 +70,7 @@ class Monitoring:
         Raises:
             ApiError: 401 or 403 without an administrator's key, 405 for anything but GET and HEAD.
         """
-        found = {"/healthz": self._health, "/metrics": self._metrics}.get(request.path)
+        found = self._pages.get(request.path)
         if not found:
             return None
         if request.method not in {"GET", "HEAD"}:

@@ -14,6 +14,7 @@ SMALL_BYTES = 64 << 10
 """Bodies up to this size leave together with their head."""
 
 BLOCK = 256 << 10
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _SENDFILE_BYTES = 8 << 20
 _NO_SENDFILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
@@ -38,7 +39,7 @@ def response_bytes(response: Response, *, ends: bool) -> bytes:
     if fields.count("\n") != len(headers) or fields.count("\r") != len(headers):
         raise ValueError(f"A response header field has a line break: {headers!r}")
     end = "Connection: close\r\n\r\n" if ends else "\r\n"
-    head = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n{fields}{end}".encode("latin-1")
+    head = f"HTTP/1.1 {response.status} {_PHRASES[response.status]}\r\n{fields}{end}".encode("latin-1")
     return head if isinstance(response.body, FileBody) else head + response.body
 
 

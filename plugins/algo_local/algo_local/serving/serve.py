@@ -100,9 +100,13 @@ def serve_until_signal(
 def _first(*answers: Callable[[Request], Response | None] | None) -> Callable[[Request], Response | None]:
     """The first response that one of them has to a request."""
 
+    asked = [each for each in answers if each]
+
     def answer(request: Request) -> Response | None:
-        found = (each(request) for each in answers if each)
-        return next((response for response in found if response is not None), None)
+        for each in asked:
+            if (response := each(request)) is not None:
+                return response
+        return None
 
     return answer
 

@@ -106,7 +106,8 @@ class Application:
         return response
 
     def _handled(self, request: Request, route: Route) -> Response:
-        context = authorize(self.platform, request, route, trusted=self.trusted, address=self._address(request))
+        with self.platform.database.pinned():
+            context = authorize(self.platform, request, route, trusted=self.trusted, address=self._address(request))
         operation = context.operation
         if operation.feature:
             from algo_local.web.features import check_feature

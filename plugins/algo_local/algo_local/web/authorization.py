@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from algo_local.algorithms.visibility import visible_algorithm
 from algo_local.callers import DENIED, Caller
@@ -27,8 +27,7 @@ _PAGE = re.compile(r"https?://(?:[^/@]*@)?([^/?#]*)", re.IGNORECASE)
 _SCHEME = re.compile(r"(simple|bearer)\s+(.*)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The object of a path, and the caller's role towards it."""
 
     who: Who
@@ -38,8 +37,7 @@ class Target:
     """The call on record."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """An authorized request: the argument of a handler."""
 
     platform: Platform
@@ -162,13 +160,16 @@ def _check_key(caller: Caller, permission: Permission | None, request: Request, 
     if caller.key is None:
         raise ApiError(403, f"{DENIED}: algorithms cannot {permission.value}", ErrorCode.NOT_AUTHORIZED)
     granted = caller.key.permissions
-    allowed = {
-        Permission.READ_DATA: granted.allow_data,
-        Permission.WRITE_DATA: granted.allow_data and granted.allow_data_write,
-        Permission.CALL: granted.allow_algo,
-        Permission.CALL_FROM_PAGE: granted.allow_web_algo and _comes_from(request, granted.referer_host),
-        Permission.MANAGE: granted.allow_algo_management or caller.key.is_administrators,
-    }[permission]
+    if permission is Permission.READ_DATA:
+        allowed = granted.allow_data
+    elif permission is Permission.WRITE_DATA:
+        allowed = granted.allow_data and granted.allow_data_write
+    elif permission is Permission.CALL:
+        allowed = granted.allow_algo
+    elif permission is Permission.CALL_FROM_PAGE:
+        allowed = granted.allow_web_algo and _comes_from(request, granted.referer_host)
+    else:
+        allowed = granted.allow_algo_management or caller.key.is_administrators
     if algorithm and permission in {Permission.CALL, Permission.CALL_FROM_PAGE}:
         allowed = allowed and granted.may_call(algorithm.owner, algorithm.name)
     if not allowed:
@@ -209,9 +210,9 @@ def _target(platform: Platform, caller: Caller, parameters: Mapping[str, str]) -
 
 
 def _called(platform: Platform, caller: Caller, raw: str) -> Target:
-    from algo_local.web.references import Reference, unknown
+    from algo_local.web.references import parsed, unknown
 
-    reference = Reference(raw)
+    reference = parsed(raw)
     algorithm = visible_algorithm(platform.registry, caller, *reference.names) if reference.names else None
     if not algorithm:
         raise unknown(reference, caller)

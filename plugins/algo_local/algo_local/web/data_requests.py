@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any
 
@@ -19,9 +20,14 @@ def file_entry(name: str, modified: float, size: int) -> dict[str, Any]:
     # Some clients read the fraction literally as ".000Z", so the time is cut to whole seconds.
     return {
         "filename": name,
-        "last_modified": strftime("%Y-%m-%dT%H:%M:%S.000Z", gmtime(modified)),
+        "last_modified": _listed_time(int(modified)),
         "size": size,
     }
+
+
+@lru_cache(maxsize=64)
+def _listed_time(seconds: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S.000Z", gmtime(seconds))
 
 
 def announced_md5(request: Request) -> str | None:

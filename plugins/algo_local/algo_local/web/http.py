@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import RawIOBase
 from typing import Any, BinaryIO, NoReturn, Protocol
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -22,6 +23,7 @@ NO_CONTENT = 204
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _TRUE = frozenset({"true", "1", "yes", "t"})
 
 
@@ -67,11 +69,11 @@ class Request:
     ) -> None:
         self.method = method
         self.target = target
-        if absolute := _ABSOLUTE.match(target):
+        if target[:1] != "/" and (absolute := _ABSOLUTE.match(target)):
             target = target[absolute.end() :]
         self.path, _, query = target.partition("?")
         """The undecoded path."""
-        self.query = dict(parse_qsl(query, keep_blank_values=True))
+        self.query = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
         self.length = length
         self.headers = headers
         self._body = body
@@ -200,6 +202,11 @@ class Response:
 
 def http_date(seconds: float | None = None) -> str:
     """A time in seconds since the epoch as headers have it, in any locale; without one the present."""
+    return _http_date(int(time.time() if seconds is None else seconds))
+
+
+@lru_cache(maxsize=64)
+def _http_date(seconds: int) -> str:
     year, month, day, hour, minute, second, weekday, *_ = time.gmtime(seconds)
     clock = f"{hour:02}:{minute:02}:{second:02} GMT"
     return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {clock}"
@@ -208,7 +215,7 @@ def http_date(seconds: float | None = None) -> str:
 def json_bytes(value: object) -> bytes:
     """Compact JSON, as some clients compare it (API section 4.7). ValueError for NaN and infinities."""
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
+        return _COMPACT.encode(value).encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair, which only the escaped form can express
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
 
@@ -220,6 +227,8 @@ def json_response(value: object, status: int = 200, headers: Mapping[str, str] |
 
 def decode(text: str) -> str:
     """Percent-decode a piece of a path. ApiError if that is not UTF-8, or holds a NUL."""
+    if "%" not in text and text.isascii() and "\0" not in text:
+        return text
     try:
         decoded = unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
     except UnicodeError:

@@ -15,7 +15,8 @@ def requested_range(request: Request, size: int, etag: str, modified: str) -> ra
     Only single ranges are served; others, and malformed ones, count as not given, as HTTP allows. `If-Range` may hold
     the file's MD5, with or without quotes, or its time: if it is another file by now, all of it is sent.
     """
-    match = _SINGLE.fullmatch(request.header("Range"))
+    wanted = request.header("Range")
+    match = _SINGLE.fullmatch(wanted) if wanted else None
     if not match or request.method != "GET" or not _unchanged(request.header("If-Range"), etag, modified):
         return None
     first, last = match.groups()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from algo_local.error_codes import ErrorCode
@@ -27,6 +28,12 @@ class Reference:
         self.names = [part.lower() for part in parts[:width]] if valid else []
         """Owner and name, or the id; none if it is no reference."""
         self.version = parts[width] if valid and len(parts) > width else ""
+
+
+@lru_cache(maxsize=256)
+def parsed(raw: str) -> Reference:
+    """The reference in an undecoded path; each request needs it twice, and clients call few algorithms."""
+    return Reference(raw)
 
 
 def unknown(reference: Reference, caller: Caller | None = None) -> ApiError:

@@ -56,12 +56,16 @@ def find(path: str) -> Route | None:
     if not version:
         return None
     rest = path[version.end() :]
-    first, *others = [part for part in rest.split("/") if part] or [""]
-    given = [decode(first)]
-    for template in _templates().get(given[0], ()):
-        if not template.tail and len(given) == 1:
-            given += [decode(part) for part in others]
-        parameters = template.match_tail(rest) if template.tail else template.match(given)
+    first, _, others = rest.partition("/")
+    word = decode(first)
+    given: list[str] | None = None
+    for template in _templates().get(word, ()):
+        if template.tail:
+            parameters = template.match_tail(rest)
+        else:
+            if given is None:
+                given = [word, *[decode(part) for part in others.split("/") if part]]
+            parameters = template.match(given)
         if parameters is not None:
             return Route(template.operations, parameters)
     return None

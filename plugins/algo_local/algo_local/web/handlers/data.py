@@ -40,7 +40,11 @@ def answer(context: RequestContext) -> Response:
 
         return connector_data.answer(context, name, path)
     parts = [part for part in path.split("/") if part]  # behind a connector each character counts
-    return _METHODS[context.operation.method](context.platform.hosted, context.caller, context.request, parts)
+    method = context.operation.method
+    if method in {"GET", "HEAD"}:
+        with context.platform.database.pinned():
+            return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
+    return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
 
 
 def root(context: RequestContext) -> Response:
@@ -57,13 +61,13 @@ def _location(parameters: Mapping[str, str]) -> tuple[str, str]:
             return name, path
         return decode(name) or HOSTED, _decode_path(path)
     path = _decode_path(parameters["path*"]).lstrip("/")
-    match = _CONNECTOR.fullmatch(path)
+    match = _CONNECTOR.fullmatch(path) if ":" in path else None
     return (match[1], match[2]) if match else (HOSTED, path)
 
 
 def _decode_path(raw: str) -> str:
     """Decode before splitting. An encoded slash gives away a client that form-encodes: its `+` is a blank (API 4.1)."""
-    if re.search("%2F", raw, re.IGNORECASE):
+    if "%" in raw and re.search("%2F", raw, re.IGNORECASE):
         raw = raw.replace("+", " ")
     return decode(raw)
 
@@ -108,15 +112,19 @@ def _file_response(found: StoredFile, request: Request) -> Response:
         "Accept-Ranges": "bytes",
     }
     part = requested_range(request, size, found.md5, modified)
+    content = found.content
     if part is None:
-        return Response(200, FileBody(found.content, size), headers, size)
+        return Response(200, content if isinstance(content, bytes) else FileBody(content, size), headers, size)
     if not part:
-        found.content.close()
+        if not isinstance(content, bytes):
+            content.close()
         message = f"The range lies outside the file, which has {size} bytes"
         raise ApiError(416, message, headers={"Content-Range": f"bytes */{size}"})
-    found.content.seek(part.start)
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-    return Response(206, FileBody(found.content, len(part)), headers, len(part))
+    if isinstance(content, bytes):
+        return Response(206, content[part.start : part.stop], headers)
+    content.seek(part.start)
+    return Response(206, FileBody(content, len(part)), headers, len(part))
 
 
 def _put(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:

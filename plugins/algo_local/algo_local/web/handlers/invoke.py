@@ -26,7 +26,7 @@ from algo_local.refusals import TooManyCalls
 from algo_local.web.answers import answer_of, raw, wrapped
 from algo_local.web.http import ApiError, Request, Response, json_response
 from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECONDS
-from algo_local.web.references import Reference, unknown
+from algo_local.web.references import parsed, unknown
 
 if TYPE_CHECKING:
     from algo_local.platform import Platform
@@ -309,7 +309,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _version(context: RequestContext) -> Version:
-    reference = Reference(context.parameters["reference*"])
+    reference = parsed(context.parameters["reference*"])
     as_owner = context.caller.owns_algorithm(context.algorithm.owner)
     version = context.platform.registry.resolve(context.algorithm, reference.version, as_owner=as_owner)
     if not version:

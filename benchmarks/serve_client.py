@@ -1,0 +1,60 @@
+"""A client that costs little: requests as bytes, answers into one buffer."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+class Connection:
+    """A connection to a server on loopback, kept alive. Every answer must be one of success."""
+
+    def __init__(self, port: int, fields: dict[str, str]) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), 120)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._fields = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self._buffer = memoryview(bytearray(1 << 20))
+
+    def request(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> bytes:
+        """The bytes of a request."""
+        fields = f"Host: localhost\r\n{self._fields}"
+        if body is not None:
+            fields += f"Content-Length: {len(body)}\r\nContent-Type: {content_type or 'application/octet-stream'}\r\n"
+        return f"{method} {path} HTTP/1.1\r\n{fields}\r\n".encode() + (body or b"")
+
+    def send(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> bytes:
+        """Send a request; the body of its answer."""
+        return self.exchange(self.request(method, path, body, content_type))
+
+    def exchange(self, request: bytes, *, keep: bool = True) -> bytes:
+        """Send the bytes of a request; the body of its answer, or nothing without `keep`.
+
+        Raises:
+            RuntimeError: if it is no success.
+        """
+        self._socket.sendall(request)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self._receive(1 << 16)
+        head, _, begin = received.partition(b"\r\n\r\n")
+        if head[9:10] != b"2":
+            raise RuntimeError(head.decode("latin-1") + begin.decode("latin-1"))
+        length = _LENGTH.search(head)
+        left = (int(length[1]) if length else 0) - len(begin)
+        parts = [begin]
+        while left:
+            count = self._socket.recv_into(self._buffer, min(left, len(self._buffer)))
+            if not count:
+                raise EOFError
+            left -= count
+            if keep:
+                parts.append(bytes(self._buffer[:count]))
+        return b"".join(parts) if keep else b""
+
+    def _receive(self, size: int) -> bytes:
+        data = self._socket.recv(size)
+        if not data:
+            raise EOFError
+        return data
