@@ -122,6 +122,40 @@ def test_formats(home: Home, echo: Echo, tmp_path: Path, name: str, content: byt
     assert [json.loads(line)["result"] for line in done.text.splitlines()] == expected
 
 
+def test_the_files_of_results_are_no_inputs(home: Home, echo: Echo, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    for out in ("out.jsonl", "link/out.csv"):
+        if "/" in out:
+            (tmp_path / "link").symlink_to(tmp_path)
+        for more in ([], ["--resume"]):
+            done = run(home, "--each-file", f"{tmp_path}/*", "-o", tmp_path / out, *more)
+            assert done.code == ExitCode.OK, done.stderr
+        assert "0 inputs called" in done.stderr
+    assert run(home, "--each-file", f"{tmp_path}/[ab]", "-o", f"{tmp_path}/").code == ExitCode.FAILURE
+    (tmp_path / "results").mkdir()
+    for more in ([], ["--resume"]):
+        done = run(home, "--each-file", f"{tmp_path}/**/*", "-o", tmp_path / "results", *more)
+        assert done.code == ExitCode.OK, done.stderr
+    assert "0 inputs called" in done.stderr
+
+
+def test_what_is_no_file_among_files_is_not_waited_for(home: Home, echo: Echo, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.bin")
+    (tmp_path / "b.bin").write_text("b")
+    done = run(home, "--each-file", f"{tmp_path}/*.bin")
+    assert done.code == ExitCode.FAILURE
+    first, second = map(json.loads, done.text.splitlines())
+    assert first["error"]["message"] == f"{tmp_path}/a.bin: it is no regular file"
+    assert second["result"] == "b"
+
+
+@pytest.mark.parametrize("version", ["", " ", "nonsense", "1.0.0/x"])
+def test_a_version_to_compare_with_is_one(home: Home, echo: Echo, inputs: Path, version: str) -> None:
+    assert run(home, "--each", inputs, "--compare", version).code == ExitCode.USAGE
+    assert not echo.calls
+
+
 def test_lines_of_text(home: Home, echo: Echo, tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b"one\n\n two \r\nthree")
     done = run(home, "--each-line", tmp_path / "lines")

@@ -99,7 +99,7 @@ class Given(NamedTuple):
             parse_json(body)
         except json.JSONDecodeError as error:
             raise UsageError(
-                f"{self._shown} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+                f"{self._shown} is not JSON: {fault_of(error)} at line {error.lineno}, column {error.colno}",
                 "Names and strings need double quotes; in a shell, put single quotes around the whole",
             ) from None
         except UnicodeDecodeError as error:
@@ -143,6 +143,11 @@ def _is_text(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def fault_of(error: json.JSONDecodeError) -> str:
+    """What is wrong with text that is to be JSON, to be followed by where."""
+    return error.msg.removesuffix(" at")
 
 
 def parse_json(body: bytes) -> None:

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from algo_run.call import MOST_AT_ONCE
 
 FIRST = 4
-INTERVAL = 0.25
+INTERVAL = 0.1
 """Minimum time in seconds for measuring a rate."""
 
 GAIN = 1.1
 """Minimum speed-up that justifies more concurrent calls."""
+
+MISSES = 2
+"""Measurements in a row without such a speed-up that end the adaptation: one may be a hiccup."""
 
 
 class AdaptiveConcurrency:
@@ -25,6 +28,7 @@ class AdaptiveConcurrency:
         self._clock = clock
         self._since, self._done, self._rate = clock(), 0, 0.0
         self._has_settled = False
+        self._misses = 0
 
     def ended(self, done: int) -> None:
         """A call has ended; `done` is the total number of ended calls."""
@@ -35,10 +39,11 @@ class AdaptiveConcurrency:
         self._since, self._done = self._clock(), done
         if self._has_settled:
             return
-        if rate > self._rate * GAIN and self.wanted < MOST_AT_ONCE:
-            self._rate, self.wanted = rate, min(MOST_AT_ONCE, self.wanted * 2)
+        if rate > self._rate * GAIN:
+            self._rate, self.wanted, self._misses = rate, min(MOST_AT_ONCE, self.wanted * 2), 0
         else:
-            self._has_settled = True
+            self._misses += 1
+        self._has_settled = self._misses == MISSES or self.wanted == MOST_AT_ONCE
 
     def refused(self) -> None:
         """The platform refused a call (429)."""

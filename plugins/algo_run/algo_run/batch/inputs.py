@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from algo_core.files import matching
 from algo_core.names import native
 from algo_core.storage.uri import parse_data_uri
 from algo_core.text import lines_in_utf_8
-from algo_run.payload import BINARY, BODY_LIMIT, JSON, STDIN, TEXT, Payload, parse_json
+from algo_run.payload import BINARY, BODY_LIMIT, JSON, STDIN, TEXT, Payload, fault_of, parse_json
 
 if TYPE_CHECKING:
     from algo_core.context import App
@@ -55,15 +56,15 @@ def _sha256() -> Callable[[bytes], Any]:
     return sha256
 
 
-def open_inputs(app: App, kind: str, source: str) -> Iterator[Item]:
-    """The inputs of an option; `kind` is `each`, `line` or `file`.
+def open_inputs(app: App, kind: str, source: str, results: str | None = None) -> Iterator[Item]:
+    """The inputs of an option; `kind` is `each`, `line` or `file`. Files that hold `results` are no inputs.
 
     Raises:
         UsageError: if the format of a file is unknown, or nothing matches.
         ConfigError: if a format needs a package that is not installed.
         OSError: if the file cannot be read.
     """
-    for number, (name, make) in enumerate(_made(app, kind, source)):
+    for number, (name, make) in enumerate(_made(app, kind, source, results)):
         try:
             payload, problem = make(), ""
             if len(payload.body) > BODY_LIMIT:
@@ -86,7 +87,7 @@ def count_inputs(kind: str, source: str) -> int | None:
 def invalid(error: Exception) -> str:
     """Why an input is none."""
     if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error.msg} at column {error.colno}"
+        return f"not JSON: {fault_of(error)} at column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 at byte {error.start}"
     if isinstance(error, RecursionError):
@@ -96,9 +97,9 @@ def invalid(error: Exception) -> str:
     return str(error)
 
 
-def _made(app: App, kind: str, source: str) -> Iterable[Made]:
+def _made(app: App, kind: str, source: str, results: str | None) -> Iterable[Made]:
     if kind == "file":
-        return _files(app, source)
+        return _files(app, source, results)
     if kind == "line":
         return _lines_of_text(source)
     suffix = os.path.splitext(source)[1].lower()
@@ -162,7 +163,7 @@ def _text(content: bytes) -> Payload:
     return Payload(TEXT, content)
 
 
-def _files(app: App, pattern: str) -> Iterator[Made]:
+def _files(app: App, pattern: str, results: str | None) -> Iterator[Made]:
     """Local files as bytes; hosted ones, and those of other stores, by their URI as text."""
     uri = parse_data_uri(pattern)
     if not uri.is_local:
@@ -172,13 +173,21 @@ def _files(app: App, pattern: str) -> Iterator[Made]:
         for name in names:
             yield name, functools.partial(_text, name.encode("utf-8"))
         return
-    paths = sorted(path for path in matching(native(uri.path)) if not os.path.isdir(path))
+    own = os.path.realpath(results) if results else None
+    paths = sorted(path for path in matching(native(uri.path)) if not os.path.isdir(path) and not _is_within(path, own))
     if not paths:
         raise UsageError(f"No file matches {pattern}", "Quote the pattern to keep the shell from expanding it")
     for path in paths:
-        yield path, functools.partial(_file, path)
+        yield path, functools.partial(_file, path, is_named=path == native(uri.path))
 
 
-def _file(path: str) -> Payload:
+def _is_within(path: str, other: str | None) -> bool:
+    """Whether a file is another one, or within it."""
+    return other is not None and f"{os.path.realpath(path)}/".startswith(f"{other.rstrip('/')}/")
+
+
+def _file(path: str, *, is_named: bool) -> Payload:
+    if not is_named and not stat.S_ISREG(os.stat(path).st_mode):  # it could be waited for for ever
+        raise ValueError("it is no regular file")
     with open(path, "rb") as file:
         return Payload(BINARY, file.read(BODY_LIMIT + 1))

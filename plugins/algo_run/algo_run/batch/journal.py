@@ -7,6 +7,7 @@ incomplete line at the end, which is cut off on resuming.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -28,6 +29,9 @@ from algo_run.json_text import dumped
 
 FORMAT = 1
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EROFS})
+"""Errors of file systems that write at once, or when they want."""
+
 SYNC_SECONDS = 1.0
 """Seconds between syncs to disk: the maximum loss at a power failure."""
 
@@ -118,11 +122,12 @@ class Journal:
 
     def _start(self, algorithm: str, source: str) -> None:
         described = {"run": self.run, "format": FORMAT, "algorithm": algorithm, "inputs": source, **self.facts}
-        if self._is_csv:
-            self._append(line_of_csv(["#" + json.dumps(described)]) + line_of_csv(COLUMNS))
-        else:
-            self._append(_line(described))
-        os.fsync(self._file.fileno())
+        first = line_of_csv(["#" + json.dumps(described)]) + line_of_csv(COLUMNS) if self._is_csv else _line(described)
+        try:
+            self._append(first)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        self._sync()
 
     def _read(self, algorithm: str, source: str) -> str:
         self._file.seek(0)
@@ -161,12 +166,18 @@ class Journal:
         try:
             row = row_of_csv(line) if self._is_csv else approximated(line)
             index, digest, marks = row["index"], row["input"], marks_of(row)
-            self.done.add(index, digest)
+            fault = "is damaged" if type(index) is not int else ""
+            if not fault and self.done.has(index):
+                fault = f"is a second result of the input with the index {index}"
+            if not fault:
+                self.done.add(index, digest)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            fault = "is damaged"
+        if fault:
             raise UsageError(
-                f"Line {number} of {self.path} is damaged",
+                f"Line {number} of {self.path} {fault}",
                 f"Remove that line to repeat the call of its input: sed -i {number}d {pasted(self.path)}",
-            ) from None
+            )
         self.counts.update(marks)
         self.first_failure = self.first_failure or failed_request(row)
 
@@ -199,14 +210,10 @@ class Journal:
                 for row in rows:
                     self.record([row])
                 return
-            raise AlgoError(
-                f"Cannot write {error.filename or self.path}: {error.strerror or error}",
-                "What it holds is kept: correct that, such as by making space, then continue with --resume",
-            ) from None
-
+            raise self._unwritable(error) from None
         now = time.monotonic()
         if now - self._synced > SYNC_SECONDS:
-            os.fdatasync(self._file.fileno())
+            self._sync()
             self._synced = now
 
     def _line(self, row: dict[str, Any]) -> bytes:
@@ -224,11 +231,26 @@ class Journal:
             raise
         self._size += len(content)
 
+    def _sync(self) -> None:
+        """Have the disk hold what was written, on file systems that can be asked for that."""
+        try:
+            os.fdatasync(self._file.fileno())
+        except OSError as error:
+            if error.errno not in _NO_SYNC:
+                raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> AlgoError:
+        return AlgoError(
+            f"Cannot write {error.filename or self.path}: {error.strerror or error}",
+            "What it holds is kept: correct that, such as by making space, then continue with --resume",
+        )
+
     def close(self) -> None:
-        """Close the file; everything recorded is on the disk."""
-        with contextlib.suppress(OSError):
-            os.fsync(self._file.fileno())
-        self._file.close()
+        """Close the file; everything recorded is on the disk. AlgoError if it is not."""
+        try:
+            self._sync()
+        finally:
+            self._file.close()
 
 
 class Stream:
@@ -335,8 +357,11 @@ def _line(value: Any) -> bytes:
 
 @contextlib.contextmanager
 def closing(journal: Journal | Stream) -> Iterator[Journal | Stream]:
-    """Close a journal at the end of a block."""
+    """Close a journal at the end of a block; an error of the block comes before one of closing. Raises AlgoError."""
     try:
         yield journal
-    finally:
-        journal.close()
+    except BaseException:
+        with contextlib.suppress(AlgoError):
+            journal.close()
+        raise
+    journal.close()

@@ -229,7 +229,8 @@ class _Results:
                 f"The inputs of {path} came from standard input and are not kept",
                 "Name a file with both, as JSON Lines",
             )
-        self._items = open_inputs(app, kind, self._source)
+        results = os.path.dirname(path) or "." if os.path.basename(path) == Directory.NAME else path
+        self._items = open_inputs(app, kind, self._source, results)
         self._starts = array("Q")  # where the row of each input begins; 0 is the header's, and so none
         self._find_rows()
 

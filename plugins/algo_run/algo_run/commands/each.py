@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from algo_core.errors import UsageError
+from algo_core.storage.uri import parse_algorithm_ref
 from algo_run.batch.caller import Caller, Timed
 from algo_run.batch.comparison import difference_of_rows
 from algo_run.batch.inputs import Item, count_inputs, open_inputs
@@ -57,10 +58,12 @@ def run_each(app: App, batch: Batch, api: ApiClient) -> None:
         SomeFailed: if an input has failed.
         UsageError, ConfigError, AuthError, NotFoundError, OSError: if the run cannot continue; recorded results stay.
     """
-    items = open_inputs(app, batch.kind, batch.source)
+    items = open_inputs(app, batch.kind, batch.source, batch.output)
     if batch.dry_run:
         _show_calls(app, batch, items)
         return
+    if batch.compare is not None:
+        _check_version(batch.reference, batch.compare)
     if batch.compare and batch.output and batch.output.endswith(".csv"):
         raise UsageError("--compare cannot write CSV", "Name a file that ends in .jsonl with -o")
     found = look_up(api, batch.reference)
@@ -70,6 +73,13 @@ def run_each(app: App, batch: Batch, api: ApiClient) -> None:
     )
     with closing(journal):
         _carry_out(app, api, batch, items, journal, keeps_keys=found.keeps_keys)
+
+
+def _check_version(reference: AlgorithmRef, version: str) -> None:
+    """Raise UsageError for what `--compare` cannot take, such as an unset variable of the shell."""
+    if not version:
+        raise UsageError("The version of --compare is empty", "Name one, for example --compare 1.0.0")
+    parse_algorithm_ref(reference._replace(version=version).path)
 
 
 def _carry_out(
@@ -91,8 +101,10 @@ def _carry_out(
     new = (item for item in items if not journal.is_done(item))
     carry_out(app, Work(calls.row, new, calls.seconds, lane), journal, report, batch.limits)
     if recorded > journal.found:
+        gone = recorded - journal.found
+        noun = "result" if gone == 1 else "results"
         raise UsageError(
-            f"{batch.output} holds {recorded - journal.found} results of inputs that {batch.source} no longer has",
+            f"{batch.output} holds {gone} {noun} of inputs that {batch.source} no longer has",
             "Restore the inputs, or start over with another file",
         )
     if report.counts["differing"]:
