@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 EDITABLE = $(PIP) --no-build-isolation $(foreach part,$(1),--editable $(part))
 USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
-TESTED_WITH := bash zsh fish bwrap git
+TESTED_WITH := bash zsh fish bwrap git npm
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
@@ -48,13 +48,13 @@ test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs 
 kills: $(READY) ## Kill publications and builds fifty times, or as often as KILLS says, and see what is left
 	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py --kills $(or $(KILLS),50)
 
-test-deps: ## Install what tests need beyond PyPI: Azurite and a client, from npm, shells, bubblewrap and git, from Debian
-	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0 algorithmia@0.3.10
+test-deps: ## Install what tests need beyond PyPI: shells, Node.js, bubblewrap and git, from Debian; Azurite and a client, from npm
 	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	missing=$$(echo "$$missing" | sed s/bwrap/bubblewrap/); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	command -v apt-get >/dev/null || { echo "There is no apt-get here: install $$missing" >&2; exit 1; }; \
 	$(SUDO) apt-get update --quiet --quiet && $(SUDO) apt-get install --yes --quiet $$missing
+	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0 algorithmia@0.3.10
 
 lint: $(READY) ## Check style, types and which part may import which
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from support.programs import needs
 
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder, BuildError
+from algo_local.algorithms.node import Node, find_node, required_node
 from algo_local.algorithms.npm import Package, reason_of
 from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Payload
@@ -245,6 +246,67 @@ def test_what_only_python_has_is_refused(make: Make, member: str, hint: str) -> 
     assert caught.value.hint == hint
     with pytest.raises(BuildError, match="in JavaScript, not in Python"):
         make("{}", python=(3, 11))
+
+
+def test_only_the_trees_own_node_modules_are_left_out(make: Make) -> None:
+    needs("node")
+    vendored = {"src/lib/package.json": "{}", "src/lib/node_modules/a/index.js": "exports.A = 1;"}
+    build = make("{}", {**vendored, "node_modules/b/index.js": "", "src/Hello.js": "exports.apply = (input) => input;"})
+    assert (build.source / "src/lib/node_modules/a/index.js").exists()
+    assert not (build.source / "node_modules").exists()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_equal"),
+    [
+        ({"name": "a"}, {"name": "b", "scripts": {"test": "x"}, "devDependencies": {"c": "1"}}, True),
+        ({"overrides": {"a": "1"}}, {}, False),
+        (
+            {"scripts": {"postinstall": "node x.js"}},
+            {"scripts": {"postinstall": "node x.js"}},
+            False,
+        ),  # of another tree
+        ({"overrides": {"a": "file:x"}}, {"overrides": {"a": "file:x"}}, False),
+    ],
+    ids=str,
+)
+def test_what_an_environment_depends_on(one: dict[str, Any], other: dict[str, Any], are_equal: bool) -> None:
+    node = Node((20, 1, 0), "/usr/bin/node", None)
+    first, second = (
+        Package({"dependencies": {"a": "^1"}, **members}).identity(commit, node, run_code=True, with_tests=False)
+        for commit, members in (("0" * 40, one), ("1" * 40, other))
+    )
+    assert (first == second) == are_equal
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        ("12.22.1", "need Node.js 16 or later, and this platform has 12.22.1"),
+        ("", "need Node.js, which this platform does not have"),
+    ],
+)
+def test_a_node_that_is_too_old_or_none(tmp_path: Path, version: str, message: str) -> None:
+    program = tmp_path / "node"
+    program.write_text(f"""#!/bin/sh\n[ '{version}' ] && echo '["{version}", "{program}"]'\n""")
+    program.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/bin:/usr/sbin"} if version else {"PATH": str(tmp_path)}
+    assert find_node(environ) is None
+    with pytest.raises(BuildError) as caught:
+        required_node(environ)
+    assert message in caught.value.message
+
+
+def test_node_as_a_version_manager_has_it(tmp_path: Path) -> None:
+    real, shim = tmp_path / "versions/22/bin/node", tmp_path / "shims/node"
+    for path in (real, real.with_name("npm"), shim):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"""#!/bin/sh\necho '["22.1.0", "{real}"]'\n""")
+        path.chmod(0o755)
+    expected = Node((22, 1, 0), str(real), str(real.with_name("npm")))
+    assert find_node({"PATH": str(shim.parent)}) == expected
+    assert find_node({"PATH": "/nowhere", "ALGO_LOCAL_NODE": str(shim)}) == expected
+    assert find_node({"PATH": str(shim.parent), "ALGO_LOCAL_NODE": "off"}) is None
 
 
 def test_without_node_it_is_told_what_to_install(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

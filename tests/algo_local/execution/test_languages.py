@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ from support.programs import needs
 
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
-from algo_local.execution.executor import Executor
+from algo_local.execution.executor import INIT_MARKER, Executor, command_of, decode_answer, encode_request
 from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN
 from algo_local.execution.scaling import Scaling
+from algo_local.trees import make_writable
 from tests.algo_local.execution.conftest import CONTEXT, FixedEndpoint
 
 ENDINGS = {"python3": ".py", "javascript": ".js"}
@@ -191,6 +194,24 @@ def node() -> None:
     needs("node")
 
 
+def test_an_executor_elsewhere_runs_the_command_of_a_build(language: str, tmp_path: Path) -> None:
+    """As the executor does that a new plugin begins with: input is a file, which has ended before the call has."""
+    codes = {
+        "python3": "import time\ndef apply(input):\n    time.sleep(0.01)\n    return [input]",
+        "javascript": "exports.apply = (input, cb) => { setTimeout(() => cb(null, [input]), 10); };",
+    }
+    made = written(tmp_path, language, codes[language])
+    tree, answers, requests = tmp_path / "tree", tmp_path / "answers", tmp_path / "requests"
+    shutil.copytree(made.source, tree)
+    make_writable(tree)
+    requests.write_bytes(b"".join(encode_request(Payload("text", text)) for text in ("first", "second")))
+    with requests.open("rb") as source:
+        command = command_of(made, tree, answers)
+        done = subprocess.run(command, stdin=source, capture_output=True, cwd=tree, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, INIT_MARKER + b"\n", b"")
+    assert decode_answer(answers.read_bytes()) == Payload("json", ["second"])
+
+
 CALLBACKS: dict[str, tuple[str, Any]] = {
     # The older form, of the platform's guide: `apply(input, cb)`.
     "a result": ("(input, cb) => { cb(null, 'hello ' + input); }", "hello x"),
@@ -324,6 +345,20 @@ def test_the_forms_of_a_module(executor: Executor, tmp_path: Path, name: str, co
     assert made.module == name
     outcome = executor.call(made, Payload("text", "x"), timeout=60, context=CONTEXT)
     assert outcome.result == Payload("text", "x"), outcome
+
+
+@pytest.mark.usefixtures("node")
+def test_frames_of_modules_are_those_of_files(executor: Executor, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "src").mkdir(parents=True)
+    (source / "algorithmia.conf").write_text('{"language": "javascript"}')
+    (source / "src/Hello.mjs").write_text("export const apply = () => {\n  throw new Error('no');\n};\n")
+    made = Builder(tmp_path / "root").build(source, "demo", "Hello")
+    failure = executor.call(made, Payload("text", "x"), timeout=60, context=CONTEXT).failure
+    assert failure
+    lines = (failure.stacktrace or "").splitlines()
+    assert [line.rpartition("/")[2] for line in lines] == ["Error: no", "Hello.mjs:2:9)"]
+    assert "file:" not in lines[1]
 
 
 @pytest.mark.usefixtures("node")

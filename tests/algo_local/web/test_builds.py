@@ -117,6 +117,12 @@ def test_an_algorithm_in_javascript_begins_with_its_template(made: World) -> Non
     built = compile_(made, "algorithms/alice/Script")
     assert "module src/Script.js" in built["compilation"]["output"]
     assert call(made, f"alice/Script/{built['version_info']['git_hash']}") == "hello x"
+    published = publish_newest(made, path="algorithms/alice/Script").json
+    assert published["settings"]["language"] == "javascript"
+    upload(made, FIRST, "algorithms/alice/Script")
+    compile_(made, "algorithms/alice/Script")
+    published = publish_newest(made, path="algorithms/alice/Script").json
+    assert published["settings"]["language"] == "python3", "of what was built, whatever was chosen at first"
 
 
 def test_builds_at_once_are_one(made: World) -> None:

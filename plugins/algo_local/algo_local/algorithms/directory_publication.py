@@ -90,7 +90,7 @@ def publish_directory(
                     started_at=started,
                     network_access=wish.network_access,
                     sample=(sample.input, sample.output),
-                    settings={**read_configuration(build.source).workers, **_language(known, build)},
+                    settings=read_configuration(build.source).workers,
                 )
                 return published, True
             except AlreadyExists:
@@ -98,12 +98,6 @@ def publish_directory(
                     raise
                 known = registry.algorithm(*names)
     raise AssertionError("the last try returns or raises")
-
-
-def _language(known: Algorithm | None, build: Build) -> dict[str, str]:
-    """The setting that says another language than a build is written in, corrected."""
-    is_said = (known.language if known else "python3") == "javascript"
-    return {} if is_said == (build.language == "javascript") else {"language": build.language}
 
 
 def _refuse_another_python(registry: Registry, algorithm: Algorithm, build: Build) -> None:

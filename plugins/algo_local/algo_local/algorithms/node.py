@@ -63,9 +63,13 @@ def find_node(environ: Mapping[str, str] = os.environ) -> Node | None:
 
 def required_node(environ: Mapping[str, str] = os.environ) -> Node:
     """The same. BuildError, with what to install, if there is none."""
-    if not (found := find_node(environ)):
-        raise BuildError("Algorithms in JavaScript need Node.js, which this platform does not have", INSTALL)
-    return found
+    if found := find_node(environ):
+        return found
+    program = shutil.which("node", path=environ.get("PATH", os.defpath))
+    older = _examined(program) if program and not environ.get(VARIABLE, "").strip() else None
+    there = f"and this platform has {'.'.join(map(str, older[0]))}" if older else "which this platform does not have"
+    needed = f"Node.js {OLDEST[0]} or later" if older else "Node.js"
+    raise BuildError(f"Algorithms in JavaScript need {needed}, {there}", INSTALL)
 
 
 @cache

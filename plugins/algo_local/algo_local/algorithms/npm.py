@@ -21,7 +21,7 @@ PACKAGE = "package.json"
 MODULES = "node_modules"
 LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
 """The files that pin versions; npm takes the first that it finds."""
-
+_OTHER_LOCKS = ("yarn.lock", "pnpm-lock.yaml", "bun.lock")
 _SETTINGS = ".npmrc"
 _DEPENDENCIES = ("dependencies", "optionalDependencies")
 _FOR_TESTS = "devDependencies"
@@ -71,14 +71,16 @@ class Package:
     def identity(self, commit: str, node: Node, *, run_code: bool, with_tests: bool) -> bytes:
         """Equal for equal requirements on an equal Node.js; those that name files depend on the tree as well."""
         requires = self.requires(with_tests=with_tests)
+        wanted = [text for kind in (*_DECISIVE, _FOR_TESTS) for _, text in _texts_in(self.members.get(kind))]
         scripts = {name: text for name, text in self.members.get("scripts", {}).items() if name in _INSTALL_SCRIPTS}
-        names_files = bool(scripts) or not all(_BY_NAME.fullmatch(wanted) for wanted in requires.values())
+        names_files = bool(scripts or self.members.get("workspaces")) or not all(map(_BY_NAME.fullmatch, wanted))
         parts = {
             "package": {name: self.members[name] for name in _DECISIVE if self.members.get(name)} if requires else {},
             "tests": self.members.get(_FOR_TESTS) if with_tests else None,
             "locked": self.locked if requires else "",
             "settings": self.settings if requires and run_code else "",
             "commit": commit if requires and names_files else "",
+            "registry": os.environ.get("npm_config_registry", "") if requires else "",  # noqa: SIM112 - as npm has it
             "node": [node.text, node.program, os.uname().machine],
             "run_code": run_code or not requires,
         }
@@ -145,6 +147,9 @@ def install(node: Node, package: Package, directory: Path, report: Report, *, ru
         (directory / _SETTINGS).unlink(missing_ok=True)
         options += ["--ignore-scripts", "--replace-registry-host=always", "--git=/bin/false"]
     report(f"Installing {PACKAGE} with Node.js {node.text}")
+    for other in _OTHER_LOCKS:
+        if not package.lock and (directory / other).exists():
+            report(f"{other} is not read: npm installs, which pins versions in {LOCKS[-1]}")
     command = [node.npm, "ci" if package.lock else "install", *options]
     variables = {
         "PATH": f"{os.path.dirname(node.program)}:{os.environ.get('PATH', os.defpath)}",

@@ -32,8 +32,8 @@ _LARGEST_WITH_PLACEHOLDERS = 1 << 20  # bytes; what is larger is data, not a tem
 _READMES = frozenset({"readme.md", "readme.rst", "readme.txt", "readme"})
 _LARGEST_README = 1 << 20  # bytes
 
-_IGNORED_BESIDE = {"package.json": "node_modules"}
-"""Directories that are made from a file beside them."""
+_MADE_BY_NPM = "node_modules"
+"""The directory that is ignored beside the package.json that it is made from: that of the tree."""
 
 _FOREIGN_FILES = {
     "pom.xml": "Java",
@@ -144,8 +144,8 @@ def _entries(root: Path, owner: str, name: str) -> Iterator[SourceFile]:
             raise BuildError(f"Cannot read {directory}: {error.strerror}") from error
         if directory != root and any(child.name == "pyvenv.cfg" for child in children):
             continue  # a virtual environment
-        names = {child.name for child in children}
-        ignored = _IGNORED | {made for file, made in _IGNORED_BESIDE.items() if file in names}
+        has_package = directory == root and any(child.name == PACKAGE for child in children)
+        ignored = _IGNORED | {_MADE_BY_NPM} if has_package else _IGNORED
         for child in children:
             path = Path(child.path)
             if child.name in ignored or child.name.endswith((".pyc", ".pyo")):

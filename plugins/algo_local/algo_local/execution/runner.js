@@ -22,7 +22,9 @@ const FOREIGN = /\bnode:|\(<anonymous>\)$/; // frames of Node.js itself
 let isLoading = true;
 let lastError = ''; // the last line on standard error while loading
 let settle = null; // ends the call that runs: settle(error) or settle(null, result)
-let unread = []; // parts of the next request's line
+let unread = []; // parts of the line that is being read
+let requests = []; // lines that wait
+let hasEnded = false; // whether there is no more input
 
 /** Write one line to the stream of answers, opened and closed for it alone as the protocol wants. */
 function answer(object) {
@@ -38,7 +40,7 @@ function isError(value) {
 function traceOf(error) {
   const traces = [];
   for (let one = error; isError(one) && traces.length < CAUSES; one = one.cause) {
-    const lines = String(one.stack || one).split('\n');
+    const lines = String(one.stack || one).split('\n').map((line) => line.replace('file:///', '/'));
     traces.push(lines.filter((line) => !/^\s+at /.test(line) || !(line.includes(__filename) || FOREIGN.test(line))));
   }
   return traces.map((lines) => lines.join('\n').trimEnd() + '\n').join('Caused by: ');
@@ -200,7 +202,7 @@ function serve(apply, line) {
     } catch (unfit) {
       answer(failure(unfit, 'AlgorithmError'));
     }
-    waitForInput(true);
+    next(apply);
   };
   const mine = settle;
   const request = JSON.parse(line);
@@ -209,6 +211,20 @@ function serve(apply, line) {
     (value) => settle === mine && mine(null, value),
     (reason) => settle === mine && mine({ reason }),
   );
+}
+
+/** Answer the request that has waited longest, if there is one and no call runs. */
+function next(apply) {
+  if (settle) {
+    return;
+  }
+  if (requests.length) {
+    serve(apply, requests.shift());
+  } else if (hasEnded) {
+    exit(0);
+  } else {
+    waitForInput(true);
+  }
 }
 
 async function main() {
@@ -240,15 +256,18 @@ async function main() {
   isLoading = false;
   process.stdin.setEncoding('utf8');
   process.stdin.on('data', (text) => {
-    const end = text.indexOf('\n');
-    unread.push(end < 0 ? text : text.slice(0, end));
-    if (end >= 0) {
-      const line = unread.join('');
-      unread = [text.slice(end + 1)];
-      serve(apply, line);
+    const [first, ...others] = text.split('\n');
+    unread.push(first);
+    for (const other of others) {
+      requests.push(unread.join(''));
+      unread = [other];
     }
+    next(apply);
   });
-  process.stdin.on('end', () => exit(0));
+  process.stdin.on('end', () => {
+    hasEnded = true;
+    next(apply);
+  });
   write('PIPE_INIT_COMPLETE\n');
 }
 

@@ -124,6 +124,13 @@ def _build_of(version: Version) -> dict[str, Any]:
     }
 
 
+def _language(algorithm: Algorithm, version: Version | None) -> str:
+    """The language of a version, which may be another one than was chosen when the algorithm was created."""
+    if not version or (version.build.language == "javascript") == (algorithm.language == "javascript"):
+        return algorithm.language
+    return version.build.language
+
+
 def _settings(algorithm: Algorithm, version: Version | None) -> dict[str, Any]:
     callability = algorithm.callability
     if version:
@@ -131,7 +138,7 @@ def _settings(algorithm: Algorithm, version: Version | None) -> dict[str, Any]:
     settings = {
         "algorithm_callability": callability,
         "source_visibility": algorithm.source_visibility,
-        "language": algorithm.language,
+        "language": _language(algorithm, version),
         "environment": algorithm.environment,
         "package_set": algorithm.package_set,
         "algorithm_environment": algorithm.algorithm_environment,
