@@ -32,7 +32,7 @@ from algo_core.errors import (
     UsageError,
 )
 from algo_core.http.response import StreamResponse
-from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.contract import Checksum, Entry, Kind
 from algo_core.storage.uri import DataUri
 
 KEYS = Keys("AKIAEXAMPLE", "secret")
@@ -49,6 +49,9 @@ class Script:
     def client(self, endpoint: str = "http://127.0.0.1:9", region: str = "us-east-1", keys: Any = None) -> S3Storage:
         connect: Any = lambda origin: self  # noqa: E731 - of another type
         return S3Storage(DirectS3Client(Target(endpoint, region), keys or (lambda: KEYS), connect))
+
+    def pipeline(self, url: str, limit: int) -> None:
+        """There is none: everything is sent in the ordinary way."""
 
     def send(self, method: str, url: str, *, headers: dict[str, str], body: Any, as_stored: bool) -> StreamResponse:
         assert as_stored
@@ -224,6 +227,42 @@ def test_a_range_that_a_store_ignores() -> None:
     assert (entry.size, content) == (10, b"345")
     with pytest.raises(AlgoError, match="ends before"):
         storage.fetch(URI, 10, 12, None)
+
+
+@pytest.mark.parametrize("ignores_ranges", [False, True])
+def test_a_stream_is_exactly_what_was_asked_for(ignores_ranges: bool) -> None:
+    headers = {"ETag": '"e"', **({} if ignores_ranges else {"Content-Range": "bytes 3-9/10"})}
+    script = Script((200 if ignores_ranges else 206, headers, b"0123456789"[0 if ignores_ranges else 3 :]))
+    reader = script.client().open(URI, 3)
+    assert (reader.offset, reader.entry.size) == (3, 10)
+    buffer = bytearray(20)
+    assert buffer[: reader.readinto(buffer)] == b"3456789"
+    assert reader.readinto(buffer) == 0
+    assert script.sent[0][2]["range"] == "bytes=3-"
+
+
+def test_a_stream_that_is_cut_off_fails() -> None:
+    headers = {"Content-Range": "bytes 0-9/10", "Content-Length": "10", "ETag": '"e"'}
+    reader = Script((206, headers, b"01234")).client().open(URI)
+    assert reader.readinto(bytearray(20)) == 5
+    with pytest.raises(NetworkError, match="5 bytes too early"):
+        reader.readinto(bytearray(20))
+
+
+@pytest.mark.parametrize(
+    ("more", "is_checked"),
+    [
+        ({"ETag": '"9a0364b9e99bb480dd25e1f0284c8555"'}, True),
+        ({"ETag": '"9a0364b9e99bb480dd25e1f0284c8555-2"'}, False),
+        ({"ETag": '"opaque"'}, False),
+        ({"ETag": '"9a0364b9e99bb480dd25e1f0284c8555"', "x-amz-server-side-encryption": "aws:kms"}, False),
+        ({"ETag": '"9a0364b9e99bb480dd25e1f0284c8555"', "x-amz-server-side-encryption": "AES256"}, True),
+    ],
+)
+def test_the_content_of_a_small_file_is_compared_with_its_md5(more: dict[str, str], is_checked: bool) -> None:
+    found = Script((206, {"Content-Range": "bytes 0-6/7", **more}, b"content")).client().read_small(URI, 100)
+    assert found
+    assert found[0].checksum == (Checksum("md5", "9a0364b9e99bb480dd25e1f0284c8555") if is_checked else None)
 
 
 def test_content_that_ends_early_is_a_network_error() -> None:

@@ -12,17 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from hashlib import md5, sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from algo_connectors.aws.s3_client import Object, ObjectName, ObjectPage
+from algo_connectors.aws.s3_client import Content, Object, ObjectName, ObjectPage
 from algo_connectors.aws.signature import NO_CONTENT, UNSIGNED, Keys, Signer, encoded_path, encoded_query
 from algo_connectors.common.errors import Unsatisfiable
-from algo_core.errors import AuthError, PlatformError
+from algo_core.errors import AlgoError, AuthError, NetworkError, PlatformError
 from algo_core.http.client import HttpClient
 from algo_core.http.response import Response
 from algo_core.http.transport import BytesBody
+
+if TYPE_CHECKING:
+    from algo_core.http.pipeline import Pipeline, SmallResponse
 
 RETRIES = 4
 """How often a request is tried again that the store could not answer."""
@@ -32,6 +35,9 @@ TIMEOUTS = (10.0, 60.0)
 
 DOCUMENT_LIMIT = 16 << 20
 """Bytes of a listing's page, or another answer in XML."""
+
+COPIED = 1 << 20
+"""Bytes of a body up to which a copy more does not matter."""
 
 CLOCK_TOLERANCE = 60.0
 """Seconds by which a clock must be wrong to explain a refusal."""
@@ -43,6 +49,7 @@ _METADATA = frozenset(
 )
 _SKEWED = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
 _UNEXPLAINED = frozenset({301, 307, 400, 401, 403})
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
@@ -86,6 +93,7 @@ class DirectS3Client:
         """Seconds by which the store's clock is ahead of this machine's, if that matters."""
         self._lock = threading.Lock()
         self._clients: dict[str, HttpClient] = {}
+        self._pipelines: dict[tuple[str, int], Pipeline] = {}
         self._signers: dict[str, Signer] = {}
         self._regions: dict[str, str] = {}
         """By bucket, where it is not the target's."""
@@ -96,16 +104,34 @@ class DirectS3Client:
 
     def get_object(  # noqa: D102
         self, bucket: str, key: str, start: int, stop: int, etag: str | None
-    ) -> tuple[Object, bytes]:
-        headers = {"range": f"bytes={start}-{stop - 1}", **({"if-match": etag} if etag else {})}
-        with self._send("GET", bucket, key, headers=headers) as response:
+    ) -> tuple[Object, Content]:
+        found, skipped, response = self.open_object(bucket, key, start, stop, etag)
+        with response:
+            return found, _content(response, stop - start + skipped)[skipped:] if skipped else _content(
+                response, stop - start
+            )
+
+    def open_object(
+        self, bucket: str, key: str, start: int, stop: int | None, etag: str | None
+    ) -> tuple[Object, int, Response]:
+        """The open response for a range of an object, and how many bytes before it come as well.
+
+        Raises what `get_object` raises.
+        """
+        last = "" if stop is None else stop - 1
+        headers = {"range": f"bytes={start}-{last}", **({"if-match": etag} if etag else {})}
+        response = self._send("GET", bucket, key, headers=headers)
+        try:
             part = response.headers.get("Content-Range", "")
             if response.status == 206 and part:
-                return _object(response, _whole_size(part)), _content(response, stop - start)
+                return _object(response, _whole_size(part)), 0, response
             found = _object(response)  # the range was ignored
             if start and start >= found.size:
                 raise Unsatisfiable(f"s3://{bucket}/{key} ends before byte {start}")
-            return found, _content(response, stop)[start:]
+        except BaseException:
+            response.close()
+            raise
+        return found, start, response
 
     def put_object(self, bucket: str, key: str, content: bytes) -> str | None:  # noqa: D102
         with self._send("PUT", bucket, key, body=content) as response:
@@ -167,10 +193,70 @@ class DirectS3Client:
     def list_objects(  # noqa: D102
         self, bucket: str, prefix: str, *, delimiter: str = "", limit: int = 1000, token: str | None = None
     ) -> ObjectPage:
-        query = [("encoding-type", "url"), ("list-type", "2"), ("max-keys", str(limit)), ("prefix", prefix)]
-        query += [("delimiter", delimiter)] if delimiter else []
-        query += [("continuation-token", token)] if token else []
-        return _page(self._document("GET", bucket, "", query))
+        return _page(self._document("GET", bucket, "", _listing(prefix, delimiter, limit, token)))
+
+    def start_list_objects(
+        self, bucket: str, prefix: str, *, delimiter: str, limit: int, token: str
+    ) -> Callable[[], ObjectPage | None] | None:
+        """Ask for a page; a function that waits for it. None, here or there: ask in the ordinary way."""
+        query = _listing(prefix, delimiter, limit, token)
+        pending = self._started("GET", bucket, "", query, None, DOCUMENT_LIMIT)
+
+        def page() -> ObjectPage | None:
+            answer = pending() if pending else None
+            try:
+                return _page(ElementTree.fromstring(answer.content)) if answer else None
+            except (ElementTree.ParseError, PlatformError):
+                return None
+
+        return page if pending else None
+
+    def start_get_object(
+        self, bucket: str, key: str, limit: int
+    ) -> Callable[[], tuple[str | None, bytes] | None] | None:
+        """Ask for an object; a function that waits for its MD5, if known, and content. None as above."""
+        pending = self._started("GET", bucket, key, (), None, limit)
+
+        def found() -> tuple[str | None, bytes] | None:
+            answer = pending() if pending else None
+            return (_md5(answer.headers), answer.content) if answer else None
+
+        return found if pending else None
+
+    def start_put_object(self, bucket: str, key: str, content: bytes) -> Callable[[], str | None] | None:
+        """Send an object; a function that waits for its ETag. None as above."""
+        pending = self._started("PUT", bucket, key, (), content, DOCUMENT_LIMIT)
+
+        def etag() -> str | None:
+            answer = pending() if pending else None
+            return answer.headers.get("etag") if answer else None
+
+        return etag if pending else None
+
+    def _started(
+        self, method: str, bucket: str, key: str, query: Sequence[tuple[str, str]], body: bytes | None, limit: int
+    ) -> Callable[[], SmallResponse | None] | None:
+        """Send a request once, over a pipeline; a function that waits for its success."""
+        try:
+            origin, path, text, headers = self._signed(method, bucket, key, query, body, {}, self._keys())
+            pipelines = self._pipelines
+            pipeline = pipelines.get((origin, limit)) or self._client(origin).pipeline(origin, limit)
+            if pipeline is None:
+                return None
+            pipelines[origin, limit] = pipeline
+            target = f"{path}?{text}" if text else path
+            pending = pipeline.get(target, headers) if body is None else pipeline.put(target, body, headers)
+        except AlgoError:
+            return None
+
+        def waited() -> SmallResponse | None:
+            try:
+                answer = pending.wait()
+            except AlgoError:
+                return None
+            return answer if answer and answer.status == 200 else None
+
+        return waited
 
     def list_buckets(self) -> list[str]:  # noqa: D102
         found = self._document("GET", "", "")
@@ -189,8 +275,13 @@ class DirectS3Client:
         answer = self._document("POST", bucket, "", [("delete", "")], body=body, headers={"content-md5": digest})
         return {_text(failed, "Key"): _text(failed, "Message") for failed in answer if _name(failed) == "Error"}
 
+    def can_fork(self) -> bool:
+        """Whether its connections need nothing that a forked process lacks."""
+        return all(client.is_direct(origin) for origin, client in self._clients.items())
+
     def after_fork(self) -> None:
         """After `fork`, in the child: use connections of its own."""
+        self._pipelines.clear()
         for client in self._clients.values():
             client.after_fork()
 
@@ -291,6 +382,22 @@ class DirectS3Client:
         headers: Mapping[str, str],
         keys: Keys | None,
     ) -> Response:
+        origin, path, text, more = self._signed(method, bucket, key, query, body, headers, keys)
+        url = f"{origin}{path}?{text}" if text else f"{origin}{path}"
+        sent = BytesBody(body) if body is not None else BytesBody(b"") if method in {"POST", "PUT"} else None
+        return self._client(origin).send(method, url, headers=more, body=sent, as_stored=True)
+
+    def _signed(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: Sequence[tuple[str, str]],
+        body: bytes | None,
+        headers: Mapping[str, str],
+        keys: Keys | None,
+    ) -> tuple[str, str, str, dict[str, str]]:
+        """Origin, path, query and headers of a request."""
         region = self._regions.get(bucket, self._target.region)
         origin, path = self._place(bucket, key, region)
         text = encoded_query(query)
@@ -309,9 +416,7 @@ class DirectS3Client:
             more |= self._signer(keys, region).headers(
                 method, host, path, text, digest=digest, more=signed, moment=moment
             )
-        url = f"{origin}{path}?{text}" if text else f"{origin}{path}"
-        sent = BytesBody(body) if body is not None else BytesBody(b"") if method in {"POST", "PUT"} else None
-        return self._client(origin).send(method, url, headers=more, body=sent, as_stored=True)
+        return origin, path, text, more
 
     def _place(self, bucket: str, key: str, region: str) -> tuple[str, str]:
         """The origin and the encoded path of an object: a bucket of AWS has a host of its own, if its name allows."""
@@ -370,7 +475,22 @@ def _object(response: Response, size: int | None = None) -> Object:
     modified = response.headers.get("Last-Modified")
     if size is None:
         size = int(response.headers.get("Content-Length", "0"))
-    return Object(size, parsedate_to_datetime(modified) if modified else None, response.headers.get("ETag"))
+    moment = parsedate_to_datetime(modified) if modified else None
+    return Object(size, moment, response.headers.get("ETag"), _md5(response.headers))
+
+
+def _md5(headers: Mapping[str, str]) -> str | None:
+    """The MD5 of an object, which is its ETag if it was neither made of parts nor encrypted with a key of its own."""
+    etag = headers.get("etag", "").strip('"').lower()
+    if not _MD5.fullmatch(etag) or "x-amz-server-side-encryption-customer-algorithm" in headers:
+        return None
+    return None if headers.get("x-amz-server-side-encryption", "").startswith("aws:kms") else etag
+
+
+def _listing(prefix: str, delimiter: str, limit: int, token: str | None) -> list[tuple[str, str]]:
+    query = [("encoding-type", "url"), ("list-type", "2"), ("max-keys", str(limit)), ("prefix", prefix)]
+    query += [("delimiter", delimiter)] if delimiter else []
+    return [*query, ("continuation-token", token)] if token else query
 
 
 def _whole_size(content_range: str) -> int:
@@ -380,9 +500,21 @@ def _whole_size(content_range: str) -> int:
     return int(size)
 
 
-def _content(response: Response, limit: int) -> bytes:
+def _content(response: Response, limit: int) -> Content:
     """The body up to `limit` bytes; NetworkError if it ends too early."""
-    return response.read(limit) if (response.body_length or 0) <= limit else b"".join(_first(response, limit))
+    length = response.body_length or 0
+    if length > limit:
+        return b"".join(_first(response, limit))
+    if length <= COPIED:
+        return response.read(limit)
+    buffer, filled = bytearray(length), 0
+    with memoryview(buffer) as view:
+        while filled < length and (count := response.readinto(view[filled:])):
+            filled += count
+    if filled < length:
+        response.close()
+        raise NetworkError(f"The connection to {response.place} broke", "Try again")
+    return buffer
 
 
 def _first(response: Response, limit: int) -> list[bytes]:

@@ -14,12 +14,18 @@ INTERVAL = 0.1
 GAIN = 1.1
 """Minimum speed-up that justifies more concurrent calls."""
 
+BURST = 0.5
+"""Seconds in which refusals count as one: calls that were under way together are refused together."""
+
 MISSES = 2
 """Measurements in a row without such a speed-up that end the adaptation: one may be a hiccup."""
 
 
 class AdaptiveConcurrency:
-    """Adapts the number of concurrent calls: doubled while that raises the rate, halved when the platform refuses."""
+    """Adapts the number of concurrent calls: doubled while that raises the rate.
+
+    It is halved when the platform refuses calls, and one more is tried at a time from then on.
+    """
 
     def __init__(self, fixed: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.wanted = fixed or FIRST
@@ -29,6 +35,8 @@ class AdaptiveConcurrency:
         self._since, self._done, self._rate = clock(), 0, 0.0
         self._has_settled = False
         self._misses = 0
+        self._refused: float | None = None
+        """When the platform refused calls, if it has."""
 
     def ended(self, done: int) -> None:
         """A call has ended; `done` is the total number of ended calls."""
@@ -37,6 +45,8 @@ class AdaptiveConcurrency:
             return
         rate = (done - self._done) / seconds
         self._since, self._done = self._clock(), done
+        if self._refused is not None:
+            self.wanted = min(MOST_AT_ONCE, self.wanted + 1)
         if self._has_settled:
             return
         if rate > self._rate * GAIN:
@@ -47,9 +57,12 @@ class AdaptiveConcurrency:
 
     def refused(self) -> None:
         """The platform refused a call (429)."""
-        if not self._is_fixed:
-            self.wanted = max(1, self.wanted // 2)
-            self._has_settled = True
+        now = self._clock()
+        if self._is_fixed or (self._refused is not None and now - self._refused < BURST):
+            return
+        self._since = self._refused = now
+        self.wanted = max(1, self.wanted // 2)
+        self._has_settled = True
 
 
 class Rate:
