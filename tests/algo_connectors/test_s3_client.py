@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.stores import Store
 
-from algo_connectors.aws.direct_client import DirectS3Client, Target
+from algo_connectors.aws.direct_client import DirectS3Client
+from algo_connectors.aws.requests import Target
 from algo_connectors.aws.s3fs_client import S3fsClient
 from algo_connectors.aws.signature import LONGEST, NO_CONTENT, UNSIGNED, Keys
 from algo_connectors.common.errors import store_errors
@@ -385,6 +388,18 @@ def test_keys_that_xml_needs_escaped(tmp_path: Path) -> None:
     assert script.sent[0][3].count(b"<Key>") == len(keys)
     assert b"a&amp;b" in script.sent[0][3]
     assert [key for key, _ in client.list_objects("bucket", "").objects] == ["a&b", "new\nline", "a b"]
+
+
+def test_many_keys_are_deleted_as_they_are_written(seaweed: Store) -> None:
+    """XML has no control characters, and takes a carriage return for a line's end, that is for another key."""
+    storage, prefix = seaweed.open(), f"delete-{uuid.uuid4().hex}/"
+    assert isinstance(storage, S3Storage)
+    kept, deleted = ["a\n", "b", "c\x01 "], ["a\r", "b\x01", "c\x01", "d\t", "e&<>\"'", "ü"]
+    for name in kept + deleted:
+        storage.write_small(seaweed.uri(f"{prefix}{name}"), b"x")
+    storage.delete("bucket", [f"{prefix}{name}" for name in deleted])
+    left = storage.client.list_objects("bucket", prefix).objects
+    assert sorted(key.removeprefix(prefix) for key, _ in left) == sorted(kept)
 
 
 def test_what_could_not_be_deleted_is_named() -> None:
