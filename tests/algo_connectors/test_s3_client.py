@@ -468,6 +468,22 @@ def test_the_files_of_the_aws_tools(no_machine: pytest.MonkeyPatch, tmp_path: Pa
         open_store("s3", {})
 
 
+def test_a_credential_that_a_tool_has_renewed_meanwhile_is_found(
+    no_machine: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever logs in again while a long run goes on need not start it again."""
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id = A\naws_secret_access_key = s\naws_session_token = old\n")
+    client: Any = open_store("s3", {"endpoint_url": "http://127.0.0.1:9"}).client  # type: ignore[attr-defined]
+    script = Script((400, {}, error("ExpiredToken")), (400, {}, error("ExpiredToken")), (200, {}, b"x"))
+    client._connect = lambda origin: script
+    with pytest.raises(AuthError, match="as the store says"), store_errors(URI):
+        client.get_object("bucket", "key", 0, 1, None)
+    file.write_text(file.read_text().replace("old", "new"))
+    client.get_object("bucket", "key", 0, 1, None)
+    assert [headers["x-amz-security-token"] for _, _, headers, _ in script.sent] == ["old", "old", "new"]
+
+
 def test_without_any_credential_it_is_said_how_to_give_one(no_machine: pytest.MonkeyPatch) -> None:
     storage = open_store("s3", {"endpoint_url": "http://127.0.0.1:9"})
     with pytest.raises(AuthError, match="No credential") as caught:
