@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.stores import Store
 
-from algo_connectors.aws.direct_client import DirectS3Client, Target
+from algo_connectors.aws.direct_client import DirectS3Client
+from algo_connectors.aws.requests import Target
 from algo_connectors.aws.s3fs_client import S3fsClient
 from algo_connectors.aws.signature import LONGEST, NO_CONTENT, UNSIGNED, Keys
 from algo_connectors.common.errors import store_errors
@@ -387,6 +390,18 @@ def test_keys_that_xml_needs_escaped(tmp_path: Path) -> None:
     assert [key for key, _ in client.list_objects("bucket", "").objects] == ["a&b", "new\nline", "a b"]
 
 
+def test_many_keys_are_deleted_as_they_are_written(seaweed: Store) -> None:
+    """XML has no control characters, and takes a carriage return for a line's end, that is for another key."""
+    storage, prefix = seaweed.open(), f"delete-{uuid.uuid4().hex}/"
+    assert isinstance(storage, S3Storage)
+    kept, deleted = ["a\n", "b", "c\x01 "], ["a\r", "b\x01", "c\x01", "d\t", "e&<>\"'", "ü"]
+    for name in kept + deleted:
+        storage.write_small(seaweed.uri(f"{prefix}{name}"), b"x")
+    storage.delete("bucket", [f"{prefix}{name}" for name in deleted])
+    left = storage.client.list_objects("bucket", prefix).objects
+    assert sorted(key.removeprefix(prefix) for key, _ in left) == sorted(kept)
+
+
 def test_what_could_not_be_deleted_is_named() -> None:
     answer = b"<DeleteResult><Error><Key>b</Key><Message>locked</Message></Error></DeleteResult>"
     with pytest.raises(AlgoError, match="bucket/b was not removed: locked"):
@@ -451,6 +466,22 @@ def test_the_files_of_the_aws_tools(no_machine: pytest.MonkeyPatch, tmp_path: Pa
     no_machine.setenv("AWS_PROFILE", "typo")
     with pytest.raises(ConfigError, match="typo"):
         open_store("s3", {})
+
+
+def test_a_credential_that_a_tool_has_renewed_meanwhile_is_found(
+    no_machine: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever logs in again while a long run goes on need not start it again."""
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id = A\naws_secret_access_key = s\naws_session_token = old\n")
+    client: Any = open_store("s3", {"endpoint_url": "http://127.0.0.1:9"}).client  # type: ignore[attr-defined]
+    script = Script((400, {}, error("ExpiredToken")), (400, {}, error("ExpiredToken")), (200, {}, b"x"))
+    client._connect = lambda origin: script
+    with pytest.raises(AuthError, match="as the store says"), store_errors(URI):
+        client.get_object("bucket", "key", 0, 1, None)
+    file.write_text(file.read_text().replace("old", "new"))
+    client.get_object("bucket", "key", 0, 1, None)
+    assert [headers["x-amz-security-token"] for _, _, headers, _ in script.sent] == ["old", "old", "new"]
 
 
 def test_without_any_credential_it_is_said_how_to_give_one(no_machine: pytest.MonkeyPatch) -> None:
