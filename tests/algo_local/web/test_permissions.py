@@ -43,7 +43,7 @@ def test_without_a_credential_nothing_but_templates_is_given(address: str, heade
         answer = requests.request(method, f"{address}/v1/{path}", headers=headers, timeout=60)
         assert answer.status_code == 401
         assert answer.json()["error"]["message"] == "authorization required"
-    specification = "f626effa-e519-431e-9d7a-0d3a7563ae1e"
+    specification = "0057588b-b42c-4454-a391-87b90f854116"
     path = f"algorithm-environments/edge/environment-specifications/{specification}/template"
     assert requests.get(f"{address}/v1/{path}", headers=headers, timeout=60).content[:2] == b"\x1f\x8b"
 
