@@ -151,7 +151,7 @@ def build_world(directory: Path) -> World:
         "externalId": "elsewhere",
         "orgTypeName": "spare",
         "language": "python3",
-        "specificationId": "f626effa-e519-431e-9d7a-0d3a7563ae1e",
+        "specificationId": "0057588b-b42c-4454-a391-87b90f854116",
         "algohash": "1.0.0",
         "buildid": world.ask("GET", "algorithms/alice/Algo/builds", "alice").json["results"][0]["build_id"],
         "algorithmId": algorithm.id,
