@@ -75,7 +75,7 @@ benchmarks: $(READY) ## Measure start-up against python, click and the older com
 benchmarks-transfer: $(READY) ## Measure moving data against curl, rclone and the older command line (an hour)
 	$(BIN)/python benchmarks/transfer.py
 
-benchmarks-connectors: $(READY) ## Measure files to and from S3 against the AWS CLI and rclone
+benchmarks-connectors: $(READY) ## Measure files to and from S3 against s5cmd, rclone and the AWS CLI
 	$(BIN)/python benchmarks/connectors.py
 
 benchmarks-calls: $(READY) ## Measure calls: the record, concurrency, fairness, order, other servers, processor time, many from one command

@@ -28,9 +28,13 @@ from startup import ROOT
 BEFORE = "f30fb77c0d4286f15a869d0ddd82fb2324ff95b0"
 """The last commit without a record of calls and without a scheduler."""
 
+STAY_SECONDS = 0.05
+"""How long a thread stays with a connection on which nothing arrives."""
+
 WARM, ROUNDS, CALLS, PROFILED = 200, 6, 500, 1000
 
 PARTS = (
+    ("other threads: what writes the record, and watches connections", ()),
     ("reading the request, and writing the response", ()),
     ("the caller: key, roles, visibility", ("authorization.py:authorize",)),
     ("the version that is meant", ("invoke.py:_version",)),
@@ -40,7 +44,10 @@ PARTS = (
     ("the record", ("recorder.py:begin", "recorder.py:finish")),
     ("the session's end", ("hosted.py:end_session",)),
 )
-"""What a call consists of, by the functions that do it; without any, what is not within the application."""
+"""What a call consists of, by the functions that do it; without any, what is not within the application.
+
+What other threads do is less per call the more calls there are at once: the record is written ten times a second.
+"""
 
 
 def throughput(root: Path) -> tuple[list[Found], list[str]]:
@@ -54,18 +61,22 @@ def throughput(root: Path) -> tuple[list[Found], list[str]]:
             "before": stack.enter_context(ours(root / "before", path)),
         }
         found: dict[str, list[float]] = {name: [] for name in sides}
+        beside: list[float] = []
         for call, _ in sides.values():
             _repeat(call, WARM)
         for _ in range(ROUNDS):
             for name, (call, process) in sides.items():
-                began = processor_seconds(process)
+                began = threads(process)
                 _repeat(call, CALLS)
-                found[name].append((processor_seconds(process) - began) / CALLS)
+                spent = [seconds - began.get(thread, 0.0) for thread, seconds in threads(process).items()]
+                found[name].append(sum(spent) / CALLS)
+                if name == "now":
+                    beside.append((sum(spent) - max(spent)) / CALLS)  # one thread serves the one connection
     costs = {name: median(times) * 1e6 for name, times in found.items()}
     work = f"trivial calls per second of a core, {1e6 / costs['now']:,.0f}"
     compared = f"before the record and the scheduler, {1e6 / costs['before']:,.0f}"
     figure = Found(work, compared, costs["before"] / costs["now"], 2.0, at_least=True)
-    return [figure], _explained(costs, shares(root / "profiled", costs["now"]))
+    return [figure], _explained(costs, shares(root / "profiled", costs["now"], median(beside) * 1e6))
 
 
 def _unpack(commit: str, directory: Path) -> None:
@@ -81,16 +92,19 @@ def _repeat(call: Call, count: int) -> None:
         call()
 
 
-def processor_seconds(process: int) -> float:
-    """The processor time that a process has used, without that of the processes which it has started."""
-    fields = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def threads(process: int) -> dict[str, float]:
+    """The processor time in seconds of each thread of a process, without that of the processes which it has started."""
+    found = {}
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            found[thread.name] = int((thread / "schedstat").read_text("ascii").split()[0]) / 1e9
+    return found
 
 
-def shares(root: Path, total: float) -> dict[str, float]:
-    """Microseconds of each part of a call, of `total` as the process's own clock gives it.
+def shares(root: Path, total: float, beside: float) -> dict[str, float]:
+    """Microseconds of each part of a call, of `total`, of which `beside` are of threads that serve no connection.
 
-    Only the application is profiled, by the processor time of its threads: what waits costs nothing. What profiling
+    The others are split as in a profile, by the processor time of threads: what waits costs nothing. What profiling
     itself costs is taken to be spread evenly over what the application does.
     """
     from algo_local.opening import open_platform
@@ -114,14 +128,43 @@ def shares(root: Path, total: float) -> dict[str, float]:
         with ThreadPoolExecutor(1) as client:
             call = caller(listener.getsockname()[1], "/v1/algo/bench/Echo", "1", key)
             client.submit(_repeat, call, WARM).result()
-            answered.seconds = 0.0
-            client.submit(_repeat, call, PROFILED).result()
-            inside = answered.seconds / PROFILED * 1e6
+            time.sleep(2 * STAY_SECONDS)  # until the connection counts as idle
+            answered.seconds, served = 0.0, _Served()
+            with served:
+                client.submit(_repeat, call, PROFILED).result()
+                time.sleep(2 * STAY_SECONDS)
+            inside, around = (seconds / PROFILED * 1e6 for seconds in (answered.seconds, served.seconds))
             answered.profile = profile = cProfile.Profile(time.thread_time)
             client.submit(_repeat, call, PROFILED).result()
         platform.executor.close()
         server.stop()
-    return _split(pstats.Stats(profile), total, inside)
+    return _split(pstats.Stats(profile), total, beside, inside / around)
+
+
+class _Served:
+    """The processor time of the threads that serve connections, within its block."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __enter__(self) -> None:
+        from algo_local.serving.connection import Connection
+
+        self._serve = serve = Connection.serve
+
+        def timed(connection: Any, head: Any, service: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return serve(connection, head, service)
+            finally:
+                self.seconds += time.thread_time() - began
+
+        Connection.serve = timed  # type: ignore[method-assign]
+
+    def __exit__(self, *_: object) -> None:
+        from algo_local.serving.connection import Connection
+
+        Connection.serve = self._serve  # type: ignore[method-assign]
 
 
 class _Answered:
@@ -144,11 +187,11 @@ class _Answered:
                 self.seconds += time.thread_time() - began
 
 
-def _split(stats: Any, total: float, inside: float) -> dict[str, float]:
+def _split(stats: Any, total: float, beside: float, inside: float) -> dict[str, float]:
     cumulative = {f"{Path(file).name}:{name}": row[3] for (file, _, name), row in stats.stats.items()}
-    scale = inside / cumulative["app.py:answer"]
+    scale = (total - beside) * inside / cumulative["app.py:answer"]
     found = {text: sum(cumulative[name] for name in names) * scale for text, names in PARTS}
-    found[PARTS[0][0]] = max(0.0, total - inside)
+    found[PARTS[0][0]], found[PARTS[1][0]] = beside, (total - beside) * (1 - inside)
     found["the rest of the application"] = total - sum(found.values())
     return found
 

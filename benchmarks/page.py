@@ -24,7 +24,7 @@ HEAD = """\
 # Benchmarks of data transfers
 
 `make benchmarks-transfer` repeats all measurements, and `python benchmarks/transfer.py --write` writes this page.
-`make benchmarks` measures start-up, `make benchmarks-connectors` the stores that `algo` reaches directly.
+`make benchmarks` measures start-up, `make benchmarks-connectors` [S3](benchmarks-connectors.md), reached directly.
 
 Both sides run in turn, as whole processes, against one nginx on loopback, with all data in memory; `algo` is installed
 from wheels, the peers from their packages. Times are medians of {rounds} rounds; ratios are medians of the ratios of

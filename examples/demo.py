@@ -1,8 +1,8 @@
 """The user's guide, command by command, on a platform of its own: what `make demo` runs.
 
-A throw-away root holds a served platform with four algorithms; every command is run as a person would type it, its
-output is shown as it comes and checked, and the picture with the marked face is kept in `--keep DIRECTORY`. What the
-algorithms require is thrown away, unless `--environments DIRECTORY` names a place where the next run finds it.
+A throw-away root holds a served platform with the guide's algorithms; every command is run as a person would type it,
+its output is shown as it comes and checked, and the picture with the marked face is kept in `--keep DIRECTORY`. What
+the algorithms require is thrown away, unless `--environments DIRECTORY` names a place where the next run finds it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -109,32 +108,10 @@ def follow(remarks: IO[str]) -> None:
         say(f"    {line.partition(' (from ')[0]:.110}")
 
 
-PORTRAIT = """
-import io
-from PIL import Image
-from skimage import data
-
-
-def apply(input):
-    photograph = io.BytesIO()
-    Image.fromarray(data.astronaut()).save(photograph, "JPEG", quality=92)
-    return bytearray(photograph.getvalue())
-"""
-
-
 def publish(demo: Demo) -> None:
-    """Publish the algorithms of the guide, and one more that brings a photograph: scikit-image, which the detector
-    requires, has a portrait in it. Its requirements are the detector's, so nothing is installed for it.
-    """
-    detector = ROOT / "examples" / "algorithms" / "FaceDetection"
-    portrait = demo.work / "Portrait"
-    (portrait / "src").mkdir(parents=True)
-    (portrait / "src" / "Portrait.py").write_text(PORTRAIT)
-    shutil.copy(detector / "requirements.txt", portrait)
-    say("Publishing three ordinary algorithm directories. What they require is installed first: some minutes at most.")
-    demo.run("-v", "local", "publish", str(detector.with_name("LDA")), "nlp/LDA", "--version", "1.0.0")
-    demo.run("-v", "local", "publish", str(detector), "dlib/FaceDetection", "--version", "0.2.1")
-    demo.run("-v", "local", "publish", "./Portrait", "dlib/Portrait", "--version", "1.0.0")
+    """Publish the algorithms of the guide; the photograph for one of them is written as well."""
+    say("Publishing the two algorithms of the guide. What they require is installed first: some minutes at most.")
+    demo.run("-v", "local", "samples")
 
 
 def main() -> None:
@@ -170,7 +147,6 @@ def guide(demo: Demo, kept: Path, address: str, first_key: str, second_key: str)
     demo.run("run", "demo/Hello", "-d", "HAL 9000", "--timeout", "60", "--output", "results.txt")
     assert (demo.work / "results.txt").read_text().rstrip() == "Hello HAL 9000"
 
-    demo.run("run", "dlib/Portrait", "-d", "friends", "--output", "friends.jpg")
     demo.run("mkdir", ".my/img_directory")
     demo.run("cp", "./friends.jpg", "data://.my/img_directory")
     demo.run("ls", ".my/img_directory", expect="friends.jpg")

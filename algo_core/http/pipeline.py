@@ -62,15 +62,15 @@ class Pipeline:
         self._sent_headers: Mapping[str, str] = {}
         self._ends = b""
 
-    def get(self, target: str) -> PendingResponse:
-        """Ask for a path. Raises NetworkError and its kinds."""
-        pending = self._sent(b"GET " + _checked(target) + self._end() + b"\r\n")
+    def get(self, target: str, more: Mapping[str, str] | None = None) -> PendingResponse:
+        """Ask for a path, with `more` headers. Raises NetworkError and its kinds."""
+        pending = self._sent(b"GET " + _checked(target) + self._end(more) + b"\r\n")
         return self._observed(pending, "GET", target, 0) if self._observe else pending
 
-    def put(self, target: str, content: bytes) -> PendingResponse:
-        """Send the content of a path. Raises NetworkError and its kinds."""
+    def put(self, target: str, content: bytes, more: Mapping[str, str] | None = None) -> PendingResponse:
+        """Send the content of a path, with `more` headers. Raises NetworkError and its kinds."""
         head = b"PUT %b%bContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
-        pending = self._sent(head % (_checked(target), self._end(), len(content)) + content)
+        pending = self._sent(head % (_checked(target), self._end(more), len(content)) + content)
         return self._observed(pending, "PUT", target, len(content)) if self._observe else pending
 
     def _observed(self, pending: PendingResponse, method: str, target: str, sent: int) -> PendingResponse:
@@ -85,13 +85,13 @@ class Pipeline:
         pending.ended = ended
         return pending
 
-    def _end(self) -> bytes:
+    def _end(self, more: Mapping[str, str] | None) -> bytes:
         """How each request line and its headers end, made anew when the credential was renewed."""
         headers = self._headers()
         if headers is not self._sent_headers:
             self._ends = f" HTTP/1.1\r\n{connection_lines(self._url)}{header_lines(headers)}".encode("latin-1")
             self._sent_headers = headers
-        return self._ends
+        return self._ends + header_lines(more).encode("latin-1") if more else self._ends
 
     def _sent(self, request: bytes) -> PendingResponse:
         connection = self._pool.take(*self._timeout)

@@ -15,6 +15,7 @@ ability. All optional abilities are defined here.
 | `CopyingStorage` | copies that the store makes itself |
 | `SharingStorage` | links that need no credential |
 | `LeftoverStorage` | partial files of transfers that run or were killed |
+| `PrefetchingReader` | large files that are read one byte after the other |
 | `RewindableReader` | reading the same open file again |
 """
 
@@ -204,6 +205,14 @@ class LeftoverStorage(Protocol):
         Raises:
             AlgoError: if it cannot be removed.
         """
+
+
+@runtime_checkable
+class PrefetchingReader(Protocol):
+    """A reader of one stream that can also fetch what comes next over several connections."""
+
+    def read_ahead(self) -> None:
+        """Do so from here on: for a reader whose bytes go on to another machine, one after the other."""
 
 
 @runtime_checkable

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import trustme
 from support.dropbox import KEY as DROPBOX_KEY
 from support.dropbox import DropboxServer
 from support.programs import lacks
@@ -93,6 +94,20 @@ def s3(started: Callable[..., None]) -> Store:
     store = _s3_at(port)
     until(lambda: s3_call(store, "create_bucket", Bucket="bucket"))
     return store
+
+
+@pytest.fixture(scope="session")
+def encrypted_s3(started: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
+    """moto behind TLS, for a session's token, and the file of the authority that has signed its certificate."""
+    home, authority, (port,) = tmp_path_factory.mktemp("tls"), trustme.CA(), free_ports(1)
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(home / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(home / "cert.pem")
+    authority.cert_pem.write_to_path(home / "ca.pem")
+    flags = ["-H", "127.0.0.1", "-p", str(port), "-c", str(home / "cert.pem"), "-k", str(home / "key.pem")]
+    started([sys.executable, "-m", "moto.server", *flags], port, S3_UPLOAD_PART_MIN_SIZE="262144")
+    options = {"endpoint_url": f"https://127.0.0.1:{port}", "region": "us-east-1", "token": "a session's"}
+    return Store("s3", {**options, "key": "AKIAEXAMPLE", "secret": "wJalrXUtnFEMI"}, "bucket"), home / "ca.pem"
 
 
 @pytest.fixture(scope="session")

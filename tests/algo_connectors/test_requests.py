@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 from support.stores import Store
 
+from algo_connectors import s3
 from algo_connectors.aws.direct_client import DirectS3Client
 from algo_connectors.aws.s3fs_client import moment
 from algo_connectors.s3 import S3Storage
@@ -22,8 +23,15 @@ from algo_core import main
 from algo_core.http.direct import DirectTransport
 from algo_core.http.response import Response
 from algo_core.http.transport import Request
+from algo_core.storage.capabilities import ForkSafe
+from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.uri import DataUri
 from algo_core.testing import Home
 from algo_core.testing.storage import read
+from algo_data.engine.options import CopyOptions
+from algo_data.engine.run.processes import CopyProcess
+from algo_data.engine.transfer import Place, Transfer
+from algo_data.local.storage import LocalStorage
 
 COUNT = 30
 
@@ -66,6 +74,49 @@ def test_small_files_take_one_request_each_way(
         assert (down / f"{number:02}").read_bytes() == b"%d" % number * 2000
     assert copied("-r", place, f"{down}/again") == {"GET": COUNT, "LIST": 2, "HEAD": 1}
     assert len(list((down / "again").iterdir())) == COUNT
+
+
+def test_helper_processes_copy_small_files_from_and_to_the_store(seaweed: Store, tmp_path: Path) -> None:
+    storage, local, key = seaweed.open(), LocalStorage(), f"processes-{uuid.uuid4().hex}"
+    assert isinstance(storage, ForkSafe)
+    names = [f"{number} ä+%" for number in range(COUNT)]
+    up, down = tmp_path / "up", tmp_path / "down"
+    up.mkdir()
+    down.mkdir()
+    for name in names:
+        (up / name).write_text(name)
+    here, there = DataUri("file", str(up)), seaweed.uri(key)
+    sent = [Transfer(Place(local, here.child(name)), Place(storage, there.child(name))) for name in names]
+    fetched = [
+        Transfer(each.target, Place(local, DataUri("file", str(down / name))), Entry(each.target.uri, Kind.FILE, 9))
+        for each, name in zip(sent, names, strict=True)
+    ]
+    storage.stat(seaweed.uri(""))  # so that there is a connection, which the process must not use
+    assert storage.can_fork()
+    process = CopyProcess([sent[0].source, sent[0].target], CopyOptions(tries=0))
+    try:
+        for transfers in (sent, fetched):
+            assert all(process.takes(each) for each in transfers)
+            assert [entry and entry.size for entry in process.copy(transfers)] == [len(n.encode()) for n in names]
+    finally:
+        process.end()
+    assert {path.name: path.read_text() for path in down.iterdir()} == {name: name for name in names}
+    assert len(list(storage.list(there))) == COUNT
+
+
+def test_the_next_page_of_a_listing_is_under_way(seaweed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PAGE", 2)
+    storage, there = seaweed.open(), seaweed.uri(f"pages-{uuid.uuid4().hex}")
+    assert isinstance(storage, S3Storage)
+    names = ["a", "b", "c", "d", "e"]
+    for name in names:
+        storage.write_small(there.child(name), b"x")
+    asked = mock.Mock(side_effect=storage.client.list_objects)
+    monkeypatch.setattr(storage.client, "list_objects", asked)
+    bucket, key = storage.locate(there)
+    pages = list(storage.pages(there, bucket, f"{key}/", limit=2))
+    assert [found.rpartition("/")[2] for _, objects in pages for found, _ in objects] == names
+    assert asked.call_count == 1  # the others had been asked for ahead
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.stores import Store
 
-from algo_connectors.aws.direct_client import DirectS3Client, Target
+from algo_connectors.aws.direct_client import DirectS3Client
+from algo_connectors.aws.requests import Target
 from algo_connectors.aws.s3fs_client import S3fsClient
 from algo_connectors.aws.signature import LONGEST, NO_CONTENT, UNSIGNED, Keys
 from algo_connectors.common.errors import store_errors
@@ -32,7 +35,7 @@ from algo_core.errors import (
     UsageError,
 )
 from algo_core.http.response import StreamResponse
-from algo_core.storage.contract import Entry, Kind
+from algo_core.storage.contract import Checksum, Entry, Kind
 from algo_core.storage.uri import DataUri
 
 KEYS = Keys("AKIAEXAMPLE", "secret")
@@ -49,6 +52,9 @@ class Script:
     def client(self, endpoint: str = "http://127.0.0.1:9", region: str = "us-east-1", keys: Any = None) -> S3Storage:
         connect: Any = lambda origin: self  # noqa: E731 - of another type
         return S3Storage(DirectS3Client(Target(endpoint, region), keys or (lambda: KEYS), connect))
+
+    def pipeline(self, url: str, limit: int) -> None:
+        """There is none: everything is sent in the ordinary way."""
 
     def send(self, method: str, url: str, *, headers: dict[str, str], body: Any, as_stored: bool) -> StreamResponse:
         assert as_stored
@@ -226,6 +232,42 @@ def test_a_range_that_a_store_ignores() -> None:
         storage.fetch(URI, 10, 12, None)
 
 
+@pytest.mark.parametrize("ignores_ranges", [False, True])
+def test_a_stream_is_exactly_what_was_asked_for(ignores_ranges: bool) -> None:
+    headers = {"ETag": '"e"', **({} if ignores_ranges else {"Content-Range": "bytes 3-9/10"})}
+    script = Script((200 if ignores_ranges else 206, headers, b"0123456789"[0 if ignores_ranges else 3 :]))
+    reader = script.client().open(URI, 3)
+    assert (reader.offset, reader.entry.size) == (3, 10)
+    buffer = bytearray(20)
+    assert buffer[: reader.readinto(buffer)] == b"3456789"
+    assert reader.readinto(buffer) == 0
+    assert script.sent[0][2]["range"] == "bytes=3-"
+
+
+def test_a_stream_that_is_cut_off_fails() -> None:
+    headers = {"Content-Range": "bytes 0-9/10", "Content-Length": "10", "ETag": '"e"'}
+    reader = Script((206, headers, b"01234")).client().open(URI)
+    assert reader.readinto(bytearray(20)) == 5
+    with pytest.raises(NetworkError, match="5 bytes too early"):
+        reader.readinto(bytearray(20))
+
+
+@pytest.mark.parametrize(
+    ("more", "is_checked"),
+    [
+        ({"ETag": '"9a0364b9e99bb480dd25e1f0284c8555"'}, True),
+        ({"ETag": '"9a0364b9e99bb480dd25e1f0284c8555-2"'}, False),
+        ({"ETag": '"opaque"'}, False),
+        ({"ETag": '"9a0364b9e99bb480dd25e1f0284c8555"', "x-amz-server-side-encryption": "aws:kms"}, False),
+        ({"ETag": '"9a0364b9e99bb480dd25e1f0284c8555"', "x-amz-server-side-encryption": "AES256"}, True),
+    ],
+)
+def test_the_content_of_a_small_file_is_compared_with_its_md5(more: dict[str, str], is_checked: bool) -> None:
+    found = Script((206, {"Content-Range": "bytes 0-6/7", **more}, b"content")).client().read_small(URI, 100)
+    assert found
+    assert found[0].checksum == (Checksum("md5", "9a0364b9e99bb480dd25e1f0284c8555") if is_checked else None)
+
+
 def test_content_that_ends_early_is_a_network_error() -> None:
     headers = {"Content-Range": "bytes 0-9/10", "Content-Length": "10"}
     with pytest.raises(NetworkError, match="broke"):
@@ -348,6 +390,18 @@ def test_keys_that_xml_needs_escaped(tmp_path: Path) -> None:
     assert [key for key, _ in client.list_objects("bucket", "").objects] == ["a&b", "new\nline", "a b"]
 
 
+def test_many_keys_are_deleted_as_they_are_written(seaweed: Store) -> None:
+    """XML has no control characters, and takes a carriage return for a line's end, that is for another key."""
+    storage, prefix = seaweed.open(), f"delete-{uuid.uuid4().hex}/"
+    assert isinstance(storage, S3Storage)
+    kept, deleted = ["a\n", "b", "c\x01 "], ["a\r", "b\x01", "c\x01", "d\t", "e&<>\"'", "ü"]
+    for name in kept + deleted:
+        storage.write_small(seaweed.uri(f"{prefix}{name}"), b"x")
+    storage.delete("bucket", [f"{prefix}{name}" for name in deleted])
+    left = storage.client.list_objects("bucket", prefix).objects
+    assert sorted(key.removeprefix(prefix) for key, _ in left) == sorted(kept)
+
+
 def test_what_could_not_be_deleted_is_named() -> None:
     answer = b"<DeleteResult><Error><Key>b</Key><Message>locked</Message></Error></DeleteResult>"
     with pytest.raises(AlgoError, match="bucket/b was not removed: locked"):
@@ -412,6 +466,22 @@ def test_the_files_of_the_aws_tools(no_machine: pytest.MonkeyPatch, tmp_path: Pa
     no_machine.setenv("AWS_PROFILE", "typo")
     with pytest.raises(ConfigError, match="typo"):
         open_store("s3", {})
+
+
+def test_a_credential_that_a_tool_has_renewed_meanwhile_is_found(
+    no_machine: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever logs in again while a long run goes on need not start it again."""
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id = A\naws_secret_access_key = s\naws_session_token = old\n")
+    client: Any = open_store("s3", {"endpoint_url": "http://127.0.0.1:9"}).client  # type: ignore[attr-defined]
+    script = Script((400, {}, error("ExpiredToken")), (400, {}, error("ExpiredToken")), (200, {}, b"x"))
+    client._connect = lambda origin: script
+    with pytest.raises(AuthError, match="as the store says"), store_errors(URI):
+        client.get_object("bucket", "key", 0, 1, None)
+    file.write_text(file.read_text().replace("old", "new"))
+    client.get_object("bucket", "key", 0, 1, None)
+    assert [headers["x-amz-security-token"] for _, _, headers, _ in script.sent] == ["old", "old", "new"]
 
 
 def test_without_any_credential_it_is_said_how_to_give_one(no_machine: pytest.MonkeyPatch) -> None:

@@ -121,9 +121,26 @@ def test_a_dry_run_tells_what_the_real_one_frees(platform: Platform, prune: Call
             path.write_bytes(b"x" * 500_000)
         else:
             os.link(one / "shared", path)
+    places = [platform.root / name for name in ("environments", "packages", "sources")]
+    before = disk_use(places)
     expected = sum(found.size for found in prune(dry_run=True))
     assert expected > 700_000
-    assert abs(sum(found.size for found in prune()) - expected) < 20_000
+    assert sum(found.size for found in prune()) == expected == before - disk_use(places)
+
+
+def test_what_an_environment_shares_is_not_freed_with_it(platform: Platform) -> None:
+    assert platform.account
+    one, other = make_environment(platform, "1"), make_environment(platform, "2")
+    (one / "shared").write_bytes(b"x" * 500_000)
+    os.link(one / "shared", other / "shared")
+    before = disk_use([platform.root / "environments"])
+    assert {found.size > 500_000 for found in removal.environments(platform)} == {True}
+    for letter, most in (("1", 400_000), ("2", 700_000)):
+        freed = removal.remove_environment(platform, letter * 8).size
+        before -= freed
+        assert before == disk_use([platform.root / "environments"])
+        assert freed < most
+    assert freed > 500_000
 
 
 def test_younger_builds_stay(platform: Platform, publish: Publish, prune: Callable[..., list[Removed]]) -> None:

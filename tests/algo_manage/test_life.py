@@ -154,6 +154,23 @@ def test_my_is_the_own_account(algo_home: Home, source: Path) -> None:
     assert (missing.code, "No version of jane/Greeter is named" in missing.stderr) == (ExitCode.USAGE, True)
 
 
+def test_schedules_of_what_is_gone_are_told(algo_home: Home, source: Path) -> None:
+    algo_home.environ["LOGNAME"] = "jane"
+    made = {}
+    for version, name in (("0.1.0", "Greeter/0.1.0"), ("0.1.1", "Greeter/0.1.1"), ("", "Greeter")):
+        if version:
+            algo_home.run("local", "publish", str(source), ".my/Greeter", "--version", version)
+        made[name] = algo_home.run("schedules", "create", f"jane/{name}", "0 6 * * *").text[:8]
+    withdrawn = algo_home.run("algorithms", "unpublish", "jane/Greeter", "0.1.0", "--yes").stderr
+    assert f"jane/Greeter/0.1.0 is still called by your schedules {made['Greeter/0.1.0']}, in vain" in withdrawn
+    assert f"algo schedules delete {made['Greeter/0.1.0']}" in withdrawn
+    algo_home.run("schedules", "delete", made["Greeter/0.1.1"])
+    assert "schedules" not in algo_home.run("algorithms", "unpublish", "jane/Greeter", "0.1.1", "--yes").stderr
+    deleted = algo_home.run("algorithms", "delete", "jane/Greeter", "--yes").stderr
+    assert "jane/Greeter is still called by your schedules " in deleted
+    assert made["Greeter"] in deleted
+
+
 def test_what_a_publication_leaves_open_is_told(algo_home: Home, source: Path) -> None:
     algo_home.environ["LOGNAME"] = "jane"
     assert algo_home.run("algorithms", "create", ".my/Greeter").text == "Created jane/Greeter\n"

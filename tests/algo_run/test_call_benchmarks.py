@@ -67,7 +67,7 @@ def test_the_profile_accounts_for_every_part_of_a_call(
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
     monkeypatch.setattr(call_throughput, "PROFILED", 20)
     monkeypatch.setattr(call_throughput, "WARM", 3)
-    parts = call_throughput.shares(tmp_path, 5000.0)
+    parts = call_throughput.shares(tmp_path, 5000.0, 50.0)
     assert {name for name, _ in call_throughput.PARTS} < set(parts)
     assert sum(parts.values()) == pytest.approx(5000.0)
     text = "\n".join(call_throughput._explained({"now": 5000.0, "before": 4000.0}, parts))

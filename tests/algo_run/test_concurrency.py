@@ -49,11 +49,25 @@ def test_one_hiccup_does_not_settle_it() -> None:
     assert Simulated(0.02).run(2.0, stall=(0.15, 0.35)) == 80
 
 
-def test_it_is_halved_where_the_platform_refuses_and_stays_so() -> None:
+def test_refusals_halve_it_once_for_all_that_were_under_way_and_it_grows_again_slowly() -> None:
     platform = Simulated(0.02)
     platform.run(2.0)
+    for _ in range(20):
+        platform.concurrency.refused()
+    assert platform.concurrency.wanted == 40
+    assert 41 <= platform.run(2.5) <= 46
+    assert platform.run(30.0) == 80
     platform.concurrency.refused()
-    assert platform.run(5.0) == 40
+    platform.run(31.0)
+    platform.concurrency.refused()
+    assert 20 <= platform.concurrency.wanted <= 30
+
+
+def test_what_is_given_stays() -> None:
+    concurrency = AdaptiveConcurrency(7, clock=lambda: 1.0)
+    concurrency.refused()
+    concurrency.ended(1000)
+    assert concurrency.wanted == 7
 
 
 def test_a_rate_is_kept_evenly() -> None:

@@ -366,6 +366,17 @@ def test_rate_and_concurrency_are_kept(home: Home, echo: Echo, inputs: Path) -> 
     assert most[0] <= 3
 
 
+@pytest.mark.parametrize("more", [[], ["--compare", "1.0.0"]], ids=["in one thread", "in threads"])
+def test_no_more_calls_are_under_way_than_files_may_be_open(
+    home: Home, echo: Echo, inputs: Path, tmp_path: Path, more: list[str]
+) -> None:
+    algo = [sys.executable, "-m", "algo_core", "run", "demo/Echo/1.0.0", "--each", str(inputs), "--concurrency", "80"]
+    limited = ["sh", "-c", 'ulimit -n 40 && exec "$@"', "sh", *algo, *more]
+    done = subprocess.run(limited, env=home.environ, capture_output=True, timeout=60)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert done.stdout.count(b"\n") == 100
+
+
 def test_csv_and_directories_of_results(home: Home, echo: Echo, tmp_path: Path) -> None:
     file = tmp_path / "in.jsonl"
     file.write_text('"a\\nb"\n{"x":1}\n')

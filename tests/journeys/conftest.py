@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.environments import STANDARD, Environment, wheels_of
+from support.shared import made_once, shared_directory
 
 from algo_core.testing import Home
 
@@ -18,10 +19,12 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def fresh_environment(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment in which `algo-core[standard]` was installed, and nothing else."""
-    environment = Environment(tmp_path_factory.mktemp("fresh") / "venv", wheels)
-    environment.install("algo-core[standard]")
-    return environment
+    """An environment in which `algo-core[standard]` was installed, and nothing else; made once for all workers."""
+
+    def make(directory: Path) -> None:
+        Environment(directory, wheels).install("algo-core[standard]")
+
+    return Environment(made_once(shared_directory(tmp_path_factory) / "fresh-environment", make), wheels)
 
 
 @pytest.fixture

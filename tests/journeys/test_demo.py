@@ -1,22 +1,23 @@
-"""`make demo`: the guide, from `auth` to `cp` of the result, with real algorithms on a real photograph."""
+"""`make demo`, with `algo` as its wheels install it: the guide, with the samples that come along, on a real photograph."""
 
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from support.environments import ROOT
+from support.environments import ROOT, Environment
 from support.shared import shared_environments
 
 from algo_core.errors import ExitCode
 
 
-def test_the_demonstration_does_as_the_guide_says(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+def test_the_demonstration_does_as_the_guide_says(
+    fresh_environment: Environment, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
     kept = shared_environments(tmp_path_factory)
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / "demo.py", "--environments", kept, "--keep", tmp_path],
+        [fresh_environment.bin / "python", ROOT / "examples" / "demo.py", "--environments", kept, "--keep", tmp_path],
         capture_output=True,
         text=True,
         timeout=900,

@@ -1,6 +1,9 @@
 """What a person gets who installs the wheels and nothing else."""
 
 import subprocess
+import zipfile
+
+from support.environments import ROOT, STANDARD
 
 from algo_core import __version__
 from algo_core.errors import ExitCode
@@ -46,6 +49,21 @@ def test_every_plugin_is_whole_in_its_wheel(installed) -> None:
          "    assert (pathlib.Path(p.__file__).parent / 'py.typed').exists(), p"],
         check=True,
     )  # fmt: skip
+
+
+def test_every_file_of_a_package_is_in_its_wheel(wheels) -> None:
+    """Samples, templates with their hidden files, statements of SQL, type markers."""
+    found = {}
+    for project in STANDARD:
+        (package,) = [path.parent for path in (ROOT / project).glob("algo_*/__init__.py")]
+        files = {
+            str(path.relative_to(package.parent))
+            for path in package.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+        (wheel,) = wheels.glob(f"{package.name}-*.whl")
+        found[package.name] = files ^ {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert (len(found), {name: different for name, different in found.items() if different}) == (len(STANDARD), {})
 
 
 def test_nothing_is_written_outside_the_directories_that_are_ours(installed) -> None:

@@ -40,13 +40,17 @@ def wheels_of(factory: pytest.TempPathFactory, *projects: str) -> Path:
 
 
 class Environment:
-    """A virtual environment; what is installed comes from the wheels first, in the versions of `constraints.txt`."""
+    """A virtual environment, made unless it is there.
+
+    What is installed comes from the wheels first, in the versions of `constraints.txt`.
+    """
 
     def __init__(self, path: Path, wheels: Path) -> None:
         self.path = path
         self.bin = path / "bin"
         self._wheels = wheels
-        subprocess.run([sys.executable, "-m", "venv", path], check=True)
+        if not (path / "pyvenv.cfg").exists():
+            subprocess.run([sys.executable, "-m", "venv", path], check=True)
 
     def install(self, *requirements: str) -> None:
         """Install with the environment's own pip."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from support.environments import Environment
 
 from algo_core.errors import ExitCode
+from algo_core.settings.paths import ISOLATED_FACTS, isolated_dir
 from algo_core.testing import Home
 from algo_plugins.scaffold import TEMPLATES
 from algo_plugins.scaffold.kinds import KINDS
@@ -164,6 +166,19 @@ def test_what_does_not_go_together_makes_nothing(algo_home: Home, work: Path, wo
     assert result.code == ExitCode.USAGE
     assert told in result.stderr
     assert "hint: " in result.stderr
+    assert everything(work) == set()
+
+
+def test_names_of_plugins_in_environments_of_their_own_are_taken_as_well(algo_home: Home, work: Path) -> None:
+    facts = {"name": "acme-far", "version": "2.0", "requirement": "acme-far", "core": None,
+             "commands": {"far": "Far."}, "connectors": ["farther"]}  # fmt: skip
+    place = Path(isolated_dir(algo_home.environ)) / "acme-far"
+    place.mkdir(parents=True)
+    (place / ISOLATED_FACTS).write_text(json.dumps(facts))
+    for words, what in ((["algo-far"], "a command 'far'"), (["algo-farther", "--connector"], "a scheme 'farther'")):
+        refused = algo_home.run("plugins", "new", *words, cwd=work)
+        assert refused.code == ExitCode.USAGE
+        assert f"acme-far 2.0 has {what} already" in refused.stderr
     assert everything(work) == set()
 
 

@@ -6,18 +6,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, as_completed, wait
 from contextlib import suppress
 
+from algo_connectors.aws.direct_client import DirectS3Client
+from algo_connectors.aws.reader import StreamReader
 from algo_connectors.aws.s3_client import Object, ObjectName, S3Client
 from algo_connectors.aws.settings import needs_s3fs, open_direct
 from algo_connectors.aws.signature import LONGEST
-from algo_connectors.common.errors import Changed, is_unknown_request, store_errors
+from algo_connectors.common.errors import Changed, Unsatisfiable, is_unknown_request, store_errors
 from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
+from algo_connectors.common.reading import RangeReader
 from algo_connectors.common.writing import Upload, part_size
 from algo_core.errors import AlgoError, ConfigError, PlatformError
 from algo_core.storage.capabilities import Link
-from algo_core.storage.contract import Entry, Kind
-from algo_core.storage.uri import DataUri
+from algo_core.storage.contract import Checksum, Entry, Kind, Reader
+from algo_core.storage.uri import DataUri, is_only_key
+
+PAGE = 1000
+"""Objects of a listing's page, at most."""
+
+CHECKED = 1 << 20
+"""Bytes of a file up to which its MD5 is compared: hashing takes longer than a fast connection."""
 
 CLIENTS = ("direct", "s3fs")
 """The values of the option `client`."""
@@ -61,7 +70,7 @@ class S3Storage(ObjectStorage):
         """HeadObject."""
         return _entry(uri, self.client.head_object(bucket, key))
 
-    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes | bytearray]:
         """GetObject for a range, of exactly one version."""
         bucket, key = self.locate(uri)
         if not key:
@@ -70,7 +79,75 @@ class S3Storage(ObjectStorage):
             found, content = self.client.get_object(bucket, key, start, stop, version)
         except FileNotFoundError:
             raise self.missing(uri) from None
-        return _entry(uri, found), content
+        return _whole(uri, found) if len(content) == found.size else _entry(uri, found), content
+
+    def _stream(self, uri: DataUri, offset: int, stop: int | None, version: str | None) -> Reader:
+        """GetObject as one stream. Raises what `fetch` raises."""
+        assert isinstance(self.client, DirectS3Client)
+        bucket, key = self.locate(uri)
+        if not key:
+            raise self.missing(uri)
+        with store_errors(uri):
+            try:
+                found, skipped, response = self.client.open_object(bucket, key, offset, stop, version)
+            except FileNotFoundError:
+                raise self.missing(uri) from None
+        length = max(0, min(found.size if stop is None else stop, found.size) - offset)
+        entry = _whole(uri, found) if offset == 0 and length == found.size else _entry(uri, found)
+
+        def ahead(position: int) -> Reader:
+            return RangeReader(self, uri, position, version=found.etag, ahead=self.parallel - 1)
+
+        return StreamReader(response, entry, offset, length, skipped, None if stop or not found.etag else ahead)
+
+    def _open(
+        self, uri: DataUri, offset: int, version: str | None, *, stop: int | None = None, ahead: int = 0
+    ) -> Reader:
+        if not isinstance(self.client, DirectS3Client):
+            return super()._open(uri, offset, version, stop=stop, ahead=ahead)
+        self.check_source(uri)
+        try:
+            return self._stream(uri, offset, stop, version)
+        except Changed:
+            return self.open(uri)
+        except Unsatisfiable:
+            return super()._open(uri, offset, version, stop=stop)
+
+    def start_read_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
+        """GetObject (`PipelinedStorage`)."""
+        if not isinstance(self.client, DirectS3Client) or uri.names_directory or is_only_key(uri.path):
+            return None
+        started = self.client.start_get_object(*self.locate(uri), limit)
+
+        def read() -> tuple[Checksum | None, bytes] | None:
+            found = started() if started else None
+            return (Checksum("md5", found[0]) if found[0] else None, found[1]) if found else None
+
+        return read if started else None
+
+    def start_write_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
+        """PutObject (`PipelinedStorage`)."""
+        if not isinstance(self.client, DirectS3Client) or uri.names_directory or is_only_key(uri.path):
+            return None
+        self.check_file(uri)
+        started = self.client.start_put_object(*self.locate(uri), content)
+
+        def written() -> Entry | None:
+            etag = started() if started else None
+            return Entry(uri, Kind.FILE, size=len(content), version=etag) if etag else None
+
+        return written if started else None
+
+    def can_fork(self) -> bool:
+        """Whether requests go over algo's own connections (`ForkSafe`)."""
+        return isinstance(self.client, DirectS3Client) and self.client.can_fork()
+
+    def after_fork(self) -> None:
+        """Use connections and threads of its own."""
+        assert isinstance(self.client, DirectS3Client)
+        self.client.after_fork()
+        for name in ("pool", "readable", "writable"):
+            self.__dict__.pop(name, None)
 
     def put(self, uri: DataUri, content: bytes) -> Entry:
         """PutObject."""
@@ -82,12 +159,19 @@ class S3Storage(ObjectStorage):
         return _Parts(self, uri)
 
     def pages(
-        self, uri: DataUri, bucket: str, prefix: str, *, deep: bool = False, limit: int = 1000
+        self, uri: DataUri, bucket: str, prefix: str, *, deep: bool = False, limit: int = PAGE
     ) -> Iterator[Names]:
-        """ListObjectsV2, a page at a time."""
-        token = None
+        """ListObjectsV2, a page at a time; the next one is under way meanwhile."""
+        token, started, delimiter = None, None, "" if deep else "/"
         while True:
-            page = self.client.list_objects(bucket, prefix, delimiter="" if deep else "/", limit=limit, token=token)
+            page = started() if started else None
+            if page is None:
+                page = self.client.list_objects(bucket, prefix, delimiter=delimiter, limit=limit, token=token)
+            started = None
+            if page.following and limit == PAGE and isinstance(self.client, DirectS3Client):
+                started = self.client.start_list_objects(
+                    bucket, prefix, delimiter=delimiter, limit=limit, token=page.following
+                )
             folders = [folder_of(uri, prefix, found) for found in page.prefixes]
             yield folders, [(key, _entry(child_of(uri, prefix, key), found)) for key, found in page.objects]
             token = page.following
@@ -193,6 +277,12 @@ class _Parts(Upload):
     def abort(self) -> None:
         """AbortMultipartUpload."""
         self._client.abort_multipart_upload(self._bucket, self._key, self._id)
+
+
+def _whole(uri: DataUri, found: Object) -> Entry:
+    """The entry of a file that is read as a whole, and compared with its MD5 if that is quick."""
+    checksum = Checksum("md5", found.md5) if found.md5 and found.size <= CHECKED else None
+    return _entry(uri, found)._replace(checksum=checksum)
 
 
 def _entry(uri: DataUri, found: Object) -> Entry:

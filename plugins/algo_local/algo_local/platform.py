@@ -420,8 +420,11 @@ class Platform:
 
     def forget_kept(self, label: str | None) -> None:
         """End the workers of an algorithm (`OWNER/NAME`; None for all) that wait for the next process."""
-        if self._keeps_workers and (keeper := self._keeper()):
-            keeper.drop(label)
+        if self._keeps_workers:
+            from algo_local.execution.keeper import keeper_of
+
+            if keeper := keeper_of(self.root):  # of an earlier command, whatever this one would keep
+                keeper.drop(label)
 
     def rest(self) -> None:
         """Leave idle workers to the next process that calls their algorithms."""

@@ -140,7 +140,8 @@ class Pruning:
             sweep(rows, self._platform.records.retention, time.time())
             count, size = (old - new for old, new in zip(before, rows.execute(query).fetchone(), strict=True))
         if count or size:
-            self._removed.append(Removed("calls", f"{count} calls", size))
+            name = f"{count} calls" if count else "inputs and outputs of calls"
+            self._removed.append(Removed("calls", name, size))
 
     def _remove_unused(self, kind: str, paths: Iterable[Path]) -> None:
         for path in paths:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,7 @@ def _requirements(environment: Path) -> tuple[str, ...]:
 
 
 def remove_environment(platform: Platform, wanted: str) -> EnvironmentInfo:
-    """Remove an environment, given by its id or the beginning of it.
+    """Remove an environment, given by its id or the beginning of it; `size` is what that has freed.
 
     Raises:
         NotFoundError: if there is none.
@@ -76,8 +76,10 @@ def remove_environment(platform: Platform, wanted: str) -> EnvironmentInfo:
                 f"Builds of {', '.join(found.algorithms[:3])} need the environment {found.id[:12]}",
                 f"Remove those first: algo local build remove {found.algorithms[0]} BUILD",
             )
-        _discard_unused(platform, platform.root / "environments" / found.id, f"The environment {found.id[:12]}")
-    return found
+        path = platform.root / "environments" / found.id
+        freed = disk_use([path], only_freed=True)
+        _discard_unused(platform, path, f"The environment {found.id[:12]}")
+    return replace(found, size=freed)
 
 
 def remove_build(platform: Platform, algorithm: Algorithm, wanted: str) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from algo_core.errors import AlgoError, ConfigError
+from algo_core.errors import AlgoError, ConfigError, ExitCode
 from algo_local.algorithms import builder as builder_module
+from algo_local.algorithms import bytecode, installing, interpreters
 from algo_local.algorithms import index_settings as index_settings_module
-from algo_local.algorithms import installing, interpreters
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builder import Builder
 from algo_local.algorithms.catalog import python_of
@@ -29,10 +29,10 @@ from algo_local.platform import Platform
 RUNNING = Path(runner.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["runner.py", "supervisor.py"])
-def test_what_runs_in_the_algorithms_python_is_written_for_python_3_6(name: str) -> None:
+@pytest.mark.parametrize("path", [RUNNING / "runner.py", RUNNING / "supervisor.py", Path(bytecode.__file__)], ids=str)
+def test_what_runs_in_the_algorithms_python_is_written_for_python_3_6(path: Path) -> None:
     """Syntax, and imports and annotations that 3.6 evaluates."""
-    tree = ast.parse((RUNNING / name).read_text("utf-8"), feature_version=(3, 6))
+    tree = ast.parse(path.read_text("utf-8"), feature_version=(3, 6))
     imported = {
         alias.name if isinstance(node, ast.Import) else node.module or ""
         for node in ast.walk(tree)
@@ -40,8 +40,8 @@ def test_what_runs_in_the_algorithms_python_is_written_for_python_3_6(name: str)
         for alias in node.names
     }
     assert imported - {"collections.abc", "types", "typing"} <= {
-        *("ast", "base64", "ctypes", "importlib", "importlib.machinery", "inspect", "io", "json", "os", "resource"),
-        *("select", "signal", "site", "socket", "struct", "sys", "traceback"),
+        *("ast", "base64", "ctypes", "importlib", "importlib.machinery", "inspect", "io", "json", "os", "py_compile"),
+        *("resource", "select", "shutil", "signal", "site", "socket", "struct", "sys", "tempfile", "traceback"),
     }
     evaluated: list[ast.expr | None] = []
     for node in ast.walk(tree):
@@ -52,6 +52,25 @@ def test_what_runs_in_the_algorithms_python_is_written_for_python_3_6(name: str)
     known = {"str", "int", "object", "property", "bool", "BaseException", "Pipe", "None"}
     for annotation in filter(None, evaluated):
         assert isinstance(annotation, ast.Constant) or ast.unparse(annotation) in known, ast.unparse(annotation)
+
+
+@pytest.mark.parametrize("modules", [1, 2 * bytecode.PER_PROCESS + 5])
+def test_modules_are_compiled_but_for_those_that_no_algorithm_loads(tmp_path: Path, modules: int) -> None:
+    for number in range(modules):
+        (tmp_path / f"m{number}.py").write_text(f"x = {number}\n")
+    package = tmp_path / "package"
+    for place in ("", "tests", "below"):
+        (package / place).mkdir()
+        (package / place / "one.py").write_text("x = 1\n")
+    (package / "template.py").write_text("def {{name}}(:\n")
+    (package / "binary.py").write_bytes(b"\0\xff")
+    (package / "gone.py").symlink_to("nowhere")
+    (package / "data.txt").touch()
+    done = subprocess.run([sys.executable, "-I", "-S", bytecode.__file__, tmp_path], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.OK, b"", b"")
+    compiled = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.pyc")]
+    assert len(compiled) == modules + 2
+    assert {str(path.parent.parent) for path in compiled} == {".", "package", "package/below"}
 
 
 def test_every_python_of_this_machine_runs_an_algorithm(platform: Platform, write: Callable[..., Path]) -> None:

@@ -34,3 +34,4 @@ def test_samples_are_published_once(platform: Platform, tmp_path: Path, monkeypa
         ("1.0.0", True, True),
         ("1.0.0", True, False),
     ]
+    assert found[1][0].sample_input == one.input

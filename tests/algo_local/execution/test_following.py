@@ -188,6 +188,7 @@ def test_workers_between_commands_follow_as_well(
             kept = keeper.status()
             assert kept
             assert [found["algorithm"] for found in kept["workers"]] == ["jane/State"]
+            monkeypatch.setenv("ALGO_LOCAL_KEEP_SECONDS", "0")  # which is this command's own wish
             with session as one:
                 assert one.request(method, f"local:/v1/{path}", json=body).ok
             found = keeper.status()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,14 @@ class FullDisk:
 
 @pytest.fixture
 def disk(serve: Callable[..., Served], platform: Platform, publish: Callable[..., None]) -> Iterator[FullDisk]:
-    code = "count = []\ndef apply(input):\n    count.append(input)\n    return f'{input} {len(count)}'\n"
+    code = """
+        import time
+        count = []
+        def apply(input):
+            count.append(input)
+            time.sleep(0.5 * (input == "slow"))
+            return f"{input} {len(count)}"
+    """
     publish("jane/Count", code)
     jane = platform.keys.create(platform.metadata.ensure_account("jane"), "test")[1]
     administrator = platform.keys.create(platform.account, "monitor", kind=ADMINISTRATOR_KEY)[1]
@@ -99,6 +107,20 @@ def test_a_full_disk_refuses_what_must_be_recorded_and_answers_the_rest(disk: Fu
     said = disk.served.said()
     assert "Records of calls wait in memory, since they cannot be written" in said
     assert "Records of calls are written again; 0 were lost" in said
+
+
+def test_an_answer_goes_out_though_the_disk_became_full_meanwhile(disk: FullDisk) -> None:
+    with ThreadPoolExecutor(1) as other:
+        slow = other.submit(disk.call, "slow", key="slow")
+        assert wait_until(lambda: disk.ask("GET", "requests?state=running").json()["results"])
+        disk.fill()
+        assert slow.result().json()["result"] == "slow 2"
+    again = disk.call("slow", key="slow")
+    assert (again.json()["result"], again.headers["Idempotency-Replayed"]) == ("slow 2", "true")
+    disk.clear()
+    assert wait_until(lambda: disk.metric("algo_records_waiting") == 0)
+    again = disk.call("slow", key="slow")
+    assert (again.json()["result"], again.headers["Idempotency-Replayed"]) == ("slow 2", "true")
 
 
 def test_what_cannot_be_written_until_the_end_is_told(disk: FullDisk) -> None:

@@ -77,8 +77,10 @@ def test_a_push_is_built(platform: Platform, git: Git, cloned: Path, account: An
     pushed = git("push", cwd=cloned)
     assert pushed.returncode == 0, pushed.stderr
     assert f"remote: Building alice/New {made[:12]}" in pushed.stderr
-    platform.wait_for_background()
     alice = account("alice")
+    listed = alice("GET", "algorithms/alice/New/builds").json()["results"]
+    assert [build["commit_sha"] for build in listed] == [made], "at once"
+    platform.wait_for_background()
     assert alice.run(f"alice/New/{made}").json()["result"] == "pushed x"
     commits = alice("GET", "algorithms/alice/New/log").json()["commits"]
     assert next(entry["id"] for entry in commits) == made

@@ -74,3 +74,22 @@ def some_request(chance: random.Random) -> tuple[str, str, dict[str, str], bytes
         content,
         chance.choice([len(content)] * 6 + [5, 0, None, None, None]),
     )
+
+
+class Odd(BaseException):
+    """Of no kind that a server expects."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), Odd("odd"), GeneratorExit()], ids=repr)
+def test_code_of_a_plugin_that_exits_gets_an_answer_when_served(platform: Any, error: BaseException) -> None:
+    """In the person's own process it ends the command, which names the plugin."""
+    failures: list[str] = []
+
+    def exit_(request: Request) -> None:
+        raise error
+
+    served = Application(platform, on_failure=failures.append, beside=exit_)
+    assert served.answer(Request("GET", "/v1/x", {}, io.BytesIO(b""), 0)).status == 500
+    assert type(error).__name__ in failures[0]
+    with pytest.raises(type(error)):
+        Application(platform, trusted=True, beside=exit_).answer(Request("GET", "/v1/x", {}, io.BytesIO(b""), 0))

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+Content = bytes | bytearray
+"""Bytes that nobody changes any more."""
+
 
 class Object(NamedTuple):
     """An object's size in bytes, time and ETag."""
@@ -13,6 +16,8 @@ class Object(NamedTuple):
     size: int
     modified: datetime | None
     etag: str | None
+    md5: str | None = None
+    """The digest of its content in hexadecimal digits, where the answer leaves no doubt."""
 
 
 class ObjectName(NamedTuple):
@@ -39,7 +44,7 @@ class S3Client(Protocol):
     def head_object(self, bucket: str, key: str) -> Object:
         """An object without its content."""
 
-    def get_object(self, bucket: str, key: str, start: int, stop: int, etag: str | None) -> tuple[Object, bytes]:
+    def get_object(self, bucket: str, key: str, start: int, stop: int, etag: str | None) -> tuple[Object, Content]:
         """The bytes of an object from `start` up to `stop` or its end; the size is that of the whole object.
 
         Raises:

@@ -7,7 +7,8 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
-from algo_connectors.aws.direct_client import RETRIES, TIMEOUTS, DirectS3Client, Target
+from algo_connectors.aws.direct_client import RETRIES, TIMEOUTS, DirectS3Client
+from algo_connectors.aws.requests import Target
 from algo_connectors.aws.signature import Keys
 from algo_connectors.common.options import ConnectorOptions
 from algo_core.errors import AuthError, ConfigError

@@ -34,7 +34,7 @@ class RangeSource(Protocol):
     def pool(self) -> Executor:
         """Threads for the ranges that are fetched ahead."""
 
-    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes | bytearray]:
         """The bytes of a range, and the entry of the whole file."""
 
     def stat(self, uri: DataUri) -> Entry:
@@ -63,7 +63,7 @@ class RangeReader:
         self.offset = offset
         self._storage = storage
         self._most_ahead = ahead
-        self._ahead: deque[Future[bytes]] = deque()
+        self._ahead: deque[Future[bytes | bytearray]] = deque()
         self._reserved = 0
         """The current range's part of the allowance."""
         length = self._length(BLOCK if stop is None else stop - offset)
@@ -124,7 +124,7 @@ class RangeReader:
             start, self._next = self._next, min(self._next + BLOCK, self._stop)
             self._ahead.append(self._storage.pool.submit(self._fetch, start, self._next))
 
-    def _fetch(self, start: int, stop: int) -> bytes:
+    def _fetch(self, start: int, stop: int) -> bytes | bytearray:
         uri = self.entry.uri
         try:
             entry, content = fetched(self._storage, uri, start, stop, self.entry.version)
@@ -147,7 +147,9 @@ class RangeReader:
         self._let_go()
 
 
-def fetched(storage: RangeSource, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+def fetched(
+    storage: RangeSource, uri: DataUri, start: int, stop: int, version: str | None
+) -> tuple[Entry, bytes | bytearray]:
     """Fetch a range, with retries; beyond the end of the file, no bytes and the entry."""
     tries = Tries(RETRIES)
     while True:

@@ -37,7 +37,7 @@ class RemoteStorage(Storage):
     parallel = PARALLEL
 
     @abc.abstractmethod
-    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes | bytearray]:
         """The bytes of a file from `start` up to `stop` or its end, and the entry of the whole file.
 
         Raises:
@@ -78,7 +78,7 @@ class RemoteStorage(Storage):
             entry, content = fetched(self, uri, 0, max(limit, 1), None)
         except IsADirectory:
             return None
-        return (entry, content) if entry.size == len(content) <= limit else None
+        return (entry, bytes(content)) if entry.size == len(content) <= limit else None
 
     def write_small(self, uri: DataUri, content: bytes) -> Entry:
         """One request."""

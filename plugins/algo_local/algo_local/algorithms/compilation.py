@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,11 +39,18 @@ class Compiler:
         self._repositories = repositories
         self._builder = builder
 
-    def compile(self, algorithm: Algorithm, commit: str = "", *, is_trusted: bool = False) -> BuildRecord:
+    def compile(
+        self,
+        algorithm: Algorithm,
+        commit: str = "",
+        *,
+        is_trusted: bool = False,
+        on_begin: Callable[[], None] = lambda: None,
+    ) -> BuildRecord:
         """Build a commit, or the newest, and give what came of it: what runs already is not built again.
 
         For those who are not trusted with this machine, packages are installed without running their code, unless
-        `ALGO_LOCAL_BUILD_CODE` is `on`.
+        `ALGO_LOCAL_BUILD_CODE` is `on`. `on_begin` is called when a build is on record, as one in progress.
 
         Raises:
             Missing: if there is no such commit.
@@ -57,6 +64,7 @@ class Compiler:
                 return self._found(algorithm, known.build_id)
             with self._builder.building(), self._repositories.checkout(algorithm, wanted) as directory:
                 identifier = self._builds.begin(algorithm, wanted)
+                on_begin()
                 self._run(algorithm, identifier, directory, run_code=is_trusted or builds_run_code(os.environ))
         return self._found(algorithm, identifier)
 

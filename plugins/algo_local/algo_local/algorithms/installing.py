@@ -37,7 +37,6 @@ _STRIPPED_VARIABLES = (
     *("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_CACHE_DIR", "UV_OFFLINE"),
 )
 _TAIL = 12  # lines of output to show when it fails
-_SKIPPED = r"[/\\](tests?|testing|examples)[/\\]"
 
 
 def builds_with(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -98,8 +97,7 @@ def _make_with_uv(
 def _compile(environment: Path, python: Python, directory: Path) -> None:
     """Leave compiled files beside the modules, since workers may not; uv's own way takes no Python before 3.7."""
     library = environment / "lib"
-    command = [python.program, "-I", "-S", "-m", "compileall", "-q", "-j", "0", "-x", _SKIPPED, str(library)]
-    # Packages may hold files that do not compile, such as templates; they are not needed compiled.
+    command = [python.program, "-I", "-S", str(Path(__file__).with_name("bytecode.py")), str(library)]
     subprocess.run(
         tethered(command),
         cwd=directory,

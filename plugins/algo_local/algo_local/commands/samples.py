@@ -13,7 +13,7 @@ from algo_core.errors import AlgoError
 from algo_core.files import replacing
 from algo_core.storage.uri import pasted
 from algo_local.algorithms.catalog import SAMPLES
-from algo_local.algorithms.directory_publication import Wish
+from algo_local.algorithms.directory_publication import Sample, Wish
 from algo_local.algorithms.environments import interpreter_of
 from algo_local.algorithms.installing import build_environment
 from algo_local.algorithms.progress import told_regularly
@@ -33,9 +33,14 @@ class _Sample(NamedTuple):
     owner: str
     name: str
     version: str
+    input: str
+    """An input, as JSON."""
 
 
-_SAMPLES = (_Sample("nlp", "LDA", "1.0.0"), _Sample("dlib", "FaceDetection", "0.2.1"))
+_SAMPLES = (
+    _Sample("nlp", "LDA", "1.0.0", '{"docsList": ["apple picking season", "ripe apples"]}'),
+    _Sample("dlib", "FaceDetection", "0.2.1", '{"images": [{"url": "data://.my/img_directory/friends.jpg"}]}'),
+)
 """The algorithms that the guide calls, besides demo/Hello, which every platform has."""
 
 _PORTRAIT = """
@@ -101,7 +106,14 @@ def _published(platform: Platform, one: _Sample, report: Callable[[str], None]) 
     there = [version for version in platform.registry.versions(known) if version.number == number] if known else []
     if there and there[0].build.python.exists():
         return there[0], False
-    return platform.publish_directory(SAMPLES / one.name, one.owner, one.name, Wish(one.version), report=report)
+    return platform.publish_directory(
+        SAMPLES / one.name,
+        one.owner,
+        one.name,
+        Wish(one.version),
+        try_it=lambda build, known: Sample(one.input),  # the photograph is not hosted yet
+        report=report,
+    )
 
 
 def _photograph(app: App, version: Version, path: Path) -> Path:
@@ -127,10 +139,8 @@ def _tell(app: App, one: _Sample, *, is_new: bool) -> None:
 
 def _tell_what_next(app: App, wanted: list[_Sample], photograph: Path | None) -> None:
     app.output.info("Try:")
-    if any(one.name == "LDA" for one in wanted):
-        app.output.info("""  algo run nlp/LDA/1.0.0 -j '{"docsList": ["apple picking season", "ripe apples"]}'""")
-    if photograph:
-        images = '{"images": [{"url": "data://.my/img_directory/friends.jpg"}]}'
-        app.output.info("  algo mkdir .my/img_directory")
-        app.output.info(f"  algo cp {pasted(photograph)} data://.my/img_directory")
-        app.output.info(f"  algo run dlib/FaceDetection/0.2.1 -j '{images}'")
+    for one in wanted:
+        if photograph and one.name == "FaceDetection":
+            app.output.info("  algo mkdir .my/img_directory")
+            app.output.info(f"  algo cp {pasted(photograph)} data://.my/img_directory")
+        app.output.info(f"  algo run {one.owner}/{one.name}/{one.version} -j '{one.input}'")

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from algo_local.execution.limits import physical_memory, size_of
 
+UNLIMITED = 1 << 40
+"""Bytes of memory that no worker reaches: it is not looked at then."""
+
 WORKER_BYTES = 32 << 20
 """The memory of a small worker, in bytes."""
 
@@ -28,7 +31,7 @@ class Scaling:
     """Seconds that a worker is kept after its last call."""
     age: float = 3600.0
     calls: int = 10_000
-    memory: int = 1 << 40
+    memory: int = UNLIMITED
     """Bytes that a worker's processes may have in memory together after a call; with more it is replaced."""
 
     @classmethod
@@ -47,5 +50,5 @@ class Scaling:
             queue=size_of(environ, "ALGO_LOCAL_QUEUE", 1000),
             age=float(size_of(environ, "ALGO_LOCAL_WORKER_SECONDS", 3600)),
             calls=size_of(environ, "ALGO_LOCAL_WORKER_CALLS", 10_000),
-            memory=size_of(environ, "ALGO_LOCAL_WORKER_MEMORY", 1 << 40),
+            memory=size_of(environ, "ALGO_LOCAL_WORKER_MEMORY", UNLIMITED),
         )

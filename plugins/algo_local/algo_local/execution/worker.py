@@ -25,7 +25,7 @@ from algo_local.execution.limits import Limits
 from algo_local.execution.payload import Failure, Outcome
 from algo_local.execution.process import PROCESS_DESCRIPTORS, AlgorithmProcess
 from algo_local.execution.sandbox import Protection, protection
-from algo_local.execution.scaling import Scaling
+from algo_local.execution.scaling import UNLIMITED, Scaling
 from algo_local.execution.workspace import Workspace, Workspaces
 from algo_local.trees import in_use
 
@@ -158,7 +158,8 @@ class Worker:
         self._calls += 1
         if self._calls >= scaling.calls or time.monotonic() - self._began >= scaling.age:
             return False
-        return self._calls % _LOOK != 0 or self._process.memory() <= scaling.memory
+        is_looked_at = scaling.memory < UNLIMITED and self._calls % _LOOK == 0
+        return not is_looked_at or self._process.memory() <= scaling.memory
 
     @property
     def is_reusable(self) -> bool:

@@ -64,7 +64,7 @@ def call_due(platform: Platform, on_failure: Callable[[str], None] | None = None
             request = _call(platform, schedule)
         except (AlgoError, ApiError) as error:
             problem = error.message
-        except Exception as error:  # a schedule must not end the thread of all others
+        except BaseException as error:  # a schedule must not end the thread of all others
             problem = f"The platform failed: {type(error).__name__}"
             if on_failure:
                 on_failure(f"The schedule {schedule.id} failed: {error!r}")

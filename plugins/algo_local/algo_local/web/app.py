@@ -80,7 +80,11 @@ class Application:
             response = self._respond(lambda: self._routed(request))
         except ConfigError:
             raise
-        except Exception as error:
+        except (
+            BaseException
+        ) as error:  # an executor's, or a connector's, may be any: a thread must not end without answer
+            if not isinstance(error, Exception) and (self.trusted or isinstance(error, KeyboardInterrupt)):
+                raise
             if self._on_failure:
                 import traceback
 

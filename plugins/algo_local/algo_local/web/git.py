@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 import tempfile
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 PREFIX = "/git/"
 _PATH = re.compile(r"/git/([^/]+)/([^/]+?)(?:\.git)?/(info/refs|git-upload-pack|git-receive-pack)")
 _SERVICES = ("git-upload-pack", "git-receive-pack")
+_BEGIN_SECONDS = 5.0
+"""How long a push waits until its build is listed; a build that has to wait for another one is listed later."""
+
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="git"'}
 
 
@@ -202,12 +206,17 @@ class _Received:
         if not commit:
             return b""
         platform, algorithm = self._context.platform, self._context.algorithm
+        begun = threading.Event()
 
         def build() -> None:
-            with suppress(AlgoError):  # it has been deleted meanwhile; what fails to build says so in its log
-                platform.compiler.compile(algorithm, commit)
+            try:
+                with suppress(AlgoError):  # it has been deleted meanwhile; what fails to build says so in its log
+                    platform.compiler.compile(algorithm, commit, on_begin=begun.set)
+            finally:
+                begun.set()
 
         platform.in_background(build)
+        begun.wait(_BEGIN_SECONDS)
         return (
             f"Building {algorithm.owner}/{algorithm.name} {commit[:12]}; its log is shown by:\n"
             f"  algo builds logs {algorithm.owner}/{algorithm.name} --follow\n"

@@ -79,7 +79,7 @@ def create_(app: App, /, org: str, **said: Any) -> None:
       algo orgs create acme --email ops@acme.com
     """
     if said["email"] is None:
-        raise UsageError("An organization needs an address", f"Give one: algo orgs create {org} --email ADDRESS")
+        raise UsageError("An organization needs an e-mail address", f"Give one: algo orgs create {org} --email ADDRESS")
     if said["contact"] is None:
         said["contact"] = app.api.username()
     made = api.send(

@@ -15,6 +15,7 @@ from algo_core.storage.uri import AlgorithmRef
 from algo_core.terminal.options import Number
 from algo_manage import api
 from algo_manage.commands.algorithms import describe
+from algo_manage.commands.schedules import tell_of_dangling
 from algo_manage.completion import algorithm_argument, complete_version
 from algo_manage.confirmation import confirm
 
@@ -133,6 +134,7 @@ def delete_(app: App, algorithm: str, yes: bool) -> None:
             error.hint = f"Withdraw each: algo algorithms unpublish {ref} VERSION; see: algo algorithms versions {ref}"
         raise
     _tell(app, {"algorithm": str(ref), "deleted": True}, f"Deleted {ref}")
+    tell_of_dangling(app, ref)
 
 
 @click.command("compile")
@@ -244,6 +246,7 @@ def unpublish_(app: App, algorithm: str, version: str | None, yes: bool) -> None
     with api.suggesting(app, ref):
         api.send(app, "DELETE", api.path_of(ref, f"versions/{version}"))
     _tell(app, {"algorithm": str(ref), "version": version, "unpublished": True}, f"Withdrew {ref}/{version}")
+    tell_of_dangling(app, ref._replace(version=version))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import click
 
 from algo_core.context import App, pass_app
 from algo_core.errors import AlgoError, NotFoundError, UsageError
+from algo_core.storage.uri import AlgorithmRef
 from algo_manage import api
 from algo_manage.completion import algorithm_argument, complete_schedule
 
@@ -88,6 +89,22 @@ def delete_(app: App, schedule: str) -> None:
         app.output.json({"id": found[0], "deleted": True})
     else:
         app.output.print(f"Deleted the schedule {found[0]}")
+
+
+def tell_of_dangling(app: App, ref: AlgorithmRef) -> None:
+    """Warn of your schedules that call an algorithm, or the version of the reference, which is gone."""
+    wanted = str(ref).lower()
+    try:
+        found = [
+            str(api.member(entry, "id"))[:8]
+            for entry in api.pages(app, _path(app))
+            if f"{api.member(entry, 'algorithm')}/".lower().startswith(f"{wanted}/")
+        ]
+    except AlgoError:  # what was asked for is done; not every platform has schedules
+        return
+    if found:
+        first = f"algo schedules delete {found[0]}"
+        app.output.warn(f"{ref} is still called by your schedules {', '.join(found)}, in vain; end one with: {first}")
 
 
 def _path(app: App) -> str:

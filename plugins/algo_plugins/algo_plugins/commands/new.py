@@ -119,8 +119,14 @@ def _project(name: str | None, asked: dict[str, str | None]) -> tuple[Project, b
 
 
 def _others(app: App, project: Project) -> Iterator[str]:
-    """Other plugins that have the project's command, scheme or executor."""
+    """Other plugins that have the project's command, scheme or executor, those in environments of their own as well."""
+    from algo_core.plugins import isolated
+
     member = {"command": "commands", "connector": "connectors", "executor": "executors"}.get(project.kind.name)
     for record in app.plugins.allowed if member else ():
         if record.dist != project.dist and any(row[0] == project.name for row in getattr(record, str(member))):
             yield record.label
+    for plugin in isolated.installed(app.environ).values():
+        names = {"command": plugin.commands, "connector": plugin.connectors}.get(project.kind.name, ())
+        if plugin.name != project.dist and project.name in names:
+            yield f"{plugin.name} {plugin.version}"

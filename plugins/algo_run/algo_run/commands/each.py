@@ -112,7 +112,7 @@ def _carry_out(
         raise SomeFailed(f"{report.counts['differing']} {noun} between {batch.reference} and {batch.compare}")
     if report.counts["failed"]:
         noun = "input has" if report.counts["failed"] == 1 else "inputs have"
-        where = f"Their errors are in {batch.output}" if batch.output else "Their lines hold the errors"
+        where = f"The reasons are in {batch.output}" if batch.output else "The lines above hold the reasons"
         raise SomeFailed(
             f"{report.counts['failed']} {noun} failed", where + first_failure(report, api, batch.reference)
         )

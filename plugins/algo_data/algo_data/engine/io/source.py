@@ -8,7 +8,7 @@ from typing import Any
 
 from algo_core.errors import AlgoError, NetworkError, cause
 from algo_core.http.retry import Tries
-from algo_core.storage.capabilities import RewindableReader
+from algo_core.storage.capabilities import PrefetchingReader, RewindableReader
 from algo_core.storage.contract import Entry, Reader, Storage
 from algo_core.storage.uri import DataUri
 from algo_data.engine.io.blocks import BLOCK
@@ -103,6 +103,11 @@ class FileSource(io.RawIOBase):
         self._is_checked = False
         self._advanced = None
         self._renew_digest()
+
+    def read_ahead(self) -> None:
+        """Fetch the next bytes in advance, if the storage can."""
+        if isinstance(self._reader, PrefetchingReader):
+            self._reader.read_ahead()
 
     def leave_out(self, count: int) -> None:
         """Continue after the first `count` bytes, which the reader already has."""

@@ -141,6 +141,8 @@ def _write(
     if entry.size is None and isinstance(storage, ReplayableStorage):
         with storage.kept(source) as (kept, size):
             return _write_kept(transfer.target, kept, size, options)
+    if entry.size is not None and entry.size >= LARGE:
+        source.read_ahead()
     written = storage.write(uri, source, entry.size)
     if options.check:
         confirm_source(transfer, source, written, advanced)

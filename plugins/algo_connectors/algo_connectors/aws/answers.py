@@ -1,0 +1,116 @@
+"""Answers of S3: headers of objects, contents, and documents in XML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from xml.etree import ElementTree
+
+from algo_connectors.aws.s3_client import Content, Object, ObjectPage
+from algo_core.errors import NetworkError, PlatformError
+from algo_core.http.response import Response
+
+DOCUMENT_LIMIT = 16 << 20
+"""Bytes of a listing's page, or another answer in XML."""
+
+COPIED = 1 << 20
+"""Bytes of a body up to which a copy more does not matter."""
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+def error_in(response: Response) -> dict[str, str]:
+    """The members of an error's body; none if it is not in XML."""
+    try:
+        root = ElementTree.fromstring(response.read(DOCUMENT_LIMIT))
+    except (ElementTree.ParseError, PlatformError):
+        return {}
+    return {name_of(member): member.text or "" for member in root}
+
+
+def object_of(response: Response, size: int | None = None) -> Object:
+    """The object that headers describe; `size` is its size where their length is that of a part."""
+    modified = response.headers.get("Last-Modified")
+    if size is None:
+        size = int(response.headers.get("Content-Length", "0"))
+    moment = parsedate_to_datetime(modified) if modified else None
+    return Object(size, moment, response.headers.get("ETag"), md5_of(response.headers))
+
+
+def md5_of(headers: Mapping[str, str]) -> str | None:
+    """The MD5 of an object, which is its ETag if it was neither made of parts nor encrypted with a key of its own."""
+    etag = headers.get("etag", "").strip('"').lower()
+    if not _MD5.fullmatch(etag) or "x-amz-server-side-encryption-customer-algorithm" in headers:
+        return None
+    return None if headers.get("x-amz-server-side-encryption", "").startswith("aws:kms") else etag
+
+
+def whole_size(content_range: str) -> int:
+    """The size of the whole object, of which a part was sent. Raises PlatformError if it is not told."""
+    size = content_range.rpartition("/")[2]
+    if not (size.isascii() and size.isdecimal()):
+        raise PlatformError(f"The store answered with an invalid Content-Range: {content_range[:100]!r}")
+    return int(size)
+
+
+def content_of(response: Response, limit: int) -> Content:
+    """The body up to `limit` bytes; NetworkError if it ends too early."""
+    length = response.body_length or 0
+    if length > limit:
+        return b"".join(_first(response, limit))
+    if length <= COPIED:
+        return response.read(limit)
+    buffer, filled = bytearray(length), 0
+    with memoryview(buffer) as view:
+        while filled < length and (count := response.readinto(view[filled:])):
+            filled += count
+    if filled < length:
+        response.close()
+        raise NetworkError(f"The connection to {response.place} broke", "Try again")
+    return buffer
+
+
+def _first(response: Response, limit: int) -> list[bytes]:
+    buffer, parts = memoryview(bytearray(1 << 16)), []
+    while limit and (count := response.readinto(buffer[: min(limit, len(buffer))])):
+        parts.append(bytes(buffer[:count]))
+        limit -= count
+    return parts
+
+
+def page_of(answer: ElementTree.Element) -> ObjectPage:
+    """The page of a listing. Raises PlatformError for an entry without a size."""
+    from urllib.parse import unquote_plus
+
+    # A thousand entries each: names are put together once, and looked for by code that is compiled.
+    space = answer.tag[: answer.tag.rfind("}") + 1]
+    key, prefix = f"{space}Key", f"{space}Prefix"
+    decode = unquote_plus if answer.findtext(f"{space}EncodingType") == "url" else str
+    facts = tuple(f"{space}{name}" for name in ("Size", "LastModified", "ETag"))
+    objects = [
+        (decode(found.findtext(key) or ""), _listed(*map(found.findtext, facts)))
+        for found in answer.iterfind(f"{space}Contents")
+    ]
+    prefixes = [decode(found.findtext(prefix) or "") for found in answer.iterfind(f"{space}CommonPrefixes")]
+    is_more = (answer.findtext(f"{space}IsTruncated") or "").lower() == "true"
+    return ObjectPage(prefixes, objects, answer.findtext(f"{space}NextContinuationToken") or "" if is_more else None)
+
+
+def _listed(size: str | None, modified: str | None, etag: str | None) -> Object:
+    try:
+        moment = datetime.fromisoformat(modified.replace("Z", "+00:00")) if modified else None
+        return Object(int(size or ""), moment, etag)
+    except ValueError as error:
+        raise PlatformError(f"The store's listing is not as S3 has it: {error}") from None
+
+
+def name_of(element: ElementTree.Element) -> str:
+    """Its name without the namespace, which some stores leave out."""
+    return element.tag.rpartition("}")[2]
+
+
+def text_of(element: ElementTree.Element, name: str) -> str:
+    """The text of a member; empty if there is none."""
+    return next((member.text or "" for member in element if name_of(member) == name), "")
