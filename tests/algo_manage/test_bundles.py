@@ -98,6 +98,7 @@ CHANGES: dict[str, Callable[[dict[str, bytes]], None]] = {
     "less": lambda members: members.pop("source.tar") and None,
     "another seal": lambda members: members.update({"seal": b"0" * 64}),
     "texts that are none": manifest(details=[], settings="x"),
+    "nested deeply": lambda members: members.update({"bundle.json": b"[" * 100_000}),
 }
 
 
@@ -107,6 +108,14 @@ def test_what_was_changed_is_refused(bundle: Bundle, what: str) -> None:
     assert damaged(lambda members: None, content) == content
     with pytest.raises(AlgoError):
         read_bundle(io.BytesIO(damaged(CHANGES[what], content)))
+
+
+@pytest.mark.parametrize("name", ["TOKEN; rm -rf ~", "$(id)", "", "A B", "1A", "A\n"])
+def test_secrets_have_names_of_variables(bundle: Bundle, name: str) -> None:
+    """They stand in a command that is shown to be copied; who makes a bundle also seals it."""
+    content, _ = written(dataclasses.replace(bundle, secrets=(name,)))
+    with pytest.raises(AlgoError, match="not a bundle"):
+        read_bundle(io.BytesIO(content))
 
 
 @pytest.mark.parametrize("step", [1, 511, 512, 1024, 4000])

@@ -162,6 +162,8 @@ def build_world(directory: Path) -> World:
         "orgKeyId": str(platform.keys.create("acme", "ours")[0].id),
         "eventListenerId": str(platform.event_listeners.create("alice", listened, "arn").id),
         "scheduleId": platform.schedules.create("alice", "alice/Algo", "", "0 6 * * *", "UTC", ("text", "x")).id,
+        "webhookId": platform.incoming_webhooks.create("alice", "alice/Algo", "")[0].id,
+        "webhookToken": platform.incoming_webhooks.create("alice", "alice/Algo", "")[1],
         "invite_code": "invited-one",
         "reservation_id": platform.administration.reserve(algorithm.id, "bob", "latest", "", 2).id,
         "featureName": "web_calls",

@@ -53,5 +53,5 @@ class Caller:
         return self.account == owner or owner in self.roles
 
     def owns_algorithm(self, owner: str) -> bool:
-        """Whether this caller may see that account's private versions, printed output and stack traces."""
+        """Whether this caller may see that account's private versions, and printed output."""
         return self.administrator or self.acts_for(owner)

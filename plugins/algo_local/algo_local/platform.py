@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
     from algo_local.metadata.event_listeners import EventListeners
+    from algo_local.metadata.incoming_webhooks import IncomingWebhooks
     from algo_local.metadata.keys import Keys
     from algo_local.metadata.notifications import Notifications
     from algo_local.metadata.organizations import Organizations
@@ -170,6 +171,13 @@ class Platform:
         from algo_local.metadata.schedules import Schedules
 
         return Schedules(self.database)
+
+    @_Part
+    def incoming_webhooks(self) -> IncomingWebhooks:
+        """Addresses at which other services call algorithms."""
+        from algo_local.metadata.incoming_webhooks import IncomingWebhooks
+
+        return IncomingWebhooks(self.database)
 
     @_Part
     def event_listeners(self) -> EventListeners:

@@ -42,6 +42,7 @@ def delete_account(platform: Platform, account: Account) -> None:
         platform.hosted.delete(Caller(account.name), [account.name, name], force=True)
     platform.scms.forget_account(account.name)
     platform.schedules.forget_account(account.name)
+    platform.incoming_webhooks.forget_account(account.name)
     for connector in platform.connectors.of(account.name):
         platform.connectors.remove(account.name, connector.name)
     # A later account of this name must not find this account's data of other owners' algorithms.

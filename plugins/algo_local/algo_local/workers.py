@@ -35,8 +35,8 @@ def review(platform: Platform) -> None:
 def review_and_prepare(platform: Platform) -> None:
     """`review`, and start the workers that algorithms keep ready, as far as they are missing; they load later."""
     review(platform)
-    versions = platform.registry.kept_ready()
-    if not versions:
+    versions, reserved = platform.registry.kept_ready(), _reserved(platform)
+    if not versions and not reserved and "executor" not in platform.parts:
         return
     from algo_local.execution.local_pool import LocalPool
 
@@ -45,6 +45,7 @@ def review_and_prepare(platform: Platform) -> None:
     for version in versions:
         owner, name = version.algorithm.owner, version.algorithm.name
         platform.executor.prepare(platform.runnable(version), CallContext(owner, (owner, name), "", ""))
+    platform.executor.reserve(reserved)
 
 
 def follow(platform: Platform, algorithm: Algorithm | None, *, is_account_gone: bool) -> None:
@@ -53,6 +54,19 @@ def follow(platform: Platform, algorithm: Algorithm | None, *, is_account_gone: 
     platform.changed.set()
     if algorithm or is_account_gone:
         platform.forget_kept(f"{algorithm.owner}/{algorithm.name}" if algorithm else None)
+
+
+def _reserved(platform: Platform) -> list[tuple[Build, CallContext, int]]:
+    """The builds of which administrators have reserved workers, for whom, and how many."""
+    found = []
+    for reservation in platform.administration.reservations():
+        algorithm = platform.registry.algorithm(reservation.algorithm)
+        wanted = reservation.version_identifier if reservation.version_type != "latest" else ""
+        version = platform.registry.resolve(algorithm, wanted, as_owner=True) if algorithm else None
+        if algorithm and version:
+            context = CallContext(reservation.calling_user, (algorithm.owner, algorithm.name), "", "")
+            found.append((platform.runnable(version), context, reservation.slots))
+    return found
 
 
 def _current(platform: Platform, label: str, source: Path, newest: set[str]) -> Build | None:

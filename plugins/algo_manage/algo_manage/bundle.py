@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ MOST_BYTES = 256 << 20
 _DETAILS = ("label", "tagline", "summary", "tags")
 _SETTINGS = ("source_visibility", "license", "network_access", "pipeline_enabled", "algorithm_environment")
 _TEXTS = ("release_notes", "sample_input", "sample_output")
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 _CHANGED = AlgoError("The bundle has been changed since it was exported", "Export it again")
 
@@ -100,7 +103,7 @@ def read_bundle(file: BinaryIO, digest: str | None = None) -> Bundle:
         raise AlgoError(f"The bundle is not the expected one: its digest is {found}", "Get it again from its source")
     try:
         return _parsed(content)
-    except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+    except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError) as error:
         raise AlgoError("This is not a bundle of an algorithm, or it is incomplete", "Export it again") from error
 
 
@@ -126,6 +129,9 @@ def _parsed(content: bytes) -> Bundle:
         tuple(str(name) for name in said["secrets"]),
         source,
     )
+    # They stand in a command that people copy.
+    if not all(_VARIABLE.fullmatch(name) for name in bundle.secrets):
+        raise ValueError("no names of variables")
     # Whatever is in the file besides, such as another manifest, would not be written again.
     again = io.BytesIO()
     bundle.write(again)

@@ -16,13 +16,14 @@ from support.serving import Served
 
 from algo_local.callers import CallContext
 from algo_local.execution.keeper import Keeper, keeper_of
+from algo_local.execution.local_pool import LocalPool
 from algo_local.execution.payload import Payload
 from algo_local.metadata.keys import ADMINISTRATOR_KEY
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 from algo_local.retirement import delete_algorithm
 from algo_local.web.app import Application
-from algo_local.workers import review
+from algo_local.workers import review, review_and_prepare
 
 CODE = """
 import os, time
@@ -195,3 +196,32 @@ def test_workers_between_commands_follow_as_well(
             assert [one["algorithm"] for one in (found or {"workers": []})["workers"]] == left
         finally:
             keeper.stop()
+
+
+def test_workers_are_reserved_for_a_caller_before_a_call(
+    platform: Platform, publish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
+    publish("jane/State", CODE)
+    platform.metadata.ensure_account("bob")
+    body = {"username": "jane", "algoname": "State", "calling_user": "bob", "version_type": "latest", "num_slots": 2}
+    with embedded_session(Application(platform, trusted=True)) as session:
+        made = session.post("local:/v1/admin/reservations?sudo=true", json=body).json()
+        review_and_prepare(platform)
+        pool = platform.executor
+        assert isinstance(pool, LocalPool)
+        assert wait_until(lambda: pool.describe().workers == 2)
+        (key,) = pool._scheduler.pools
+        assert pool._scheduler.accounts(key) == ["bob"]
+        assert pool._scheduler.retirable(float("inf")) == []
+        publish("jane/State", CODE + "#", "2.0.0")
+        review_and_prepare(platform)
+        assert wait_until(
+            lambda: any("bob" in pool._scheduler.accounts(each) for each in pool._scheduler.pools if each != key)
+        )
+        assert [each for each, _ in pool._scheduler.retirable(float("inf"))] == [key] * 2, (
+            "the latest is another one now"
+        )
+        session.delete(f"local:/v1/admin/reservations/{made['reservation_id']}?sudo=true")
+        review_and_prepare(platform)
+        assert wait_until(lambda: len(pool._scheduler.retirable(float("inf"))) == 4)

@@ -99,6 +99,23 @@ def test_the_least_number_is_kept_when_idle() -> None:
     assert len(scheduler.retirable(1.0)) == 2
 
 
+def test_reserved_workers_are_kept_for_their_account_and_given_up_to_nobody() -> None:
+    scheduler: Scheduler[Worker] = Scheduler(Scaling(total=3, most=3))
+    scheduler.reserved = {("build", "bob"): 2}
+    starts = scheduler.ahead(ticket("bob"))
+    assert len(starts) == 2
+    for start in starts:
+        scheduler.started(start, Worker("bob"), 0.0)
+    assert scheduler.ahead(ticket("bob")) == []
+    assert scheduler.retirable(1.0) == []
+    assert calls(scheduler, 5) == 1, "jane has the rest"
+    assert scheduler.accounts("build") == ["bob", "jane"]
+    assert [worker.account for _, worker in scheduler.retirable(1.0)] == ["jane"]
+    scheduler.reserved = {}
+    assert calls(scheduler, 5) == 2
+    assert scheduler.accounts("build") == ["jane"]
+
+
 @pytest.fixture
 def pool(processes: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")

@@ -57,6 +57,7 @@ def test_an_algorithm_is_there_before_it_has_a_version(fresh: Callable[[], World
         ({"settings": {**SETTINGS, "license": "mit"}}, 6001),
         ({"settings": {**SETTINGS, "pipeline_enabled": "yes"}}, 6001),
         ({"settings": {**SETTINGS, "royalty_microcredits": 10**30}}, 6001),
+        ({"settings": {**SETTINGS, "royalty_microcredits": 1}}, 6001),
         ({"settings": {**SETTINGS, "language": "cobol"}}, 4001),
         ({"settings": {**SETTINGS, "language": "java11"}}, 4002),
         ({"settings": {**SETTINGS, "package_set": "nothing"}}, 4006),
@@ -257,3 +258,45 @@ def test_owners_are_told_of_versions_that_others_publish(fresh: Callable[[], Wor
                         ("event_types=version_published&since=x", 6001)]:  # fmt: skip
         answer = world.ask("GET", f"users/alice/notifications?{query}", "alice")
         assert (answer.status, answer.error["code"]) == (400, code)
+
+
+FAILS = "def apply(input):\n    raise ValueError('no luck')\n"
+
+
+@pytest.mark.parametrize("visibility", ["closed", "open"])
+def test_source_is_for_its_owners_or_for_everybody(fresh: Callable[[], World], tmp_path: Path, visibility: str) -> None:
+    """The files, the commits, and the lines of both in stack traces, also of calls on record."""
+    world = fresh()
+    publish(world.platform, tmp_path, "alice/Fails", public=True, code=FAILS)
+    settings = {"settings": {"source_visibility": visibility}}
+    assert world.ask("PUT", "algorithms/alice/Fails", "alice", settings).status == 200
+    is_open = visibility == "open"
+    for caller, sees in (("alice", True), ("bob", is_open)):
+        for part in ("source", "log"):
+            assert world.ask("GET", f"algorithms/alice/Fails/{part}", caller).status == (200 if sees else 403), caller
+        failed = world.ask("POST", "algo/alice/Fails?stdout=true", caller, "x").json
+        again = world.ask("GET", f"requests/{failed['request_id']}/result?stdout=true", caller).json
+        for answer in (failed, again):
+            assert ("stacktrace" in answer["error"]) is sees, caller
+            assert ("stdout" in answer["metadata"]) is (caller == "alice"), "what is printed is the owner's"
+        assert world.ask("GET", "algorithms/alice/Fails/builds", caller).status == (200 if caller == "alice" else 403)
+    assert world.ask("PUT", "algorithms/alice/Fails/source", "bob", b"x").status == 403
+    assert world.ask("GET", "algorithms/alice/Fails/source", "nobody").status == 401
+
+
+def test_a_package_set_chooses_the_python(fresh: Callable[[], World], monkeypatch: pytest.MonkeyPatch) -> None:
+    world = fresh()
+    wanted: list[tuple[int, ...]] = []
+    build = world.platform.builder.build
+
+    def noted(*arguments: Any, **named: Any) -> Any:
+        wanted.append(named["preferred"])
+        return build(*arguments, **{**named, "preferred": ()})
+
+    monkeypatch.setattr(world.platform.builder, "build", noted)
+    for number, name in enumerate(("python37", "python36-gpu", "pytorch-1.6.x")):
+        settings = {**SETTINGS, "package_set": name}
+        body = {"name": f"New{number}", "details": {"label": "New"}, "settings": settings}
+        assert world.ask("POST", "algorithms/alice", "alice", body).status == 201
+        world.ask("POST", f"algorithms/alice/New{number}/compile", "alice")
+    assert wanted == [(3, 7), (3, 6), ()]

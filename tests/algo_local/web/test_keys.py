@@ -285,3 +285,27 @@ def apply(request):
     ]:
         assert asks(method, path) == 403, (method, path)
     world.platform.executor.close()
+
+
+def test_no_key_makes_one_that_is_valid_for_longer(fresh: Callable[[], World]) -> None:
+    """Neither a new one, nor by changing or exchanging one that there is, itself included."""
+    world = fresh()
+    ends, later = "2190-01-01T00:00:00.000Z", "2191-01-01T00:00:00Z"
+    mine = make(world, permissions=ALL, expires_at=ends)
+    for_good = make(world, key_label="for good", permissions=ALL)
+    world.keys["other"] = world.keys.pop("for good")
+    for method, path, sent in [
+        ("POST", "users/alice/keys", {"expires_at": later}),
+        ("PUT", f"users/alice/keys/{mine['key_id']}", {"expires_at": later}),
+        ("PUT", f"users/alice/keys/{for_good['key_id']}", {"key_label": "x"}),
+        ("POST", f"users/alice/keys/{for_good['key_id']}/rotate", None),
+        ("POST", "organizations/acme/keys", {"key_label": "x", "permissions": NOTHING, "expires_at": later}),
+    ]:
+        answer = world.ask(method, path, "new", sent)
+        assert (answer.status, answer.error["code"]) == (403, 2001), (method, path)
+    made = [
+        make(world, "new", key_label="child"),
+        make(world, "new", key_label="short", expires_at="2180-01-01T00:00:00Z"),
+    ]
+    assert [key["expires_at"] for key in made] == [ends, "2180-01-01T00:00:00.000Z"]
+    assert world.ask("POST", f"users/alice/keys/{mine['key_id']}/rotate", "new").json["expires_at"] == ends

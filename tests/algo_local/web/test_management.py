@@ -45,7 +45,8 @@ def test_versions_come_in_pages_that_end_in_null(client: Any, publish: Callable[
     assert (second["marker"], second["next_link"]) == (None, None)
     found = [entry["version_info"]["semantic_version"] for entry in first["results"] + second["results"]]
     assert found == ["1.4.0", "1.3.0", "1.2.0", "1.1.0", "1.0.0"]
-    assert client("GET", "algorithms/jane/Echo/versions?published=false").json()["results"] == []
+    for query in ("published=true&callable=false", "published=false", "callable=True"):
+        assert len(client("GET", f"algorithms/jane/Echo/versions?{query}").json()["results"]) == len(found), query
     for query, code in [
         ("limit=0", 5003),
         ("limit=x", 5003),

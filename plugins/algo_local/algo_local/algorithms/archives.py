@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import os
 import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import BinaryIO, NamedTuple, cast
 
 from algo_local.algorithms.sources import MAX_FILES
 from algo_local.error_codes import ErrorCode
@@ -17,6 +22,15 @@ ARCHIVE_BYTES = 128 << 20
 
 CONTENT_BYTES = 128 << 20
 """Largest sum of what the files in an archive hold."""
+
+STREAM_BYTES = 2 * CONTENT_BYTES
+"""Most that is unpacked of a tar file: contents, and headers."""
+
+ZIP_DIRECTORY_BYTES = 8 << 20
+"""Largest list of files in a zip file."""
+
+_ZIP_END_BYTES = 22 + 20 + 0xFFFF
+"""Where the end of a zip file begins at the latest: its record, what precedes it, and the longest comment."""
 
 FILE = 0o100644
 PROGRAM = 0o100755
@@ -68,7 +82,7 @@ def checked_name(name: str) -> str:
 def _tar_entries(file: BinaryIO) -> Iterator[TreeEntry]:
     budget = _Budget()
     file.seek(0)
-    with tarfile.open(fileobj=file, mode="r:*") as archive:
+    with _unpacked(file) as unpacked, tarfile.open(fileobj=cast("BinaryIO", _Bounded(unpacked)), mode="r:") as archive:
         for member in archive:
             if member.isdir():
                 continue
@@ -88,6 +102,7 @@ def _tar_entries(file: BinaryIO) -> Iterator[TreeEntry]:
 
 def _zip_entries(file: BinaryIO) -> Iterator[TreeEntry]:
     budget = _Budget()
+    _check_directory(file)
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             if member.is_dir():
@@ -98,6 +113,59 @@ def _zip_entries(file: BinaryIO) -> Iterator[TreeEntry]:
                 content = packed.read(CONTENT_BYTES + 1)
             mode = member.external_attr >> 16
             yield TreeEntry(name, LINK if stat.S_ISLNK(mode) else PROGRAM if mode & 0o111 else FILE, content)
+
+
+def _unpacked(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
+    """What a compressed file holds, or the file itself."""
+    begin = file.read(6)
+    file.seek(0)
+    if begin.startswith(b"\x1f\x8b"):
+        return cast("AbstractContextManager[BinaryIO]", gzip.GzipFile(fileobj=file))
+    if begin.startswith(b"BZh"):
+        return cast("AbstractContextManager[BinaryIO]", bz2.BZ2File(file))
+    if begin == b"\xfd7zXZ\0" or begin.startswith(b"\x5d\0\0"):
+        return cast("AbstractContextManager[BinaryIO]", lzma.LZMAFile(file))
+    return nullcontext(file)
+
+
+class _Bounded:
+    """A file that is read up to `STREAM_BYTES`: what is compressed may be a thousand times as large as it arrived.
+
+    A tar file is larger than what its files hold by headers, each of which its reader takes as a whole.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        self._check(self._file.tell() + size)
+        return self._file.read(size)
+
+    def seek(self, position: int) -> int:
+        self._check(position)
+        return self._file.seek(position)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def _check(self, end: int) -> None:
+        if not 0 <= end <= STREAM_BYTES:
+            raise _refusal(f"The archive is larger than {STREAM_BYTES >> 20} MiB when it is unpacked")
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Refuse a zip file whose list of files, which its reader takes as a whole, is too large for its memory."""
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(max(0, size - _ZIP_END_BYTES))
+    end = file.read()
+    at = end.rfind(b"PK\5\6")
+    # The larger form of zip files is for sizes that none has which is taken.
+    if at < 0 or len(end) < at + 16 or end[max(0, at - 20) : at].startswith(b"PK\6\7"):
+        raise _refusal("The zip file has no end, or one of the form for more than 4 GiB")
+    if int.from_bytes(end[at + 12 : at + 16], "little") > ZIP_DIRECTORY_BYTES:
+        raise _refusal("The zip file lists too many files")
+    file.seek(0)
 
 
 class _Budget:

@@ -12,6 +12,7 @@ from algo_core.errors import ConfigError
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.builds import BuildRecord
 from algo_local.algorithms.catalog import python_of
+from algo_local.algorithms.interpreters import python_named_in
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Missing
 
@@ -76,7 +77,7 @@ class Compiler:
                 algorithm.name,
                 report=lambda line: self._builds.say(identifier, line),
                 run_code=run_code,
-                preferred=python_of(algorithm.algorithm_environment),
+                preferred=python_of(algorithm.algorithm_environment) or python_named_in(algorithm.package_set or ""),
             )
         except BuildError as error:
             hint = f"\n{error.hint}" if error.hint else ""

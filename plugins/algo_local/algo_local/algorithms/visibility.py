@@ -34,3 +34,8 @@ def visible_algorithms(registry: Registry, caller: Caller, owner: str | None = N
     """The algorithms that a caller may know of, of one owner or of all, in the order of their names."""
     public = registry.public()
     return [found for found in registry.algorithms(owner) if found.id in public or caller.owns_algorithm(found.owner)]
+
+
+def reads_source(caller: Caller, algorithm: Algorithm) -> bool:
+    """Whether a caller may see an algorithm's source, and with it stack traces."""
+    return algorithm.source_visibility == "open" or caller.owns_algorithm(algorithm.owner)

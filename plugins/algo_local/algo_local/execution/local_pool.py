@@ -8,8 +8,8 @@ import string
 import sys
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -204,9 +204,28 @@ class LocalPool:
             key, now = _key(build), time.monotonic()
             if self._closed or self._crashes.failure(key, now):
                 return
-            call = _Call(build, replace(context, caller=self._callers.get(key, context.caller)))
-            starts = self._scheduler.ahead(call)
-            self._starting += len(starts)
+            self._ahead(_Call(build, replace(context, caller=self._callers.get(key, context.caller))))
+
+    def reserve(self, wanted: Sequence[tuple[Build, CallContext, int]]) -> None:
+        """Start workers of builds for the callers of contexts, until each has so many; returns at once.
+
+        They are kept however long they are idle, and given up to no other account, until this says something else.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            counts: Counter[tuple[Hashable, str]] = Counter()
+            for build, context, count in wanted:
+                counts[_key(build), context.caller] += count
+            self._scheduler.reserved = counts
+            for build, context, _ in wanted:
+                if not self._crashes.failure(_key(build), time.monotonic()):
+                    self._ahead(_Call(build, context))
+
+    def _ahead(self, call: _Call) -> None:
+        """Start the workers that are missing of what is to be kept; the lock is held."""
+        starts = self._scheduler.ahead(call)
+        self._starting += len(starts)
         for start in starts:
             threading.Thread(target=self._start_ahead, args=(call, start), name="algo-ahead", daemon=True).start()
 

@@ -12,7 +12,7 @@ waits for a worker that waits for it.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
@@ -142,6 +142,8 @@ class Scheduler(Generic[W]):
     def __init__(self, scaling: Scaling) -> None:
         self.scaling = scaling
         self.pools: dict[Hashable, _Pool[W]] = {}
+        self.reserved: Mapping[tuple[Hashable, str], int] = {}
+        """Workers of builds that are kept for an account, and given up to nobody else."""
         self.waiting = 0
         self._accounts: dict[str, _Account[W]] = {}
         self._past: OrderedDict[str, float] = OrderedDict()
@@ -271,17 +273,29 @@ class Scheduler(Generic[W]):
         found: list[tuple[Hashable, W]] = []
         for key, pool in self.pools.items():
             spare = pool.count - max(self.scaling.least, pool.least)
-            old = [worker for mine in pool.idle.values() for worker in mine if worker.idle_since <= moment]
+            old = [
+                worker
+                for account, mine in pool.idle.items()
+                for worker in list(mine)[: self._unreserved(key, account)]
+                if worker.idle_since <= moment
+            ]
             found += [(key, worker) for worker in sorted(old, key=lambda w: w.idle_since)[: max(0, spare)]]
         return found
 
+    def _unreserved(self, key: Hashable, account: str) -> int:
+        """How many of an account's workers of a build are not reserved for it."""
+        return max(0, self.pools[key].of.get(account, 0) - self.reserved.get((key, account), 0))
+
     def ahead(self, ticket: Ticket[W]) -> list[Start[W]]:
-        """The workers that are to be started so that a build has its least number; `ticket` is no call that waits."""
+        """The workers that are to be started so that a build has its least number, and its account those reserved for
+        it; `ticket` is no call that waits.
+        """
         plan: Plan[W] = Plan()
         pool = self.pools.setdefault(ticket.key, _Pool())
         pool.remember(ticket)
+        most, reserved = self._most(ticket), self.reserved.get((ticket.key, ticket.account), 0)
         while (
-            pool.count < min(ticket.least, self._most(ticket))
+            (pool.count < min(ticket.least, most) or pool.of.get(ticket.account, 0) < min(reserved, most))
             and self._count < self.scaling.total
             and self._starting < STARTS
         ):
@@ -394,6 +408,8 @@ class Scheduler(Generic[W]):
         due = self._accounts[ticket.account].served + QUANTUM_SECONDS
         best: tuple[float, float, Hashable, W] | None = None
         for key, worker in candidates:
+            if worker.account != ticket.account and not self._unreserved(key, worker.account):
+                continue
             owner = self._accounts.get(worker.account)
             is_wanted = owner is not None and any(which == key for which, _ in owner.queues)
             if is_wanted and (owner is None or worker.account == ticket.account or owner.served <= due):

@@ -17,7 +17,7 @@ from algo_local.refusals import StorageFull, StorageUnavailable
 BUSY_SECONDS = 30.0
 """Seconds that a transaction waits for another one."""
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 """The schema version of this algo-local: the number of migrations."""
 
 WORTH_REMEMBERING = 32

@@ -366,6 +366,20 @@ ALTER TABLE new_webhooks RENAME TO request_webhooks;
 CREATE INDEX request_webhooks_waiting ON request_webhooks (due_at) WHERE state = 'waiting';
 """
 """No version of before has kept insights, whatever it was told about them."""
+_WITH_INCOMING_WEBHOOKS = """
+CREATE TABLE incoming_webhooks (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL COLLATE NOCASE REFERENCES accounts (name),
+    algorithm TEXT NOT NULL,
+    version TEXT NOT NULL,
+    digest BLOB NOT NULL UNIQUE,
+    created_at REAL NOT NULL,
+    last_at REAL,
+    last_request TEXT NOT NULL,
+    problem TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX incoming_webhooks_by_owner ON incoming_webhooks (owner, created_at);
+"""
 MIGRATIONS = (
     _FIRST,
     _WITH_CONNECTORS,
@@ -379,6 +393,7 @@ MIGRATIONS = (
     _WITH_WORKERS,
     _WITH_SCHEDULES,
     _WITH_INSIGHTS,
+    _WITH_INCOMING_WEBHOOKS,
 )
 """The migration to each version of the schema from the previous one; a published migration never changes."""
 

@@ -125,6 +125,4 @@ class Development:
 def _failed(error: AlgoError) -> Response:
     """The response to a call while the directory cannot be built."""
     message = f"{error.message}. {error.hint}" if error.hint else error.message
-    return wrapped(
-        Answer(None, b"", Failure(message, "LoadingError"), 0.0, ""), f"req-{uuid.uuid4()}", sees_inside=True
-    )
+    return wrapped(Answer(None, b"", Failure(message, "LoadingError"), 0.0, ""), f"req-{uuid.uuid4()}", trace=True)

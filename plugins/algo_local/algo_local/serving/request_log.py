@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from algo_local.serving.log import takes_more
+
+_SECRET = re.compile(r"^((?:https?://[^/]*)?/+v1/+(?:webhooks|invites|admin/+invites)/+)[^/?]+", re.IGNORECASE)
+"""Paths that are secrets themselves, from what they begin with on."""
 
 TARGET_CHARACTERS = 500
 """Longest target that a line shows in full."""
@@ -82,4 +86,5 @@ def _as_json(answered: LoggedRequest, time: str) -> str:
 
 
 def _shortened(target: str) -> str:
+    target = _SECRET.sub(r"\1...", target)
     return target if len(target) <= TARGET_CHARACTERS else f"{target[:TARGET_CHARACTERS]}..."

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from algo_core.errors import AlgoError
-from algo_local.algorithms.visibility import visible_algorithm
-from algo_local.callers import Caller
-from algo_local.web.handlers.invoke import call_version
-from algo_local.web.http import ApiError, Request
+from algo_local.web.handlers.account_calls import begin_call
+from algo_local.web.http import ApiError
 
 if TYPE_CHECKING:
     from algo_local.metadata.schedules import Schedule
@@ -74,17 +71,7 @@ def call_due(platform: Platform, on_failure: Callable[[str], None] | None = None
 
 def _call(platform: Platform, schedule: Schedule) -> str:
     """Call as the account of the schedule, without waiting for the end; returns the id of the call."""
-    caller = Caller(schedule.owner, roles=platform.metadata.roles(schedule.owner))
-    owner, _, name = schedule.algorithm.partition("/")
-    algorithm = visible_algorithm(platform.registry, caller, owner, name)
-    as_owner = bool(algorithm) and caller.owns_algorithm(algorithm.owner)  # type: ignore[union-attr]  # if there is one
-    version = platform.registry.resolve(algorithm, schedule.version, as_owner=as_owner) if algorithm else None
-    if not version:
-        reference = f"{schedule.algorithm}/{schedule.version}".rstrip("/")
-        raise AlgoError(f"Algorithm {reference} does not exist, or the account may not call it")
     body = schedule.input.encode()
     headers = {"content-type": _TYPES[schedule.content_type]}
-    request = Request("POST", f"/v1/algo/{schedule.algorithm}?output=void", headers, io.BytesIO(body), len(body))
-    response = call_version(platform, caller, request, version)
-    assert isinstance(response.body, bytes)
-    return str(json.loads(response.body).get("request_id", ""))
+    where = (schedule.owner, schedule.algorithm, schedule.version)
+    return begin_call(platform, *where, headers, io.BytesIO(body), len(body))

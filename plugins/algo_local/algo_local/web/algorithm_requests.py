@@ -32,12 +32,15 @@ def description(body: dict[str, Any]) -> dict[str, Any]:
     """The description in a body, by the names of `Algorithm`'s attributes.
 
     Raises:
-        Invalid: if it names an unknown language or environment.
+        Invalid: if it names an unknown language or environment, or a royalty.
     """
     details, settings = body.get("details", {}), body.get("settings", {})
     found = {name: details[name] for name in ("label", "summary", "tagline", "tags") if name in details}
     if "sample_input" in body.get("version_info", {}):
         found["sample_input"] = body["version_info"]["sample_input"]
+    if settings.get("royalty_microcredits"):
+        message = "This platform bills nothing: royalty_microcredits can only be 0"
+        raise Invalid(message, ErrorCode.INPUT_VALIDATION_ERROR)
     if "algorithm_callability" in settings:
         found["callability"] = settings["algorithm_callability"]
     plain = (
@@ -45,7 +48,6 @@ def description(body: dict[str, Any]) -> dict[str, Any]:
         "license",
         "network_access",
         "pipeline_enabled",
-        "royalty_microcredits",
         "request_records",
         "min_workers",
         "max_workers",

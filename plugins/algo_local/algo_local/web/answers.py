@@ -43,23 +43,23 @@ def _result_of(outcome: Outcome) -> tuple[bytes, Failure | None]:
 
 
 def wrapped(
-    answer: Answer, request_id: str, *, sees_inside: bool, stdout: bool = False, timing: float | None = None
+    answer: Answer, request_id: str, *, trace: bool, stdout: bool = False, timing: float | None = None
 ) -> Response:
     """The ordinary answer, or with status 200 the error of an algorithm that failed (API sections 3.5, 3.6).
 
-    `sees_inside` says that the caller may see what was printed and stack traces; `timing` is the total time, in
+    With `stdout` it has what was printed, with `trace` the stack trace of a failure; `timing` is the total time, in
     seconds, if it was asked for.
     """
     metadata: dict[str, Any] = {"duration": answer.duration}
     if answer.content_type:
         metadata = {"content_type": answer.content_type, **metadata}
-    if stdout and sees_inside:
+    if stdout:
         metadata["stdout"] = answer.stdout
     if timing is not None:
         metadata["timing"] = {"running": round(answer.duration * 1000), "total": round(timing * 1000)}
     if failure := answer.failure:
         error = {"message": failure.message}
-        if sees_inside and failure.stacktrace:
+        if trace and failure.stacktrace:
             error["stacktrace"] = failure.stacktrace
         error["error_type"] = failure.error_type
         return json_response({"error": error, "metadata": metadata, "request_id": request_id})

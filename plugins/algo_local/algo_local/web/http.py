@@ -78,6 +78,11 @@ class Request:
         self.headers = headers
         self._body = body
 
+    @property
+    def stream(self) -> Body | None:
+        """The body as it arrives, for another request that is made of this one."""
+        return self._body
+
     def header(self, name: str) -> str:
         """A header's value; empty if it is missing."""
         return self.headers.get(name.lower(), "").strip()

@@ -80,6 +80,8 @@ CALL = Access(Who.VIEWER, Permission.CALL)
 CALLS = Access(Who.ACCOUNT, Permission.CALL)
 CALL_FROM_PAGE = Access(Who.VIEWER, Permission.CALL_FROM_PAGE)
 VIEW = Access(Who.VIEWER)
+READ_SOURCE = Access(Who.VIEWER, Permission.MANAGE)
+"""Of closed source, only members."""
 LOOK = Access(Who.MEMBER)
 ANSWER = Access(Who.INVITED, Permission.MANAGE)
 MEMBER = Access(Who.MEMBER, Permission.MANAGE)
@@ -199,11 +201,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "algorithms/{algorithm}/insights", "getAlgorithmInsights", MEMBER, "insights:index",
               "List what the calls of an algorithm reported about themselves", response="PagedInsightsList",
               query="since limit marker"),
-    Operation("GET", "algorithms/{algorithm}/log", "commitLogForRepository", MEMBER, "sources:log",
+    Operation("GET", "algorithms/{algorithm}/log", "commitLogForRepository", READ_SOURCE, "sources:log",
               "List the commits of an algorithm's repository", response="RepositoryCommitLog", query="since until"),
     Operation("GET", "algorithms/{algorithm}/readme", "getReadme", VIEW, "sources:readme",
               "Show the README of the newest version", response="Readme"),
-    Operation("GET", "algorithms/{algorithm}/source", "downloadSource", MEMBER, "sources:download",
+    Operation("GET", "algorithms/{algorithm}/source", "downloadSource", READ_SOURCE, "sources:download",
               "Download the files of a commit, or of the newest, as a tar archive", response="Archive", query="commit"),
     Operation("PUT", "algorithms/{algorithm}/source", "uploadSource", MEMBER, "sources:upload",
               "Make the files of an archive (tar or zip) the newest commit", "SourceArchive", "Commit",
@@ -246,7 +248,7 @@ OPERATIONS: tuple[Operation, ...] = (
               "Begin to authorize the platform at a source host", status=303),
     Operation("GET", "scms/{scmId}/oauth/finish", "completeScmAuthorization", ANY_KEY, "scms:refuse_oauth",
               "Finish to authorize the platform at a source host", query="code"),
-    Operation("GET", "scms/{scmId}/oauth/status", "getScmStatus", ANY_KEY, "scms:refuse_oauth",
+    Operation("GET", "scms/{scmId}/oauth/status", "getScmStatus", ANY_KEY, "scms:status",
               "Show whether the platform is authorized at a source host", response="ScmUserOAuthStatus"),
     Operation("POST", "scms/{scmId}/oauth/revoke", "revokeScmAuthorization", ANY_KEY, "scms:refuse_oauth",
               "Take an authorization back", status=204),
@@ -291,6 +293,15 @@ OPERATIONS: tuple[Operation, ...] = (
               "Show a schedule", response="Schedule"),
     Operation("DELETE", "users/{username}/schedules/{scheduleId}", "deleteSchedule", OWNER, "schedules:delete",
               "Delete a schedule", status=204),
+    Operation("GET", "users/{username}/incoming-webhooks", "listIncomingWebhooks", MEMBER, "incoming_webhooks:index",
+              "List an account's incoming webhooks", response="PagedIncomingWebhooksList", query="limit marker"),
+    Operation("POST", "users/{username}/incoming-webhooks", "createIncomingWebhook", OWNER, "incoming_webhooks:create",
+              "Make an address at which other services call an algorithm", "IncomingWebhookRequest",
+              "IncomingWebhook", 201),
+    Operation("DELETE", "users/{username}/incoming-webhooks/{webhookId}", "deleteIncomingWebhook", OWNER,
+              "incoming_webhooks:delete", "Delete an incoming webhook", status=204),
+    Operation("POST", "webhooks/{webhookToken}", "receiveWebhook", PUBLIC, "incoming_webhooks:receive",
+              "Call the algorithm of an incoming webhook", "Input", "CallStarted"),
     Operation("GET", "users/{userId}/event-listeners", "getEventListenersForUserById", MEMBER, "event_listeners:index",
               "List an account's listeners to queues", response="PagedEventListenersList", query="limit marker"),
     Operation("POST", "users/{userId}/event-listeners", "postEventListenersForUserById", OWNER,

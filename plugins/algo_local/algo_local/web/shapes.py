@@ -531,6 +531,18 @@ SCHEMAS: dict[str, Schema] = {
         missed=WHOLE,
     ),
     "PagedSchedulesList": page_of("Schedule"),
+    "IncomingWebhookRequest": record("algorithm", algorithm=MIDDLE),
+    "IncomingWebhook": record(
+        "id algorithm created_at last_at last_request_id problem",
+        id=ID,
+        algorithm=TEXT,
+        url=TEXT,
+        created_at=TIME,
+        last_at=TIME_OR_NULL,
+        last_request_id=TEXT_OR_NULL,
+        problem=TEXT,
+    ),
+    "PagedIncomingWebhooksList": page_of("IncomingWebhook"),
     # Organizations
     "Organization": record(
         "org_name org_label org_contact_name org_email type_id",
@@ -721,6 +733,8 @@ PATH: dict[str, Schema] = {
     "secretId": ID,
     "specificationId": ID,
     "userId": TEXT,
+    "webhookId": ID,
+    "webhookToken": TEXT,
     "username": NAME,
 }
 """Parameters in paths."""

@@ -73,10 +73,7 @@ def delete(context: RequestContext) -> None:
 
 
 def versions(context: RequestContext) -> dict[str, Any]:
-    """`GET .../versions`. Only published versions are kept, each of which can be called: there are no others."""
-    query = context.request.query
-    if "false" in {query.get(name, "").lower() for name in ("published", "callable")}:
-        return page(context, [])
+    """`GET .../versions`. All are published and can be called, so that `published` and `callable` leave none out."""
     found = visible_versions(context.platform.registry, context.caller, context.algorithm)
     return page(context, [described(context, context.algorithm, version) for version in found])
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from algo_core.errors import AlgoError
 from algo_local.algorithms.registry import Version
 from algo_local.algorithms.schemas import schemas_of
+from algo_local.algorithms.visibility import reads_source
 from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
 from algo_local.execution.payload import Failure, Outcome, Payload
@@ -232,9 +233,10 @@ def _answered(call: _Call, request: Request, slot: ExitStack, received: float) -
 def _response(call: _Call, request: Request, answer: Answer, request_id: str, received: float) -> Response:
     if call.output == "raw":
         return raw(answer)
-    sees_inside = call.caller.owns_algorithm(call.version.algorithm.owner)
+    algorithm = call.version.algorithm
+    stdout = request.flag("stdout") and call.caller.owns_algorithm(algorithm.owner)
     timing = time.perf_counter() - received if request.flag("timing") else None
-    return wrapped(answer, request_id, sees_inside=sees_inside, stdout=request.flag("stdout"), timing=timing)
+    return wrapped(answer, request_id, trace=reads_source(call.caller, algorithm), stdout=stdout, timing=timing)
 
 
 def _void(request_id: str, webhook: Webhook | None = None) -> Response:

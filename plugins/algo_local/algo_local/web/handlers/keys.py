@@ -55,8 +55,8 @@ def edit(context: RequestContext) -> dict[str, Any]:
     key = _key(context)
     given = {**key.permissions.as_json(), **body.get("permissions", {})}
     permissions = Permissions.of(given)
-    _check_rights(context, key.kind, permissions)
     expires_at = seconds_of(body["expires_at"]) if "expires_at" in body else key.expires_at
+    _check_rights(context, key.kind, permissions, expires_at)
     label = body.get("key_label", key.label)
     return described(context.platform.keys.edit(key, label=label, permissions=permissions, expires_at=expires_at))
 
@@ -64,7 +64,7 @@ def edit(context: RequestContext) -> dict[str, Any]:
 def rotate(context: RequestContext) -> dict[str, Any]:
     """`POST .../keys/ID/rotate`."""
     key = _key(context)
-    _check_rights(context, key.kind, key.permissions)
+    _check_rights(context, key.kind, key.permissions, key.expires_at)
     return described(*context.platform.keys.rotate(key))
 
 
@@ -99,27 +99,32 @@ def _create(
         permissions = Permissions.of(body["permissions"])
     else:
         permissions = CALLS if kind == ALGORITHM_KEY else Permissions()
-    _check_rights(context, kind, permissions)
+    ends_with = context.caller.key.expires_at if context.caller.key else None
+    expires_at = seconds_of(body["expires_at"]) if "expires_at" in body else ends_with
+    _check_rights(context, kind, permissions, expires_at)
     made, key = context.platform.keys.create(
         context.account,
         body.get("key_label", LABEL),
         kind=kind,
         permissions=permissions,
         username=username,
-        expires_at=seconds_of(body["expires_at"]) if "expires_at" in body else None,
+        expires_at=expires_at,
         key=secret,
     )
     return described(made, key)
 
 
-def _check_rights(context: RequestContext, kind: str, permissions: Permissions) -> None:
-    """Raise Forbidden if the caller would get a key that may do more than what they came with."""
+def _check_rights(context: RequestContext, kind: str, permissions: Permissions, expires_at: float | None) -> None:
+    """Raise Forbidden if the caller would get a key that may do more, or for longer, than what they came with."""
     caller = context.caller
     for_administrator = context.platform.metadata.is_administrator(context.account)
     if kind == ADMINISTRATOR_KEY and not (caller.administrator and for_administrator):
         raise Forbidden(f"{DENIED}: administrators make keys for administrators", ErrorCode.NOT_AUTHORIZED)
     if caller.key and not caller.key.is_administrators and not caller.key.permissions.cover(permissions):
         raise Forbidden(f"{DENIED}: a key cannot make one that may do more than itself", ErrorCode.NOT_AUTHORIZED)
+    ends_with = caller.key.expires_at if caller.key else None
+    if ends_with is not None and (expires_at is None or expires_at > ends_with):
+        raise Forbidden(f"{DENIED}: a key cannot make one that is valid for longer", ErrorCode.NOT_AUTHORIZED)
 
 
 def _key(context: RequestContext) -> Key:

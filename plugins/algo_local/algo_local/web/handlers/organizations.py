@@ -69,12 +69,9 @@ def by_external_id(context: RequestContext) -> dict[str, Any]:
 
 
 def edit(context: RequestContext) -> None:
-    """`PUT /v1/organizations/ORG`."""
+    """`PUT /v1/organizations/ORG`. Its name stays: clients send another one, and go on with the old one."""
     body = read_body(context)
     organization = _organization(context)
-    if body["org_name"].lower() != organization.name.lower():
-        message = f"The name does not match the address: {organization.name}"
-        raise Invalid(message, ErrorCode.MALFORMED_ORGANIZATION_JSON)
     attributes = {**organization.attributes, **_attributes(body)}
     external_id = body.get("external_id", organization.external_id)
     context.platform.organizations.edit(organization, body["type_id"].lower(), attributes, external_id)

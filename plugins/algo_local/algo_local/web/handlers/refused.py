@@ -23,7 +23,15 @@ _HOSTS = "Algorithms run as processes of this platform, not as users of other ho
 _PROVIDERS = "Secrets are kept encrypted in this platform's database; providers in Java archives cannot be installed"
 _REGISTRIES = "Algorithms are not container images here, so no registry can receive them"
 
+_OAUTH = "The platform connects to source hosts with tokens, not with OAuth"
+_INTERNAL = "The internal secret provider cannot be changed"
+
 REFUSALS = {
+    "initiateScmAuthorization": Refusal(400, ErrorCode.OAUTH_UNSUPPORTED, _OAUTH),
+    "completeScmAuthorization": Refusal(400, ErrorCode.OAUTH_UNSUPPORTED, _OAUTH),
+    "revokeScmAuthorization": Refusal(400, ErrorCode.OAUTH_UNSUPPORTED, _OAUTH),
+    "updateProvider": Refusal(400, ErrorCode.CANNOT_MODIFY_INTERNAL_SECRET_PROVIDER, _INTERNAL),
+    "deleteProvider": Refusal(400, ErrorCode.CANNOT_MODIFY_INTERNAL_SECRET_PROVIDER, _INTERNAL),
     "getHostUsernames": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),
     "setHostUsernames": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),
     "deleteHostUsernames": Refusal(400, ErrorCode.NOT_IMPLEMENTED, _HOSTS),

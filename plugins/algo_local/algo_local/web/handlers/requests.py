@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from algo_local.algorithms.visibility import reads_source
 from algo_local.callers import DENIED
 from algo_local.error_codes import ErrorCode
 from algo_local.records.insights import listed
@@ -68,8 +69,10 @@ def result(context: RequestContext) -> Response:
         raise ApiError(410, f"The result of {record.id} is not kept, or no longer", ErrorCode.REQUEST_ID_NOT_FOUND)
     if context.request.query.get("output", "").lower() == "raw":
         return raw(answer)
-    stdout = context.request.flag("stdout")
-    return wrapped(answer, record.id, sees_inside=_sees_inside(context), stdout=stdout)
+    algorithm = context.target.algorithm
+    trace = context.caller.administrator or (algorithm is not None and reads_source(context.caller, algorithm))
+    stdout = context.request.flag("stdout") and _sees_inside(context)
+    return wrapped(answer, record.id, trace=trace, stdout=stdout)
 
 
 def given(context: RequestContext) -> Response:
@@ -115,7 +118,7 @@ def _theirs(context: RequestContext) -> Record:
 
 
 def _sees_inside(context: RequestContext) -> bool:
-    """Whether the caller may see what the algorithm prints, and its stack traces."""
+    """Whether the caller may see what the algorithm prints, and reports."""
     algorithm = context.target.algorithm
     return context.caller.administrator or (algorithm is not None and context.caller.owns_algorithm(algorithm.owner))
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from algo_local.algorithms.visibility import visible_algorithm
-from algo_local.error_codes import ErrorCode
 from algo_local.times import iso, iso_or_none
 from algo_local.web.bodies import read_body
-from algo_local.web.http import ApiError
+from algo_local.web.handlers.account_calls import callable_reference
 from algo_local.web.pages import page
-from algo_local.web.references import Reference, unknown
 
 if TYPE_CHECKING:
     from algo_local.metadata.schedules import Schedule
@@ -26,21 +23,13 @@ def index(context: RequestContext) -> dict[str, Any]:
 def create(context: RequestContext) -> dict[str, Any]:
     """`POST /v1/users/NAME/schedules`: of an algorithm that the account and the key may call."""
     body = read_body(context)
-    reference = Reference(body["algorithm"])
-    registry, key = context.platform.registry, context.caller.key
-    algorithm = visible_algorithm(registry, context.caller, *reference.names) if reference.names else None
-    as_owner = algorithm is not None and context.caller.owns_algorithm(algorithm.owner)
-    if not algorithm or not registry.resolve(algorithm, reference.version, as_owner=as_owner):
-        raise unknown(reference)
-    # The calls are the account's, without the limits of the key.
-    if key and not (key.permissions.allow_algo and key.permissions.may_call(algorithm.owner, algorithm.name)):
-        raise ApiError(403, "The key may not call this algorithm", ErrorCode.NOT_AUTHORIZED)
+    algorithm, version = callable_reference(context, body["algorithm"])
     given = body.get("input", "")
     content_type = "text" if isinstance(given, str) else "json"
     made = context.platform.schedules.create(
         context.account,
-        f"{algorithm.owner}/{algorithm.name}",
-        reference.version,
+        algorithm,
+        version,
         " ".join(body["cron"].split()),
         body.get("timezone", "UTC"),
         (content_type, given if content_type == "text" else json.dumps(given)),

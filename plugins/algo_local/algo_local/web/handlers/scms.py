@@ -12,6 +12,7 @@ from algo_core.errors import AlgoError
 from algo_local.error_codes import ErrorCode
 from algo_local.refusals import Invalid
 from algo_local.web.algorithm_objects import INTERNAL_SCM, described_scm
+from algo_local.web.handlers.refused import refuse
 from algo_local.web.http import ApiError, Response
 from algo_local.web.pages import page
 
@@ -78,9 +79,8 @@ def set_default(context: RequestContext) -> None:
 
 def refuse_oauth(context: RequestContext) -> NoReturn:
     """`.../oauth/...`: the platform itself needs no authorization, and others get a token."""
-    if _external(context):
-        raise Invalid("This platform connects to source hosts with tokens only", ErrorCode.OAUTH_UNSUPPORTED)
-    raise Invalid("This source host is the platform itself, and needs no authorization", ErrorCode.OAUTH_UNSUPPORTED)
+    _external(context)
+    refuse(context)
 
 
 def connect(context: RequestContext) -> dict[str, Any]:
@@ -96,7 +96,14 @@ def connect(context: RequestContext) -> dict[str, Any]:
 
 def token_status(context: RequestContext) -> dict[str, Any]:
     """`GET /v1/scms/ID/token/status`."""
-    login = context.platform.scms.login(_with_tokens(context).id, context.caller.account)
+    _with_tokens(context)
+    return status(context)
+
+
+def status(context: RequestContext) -> dict[str, Any]:
+    """`GET /v1/scms/ID/oauth/status`: with a token or without; the platform itself has none."""
+    found = _external(context)
+    login = context.platform.scms.login(found.id, context.caller.account) if found else None
     if login is None:
         return {"authorization_status": "unauthorized"}
     return {"authorization_status": "authorized", "scm_username": login[0]}

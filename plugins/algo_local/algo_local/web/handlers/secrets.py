@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from algo_local.error_codes import ErrorCode
-from algo_local.refusals import Invalid, Missing
+from algo_local.refusals import Missing
 from algo_local.times import iso
 from algo_local.web.bodies import read_body
+from algo_local.web.handlers.refused import refuse
 
 if TYPE_CHECKING:
     from algo_local.metadata.secrets import Secret
@@ -74,11 +75,10 @@ def provider(context: RequestContext) -> dict[str, Any]:
     return PROVIDER
 
 
-def refuse_provider(context: RequestContext) -> None:
+def refuse_provider(context: RequestContext) -> NoReturn:
     """`POST` and `DELETE /v1/admin/secret-provider/ID`: the internal one stays as it is."""
     provider(context)
-    message = "The internal secret provider cannot be changed"
-    raise Invalid(message, ErrorCode.CANNOT_MODIFY_INTERNAL_SECRET_PROVIDER)
+    refuse(context)
 
 
 def set_default_provider(context: RequestContext) -> None:

@@ -6,9 +6,10 @@ import tempfile
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from algo_local.algorithms.visibility import visible_versions
+from algo_local.algorithms.visibility import reads_source, visible_versions
+from algo_local.callers import DENIED
 from algo_local.error_codes import ErrorCode
-from algo_local.refusals import Missing
+from algo_local.refusals import Forbidden, Missing
 from algo_local.web.http import BLOCK, ApiError, FileBody, Response
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def log(context: RequestContext) -> dict[str, Any]:
     """`GET .../log`, newest first."""
+    _check_reader(context)
     query = context.request.query
     found = context.platform.repositories.log(context.algorithm, query.get("since", ""), query.get("until", ""))
     return {"commits": [_described(commit) for commit in found]}
@@ -49,6 +51,7 @@ def download(context: RequestContext) -> Response:
     """`GET .../source`: a gzip-compressed tar with the files of a commit, or of a build by its hash."""
     import tarfile
 
+    _check_reader(context)
     repositories, algorithm = context.platform.repositories, context.algorithm
     commit = context.request.query.get("commit", "") or repositories.newest(algorithm)
     built = context.platform.registry.build(algorithm, commit)
@@ -73,6 +76,12 @@ def readme(context: RequestContext) -> dict[str, str]:
     if text is None:
         raise Missing("The algorithm has no README", ErrorCode.INVALID_REQUEST)
     return {"name": text[0], "content": text[1]}
+
+
+def _check_reader(context: RequestContext) -> None:
+    """Raise Forbidden for those who do not own an algorithm whose source is closed."""
+    if not reads_source(context.caller, context.algorithm):
+        raise Forbidden(f"{DENIED}: its source is closed", ErrorCode.NOT_AUTHORIZED)
 
 
 def _anonymous(member: Any) -> Any:
