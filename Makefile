@@ -48,12 +48,15 @@ test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs 
 kills: $(READY) ## Kill publications and builds fifty times, or as often as KILLS says, and see what is left
 	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py --kills $(or $(KILLS),50)
 
-test-deps: ## Install what tests need beyond PyPI: shells, Node.js, bubblewrap and git, from Debian; Azurite and a client, from npm
+test-deps: ## Install what tests need beyond PyPI: shells, Node.js, R, bubblewrap and git, from Debian; Azurite and a client, from npm
 	@for program in $(TESTED_WITH); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	missing=$$(echo "$$missing" | sed s/bwrap/bubblewrap/); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	command -v apt-get >/dev/null || { echo "There is no apt-get here: install $$missing" >&2; exit 1; }; \
 	$(SUDO) apt-get update --quiet --quiet && $(SUDO) apt-get install --yes --quiet $$missing
+	@command -v Rscript >/dev/null && test -d "$$(Rscript --vanilla -e 'cat(system.file(package = "jsonlite"))')" || \
+	{ $(SUDO) apt-get update --quiet --quiet && \
+	$(SUDO) apt-get install --yes --quiet --no-install-recommends r-base-core r-cran-jsonlite; }
 	npm install --no-save --no-audit --no-fund --silent azurite@3.35.0 algorithmia@0.3.10
 
 lint: $(READY) ## Check style, types and which part may import which

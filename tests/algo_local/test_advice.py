@@ -36,6 +36,8 @@ TRACE = 'File "src/A.py", line 1\n    os.environ["TOKEN"]\nKeyError'
         ("Cannot find module './nope'", None, "Check the path"),
         ("Cannot find module 'helper'; src/helper.js is loaded with: require('./helper')", None, None),
         ("process.exit(1) was called while it was loading: TOKEN is not set", None, "--env TOKEN=VALUE"),
+        ("there is no package called 'MASS'", None, "apt-get install r-cran-mass"),
+        ("quit(status = 1) was called while it was loading: TOKEN is not set", None, "--env TOKEN=VALUE"),
         ("Do not know how to serialize a BigInt", None, "a Buffer, or what JSON can express"),
         ("", None, None),
     ],

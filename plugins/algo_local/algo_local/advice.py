@@ -1,9 +1,11 @@
-"""What mends the failures of algorithms that Python, Node.js and the platform report in their own words."""
+"""What mends the failures of algorithms that Python, Node.js, R and the platform report in their own words."""
 
 from __future__ import annotations
 
 import re
 import sys
+
+from algo_local.algorithms.r_scripts import install_hint
 
 _PACKAGES = {
     "algorithmia": "algorithmia",
@@ -23,6 +25,7 @@ _PACKAGES = {
 
 _MODULE = re.compile(r"No module named '([^']+)'(.*)", re.DOTALL)
 _SCRIPT = re.compile(r"Cannot find (?:module|package) '([^']+)'(.*)", re.DOTALL)
+_R_PACKAGE = re.compile(r"there is no package called '([^']+)'")
 _PACKAGE = re.compile(r"(?:@[^/]+/)?[^/]+")
 _SCRIPT_RESULT = re.compile(
     r"(?:Converting circular structure to JSON|Do not know how to serialize a BigInt).*", re.DOTALL
@@ -41,6 +44,8 @@ def advice_on(message: str, stacktrace: str | None) -> str | None:
         return None if match[2] else _module(match[1])
     if match := _SCRIPT.fullmatch(text):
         return None if match[2].startswith(";") else _script(match[1])
+    if match := _R_PACKAGE.fullmatch(text):
+        return install_hint(match[1])
     if _SCRIPT_RESULT.fullmatch(text):
         return "Return a string, a Buffer, or what JSON can express: convert it in apply"
     if match := _NESTED.fullmatch(text):

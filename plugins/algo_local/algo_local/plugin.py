@@ -96,6 +96,7 @@ def algo_variables() -> list[Variable]:
         Variable("ALGO_LOCAL_INSTALLER", "how environments are made: auto (uv if it is there), uv or pip"),
         Variable("ALGO_LOCAL_PYTHON_DOWNLOADS", "let uv download missing versions of Python: on or off (default)"),
         Variable("ALGO_LOCAL_NODE", "path of Node.js, for algorithms in JavaScript; off for none (default: node)"),
+        Variable("ALGO_LOCAL_R", "path of Rscript, for algorithms in R; off for none (default: Rscript)"),
         Variable("ALGO_LOCAL_MEMORY", "limit of memory per process of an algorithm, such as 2G"),
         Variable("ALGO_LOCAL_FILE_SIZE", "limit of the size of its files, such as 2G"),
         Variable("ALGO_LOCAL_PROCESSES", "limit of processes and threads per algorithm"),

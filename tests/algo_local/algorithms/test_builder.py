@@ -157,7 +157,6 @@ def test_no_directory_no_src_no_module(builder: Builder, write: Write, tmp_path:
     [
         ({"algorithmia.conf": '{"language": "java-ojdk11"}'}, "Java"),
         ({"algorithmia.conf": '{"language": "java"}'}, "Java"),
-        ({"algorithmia.conf": '{"language": "r36"}'}, "R"),
         ({"algorithmia.conf": '{"language": "scala-2-sbt-1.3"}'}, "Scala"),
         ({"algorithmia.conf": '{"language": "csharp-dotnet-core2"}'}, "C#"),
         ({"algorithmia.conf": '{"language": "anaconda3x"}'}, "Conda"),

@@ -20,12 +20,14 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 LAYOUT = {
     "python3": ".adk algorithmia.conf requirements.txt src/__ALGO__.py src/__ALGO___test.py src/__init__.py",
     "javascript": "algorithmia.conf package.json src/__ALGO__.js src/__ALGO___test.js",
+    "r": "algorithmia.conf packages.txt src/__ALGO__.R src/__ALGO___test.R",
 }
 
 
 @pytest.fixture(autouse=True)
-def node() -> None:
+def programs() -> None:
     needs("node")
+    needs("Rscript")
 
 
 def unpack(archive: bytes, directory: Path) -> Path:
@@ -44,19 +46,23 @@ def test_the_languages_of_the_platform() -> None:
     assert shown == [
         ("javascript", "JavaScript, Node.js (Environments)"),
         ("python3", "Python 3.x (Environments)"),
+        ("r", "R (Environments)"),
     ]
 
 
 def test_only_what_the_machine_runs_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    identity = catalog.environments("javascript")[0]["environment_specification_id"]
+    identities = [catalog.environments(name)[0]["environment_specification_id"] for name in ("javascript", "r")]
     monkeypatch.setenv("ALGO_LOCAL_NODE", "off")
+    monkeypatch.setenv("ALGO_LOCAL_R", "off")
     assert [language["name"] for language in catalog.languages()] == ["python3"]
     assert {found["language"]["name"] for found in catalog.environments()} == {"python3"}
     catalog.template_archive.cache_clear()
-    for refused in (lambda: catalog.environments("javascript"), lambda: catalog.template_archive(identity)):
+    for language, identity in zip(("javascript", "r"), identities, strict=True):
         with pytest.raises(KeyError):
-            refused()
-    assert catalog.find_environment(identity) is None
+            catalog.environments(language)
+        with pytest.raises(KeyError):
+            catalog.template_archive(identity)
+        assert catalog.find_environment(identity) is None
 
 
 def test_an_environment_for_each_python_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What Python and JavaScript have in common: the same behaviours, written in both, with the same outcomes."""
+"""What the languages have in common: the same behaviours, written in each, with the same outcomes."""
 
 from __future__ import annotations
 
@@ -21,38 +21,46 @@ from algo_local.execution.scaling import Scaling
 from algo_local.trees import make_writable
 from tests.algo_local.execution.conftest import CONTEXT, FixedEndpoint
 
-ENDINGS = {"python3": ".py", "javascript": ".js"}
+ENDINGS = {"python3": ".py", "javascript": ".js", "r": ".R"}
+PROGRAMS = {"javascript": "node", "r": "Rscript"}
+HELPERS = {"python3": "NAME = 'helper'\n", "javascript": "exports.NAME = 'helper';\n", "r": "NAME <- 'helper'\n"}
 
-SUCCESSES: dict[str, tuple[str, str, Any, Any, str]] = {
-    # what: Python, JavaScript, input, result, printed output
+SUCCESSES: dict[str, tuple[str, str, str, Any, Any, str]] = {
+    # what: Python, JavaScript, R (empty where it cannot), input, result, printed output
     "text": (
         "def apply(input):\n    return 'hello ' + input",
         "exports.apply = function (input) { return 'hello ' + input; };",
+        "algorithm <- function(input) paste('hello', input)",
         *("æ\n\u2028", "hello æ\n\u2028", ""),
     ),
     "half a surrogate pair": (
         "def apply(input):\n    return input",
         "exports.apply = (input) => input;",
+        "",
         *("\ud83d", "\ud83d", ""),
     ),
     "numbers that are too large": (
         "def apply(input):\n    return [input[0] > 1e308, input[1]['x'] < -1e308, input[2]]",
         "exports.apply = (input) => [input[0] === Infinity, input[1].x === -Infinity, input[2]];",
+        "algorithm <- function(input) list(input[[1]] == Inf, input[[2]]$x == -Inf, input[[3]])",
         *([float("inf"), {"x": float("-inf")}, "Infinity"], [True, True, "Infinity"], ""),
     ),
     "nothing": (
         "def apply(input):\n    pass",
         "exports.apply = () => {};",
+        "algorithm <- function(input) invisible(NULL)",
         *(1, None, ""),
     ),
     "binary": (
         "def apply(input):\n    return input[::-1]",
         "exports.apply = (input) => Buffer.from(input).reverse();",
+        "algorithm <- function(input) rev(input)",
         *(b"\x00\xff\n", b"\n\xff\x00", ""),
     ),
     "another kind of binary": (
         "def apply(input):\n    return bytearray(b'ab')",
         "exports.apply = () => new Uint8Array([97, 98, 99]).subarray(0, 2);",
+        "algorithm <- function(input) as.raw(c(97, 98))",
         *(1, b"ab", ""),
     ),
     "both streams": (
@@ -60,71 +68,84 @@ SUCCESSES: dict[str, tuple[str, str, Any, Any, str]] = {
         "    sys.stdout.write('end')",
         "console.log('loading');\n"
         "exports.apply = () => { console.log('one'); console.error('two'); process.stdout.write('end'); };",
+        "print_all <- function() { cat('one\\n'); message('two'); cat('end') }\ncat('loading\\n')\nalgorithm <- function(input) print_all()",
         *(1, None, "loading\none\ntwo\nend"),
     ),
     "load": (
         "def load():\n    return {'a': 1}\ndef apply(input, state):\n    return [input, state]",
         "exports.load = async () => ({ a: 1 });\nexports.apply = (input, state) => [input, state];",
+        "load <- function() list(a = 1)\nalgorithm <- function(input, state) list(input, state)",
         *(2, [2, {"a": 1}], ""),
     ),
     "its own modules and the working directory": (
         "import os\nfrom . import helper\ndef apply(input):\n    return [helper.NAME, os.path.exists('src/helper.py')]",
         "const { NAME } = require('./helper');\n"
         "exports.apply = () => [NAME, require('fs').existsSync('src/helper.js')];",
+        "source('src/helper.R')\nalgorithm <- function(input) list(NAME, file.exists('src/helper.R'))",
         *(1, ["helper", True], ""),
     ),
     "much": (
         "def apply(input):\n    return input + input",
         "exports.apply = (input) => input + input;",
+        "algorithm <- function(input) paste0(input, input)",
         *("x" * (7 << 20), "x" * (14 << 20), ""),
     ),
 }
 
-FAILURES: dict[str, tuple[str, str, str, str]] = {
-    # what: Python, JavaScript, message, kind
+FAILURES: dict[str, tuple[str, str, str, str, str]] = {
+    # what: Python, JavaScript, R, message, kind
     "an exception": (
         "def apply(input):\n    raise ValueError('no')",
         "exports.apply = () => { throw new TypeError('no'); };",
+        "algorithm <- function(input) stop('no')",
         *("no", "AlgorithmError"),
     ),
     "one of a kind": (
         "class Unfit(Exception):\n    error_type = 'InputError'\ndef apply(input):\n    raise Unfit('too small')",
         "exports.apply = () => { throw Object.assign(new Error('too small'), { error_type: 'InputError' }); };",
+        "unfit <- list(message = 'too small', error_type = 'InputError')\nalgorithm <- function(input) stop(structure(class = c('unfit', 'error', 'condition'), unfit))",
         *("too small", "InputError"),
     ),
     "without a message": (
         "def apply(input):\n    raise ValueError",
         "exports.apply = () => { const error = new Error(); error.name = 'ValueError'; throw error; };",
+        "algorithm <- function(input) stop(structure(class = c('ValueError', 'error', 'condition'), list(message = '')))",
         *("ValueError", "AlgorithmError"),
     ),
     "an exception while loading": (
         "raise ValueError('no')\ndef apply(input):\n    pass",
         "throw new Error('no');\nexports.apply = () => {};",
+        "stop('no')\nalgorithm <- function(input) NULL",
         *("no", "LoadingError"),
     ),
     "in load": (
         "def load():\n    raise ValueError('no model')\ndef apply(input):\n    pass",
         "exports.load = () => { throw new Error('no model'); };\nexports.apply = () => {};",
+        "load <- function() stop('no model')\nalgorithm <- function(input) NULL",
         *("no model", "LoadingError"),
     ),
     "an exit": (
         "import sys\ndef apply(input):\n    sys.exit(3)",
         "exports.apply = () => process.exit(3);",
+        "algorithm <- function(input) quit(status = 3)",
         *("exited with code 3", "SystemExit"),
     ),
     "an exit without an error": (
         "import os\ndef apply(input):\n    os._exit(0)",
         "exports.apply = () => process.exit();",
+        "algorithm <- function(input) q()",
         *("exited with code 0", "SystemExit"),
     ),
     "a signal": (
         "import os\ndef apply(input):\n    os.kill(os.getpid(), 11)",
         "exports.apply = () => { process.kill(process.pid, 'SIGSEGV'); while (true); };",
+        "algorithm <- function(input) { tools::pskill(Sys.getpid(), 11); Sys.sleep(60) }",
         *("exited with code -99 (SIGSEGV)", "SystemExit"),
     ),
     "more memory than there is": (
         "def apply(input):\n    return len([bytearray(1 << 24) for _ in range(1000)])",
         "exports.apply = () => { const a = []; for (;;) a.push(Buffer.alloc(1 << 24, 1)); };",
+        "algorithm <- function(input) { all <- list(); repeat all[[length(all) + 1]] <- raw(bitwShiftL(1L, 24L)) }",
         *(CANNOT_RUN, "OutOfMemoryError"),
     ),
 }
@@ -133,8 +154,7 @@ FAILURES: dict[str, tuple[str, str, str, str]] = {
 def written(root: Path, language: str, code: str, **files: str) -> Build:
     """A build of code in a language."""
     ending, source = ENDINGS[language], root / "source"
-    helper = "NAME = 'helper'\n" if language == "python3" else "exports.NAME = 'helper';\n"
-    texts = {f"src/Hello{ending}": code, f"src/helper{ending}": helper, **files}
+    texts = {f"src/Hello{ending}": code, f"src/helper{ending}": HELPERS[language], **files}
     texts["algorithmia.conf"] = f'{{"language": "{language}"}}'
     for name, text in texts.items():
         path = source / name
@@ -145,8 +165,8 @@ def written(root: Path, language: str, code: str, **files: str) -> Build:
 
 @pytest.fixture(params=ENDINGS)
 def language(request: pytest.FixtureRequest) -> str:
-    if request.param == "javascript":
-        needs("node")
+    if request.param in PROGRAMS:
+        needs(PROGRAMS[request.param])
     return str(request.param)
 
 
@@ -171,7 +191,11 @@ def run_in(executor: Executor, tmp_path: Path) -> Callable[..., Outcome]:
     return call
 
 
-@pytest.mark.parametrize("what", SUCCESSES)
+@pytest.mark.parametrize(
+    ("language", "what"),
+    [(language, what) for what, row in SUCCESSES.items() for language, code in zip(ENDINGS, row, strict=False) if code],
+    indirect=["language"],
+)
 def test_a_call_that_succeeds(run_in: Callable[..., Outcome], language: str, what: str) -> None:
     *codes, data, expected, printed = SUCCESSES[what]
     outcome = run_in(language, codes[list(ENDINGS).index(language)], data)
@@ -199,6 +223,7 @@ def test_an_executor_elsewhere_runs_the_command_of_a_build(language: str, tmp_pa
     codes = {
         "python3": "import time\ndef apply(input):\n    time.sleep(0.01)\n    return [input]",
         "javascript": "exports.apply = (input, cb) => { setTimeout(() => cb(null, [input]), 10); };",
+        "r": "algorithm <- function(input) { Sys.sleep(0.01); list(input) }",
     }
     made = written(tmp_path, language, codes[language])
     tree, answers, requests = tmp_path / "tree", tmp_path / "answers", tmp_path / "requests"
@@ -394,3 +419,146 @@ def test_its_clients_find_the_platform_in_its_environment(run_in: Callable[..., 
     assert again == [address, key]
     assert address == FixedEndpoint.address
     assert key.startswith("sim")
+
+
+R_VALUES: dict[str, Any] = {
+    # what R evaluates: what arrives
+    "'one text'": "one text",
+    "c(named = 'x')": "x",
+    "raw()": b"",
+    "rep(as.raw(7), 200)": b"\7" * 200,
+    "NULL": None,
+    "NA_character_": None,
+    "c(1.5, NA, Inf)": [1.5, None, None],
+    "1:2": [1, 2],
+    "I('x')": ["x"],
+    "list()": [],
+    "structure(list(), names = character())": {},
+    "list(a = NULL, b = list(1))": {"a": None, "b": [1]},
+    "data.frame(x = 1:2, y = c('a', NA))": [{"x": 1, "y": "a"}, {"x": 2, "y": None}],
+    "factor('level')": "level",
+    "as.Date('2020-01-31')": "2020-01-31",
+    "jsonlite::toJSON(list(a = 1))": {"a": [1]},
+    "123456789012": 123456789012,
+    "{ writeLines('x', tempfile()); setwd(tempdir()); TRUE }": True,
+    "sum": ValueError("The result is of type builtin, which JSON cannot express"),
+    "globalenv()": ValueError("The result is of type environment, which JSON cannot express"),
+    "stop('d\u00e9j\u00e0 vu')": ValueError("d\u00e9j\u00e0 vu"),
+    "log('a')": ValueError("non-numeric argument to mathematical function"),
+    "(function(f) f(f))(function(f) f(f))": ValueError(""),
+    "warning('only told')": "only told",
+    "no_such_package::f()": ValueError("there is no package called 'no_such_package'"),
+}
+
+
+@pytest.fixture(scope="module")
+def evaluates(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """An algorithm that evaluates a text, and returns JSON as it is."""
+    needs("Rscript")
+    code = "algorithm <- function(input) if (is.list(input)) input else eval(parse(text = input))"
+    return written(tmp_path_factory.mktemp("evaluates"), "r", code)
+
+
+@pytest.mark.parametrize("text", R_VALUES)
+def test_results_of_r(executor: Executor, evaluates: Build, text: str) -> None:
+    expected = R_VALUES[text]
+    outcome = executor.call(evaluates, Payload("text", text), timeout=60, context=CONTEXT)
+    if isinstance(expected, ValueError):
+        assert outcome.failure
+        assert str(expected) in outcome.failure.message
+        assert outcome.failure.error_type == "AlgorithmError"
+    else:
+        assert outcome.failure is None
+        assert outcome.result
+        assert outcome.result.data == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [1, 2.5, None, "x", {}, [], {"a": None}, [[1]], True, "\\u0000", "\\\\u0000", 1e300, -7],
+        {"x.y": 1, "a b": ["\u00e6\U0001f600"], "numbers": [1, 2, 3], "one": [1]},
+        [],
+        {},
+    ],
+)
+def test_json_goes_through_r_unchanged(executor: Executor, evaluates: Build, data: Any) -> None:
+    outcome = executor.call(evaluates, Payload("json", data), timeout=60, context=CONTEXT)
+    assert outcome.result == Payload("json", data), outcome
+
+
+@pytest.mark.parametrize("data", [["a\0b"], ["\\\0"], {"\0": 1}])
+def test_a_character_that_r_cannot_hold(executor: Executor, evaluates: Build, data: Any) -> None:
+    failure = executor.call(evaluates, Payload("json", data), timeout=60, context=CONTEXT).failure
+    assert failure
+    assert failure.message == "The input has a text with the character U+0000, which R cannot hold"
+
+
+def test_r_is_ended_at_the_time_limit(executor: Executor, evaluates: Build) -> None:
+    failure = executor.call(evaluates, Payload("text", "repeat 1"), timeout=1, context=CONTEXT).failure
+    assert failure
+    assert (failure.message, failure.error_type) == (CANNOT_RUN, "TimeoutError")
+
+
+@pytest.fixture
+def r() -> None:
+    needs("Rscript")
+
+
+@pytest.mark.usefixtures("r")
+@pytest.mark.parametrize(
+    ("code", "message", "line"),
+    [
+        (
+            "message('FOO is not set')\nquit(status = 1)",
+            "quit(status = 1) was called while it was loading: FOO is not set",
+            2,
+        ),
+        ("f <- function() {\n  q()\n}\nload <- function() f()\nalgorithm <- function(input) 1",
+         "quit(status = 0) was called while it was loading", 2),
+        ("library(no.such.package)", "there is no package called 'no.such.package'", 1),
+        (
+            "algorithms <- 1",
+            "src/Hello.R defines no function algorithm: write algorithm <- function(input) { ... }",
+            None,
+        ),
+    ],
+)  # fmt: skip
+def test_what_keeps_r_from_loading_is_told(
+    run_in: Callable[..., Outcome], code: str, message: str, line: int | None
+) -> None:
+    failure = run_in("r", f"{code}\n# algorithm").failure
+    assert failure
+    assert (failure.message, failure.error_type) == (message, "LoadingError")
+    first, *frames = (failure.stacktrace or "").splitlines()
+    assert first == f"Error: {message}"
+    assert [f"/src/Hello.R:{line}:" in frame for frame in frames[:1]] == ([True] if line else [])
+
+
+@pytest.mark.usefixtures("r")
+def test_frames_of_r_are_those_of_the_author(run_in: Callable[..., Outcome]) -> None:
+    helper = "inner <- function(x) {\n  x + 'a'\n}\n"
+    code = (
+        "source('src/other.R')\nalgorithm <- function(input) {\n  sapply(1, function(one) {\n    inner(one)\n  })\n}\n"
+    )
+    failure = run_in("r", code, **{"src/other.R": helper}).failure
+    assert failure
+    first, *frames = (failure.stacktrace or "").splitlines()
+    assert first == "Error: non-numeric argument to binary operator"
+    assert [frame.split(" (")[0].split()[1] for frame in frames] == ["inner", "FUN", "algorithm"]
+    assert [frame.rpartition("/")[2] for frame in frames] == ["other.R:2:3)", "Hello.R:4:5)", "Hello.R:3:3)"]
+
+
+@pytest.mark.usefixtures("r")
+@pytest.mark.parametrize("load", ["", ", load"])
+def test_the_older_form_of_r_serves_unchanged(run_in: Callable[..., Outcome], load: str) -> None:
+    """It attaches the platform's client, here or not, and gets vectors for arrays, as that gave them."""
+    code = f"""
+        rm(list = ls())
+        library(algorithmia)
+        load <- function() 10
+        work <- function(input, state = 0) state + sum(input$values)
+        getAlgorithmHandler(work{load})$serve()
+        """
+    outcome = run_in("r", code, {"values": [1, 2, 3.5]})
+    assert outcome.result == Payload("json", 16.5 if load else 6.5), outcome

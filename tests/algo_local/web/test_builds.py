@@ -110,15 +110,18 @@ def test_what_runs_already_is_not_built_again(made: World) -> None:
     assert len(made.ask("GET", f"{PATH}/builds", "alice").json["results"]) == 2
 
 
-def test_an_algorithm_in_javascript_begins_with_its_template(made: World) -> None:
-    needs("node")
-    settings = {**SETTINGS, "language": "javascript"}
+@pytest.mark.parametrize(("language", "program", "ending"), [("javascript", "node", "js"), ("r", "Rscript", "R")])
+def test_an_algorithm_in_another_language_begins_with_its_template(
+    made: World, language: str, program: str, ending: str
+) -> None:
+    needs(program)
+    settings = {**SETTINGS, "language": language}
     assert made.ask("POST", "algorithms/alice", "alice", {**NEW, "name": "Script", "settings": settings}).status == 201
     built = compile_(made, "algorithms/alice/Script")
-    assert "module src/Script.js" in built["compilation"]["output"]
+    assert f"module src/Script.{ending}" in built["compilation"]["output"]
     assert call(made, f"alice/Script/{built['version_info']['git_hash']}") == "hello x"
     published = publish_newest(made, path="algorithms/alice/Script").json
-    assert published["settings"]["language"] == "javascript"
+    assert published["settings"]["language"] == language
     upload(made, FIRST, "algorithms/alice/Script")
     compile_(made, "algorithms/alice/Script")
     published = publish_newest(made, path="algorithms/alice/Script").json

@@ -10,8 +10,11 @@ from algo_core.errors import AlgoError
 
 NetworkAccess = Literal["full", "isolated"]
 
-Language = Literal["python3", "javascript"]
+Language = Literal["python3", "javascript", "r"]
 """The languages that this platform runs."""
+
+TITLES: dict[Language, str] = {"python3": "Python", "javascript": "JavaScript", "r": "R"}
+"""What people call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,10 @@ class Build:
     """The built source tree; never changed after it was built."""
     python: Path
     """The interpreter to run it with: that of its virtual environment, or ours if it requires nothing; `node` in its
-    environment, for JavaScript."""
+    environment, for JavaScript; `Rscript` there, for R."""
     module: str
     """Dotted name of the module with `apply`, for example `src.Hello`; its path, such as `src/Hello.js`, for
-    JavaScript."""
+    JavaScript and R."""
     log: str
     """The build log."""
     network_access: NetworkAccess = "full"
@@ -47,7 +50,9 @@ class Build:
 
 def language_of(module: str) -> Language:
     """The language of a module: those of Python have dotted names, others are named by their files."""
-    return "javascript" if "/" in module else "python3"
+    if "/" not in module:
+        return "python3"
+    return "r" if module.endswith((".R", ".r")) else "javascript"
 
 
 class BuildError(AlgoError):

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from algo_core.locks import locked, locked_if_free
-from algo_local.algorithms.build import Build, BuildError, Language
+from algo_local.algorithms.build import TITLES, Build, BuildError, Language
 from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.environments import Environments
 from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, python_named_in
 from algo_local.algorithms.published import keep
+from algo_local.algorithms.r_scripts import tell_lines_left_out
 from algo_local.algorithms.schemas import read_schemas
 from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
 from algo_local.trees import remove_abandoned, remove_tree
@@ -85,9 +86,13 @@ class Builder:
                         f"The platform keeps its state in {self._sources.parent}, inside the algorithm's directory",
                         "Set ALGO_LOCAL_ROOT to a directory outside of it",
                     )
-                if language == "javascript":
-                    if python:
-                        raise BuildError("The algorithm is in JavaScript, not in Python", "Leave out --python")
+                if language != "python3" and python:
+                    raise BuildError(f"The algorithm is in {TITLES[language]}, not in Python", "Leave out --python")
+                if language == "r":
+                    commit, source, module = self._keep(directory, owner, name, language, say)
+                    tell_lines_left_out(source, say)
+                    program = self._environments.r_for(say)
+                elif language == "javascript":
                     commit, source, module = self._keep(directory, owner, name, language, say)
                     program = self._environments.node_for(source, commit, say, run_code=run_code)
                 else:

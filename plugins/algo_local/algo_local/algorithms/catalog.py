@@ -1,7 +1,8 @@
 """What `algo languages`, `algo environment` and `algo template` show: languages, their environments, their templates.
 
 The values are those of the platform (API section 5), so that scripts which look for one of its names or ids find them.
-Only what this machine runs is listed: Python 3, in the versions that it has, and JavaScript where it has Node.js.
+Only what this machine runs is listed: Python 3, in the versions that it has, JavaScript where it has Node.js, and R
+where it has that.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from algo_local.algorithms.configuration import NAME as CONFIGURATION
 from algo_local.algorithms.interpreters import OLDEST, installed, ours, python_named_in
 from algo_local.algorithms.node import find_node
+from algo_local.algorithms.rscript import find_r
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -97,6 +99,7 @@ _LANGUAGES = {
             _kept("/home/algo/.local", "/opt/algorithm"),
             ("requirements.txt",),
         ),
+        _Language("r", "R (Environments)", _kept("/opt/algorithm"), ("packages.txt",)),
     )
 }
 
@@ -114,6 +117,7 @@ _HERE = "(here: that Python if this machine has it, else the platform's own, wit
 
 _PYTHON_3 = "6f55bf02-13b6-454c-a867-909aba60a897"
 _NODE = "0d1f0b0e-5c1d-4b5e-9a55-4f5c5c0a7f11"
+_R = "8b0a2b57-59d6-4f0a-9f7e-6f1c0f0f4a36"
 _NAMESPACE = uuid.UUID(_PYTHON_3)
 _NEWEST_MINOR = 20
 """The last minor version of Python 3 whose environment has an id; which of them are listed depends on the machine."""
@@ -171,6 +175,13 @@ _ENVIRONMENTS = (
         _NODE,
         "c4f0a8a2-6d8f-4c0e-8a53-5b0a1f6de2b7",
     ),
+    _Environment(
+        "r",
+        "R",
+        "This machine's R, with the packages that its library has",
+        _R,
+        "3d9b6a0e-2a77-4c43-8c7a-1f6f3d6f9b52",
+    ),
 )
 
 _VERSIONED = {
@@ -199,7 +210,9 @@ def environments(language: str | None = None) -> list[dict[str, Any]]:
 
 
 def _runs(language: str) -> bool:
-    return language == "python3" or (language == "javascript" and find_node() is not None)
+    if language == "javascript":
+        return find_node() is not None
+    return language == "python3" or (language == "r" and find_r() is not None)
 
 
 def _is_there(environment: _Environment) -> bool:
@@ -253,8 +266,8 @@ def template_archive(specification_id: str) -> bytes:
 def template_files(environment_id: str | None = None, language: str = "python3") -> list[tuple[str, bytes]]:
     """Names and contents of a template's files, placeholders and all: of an environment, else of a language."""
     known = {environment.id: environment for environment in _ENVIRONMENTS}
-    general = _NODE if language == "javascript" else _PYTHON_3
-    return _files_of(known.get(environment_id or "") or known[general])
+    general = {"javascript": _NODE, "r": _R}
+    return _files_of(known.get(environment_id or "") or known[general.get(language, _PYTHON_3)])
 
 
 def _files_of(environment: _Environment) -> list[tuple[str, bytes]]:

@@ -46,7 +46,7 @@ _CLOSE = 0.7
 
 _PLACEHOLDER = re.compile(r"__[A-Z]+__")
 _MODULE = re.compile(r"(?:src[./])?([A-Za-z_]\w*(?:[./][A-Za-z_]\w*)*?)(?:\.py)?", re.ASCII)
-_SCRIPT = re.compile(r"(?:\./)?([\w-][\w.-]*(?:/[\w-][\w.-]*)*\.(?:js|mjs|cjs))", re.ASCII)
+_SCRIPT = re.compile(r"(?:\./)?([\w-][\w.-]*(?:/[\w-][\w.-]*)*\.(?:js|mjs|cjs|[Rr]))", re.ASCII)
 _PYTHON = re.compile(r"(?:python)?(\d+)(?:\.(\d+))?(?:\.(?:\d+|x|\*))?", re.ASCII)
 
 
@@ -60,7 +60,7 @@ class Configuration:
     algoname: str = ""
     language: str = ""
     module: str = ""
-    """The dotted name of the module with the entry point, below `src`; of one in JavaScript its path, with a `/`."""
+    """The dotted name of the module with the entry point, below `src`; in other languages its path, with a `/`."""
     python: tuple[int, ...] = ()
     """The version of Python that it asks for: major, or major and minor."""
     dependencies: tuple[str, ...] | None = None

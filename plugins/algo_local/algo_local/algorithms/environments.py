@@ -19,6 +19,8 @@ from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.installing import REQUIREMENTS, make_environment
 from algo_local.algorithms.interpreters import Python, Report, base_interpreter, ours
+from algo_local.algorithms.rscript import PROGRAM as RSCRIPT
+from algo_local.algorithms.rscript import required_r
 from algo_local.trees import make_read_only, make_writable, remove_tree
 
 _CODE_HINT = (
@@ -40,8 +42,8 @@ class Interpreter(NamedTuple):
     program: str
     environment: Path | None
     """The virtual environment with what it requires; None if it requires nothing."""
-    node: str = ""
-    """Node.js as its environment names it, where that runs the algorithm: `program` then only starts it."""
+    runtime: str = ""
+    """Node.js as its environment names it, or Rscript, where that runs the algorithm: `program` then only starts it."""
 
 
 def interpreter_of(python: Path) -> Interpreter:
@@ -52,7 +54,7 @@ def interpreter_of(python: Path) -> Interpreter:
     """
     environment = python.parent.parent
     if environment.parent.name == "environments" and len(environment.name) == _NAME_LENGTH:
-        if python.name == NODE:
+        if python.name in (NODE, RSCRIPT):
             return Interpreter(base_interpreter(), environment, str(python))
         return Interpreter(str(python), environment)
     return Interpreter(base_interpreter(), None)
@@ -133,6 +135,21 @@ class Environments:
 
         requirements = "\n".join(package.lines(with_tests=with_tests))
         return self._made(identity[:_NAME_LENGTH], NODE, requirements, make, report)
+
+    def r_for(self, report: Report) -> Path:
+        """Rscript in an environment of its own, for all algorithms in R: their packages are those of the machine.
+
+        Raises:
+            BuildError: if there is no R that runs algorithms.
+        """
+        r = required_r()
+
+        def make(environment: Path) -> None:
+            (environment / "bin").mkdir(parents=True)
+            (environment / "bin" / RSCRIPT).symlink_to(r.program)
+
+        identity = hashlib.sha256("\0".join([r.text, r.program, os.uname().machine]).encode()).hexdigest()
+        return self._made(identity[:_NAME_LENGTH], RSCRIPT, "", make, report)
 
     def _made(
         self, identity: str, program: str, requirements: str, make: Callable[[Path], None], report: Report

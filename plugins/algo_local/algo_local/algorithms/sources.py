@@ -19,6 +19,8 @@ from algo_local.algorithms.configuration import NAME, Configuration, meant, read
 from algo_local.algorithms.interpreters import OLDEST
 from algo_local.algorithms.node import find_node, required_node
 from algo_local.algorithms.npm import PACKAGE
+from algo_local.algorithms.r_scripts import PACKAGES, find_r_script, looks_like_r
+from algo_local.algorithms.rscript import find_r, required_r
 
 MAX_FILES = 20_000
 MAX_BYTES = 2 << 30
@@ -38,7 +40,6 @@ _MADE_BY_NPM = "node_modules"
 _FOREIGN_FILES = {
     "pom.xml": "Java",
     "build.sbt": "Scala",
-    "packages.txt": "R",
     "environment.yml": "Conda",
     "Cargo.toml": "Rust",
 }
@@ -47,7 +48,6 @@ _FOREIGN_LANGUAGES = {
     r"csharp": "C#",
     r"java(?!script)": "Java",
     r"python-?2": "Python 2",
-    r"r(\d|$)": "R",
     r"ruby": "Ruby",
     r"rust": "Rust",
     r"scala": "Scala",
@@ -55,7 +55,8 @@ _FOREIGN_LANGUAGES = {
 """How identifiers of languages begin (API sections 5.2 and 5.3); the first that matches counts."""
 
 _JAVASCRIPT = re.compile(r"javascript|js$|node")
-_LANGUAGES = ("anaconda3", "csharp-dotnet-core2", "java11", "javascript", "python2", "python3", "r36", "scala-2")
+_R = re.compile(r"r(\d|$)")
+_LANGUAGES = ("anaconda3", "csharp-dotnet-core2", "java11", "javascript", "python2", "python3", "r", "scala-2")
 """What a misspelt language may have been meant to be."""
 
 
@@ -204,21 +205,25 @@ def check_runnable(directory: Path) -> Language:
     language = configuration.language.lower()
     if _JAVASCRIPT.match(language) or (not language and _looks_like_javascript(directory)):
         required_node()
-        _refuse_pythons_own(configuration)
+        _refuse_pythons_own(configuration, PACKAGE)
         return "javascript"
+    if _R.match(language) or (not language and looks_like_r(directory)):
+        required_r()
+        _refuse_pythons_own(configuration, PACKAGES)
+        return "r"
     foreign = next((title for pattern, title in _FOREIGN_LANGUAGES.items() if re.match(pattern, language)), None)
     if foreign is None and not language:
         foreign = next((title for file, title in _FOREIGN_FILES.items() if (directory / file).exists()), None)
     if foreign:
         raise BuildError(
-            f"This platform runs algorithms in {' and '.join(_runnable())}; {directory} holds one in {foreign}",
+            f"This platform runs algorithms in {', '.join(_runnable())}; {directory} holds one in {foreign}",
             "Start from a template: algo template python3 DIR",
         )
     if language and not re.match(r"python(-?3|$)", language):
         close = meant(language, _LANGUAGES)
         raise BuildError(
             f"{configuration.path} names a language that does not exist: {configuration.language!r}",
-            f"Did you mean {close!r}?" if close else f"This platform runs {' and '.join(_runnable())}",
+            f"Did you mean {close!r}?" if close else f"This platform runs {', '.join(_runnable())}",
         )
     if configuration.python and configuration.python < OLDEST[: len(configuration.python)]:
         raise BuildError(
@@ -229,20 +234,20 @@ def check_runnable(directory: Path) -> Language:
     return "python3"
 
 
-def _refuse_pythons_own(configuration: Configuration) -> None:
-    """Raise BuildError for what an algorithm in JavaScript says, and only one in Python can mean."""
+def _refuse_pythons_own(configuration: Configuration, packages: str) -> None:
+    """Raise BuildError for what only an algorithm in Python can mean; `packages` names the file of dependencies."""
     said = {
         "replicas": configuration.forks,
         "python": configuration.python,
         "dependencies": configuration.dependencies is not None,
     }
     for name in (name for name, value in said.items() if value):
-        instead = f"Write them into {PACKAGE}" if name == "dependencies" else f"Remove {name!r} there"
+        instead = f"Write them into {packages}" if name == "dependencies" else f"Remove {name!r} there"
         raise BuildError(f"{configuration.path}: {name!r} is for algorithms in Python", instead)
 
 
 def _runnable() -> list[str]:
-    return ["Python 3", *(["JavaScript"] if find_node() else [])]
+    return ["Python 3", *(["JavaScript"] if find_node() else []), *(["R"] if find_r() else [])]
 
 
 def _looks_like_javascript(directory: Path) -> bool:
@@ -252,7 +257,7 @@ def _looks_like_javascript(directory: Path) -> bool:
 
 def find_module(directory: Path, name: str, language: Language = "python3") -> str:
     """The dotted name of the algorithm's module in a *published* tree, checked to have something to run; its path,
-    for JavaScript.
+    for JavaScript and R.
 
     It is the entry point that `algorithmia.conf` names, else `src/NAME.py`, else what `algorithmia.conf` calls the
     algorithm if it is published under another name.
@@ -261,6 +266,8 @@ def find_module(directory: Path, name: str, language: Language = "python3") -> s
         from algo_local.algorithms.scripts import find_script
 
         return find_script(directory, name)
+    if language == "r":
+        return find_r_script(directory, name)
     source = directory / "src"
     if not source.is_dir():
         raise BuildError("There is no src directory", f"An algorithm's code belongs in src/{name}.py")

@@ -15,12 +15,17 @@ from algo_local.algorithms.installing import REQUIREMENTS, build_environment
 from algo_local.algorithms.interpreters import Report
 from algo_local.algorithms.node import INSTALL, required_node
 from algo_local.algorithms.npm import MODULES, read_package
+from algo_local.algorithms.rscript import PROGRAM as RSCRIPT
+from algo_local.algorithms.rscript import clean_environment
 
 _PLACEHOLDER = "no test specified"
 """What `npm init` writes in the place of tests."""
 
 _TEST = re.compile(r"(?:.*/)?(?:(?:[^/]+[._-])?test|test-[^/]+)\.[cm]?js|(?:.*/)?test/.*\.[cm]?js")
 """The names of files with tests, as Node.js finds them."""
+
+_R_TEST = re.compile(r"(?:.*/)?(?:[^/]+_test|test[-_][^/]+)\.[Rr]")
+"""The names of files with tests in R, as testthat finds them, or as those of Python are called."""
 
 
 def with_packages(root: Path, build: Build, directory: Path, packages: Sequence[str], report: Report) -> Path:
@@ -62,13 +67,28 @@ def javascript_tests(source: Path) -> list[str]:
     return ["node", "--test"] if any(_TEST.fullmatch(name) for name in names) else []
 
 
+def r_tests(source: Path) -> list[str]:
+    """The command that runs the tests of an algorithm in R, file by file in one R; empty if it has none."""
+    names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*"))
+    found = [name for name in names if _R_TEST.fullmatch(name)]
+    source_all = 'for (file in commandArgs(TRUE)) { source(file); cat("ok     ", file, "\\n") }'
+    return [RSCRIPT, "--vanilla", "-e", source_all, *found] if found else []
+
+
 def variables(python: Path, directory: Path, given: Mapping[str, str]) -> dict[str, str]:
     """The environment of a program: one's own without other Pythons, the algorithm's programs first on the PATH."""
     interpreter = interpreter_of(python)
-    if interpreter.node and interpreter.environment:
+    if python.name == RSCRIPT:
+        found = clean_environment()
+        return {
+            **found,
+            "PATH": f"{os.path.dirname(os.path.realpath(python))}:{found.get('PATH', os.defpath)}",
+            **given,
+        }
+    if interpreter.runtime and interpreter.environment:
         modules = interpreter.environment / MODULES
         found = {**build_environment(), "NODE_PATH": str(modules)}
-        places = [os.path.dirname(interpreter.node), str(modules / ".bin"), found.get("PATH", os.defpath)]
+        places = [os.path.dirname(interpreter.runtime), str(modules / ".bin"), found.get("PATH", os.defpath)]
         return {**found, "PATH": ":".join(places), **given}
     place = os.path.dirname(interpreter.program)
     found = {**build_environment(), "PYTHONPATH": str(directory.resolve()), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 _PATTERNS = ("*_test.py", "test_*.py")
 """The names of files with tests, as pytest finds them."""
 
-_ENDINGS = {"python3": ".py", "javascript": ".js"}
+_ENDINGS = {"python3": ".py", "javascript": ".js", "r": ".R"}
+
+_STARTED = {"python3": "python", "javascript": "node", "r": "R"}
+"""The interpreters that people start."""
 
 _NONE_FOUND = 5
 """The exit code of pytest without tests."""
@@ -76,8 +79,8 @@ def test(app: App, directory: str, arguments: tuple[str, ...], env: tuple[str, .
     """Run the tests and recorded cases of an algorithm.
 
     Tests are run in the algorithm's own environment, on a copy of the directory: by pytest; in JavaScript by the test
-    script of package.json, else by 'node --test'. Cases are those of its TEST_CASES.json and the sample input of its
-    algorithmia.conf. Exit code 1 if any fails.
+    script of package.json, else by 'node --test'; in R file by file. Cases are those of its TEST_CASES.json and the
+    sample input of its algorithmia.conf. Exit code 1 if any fails.
 
     \b
     Examples:
@@ -109,6 +112,10 @@ def _has_tests(build: Build) -> bool:
         from algo_local.algorithms.tools import javascript_tests
 
         return bool(javascript_tests(build.source))
+    if build.language == "r":
+        from algo_local.algorithms.tools import r_tests
+
+        return bool(r_tests(build.source))
     return any(next(build.source.rglob(pattern), None) for pattern in _PATTERNS)
 
 
@@ -144,13 +151,15 @@ def _run_tests(
 ) -> int:
     """The exit code of the tests on a copy of the directory. They write to stdout, with `--json` to stderr."""
     from algo_local.algorithms.progress import told_regularly
-    from algo_local.algorithms.tools import javascript_tests, variables, with_packages, with_tests
+    from algo_local.algorithms.tools import javascript_tests, r_tests, variables, with_packages, with_tests
     from algo_local.trees import make_writable
 
     build = calls.version.build
     with told_regularly(app.output.info if app.verbose else None, app.output.info) as report:
         if build.language == "javascript":
             program, words = with_tests(platform.root, build, report), javascript_tests(build.source)
+        elif build.language == "r":
+            program, words = build.python, r_tests(build.source)
         else:
             program = with_packages(platform.root, build, calls.path, ["pytest"], report)
             words = [str(program), "-m", "pytest", "-p", "no:cacheprovider"]
@@ -162,7 +171,7 @@ def _run_tests(
             modules = program.parent.parent / "node_modules"
             if modules.is_dir():
                 (copy / modules.name).symlink_to(modules)
-        else:
+        elif build.language == "python3":
             words += ["--rootdir", str(copy)]
         app.output.stdout.flush()
         told = subprocess.PIPE if app.output.is_json else None
@@ -194,7 +203,7 @@ def _interrupts_left_to_it() -> Iterator[None]:
 def shell(app: App, ctx: click.Context, /, directory: str, command: tuple[str, ...], env: tuple[str, ...]) -> None:
     """Run COMMAND, or an interpreter, in an algorithm's environment.
 
-    The interpreter is Python or Node.js. The working directory is DIRECTORY, whose modules can be imported; the
+    The interpreter is Python, Node.js or R. The working directory is DIRECTORY, whose modules can be imported; the
     environment's programs come first on the PATH. The exit code is that of the program.
 
     \b
@@ -209,12 +218,13 @@ def shell(app: App, ctx: click.Context, /, directory: str, command: tuple[str, .
     with _built(app, directory, env) as (_, calls):
         interpreter = interpreter_of(calls.version.build.python)
         surroundings = variables(calls.version.build.python, calls.path, _environment(env))
-        words = list(command) or [interpreter.node or interpreter.program]
+        started = _STARTED[calls.version.build.language]
+        words = list(command) or [interpreter.program if started == "python" else started]
         program = shutil.which(words[0], path=surroundings["PATH"])
         if not program:
             raise NotFoundError(
                 f"There is no program {words[0]}",
-                f"Name one that is on the PATH, such as {'node' if interpreter.node else 'python'} or bash",
+                f"Name one that is on the PATH, such as {started} or bash",
             )
         app.output.stdout.flush()
         code = subprocess.run([program, *words[1:]], cwd=calls.path, env=surroundings, check=False).returncode

@@ -44,7 +44,7 @@ RUNNER = Path(__file__).with_name("runner.py")
 `PYTHON`, `TREE` and `MODULE` are the build's (`Build.python`, a copy of `Build.source`, `Build.module`). It reads
 requests from standard input (`encode_request`), a line each, and for each writes its answer to the file `ANSWERS`
 (`decode_answer`). When the algorithm is loaded, it prints a line with `INIT_MARKER`. `command_of` gives the whole
-command, for builds in JavaScript as well.
+command, for builds in other languages as well.
 """
 
 
@@ -53,8 +53,8 @@ def command_of(build: Build, tree: Path, answers: Path) -> list[str]:
 
     It needs `Build.python` with the environment around it.
     """
-    options = ["-I", "-B"] if build.language == "python3" else []
-    runner = RUNNER if build.language == "python3" else RUNNER.with_suffix(".js")
+    options = {"python3": ["-I", "-B"], "r": ["--vanilla"]}.get(build.language, [])
+    runner = RUNNER.with_suffix({"javascript": ".js", "r": ".R"}.get(build.language, ".py"))
     return [str(build.python), *options, str(runner), str(tree), build.module, str(answers)]
 
 

@@ -229,12 +229,12 @@ def key_of(build: Build, account: str, limits: Limits, sandbox: Sandbox | None) 
     code = Path(__file__).parent
     files: list[Path | str] = [
         interpreter.program,
-        *(code / name for name in ("runner.py", "runner.js", "supervisor.py", "worker.py")),
+        *(code / name for name in ("runner.py", "runner.js", "runner.R", "supervisor.py", "worker.py")),
     ]
     if interpreter.environment:
         files += [interpreter.environment, *interpreter.environment.glob("lib/python*/site-packages")]
-    if interpreter.node:
-        files.append(interpreter.node)
+    if interpreter.runtime:
+        files.append(interpreter.runtime)
     parts = (
         *(account, build.source.name, build.python, build.module, build.network_access, build.secrets),
         *(limits, sandbox, sorted(base_environment(os.environ).items())),

@@ -117,7 +117,7 @@ def start(launch: Launch, forks: socket.socket | None = None) -> Started:
             by itself. Nothing is left open then.
     """
     interpreter = interpreter_of(launch.build.python)
-    os.stat(interpreter.node or interpreter.program)
+    os.stat(interpreter.runtime or interpreter.program)
     with contextlib.ExitStack() as undo:
         answers = os.open(launch.workspace.answers, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         undo.callback(os.close, answers)
@@ -179,8 +179,8 @@ def _command(launch: Launch, control: int) -> list[str]:
     interpreter = interpreter_of(launch.build.python)
     workspace, sandbox = launch.workspace, launch.sandbox
     if sandbox:
-        node = os.path.realpath(interpreter.node) if interpreter.node else None
-        prefix = sandbox.command(workspace, interpreter.environment, isolated=launch.is_isolated, node=node)
+        runtime = os.path.realpath(interpreter.runtime) if interpreter.runtime else None
+        prefix = sandbox.command(workspace, interpreter.environment, isolated=launch.is_isolated, runtime=runtime)
         supervisor, tree = f"{inside.CODE}/supervisor.py", inside.TREE
         answers = f"{inside.RUN}/{workspace.answers.name}"
     else:
@@ -192,7 +192,7 @@ def _command(launch: Launch, control: int) -> list[str]:
         _limits(launch),
         str(workspace.owner or ""),
         str(inside.PORT) if launch.is_isolated else "",
-        interpreter.node or ("site" if interpreter.environment else ""),
+        interpreter.runtime or ("site" if interpreter.environment else ""),
         *(tree, launch.build.module, answers),
     ]
 
@@ -211,10 +211,10 @@ def _environment(launch: Launch) -> dict[str, str]:
         places = {"HOME": inside.HOME, "TMPDIR": inside.TEMPORARY, "PATH": _SYSTEM_PATH}
     else:
         places = {"HOME": str(workspace.home), "TMPDIR": str(workspace.temporary), "PATH": environment["PATH"]}
-    places["PATH"] = f"{os.path.dirname(interpreter.node or interpreter.program)}:{places['PATH']}"
+    places["PATH"] = f"{os.path.dirname(interpreter.runtime or interpreter.program)}:{places['PATH']}"
     address = f"http://127.0.0.1:{inside.PORT}" if launch.is_isolated else launch.address
     ours = {**environment, **places, "ALGORITHMIA_API": address, "ALGORITHMIA_API_KEY": launch.token}
-    if interpreter.node:  # as the later client for Node.js names them
+    if launch.build.language == "javascript":  # as the later client for Node.js names them
         ours |= {"ALGORITHMIA_API_ADDRESS": address, "ALGORITHMIA_DEFAULT_API_KEY": launch.token}
     return {**dict(launch.build.secrets), **ours}
 

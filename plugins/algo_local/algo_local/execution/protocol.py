@@ -29,8 +29,9 @@ _OUT_OF_MEMORY = re.compile(r"\s*(?:\w+\.)*\w*MemoryError(?::.*)?")
 
 _BUFFER_OUT_OF_MEMORY = re.compile(
     r"RangeError(?: \[\w+\])?: (?:Array buffer allocation failed|Failed to allocate memory)"
+    r"|Error: (?:cannot allocate (?:vector of|memory|buffer)|memory exhausted)"
 )
-"""The first line of a stack trace of JavaScript, where the memory for a buffer is not to be had."""
+"""The first line of a stack trace of JavaScript or R, where the memory for a buffer or vector is not to be had."""
 
 ERROR_TYPES = frozenset(
     {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,11 +37,14 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _STORES = ("/nix/store", "/gnu/store", "/home/linuxbrew/.linuxbrew")
 """Additional system directories for interpreters, if they exist."""
 
+_IN_R = r"/R/bin/Rscript$"
+"""Where R keeps its own programs, below the lib directory of its installation."""
+
 _PREFIX_PARTS = ("bin", "lib", "lib64", "ssl")
 _SETTINGS = (
     "alternatives", "ca-certificates", "crypto-policies", "fonts", "gai.conf", "host.conf", "ld.so.cache", "ld.so.conf",
     "ld.so.conf.d", "localtime", "magic", "mime.types", "nsswitch.conf", "pki/ca-trust/extracted", "pki/tls/certs",
-    "protocols", "services", "ssl/certs", "ssl/openssl.cnf", "timezone",
+    "protocols", "R/Renviron", "R/ldpaths", "services", "ssl/certs", "ssl/openssl.cnf", "timezone",
 )  # fmt: skip
 """The visible files of /etc: no possible secrets."""
 
@@ -70,19 +74,19 @@ class Sandbox:
     """Directories that must not be seen even if they lie in what is visible: the platform's state."""
 
     def command(
-        self, workspace: Workspace, environment: Path | None, *, isolated: bool, node: str | None = None
+        self, workspace: Workspace, environment: Path | None, *, isolated: bool, runtime: str | None = None
     ) -> list[str]:
         """The beginning of a command line: what follows it runs inside, as process 1.
 
-        `environment` is a virtual environment; `isolated` gives it an empty network of its own; `node` is the path of
-        Node.js if that is needed.
+        `environment` is a virtual environment; `isolated` gives it an empty network of its own; `runtime` is the path
+        of Node.js or Rscript if that is needed.
         """
         identity = workspace.owner if workspace.owner is not None else os.getuid()
         etc = _own_settings(workspace.path / "etc", identity)
-        shown = [interpreter_base(environment), *([node] if node else [])]
+        shown = [interpreter_base(environment), *([runtime] if runtime else [])]
         arguments = [
             *self._machine(interpreter_base(environment), isolated=isolated),
-            *(_interpreter(node) if node else []),
+            *(_interpreter(runtime) if runtime else []),
             *_etc(etc, isolated=isolated),
             *_bind("--bind", workspace.temporary, TEMPORARY),
             *("--dir", "/var", "--symlink", TEMPORARY, "/var/tmp"),
@@ -132,7 +136,8 @@ def _interpreter(program: str) -> list[str]:
 
 def _prefixes(program: str) -> list[str]:
     """Where an interpreter that is in no virtual environment is installed."""
-    prefixes = [os.path.dirname(os.path.dirname(path)) for path in (program, os.path.realpath(program))]
+    places = (re.sub(_IN_R, "/Rscript", path) for path in (program, os.path.realpath(program)))
+    prefixes = [os.path.dirname(os.path.dirname(path)) for path in places]
     ours = [sys.base_prefix, sys.base_exec_prefix] if program == base_interpreter() else []
     return list(dict.fromkeys([*ours, *prefixes]))
 

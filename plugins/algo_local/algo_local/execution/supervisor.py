@@ -1,8 +1,8 @@
 """Start an algorithm's process, and end all that came of it when it or the platform ends (inside its own Python).
 
 Started as `python supervisor.py CONTROL LIMITS UID PORT RUNTIME TREE MODULE FIFO [FORKS]`. This process forks; the
-child becomes the algorithm (`runner.py`, or Node.js with `runner.js`), this one stays its parent, runs no code of
-others, and waits for the first of two things:
+child becomes the algorithm (`runner.py`, or Node.js with `runner.js`, or R with `runner.R`), this one stays its parent,
+runs no code of others, and waits for the first of two things:
 
 * `CONTROL`, a socket whose other end the platform alone holds, closes: the platform wants the algorithm's end, or has
   itself come to its end, however that came about.
@@ -80,13 +80,13 @@ def restrict(limits: str, uid: str) -> None:
 def run_algorithm(go: int, runtime: str, tree: str, module: str, fifo: str, forks: str = "") -> int:
     """Become the algorithm, as soon as something can be read from `go`; returns its exit code.
 
-    `runtime` is empty for this Python, `site` for this Python with its packages, or the path of Node.js. `forks` is the
-    socket on which replicas of it are asked for, if they may be forked (`replicas.py`).
+    `runtime` is empty for this Python, `site` for this Python with its packages, or the path of Node.js or
+    Rscript. `forks` is the socket on which replicas of it are asked for, if they may be forked (`replicas.py`).
     """
     os.chdir(tree)
     if os.path.isabs(runtime):
         os.read(go, 1)
-        _become_node(runtime, tree, module, fifo)
+        _become(runtime, tree, module, fifo)
     if runtime:
         # Only now, so that nothing of others has run with more rights than the algorithm's own.
         import site as packages
@@ -100,14 +100,19 @@ def run_algorithm(go: int, runtime: str, tree: str, module: str, fifo: str, fork
     return code
 
 
-def _become_node(node: str, *algorithm: str) -> None:
-    """Run `runner.js` instead of this; it is told how much memory it may have, so that it tidies up in time."""
+def _become(runtime: str, *algorithm: str) -> None:
+    """Run `runner.R` or `runner.js` instead of this.
+
+    Node.js is told how much memory it may have, so that it tidies up in time.
+    """
+    runner = os.path.join(os.path.dirname(__file__), "runner")
+    if os.path.basename(runtime) == "Rscript":
+        os.execv(runtime, [runtime, "--vanilla", runner + ".R", *algorithm])
     import resource
 
     most = resource.getrlimit(resource.RLIMIT_DATA)[0]
     heap = [] if most == resource.RLIM_INFINITY else [f"--max-old-space-size={max(most * 4 // 5 >> 20, 16)}"]
-    runner = os.path.join(os.path.dirname(__file__), "runner.js")
-    os.execv(node, [node, *heap, runner, *algorithm])
+    os.execv(runtime, [runtime, *heap, runner + ".js", *algorithm])
 
 
 def _load(name: str) -> "dict[str, Any]":

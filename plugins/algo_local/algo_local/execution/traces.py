@@ -8,7 +8,7 @@ from pathlib import Path
 from algo_local.execution.sandbox import TREE
 
 _FRAME = re.compile(r'^\s*File "([^"]*)", line \d+, in |^\s+at (?:.* \()?(?:file://)?([^()]*?)(?::\d+:\d+)?\)?$')
-"""A frame of Python, or of JavaScript."""
+"""A frame of Python, or of JavaScript and R."""
 _HEADING = "Traceback (most recent call last):"
 
 

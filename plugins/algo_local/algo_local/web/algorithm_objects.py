@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from algo_local.algorithms.build import TITLES
 from algo_local.times import iso
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def _build_of(version: Version) -> dict[str, Any]:
 
 def _language(algorithm: Algorithm, version: Version | None) -> str:
     """The language of a version, which may be another one than was chosen when the algorithm was created."""
-    if not version or (version.build.language == "javascript") == (algorithm.language == "javascript"):
+    chosen = algorithm.language if algorithm.language in TITLES else "python3"
+    if not version or version.build.language == chosen:
         return algorithm.language
     return version.build.language
 

@@ -124,6 +124,6 @@ def _environment(settings: dict[str, Any]) -> dict[str, Any]:
 def _check_language(language: str) -> None:
     runnable = [*_PYTHON, *(entry["name"] for entry in catalog.languages() if entry["name"] not in _PYTHON)]
     if language not in runnable:
-        is_known = language in (*catalog.ELSEWHERE, "javascript")
+        is_known = language in (*catalog.ELSEWHERE, "javascript", "r")
         code = ErrorCode.UNSUPPORTED_ALGORITHM_LANGUAGE if is_known else ErrorCode.UNKNOWN_ALGORITHM_LANGUAGE
         raise Invalid(f"This platform does not run {language[:50]!r}, only {', '.join(runnable)}", code)

@@ -1,0 +1,3 @@
+source("src/__ALGO__.R")
+
+stopifnot(identical(algorithm("Jane"), "hello Jane"))
