@@ -95,7 +95,7 @@ def test_languages_and_environments(client: Any) -> None:
 
 def test_templates_are_archives(client: Any) -> None:
     base = "algorithm-environments/edge"
-    (environment, *_) = client("GET", f"{base}/languages/python2/environments").json()["environments"]
+    (environment, *_) = client("GET", f"{base}/languages/python3/environments").json()["environments"]
     specification = environment["environment_specification_id"]
     answer = client("GET", f"{base}/environment-specifications/{specification}/template")
     assert answer.headers["Content-Type"] == "application/gzip"
