@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import sys
 
-from algo_local.algorithms.r_scripts import install_hint
-
 _PACKAGES = {
     "algorithmia": "algorithmia",
     "bs4": "beautifulsoup4",
@@ -45,7 +43,7 @@ def advice_on(message: str, stacktrace: str | None) -> str | None:
     if match := _SCRIPT.fullmatch(text):
         return None if match[2].startswith(";") else _script(match[1])
     if match := _R_PACKAGE.fullmatch(text):
-        return install_hint(match[1])
+        return for_r_package(match[1])
     if _SCRIPT_RESULT.fullmatch(text):
         return "Return a string, a Buffer, or what JSON can express: convert it in apply"
     if match := _NESTED.fullmatch(text):
@@ -62,6 +60,14 @@ def advice_on(message: str, stacktrace: str | None) -> str | None:
     if (match := _MISSING_KEY.fullmatch(text)) and stacktrace and "os.environ[" in stacktrace:
         return _variable(match[1])
     return None
+
+
+def for_r_package(package: str) -> str:
+    """How a package is installed for all algorithms in R."""
+    return (
+        f"Install it in this machine's R library: Rscript -e 'install.packages(\"{package}\")' as its administrator"
+        f" (Debian: apt-get install r-cran-{package.lower()})"
+    )
 
 
 def _module(name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from algo_core.text import decoded
+from algo_local.advice import for_r_package
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import NAME, read_configuration
 from algo_local.algorithms.interpreters import Report
@@ -63,14 +64,6 @@ def tell_lines_left_out(directory: Path, report: Report) -> None:
     for line in _lines(directory):
         if not _PACKAGE.fullmatch(line):
             report(f"{PACKAGES}: {line[:100]!r} is not carried out: install such packages in this machine's R library")
-
-
-def install_hint(package: str) -> str:
-    """How a package is installed for all algorithms in R."""
-    return (
-        f"Install it in this machine's R library: Rscript -e 'install.packages(\"{package}\")' as its administrator"
-        f" (Debian: apt-get install r-cran-{package.lower()})"
-    )
 
 
 def _entry(directory: Path, name: str) -> str:
@@ -143,4 +136,6 @@ def _check(directory: Path, paths: list[Path]) -> None:
             line,
         )
     for package in found["missing"][:1]:
-        raise BuildError(f"{PACKAGES} requires {package}, which this platform's R does not have", install_hint(package))
+        raise BuildError(
+            f"{PACKAGES} requires {package}, which this platform's R does not have", for_r_package(package)
+        )
