@@ -347,5 +347,6 @@ def test_every_command_that_a_message_names_exists_with_its_options(tmp_path: Pa
             }
             options |= {"--help", "-h", *(option for parameter in root.params for option in parameter.opts)}
             for word in rest:
-                assert not word.startswith("--") or word in options, where
+                # of an option whose name is filled in, nothing is known here
+                assert not word.startswith("--") or word in {*options, "--X"}, where
     assert seen > 60
