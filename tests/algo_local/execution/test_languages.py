@@ -443,7 +443,7 @@ R_VALUES: dict[str, Any] = {
     "c(0.1, 1e-7, 1e300)": [0.1, 1e-7, 1e300],
     "complex(1, 1, 1)": "1+1i",
     "matrix(1:4, 2)": [[1, 3], [2, 4]],
-    "as.POSIXct(0, origin = '1970-01-01', tz = 'UTC')": "1970-01-01 00:00:00",
+    "as.POSIXct(0, origin = '1970-01-01', tz = 'UTC')": "1970-01-01T00:00:00Z",
     "{ writeLines('x', tempfile()); setwd(tempdir()); TRUE }": True,
     "sum": ValueError("The result is of type builtin, which JSON cannot express"),
     "globalenv()": ValueError("The result is of type environment, which JSON cannot express"),

@@ -26,7 +26,9 @@ local({
   }
 
   json <- function(value) {
-    as.character(jsonlite::toJSON(value, auto_unbox = TRUE, null = "null", na = "null", digits = I(15)))
+    as.character(jsonlite::toJSON(
+      value, auto_unbox = TRUE, null = "null", na = "null", digits = I(15), POSIXt = "ISO8601", UTC = TRUE
+    ))
   }
 
   # A text of bytes that JSON can hold.
