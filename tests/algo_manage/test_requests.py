@@ -52,7 +52,8 @@ def test_what_is_sent(home: Home, stub: StubPlatform, arguments: list[str], meth
     stub.on(method, path, json_answer(answer) if method != "DELETE" else stub.answer(204))
     done = home.run("algorithms", *arguments, "--json")
     assert done.code == ExitCode.OK, done.stderr
-    assert asked(stub) == [(method, path, body)]
+    # what a removal leaves without an algorithm, schedules, is looked up after it
+    assert [one for one in asked(stub) if method != "DELETE" or one[0] != "GET"] == [(method, path, body)]
     assert isinstance(done.json, dict)
 
 
