@@ -28,6 +28,9 @@ _PACKAGE = re.compile(r"(?:@[^/]+/)?[^/]+")
 _SCRIPT_RESULT = re.compile(
     r"(?:Converting circular structure to JSON|Do not know how to serialize a BigInt).*", re.DOTALL
 )
+_R_RESULT = re.compile(
+    r"No method (?:asJSON S3 class|for S4 class):.*|The result is of type \S+, which JSON cannot express"
+)
 _VARIABLE = re.compile(r"(?:.*\b)?([A-Z][A-Z0-9_]+) (?:is|was|must be) (?:not |un)?set\b.*", re.DOTALL)
 _MISSING_KEY = re.compile(r"'([A-Za-z_][A-Za-z0-9_]*)'")
 _NESTED = re.compile(r".*algorithm algo://(\S+) not found.*", re.DOTALL)
@@ -46,6 +49,8 @@ def advice_on(message: str, stacktrace: str | None) -> str | None:
         return for_r_package(match[1])
     if _SCRIPT_RESULT.fullmatch(text):
         return "Return a string, a Buffer, or what JSON can express: convert it in apply"
+    if _R_RESULT.fullmatch(text):
+        return "Return a text, a raw vector, or what jsonlite can express: convert it in algorithm"
     if match := _NESTED.fullmatch(text):
         return (
             f"It calls the algorithm {match[1]}, which does not exist here: correct the name, or publish it with"

@@ -18,7 +18,7 @@ CODE = "algorithm <- function(input) input\n"
 def made_in(root: Path, **files: str) -> Path:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, "utf-8")
+        (root / name).write_text(text, "utf-8", "surrogateescape")
     return root
 
 
@@ -27,6 +27,7 @@ def made_in(root: Path, **files: str) -> Path:
     [
         ('{"language": "r36"}', {"src/Algorithm.r": CODE}, "src/Algorithm.r"),
         ('{"language": "r", "algoname": "other"}', {"src/other.R": CODE, "src/Algorithm.R": CODE}, "src/other.R"),
+        ('{"language": "R"}', {"src/Hello.R": f"\ufeff{CODE}"}, "src/Hello.R"),
         ('{"language": "R"}', {"src/Hello.R": "source('src/work.R')", "src/work.R": CODE}, "src/Hello.R"),
         ('{"entry_point": "R/main.R"}', {"R/main.R": CODE, "src/help.r": ""}, "R/main.R"),
         ("{}", {"src/Hello.r": CODE, "packages.txt": "# none\nstats\ntestthat\n-g a/b@c\n"}, "src/Hello.r"),
@@ -47,6 +48,7 @@ def test_the_file_with_the_entry_point(tmp_path: Path, configuration: str, files
         ({"src/Hello.R": "x <- 1"}, "src/Hello.R has no entry point", "algorithm <- function(input)"),
         ({"src/Hello.R": CODE + "f <- function( {"}, "src/Hello.R, line 2: unexpected '{'", "Correct it: f <- f"),
         ({"src/Hello.R": CODE, "src/b.r": "x <-\n"}, "src/b.r, line 1: unexpected end of input", "Correct it: x <-"),
+        ({"src/Hello.R": CODE + "x <- '\udce4'\n"}, "src/Hello.R, line 2: it is not UTF-8", "Correct it: x <- '<e4>'"),
         ({"src/Hello.R": CODE, "packages.txt": "stats\nno.such\n"}, "packages.txt requires no.such", "r-cran-no.such"),
     ],
 )

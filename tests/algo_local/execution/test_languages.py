@@ -439,7 +439,11 @@ R_VALUES: dict[str, Any] = {
     "factor('level')": "level",
     "as.Date('2020-01-31')": "2020-01-31",
     "jsonlite::toJSON(list(a = 1))": {"a": [1]},
-    "123456789012": 123456789012,
+    "123456789012345": 123456789012345,
+    "c(0.1, 1e-7, 1e300)": [0.1, 1e-7, 1e300],
+    "complex(1, 1, 1)": "1+1i",
+    "matrix(1:4, 2)": [[1, 3], [2, 4]],
+    "as.POSIXct(0, origin = '1970-01-01', tz = 'UTC')": "1970-01-01T00:00:00Z",
     "{ writeLines('x', tempfile()); setwd(tempdir()); TRUE }": True,
     "sum": ValueError("The result is of type builtin, which JSON cannot express"),
     "globalenv()": ValueError("The result is of type environment, which JSON cannot express"),
@@ -538,9 +542,7 @@ def test_what_keeps_r_from_loading_is_told(
 @pytest.mark.usefixtures("r")
 def test_frames_of_r_are_those_of_the_author(run_in: Callable[..., Outcome]) -> None:
     helper = "inner <- function(x) {\n  x + 'a'\n}\n"
-    code = (
-        "source('src/other.R')\nalgorithm <- function(input) {\n  sapply(1, function(one) {\n    inner(one)\n  })\n}\n"
-    )
+    code = "\ufeffsource('src/other.R')\r\nalgorithm <- function(input) {\n  sapply(1, function(one) {\n    inner(one)\n  })\n}\n"
     failure = run_in("r", code, **{"src/other.R": helper}).failure
     assert failure
     first, *frames = (failure.stacktrace or "").splitlines()

@@ -119,6 +119,7 @@ def _check(directory: Path, paths: list[Path]) -> None:
             capture_output=True,
             text=True,
             encoding="utf-8",
+            errors="replace",
             timeout=_PARSE_SECONDS,
             check=True,
             env=clean_environment(),

@@ -26,7 +26,9 @@ local({
   }
 
   json <- function(value) {
-    as.character(jsonlite::toJSON(value, auto_unbox = TRUE, null = "null", na = "null", digits = NA))
+    as.character(jsonlite::toJSON(
+      value, auto_unbox = TRUE, null = "null", na = "null", digits = I(15), POSIXt = "ISO8601", UTC = TRUE
+    ))
   }
 
   # A text of bytes that JSON can hold.
@@ -137,7 +139,11 @@ local({
 
   # The algorithm as a function of one input, and whether it is of the older form.
   load_module <- function() {
-    expressions <- parse(file.path(tree, module), keep.source = TRUE, encoding = "UTF-8")
+    path <- file.path(tree, module)
+    lines <- readLines(path, warn = FALSE, encoding = "UTF-8")
+    if (length(lines) && startsWith(lines[[1]], "\ufeff")) lines[[1]] <- substring(lines[[1]], 2L)
+    origin <- srcfilecopy(path, lines, isFile = TRUE)
+    expressions <- parse(text = lines, srcfile = origin, keep.source = TRUE, encoding = "UTF-8")
     places <- attr(expressions, "srcref")
     for (number in seq_along(expressions)) {
       position <<- places[[number]]
