@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 INTERVAL = 0.1
 """Seconds between two writes of what can wait."""
 
+RETRY_SECONDS = 0.5
+"""Seconds between two tries while the database cannot be written to."""
+
 POLL_SECONDS = 0.05
 """Seconds between checks of a call of another process."""
 
@@ -407,14 +410,15 @@ class Recorder:
 
     def _run_clock(self) -> None:
         while not self._is_closed:
-            time.sleep(INTERVAL)
+            time.sleep(RETRY_SECONDS if self._journal.problem else INTERVAL)
             with self._lock:
                 is_idle = not self._live
                 if is_idle:
                     self._busy.clear()
             with contextlib.suppress(AlgoError):
                 self._do_rounds(is_idle=is_idle)
-            self._busy.wait()
+            if not self._journal.waiting:  # what could not be written is tried again, whether or not more comes
+                self._busy.wait()
 
     def _do_rounds(self, *, is_idle: bool) -> None:
         self._refresh()
