@@ -38,7 +38,8 @@ def environment(path: Path, *packages: str | Path) -> Path:
     python = path / "bin" / "python"
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--upgrade", "pip"], check=True)
-    subprocess.run([*pip, *map(str, packages)], check=True)
+    if packages:
+        subprocess.run([*pip, *map(str, packages)], check=True)
     return python
 
 
