@@ -14,6 +14,7 @@ from algo_local.advice import for_r_package
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import NAME, read_configuration
 from algo_local.algorithms.interpreters import Report
+from algo_local.algorithms.modules import first_module, missing_entry_point
 from algo_local.algorithms.rscript import clean_environment, required_r
 
 ENDINGS = (".R", ".r")
@@ -74,16 +75,10 @@ def _entry(directory: Path, name: str) -> str:
     else:
         names = dict.fromkeys([name, *([configuration.algoname] if configuration.algoname else [])])
         candidates = [f"src/{one}" for one in (*names, "Algorithm", "algorithm")]
-    for candidate in candidates:
-        for ending in ("", *ENDINGS):
-            path = directory / f"{candidate}{ending}"
-            if path.suffix in ENDINGS and path.is_file() and path.resolve().is_relative_to(directory.resolve()):
-                return path.resolve().relative_to(directory.resolve()).as_posix()
+    if found := first_module(directory, candidates, ENDINGS):
+        return found
     if said:
-        missing = said.removeprefix("./") if "/" in said else f"{candidates[0]}.R"
-        raise BuildError(
-            f"There is no {missing}, which {NAME} names as the entry point", f"Correct 'entry_point' in {NAME}"
-        )
+        raise missing_entry_point(said, candidates[0], ".R")
     held = sorted(path.name for path in (directory / "src").glob("*") if path.suffix in ENDINGS)
     raise BuildError(
         f"There is no src/{name}.R (src holds {', '.join(held) or 'no file in R'})",

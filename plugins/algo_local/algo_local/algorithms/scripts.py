@@ -10,6 +10,7 @@ from pathlib import Path
 
 from algo_local.algorithms.build import BuildError
 from algo_local.algorithms.configuration import NAME, read_configuration
+from algo_local.algorithms.modules import first_module, missing_entry_point
 from algo_local.algorithms.node import required_node
 from algo_local.algorithms.npm import MODULES, PACKAGE, read_package
 
@@ -53,16 +54,10 @@ def _entry(directory: Path, name: str) -> str:
         main = read_package(directory).members.get("main")
         candidates = [*(f"src/{one}" for one in names), *([main] if isinstance(main, str) else [])]
         candidates += ["src/algorithm", "src/Algorithm", "src/index"]
-    for candidate in candidates:
-        for ending in ("", *ENDINGS):
-            path = directory / f"{candidate}{ending}"
-            if path.suffix in ENDINGS and path.is_file() and path.resolve().is_relative_to(directory.resolve()):
-                return path.resolve().relative_to(directory.resolve()).as_posix()
+    if found := first_module(directory, candidates, ENDINGS):
+        return found
     if said:
-        missing = said.removeprefix("./") if "/" in said else f"{candidates[0]}.js"
-        raise BuildError(
-            f"There is no {missing}, which {NAME} names as the entry point", f"Correct 'entry_point' in {NAME}"
-        )
+        raise missing_entry_point(said, candidates[0], ".js")
     held = sorted(path.name for path in (directory / "src").glob("*") if path.suffix in ENDINGS)
     raise BuildError(
         f"There is no src/{name}.js (src holds {', '.join(held) or 'no module'})",
