@@ -68,6 +68,8 @@ def test_what_is_sent(
     ("arguments", "code", "hint"),
     [
         ("create new", ExitCode.USAGE, "Give one: algo orgs create new --email ADDRESS"),
+        ("create 7new --email a@b.com", ExitCode.USAGE, "Write letters, digits and underscores, a letter first"),
+        ("create ne-w --email a@b.com", ExitCode.USAGE, "Write letters, digits and underscores, a letter first"),
         ("create new --email a@b.com --type basik", ExitCode.NOT_FOUND, "Did you mean basic?"),
         ("create new --email a@b.com --type zzz", ExitCode.NOT_FOUND, "The types are: basic, Pro"),
         ("update acme", ExitCode.USAGE, "Give at least one option: algo orgs update --help"),

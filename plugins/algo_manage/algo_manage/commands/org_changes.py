@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,10 @@ def _type_id(app: App, kind: str) -> str:
     raise NotFoundError(f"There is no type of organizations {kind!r}", hint)
 
 
+_NAME = "[a-zA-Z][a-zA-Z0-9_]*"
+"""What the API takes as an organization's name."""
+
+
 @click.command("create")
 @click.argument("org", metavar="ORG")
 @_described
@@ -78,6 +83,10 @@ def create_(app: App, /, org: str, **said: Any) -> None:
     Example:
       algo orgs create acme --email ops@acme.com
     """
+    if not re.fullmatch(_NAME, org):
+        raise UsageError(
+            f"{org!r} is no name of an organization", "Write letters, digits and underscores, a letter first"
+        )
     if said["email"] is None:
         raise UsageError("An organization needs an e-mail address", f"Give one: algo orgs create {org} --email ADDRESS")
     if said["contact"] is None:
