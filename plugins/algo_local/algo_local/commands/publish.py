@@ -15,8 +15,8 @@ from algo_local.algorithms.directory_publication import Wish
 from algo_local.algorithms.interpreters import parse_python
 from algo_local.algorithms.progress import told_regularly
 from algo_local.algorithms.registry import Version
-from algo_local.paths import state_root
 from algo_local.platform import Platform
+from algo_local.state import State
 
 
 @click.command()
@@ -70,7 +70,7 @@ def publish(
     every = app.output.info if app.verbose or app.output.shows_progress else None
     wanted = parse_python(python) if python else ()
     wish = Wish(version, kind, public=public, network_access=network_access, python=wanted)
-    platform = open_platform(state_root())
+    platform = open_platform(State.of())
     try:
         names = _names(platform, directory, algorithm)
         try_it = None if no_sample else sample_call(platform, directory, *names)
