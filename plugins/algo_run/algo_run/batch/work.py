@@ -117,7 +117,7 @@ def look_up(api: ApiClient, reference: AlgorithmRef) -> Found:
 
 
 def _described(api: ApiClient, reference: AlgorithmRef) -> dict[str, Any]:
-    """The platform's description of an algorithm; empty for a reference with a version that the platform does not describe.
+    """The platform's description of an algorithm; empty for a version that the platform does not describe.
 
     Raises:
         NotFoundError, AuthError, NetworkError: if a version is to be found out.
