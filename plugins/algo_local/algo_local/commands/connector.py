@@ -48,8 +48,8 @@ def add_connector(
 ) -> None:
     """Connect an account to a store.
 
-    The options are kept in a file that only you can read, and are never shown. See whether it works with
-    'algo local connector test'.
+    The options are kept in a file that only you can read, and are never shown. Test it with 'algo local connector
+    test'.
     """
     lines = list(options)
     if options_stdin:

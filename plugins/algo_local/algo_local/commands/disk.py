@@ -71,7 +71,7 @@ def megabytes(size: int) -> str:
 )
 @pass_app
 def prune(app: App, dry_run: bool, days: int) -> None:
-    """Give back disk: remove what no published version needs.
+    """Free disk space: remove what no published version needs.
 
     \b
     - builds that no version names, except the newest of each algorithm

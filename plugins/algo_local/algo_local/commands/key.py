@@ -63,8 +63,8 @@ def new_key(
 ) -> None:
     """Make an API key for the account OWNER and print it.
 
-    The key is printed this once: only its hash is kept. Without options it may do all that its account may. A
-    PATTERN that fits no algorithm is refused, since its key could call nothing.
+    The key is shown only once: the platform keeps its hash. Without options it may do everything that its account may.
+    A PATTERN that matches no algorithm is refused, since its key could call nothing.
     """
     from algo_local.metadata.keys import ADMINISTRATOR_KEY, ALGORITHM_KEY, Permissions
 

@@ -151,9 +151,9 @@ def _check_sandbox(app: App, *, is_local: bool) -> None:
 @local.command()
 @pass_app
 def status(app: App) -> None:
-    """Show where the state is, what it holds, and the disk it takes.
+    """Show the state's directory, contents and disk usage.
 
-    'algo local prune' gives back what no version needs.
+    'algo local prune' frees what no version needs.
     """
     from algo_local.maintenance import describe
 
@@ -190,7 +190,7 @@ def _show_keeper(app: App, keeper: dict[str, Any]) -> None:
 @local.command()
 @pass_app
 def stop(app: App) -> None:
-    """End the loaded algorithms that are kept between commands.
+    """Stop the algorithms that are kept loaded between commands.
 
     After a command on the embedded platform they stay loaded for a minute, or as long as ALGO_LOCAL_KEEP_SECONDS says.
     Calls that are running are not affected.

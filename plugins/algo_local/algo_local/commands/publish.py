@@ -54,9 +54,9 @@ def publish(
     What it requires is installed into a virtual environment of its own. If it has a sample input, it is called on that
     first; if that fails, nothing is published. Content that the newest version has already is not published again.
 
-    This is for the platform of this machine, in steps of an author's work: each time the next revision, which can be
-    called at once by OWNER/NAME. `algo algorithms publish` makes releases for others on any platform: the next minor
-    version, private until the algorithm's settings or --public say otherwise.
+    This is for an author's work on this machine: it publishes the next revision, which can be called at once as
+    OWNER/NAME. 'algo algorithms publish' makes releases for others on any platform: the next minor version, private
+    unless the algorithm's settings or --public say otherwise.
 
     \b
     Examples:
