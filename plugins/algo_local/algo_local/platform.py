@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from algo_core.errors import ConfigError
 from algo_local.callers import Caller
-from algo_local.metadata.database import Database
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
-from algo_local.permissions import make_directories, make_private, notify
+from algo_local.permissions import make_directories, make_private, make_root, notify
 from algo_local.state import DATABASE, OBJECTS_VARIABLE, State, place
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from algo_local.execution.keeper import Keeper
     from algo_local.metadata.accounts import Accounts
     from algo_local.metadata.administration import Administration
+    from algo_local.metadata.database import Database
     from algo_local.metadata.event_listeners import EventListeners
     from algo_local.metadata.incoming_webhooks import IncomingWebhooks
     from algo_local.metadata.keys import Keys
@@ -117,6 +117,7 @@ class Platform:
     @_Part
     def database(self) -> Database:
         """The database; a new one is filled before it is used."""
+        make_root(self.root)
         database = open_database(self.state)
         if Metadata(database).setting(_OWN_ACCOUNT) is None:
             self._furnish(database)

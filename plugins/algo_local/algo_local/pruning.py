@@ -27,8 +27,7 @@ from algo_local.records.rows import sweep
 from algo_local.trees import Links, disk_use, remove_tree, unused
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from algo_local.metadata.database import Rows
     from algo_local.platform import Platform
 
 DAY = 86400.0
@@ -105,7 +104,7 @@ class Pruning:
     def _prune_builds(self) -> None:
         gone: list[str] = []
 
-        def prune(rows: sqlite3.Connection) -> None:
+        def prune(rows: Rows) -> None:
             for identifier, algorithm, commit, source in rows.execute(
                 _OLD_BUILDS, (time.time() - self._older_than,)
             ).fetchall():
@@ -127,7 +126,7 @@ class Pruning:
         self._remove("leftover", unfinished)
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[Rows]:
         with contextlib.suppress(_Undo), self._platform.database.write() as rows:
             yield rows
             if self._dry_run:
