@@ -196,9 +196,9 @@ class Platform:
     @_Part
     def objects(self) -> Objects:
         """Files of hosted data."""
-        from algo_local.data.objects import Objects
+        from algo_local.data.directory import DirectoryObjects
 
-        return Objects(self.root)
+        return DirectoryObjects(self.root)
 
     @_Part
     def builder(self) -> Builder:
