@@ -141,9 +141,7 @@ def _holder(platform: Platform, credential: str) -> Caller:
 
 
 def _find_holder(platform: Platform, credential: str) -> Caller | None:
-    """The account of a key, which may have expired. One that an organization has given to a member can do what this
-    member may.
-    """
+    """The account of a key, which may have expired. An organization's key for a member has that member's rights."""
     key = platform.keys.find(credential)
     if not key:
         return None
@@ -240,7 +238,7 @@ def _called(platform: Platform, caller: Caller, raw: str) -> Target:
 
 
 def _call_on_record(platform: Platform, caller: Caller, identifier: str) -> Target:
-    """A call is visible to its account and to the algorithm's owner; to a running algorithm, if it made the call."""
+    """Calls are visible to their account and the algorithm's owner; to a running algorithm, those that it made."""
     record = platform.records.find(identifier)
     # By its id: whoever has the name of an owner now need not be the owner of then.
     algorithm = platform.registry.algorithm(record.algorithm) if record else None
