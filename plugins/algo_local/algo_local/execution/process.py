@@ -1,4 +1,4 @@
-"""One running algorithm: a process that is started, asked one thing at a time, and ended with all its descendants.
+"""One running algorithm: a process that serves one request at a time and ends with all its descendants.
 
 The protocol is that of the platform's language server (API section 8.4). Everything happens in the calling thread,
 which waits in `poll` for whatever comes first: output, an answer, the end of the process, or the deadline. So nothing
@@ -60,7 +60,7 @@ def _signal_name(number: int) -> str:
 
 
 class _CutShort(Exception):
-    """There will be no answer; carries what to report instead."""
+    """The call was cut short; carries the failure to report."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -118,7 +118,7 @@ class AlgorithmProcess:
 
     @classmethod
     def adopt(cls, launch: Launch, content: Mapping[str, Any], descriptors: Sequence[int]) -> AlgorithmProcess:
-        """Go on with a process that another one of ours has handed over."""
+        """Continue with a process that another `algo` has handed over."""
         control, stdin, stdout, answers, pidfd = descriptors
         process = AdoptedProcess(content["pid"], pidfd, stdin, stdout)
         found = cls(launch, None, Started(process, pidfd, socket.socket(fileno=control), answers))
@@ -139,14 +139,14 @@ class AlgorithmProcess:
         return content, [self._control.fileno(), self._stdin, self._stdout, self._answers, self._pidfd]
 
     def leave(self) -> None:
-        """Close what ties it to this process, without ending it."""
+        """Close this process's pipes and sockets to it, without ending it."""
         self._close()
         if isinstance(self._process, subprocess.Popen):
             leave(self._process)
 
     @property
     def pid(self) -> int:
-        """The process that was started: a supervisor, or the sandbox around it."""
+        """The started process: the supervisor, or the sandbox around it."""
         return self._process.pid
 
     @property
