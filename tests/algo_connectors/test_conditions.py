@@ -183,7 +183,7 @@ def test_where_conditions_are_ignored_it_is_said_once(tmp_path: Path) -> None:
 def test_helper_processes_do_not_write_without_the_condition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     monkeypatch.setattr(processes, "CopyProcess", lambda *arguments: made.append(arguments))
-    monkeypatch.setattr(processes.threading, "enumerate", lambda: [])
+    monkeypatch.setattr(processes.threading, "enumerate", list)
     monkeypatch.setattr(processes.os, "sched_getaffinity", lambda pid: {0, 1})
     storage = Script().client()
     monkeypatch.setattr(storage, "can_fork", lambda: True)
