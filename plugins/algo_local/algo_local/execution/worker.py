@@ -225,7 +225,7 @@ class Workers:
         return worker
 
     def close(self) -> None:
-        """End what is being loaded, and load nothing any more."""
+        """Stop loading, and refuse further loads."""
         with self._lock:
             self._is_closed = True
             if self._templates:
