@@ -167,9 +167,13 @@ def test_a_page_is_one_request_however_many_files_there_are(
         lambda: objects.open("data/jane.c.id", "f00"),
         lambda: objects.open("data/jane.c.id", "f00", whole=False),
         lambda: objects.info("data/jane.c.id", "f00"),
+        lambda: objects.remove("data/jane.c.id", "f00"),
+        lambda: objects.discard(objects.set_aside("data/jane.c.id")),
     ):
+        sent.append(("", ""))
         use()
-    assert [method for method, _ in sent] == ["PUT", "GET", "GET", "HEAD"]
+    requests = "".join(method[:1] or " " for method, _ in sent).split()
+    assert requests == ["P", "G", "G", "H", "HD", "PHGGPHD"], "docs/scaling.md has these figures"
 
 
 def test_a_large_file_is_read_on_after_its_connection_broke(
