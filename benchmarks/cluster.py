@@ -2,8 +2,9 @@
 
     python benchmarks/cluster.py [--write] [--records N] [listing] [front-ends] [memory] [ray]
 
-What needs a part that is not installed is named, with what installs it, and left out. With `--write`,
-`docs/benchmarks-cluster.md` is written. All of it runs on the loopback interface of one machine, clients included.
+What needs a part that is not installed is named, with what installs it, and left out. With `--write`, the page
+`benchmarks-cluster.md` of the documentation is written. All of it runs on the loopback interface of one machine,
+clients included.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes `docs/benchmarks-cluster.md` from what `cluster.py` has measured."""
+"""Writes the page `benchmarks-cluster.md` from what `cluster.py` has measured."""
 
 from __future__ import annotations
 
