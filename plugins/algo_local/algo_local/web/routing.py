@@ -23,7 +23,7 @@ class Route(NamedTuple):
     """Decoded, except for those whose name ends in `*`."""
 
     def operation(self, method: str) -> Operation | None:
-        """The one of a method; a HEAD is answered as a GET is."""
+        """The operation of a method; HEAD uses that of GET."""
         return self.operations.get(method) or (self.operations.get("GET") if method == "HEAD" else None)
 
     @property
@@ -33,7 +33,7 @@ class Route(NamedTuple):
 
     @property
     def least(self) -> Access:
-        """The access to what demands least of a caller here, a browser's question aside."""
+        """The least demanding access of the path's operations, without OPTIONS."""
         found = [operation.access for operation in self.operations.values() if operation.method != "OPTIONS"]
         return min(found, key=lambda access: access.who)
 
@@ -62,6 +62,8 @@ def find(path: str) -> Route | None:
     for template in _templates().get(word, ()):
         if template.tail:
             parameters = template.match_tail(rest)
+        elif template.is_word:
+            parameters = None if others.strip("/") else dict(template.values)
         else:
             if given is None:
                 given = [word, *[decode(part) for part in others.split("/") if part]]
@@ -80,17 +82,19 @@ class _Template:
         """The name of the undecoded rest, if it ends in one."""
         if not self.tail:
             self.parts.append(last)
+        self.is_word = not self.tail and len(self.parts) == 1
+        """Whether it is the first word alone."""
         self.operations: dict[str, Operation] = {}
         self.values: dict[str, str] = {}
         """The values of names that no component gives."""
 
     def be_root_of(self, template: _Template) -> None:
-        """Answer as `template` does where its rest is empty, except for the operations that are this path's own."""
+        """Also serve the operations of `template` with an empty rest, unless this path has its own."""
         self.operations = {**template.operations, **self.operations}
         self.values = {template.tail: ""}
 
     def match(self, given: list[str]) -> dict[str, str] | None:
-        """The values of its names; None if the components are others."""
+        """The values of its names; None if it does not match."""
         parameters = dict(self.values)
         at = 0
         for part in self.parts:

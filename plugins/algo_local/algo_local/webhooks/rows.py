@@ -37,7 +37,7 @@ class Webhook(NamedTuple):
 
 
 def add(rows: Rows, webhook: Webhook) -> None:
-    """Have a notification sent once its call has ended."""
+    """Queue a notification, to send when its call has ended."""
     query = f"INSERT INTO request_webhooks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
     rows.execute(query, webhook)
 
@@ -71,7 +71,7 @@ def is_any_waiting(rows: Rows) -> bool:
 
 
 def claim(rows: Rows, now: float, lease: float, limit: int) -> list[Webhook]:
-    """Take due notifications for an attempt: no other process does until `lease` seconds have passed."""
+    """Claim due notifications for an attempt; no other process does for `lease` seconds."""
     query = (
         f"SELECT {_qualified()} FROM request_webhooks JOIN requests ON requests.id = request"
         f" WHERE request_webhooks.state = '{WAITING}' AND due_at <= ? AND {_ENDED} ORDER BY due_at LIMIT ?"
@@ -85,7 +85,7 @@ def claim(rows: Rows, now: float, lease: float, limit: int) -> list[Webhook]:
 
 
 def settle(rows: Rows, changed: Sequence[Webhook]) -> None:
-    """Note what came of attempts."""
+    """Record the outcome of attempts."""
     rows.executemany(
         "UPDATE request_webhooks SET state = ?, due_at = ?, problem = ?, delivered_at = ?"
         " WHERE request = ? AND kind = ?",
