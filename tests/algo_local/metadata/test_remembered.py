@@ -18,6 +18,8 @@ from algo_local.metadata.store import Metadata
 from algo_local.opening import open_platform
 from algo_local.platform import Platform
 
+ON_BOTH_DATABASES = True
+
 
 def test_an_answer_is_asked_for_once_until_something_changes(tmp_path: Path) -> None:
     path = tmp_path / "platform.sqlite3"

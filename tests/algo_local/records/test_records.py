@@ -25,6 +25,8 @@ from algo_local.records.presence import Presence
 from algo_local.records.record import CUT_SHORT_FAILURE, LOST, LOST_FAILURE, Answer, Record
 from algo_local.records.recorder import Input, KeyTaken, Recorder
 
+ON_BOTH_DATABASES = True
+
 ECHO = """
     def apply(input):
         print("got", input)

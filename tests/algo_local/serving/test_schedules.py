@@ -19,6 +19,8 @@ from algo_local.refusals import Invalid
 from algo_local.serving.schedules import Clock, call_due
 from algo_local.state import State
 
+ON_BOTH_DATABASES = True
+
 
 def moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()

@@ -21,6 +21,8 @@ from algo_local.webhooks import deliverer, target
 from algo_local.webhooks.limits import sends_to_private_addresses
 from algo_local.webhooks.sending import signature
 
+ON_BOTH_DATABASES = True
+
 ECHO = """
     def apply(input):
         if input == "fail":
