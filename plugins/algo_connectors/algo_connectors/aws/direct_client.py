@@ -20,10 +20,11 @@ from algo_connectors.aws.answers import (
     text_of,
     whole_size,
 )
-from algo_connectors.aws.requests import SignedRequests, StoreRefusal
+from algo_connectors.aws.requests import SignedRequests
 from algo_connectors.aws.s3_client import Content, Object, ObjectName, ObjectPage
 from algo_connectors.aws.signature import encoded_path
 from algo_connectors.common.errors import Unsatisfiable
+from algo_connectors.common.refusals import StoreRefusal
 from algo_connectors.common.writing import Condition
 from algo_core.errors import AuthError, PlatformError
 from algo_core.http.response import Response
