@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from algo_connectors.aws.reader import StreamReader
 from algo_connectors.azure.blob_client import Blob, BlobClient
 from algo_connectors.azure.direct_client import DirectBlobClient
 from algo_connectors.azure.settings import needs_adlfs, open_direct
@@ -13,6 +12,7 @@ from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.reading import RangeReader
+from algo_connectors.common.stream import StreamReader
 from algo_connectors.common.writing import Condition, Upload
 from algo_core.errors import ConfigError, RequestRefused, UsageError
 from algo_core.storage.capabilities import Link

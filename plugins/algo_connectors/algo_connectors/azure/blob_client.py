@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from algo_connectors.common.bodies import Content
 from algo_connectors.common.writing import Condition
-
-Content = bytes | bytearray
-"""Bytes that nobody changes any more."""
 
 
 class Blob(NamedTuple):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
-from algo_connectors.aws.answers import content_of, whole_size
 from algo_connectors.azure.answers import (
     DOCUMENT_LIMIT,
     Listing,
@@ -18,6 +17,7 @@ from algo_connectors.azure.answers import (
 )
 from algo_connectors.azure.blob_client import Blob, BlobPage
 from algo_connectors.azure.requests import AccountRequests
+from algo_connectors.common.bodies import Content, content_of, whole_size
 from algo_connectors.common.errors import Unsatisfiable
 from algo_connectors.common.refusals import StoreRefusal
 from algo_connectors.common.writing import Condition
@@ -49,7 +49,7 @@ class DirectBlobClient(AccountRequests):
 
     def get_blob(  # noqa: D102
         self, container: str, name: str, start: int, stop: int, etag: str | None
-    ) -> tuple[Blob, bytes | bytearray]:
+    ) -> tuple[Blob, Content]:
         found, skipped, response = self.open_blob(container, name, start, stop, etag)
         with response:
             content = content_of(response, stop - start + skipped)
