@@ -387,6 +387,31 @@ class DatabaseContract:
         with _processes(_first_use, *[(opener,)] * 3):
             _first_use(opener)
 
+    def test_a_snapshot_sees_the_rows_of_one_moment(self, database: Database, other: Database) -> None:
+        with database.snapshot() as rows:
+            result = rows.execute("SELECT name, value FROM settings")
+            assert [column[0] for column in result.description] == ["name", "value"]
+            for number in range(3):
+                _set(lambda: other, f"n{number}", "x")
+                assert rows.execute("SELECT count(*) FROM settings").fetchone() == (0,)
+        with database.snapshot() as rows:
+            assert rows.execute("SELECT count(*) FROM settings").fetchone() == (3,)
+        with pytest.raises(ValueError), database.snapshot():
+            raise ValueError
+        _set(lambda: database, "n4", "x")
+
+    def test_numbers_are_not_given_twice(self, database: Database) -> None:
+        insert = "INSERT INTO event_listeners (owner, attributes, credentials) VALUES ('jane', '', ?) RETURNING id"
+        numbered = "INSERT INTO event_listeners (id, owner, attributes, credentials) VALUES (70, 'jane', '', ?)"
+        with database.write() as rows:
+            rows.execute("INSERT INTO accounts (name, created_at, id) VALUES ('jane', 1, '1')")
+            (first,) = rows.execute(insert, (b"",)).fetchone()
+            assert rows.execute(insert, (b"",)).fetchone() == (first + 1,)
+            rows.executemany(numbered, [(b"",)])
+            assert rows.execute(insert, (b"",)).fetchone() == (71,), "a row of a copy brings its number"
+            rows.execute("DELETE FROM event_listeners")
+            assert rows.execute(insert, (b"",)).fetchone() == (72,)
+
     # Failures
 
     def test_a_constraint_that_is_broken_is_an_integrity_error(self, database: Database) -> None:

@@ -31,6 +31,10 @@ class Result(Protocol):
     def rowcount(self) -> int:
         """The number of rows that an INSERT, UPDATE or DELETE has changed."""
 
+    @property
+    def description(self) -> Any:
+        """The columns of a query, each a sequence that begins with its name."""
+
     def fetchone(self) -> Any:
         """The next row; None after the last."""
 
@@ -64,6 +68,9 @@ class Database(Protocol):
     def read(self) -> AbstractContextManager[Rows]:
         """A connection for single queries, each of which sees all that was committed before it."""
 
+    def snapshot(self) -> AbstractContextManager[Rows]:
+        """A connection for queries that all see the rows of one moment, whatever others write meanwhile."""
+
     def write(self, *, to_disk: bool = False) -> AbstractContextManager[Rows]:
         """An exclusive write transaction; committed unless the block raises.
 
@@ -88,6 +95,19 @@ class Database(Protocol):
 
     def size(self) -> int:
         """The bytes that it takes."""
+
+    def is_open_elsewhere(self) -> bool:
+        """Whether others have this file open, in this process or another one."""
+        self.close()
+        try:
+            with closing(sqlite3.connect(self.path, timeout=1.0, isolation_level=None)) as connection:
+                # Write-ahead logging can only be left by the last one who has the file open.
+                is_alone = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0] == "delete"
+                if is_alone:
+                    connection.execute("PRAGMA journal_mode=WAL")
+                return not is_alone
+        except sqlite3.OperationalError:
+            return True
 
     def close(self) -> None:
         """Close the idle connections; the database can be used again afterwards."""

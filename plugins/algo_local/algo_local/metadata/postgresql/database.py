@@ -73,6 +73,19 @@ class PostgresqlDatabase:
                 self._reading.rows = None
 
     @contextmanager
+    def snapshot(self) -> Iterator[_Rows]:
+        """See `Database.snapshot`."""
+        with self._connections.taken() as taken:
+            # The server waits for whoever takes long between two queries: nobody waits for this transaction.
+            begin = "SET LOCAL idle_in_transaction_session_timeout = 0"
+            taken.connection().execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {begin}")
+            try:
+                yield _Rows(taken, may_retry=False)
+            finally:
+                if not taken.is_lost:
+                    taken.connection().execute("ROLLBACK")
+
+    @contextmanager
     def write(self, *, to_disk: bool = False) -> Iterator[_Rows]:
         """See `Database.write`."""
         # One thread of a process waits on the server: the others would take all its connections meanwhile.
@@ -228,6 +241,11 @@ class _Result:
     def rowcount(self) -> int:
         """The number of rows that were changed."""
         return self._cursor.rowcount
+
+    @property
+    def description(self) -> Any:
+        """The columns of a query, each a sequence that begins with its name."""
+        return self._cursor.description
 
     def fetchone(self) -> Any:
         """The next row; None after the last."""

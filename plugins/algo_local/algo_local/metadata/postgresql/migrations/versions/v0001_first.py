@@ -332,6 +332,20 @@ BEGIN
 END
 $$
 """
+_FOLLOW = """
+CREATE FUNCTION algo_follow_identity() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    sequence TEXT := pg_get_serial_sequence(quote_ident(TG_TABLE_NAME), 'id');
+    query TEXT := 'SELECT setval(%L, GREATEST((SELECT max(id) FROM %I), (SELECT last_value FROM %s)))';
+BEGIN
+    EXECUTE format(query, sequence, TG_TABLE_NAME, sequence);
+    RETURN NULL;
+END
+$$
+"""
+"""Rows that come with their number, from a copy or from another database, count as numbers that were given."""
+
+_NUMBERED = ("keys", "event_listeners")
 _REMEMBERED = (
     *(
         "settings",
@@ -360,4 +374,10 @@ def upgrade() -> None:
         op.execute(
             f"CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}"
             " FOR EACH STATEMENT EXECUTE FUNCTION algo_note_change()"
+        )
+    op.execute(_FOLLOW)
+    for table in _NUMBERED:
+        op.execute(
+            f"CREATE TRIGGER follow_identity AFTER INSERT ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION algo_follow_identity()"
         )
