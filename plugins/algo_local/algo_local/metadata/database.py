@@ -96,18 +96,5 @@ class Database(Protocol):
     def size(self) -> int:
         """The bytes that it takes."""
 
-    def is_open_elsewhere(self) -> bool:
-        """Whether others have this file open, in this process or another one."""
-        self.close()
-        try:
-            with closing(sqlite3.connect(self.path, timeout=1.0, isolation_level=None)) as connection:
-                # Write-ahead logging can only be left by the last one who has the file open.
-                is_alone = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0] == "delete"
-                if is_alone:
-                    connection.execute("PRAGMA journal_mode=WAL")
-                return not is_alone
-        except sqlite3.OperationalError:
-            return True
-
     def close(self) -> None:
         """Close the idle connections; the database can be used again afterwards."""
