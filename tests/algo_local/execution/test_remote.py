@@ -1,0 +1,380 @@
+"""The executor of a front end keeps the contract, and loses nothing where one end of its connections dies."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algo_local.algorithms.build import Build
+from algo_local.callers import CallContext
+from algo_local.execution.engine import EngineServer
+from algo_local.execution.executor import Description, Executor, Notice
+from algo_local.execution.local_pool import LocalPool
+from algo_local.execution.payload import Failure, Outcome, Payload
+from algo_local.execution.remote import EngineUnavailable, RemoteExecutor
+from algo_local.execution.wire import Channel, Gone, Kind
+from algo_local.refusals import TooManyCalls
+from algo_local.testing import ExecutorContract, context_for, wait_for
+
+BUILD = Build("c" * 40, Path("/source"), Path("/python"), "src.Hello", "the log", secrets=(("A", "\udc80"),))
+
+
+class FixedEndpoint:
+    address = "http://127.0.0.1:9"
+
+    def serve_also(self, listener: Any) -> Callable[[], None]:
+        return listener.close  # type: ignore[no-any-return]  # a socket's
+
+
+class Calls:
+    """Notes what the engine says of calls."""
+
+    def __init__(self) -> None:
+        self.counts: list[str] = []
+        self.seen: list[tuple[str, Outcome | None]] = []
+        self.adopted: list[tuple[str, Outcome]] = []
+        self.tell: Callable[[list[Any]], None] | None = None
+
+    @contextlib.contextmanager
+    def counted(self, account: str) -> Iterator[None]:
+        if account == "full":
+            raise TooManyCalls("Too many concurrent requests")
+        self.counts.append(account)
+        yield
+
+    @contextlib.contextmanager
+    def hosted(self, context: CallContext, tell: Callable[[list[Any]], None]) -> Iterator[None]:
+        self.tell = tell
+        yield
+
+    def ended(self, context: CallContext, build: Build, outcome: Outcome | None, waited: float | None) -> None:
+        self.seen.append((context.request_id, outcome))
+
+    def adopt(self, context: CallContext, build: Build, outcome: Outcome, worker: str) -> None:
+        self.adopted.append((context.request_id, outcome))
+
+
+class TestRemote(ExecutorContract):
+    @pytest.fixture
+    def executor(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Executor]:
+        monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
+        pool = LocalPool(FixedEndpoint, tmp_path / "root" / "processes")
+        engine, remote = EngineServer(pool, Calls()), RemoteExecutor()
+        ours, theirs = socket.socketpair()
+        engine.serve(theirs)
+        remote.connect(ours)
+        yield remote
+        remote.close()
+        engine.close()
+        pool.close()
+
+
+class Fake:
+    """An executor of which each call does what a test says."""
+
+    def __init__(self) -> None:
+        self.does: Callable[..., Any] = lambda payload, **options: options["on_start"]("worker")
+        self.given: list[tuple[Build, Payload, dict[str, Any]]] = []
+        self.cancelled: list[str] = []
+
+    def start(self) -> None: ...
+
+    def call(self, build: Build, payload: Payload, **options: Any) -> Outcome:
+        self.given.append((build, payload, options))
+        found = self.does(payload, **options)
+        return found if isinstance(found, Outcome) else Outcome(payload, None, 0.5, "")
+
+    def cancel(self, request_id: str) -> bool:
+        self.cancelled.append(request_id)
+        return True
+
+    def context_of(self, token: str) -> CallContext | None:
+        return context_for() if token == "token" else None
+
+    def describe(self) -> Description:
+        return Description(1, 2, 3, 4)
+
+    def drain(self, seconds: float) -> bool:
+        return True
+
+    def close(self) -> None: ...
+
+
+class Pair:
+    """A front end's executor, with an engine that can die and be started again."""
+
+    def __init__(self) -> None:
+        self.fake, self.calls = Fake(), Calls()
+        self.remote = RemoteExecutor()
+        self.engines: list[EngineServer] = []
+
+    def start_engine(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.engines.append(EngineServer(self.fake, self.calls))
+        self.engines[-1].serve(theirs)
+        self.remote.connect(ours)
+
+    def call(self, data: Any = "x", kind: Any = "text", **options: Any) -> Outcome:
+        options = {"timeout": 30.0, "context": context_for(), **options}
+        return self.remote.call(BUILD, Payload(kind, data), **options)
+
+    def begin(self, **options: Any) -> tuple[threading.Thread, list[Outcome]]:
+        found: list[Outcome] = []
+        thread = threading.Thread(target=lambda: found.append(self.call(**options)))
+        thread.start()
+        return thread, found
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    pair = Pair()
+    pair.start_engine()
+    yield pair
+    pair.remote.close()
+    for engine in pair.engines:
+        engine.close()
+
+
+def ended(begun: tuple[threading.Thread, list[Outcome]]) -> Outcome:
+    begun[0].join(30)
+    return begun[1][0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("text", "\ud800 half of a pair \x00"),
+        ("json", {"a": [1, None, 2.5, float("inf"), 10**300, "\udfff"]}),
+        ("json", None),
+        ("binary", bytes(range(256)) * 5000),
+        ("binary", b""),
+    ],
+    ids=["text", "json", "null", "binary", "empty"],
+)
+def test_anything_passes_both_ways(pair: Pair, kind: Any, data: Any) -> None:
+    printed = "æ\x00\n" * 50_000
+    pair.fake.does = lambda payload, **options: Outcome(Payload(kind, payload.data), None, 0.25, printed)
+    assert pair.call(data, kind) == Outcome(Payload(kind, data), None, 0.25, printed)
+    (build, payload, options), *_ = pair.fake.given
+    assert build == Build(*BUILD_WITHOUT_LOG)
+    assert (payload.content_type, payload.data) == (kind, data)
+    assert 29 < options["timeout"] <= 30
+
+
+BUILD_WITHOUT_LOG = (BUILD.commit, BUILD.source, BUILD.python, BUILD.module, "", "full", 0, 0, BUILD.secrets)
+
+
+@pytest.mark.parametrize("ended", ["", "cancelled", "lost"])
+def test_a_failure_passes(pair: Pair, ended: Any) -> None:
+    failure = Failure("no \udc00", "LoadingError", "trace", ended=ended)
+    pair.fake.does = lambda payload, **options: Outcome(None, failure, 1.5, "printed")
+    assert pair.call() == Outcome(None, failure, 1.5, "printed")
+
+
+def test_what_cannot_be_said_in_json_is_a_failure(pair: Pair) -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    pair.fake.does = lambda payload, **options: Outcome(Payload("json", nested), None, 0.0, "")
+    failure = pair.call().failure
+    assert failure is not None
+    assert "JSON" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (TooManyCalls("full"), TooManyCalls),
+        (ValueError("no"), ValueError),
+        (ConnectionError("cluster"), Exception),
+        (SystemExit(3), Exception),
+    ],
+)
+def test_what_an_executor_raises_is_raised_here(pair: Pair, raised: BaseException, kind: type[Exception]) -> None:
+    def does(payload: Payload, **options: Any) -> None:
+        raise raised
+
+    pair.fake.does = does
+    with pytest.raises(kind, match=str(raised)):
+        pair.call()
+    pair.fake.does = lambda payload, **options: None
+    assert pair.call().failure is None
+
+
+def test_a_caller_that_refuses_the_start_has_the_call_not_executed(pair: Pair) -> None:
+    done: list[str] = []
+
+    def does(payload: Payload, **options: Any) -> None:
+        options["on_start"]("worker")
+        done.append("executed")
+
+    def refuse(worker: str) -> None:
+        raise OSError("the disk is full")
+
+    pair.fake.does = does
+    with pytest.raises(OSError, match="the disk is full"):
+        pair.call(on_start=refuse)
+    assert done == []
+    told: list[str] = []
+    assert pair.call(on_start=told.append).failure is None
+    assert pair.call(on_start=Notice(told.append)).failure is None
+    assert (done, told) == (["executed"] * 2, ["worker"] * 2)
+
+
+def test_one_call_counts_for_its_account(pair: Pair) -> None:
+    remote = RemoteExecutor(account=iter(["jane", "", "full"]).__next__)
+    ours, theirs = socket.socketpair()
+    pair.engines[0].serve(theirs)
+    remote.connect(ours)
+    options: dict[str, Any] = {"timeout": 30.0, "context": context_for()}
+    for _ in range(2):
+        remote.call(BUILD, Payload("text", "x"), **options)
+    assert pair.calls.counts == ["jane"]
+    with pytest.raises(TooManyCalls):
+        remote.call(BUILD, Payload("text", "x"), **options)
+    remote.close()
+
+
+def test_insights_and_missing_references_come_back(pair: Pair) -> None:
+    def does(payload: Payload, **options: Any) -> None:
+        assert pair.calls.tell
+        pair.calls.tell([["name", 1]])
+        options["context"].missing.append("a/b")
+
+    pair.fake.does = does
+    told: list[Any] = []
+    pair.remote._on_insights = lambda identifier, found: told.append((identifier, found))
+    context = context_for()
+    pair.call(context=context)
+    assert told == [(context.request_id, [["name", 1]])]
+    assert context.missing == ["a/b"]
+
+
+# One end dies
+
+
+def test_a_call_that_no_worker_had_runs_on_the_next_engine(pair: Pair) -> None:
+    waits, goes = threading.Event(), threading.Event()
+
+    def does(payload: Payload, **options: Any) -> None:
+        waits.set()
+        goes.wait(30)
+        options["on_start"]("worker")
+
+    pair.fake.does = does
+    begun = pair.begin()
+    assert waits.wait(30)
+    pair.engines[0].close()
+    pair.fake.does = lambda payload, **options: Outcome(Payload("text", "second"), None, 0.0, "")
+    pair.start_engine()
+    assert ended(begun).result == Payload("text", "second")
+    goes.set()
+    assert pair.calls.adopted == []
+
+
+@pytest.mark.parametrize("notice", [True, False])
+def test_a_call_that_ran_is_lost_and_not_repeated(pair: Pair, notice: bool) -> None:
+    runs, goes = threading.Event(), threading.Event()
+
+    def does(payload: Payload, **options: Any) -> None:
+        options["on_start"]("worker")
+        runs.set()
+        goes.wait(30)
+
+    pair.fake.does = does
+    tell: list[str] = []
+    begun = pair.begin(on_start=Notice(tell.append) if notice else tell.append)
+    assert runs.wait(30)
+    pair.engines[0].close()
+    pair.start_engine()
+    failure = ended(begun).failure
+    goes.set()
+    assert failure is not None
+    assert failure.ended == "lost"
+    assert "ended while the call ran" in failure.message
+    assert len(pair.fake.given) == 1
+
+
+def test_without_an_engine_a_call_ends_at_its_time_and_a_question_says_so(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.engines[0].close()
+    failure = pair.call(timeout=0.2).failure
+    assert failure is not None
+    assert failure.error_type == "TimeoutError"
+    with pytest.raises(EngineUnavailable):
+        pair.remote.ask("describe", seconds=0.05)
+    begun = pair.begin()
+    wait_for(lambda: pair.remote._running)
+    assert pair.remote.cancel(next(iter(pair.remote._running)))
+    failure = ended(begun).failure
+    assert failure is not None
+    assert failure.ended == "cancelled"
+
+
+def test_the_outcome_of_a_call_whose_front_end_died_is_adopted(pair: Pair) -> None:
+    runs, goes = threading.Event(), threading.Event()
+
+    def does(payload: Payload, **options: Any) -> None:
+        options["on_start"]("worker")
+        runs.set()
+        goes.wait(30)
+
+    pair.fake.does = does
+    ours, theirs = socket.socketpair()
+    served = pair.engines[0].serve(theirs)
+    front = RemoteExecutor()
+    front.connect(ours)
+    context = context_for()
+    begun = threading.Thread(
+        target=front.call, args=(BUILD, Payload("text", "x")), kwargs={"timeout": 30.0, "context": context}
+    )
+    begun.start()
+    assert runs.wait(30)
+    for running in front._running.values():
+        assert running.channel
+        running.channel.cut()  # as the end of its process does
+    ours.close()
+    begun.join(30)
+    goes.set()
+    served.join(30)
+    assert [identifier for identifier, _ in pair.calls.adopted] == [context.request_id]
+
+
+def test_a_key_is_no_token(pair: Pair) -> None:
+    remote = RemoteExecutor(is_key=lambda token: True)
+    assert remote.context_of("token") is None  # and there is no engine that it could have asked
+    assert pair.remote.context_of("token") is not None
+    assert pair.remote.context_of("other") is None
+    assert pair.remote.describe() == Description(1, 2, 3, 4)
+    assert pair.remote.cancel("req-1")
+    assert pair.fake.cancelled == ["req-1"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"?" + bytes(8), b"C\xff\xff\xff\xff\xff\xff\xff\xff", b"C\0\0\0\1\0\0\0\0x", b"C\0\0\0\4\0\0\0\0nu"]
+)
+def test_what_is_no_message_ends_the_connection(data: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(data)
+        ours.shutdown(socket.SHUT_WR)
+        with pytest.raises(Gone):
+            Channel(theirs).receive()
+
+
+def test_large_messages_pass_whole() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        body = bytes(range(256)) * 40_000
+        sender = threading.Thread(target=lambda: [Channel(ours).send(Kind.ASK, ["x", n], body) for n in range(3)])
+        sender.start()
+        channel = Channel(theirs)
+        assert [channel.receive() for _ in range(3)] == [(Kind.ASK, ["x", n], body) for n in range(3)]
+        sender.join()
