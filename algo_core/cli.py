@@ -230,7 +230,7 @@ class AlgoGroup(click.Group):
 
 
 def write_rows(formatter: click.HelpFormatter, rows: Sequence[tuple[str, str]]) -> None:
-    """Write what `write_dl` would, faster: with many plugins, the wrapping of lines that fit would show."""
+    """Write rows like `write_dl`, but faster: with many plugins, wrapping lines that fit would take noticeable time."""
     indent, room = " " * formatter.current_indent, formatter.width - len(rows[0][0]) - 4
     for name, text in rows:
         is_plain = text.isascii() and text.isprintable() and name.isascii() and "  " not in text
@@ -262,7 +262,7 @@ def _where_it_may_be(app: App, name: str, known: Iterable[str]) -> str:
 
 
 def _why_not_below(app: App, path: str, word: str) -> str | None:
-    """The hint for a command that a group has not, if its plugin is left out, or is the installer and not there.
+    """The hint for an unknown command of a group: its plugin is disabled, or the installer is not installed.
 
     Raises:
         ConfigError: if the administrator's file leaves open which plugins take part.
@@ -399,9 +399,8 @@ def _without_command() -> None:
 
 
 def run(arguments: list[str], app: App) -> int:
-    """Run `algo` with these arguments; the exit code where click decided one. Exceptions are for `main`.
-
-    This is what `click.Command.main` does, without its own idea of closed pipes.
+    """Run `algo` with these arguments; returns click's exit code, if any. Exceptions go to `main`. Like
+    `click.Command.main`, but without its handling of closed pipes.
     """
     command = build()
     if instruction := app.environ.get("_ALGO_COMPLETE"):

@@ -77,7 +77,7 @@ def locked(path: Path | str, *, waiting: Callable[[], None] | None = None, share
 
 @contextmanager
 def locked_if_free(path: Path | str) -> Iterator[bool]:
-    """The same without waiting: False, and nothing held, if somebody else holds it.
+    """Like `locked`, without waiting: yields False if another process holds the lock.
 
     Raises:
         OSError: if the file cannot be made.

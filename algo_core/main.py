@@ -47,7 +47,7 @@ def _code_of(arguments: list[str]) -> int:
 
 
 def _end_at_once_on_signals() -> None:
-    """Everything is done and written: a traceback at the interpreter's exit would help nobody."""
+    """Ignore tracebacks of signals at the interpreter's exit: all output is written by then."""
     import _signal  # type: ignore[import-not-found]  # `signal` itself would import enum
 
     for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
@@ -178,7 +178,7 @@ def _ended(error: BaseException, app: App) -> AlgoError | None:
 
 
 def _is_unread() -> bool:
-    """Whether nobody reads standard output any more, so that a broken pipe is that one."""
+    """Whether standard output is the broken pipe: nothing reads it any more."""
     import select
 
     try:

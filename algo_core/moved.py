@@ -46,7 +46,7 @@ class _Alias(importlib.abc.Loader):
 
 
 def find_spec(fullname: str) -> importlib.machinery.ModuleSpec | None:
-    """The specification of a module under its former name, after a `DeprecationWarning`; None for any other name."""
+    """The specification of a module that was renamed, after a `DeprecationWarning`; None for any other name."""
     new_name = NEW_NAMES.get(fullname)
     if new_name is None:
         return None

@@ -33,7 +33,7 @@ def group_help(dists: Sequence[str]) -> str:
 
 
 def explain_unknown(group: click.Group, path: str, why: Callable[[str], str | None]) -> None:
-    """Let a group name the commands that resemble one it has not, else say `why`, where something is known of it."""
+    """Let a group suggest similar commands for an unknown one, else give the reason `why`, if known."""
     own_resolve = group.resolve_command
 
     def resolve_command(self: click.Group, ctx: click.Context, args: list[str]) -> Any:

@@ -1,4 +1,4 @@
-"""Tells observers what happens, beside the command: they can neither fail nor slow it.
+"""Delivers events to observers in a thread: they can neither fail nor delay the command.
 
 Events are put into a queue of limited length, which a thread empties. What does not fit is dropped, with one warning;
 so is what observers have not taken when the command ends.
@@ -48,7 +48,7 @@ class Observers(threading.Thread):
         self.start()
 
     def put(self, event: Event) -> None:
-        """Tell of an event, soon."""
+        """Queue an event."""
         if len(self._events) < MOST_WAITING:
             self._events.append(event)
         else:
@@ -73,7 +73,7 @@ class Observers(threading.Thread):
                 time.sleep(0)
 
     def close(self) -> None:
-        """Give observers what still waits, and some time for it."""
+        """Deliver the queued events, for a limited time."""
         self._ends.set()
         self.join(LAST_SECONDS)
         if sys.stdout is self._stdout and not self.is_alive():
@@ -85,7 +85,7 @@ class Observers(threading.Thread):
 
 
 class _ByThread:
-    """Standard output, for all threads but one, to which standard error takes its place."""
+    """Standard output for all threads but the observers', which write to standard error instead."""
 
     def __init__(self, thread: threading.Thread, shared: TextIO) -> None:
         self._thread = thread

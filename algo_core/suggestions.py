@@ -1,4 +1,4 @@
-"""Names of algorithms and versions that a platform has, for those that are misspelt."""
+"""Suggestions for misspelt names of algorithms and versions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def known_algorithms(api: ApiClient, owner: str = "") -> list[str]:
 
 
 def similar(api: ApiClient, reference: AlgorithmRef) -> list[str]:
-    """References to what exists and resembles a reference that does not: algorithms, or versions of the algorithm."""
+    """Existing references that resemble an unknown one: algorithms, or versions of the algorithm."""
     if not reference.name:
         return []
     try:
@@ -53,7 +53,7 @@ def similar(api: ApiClient, reference: AlgorithmRef) -> list[str]:
 
 
 def suggest(api: ApiClient, error: NotFoundError) -> None:
-    """Add what resembles the algorithm that the platform does not know by its name, unless the error has a hint."""
+    """Add similar names to the error for an unknown algorithm, unless it has a hint."""
     match = re.fullmatch(r"algorithm algo://(\S+) not found", error.message)
     if not match or error.hint:
         return
@@ -66,7 +66,7 @@ def suggest(api: ApiClient, error: NotFoundError) -> None:
 
 
 def _versions(api: ApiClient, algorithm: str, version: str) -> list[str]:
-    """The published versions that resemble one, else the newest."""
+    """The published versions similar to an unknown one, else the newest."""
     found = [entry.get("version_info") for entry in _pages(api, f"algorithms/{algorithm}/versions")]
     numbers = [
         str(info["semantic_version"]) for info in found if isinstance(info, dict) and info.get("semantic_version")

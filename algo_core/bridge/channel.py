@@ -1,4 +1,4 @@
-"""Conversations: messages in JSON and pieces of content over a socket, and the socket over which they are begun."""
+"""Channels between two processes: JSON messages and pieces of content over a socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Gone(PluginError):
 
 
 class Channel:
-    """One conversation. Closing it tells the other side that it is over."""
+    """One conversation; closing it ends it for the other process as well."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end

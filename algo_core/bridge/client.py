@@ -1,4 +1,4 @@
-"""Asks the other process: for profiles, credentials and storages that this one does not have."""
+"""Client of the other process: for profiles, credentials and storages that this one does not have."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def answer_of(channel: Channel) -> Any:
 
 
 class BridgedStorage(Storage):
-    """A storage of the other process; what it does there, and whom it asks, is up to that."""
+    """A storage of the other process, which carries out every method."""
 
     def __init__(self, bridge: Bridge, traits: dict[str, bool]) -> None:
         self._bridge = bridge
@@ -181,5 +181,5 @@ class BridgedReader:
         return size
 
     def close(self) -> None:
-        """Tell the other process that no more is wanted."""
+        """End the transfer in the other process."""
         self._channel.close()

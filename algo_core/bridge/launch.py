@@ -75,7 +75,7 @@ def run(app: Running, command: Sequence[str], environ: Mapping[str, str]) -> int
 
 
 def take(app: Running, *, has_storages: bool = True) -> None:
-    """Use the bridge that this process was started with, and leave it to no other."""
+    """The bridge that this process was started with; child processes do not inherit it."""
     number = app.environ.get(BRIDGE, "")
     os.environ.pop(BRIDGE, None)
     if number.isdecimal():
@@ -95,7 +95,7 @@ def check_environment(app: Running, name: str) -> None:
 
 
 def storage_elsewhere(app: Running, uri: DataUri) -> Storage | None:
-    """The storage of a scheme that no plugin here has: that of the host, or of an isolated plugin.
+    """The storage of a scheme that no plugin of this process has: from the host, or from an isolated plugin.
 
     Raises:
         PermissionDenied: if the administrator does not allow that plugin.

@@ -1,4 +1,4 @@
-"""Answers the other process: what this one has of profiles, credentials and storages."""
+"""Serves the other process: profiles, credentials and storages of this one."""
 
 from __future__ import annotations
 

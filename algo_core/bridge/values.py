@@ -15,7 +15,7 @@ from algo_core.storage.uri import DataUri
 
 
 def dump_error(error: AlgoError) -> dict[str, Any]:
-    """An error with what a caller may ask of it."""
+    """An error with its public attributes."""
     names = getattr(error, "names", None)
     entry = getattr(error, "entry", None)
     return {

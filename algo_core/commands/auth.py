@@ -134,7 +134,7 @@ class _Questions:
 def _asked(
     app: App, questions: _Questions, api_address: str | None, ca_cert: str | None, no_test: bool
 ) -> tuple[Profile, str | None]:
-    """Ask what the options did not say, until the platform knows the account; on a pipe the first error ends it."""
+    """Ask for what the options lack until the platform accepts it; on a pipe, the first error ends the command."""
     prompter = Prompter(app.output)
     profile: Profile | None = None
     while True:
@@ -180,7 +180,7 @@ def _account(app: App, profile: Profile) -> str:
 
 
 def _what_goes_before(app: App, saved: Profile) -> list[str]:
-    """What the next command will take from elsewhere, in spite of what has just been saved."""
+    """Warnings about variables and flags that override the saved profile."""
     later = ProfileResolver(Config.load(app.environ), app.profiles.stand_in, app.profiles.other_credential)
     try:
         used = later.resolve(app.profile_flag)

@@ -1,4 +1,4 @@
-"""`algo doctor`: is everything in order, and if not, what to do."""
+"""`algo doctor`: checks of the installation, each with its remedy."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _right(file: str) -> tuple[bool, str]:
 
 
 def _unknown_variables(app: App) -> list[str]:
-    """Misspelt variables of `algo`, which would silently do nothing."""
+    """Warnings about misspelt environment variables, which would be ignored silently."""
     found = []
     known = [variable.name for variable in all_variables(app)]
     for name in sorted(app.environ):

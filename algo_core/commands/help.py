@@ -41,10 +41,10 @@ def all_variables(app: App) -> Iterator[Variable]:
 
 
 class HelpGroup(click.Group):
-    """Topics as its commands; any other words are those of a command to explain."""
+    """A group whose commands are topics; any other words name a command to explain."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """A topic, or for whatever else a command that explains these words."""
+        """The topic, else a command that explains the given words."""
         if args[0] in self.commands or args[0].startswith("-"):
             return super().resolve_command(ctx, args)
         return args[0], explain, args

@@ -64,7 +64,7 @@ def show(app: App, dist: str) -> None:
 def disable(app: App, dist: str) -> None:
     """Disable the plugins of DIST.
 
-    Nothing of them is loaded until they are enabled again.
+    They are not loaded until they are enabled again.
     """
     name = normalized(dist)
     if not any(record.dist == name for record in discover()):  # and none is loaded for it: one may be what is wrong

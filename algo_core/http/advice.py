@@ -68,7 +68,7 @@ def explain(error: NetworkError, profile: Profile, longer: Callable[[bool], str]
 
 
 def _certificate(profile: Profile) -> str:
-    """What gives a profile another client certificate, and where the one that was shown came from."""
+    """The hint for a rejected client certificate: its origin, and the setting that changes it."""
     from algo_core.names import dotted
 
     key = shlex.quote(dotted(("profiles", profile.name, "client_cert")))

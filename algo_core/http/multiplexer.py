@@ -49,7 +49,7 @@ class Ended(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """The client's part: headers that go with each request, and what becomes of those that are not ended here."""
+    """The client's callbacks: the headers of each request, and the requests that it has to finish itself."""
 
     headers: Callable[[], Mapping[str, str]]
     is_direct: Callable[[str], bool]
@@ -95,7 +95,7 @@ class Multiplexer:
         self._selector.register(self._woken.fileno(), selectors.EVENT_READ)
 
     def begin(self, token: Any, request: Request) -> bool:
-        """Send a request; False if that is for `HttpClient.send`.
+        """Send a request; False if `HttpClient.send` has to send it.
 
         Raises:
             ConfigError: if the credential or a header cannot be sent.
@@ -271,7 +271,7 @@ class Multiplexer:
             self._ended.append(Ended(exchange.token, partial(self._owner.plain, response), may_wait=False))
 
     def _leave(self, exchange: _Exchange) -> None:
-        """Nothing was sent: the client tries all addresses, as often as it should, and says what is wrong."""
+        """Return an unsent request to the client, which tries all addresses and reports the error."""
         self._remove(exchange).close()
         self._ended.append(Ended(exchange.token, partial(self._owner.repeat, exchange.request), may_wait=True))
 
@@ -281,7 +281,7 @@ class Multiplexer:
         self._ended.append(Ended(exchange.token, partial(_raise, error), may_wait=False))
 
     def _hand_out(self, exchange: _Exchange) -> None:
-        """Leave the rest of an exchange to a thread, which waits for the connection."""
+        """Let a thread finish an exchange; it waits for the connection."""
         self._remove(exchange)
         self._ended.append(Ended(exchange.token, partial(self._continued, exchange), may_wait=True))
 

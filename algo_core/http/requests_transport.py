@@ -143,7 +143,7 @@ def _data(body: RequestBody | None) -> Any:
 
 
 class _Body:
-    """What requests needs of a body that is read while it is sent."""
+    """A streamed body in the form that requests expects."""
 
     def __init__(self, body: RequestBody) -> None:
         self._body = body

@@ -69,11 +69,11 @@ class Tries:
         (self._pause or time.sleep)(self.next_pause(seconds))
 
     def next_pause(self, seconds: float | None = None) -> float:
-        """The seconds to wait before the next try, which this begins: `seconds`, else the backoff."""
+        """Use up one try; the seconds to wait before it: `seconds`, else the backoff."""
         self.left -= 1
         self._failures += 1
         return pause_after(self._failures) if seconds is None else seconds
 
     def renew(self) -> None:
-        """Something got further, so that all tries are there again: what gets nowhere ends, however long it is."""
+        """Restore all tries after progress: only failures without progress in between count."""
         self.left, self._failures = self._count, 0

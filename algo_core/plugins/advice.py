@@ -29,17 +29,17 @@ def suggested(records: Iterable[PluginRecord], role: str, *words: str) -> str | 
 
 
 def to_install(records: Iterable[PluginRecord], *requirements: str) -> str:
-    """What installs distributions beside `algo`."""
+    """The command that installs distributions beside `algo`."""
     return suggested(records, "install", *requirements) or _with_tool("install", "inject", requirements)
 
 
 def to_uninstall(records: Iterable[PluginRecord], *dists: str) -> str:
-    """What removes distributions from beside `algo`."""
+    """The command that uninstalls distributions."""
     return suggested(records, "uninstall", *dists) or _with_tool("uninstall", "uninject", dists)
 
 
 def to_restore(records: Iterable[PluginRecord], them: str = "it") -> str:
-    """A clause that says what gets back distributions that are recorded and gone."""
+    """The clause of a hint that names the command to reinstall missing distributions."""
     if command := suggested(records, "restore"):
         return f"reinstall {them} with: `{command}`"
     return f"{INSTALLER} gets {them} back, and is itself to be had with: `{to_install((), INSTALLER)}`"

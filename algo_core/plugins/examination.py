@@ -75,7 +75,7 @@ def _learn(record: PluginRecord, module: Any, output: Output) -> None:
 
 
 def _addresses(module: Any) -> list[str]:
-    """What a plugin's `ALGO_ADDRESSES` names.
+    """The addresses in a plugin's `ALGO_ADDRESSES`.
 
     Raises:
         TypeError: if it is no tuple of texts.
@@ -92,7 +92,7 @@ def reserved(scheme: str) -> str:
 
 
 def _may_have(record: PluginRecord, item: Any) -> bool:
-    """Whether a plugin gets what it claims; a remark says so if it does not."""
+    """Whether a claim of a plugin is granted; if not, a remark says so."""
     is_refused = isinstance(item, Connector) and RESERVED_SCHEMES.get(item.scheme, record.dist) != record.dist
     if is_refused:
         record.remarks.append(reserved(item.scheme))
@@ -150,7 +150,7 @@ def source_files(module: str) -> set[str]:
 
 
 def unmet_api(wanted: Any) -> str | None:
-    """Why a plugin's `ALGO_API` does not fit the hook API of this core, or None."""
+    """The mismatch between a plugin's `ALGO_API` and the hook API of this core, or None."""
     if wanted is None:
         return None
     have = ".".join(map(str, HOOK_API))

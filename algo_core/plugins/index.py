@@ -120,7 +120,7 @@ def hook_api() -> int | None:
 
 
 def _identity(policy: Policy) -> tuple[Any, ...]:
-    """What an index holds for: interpreter, paths, version, table of hooks, lasting refusals."""
+    """The key of an index: interpreter, paths, version, hook table, permanent refusals."""
     return (FORMAT, __version__, sys.version, sys.prefix, tuple(search_path()), hook_api(), policy.fingerprint)
 
 

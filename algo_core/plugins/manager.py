@@ -83,7 +83,7 @@ class Plugins:
         return self.records
 
     def _built(self) -> list[PluginRecord]:
-        """Rebuild the index. Broken plugins are reported now, and later only where they matter."""
+        """Rebuild the index. Broken plugins are reported now, and later only where they are used."""
         from algo_core.plugins.separate import examine_all
 
         output = getattr(self._app(), "output", None)
@@ -102,7 +102,7 @@ class Plugins:
         return self._none_takes_part() or self.why_left_out(command)
 
     def why_left_out(self, command: str) -> str | None:
-        """Why the one plugin that has a command, or commands below it, takes no part; None if there is none."""
+        """Why the plugin of a command, or of commands below it, is not loaded; None without such a plugin."""
         return self._why_not(lambda record: any(f"{row[0]} ".startswith(f"{command} ") for row in record.commands))
 
     def why_no_scheme(self, scheme: str) -> str | None:
@@ -116,7 +116,7 @@ class Plugins:
         return self._none_takes_part() or has_it
 
     def why_no_installer(self) -> str | None:
-        """Why nothing installs plugins in this run, with advice; None if something does."""
+        """The reason why no installer of plugins is available in this run, with advice; None if one is."""
         from algo_core.plugins.policy import INSTALLER
 
         record = next((record for record in self.records if record.dist == INSTALLER), None)
@@ -155,9 +155,8 @@ class Plugins:
         return self._caller(hook, implementing)(**arguments, app=self._app_for(hook)) if implementing else None
 
     def teller(self, hook: str, argument: str) -> Callable[[Any], None]:
-        """What tells plugins of something by a hook, thousands of times: they are found and loaded once, at the first.
-
-        It calls them as `call` does, without the time that pluggy takes for each call.
+        """A function that calls a hook thousands of times: its plugins are found and loaded once, at the first call. It
+        behaves like `call` without pluggy's overhead per call.
         """
         from algo_core.plugins.hookspecs import HOOKS
 
@@ -348,7 +347,7 @@ class Plugins:
             raise self.broken(record, cause(error)) from error
 
     def _caller(self, hook: str, implementing: Iterable[PluginRecord]) -> Callable[..., Any]:
-        """What calls a hook. Each has a manager of its own: who is asked first must not depend on earlier calls."""
+        """The caller of a hook, with a pluggy manager of its own: the order must not depend on earlier calls."""
         import warnings
         from types import ModuleType, SimpleNamespace
 
@@ -433,7 +432,7 @@ LAST = 2
 
 
 def _rank(guard: Callable[..., Any]) -> int:
-    """When an implementation is asked: 0 for `tryfirst`, `LAST` for `trylast`."""
+    """The call order of an implementation: 0 for `tryfirst`, `LAST` for `trylast`."""
     options = getattr(guard, "algo_impl", {})
     return 0 if options.get("tryfirst") else LAST if options.get("trylast") else 1
 

@@ -1,4 +1,4 @@
-"""Finds what a distribution does for others: the functions behind the calls of `App` (`Service`)."""
+"""Finds services (`Service`): functions of plugins behind calls of `App`."""
 
 from __future__ import annotations
 

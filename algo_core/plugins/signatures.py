@@ -67,7 +67,7 @@ def examine(module: Any) -> Findings:
 
 
 def _options_of(value: Any) -> dict[str, Any] | None:
-    """What `hookimpl` has been told; None for everything that is not marked."""
+    """The options given to `hookimpl`; None for unmarked functions."""
     try:
         options = getattr(value, _IMPLEMENTATION, None)
     except Exception:  # a module may hold anything, also objects that do not like to be asked
@@ -76,7 +76,7 @@ def _options_of(value: Any) -> dict[str, Any] | None:
 
 
 def _overlooked(module: Any, name: str, value: Any) -> dict[str, str]:
-    """What looks like a hook and is none, without its mark or in a class: the hook's name, and what is wrong."""
+    """Functions that look like hooks but are none, unmarked or in a class: the hook's name and the reason."""
     if inspect.isfunction(value):
         is_ours = value.__module__ == module.__name__ and name in HOOKS
         return {name: f"{name} is not marked with @hookimpl"} if is_ours else {}
@@ -92,7 +92,7 @@ def _overlooked(module: Any, name: str, value: Any) -> dict[str, str]:
 
 
 def fault_of(hook: str, function: Any) -> str | None:
-    """Why an implementation cannot be called with what its hook gives, or cannot answer; None if it can."""
+    """The reason why an implementation cannot be called with its hook's arguments; None if it can."""
     options = _options_of(function) or {}
     if options.get("wrapper") or options.get("hookwrapper"):
         return f"{hook} is a wrapper: hooks of algo have none"
@@ -183,9 +183,8 @@ BY_POSITION = frozenset({inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.PO
 
 
 def stand_in(hook: str, function: Callable[..., Any], call: Callable[[Mapping[str, Any]], Any]) -> Callable[..., Any]:
-    """What pluggy is given for an implementation: it takes all that the hook gives, in the hook's own order.
-
-    Every version of pluggy finds out what a function takes by looking at what it wraps.
+    """The function registered with pluggy for an implementation: it takes all arguments of the hook, in the hook's
+    order. Every version of pluggy inspects the signature of the wrapped function.
     """
     specification = HOOKS[hook].specification
     names = list(inspect.signature(specification).parameters)

@@ -1,4 +1,4 @@
-"""Settings that plugins declare: what they may be called, and as settings like the core's own."""
+"""Settings that plugins declare: checks of their names, and conversion to core settings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PluginSetting(NamedTuple):
 
 
 def fault_of(declaration: PluginSetting) -> str | None:
-    """What is wrong with a declaration, if anything."""
+    """The fault of a declaration, or None."""
     for member, value in declaration._asdict().items():
         if not isinstance(value, str):
             return f"has a {member} of type {type(value).__name__}: write a text"

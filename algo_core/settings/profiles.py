@@ -238,7 +238,7 @@ class ProfileResolver:
 
 
 def _as_table(preset: Profile) -> tuple[Mapping[str, Any], str]:
-    """What a preset gives in the place of a configured profile: its members and their origin."""
+    """A preset as the table of a profile, and its origin."""
     return {"address": preset.address, "ca_cert": preset.ca_cert}, preset.origin
 
 

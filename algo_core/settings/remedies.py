@@ -16,7 +16,7 @@ def flag_of(profile: Profile) -> str:
 
 
 def whence(profile: Profile) -> str:
-    """The origin of a profile's address."""
+    """The origin of a profile's address, for messages."""
     if profile.address_origin == PUBLIC_ORIGIN:
         return "nowhere: it is the public one"
     return profile.address_origin or profile.origin or f"profile {profile.name}"

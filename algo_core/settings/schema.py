@@ -212,7 +212,7 @@ def _tables(table: Table) -> list[str]:
 
 
 def _shown(name: str, value: Any) -> str:
-    """The wrong value, if it is neither secret nor long."""
+    """The wrong value, unless it is secret or long."""
     shown = repr(value)
     return "" if name in SECRET_MEMBERS or isinstance(value, (list, dict)) or len(shown) > 40 else f", not {shown}"
 
@@ -236,7 +236,7 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
 
 def _are_swapped(name: str, other: str) -> bool:
-    """Whether two neighbouring letters have changed places, which in a short name leaves little that is alike."""
+    """Whether two neighbouring letters are swapped, which string similarity misses in short names."""
     differ = [index for index, (one, two) in enumerate(zip(name, other, strict=False)) if one != two]
     if len(name) != len(other) or len(differ) != 2 or differ[0] + 1 != differ[1]:
         return False

@@ -38,7 +38,7 @@ class ForkSafe(Protocol):
         """Whether it can be used in a process that is forked now."""
 
     def after_fork(self) -> None:
-        """Called in the child process: release what cannot be shared, and try everything only once."""
+        """Called in the child process: drop inherited connections, and retry nothing."""
 
 
 @runtime_checkable
@@ -46,10 +46,10 @@ class ObservedStorage(Protocol):
     """A `ForkSafe` storage whose requests somebody observes, also those of a forked process."""
 
     def take_observed(self) -> list[tuple[Any, ...]]:
-        """In the child process: what has happened since the last call, as plain values."""
+        """In the child process: the events since the last call, as plain values."""
 
     def pass_observed(self, happened: list[tuple[Any, ...]]) -> None:
-        """In the parent process: tell observers what a child has taken."""
+        """In the parent process: pass a child's events to the observers."""
 
 
 @runtime_checkable
@@ -212,7 +212,7 @@ class PrefetchingReader(Protocol):
     """A reader of one stream that can also fetch what comes next over several connections."""
 
     def read_ahead(self) -> None:
-        """Do so from here on: for a reader whose bytes go on to another machine, one after the other."""
+        """Start prefetching: for readers whose bytes are sent on to another machine in order."""
 
 
 @runtime_checkable

@@ -51,7 +51,7 @@ class Nowhere(io.RawIOBase):
 
     @staticmethod
     def behind(stream: TextIO) -> Nowhere | None:
-        """The one that a stream writes to."""
+        """The underlying stream of an outlet."""
         raw = getattr(getattr(stream, "buffer", None), "raw", None)
         return raw if isinstance(raw, Nowhere) else None
 
@@ -295,11 +295,11 @@ class Output:
             self._say(text)
 
     def log(self, text: str) -> None:
-        """Requested lines on stderr, of any origin: requests, tracebacks, output of an algorithm."""
+        """Print requested lines on stderr: requests, tracebacks, an algorithm's output."""
         self._say(text)
 
     def prompt(self, text: str) -> None:
-        """A question on stderr, without a newline."""
+        """Ask on stderr, without a newline."""
         self._say(text, end="")
 
     def warn(self, text: str) -> None:
@@ -317,7 +317,7 @@ class Output:
             self._say(text, "error: ", "31;1")
 
     def hint(self, text: str) -> None:
-        """What to do about it."""
+        """Print the hint of an error."""
         if self.is_json:
             self.tell(hint={"message": text})
         else:

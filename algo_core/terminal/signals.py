@@ -32,7 +32,7 @@ def end_cleanly_on_signals() -> None:
 
 
 def is_of_a_signal(error: BaseException) -> bool:
-    """Whether a signal has raised this; until `end_cleanly_on_signals` is called, any `KeyboardInterrupt` may be."""
+    """Whether an exception comes from a signal; before `end_cleanly_on_signals`, any `KeyboardInterrupt` may."""
     import signal
 
     is_plain = isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -40,5 +40,5 @@ def is_of_a_signal(error: BaseException) -> bool:
 
 
 def exit_code_of(stopped: BaseException) -> int:
-    """That of Ctrl-C; for other signals 128 and their number, as shells say it."""
+    """The exit code of a signal: 130 for Ctrl-C, else 128 + its number, as in shells."""
     return 128 + stopped.number if isinstance(stopped, Terminated) else ExitCode.INTERRUPTED

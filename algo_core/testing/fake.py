@@ -218,7 +218,7 @@ class FakePlatform:
         self._limit = count, seconds
 
     def otherwise(self, request: RecordedRequest) -> FakeResponse:
-        """The answer to a request that nothing was said about: the root's listing or 404. A subclass may know more."""
+        """The default answer to an unplanned request: the root listing, or 404. Subclasses may override it."""
         path = request.path.partition("?")[0]
         account = self.account_of(request)
         if path != "/v1/data/":
@@ -284,7 +284,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that end a connection; whatever else fails is a mistake of the test."""
+        """Ignore closed connections; report any other error, which is a fault of the test."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]  # as they came
 
@@ -301,7 +301,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = answer
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: pytest shows what a failed test needs."""
+        """Discard log lines: pytest shows the output of failed tests."""
 
 
 def _check_place(method: str, path: str) -> None:

@@ -122,7 +122,7 @@ def _load_problems(record: PluginRecord) -> Iterator[str]:
 
 
 def _heavy_name(module: str) -> str | None:
-    """What to call a module that a plugin should not have loaded; None for one that is cheap."""
+    """The display name of a heavy module that a plugin has loaded; None for a cheap one."""
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return module if module in HEAVY else None

@@ -1,4 +1,4 @@
-"""Completion in bash: what readline is to insert, quoted, whatever has been typed of the word."""
+"""Completion in bash: the text for readline to insert, quoted like the part typed so far."""
 
 from __future__ import annotations
 

@@ -173,9 +173,8 @@ _DIVIDER = {NO_QUOTE: "''", SINGLE: "''", DOUBLE: '""', ANSI_C: "'$'"}
 
 
 def keep_apart(texts: list[str], common: str, quote: str) -> None:
-    """Have several texts begin alike no further than `common`, which is the quoted beginning of all the words.
-
-    A shell types for a person what the texts have in common: without this, half of an escape as well.
+    """Limit the common prefix of several texts to `common`, the quoted common prefix of all words. A shell types the
+    common prefix of all texts: without this, half of an escape as well.
     """
     if len(texts) > 1 and len(beginning(texts)) > len(common):
         texts[0] = common + _DIVIDER[quote] + texts[0][len(common) :]

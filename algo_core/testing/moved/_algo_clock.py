@@ -26,7 +26,7 @@ REAL_PAUSE = 0.01
 
 
 def seconds_of(line: str) -> float:
-    """How far a line of the file moves the time."""
+    """The seconds in a line of the file."""
     return float(line.removeprefix(SLEPT))
 
 

@@ -7,7 +7,8 @@ import shutil
 
 from algo_core.errors import AlgoError
 from algo_local.paths import state_root
-from algo_local.platform import DATABASE, Platform
+from algo_local.platform import Platform
+from algo_local.state import State
 
 LOW_BYTES = 100 << 20
 """Minimum free space in bytes."""
@@ -32,15 +33,16 @@ def check_sandbox() -> tuple[bool, str]:
 def check_state() -> tuple[bool, str]:
     """Check that the state is readable and writable, without creating it."""
     try:
-        root = state_root()
-        if not (root / DATABASE).exists():
+        state = State.of()
+        root = state.root
+        if not state.exists:
             return True, f"not used yet (its directory will be {root})"
-        if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        if root.exists() and not os.access(root, os.R_OK | os.W_OK | os.X_OK):
             return False, f"{root} is not readable and writable for you"
-        counts = Platform(root).metadata.counts()
+        counts = Platform(state).metadata.counts()
         free = shutil.disk_usage(root).free
     except AlgoError as error:
         return False, error.message
     if free < LOW_BYTES:
         return False, f"only {free >> 20} MiB are free for {root}"
-    return True, f"{counts['algorithms']} algorithms, {counts['collections']} collections in {root}"
+    return True, f"{counts['algorithms']} algorithms, {counts['collections']} collections in {state}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from algo_core.errors import AlgoError
+from algo_core.errors import AlgoError, UsageError
 from algo_core.files import status_of
 from algo_local.execution.keeper import keeper_of
-from algo_local.platform import DATABASE, OWN_PARTS, Platform
+from algo_local.platform import OWN_PARTS, Platform
 from algo_local.records.limits import ROW_BYTES
+from algo_local.state import DATABASE, State, place
 from algo_local.trees import disk_use, remove_tree
 
 _KINDS = {
@@ -49,12 +49,20 @@ def describe(platform: Platform) -> dict[str, Any]:
     }
 
 
-def delete_everything(root: Path) -> None:
+def delete_everything(state: State) -> None:
     """Delete a platform's state, and no other files in its directory.
 
     Raises:
+        UsageError: if a part of it is on a server.
         AlgoError: if something cannot be deleted.
     """
+    for url in (state.metadata, state.objects):
+        if url:
+            raise UsageError(
+                f"Only what is in a directory is deleted, and a part of this platform's state is at {place(url)}",
+                "Delete it with the tools of that server",
+            )
+    root = state.root
     if keeper := keeper_of(root):
         keeper.stop()
     # The database goes first: without it the rest is no platform any more, however far the deletion gets.

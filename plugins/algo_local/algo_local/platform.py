@@ -1,4 +1,4 @@
-"""The platform of one directory: its parts, opened on first use, and the content of a new one."""
+"""The platform of one state: its parts, opened on first use, and the content of a new one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from algo_core.errors import ConfigError
 from algo_local.callers import Caller
 from algo_local.metadata.database import Database
+from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private, notify
+from algo_local.state import DATABASE, OBJECTS_VARIABLE, State, place
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build, NetworkAccess
@@ -44,7 +47,6 @@ if TYPE_CHECKING:
     from algo_local.vault import Vault
     from algo_local.webhooks.deliverer import Deliverer
 
-DATABASE = "platform.sqlite3"
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
     *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
@@ -79,9 +81,9 @@ class _Part(Generic[_T]):
 
 
 class Platform:
-    """Accounts, algorithms, hosted data and running algorithms under one directory.
+    """Accounts, algorithms, hosted data and running algorithms of one state; a path names a directory.
 
-    Any number of threads and processes may use the same directory at once. Nothing is opened, created or started before
+    Any number of threads and processes may use the same state at once. Nothing is opened, created or started before
     it is needed; existing files are made private at once. Its methods raise the errors of the parts.
 
     `open_callback` opens the address at which running algorithms reach the platform; without it, none can run.
@@ -91,7 +93,7 @@ class Platform:
 
     def __init__(
         self,
-        root: Path,
+        state: State | Path,
         *,
         open_callback: Callable[[Platform], Endpoint] | None = None,
         open_executor: Callable[[Callable[[], Endpoint], Path], Executor] | None = None,
@@ -100,7 +102,9 @@ class Platform:
         self._open_callback = open_callback
         self._open_executor = open_executor
         self._keeps_workers = keeps_workers
-        self.root = root.resolve()
+        state = state if isinstance(state, State) else State(state)
+        self.root = state.root.resolve()
+        self.state = replace(state, root=self.root)
         make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
@@ -113,7 +117,7 @@ class Platform:
     @_Part
     def database(self) -> Database:
         """The database; a new one is filled before it is used."""
-        database = Database(self.root / DATABASE)
+        database = open_database(self.state)
         if Metadata(database).setting(_OWN_ACCOUNT) is None:
             self._furnish(database)
         return database
@@ -196,9 +200,14 @@ class Platform:
     @_Part
     def objects(self) -> Objects:
         """Files of hosted data."""
-        from algo_local.data.objects import Objects
+        from algo_local.data.directory import DirectoryObjects
 
-        return Objects(self.root)
+        if self.state.objects:
+            raise ConfigError(
+                f"This algo-local keeps no objects at {place(self.state.objects)}: a directory is supported",
+                f"Leave out --objects and unset {OBJECTS_VARIABLE}",
+            )
+        return DirectoryObjects(self.root)
 
     @_Part
     def builder(self) -> Builder:

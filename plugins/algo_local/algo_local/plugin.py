@@ -56,21 +56,21 @@ def algo_transport(profile: Profile) -> Transport | None:
     if profile.address != ADDRESS:
         return None
     from algo_local.opening import platform_at
-    from algo_local.paths import state_root
+    from algo_local.state import State
     from algo_local.web.app import Application
     from algo_local.web.transport import EmbeddedTransport
 
-    return EmbeddedTransport(Application(platform_at(state_root()), trusted=True))
+    return EmbeddedTransport(Application(platform_at(State.of()), trusted=True))
 
 
 @hookimpl(trylast=True)
 def algo_directory(run: DirectoryRun) -> Transport:
     """The algorithm in a directory, run by the embedded platform as it stands."""
     from algo_local.opening import platform_at
-    from algo_local.paths import state_root
+    from algo_local.state import State
     from algo_local.web.directory import DirectoryTransport
 
-    return DirectoryTransport(platform_at(state_root()), run)
+    return DirectoryTransport(platform_at(State.of()), run)
 
 
 @hookimpl
@@ -88,6 +88,8 @@ def algo_variables() -> list[Variable]:
     """What moves, confines and limits the embedded platform."""
     return [
         Variable("ALGO_LOCAL_ROOT", "directory of the embedded platform's state (default: in ALGO_DATA_DIR)"),
+        Variable("ALGO_LOCAL_METADATA", "URL of a PostgreSQL database for its metadata (default: a file there)"),
+        Variable("ALGO_LOCAL_OBJECTS", "URL of an object store for its hosted data (default: files there)"),
         Variable("ALGO_LOCAL_SANDBOX", "run algorithms in a sandbox (bubblewrap): auto, required or off"),
         Variable(
             "ALGO_LOCAL_SANDBOX_PATHS", "additional paths visible in the sandbox, such as /data/models:/scratch=rw"

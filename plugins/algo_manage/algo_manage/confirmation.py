@@ -1,4 +1,4 @@
-"""The question before what cannot be undone."""
+"""Confirmation before irreversible changes."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _NESTED = {
     },
     "schedules": {
         "list": "List your schedules.",
-        "create": "Call an algorithm at times that repeat.",
+        "create": "Create a schedule for an algorithm.",
         "delete": "Delete a schedule.",
     },
     "keys": {
@@ -60,7 +60,7 @@ _GROUPS = {
     "algorithms": ("Create, build and publish algorithms.", "Algorithms"),
     "builds": ("List builds and print their logs.", "Algorithms"),
     "secrets": ("Manage the secrets of an algorithm.", "Algorithms"),
-    "schedules": ("Call algorithms at times that repeat.", "Algorithms"),
+    "schedules": ("Call algorithms on a schedule.", "Algorithms"),
     "keys": ("Manage API keys.", "Account"),
     "orgs": ("Manage organizations.", "Account"),
 }
@@ -111,7 +111,6 @@ def algo_commands() -> list[Command]:
             "algo_manage.commands.usage:usage",
             help="Count calls by day, account, algorithm and version.",
             group="Account",
-            example="algo usage --by account",
         )
     )
     for group, (text, heading) in _GROUPS.items():

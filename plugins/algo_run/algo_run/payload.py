@@ -146,7 +146,7 @@ def _is_text(body: bytes) -> bool:
 
 
 def fault_of(error: json.JSONDecodeError) -> str:
-    """What is wrong with text that is to be JSON, to be followed by where."""
+    """The fault of text that should be JSON, to be followed by its position."""
     return error.msg.removesuffix(" at")
 
 
@@ -179,7 +179,7 @@ _decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refus
 
 
 def _position(text: str, name: str) -> int:
-    """Where a word is that is not within a string."""
+    """The position of a word outside strings."""
     import re
 
     found = re.search(rf'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^"])*?({re.escape(name)})', text, re.DOTALL)

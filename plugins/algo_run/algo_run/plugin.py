@@ -25,7 +25,6 @@ def algo_commands() -> list[Command]:
             "algo_run.commands.replay:replay",
             help="Call a version on recorded inputs and compare outputs.",
             group="Algorithms",
-            example="algo replay demo/Hello/2.0.0 --limit 1000",
         ),
         _command("bench", "bench:bench", "Measure an algorithm's latency and throughput."),
         _command("result", "result:result", "Fetch the result of a call that is on record."),

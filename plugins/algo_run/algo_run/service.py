@@ -46,7 +46,7 @@ def run_algorithm(
 
 
 def _without_options(hint: str | None, timeout: int | None) -> str | None:
-    """A hint without options of `algo run`, which the caller's command need not have."""
+    """A hint without options of `algo run`, which the calling command may lack."""
     if hint is None or not re.search(r"--(timeout|raw|json)\b", hint):
         return hint
     if "--timeout" in hint:

@@ -1,4 +1,4 @@
-"""What a command calls: a published algorithm, or the one in a directory, which a plugin runs (`algo_directory`)."""
+"""The target of a call: a published algorithm, or one in a directory, run by a plugin (`algo_directory`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Surroundings(NamedTuple):
-    """The environment that the algorithm in a directory is run in."""
+    """The environment variables and secrets for an algorithm in a directory."""
 
     variables: Mapping[str, str]
     secrets: Sequence[str]
@@ -38,7 +38,7 @@ class DirectoryRef(AlgorithmRef):
 
 
 class Target(NamedTuple):
-    """What is called, and the client that calls it."""
+    """The target of a call, and the client for it."""
 
     api: ApiClient
     reference: AlgorithmRef
@@ -126,13 +126,13 @@ class Printed:
         self._lock = threading.Lock()
 
     def add(self, data: bytes) -> None:
-        """Take what was printed, in any thread."""
+        """Add printed output; may be called from any thread."""
         with self._lock:
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
                 self._output.log(line.decode("utf-8", "replace"))
 
     def end(self) -> None:
-        """Show a last line without an end."""
+        """Show an incomplete last line."""
         if self._rest:
             self.add(b"\n")

@@ -15,7 +15,8 @@ from algo_core.errors import AlreadyExists, ConfigError, NotFoundError, RequestR
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.registry import Algorithm, Registry, parse_version
 from algo_local.metadata.database import Database
-from algo_local.platform import DATABASE, Platform
+from algo_local.platform import Platform
+from algo_local.state import DATABASE
 
 FURNISH = """
 import sys

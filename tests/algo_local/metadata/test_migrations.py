@@ -16,7 +16,8 @@ from algo_local.callers import Caller
 from algo_local.metadata.database import SCHEMA_VERSION
 from algo_local.metadata.keys import EVERYTHING
 from algo_local.metadata.migrations import MIGRATIONS
-from algo_local.platform import DATABASE, Platform
+from algo_local.platform import Platform
+from algo_local.state import DATABASE
 
 STATES = sorted(Path(__file__).with_name("states").glob("schema_*.sql"))
 KEY = "simGizpOmHmvGDJL2SpROOQQ067r"

@@ -18,6 +18,7 @@ from algo_core import Profile
 from algo_core.http.transport import Request
 from algo_local import plugin
 from algo_local.opening import platform_at
+from algo_local.state import State
 from algo_local.web.app import Application
 from algo_local.web.transport import EmbeddedTransport
 
@@ -38,8 +39,8 @@ def test_the_hook_gives_a_transport_for_the_platforms_own_address_only(root: Pat
     assert not root.exists()
     with transport.send(Request("GET", "local:/v1/data/", {})) as response:
         assert response.json()["folders"][0] == {"name": "jane"}
-    assert platform_at(root) is platform_at(root)
-    platform_at(root).close()
+    assert platform_at(State(root)) is platform_at(State(root))
+    platform_at(State(root)).close()
 
 
 def test_loading_the_plugin_and_its_hooks_imports_nothing_heavy(root: Path) -> None:

@@ -21,7 +21,7 @@ from algo_data.reporting.report import Report
 @paths_argument("path", required=True)
 @pass_app
 def mkdir(app: App, parents: bool, readers: str | None, path: tuple[str, ...]) -> None:
-    """Make directories; for hosted data these are collections, and their names letters, digits and _.
+    """Make directories. In hosted data these are collections; their names are letters, digits and _.
 
     \b
     Examples:

@@ -24,7 +24,7 @@ from algo_data.reporting.report import Report
 @paths_argument("path", required=True)
 @pass_app
 def rm(app: App, recursive: bool, force: bool, dry_run: bool, path: tuple[str, ...]) -> None:
-    """Remove files. Quote wildcards, so that they are matched where the files are.
+    """Remove files. Quote wildcards of hosted data, so that the shell does not expand them.
 
     \b
     Examples:

@@ -15,7 +15,7 @@ from algo_data.reporting.report import Report
 @paths_argument("path", required=True)
 @pass_app
 def rmdir(app: App, force: bool, path: tuple[str, ...]) -> None:
-    """Remove empty directories, or with -f also those that hold files.
+    """Remove empty directories; with -f also directories that contain files.
 
     \b
     Example:

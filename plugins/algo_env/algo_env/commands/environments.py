@@ -73,7 +73,7 @@ def template(app: App, wanted: str, destination: str, force: bool) -> None:
     """Download the template of a language or environment and unpack it into the directory DEST.
 
     A language stands for its newest environment without a framework; 'algo environment LANG' lists them all. DEST may
-    be there already, or be '.'. Either all files arrive or none does.
+    exist already, or be '.'. Either all files arrive or none does.
 
     \b
     Examples:

@@ -11,7 +11,7 @@ from algo_core import App, pass_app
 from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.prompts import text_on_stdin
 from algo_local.callers import Caller
-from algo_local.paths import state_root
+from algo_local.state import State
 
 if TYPE_CHECKING:
     from algo_local.platform import Platform
@@ -48,8 +48,8 @@ def add_connector(
 ) -> None:
     """Connect an account to a store.
 
-    The options are kept in a file that only you can read, and are never shown. See whether it works with
-    'algo local connector test'.
+    The options are kept in a file that only you can read, and are never shown. Test it with 'algo local connector
+    test'.
     """
     lines = list(options)
     if options_stdin:
@@ -126,7 +126,7 @@ def remove_connector(app: App, name: str, owner: str | None) -> None:
 def _platform() -> Platform:
     from algo_local.platform import Platform
 
-    return Platform(state_root())
+    return Platform(State.of())
 
 
 def _account(platform: Platform, owner: str | None) -> str:

@@ -10,7 +10,7 @@ import click
 from algo_core import App, pass_app
 from algo_core.plugins.types import DirectoryRun
 from algo_core.terminal.options import Number
-from algo_local.paths import state_root
+from algo_local.state import State
 
 if TYPE_CHECKING:
     from algo_local.metadata.keys import Key
@@ -48,7 +48,7 @@ def dev(app: App, directory: str, watch: bool, port: int) -> None:
     from algo_local.serving.serve import serve_until_signal
 
     shown = Lines(app)
-    platform = open_platform(state_root(), RenewingExecutor)
+    platform = open_platform(State.of(), RenewingExecutor)
     run = DirectoryRun(directory, report=app.output.log if app.verbose else None, on_output=shown.add)
     served = Development(platform, run._replace(on_delay=app.output.info), app.output.log)
     key, secret = _new_key(platform, served.names)
@@ -100,7 +100,7 @@ class Lines:
         self._rest = b""
 
     def add(self, data: bytes) -> None:
-        """Take what was printed."""
+        """Add printed output."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._app.output.log(line.decode("utf-8", "replace"))

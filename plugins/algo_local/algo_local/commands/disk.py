@@ -14,8 +14,8 @@ from algo_core.errors import AlgoError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
 from algo_local.commands.naming import known_algorithm
-from algo_local.paths import state_root
 from algo_local.platform import Platform
+from algo_local.state import State
 
 if TYPE_CHECKING:
     from algo_local.pruning import Removed
@@ -27,10 +27,11 @@ def _offering(
     """Completion by names in the platform's state; none if there is no such state, or it cannot be read."""
 
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-        if not state_root().is_dir():
-            return []
         try:
-            with closing(Platform(state_root())) as platform:
+            state = State.of()
+            if not state.exists:
+                return []
+            with closing(Platform(state)) as platform:
                 found = list(names(platform, ctx))
         except (AlgoError, OSError):  # whatever is wrong, TAB is not the place to say so
             return []
@@ -70,7 +71,7 @@ def megabytes(size: int) -> str:
 )
 @pass_app
 def prune(app: App, dry_run: bool, days: int) -> None:
-    """Give back disk: remove what no published version needs.
+    """Free disk space: remove what no published version needs.
 
     \b
     - builds that no version names, except the newest of each algorithm
@@ -86,7 +87,7 @@ def prune(app: App, dry_run: bool, days: int) -> None:
     """
     from algo_local.pruning import DAY, Pruning
 
-    with closing(Platform(state_root())) as platform:
+    with closing(Platform(State.of())) as platform:
         pruning = Pruning(platform, older_than=days * DAY, dry_run=dry_run)
         removed = pruning.run()
     if pruning.is_partial:
@@ -138,7 +139,7 @@ def remove_build(app: App, algorithm: str, build: str) -> None:
     """
     from algo_local import removal
 
-    with closing(Platform(state_root())) as platform:
+    with closing(Platform(State.of())) as platform:
         commit = removal.remove_build(platform, known_algorithm(platform, algorithm), build)
     _tell(app, {"algorithm": algorithm, "commit": commit, "removed": True}, f"Removed the build {commit[:12]}")
 
@@ -159,7 +160,7 @@ def list_environments(app: App) -> None:
     """
     from algo_local import removal
 
-    with closing(Platform(state_root())) as platform:
+    with closing(Platform(State.of())) as platform:
         found = removal.environments(platform)
     if app.output.is_json:
         app.output.json(
@@ -197,7 +198,7 @@ def remove_environment(app: App, environment: str) -> None:
     """
     from algo_local import removal
 
-    with closing(Platform(state_root())) as platform:
+    with closing(Platform(State.of())) as platform:
         found = removal.remove_environment(platform, environment)
     _tell(
         app,
@@ -222,7 +223,7 @@ def list_data(app: App) -> None:
     """
     from algo_local import removal
 
-    with closing(Platform(state_root())) as platform:
+    with closing(Platform(State.of())) as platform:
         found = removal.data_sizes(platform)
     if app.output.is_json:
         app.output.json([{"algorithm": name, "temp": temp, "perm": perm} for name, temp, perm in found])
@@ -246,7 +247,7 @@ def remove_data(app: App, algorithm: str, yes: bool) -> None:
     """
     from algo_local import removal
 
-    with closing(Platform(state_root())) as platform:
+    with closing(Platform(State.of())) as platform:
         found = known_algorithm(platform, algorithm)
         name = f"{found.owner}/{found.name}"
         if not yes:

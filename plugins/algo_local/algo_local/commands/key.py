@@ -12,8 +12,8 @@ from algo_core import App, pass_app
 from algo_core.errors import UsageError
 from algo_core.terminal.options import Number
 from algo_local.commands.naming import known_pattern
-from algo_local.paths import state_root
 from algo_local.platform import Platform
+from algo_local.state import State
 
 if TYPE_CHECKING:
     from algo_local.metadata.keys import Key, Permissions
@@ -63,14 +63,14 @@ def new_key(
 ) -> None:
     """Make an API key for the account OWNER and print it.
 
-    The key is printed this once: only its hash is kept. Without options it may do all that its account may. A
-    PATTERN that fits no algorithm is refused, since its key could call nothing.
+    The key is shown only once: the platform keeps its hash. Without options it may do everything that its account may.
+    A PATTERN that matches no algorithm is refused, since its key could call nothing.
     """
     from algo_local.metadata.keys import ADMINISTRATOR_KEY, ALGORITHM_KEY, Permissions
 
     if no_calls and algorithms:
         raise UsageError("--algorithm cannot be combined with --no-calls", "Leave one of them out")
-    platform = Platform(state_root())
+    platform = Platform(State.of())
     patterns = [known_pattern(platform, text, owner=owner, allow_missing=allow_missing) for text in algorithms]
     permissions = Permissions.of(
         {
@@ -103,7 +103,7 @@ def new_key(
 @pass_app
 def list_keys(app: App) -> None:
     """List the API keys."""
-    keys = Platform(state_root()).keys.all()
+    keys = Platform(State.of()).keys.all()
     headers = ("ID", "Owner", "Key", "Label", "May", "Created", "Used", "Expires")
     rows = [_row(found) for found in keys]
     if app.output.is_json:
@@ -119,7 +119,7 @@ def list_keys(app: App) -> None:
 @pass_app
 def revoke_key(app: App, which: str) -> None:
     """Revoke an API key, given as its number or text. It stops working at once."""
-    found = Platform(state_root()).keys.revoke(which)
+    found = Platform(State.of()).keys.revoke(which)
     app.output.info(f"Revoked key {found.mask} of {found.owner}")
 
 

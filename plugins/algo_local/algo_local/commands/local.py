@@ -22,6 +22,7 @@ from algo_local.commands.samples import samples
 from algo_local.commands.top import top
 from algo_local.paths import state_root
 from algo_local.platform import Platform
+from algo_local.state import State
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 
@@ -69,6 +70,18 @@ def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: s
     shell_complete=complete_executors,
     help="Run algorithms with the executor NAME of a plugin. Default: on this machine.",
 )
+@click.option(
+    "--metadata",
+    metavar="URL",
+    help="Keep accounts, algorithms and calls in the PostgreSQL database at URL, such as postgresql://USER@HOST/DATABASE."
+    " Default: ALGO_LOCAL_METADATA, else a file.",
+)
+@click.option(
+    "--objects",
+    metavar="URL",
+    help="Keep the files of hosted data in the object store at URL, such as s3://BUCKET/PREFIX."
+    " Default: ALGO_LOCAL_OBJECTS, else a directory.",
+)
 @click.option("--log", type=click.Choice(["text", "json"]), help="Write a line for each request to standard error.")
 @click.option("--log-calls", type=click.Choice(["text", "json"]), help="Write a line for each call of an algorithm.")
 @pass_app
@@ -80,6 +93,8 @@ def serve(
     tls_key: Path | None,
     insecure_http: bool,
     engine: str | None,
+    metadata: str | None,
+    objects: str | None,
     log: str | None,
     log_calls: str | None,
 ) -> None:
@@ -106,9 +121,10 @@ def serve(
     from algo_local.workers import review_and_prepare
 
     opener = executor_opener(app, engine) if engine is not None else None
-    with contextlib.closing(open_platform(state_root(), opener)) as platform:
+    with contextlib.closing(open_platform(State.of().at(metadata, objects), opener)) as platform:
         if engine is not None:
             platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
+        platform.objects  # noqa: B018 - a URL that cannot be used is refused at the start
         with workers_kept_ready(lambda: review_and_prepare(platform), platform.changed):
             serve_until_signal(
                 platform,
@@ -135,13 +151,13 @@ def _check_sandbox(app: App, *, is_local: bool) -> None:
 @local.command()
 @pass_app
 def status(app: App) -> None:
-    """Show where the state is, what it holds, and the disk it takes.
+    """Show the state's directory, contents and disk usage.
 
-    'algo local prune' gives back what no version needs.
+    'algo local prune' frees what no version needs.
     """
     from algo_local.maintenance import describe
 
-    found = describe(Platform(state_root()))
+    found = describe(Platform(State.of()))
     if app.output.is_json:
         app.output.json(found)
         return
@@ -174,7 +190,7 @@ def _show_keeper(app: App, keeper: dict[str, Any]) -> None:
 @local.command()
 @pass_app
 def stop(app: App) -> None:
-    """End the loaded algorithms that are kept between commands.
+    """Stop the algorithms that are kept loaded between commands.
 
     After a command on the embedded platform they stay loaded for a minute, or as long as ALGO_LOCAL_KEEP_SECONDS says.
     Calls that are running are not affected.
@@ -200,7 +216,8 @@ def reset(app: App, yes: bool) -> None:
     """Delete all data, algorithms, accounts and keys."""
     from algo_local.maintenance import delete_everything
 
-    root = state_root()
+    state = State.of()
+    root = state.root
     if not root.exists():
         raise NotFoundError(f"There is no platform in {root}")
     if not yes:
@@ -208,5 +225,5 @@ def reset(app: App, yes: bool) -> None:
             raise UsageError("This deletes all data, algorithms and keys", "Confirm it with: algo local reset --yes")
         if not Prompter(app.output).confirm(f"Delete all data, algorithms and keys in {root}?"):
             raise click.Abort
-    delete_everything(root)
+    delete_everything(state)
     app.output.info(f"Deleted everything in {root}")

@@ -15,8 +15,8 @@ from algo_local.algorithms.directory_publication import Wish
 from algo_local.algorithms.interpreters import parse_python
 from algo_local.algorithms.progress import told_regularly
 from algo_local.algorithms.registry import Version
-from algo_local.paths import state_root
 from algo_local.platform import Platform
+from algo_local.state import State
 
 
 @click.command()
@@ -54,9 +54,9 @@ def publish(
     What it requires is installed into a virtual environment of its own. If it has a sample input, it is called on that
     first; if that fails, nothing is published. Content that the newest version has already is not published again.
 
-    This is for the platform of this machine, in steps of an author's work: each time the next revision, which can be
-    called at once by OWNER/NAME. `algo algorithms publish` makes releases for others on any platform: the next minor
-    version, private until the algorithm's settings or --public say otherwise.
+    This is for an author's work on this machine: it publishes the next revision, which can be called at once as
+    OWNER/NAME. 'algo algorithms publish' makes releases for others on any platform: the next minor version, private
+    unless the algorithm's settings or --public say otherwise.
 
     \b
     Examples:
@@ -70,7 +70,7 @@ def publish(
     every = app.output.info if app.verbose or app.output.shows_progress else None
     wanted = parse_python(python) if python else ()
     wish = Wish(version, kind, public=public, network_access=network_access, python=wanted)
-    platform = open_platform(state_root())
+    platform = open_platform(State.of())
     try:
         names = _names(platform, directory, algorithm)
         try_it = None if no_sample else sample_call(platform, directory, *names)

@@ -18,7 +18,7 @@ from algo_local.algorithms.environments import interpreter_of
 from algo_local.algorithms.installing import build_environment
 from algo_local.algorithms.progress import told_regularly
 from algo_local.algorithms.registry import Version, parse_version
-from algo_local.paths import state_root
+from algo_local.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ def samples(app: App, names: tuple[str, ...], directory: Path) -> None:
 
     every = app.output.info if app.verbose or app.output.shows_progress else None
     wanted = [one for one in _SAMPLES if not names or one.name in names]
-    platform = open_platform(state_root())
+    platform = open_platform(State.of())
     published: list[tuple[_Sample, bool]] = []
     photograph: Path | None = None
     try:

@@ -15,8 +15,8 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import NotFoundError
 from algo_local.commands.disk import megabytes
-from algo_local.paths import state_root
-from algo_local.platform import DATABASE, Platform
+from algo_local.platform import Platform
+from algo_local.state import State
 
 if TYPE_CHECKING:
     from algo_local.records.activity import Activity, VersionActivity
@@ -57,10 +57,10 @@ def top(app: App, interval: float, window: float) -> None:
     Example:
       algo local top --window 60
     """
-    root = state_root()
-    if not (root / DATABASE).exists():
-        raise NotFoundError(f"There is no platform in {root}", "Publish an algorithm: algo local publish --help")
-    platform = Platform(root)
+    state = State.of()
+    if not state.exists:
+        raise NotFoundError(f"There is no platform in {state}", "Publish an algorithm: algo local publish --help")
+    platform = Platform(state)
     try:
         if app.output.is_json:
             app.output.json(_activity(platform, window).as_dict())

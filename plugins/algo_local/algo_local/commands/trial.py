@@ -16,7 +16,7 @@ import click
 from algo_core import App, pass_app
 from algo_core.errors import AlgoError, ExitCode, NotFoundError, UsageError
 from algo_core.plugins.types import DirectoryRun
-from algo_local.paths import state_root
+from algo_local.state import State
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build
@@ -59,7 +59,7 @@ def _built(app: App, directory: str, env: tuple[str, ...]) -> Iterator[tuple[Pla
 
     report = app.output.info if app.verbose or app.output.shows_progress else None
     run = DirectoryRun(directory, _environment(env), report=report, on_delay=app.output.info)
-    platform = open_platform(state_root())
+    platform = open_platform(State.of())
     try:
         calls = DirectoryCalls(platform, run)
         try:

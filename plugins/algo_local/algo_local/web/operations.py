@@ -288,7 +288,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "users/{username}/schedules", "listSchedules", MEMBER, "schedules:index",
               "List an account's schedules", response="PagedSchedulesList", query="limit marker"),
     Operation("POST", "users/{username}/schedules", "createSchedule", OWNER, "schedules:create",
-              "Have an algorithm called at times that repeat", "ScheduleRequest", "Schedule", 201),
+              "Create a schedule: call an algorithm at times that repeat", "ScheduleRequest", "Schedule", 201),
     Operation("GET", "users/{username}/schedules/{scheduleId}", "getSchedule", MEMBER, "schedules:show",
               "Show a schedule", response="Schedule"),
     Operation("DELETE", "users/{username}/schedules/{scheduleId}", "deleteSchedule", OWNER, "schedules:delete",

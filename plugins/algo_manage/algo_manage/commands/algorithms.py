@@ -31,7 +31,7 @@ def list_(app: App, owner: str | None, tag: str | None) -> None:
 @click.argument("words", nargs=-1, required=True, metavar="WORD...")
 @pass_app
 def search_(app: App, words: tuple[str, ...]) -> None:
-    """Find algorithms whose names or texts hold all words.
+    """Find algorithms whose names or texts contain all words.
 
     \b
     Example:

@@ -26,8 +26,8 @@ from algo_manage.completion import complete_algorithm
 def export_(app: App, algorithm: str, output: Path | None) -> None:
     """Write a version of an algorithm as a sealed bundle, for 'algo algorithms import'.
 
-    It holds the files, texts and settings, and no secret. Its digest is told
-    on standard error: 'import --sha256 DIGEST' takes no other bundle.
+    The bundle holds files, texts and settings, but no secrets. Its digest is printed on standard error; 'algo
+    algorithms import --sha256 DIGEST' refuses any other bundle.
 
     \b
     Example:
@@ -61,14 +61,14 @@ def export_(app: App, algorithm: str, output: Path | None) -> None:
 @click.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), metavar="FILE")
 @click.argument("algorithm", metavar="[OWNER/NAME]", required=False)
-@click.option("--sha256", metavar="DIGEST", help="Take the bundle with this digest only.")
+@click.option("--sha256", metavar="DIGEST", help="Refuse a bundle with another digest.")
 @click.option("--public", is_flag=True, help="Let everybody call it. Default: the owner only.")
 @pass_app
 def import_(app: App, file: Path, algorithm: str | None, sha256: str | None, public: bool) -> None:
     """Publish the algorithm in a bundle on this platform; '-' reads standard input.
 
-    OWNER/NAME is for another owner. The version keeps its number on platforms
-    that let it have one. A bundle that was changed is refused.
+    Give OWNER/NAME to import it under another name. The version keeps its number where the platform allows that. A
+    bundle that was changed is refused.
 
     \b
     Example:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def freeze(app: App, directory: Path) -> None:
     """Record the checksum of each file that an algorithm's models need.
 
-    The files are those that model_manifest.json in DIR (default: the working
-    directory) names. The result, model_manifest.json.freeze, belongs to the
+    model_manifest.json in DIR (default: the current directory) lists the
+    files. The result, model_manifest.json.freeze, belongs to the
     algorithm's sources: with it the ADK refuses to load a file with
     "fail_on_tamper" that was changed since.
 

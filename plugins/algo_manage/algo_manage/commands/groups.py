@@ -65,7 +65,7 @@ def orgs() -> None:
 
 @click.group()
 def schedules() -> None:
-    """Call algorithms at times that repeat.
+    """Call algorithms on a schedule.
 
     \b
     Example:

@@ -83,10 +83,10 @@ def create_(
     web: str | None,
     expires: int | None,
 ) -> None:
-    """Create an API key and print it, this once.
+    """Create an API key and print it. It is shown only once.
 
-    Without options it may call all algorithms, and nothing else. A PATTERN that
-    fits no algorithm is refused, since its key could call nothing.
+    Without options the key may call all algorithms and do nothing else. A PATTERN that matches no algorithm is refused,
+    since its key could call nothing.
 
     \b
     Examples:

@@ -76,8 +76,7 @@ _NAME = "[a-zA-Z][a-zA-Z0-9_]*"
 def create_(app: App, /, org: str, **said: Any) -> None:
     """Create an organization, which you own.
 
-    Its type is basic, its label its name, and you are the contact, if the
-    options do not say otherwise.
+    By default its type is basic, its label is its name, and you are its contact.
 
     \b
     Example:

@@ -36,7 +36,7 @@ def _described(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--network-access", type=click.Choice(["full", "isolated"]), help="Network access."),
         click.option("--pipelining/--no-pipelining", default=None, help="Whether it may call other algorithms."),
         click.option("--min-workers", type=Number(0, 1000), help="Workers that its newest version keeps ready."),
-        click.option("--max-workers", type=Number(0, 1000), help="Most workers of a version; 0 for any number."),
+        click.option("--max-workers", type=Number(0, 1000), help="Maximum workers of a version; 0 for no limit."),
         click.option("--environment", metavar="ID", help="Environment, from: algo environment LANG."),
     )):  # fmt: skip
         function = option(function)
@@ -71,9 +71,9 @@ def _body(said: dict[str, Any], defaults: dict[str, Any] | None = None) -> dict[
 @_described
 @pass_app
 def create_(app: App, /, algorithm: str, **said: Any) -> None:
-    """Create an algorithm, which has no version yet.
+    """Create an algorithm, without a version at first.
 
-    Its sources begin with the template of its environment.
+    Its first sources are the template of its environment.
 
     \b
     Example:
@@ -205,10 +205,9 @@ def publish_(
 ) -> None:
     """Publish the last good build as the next version.
 
-    A revision stays as public as the version before it. Without --public or
-    --private, others are as the algorithm's settings say, at first private:
-    what everybody may call is published on purpose. 'algo local publish',
-    for an author's own machine, makes public revisions instead.
+    A revision keeps the visibility of the version before it. Other versions follow --public or --private, else the
+    algorithm's settings (private at first). 'algo local publish' is for an author's own machine, and publishes public
+    revisions.
 
     \b
     Example:
@@ -230,9 +229,9 @@ def publish_(
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_app
 def unpublish_(app: App, algorithm: str, version: str | None, yes: bool) -> None:
-    """Withdraw a version: it can be called no more, and its number is not used again.
+    """Withdraw a version. It can no longer be called, and its number is not reused.
 
-    OWNER/NAME/VERSION in one word is understood as well.
+    OWNER/NAME/VERSION can also be given as one argument.
 
     \b
     Example:

@@ -45,7 +45,7 @@ def list_(app: App) -> None:
 @click.option("--timezone", metavar="ZONE", default="UTC", show_default=True, help="Time zone, as Europe/Berlin.")
 @pass_app
 def create_(app: App, algorithm: str, cron: str, data: str, timezone: str) -> None:
-    """Have an algorithm called at times that repeat.
+    """Create a schedule: call an algorithm at the times of CRON.
 
     CRON has five fields: minute, hour, day of the month, month, day of the
     week. The calls are made while the platform is served, each of them once; a

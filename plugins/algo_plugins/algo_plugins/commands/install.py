@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 exit_code_option = click.option(
-    "--exit-code", is_flag=True, help="Exit with 64 if something changed, or would; 0 means that nothing was to do."
+    "--exit-code",
+    is_flag=True,
+    help="Exit with 64 if something changed or would change, with 0 if there was nothing to do.",
 )
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 
@@ -56,15 +58,16 @@ def install(
     """Install plugins.
 
     A REQUIREMENT is a distribution's name, also with versions ('reports>=2'), 'NAME @ URL', or the path of a
-    wheel or a directory. Indexes are those that pip or uv is set to. What would change is shown first, with the
-    commands and schemes that it adds; nothing is changed if it would break something that is installed.
+    wheel or a directory. Packages come from the indexes that pip or uv is configured for. What would change is
+    shown first, with the commands and schemes that it adds; nothing is changed if it would break
+    something that is installed.
 
     With --isolated an environment is made for each, with the plugin and the same core. Its commands are then run there
     with the same configuration, credentials and storages, and its storages can be used here; its other hooks do not
     take part.
 
     A requirements file (-r) in which one requirement has a hash must have exact versions and hashes of everything that
-    is installed, dependencies included. Another file than the one with that hash changes nothing.
+    is installed, dependencies included. A file with another hash is refused, and nothing is changed.
     """
     from algo_plugins.installer.isolating import Isolating
 

@@ -24,7 +24,7 @@ _HEADING = "# Written by algo plugins install -r: the hashes that algo plugins r
 
 
 def read(config: Config, isolated: str | None = None) -> Contents:
-    """What is kept of the plugins beside `algo`, or of an isolated one; nothing is kept of those without hashes.
+    """The hashes kept for plugins beside `algo`, or for an isolated one; empty for plugins installed without hashes.
 
     Raises:
         UsageError: if the file cannot be understood; it names the line.

@@ -1,4 +1,4 @@
-"""What an operation changes, or would change, and how it is reported."""
+"""The outcome of an operation: changes made or planned, and their report."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def beside(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def put_into_place(environ: Mapping[str, str], place: Path, plugin: Isolated) -> None:
-    """Give a new environment its name, in the stead of an older one."""
+    """Give a new environment its name, replacing an older one."""
     (place / ISOLATED_FACTS).write_text(json.dumps(asdict(plugin), indent=2), "utf-8")
     target = place.with_name(plugin.name)
     older = place.with_name(f".{plugin.name}.old")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Distribution(Protocol):
-    """What is asked of an installed distribution; importlib-metadata's classes for it differ between its versions."""
+    """The used part of an installed distribution; importlib-metadata's classes differ between its versions."""
 
     @property
     def version(self) -> str: ...  # noqa: D102

@@ -29,7 +29,7 @@ class Timed(NamedTuple):
 class Caller:
     """Calls algorithms with an idempotency key for each call of a run.
 
-    `keeps_keys` says that the platform is known to execute calls with one key once.
+    `keeps_keys`: whether the platform executes calls with the same key only once.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Caller:
         return self.prepared(0, AlgorithmRef("", ""), Payload("", b"")).query
 
     def prepared(self, number: int, reference: AlgorithmRef, payload: Payload) -> Call:
-        """The call of the input of that number, which has not been sent."""
+        """The unsent call of the input with this number."""
         key = f"{self._run}-{number}-{reference.version or ''}"
         return Call(reference, payload, self._timeout, sudo=self._sudo, idempotency_key=key)
 
     def timed(self, head: Row, call: Call, began: float, response_of: Callable[[], Response] | None = None) -> Timed:
-        """As `call`, of a prepared call that was sent already, at the time `began`, if there is `response_of`."""
+        """Like `call`, for a prepared call; with `response_of`, it was sent already, at the time `began`."""
         answer = None
         try:
             answer = perform(self._api, call, response_of)

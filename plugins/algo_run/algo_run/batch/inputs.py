@@ -85,7 +85,7 @@ def count_inputs(kind: str, source: str) -> int | None:
 
 
 def invalid(error: Exception) -> str:
-    """Why an input is none."""
+    """The reason why an input is invalid."""
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON: {fault_of(error)} at column {error.colno}"
     if isinstance(error, UnicodeDecodeError):

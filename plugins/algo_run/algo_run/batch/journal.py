@@ -40,12 +40,12 @@ MARKS = {"failed": "error", "differing": "differs", "slower": "slower", "not_kep
 
 
 def marks_of(row: dict[str, Any]) -> list[str]:
-    """What a summary counts a row among."""
+    """The categories under which a summary counts a row."""
     return [mark for mark, member in MARKS.items() if row.get(member)]
 
 
 def described_by(line: bytes, *, is_csv: bool) -> dict[str, Any]:
-    """What the first line of a journal says of its run; nothing if that is no journal."""
+    """The facts of a run in the first line of its journal; empty if the file is no journal."""
     try:
         value = json.loads(header_in_csv(line) if is_csv else line.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -55,7 +55,7 @@ def described_by(line: bytes, *, is_csv: bool) -> dict[str, Any]:
 
 
 def failed_request(row: dict[str, Any]) -> str | None:
-    """The id of the call of a row, if that failed and the platform gave one."""
+    """The request id of a failed row, if the platform gave one."""
     identifier = row.get("request_id") if row.get("error") else None
     return identifier if isinstance(identifier, str) else None
 
@@ -232,7 +232,7 @@ class Journal:
         self._size += len(content)
 
     def _sync(self) -> None:
-        """Have the disk hold what was written, on file systems that can be asked for that."""
+        """Flush written lines to the disk, where the file system supports that."""
         try:
             os.fdatasync(self._file.fileno())
         except OSError as error:
@@ -275,7 +275,7 @@ class Stream:
             self._file.flush()
 
     def close(self) -> None:
-        """The stream is not ours to close."""
+        """Leave the stream open: its owner closes it."""
 
 
 class Directory(Journal):

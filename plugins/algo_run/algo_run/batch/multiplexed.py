@@ -1,4 +1,4 @@
-"""Calls of a batch of which many are under way in one thread, where the connection to the platform allows that."""
+"""Many concurrent calls of a batch in one thread, where the connection to the platform allows that."""
 
 from __future__ import annotations
 

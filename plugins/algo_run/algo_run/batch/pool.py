@@ -118,7 +118,7 @@ class NoLane:
 
 
 class Workers:
-    """Threads for what waits; `ended` is told of each end, in the thread."""
+    """Threads for blocking work; `ended` is called in the thread when a task ends."""
 
     def __init__(self, ended: Callable[[Finished], None]) -> None:
         import queue
@@ -129,7 +129,7 @@ class Workers:
         self._busy = 0
 
     def submit(self, job: Finished) -> None:
-        """Have a thread do it."""
+        """Pass a task to a thread."""
         self._busy += 1
         self._jobs.put(job)
         if self._busy > len(self._threads):
@@ -138,7 +138,7 @@ class Workers:
             thread.start()
 
     def took(self) -> None:
-        """An end that was told has been seen."""
+        """Acknowledge an end reported to `ended`."""
         self._busy -= 1
 
     def _work(self) -> None:
@@ -151,7 +151,7 @@ class Workers:
                 self._ended(Finished(job.task, functools.partial(_returned, done)))
 
     def close(self) -> None:
-        """End the threads, which have nothing to do."""
+        """End the idle threads."""
         for _ in self._threads:
             self._jobs.put(None)
 
@@ -228,7 +228,7 @@ class Pool(Generic[T]):
     # Inputs
 
     def _put(self, item: T) -> bool:
-        """Leave an input to the thread that calls, once there is room; False if the run has ended."""
+        """Queue an input for the calling thread, once there is room; False if the run has ended."""
         if self._is_full():
             with self._room:
                 while self._is_full() and not self._problem:
@@ -294,7 +294,7 @@ class Pool(Generic[T]):
                 self._stop(error)
 
     def _span(self) -> float:
-        """Seconds until there is something to do, unless a call ends or an input comes before."""
+        """Maximum seconds to wait for the next call to end or input to arrive."""
         if self._problem:
             return LONGEST_WAIT
         if delay := self._rate.delay():

@@ -117,7 +117,7 @@ def look_up(api: ApiClient, reference: AlgorithmRef) -> Found:
 
 
 def _described(api: ApiClient, reference: AlgorithmRef) -> dict[str, Any]:
-    """What the platform says of an algorithm; nothing if it is called by a version, and the platform does not say.
+    """The platform's description of an algorithm; empty for a version that the platform does not describe.
 
     Raises:
         NotFoundError, AuthError, NetworkError: if a version is to be found out.

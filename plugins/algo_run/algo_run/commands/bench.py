@@ -81,7 +81,7 @@ def bench(
 ) -> None:
     """Measure latency and throughput of ALGORITHM with one input.
 
-    ALGORITHM is the name of one, or an algorithm's directory, such as ./my_algorithm.
+    ALGORITHM is OWNER/NAME[/VERSION], or an algorithm's directory, such as ./my_algorithm.
 
     Prints calls per second and latency percentiles for each concurrency. Exit code 1 if a call failed.
     """

@@ -22,17 +22,20 @@ _OPTIONS = (
         "--env",
         multiple=True,
         metavar="NAME[=VALUE]",
-        help="Of a directory: set a variable, to your own value without VALUE (repeatable).",
+        help="For a directory: set an environment variable; without VALUE, pass on your own (repeatable).",
     ),
     click.option(
         "--env-file",
         multiple=True,
         metavar="FILE",
         type=click.Path(),
-        help="Of a directory: set variables from FILE.",
+        help="For a directory: set environment variables from FILE.",
     ),
     click.option(
-        "--secret", multiple=True, metavar="NAME", help="Of a directory: set this secret of the algorithm (repeatable)."
+        "--secret",
+        multiple=True,
+        metavar="NAME",
+        help="For a directory: set this secret of the algorithm (repeatable).",
     ),
 )
 

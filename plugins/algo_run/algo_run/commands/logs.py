@@ -24,14 +24,14 @@ def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -
 
 @click.command()
 @click.argument("what", metavar="OWNER/NAME|ID", shell_complete=_complete)
-@click.option("-f", "--follow", is_flag=True, help="Wait for the call to end; of an algorithm, for new calls.")
+@click.option("-f", "--follow", is_flag=True, help="Wait until the call ends; for an algorithm, wait for new calls.")
 @click.option("--limit", type=Number(1), default=10, show_default=True, metavar="N", help="The last N calls.")
 @click.option("--sudo", is_flag=True, help="Show calls of any account (administrators only).")
 @pass_app
 def logs(app: App, what: str, follow: bool, limit: int, sudo: bool) -> None:
     """Show what an algorithm printed during the call ID, or during the last calls of OWNER/NAME.
 
-    Only the owner of an algorithm sees that. With --json, a line of JSON for each call.
+    Only the algorithm's owner can see its output. --json prints one line for each call.
     """
     is_request = "/" not in what.removeprefix("algo://")
     asked = {"sudo": "true" if sudo else None}

@@ -35,10 +35,10 @@ def requests() -> None:
     "--algorithm",
     metavar="OWNER/NAME",
     shell_complete=complete_algorithm,
-    help="Only calls of this algorithm; of one's own, everybody's.",
+    help="Only calls of this algorithm: your own, or everybody's if it is yours.",
 )
 @click.option("--since", metavar="TIME", help="Only calls made since TIME, such as 2026-01-31T12:00:00Z.")
-@click.option("--account", metavar="NAME", help="Calls of an organization; of anybody with --sudo.")
+@click.option("--account", metavar="NAME", help="Only calls of this organization; with --sudo, of any account.")
 @click.option("--limit", type=Number(1), default=50, show_default=True, metavar="N", help="List at most N calls.")
 @click.option("--sudo", is_flag=True, help="List the calls of all accounts (administrators only).")
 @pass_app
@@ -114,7 +114,7 @@ def show(app: App, identifier: str, sudo: bool) -> None:
 @click.option("--sudo", is_flag=True, help="End calls of any account (administrators only).")
 @pass_app
 def cancel(app: App, identifiers: tuple[str, ...], sudo: bool) -> None:
-    """End the calls ID that wait or run; those that have ended stay as they are."""
+    """Cancel calls that wait or run. Finished calls are not changed."""
     found = []
     with of_record(app.api):
         for identifier in identifiers:

@@ -26,7 +26,7 @@ class NotFinished(AlgoError):
 def result(app: App, identifier: str, output: str | None, wait: bool, raw: bool, sudo: bool) -> None:
     """Print the result of the call ID as 'algo run' would have.
 
-    A call is made without waiting for it by 'algo run --async', which prints its ID.
+    'algo run --async' starts a call without waiting for it, and prints its ID.
     """
     if raw and app.output.is_json:
         raise UsageError("--raw cannot be combined with --json", "Give one of them")
