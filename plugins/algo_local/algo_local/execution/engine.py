@@ -7,6 +7,7 @@ waits is dropped when its turn comes.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -41,6 +42,9 @@ class Calls(Protocol):
 
     def adopt(self, context: CallContext, build: Build, outcome: Outcome, worker: str) -> None:
         """Record the outcome of a call whose front end is gone."""
+
+    def settled(self) -> None:
+        """All calls of a front end that is gone have been adopted."""
 
 
 class EngineServer:
@@ -82,11 +86,15 @@ class EngineServer:
 
     def _serve_link(self, link: socket.socket) -> None:
         threads: list[threading.Thread] = []
+        shared: list[int] = []
         try:
             while not self._is_closed:
                 data, descriptors, _, _ = socket.recv_fds(link, 1, 1)
                 if not data:
                     break
+                if data == wire.PRESENCE:
+                    shared += descriptors
+                    continue
                 for descriptor in descriptors:
                     channel = Channel(socket.socket(fileno=descriptor))
                     thread = threading.Thread(target=self._serve, args=(channel,), name="algo-engine", daemon=True)
@@ -100,6 +108,9 @@ class EngineServer:
             link.close()
         for thread in threads:
             thread.join()
+        self._calls.settled()
+        for descriptor in shared:  # from here on, calls of which nothing came are lost
+            os.close(descriptor)
 
     def _serve(self, channel: Channel) -> None:
         with self._lock:
@@ -154,7 +165,6 @@ class EngineServer:
             with contextlib.suppress(Gone):
                 channel.send(Kind.INSIGHTS, found)
 
-        outcome: Outcome | None = None
         try:
             with contextlib.ExitStack() as during:
                 if account:
@@ -171,15 +181,16 @@ class EngineServer:
         except _Unwanted:
             raise Gone from None
         except BaseException as error:  # of an executor it may be any, and it is the front end's to handle
+            self._calls.ended(context, build, None, None)
             channel.send(Kind.ERROR, _told(error))
             return
-        finally:
-            self._calls.ended(context, build, outcome, None if taken is None else taken - arrived)
+        told = wire.encoded_outcome(outcome, context.missing)
         try:
-            channel.send(Kind.OUTCOME, *wire.encoded_outcome(outcome, context.missing))
+            channel.send(Kind.OUTCOME, *told)
         except Gone:
             self._calls.adopt(context, build, outcome, worker)
             raise
+        self._calls.ended(context, build, outcome, None if taken is None else taken - arrived)
 
 
 class _Unwanted(Exception):

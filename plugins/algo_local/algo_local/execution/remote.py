@@ -7,6 +7,7 @@ no worker had taken wait for the next engine; those that run are lost.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -81,8 +82,14 @@ class RemoteExecutor:
     def start(self) -> None:
         """Nothing has to be made ready: calls wait for the engine."""
 
-    def connect(self, link: socket.socket) -> None:
-        """Reach the engine over `link` from now on, on which it is given the ends of connections."""
+    def connect(self, link: socket.socket, presence: int | None = None) -> None:
+        """Reach the engine over `link` from now on, on which it is given the ends of connections.
+
+        It keeps a copy of the descriptor `presence` until all calls of this process have ended, also after its death.
+        """
+        if presence is not None:
+            with contextlib.suppress(OSError):  # it is dead already, and the next link will come
+                socket.send_fds(link, [wire.PRESENCE], [presence])
         with self._changed:
             before, self._link = self._link, link
             idle, self._idle = self._idle, []
@@ -216,8 +223,10 @@ class RemoteExecutor:
 
     # Questions
 
-    def ask(self, name: str, head: Any = None, body: bytes = b"", *, seconds: float = ENGINE_SECONDS) -> Message:
-        """The engine's answer to a question that may be asked again.
+    def ask(
+        self, name: str, head: Any = None, body: bytes = b"", *, seconds: float = ENGINE_SECONDS, again: bool = True
+    ) -> Message:
+        """The engine's answer to a question; `again` says that it may be asked again if the engine dies meanwhile.
 
         Raises:
             EngineUnavailable: if there is no engine in time.
@@ -225,11 +234,16 @@ class RemoteExecutor:
         """
         deadline = time.monotonic() + seconds
         while channel := self._open(deadline):
+            is_sent = False
             try:
                 channel.send(Kind.ASK, (name, head), body)
+                is_sent = True
                 message = channel.receive()
             except Gone:
                 channel.close()
+                if is_sent and not again:
+                    told = "The process that runs algorithms ended; whether it took the request is not known"
+                    raise EngineUnavailable(told) from None
                 continue
             self._keep(channel)
             return message if message.kind is Kind.ANSWER else _raised(message)
@@ -321,7 +335,7 @@ def _connected(link: socket.socket) -> Channel:
     ours, theirs = socket.socketpair()
     try:
         with theirs:
-            socket.send_fds(link, [b"+"], [theirs.fileno()])
+            socket.send_fds(link, [wire.CONNECTION], [theirs.fileno()])
     except BaseException:
         ours.close()
         raise

@@ -20,6 +20,9 @@ from algo_local.callers import CallContext
 from algo_local.execution.payload import ContentType, Failure, Outcome, Payload
 from algo_local.execution.protocol import EncodedPayload
 
+CONNECTION, PRESENCE = b"+", b"P"
+"""On a link: the other end of a connection, or a descriptor that is to be kept until the front end's calls ended."""
+
 HEAD_BYTES = 16 << 20
 """Largest JSON value of a message, in bytes."""
 
