@@ -16,7 +16,7 @@ from algo_local.execution.ahead import workers_kept_ready
 from algo_local.execution.engine import EngineServer, Tell
 from algo_local.execution.process_tree import children
 from algo_local.records.record import NONE
-from algo_local.serving.control import CUT, LINK, Control
+from algo_local.serving.control import CUT, LINK, SERVING, Control
 from algo_local.serving.ending import end_at_last
 from algo_local.serving.log import Log
 from algo_local.serving.monitoring import Monitoring
@@ -104,6 +104,8 @@ def run_engine(
             for order in control.orders():
                 if order.name == LINK and order.link:
                     server.serve(order.link)
+                elif order.name == SERVING and platform.account and not platform.keys.all():
+                    say("There are no keys yet; make one with: algo local key new OWNER")
                 elif order.name == CUT:
                     schedules.stop()
                     platform.executor.close()

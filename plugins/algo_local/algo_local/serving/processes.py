@@ -7,6 +7,7 @@ each process is a fork of it, at once and with all modules loaded.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import selectors
 import signal
@@ -14,11 +15,22 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from algo_core.errors import AlgoError
-from algo_local.serving.control import CUT, DRAIN, FAILED, LINK, READY, STOP, Control, StartFailed, receive_failure
+from algo_local.serving.control import (
+    CUT,
+    DRAIN,
+    FAILED,
+    LINK,
+    READY,
+    SERVING,
+    STOP,
+    Control,
+    StartFailed,
+    receive_failure,
+)
 
 Run = Callable[[Control], None]
 """What a process does, until `Control.orders` ends."""
@@ -67,7 +79,7 @@ class Processes:
     def __init__(
         self,
         engine: Run,
-        front_ends: list[Run],
+        front_ends: Sequence[Run],
         listener: socket.socket,
         say: Callable[[str], None],
         *,
@@ -96,6 +108,8 @@ class Processes:
         Raises:
             AlgoError: if one cannot start.
         """
+        gc.collect()
+        gc.freeze()  # what all processes have in common stays in common
         with self._signals():
             try:
                 for process in self._all:
@@ -103,6 +117,7 @@ class Processes:
                     if not self._await_ready(process):
                         return
                 on_ready()
+                self._tell(self._engine, SERVING)
                 self._watch()
             finally:
                 self._end()
