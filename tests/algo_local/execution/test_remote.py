@@ -59,6 +59,8 @@ class Calls:
     def adopt(self, context: CallContext, build: Build, outcome: Outcome, worker: str) -> None:
         self.adopted.append((context.request_id, outcome))
 
+    def settled(self) -> None: ...
+
 
 class TestRemote(ExecutorContract):
     @pytest.fixture

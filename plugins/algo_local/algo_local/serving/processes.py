@@ -12,7 +12,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -215,8 +214,6 @@ class Processes:
 
     def _start(self, process: _Process) -> None:
         ours, theirs = socket.socketpair()
-        sys.stdout.flush()
-        sys.stderr.flush()
         try:
             pid = os.fork()
         except OSError as error:
@@ -255,13 +252,9 @@ class Processes:
             except AlgoError as error:
                 control.failed(error)
         except BaseException:
-            traceback.print_exc()
+            self._say(traceback.format_exc())
         finally:
-            with contextlib.suppress(BaseException):
-                sys.stdout.flush()
-            with contextlib.suppress(BaseException):
-                sys.stderr.flush()
-            os._exit(code)
+            os._exit(code)  # what the parent has begun is the parent's to end
 
     def _link(self, one: _Process, other: _Process) -> None:
         """Give two processes a socket between them; one that dies meanwhile is heard of later."""
