@@ -339,7 +339,7 @@ def test_what_cannot_start_is_told_as_by_one_process(place: Path, tmp_path: Path
     environ = {**os.environ, "ALGO_LOCAL_ROOT": str(tmp_path / "file")}
     for count in ("1", "3"):
         found = algo("local", "serve", "--processes", count, "--port", "0", env=environ)
-        assert found.returncode in (1, 3, 7), found
+        assert found.returncode not in (ExitCode.OK, ExitCode.USAGE), found
         assert "Traceback" not in found.stderr
     for wrong in ("0", "257"):
         assert algo("local", "serve", "--processes", wrong, "--port", "0").returncode == ExitCode.USAGE
