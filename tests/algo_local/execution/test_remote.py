@@ -134,12 +134,12 @@ class Pair:
 
 
 @pytest.fixture
-def pair() -> Iterator[Pair]:
-    pair = Pair()
-    pair.start_engine()
-    yield pair
-    pair.remote.close()
-    for engine in pair.engines:
+def joined() -> Iterator[Pair]:
+    joined = Pair()
+    joined.start_engine()
+    yield joined
+    joined.remote.close()
+    for engine in joined.engines:
         engine.close()
 
 
@@ -159,11 +159,11 @@ def ended(begun: tuple[threading.Thread, list[Outcome]]) -> Outcome:
     ],
     ids=["text", "json", "null", "binary", "empty"],
 )
-def test_anything_passes_both_ways(pair: Pair, kind: Any, data: Any) -> None:
+def test_anything_passes_both_ways(joined: Pair, kind: Any, data: Any) -> None:
     printed = "æ\x00\n" * 50_000
-    pair.fake.does = lambda payload, **options: Outcome(Payload(kind, payload.data), None, 0.25, printed)
-    assert pair.call(data, kind) == Outcome(Payload(kind, data), None, 0.25, printed)
-    (build, payload, options), *_ = pair.fake.given
+    joined.fake.does = lambda payload, **options: Outcome(Payload(kind, payload.data), None, 0.25, printed)
+    assert joined.call(data, kind) == Outcome(Payload(kind, data), None, 0.25, printed)
+    (build, payload, options), *_ = joined.fake.given
     assert build == Build(*BUILD_WITHOUT_LOG)
     assert (payload.content_type, payload.data) == (kind, data)
     assert 29 < options["timeout"] <= 30
@@ -173,18 +173,18 @@ BUILD_WITHOUT_LOG = (BUILD.commit, BUILD.source, BUILD.python, BUILD.module, "",
 
 
 @pytest.mark.parametrize("ended", ["", "cancelled", "lost"])
-def test_a_failure_passes(pair: Pair, ended: Any) -> None:
+def test_a_failure_passes(joined: Pair, ended: Any) -> None:
     failure = Failure("no \udc00", "LoadingError", "trace", ended=ended)
-    pair.fake.does = lambda payload, **options: Outcome(None, failure, 1.5, "printed")
-    assert pair.call() == Outcome(None, failure, 1.5, "printed")
+    joined.fake.does = lambda payload, **options: Outcome(None, failure, 1.5, "printed")
+    assert joined.call() == Outcome(None, failure, 1.5, "printed")
 
 
-def test_what_cannot_be_said_in_json_is_a_failure(pair: Pair) -> None:
+def test_what_cannot_be_said_in_json_is_a_failure(joined: Pair) -> None:
     nested: list[Any] = []
     for _ in range(100_000):
         nested = [nested]
-    pair.fake.does = lambda payload, **options: Outcome(Payload("json", nested), None, 0.0, "")
-    failure = pair.call().failure
+    joined.fake.does = lambda payload, **options: Outcome(Payload("json", nested), None, 0.0, "")
+    failure = joined.call().failure
     assert failure is not None
     assert "JSON" in failure.message
 
@@ -198,18 +198,18 @@ def test_what_cannot_be_said_in_json_is_a_failure(pair: Pair) -> None:
         (SystemExit(3), Exception),
     ],
 )
-def test_what_an_executor_raises_is_raised_here(pair: Pair, raised: BaseException, kind: type[Exception]) -> None:
+def test_what_an_executor_raises_is_raised_here(joined: Pair, raised: BaseException, kind: type[Exception]) -> None:
     def does(payload: Payload, **options: Any) -> None:
         raise raised
 
-    pair.fake.does = does
+    joined.fake.does = does
     with pytest.raises(kind, match=str(raised)):
-        pair.call()
-    pair.fake.does = lambda payload, **options: None
-    assert pair.call().failure is None
+        joined.call()
+    joined.fake.does = lambda payload, **options: None
+    assert joined.call().failure is None
 
 
-def test_a_caller_that_refuses_the_start_has_the_call_not_executed(pair: Pair) -> None:
+def test_a_caller_that_refuses_the_start_has_the_call_not_executed(joined: Pair) -> None:
     done: list[str] = []
 
     def does(payload: Payload, **options: Any) -> None:
@@ -219,41 +219,41 @@ def test_a_caller_that_refuses_the_start_has_the_call_not_executed(pair: Pair) -
     def refuse(worker: str) -> None:
         raise OSError("the disk is full")
 
-    pair.fake.does = does
+    joined.fake.does = does
     with pytest.raises(OSError, match="the disk is full"):
-        pair.call(on_start=refuse)
+        joined.call(on_start=refuse)
     assert done == []
     told: list[str] = []
-    assert pair.call(on_start=told.append).failure is None
-    assert pair.call(on_start=Notice(told.append)).failure is None
+    assert joined.call(on_start=told.append).failure is None
+    assert joined.call(on_start=Notice(told.append)).failure is None
     assert (done, told) == (["executed"] * 2, ["worker"] * 2)
 
 
-def test_one_call_counts_for_its_account(pair: Pair) -> None:
+def test_one_call_counts_for_its_account(joined: Pair) -> None:
     remote = RemoteExecutor(account=iter(["jane", "", "full"]).__next__)
     ours, theirs = socket.socketpair()
-    pair.engines[0].serve(theirs)
+    joined.engines[0].serve(theirs)
     remote.connect(ours)
     options: dict[str, Any] = {"timeout": 30.0, "context": context_for()}
     for _ in range(2):
         remote.call(BUILD, Payload("text", "x"), **options)
-    assert pair.calls.counts == ["jane"]
+    assert joined.calls.counts == ["jane"]
     with pytest.raises(TooManyCalls):
         remote.call(BUILD, Payload("text", "x"), **options)
     remote.close()
 
 
-def test_insights_and_missing_references_come_back(pair: Pair) -> None:
+def test_insights_and_missing_references_come_back(joined: Pair) -> None:
     def does(payload: Payload, **options: Any) -> None:
-        assert pair.calls.tell
-        pair.calls.tell([["name", 1]])
+        assert joined.calls.tell
+        joined.calls.tell([["name", 1]])
         options["context"].missing.append("a/b")
 
-    pair.fake.does = does
+    joined.fake.does = does
     told: list[Any] = []
-    pair.remote._on_insights = lambda identifier, found: told.append((identifier, found))
+    joined.remote._on_insights = lambda identifier, found: told.append((identifier, found))
     context = context_for()
-    pair.call(context=context)
+    joined.call(context=context)
     assert told == [(context.request_id, [["name", 1]])]
     assert context.missing == ["a/b"]
 
@@ -261,7 +261,7 @@ def test_insights_and_missing_references_come_back(pair: Pair) -> None:
 # One end dies
 
 
-def test_a_call_that_no_worker_had_runs_on_the_next_engine(pair: Pair) -> None:
+def test_a_call_that_no_worker_had_runs_on_the_next_engine(joined: Pair) -> None:
     waits, goes = threading.Event(), threading.Event()
 
     def does(payload: Payload, **options: Any) -> None:
@@ -269,19 +269,19 @@ def test_a_call_that_no_worker_had_runs_on_the_next_engine(pair: Pair) -> None:
         goes.wait(30)
         options["on_start"]("worker")
 
-    pair.fake.does = does
-    begun = pair.begin()
+    joined.fake.does = does
+    begun = joined.begin()
     assert waits.wait(30)
-    pair.engines[0].close()
-    pair.fake.does = lambda payload, **options: Outcome(Payload("text", "second"), None, 0.0, "")
-    pair.start_engine()
+    joined.engines[0].close()
+    joined.fake.does = lambda payload, **options: Outcome(Payload("text", "second"), None, 0.0, "")
+    joined.start_engine()
     assert ended(begun).result == Payload("text", "second")
     goes.set()
-    assert pair.calls.adopted == []
+    assert joined.calls.adopted == []
 
 
 @pytest.mark.parametrize("notice", [True, False])
-def test_a_call_that_ran_is_lost_and_not_repeated(pair: Pair, notice: bool) -> None:
+def test_a_call_that_ran_is_lost_and_not_repeated(joined: Pair, notice: bool) -> None:
     runs, goes = threading.Event(), threading.Event()
 
     def does(payload: Payload, **options: Any) -> None:
@@ -289,38 +289,38 @@ def test_a_call_that_ran_is_lost_and_not_repeated(pair: Pair, notice: bool) -> N
         runs.set()
         goes.wait(30)
 
-    pair.fake.does = does
+    joined.fake.does = does
     tell: list[str] = []
-    begun = pair.begin(on_start=Notice(tell.append) if notice else tell.append)
+    begun = joined.begin(on_start=Notice(tell.append) if notice else tell.append)
     assert runs.wait(30)
-    pair.engines[0].close()
-    pair.start_engine()
+    joined.engines[0].close()
+    joined.start_engine()
     failure = ended(begun).failure
     goes.set()
     assert failure is not None
     assert failure.ended == "lost"
     assert "ended while the call ran" in failure.message
-    assert len(pair.fake.given) == 1
+    assert len(joined.fake.given) == 1
 
 
 def test_without_an_engine_a_call_ends_at_its_time_and_a_question_says_so(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
+    joined: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pair.engines[0].close()
-    failure = pair.call(timeout=0.2).failure
+    joined.engines[0].close()
+    failure = joined.call(timeout=0.2).failure
     assert failure is not None
     assert failure.error_type == "TimeoutError"
     with pytest.raises(EngineUnavailable):
-        pair.remote.ask("describe", seconds=0.05)
-    begun = pair.begin()
-    wait_for(lambda: pair.remote._running)
-    assert pair.remote.cancel(next(iter(pair.remote._running)))
+        joined.remote.ask("describe", seconds=0.05)
+    begun = joined.begin()
+    wait_for(lambda: joined.remote._running)
+    assert joined.remote.cancel(next(iter(joined.remote._running)))
     failure = ended(begun).failure
     assert failure is not None
     assert failure.ended == "cancelled"
 
 
-def test_the_outcome_of_a_call_whose_front_end_died_is_adopted(pair: Pair) -> None:
+def test_the_outcome_of_a_call_whose_front_end_died_is_adopted(joined: Pair) -> None:
     runs, goes = threading.Event(), threading.Event()
 
     def does(payload: Payload, **options: Any) -> None:
@@ -328,9 +328,9 @@ def test_the_outcome_of_a_call_whose_front_end_died_is_adopted(pair: Pair) -> No
         runs.set()
         goes.wait(30)
 
-    pair.fake.does = does
+    joined.fake.does = does
     ours, theirs = socket.socketpair()
-    served = pair.engines[0].serve(theirs)
+    served = joined.engines[0].serve(theirs)
     front = RemoteExecutor()
     front.connect(ours)
     context = context_for()
@@ -346,17 +346,17 @@ def test_the_outcome_of_a_call_whose_front_end_died_is_adopted(pair: Pair) -> No
     begun.join(30)
     goes.set()
     served.join(30)
-    assert [identifier for identifier, _ in pair.calls.adopted] == [context.request_id]
+    assert [identifier for identifier, _ in joined.calls.adopted] == [context.request_id]
 
 
-def test_a_key_is_no_token(pair: Pair) -> None:
+def test_a_key_is_no_token(joined: Pair) -> None:
     remote = RemoteExecutor(is_key=lambda token: True)
     assert remote.context_of("token") is None  # and there is no engine that it could have asked
-    assert pair.remote.context_of("token") is not None
-    assert pair.remote.context_of("other") is None
-    assert pair.remote.describe() == Description(1, 2, 3, 4)
-    assert pair.remote.cancel("req-1")
-    assert pair.fake.cancelled == ["req-1"]
+    assert joined.remote.context_of("token") is not None
+    assert joined.remote.context_of("other") is None
+    assert joined.remote.describe() == Description(1, 2, 3, 4)
+    assert joined.remote.cancel("req-1")
+    assert joined.fake.cancelled == ["req-1"]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ SECRET = "import os\ndef apply(input):\n    return os.environ.get('WORD', 'none'
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A state with algorithms of jane, an administrator."""
     base = tmp_path_factory.mktemp("several")
     with pytest.MonkeyPatch.context() as patch:
@@ -70,19 +70,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def shared(place: Path) -> Iterator[Several]:
+def together(state: Path) -> Iterator[Several]:
     """One that no test ends."""
-    served = Several("--processes", "2")
-    yield served
-    served.kill()
+    started = Several("--processes", "2")
+    yield started
+    started.kill()
 
 
 @pytest.fixture
-def served(place: Path) -> Iterator[Several]:
+def several(state: Path) -> Iterator[Several]:
     """One that a test may kill parts of."""
-    served = Several("--processes", "2")
-    yield served
-    served.kill()
+    started = Several("--processes", "2")
+    yield started
+    started.kill()
 
 
 def counted(path: Path) -> int:
@@ -102,21 +102,21 @@ def connections(process: int, port: int) -> int:
     return found
 
 
-def test_connections_are_spread_evenly(shared: Several) -> None:
-    port = int(shared.address.rpartition(":")[2])
-    with shared.clients(20):
-        eventually(lambda: sum(connections(process, port) for process in shared.front_ends) == 20)
-        assert [connections(process, port) for process in shared.front_ends] == [10, 10]
+def test_connections_are_spread_evenly(together: Several) -> None:
+    port = int(together.address.rpartition(":")[2])
+    with together.clients(20):
+        eventually(lambda: sum(connections(process, port) for process in together.front_ends) == 20)
+        assert [connections(process, port) for process in together.front_ends] == [10, 10]
 
 
 # What one process had in its memory is one for all
 
 
-def test_a_listing_goes_on_at_another_front_end(shared: Several, place: Path) -> None:
-    with shared.clients() as (one, other):
+def test_a_listing_goes_on_at_another_front_end(together: Several, state: Path) -> None:
+    with together.clients() as (one, other):
         assert one("POST", "data/.my", {"name": "many"})[0] == 200
         for number in range(2100):
-            (place / "root" / "data" / "jane" / "many" / f"f{number:04}").touch()
+            (state / "root" / "data" / "jane" / "many" / f"f{number:04}").touch()
         for order in ([one, other, one], [other, other, one], [one, one, other]):
             names, query = [], ""
             for client in order:
@@ -129,9 +129,9 @@ def test_a_listing_goes_on_at_another_front_end(shared: Several, place: Path) ->
         assert one("DELETE", "data/.my/many?force=true")[0] == 200
 
 
-def test_a_key_is_executed_once_whichever_front_end_has_it(shared: Several, tmp_path: Path) -> None:
+def test_a_key_is_executed_once_whichever_front_end_has_it(together: Several, tmp_path: Path) -> None:
     path = tmp_path / "go"
-    with shared.clients() as (one, other):
+    with together.clients() as (one, other):
         for client in (one, other):
             client.send("POST", "algo/jane/Hold", str(path), Idempotency_Key="once")
             eventually(lambda: counted(path))
@@ -146,8 +146,8 @@ def test_a_key_is_executed_once_whichever_front_end_has_it(shared: Several, tmp_
 
 
 @pytest.mark.parametrize("query", ["", "?output=void"])
-def test_a_call_is_seen_and_cancelled_from_any_front_end(shared: Several, tmp_path: Path, query: str) -> None:
-    with shared.clients(3) as (caller, *clients):
+def test_a_call_is_seen_and_cancelled_from_any_front_end(together: Several, tmp_path: Path, query: str) -> None:
+    with together.clients(3) as (caller, *clients):
         for number, client in enumerate(clients):
             path = tmp_path / f"never{number}"
             caller.send("POST", f"algo/jane/Hold{query}", str(path))
@@ -165,9 +165,9 @@ def test_a_call_is_seen_and_cancelled_from_any_front_end(shared: Several, tmp_pa
             )
 
 
-def test_the_limit_of_calls_under_way_is_one(shared: Several, tmp_path: Path) -> None:
+def test_the_limit_of_calls_under_way_is_one(together: Several, tmp_path: Path) -> None:
     path = tmp_path / "go"
-    with shared.clients(81) as clients:
+    with together.clients(81) as clients:
         for client in clients[:60]:
             client.send("POST", "algo/jane/Hold", str(path))
         void = [client("POST", "algo/jane/Hold?output=void", str(path))[0] for client in clients[60:80]]
@@ -183,8 +183,8 @@ def test_the_limit_of_calls_under_way_is_one(shared: Several, tmp_path: Path) ->
         eventually(lambda: not clients[80]("GET", "requests?state=running,queued")[1]["results"])
 
 
-def test_what_an_algorithm_does_inside_its_call_reaches_it(shared: Several, place: Path) -> None:
-    with shared.clients() as clients:
+def test_what_an_algorithm_does_inside_its_call_reaches_it(together: Several, state: Path) -> None:
+    with together.clients() as clients:
         for number, client in enumerate(clients):
             status, answer = client("POST", "algo/jane/Inside", f"x{number}")
             assert (status, answer.get("result")) == (200, f"x{number}"), answer
@@ -194,12 +194,12 @@ def test_what_an_algorithm_does_inside_its_call_reaches_it(shared: Several, plac
             ]
             inner = clients[number]("GET", "requests?algorithm=jane/Echo&limit=1")[1]["results"][0]
             assert (inner["parent"], inner["state"]) == (answer["request_id"], "done")
-    sessions = place / "root" / "sessions"
+    sessions = state / "root" / "sessions"
     assert not sessions.exists() or not any(sessions.iterdir())
 
 
-def test_workers_follow_what_is_set_at_any_front_end(shared: Several) -> None:
-    with shared.clients() as (one, other):
+def test_workers_follow_what_is_set_at_any_front_end(together: Several) -> None:
+    with together.clients() as (one, other):
         assert one("POST", "algo/jane/Secret", "x")[1]["result"] == "none"
         made = {
             "name": "WORD",
@@ -218,9 +218,9 @@ def metrics(client: Client) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^([a-z]\S*) (\S+)$", page.decode(), re.MULTILINE)}
 
 
-def test_metrics_are_those_of_all_whoever_is_asked(shared: Several) -> None:
+def test_metrics_are_those_of_all_whoever_is_asked(together: Several) -> None:
     done = 'algo_calls_total{algorithm="jane/Echo",state="done"}'
-    with shared.clients() as clients:
+    with together.clients() as clients:
         before = metrics(clients[0]).get(done, 0.0)
         for number in range(4):
             assert clients[number % 2]("POST", "algo/jane/Echo", number)[1]["result"] == number
@@ -242,29 +242,29 @@ def test_metrics_are_those_of_all_whoever_is_asked(shared: Several) -> None:
 # Deaths
 
 
-def test_a_void_call_outlives_its_front_end(served: Several, tmp_path: Path) -> None:
+def test_a_void_call_outlives_its_front_end(several: Several, tmp_path: Path) -> None:
     path = tmp_path / "go"
-    with served.clients(1) as (client,):
+    with several.clients(1) as (client,):
         status, answer = client("POST", "algo/jane/Hold?output=void", str(path))
         assert status == 200
         eventually(lambda: counted(path))
-        for process in served.front_ends:
-            served.crash(process)
+        for process in several.front_ends:
+            several.crash(process)
         path.touch()
-    with served.clients(1) as (client,):
+    with several.clients(1) as (client,):
         status, found = client("GET", f"requests/{answer['request_id']}/result?wait=30")
         assert (status, found["result"]) == (200, "held")
-    assert "ended (signal 9); it is started again" in served.said()
+    assert "ended (signal 9); it is started again" in several.said()
 
 
-def test_the_end_of_a_call_whose_front_end_died_is_on_record(served: Several, tmp_path: Path) -> None:
+def test_the_end_of_a_call_whose_front_end_died_is_on_record(several: Several, tmp_path: Path) -> None:
     path = tmp_path / "go"
-    with served.clients(1) as (client,):
+    with several.clients(1) as (client,):
         client.send("POST", "algo/jane/Hold", str(path), Idempotency_Key=f"outlives {tmp_path}")
         eventually(lambda: counted(path))
-        for process in served.front_ends:
-            served.crash(process)
-    with served.clients(1) as (client,):
+        for process in several.front_ends:
+            several.crash(process)
+    with several.clients(1) as (client,):
         client.send("POST", "algo/jane/Hold", str(path), Idempotency_Key=f"outlives {tmp_path}")
         time.sleep(0.1)
         path.touch()
@@ -274,12 +274,12 @@ def test_the_end_of_a_call_whose_front_end_died_is_on_record(served: Several, tm
     assert counted(path) == 1
 
 
-def test_a_call_that_ran_in_a_dead_engine_is_lost_and_nothing_else(served: Several, tmp_path: Path) -> None:
+def test_a_call_that_ran_in_a_dead_engine_is_lost_and_nothing_else(several: Several, tmp_path: Path) -> None:
     path = tmp_path / "go"
-    with served.clients(3) as (client, waiting, other):
+    with several.clients(3) as (client, waiting, other):
         client.send("POST", "algo/jane/Hold", str(path))
         eventually(lambda: counted(path))
-        os.kill(served.engine, signal.SIGKILL)
+        os.kill(several.engine, signal.SIGKILL)
         waiting.send("POST", "algo/jane/Echo", "waited")
         assert other("GET", "data/.my")[0] == 200
         status, answer = client.receive()
@@ -301,21 +301,21 @@ def is_gone(process: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_all_end_and_leave_nothing(served: Several, place: Path, tmp_path: Path, number: int) -> None:
-    locks = place / "root" / "running"
-    with served.clients(4) as clients:
+def test_all_end_and_leave_nothing(several: Several, state: Path, tmp_path: Path, number: int) -> None:
+    locks = state / "root" / "running"
+    with several.clients(4) as clients:
         before = set(locks.iterdir())
         clients[0].send("POST", "algo/jane/Hold", str(tmp_path / "never"))
         clients[1]("POST", "algo/jane/Hold?output=void", str(tmp_path / "never"))
         clients[2]("GET", "data/.my")
         eventually(lambda: counted(tmp_path / "never") == 2)
         workers = [int(entry["worker"]) for entry in clients[3]("GET", "requests?state=running")[1]["results"]]
-        own = [served.engine, *served.front_ends]
+        own = [several.engine, *several.front_ends]
         processes = [*own, *workers]
         for process in own if number == signal.SIGINT else []:
             os.kill(process, number)  # as a terminal does
         began = time.monotonic()
-        code, said = served.stop(number)
+        code, said = several.stop(number)
         if number != signal.SIGKILL:
             assert code == ExitCode.OK
             assert said == ""
@@ -325,12 +325,12 @@ def test_all_end_and_leave_nothing(served: Several, place: Path, tmp_path: Path,
         assert time.monotonic() - began < 15
     assert set(locks.iterdir()) < before
     with pytest.raises(ConnectionRefusedError):
-        served.connect()
-    with open_platform(place / "root").database.read() as rows:
+        several.connect()
+    with open_platform(state / "root").database.read() as rows:
         assert not rows.execute("SELECT id FROM requests WHERE state IN ('queued', 'running')").fetchall()
 
 
-def test_what_cannot_start_is_told_as_by_one_process(place: Path, tmp_path: Path) -> None:
+def test_what_cannot_start_is_told_as_by_one_process(state: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         found = algo("local", "serve", "--processes", "2", "--port", port)
