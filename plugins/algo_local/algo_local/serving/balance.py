@@ -12,7 +12,7 @@ import time
 LEAVE_SECONDS = 0.003
 """Seconds for which a connection is left to those that have fewer."""
 
-LEFT_SECONDS = 0.02
+LEFT_SECONDS = 0.25
 """Nobody takes it in this time, as one that hangs: then whoever is there does."""
 
 _GONE = 0xFFFFFFFF
@@ -56,6 +56,6 @@ class Share:
             self._left_since = None
             return True
         now = time.monotonic()
-        if self._left_since is None or now - self._left_since > 10 * LEFT_SECONDS:
+        if self._left_since is None or now - self._left_since > 4 * LEFT_SECONDS:
             self._left_since = now
         return now - self._left_since >= LEFT_SECONDS
