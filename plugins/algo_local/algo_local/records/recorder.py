@@ -66,7 +66,8 @@ class Live:
     def __init__(self, recorder: Recorder, record: Record, level: str) -> None:
         self.record = record
         self.level = level
-        self.ended = threading.Event()
+        self.ended: threading.Event | None = None
+        """Set when the call has ended, if somebody waits for that: the recorder's lock guards it."""
         self.contents: dict[str, bytes] = {}
         """What is still to be written with its row."""
         self.is_changed = True
@@ -258,7 +259,8 @@ class Recorder:
         finally:
             with self._lock:
                 self._live.pop(record.id, None)
-            live.ended.set()
+                if live.ended:
+                    live.ended.set()
 
     def _made(self, record: Record, given: Input, level: str) -> Live:
         record.platform = self._presence.name
@@ -334,9 +336,11 @@ class Recorder:
         deadline = time.monotonic() + seconds
         while True:
             with self._lock:
-                live = self._live.get(identifier)
-            if live:
-                live.ended.wait(max(0.0, deadline - time.monotonic()))
+                live, ended = self._live.get(identifier), None
+                if live:
+                    ended = live.ended = live.ended or threading.Event()
+            if ended:
+                ended.wait(max(0.0, deadline - time.monotonic()))
             found = self.find(identifier)
             left = deadline - time.monotonic()
             if not found or found.is_finished or left <= 0:
