@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from contextlib import AbstractContextManager
 
 from algo_local.refusals import TooManyCalls
 
@@ -18,7 +19,7 @@ class ConcurrencyLimit:
         self._running: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def counted(self, account: str) -> _Counted:
+    def counted(self, account: str) -> AbstractContextManager[None]:
         """Count one more call inside the block, which raises TooManyCalls at its begin where that is the limit."""
         return _Counted(self, account)
 
