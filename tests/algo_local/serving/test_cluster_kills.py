@@ -1,0 +1,106 @@
+"""Front ends, the engine, PostgreSQL's connections and the S3 server die in turn, while many clients work.
+
+Nothing that was acknowledged is lost, no call has two answers, and everything goes on without a hand. `--kills` is how
+often in all; `make kills-cluster` does it two hundred times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support.claims import TICKET, Crowd
+from support.serving import Served
+from support.wire import PATIENCE
+
+from algo_local.opening import open_platform
+
+CLIENTS = 40
+PROGRESS = 20
+"""Acknowledgments after a kill that show that it goes on."""
+
+
+@pytest.fixture
+def kills(pytestconfig: pytest.Config) -> int:
+    return int(pytestconfig.getoption("--kills"))
+
+
+@pytest.fixture
+def key(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A key of jane, whose platform has the algorithm and the collection of the clients."""
+    monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
+    monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("ALGO_CACHE_DIR", str(tmp_path / "cache"))
+    source = tmp_path / "Ticket" / "src"
+    source.mkdir(parents=True)
+    (source / "__init__.py").touch()
+    (source / "Ticket.py").write_text(TICKET)
+    with contextlib.closing(open_platform(root)) as platform:
+        account = platform.metadata.ensure_account("jane")
+        platform.publish(source.parent, "jane", "Ticket", "1.0.0")
+        return platform.keys.create(account, "test")[1]
+
+
+def kill_in_turn(crowd: Crowd, parts: Sequence[Callable[[], None]], kills: int) -> None:
+    """Kill one part after the other at moments by chance, each once the clients have got on since the last."""
+    chance = random.Random(kills)
+    with crowd.working():
+        for kill in itertools.islice(itertools.cycle(parts), kills):
+            before = crowd.ledger.count
+            wait_for(lambda before=before: crowd.ledger.count >= before + PROGRESS or crowd.problems)  # type: ignore[misc]
+            if crowd.problems:
+                break
+            time.sleep(chance.random() / 20)
+            kill()
+        before = crowd.ledger.count
+        wait_for(lambda: crowd.ledger.count >= before + PROGRESS or crowd.problems)
+    crowd.check()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    ends = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < ends, "it did not go on"
+        time.sleep(0.01)
+
+
+@dataclass
+class Supervised:
+    """A front end that is started again when it has died, as systemd or Kubernetes do."""
+
+    port: int
+    served: Served = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.served = Served("--port", str(self.port))
+
+    def kill(self) -> None:
+        self.served.kill()
+        self.served = Served("--port", str(self.port))
+
+
+def test_front_ends_on_one_state_are_killed_in_turn(key: str, tmp_path: Path, kills: int) -> None:
+    front_ends = []
+    for port in free_ports(2):
+        front_ends.append(Supervised(port))
+    addresses = [each.served.address for each in front_ends]
+    crowd = Crowd(addresses, key, tmp_path / "log", CLIENTS)
+    try:
+        kill_in_turn(crowd, [each.kill for each in front_ends], kills)
+    finally:
+        for each in front_ends:
+            each.served.kill()
+
+
+def free_ports(count: int) -> list[int]:
+    import socket
+
+    with contextlib.ExitStack() as held:
+        listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(listener.getsockname()[1]) for listener in listeners]
