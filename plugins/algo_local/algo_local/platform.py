@@ -9,14 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from algo_core.errors import ConfigError
 from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private, notify
-from algo_local.state import DATABASE, OBJECTS_VARIABLE, State, place
+from algo_local.state import DATABASE, State
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build, NetworkAccess
@@ -202,12 +201,15 @@ class Platform:
         """Files of hosted data."""
         from algo_local.data.directory import DirectoryObjects
 
-        if self.state.objects:
-            raise ConfigError(
-                f"This algo-local keeps no objects at {place(self.state.objects)}: a directory is supported",
-                f"Leave out --objects and unset {OBJECTS_VARIABLE}",
-            )
-        return DirectoryObjects(self.root)
+        if not self.state.objects:
+            return DirectoryObjects(self.root)
+        from algo_local.data.opening import open_store
+
+        return open_store(self.state.objects, self.root, self._collection_directories, self.metadata.platform_id)
+
+    def _collection_directories(self) -> set[str]:
+        found = self.metadata.all_collections()
+        return {self.objects.collection(one.owner, one.name, one.id) for one in found}
 
     @_Part
     def builder(self) -> Builder:

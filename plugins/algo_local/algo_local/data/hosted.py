@@ -88,9 +88,9 @@ class HostedData:
         found = self._objects.page(directory.path, after, PAGE_SIZE)
         return Page([], found.files, found.marker, directory.acl)
 
-    def open(self, location: FileLocation) -> StoredFile:
-        """Open a file for reading; the caller closes it."""
-        found = self._objects.open(location.space.path, location.name)
+    def open(self, location: FileLocation, *, whole: bool = True) -> StoredFile:
+        """Open a file for reading, unless `whole` for reading parts of it or none; the caller closes it."""
+        found = self._objects.open(location.space.path, location.name, whole=whole)
         if not found:
             raise NotFoundError(f"File {location.uri} does not exist")
         content, info = found

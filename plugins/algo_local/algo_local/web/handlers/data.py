@@ -75,14 +75,14 @@ def _decode_path(raw: str) -> str:
 def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
     location = storage.find(caller, path)
     if isinstance(location, FileLocation):
-        return _file_response(storage.open(location), request)
+        return _file_response(storage.open(location, whole="range" not in request.headers), request)
     return _listing(storage, location, request)
 
 
 def _head(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
     location = storage.find(caller, path)
     if isinstance(location, FileLocation):
-        return _file_response(storage.open(location), request)
+        return _file_response(storage.open(location, whole=False), request)
     return Response(headers={"X-Data-Type": "directory", "Content-Type": "application/json"})
 
 
