@@ -65,6 +65,13 @@ class Ledger:
 
     count: int = 0
     """How much was acknowledged so far."""
+    moment: threading.Event = field(default_factory=threading.Event)
+    """Set when something is acknowledged: what is killed then must not take that with it."""
+
+    def acknowledged(self) -> None:
+        """Count one more."""
+        self.count += 1
+        self.moment.set()
 
 
 class Client:
@@ -171,7 +178,7 @@ class Crowd:
         _expect(client("PUT", path, new))
         with self._lock:
             self.ledger.objects[path] = (new, new)
-            self.ledger.count += 1
+            self.ledger.acknowledged()
         _, data = _expect(client("GET", path))
         if data != new:
             raise Broken(f"{path} reads {data[:40]!r} after {new[:40]!r} was acknowledged")
@@ -182,7 +189,7 @@ class Crowd:
         answer = self.call(client, key)
         with self._lock:
             self.ledger.answers[key] = answer
-            self.ledger.count += 1
+            self.ledger.acknowledged()
         self.check_answer(client, key, answer)
 
     def call(self, client: Client, key: str) -> Answer:
@@ -213,7 +220,7 @@ class Crowd:
         _, data = _expect(client("POST", "algo/jane/Ticket?output=void", body, **fields))
         with self._lock:
             self.ledger.accepted.append(json.loads(data)["request_id"])
-            self.ledger.count += 1
+            self.ledger.acknowledged()
 
     def _check_record(self, client: Client, request: str, states: set[str]) -> None:
         _, data = _expect(client("GET", f"requests/{request}/result?wait=30"))
@@ -224,7 +231,7 @@ class Crowd:
 
     def check(self) -> None:
         """Everything that was acknowledged is there, when nothing is killed any more."""
-        assert self.problems == []
+        assert self.problems == [], self.problems[:3]
         client = self._make(0)
         for path, allowed in self.ledger.objects.items():
             _, data = _expect(client("GET", path))
@@ -240,7 +247,7 @@ class Crowd:
             listed |= {each["request_id"] for each in page["results"]}
             marker = page["marker"]
         claimed = {answer.request for answer in self.ledger.answers.values()} | set(self.ledger.accepted)
-        assert claimed <= listed
+        assert claimed <= listed, sorted(claimed - listed)[:3]
         executed = self._log.read_text().split()
         for key, answer in self.ledger.answers.items():
             times = executed.count(key)

@@ -1,7 +1,7 @@
-"""Front ends, the engine, PostgreSQL's connections and the S3 server die in turn, while many clients work.
+"""Front ends and what they stand on die in turn, while many clients work.
 
-Nothing that was acknowledged is lost, no call has two answers, and everything goes on without a hand. `--kills` is how
-often in all; `make kills-cluster` does it two hundred times.
+Nothing that was acknowledged is lost, no call has two answers, and everything goes on without a hand.
+`--cluster-kills` is how often in all; `make kills-cluster` does it two hundred times.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.claims import TICKET, Crowd
+from support.object_server import ObjectServer, free_ports
 from support.serving import Served
 from support.wire import PATIENCE
 
@@ -28,7 +29,7 @@ PROGRESS = 20
 
 @pytest.fixture
 def kills(pytestconfig: pytest.Config) -> int:
-    return int(pytestconfig.getoption("--kills"))
+    return int(pytestconfig.getoption("--cluster-kills"))
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def key(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def kill_in_turn(crowd: Crowd, parts: Sequence[Callable[[], None]], kills: int) -> None:
-    """Kill one part after the other at moments by chance, each once the clients have got on since the last."""
+    """Kill one part after the other, each once the clients have got on: by chance, or as something is acknowledged."""
     chance = random.Random(kills)
     with crowd.working():
         for kill in itertools.islice(itertools.cycle(parts), kills):
@@ -56,7 +57,11 @@ def kill_in_turn(crowd: Crowd, parts: Sequence[Callable[[], None]], kills: int) 
             wait_for(lambda before=before: crowd.ledger.count >= before + PROGRESS or crowd.problems)  # type: ignore[misc]
             if crowd.problems:
                 break
-            time.sleep(chance.random() / 20)
+            if chance.random() < 0.5:
+                time.sleep(chance.random() / 20)
+            else:
+                crowd.ledger.moment.clear()
+                crowd.ledger.moment.wait(PATIENCE)
             kill()
         before = crowd.ledger.count
         wait_for(lambda: crowd.ledger.count >= before + PROGRESS or crowd.problems)
@@ -84,23 +89,22 @@ class Supervised:
         self.served.kill()
         self.served = Served("--port", str(self.port))
 
+    def end(self) -> None:
+        self.served.kill()
 
-def test_front_ends_on_one_state_are_killed_in_turn(key: str, tmp_path: Path, kills: int) -> None:
-    front_ends = []
-    for port in free_ports(2):
-        front_ends.append(Supervised(port))
-    addresses = [each.served.address for each in front_ends]
-    crowd = Crowd(addresses, key, tmp_path / "log", CLIENTS)
-    try:
-        kill_in_turn(crowd, [each.kill for each in front_ends], kills)
-    finally:
+
+def test_front_ends_and_the_object_store_are_killed_in_turn(
+    key: str, tmp_path: Path, kills: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.ExitStack() as stack:
+        store = ObjectServer(tmp_path / "weed")
+        stack.callback(store.close)
+        for name, value in store.environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("ALGO_LOCAL_OBJECTS", store.url("kills"))
+        front_ends = [Supervised(port) for port in free_ports(2)]
         for each in front_ends:
-            each.served.kill()
-
-
-def free_ports(count: int) -> list[int]:
-    import socket
-
-    with contextlib.ExitStack() as held:
-        listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(listener.getsockname()[1]) for listener in listeners]
+            stack.callback(each.end)
+        crowd = Crowd([each.served.address for each in front_ends], key, tmp_path / "log", CLIENTS)
+        one, other = front_ends
+        kill_in_turn(crowd, [store.kill, one.kill, store.kill, other.kill], kills)
