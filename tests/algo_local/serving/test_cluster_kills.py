@@ -33,7 +33,7 @@ def kills(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.fixture
-def key(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def jane_key(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A key of jane, whose platform has the algorithm and the collection of the clients."""
     monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
     monkeypatch.setenv("ALGO_CONFIG_DIR", str(tmp_path / "config"))
@@ -94,7 +94,7 @@ class Supervised:
 
 
 def test_front_ends_and_the_object_store_are_killed_in_turn(
-    key: str, tmp_path: Path, kills: int, monkeypatch: pytest.MonkeyPatch
+    jane_key: str, tmp_path: Path, kills: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with contextlib.ExitStack() as stack:
         store = ObjectServer(tmp_path / "weed")
@@ -105,6 +105,6 @@ def test_front_ends_and_the_object_store_are_killed_in_turn(
         front_ends = [Supervised(port) for port in free_ports(2)]
         for each in front_ends:
             stack.callback(each.end)
-        crowd = Crowd([each.served.address for each in front_ends], key, tmp_path / "log", CLIENTS)
+        crowd = Crowd([each.served.address for each in front_ends], jane_key, tmp_path / "log", CLIENTS)
         one, other = front_ends
         kill_in_turn(crowd, [store.kill, one.kill, store.kill, other.kill], kills)
