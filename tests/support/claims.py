@@ -21,9 +21,6 @@ PAUSE_SECONDS = 0.05
 UNAVAILABLE = {409, 429, 500, 502, 503, 504, 507}
 """Answers that acknowledge nothing: the same request is sent again. 500 only if it says that the call was lost."""
 
-LOST = "The platform ended"
-"""How the message of a call begins that was lost."""
-
 TICKET = """
 import uuid
 
@@ -193,7 +190,7 @@ class Crowd:
         self.check_answer(client, key, answer)
 
     def call(self, client: Client, key: str) -> Answer:
-        """The answer of the call with a key, which is made again for as long as the platform says that it was lost."""
+        """The answer of the call with a key, which is made again for as long as it is lost."""
         body = json.dumps({"log": str(self._log), "key": key}).encode()
         fields = {"Content_Type": "application/json", "Idempotency_Key": key}
         ends = time.monotonic() + PATIENCE
@@ -202,8 +199,9 @@ class Crowd:
             found = json.loads(data)
             if "error" not in found:
                 return Answer(found["request_id"], found["result"], response.headers.get("Idempotency-Repeated", ""))
-            if LOST not in found["error"]["message"] or time.monotonic() > ends:
-                raise Broken(f"{key}: {found['error']}")
+            _, data = _expect(client("GET", f"requests/{found['request_id']}"))
+            if json.loads(data)["state"] != "lost" or time.monotonic() > ends:
+                raise Broken(f"{key}: {found['error']}, {data!r}")
             time.sleep(PAUSE_SECONDS)
 
     def check_answer(self, client: Client, key: str, answer: Answer) -> None:

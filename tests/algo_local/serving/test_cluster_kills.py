@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import random
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ import pytest
 from support.claims import TICKET, Crowd
 from support.object_server import ObjectServer, free_ports
 from support.serving import Served
+from support.several import Several
 from support.wire import PATIENCE
 
 from algo_local.opening import open_platform
@@ -108,3 +111,18 @@ def test_front_ends_and_the_object_store_are_killed_in_turn(
         crowd = Crowd([each.served.address for each in front_ends], jane_key, tmp_path / "log", CLIENTS)
         one, other = front_ends
         kill_in_turn(crowd, [store.kill, one.kill, store.kill, other.kill], kills)
+
+
+def test_front_ends_and_their_engine_are_killed_in_turn(jane_key: str, tmp_path: Path, kills: int) -> None:
+    served = Several("--processes", "2")
+    try:
+        crowd = Crowd([served.address], jane_key, tmp_path / "log", CLIENTS)
+        kill_in_turn(crowd, [lambda: kill_part(served, "algo-front"), lambda: kill_part(served, "algo-engine")], kills)
+        assert served.process.poll() is None
+    finally:
+        served.kill()
+
+
+def kill_part(served: Several, title: str) -> None:
+    """Kill the process of this title that has lived for the longest time."""
+    os.kill(min(served.parts(title)), signal.SIGKILL)
