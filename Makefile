@@ -4,17 +4,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMONSTRATED := . plugins/algo_run plugins/algo_data plugins/algo_env plugins/algo_manage plugins/algo_local
-DISTRIBUTIONS := $(DEMONSTRATED) plugins/algo_connectors plugins/algo_plugins
+DEVELOPED := $(DEMONSTRATED) plugins/algo_connectors plugins/algo_plugins
+DISTRIBUTIONS := $(DEVELOPED) plugins/algo_ray
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 EDITABLE = $(PIP) --no-build-isolation $(foreach part,$(1),--editable $(part))
 USABLE := $(VENV)/.usable
 READY := $(VENV)/.ready
+CLUSTER := $(VENV)/.cluster
 TESTED_WITH := bash zsh fish bwrap git npm
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
+.PHONY: help setup demo test test-cluster test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
 .PHONY: benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
 .PHONY: benchmark-deps benchmarks-serve endurance kills
 
@@ -36,7 +38,13 @@ $(USABLE): $(INPUTS)
 $(READY): $(USABLE)
 	@echo '== Installing what development needs: tests, linters, connectors'
 	$(PIP) --group dev
-	$(call EDITABLE,$(DISTRIBUTIONS))
+	$(call EDITABLE,$(DEVELOPED))
+	$(call EDITABLE,plugins/algo_ray) --no-deps
+	@touch $@
+
+$(CLUSTER): $(READY)
+	@echo '== Installing Ray'
+	$(PIP) --group cluster
 	@touch $@
 
 demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on the embedded platform
@@ -44,6 +52,9 @@ demo: $(USABLE) ## The guide, from auth to the picture with the face marked, on 
 
 test: $(READY) ## Run every test, on all processors; TESTS=tests/algo_core runs some, one after the other
 	$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
+
+test-cluster: $(CLUSTER) ## Run the tests of algo-ray on a Ray cluster of three nodes, on this machine
+	$(BIN)/python -m pytest tests/algo_ray
 
 kills: $(READY) ## Kill publications and builds fifty times, or as often as KILLS says, and see what is left
 	$(BIN)/python -m pytest tests/algo_local/algorithms/test_kills.py --kills $(or $(KILLS),50)

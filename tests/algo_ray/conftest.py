@@ -1,0 +1,117 @@
+"""A Ray cluster on loopback, started once for all tests of this directory and stopped behind them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.programs import needs
+
+from algo_ray.connection import Connection
+from algo_ray.executor import RayExecutor
+
+HERE = Path(__file__).parent
+HAS_RAY = bool(find_spec("ray") and find_spec("algo_ray"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Run these where they are asked for, as `make test-cluster` does: a cluster is not for every processor at once."""
+    named = [Path(argument.partition("::")[0]).resolve() for argument in config.invocation_params.args]
+    return None if not HAS_RAY or any(path.is_relative_to(HERE) for path in named) else True
+
+
+@pytest.fixture(autouse=True, scope="session")
+def has_ray() -> None:
+    """Ray is no part of what every developer installs."""
+    if not HAS_RAY:
+        told = "Ray is not installed: `make test-cluster` installs it and runs these tests"
+        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+
+
+@pytest.fixture(scope="session")
+def cluster(has_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A head without processors, where platforms join, and two nodes that run algorithms."""
+    before = dict(os.environ)
+    os.environ.update(
+        RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # loopback is loopback
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN=secrets.token_hex(32),
+        RAY_DISABLE_IMPORT_WARNING="1",
+    )
+    from ray.cluster_utils import Cluster
+
+    found = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
+    try:
+        for number in (1, 2):
+            add_node(found, tmp_path_factory.mktemp(f"node-{number}"), number)
+        yield found
+    finally:
+        found.shutdown()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+NODE = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 << 20, "include_dashboard": False}
+
+
+def add_node(cluster: Any, cache: Path, number: int, **more: Any) -> Any:
+    """Start a node that keeps its builds in `cache`; nothing else runs where the resource `nodeN` is asked for."""
+    return cluster.add_node(
+        **NODE, num_cpus=8, resources={f"node{number}": 8}, env_vars={"ALGO_RAY_CACHE": str(cache)}, **more
+    )
+
+
+@pytest.fixture(scope="session")
+def connection(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """A driver that is joined to the cluster, whose algorithms run in sandboxes that see the tests' directories."""
+    needs("bwrap")
+    base = tmp_path_factory.getbasetemp()
+    base.chmod(0o711)
+    environ = {**os.environ, "ALGO_LOCAL_SANDBOX": "required", "ALGO_LOCAL_SANDBOX_PATHS": f"{base}=rw"}
+    connection = Connection(cluster.address, tmp_path_factory.mktemp("driver"), environ)
+    connection.open()
+    yield connection
+    connection.close()
+
+
+class Endpoint:
+    """No platform: these algorithms call none."""
+
+    address = "http://127.0.0.1:9"
+
+    def serve_also(self, listener: Any) -> Callable[[], None]:
+        return listener.close  # type: ignore[no-any-return]  # a socket's
+
+    def close(self) -> None:
+        pass
+
+
+class Lent(Connection):
+    """A connection that outlives the executors of the tests."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.lender = connection
+
+    def open(self) -> None:
+        self.lender.open()
+
+    def channel(self, kind: bytes = b"w") -> Any:
+        return self.lender.channel(kind)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def ray_executor(connection: Connection, tmp_path: Path) -> Iterator[RayExecutor]:
+    """An executor of the cluster; its driver is that of all tests."""
+    tmp_path.chmod(0o777)
+    executor = RayExecutor(Endpoint, tmp_path / "executor", Lent(connection))
+    executor.start()
+    yield executor
+    executor.close()
