@@ -13,6 +13,7 @@ ability. All optional abilities are defined here.
 | `ReplayableStorage` | uploads of unknown size |
 | `RenamingStorage` | moving without copying |
 | `CopyingStorage` | copies that the store makes itself |
+| `ConditionalStorage` | writes that replace nothing unseen |
 | `SharingStorage` | links that need no credential |
 | `LeftoverStorage` | partial files of transfers that run or were killed |
 | `PrefetchingReader` | large files that are read one byte after the other |
@@ -26,6 +27,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from algo_core.errors import RequestRefused
 from algo_core.storage.contract import Checksum, Entry, Reader, Source, Storage
 from algo_core.storage.uri import DataUri
 
@@ -159,6 +161,28 @@ class CopyingStorage(Protocol):
 
         None if the file must be copied in the ordinary way: then nothing has been done. Raises what `Storage.open` and
         `Storage.write` raise, and then the target is unchanged.
+        """
+
+
+class ConditionsIgnored(RequestRefused):
+    """The store does not compare conditions of writes, so that it would replace whatever there is."""
+
+
+@runtime_checkable
+class ConditionalStorage(Protocol):
+    """A storage that compares what there is with what the writer has seen, in one step with the write."""
+
+    def write_if(self, uri: DataUri, source: Source, size: int | None = None, *, version: str | None) -> Entry:
+        """Write a file as `Storage.write` does, if it still has this version; with None, if there is no file yet.
+
+        Of several writers at once with the same version, exactly one succeeds; the others change nothing. After a
+        broken connection the error of a condition may also stem from a write of one's own that took effect.
+
+        Raises:
+            AlreadyExists: if there is a file, and `version` is None.
+            VersionChanged: if the file has another version, or none is there any more.
+            ConditionsIgnored: if the store cannot promise this; nothing has been read or written then.
+            AlgoError: what `Storage.write` raises.
         """
 
 

@@ -87,6 +87,10 @@ NAMED = 5
 """How many further names the message of an incomplete listing contains."""
 
 
+class VersionChanged(AlgoError):
+    """The file is not, or no longer, of the version that was asked for."""
+
+
 class SizeMismatch(AlgoError):
     """A source returned more or fewer bytes than announced."""
 

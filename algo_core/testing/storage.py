@@ -29,8 +29,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused
-from algo_core.storage.capabilities import CopyingStorage
-from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Storage
+from algo_core.storage.capabilities import ConditionalStorage, ConditionsIgnored, CopyingStorage
+from algo_core.storage.contract import Entry, IsADirectory, Kind, NotADirectory, Reader, Storage, VersionChanged
 from algo_core.storage.uri import DataUri
 
 MIB = 1 << 20
@@ -89,6 +89,13 @@ class StorageContract:
 
     needs_directories = True
     """Whether a directory must be made before files can be in it (object stores have prefixes instead)."""
+
+    conditional_sizes: tuple[int, ...] = (4096, 8 * MIB + 17)
+    """Bytes of files that are written on a condition: in one request, and in parts."""
+
+    conditions_are_atomic = True
+    """Whether a condition is compared in one step with the write: servers that play a store, and those without
+    conditions, may not."""
 
     takes_paths_as_written = True
     """Whether `a//b` and `a/./b` are not `a/b`: in hosted data and on this machine they are."""
@@ -365,6 +372,70 @@ class StorageContract:
             with pytest.raises((NotFoundError, RequestRefused)):
                 storage.copy_within(target, lost.child("copy"), None, lambda done: None)
             assert storage.exists(lost) is None
+
+    # Writes on a condition
+
+    def test_a_file_is_made_only_if_there_is_none(self, storage: Storage, directory: DataUri) -> None:
+        if not isinstance(storage, ConditionalStorage):
+            return
+        for size in self.conditional_sizes:
+            uri, content = directory.child(f"made+ ü%20#? {size}"), _content(size)
+            try:
+                written = storage.write_if(uri, io.BytesIO(content), size, version=None)
+            except ConditionsIgnored:
+                assert list(storage.list(directory)) == []
+                return
+            assert (written.uri, written.size) == (uri, size)
+            for again in (b"another", content):
+                with pytest.raises(AlreadyExists, match=r"made\+"):
+                    storage.write_if(uri, io.BytesIO(again), len(again), version=None)
+            assert read(storage, uri) == content
+            storage.remove(uri)
+            assert list(storage.list(directory)) == []
+
+    def test_a_file_is_replaced_only_if_it_is_the_one_that_was_seen(self, storage: Storage, directory: DataUri) -> None:
+        if not isinstance(storage, ConditionalStorage):
+            return
+        uri = directory.child("file")
+        for size in self.conditional_sizes:
+            content = _content(size)
+            storage.write(uri, io.BytesIO(b"first"), 5)
+            first = storage.stat(uri).version
+            try:
+                second = storage.write_if(uri, io.BytesIO(content), size, version=first)
+            except ConditionsIgnored:
+                assert read(storage, uri) == b"first"
+                return
+            assert read(storage, uri) == content
+            with pytest.raises(VersionChanged, match="file"):
+                storage.write_if(uri, io.BytesIO(content + b"!"), size + 1, version=first)
+            assert read(storage, uri) == content
+            version = second.version or storage.stat(uri).version
+            storage.remove(uri)
+            with pytest.raises(VersionChanged, match="file"):
+                storage.write_if(uri, io.BytesIO(content), size, version=version)
+            assert storage.exists(uri) is None
+
+    def test_of_several_writers_at_once_one_wins(self, storage: Storage, directory: DataUri) -> None:
+        if not isinstance(storage, ConditionalStorage) or not self.conditions_are_atomic:
+            return
+        uri, version = directory.child("contended"), None
+        for attempt in range(3):
+            contents = [f"{attempt} {number}".encode() for number in range(6)]  # a version may be that of a content
+
+            def write(content: bytes, seen: str | None = version) -> bool:
+                assert isinstance(storage, ConditionalStorage)
+                try:
+                    storage.write_if(uri, io.BytesIO(content), len(content), version=seen)
+                except (AlreadyExists, VersionChanged):
+                    return False
+                return True
+
+            with ThreadPoolExecutor(len(contents)) as pool:
+                won = list(pool.map(write, contents))
+            assert won.count(True) == 1
+            assert read(storage, uri) == contents[won.index(True)]
+            version = storage.stat(uri).version
 
     # What is not there, or is the other kind
 

@@ -13,7 +13,7 @@ CROSSING = {
     "examples": "the other examples",
     "faults": "what goes wrong between a command and the platform",
     "journeys": "what a person does from the installation on",
-    "project": "the tests themselves",
+    "project": "the tests themselves, the capacity model, and files for deployment",
     "teams": "what people who write plugins are promised",
 }
 """Folders of tests that no single package could pass or fail."""

@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
     def on_upload_session_finish(self, argument: Any, body: bytes) -> None:
         session = self._session(argument["cursor"], "lookup_failed")
         session.extend(body)
-        self._commit(argument["commit"], bytes(session))
+        self._commit(argument["commit"], bytes(session), in_session=True)
         del self.dropbox.sessions[argument["cursor"]["session_id"]]
 
     def _session(self, cursor: Any, *outside: str) -> bytearray:
@@ -196,13 +196,17 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(*outside, "incorrect_offset", correct_offset=len(session))
         return session
 
-    def _commit(self, commit: Any, content: bytes) -> None:
+    def _commit(self, commit: Any, content: bytes, *, in_session: bool = False) -> None:
         path = commit["path"]
         older = self.dropbox.nodes.get(path.lower())
-        if older and older.content is None:
-            error = {".tag": "conflict", "conflict": {".tag": "folder"}}
-            refused = Refused("path", "conflict", "folder")
-            refused.error = {".tag": "path", "reason": error, "upload_session_id": "x"}
+        mode = commit["mode"]
+        is_met = {"overwrite": True, "add": older is None}.get(mode[".tag"], older and older.rev == mode.get("update"))
+        conflict = "folder" if older and older.content is None else None if is_met else "file"
+        if conflict:
+            refused = Refused("path", "conflict", conflict)
+            if not in_session:
+                error = {".tag": "conflict", "conflict": {".tag": conflict}}
+                refused.error = {".tag": "path", "reason": error, "upload_session_id": "x"}
             raise refused
         self._answer(200, _described(self.dropbox.put(path, content), tagged=False))
 

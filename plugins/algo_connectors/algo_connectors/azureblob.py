@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
-from algo_connectors.common.writing import Upload
+from algo_connectors.common.writing import Condition, Upload
 from algo_core.errors import RequestRefused, UsageError
 from algo_core.storage.capabilities import Link
 from algo_core.storage.contract import Entry, Kind
@@ -112,17 +112,17 @@ class AzureStorage(ObjectStorage):
             raise
         return _entry(uri, properties), content
 
-    def put(self, uri: DataUri, content: bytes) -> Entry:
+    def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """Put Blob."""
         bucket, key = self.locate(uri)
-        answer = self.run(self.blob(bucket, key).upload_blob, content, overwrite=True)
+        answer = self.run(self.blob(bucket, key).upload_blob, content, **{"overwrite": True, **_matching(condition)})
         return Entry(
             uri, Kind.FILE, size=len(content), modified=answer.get("last_modified"), version=answer.get("etag")
         )
 
-    def begin(self, uri: DataUri, size: int | None) -> Upload:
+    def begin(self, uri: DataUri, size: int | None, condition: Condition | None = None) -> Upload:
         """Blocks, which are nothing before they are committed."""
-        return _Blocks(self, uri)
+        return _Blocks(self, uri, condition)
 
     def pages(
         self, uri: DataUri, bucket: str, prefix: str, *, deep: bool = False, limit: int = 1000
@@ -198,8 +198,9 @@ class _Blocks(Upload):
     week, or when the blob is written again.
     """
 
-    def __init__(self, storage: AzureStorage, uri: DataUri) -> None:
+    def __init__(self, storage: AzureStorage, uri: DataUri, condition: Condition | None = None) -> None:
         self._storage = storage
+        self._condition = condition
         self._uri = uri
         self._blob = storage.blob(*storage.locate(uri))
         self._count = 0
@@ -214,7 +215,7 @@ class _Blocks(Upload):
         from azure.storage.blob import BlobBlock
 
         blocks = [BlobBlock(_block_id(number)) for number in range(self._count)]
-        answer = self._storage.run(self._blob.commit_block_list, blocks)
+        answer = self._storage.run(self._blob.commit_block_list, blocks, **_matching(self._condition))
         return Entry(self._uri, Kind.FILE, size=size, modified=answer.get("last_modified"), version=answer.get("etag"))
 
     def abort(self) -> None:
@@ -248,6 +249,17 @@ def signed_address(blob: Any, seconds: float, *, writes: bool = False) -> str | 
 
 def _block_id(number: int) -> str:
     return base64.b64encode(f"{number:08}".encode()).decode("ascii")
+
+
+def _matching(condition: Condition | None) -> dict[str, Any]:
+    """The SDK's arguments for a condition."""
+    from azure.core import MatchConditions
+
+    if condition is None:
+        return {}
+    if condition.version is None:
+        return {"match_condition": MatchConditions.IfMissing}
+    return {"match_condition": MatchConditions.IfNotModified, "etag": condition.version}
 
 
 def _unmodified() -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from algo_connectors.common.errors import Unsatisfiable, error_of, store_errors
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.remote import VersionedStorage, components, directory, not_empty
-from algo_connectors.common.writing import Upload
+from algo_connectors.common.writing import Condition, Upload
 from algo_core.errors import (
     AlgoError,
     AlreadyExists,
@@ -120,15 +120,13 @@ class DropboxStorage(VersionedStorage):
             content = content[start:stop]
         return _entry(uri, found), content
 
-    def put(self, uri: DataUri, content: bytes) -> Entry:
+    def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """upload."""
-        from dropbox.files import WriteMode
+        return _entry(uri, self.call(uri, "files_upload", content, _path(uri), **_mode(condition)))
 
-        return _entry(uri, self.call(uri, "files_upload", content, _path(uri), mode=WriteMode.overwrite))
-
-    def begin(self, uri: DataUri, size: int | None) -> Upload:
+    def begin(self, uri: DataUri, size: int | None, condition: Condition | None = None) -> Upload:
         """An upload session."""
-        return _Session(self, uri)
+        return _Session(self, uri, condition)
 
     def mkdir(self, uri: DataUri) -> None:
         """create_folder."""
@@ -166,8 +164,9 @@ class _Session(Upload):
 
     parallel = False
 
-    def __init__(self, storage: DropboxStorage, uri: DataUri) -> None:
+    def __init__(self, storage: DropboxStorage, uri: DataUri, condition: Condition | None = None) -> None:
         self._storage = storage
+        self._condition = condition
         self._uri = uri
         self._id: str = storage.call(uri, "files_upload_session_start", b"").session_id
 
@@ -177,9 +176,9 @@ class _Session(Upload):
 
     def finish(self, size: int) -> Entry:
         """finish, with the name."""
-        from dropbox.files import CommitInfo, WriteMode
+        from dropbox.files import CommitInfo
 
-        commit = CommitInfo(_path(self._uri), mode=WriteMode.overwrite)
+        commit = CommitInfo(_path(self._uri), **_mode(self._condition))
         found = self._storage.call(self._uri, "files_upload_session_finish", b"", self._cursor(size), commit)
         return _entry(self._uri, found)
 
@@ -197,6 +196,16 @@ def _path(uri: DataUri) -> str:
     return "".join(f"/{part}" for part in components(uri))
 
 
+def _mode(condition: Condition | None) -> dict[str, Any]:
+    """How an upload treats a file that is there; without `strict_conflict` one of the same content is no conflict."""
+    from dropbox.files import WriteMode
+
+    if condition is None:
+        return {"mode": WriteMode.overwrite}
+    mode = WriteMode.add if condition.version is None else WriteMode.update(condition.version)
+    return {"mode": mode, "strict_conflict": True}
+
+
 def _entry(uri: DataUri, found: Any) -> Entry:
     if not hasattr(found, "rev"):
         return directory(uri)
@@ -207,6 +216,7 @@ def _entry(uri: DataUri, found: Any) -> Entry:
 def _error(uri: DataUri, error: Exception) -> AlgoError:
     """The error for a route's response, by the tags of its union."""
     from dropbox.exceptions import ApiError, AuthError, BadInputError
+    from dropbox.files import UploadError, UploadSessionFinishError
 
     if isinstance(error, AuthError):
         return _of_status(uri, 401, error)
@@ -218,7 +228,8 @@ def _error(uri: DataUri, error: Exception) -> AlgoError:
     if "not_found" in tags:
         return NotFoundError(f"There is no {uri}")
     if "conflict" in tags:
-        return AlreadyExists(f"{uri} exists already") if "upload_session_id" not in str(error.error) else _folder(uri)
+        is_upload = isinstance(error.error, (UploadError, UploadSessionFinishError))
+        return _folder(uri) if is_upload and "folder" in tags else AlreadyExists(f"{uri} exists already")
     if "not_file" in tags:
         return _folder(uri)
     if "not_folder" in tags:

@@ -13,7 +13,7 @@ from typing import Any
 from algo_connectors.common.errors import Changed
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
-from algo_connectors.common.writing import Upload
+from algo_connectors.common.writing import Condition, Upload
 from algo_core.errors import ConfigError, NetworkError
 from algo_core.storage.contract import Checksum, Entry, Kind
 from algo_core.storage.uri import DataUri
@@ -102,7 +102,7 @@ class GoogleStorage(ObjectStorage):
         when = parsedate_to_datetime(modified) if modified else None
         return Entry(uri, Kind.FILE, size=int(size), modified=when, version=generation)
 
-    def put(self, uri: DataUri, content: bytes) -> Entry:
+    def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """objects.insert in one request."""
         bucket, key = self.locate(uri)
         boundary = uuid.uuid4().hex
@@ -115,14 +115,15 @@ class GoogleStorage(ObjectStorage):
             f"{self.location}/upload/storage/v1/b/{{}}/o",
             bucket,
             uploadType="multipart",
+            ifGenerationMatch=_generation(condition),
             data=b"".join((head.encode(), content, f"\r\n--{boundary}--".encode())),
             headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
         )
         return _stored(uri, answer, len(content))
 
-    def begin(self, uri: DataUri, size: int | None) -> Upload:
+    def begin(self, uri: DataUri, size: int | None, condition: Condition | None = None) -> Upload:
         """A resumable upload."""
-        return _Resumable(self, uri)
+        return _Resumable(self, uri, condition)
 
     def pages(
         self, uri: DataUri, bucket: str, prefix: str, *, deep: bool = False, limit: int = 1000
@@ -199,7 +200,7 @@ class _Resumable(Upload):
 
     parallel = False
 
-    def __init__(self, storage: GoogleStorage, uri: DataUri) -> None:
+    def __init__(self, storage: GoogleStorage, uri: DataUri, condition: Condition | None = None) -> None:
         self._storage = storage
         self._uri = uri
         bucket, key = storage.locate(uri)
@@ -209,6 +210,7 @@ class _Resumable(Upload):
             bucket,
             uploadType="resumable",
             name=key,
+            ifGenerationMatch=_generation(condition),
             headers={"X-Upload-Content-Type": "application/octet-stream"},
             json={"name": key},
         )
@@ -248,6 +250,11 @@ class _Resumable(Upload):
     def abort(self) -> None:
         """Cancel the upload."""
         self._storage.call("DELETE", self._address, timeout=ABORT_SECONDS)
+
+
+def _generation(condition: Condition | None) -> str | None:
+    """The generation that an object must have; that of one which is not there is 0."""
+    return None if condition is None else condition.version or "0"
 
 
 def _stored(uri: DataUri, answer: bytes, size: int) -> Entry:

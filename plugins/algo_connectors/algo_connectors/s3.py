@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, as_completed, wait
 from contextlib import suppress
 
+from algo_connectors.aws.conditions import ConditionProbe
 from algo_connectors.aws.direct_client import DirectS3Client
 from algo_connectors.aws.reader import StreamReader
 from algo_connectors.aws.s3_client import Object, ObjectName, S3Client
@@ -16,9 +17,9 @@ from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.reading import RangeReader
-from algo_connectors.common.writing import Upload, part_size
+from algo_connectors.common.writing import Condition, Upload, part_size
 from algo_core.errors import AlgoError, ConfigError, PlatformError
-from algo_core.storage.capabilities import Link
+from algo_core.storage.capabilities import ConditionsIgnored, Link
 from algo_core.storage.contract import Checksum, Entry, Kind, Reader
 from algo_core.storage.uri import DataUri, is_only_key
 
@@ -64,6 +65,7 @@ class S3Storage(ObjectStorage):
 
     def __init__(self, client: S3Client, bucket: str | None = None) -> None:
         self.client = client
+        self._conditions = ConditionProbe()
         self.bucket = bucket
 
     def head(self, uri: DataUri, bucket: str, key: str) -> Entry:
@@ -149,14 +151,26 @@ class S3Storage(ObjectStorage):
         for name in ("pool", "readable", "writable"):
             self.__dict__.pop(name, None)
 
-    def put(self, uri: DataUri, content: bytes) -> Entry:
+    def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """PutObject."""
-        etag = self.client.put_object(*self.locate(uri), content)
+        etag = self.client.put_object(*self.locate(uri), content, condition)
         return Entry(uri, Kind.FILE, size=len(content), version=etag)
 
-    def begin(self, uri: DataUri, size: int | None) -> Upload:
+    def begin(self, uri: DataUri, size: int | None, condition: Condition | None = None) -> Upload:
         """CreateMultipartUpload."""
-        return _Parts(self, uri)
+        return _Parts(self, uri, condition=condition)
+
+    def check_conditions(self, uri: DataUri, condition: Condition, *, in_parts: bool) -> None:
+        """None of AWS; else some requests for an object that is removed again, once for each bucket and kind."""
+        bucket, key = self.locate(uri)
+        if not isinstance(self.client, DirectS3Client):
+            raise ConditionsIgnored(f"{uri.connector}:// takes no conditions through s3fs", "Leave out: client")
+        if not self._conditions.are_kept(
+            self.client, bucket, key, creates=condition.version is None, in_parts=in_parts
+        ):
+            raise ConditionsIgnored(
+                f"{uri.connector}:// ignores the conditions of writes", "Have only one program write there at a time"
+            )
 
     def pages(
         self, uri: DataUri, bucket: str, prefix: str, *, deep: bool = False, limit: int = PAGE
@@ -247,9 +261,17 @@ class S3Storage(ObjectStorage):
 class _Parts(Upload):
     """A multi-part upload, with the metadata of another object if it is to be a copy of it."""
 
-    def __init__(self, storage: S3Storage, uri: DataUri, source: ObjectName | None = None) -> None:
+    def __init__(
+        self,
+        storage: S3Storage,
+        uri: DataUri,
+        source: ObjectName | None = None,
+        *,
+        condition: Condition | None = None,
+    ) -> None:
         self._client = storage.client
         self._uri = uri
+        self._condition = condition
         self._bucket, self._key = storage.locate(uri)
         self._etags: dict[int, str] = {}
         place = self._bucket, self._key
@@ -271,7 +293,8 @@ class _Parts(Upload):
 
     def finish(self, size: int) -> Entry:
         """CompleteMultipartUpload."""
-        etag = self._client.complete_multipart_upload(self._bucket, self._key, self._id, self._etags)
+        place = self._bucket, self._key, self._id
+        etag = self._client.complete_multipart_upload(*place, self._etags, self._condition)
         return Entry(self._uri, Kind.FILE, size=size, version=etag)
 
     def abort(self) -> None:

@@ -79,7 +79,7 @@ def copy(
         else:
             run_transfers(transfers, report, options)
     result = CopySummary(
-        summary.copied, summary.tally.skipped, summary.bytes, time.monotonic() - began, tuple(collected.failures)
+        summary.copied, summary.tally.total, summary.bytes, time.monotonic() - began, tuple(collected.failures)
     )
     if result.failures:
         raise _failed(result)

@@ -200,14 +200,14 @@ class Platform:
     @_Part
     def objects(self) -> Objects:
         """Files of hosted data."""
-        from algo_local.data.objects import Objects
+        from algo_local.data.directory import DirectoryObjects
 
         if self.state.objects:
             raise ConfigError(
                 f"This algo-local keeps no objects at {place(self.state.objects)}: a directory is supported",
                 f"Leave out --objects and unset {OBJECTS_VARIABLE}",
             )
-        return Objects(self.root)
+        return DirectoryObjects(self.root)
 
     @_Part
     def builder(self) -> Builder:

@@ -20,8 +20,6 @@ from algo_core.locks import is_held, locked_if_free
 from algo_local.algorithms import drafts
 from algo_local.algorithms.builds import Builds
 from algo_local.algorithms.installing import PACKAGES
-from algo_local.data.objects import SESSION_SECONDS
-from algo_local.data.path_resolver import TEMP_SECONDS
 from algo_local.execution.process_tree import kill_marked
 from algo_local.records.rows import sweep
 from algo_local.trees import Links, disk_use, remove_tree, unused
@@ -91,7 +89,9 @@ class Pruning:
             if is_alone:
                 self._prune_builds()
         self._prune_calls()
-        self._remove_unused("leftover", (self._root / "incoming").glob("*"))
+        for name, size in self._platform.objects.leftovers():
+            if self._dry_run or self._platform.objects.remove_leftover(name):
+                self._removed.append(Removed("leftover", name, size))
         self._remove("leftover", _abandoned(self._root / drafts.DIRECTORY, "d-*"))
         for workspace in _abandoned(self._root / "processes", "p-*"):
             if not self._dry_run:
@@ -148,7 +148,7 @@ class Pruning:
             with unused(path) as is_unused:
                 if is_unused:
                     self._remove(kind, [path])
-                elif kind != "leftover" and path.exists():
+                elif path.exists():
                     self._keep(kind, path)
 
     def _keep(self, kind: str, path: Path) -> None:
@@ -197,10 +197,8 @@ def discard(root: Path, path: Path) -> bool:
 
 
 def _leftovers(root: Path) -> Iterator[Path]:
-    """What ended processes left behind, and files whose time is over."""
+    """What ended processes left behind, besides objects."""
     yield from sorted((root / "trash").glob("*"))
-    yield from _older(sorted((root / "sessions").glob("*")), SESSION_SECONDS)
-    yield from _older(sorted(root.glob("algorithm-data/*/*/temp/*/*")), TEMP_SECONDS)
     # A process makes its file before it locks it.
     yield from (path for path in _older(sorted((root / "running").glob("*.lock")), 3600.0) if not is_held(path))
 

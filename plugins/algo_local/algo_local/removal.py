@@ -133,15 +133,16 @@ def _only(keys: list[str], wanted: str, kind: str, listing: str) -> int:
 
 def data_sizes(platform: Platform) -> list[tuple[str, int, int]]:
     """The algorithms with data of their own (`data://.algo`): name, bytes in `temp`, bytes in `perm`."""
-    return [
-        (f"{path.parent.name}/{path.name}", disk_use([path / "temp"]), disk_use([path / "perm"]))
-        for path in sorted((platform.root / "algorithm-data").glob("*/*"))
-    ]
+    sizes: dict[str, dict[str, int]] = {}
+    for space in platform.objects.algorithm_spaces():
+        found = sizes.setdefault(f"{space.owner}/{space.name}", {"temp": 0, "perm": 0})
+        found[space.kind] += platform.objects.size(space.directory)
+    return [(name, found["temp"], found["perm"]) for name, found in sizes.items()]
 
 
 def remove_data(platform: Platform, algorithm: Algorithm) -> int:
     """Remove what an algorithm keeps for its callers, of all accounts; returns its bytes."""
-    space = Path(platform.objects.algorithm_data(algorithm.owner, algorithm.name))
-    size = disk_use([space])
+    space = platform.objects.algorithm_data(algorithm.owner, algorithm.name)
+    size = platform.objects.size(space)
     discard_data(platform, space)
     return size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_local.algorithms import lifecycle
@@ -29,7 +28,7 @@ def delete_algorithm(platform: Platform, algorithm: Algorithm, *, by: str) -> No
     platform.repositories.discard(algorithm)
     platform.builds.forget(algorithm)
     platform.tell_owners(DELETED, algorithm, by=by)
-    discard_data(platform, Path(platform.objects.algorithm_data(algorithm.owner, algorithm.name)))
+    discard_data(platform, platform.objects.algorithm_data(algorithm.owner, algorithm.name))
 
 
 def delete_account(platform: Platform, account: Account) -> None:
@@ -46,14 +45,15 @@ def delete_account(platform: Platform, account: Account) -> None:
     for connector in platform.connectors.of(account.name):
         platform.connectors.remove(account.name, connector.name)
     # A later account of this name must not find this account's data of other owners' algorithms.
-    for space in platform.root.glob(f"algorithm-data/*/*/*/{account.name}"):
-        discard_data(platform, space)
+    for space in platform.objects.algorithm_spaces():
+        if space.user == account.name:
+            discard_data(platform, space.directory)
     platform.records.forget_account(account.name)
     platform.accounts.forget(account)
 
 
-def discard_data(platform: Platform, directory: Path) -> None:
+def discard_data(platform: Platform, directory: str) -> None:
     """Remove a directory of hosted data with what is known of its files."""
-    if directory.exists():
+    if platform.objects.exists(directory):
         platform.objects.discard(platform.objects.set_aside(directory))
         platform.metadata.forget_files(platform.objects.relative(directory))

@@ -1,4 +1,4 @@
-"""Tests to inherit for every executor.
+"""Tests to inherit for every executor, and for every implementation of objects (`ObjectsContract`).
 
     from algo_local.testing import ExecutorContract
 
@@ -33,6 +33,7 @@ import pytest
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.builder import Builder
 from algo_local.callers import CallContext
+from algo_local.data.contract import ObjectsContract as ObjectsContract
 from algo_local.execution.executor import Executor
 from algo_local.execution.payload import Outcome, Payload
 from algo_local.execution.protocol import CANNOT_RUN

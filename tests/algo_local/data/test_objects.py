@@ -16,10 +16,16 @@ import pytest
 from support.embedded import embedded_session
 
 from algo_core.errors import NotFoundError, RequestRefused
-from algo_local.data.objects import Objects
+from algo_local.data.directory import DirectoryObjects
 from algo_local.names import account_name_from, decode_file_name, encode_file_name
 from algo_local.platform import Platform
+from algo_local.testing import ObjectsContract
 from algo_local.web.app import Application
+
+
+class TestDirectory(ObjectsContract):
+    def make(self, place: Path) -> DirectoryObjects:
+        return DirectoryObjects(place)
 
 
 @pytest.mark.parametrize("name", ["a", "..", ".", ".x", "%41", "a/b", "\0", "\n", "ü", "a b", "%", "%%2E", "x" * 255])
@@ -68,14 +74,14 @@ def read_from(content: bytes) -> Any:
 
 
 def test_what_is_shorter_than_announced_is_not_stored(tmp_path: Path) -> None:
-    objects = Objects(tmp_path)
+    objects = DirectoryObjects(tmp_path)
     with pytest.raises(RequestRefused, match="after 5 of 6 bytes"), objects.receive(read_from(b"12345"), 6):
         raise AssertionError("it must not be given out")
     assert list((tmp_path / "incoming").iterdir()) == []
 
 
 def test_what_is_not_placed_is_thrown_away(tmp_path: Path) -> None:
-    objects = Objects(tmp_path)
+    objects = DirectoryObjects(tmp_path)
     with objects.receive(read_from(b"12345")) as received:
         assert (received.size, received.md5) == (5, hashlib.md5(b"12345").hexdigest())
         with pytest.raises(NotFoundError):
@@ -84,7 +90,7 @@ def test_what_is_not_placed_is_thrown_away(tmp_path: Path) -> None:
 
 
 def test_links_lead_nowhere(tmp_path: Path) -> None:
-    objects = Objects(tmp_path)
+    objects = DirectoryObjects(tmp_path)
     (tmp_path / "secret").write_text("secret")
     directory = Path(objects.collection("jane", "c"))
     objects.make(directory)
@@ -109,7 +115,7 @@ def test_left_overs_of_the_dead_are_swept_and_those_of_the_living_are_not(tmp_pa
     os.utime(tmp_path / "sessions" / "old", (1, 1))
     with (incoming / "alive").open("wb") as alive:
         fcntl.flock(alive, fcntl.LOCK_EX)
-        with Objects(tmp_path).receive(read_from(b"x")):
+        with DirectoryObjects(tmp_path).receive(read_from(b"x")):
             assert not (incoming / "dead").exists()
             assert (incoming / "alive").exists()
     assert list((tmp_path / "trash").iterdir()) == []

@@ -237,7 +237,7 @@ def test_a_listing_reads_its_directory_once_and_is_right_under_changes(
         (directory / f"f{number:05}").unlink()
         (directory / f"f{number:05}-new").touch()
         if not kept:
-            platform.hosted._listings = OpenListings()
+            platform.objects._listings = OpenListings()
 
     found = list(pages_of(client, change))
     flat = [name for page in found for name in page]

@@ -24,14 +24,19 @@ from algo_connectors.aws.requests import SignedRequests, StoreRefusal
 from algo_connectors.aws.s3_client import Content, Object, ObjectName, ObjectPage
 from algo_connectors.aws.signature import encoded_path
 from algo_connectors.common.errors import Unsatisfiable
+from algo_connectors.common.writing import Condition
 from algo_core.errors import AuthError, PlatformError
 from algo_core.http.response import Response
+from algo_core.http.retry import Tries
 
 RETRIES = 4
 """How often a request is tried again that the store could not answer."""
 
 TIMEOUTS = (10.0, 60.0)
 """Seconds for a connection, and for each wait for the store."""
+
+CONFLICT = "ConditionalRequestConflict"
+"""What S3 says when something else is writing the object at the same moment: the request is to be sent again."""
 
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 _METADATA = frozenset(
@@ -78,9 +83,28 @@ class DirectS3Client(SignedRequests):
             raise
         return found, start, response
 
-    def put_object(self, bucket: str, key: str, content: bytes) -> str | None:  # noqa: D102
-        with self._send("PUT", bucket, key, body=content) as response:
-            return response.headers.get("ETag")
+    def put_object(  # noqa: D102
+        self, bucket: str, key: str, content: bytes, condition: Condition | None = None
+    ) -> str | None:
+        headers = condition.headers() if condition else {}
+        tries = Tries(RETRIES)
+        while True:
+            try:
+                with self._send("PUT", bucket, key, body=content, headers=headers) as response:
+                    return response.headers.get("ETag")
+            except StoreRefusal as refusal:
+                if condition and refusal.status == 412 and refusal.after_lost_answer:
+                    return self._written(bucket, key, content, refusal)
+                if not condition or refusal.error_code != CONFLICT:
+                    raise
+                tries.spend_on(refusal)
+
+    def _written(self, bucket: str, key: str, content: bytes, refusal: StoreRefusal) -> str | None:
+        """The ETag of an object that this client may have written, without an answer; raises if it is another one."""
+        found, stored = self.get_object(bucket, key, 0, max(len(content), 1), None)
+        if found.size != len(content) or stored != content:
+            raise refusal
+        return found.etag
 
     def create_multipart_upload(self, bucket: str, key: str) -> str:  # noqa: D102
         return text_of(self._document("POST", bucket, key, [("uploads", "")]), "UploadId")
@@ -94,14 +118,15 @@ class DirectS3Client(SignedRequests):
         return etag
 
     def complete_multipart_upload(  # noqa: D102
-        self, bucket: str, key: str, upload: str, etags: Mapping[int, str]
+        self, bucket: str, key: str, upload: str, etags: Mapping[int, str], condition: Condition | None = None
     ) -> str | None:
         root = ElementTree.Element("CompleteMultipartUpload")
         for number, etag in sorted(etags.items()):
             part = ElementTree.SubElement(root, "Part")
             ElementTree.SubElement(part, "PartNumber").text = str(number)
             ElementTree.SubElement(part, "ETag").text = etag
-        answer = self._document("POST", bucket, key, [("uploadId", upload)], body=ElementTree.tostring(root))
+        body, headers = ElementTree.tostring(root), condition.headers() if condition else {}
+        answer = self._document("POST", bucket, key, [("uploadId", upload)], body=body, headers=headers)
         return text_of(answer, "ETag") or None
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:  # noqa: D102

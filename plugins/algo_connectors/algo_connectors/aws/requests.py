@@ -37,10 +37,12 @@ _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 class StoreRefusal(Exception):
     """An answer of the store that is not success; `status` is that of HTTP, `error_code` the store's word for it."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, *, after_lost_answer: bool = False) -> None:
         super().__init__(message or code or f"the store answered {status}")
         self.status = status
         self.error_code = code
+        self.after_lost_answer = after_lost_answer
+        """Whether the request was sent before, and may have taken effect."""
 
 
 class Target(NamedTuple):
@@ -78,6 +80,12 @@ class SignedRequests:
         self._signers: dict[str, Signer] = {}
         self._regions: dict[str, str] = {}
         """By bucket, where it is not the target's."""
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether it is that of AWS itself."""
+        host = urlsplit(self._target.endpoint).hostname or ""
+        return not self._target.endpoint or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
     def can_fork(self) -> bool:
         """Whether its connections need nothing that a forked process lacks."""
@@ -257,4 +265,4 @@ def _refusal(response: Response, place: str, reason: Mapping[str, str]) -> Excep
         return FileNotFoundError(place)
     if status == 416:
         return Unsatisfiable(f"{place}: {message}")
-    return StoreRefusal(status, code, message)
+    return StoreRefusal(status, code, message, after_lost_answer=response.after_lost_answer)

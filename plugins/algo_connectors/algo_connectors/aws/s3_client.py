@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from algo_connectors.common.writing import Condition
+
 Content = bytes | bytearray
 """Bytes that nobody changes any more."""
 
@@ -52,8 +54,12 @@ class S3Client(Protocol):
             Unsatisfiable: if it ends before `start`.
         """
 
-    def put_object(self, bucket: str, key: str, content: bytes) -> str | None:
-        """Create or replace an object; its ETag."""
+    def put_object(self, bucket: str, key: str, content: bytes, condition: Condition | None = None) -> str | None:
+        """Create or replace an object; its ETag.
+
+        Raises:
+            Changed: if the condition does not hold.
+        """
 
     def create_multipart_upload(self, bucket: str, key: str) -> str:
         """Begin an upload in parts; its identifier."""
@@ -61,8 +67,10 @@ class S3Client(Protocol):
     def upload_part(self, bucket: str, key: str, upload: str, number: int, content: bytes) -> str:
         """Send a part, numbered from 1; its ETag."""
 
-    def complete_multipart_upload(self, bucket: str, key: str, upload: str, etags: Mapping[int, str]) -> str | None:
-        """Make an object of the parts; its ETag."""
+    def complete_multipart_upload(
+        self, bucket: str, key: str, upload: str, etags: Mapping[int, str], condition: Condition | None = None
+    ) -> str | None:
+        """Make an object of the parts; its ETag. Raises what `put_object` raises."""
 
     def abort_multipart_upload(self, bucket: str, key: str, upload: str) -> None:
         """Discard the parts."""

@@ -10,6 +10,7 @@ from typing import Any
 from algo_connectors.aws.s3_client import Object, ObjectName, ObjectPage
 from algo_connectors.common.errors import Unsatisfiable
 from algo_connectors.common.options import ConnectorOptions
+from algo_connectors.common.writing import Condition
 
 _METADATA = (
     *("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires"),
@@ -75,7 +76,9 @@ class S3fsClient:
             content = content[start:stop]
         return _object(answer, whole), content
 
-    def put_object(self, bucket: str, key: str, content: bytes) -> str | None:  # noqa: D102
+    def put_object(  # noqa: D102
+        self, bucket: str, key: str, content: bytes, condition: Condition | None = None
+    ) -> str | None:
         etag: str | None = self.call("put_object", Bucket=bucket, Key=key, Body=content).get("ETag")
         return etag
 
@@ -87,7 +90,7 @@ class S3fsClient:
         return str(self.call("upload_part", Bucket=bucket, Key=key, Body=content, **part)["ETag"])
 
     def complete_multipart_upload(  # noqa: D102
-        self, bucket: str, key: str, upload: str, etags: Mapping[int, str]
+        self, bucket: str, key: str, upload: str, etags: Mapping[int, str], condition: Condition | None = None
     ) -> str | None:
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
         answer = self.call(

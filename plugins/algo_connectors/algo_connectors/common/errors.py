@@ -20,7 +20,7 @@ from algo_core.errors import (
     TimedOut,
     TlsError,
 )
-from algo_core.storage.contract import IsADirectory, NotADirectory
+from algo_core.storage.contract import IsADirectory, NotADirectory, VersionChanged
 from algo_core.storage.uri import DataUri
 
 MESSAGE_LIMIT = 500
@@ -54,8 +54,8 @@ _BROKEN = {
 _WRONG = {"ParamValidationError", "ProfileNotFound", "InvalidRegionError", "NoRegionError", "UnknownEndpointError"}
 
 
-class Changed(AlgoError):
-    """The file is no longer the requested version."""
+class Changed(VersionChanged):
+    """The file is no longer the requested version, or the condition of a write does not hold."""
 
 
 class Unsatisfiable(AlgoError):

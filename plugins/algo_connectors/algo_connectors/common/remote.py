@@ -10,11 +10,12 @@ from concurrent.futures import Executor
 from functools import cached_property
 
 from algo_connectors.common.allowance import Allowance
+from algo_connectors.common.codes import MissingBucket
 from algo_connectors.common.errors import Changed, store_errors
 from algo_connectors.common.reading import RangeReader, fetched
-from algo_connectors.common.writing import Upload, send
-from algo_core.errors import RequestRefused, UsageError
-from algo_core.storage.contract import Entry, IsADirectory, Kind, Reader, Source, Storage
+from algo_connectors.common.writing import Condition, OnCondition, Upload, send
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, RequestRefused, UsageError
+from algo_core.storage.contract import Entry, IsADirectory, Kind, Reader, Source, Storage, VersionChanged
 from algo_core.storage.uri import DataUri, is_only_key, pasted
 
 PARALLEL = 4
@@ -128,11 +129,45 @@ class RemoteStorage(Storage):
 
 
 class VersionedStorage(RemoteStorage):
-    """A store whose ranges belong to one version: parts can be read concurrently."""
+    """A store whose ranges belong to one version: parts can be read concurrently, and files written on a condition."""
+
+    @abc.abstractmethod
+    def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
+        """Create or replace a file in one request. Raises Changed, or AlreadyExists, if the condition does not hold."""
+
+    @abc.abstractmethod
+    def begin(self, uri: DataUri, size: int | None, condition: Condition | None = None) -> Upload:
+        """Begin a file that needs several requests; its end raises what `put` raises."""
+
+    def check_conditions(self, uri: DataUri, condition: Condition, *, in_parts: bool) -> None:
+        """Raise ConditionsIgnored if the store does not compare this kind of condition."""
+
+    def write_if(self, uri: DataUri, source: Source, size: int | None = None, *, version: str | None) -> Entry:
+        """The requests of `write`, with the condition in the one that makes the file visible (`ConditionalStorage`)."""
+        self.check_file(uri)
+        condition = Condition(version)
+        with store_errors(uri):
+            self.check_conditions(uri, condition, in_parts=size is None or size >= self.part_size)
+        try:
+            with store_errors(uri):
+                entry = send(OnCondition(self, condition), uri, source, size)
+                self.check_written(uri)
+                return entry
+        except MissingBucket:
+            raise
+        except (Changed, AlreadyExists, NotFoundError) as error:
+            raise _unmet(uri, version, error) from None
 
     def open_part(self, uri: DataUri, offset: int, length: int, version: str) -> Reader:
         """Ranges one after the other, so that each part is one connection (`RangedStorage`)."""
         return self._open(uri, offset, version, stop=offset + length)
+
+
+def _unmet(uri: DataUri, version: str | None, error: AlgoError) -> AlgoError:
+    """The error of a condition that does not hold; any other one as it is."""
+    if version is not None:
+        return VersionChanged(f"{uri} was changed, or removed, meanwhile", "Look at it again, and repeat the change")
+    return error if isinstance(error, NotFoundError) else AlreadyExists(f"{uri} exists already")
 
 
 def components(uri: DataUri) -> list[str]:

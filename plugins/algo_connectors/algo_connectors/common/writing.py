@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from algo_connectors.common.allowance import Allowance
 from algo_core.storage.contract import Entry, SizeMismatch, Source
@@ -31,6 +31,16 @@ class Upload(abc.ABC):
         """Discard the sent parts."""
 
 
+class Condition(NamedTuple):
+    """What has to hold when a file is written: its version; None: that there is none."""
+
+    version: str | None
+
+    def headers(self) -> dict[str, str]:
+        """The header of HTTP that says so, where versions are ETags."""
+        return {"if-none-match": "*"} if self.version is None else {"if-match": self.version}
+
+
 class PartTarget(Protocol):
     """The interface of a storage for writing in parts."""
 
@@ -52,6 +62,37 @@ class PartTarget(Protocol):
 
     def begin(self, uri: DataUri, size: int | None) -> Upload:
         """Begin a file that needs several requests."""
+
+
+class ConditionalTarget(PartTarget, Protocol):
+    """One that can write on a condition."""
+
+    def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
+        """Create or replace a file in one request."""
+
+    def begin(self, uri: DataUri, size: int | None, condition: Condition | None = None) -> Upload:
+        """Begin a file that needs several requests."""
+
+
+class OnCondition:
+    """A target whose files are written only if a condition holds when they become visible."""
+
+    def __init__(self, target: ConditionalTarget, condition: Condition) -> None:
+        self._target = target
+        self._condition = condition
+        self.part_size = target.part_size
+        self.parallel = target.parallel
+        self.writable = target.writable
+
+    @property
+    def pool(self) -> Executor:  # noqa: D102 - as all here: see PartTarget
+        return self._target.pool
+
+    def put(self, uri: DataUri, content: bytes) -> Entry:  # noqa: D102
+        return self._target.put(uri, content, self._condition)
+
+    def begin(self, uri: DataUri, size: int | None) -> Upload:  # noqa: D102
+        return self._target.begin(uri, size, self._condition)
 
 
 def send(storage: PartTarget, uri: DataUri, source: Source, size: int | None) -> Entry:

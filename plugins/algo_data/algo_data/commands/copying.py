@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
@@ -130,6 +131,8 @@ def copy_options_of(app: App, flags: Flags, summary: Summary, **more: Any) -> Co
         selection=flags.selection(),
         replaces=flags.replaces(),
         is_dry=flags.dry_run,
+        keeps_existing=flags.no_clobber,
+        warn=functools.cache(app.output.warn),
         tally=summary.tally,
         max_transfers=flags.max_transfers,
         bwlimit=flags.bwlimit,

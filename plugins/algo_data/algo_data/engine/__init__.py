@@ -38,6 +38,9 @@ class Observer(Protocol):
     def copied(self, several: Sequence[tuple[Transfer, Entry]]) -> None:
         """Several transfers began and ended at once; `entry` is the written file of each."""
 
+    def kept(self, transfer: Transfer) -> None:
+        """A transfer ended without a copy: its target, which is not to be replaced, was made meanwhile."""
+
     def failed(self, what: object, error: AlgoError) -> None:
         """A transfer, or its planning, failed. Raise here to end the run."""
 

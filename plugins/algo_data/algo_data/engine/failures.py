@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from algo_core.errors import AlgoError, NotFoundError, PlatformError, UsageError
+from algo_core.errors import AlgoError, AlreadyExists, NotFoundError, PlatformError, UsageError
 from algo_core.storage.contract import IsADirectory, NotADirectory
 from algo_core.storage.uri import DataUri
 
@@ -115,6 +115,13 @@ class NoSuchName(Failure):
 
     def __init__(self, directory: object, path: str) -> None:
         super().__init__(f"no file below {directory} can have the path {path!r}")
+
+
+class Kept(Failure, AlreadyExists):
+    """Another program has written a file that is not to be replaced."""
+
+    def __init__(self, target: object) -> None:
+        super().__init__(f"{target} exists already")
 
 
 class Corrupted(PlatformError):

@@ -17,6 +17,10 @@ def _nothing() -> None:
     """Abandon nothing: for storages without partial files."""
 
 
+def _say_nothing(text: str) -> None:
+    """Warn nobody."""
+
+
 class CopyOptions(NamedTuple):
     """How files are copied: what is planned, and how it is carried out."""
 
@@ -41,6 +45,9 @@ class CopyOptions(NamedTuple):
     removes_sources: bool = False
     """Whether a source is removed when its copy is whole."""
 
+    keeps_existing: bool = False
+    """Whether a file that another program writes meanwhile is kept, where the storage can tell."""
+
     tally: Tally | None = None
     """Counts the files that are left as they are."""
 
@@ -58,6 +65,9 @@ class CopyOptions(NamedTuple):
 
     abandon: Callable[[], None] = _nothing
     """Called when a run ends early, in each of its processes: removes the partial files of the transfers under way."""
+
+    warn: Callable[[str], None] = _say_nothing
+    """Told of what cannot be promised."""
 
     @property
     def most(self) -> int:

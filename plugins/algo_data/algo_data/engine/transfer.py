@@ -74,12 +74,17 @@ class NotPlanned(UsageError):
 
 
 class Tally:
-    """Counts the skipped files of a plan; used by the planning thread only."""
+    """Counts the skipped files, by the planning thread in `skipped`, by others in `kept`."""
 
-    __slots__ = ("skipped",)
+    __slots__ = ("kept", "skipped")
 
     def __init__(self) -> None:
-        self.skipped = 0
+        self.skipped = self.kept = 0
+
+    @property
+    def total(self) -> int:
+        """The number of files that were left as they are."""
+        return self.skipped + self.kept
 
 
 StorageOf = Callable[[DataUri], Storage]

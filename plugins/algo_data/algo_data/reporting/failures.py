@@ -81,6 +81,11 @@ class Keeper:
         self._running.pop(id(transfer.source), None)
         self._observer.finished(transfer, entry)
 
+    def kept(self, transfer: Transfer) -> None:
+        """Forget it."""
+        self._running.pop(id(transfer.source), None)
+        self._observer.kept(transfer)
+
     def failed(self, what: object, error: AlgoError) -> None:
         """Write it down."""
         with self._lock:

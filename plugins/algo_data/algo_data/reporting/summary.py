@@ -63,7 +63,7 @@ class Summary:
             return
         members = {
             "copied": self.copied,
-            "skipped": self.tally.skipped,
+            "skipped": self.tally.total,
             "failed": self.failed,
             "deleted": self.deleted,
             "bytes": self.bytes,
@@ -73,7 +73,7 @@ class Summary:
 
     def _tell(self) -> None:
         output, seconds = self._app.output, time.monotonic() - self._began
-        considered = self.planned + self.tally.skipped + self.deleted
+        considered = self.planned + self.tally.total + self.deleted
         if considered <= 1 and (self.failed > 0) != (self.copied > 0):
             return
         if self._failures and self.planned > MANY:
@@ -91,7 +91,7 @@ class Summary:
         output.info(f"{_files(self.copied)} {verb}{self._others(', ')}{why if not self.failed else ''}")
 
     def _others(self, separator: str) -> str:
-        counts = {"skipped": self.tally.skipped, "deleted": self.deleted, "failed": self.failed}
+        counts = {"skipped": self.tally.total, "deleted": self.deleted, "failed": self.failed}
         return "".join(f"{separator}{count} {what}" for what, count in counts.items() if count)
 
 

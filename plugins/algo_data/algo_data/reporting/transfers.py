@@ -78,6 +78,14 @@ class TransferReport:
             for transfer, entry in several:
                 self._tell(transfer, entry)
 
+    def kept(self, transfer: Transfer) -> None:
+        """Count it as one that was skipped when it was planned."""
+        with self._lock:
+            self._progress.done(transfer)
+            self._running.pop(id(transfer.source), None)
+            self._summary.planned -= 1
+            self._summary.tally.kept += 1
+
     def _tell(self, transfer: Transfer, entry: Entry) -> None:
         if self._observers:
             self._observe(str(transfer.source), str(transfer.target), entry)

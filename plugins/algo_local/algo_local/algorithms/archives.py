@@ -1,4 +1,4 @@
-"""Source trees in archives: what a tar or zip file holds, as entries of a tree, and none of it outside of one."""
+"""Source trees in tar and zip archives, as entries that cannot lie outside the tree."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TreeEntry(NamedTuple):
 
 
 def archive_entries(file: BinaryIO) -> list[TreeEntry]:
-    """What a tar file (plain or compressed) or a zip file holds, without a directory that all of it lies in.
+    """The entries of a tar file (plain or compressed) or a zip file, without a common top directory.
 
     Raises:
         Invalid: if it is no such archive, is damaged or too large, or holds what no source tree can hold.
@@ -116,7 +116,7 @@ def _zip_entries(file: BinaryIO) -> Iterator[TreeEntry]:
 
 
 def _unpacked(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
-    """What a compressed file holds, or the file itself."""
+    """The decompressed content of a file, or the file itself."""
     begin = file.read(6)
     file.seek(0)
     if begin.startswith(b"\x1f\x8b"):
@@ -169,7 +169,7 @@ def _check_directory(file: BinaryIO) -> None:
 
 
 class _Budget:
-    """How much of an archive may still come."""
+    """The number of entries and bytes that an archive may still have."""
 
     def __init__(self) -> None:
         self._files, self._bytes = MAX_FILES, CONTENT_BYTES
@@ -185,7 +185,7 @@ class _Budget:
 
 
 def _unwrapped(entries: list[TreeEntry]) -> list[TreeEntry]:
-    """The entries, with what archives of a whole directory begin every name with left out."""
+    """The entries without the top directory that all names of an archive have in common."""
     first = entries[0].name.partition("/")[0] + "/"
     if first == "src/" or not all(entry.name.startswith(first) for entry in entries):
         return entries

@@ -1,4 +1,4 @@
-"""Publish an algorithm directory: from the files of its author to a build that processes can be started from."""
+"""Builds an algorithm's directory: from the author's files to a build from which processes start."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Builder:
 
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
-        """Keep what is built from being pruned until it is recorded."""
+        """Protect a build from pruning until it is recorded."""
         with locked(self._lock(), shared=True):
             yield
 
     @contextlib.contextmanager
     def none_builds(self) -> Iterator[bool]:
-        """Whether no process builds; none begins to meanwhile."""
+        """Whether no process builds; within the block none begins."""
         with locked_if_free(self._lock()) as is_held:
             yield is_held
 

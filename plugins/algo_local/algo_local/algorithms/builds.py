@@ -1,4 +1,4 @@
-"""Builds on record: of which sources, how they went, and what they said (API section 6.4)."""
+"""Builds on record: commit, state and log (API section 6.4)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _VERSIONS = "SELECT 1 FROM versions WHERE build = ?"
 
 @dataclass(frozen=True, slots=True)
 class BuildRecord:
-    """A build, whatever came of it. Times are in seconds since the epoch."""
+    """A build that runs, has succeeded or has failed. Times are in seconds since the epoch."""
 
     id: str
     commit: str
@@ -51,7 +51,7 @@ class BuildRecord:
 
 
 class Builds:
-    """The builds of all algorithms. Those of one run one after the other, whichever process they run in.
+    """The builds of all algorithms. Builds of one algorithm run one after the other, in any process.
 
     `locks` is the directory with a file for each algorithm that is locked while a build of it runs: so a build of a
     process that was killed is known to have ended.
@@ -77,13 +77,13 @@ class Builds:
 
     @contextmanager
     def turn(self, algorithm: Algorithm) -> Iterator[None]:
-        """Wait until no build of the algorithm runs, and keep others from beginning."""
+        """Hold the algorithm's build lock within the block; waits for a running build."""
         with self._one_at_a_time(algorithm, wait=True):
             self._end_abandoned(algorithm)
             yield
 
     def begin(self, algorithm: Algorithm, commit: str) -> str:
-        """Record a build that begins now, and give its id: that of the commit's build if it has to be made again."""
+        """Record the start of a build and return its id; a repeated build of a commit keeps its id."""
         with self._database.write() as rows:
             row = rows.execute(
                 "SELECT id FROM builds WHERE algorithm = ? AND commit_hash = ? AND status = 'succeeded'",
@@ -99,7 +99,7 @@ class Builds:
         return identifier
 
     def record_failure(self, algorithm: Algorithm, commit: str, started_at: float, log: str) -> None:
-        """Record a build that was not begun here, and came to nothing."""
+        """Record a failed build that was not started with `begin`."""
         with self._database.write() as rows:
             rows.execute(
                 "INSERT INTO builds (id, algorithm, commit_hash, status, log, started_at, finished_at)"
@@ -108,12 +108,12 @@ class Builds:
             )
 
     def say(self, identifier: str, line: str) -> None:
-        """Add a line to the log of a build that runs."""
+        """Add a line to the log of a running build."""
         with self._database.write() as rows:
             rows.execute("UPDATE builds SET log = log || ? WHERE id = ?", (f"{line}\n", identifier))
 
     def succeed(self, registry: Registry, identifier: str, build: Build) -> None:
-        """Record that a build runs from now on."""
+        """Record that a build has succeeded."""
         with self._database.write() as rows:
             rows.execute(
                 "UPDATE builds SET status = ?, source = ?, python = ?, module = ?, finished_at = ? WHERE id = ?",
@@ -128,7 +128,7 @@ class Builds:
             )
 
     def fail(self, identifier: str, reason: str, log: str | None = None) -> None:
-        """Record that a build came to nothing; `log` is what it has said in all, if that is more than is known."""
+        """Record that a build has failed; `log` replaces its log if it is longer."""
         with self._database.write() as rows:
             rows.execute(
                 "UPDATE builds SET status = ?, log = coalesce(?, log) || ?, finished_at = ? WHERE id = ?",
@@ -137,7 +137,7 @@ class Builds:
 
     @staticmethod
     def remove(rows: sqlite3.Connection, identifier: str) -> bool:
-        """Forget a build inside a transaction; False, and nothing done, if a version is published of it."""
+        """Delete a build inside a transaction; False, and nothing is deleted, if a version of it is published."""
         if rows.execute(f"{_VERSIONS} AND unpublished_at IS NULL", (identifier,)).fetchone():
             return False
         if rows.execute(_VERSIONS, (identifier,)).fetchone():
@@ -149,7 +149,7 @@ class Builds:
         return True
 
     def forget(self, algorithm: Algorithm) -> None:
-        """Remove the lock of an algorithm that is deleted."""
+        """Remove the build lock of a deleted algorithm."""
         self._lock(algorithm).unlink(missing_ok=True)
 
     def _read(self, algorithm: Algorithm) -> list[BuildRecord]:

@@ -1,4 +1,4 @@
-"""Compile the modules of a virtual environment, in as many processes as pay (inside its own Python).
+"""Compile the modules of a virtual environment in several processes; runs in the environment's Python.
 
 `compileall` does the same for a third more processor time, most of which its process pool takes.
 
@@ -26,7 +26,7 @@ def modules(library: str) -> "list[str]":
 
 
 def compile_all(paths: "list[str]") -> None:
-    """Leave a compiled file beside each module; some are no modules, such as templates, and are left as they are."""
+    """Write a compiled file beside each module; files that do not compile, such as templates, are skipped."""
     for path in paths:
         try:
             py_compile.compile(path, doraise=True)

@@ -1,4 +1,4 @@
-"""What `algo languages`, `algo environment` and `algo template` show: languages, their environments, their templates.
+"""The catalogue of languages, environments and templates (`algo languages`, `algo environment`, `algo template`).
 
 The values are those of the platform (API section 5), so that scripts which look for one of its names or ids find them.
 Only what this machine runs is listed: Python 3, in the versions that it has, JavaScript where it has Node.js, and R
@@ -216,7 +216,7 @@ def _runs(language: str) -> bool:
 
 
 def _is_there(environment: _Environment) -> bool:
-    """Whether this machine has what an environment is named after; any Python will do for those with a framework."""
+    """Whether this machine has an environment's language version; environments with a framework accept any Python."""
     if environment.language != "python3" or "+" in environment.display_name:
         return True
     wanted = python_named_in(environment.display_name)

@@ -1,4 +1,4 @@
-"""Commits are compiled into builds, which can be called by the ids of their commits (API sections 3.2, 6.3)."""
+"""Compiles commits into builds, which can be called by their commit ids (API sections 3.2, 6.3)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def builds_run_code(environ: Mapping[str, str]) -> bool:
-    """Whether builds that others ask for may run the code of packages. ConfigError for a value that says neither."""
+    """Whether builds requested by other accounts may run code of packages. ConfigError for an invalid value."""
     text = environ.get("ALGO_LOCAL_BUILD_CODE", "").strip().lower() or "off"
     if text not in {"on", "off"}:
         raise ConfigError(f"ALGO_LOCAL_BUILD_CODE must be on or off, not {text!r}", "Correct or unset it")
@@ -48,7 +48,7 @@ class Compiler:
         is_trusted: bool = False,
         on_begin: Callable[[], None] = lambda: None,
     ) -> BuildRecord:
-        """Build a commit, or the newest, and give what came of it: what runs already is not built again.
+        """Build a commit, or the newest one, and return the build; a successful build is not repeated.
 
         For those who are not trusted with this machine, packages are installed without running their code, unless
         `ALGO_LOCAL_BUILD_CODE` is `on`. `on_begin` is called when a build is on record, as one in progress.

@@ -1,4 +1,4 @@
-"""`algorithmia.conf`: what an algorithm's directory says about itself (API section 5.3)."""
+"""`algorithmia.conf`: the configuration in an algorithm's directory (API section 5.3)."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ class Configuration:
 
     @property
     def workers(self) -> dict[str, int]:
-        """What it says about workers, by the names of the algorithm's settings."""
+        """Its settings for workers, by the names of the algorithm's settings."""
         said = {"min_workers": self.min_workers, "max_workers": self.max_workers}
         return {name: value for name, value in said.items() if value is not None}
 
 
 def read_configuration(directory: Path) -> Configuration:
-    """What the directory's `algorithmia.conf` says; nothing if there is no such file.
+    """Read the directory's `algorithmia.conf`; empty if the file does not exist.
 
     Raises:
         BuildError: if it cannot be read, is no JSON object, or has a member that is misspelt or of the wrong kind.
@@ -139,7 +139,7 @@ def identity(directory: Path, configuration: Configuration, account: str) -> tup
 
 
 def meant(word: str, known: Iterable[str], cutoff: float = _CLOSE) -> str | None:
-    """The known word that another is a misspelling of; None if it resembles none."""
+    """The known word closest to a misspelt one; None if none is similar."""
     by_lower = {each.lower(): each for each in known}
     found = get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None

@@ -1,4 +1,4 @@
-"""Directories are built and published as versions: as a named one, or as the next."""
+"""Builds directories and publishes them as a given version, or as the next one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TryIt = Callable[[Build, Algorithm | None], Sample]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a directory is to be published as."""
+    """The requested version and options of a publication."""
 
     version: str | None = None
     """`X.Y.Z`; None for the next one."""
@@ -58,7 +58,7 @@ def publish_directory(
     try_it: TryIt | None = None,
     report: Callable[[str], None] | None = None,
 ) -> tuple[Version, bool]:
-    """Build a directory and publish it; gives the version, and whether it is new.
+    """Build and publish a directory; returns the version, and whether it is new.
 
     Without a number in the wish, content that the newest version has already is not published again.
 
@@ -101,7 +101,7 @@ def publish_directory(
 
 
 def _refuse_another_python(registry: Registry, algorithm: Algorithm, build: Build) -> None:
-    """Versions never change, and would with their build."""
+    """Refuse to rebuild a published version for another Python: versions never change."""
     known = registry.build(algorithm, build.commit)
     if known and known.build.python != build.python:
         for version in registry.versions(algorithm):

@@ -1,4 +1,4 @@
-"""Builds of directories as they stand: for one process alone, and gone with it."""
+"""Drafts: builds of unpublished directories, private to one process and removed with it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Drafts:
         return build
 
     def close(self) -> None:
-        """Remove the trees; at the latest that happens when the process ends."""
+        """Remove the trees; called at the latest when the process ends."""
         self._finalizer()
 
 

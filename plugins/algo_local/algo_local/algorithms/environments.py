@@ -1,4 +1,4 @@
-"""Virtual environments of algorithms, made from their requirements and shared by equal ones."""
+"""Virtual environments of algorithms, made from requirements and shared by equal requirements."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def interpreter_of(python: Path) -> Interpreter:
 
 
 def requirements_of(source: Path) -> str:
-    """The lines that require something: of `algorithmia.conf`, else of `requirements.txt`; empty if there are none."""
+    """The requirement lines of `algorithmia.conf`, else of `requirements.txt`; empty without any."""
     configured = read_configuration(source).dependencies
     if configured is not None:
         return "\n".join(configured)
@@ -154,7 +154,7 @@ class Environments:
     def _made(
         self, identity: str, program: str, requirements: str, make: Callable[[Path], None], report: Report
     ) -> Path:
-        """The program of an environment, which is made if it is not there."""
+        """The program of an environment, which is created if missing."""
         environment = self._root / identity
         path = environment / "bin" / program
         self._root.mkdir(parents=True, exist_ok=True)
@@ -194,7 +194,7 @@ def _identity(requirements: str, commit: str, python: Python) -> str:
 
 
 def _told(requirements: str) -> list[str]:
-    """What requirements say, line by line: continued lines are joined, comments and surplus space are left out."""
+    """Requirement lines: continued lines are joined, comments and surplus space removed."""
     joined = _CONTINUED.sub(" ", requirements)
     lines = (" ".join(_COMMENT.sub("", line).split()) for line in joined.splitlines())
     return [line for line in lines if line]
@@ -226,7 +226,7 @@ def _make(
 
 @contextlib.contextmanager
 def _copy_of(source: Path) -> Iterator[Path]:
-    """A copy of a published tree for as long as pip is in it: packages that come with the tree are built in place."""
+    """A temporary copy of a published tree for pip, which builds the tree's own packages in place."""
     with tempfile.TemporaryDirectory(prefix=".building-", dir=source.parent) as scratch:
         directory = Path(scratch, "tree")
         shutil.copytree(source, directory, symlinks=True)

@@ -1,4 +1,4 @@
-"""Repositories on other hosts: branches and tags are copied over git's smart HTTP protocol (API section 6.5)."""
+"""Fetches branches and tags from other hosts over git's smart HTTP protocol (API section 6.5)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def fetch(repository: Repo, source: Source) -> None:
 
 
 def check(source: Source) -> None:
-    """See whether a repository can be reached. Invalid if not."""
+    """Check that a repository can be reached. Raises Invalid."""
     try:
         client, path = _client(source)
         client.get_refs(path.encode())

@@ -1,4 +1,4 @@
-"""The package indexes that pip is configured to use, for uv: both then install from the same places."""
+"""Pip's configured package indexes as uv options, so that both install from the same indexes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class IndexSettings:
     environ: Mapping[str, str]
 
     def uv_options(self) -> list[str]:
-        """The options of `uv pip install` that mean the same."""
+        """The equivalent options of `uv pip install`."""
         found = self.settings
         options: list[str] = []
         if index := found.get("index-url"):
@@ -46,7 +46,7 @@ class IndexSettings:
         return [*options, "--index-strategy", "unsafe-best-match"]
 
     def uv_variables(self) -> dict[str, str]:
-        """The environment variables that mean the same, and those that keep uv from the algorithm's own settings."""
+        """The equivalent environment variables, and those that make uv ignore the algorithm's own settings."""
         found = self.settings
         variables: dict[str, str] = {}
         for name, variable in (("cert", "SSL_CERT_FILE"), ("client-cert", "SSL_CLIENT_CERT")):

@@ -1,4 +1,4 @@
-"""Why pip or uv could not install something: the package, the line that says why, and what mends it."""
+"""Diagnoses failures of pip and uv: the package, the reason, and the remedy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LONGEST = 300
 
 
 class Reason(NamedTuple):
-    """Why it failed, as a part of a sentence, and what to do."""
+    """A reason as a clause, and the remedy."""
 
     message: str
     hint: str = ""
@@ -91,7 +91,7 @@ def _after(lines: Sequence[str], start: str) -> list[str]:
 
 
 def _versions(lines: Sequence[str], where: _Where, package: str) -> str:
-    """What can be installed of a package instead."""
+    """The versions of a package that can be installed instead."""
     name = match[0] if (match := _NAME.match(package)) else package
     offered = next((match[1] for line in lines if (match := _VERSIONS.search(line))), "none")
     if any("Could not fetch URL" in line or _UNREACHABLE.search(line) for line in lines):
@@ -104,7 +104,7 @@ def _versions(lines: Sequence[str], where: _Where, package: str) -> str:
 
 
 def _unbuilt(lines: Sequence[str], where: _Where) -> Reason | None:
-    """A package without a wheel, whose own code failed."""
+    """The reason for a package without a wheel whose build failed."""
     package = next((match[1] for line in lines for pattern in _UNBUILT if (match := pattern.match(line))), "")
     if not package:
         stopped = next(
@@ -122,7 +122,7 @@ def _unbuilt(lines: Sequence[str], where: _Where) -> Reason | None:
 
 
 def _cause(lines: Sequence[str]) -> str:
-    """The line that tells most of what a package's own code has said."""
+    """The most telling line of a package's own output."""
     begins = [number for number, line in enumerate(lines) if _SAID.match(line)]
     after = lines[begins[-1] + 1 if begins else 0 :]
     ends = next((number for number, line in enumerate(after) if _HINTS.match(line)), len(after))

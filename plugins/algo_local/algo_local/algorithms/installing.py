@@ -95,7 +95,7 @@ def _make_with_uv(
 
 
 def _compile(environment: Path, python: Python, directory: Path) -> None:
-    """Leave compiled files beside the modules, since workers may not; uv's own way takes no Python before 3.7."""
+    """Write compiled files beside the modules, since workers cannot; uv's own compilation needs Python 3.7."""
     library = environment / "lib"
     command = [python.program, "-I", "-S", str(Path(__file__).with_name("bytecode.py")), str(library)]
     subprocess.run(
@@ -137,7 +137,7 @@ def our_pip_installs_elsewhere() -> bool:
 
 
 def build_environment() -> dict[str, str]:
-    """What installers may see of our environment: their own settings, proxies and certificates, but no Python's."""
+    """Environment variables for installers: their settings, proxies and certificates, without Python's variables."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -191,7 +191,7 @@ def run(
 
 
 def _required_in(directory: Path) -> tuple[list[str], str]:
-    """The lines that require something, and what they are lines of."""
+    """The requirement lines, and the name of their file."""
     is_configured = read_configuration(directory).dependencies is not None
     try:
         lines = (directory / REQUIREMENTS).read_text("utf-8").splitlines()

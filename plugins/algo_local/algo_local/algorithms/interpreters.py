@@ -1,4 +1,4 @@
-"""The Python interpreters of this machine, of which an algorithm chooses one by its version."""
+"""The Python interpreters of this machine, found by version."""
 
 from __future__ import annotations
 
@@ -56,9 +56,8 @@ def parse_python(text: str) -> Wanted:
 
 
 def python_named_in(text: str) -> Wanted:
-    """The version that a language or an environment names: `python3.7`, `python37`, `Python 3.8 + TensorFlow`.
-
-    Empty if it names none.
+    """The Python version in the name of a language or environment: `python3.7`, `python37`, `Python 3.8 + TensorFlow`;
+    empty without one.
     """
     match = _NAMED.search(text)
     if not match:
@@ -69,13 +68,13 @@ def python_named_in(text: str) -> Wanted:
 
 
 def base_interpreter() -> str:
-    """The interpreter that ours was made from, if ours is that of a virtual environment."""
+    """The base interpreter of ours, outside any virtual environment."""
     base = getattr(sys, "_base_executable", None)
     return str(base) if base and os.path.exists(base) else sys.executable
 
 
 def interpreter_base(environment: Path | None) -> str:
-    """The interpreter that a virtual environment was made from; without one, the platform's own."""
+    """The base interpreter of a virtual environment; without one, the platform's own interpreter."""
     if environment:
         program = environment / "bin" / "python"
         for line in _lines(environment / "pyvenv.cfg"):
@@ -146,7 +145,7 @@ def _shell_name(uv: str, environ: Mapping[str, str]) -> str:
 
 
 def downloads_allowed(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether uv may download interpreters. ConfigError for a value that says neither."""
+    """Whether uv may download interpreters. ConfigError for an invalid value."""
     text = environ.get("ALGO_LOCAL_PYTHON_DOWNLOADS", "").strip().lower() or "off"
     if text not in {"on", "off"}:
         raise ConfigError(f"ALGO_LOCAL_PYTHON_DOWNLOADS must be on or off, not {text!r}", "Correct or unset it")
@@ -197,7 +196,7 @@ def _listed_by(uv: str) -> list[str]:
 
 @cache
 def _examined(program: str) -> Python | None:
-    """What a program says of itself; None unless it is a Python that runs, in no virtual environment."""
+    """Version and path reported by a program; None unless it is a working Python outside virtual environments."""
     if not re.fullmatch(r"python[\d.]*", os.path.basename(program)):
         return None
     try:

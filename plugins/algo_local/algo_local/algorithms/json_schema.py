@@ -42,7 +42,7 @@ _KNOWN = {*_NOTES, *_NUMBERS, *_COUNTS, *_MANY, *_ONE, "type", "enum", "const", 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Where a value does not fit, and what was expected there."""
+    """A mismatch: its position in the value, and the expectation there."""
 
     path: tuple[str | int, ...]
     expected: str
@@ -113,7 +113,7 @@ def _parts(schema: Mapping[str, Any], place: str) -> list[tuple[Schema, str]]:
 
 
 def mismatch(schema: Schema, value: Any) -> Mismatch | None:
-    """Where and how a value does not fit a schema that was checked; None if it fits."""
+    """The first mismatch of a value with a checked schema; None if it fits."""
     try:
         return _Check(schema).fits(schema, value, ())
     except (_Spent, RecursionError):
@@ -258,7 +258,7 @@ def _meant(name: str, others: list[str]) -> str:
 
 
 def _resolved(root: Schema, target: str) -> Schema:
-    """What a reference in the same document means; None if it leads nowhere."""
+    """The target of a reference in the same document; None if there is none."""
     if not target.startswith("#"):
         return None
     found = root

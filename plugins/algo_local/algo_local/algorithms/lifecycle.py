@@ -1,4 +1,4 @@
-"""Algorithms are created, described anew, unpublished and deleted (API section 6.3)."""
+"""Creates, updates, unpublishes and deletes algorithms (API section 6.3)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def create(
     description: Mapping[str, Any],
     source: tuple[str, str] | None = None,
 ) -> Algorithm:
-    """Make an algorithm, which has no build and no version yet, for an account that exists.
+    """Create an algorithm without builds and versions for an existing account.
 
     `source` names a source host, by its id, and the repository there; without it, that is the platform itself.
 
@@ -62,7 +62,7 @@ def create(
 
 
 def update(registry: Registry, algorithm: Algorithm, description: Mapping[str, Any]) -> Algorithm:
-    """Change what is said about an algorithm; what is left out stays. Invalid if it contradicts itself then."""
+    """Change an algorithm's texts and settings; omitted ones stay. Raises Invalid for contradictions."""
     with registry.database.write() as rows:
         update_in(rows, algorithm, description)
     return current(registry, algorithm.id)
@@ -77,13 +77,13 @@ def update_in(rows: sqlite3.Connection, algorithm: Algorithm, description: Mappi
 
 
 def unpublish(registry: Registry, version: Version) -> None:
-    """Take a version back: it can be called no more, and its number is never used again. Its build stays."""
+    """Withdraw a version: it can no longer be called, and its number is never reused. Its build stays."""
     with registry.database.write() as rows:
         rows.execute("UPDATE versions SET unpublished_at = ? WHERE id = ?", (time.time(), version.id))
 
 
 def delete(registry: Registry, algorithm: Algorithm) -> None:
-    """Forget an algorithm with its versions, builds, secrets and reservations."""
+    """Delete an algorithm with its versions, builds, secrets and reservations."""
     with registry.database.write() as rows:
         for table in ("versions", "builds", "secrets", "reservations", "algorithm_sources"):
             rows.execute(f"DELETE FROM {table} WHERE algorithm = ?", (algorithm.id,))

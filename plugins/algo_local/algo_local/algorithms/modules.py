@@ -21,7 +21,7 @@ def first_module(directory: Path, candidates: Iterable[str], endings: Collection
 
 
 def missing_entry_point(said: str, candidate: str, ending: str) -> BuildError:
-    """That the file does not exist which the configuration names: `said` is what stands there."""
+    """The error for a configured entry point (`said`) whose file does not exist."""
     missing = said.removeprefix("./") if "/" in said else f"{candidate}{ending}"
     return BuildError(
         f"There is no {missing}, which {NAME} names as the entry point", f"Correct 'entry_point' in {NAME}"

@@ -74,7 +74,7 @@ def required_node(environ: Mapping[str, str] = os.environ) -> Node:
 
 @cache
 def _examined(program: str) -> tuple[tuple[int, ...], str] | None:
-    """What a program says of itself, which may be a script of a version manager; None unless it is Node.js."""
+    """Version and path reported by a program, maybe a version manager's script; None unless it is Node.js."""
     try:
         done = subprocess.run(
             [program, "-p", _ASK],

@@ -1,4 +1,4 @@
-"""What an algorithm in JavaScript requires: its package.json, installed by npm."""
+"""npm: the package.json of an algorithm in JavaScript, and its installation."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def _where(package: Package, name: str) -> str:
 
 
 def _cause(text: Sequence[str]) -> str:
-    """The line that tells most of what a package's own script has said."""
+    """The most telling line of a package script's output."""
     raised = next((line for line in text if re.search(r"\b(?:\w*Error|error|not found)\b", line)), None)
     return (raised or (text[-1] if text else "it does not say why")).strip()
 

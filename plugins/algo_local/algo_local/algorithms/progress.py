@@ -1,4 +1,4 @@
-"""Builds that take long say so now and then, also where nobody watches a terminal."""
+"""Regular progress lines of long builds, also without a terminal."""
 
 from __future__ import annotations
 

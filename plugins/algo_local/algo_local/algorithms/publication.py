@@ -1,4 +1,4 @@
-"""Builds are published as versions (API section 6.3)."""
+"""Publishes builds as versions (API section 6.3)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REVISIONS = ("revision", "patch")
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """How a build is published."""
+    """The options of a publication."""
 
     kind: str = "minor"
     """What is new about it: `major`, `minor`, `revision` or `patch`."""
@@ -46,7 +46,7 @@ def publish_build(
     *,
     may_be_public: bool,
 ) -> Version:
-    """Publish the build that succeeded last, and change what is said about the algorithm with it.
+    """Publish the last successful build, and update the algorithm's texts with it.
 
     Raises:
         Missing: if nothing has been built.
@@ -86,7 +86,7 @@ def publish_build(
 
 
 def next_number(kind: str, before: tuple[int, ...] | None) -> Number:
-    """The number of the version after `before`, the highest one ever published; without one, it revises nothing."""
+    """The next version number after `before`, the highest one ever published, or None."""
     major, minor, revision = before or (0, 0, 0)
     if kind == "major":
         return major + 1, 0, 0
@@ -94,7 +94,7 @@ def next_number(kind: str, before: tuple[int, ...] | None) -> Number:
 
 
 def _is_public(algorithm: Algorithm, publication: Publication, before: bool | None) -> bool:
-    """Whether everybody may call it: a revision is for those who could call what it revises."""
+    """Whether everybody may call the version: a revision keeps the visibility of the revised version."""
     if publication.kind not in REVISIONS or before is None:
         return (publication.callability or algorithm.callability) == "public"
     if publication.callability and (publication.callability == "public") != before:

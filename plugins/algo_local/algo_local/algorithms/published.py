@@ -36,7 +36,7 @@ class Node:
 
 
 def nodes(tree: Path) -> list[Node]:
-    """All that is in a tree; a directory comes before what is in it. OSError if it cannot be read."""
+    """All nodes of a tree, directories before their content. Raises OSError if it cannot be read."""
     found: list[Node] = []
     pending = [("", str(tree))]
     while pending:
@@ -64,7 +64,7 @@ def keep(unfinished: Path, tree: Path) -> None:
 
 
 def whole(tree: Path) -> list[Node]:
-    """What is in a published tree, which is as it was published.
+    """The nodes of a published tree, verified to be unchanged.
 
     Raises:
         BuildError: if something in it has been changed.
@@ -91,14 +91,14 @@ def whole(tree: Path) -> list[Node]:
 
 
 def _compile(tree: Path) -> None:
-    """Leave compiled files beside the modules, since what runs them does not."""
+    """Write compiled files beside the modules, since workers do not."""
     for path in tree.joinpath("src").rglob("*.py"):
         with contextlib.suppress(py_compile.PyCompileError, OSError):
             py_compile.compile(str(path), doraise=True)
 
 
 def _seal(tree: Path) -> list[Node]:
-    """Make it read-only, and remember what it looks like."""
+    """Make a tree read-only and record its state for later verification."""
     for node in [*nodes(tree), Node("", str(tree), os.lstat(tree))]:
         mode = node.status.st_mode
         if not stat.S_ISLNK(mode):
@@ -131,7 +131,7 @@ def _signature(found: list[Node]) -> str:
 
 
 def _content_hash(found: list[Node]) -> str:
-    """What `sources.copy_tree` gave for these files; what was compiled from them does not count."""
+    """The content hash of `sources.copy_tree` for a tree; compiled files do not count."""
     tree = hashlib.sha1(usedforsecurity=False)
     for node in sorted(found, key=lambda node: node.name):
         mode = node.status.st_mode

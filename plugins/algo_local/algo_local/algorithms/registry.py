@@ -1,4 +1,4 @@
-"""Algorithms, their builds and their published versions, and which of them a reference means (API section 3.2)."""
+"""Algorithms, builds and published versions, and the resolution of references (API section 3.2)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ORDER BY finished_at DESC, started_at DESC LIMIT 1
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """An algorithm by its names as they are spelled."""
+    """An algorithm: owner and name in their stored spelling."""
 
     id: str
     owner: str
@@ -90,7 +90,7 @@ class Algorithm:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A build of an algorithm, and what it is published as, if it is."""
+    """A build of an algorithm, and its version if published."""
 
     algorithm: Algorithm
     build: Build
@@ -126,14 +126,14 @@ def parse_version(text: str) -> Number:
 
 
 class Registry:
-    """Which algorithms there are. `root` is the platform's directory: places in it are stored relative to it."""
+    """The registry of algorithms. `root` is the platform's directory; paths inside it are stored relative to it."""
 
     def __init__(self, database: Database, root: Path) -> None:
         self.database = database
         self.root = root
 
     def algorithm(self, owner: str, name: str = "") -> Algorithm | None:
-        """An algorithm by its names, in any case, or by its id in the place of both."""
+        """Find an algorithm by owner and name, in any case, or by its id."""
 
         def ask() -> Algorithm | None:
             by_id = not name and _UUID.fullmatch(owner)
@@ -187,7 +187,7 @@ class Registry:
         return self.database.remembered(("public", algorithm.id), ask)
 
     def versions(self, algorithm: Algorithm) -> list[Version]:
-        """What is published of an algorithm, newest number first."""
+        """The published versions of an algorithm, highest number first."""
 
         def ask() -> tuple[Version, ...]:
             with self.database.read() as rows:
@@ -197,7 +197,7 @@ class Registry:
         return list(self.database.remembered(("versions", algorithm), ask))
 
     def resolve(self, algorithm: Algorithm, wanted: str, *, as_owner: bool) -> Version | None:
-        """The version that is meant by the last part of a reference (API section 3.2); None if there is none.
+        """Resolve the version part of a reference (API section 3.2); None if nothing matches.
 
         `as_owner` opens what is private: those versions, and builds by their commit.
         """
@@ -215,7 +215,7 @@ class Registry:
         return _newest_public(published, wanted)
 
     def ensure(self, owner: str, name: str) -> Algorithm:
-        """An algorithm; account and algorithm are made if they are new. RequestRefused for what cannot be names."""
+        """Find or create an algorithm and its account. RequestRefused for invalid names."""
         with self.database.write() as rows:
             insert_account(rows, owner)
             return _ensure_algorithm(rows, owner, name, time.time())
@@ -233,7 +233,7 @@ class Registry:
         sample: tuple[str, str] = ("", ""),
         settings: Mapping[str, object] | None = None,
     ) -> Version:
-        """Record a build under a version's number; account and algorithm are made if they are new.
+        """Record a build under a version number, creating account and algorithm if missing.
 
         `started_at` is when the build began, in seconds since the epoch. `network_access` holds for all versions of
         the algorithm from now on; None leaves it as it is. `sample` is an input and its output, as JSON.
@@ -297,14 +297,14 @@ class Registry:
         return Version(algorithm, build, build_id, started_at, now, identifier, number, public, now)
 
     def refuse_existing(self, owner: str, name: str, number: Number) -> None:
-        """Raise AlreadyExists, with the numbers that could come next, if this one is published already."""
+        """Raise AlreadyExists, with possible next numbers, if this number is published already."""
         algorithm = self.algorithm(owner, name)
         if algorithm:
             with self.database.read() as rows:
                 self._refuse_existing(rows, algorithm, number)
 
     def highest(self, algorithm: Algorithm) -> Number | None:
-        """The highest number that was ever published of an algorithm; None if none was."""
+        """The highest number ever published of an algorithm, or None."""
         query = (
             "SELECT major, minor, revision FROM versions WHERE algorithm = ?"
             " ORDER BY major DESC, minor DESC, revision DESC"
@@ -356,17 +356,17 @@ class Registry:
         return str(found[0])
 
     def build(self, algorithm: Algorithm, commit: str) -> Version | None:
-        """The build of a commit, if there is one that runs."""
+        """The successful build of a commit, or None."""
         return self._find_build(algorithm, commit)
 
     def is_withdrawn(self, build: str) -> bool:
-        """Whether versions were published of a build, by its id, and all of them were taken back."""
+        """Whether all versions published from a build (by id) have been withdrawn; False without any."""
         query = "SELECT min(unpublished_at IS NOT NULL) FROM versions WHERE build = ?"
         with self.database.read() as rows:
             return bool(rows.execute(query, (build,)).fetchone()[0])
 
     def newest_build(self, algorithm: Algorithm) -> Version | None:
-        """The build that has succeeded last, if any has."""
+        """The last successful build, or None."""
         return self._find_build(algorithm, None)
 
     def _find_build(self, algorithm: Algorithm, commit: str | None) -> Version | None:
@@ -406,11 +406,11 @@ class Registry:
         )
 
     def stored(self, path: Path) -> str:
-        """A path as rows have it: relative to the platform's directory, if it is in there."""
+        """The stored form of a path: relative to the platform's directory if inside it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
     def stored_interpreter(self, python: Path) -> str:
-        """An interpreter as rows have it: ours is not remembered, since it may have been replaced by another later."""
+        """The stored form of an interpreter: empty for our own, which may be replaced later."""
         return self.stored(python) if python.is_relative_to(self.root) else ""
 
 

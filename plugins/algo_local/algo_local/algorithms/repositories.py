@@ -44,7 +44,7 @@ class Repositories:
         self._scms = scms
 
     def path(self, algorithm: Algorithm) -> Path:
-        """Where the repository of an algorithm is, or will be."""
+        """The path of an algorithm's repository, which need not exist."""
         return self._root / f"{algorithm.id}.git"
 
     @contextmanager
@@ -65,7 +65,7 @@ class Repositories:
                 yield repository
 
     def commit(self, algorithm: Algorithm, entries: Iterable[TreeEntry], author: str, message: str) -> str:
-        """Make a tree the newest commit, and give its id; that of the newest one if that has the same tree.
+        """Commit a tree and return the commit's id; an unchanged tree returns the newest commit's.
 
         Raises:
             Invalid: if the entries are no tree, or the algorithm has its sources elsewhere.
@@ -81,11 +81,11 @@ class Repositories:
             return _add_commit(repository, tree, parent, author, message, time.time())
 
     def origin(self, algorithm: Algorithm) -> Source | None:
-        """Where an algorithm has its sources, if that is not here: the repository here is a copy then."""
+        """The external source of an algorithm's repository, of which the local one is a copy; None without one."""
         return self._scms.source(algorithm.id, algorithm.owner)
 
     def refresh(self, algorithm: Algorithm) -> None:
-        """Fetch what is new where an algorithm has its sources, if that is not here.
+        """Fetch new commits from an algorithm's external source, if it has one.
 
         Raises:
             Invalid: if that fails.
@@ -96,12 +96,12 @@ class Repositories:
                 fetch(repository, origin)
 
     def record(self, algorithm: Algorithm, source: Path, author: str, message: str) -> None:
-        """Commit a source tree that was published from elsewhere, if there is a repository already."""
+        """Commit a source tree that was published from a directory, if the repository exists."""
         if self.path(algorithm).is_dir() and not self.origin(algorithm):
             self.commit(algorithm, directory_entries(source), author, message)
 
     def newest(self, algorithm: Algorithm) -> str:
-        """The id of the newest commit. Missing if somebody has removed the branch."""
+        """The id of the newest commit. Raises Missing if the branch was deleted."""
         with self.open(algorithm) as repository:
             head = _head(repository)
         if not head:
@@ -181,7 +181,7 @@ def _unlock(path: Path) -> None:
 
 
 def directory_entries(root: Path) -> Iterator[TreeEntry]:
-    """What a source tree on disk holds, compiled files left out."""
+    """The entries of a source tree on disk, without compiled files."""
     for parent, directories, names in os.walk(root):
         directories[:] = [name for name in directories if name not in {"__pycache__", ".git"}]
         linked = [name for name in directories if os.path.islink(os.path.join(parent, name))]
@@ -241,7 +241,7 @@ def _add_commit(
 
 
 def _head(repository: Repo) -> ObjectID | None:
-    """The newest commit; None if the branch is gone."""
+    """The newest commit; None if the branch was deleted."""
     from dulwich.refs import HEADREF
 
     try:

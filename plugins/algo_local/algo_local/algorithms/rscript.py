@@ -83,7 +83,7 @@ def _found(environ: Mapping[str, str]) -> R | None:
 
 @cache
 def _examined(program: str) -> R | None:
-    """What a program says of itself; None unless it is Rscript."""
+    """Version and path reported by a program; None unless it is Rscript."""
     try:
         done = subprocess.run(
             [program, "--vanilla", "--default-packages=NULL", "-e", _ASK],

@@ -22,13 +22,13 @@ _HINTED = re.compile(r"^def apply\((?:[^)]*:|[^)]*\)\s*->)", re.MULTILINE)
 
 
 class Schemas(NamedTuple):
-    """JSON schemas; None for what may be anything."""
+    """JSON schemas of input and output; None accepts anything."""
 
     input: Schema | None = None
     output: Schema | None = None
 
     def described(self) -> dict[str, Any]:
-        """Those that there are, by name."""
+        """The existing schemas by name."""
         return {name: schema for name, schema in self._asdict().items() if schema is not None}
 
 

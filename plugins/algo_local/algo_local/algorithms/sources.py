@@ -102,7 +102,7 @@ def copy_tree(directory: Path, target: Path, owner: str, name: str) -> str:
 
 
 def signature(directory: Path) -> tuple[tuple[str, int, int], ...]:
-    """Names, sizes and times of an algorithm's files: another one where something was changed."""
+    """A signature of an algorithm's files from names, sizes and times; changes with any of them."""
     found = []
     with contextlib.suppress(BuildError, OSError):  # which the build then tells
         for entry in _entries(directory.resolve(), "", ""):
@@ -185,7 +185,7 @@ def _link_within(path: Path, root: Path) -> str:
 
 
 def read_readme(directory: Path) -> tuple[str, str] | None:
-    """Name and text of a published tree's README; None if it has none. What is over 1 MiB is cut off."""
+    """Name and text of a published tree's README, at most 1 MiB; None without one."""
     for path in sorted(directory.glob("*")):
         if path.name.lower() in _READMES and path.is_file() and not path.is_symlink():
             with path.open("rb") as file:
@@ -194,7 +194,7 @@ def read_readme(directory: Path) -> tuple[str, str] | None:
 
 
 def check_runnable(directory: Path) -> Language:
-    """The language of the algorithm in a directory.
+    """The language of the algorithm in a directory, checked to be runnable.
 
     Raises:
         BuildError: if this platform does not run it, or there is none.
@@ -235,7 +235,7 @@ def check_runnable(directory: Path) -> Language:
 
 
 def _refuse_pythons_own(configuration: Configuration, packages: str) -> None:
-    """Raise BuildError for what only an algorithm in Python can mean; `packages` names the file of dependencies."""
+    """Raise BuildError for settings that only Python algorithms have; `packages` names the file of dependencies."""
     said = {
         "replicas": configuration.forks,
         "python": configuration.python,
@@ -320,7 +320,7 @@ def _check_module(path: Path, shown: str) -> None:
 
 
 def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
-    """What a module does when it is imported: all of its tree except what functions and classes hold."""
+    """The nodes of a module that run on import: all outside functions and classes."""
     for child in ast.iter_child_nodes(node):
         yield child
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):

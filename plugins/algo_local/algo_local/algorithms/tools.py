@@ -1,4 +1,4 @@
-"""Programs that an author runs in an algorithm's own environment: an interpreter, a shell, tests."""
+"""Programs in an algorithm's own environment: interpreter, shell, tests."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def r_tests(source: Path) -> list[str]:
 
 
 def variables(python: Path, directory: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a program: one's own without other Pythons, the algorithm's programs first on the PATH."""
+    """The caller's environment variables without those of other Pythons, the algorithm's programs first on the PATH."""
     interpreter = interpreter_of(python)
     if python.name == RSCRIPT:
         found = clean_environment()

@@ -102,7 +102,7 @@ def _with(schema: dict[str, Any], name: str, part: dict[str, Any]) -> dict[str, 
 
 
 def _any_of(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """One schema for alternatives; anything fits if anything fits one of them."""
+    """One schema for alternatives; empty if any alternative accepts anything."""
     if not all(parts):
         return {}
     flat: list[dict[str, Any]] = []

@@ -100,7 +100,7 @@ class Lines:
         self._rest = b""
 
     def add(self, data: bytes) -> None:
-        """Take what was printed."""
+        """Add printed output."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._app.output.log(line.decode("utf-8", "replace"))

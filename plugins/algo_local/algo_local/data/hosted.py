@@ -14,7 +14,6 @@ from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, Req
 from algo_local.callers import DENIED, Caller
 from algo_local.data.media_types import GENERIC, by_name
 from algo_local.data.objects import BLOCK, FileInfo, Objects, Read
-from algo_local.data.open_listings import OpenListings
 from algo_local.data.path_resolver import Branch, FileLocation, Location, PathResolver, Space
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata, collection_acl
 from algo_local.names import COLLECTION_LIMIT, check_name
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 1000
 """Entries of one page of a listing."""
-
-SMALL = 1 << 18
-"""Maximum size, in bytes, of a file that is hashed again instead of looking up its digest."""
 
 
 class DirectoryNotEmpty(RequestRefused):
@@ -56,24 +52,6 @@ class StoredFile(NamedTuple):
     """The uploaded media type, else the one by its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """The names of a directory, in order, and where a page of them starts."""
-
-    all: list[str]
-    start: int
-
-    @property
-    def page(self) -> list[str]:
-        return self.all[self.start : self.start + PAGE_SIZE]
-
-    @property
-    def marker(self) -> str | None:
-        """The last name of the page, if more follow."""
-        stop = self.start + PAGE_SIZE
-        return self.all[stop - 1] if stop < len(self.all) else None
-
-
 class HostedData:
     """The operations on hosted data. Paths are given as their components, from the root on.
 
@@ -85,7 +63,6 @@ class HostedData:
         self._metadata = metadata
         self._objects = objects
         self._resolver = resolver
-        self._listings: OpenListings[_Names] = OpenListings()
 
     def find(self, caller: Caller, path: Sequence[str]) -> Location:
         """The location of a path; a file need not exist. Refuses paths that the caller may not read."""
@@ -99,19 +76,17 @@ class HostedData:
         return location
 
     def list(self, directory: Branch | Space, after: str | None = None) -> Page:
-        """One page of a directory's entries in the order of their names, those behind `after`.
-
-        The pages of one listing show the names that its first page has found, without those deleted since then: no
-        file that exists all the time is left out or shown twice.
-        """
+        """One page of a directory's entries, those behind `after`; for their order see `Objects.page`."""
         if isinstance(directory, Branch):
             # Roots begin with the caller's own name and are never long enough to be continued.
-            names = _behind(directory.folders(), after)
-            return Page(names.page, [], names.marker, None)
-        names = self._names(directory, after)
-        if names.marker is not None:
-            self._listings.keep(_listing_key(directory, names.marker), names, len(names.all))
-        return Page([], self._objects.infos(directory.path, names.page), names.marker, directory.acl)
+            folders = directory.folders()
+            folders = folders[bisect_right(folders, after) if after is not None else 0 :]
+            marker = folders[PAGE_SIZE - 1] if len(folders) > PAGE_SIZE else None
+            return Page(folders[:PAGE_SIZE], [], marker, None)
+        if directory.lifetime is not None and after is None:
+            self._objects.forget_older(directory.path, directory.lifetime)
+        found = self._objects.page(directory.path, after, PAGE_SIZE)
+        return Page([], found.files, found.marker, directory.acl)
 
     def open(self, location: FileLocation) -> StoredFile:
         """Open a file for reading; the caller closes it."""
@@ -142,8 +117,8 @@ class HostedData:
         with self._metadata.database.write() as rows:
             if collection_acl(rows, location.owner, name) is not None:
                 raise AlreadyExists(f"Directory {uri} already exists")
-            self._metadata.insert_collection(rows, location.owner, name, acl)
-            self._objects.make(self._objects.collection(location.owner, name))
+            identifier = self._metadata.insert_collection(rows, location.owner, name, acl)
+            self._objects.make(self._objects.collection(location.owner, name, identifier))
         return uri
 
     def set_acl(self, caller: Caller, path: Sequence[str], acl: Acl) -> None:
@@ -182,10 +157,11 @@ class HostedData:
             except NotFoundError:
                 self._restore(location.space)
                 info = self._objects.place(received, location.space.path, location.name)
-            if info.size > SMALL:
+            if not self._objects.keeps_empty:
+                self._check_existing(location.space)
+            if info.size > self._objects.hashed_again:
                 self._metadata.remember_digest(stored_as, info.identity, received.md5)
-            if media_type and media_type != by_name(location.name):
-                self._metadata.remember_media_type(stored_as, info.identity, media_type)
+            self._keep_media_type(stored_as, info, media_type)
         return location.uri, received.md5
 
     def delete(self, caller: Caller, path: Sequence[str], *, force: bool) -> int:
@@ -209,33 +185,40 @@ class HostedData:
         if self._objects.discard(directory):
             self._metadata.forget_files(self._objects.relative(directory))
 
-    def _names(self, directory: Space, after: str | None) -> _Names:
-        before = self._listings.take(_listing_key(directory, after)) if after is not None else None
-        if before is not None:
-            return _Names(before.all, before.start + PAGE_SIZE)
-        if directory.lifetime is not None:
-            self._objects.forget_older(directory.path, directory.lifetime)
-        return _behind(self._objects.names(directory.path), after)
+    def _keep_media_type(self, stored_as: str, info: FileInfo, media_type: str) -> None:
+        named = by_name(info.name)
+        if media_type and media_type != named:
+            self._metadata.remember_media_type(stored_as, info.identity, media_type)
+        elif not self._objects.keeps_empty and self._metadata.media_type(stored_as, info.identity):
+            # The same content came before, with another type.
+            self._metadata.remember_media_type(stored_as, info.identity, named)
 
     def _delete_collection(self, location: Space, force: bool) -> int:
         assert location.collection
+        assert location.acl is not None
         aside = None
         with self._metadata.database.write() as rows:
-            if collection_acl(rows, *location.collection) is None:
-                raise NotFoundError(f"Directory {location.uri} does not exist")
+            if collection_acl(rows, *location.collection, location.identifier) is None:
+                raise _missing(location)
             if force:
                 aside = self._objects.set_aside(location.path)
             elif not self._objects.remove_empty(location.path):
                 raise self._not_empty(location)
             self._metadata.delete_collection(rows, *location.collection)
+        if not force and not self._objects.keeps_empty and self._objects.exists(location.path):
+            # A file came after it was found empty, and before its sender could know that it was deleted.
+            with self._metadata.database.write() as rows:
+                if collection_acl(rows, *location.collection) is None:
+                    owner, name = location.collection
+                    self._metadata.insert_collection(rows, owner, name, location.acl, location.identifier)
+            raise self._not_empty(location)
         self._metadata.forget_files(self._objects.relative(location.path))
         return self._objects.discard(aside) if aside else 0
 
     def _empty(self, location: Space, force: bool) -> int:
-        names = self._objects.names(location.path)
-        if names and not force:
+        if not force and self._objects.page(location.path, None, 1).files:
             raise self._not_empty(location)
-        return sum(self._objects.remove(location.path, name) for name in names)
+        return self._objects.clear(location.path)
 
     def _not_empty(self, location: Space) -> DirectoryNotEmpty:
         count = len(self._objects.names(location.path))
@@ -249,17 +232,24 @@ class HostedData:
             return
         with self._metadata.database.write() as rows:
             if collection_acl(rows, *space.collection) is None:
-                raise NotFoundError(f"Directory {space.uri} does not exist")
+                raise _missing(space)
             self._objects.make(space.path)
 
+    def _check_existing(self, space: Space) -> None:
+        """Raise NotFoundError if a collection was deleted while a file for it was received."""
+        if space.collection:
+            found = self._metadata.collection_named(*space.collection)
+            if not found or found.id != space.identifier:
+                raise _missing(space)
+
     def _digest(self, stored_as: str, info: FileInfo, content: BinaryIO) -> str:
-        if info.size > SMALL and (known := self._metadata.digest(stored_as, info.identity)):
+        if info.size > self._objects.hashed_again and (known := self._metadata.digest(stored_as, info.identity)):
             return known
         digest = _md5()
         while block := content.read(BLOCK):
             digest.update(block)
         content.seek(0)
-        if info.size > SMALL:
+        if info.size > self._objects.hashed_again:
             self._metadata.remember_digest(stored_as, info.identity, digest.hexdigest())
         return digest.hexdigest()
 
@@ -274,12 +264,8 @@ def _md5(data: bytes = b"") -> hashlib._Hash:
     return hashlib.md5(data, usedforsecurity=False)
 
 
-def _behind(names: list[str], after: str | None) -> _Names:
-    return _Names(names, bisect_right(names, after) if after is not None else 0)
-
-
-def _listing_key(directory: Space, after: str) -> str:
-    return f"{directory.path}/{after}"
+def _missing(space: Space) -> NotFoundError:
+    return NotFoundError(f"Directory {space.uri} does not exist")
 
 
 def parse_acl(read: object) -> Acl:

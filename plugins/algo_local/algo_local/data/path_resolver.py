@@ -9,16 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from algo_core.errors import NotFoundError, RequestRefused
 from algo_local.algorithms.visibility import visible_algorithm, visible_algorithms
 from algo_local.callers import Caller
-from algo_local.data.objects import Objects
+from algo_local.data.objects import SPACES, TEMP_SECONDS, Objects
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata
 
 if TYPE_CHECKING:
     from algo_local.algorithms.registry import Registry
-
-TEMP_SECONDS = 24 * 3600
-"""Lifetime in seconds of files in an algorithm's `temp` space."""
-
-SPACES = ("perm", "temp")
 
 DEFAULT = "default"
 """The name of the assigned collection in `data://.algo/default`."""
@@ -45,6 +40,8 @@ class Space(NamedTuple):
     acl: Acl | None = None
     lifetime: float | None = None
     """Seconds after which its files are removed."""
+    identifier: str = ""
+    """That of a collection."""
 
 
 class FileLocation(NamedTuple):
@@ -93,17 +90,18 @@ class PathResolver:
             raise NotFoundError(f"No account {owner}")
         if len(parts) == 1:
             return Branch(lambda: self._collections(caller, owner), owner)
-        acl = self._metadata.acl(owner, parts[1])
+        found = self._metadata.collection_named(owner, parts[1])
         uri = _uri(parts[:2])
-        if acl is None:
+        if found is None:
             raise NotFoundError(f"Directory {uri} does not exist")
         space = Space(
-            self._objects.collection(owner, parts[1]),
+            self._objects.collection(owner, parts[1], found.id),
             uri,
-            readable=_may_read(caller, owner, acl),
+            readable=_may_read(caller, owner, found.acl),
             writable=caller.acts_for(owner),
             collection=(owner, parts[1]),
-            acl=acl,
+            acl=found.acl,
+            identifier=found.id,
         )
         return _within(space, parts, 2)
 

@@ -1,4 +1,4 @@
-"""Has algorithms keep their workers ready while a platform is served."""
+"""Keeps the minimum number of workers ready while a platform is served."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ SECONDS = 2.0
 def workers_kept_ready(
     prepare: Callable[[], None], changed: threading.Event, seconds: float = SECONDS
 ) -> Iterator[None]:
-    """Call `prepare` now and then, and at once when `changed` is set, in a thread, within the block.
-
-    What it cannot do now, it may do the next time.
+    """Within the block, a thread calls `prepare` regularly, and at once when `changed` is set. Failures are left to the
+    next call.
     """
     ended = threading.Event()
 

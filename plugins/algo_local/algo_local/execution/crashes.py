@@ -1,4 +1,4 @@
-"""Builds whose processes do not get as far as to take a call: they are tried again ever more rarely."""
+"""Builds whose processes crash before their first call: retried with growing delays."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ class Crashes:
         self._failed.pop(key, None)
 
     def failure(self, key: Hashable, now: float) -> Failure | None:
-        """What came of the last try, if it is too early for another one."""
+        """The failure of the last start, if it is too early for another one."""
         count, until, failure = self._failed.get(key, (0, 0.0, None))
         return failure if count >= TOLERATED and now < until else None

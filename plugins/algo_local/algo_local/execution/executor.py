@@ -1,4 +1,4 @@
-"""The contract of executors: what runs algorithms, be it on this machine or on others.
+"""The contract of executors, which run algorithms on this machine or on others.
 
 `algo_local.testing.ExecutorContract` has its tests, to inherit for every implementation. A plugin offers one with the
 hook `algo_executors`; all that it needs of this platform is imported from here.
@@ -73,7 +73,7 @@ class Endpoint(Protocol):
 
 
 class Description(NamedTuple):
-    """What an executor does now."""
+    """The current load of an executor."""
 
     workers: int
     """Processes, or what stands for them, that have an algorithm loaded or load it."""
@@ -121,13 +121,13 @@ class Executor(Protocol):
         """
 
     def cancel(self, request_id: str) -> bool:
-        """End a call that waits or runs; whether there was one. What it has answered by then stands."""
+        """Cancel a waiting or running call; False if there is none. A result returned before stands."""
 
     def context_of(self, token: str) -> CallContext | None:
-        """The call that a worker serves now, by the token that its algorithm finds in `ALGORITHMIA_API_KEY`."""
+        """The current call of a worker, by the token in its algorithm's `ALGORITHMIA_API_KEY`."""
 
     def describe(self) -> Description:
-        """What it does now."""
+        """The current load."""
 
     def drain(self, seconds: float) -> bool:
         """Take no more calls, give up those that wait, and wait for those that run; whether all of them have ended."""

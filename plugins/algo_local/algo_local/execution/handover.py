@@ -1,4 +1,4 @@
-"""How loaded workers pass between commands and the keeper: messages on a private Unix socket, with descriptors.
+"""Hand-over of loaded workers between commands and the keeper: messages with descriptors on a private Unix socket.
 
 Imports the standard library only: the keeper knows no package of others.
 """
@@ -22,7 +22,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 class Message(NamedTuple):
-    """One message; whoever receives it has to close its descriptors."""
+    """One message; its receiver closes the descriptors."""
 
     content: dict[str, Any]
     descriptors: list[int]
@@ -47,7 +47,7 @@ def send(channel: socket.socket, content: dict[str, Any], descriptors: Sequence[
 
 
 def receive(channel: socket.socket) -> Message | None:
-    """The next message; None at the end, or if it is none of ours. OSError as by `socket.recv_fds`."""
+    """The next message; None at the end, or for an unknown message. OSError as by `socket.recv_fds`."""
     data, descriptors, flags, _ = socket.recv_fds(channel, LARGEST, 16, socket.MSG_CMSG_CLOEXEC)
     try:
         content = json.loads(data) if data and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else None
@@ -61,6 +61,6 @@ def receive(channel: socket.socket) -> Message | None:
 
 
 def is_own(channel: socket.socket) -> bool:
-    """Whether the process at the other end is of our own user."""
+    """Whether the peer process belongs to our user."""
     credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return bool(_CREDENTIALS.unpack(credentials)[1] == os.geteuid())

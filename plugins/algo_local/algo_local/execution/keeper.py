@@ -1,4 +1,4 @@
-"""The keeper as commands see it: it holds loaded workers after one, for the next that needs exactly such a worker.
+"""Client of the keeper, a process that holds loaded workers between commands.
 
 A command takes a worker, and works with it as if it had started it; in the end it gives back those that are idle. The
 keeper (`keeper_process.py`) is started when there is a first one to give.
@@ -67,14 +67,14 @@ def keeper_of(root: Path, seconds: float = DEFAULT_SECONDS) -> Keeper | None:
 
 
 class Keeper:
-    """The keeper of a platform. Nothing that happens to it is raised: then there is none."""
+    """The keeper of a platform. Its methods never raise: on failure there is no keeper."""
 
     def __init__(self, root: Path, seconds: float) -> None:
         self.seconds = seconds
         self._directory = root / DIRECTORY
 
     def take(self, key: str) -> Message | None:
-        """The worker that was kept under a key, which is then ours alone; None if there is none."""
+        """Take the worker kept under a key; None without one."""
         with self._connected() as channel:
             if channel and (answer := _ask(channel, {"take": key})):
                 if answer.content.get("key") == key:
@@ -89,14 +89,14 @@ class Keeper:
             yield channel
 
     def give(self, channel: socket.socket, content: dict[str, Any], descriptors: list[int]) -> bool:
-        """Give a worker away; whether that was done."""
+        """Give a worker to the keeper; False if that failed."""
         try:
             return handover.send(channel, {"give": content, "seconds": self.seconds}, descriptors)
         except OSError:
             return False
 
     def status(self) -> dict[str, Any] | None:
-        """What it holds; None if there is no keeper."""
+        """The kept workers; None without a keeper."""
         with self._connected() as channel:
             answer = _ask(channel, {"status": True}) if channel else None
         return answer.content if answer else None
@@ -108,7 +108,7 @@ class Keeper:
                 _ask(channel, {"drop": label})
 
     def stop(self) -> bool:
-        """End it with all its workers; whether there was one."""
+        """Stop the keeper with all its workers; False if there was none."""
         with self._connected() as channel:
             if not channel:
                 return False
@@ -184,7 +184,7 @@ def _ask(channel: socket.socket, question: dict[str, Any]) -> Message | None:
 
 
 def _listen(directory: int) -> socket.socket:
-    """The keeper's socket, in the place of one that nobody listens on any more."""
+    """The keeper's listening socket, which replaces a stale one."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(handover.SOCKET, dir_fd=directory)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -198,7 +198,7 @@ def _listen(directory: int) -> socket.socket:
 
 
 def _run(listener: socket.socket, directory: Path) -> None:
-    """Start the process; whoever connects from now on is heard once it is there."""
+    """Start the keeper's process; connections made before it is ready wait in the socket's backlog."""
     packages = dict.fromkeys(str(Path(file).parents[1]) for file in (algo_core.__file__, algo_local.__file__))
     options = ("-S", "-I", "-B", "-c", _MAIN)
     command = [base_interpreter(), *options, str(listener.fileno()), str(directory), *packages]

@@ -1,4 +1,4 @@
-"""The keeper's process: holds loaded workers between commands, and ends with the last of them.
+"""The keeper's process: holds loaded workers between commands, and ends when none is left.
 
 It runs nothing of an algorithm and reads no answer; it holds the descriptors of workers, and hands them to the command
 that asks for exactly such a one. Since a worker ends when nobody holds its descriptors any more, none outlives both.
@@ -48,7 +48,7 @@ class _Stopped(Exception):
 
 
 class Kept:
-    """A worker in the keeper's hands; `descriptors` as `AlgorithmProcess.hand_over` orders them."""
+    """A kept worker; `descriptors` in the order of `AlgorithmProcess.hand_over`."""
 
     def __init__(self, message: Message, processes: str, now: float) -> None:
         """KeyError, TypeError or ValueError if it is no worker with its files in the directory `processes`."""
@@ -75,7 +75,7 @@ class Kept:
             self.descriptors.remove(self.stdin)
 
     def end(self, now: float) -> None:
-        """End it, one step further than before."""
+        """End it: its supervisor by the first call, its process by a later one."""
         self.until = now + KILL_SECONDS
         if not self._is_killed:
             self._is_killed = True
@@ -114,7 +114,7 @@ class KeeperProcess:
         self._watch(listener.fileno(), self._accept)
 
     def run(self) -> None:
-        """Serve until there is nothing to keep any more; at a signal, end everything."""
+        """Serve until no worker is kept; on a signal, stop all workers."""
         try:
             while self._is_needed():
                 self._turn()
@@ -156,7 +156,7 @@ class KeeperProcess:
         return bool(self._ending)
 
     def _look(self) -> tuple[int, int] | None:
-        """Which socket is found in the directory; None if there is none."""
+        """The identity of the socket in the directory; None without one."""
         try:
             found = os.stat(self._path, follow_symlinks=False)
         except OSError:
@@ -164,7 +164,7 @@ class KeeperProcess:
         return found.st_dev, found.st_ino
 
     def _close(self) -> None:
-        """Be found no longer."""
+        """Remove the socket."""
         if self._is_open:
             self._is_open = False
             if self._look() == self._identity:
@@ -208,7 +208,7 @@ class KeeperProcess:
         channel.close()
 
     def _do(self, message: Message, channel: socket.socket) -> bool:
-        """Do what a command asks for; whether it may ask for more."""
+        """Carry out one request of a command; whether the connection stays open."""
         if "give" in message.content:
             self._keep(message)
             return True
@@ -243,7 +243,7 @@ class KeeperProcess:
             self._retire(self._kept[0])
 
     def _hand_out(self, key: str, channel: socket.socket) -> None:
-        """Hand out the worker that was in use last, of those that are the same to its caller."""
+        """Hand out the most recently used of the matching workers."""
         for one in reversed(self._kept):
             if one.content["key"] == key:
                 self._kept.remove(one)
@@ -274,7 +274,7 @@ class KeeperProcess:
     # Workers end
 
     def _retire(self, one: Kept) -> None:
-        """Have a worker end, and remove what is left when it has."""
+        """Stop a worker, and clean up when it has ended."""
         self._kept.remove(one)
         self._ending.append(one)
         self._forget(one.process)
@@ -283,7 +283,7 @@ class KeeperProcess:
         one.ask(time.monotonic())
 
     def _drain(self, one: Kept) -> None:
-        """Drop what a worker prints, so that it does not wait for a reader."""
+        """Discard a worker's output, so that it does not block on a full pipe."""
         with contextlib.suppress(BlockingIOError):
             if not os.read(one.stdout, _CHUNK):
                 self._forget(one.stdout)

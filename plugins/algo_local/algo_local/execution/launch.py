@@ -56,7 +56,7 @@ class Launch:
 
 
 class AdoptedProcess:
-    """A process that another one of ours has started: as much of `subprocess.Popen` as is needed for it."""
+    """A process started by another `algo`, with the needed part of the interface of `subprocess.Popen`."""
 
     def __init__(self, pid: int, pidfd: int, stdin: int, stdout: int) -> None:
         """`pidfd` stays its caller's to close."""
@@ -67,11 +67,11 @@ class AdoptedProcess:
         self._pidfd = pidfd
 
     def poll(self) -> int | None:
-        """Its exit code if it has ended, of which only its parent hears: 1, as if something had gone wrong."""
+        """1 if it has ended, else None: only its parent learns the real exit code."""
         return self._wait(0.0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """The same once it has ended. TimeoutExpired if it has not in `timeout` seconds."""
+        """Wait until it has ended. Raises TimeoutExpired after `timeout` seconds."""
         code = self._wait(timeout)
         if code is None:
             raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
@@ -92,7 +92,7 @@ class AdoptedProcess:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A process, and the platform's ends of what ties it to it."""
+    """A started process, and the platform's ends of its pipes and sockets."""
 
     process: subprocess.Popen[bytes] | AdoptedProcess
     pidfd: int | None
@@ -150,7 +150,7 @@ def _open_pidfd(pid: int) -> int | None:
 
 
 def leave(process: subprocess.Popen[bytes]) -> None:
-    """Wait no longer for a process that is to outlive this one; that it has ended is seen at some later time."""
+    """Detach from a process that outlives this one."""
     _left[:] = [left for left in (*_left, process) if left.poll() is None]
 
 

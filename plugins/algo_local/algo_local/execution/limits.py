@@ -28,7 +28,7 @@ class Limits:
 
     @classmethod
     def of(cls, environ: Mapping[str, str] = os.environ) -> Limits:
-        """The limits that the environment sets (`ALGO_LOCAL_MEMORY` and so on), or sane ones.
+        """The limits from the environment (`ALGO_LOCAL_MEMORY` and others), or the defaults.
 
         Raises:
             ConfigError: if a variable does not hold a size or number.
@@ -42,7 +42,7 @@ class Limits:
 
 
 def size_of(environ: Mapping[str, str], name: str, default: int) -> int:
-    """The value of a variable: a number above 0, or a size such as 2G in bytes. ConfigError otherwise."""
+    """Parse a variable: a positive number, or a size such as 2G in bytes. Raises ConfigError."""
     text = environ.get(name, "").strip()
     if not text:
         return default

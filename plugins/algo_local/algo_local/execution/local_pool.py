@@ -53,7 +53,7 @@ def _key(build: Build) -> _Key:
 
 
 class _Call(Ticket["Worker"]):
-    """A call from its arrival until it has a worker, or none."""
+    """A waiting call, until it gets a worker or is given up."""
 
     def __init__(self, build: Build, context: CallContext) -> None:
         super().__init__(_key(build), context.caller, context.depth, time.monotonic())
@@ -110,7 +110,7 @@ class LocalPool:
         atexit.register(self.close)
 
     def start(self) -> None:
-        """Nothing has to be made ready: workers are started when calls wait for them."""
+        """Do nothing: workers are started when calls wait for them."""
 
     def call(
         self,
@@ -255,7 +255,7 @@ class LocalPool:
                     self._ahead(_Call(build, context))
 
     def _ahead(self, call: _Call) -> None:
-        """Start the workers that are missing of what is to be kept; the lock is held."""
+        """Start missing workers of those to keep ready; the lock is held."""
         starts = self._scheduler.ahead(call)
         self._starting += len(starts)
         for start in starts:
@@ -319,7 +319,7 @@ class LocalPool:
         _stop_all(unneeded)
 
     def _load(self, worker: Worker, start: Start[Worker]) -> Failure | None:
-        """Load an algorithm ahead of calls, unless the pool is closed meanwhile."""
+        """Load an algorithm ahead of calls, unless the pool is closed in between."""
         if worker.is_loaded:
             return None
         with self._lock:
@@ -373,7 +373,7 @@ class LocalPool:
     # A call gets a worker, and gives it back
 
     def _acquire(self, call: _Call, deadline: float) -> Failure | None:
-        """Wait for a worker; why there is none."""
+        """Wait for a worker; returns the failure if there is none."""
         with self._lock:
             if self._closed:
                 return SHUTTING_DOWN
@@ -401,7 +401,7 @@ class LocalPool:
         return call.failure
 
     def _decide(self, call: _Call, failure: Failure) -> None:
-        """Let a call wait no longer; the lock is held."""
+        """Remove a call from the queue; the lock is held."""
         self._scheduler.withdraw(call)
         self._calls.pop(call.context.request_id, None)
         self._cancelled.discard(call.context.request_id)
@@ -409,7 +409,7 @@ class LocalPool:
         call.decided.set()
 
     def _plan(self) -> list[Start[Worker]]:
-        """Give idle workers to calls, and say which are to be started; the lock is held."""
+        """Assign idle workers to calls; returns the workers to start. The lock is held."""
         plan = self._scheduler.plan(time.monotonic())
         for ticket in plan.given:
             assert isinstance(ticket, _Call)
@@ -432,7 +432,7 @@ class LocalPool:
                 )
 
     def _start(self, start: Start[Worker]) -> None:
-        """Start a worker, in a thread of its own: the call that it is for takes whichever is there first."""
+        """Start a worker in a thread; its call takes the first worker that becomes ready."""
         call = start.ticket
         assert isinstance(call, _Call)
         token = _new_token()
@@ -495,7 +495,7 @@ class LocalPool:
             return self._factory
 
     def _release(self, call: _Call, worker: Worker, seconds: float, outcome: Outcome | None) -> bool:
-        """Have a worker take another call, or end it; whether its call was to be cancelled."""
+        """Return a worker to the pool, or stop it; whether its call was cancelled."""
         identifier = call.context.request_id
         with self._lock:
             self._serving.pop(worker.token, None)  # from here on, the token is invalid
@@ -526,7 +526,7 @@ class LocalPool:
         return cancelled
 
     def _note(self, key: Hashable, worker: Worker, outcome: Outcome, now: float) -> None:
-        """Remember whether a build can be loaded; the lock is held."""
+        """Record whether a build could be loaded; the lock is held."""
         if worker.is_loaded:
             self._crashes.forget(key)
         elif outcome.failure and outcome.failure.error_type != "TimeoutError" and not outcome.failure.ended:
@@ -538,7 +538,7 @@ class LocalPool:
             self._janitor.start()
 
     def _retire_idle(self) -> None:
-        """End workers that are idle for a while; ends itself when none is left."""
+        """Stop workers after their idle time; the thread ends when none is left."""
         while True:
             with self._lock:
                 oldest = min((worker.idle_since for _, worker in self._scheduler.idle()), default=None)
@@ -570,7 +570,7 @@ def _explain(build: Build, error: OSError | AlgoError) -> str:
 
 
 def _stop_all(workers: list[Worker]) -> None:
-    """End workers that serve no call: all at once, so that together they take no longer than the slowest."""
+    """Stop idle workers concurrently, so that together they take as long as the slowest."""
     if not workers:
         return
     from algo_local.execution.process import STOP_GRACE

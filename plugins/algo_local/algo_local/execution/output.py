@@ -25,15 +25,15 @@ class CapturedOutput:
         """Whether the end of loading was reported (API section 8.4, item 3)."""
 
     def add(self, data: bytes) -> None:
-        """Take what was printed."""
+        """Add printed output."""
         self._keep(data if self.is_ready else self._without_marker(data))
 
     def so_far(self, limit: int) -> bytes | None:
-        """What is kept by now; None if it is more than `limit` bytes."""
+        """The output kept so far; None if it has more than `limit` bytes."""
         return bytes(self._kept) if len(self._kept) <= limit and not self._dropped else None
 
     def take(self) -> str:
-        """All of it as text; starts afresh."""
+        """Return the output as text, and start anew."""
         self._keep(self._held)
         text = self._kept.decode("utf-8", "replace")
         if self._dropped:

@@ -1,4 +1,4 @@
-"""The values that pass between the platform's parts: what an algorithm is run with, and what came of it.
+"""Values that the platform's parts exchange: an algorithm's input and outcome.
 
 They hold no behaviour and know neither HTTP, SQLite nor processes, so that the web layer, the metadata and the executor
 can each be replaced without the others noticing. What is run is a

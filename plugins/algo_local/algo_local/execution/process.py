@@ -1,4 +1,4 @@
-"""One running algorithm: a process that is started, asked one thing at a time, and ended with all its descendants.
+"""One running algorithm: a process that serves one request at a time and ends with all its descendants.
 
 The protocol is that of the platform's language server (API section 8.4). Everything happens in the calling thread,
 which waits in `poll` for whatever comes first: output, an answer, the end of the process, or the deadline. So nothing
@@ -60,7 +60,7 @@ def _signal_name(number: int) -> str:
 
 
 class _CutShort(Exception):
-    """There will be no answer; carries what to report instead."""
+    """The call was cut short; carries the failure to report."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -118,7 +118,7 @@ class AlgorithmProcess:
 
     @classmethod
     def adopt(cls, launch: Launch, content: Mapping[str, Any], descriptors: Sequence[int]) -> AlgorithmProcess:
-        """Go on with a process that another one of ours has handed over."""
+        """Continue with a process that another `algo` has handed over."""
         control, stdin, stdout, answers, pidfd = descriptors
         process = AdoptedProcess(content["pid"], pidfd, stdin, stdout)
         found = cls(launch, None, Started(process, pidfd, socket.socket(fileno=control), answers))
@@ -139,14 +139,14 @@ class AlgorithmProcess:
         return content, [self._control.fileno(), self._stdin, self._stdout, self._answers, self._pidfd]
 
     def leave(self) -> None:
-        """Close what ties it to this process, without ending it."""
+        """Close this process's pipes and sockets to it, without ending it."""
         self._close()
         if isinstance(self._process, subprocess.Popen):
             leave(self._process)
 
     @property
     def pid(self) -> int:
-        """The process that was started: a supervisor, or the sandbox around it."""
+        """The started process: the supervisor, or the sandbox around it."""
         return self._process.pid
 
     @property
@@ -196,7 +196,7 @@ class AlgorithmProcess:
         return Outcome(None, answer, duration, printed)
 
     def load(self, deadline: float) -> Failure | None:
-        """Load the algorithm ahead of the first call, which is given what that prints; why that was impossible."""
+        """Load the algorithm ahead of the first call, which gets its output; returns the failure, if any."""
         try:
             self._pump(lambda: self._output.is_ready or self._answered, deadline)
         except _CutShort as cut:
@@ -217,11 +217,11 @@ class AlgorithmProcess:
                 self._remember_loaded()
 
     def loaded_by(self, other: AlgorithmProcess) -> None:
-        """Have the first call print what loading printed in another process, of which this is a replica."""
+        """Pass the output of loading in another process, of which this is a replica, to the first call."""
         self._printed_loading, self._is_adopted = other._printed_loading, True
 
     def settle(self) -> bool:
-        """Remove what a call has left behind, so that another can follow; False if only the end of the process does."""
+        """Clean up after a call; False if only the end of the process can."""
         if not self.is_reusable:
             return False
         try:
@@ -243,7 +243,7 @@ class AlgorithmProcess:
             self.launch.workspace.remember_temporary()
 
     def _repeat_loading(self) -> None:
-        """Have the first call of one that was taken over print what loading did: as if it had been loaded for that."""
+        """Repeat the output of loading in the first call of an adopted process."""
         if self._is_adopted and self._printed_loading:
             self._output.add(self._printed_loading)
         self._is_adopted = False
@@ -255,7 +255,7 @@ class AlgorithmProcess:
         return adopted | {child for one in adopted for child in children(one)}
 
     def _take_answer(self) -> tuple[Payload | Failure, bool]:
-        """The answer, and whether the process is in step: it read all that it was sent and wrote one line, no more."""
+        """The answer, and whether the process is in step: it read all input and wrote exactly one line."""
         line, _, rest = bytes(self._answer).partition(b"\n")
         in_step = not rest and not self._unsent
         self._answer, self._answered = bytearray(), False
@@ -291,7 +291,7 @@ class AlgorithmProcess:
                     raise _CutShort(self._last_words())
 
     def _read_control(self) -> None:
-        """Take what the supervisor says: the algorithm's exit code, or the socket that it listens on."""
+        """Read a message of the supervisor: the algorithm's exit code, or its listening socket."""
         try:
             data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
         except OSError:
@@ -347,7 +347,7 @@ class AlgorithmProcess:
             self._poll.unregister(self._stdin)
 
     def _read_answer(self) -> bool:
-        """Take what the FIFO holds; whether there was anything."""
+        """Read the FIFO; False if it is empty."""
         try:
             data = os.read(self._answers, _PIPE_SIZE)
         except BlockingIOError:
@@ -359,7 +359,7 @@ class AlgorithmProcess:
         return bool(data)
 
     def _read_output(self, limit: int) -> None:
-        """Take what was printed, up to about `limit` bytes: a process may print faster than we can read."""
+        """Read output, up to about `limit` bytes: a process may print faster than we can read."""
         while limit > 0:
             try:
                 data = os.read(self._stdout, _CHUNK)
@@ -393,7 +393,7 @@ class AlgorithmProcess:
         return bool(end.poll(seconds * 1000))
 
     def stop(self, grace: float = 0.0) -> None:
-        """End it, leaving it `grace` seconds to do so by itself after `end_input`, and give back all that it had."""
+        """Stop it, `grace` seconds after `end_input`, and release its resources."""
         if grace > 0:
             with contextlib.suppress(_CutShort):
                 self._pump(lambda: False, time.monotonic() + grace)

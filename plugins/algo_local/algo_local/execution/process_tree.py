@@ -1,4 +1,4 @@
-"""Information from the system about processes: parents, counts, and memory.
+"""Information about processes from the system: parents, counts, memory.
 
 Everything here is empty where there is no /proc.
 """
@@ -22,13 +22,13 @@ def _loadavg() -> int | None:
 
 
 def newest_pid() -> bytes:
-    """The number of the process or thread that was started last, on the whole machine: a cheap sign of any new one."""
+    """The last process or thread id on the machine: a cheap sign of new processes."""
     file = _loadavg()
     return b"" if file is None else os.pread(file, 256, 0).rpartition(b" ")[2]
 
 
 def children(pid: int) -> set[int]:
-    """The processes whose parent a process is, those not counted that have ended and are not buried yet."""
+    """The children of a process, without zombies."""
     found: set[int] = set()
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):

@@ -93,7 +93,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def decode_answer(line: bytes) -> Payload | Failure:
-    """The result, or why there is none; whatever the algorithm wrote, this does not raise."""
+    """The result, or the failure; never raises, whatever the algorithm wrote."""
     try:
         answer = _DECODER.decode(line.decode())
     except RecursionError:

@@ -68,7 +68,7 @@ class Forks:
                 os.close(descriptor)
 
     def _become_replica(self, stdin: int, stdout: int, control: int, handler: "Any") -> None:
-        """Fork once more: this process is the supervisor, the other one returns."""
+        """Fork again: this process becomes the supervisor, the child returns."""
         wakeup, write_end = os.pipe()
         os.set_blocking(write_end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -95,7 +95,7 @@ class Forks:
 
 
 def _settle(asked: "dict[str, Any]") -> str:
-    """Have nothing in common with other replicas that would show: keys, temporary files, random numbers."""
+    """Separate a replica from others: keys, temporary files, random numbers."""
     os.environ.update(asked["environment"])
     if "tempfile" in sys.modules:
         sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]  # it is looked up anew then

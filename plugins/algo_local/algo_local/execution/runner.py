@@ -30,14 +30,14 @@ _RESERVE = [bytearray(4 << 20)]
 
 
 class Pipe:
-    """The FIFO that answers go to, and whether the algorithm has taken it for itself."""
+    """The FIFO for answers, and whether the algorithm writes to it itself."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self.taken = False
 
     def move(self, path: str) -> None:
-        """Answers go elsewhere from now on."""
+        """Redirect answers to another path."""
         self._path = path
 
     def path(self) -> str:

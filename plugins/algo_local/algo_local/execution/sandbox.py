@@ -135,7 +135,7 @@ def _interpreter(program: str) -> list[str]:
 
 
 def _prefixes(program: str) -> list[str]:
-    """Where an interpreter that is in no virtual environment is installed."""
+    """The installation directories of an interpreter outside virtual environments."""
     places = (re.sub(_IN_R, "/Rscript", path) for path in (program, os.path.realpath(program)))
     prefixes = [os.path.dirname(os.path.dirname(path)) for path in places]
     ours = [sys.base_prefix, sys.base_exec_prefix] if program == base_interpreter() else []
@@ -250,7 +250,7 @@ def protection(root: Path, environ: Mapping[str, str] = os.environ, *, try_it: b
 
 
 def _trial(sandbox: Sandbox) -> str:
-    """Why an interpreter does not run in the sandbox here; empty if it does.
+    """The reason why an interpreter does not run in the sandbox here; empty if it does.
 
     Many containers let nobody make namespaces, and an interpreter may need what is not among what can be seen.
     """

@@ -45,7 +45,7 @@ W = TypeVar("W", bound=Served)
 
 @dataclass(eq=False)
 class Ticket(Generic[W]):
-    """A call that waits; `worker` is what it was given."""
+    """A waiting call; `worker` is set when it gets one."""
 
     key: Hashable
     account: str
@@ -65,7 +65,7 @@ class Ticket(Generic[W]):
 
 @dataclass(eq=False)
 class Start(Generic[W]):
-    """A worker that is to be started, and the one that is to be ended for it, if any."""
+    """A worker to start, and the one to stop for it, if any."""
 
     ticket: Ticket[W]
     """The call that it is started for; whether that gets it is decided when it is there."""
@@ -168,7 +168,7 @@ class Scheduler(Generic[W]):
         return mine >= max(1, self.scaling.queue // (others + 1))
 
     def arrive(self, ticket: Ticket[W]) -> None:
-        """A call waits from now on."""
+        """Add a waiting call."""
         self._number += 1
         ticket.number = self._number
         account = self._account(ticket.account)
@@ -177,7 +177,7 @@ class Scheduler(Generic[W]):
         self.waiting += 1
 
     def withdraw(self, ticket: Ticket[W]) -> None:
-        """A call waits no longer, having got no worker."""
+        """Remove a waiting call that got no worker."""
         account = self._accounts[ticket.account]
         queue = account.queues[ticket.key, ticket.depth]
         queue.remove(ticket)
@@ -208,7 +208,7 @@ class Scheduler(Generic[W]):
             pool.ready[ticket.account] = now
 
     def ended(self, ticket: Ticket[W], seconds: float, *, keep: bool) -> bool:
-        """A call has had its worker for that long; whether the worker is idle now, and not to be ended."""
+        """End a call after so many seconds with its worker; True if the worker is idle now, False if it must stop."""
         assert ticket.worker is not None
         pool, account = self.pools[ticket.key], self._accounts[ticket.account]
         account.served += seconds - ticket.estimate
@@ -225,12 +225,12 @@ class Scheduler(Generic[W]):
         return keep
 
     def limit(self, key: Hashable, least: int, most: int) -> None:
-        """The limits of a build are others from now on."""
+        """Change the limits of a build."""
         if pool := self.pools.get(key):
             pool.least, pool.most = least, most
 
     def outdate(self, key: Hashable, accounts: Collection[str]) -> None:
-        """Say whose workers of a build are outdated; those of all others are not."""
+        """Set the accounts whose workers of a build are outdated."""
         if pool := self.pools.get(key):
             pool.outdated = set(accounts)
 
@@ -254,7 +254,7 @@ class Scheduler(Generic[W]):
         return pool.count - min(self.scaling.most, pool.most or self.scaling.most) * pool.levels
 
     def retire(self, key: Hashable, worker: W) -> None:
-        """An idle worker is ended."""
+        """Remove an idle worker."""
         idle = self.pools[key].idle
         idle[worker.account].remove(worker)
         if not idle[worker.account]:
@@ -319,7 +319,7 @@ class Scheduler(Generic[W]):
     # What is to be done
 
     def plan(self, now: float) -> Plan[W]:
-        """Give idle workers to calls, and say which are to be started."""
+        """Assign idle workers to calls, and decide which workers to start."""
         plan: Plan[W] = Plan()
         if self.waiting:
             for name in sorted(
@@ -347,7 +347,7 @@ class Scheduler(Generic[W]):
             self._drop_empty(key)
 
     def _most(self, ticket: Ticket[W]) -> int:
-        """How many workers a build may have for each level of calls."""
+        """The maximum number of workers of a build for each level of calls."""
         return min(self.scaling.most, ticket.most or self.scaling.most)
 
     def _has_room(self, ticket: Ticket[W]) -> bool:

@@ -1,4 +1,4 @@
-"""Start an algorithm's process, and end all that came of it when it or the platform ends (inside its own Python).
+"""Supervises an algorithm's process: ends all its descendants when it or the platform ends (inside its own Python).
 
 Started as `python supervisor.py CONTROL LIMITS UID PORT RUNTIME TREE MODULE FIFO [FORKS]`. This process forks; the
 child becomes the algorithm (`runner.py`, or Node.js with `runner.js`, or R with `runner.R`), this one stays its parent,
@@ -116,7 +116,7 @@ def _become(runtime: str, *algorithm: str) -> None:
 
 
 def _load(name: str) -> "dict[str, Any]":
-    """What a file beside this one defines. Not imported by its name: the algorithm may have a module of that."""
+    """The definitions of a file beside this one. Not imported by name: the algorithm may have a module of that name."""
     from importlib.machinery import SourceFileLoader
 
     loader = SourceFileLoader("_algo_" + name, os.path.join(os.path.dirname(__file__), name + ".py"))
@@ -128,7 +128,7 @@ def _load(name: str) -> "dict[str, Any]":
 
 
 def _children() -> "list[int]":
-    """The processes whose parent this one is, or has become."""
+    """The child processes of this one."""
     try:
         with open("/proc/thread-self/children") as file:
             return [int(pid) for pid in file.read().split()]
@@ -172,7 +172,7 @@ def end_descendants() -> None:
 
 
 def supervise(control: int, wakeup: int, algorithm: int) -> None:
-    """Wait for the algorithm's end, or the platform's word; report the first, and leave nothing behind."""
+    """Wait for the algorithm's end or the platform's request to stop; report the exit code, and end all descendants."""
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(wakeup, select.POLLIN)
@@ -195,7 +195,7 @@ def supervise(control: int, wakeup: int, algorithm: int) -> None:
 
 
 def _reap(algorithm: int) -> "int | None":
-    """Bury what has ended; the algorithm's status if it is among that."""
+    """Reap ended children; returns the algorithm's status if it is among them."""
     found = None
     while True:
         try:

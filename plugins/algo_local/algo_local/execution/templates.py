@@ -1,4 +1,4 @@
-"""Workers that are forked from a process which has loaded their algorithm: it is loaded once for all of them."""
+"""Templates: processes with a loaded algorithm, from which workers are forked."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Template:
 
 
 def _sender(control: socket.socket) -> int:
-    """The process that says that it has started, by its number out here."""
+    """The process id, outside the sandbox, of the process that reports its start."""
     said, ancillary, _, _ = control.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size))
     for _, kind, data in ancillary:
         if said and kind == socket.SCM_CREDENTIALS:
@@ -178,7 +178,7 @@ class ReplicaWorkspace(Workspace):
 
 
 class _Slot:
-    """What is known of one build for one account."""
+    """The template of one build for one account."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -189,7 +189,7 @@ class _Slot:
 
 
 class Templates:
-    """The templates of a platform: each is there for as long as it has replicas."""
+    """The templates of a platform; each lives as long as it has replicas."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -243,7 +243,7 @@ class Templates:
         return template
 
     def close(self) -> None:
-        """End what is being loaded, and load nothing any more."""
+        """Stop loading, and refuse further loads."""
         with self._lock:
             self._is_closed = True
             for template in self._loading:

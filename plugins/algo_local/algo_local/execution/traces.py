@@ -1,4 +1,4 @@
-"""Stack traces of algorithms as their authors want to see them: their own frames, by the names of their own files."""
+"""Stack traces for an algorithm's author: the author's own frames and file names."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class Worker:
 
     @property
     def name(self) -> str:
-        """Its name in records: the number of its process."""
+        """Its name in records: its process id."""
         return str(self._process.pid)
 
     def call(self, request: bytes, deadline: float, on_output: Callable[[bytes], None] | None = None) -> Outcome:
@@ -158,7 +158,7 @@ class Worker:
         return self._process.memory()
 
     def is_fresh(self, scaling: Scaling) -> bool:
-        """Whether it has not become too old or too large for another call; asked after each."""
+        """Whether it is still young and small enough for another call; checked after each."""
         self._calls += 1
         if self._calls >= scaling.calls or time.monotonic() - self._began >= scaling.age:
             return False
@@ -237,7 +237,7 @@ class Workers:
         return worker
 
     def close(self) -> None:
-        """End what is being loaded, and load nothing any more."""
+        """Stop loading, and refuse further loads."""
         with self._lock:
             self._is_closed = True
             if self._templates:
@@ -359,7 +359,7 @@ class Workers:
         return Limits.of()
 
     def _next_user(self) -> int | None:
-        """Another user for each worker if we are root and can name them: in some containers root cannot."""
+        """A different user for each worker, if we are root and may change users: in some containers root may not."""
         if os.geteuid() != 0 or not _has_user(_FIRST_USER + _USERS - 1):
             return None
         return _FIRST_USER + next(self._users) % _USERS
@@ -374,7 +374,7 @@ def _forks(build: Build) -> bool:
 
 
 def _has_user(user: int) -> bool:
-    """Whether this number means a user to the user namespace that we are in."""
+    """Whether this number is a user in our user namespace."""
     try:
         with open("/proc/self/uid_map") as ranges, open("/proc/self/gid_map") as groups:
             return all(

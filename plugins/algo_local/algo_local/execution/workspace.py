@@ -55,7 +55,7 @@ class Workspace:
             _copy(node, self.tree / node.name, self.owner)
 
     def remember_temporary(self) -> None:
-        """From now on, what is in the temporary directory belongs to the process: loading has put it there."""
+        """Keep the present content of the temporary directory between calls: loading has created it."""
         self.kept = frozenset(os.listdir(self._temporary))
 
     def empty_temporary(self) -> None:
@@ -79,7 +79,7 @@ class Workspace:
         self.leave()
 
     def leave(self) -> None:
-        """Have nothing to do with it any more: another process has it, or nobody."""
+        """Release the workspace to another process."""
         os.close(self.held)
 
 
@@ -152,7 +152,7 @@ class Workspaces:
 
 
 def remove_abandoned(root: Path) -> None:
-    """Remove what platforms left that were killed, and end what may still run there."""
+    """Remove workspaces of killed platforms, and end processes that still run there."""
     with locked(root / ".lock"):
         abandoned = [path for path in root.glob("p-*") if not is_held(path / "lock")]
     for path in abandoned:

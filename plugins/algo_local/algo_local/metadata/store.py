@@ -101,20 +101,24 @@ class Metadata:
         """A collection by its id; None if there is none."""
         return next(iter(self._collections("id = ?", identifier)), None)
 
-    def _collections(self, condition: str, value: str) -> list[Collection]:
+    def _collections(self, condition: str, *values: str) -> list[Collection]:
         query = f"SELECT owner, name, acl, id FROM collections WHERE {condition}"
         with self.database.read() as rows:
-            found = rows.execute(query, (value,)).fetchall()
+            found = rows.execute(query, values).fetchall()
         return [Collection(owner, name, tuple(json.loads(acl)), id) for owner, name, acl, id in found]
+
+    def collection_named(self, owner: str, name: str) -> Collection | None:
+        """A collection by its name; None if there is none."""
+
+        def ask() -> Collection | None:
+            return next(iter(self._collections("owner = ? AND name = ?", owner, name)), None)
+
+        return self.database.remembered(("collection", owner, name), ask)
 
     def acl(self, owner: str, name: str) -> Acl | None:
         """The ACL of a collection; None if there is no such collection."""
-
-        def ask() -> Acl | None:
-            with self.database.read() as rows:
-                return collection_acl(rows, owner, name)
-
-        return self.database.remembered(("acl", owner, name), ask)
+        found = self.collection_named(owner, name)
+        return found.acl if found else None
 
     def set_acl(self, owner: str, name: str, acl: Acl) -> bool:
         """Change a collection's ACL; whether there is such a collection."""
@@ -124,14 +128,18 @@ class Metadata:
             )
             return changed.rowcount > 0
 
-    def insert_collection(self, rows: sqlite3.Connection, owner: str, name: str, acl: Acl) -> None:
-        """Record a collection inside a transaction."""
+    def insert_collection(
+        self, rows: sqlite3.Connection, owner: str, name: str, acl: Acl, identifier: str | None = None
+    ) -> str:
+        """Record a collection inside a transaction; its id, which is new unless it is given."""
         import uuid
 
+        identifier = identifier or str(uuid.uuid4())
         rows.execute(
             "INSERT INTO collections (owner, name, acl, created_at, id) VALUES (?, ?, ?, ?, ?)",
-            (owner, name, json.dumps(acl), time.time(), str(uuid.uuid4())),
+            (owner, name, json.dumps(acl), time.time(), identifier),
         )
+        return identifier
 
     def delete_collection(self, rows: sqlite3.Connection, owner: str, name: str) -> None:
         """Forget a collection inside a transaction."""
@@ -199,7 +207,8 @@ def insert_account(rows: sqlite3.Connection, name: str) -> None:
     )
 
 
-def collection_acl(rows: sqlite3.Connection, owner: str, name: str) -> Acl | None:
-    """The ACL of a collection as a transaction sees it; None if there is no such collection."""
-    found = rows.execute("SELECT acl FROM collections WHERE owner = ? AND name = ?", (owner, name)).fetchone()
-    return tuple(json.loads(found[0])) if found else None
+def collection_acl(rows: sqlite3.Connection, owner: str, name: str, identifier: str = "") -> Acl | None:
+    """The ACL of a collection as a transaction sees it; None if there is no such collection, or not with this id."""
+    query = "SELECT acl, id FROM collections WHERE owner = ? AND name = ?"
+    found = rows.execute(query, (owner, name)).fetchone()
+    return tuple(json.loads(found[0])) if found and identifier in {"", found[1]} else None

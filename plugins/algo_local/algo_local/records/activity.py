@@ -1,4 +1,4 @@
-"""What a platform is doing now, from its record: calls that wait and run, rates, latencies, workers.
+"""The current activity of a platform, from its record: queue, running calls, rates, latencies, workers.
 
 Every process of the platform writes to the record, so that it shows what all of them do, served or embedded.
 """
@@ -98,7 +98,7 @@ def percentiles(latencies: Sequence[float]) -> list[float]:
 
 
 def activity(rows: sqlite3.Connection, window: float, memory_of: Callable[[str], int] | None = None) -> Activity:
-    """What happens now, and what ended within `window` seconds; `memory_of` is a worker's, 0 if it has ended."""
+    """Calls under way or finished within `window` seconds; `memory_of` gives a worker's memory, 0 if it has ended."""
     now = time.time()
     versions: defaultdict[str, VersionActivity] = defaultdict(VersionActivity)
     for owner, name, version, state, count in rows.execute(

@@ -1,4 +1,4 @@
-"""What algorithms report about their calls: their insights (API section 3.10)."""
+"""Insights that algorithms report about their calls (API section 3.10)."""
 
 from __future__ import annotations
 

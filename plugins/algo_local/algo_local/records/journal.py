@@ -1,4 +1,4 @@
-"""Writes rows of the record: those that can wait, many in one transaction, and those that cannot, together at once."""
+"""Writes rows of the record: deferred rows in one transaction, urgent ones at once together with all others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_KNOWN = 100_000
 
 
 class _Task:
-    """A change that somebody waits for."""
+    """A change that a thread waits for."""
 
     def __init__(self, change: table.Change, *, to_disk: bool) -> None:
         self.change = change
@@ -41,7 +41,7 @@ class _Task:
 
 
 class Journal:
-    """Buffers rows. Who needs a change now writes all that wait as well: a hundred threads need few transactions."""
+    """Buffers rows. An urgent change also writes all waiting rows, so that a hundred threads need few transactions."""
 
     def __init__(self, database: Database, before_write: Callable[[], None], tell: Callable[[str], None]) -> None:
         """`before_write` is called before rows of calls under way are written; `tell` when writing fails, or works
@@ -64,44 +64,44 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        """How many rows are still to be written."""
+        """The number of unwritten rows."""
         return len(self._rows)
 
     def pending(self, identifier: str) -> Record | None:
-        """A record that is still to be written."""
+        """The unwritten record of a call, or None."""
         with self._lock:
             row = self._rows.get(identifier)
         return table.record_of(row) if row else None
 
     def pending_content(self, digest: str) -> bytes | None:
-        """Bytes that are still to be written."""
+        """Unwritten content by its digest, or None."""
         with self._lock:
             return self._contents.get(digest)
 
     def is_lost(self, identifier: str) -> bool:
-        """Whether a record was given up."""
+        """Whether a record was discarded by `give_up`."""
         return identifier in self._gone
 
     def unwritten(self) -> list[str]:
-        """The calls whose records are still to be written."""
+        """The ids of calls with unwritten records."""
         with self._lock:
             return list(self._rows)
 
     def give_up(self) -> None:
-        """Forget what could not be written."""
+        """Discard unwritten records."""
         with self._lock:
             self._forget(list(self._rows))
             self._contents.clear()
 
     def put(self, record: Record, contents: dict[str, bytes]) -> None:
-        """Have a record written soon, as it is now."""
+        """Queue a record in its present state."""
         row = table.row_of(record)
         with self._lock:
             self._rows[record.id] = row
             self._contents.update(contents)
 
     def change(self, change: table.Change, *, to_disk: bool = False) -> Any:
-        """Do something in a transaction now; what waits is written in it, before.
+        """Carry out a change in a transaction at once, after all waiting rows.
 
         Raises:
             StorageUnavailable: if the database cannot be written to; nothing is done then.
@@ -116,7 +116,7 @@ class Journal:
         return task.result
 
     def flush(self) -> None:
-        """Write what waits; if that is impossible, it waits on."""
+        """Write waiting rows; on failure they stay queued."""
         with contextlib.suppress(AlgoError):
             self._write()
 
@@ -165,7 +165,7 @@ class Journal:
             self._tell(f"Records of calls are written again; {self.lost} were lost since the start")
 
     def _keep(self, rows: dict[str, table.Row], contents: dict[str, bytes]) -> None:
-        """Have them wait again, behind nothing that is newer."""
+        """Queue them again, unless newer ones are queued."""
         with self._lock:
             self._rows = {**rows, **self._rows}
             self._contents = {**contents, **self._contents}
@@ -183,7 +183,7 @@ class Journal:
             del self._gone[next(iter(self._gone))]
 
     def read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
-        """The result of a query that sees all that was put."""
+        """The result of a query that sees all queued rows."""
         self.flush()
         with self._database.read() as connection:
             return query(connection)

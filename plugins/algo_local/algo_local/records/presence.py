@@ -13,7 +13,7 @@ DIRECTORY = "running"
 
 
 class Presence:
-    """This process, to the others. Its file is made when the first row says that something runs here."""
+    """The liveness of this process for others. Its file is created with the first row of a running call."""
 
     def __init__(self, root: Path) -> None:
         self._directory = root / DIRECTORY
@@ -21,7 +21,7 @@ class Presence:
         self._held: int | None = None
 
     def hold(self) -> None:
-        """Be seen from now on, however this process ends; may be repeated. OSError if the file cannot be made."""
+        """Mark this process as alive until it ends in any way; may be repeated. OSError if the file cannot be made."""
         if self._held is not None:
             return
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -30,7 +30,7 @@ class Presence:
         self._held = held
 
     def release(self) -> None:
-        """Be gone; may be repeated."""
+        """Mark this process as ended; may be repeated."""
         if self._held is not None:
             held, self._held = self._held, None
             with contextlib.suppress(OSError):

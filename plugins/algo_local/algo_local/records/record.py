@@ -33,7 +33,7 @@ def digest_of(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """An input or an output: what is known of it even where the bytes are not kept."""
+    """The metadata of an input or output, known even if its bytes are not kept."""
 
     content_type: ContentType
     size: int
@@ -53,7 +53,7 @@ class Answer:
 
     @property
     def state(self) -> str:
-        """The state that a call has with this answer."""
+        """The state of a call with this answer."""
         if self.failure is None:
             return DONE
         return self.failure.ended or FAILED
@@ -103,12 +103,12 @@ class Record:
 
     @property
     def reported(self) -> list[tuple[str, object]]:
-        """What it reported about itself, by name, in the order in which it did."""
+        """The insights that it reported, by name, in order."""
         return [(name, value) for name, value in json.loads(self.insights or "[]")]
 
     @property
     def failure(self) -> Failure | None:
-        """Why there is no result."""
+        """The failure, or None."""
         message, error_type, stacktrace = json.loads(self.error) if self.error else ("", "", None)
         if self.state == LOST and not message:
             return LOST_FAILURE if self.started_at is None else CUT_SHORT_FAILURE
@@ -118,15 +118,15 @@ class Record:
         return Failure(message, error_type, stacktrace, ended=ended.get(self.state, ""))
 
     def started(self, worker: str, at: float) -> None:
-        """Note that a worker has taken it."""
+        """Record that a worker has taken it."""
         self.state, self.worker, self.started_at = RUNNING, worker, at
 
     def not_started(self) -> None:
-        """Take `started` back: the worker was not given the call."""
+        """Undo `started`: the worker did not get the call."""
         self.state, self.worker, self.started_at = QUEUED, "", None
 
     def finished(self, answer: Answer, output: Content | None, at: float, *, level: str, limit: int) -> None:
-        """Note what came of it; of what was printed, `limit` bytes are kept, the last ones."""
+        """Record its outcome; of its output, the last `limit` bytes are kept."""
         self.finished_at, self.duration, self.output = at, answer.duration, output
         failure = answer.failure
         if failure:

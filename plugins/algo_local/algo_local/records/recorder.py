@@ -46,7 +46,7 @@ _SWEPT = "requests_swept_at"
 
 
 class KeyTaken(Exception):
-    """Another call has the idempotency key; `record` is the one."""
+    """Another call has the idempotency key: `record`."""
 
     def __init__(self, record: Record) -> None:
         super().__init__(record.id)
@@ -80,7 +80,7 @@ class Live:
         return self.level == FULL and (self.record.is_void or self.record.key is not None)
 
     def started(self, worker: str) -> None:
-        """Note that a worker has taken it. With an idempotency key, that is on record when this returns.
+        """Record that a worker has taken it. With an idempotency key, that is on record when this returns.
 
         Raises:
             StorageUnavailable: if it cannot be written; the call must not be executed then.
@@ -95,7 +95,7 @@ class Live:
                 raise
 
     def printed(self, data: bytes) -> None:
-        """Take what the algorithm has printed, of which the last bytes are kept."""
+        """Add the algorithm's output, of which the last bytes are kept."""
         if self.level == FULL:
             self._printed += data
             del self._printed[: max(0, len(self._printed) - self._recorder.retention.content)]
@@ -142,7 +142,7 @@ class Recorder:
     # What the threads that run calls say
 
     def begin(self, record: Record, given: Input, level: str) -> Live:
-        """A call is about to run. It is written soon, or when it has ended; one of which nothing is kept, never."""
+        """Begin a call. It is written soon, or when it has ended; calls that are not kept are never written."""
         live = self._made(record, given, level)
         if level != NONE:
             live.contents = self._kept(live, record.input, given.data)
@@ -173,7 +173,7 @@ class Recorder:
         contents = self._kept(live, record.input, given.data)
 
         def answered(rows: sqlite3.Connection) -> tuple[Record | None, bool]:
-            """The call that has the key, and whether it is not to be executed again."""
+            """The call that has the key, and whether it must not be executed again."""
             known = table.by_key(rows, record.account, record.key) if record.key else None
             has_run = known is not None and known.started_at is not None
             return known, known is not None and (known.state != LOST or (has_run and not may_repeat))
@@ -211,7 +211,7 @@ class Recorder:
         return live
 
     def write(self, live: Live) -> None:
-        """Have a call on record as it is now when this returns. StorageUnavailable if that is impossible."""
+        """Write a call in its present state before returning. StorageUnavailable if that is impossible."""
         with self._lock:
             live.is_changed = False
             self._journal.put(live.record, live.contents)
@@ -219,7 +219,7 @@ class Recorder:
         self._journal.change(lambda rows: None)
 
     def report(self, identifier: str, insights: Sequence[tuple[str, object]]) -> bool:
-        """Keep what a call under way in this process reports about itself; False if that is more than is kept.
+        """Add insights reported by a running call of this process; False beyond the limit.
 
         Raises:
             NotFoundError: if there is no such call.
@@ -273,7 +273,7 @@ class Recorder:
     # What those ask who look at calls
 
     def find(self, identifier: str) -> Record | None:
-        """A call by its id; None if there is none, or no longer."""
+        """Find a call by its id; None if it does not exist, or no longer."""
         with self._lock:
             live = self._live.get(identifier)
         if live and not live.record.is_finished:
@@ -285,16 +285,16 @@ class Recorder:
         return self._journal.pending(identifier) or found
 
     def is_lost(self, identifier: str) -> bool:
-        """Whether there was a call of this id whose record could not be written, and was given up."""
+        """Whether the record of this call could not be written, and was discarded."""
         return self._journal.is_lost(identifier)
 
     @property
     def writing(self) -> Journal:
-        """How writing goes."""
+        """The state of writing."""
         return self._journal
 
     def unwritten(self) -> str:
-        """What to tell of records that could not be written; nothing if there are none."""
+        """The message about unwritten records; empty without any."""
         problem, names = self._journal.problem, self._journal.unwritten()
         if not problem or not names:
             return ""
@@ -330,7 +330,7 @@ class Recorder:
         return Answer(record.output.content_type, encoded, None, record.duration or 0.0, record.printed)
 
     def wait(self, identifier: str, seconds: float) -> Record | None:
-        """A call once it has ended, or as it is when the time is over."""
+        """Wait for a call to end; returns its record, unfinished when the time is over."""
         deadline = time.monotonic() + seconds
         while True:
             with self._lock:
@@ -344,7 +344,7 @@ class Recorder:
             time.sleep(min(POLL_SECONDS, left))
 
     def cancel(self, identifier: str) -> None:
-        """Have a call end, whichever process runs it; one that has ended stays as it is."""
+        """Cancel a call in any process; a finished call is not changed."""
         with self._lock:
             live = self._live.get(identifier)
         # A call on its way to the executor is known there in a moment: then the clock tells it.
@@ -352,11 +352,11 @@ class Recorder:
             self._journal.change(lambda rows: table.ask_to_cancel(rows, identifier))
 
     def forget_account(self, account: str) -> None:
-        """Forget the calls of an account."""
+        """Delete the calls of an account."""
         self._journal.change(lambda rows: table.forget_account(rows, account))
 
     def change(self, change: table.Change) -> Any:
-        """Do something in a transaction that sees every call until now."""
+        """Carry out a change in a transaction that sees every call until now."""
         return self._journal.change(change)
 
     def flush(self) -> None:
@@ -364,7 +364,7 @@ class Recorder:
         self._journal.flush()
 
     def close(self) -> None:
-        """Write what waits, and be gone; may be repeated, and the recorder used again."""
+        """Write waiting rows and mark this process as ended; may be repeated. The recorder can be used again."""
         atexit.unregister(self._at_exit)
         self._is_closed = True
         self._busy.set()
@@ -377,7 +377,7 @@ class Recorder:
     # What happens beside
 
     def _refresh(self) -> None:
-        """Have rows say what calls under way have come to by now."""
+        """Queue changed records of running calls."""
         with self._lock:
             for live in self._live.values():
                 if live.is_changed and not live.record.is_finished:
@@ -396,7 +396,7 @@ class Recorder:
             self._journal.change(lambda rows: table.mark_lost(rows, gone))
 
     def _tick(self) -> None:
-        """Have the clock's thread write soon; it sleeps while there is nothing to write."""
+        """Wake the thread that writes; it sleeps while there is nothing to write."""
         if self._busy.is_set() and self._clock and self._clock.is_alive():
             return
         with self._lock:
@@ -432,7 +432,7 @@ class Recorder:
             self.sweep()
 
     def sweep(self, *, always: bool = False) -> None:
-        """Forget what is too old or too much, and mark what was lost, unless that was done within the hour."""
+        """Apply the retention limits and mark lost calls, at most once an hour."""
         now = time.time()
 
         def due(rows: sqlite3.Connection) -> bool:

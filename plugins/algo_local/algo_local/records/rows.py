@@ -1,4 +1,4 @@
-"""The rows of the record in the database, and what queries find of them."""
+"""The rows of the record in the database, and their queries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Row = tuple[Any, ...]
 
 
 class Question(NamedTuple):
-    """Which calls are listed: those that meet all of it, newest first."""
+    """The filters of a listing; all of them apply, newest calls first."""
 
     accounts: Sequence[str] | None = None
     """Those of these accounts; None for all."""
@@ -65,7 +65,7 @@ def row_of(record: Record) -> Row:
 
 
 def record_of(row: Row) -> Record:
-    """The record that a row stands for."""
+    """The record of a row."""
     given = Content(*row[15:18]) if row[15] else None
     came = Content(*row[18:21]) if row[18] else None
     values: list[Any] = [*row[:9], bool(row[9]), *row[10:15], given, came, *row[21:]]
@@ -99,7 +99,7 @@ def _one(rows: sqlite3.Connection, condition: str, *values: object) -> Record | 
 
 
 def give_up_key(rows: sqlite3.Connection, record: Record) -> None:
-    """Let another call have the key of one that was lost."""
+    """Release the idempotency key of a lost call."""
     rows.execute("UPDATE requests SET idempotency_key = NULL WHERE id = ?", (record.id,))
 
 
@@ -127,24 +127,24 @@ def listed(rows: sqlite3.Connection, question: Question, limit: int) -> list[Rec
 
 
 def content(rows: sqlite3.Connection, digest: str) -> bytes | None:
-    """The bytes of a content; None if they are not kept, or no longer."""
+    """The bytes of a content; None if they are not kept."""
     found = rows.execute("SELECT data FROM request_contents WHERE digest = ?", (digest,)).fetchone()
     return found[0] if found else None
 
 
 def platforms_of_unfinished(rows: sqlite3.Connection) -> list[str]:
-    """The processes that are said to run calls."""
+    """The processes named by unfinished calls."""
     return [row[0] for row in rows.execute(f"SELECT DISTINCT platform FROM requests WHERE {_UNFINISHED}")]
 
 
 def mark_lost(rows: sqlite3.Connection, platforms: Iterable[str]) -> None:
-    """Say of all calls that processes had under way that they will never be answered."""
+    """Mark all unfinished calls of these processes as lost."""
     query = f"UPDATE requests SET state = ?, finished_at = ? WHERE platform = ? AND {_UNFINISHED}"
     rows.executemany(query, [(LOST, time.time(), platform) for platform in platforms])
 
 
 def ask_to_cancel(rows: sqlite3.Connection, identifier: str) -> None:
-    """Tell the process that runs a call, whichever it is, to end it."""
+    """Ask the process that runs a call to cancel it."""
     rows.execute(f"UPDATE requests SET cancel = 1 WHERE id = ? AND {_UNFINISHED}", (identifier,))
 
 

@@ -103,7 +103,7 @@ class ChunkedBody:
         return count
 
     def _advance(self) -> bool:
-        """Come to the next byte of content; False if there is none."""
+        """Advance to the next byte of content; False at the end."""
         if self._broken:
             raise ValueError("it was broken before")
         if self._announce:
@@ -155,7 +155,7 @@ def _has_control(text: str) -> bool:
 
 
 def drain(body: Body, limit: int, seconds: float) -> None:
-    """Read and forget what is left of a body if it is at most `limit` bytes that arrive in time."""
+    """Discard the rest of a body, if at most `limit` bytes arrive in time."""
     ends = time.monotonic() + seconds
     try:
         while not body.finished and limit > 0 and time.monotonic() < ends:

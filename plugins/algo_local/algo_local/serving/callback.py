@@ -1,4 +1,4 @@
-"""The address at which running algorithms call the platform back, on loopback.
+"""The callback endpoint: the loopback address at which running algorithms call the platform.
 
 An algorithm that makes no calls costs no server: only a socket listens until the first connection comes.
 """

@@ -85,7 +85,7 @@ class Connection:
         """Bytes read after its last response."""
 
     def shake(self) -> None:
-        """Take a TLS handshake as far as it goes; raises what the socket does if it has to wait."""
+        """Continue the TLS handshake; raises the socket's error if it has to wait."""
         if self.is_shaking:
             self.socket.do_handshake()  # type: ignore[attr-defined]  # it is one of TLS
             self.is_shaking = False
@@ -164,7 +164,7 @@ def _size(body: bytes | FileBody) -> int:
 
 
 class _Exchange:
-    """The body of a request, from the announcement that it is wanted to what is left of it."""
+    """The body of a request, from `100 Continue` to the discarded rest."""
 
     def __init__(self, connection: Connection, head: Head) -> None:
         self._connection = connection
@@ -177,7 +177,7 @@ class _Exchange:
         )
 
     def clear(self) -> bool:
-        """Get what the application left of the body out of the next request's way; whether that was possible."""
+        """Discard the unread rest of the body before the next request; False if that is not possible."""
         if self.body.finished:
             return True
         if self._must_announce and self._connection.incoming.is_empty:

@@ -1,4 +1,4 @@
-"""`algo local dev`: the algorithm in a directory, served as it stands now, whatever is changed in it."""
+"""`algo local dev`: serves the algorithm in a directory, rebuilt after each change."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Development:
         return response
 
     def refreshed(self) -> DirectoryCalls | AlgoError:
-        """The build of the files as they are now, or why there is none."""
+        """The build of the current files, or the failure."""
         with self._lock:
             seen = signature(self.path)
             if seen != self._signature:
@@ -81,7 +81,7 @@ class Development:
             return found
 
     def watch(self) -> None:
-        """From now on, build as soon as a file is changed, not at the next call."""
+        """Build as soon as a file changes, not at the next call."""
 
         def look() -> None:
             while not self._ended.wait(POLL_SECONDS):
@@ -91,7 +91,7 @@ class Development:
         self._watcher.start()
 
     def close(self) -> None:
-        """End the watching, and remove what was built."""
+        """Stop watching, and remove the builds."""
         self._ended.set()
         if self._watcher:
             self._watcher.join()

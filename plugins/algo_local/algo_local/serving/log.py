@@ -38,7 +38,7 @@ class Log:
         self._last = ("", 0.0)
 
     def __call__(self, text: str) -> None:
-        """Write a text, or count it among those that were left out."""
+        """Write a text, or count it as omitted."""
         with self._lock:
             now = self._clock()
             self._allowed = min(BURST, self._allowed + (now - self._counted) * BURST / BURST_SECONDS)
@@ -56,7 +56,7 @@ class Log:
 
 
 def shortened(text: str) -> str:
-    """A text with its middle left out if it is longer than `LINE_CHARACTERS`."""
+    """A text, shortened in the middle if longer than `LINE_CHARACTERS`."""
     text = text.rstrip()
     if len(text) <= LINE_CHARACTERS:
         return text
@@ -65,7 +65,7 @@ def shortened(text: str) -> str:
 
 
 def takes_more() -> bool:
-    """Whether standard error accepts some text at once: a full pipe would block."""
+    """Whether standard error accepts text without blocking: its pipe may be full."""
     try:
         descriptor = sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):  # not a real one, as in tests

@@ -1,4 +1,4 @@
-"""`/healthz` and `/metrics` of the served platform, and what calls came to since it began to serve."""
+"""`/healthz` and `/metrics` of the served platform, and counts of calls since its start."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0)
 
 
 class Histogram:
-    """How many durations lie below each bound, and their sum."""
+    """A histogram: counts of durations below each bound, and their sum."""
 
     def __init__(self) -> None:
         self._counts = [0] * (len(BUCKETS) + 1)
         self.sum = 0.0
 
     def observe(self, seconds: float) -> None:
-        """Count one."""
+        """Count a duration."""
         self._counts[bisect.bisect_left(BUCKETS, seconds)] += 1
         self.sum += seconds
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Bounds with how many lie at or below each, as Prometheus has them."""
+        """Bounds and cumulative counts in Prometheus's form."""
         found, total = [], 0
         for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._counts, strict=True):
             total += count
@@ -44,7 +44,7 @@ class Histogram:
 
 
 class Monitoring:
-    """Answers monitors, which is no part of the API: `/healthz` anybody, `/metrics` with an administrator's key."""
+    """Answers monitoring requests, outside the API: `/healthz` for anybody, `/metrics` with an administrator's key."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform

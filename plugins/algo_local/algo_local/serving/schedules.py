@@ -1,4 +1,4 @@
-"""Makes the calls of schedules while the platform is served, as their accounts would."""
+"""Makes the scheduled calls of accounts while the platform is served."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TYPES = {"text": "text/plain", "json": "application/json"}
 
 
 class Clock:
-    """A thread that calls what is due. Any number of processes may have one: each call is made by one of them."""
+    """A thread that makes due calls. Several processes may have one: each call is made by one of them."""
 
     def __init__(self, platform: Platform, *, on_failure: Callable[[str], None] | None = None) -> None:
         self._platform = platform
@@ -37,7 +37,7 @@ class Clock:
         self._thread.start()
 
     def stop(self) -> None:
-        """Make no more calls; those under way go on."""
+        """Make no further calls; running ones continue."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -53,7 +53,7 @@ class Clock:
 
 
 def call_due(platform: Platform, on_failure: Callable[[str], None] | None = None) -> int:
-    """Begin the calls whose time has come; returns their number."""
+    """Begin all due calls; returns their number."""
     due = platform.schedules.claim(time.time())
     for schedule in due:
         request, problem = "", ""

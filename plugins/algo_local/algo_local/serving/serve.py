@@ -98,7 +98,7 @@ def serve_until_signal(
 
 
 def _first(*answers: Callable[[Request], Response | None] | None) -> Callable[[Request], Response | None]:
-    """The first response that one of them has to a request."""
+    """The first response that any of these functions gives."""
 
     asked = [each for each in answers if each]
 
@@ -138,7 +138,7 @@ def _signals() -> Iterator[Callable[[], None]]:
 
 
 def _end_at_last() -> None:
-    """Bound the time that is left, whatever hangs: a disk, a store, a thread that does not notice."""
+    """End the process after a grace period, even if a disk, a store or a thread hangs."""
     last = threading.Timer(GRACE_SECONDS, os._exit, (1,))
     last.daemon = True
     last.start()

@@ -146,7 +146,7 @@ class Server:
             time.sleep(0.05)
 
     def _next_timeout(self) -> float | None:
-        """Seconds until something is due that no socket tells of."""
+        """Seconds until the next timeout."""
         moments = (self._waiting.next_due(), self._paused_until, self._ends)
         due = min((moment for moment in moments if moment is not None), default=None)
         return None if due is None else max(0.0, due - time.monotonic())
@@ -245,18 +245,18 @@ class Server:
     # Waiting for requests
 
     def _await(self, connection: Connection, state: State) -> None:
-        """Watch a connection from now on, as one of that state."""
+        """Watch a connection in this state."""
         self._waiting.add(connection, state)
         step = self._advance if state in (State.READING, State.IDLE) else self._linger
         self._selector.register(connection.socket, selectors.EVENT_READ, partial(step, connection))
 
     def _release(self, connection: Connection) -> None:
-        """Watch a connection no longer."""
+        """Stop watching a connection."""
         if self._waiting.remove(connection):
             self._selector.unregister(connection.socket)
 
     def _advance(self, connection: Connection) -> None:
-        """Take in what has arrived; a whole request goes to a thread."""
+        """Receive available bytes; a complete request is passed to a thread."""
         try:
             head = self._receive(connection)
         except BadRequest as error:
@@ -314,7 +314,7 @@ class Server:
             self._woken.recv(4096)
 
     def _settle(self) -> None:
-        """Take back the connections that threads are done with."""
+        """Take back connections that threads have finished with."""
         while self._done:
             connection, fate = self._done.popleft()
             self._busy.discard(connection)

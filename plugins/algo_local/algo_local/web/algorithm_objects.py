@@ -1,4 +1,4 @@
-"""Algorithms, versions and builds as the API has them (API sections 6.2, 6.4)."""
+"""Algorithms, versions and builds as objects of the API (API sections 6.2, 6.4)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERNAL_SCM = {"id": "internal", "name": "", "provider": "internal", "default":
 
 
 def described(context: RequestContext, algorithm: Algorithm, version: Version | None = None) -> dict[str, Any]:
-    """The algorithm object: of a version, or of an algorithm that has none yet."""
+    """The algorithm object of a version, or of an algorithm without versions."""
     path = f"/v1/algorithms/{algorithm.owner}/{algorithm.name}"
     found: dict[str, Any] = {
         "id": algorithm.id,
@@ -81,7 +81,7 @@ def _source(context: RequestContext, algorithm: Algorithm) -> dict[str, Any]:
 
 
 def compiled(context: RequestContext, algorithm: Algorithm, build: BuildRecord) -> dict[str, Any]:
-    """The algorithm object after a compilation, whatever came of it."""
+    """The algorithm object after a compilation, successful or not."""
     found = described(context, algorithm)
     return {
         **found,
@@ -93,7 +93,7 @@ def compiled(context: RequestContext, algorithm: Algorithm, build: BuildRecord) 
 
 
 def summary(algorithm: Algorithm) -> dict[str, Any]:
-    """An algorithm in lists of those of an account."""
+    """The short algorithm object in an account's lists."""
     return {"id": algorithm.id, "algoname": algorithm.name, "username": algorithm.owner, "name": algorithm.name}
 
 
@@ -126,7 +126,7 @@ def _build_of(version: Version) -> dict[str, Any]:
 
 
 def _language(algorithm: Algorithm, version: Version | None) -> str:
-    """The language of a version, which may be another one than was chosen when the algorithm was created."""
+    """The language of a version, which may differ from the one chosen when the algorithm was created."""
     chosen = algorithm.language if algorithm.language in TITLES else "python3"
     if not version or version.build.language == chosen:
         return algorithm.language

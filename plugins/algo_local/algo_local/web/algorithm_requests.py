@@ -77,7 +77,7 @@ def source_in(context: RequestContext, body: dict[str, Any]) -> tuple[str, str] 
 
 
 def login_in(body: dict[str, Any]) -> tuple[str, str]:
-    """Name and password in a body: those, or a token alone."""
+    """The login in a body: name and password, or a token alone."""
     if token := body.get("secretToken"):
         return body.get("username", "git"), token
     if "username" not in body or "password" not in body:

@@ -19,7 +19,7 @@ _RAW_TYPES = {
 
 
 def answer_of(outcome: Outcome) -> Answer:
-    """The answer to an execution: its result as it stands in the JSON body, or why it cannot stand there."""
+    """The answer to an execution: its result for the JSON body, or the failure if it cannot be JSON."""
     encoded, failure = _result_of(outcome)
     content_type = outcome.result.content_type if outcome.result and not failure else None
     return Answer(content_type, encoded, failure, outcome.duration, outcome.stdout)

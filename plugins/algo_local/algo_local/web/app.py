@@ -180,7 +180,7 @@ def error_response(error: ApiError) -> Response:
 
 
 def header_text(text: str) -> str:
-    """A message as a header can carry it."""
+    """A message in a form that a header can carry."""
     return _UNPRINTABLE.sub("?", text)[:1000]
 
 

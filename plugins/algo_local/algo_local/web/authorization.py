@@ -117,7 +117,7 @@ def authenticate(request: Request, platform: Platform, *, trusted: bool) -> Call
 
 
 def _holder(platform: Platform, credential: str) -> Caller:
-    """The account of a key. One that an organization has given to a member can do what this member may."""
+    """The account of a key. An organization's key for a member has that member's rights."""
     key = platform.keys.find(credential)
     if not key:
         jwt = credential.count(".") == 2
@@ -223,7 +223,7 @@ def _called(platform: Platform, caller: Caller, raw: str) -> Target:
 
 
 def _call_on_record(platform: Platform, caller: Caller, identifier: str) -> Target:
-    """A call is visible to its account and to the algorithm's owner; to a running algorithm, if it made the call."""
+    """Calls are visible to their account and the algorithm's owner; to a running algorithm, those that it made."""
     record = platform.records.find(identifier)
     # By its id: whoever has the name of an owner now need not be the owner of then.
     algorithm = platform.registry.algorithm(record.algorithm) if record else None

@@ -1,4 +1,4 @@
-"""A directory as it stands, called like a published algorithm: `algo run ./DIR`."""
+"""Calls of an unpublished directory: `algo run ./DIR`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _DEPTH = 4
 
 
 class DirectoryCalls:
-    """The algorithm in a directory, built as it stood at a moment, and calls of it."""
+    """A snapshot of an algorithm's directory, built, and calls of it."""
 
     def __init__(self, platform: Platform, run: DirectoryRun) -> None:
         """Build it.
@@ -83,11 +83,11 @@ class DirectoryCalls:
         return call_version(self._platform, caller, request, self.version, execute)
 
     def close(self) -> None:
-        """Remove what was built."""
+        """Remove the build."""
         self._drafts.close()
 
     def _in_own_words(self, outcome: Outcome, *, is_whole: bool) -> Outcome:
-        """The outcome with names of the directory's files; with the author's frames only, unless `is_whole`."""
+        """The outcome with the names of the directory's files and, unless `is_whole`, the author's frames only."""
         failure = outcome.failure
         if not failure:
             return outcome
@@ -100,7 +100,7 @@ class DirectoryCalls:
 
 
 class DirectoryTransport:
-    """Answers calls by the algorithm in a directory, which is built when the first one arrives, and then stays so."""
+    """Answers calls with the algorithm in a directory, built once when the first call arrives."""
 
     def __init__(self, platform: Platform, run: DirectoryRun) -> None:
         self._platform = platform
@@ -162,7 +162,7 @@ def algorithm_directory(text: str, command: str = "algo run") -> Path:
 
 
 def _siblings(path: Path) -> dict[str, str]:
-    """The directories beside a path, by their names, as they can be typed."""
+    """The directories beside a path, as paths to type."""
     try:
         return {one.name: _shown(one) for one in path.parent.iterdir() if one.is_dir()}
     except OSError:
@@ -177,7 +177,7 @@ def _known(near: Iterable[str], shown: Callable[[str], str]) -> str:
 
 
 def _shown(path: Path) -> str:
-    """A path as it can be given to `algo run`."""
+    """A path in the form that `algo run` accepts."""
     text = str(path)
     return text if text.startswith(("/", "./", "../")) or text in {".", ".."} else f"./{text}"
 

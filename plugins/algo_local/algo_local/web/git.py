@@ -86,7 +86,7 @@ def _authorized(
 
 
 def _credential(header: str) -> str:
-    """The key in a header of basic authentication; other headers stay as they are."""
+    """The key in a basic authentication header as the platform's own header; other headers unchanged."""
     scheme, _, rest = header.partition(" ")
     if scheme.lower() != "basic":
         return header
@@ -99,7 +99,7 @@ def _credential(header: str) -> str:
 
 @contextmanager
 def _given(request: Request, file: BinaryIO, is_question: bool) -> Iterator[BinaryIO]:
-    """What git sends, as a file from its begin on. ApiError 413 if that is too much."""
+    """The body of a git request as a file. ApiError 413 if it is too large."""
     if not is_question:
         unpack = zlib.decompressobj(31).decompress if request.header("Content-Encoding") == "gzip" else _as_it_is
         size = 0
@@ -154,7 +154,7 @@ def _serve(
 
 
 class _Update:
-    """Says which changes of branches and tags are refused: what others have built from must stay reachable."""
+    """Hook that refuses changes of branches and tags by which built commits would become unreachable."""
 
     def __init__(self, repository: Repo) -> None:
         self._repository = repository

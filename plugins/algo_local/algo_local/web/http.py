@@ -206,7 +206,7 @@ class Response:
 
 
 def http_date(seconds: float | None = None) -> str:
-    """A time in seconds since the epoch as headers have it, in any locale; without one the present."""
+    """A time in seconds since the epoch (default: now) in the format of headers, in any locale."""
     return _http_date(int(time.time() if seconds is None else seconds))
 
 
@@ -244,7 +244,7 @@ def decode(text: str) -> str:
 
 
 def components(path: str) -> list[str]:
-    """The components of an undecoded path, decoded; empty ones left out."""
+    """The decoded components of an undecoded path, without empty ones."""
     return [decode(part) for part in path.split("/") if part]
 
 
@@ -254,7 +254,7 @@ def encode_marker(name: str) -> str:
 
 
 def decode_marker(marker: str) -> str:
-    """The name in a marker. ApiError if it is none of ours."""
+    """The name in a marker. ApiError for an unknown marker."""
     try:
         padded = marker + "=" * (-len(marker) % 4)
         return base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8", "surrogatepass")

@@ -10,7 +10,7 @@ _SINGLE = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII)
 
 
 def requested_range(request: Request, size: int, etag: str, modified: str) -> range | None:
-    """The bytes that a GET asks for of a file of `size` bytes; None for all, an empty range if there are none there.
+    """The requested byte range of a file of `size` bytes; None for all, an empty range if it is outside.
 
     Only single ranges are served; others, and malformed ones, count as not given, as HTTP allows. `If-Range` may hold
     the file's MD5, with or without quotes, or its time: if it is another file by now, all of it is sent.

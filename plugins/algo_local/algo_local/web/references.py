@@ -32,7 +32,7 @@ class Reference:
 
 @lru_cache(maxsize=256)
 def parsed(raw: str) -> Reference:
-    """The reference in an undecoded path; each request needs it twice, and clients call few algorithms."""
+    """The reference in an undecoded path, cached: each request needs it twice, and clients call few algorithms."""
     return Reference(raw)
 
 

@@ -23,7 +23,7 @@ class Route(NamedTuple):
     """Decoded, except for those whose name ends in `*`."""
 
     def operation(self, method: str) -> Operation | None:
-        """The one of a method; a HEAD is answered as a GET is."""
+        """The operation of a method; HEAD uses that of GET."""
         return self.operations.get(method) or (self.operations.get("GET") if method == "HEAD" else None)
 
     @property
@@ -33,7 +33,7 @@ class Route(NamedTuple):
 
     @property
     def least(self) -> Access:
-        """The access to what demands least of a caller here, a browser's question aside."""
+        """The least demanding access of the path's operations, without OPTIONS."""
         found = [operation.access for operation in self.operations.values() if operation.method != "OPTIONS"]
         return min(found, key=lambda access: access.who)
 
@@ -85,12 +85,12 @@ class _Template:
         """The values of names that no component gives."""
 
     def be_root_of(self, template: _Template) -> None:
-        """Answer as `template` does where its rest is empty, except for the operations that are this path's own."""
+        """Also serve the operations of `template` with an empty rest, unless this path has its own."""
         self.operations = {**template.operations, **self.operations}
         self.values = {template.tail: ""}
 
     def match(self, given: list[str]) -> dict[str, str] | None:
-        """The values of its names; None if the components are others."""
+        """The values of its names; None if it does not match."""
         parameters = dict(self.values)
         at = 0
         for part in self.parts:

@@ -1,4 +1,4 @@
-"""What the bodies and parameters of operations look like, as JSON schemas (API sections 1 to 7).
+"""JSON schemas of the bodies and parameters of operations (API sections 1 to 7).
 
 A record takes the names of its members that are never missing, and all members by name. More members are never refused.
 """
@@ -51,7 +51,7 @@ def many(schema: Schema) -> Schema:
 
 
 def word(*words: str) -> Schema:
-    """One of some texts."""
+    """A text out of several."""
     return {"type": "string", "enum": list(words)}
 
 

@@ -20,7 +20,7 @@ PREFIX = "local:"
 
 
 class EmbeddedTransport:
-    """Gives requests to an application in this process. Bodies are streamed in both directions."""
+    """Passes requests to an application in this process. Bodies are streamed in both directions."""
 
     def __init__(self, application: Application) -> None:
         self._application = application

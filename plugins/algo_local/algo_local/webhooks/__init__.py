@@ -1,1 +1,1 @@
-"""Notifications of clients about calls that have ended, as signed requests to the addresses they gave."""
+"""Webhooks: signed notifications about finished calls to addresses that clients gave."""

@@ -1,4 +1,4 @@
-"""Delivers notifications: attempts with growing distance, over restarts of the platform, a bounded number of times."""
+"""Delivers notifications: a bounded number of attempts with growing delays, across restarts of the platform."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Deliverer:
         records.observers.append(lambda record: self._woken.set())
 
     def is_full(self, account: str) -> bool:
-        """Whether as many notifications of an account wait as may."""
+        """Whether an account has reached its limit of waiting notifications."""
         waiting: int = self._records.read(lambda rows: table.count_waiting(rows, account))
         return waiting >= MOST_WAITING
 
@@ -72,7 +72,7 @@ class Deliverer:
         return lambda rows: table.add(rows, webhook)
 
     def tell_insights(self, request: str, url: str, topic: str, account: str) -> None:
-        """Have the insights of a call under way sent to an address, once it has ended; not if too many wait."""
+        """Queue the insights of a running call for an address, to send when it ends; ignored if too many wait."""
         if not self.is_full(account):
             webhook = table.Webhook(request, account, url, topic, with_output=False, kind=table.INSIGHTS)
             self._records.change(self.accept(webhook))
@@ -84,7 +84,7 @@ class Deliverer:
         return found
 
     def start(self) -> None:
-        """Deliver what waits from now on; may be repeated."""
+        """Start delivering; may be repeated."""
         with self._lock:
             self._is_closing = False
             self._woken.set()
@@ -93,7 +93,7 @@ class Deliverer:
                 self._thread.start()
 
     def close(self, seconds: float = 2.0) -> None:
-        """End, after an attempt for all that is due, for which `seconds` are given; the rest waits on."""
+        """Stop after one attempt for all due notifications, for at most `seconds`; the others stay queued."""
         with self._lock:
             self._is_closing = True
             self._woken.set()
@@ -118,7 +118,7 @@ class Deliverer:
             self._woken.wait(pause)
 
     def _may_end(self) -> bool:
-        """End this thread, unless it was woken meanwhile."""
+        """End this thread, unless it was woken in the meantime."""
         with self._lock:
             if self._woken.is_set():
                 return False

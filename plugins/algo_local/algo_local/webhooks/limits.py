@@ -1,4 +1,4 @@
-"""The setting that says where notifications may go."""
+"""The setting for private addresses of notifications."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VARIABLE = "ALGO_LOCAL_NOTIFY_PRIVATE"
 
 
 def sends_to_private_addresses(environ: Mapping[str, str] = os.environ, *, is_public: bool) -> bool:
-    """Whether private and loopback addresses are notified: unless said, if no other machine reaches the platform.
+    """Whether private and loopback addresses may be notified; by default only by platforms for one machine.
 
     Raises:
         ConfigError: if the variable is neither `on` nor `off`.

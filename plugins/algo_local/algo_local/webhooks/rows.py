@@ -36,7 +36,7 @@ class Webhook(NamedTuple):
 
 
 def add(rows: sqlite3.Connection, webhook: Webhook) -> None:
-    """Have a notification sent once its call has ended."""
+    """Queue a notification, to send when its call has ended."""
     query = f"INSERT INTO request_webhooks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
     rows.execute(query, webhook)
 
@@ -70,7 +70,7 @@ def is_any_waiting(rows: sqlite3.Connection) -> bool:
 
 
 def claim(rows: sqlite3.Connection, now: float, lease: float, limit: int) -> list[Webhook]:
-    """Take due notifications for an attempt: no other process does until `lease` seconds have passed."""
+    """Claim due notifications for an attempt; no other process does for `lease` seconds."""
     query = (
         f"SELECT {_qualified()} FROM request_webhooks JOIN requests ON requests.id = request"
         f" WHERE request_webhooks.state = '{WAITING}' AND due_at <= ? AND {_ENDED} ORDER BY due_at LIMIT ?"
@@ -84,7 +84,7 @@ def claim(rows: sqlite3.Connection, now: float, lease: float, limit: int) -> lis
 
 
 def settle(rows: sqlite3.Connection, changed: Sequence[Webhook]) -> None:
-    """Note what came of attempts."""
+    """Record the outcome of attempts."""
     rows.executemany(
         "UPDATE request_webhooks SET state = ?, due_at = ?, problem = ?, delivered_at = ?"
         " WHERE request = ? AND kind = ?",

@@ -21,7 +21,7 @@ GONE = 410
 
 
 class Undelivered(Exception):
-    """The receiver did not take it; the message is the reason. With `is_final`, no further attempt is made."""
+    """The receiver did not accept it; the message is the reason. With `is_final`, no further attempt is made."""
 
     def __init__(self, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""The address of a notification: which ones a platform sends to, so that nobody reaches its network through it."""
+"""Addresses of notifications: which are permitted, so that nobody reaches the platform's network through it."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from algo_core.storage.uri import DataUri
 from algo_data.engine.io.blocks import SMALL
 from algo_data.engine.io.digest import check_content
 from algo_data.engine.options import CopyOptions
+from algo_data.engine.run.creating import creates
 from algo_data.engine.run.moving import copies_within
 from algo_data.engine.run.stored import confirm
 from algo_data.engine.run.worker import copy_small, may_be_small
@@ -160,6 +161,8 @@ def _made(transfers: Sequence[Transfer], options: CopyOptions) -> list[CopyProce
     if count < 2 or len(transfers) < WORTH_IT or sum(map(_is_plain, transfers)) < WORTH_IT:
         return []
     places = {id(place.storage): place for each in transfers for place in (each.source, each.target)}.values()
+    if any(creates(each.target.storage, options) for each in transfers):
+        return []
     if not all(isinstance(place.storage, ForkSafe) and place.storage.can_fork() for place in places):
         return []
     # Half of what may be at once is for them, so that there are others for what is large, or far away.

@@ -11,6 +11,7 @@ from functools import partial
 from algo_core.errors import AlgoError
 from algo_core.storage.contract import Entry
 from algo_data.engine import Observer
+from algo_data.engine.failures import Kept
 from algo_data.engine.io.blocks import BLOCK
 from algo_data.engine.options import CopyOptions
 from algo_data.engine.run.concurrency import AdaptiveConcurrency, BatchSize
@@ -254,6 +255,9 @@ class Runner:
         try:
             within = partial(advanced, is_sent=False)
             entry = execute(transfer, advanced, self._options, block=block, budget=self, within=within)
+        except Kept:
+            with self._telling:
+                observer.kept(transfer)
         except AlgoError as error:
             with self._telling:
                 self._check_stopped()  # what fails after the end fails because of it

@@ -15,6 +15,7 @@ from algo_data.engine.io.source import Advanced, CannotResume, FileSource
 from algo_data.engine.io.streams import StandardStreams
 from algo_data.engine.options import CopyOptions
 from algo_data.engine.run.budget import ConnectionBudget, NoBudget
+from algo_data.engine.run.creating import write, write_small
 from algo_data.engine.run.moving import check_is_another, copied_within, faithful, remove_source, renamed
 from algo_data.engine.run.stored import confirm, confirm_source
 from algo_data.engine.transfer import Place, Transfer
@@ -121,7 +122,7 @@ def copy_small(
     if options.check:
         check_content(source.uri, entry.checksum, content)
     advanced(len(content), len(content))
-    written = target.storage.write_small(target.uri, content)
+    written = write_small(target, content, options)
     if options.check and written.checksum and written.checksum != entry.checksum:
         confirm(target, written, [content])
     return written
@@ -143,7 +144,7 @@ def _write(
             return _write_kept(transfer.target, kept, size, options)
     if entry.size is not None and entry.size >= LARGE:
         source.read_ahead()
-    written = storage.write(uri, source, entry.size)
+    written = write(transfer.target, source, entry.size, options)
     if options.check:
         confirm_source(transfer, source, written, advanced)
     return written

@@ -1,4 +1,4 @@
-"""Calls that an account makes without a request of its own: by a schedule, or by an incoming webhook."""
+"""Calls made for an account by a schedule or an incoming webhook."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def legacy(context: RequestContext) -> dict[str, Any]:
 
 
 def _newest(context: RequestContext, algorithm: Algorithm) -> dict[str, Any]:
-    """An algorithm by its newest public version, or else by the newest that the caller may see, if there is one."""
+    """An algorithm object: of the newest public version, else of the newest version visible to the caller."""
     return described(context, algorithm, _newest_version(context, algorithm))
 
 
@@ -129,7 +129,7 @@ def _schemas(version: Version | None) -> dict[str, Any]:
 
 
 def _wanted(context: RequestContext) -> list[Version]:
-    """The versions that the path means, newest first."""
+    """The versions that the path selects, newest first."""
     wanted = context.parameters["algohash"]
     found = visible_versions(context.platform.registry, context.caller, context.algorithm)
     matching = [version for version in found if wanted in {version.build.commit, version.text, version.id}]

@@ -221,7 +221,7 @@ class _File(io.RawIOBase):
         return self._reader.readinto(buffer)
 
     def close(self) -> None:
-        """Let go of the store's connection."""
+        """Release the store's connection."""
         if not self.closed:
             self._reader.close()
         super().close()

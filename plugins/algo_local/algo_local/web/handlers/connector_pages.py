@@ -21,7 +21,7 @@ PAGE_SIZE = 1000
 
 
 class Listings:
-    """Hands out listings in pages: a listing stays open until its last page was asked for.
+    """Pages of listings: a listing stays open until its last page is requested.
 
     One that was given up meanwhile (too many others, too long ago, another process) is begun anew, and what the caller
     has had already is skipped by its number.

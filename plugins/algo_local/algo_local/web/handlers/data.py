@@ -66,7 +66,7 @@ def _location(parameters: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _decode_path(raw: str) -> str:
-    """Decode before splitting. An encoded slash gives away a client that form-encodes: its `+` is a blank (API 4.1)."""
+    """Decode before splitting. An encoded slash shows a client that form-encodes: its `+` is a blank (API 4.1)."""
     if "%" in raw and re.search("%2F", raw, re.IGNORECASE):
         raw = raw.replace("+", " ")
     return decode(raw)

@@ -1,4 +1,4 @@
-"""What algorithms report about their calls, and where that is sent (API section 3.10)."""
+"""Insights of algorithms, and the connection they are sent to (API section 3.10)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def disconnect(context: RequestContext) -> None:
 
 
 def _connection(context: RequestContext) -> dict[str, str] | None:
-    """Where insights are sent, and the account of the administrator who said so."""
+    """The address of insights, and the administrator's account that set it."""
     entry = context.platform.administration.entry(ENTRY)
     found: dict[str, str] | None = json.loads(entry.value) if entry else None
     return found

@@ -98,7 +98,7 @@ class _Call:
         )
 
     def run(self, live: Live) -> Answer:
-        """Run it, and have that recorded; the session that began with it ends with it."""
+        """Run it and record the outcome; a session that began with it ends with it."""
         answer = _INTERRUPTED
         try:
             answer = answer_of(self._named(self._checked(self._executed(live))))
@@ -282,7 +282,7 @@ def _repeating(response: Response, record: Record) -> Response:
 
 
 def _may_repeat(request: Request) -> bool:
-    """Whether the call is to be executed again if it was lost while it ran."""
+    """Whether a lost call may be executed again."""
     wanted = request.header(IDEMPOTENCY_LOST).strip().lower()
     if wanted not in ("", "repeat", "refuse"):
         message = f"{IDEMPOTENCY_LOST} is repeat or refuse, not {wanted[:50]!r}"

@@ -25,7 +25,7 @@ def show(context: RequestContext) -> Response:
 
 
 def _caller(context: RequestContext) -> Caller | None:
-    """Who asks, although nobody must say so: algorithms are shown to those who may list them."""
+    """The caller, if authenticated: algorithms are described to callers who may list them."""
     if context.address == "local:":
         account = context.platform.account
         return Caller(account, roles=context.platform.metadata.roles(account))

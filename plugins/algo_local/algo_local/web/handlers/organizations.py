@@ -167,7 +167,7 @@ def _described(context: RequestContext, organization: Organization) -> dict[str,
 
 
 def _local_time(seconds: float) -> str:
-    """A time as organizations have it: to the second, without a zone (API section 7)."""
+    """A time in the format of organizations: to the second, without a zone (API section 7)."""
     from algo_local.times import iso
 
     return iso(seconds)[:19]

@@ -110,7 +110,7 @@ def _record(context: RequestContext) -> Record:
 
 
 def _theirs(context: RequestContext) -> Record:
-    """The call, if it is the caller's own: others who may see it are not shown what went in and came out."""
+    """The call, if it is the caller's own: input and result are not shown to others."""
     record = _record(context)
     if not (context.caller.administrator or context.caller.acts_for(record.account)):
         raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
@@ -136,7 +136,7 @@ def _wait(context: RequestContext) -> float:
 
 
 def _question(context: RequestContext) -> Question:
-    """What a request asks for: the caller's own calls, of an organization of theirs, or of an algorithm of theirs."""
+    """The filters of a request: the caller's own calls, their organization's, or those of their algorithm."""
     query, caller, platform = context.request.query, context.caller, context.platform
     accounts: list[str] | None = None if caller.administrator else [caller.account]
     algorithm = ""

@@ -1,4 +1,4 @@
-"""Calls on record, counted, and those that failed (API section 3.11)."""
+"""Usage: counts of recorded calls, and failed calls (API section 3.11)."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _errors(context: RequestContext, algorithms: Iterable[Algorithm]) -> list[di
 
 
 def _error(context: RequestContext, record: Record) -> dict[str, Any]:
-    """An entry; the input is shown to those only whose call it was."""
+    """An entry; the input is shown only to the caller of that call."""
     failure = record.failure
     entry: dict[str, Any] = {
         "created_at": int(record.created_at * 1000),

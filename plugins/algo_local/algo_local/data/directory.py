@@ -1,0 +1,313 @@
+"""Hosted data on disk: files in directories, created atomically. The first implementation of the contract of objects.
+
+It gets a directory (from `DirectoryObjects.collection` or its like) and a file name, and stays inside the platform's
+root for any name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import time
+import uuid
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Union
+
+from algo_core.errors import NotFoundError
+from algo_local.data.incoming import DiskErrors, Incoming, ReceivedFile, entries
+from algo_local.data.objects import (
+    IN_MEMORY,
+    SESSION_SECONDS,
+    SPACES,
+    TEMP_SECONDS,
+    AlgorithmSpace,
+    FileInfo,
+    Listing,
+    Read,
+)
+from algo_local.data.open_listings import OpenListings
+from algo_local.names import decode_file_name, encode_file_name
+
+if TYPE_CHECKING:
+    from algo_local.data.objects import Received
+
+Directory = Union[str, "os.PathLike[str]"]
+"""Text where requests are answered: a path as an object costs more than the system's work on it."""
+
+
+class _Rest(NamedTuple):
+    """The names of a directory, in order, and where the next page of them starts."""
+
+    names: list[str]
+    start: int
+
+
+class DirectoryObjects:
+    """The directories of hosted data under the platform's root (`algo_local.data.objects.Objects`)."""
+
+    hashed_again = 1 << 18
+    keeps_empty = True
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._base = os.fspath(root)
+        self._incoming = Incoming(f"{self._base}/incoming")
+        self._listings: OpenListings[_Rest] = OpenListings()
+        self._swept = False
+
+    def collection(self, owner: str, name: str, identifier: str = "") -> str:
+        """The directory of a collection."""
+        return f"{self._base}/data/{owner}/{name}"
+
+    def algorithm_space(self, owner: str, name: str, kind: str, user: str) -> str:
+        """The directory of what one account keeps with an algorithm; `kind` is `temp` or `perm`."""
+        return f"{self.algorithm_data(owner, name)}/{kind}/{user}"
+
+    def algorithm_data(self, owner: str, name: str) -> str:
+        """The directory of what all accounts keep with an algorithm."""
+        return f"{self._base}/algorithm-data/{owner}/{name}"
+
+    def session_space(self, session: str) -> str:
+        """The directory of a session."""
+        return f"{self._base}/sessions/{session}"
+
+    def relative(self, directory: Directory, name: str | None = None) -> str:
+        """A path relative to the root, under which digests are stored."""
+        place = os.fspath(directory)[len(self._base) + 1 :]
+        return place if name is None else f"{place}/{encode_file_name(name)}"
+
+    def page(self, directory: str, after: str | None, limit: int) -> Listing:
+        """A page of files in the order of their names.
+
+        The pages of one listing show the names that its first page has found, without those deleted since then.
+        """
+        rest = self._listings.take(f"{directory}/{after}") if after is not None else None
+        if rest is None:
+            names = self.names(directory)
+            rest = _Rest(names, bisect_right(names, after) if after is not None else 0)
+        stop = rest.start + limit
+        marker = rest.names[stop - 1] if stop < len(rest.names) else None
+        if marker is not None:
+            self._listings.keep(f"{directory}/{marker}", _Rest(rest.names, stop), len(rest.names))
+        return Listing(self._infos(directory, rest.names[rest.start : stop]), marker)
+
+    def names(self, directory: Directory) -> list[str]:
+        """The names of the files in a directory, in order; none if it does not exist."""
+        try:
+            with DiskErrors("read", FileNotFoundError), os.scandir(os.fsencode(directory)) as entries:
+                found = [_name_of(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if name is not None)
+
+    def info(self, directory: Directory, name: str) -> FileInfo | None:
+        """A file's attributes; None if it does not exist."""
+        return _info(name, _path(directory, name))
+
+    def _infos(self, directory: Directory, names: Iterable[str]) -> list[FileInfo]:
+        """The attributes of those of the files that exist, in the order of the names."""
+        try:
+            with DiskErrors("read", FileNotFoundError, NotADirectoryError):
+                descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        try:
+            return [info for name in names if (info := _info(name, encode_file_name(name).encode(), descriptor))]
+        finally:
+            os.close(descriptor)
+
+    def open(self, directory: Directory, name: str) -> tuple[BinaryIO | bytes, FileInfo] | None:
+        """A file to read from, unbuffered, and the facts of exactly that file; None if there is none.
+
+        It stays readable, unchanged, if the file is replaced or deleted in the meantime. Up to `IN_MEMORY` bytes it is
+        its content instead.
+        """
+        # What lies there by hand may be a link, which is not followed, or a pipe, which is not waited for.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with DiskErrors("read"):
+            try:
+                descriptor = os.open(_path(directory, name), flags)
+            except OSError as error:
+                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
+                    return None
+                raise
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and status.st_size <= IN_MEMORY:
+                content = os.read(descriptor, IN_MEMORY)
+                os.close(descriptor)
+                return content, _info_of(name, status, len(content))
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            return None
+        return open(descriptor, "rb", buffering=0), _info_of(name, status)
+
+    def receive(
+        self, read: Read, length: int | None = None, md5: str | None = None
+    ) -> AbstractContextManager[ReceivedFile]:
+        """Receive a file of any size with constant memory."""
+        self._sweep()
+        return self._incoming.receive(read, length, md5)
+
+    def place(self, received: Received, directory: Directory, name: str) -> FileInfo:
+        """Give a received file its name, replacing an older one.
+
+        Raises:
+            NotFoundError: if the directory does not exist (any more).
+        """
+        assert isinstance(received, ReceivedFile)
+        with DiskErrors():
+            try:
+                os.replace(received.path, _path(directory, name))
+            except (FileNotFoundError, NotADirectoryError):
+                raise NotFoundError("The directory does not exist") from None
+        received.is_placed = True
+        return _info_of(name, received.status)
+
+    def make(self, directory: Directory) -> None:
+        """Create a directory and its parents, if missing."""
+        with DiskErrors():
+            Path(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def remove(self, directory: Directory, name: str) -> bool:
+        """Delete a file; whether there was one."""
+        try:
+            with DiskErrors("deleted", FileNotFoundError):
+                os.unlink(_path(directory, name))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def clear(self, directory: Directory) -> int:
+        """Delete the files of a directory."""
+        return sum(self.remove(directory, name) for name in self.names(directory))
+
+    def exists(self, directory: Directory) -> bool:
+        """Whether there is this directory."""
+        return os.path.isdir(directory)
+
+    def size(self, directory: Directory) -> int:
+        """The bytes on the disk of a directory."""
+        from algo_local.trees import disk_use
+
+        return disk_use([Path(directory)])
+
+    def remove_empty(self, directory: Directory) -> bool:
+        """Delete a directory without files; False, and nothing changed, if it has some."""
+        if self.names(directory):
+            return False
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            pass
+        except OSError:  # something came in meanwhile, or lies there that is not ours
+            if self.names(directory):
+                return False
+            self.discard(self.set_aside(directory))
+        return True
+
+    def set_aside(self, directory: Directory) -> str:
+        """Move a directory away at once; `discard` then deletes it."""
+        aside = self.root / "trash" / uuid.uuid4().hex
+        self.make(aside.parent)
+        try:
+            os.replace(directory, aside)
+        except FileNotFoundError:
+            self.make(aside)
+        return os.fspath(aside)
+
+    def discard(self, directory: Directory) -> int:
+        """Delete a directory with its content; return the number of files."""
+        count = len(self.names(directory))
+        shutil.rmtree(directory, ignore_errors=True)
+        return count
+
+    def forget_older(self, directory: Directory, seconds: float, name: str | None = None) -> None:
+        """Delete the files of a directory, or just one of them, that were written longer ago than that."""
+        limit = time.time() - seconds
+        for candidate in self.names(directory) if name is None else [name]:
+            found = self.info(directory, candidate)
+            if found and found.modified < limit:
+                self.remove(directory, candidate)
+
+    def algorithm_spaces(self) -> Iterator[AlgorithmSpace]:
+        """The spaces of all algorithms."""
+        for path in sorted((self.root / "algorithm-data").glob("*/*/*/*")):
+            owner, name, kind, user = path.parts[-4:]
+            if kind in SPACES:
+                yield AlgorithmSpace(owner, name, kind, user, os.fspath(path))
+
+    def leftovers(self) -> Iterator[tuple[str, int]]:
+        """Half of files, sessions of ended calls, and temporary files whose time is over."""
+        for path in self._left_over():
+            yield os.fspath(path.relative_to(self.root)), self.size(path)
+
+    def _left_over(self) -> Iterator[Path]:
+        yield from self._incoming.leftovers()
+        yield from _older(sorted((self.root / "sessions").glob("*")), SESSION_SECONDS)
+        yield from _older(sorted(self.root.glob("algorithm-data/*/*/temp/*/*")), TEMP_SECONDS)
+
+    def remove_leftover(self, name: str) -> bool:
+        """Delete a leftover, unless a process is still writing it."""
+        path = self.root / name
+        if name.startswith("incoming/"):
+            return self._incoming.remove(path)
+        if path.is_dir():
+            self.discard(self.set_aside(path))
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        return not path.exists()
+
+    def _sweep(self) -> None:
+        """Once in a process: remove what killed processes left behind."""
+        if self._swept:
+            return
+        self._swept = True
+        for path in self._incoming.leftovers():
+            self._incoming.remove(path)
+        for path in entries(self.root / "trash"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in _older(entries(self.root / "sessions"), SESSION_SECONDS):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _info_of(name: str, status: os.stat_result, size: int | None = None) -> FileInfo:
+    """The file system's attributes of a file; `size` is what was found when it was read."""
+    identity = f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+    return FileInfo(name, status.st_size if size is None else size, status.st_mtime, identity)
+
+
+def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
+    limit = time.time() - seconds
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if os.lstat(path).st_mtime < limit:
+                yield path
+
+
+def _path(directory: Directory, name: str) -> bytes:
+    """Where a file is kept: its name is in UTF-8 on the disk, whatever the locale of this process."""
+    return b"%s/%s" % (os.fsencode(directory), encode_file_name(name).encode("utf-8"))
+
+
+def _info(name: str, path: bytes, descriptor: int | None = None) -> FileInfo | None:
+    try:
+        with DiskErrors("read", FileNotFoundError):
+            status = os.stat(path, dir_fd=descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return _info_of(name, status) if stat.S_ISREG(status.st_mode) else None
+
+
+def _name_of(entry: bytes) -> str | None:
+    """The file's name for a directory entry; None if it is not a name that the platform writes."""
+    try:
+        return decode_file_name(entry.decode("utf-8"))
+    except UnicodeDecodeError:
+        return None
