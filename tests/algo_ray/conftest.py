@@ -7,34 +7,34 @@ import secrets
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.programs import needs
 
-from algo_ray.connection import Connection
-from algo_ray.executor import RayExecutor
+if TYPE_CHECKING:
+    from algo_ray.connection import Connection
+    from algo_ray.executor import RayExecutor
 
 HERE = Path(__file__).parent
+PRESENCE = "test_presence.py"
 HAS_RAY = bool(find_spec("ray") and find_spec("algo_ray"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Run these where they are asked for, as `make test-cluster` does: a cluster is not for every processor at once."""
+    """Run these where they are asked for, as `make test-cluster` does: a cluster is not for every processor at once.
+
+    Without Ray, one test of them is left, which says so; continuous integration runs them by themselves.
+    """
     named = [Path(argument.partition("::")[0]).resolve() for argument in config.invocation_params.args]
-    return None if not HAS_RAY or any(path.is_relative_to(HERE) for path in named) else True
-
-
-@pytest.fixture(autouse=True, scope="session")
-def has_ray() -> None:
-    """Ray is no part of what every developer installs."""
-    if not HAS_RAY:
-        told = "Ray is not installed: `make test-cluster` installs it and runs these tests"
-        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+    is_asked_for = any(path.is_relative_to(HERE) for path in named)
+    if collection_path.name == PRESENCE:
+        return None if is_asked_for or not (HAS_RAY or os.environ.get("CI")) else True
+    return None if collection_path == HERE or (is_asked_for and HAS_RAY) else True
 
 
 @pytest.fixture(scope="session")
-def cluster(has_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A head without processors, where platforms join, and two nodes that run algorithms."""
     before = dict(os.environ)
     os.environ.update(
@@ -69,6 +69,8 @@ def add_node(cluster: Any, cache: Path, number: int, **more: Any) -> Any:
 @pytest.fixture(scope="session")
 def connection(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """A driver that is joined to the cluster, whose algorithms run in sandboxes that see the tests' directories."""
+    from algo_ray.connection import Connection
+
     needs("bwrap")
     base = tmp_path_factory.getbasetemp()
     base.chmod(0o711)
@@ -91,27 +93,13 @@ class Endpoint:
         pass
 
 
-class Lent(Connection):
-    """A connection that outlives the executors of the tests."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.lender = connection
-
-    def open(self) -> None:
-        self.lender.open()
-
-    def channel(self, kind: bytes = b"w") -> Any:
-        return self.lender.channel(kind)
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.fixture
 def ray_executor(connection: Connection, tmp_path: Path) -> Iterator[RayExecutor]:
     """An executor of the cluster; its driver is that of all tests."""
+    from algo_ray.executor import RayExecutor
+
     tmp_path.chmod(0o777)
-    executor = RayExecutor(Endpoint, tmp_path / "executor", Lent(connection))
+    executor = RayExecutor(Endpoint, tmp_path / "executor", connection, is_lent=True)
     executor.start()
     yield executor
     executor.close()

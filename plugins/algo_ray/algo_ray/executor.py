@@ -52,7 +52,11 @@ def checked(address: str) -> str:
 class RayExecutor(LocalPool):
     """Keeps the contract `algo_local.execution.executor.Executor`: calls wait here, and are served on the nodes."""
 
-    def __init__(self, endpoint: Callable[[], Endpoint], directory: Path, connection: Connection) -> None:
+    def __init__(
+        self, endpoint: Callable[[], Endpoint], directory: Path, connection: Connection, *, is_lent: bool = False
+    ) -> None:
+        """`is_lent` leaves the connection open behind this executor, for others."""
+        self._is_lent = is_lent
         self._connection = connection
         workers = RayWorkers(endpoint, connection, self.make_room)
         super().__init__(endpoint, directory, workers=workers)
@@ -73,4 +77,5 @@ class RayExecutor(LocalPool):
         """End all calls, workers, and the connection to the cluster."""
         super().close()
         self.drain(_END_SECONDS)
-        self._connection.close()
+        if not self._is_lent:
+            self._connection.close()
