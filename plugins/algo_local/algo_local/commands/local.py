@@ -135,7 +135,7 @@ def serve(
     with contextlib.closing(open_platform(State.of().at(metadata, objects), opener)) as platform:
         if engine is not None:
             platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
-        platform.objects  # noqa: B018 - a URL that cannot be used is refused at the start
+        platform.objects.check()  # what cannot be used is told before anybody connects
         with workers_kept_ready(lambda: review_and_prepare(platform), platform.changed):
             serve_until_signal(
                 platform,

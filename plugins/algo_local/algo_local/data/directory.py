@@ -61,6 +61,9 @@ class DirectoryObjects:
         self._listings: OpenListings[_Rest] = OpenListings()
         self._swept = False
 
+    def check(self) -> None:
+        """Nothing: it is made when it is used first."""
+
     def collection(self, owner: str, name: str, identifier: str = "") -> str:
         """The directory of a collection."""
         return f"{self._base}/data/{owner}/{name}"
@@ -122,7 +125,7 @@ class DirectoryObjects:
         finally:
             os.close(descriptor)
 
-    def open(self, directory: Directory, name: str) -> tuple[BinaryIO | bytes, FileInfo] | None:
+    def open(self, directory: Directory, name: str, *, whole: bool = True) -> tuple[BinaryIO | bytes, FileInfo] | None:
         """A file to read from, unbuffered, and the facts of exactly that file; None if there is none.
 
         It stays readable, unchanged, if the file is replaced or deleted in the meantime. Up to `IN_MEMORY` bytes it is
