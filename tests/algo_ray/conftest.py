@@ -34,7 +34,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A head without processors, where platforms join, and two nodes that run algorithms."""
     before = dict(os.environ)
     os.environ.update(
@@ -67,7 +67,7 @@ def add_node(cluster: Any, cache: Path, number: int, **more: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def connection(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+def ray_connection(ray_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """A driver that is joined to the cluster, whose algorithms run in sandboxes that see the tests' directories."""
     from algo_ray.connection import Connection
 
@@ -75,7 +75,7 @@ def connection(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     base = tmp_path_factory.getbasetemp()
     base.chmod(0o711)
     environ = {**os.environ, "ALGO_LOCAL_SANDBOX": "required", "ALGO_LOCAL_SANDBOX_PATHS": f"{base}=rw"}
-    connection = Connection(cluster.address, tmp_path_factory.mktemp("driver"), environ)
+    connection = Connection(ray_cluster.address, tmp_path_factory.mktemp("driver"), environ)
     connection.open()
     yield connection
     connection.close()
@@ -94,12 +94,12 @@ class Endpoint:
 
 
 @pytest.fixture
-def ray_executor(connection: Connection, tmp_path: Path) -> Iterator[RayExecutor]:
+def ray_executor(ray_connection: Connection, tmp_path: Path) -> Iterator[RayExecutor]:
     """An executor of the cluster; its driver is that of all tests."""
     from algo_ray.executor import RayExecutor
 
     tmp_path.chmod(0o777)
-    executor = RayExecutor(Endpoint, tmp_path / "executor", connection, is_lent=True)
+    executor = RayExecutor(Endpoint, tmp_path / "executor", ray_connection, is_lent=True)
     executor.start()
     yield executor
     executor.close()

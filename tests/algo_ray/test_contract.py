@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from algo_local.execution.executor import Executor
 from algo_local.testing import JAVASCRIPT, ExecutorContract
-from algo_ray.executor import RayExecutor
 
 
 class TestPython(ExecutorContract):
     @pytest.fixture
-    def executor(self, ray_executor: RayExecutor) -> RayExecutor:  # type: ignore[override]
+    def executor(self, ray_executor: Executor) -> Executor:
         return ray_executor
 
 

@@ -44,7 +44,7 @@ def apply(seconds):
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Callable[[str], Build]:
+def build_code(tmp_path: Path) -> Callable[[str], Build]:
     """Makes a build from code."""
 
     def build(code: str) -> Build:
@@ -71,9 +71,9 @@ def processes(text: bytes) -> list[int]:
 
 
 def test_nodes_are_killed_under_load(
-    cluster: Any, ray_executor: RayExecutor, build: Callable[[str], Build], tmp_path: Path
+    ray_cluster: Any, ray_executor: RayExecutor, build_code: Callable[[str], Build], tmp_path: Path
 ) -> None:
-    made, log = build(NOTED), tmp_path / "log"
+    made, log = build_code(NOTED), tmp_path / "log"
     log.touch()
     log.chmod(0o666)
     answered: list[int] = []
@@ -99,14 +99,14 @@ def test_nodes_are_killed_under_load(
                     lost[number] = outcome.failure.message
 
     clients = [threading.Thread(target=call_on) for _ in range(CLIENTS)]
-    extra = [add_node(cluster, tmp_path / f"cache-{number}", number) for number in (3, 4)]
+    extra = [add_node(ray_cluster, tmp_path / f"cache-{number}", number) for number in (3, 4)]
     for client in clients:
         client.start()
     try:
         for node in extra:
             before = len(answered)
             wait_for(lambda before=before: len(answered) > before + 3 * CLIENTS)
-            cluster.remove_node(node, allow_graceful=False)
+            ray_cluster.remove_node(node, allow_graceful=False)
         before = len(answered)
         wait_for(lambda: len(answered) > before + 3 * CLIENTS)
     finally:
@@ -122,8 +122,10 @@ def test_nodes_are_killed_under_load(
     assert len(answered) + len(lost) == next(numbers), "every call has come to its end"
 
 
-def test_a_call_past_its_time_ends_with_its_children(ray_executor: RayExecutor, build: Callable[[str], Build]) -> None:
-    made, begun = build(FAMILY), len(processes(b"time.sleep(600)"))
+def test_a_call_past_its_time_ends_with_its_children(
+    ray_executor: RayExecutor, build_code: Callable[[str], Build]
+) -> None:
+    made, begun = build_code(FAMILY), len(processes(b"time.sleep(600)"))
     ready = ray_executor.call(made, Payload("json", 0), timeout=PATIENCE, context=context_for())
     assert ready.failure is None, "a worker is there before the time is taken"
     outcome = ray_executor.call(made, Payload("json", 600), timeout=2.0, context=context_for())
@@ -133,9 +135,9 @@ def test_a_call_past_its_time_ends_with_its_children(ray_executor: RayExecutor, 
     wait_for(lambda: len(processes(b"time.sleep(600)")) == begun)
 
 
-def test_the_driver_is_killed(cluster: Any, tmp_path: Path, build: Callable[[str], Build]) -> None:
-    made = build("import time\ndef apply(x):\n    time.sleep(x)\n    return x\n")
-    executor = RayExecutor(Endpoint, tmp_path / "executor", Connection(cluster.address, tmp_path / "executor"))
+def test_the_driver_is_killed(ray_cluster: Any, tmp_path: Path, build_code: Callable[[str], Build]) -> None:
+    made = build_code("import time\ndef apply(x):\n    time.sleep(x)\n    return x\n")
+    executor = RayExecutor(Endpoint, tmp_path / "executor", Connection(ray_cluster.address, tmp_path / "executor"))
     executor.start()
     try:
         call: list[Any] = []

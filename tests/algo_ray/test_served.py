@@ -38,10 +38,10 @@ def apply(name):
 
 
 @pytest.fixture(scope="module")
-def platform(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def ray_platform(ray_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home = Home(tmp_path_factory.mktemp("home"))
     home.environ |= {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
-    home.environ["ALGO_RAY_ADDRESS"] = cluster.address
+    home.environ["ALGO_RAY_ADDRESS"] = ray_cluster.address
     platform = Platform(home)
     for name, code in {"Calling": CALLING, "Isolated": CALLING, "Requiring": REQUIRING}.items():
         source = home.root / name
@@ -76,12 +76,12 @@ def run(platform: Platform, *arguments: str) -> Any:
     return json.loads(done.text) if done.text.startswith(("[", "{")) else done.text.strip()
 
 
-def test_an_algorithm_runs_with_what_it_requires_on_a_node(platform: Platform) -> None:
-    word, prefix = run(platform, "tester/Requiring", "-d", "Jane")
+def test_an_algorithm_runs_with_what_it_requires_on_a_node(ray_platform: Platform) -> None:
+    word, prefix = run(ray_platform, "tester/Requiring", "-d", "Jane")
     assert word == "Good morning Jane"
     assert "node-" in prefix, "it runs in an environment of its node"
 
 
 @pytest.mark.parametrize("name", ["Calling", "Isolated"])
-def test_algorithms_on_nodes_call_the_platform(platform: Platform, name: str) -> None:
-    assert run(platform, f"tester/{name}", "-d", "Jane") == "Hello Jane"
+def test_algorithms_on_nodes_call_the_platform(ray_platform: Platform, name: str) -> None:
+    assert run(ray_platform, f"tester/{name}", "-d", "Jane") == "Hello Jane"
