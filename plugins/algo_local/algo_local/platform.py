@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
+from algo_local import replacement
 from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.opening import open_database
@@ -49,14 +50,14 @@ if TYPE_CHECKING:
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
     *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
-    *("executor", "keeper"),
+    *("executor", "keeper", replacement.DIRECTORY),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
 NOTIFY_SECONDS = 20.0
 """Time for the notifications of calls before a process ends that is no server; they are retried by the next one."""
 
-_DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
+DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
 _OWN_ACCOUNT = "account"
 
 _T = TypeVar("_T")
@@ -78,6 +79,16 @@ class _Part(Generic[_T]):
             # From now on the attribute is found there, without this method: until the platform is closed.
             platform.__dict__[name] = parts[name]
         return cast("_T", parts[name])
+
+
+class Forwarding(Protocol):
+    """Another process of the same platform; requests and responses are those of `algo_local.web`."""
+
+    def answer(self, request: Any) -> Any:
+        """Have it answer a request whose effect is to outlive this process; its response."""
+
+    def follow(self) -> None:
+        """Have its workers follow a change."""
 
 
 class Platform:
@@ -105,18 +116,21 @@ class Platform:
         state = state if isinstance(state, State) else State(state)
         self.root = state.root.resolve()
         self.state = replace(state, root=self.root)
-        make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
+        make_private(self.root, OWN_PARTS, [*DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
         self.changed = threading.Event()
         """Set when something was changed that workers are to follow; see `workers.py`."""
+        self.forwarding: Forwarding | None = None
+        """What has another process answer the requests whose effect is to outlive this one."""
         self.is_public = False
         """Whether it is served to other machines."""
 
     @_Part
     def database(self) -> Database:
         """The database; a new one is filled before it is used."""
+        replacement.finish_replacement(self.root)
         database = open_database(self.state)
         if Metadata(database).setting(_OWN_ACCOUNT) is None:
             self._furnish(database)
@@ -417,13 +431,17 @@ class Platform:
         with self.lock:
             self._background = [running for running in self._background if running.is_alive()] + [thread]
 
+    def end_background(self) -> None:
+        """Return when all that was begun in the background is done."""
+        for thread in list(self._background):
+            thread.join()
+
     def wait_for_background(self) -> None:
         """Return when all that was begun in the background is done, and on record.
 
         The interpreter waits for these threads when it ends, but some (Python 3.12) let them start no process by then.
         """
-        for thread in list(self._background):
-            thread.join()
+        self.end_background()
         if "records" in self.parts:
             self.records.flush()
             if told := self.records.unwritten():

@@ -157,7 +157,7 @@ class DirectoryObjects:
         self._sweep()
         return self._incoming.receive(read, length, md5)
 
-    def place(self, received: Received, directory: Directory, name: str) -> FileInfo:
+    def place(self, received: Received, directory: Directory, name: str, modified: float | None = None) -> FileInfo:
         """Give a received file its name, replacing an older one.
 
         Raises:
@@ -165,6 +165,9 @@ class DirectoryObjects:
         """
         assert isinstance(received, ReceivedFile)
         with DiskErrors():
+            if modified is not None:
+                os.utime(received.path, (modified, modified))
+                received.status = os.stat(received.path)
             try:
                 os.replace(received.path, _path(directory, name))
             except (FileNotFoundError, NotADirectoryError):

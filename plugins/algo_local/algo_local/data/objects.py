@@ -131,8 +131,10 @@ class Objects(Protocol):
             RequestRefused: if the content does not match the announcement.
         """
 
-    def place(self, received: Received, directory: str, name: str) -> FileInfo:
+    def place(self, received: Received, directory: str, name: str, modified: float | None = None) -> FileInfo:
         """Give a received file its name, replacing an older one.
+
+        It was modified now, or at that time in seconds since the epoch, as far as files can be kept so here.
 
         Raises:
             NotFoundError: if the directory does not exist (any more), where `keeps_empty`.

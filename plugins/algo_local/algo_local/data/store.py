@@ -214,8 +214,8 @@ class StoreObjects:
         self._begin()
         return self._incoming.receive(read, length, md5)
 
-    def place(self, received: Received, directory: str, name: str) -> FileInfo:
-        """Send a received file: one request, or parts that become a file with the last one."""
+    def place(self, received: Received, directory: str, name: str, modified: float | None = None) -> FileInfo:
+        """Send a received file: one request, or parts that become a file with the last one; its time is the store's."""
         assert isinstance(received, ReceivedFile)
         uri = self._file(directory, name)
         with DiskErrors("read"):
