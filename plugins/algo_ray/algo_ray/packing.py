@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from algo_core.errors import AlgoError
 from algo_core.locks import locked
+from algo_core.text import decoded
 from algo_local.algorithms.build import Build
 from algo_local.algorithms.environments import NODE, Environments, interpreter_of
 from algo_local.algorithms.interpreters import find_python
@@ -77,7 +78,7 @@ def machine() -> str:
 
 
 def _python_of(environment: Path) -> tuple[int, ...]:
-    for line in (environment / "pyvenv.cfg").read_text("utf-8", "replace").splitlines():
+    for line in decoded((environment / "pyvenv.cfg").read_bytes()).splitlines():
         name, _, value = line.partition("=")
         if name.strip() in ("version", "version_info"):
             return tuple(int(part) for part in value.strip().split(".")[:2])
