@@ -16,7 +16,7 @@ INPUTS := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help setup demo test test-deps lint format docs changelog wheels clean benchmarks benchmarks-transfer
 .PHONY: benchmarks-connectors benchmarks-calls benchmarks-development benchmarks-environments benchmarks-observers
-.PHONY: benchmark-deps benchmarks-serve benchmarks-capacity endurance kills
+.PHONY: benchmark-deps benchmarks-serve benchmarks-capacity benchmarks-cluster endurance kills
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 24
@@ -86,6 +86,9 @@ benchmarks-calls: $(READY) ## Measure calls: the record, concurrency, fairness, 
 
 benchmarks-capacity: $(READY) ## Measure what each layer costs a call, and simulate deployments of up to a thousand nodes with that
 	$(BIN)/python benchmarks/capacity.py --measure
+
+benchmarks-cluster: $(READY) ## Measure several front ends, a million records over SQLite and PostgreSQL, and Ray, as far as they are installed
+	$(BIN)/python benchmarks/cluster.py
 
 benchmarks-observers: $(READY) ## Measure what an observer adds to the copy of each of 10,000 small files
 	$(BIN)/python benchmarks/observers.py

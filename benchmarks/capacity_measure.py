@@ -17,24 +17,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from connectors import BUCKET, KEY, SECRET, make_bucket, served
-from measure import clean_environ
-from serve_sides import Side, platform
-from startup import ROOT
+from serve_sides import NO_SETTINGS, Side, environ_of, platform
 
 CALLS, ROUNDS, SECONDS, IN_FLIGHT = 500, 8, 0.5, 8
 SLEEPER_SECONDS = 3.0
 """Long enough that the calls under way at the end count for little."""
 
 SMALL = os.urandom(4096)
-ECHO = "def apply(input):\n    return input\n"
-SLEEPER = "import time\n\ndef apply(input):\n    time.sleep(0.1)\n    return input\n"
+ALGORITHMS = {
+    "Echo": "def apply(input):\n    return input\n",
+    "Sleeper": "import time\n\ndef apply(input):\n    time.sleep(0.1)\n    return input\n",
+}
 ECHO_WORKERS, SLEEPER_WORKERS = 4, 8
 
 Found = dict[str, dict[str, Any]]
@@ -67,25 +67,25 @@ def _platforms(base: Path) -> Iterator[list[Side]]:
     """Two served processes on one state, with algorithms whose workers are loaded."""
     base.mkdir()
     with platform("one", base) as one:
-        environ = _environ(base)
-        for name, code, workers in (("Echo", ECHO, ECHO_WORKERS), ("Sleeper", SLEEPER, SLEEPER_WORKERS)):
-            source = base / name / "src"
-            source.mkdir(parents=True)
-            (source / "__init__.py").touch()
-            (source / f"{name}.py").write_text(code)
-            conf = {"username": "bench", "algoname": name, "min_workers": workers, "max_workers": workers}
-            (source.parent / "algorithmia.conf").write_text(json.dumps(conf))
-            command = [sys.executable, "-m", "algo_core", "local", "publish", str(source.parent), "--no-sample"]
-            subprocess.run(command, env=environ, check=True, capture_output=True)
+        workers = {"Echo": ECHO_WORKERS, "Sleeper": SLEEPER_WORKERS}
+        publish(base, workers)
         with _second(base, one) as two:
             for side in (one, two):
-                _until_loaded(side, ECHO_WORKERS + SLEEPER_WORKERS)
+                until_loaded(side, workers)
             yield [one, two]
 
 
-def _environ(base: Path) -> dict[str, str]:
-    parts = [ROOT, *sorted(path for path in (ROOT / "plugins").iterdir() if path.is_dir())]
-    return clean_environ(HOME=str(base), ALGO_LOCAL_ROOT=str(base / "state"), PYTHONPATH=":".join(map(str, parts)))
+def publish(base: Path, workers: Mapping[str, int], settings: Mapping[str, str] = NO_SETTINGS) -> None:
+    """Publish algorithms of the account `bench`, each with so many workers, or as many as are needed if 0."""
+    for name, count in workers.items():
+        source = base / name / "src"
+        source.mkdir(parents=True)
+        (source / "__init__.py").touch()
+        (source / f"{name}.py").write_text(ALGORITHMS[name])
+        conf = {"username": "bench", "algoname": name, "min_workers": count, "max_workers": count}
+        (source.parent / "algorithmia.conf").write_text(json.dumps(conf))
+        command = [sys.executable, "-m", "algo_core", "local", "publish", str(source.parent), "--no-sample"]
+        subprocess.run(command, env={**environ_of(base), **settings}, check=True, capture_output=True)
 
 
 @contextlib.contextmanager
@@ -94,29 +94,30 @@ def _second(base: Path, first: Side) -> Iterator[Side]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
     command = [sys.executable, "-m", "algo_core", "local", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, env=_environ(base), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environ_of(base), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         side = Side("two", [process.pid], port, first.fields, calls=True)
-        _try_until(lambda: side.connect().send("GET", "/healthz"))
+        until(lambda: side.connect().send("GET", "/healthz"))
         yield side
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _until_loaded(side: Side, workers: int) -> None:
-    """Wait until its workers have their algorithms loaded: they have served a call each, at once."""
+def until_loaded(side: Side, workers: Mapping[str, int]) -> None:
+    """Wait until its workers have their algorithms loaded: they have served calls, as many at once as there are."""
 
     def check() -> None:
-        if len(_workers(side)) < workers:
+        if len(_workers(side)) < sum(workers.values()):
             raise OSError("Workers are still being started")
 
-    _try_until(check)
-    for name in ("Sleeper", "Echo"):
-        drive([side], name, SLEEPER_WORKERS, 2.0)
+    until(check)
+    for name, count in workers.items():
+        drive([side], call(side, name), count, 2.0)
 
 
-def _try_until(attempt: Callable[[], object], seconds: float = 60.0) -> None:
+def until(attempt: Callable[[], object], seconds: float = 60.0) -> None:
+    """Try until it works."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -128,18 +129,19 @@ def _try_until(attempt: Callable[[], object], seconds: float = 60.0) -> None:
             time.sleep(0.1)
 
 
-def _descendants(process: int) -> list[int]:
+def descendants(process: int) -> list[int]:
+    """The processes below one."""
     found = []
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{process}/task").iterdir():
             for child in (task / "children").read_text().split():
-                found += [int(child), *_descendants(int(child))]
+                found += [int(child), *descendants(int(child))]
     return found
 
 
 def _workers(side: Side) -> list[int]:
     """The processes that have an algorithm loaded: those below the served one that have started no others."""
-    return [process for process in _descendants(side.processes[0]) if not _descendants(process)]
+    return [process for process in descendants(side.processes[0]) if not descendants(process)]
 
 
 def _clock(processes: Sequence[int]) -> float:
@@ -147,40 +149,46 @@ def _clock(processes: Sequence[int]) -> float:
     return sum(time.clock_gettime((~process << 3) | 2) for process in processes)
 
 
-def drive(sides: Sequence[Side], name: str, in_flight: int, seconds: float) -> float:
-    """Calls each second, of so many callers in one thread, which are spread over the sides."""
-    poll, sockets = select.epoll(), {}
+def call(side: Side, name: str) -> bytes:
+    """The bytes of a call."""
+    return side.connect().request("POST", f"/v1/algo/bench/{name}", b'"x"', "application/json")
+
+
+def drive(sides: Sequence[Side], request: bytes, in_flight: int, seconds: float) -> float:
+    """Answers each second to a request that so many clients send, in one thread, spread over the sides.
+
+    Raises:
+        RuntimeError: if an answer is none of success.
+    """
+    poll, clients = select.epoll(), {}
     for number in range(in_flight):
-        side = sides[number % len(sides)]
-        connection = side.connect()
-        request = connection.request("POST", f"/v1/algo/bench/{name}", b'"x"', "application/json")
-        sockets[connection._socket.fileno()] = (connection._socket, request)
-        poll.register(connection._socket, select.EPOLLIN)
-        connection._socket.sendall(request)
+        client = sides[number % len(sides)].connect()
+        clients[client.fileno()] = client
+        poll.register(client.fileno(), select.EPOLLIN)
+        client.begin(request)
     began, count = time.perf_counter(), 0
     while (now := time.perf_counter()) < began + seconds:
         for descriptor, _ in poll.poll(1.0):
-            one, request = sockets[descriptor]
-            answer = one.recv(1 << 16)
-            if not answer.startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(answer.decode("latin-1"))
+            client = clients[descriptor]
+            client.end()
             count += 1
-            one.sendall(request)
-    for one, _ in sockets.values():
-        one.close()
+            client.begin(request)
+    for client in clients.values():
+        client.close()
+    poll.close()
     return count / (now - began)
 
 
 def _calls(side: Side) -> Found:
     """Processor time of the three processes that take part in a call, and of requests for data."""
     taken: dict[str, list[float]] = {name: [] for name in ("front_end", "runner", "client", "data_request")}
-    workers = _descendants(side.processes[0])
+    workers = descendants(side.processes[0])
     connection = side.connect()
     path = "/v1/data/.my/bench/small"
     data = [connection.request("PUT", path, SMALL), connection.request("GET", path)]
     for _ in range(ROUNDS):
         before = side.processor_seconds(), _clock(workers), time.process_time()
-        rate = drive([side], "Echo", IN_FLIGHT, SECONDS)
+        rate = drive([side], call(side, "Echo"), IN_FLIGHT, SECONDS)
         calls = rate * SECONDS
         for name, began, ended in zip(
             ("front_end", "runner", "client"),
@@ -221,7 +229,7 @@ def _steps(sides: Sequence[Side], costs: Found) -> list[dict[str, Any]]:
     found = []
     for name, used, algorithm, deployed, load in cases:
         seconds, rounds = (SLEEPER_SECONDS, 3) if "wait" in load else (SECONDS, 2 * ROUNDS)
-        rate = max(drive(used, algorithm, load["in_flight"], seconds) for _ in range(rounds))
+        rate = max(drive(used, call(used[0], algorithm), load["in_flight"], seconds) for _ in range(rounds))
         deployment = {"processors": os.cpu_count(), "has_local_client": True, **deployed}
         found.append({"name": name, "deployment": deployment, "load": load, "calls_per_second": round(rate, 1)})
     return found

@@ -34,7 +34,15 @@ class Connection:
         Raises:
             RuntimeError: if it is no success.
         """
+        self.begin(request)
+        return self.end(keep=keep)
+
+    def begin(self, request: bytes) -> None:
+        """Send the bytes of a request, without waiting for the answer."""
         self._socket.sendall(request)
+
+    def end(self, *, keep: bool = True) -> bytes:
+        """The body of the answer to what was sent, as `exchange` gives it."""
         received = b""
         while b"\r\n\r\n" not in received:
             received += self._receive(1 << 16)
@@ -52,6 +60,14 @@ class Connection:
             if keep:
                 parts.append(bytes(self._buffer[:count]))
         return b"".join(parts) if keep else b""
+
+    def fileno(self) -> int:
+        """The descriptor of the connection."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
 
     def _receive(self, size: int) -> bytes:
         data = self._socket.recv(size)

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,11 +75,24 @@ class Side:
         return sum(len(os.listdir(f"/proc/{process}/{what}")) for process in self.processes)
 
 
-@contextlib.contextmanager
-def platform(name: str, base: Path, checkout: Path = ROOT, options: Sequence[str] = ()) -> Iterator[Side]:
-    """`algo local serve` of a checkout, with the packages of this environment; its collection `bench` is there."""
+NO_SETTINGS: Mapping[str, str] = {}
+
+
+def environ_of(base: Path, checkout: Path = ROOT) -> dict[str, str]:
+    """The environment of commands of a checkout whose platform is in `base`."""
     parts = [checkout, *sorted(path for path in (checkout / "plugins").iterdir() if path.is_dir())]
-    environ = clean_environ(HOME=str(base), ALGO_LOCAL_ROOT=str(base / "state"), PYTHONPATH=":".join(map(str, parts)))
+    return clean_environ(HOME=str(base), ALGO_LOCAL_ROOT=str(base / "state"), PYTHONPATH=":".join(map(str, parts)))
+
+
+@contextlib.contextmanager
+def platform(
+    name: str, base: Path, checkout: Path = ROOT, options: Sequence[str] = (), settings: Mapping[str, str] = NO_SETTINGS
+) -> Iterator[Side]:
+    """`algo local serve` of a checkout, with the packages of this environment; its collection `bench` is there.
+
+    `settings` are further variables of its environment.
+    """
+    environ = {**environ_of(base, checkout), **settings}
     algo = [sys.executable, "-m", "algo_core"]
     made = subprocess.run([*algo, "local", "key", "new", "bench"], env=environ, capture_output=True, text=True)
     key = re.search(r"sim\w+", made.stdout)

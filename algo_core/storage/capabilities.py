@@ -8,6 +8,7 @@ ability. All optional abilities are defined here.
 | `ForkSafe` | helper processes |
 | `ObservedStorage` | telling observers of the requests of helper processes |
 | `PipelinedStorage` | small files by the thousand |
+| `OrderedStorage` | a page of a directory, without the pages before it |
 | `RangedStorage` | large files over several connections |
 | `RandomAccessStorage` | large files written in any order, and resumed |
 | `ReplayableStorage` | uploads of unknown size |
@@ -73,6 +74,17 @@ class PipelinedStorage(Protocol):
 
         The function returns the entry that was written; None if the file has to be written with `write`. None in its
         place means the same at once.
+        """
+
+
+@runtime_checkable
+class OrderedStorage(Protocol):
+    """A storage that lists the files of a directory in the order of their names (as UTF-8), from any name on."""
+
+    def list_after(self, uri: DataUri, after: str, limit: int) -> tuple[list[Entry], bool]:
+        """At most `limit` (up to 1,000) files behind the name `after` in a directory, and whether there are more.
+
+        One request. Directories count, but are left out; there are no files in a directory that does not exist.
         """
 
 

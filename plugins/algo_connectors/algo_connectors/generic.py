@@ -216,7 +216,7 @@ class _Beside(Upload):
     def finish(self, size: int) -> Entry:
         """close, and move."""
         self._file.close()
-        self._files.mv(self._beside, self._storage.path(self._uri))
+        _rename(self._files, self._beside, self._storage.path(self._uri))
         return Entry(self._uri, Kind.FILE, size=size)
 
     def abort(self) -> None:
@@ -234,6 +234,17 @@ def _beside(storage: FileSystemStorage, uri: DataUri) -> str:
     if (older := storage.exists(uri)) and older.is_directory:
         raise IsADirectory(f"{uri} is a directory")
     return storage.path(uri.parent).rstrip("/") + f"/.{uri.name[:40]}.{uuid.uuid4().hex[:8]}.part"
+
+
+def _rename(files: Any, source: str, target: str) -> None:
+    """mv. That of fsspec itself takes characters such as `*` for patterns, also in names of files that exist."""
+    from fsspec import AbstractFileSystem
+
+    if type(files).mv is AbstractFileSystem.mv:
+        files.cp_file(source, target)
+        files.rm_file(source)
+    else:
+        files.mv(source, target)
 
 
 def _name(found: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from algo_connectors.aws.settings import needs_s3fs, open_direct
 from algo_connectors.aws.signature import LONGEST
 from algo_connectors.common.errors import Changed, Unsatisfiable, is_unknown_request, store_errors
 from algo_connectors.common.links import check_lifetime
-from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
+from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of, prefix_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.reading import RangeReader, changed
 from algo_connectors.common.writing import Condition, Upload, part_size
@@ -218,6 +218,16 @@ class S3Storage(ObjectStorage):
                 return
             if not token:
                 raise PlatformError(f"The listing of {uri} is incomplete: the store returned no continuation token")
+
+    def list_after(self, uri: DataUri, after: str, limit: int) -> tuple[list[Entry], bool]:
+        """ListObjectsV2 from a key on (`OrderedStorage`)."""
+        with store_errors(uri):
+            bucket, key = self.locate(uri)
+            prefix = prefix_of(key)
+            behind = f"{prefix}{after}" if after else ""
+            page = self.client.list_objects(bucket, prefix, delimiter="/", limit=limit, after=behind)
+            found = [_entry(child_of(uri, prefix, key), found) for key, found in page.objects if key != prefix]
+            return found, page.following is not None
 
     def copy(self, source: Entry, target: DataUri, advanced: Callable[[int], object]) -> Entry | None:
         """CopyObject, or UploadPartCopy for what is larger than `copy_limit`."""

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from algo_core.errors import ConfigError
+from algo_local import replacement
 from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.opening import open_database
 from algo_local.metadata.store import Metadata, insert_account
 from algo_local.names import account_name_from, check_name, check_owner
 from algo_local.permissions import make_directories, make_private, notify
-from algo_local.state import DATABASE, OBJECTS_VARIABLE, State, place
+from algo_local.state import DATABASE, State
 
 if TYPE_CHECKING:
     from algo_local.algorithms.build import Build, NetworkAccess
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
     *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
-    *("executor", "keeper"),
+    *("executor", "keeper", replacement.DIRECTORY),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
 NOTIFY_SECONDS = 20.0
 """Time for the notifications of calls before a process ends that is no server; they are retried by the next one."""
 
-_DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
+DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
 _OWN_ACCOUNT = "account"
 
 _T = TypeVar("_T")
@@ -71,12 +71,13 @@ class _Part(Generic[_T]):
         self.__doc__ = make.__doc__
 
     def __get__(self, platform: Platform, owner: object = None) -> _T:
-        name, parts = self._make.__name__, platform.parts
-        if name not in parts:
-            with platform.lock:
-                parts = platform.parts
-                if name not in parts:
-                    parts[name] = self._make(platform)
+        name = self._make.__name__
+        with platform.lock:
+            parts = platform.parts
+            if name not in parts:
+                parts[name] = self._make(platform)
+            # From now on the attribute is found there, without this method: until the platform is closed.
+            platform.__dict__[name] = parts[name]
         return cast("_T", parts[name])
 
 
@@ -105,7 +106,7 @@ class Platform:
         state = state if isinstance(state, State) else State(state)
         self.root = state.root.resolve()
         self.state = replace(state, root=self.root)
-        make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
+        make_private(self.root, OWN_PARTS, [*DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
@@ -117,6 +118,7 @@ class Platform:
     @_Part
     def database(self) -> Database:
         """The database; a new one is filled before it is used."""
+        replacement.finish_replacement(self.root)
         database = open_database(self.state)
         if Metadata(database).setting(_OWN_ACCOUNT) is None:
             self._furnish(database)
@@ -202,12 +204,15 @@ class Platform:
         """Files of hosted data."""
         from algo_local.data.directory import DirectoryObjects
 
-        if self.state.objects:
-            raise ConfigError(
-                f"This algo-local keeps no objects at {place(self.state.objects)}: a directory is supported",
-                f"Leave out --objects and unset {OBJECTS_VARIABLE}",
-            )
-        return DirectoryObjects(self.root)
+        if not self.state.objects:
+            return DirectoryObjects(self.root)
+        from algo_local.data.opening import open_store
+
+        return open_store(self.state.objects, self.root, self._collection_directories, self.metadata.platform_id)
+
+    def _collection_directories(self) -> set[str]:
+        found = self.metadata.all_collections()
+        return {self.objects.collection(one.owner, one.name, one.id) for one in found}
 
     @_Part
     def builder(self) -> Builder:
@@ -455,6 +460,8 @@ class Platform:
         """End all running algorithms and close everything. The platform can be used again afterwards."""
         with self.lock:
             parts, self.parts = self.parts, {}
+            for name in parts:
+                self.__dict__.pop(name, None)
         for name in ("executor", "_callback", "webhooks", "records", "database"):
             if name in parts:
                 cast("Any", parts[name]).close()

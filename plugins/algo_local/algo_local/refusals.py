@@ -38,7 +38,7 @@ class TooManyCalls(RequestRefused):
 
 
 class StorageUnavailable(PlatformError):
-    """The platform's own disk or database cannot be used now; what was asked for was not done."""
+    """The platform's own disk, database or object store cannot be used now; what was asked for was not done."""
 
 
 class StorageFull(StorageUnavailable):

@@ -161,9 +161,17 @@ class DirectS3Client(SignedRequests):
         return text_of(self._document("PUT", bucket, key, query, headers=headers), "ETag")
 
     def list_objects(  # noqa: D102
-        self, bucket: str, prefix: str, *, delimiter: str = "", limit: int = 1000, token: str | None = None
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        delimiter: str = "",
+        limit: int = 1000,
+        token: str | None = None,
+        after: str = "",
     ) -> ObjectPage:
-        return page_of(self._document("GET", bucket, "", _listing(prefix, delimiter, limit, token)))
+        query = _listing(prefix, delimiter, limit, token)
+        return page_of(self._document("GET", bucket, "", [*query, ("start-after", after)] if after else query))
 
     def start_list_objects(
         self, bucket: str, prefix: str, *, delimiter: str, limit: int, token: str

@@ -90,9 +90,16 @@ class S3Client(Protocol):
         """Make a part of an object's bytes from `start` up to `stop`; its ETag. Raises Changed as well."""
 
     def list_objects(
-        self, bucket: str, prefix: str, *, delimiter: str = "", limit: int = 1000, token: str | None = None
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        delimiter: str = "",
+        limit: int = 1000,
+        token: str | None = None,
+        after: str = "",
     ) -> ObjectPage:
-        """A page of the keys that begin with `prefix`, in order."""
+        """A page of the keys that begin with `prefix`, in order; those behind the key `after`."""
 
     def list_buckets(self) -> list[str]:
         """The names of all buckets."""

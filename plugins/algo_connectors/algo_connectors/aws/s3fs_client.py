@@ -127,7 +127,14 @@ class S3fsClient:
         return str(answer["CopyPartResult"]["ETag"])
 
     def list_objects(  # noqa: D102
-        self, bucket: str, prefix: str, *, delimiter: str = "", limit: int = 1000, token: str | None = None
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        delimiter: str = "",
+        limit: int = 1000,
+        token: str | None = None,
+        after: str = "",
     ) -> ObjectPage:
         answer = self.call(
             "list_objects_v2",
@@ -136,6 +143,7 @@ class S3fsClient:
             Delimiter=delimiter or None,
             MaxKeys=limit,
             ContinuationToken=token,
+            StartAfter=after or None,
         )
         return ObjectPage(
             [found["Prefix"] for found in answer.get("CommonPrefixes", ())],

@@ -103,8 +103,11 @@ class ObjectsContract:
         assert _rest(content_or_file) == content
         assert (info.name, info.size, info.identity) == ("f", size, placed.identity)
         assert abs(info.modified - now) < 60
-        assert another.info(directory, "f") == info
-        assert another.page(directory, None, 10).files == [info]
+        looked_up, listed = another.info(directory, "f"), another.page(directory, None, 10).files
+        for told in (looked_up, *listed):
+            assert told
+            assert (told.name, told.size, told.identity) == ("f", size, placed.identity)
+            assert abs(told.modified - info.modified) <= 1  # some stores tell it more precisely than in others places
         assert objects.size(directory) >= size
 
     def test_a_part_of_a_large_file_is_read(self, objects: Objects, directory: str) -> None:

@@ -61,6 +61,9 @@ class DirectoryObjects:
         self._listings: OpenListings[_Rest] = OpenListings()
         self._swept = False
 
+    def check(self) -> None:
+        """Nothing: it is made when it is used first."""
+
     def collection(self, owner: str, name: str, identifier: str = "") -> str:
         """The directory of a collection."""
         return f"{self._base}/data/{owner}/{name}"
@@ -122,7 +125,7 @@ class DirectoryObjects:
         finally:
             os.close(descriptor)
 
-    def open(self, directory: Directory, name: str) -> tuple[BinaryIO | bytes, FileInfo] | None:
+    def open(self, directory: Directory, name: str, *, whole: bool = True) -> tuple[BinaryIO | bytes, FileInfo] | None:
         """A file to read from, unbuffered, and the facts of exactly that file; None if there is none.
 
         It stays readable, unchanged, if the file is replaced or deleted in the meantime. Up to `IN_MEMORY` bytes it is
@@ -154,7 +157,7 @@ class DirectoryObjects:
         self._sweep()
         return self._incoming.receive(read, length, md5)
 
-    def place(self, received: Received, directory: Directory, name: str) -> FileInfo:
+    def place(self, received: Received, directory: Directory, name: str, modified: float | None = None) -> FileInfo:
         """Give a received file its name, replacing an older one.
 
         Raises:
@@ -162,6 +165,9 @@ class DirectoryObjects:
         """
         assert isinstance(received, ReceivedFile)
         with DiskErrors():
+            if modified is not None:
+                os.utime(received.path, (modified, modified))
+                received.status = os.stat(received.path)
             try:
                 os.replace(received.path, _path(directory, name))
             except (FileNotFoundError, NotADirectoryError):

@@ -64,6 +64,10 @@ class Incoming:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(file.name)
 
+    def path(self, name: str) -> Path:
+        """The path of one of them."""
+        return Path(self._directory, name)
+
     def leftovers(self) -> list[Path]:
         """The files of ended processes."""
         from algo_local.trees import unused

@@ -82,6 +82,9 @@ class Objects(Protocol):
     """Whether a directory exists by itself, so that `place` notices that it was removed, and `remove_empty` that a file
     came meanwhile. Elsewhere, the identity of a file may stay the same if it is replaced by the same content."""
 
+    def check(self) -> None:
+        """Make sure that it can be used. Raises StorageUnavailable; ConfigError if it is another platform's."""
+
     def collection(self, owner: str, name: str, identifier: str) -> str:
         """The directory of a collection; one that is made again under an older one's name has another identifier."""
 
@@ -110,11 +113,11 @@ class Objects(Protocol):
     def info(self, directory: str, name: str) -> FileInfo | None:
         """A file's attributes; None if it does not exist."""
 
-    def open(self, directory: str, name: str) -> tuple[BinaryIO | bytes, FileInfo] | None:
+    def open(self, directory: str, name: str, *, whole: bool = True) -> tuple[BinaryIO | bytes, FileInfo] | None:
         """A file to read from, unbuffered, and the attributes of exactly that file; None if there is none.
 
         It stays readable, unchanged, if the file is replaced or deleted in the meantime, or else reading fails. Up to
-        `IN_MEMORY` bytes it is its content instead.
+        `IN_MEMORY` bytes it is its content instead. Unless `whole`, only parts of it are wanted, or none.
         """
 
     def receive(
@@ -128,8 +131,10 @@ class Objects(Protocol):
             RequestRefused: if the content does not match the announcement.
         """
 
-    def place(self, received: Received, directory: str, name: str) -> FileInfo:
+    def place(self, received: Received, directory: str, name: str, modified: float | None = None) -> FileInfo:
         """Give a received file its name, replacing an older one.
+
+        It was modified now, or at that time in seconds since the epoch, as far as files can be kept so here.
 
         Raises:
             NotFoundError: if the directory does not exist (any more), where `keeps_empty`.

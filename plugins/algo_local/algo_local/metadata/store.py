@@ -22,6 +22,8 @@ OWN_ALGORITHMS: Acl = ("algo://.my/*",)
 
 EVERYBODY: Acl = ("user://*",)
 
+_PLATFORM_ID = "platform_id"
+
 
 class Collection(NamedTuple):
     """A collection, with the id that it has besides its name."""
@@ -96,6 +98,21 @@ class Metadata:
     def collection_records(self, owner: str) -> list[Collection]:
         """The collections of an account in full, in the order of their names."""
         return self._collections("owner = ? ORDER BY name", owner)
+
+    def all_collections(self) -> list[Collection]:
+        """The collections of all accounts."""
+        return self._collections("1 = 1")
+
+    def platform_id(self) -> str:
+        """A text that identifies this platform, wherever its database goes."""
+        import uuid
+
+        if found := self.setting(_PLATFORM_ID):
+            return found
+        with self.database.write() as rows:
+            values = (_PLATFORM_ID, str(uuid.uuid4()))
+            rows.execute("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", values)
+        return self.platform_id()
 
     def collection(self, identifier: str) -> Collection | None:
         """A collection by its id; None if there is none."""

@@ -40,11 +40,7 @@ def answer(context: RequestContext) -> Response:
 
         return connector_data.answer(context, name, path)
     parts = [part for part in path.split("/") if part]  # behind a connector each character counts
-    method = context.operation.method
-    if method in {"GET", "HEAD"}:
-        with context.platform.database.pinned():
-            return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
-    return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
+    return _METHODS[context.operation.method](context.platform.hosted, context.caller, context.request, parts)
 
 
 def root(context: RequestContext) -> Response:
@@ -75,14 +71,14 @@ def _decode_path(raw: str) -> str:
 def _get(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
     location = storage.find(caller, path)
     if isinstance(location, FileLocation):
-        return _file_response(storage.open(location), request)
+        return _file_response(storage.open(location, whole="range" not in request.headers), request)
     return _listing(storage, location, request)
 
 
 def _head(storage: HostedData, caller: Caller, request: Request, path: list[str]) -> Response:
     location = storage.find(caller, path)
     if isinstance(location, FileLocation):
-        return _file_response(storage.open(location), request)
+        return _file_response(storage.open(location, whole=False), request)
     return Response(headers={"X-Data-Type": "directory", "Content-Type": "application/json"})
 
 

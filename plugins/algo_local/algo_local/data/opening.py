@@ -1,0 +1,79 @@
+"""Opens objects of a state: a directory, or an object store by its URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from algo_core.errors import AlgoError, ConfigError
+
+if TYPE_CHECKING:
+    from algo_core.storage.contract import Storage
+    from algo_core.storage.uri import DataUri
+    from algo_local.data.store import StoreObjects
+
+EXTRA = "algo-local[objects]"
+"""What has to be installed for object stores."""
+
+
+def open_store(url: str, root: Path, collections: Callable[[], set[str]], owner: Callable[[], str]) -> StoreObjects:
+    """Objects in the store of a URL such as `s3://BUCKET/PREFIX`; nothing is sent yet.
+
+    Options of its connector are those of `[connectors.SCHEME]` in config.toml and of the URL's query; credentials are
+    found as they are for that connector. Files are received below `root`. For the rest see `StoreObjects`.
+
+    Raises:
+        ConfigError: if no store can be opened there, or what it needs is not installed.
+    """
+    from algo_local.data.incoming import Incoming
+    from algo_local.data.store import StoreObjects
+    from algo_local.state import place
+
+    uri, options = _parsed(url)
+    storage = _opened(uri, options)
+    return StoreObjects(storage, uri, place(str(uri)), Incoming(f"{os.fspath(root)}/incoming"), collections, owner)
+
+
+def _parsed(url: str) -> tuple[DataUri, dict[str, str]]:
+    from algo_core.storage.uri import HOSTED, LOCAL, is_only_key, parse_data_uri
+    from algo_local.state import place
+
+    text, _, query = url.partition("?")
+    try:
+        uri = parse_data_uri(text)
+    except AlgoError as error:
+        raise ConfigError(f"No object store can be opened at {place(url)}", error.hint) from None
+    uri = uri._replace(path=uri.path.rstrip("/"))
+    if "@" in uri.path:
+        raise ConfigError(
+            f"The URL of an object store holds no user or password: {place(url)}",
+            f"Give them as the store's own tools take them, or in [connectors.{uri.connector}] of config.toml",
+        )
+    if uri.scheme in {HOSTED, LOCAL}:
+        raise ConfigError(
+            f"{place(url)} is no object store",
+            "Leave out --objects: ALGO_LOCAL_ROOT names the directory of the platform's state",
+        )
+    if not uri.path or is_only_key(uri.path):
+        raise ConfigError(
+            f"{place(url)} does not name a place in a store", f"Write {uri.connector}://BUCKET, or with a PREFIX"
+        )
+    return uri, dict(parse_qsl(query, keep_blank_values=True))
+
+
+def _opened(uri: DataUri, options: dict[str, str]) -> Storage:
+    from algo_core.context import App
+    from algo_core.storage import registry
+
+    app = App()
+    given: dict[str, Any] = {**registry.options_of(app.config, uri.connector), **options}
+    given.pop("direct", None)
+    scheme = given.pop("protocol", None) or uri.scheme
+    if not any(row[4] for record in app.plugins.allowed for row in record.connectors):
+        raise ConfigError(
+            f"No plugin is installed that opens {uri.scheme}://", f"Install it: {app.plugins.to_install(EXTRA)}"
+        )
+    return registry.open_store(app.plugins, scheme, given)
