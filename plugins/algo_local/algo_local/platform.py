@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from algo_local import replacement
 from algo_local.callers import Caller
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
     from algo_local.algorithms.directory_publication import TryIt, Wish
+    from algo_local.algorithms.equipping import Equipment
     from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.algorithms.repositories import Repositories
     from algo_local.data.connector_data import ConnectedData
@@ -81,6 +82,16 @@ class _Part(Generic[_T]):
         return cast("_T", parts[name])
 
 
+class Forwarding(Protocol):
+    """Another process of the same platform; requests and responses are those of `algo_local.web`."""
+
+    def answer(self, request: Any) -> Any:
+        """Have it answer a request whose effect is to outlive this process; its response."""
+
+    def follow(self) -> None:
+        """Have its workers follow a change."""
+
+
 class Platform:
     """Accounts, algorithms, hosted data and running algorithms of one state; a path names a directory.
 
@@ -112,6 +123,8 @@ class Platform:
         self._background: list[threading.Thread] = []
         self.changed = threading.Event()
         """Set when something was changed that workers are to follow; see `workers.py`."""
+        self.forwarding: Forwarding | None = None
+        """What has another process answer the requests whose effect is to outlive this one."""
         self.is_public = False
         """Whether it is served to other machines."""
 
@@ -220,6 +233,13 @@ class Platform:
         from algo_local.algorithms.builder import Builder
 
         return Builder(self.root)
+
+    @_Part
+    def equipment(self) -> Equipment:
+        """The environments of builds."""
+        from algo_local.algorithms.equipping import Equipment
+
+        return Equipment(self.database, self.builder, self.root)
 
     @_Part
     def scms(self) -> Scms:
@@ -419,13 +439,17 @@ class Platform:
         with self.lock:
             self._background = [running for running in self._background if running.is_alive()] + [thread]
 
+    def end_background(self) -> None:
+        """Return when all that was begun in the background is done."""
+        for thread in list(self._background):
+            thread.join()
+
     def wait_for_background(self) -> None:
         """Return when all that was begun in the background is done, and on record.
 
         The interpreter waits for these threads when it ends, but some (Python 3.12) let them start no process by then.
         """
-        for thread in list(self._background):
-            thread.join()
+        self.end_background()
         if "records" in self.parts:
             self.records.flush()
             if told := self.records.unwritten():
@@ -434,8 +458,14 @@ class Platform:
             self.webhooks.close(NOTIFY_SECONDS)
 
     def runnable(self, version: Version) -> Build:
-        """The build of a version as the executor is to be given it: with the algorithm's secrets."""
+        """The build of a version as the executor is to be given it: with the algorithm's secrets, and its environment.
+
+        Raises:
+            PlatformError: if its environment is missing, and cannot be made.
+        """
         algorithm, build = version.algorithm, version.build
+        if (python := self.equipment.python_for(build)) != build.python:
+            build = replace(build, python=python)
         if not algorithm.has_secrets:
             return build
         return replace(build, secrets=tuple(self.secrets.environment(algorithm.id).items()))

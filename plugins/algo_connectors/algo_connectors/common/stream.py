@@ -24,8 +24,8 @@ class StreamReader(Reader):
         offset: int,
         length: int,
         skipped: int = 0,
-        rest: Callable[[int], Reader] | None = None,
         ahead: Callable[[int], Reader] | None = None,
+        rest: Callable[[int], Reader] | None = None,
     ) -> None:
         self.entry = entry
         self.offset = offset
