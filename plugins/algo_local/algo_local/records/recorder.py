@@ -194,16 +194,14 @@ class Recorder:
         def answered(rows: sqlite3.Connection) -> tuple[Record | None, bool]:
             """The call that has the key, and whether it must not be executed again."""
             known = table.by_key(rows, record.account, record.key) if record.key else None
-            has_run = known is not None and known.started_at is not None
-            return known, known is not None and (known.state != LOST or (has_run and not may_repeat))
+            return known, known is not None and (known.state != LOST or (known.may_have_run and not may_repeat))
 
         def claim(rows: sqlite3.Connection) -> Record | None:
             known, is_taken = answered(rows)
             if is_taken:
                 return known
-            has_run = known is not None and known.started_at is not None
-            record.repeats = known.id if known and has_run else ""
             if known:
+                record.repeats = known.id if known.started_at is not None else known.repeats
                 table.give_up_key(rows, known)
             table.store(rows, [table.row_of(record)], contents.items())
             if also:

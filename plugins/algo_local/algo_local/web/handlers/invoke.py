@@ -266,7 +266,7 @@ def _repeated(call: _Call, request: Request, first: Record, received: float, dig
         return _replayed(_void(first.id, call.platform.webhooks.find(first.id) if call.webhook else None))
     records = call.platform.records
     found = records.wait(first.id, call.timeout)
-    if found is None or (found.state == LOST and (call.may_repeat or found.started_at is None)):
+    if found is None or (found.state == LOST and (call.may_repeat or not found.may_have_run)):
         return None
     if not found.is_finished:
         message = f"The first request with the {IDEMPOTENCY_KEY} {call.key} is still being answered; try again"
