@@ -24,17 +24,21 @@ from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payloa
 from algo_local.execution.protocol import CANNOT_RUN, encode_request
 from algo_local.execution.scaling import Scaling
 from algo_local.execution.scheduler import HOLD_SECONDS, REMEMBERED, BuildWorkers, Scheduler, Start, Ticket
+from algo_local.execution.served import NotHandedOver
 from algo_local.refusals import TooManyCalls
 
 if TYPE_CHECKING:
     from algo_local.execution.keeper import Keeper
-    from algo_local.execution.worker import Worker, Workers
+    from algo_local.execution.served import Worker, Workers
 
 _LETTERS = string.ascii_letters + string.digits
 _CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
 _CANNOT_START = Failure("The algorithm's process could not be started", "SystemError")
 LOAD_SECONDS = 600.0
 """Seconds that loading an algorithm ahead of calls may take."""
+
+ATTEMPTS = 3
+"""Workers that a call is given one after the other, where those before were lost before they could run it."""
 
 _START_GRACE = 10.0
 """Seconds that `close` waits for starting processes."""
@@ -58,7 +62,15 @@ class _Call(Ticket["Worker"]):
         self.build = build
         self.context = context
         self.failure: Failure | None = None
-        self.decided = threading.Event()
+        self.is_decided = False
+        self.told: threading.Event | None = None
+        """Set when it is decided, if that took so long that a thread waits for it: events are dear."""
+
+    def decide(self) -> None:
+        """It has a worker, or a failure; the lock is held."""
+        self.is_decided = True
+        if self.told:
+            self.told.set()
 
 
 class LocalPool:
@@ -71,6 +83,8 @@ class LocalPool:
 
     `endpoint()` gives where algorithms call the platform; asked whenever a worker is started. Workers keep their files
     below `directory`. Idle ones go to the `keeper` when `rest` is called. All methods may be called from any thread.
+
+    `workers` starts workers elsewhere than on this machine.
     """
 
     def __init__(
@@ -79,6 +93,7 @@ class LocalPool:
         directory: Path,
         scaling: Scaling | None = None,
         keeper: Keeper | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.scaling = scaling or Scaling.of()
         self._endpoint = endpoint
@@ -97,7 +112,7 @@ class LocalPool:
         self._starting = 0
         self._crashes = Crashes()
         self._callers: OrderedDict[Hashable, str] = OrderedDict()
-        self._factory: Workers | None = None
+        self._factory = workers
         self._janitor: threading.Thread | None = None
         self._closed = False
         atexit.register(self.close)
@@ -118,25 +133,38 @@ class LocalPool:
         """See `Executor.call`; when the time is over, the process and its children are killed."""
         deadline = time.monotonic() + timeout
         request = encode_request(payload)
+        lost = ""
+        for _ in range(ATTEMPTS):
+            call = self._acquired(build, context, deadline)
+            worker = call.worker
+            if worker is None:
+                return Outcome(None, call.failure, 0.0, "")
+            began = time.monotonic()
+            outcome: Outcome | None = None
+            try:
+                if on_start:
+                    on_start(worker.name)
+                outcome = worker.call(request, deadline, on_output)
+            except NotHandedOver as error:
+                lost = str(error)
+            finally:
+                cancelled = self._release(call, worker, time.monotonic() - began, outcome)
+            if outcome:
+                return replace(outcome, result=None, failure=_CANCELLED) if cancelled and outcome.failure else outcome
+            if cancelled:
+                return Outcome(None, _CANCELLED, 0.0, "")
+        failure = Failure(f"The call could not be handed to its algorithm: {lost}", "SystemError", ended="lost")
+        return Outcome(None, failure, 0.0, "")
+
+    def _acquired(self, build: Build, context: CallContext, deadline: float) -> _Call:
+        """A call with a worker that can take it, or with a failure."""
         while True:
             call = _Call(build, context)
-            failure = self._acquire(call, deadline)
-            if failure:
-                return Outcome(None, failure, 0.0, "")
+            call.failure = self._acquire(call, deadline)
             worker = call.worker
-            assert worker is not None
-            if worker.is_reusable or not worker.is_loaded:
-                break
+            if call.failure or worker is None or worker.is_reusable or not worker.is_loaded:
+                return call
             self._release(call, worker, 0.0, None)  # it has ended, or said something, while it was idle
-        began = time.monotonic()
-        outcome: Outcome | None = None
-        try:
-            if on_start:
-                on_start(worker.name)
-            outcome = worker.call(request, deadline, on_output)
-        finally:
-            cancelled = self._release(call, worker, time.monotonic() - began, outcome)
-        return replace(outcome, result=None, failure=_CANCELLED) if cancelled and outcome.failure else outcome
 
     def cancel(self, request_id: str) -> bool:
         """See `Executor.cancel`; the worker of a call that runs is killed."""
@@ -163,6 +191,18 @@ class LocalPool:
             busy = sum(1 for call in self._calls.values() if call.worker)
             workers, waiting = list(self._alive), self._scheduler.waiting
         return Description(len(workers), busy, waiting, sum(worker.memory() for worker in workers))
+
+    def make_room(self) -> bool:
+        """End the worker that was idle the longest of those that are not to be kept; whether there was one."""
+        with self._lock:
+            idle = self._scheduler.retirable(time.monotonic())
+            if not idle:
+                return False
+            key, worker = min(idle, key=lambda found: found[1].idle_since)
+            self._scheduler.retire(key, worker)
+            self._alive.discard(worker)
+        _stop_all([worker])
+        return True
 
     def drain(self, seconds: float) -> bool:
         """See `Executor.drain`."""
@@ -265,7 +305,7 @@ class LocalPool:
         failure: Failure | None = _CANNOT_START
         try:
             worker = self._workers().start(
-                call.build, call.account, _new_token(), call.label, on_load=lambda: self._slows(start)
+                call.build, call.account, _new_token(), call.label, call.depth, on_load=lambda: self._slows(start)
             )
             failure = self._load(worker, start)
             if failure:
@@ -353,16 +393,18 @@ class LocalPool:
             self._remember_caller(call)
             self._scheduler.arrive(call)
             starts = self._plan()
+            if not call.is_decided:
+                call.told = threading.Event()
         self._launch(starts)
         try:
-            if not call.decided.wait(min(HOLD_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if call.told and not call.told.wait(min(HOLD_SECONDS, max(0.0, deadline - time.monotonic()))):
                 with self._lock:
                     starts = self._plan()
                 self._launch(starts)
-                call.decided.wait(max(0.0, deadline - time.monotonic()))
+                call.told.wait(max(0.0, deadline - time.monotonic()))
         finally:
             with self._lock:
-                if not call.decided.is_set():
+                if not call.is_decided:
                     self._decide(call, Failure(CANNOT_RUN, "TimeoutError"))
             if call.worker and sys.exc_info()[0]:  # interrupted as it came
                 self._release(call, call.worker, 0.0, None)
@@ -374,7 +416,7 @@ class LocalPool:
         self._calls.pop(call.context.request_id, None)
         self._cancelled.discard(call.context.request_id)
         call.failure = failure
-        call.decided.set()
+        call.decide()
 
     def _plan(self) -> list[Start[Worker]]:
         """Assign idle workers to calls; returns the workers to start. The lock is held."""
@@ -383,7 +425,7 @@ class LocalPool:
             assert isinstance(ticket, _Call)
             assert ticket.worker is not None
             self._serving[ticket.worker.token] = ticket.context
-            ticket.decided.set()
+            ticket.decide()
         for start in plan.starts:
             if start.instead_of:
                 self._alive.discard(start.instead_of)
@@ -412,7 +454,7 @@ class LocalPool:
             with self._lock:
                 self._serving[token] = call.context  # loading may already call the platform
             worker = self._workers().start(
-                call.build, call.account, token, call.label, on_load=lambda: self._slows(start)
+                call.build, call.account, token, call.label, call.depth, on_load=lambda: self._slows(start)
             )
         except (OSError, AlgoError) as error:
             failure = Failure(_explain(call.build, error), "SystemError")
@@ -432,7 +474,7 @@ class LocalPool:
             unwanted = self._take_in(start, worker)
             if not worker:
                 self._crashes.failed(call.key, failure, time.monotonic())
-                if not call.decided.is_set():
+                if not call.is_decided:
                     self._decide(call, failure)
             starts = self._plan()
             unneeded = self._take_surplus()

@@ -208,6 +208,14 @@ class AlgorithmProcess:
         self._is_adopted = False
         return None
 
+    def await_loaded(self, deadline: float, on_output: Callable[[bytes], None] | None = None) -> None:
+        """Wait until the algorithm is loaded, or will not be: which of both, `call` tells, with what was printed."""
+        self._output.listener = on_output
+        with contextlib.suppress(_CutShort):
+            if not self._output.is_ready:
+                self._pump(lambda: self._output.is_ready or self._answered, deadline)
+                self._remember_loaded()
+
     def loaded_by(self, other: AlgorithmProcess) -> None:
         """Pass the output of loading in another process, of which this is a replica, to the first call."""
         self._printed_loading, self._is_adopted = other._printed_loading, True
@@ -270,7 +278,8 @@ class AlgorithmProcess:
                 elif fd == self._stdout:
                     self._read_output(_CHUNK)
                 elif fd == self._stdin:
-                    self._write()
+                    if self._write():
+                        self._poll.unregister(self._stdin)
                 elif fd == self._control.fileno():
                     self._read_control()
                 else:
@@ -323,20 +332,19 @@ class AlgorithmProcess:
 
     def _send(self, request: bytes) -> None:
         self._unsent = memoryview(request)
-        self._write()
-        if self._unsent:
+        if not self._write():
             self._poll.register(self._stdin, select.POLLOUT)
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Write as much of the request as there is room for; whether that is done."""
         try:
             while self._unsent:
                 self._unsent = self._unsent[os.write(self._stdin, self._unsent) :]
         except BlockingIOError:
-            return
+            return False
         except BrokenPipeError:
             pass  # it reads no more: its end or the deadline says what came of that
-        with contextlib.suppress(KeyError):
-            self._poll.unregister(self._stdin)
+        return True
 
     def _read_answer(self) -> bool:
         """Read the FIFO; False if it is empty."""
