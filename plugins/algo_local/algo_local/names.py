@@ -1,4 +1,4 @@
-"""Valid names of accounts, collections, algorithms and files (API sections 4.5, 6.3, 7)."""
+"""Valid names of accounts, collections, algorithms and files, and what a key looks like (API sections 4.5, 6.3, 7)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ NAME_LIMIT = 30
 
 COLLECTION_LIMIT = 100
 """Characters of a collection's name: clients in use go beyond the 30 that were once documented."""
+
+KEY_LENGTH = 28
+"""Characters of an API key, `sim` included."""
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*", re.ASCII)
 _RESERVED = frozenset({"temp", "perm", "default", "latest"})

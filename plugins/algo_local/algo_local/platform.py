@@ -70,12 +70,13 @@ class _Part(Generic[_T]):
         self.__doc__ = make.__doc__
 
     def __get__(self, platform: Platform, owner: object = None) -> _T:
-        name, parts = self._make.__name__, platform.parts
-        if name not in parts:
-            with platform.lock:
-                parts = platform.parts
-                if name not in parts:
-                    parts[name] = self._make(platform)
+        name = self._make.__name__
+        with platform.lock:
+            parts = platform.parts
+            if name not in parts:
+                parts[name] = self._make(platform)
+            # From now on the attribute is found there, without this method: until the platform is closed.
+            platform.__dict__[name] = parts[name]
         return cast("_T", parts[name])
 
 
@@ -457,6 +458,8 @@ class Platform:
         """End all running algorithms and close everything. The platform can be used again afterwards."""
         with self.lock:
             parts, self.parts = self.parts, {}
+            for name in parts:
+                self.__dict__.pop(name, None)
         for name in ("executor", "_callback", "webhooks", "records", "database"):
             if name in parts:
                 cast("Any", parts[name]).close()

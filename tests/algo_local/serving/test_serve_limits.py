@@ -22,6 +22,7 @@ from algo_local.serving import server as serving
 from algo_local.serving.limits import ConnectionLimits, limits_for_process
 from algo_local.serving.listener import listen
 from algo_local.serving.log import BURST, LINE_CHARACTERS, Log
+from algo_local.serving.patience import STAY_SECONDS
 from algo_local.serving.server import Server
 from algo_local.serving.waiting import State
 from algo_local.web.app import error_response
@@ -424,6 +425,32 @@ def test_bodies_of_any_size_over_tls(secure: Callable[[], ssl.SSLSocket]) -> Non
         answer += connection.recv(1 << 16)
     rest = len(answer.partition(b"5000000")[2].partition(b"\r\n\r\n")[2])
     assert set(received(connection, LARGE - rest)) == {0}
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_pauses_that_are_longer_than_a_socket_waits_by_itself(
+    make_server: Callable[..., Place], secure: Callable[[], ssl.SSLSocket], is_secure: bool
+) -> None:
+    connection = secure() if is_secure else make_server().client().socket
+    pause = 2.5 * STAY_SECONDS
+    sized = b"PUT /read HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    chunked = b"PUT /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    pieces = [sized, b"123", b"456789" + chunked + b"1", b"0\r\n1234567890", b"123456\r", b"\n0\r\n\r", b"\n"]
+    for piece in pieces:
+        connection.sendall(piece)
+        time.sleep(pause)
+    heard = b""
+    while not heard.endswith(b"\r\n\r\n16"):
+        heard += connection.recv(1 << 16)
+    assert b"\r\n\r\n9HTTP/1.1 200 OK" in heard
+    connection.sendall(GET % b"large")
+    time.sleep(pause)  # the system's buffers are full by then
+    head = connection.recv(1 << 16)
+    left = LARGE - len(head.partition(b"\r\n\r\n")[2])
+    while left:
+        left -= len(connection.recv(1 << 20))
+    connection.sendall(GET % b"next")
+    assert connection.recv(1 << 16).endswith(b"\r\n\r\n/next")
 
 
 def test_clients_that_speak_no_tls_or_break_off_are_ended(secure: Callable[[], ssl.SSLSocket]) -> None:

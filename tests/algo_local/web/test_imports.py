@@ -35,6 +35,7 @@ HEAVY = {"asyncio", "cryptography", "fastjsonschema", "http.client", "requests",
             {
                 "data",
                 "data.directory",
+                "data.digests",
                 "data.hosted",
                 "data.incoming",
                 "data.media_types",

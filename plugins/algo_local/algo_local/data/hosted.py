@@ -8,19 +8,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from algo_core.errors import AlreadyExists, NotFoundError, PermissionDenied, RequestRefused
 from algo_local.callers import DENIED, Caller
+from algo_local.data.digests import Digests, md5
 from algo_local.data.media_types import GENERIC, by_name
 from algo_local.data.objects import BLOCK, FileInfo, Objects, Read
 from algo_local.data.path_resolver import Branch, FileLocation, Location, PathResolver, Space
 from algo_local.metadata.store import EVERYBODY, OWN_ALGORITHMS, Acl, Metadata, collection_acl
 from algo_local.names import COLLECTION_LIMIT, check_name
 from algo_local.refusals import ConditionFailed
-
-if TYPE_CHECKING:
-    import hashlib
 
 PAGE_SIZE = 1000
 """Entries of one page of a listing."""
@@ -64,6 +62,7 @@ class HostedData:
         self._metadata = metadata
         self._objects = objects
         self._resolver = resolver
+        self._digests = Digests()
 
     def find(self, caller: Caller, path: Sequence[str]) -> Location:
         """The location of a path; a file need not exist. Refuses paths that the caller may not read."""
@@ -99,7 +98,7 @@ class HostedData:
             stored_as = self._objects.relative(location.space.path, location.name)
             media_type = self._metadata.media_type(stored_as, info.identity) or by_name(location.name)
             if isinstance(content, bytes):
-                return StoredFile(info, _md5(content).hexdigest(), content, media_type)
+                return StoredFile(info, self._digests.of(stored_as, info, content), content, media_type)
             return StoredFile(info, self._digest(stored_as, info, content), content, media_type)
         except BaseException:
             if not isinstance(content, bytes):
@@ -263,7 +262,7 @@ class HostedData:
     def _digest(self, stored_as: str, info: FileInfo, content: BinaryIO) -> str:
         if info.size > self._objects.hashed_again and (known := self._metadata.digest(stored_as, info.identity)):
             return known
-        digest = _md5()
+        digest = md5()
         while block := content.read(BLOCK):
             digest.update(block)
         content.seek(0)
@@ -274,12 +273,6 @@ class HostedData:
     def _check_writable(self, space: Space) -> None:
         if not space.writable:
             raise PermissionDenied(DENIED)
-
-
-def _md5(data: bytes = b"") -> hashlib._Hash:
-    import hashlib
-
-    return hashlib.md5(data, usedforsecurity=False)
 
 
 def _missing(space: Space) -> NotFoundError:

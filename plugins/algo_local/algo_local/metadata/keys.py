@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import NotFoundError
 from algo_local.error_codes import ErrorCode
+from algo_local.names import KEY_LENGTH
 from algo_local.refusals import Invalid, Missing, StorageUnavailable, Taken
 
 if TYPE_CHECKING:
     import sqlite3
 
     from algo_local.metadata.database import Database
-
-KEY_LENGTH = 28
-"""Characters of an API key, `sim` included."""
 
 ALGORITHM_KEY = "AlgorithmKey"
 ADMINISTRATOR_KEY = "PlatformAdminKey"
@@ -228,14 +226,9 @@ class Keys:
 
     def find(self, key: str) -> Key | None:
         """The stored key of a text; None if it is unknown. It may have expired."""
-        digest = _digest(key)
-
-        def ask() -> Key | None:
-            with self._database.read() as rows:
-                found = _rows(rows, "digest = ?", digest)
-            return found[0] if found else None
-
-        return self._database.remembered(("key", digest), ask)
+        with self._database.read() as rows:
+            found = _rows(rows, "digest = ?", _digest(key))
+        return found[0] if found else None
 
     def note_use(self, key: Key) -> None:
         """Record the use of a key, within `USE_SECONDS`."""

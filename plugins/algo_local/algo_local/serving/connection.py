@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import select
 import socket
 import time
 from collections.abc import Callable
@@ -15,12 +14,10 @@ from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.incoming import Incoming
 from algo_local.serving.limits import ConnectionLimits
 from algo_local.serving.outgoing import response_bytes, send, send_file
+from algo_local.serving.patience import PAUSES, STAY_SECONDS, limit_waiting
 from algo_local.serving.request_log import LoggedRequest
 from algo_local.web.app import error_response
 from algo_local.web.http import ApiError, FileBody, Request, Response
-
-STAY_SECONDS = 0.05
-"""Seconds that a thread waits for the next request before the connection counts as idle."""
 
 UNREAD_BYTES = 1 << 20
 """Bytes of an unread body that are read so that the connection can be reused."""
@@ -70,7 +67,7 @@ class Service:
 class Connection:
     """A client's connection, with the bytes that were received ahead."""
 
-    __slots__ = ("__weakref__", "_readable", "incoming", "is_shaking", "lingered", "peer", "secure", "socket")
+    __slots__ = ("__weakref__", "incoming", "is_shaking", "lingered", "peer", "secure", "socket")
 
     def __init__(self, connected: socket.socket, peer: str, *, secure: bool) -> None:
         self.socket = connected
@@ -80,7 +77,8 @@ class Connection:
         self.is_shaking = secure
         """Whether the TLS handshake is still under way."""
         self.incoming = Incoming(connected)
-        self._readable: select.poll | None = None
+        if not secure:
+            limit_waiting(connected)
         self.lingered = 0
         """Bytes read after its last response."""
 
@@ -92,7 +90,9 @@ class Connection:
 
     def serve(self, head: Head, service: Service) -> Fate:
         """Answer a request, and those that follow without a pause."""
-        self.socket.settimeout(service.limits.transfer)
+        # A plain socket's time limits are the kernel's.
+        self.socket.settimeout(STAY_SECONDS if self.secure else None)
+        self.incoming.patience = service.limits.transfer
         try:
             following: Head | None = head
             while following:
@@ -101,26 +101,20 @@ class Connection:
                     return fate
                 following = self._next_head()
         except BadRequest as error:
-            send(self.socket, refusal(error, self, service))
+            send(self.socket, refusal(error, self, service), service.limits.transfer)
             return Fate.LINGER
         return Fate.IDLE
 
     def _next_head(self) -> Head | None:
         """The next request's head; None if there is no whole one within `STAY_SECONDS`."""
-        head = self.incoming.head()
-        if head or not self._arrives():
+        if head := self.incoming.head():
             return head
-        if not self.incoming.receive():
-            raise EOFError
+        try:
+            if not self.incoming.receive():
+                raise EOFError
+        except PAUSES:
+            return None
         return self.incoming.head()
-
-    def _arrives(self) -> bool:
-        if self.secure and self.socket.pending():  # type: ignore[attr-defined]  # a TLS socket has decrypted some more
-            return True
-        if self._readable is None:
-            self._readable = select.poll()
-            self._readable.register(self.socket, select.POLLIN)
-        return bool(self._readable.poll(STAY_SECONDS * 1000))
 
 
 def refusal(error: BadRequest, connection: Connection, service: Service) -> bytes:
@@ -144,9 +138,9 @@ def _answer(connection: Connection, head: Head, service: Service) -> Fate:
         keeps = head.keep_alive and not service.ends_connections and exchange.clear()
         content = response_bytes(response, ends=not keeps)
         if isinstance(body, FileBody):
-            send_file(connection.socket, content, body, secure=connection.secure)
+            send_file(connection.socket, content, body, service.limits.transfer, secure=connection.secure)
         else:
-            send(connection.socket, content)
+            send(connection.socket, content, service.limits.transfer)
     finally:
         if isinstance(body, FileBody):
             size -= body.left
@@ -182,15 +176,12 @@ class _Exchange:
             return True
         if self._must_announce and self._connection.incoming.is_empty:
             return False  # whether the client will send the body now is up to it
-        connected = self._connection.socket
-        timeout = connected.gettimeout()
-        connected.settimeout(UNREAD_SECONDS)
-        try:
-            drain(self.body, UNREAD_BYTES, UNREAD_SECONDS)
-        finally:
-            connected.settimeout(timeout)
+        incoming = self._connection.incoming
+        patience, incoming.patience = incoming.patience, UNREAD_SECONDS
+        drain(self.body, UNREAD_BYTES, UNREAD_SECONDS)
+        incoming.patience = patience
         return self.body.finished
 
     def _announce(self) -> None:
         self._must_announce = False
-        send(self._connection.socket, _CONTINUE)
+        send(self._connection.socket, _CONTINUE, self._connection.incoming.patience)

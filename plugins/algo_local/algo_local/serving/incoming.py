@@ -6,6 +6,7 @@ import socket
 
 from algo_local.serving.head import BadRequest, Head, check_beginning, parse_head
 from algo_local.serving.limits import HEAD_BYTES
+from algo_local.serving.patience import PAUSES, wait_to_receive
 
 RECEIVE_BYTES = 64 << 10
 """Bytes received at a time into the buffer."""
@@ -22,13 +23,15 @@ _END = b"\r\n\r\n"
 class Incoming:
     """The receiving side of a connection.
 
-    Its methods raise OSError if the connection fails, and TimeoutError if the socket has a time limit that is over.
+    Its methods raise OSError if the connection fails. Those that read a body wait for the client, and raise
+    TimeoutError if it sends nothing for `patience` seconds; `receive` raises what the socket does if it has to wait.
     """
 
-    __slots__ = ("_at", "_held", "_known", "_scanned", "socket")
+    __slots__ = ("_at", "_held", "_known", "_scanned", "patience", "socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
+        self.patience = 0.0
         self._held = b""
         self._at = 0
         self._scanned = 0
@@ -82,13 +85,17 @@ class Incoming:
                 return line.decode("latin-1")
             if len(held) - at >= limit + 2:
                 raise BadRequest(400, "a line is too long")
-            if not self.receive():
+            if not self._receive_patiently():
                 raise BadRequest(400, "it broke off")
 
     def take(self, size: int) -> bytes:
         """At most `size` bytes, as many as there are; none at the end of what the client sends."""
         if self.is_empty:
-            return self.socket.recv(min(size, BODY_BYTES))
+            while True:
+                try:
+                    return self.socket.recv(min(size, BODY_BYTES))
+                except PAUSES:
+                    wait_to_receive(self.socket, self.patience)
         data = self._held[self._at : self._at + size]
         self._at += len(data)
         return data
@@ -96,8 +103,19 @@ class Incoming:
     def take_into(self, buffer: memoryview) -> int:
         """The same into a buffer; the number of bytes."""
         if self.is_empty:
-            return self.socket.recv_into(buffer)
+            while True:
+                try:
+                    return self.socket.recv_into(buffer)
+                except PAUSES:
+                    wait_to_receive(self.socket, self.patience)
         data = self._held[self._at : self._at + len(buffer)]
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+    def _receive_patiently(self) -> bool:
+        while True:
+            try:
+                return self.receive()
+            except PAUSES:
+                wait_to_receive(self.socket, self.patience)

@@ -78,7 +78,7 @@ class Application:
             ConfigError: if the person's own configuration is wrong, and the application is `trusted`: it is theirs.
         """
         try:
-            response = self._respond(lambda: self._routed(request))
+            response = self._respond(self._routed, request)
         except ConfigError:
             raise
         except (
@@ -105,14 +105,20 @@ class Application:
         route = find(request.path)
         if not route:
             raise ApiError(404, f"No such route: {request.path[:200]}", ErrorCode.NOT_IMPLEMENTED)
-        response = self._respond(lambda: self._handled(request, route))
-        if route.for_pages:
-            response.headers.update(_CORS)
+        if not route.for_pages:
+            return self._handled(request, route)
+        response = self._respond(self._handled, request, route)
+        response.headers.update(_CORS)
         return response
 
     def _handled(self, request: Request, route: Route) -> Response:
         with self.platform.database.pinned():
             context = authorize(self.platform, request, route, trusted=self.trusted, address=self._address(request))
+            if context.operation.access.permission is Permission.READ_DATA:
+                return self._result(context)  # what may be read is found in the state in which that was allowed
+        return self._result(context)
+
+    def _result(self, context: RequestContext) -> Response:
         operation = context.operation
         if operation.feature:
             from algo_local.web.features import check_feature
@@ -127,10 +133,10 @@ class Application:
             return result
         return Response(operation.status) if result is None else json_response(result, operation.status)
 
-    def _respond(self, answer: Callable[[], Response]) -> Response:
-        """The response of `answer`, or the error body for its exception."""
+    def _respond(self, answer: Callable[..., Response], *asked: object) -> Response:
+        """The response of `answer` to what is asked, or the error body for its exception."""
         try:
-            return answer()
+            return answer(*asked)
         except ApiError as error:
             return error_response(error)
         except AlgoError as error:

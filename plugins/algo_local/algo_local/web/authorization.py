@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from algo_local.algorithms.visibility import visible_algorithm
 from algo_local.callers import DENIED, Caller
 from algo_local.error_codes import ErrorCode
+from algo_local.names import KEY_LENGTH
 from algo_local.web.http import ApiError, Request
 from algo_local.web.operations import Access, Operation, Permission, Who
 
@@ -101,11 +102,8 @@ def authenticate(request: Request, platform: Platform, *, trusted: bool) -> Call
     Raises:
         ApiError: 401 for a missing or unknown credential.
     """
-    credential = request.header("Authorization")
-    match = _SCHEME.fullmatch(credential)
-    if match:
-        credential = match[2].strip()
-    if credential.lower() in {"", "null", "simple", "bearer"}:
+    credential = _credential(request.header("Authorization"))
+    if not credential:
         if trusted:
             account = platform.account
             return Caller(account, may_administer=True, roles=platform.metadata.roles(account))
@@ -116,25 +114,42 @@ def authenticate(request: Request, platform: Platform, *, trusted: bool) -> Call
     return _holder(platform, credential)
 
 
+def _credential(header: str) -> str:
+    """The credential in the value of an `Authorization` header; empty if there is none."""
+    if header.startswith("Simple sim"):  # as almost all clients send it
+        return header[7:]
+    match = _SCHEME.fullmatch(header)
+    credential = match[2].strip() if match else header
+    return "" if credential.lower() in {"null", "simple", "bearer"} else credential
+
+
 def _holder(platform: Platform, credential: str) -> Caller:
-    """The account of a key. An organization's key for a member has that member's rights."""
-    key = platform.keys.find(credential)
-    if not key:
+    """The account of a key."""
+    if len(credential) <= KEY_LENGTH:  # no other is a key, nor may fill the memory
+        caller = platform.database.remembered(("holder", credential), lambda: _find_holder(platform, credential))
+    else:
+        caller = None
+    key = caller.key if caller else None
+    if not caller or not key:
         jwt = credential.count(".") == 2
         reason = "This platform knows API keys only, no JWTs" if jwt else "The API key is not known to this platform"
         raise ApiError(401, reason, ErrorCode.NOT_AUTHENTICATED)
     if key.has_expired:
         raise ApiError(401, "The API key has expired", ErrorCode.NOT_AUTHENTICATED)
     platform.keys.note_use(key)
+    return caller
+
+
+def _find_holder(platform: Platform, credential: str) -> Caller | None:
+    """The account of a key, which may have expired. An organization's key for a member has that member's rights."""
+    key = platform.keys.find(credential)
+    if not key:
+        return None
     roles = platform.metadata.roles(key.username or key.owner)
     if key.username:
         roles = {name: role for name, role in roles.items() if name == key.owner}
-    return Caller(
-        key.owner,
-        key=key,
-        may_administer=not key.username and platform.metadata.is_administrator(key.owner),
-        roles=roles,
-    )
+    is_administrator = not key.username and platform.metadata.is_administrator(key.owner)
+    return Caller(key.owner, key=key, may_administer=is_administrator, roles=roles)
 
 
 def _asked_for(caller: Caller, request: Request, access: Access) -> Caller:
@@ -147,7 +162,7 @@ def _asked_for(caller: Caller, request: Request, access: Access) -> Caller:
     if sudo and not caller.may_administer:
         raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
     if caller.key:
-        implied = caller.key.is_administrators and access.permission in {None, Permission.MANAGE}
+        implied = caller.key.is_administrators and access.permission in (None, Permission.MANAGE)
     else:
         implied = access.who == Who.ADMINISTRATOR
     return replace(caller, administrator=True) if sudo or (implied and caller.may_administer) else caller

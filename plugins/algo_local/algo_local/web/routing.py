@@ -62,6 +62,8 @@ def find(path: str) -> Route | None:
     for template in _templates().get(word, ()):
         if template.tail:
             parameters = template.match_tail(rest)
+        elif template.is_word:
+            parameters = None if others.strip("/") else dict(template.values)
         else:
             if given is None:
                 given = [word, *[decode(part) for part in others.split("/") if part]]
@@ -80,6 +82,8 @@ class _Template:
         """The name of the undecoded rest, if it ends in one."""
         if not self.tail:
             self.parts.append(last)
+        self.is_word = not self.tail and len(self.parts) == 1
+        """Whether it is the first word alone."""
         self.operations: dict[str, Operation] = {}
         self.values: dict[str, str] = {}
         """The values of names that no component gives."""

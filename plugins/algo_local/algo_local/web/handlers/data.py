@@ -40,11 +40,7 @@ def answer(context: RequestContext) -> Response:
 
         return connector_data.answer(context, name, path)
     parts = [part for part in path.split("/") if part]  # behind a connector each character counts
-    method = context.operation.method
-    if method in {"GET", "HEAD"}:
-        with context.platform.database.pinned():
-            return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
-    return _METHODS[method](context.platform.hosted, context.caller, context.request, parts)
+    return _METHODS[context.operation.method](context.platform.hosted, context.caller, context.request, parts)
 
 
 def root(context: RequestContext) -> Response:

@@ -1,0 +1,100 @@
+"""What a request costs, counted in calls of functions: no clock is asked."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algo_local.data.digests import SETTLED_SECONDS
+from algo_local.opening import open_platform
+from algo_local.platform import Platform
+from algo_local.serving.connection import Connection, Fate, Service
+from algo_local.serving.limits import ConnectionLimits
+from algo_local.state import State
+from algo_local.web.app import Application
+
+PYTHON, C = "call", "c_call"
+
+
+class Counted:
+    """A connection whose requests are answered in this thread, and what was called for the last one."""
+
+    def __init__(self, platform: Platform, key: str) -> None:
+        self._service = Service(Application(platform), ConnectionLimits())
+        self._client, server = socket.socketpair()
+        self._server = Connection(server, "", secure=False)
+        self._fields = f"Host: x\r\nAuthorization: Simple {key}\r\n"
+        self.python = 0
+        """Calls of functions in Python."""
+        self.built_in: Counter[str] = Counter()
+        """Calls of others, by their names."""
+
+    def send(self, line: str, body: bytes = b"") -> bytes:
+        """A request; the body of its answer, which is one of success."""
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        self._client.sendall(f"{line} HTTP/1.1\r\n{self._fields}{length}\r\n".encode() + body)
+        assert self._server.incoming.receive()
+        head = self._server.incoming.head()
+        assert head
+        self.python, self.built_in = 0, Counter()
+        before = sys.getprofile()
+        sys.setprofile(self._count)
+        try:
+            assert self._server.serve(head, self._service) is Fate.IDLE
+        finally:
+            sys.setprofile(before)
+        answer = self._client.recv(1 << 20)
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+        return answer.partition(b"\r\n\r\n")[2]
+
+    def _count(self, frame: Any, event: str, argument: Any) -> None:
+        if event == PYTHON:
+            self.python += 1
+        elif event == C:
+            self.built_in[argument.__name__] += 1
+
+    def close(self) -> None:
+        self._client.close()
+        self._server.socket.close()
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    platform = open_platform(State(tmp_path_factory.mktemp("state")))
+    yield platform
+    platform.close()
+
+
+@pytest.fixture(scope="module")
+def counted(platform: Platform) -> Iterator[Counted]:
+    platform.metadata.ensure_account("jane")
+    counted = Counted(platform, platform.keys.create("jane", "test")[1])
+    counted.send("POST /v1/data/.my", b'{"name": "c"}')
+    for _ in range(50):  # answers are remembered where that pays
+        counted.send("GET /v1/data/.my")
+    yield counted
+    counted.close()
+
+
+def test_a_small_file(counted: Counted, platform: Platform) -> None:
+    content = os.urandom(4096)
+    counted.send("PUT /v1/data/.my/c/small", content)
+    (path,) = Path(platform.root, "data").rglob("small")
+    long_ago = time.time() - 2 * SETTLED_SECONDS
+    os.utime(path, (long_ago, long_ago))
+    for _ in range(3):
+        assert counted.send("GET /v1/data/.my/c/small") == content
+    assert counted.python <= 115
+    assert counted.built_in.total() <= 130
+    assert counted.built_in["execute"] == 1, "the database is asked whether it was changed, and nothing else"
+    assert not {"poll", "openssl_md5", "openssl_sha256", "getrandom"} & set(counted.built_in)
+    used = [counted.built_in[name] for name in ("recv", "send", "open", "fstat", "read", "close")]
+    assert used == [1, 1, 1, 1, 1, 1], "the receiving one finds that no request follows"
