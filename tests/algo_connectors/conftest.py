@@ -152,9 +152,15 @@ def azureblob(started: Callable[..., None]) -> Store:
     store = Store(
         "azureblob", {"storage_uri": f"http://127.0.0.1:{port}/devstoreaccount1", **account, "container": "box"}, ""
     )
-    opened = store.open()
-    opened.run(opened._files.service_client.create_container, "box")  # type: ignore[attr-defined]  # an AzureStorage
+    client = store.open(client="adlfs").client  # type: ignore[attr-defined]  # an AzureStorage
+    client.run(client.service.create_container, "box")
     return store
+
+
+@pytest.fixture(scope="session")
+def adlfs(azureblob: Store) -> Store:
+    """The same through adlfs."""
+    return Store("azureblob", {**azureblob.options, "client": "adlfs"}, "")
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,12 @@ class TestAzureBlob(_Store):
         return azureblob
 
 
+class TestAzureBlobThroughAdlfs(_Store):
+    @pytest.fixture
+    def store(self, adlfs: Store) -> Store:
+        return adlfs
+
+
 class TestGoogleStorage(_Store):
     conditional_sizes = (4096,)  # fake-gcs-server ignores those of resumable uploads
 

@@ -186,7 +186,7 @@ def test_a_page_is_one_request_however_many_files_there_are(
 def test_a_large_file_is_read_on_after_its_connection_broke(
     s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from algo_connectors.aws.reader import StreamReader
+    from algo_connectors.common.stream import StreamReader
     from algo_core.errors import NetworkError
 
     objects = objects_in(s3, tmp_path)

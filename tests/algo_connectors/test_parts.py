@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.stores import Store
 
-from algo_connectors.aws.direct_client import DirectS3Client
+from algo_connectors.azureblob import AzureStorage
 from algo_connectors.common import reading
 from algo_connectors.common.remote import VersionedStorage
 from algo_connectors.s3 import S3Storage
@@ -55,12 +55,12 @@ class Watched:
         self.between: Callable[[int], None] = lambda number: None
         self._lock = threading.Lock()
         self._fetch: Fetch = storage.fetch
-        self.streams = isinstance(storage, S3Storage)
+        self.streams = isinstance(storage, (S3Storage, AzureStorage))
         """Whether a request is for all that is wanted, and not for a block of it."""
-        if isinstance(storage, S3Storage):
-            assert isinstance(storage.client, DirectS3Client)
-            self._open = storage.client.open_object
-            monkeypatch.setattr(storage.client, "open_object", self.open)
+        if isinstance(storage, (S3Storage, AzureStorage)):
+            name = "open_object" if isinstance(storage, S3Storage) else "open_blob"
+            self._open = getattr(storage.client, name)
+            monkeypatch.setattr(storage.client, name, self.open)
         else:
             monkeypatch.setattr(storage, "fetch", self.fetch)
 

@@ -38,28 +38,30 @@ COUNT = 30
 
 @pytest.fixture
 def requests() -> Iterator[Counter[str]]:
-    """Requests that are really sent to S3, by method, listings apart."""
+    """Requests that are really sent to a store, by method, listings apart."""
     sent: Counter[str] = Counter()
     send = DirectTransport.send
 
     def counted(transport: DirectTransport, request: Request) -> Response:
-        sent["LIST" if "list-type=2" in request.url else request.method] += 1
+        is_list = "list-type=2" in request.url or "comp=list" in request.url
+        sent["LIST" if is_list else request.method] += 1
         return send(transport, request)
 
     with mock.patch.object(DirectTransport, "send", counted):
         yield sent
 
 
+@pytest.mark.parametrize("scheme", ["s3", "azureblob"])
 def test_small_files_take_one_request_each_way(
-    algo_home: Home, s3: Store, requests: Counter[str], tmp_path: Path
+    algo_home: Home, stores: dict[str, Store], scheme: str, requests: Counter[str], tmp_path: Path
 ) -> None:
-    algo_home.write_config(s3.toml)
+    algo_home.write_config(stores[scheme].toml)
     up, down = tmp_path / "up", tmp_path / "down"
     up.mkdir()
     down.mkdir()
     for number in range(COUNT):
         (up / f"{number:02}").write_bytes(b"%d" % number * 2000)
-    place = f"s3://bucket/requests-{uuid.uuid4().hex}"
+    place = str(stores[scheme].uri(f"requests-{uuid.uuid4().hex}"))
 
     def copied(*arguments: str) -> Counter[str]:
         requests.clear()
@@ -76,8 +78,12 @@ def test_small_files_take_one_request_each_way(
     assert len(list((down / "again").iterdir())) == COUNT
 
 
-def test_helper_processes_copy_small_files_from_and_to_the_store(seaweed: Store, tmp_path: Path) -> None:
-    storage, local, key = seaweed.open(), LocalStorage(), f"processes-{uuid.uuid4().hex}"
+@pytest.mark.parametrize("name", ["seaweed", "azureblob"])
+def test_helper_processes_copy_small_files_from_and_to_the_store(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store: Store = request.getfixturevalue(name)
+    storage, local, key = store.open(), LocalStorage(), f"processes-{uuid.uuid4().hex}"
     assert isinstance(storage, ForkSafe)
     names = [f"{number} ä+%" for number in range(COUNT)]
     up, down = tmp_path / "up", tmp_path / "down"
@@ -85,13 +91,13 @@ def test_helper_processes_copy_small_files_from_and_to_the_store(seaweed: Store,
     down.mkdir()
     for name in names:
         (up / name).write_text(name)
-    here, there = DataUri("file", str(up)), seaweed.uri(key)
+    here, there = DataUri("file", str(up)), store.uri(key)
     sent = [Transfer(Place(local, here.child(name)), Place(storage, there.child(name))) for name in names]
     fetched = [
         Transfer(each.target, Place(local, DataUri("file", str(down / name))), Entry(each.target.uri, Kind.FILE, 9))
         for each, name in zip(sent, names, strict=True)
     ]
-    storage.stat(seaweed.uri(""))  # so that there is a connection, which the process must not use
+    storage.stat(store.uri(""))  # so that there is a connection, which the process must not use
     assert storage.can_fork()
     process = CopyProcess([sent[0].source, sent[0].target], CopyOptions(tries=0))
     try:

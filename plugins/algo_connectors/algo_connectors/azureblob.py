@@ -1,21 +1,29 @@
-"""Azure Blob Storage, through adlfs."""
+"""Azure Blob Storage."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from algo_connectors.azure.blob_client import Blob, BlobClient
+from algo_connectors.azure.direct_client import DirectBlobClient
+from algo_connectors.azure.settings import needs_adlfs, open_direct
+from algo_connectors.common.errors import Changed, Unsatisfiable, store_errors
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of
 from algo_connectors.common.options import ConnectorOptions
+from algo_connectors.common.reading import RangeReader
+from algo_connectors.common.stream import StreamReader
 from algo_connectors.common.writing import Condition, Upload
-from algo_core.errors import RequestRefused, UsageError
+from algo_core.errors import ConfigError, RequestRefused, UsageError
 from algo_core.storage.capabilities import Link
-from algo_core.storage.contract import Entry, Kind
-from algo_core.storage.uri import DataUri
+from algo_core.storage.contract import Checksum, Entry, Kind, Reader
+from algo_core.storage.uri import DataUri, is_only_key
+
+CHECKED = 1 << 20
+"""Bytes of a file up to which its MD5 is compared: hashing takes longer than a fast connection."""
+
+CLIENTS = ("direct", "adlfs")
+"""The values of the option `client`."""
 
 COPY_LIMIT = 256 << 20
 """Bytes of a blob that Azure copies in one request, which replaces the target at its end."""
@@ -23,39 +31,25 @@ COPY_LIMIT = 256 << 20
 COPY_SECONDS = 900
 """How long the address of a blob that is copied is valid."""
 
-DELETED_AT_ONCE = 32
-"""Deletions that are on their way at once."""
-
 
 def open_azureblob(options: ConnectorOptions) -> AzureStorage:
     """The storage for `azureblob://`.
 
     With `container` (or `container_name`) paths are inside that container, as on the platform (API section 4.2);
-    without it their first component names one. `storage_uri` is the address of the account, with `sas_token`, or
-    `account_name` and `account_key`; without a secret the credential is that of the Azure tools. Other options are
-    those of `adlfs.AzureBlobFileSystem`.
+    without it their first component names one. `storage_uri` is the address of the account, or `account_name` its
+    name; `account_key` or `sas_token` is the credential. `connection_string` has both. The variables of the Azure
+    tools (`AZURE_STORAGE_...`) stand in for them. Without a key or signature, with other options of
+    `adlfs.AzureBlobFileSystem`, or with `client = "adlfs"`, requests go through adlfs.
     """
-    from adlfs import AzureBlobFileSystem
-
     options.rename("container_name", "container")
-    container = options.take("container")
-    if address := options.take("storage_uri"):
-        _address(options, str(address).rstrip("/"))
-    files = options.make(AzureBlobFileSystem, takes_others=False, use_listings_cache=False, skip_instance_cache=True)
-    return AzureStorage(files, container)
+    container, client = options.take("container"), options.take("client")
+    if client not in {None, *CLIENTS}:
+        raise ConfigError(f"client is one of {', '.join(CLIENTS)}, not {client!r}")
+    if client == "adlfs" or (client is None and needs_adlfs(options)):
+        from algo_connectors.azure.adlfs_client import open_adlfs
 
-
-def _address(options: ConnectorOptions, address: str) -> None:
-    """Tell adlfs where the account is: a connection string can say it of any account, with a secret."""
-    host = urlsplit(address)
-    if token := options.take("sas_token"):
-        options.set("connection_string", f"BlobEndpoint={address};SharedAccessSignature={str(token).lstrip('?')}")
-    elif key := options.take("account_key"):
-        name = options.take("account_name") or host.netloc.partition(".")[0]
-        options.set("connection_string", f"AccountName={name};AccountKey={key};BlobEndpoint={address}")
-    else:
-        options.set("account_host", host.netloc)
-        options.set("account_name", options.take("account_name") or host.netloc.partition(".")[0])
+        return AzureStorage(open_adlfs(options), container)
+    return AzureStorage(open_direct(options), container)
 
 
 class AzureStorage(ObjectStorage):
@@ -63,8 +57,8 @@ class AzureStorage(ObjectStorage):
 
     bucket_word = "container"
 
-    def __init__(self, files: Any, container: str | None = None) -> None:
-        self._files = files
+    def __init__(self, client: BlobClient, container: str | None = None) -> None:
+        self.client = client
         self.bucket = container
 
     def locate(self, uri: DataUri) -> tuple[str, str]:
@@ -77,48 +71,94 @@ class AzureStorage(ObjectStorage):
             raise UsageError(f"Azure has no names with '.' or '..' between slashes: {uri}", "Write the full path")
         return super().locate(uri)
 
-    def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:
-        """The result of a coroutine function of the Azure SDK."""
-        from fsspec.asyn import sync
-
-        return sync(self._files.loop, function, *arguments, **options)
-
-    def blob(self, bucket: str, key: str) -> Any:
-        """The SDK's client for a blob."""
-        return self._files.service_client.get_blob_client(bucket, key)
-
     def head(self, uri: DataUri, bucket: str, key: str) -> Entry:
         """Get Blob Properties."""
-        return _entry(uri, self.run(self.blob(bucket, key).get_blob_properties))
+        return _entry(uri, self.client.get_blob_properties(bucket, key))
 
-    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes]:
+    def fetch(self, uri: DataUri, start: int, stop: int, version: str | None) -> tuple[Entry, bytes | bytearray]:
         """Get Blob for a range, of exactly one version."""
         bucket, key = self.locate(uri)
         if not key:
             raise self.missing(uri)
-        condition = {"etag": version, "match_condition": _unmodified()} if version else {}
-
-        async def get() -> tuple[Any, bytes]:
-            answer = await self.blob(bucket, key).download_blob(start, stop - start, max_concurrency=1, **condition)
-            return answer.properties, await answer.readall()
-
         try:
-            properties, content = self.run(get)
-            if properties.content_range:  # the size that the SDK gives is that of the range
-                properties.size = int(properties.content_range.rpartition("/")[2])
-        except Exception as error:
-            if getattr(error, "status_code", None) == 404:
+            found, content = self.client.get_blob(bucket, key, start, stop, version)
+        except FileNotFoundError:
+            raise self.missing(uri) from None
+        return _whole(uri, found) if len(content) == found.size else _entry(uri, found), content
+
+    def _open(
+        self, uri: DataUri, offset: int, version: str | None, *, stop: int | None = None, ahead: int = 0
+    ) -> Reader:
+        if not isinstance(self.client, DirectBlobClient):
+            return super()._open(uri, offset, version, stop=stop, ahead=ahead)
+        self.check_source(uri)
+        try:
+            return self._stream(self.client, uri, offset, stop, version)
+        except Changed:
+            return self.open(uri)
+        except Unsatisfiable:
+            return super()._open(uri, offset, version, stop=stop)
+
+    def _stream(
+        self, client: DirectBlobClient, uri: DataUri, offset: int, stop: int | None, version: str | None
+    ) -> Reader:
+        """Get Blob as one stream. Raises what `fetch` raises."""
+        bucket, key = self.locate(uri)
+        if not key:
+            raise self.missing(uri)
+        with store_errors(uri):
+            try:
+                found, skipped, response = client.open_blob(bucket, key, offset, stop, version)
+            except FileNotFoundError:
                 raise self.missing(uri) from None
-            raise
-        return _entry(uri, properties), content
+        length = max(0, min(found.size if stop is None else stop, found.size) - offset)
+        entry = _whole(uri, found) if offset == 0 and length == found.size else _entry(uri, found)
+
+        def ahead(position: int) -> Reader:
+            return RangeReader(self, uri, position, version=found.etag, ahead=self.parallel - 1)
+
+        return StreamReader(response, entry, offset, length, skipped, None if stop or not found.etag else ahead)
+
+    def start_read_small(self, uri: DataUri, limit: int) -> Callable[[], tuple[Checksum | None, bytes] | None] | None:
+        """Get Blob (`PipelinedStorage`)."""
+        if not isinstance(self.client, DirectBlobClient) or uri.names_directory or is_only_key(uri.path):
+            return None
+        started = self.client.start_get_blob(*self.locate(uri), limit)
+
+        def read() -> tuple[Checksum | None, bytes] | None:
+            found = started() if started else None
+            return (Checksum("md5", found[0]) if found[0] else None, found[1]) if found else None
+
+        return read if started else None
+
+    def start_write_small(self, uri: DataUri, content: bytes) -> Callable[[], Entry | None] | None:
+        """Put Blob (`PipelinedStorage`)."""
+        if not isinstance(self.client, DirectBlobClient) or uri.names_directory or is_only_key(uri.path):
+            return None
+        self.check_file(uri)
+        started = self.client.start_put_blob(*self.locate(uri), content)
+
+        def written() -> Entry | None:
+            etag = started() if started else None
+            return Entry(uri, Kind.FILE, size=len(content), version=etag) if etag else None
+
+        return written if started else None
+
+    def can_fork(self) -> bool:
+        """Whether requests go over algo's own connections (`ForkSafe`)."""
+        return isinstance(self.client, DirectBlobClient) and self.client.can_fork()
+
+    def after_fork(self) -> None:
+        """Use connections and threads of its own."""
+        assert isinstance(self.client, DirectBlobClient)
+        self.client.after_fork()
+        for name in ("pool", "readable", "writable"):
+            self.__dict__.pop(name, None)
 
     def put(self, uri: DataUri, content: bytes, condition: Condition | None = None) -> Entry:
         """Put Blob."""
-        bucket, key = self.locate(uri)
-        answer = self.run(self.blob(bucket, key).upload_blob, content, **{"overwrite": True, **_matching(condition)})
-        return Entry(
-            uri, Kind.FILE, size=len(content), modified=answer.get("last_modified"), version=answer.get("etag")
-        )
+        found = self.client.put_blob(*self.locate(uri), content, condition)
+        return Entry(uri, Kind.FILE, size=len(content), modified=found.modified, version=found.etag)
 
     def begin(self, uri: DataUri, size: int | None, condition: Condition | None = None) -> Upload:
         """Blocks, which are nothing before they are committed."""
@@ -128,38 +168,23 @@ class AzureStorage(ObjectStorage):
         self, uri: DataUri, bucket: str, prefix: str, *, deep: bool = False, limit: int = 1000
     ) -> Iterator[Names]:
         """List Blobs, a page at a time."""
-        container = self._files.service_client.get_container_client(bucket)
-        if deep:
-            found = container.list_blobs(name_starts_with=prefix, results_per_page=limit)
-        else:
-            found = container.walk_blobs(name_starts_with=prefix, results_per_page=limit, delimiter="/")
-        pages = found.by_page()
-        while (page := self.run(_next, pages)) is not None:
-            folders = [folder_of(uri, prefix, item.name) for item in page if not hasattr(item, "etag")]
-            blobs = [item for item in page if hasattr(item, "etag")]
-            yield (
-                folders,
-                [(blob.name, _entry(child_of(uri, prefix, blob.name), blob)) for blob in blobs],
-            )
+        for page in self.client.list_blobs(bucket, prefix, delimiter="" if deep else "/", limit=limit):
+            folders = [folder_of(uri, prefix, found) for found in page.prefixes]
+            yield folders, [(name, _entry(child_of(uri, prefix, name), found)) for name, found in page.blobs]
 
     def buckets(self, uri: DataUri) -> Iterable[str]:
         """List Containers."""
-
-        async def names() -> list[str]:
-            return [found.name async for found in self._files.service_client.list_containers()]
-
-        return list(self.run(names))
+        return self.client.list_containers()
 
     def copy(self, source: Entry, target: DataUri, advanced: Callable[[int], object]) -> Entry | None:
         """Copy Blob From URL, which is atomic; None for a blob too large for it, or without a signed address."""
-        address = signed_address(self.blob(*self.locate(source.uri)), COPY_SECONDS)
+        address = self.client.address(*self.locate(source.uri), COPY_SECONDS)
         if (source.size or 0) > COPY_LIMIT or address is None:
             return None
-        place = self.blob(*self.locate(target))
-        condition = {"source_etag": source.version, "source_match_condition": _unmodified()}
-        self.run(place.start_copy_from_url, address, requires_sync=True, **condition)
+        place = self.locate(target)
+        self.client.copy_blob(address, source.version, *place)
         advanced(source.size or 0)
-        return self.head(target, *self.locate(target))
+        return self.head(target, *place)
 
     def link(self, uri: DataUri, seconds: int, *, writes: bool = False) -> Link:
         """A shared access signature (`SharingStorage`)."""
@@ -167,28 +192,15 @@ class AzureStorage(ObjectStorage):
             self.check_file(uri)
         elif self.stat(uri).is_directory:
             raise self.missing(uri)
-        blob = self.blob(*self.locate(uri))
-        if not has_key(blob):
+        if not self.client.has_key:
             message = f"Links to {uri.connector}:// need the account's key, which this connector does not have"
             raise RequestRefused(message, "Set account_key in config.toml")
-        url = signed_address(blob, seconds, writes=writes) or ""
+        url = self.client.address(*self.locate(uri), seconds, writes=writes) or ""
         return Link("PUT", url, {"x-ms-blob-type": "BlockBlob"}) if writes else Link("GET", url)
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """Delete Blob, several at once."""
-
-        async def delete() -> None:
-            for start in range(0, len(keys), DELETED_AT_ONCE):
-                await asyncio.gather(*(one(key) for key in keys[start : start + DELETED_AT_ONCE]))
-
-        async def one(key: str) -> None:
-            try:
-                await self.blob(bucket, key).delete_blob()
-            except Exception as error:
-                if getattr(error, "status_code", None) != 404:
-                    raise
-
-        self.run(delete)
+        self.client.delete_blobs(bucket, keys)
 
 
 class _Blocks(Upload):
@@ -199,87 +211,36 @@ class _Blocks(Upload):
     """
 
     def __init__(self, storage: AzureStorage, uri: DataUri, condition: Condition | None = None) -> None:
-        self._storage = storage
+        self._client = storage.client
         self._condition = condition
         self._uri = uri
-        self._blob = storage.blob(*storage.locate(uri))
+        self._place = storage.locate(uri)
         self._count = 0
 
     def part(self, number: int, offset: int, content: bytes) -> None:
         """Put Block."""
-        self._storage.run(self._blob.stage_block, _block_id(number), content)
+        self._client.put_block(*self._place, _block_id(number), content)
         self._count = max(self._count, number + 1)
 
     def finish(self, size: int) -> Entry:
         """Put Block List."""
-        from azure.storage.blob import BlobBlock
-
-        blocks = [BlobBlock(_block_id(number)) for number in range(self._count)]
-        answer = self._storage.run(self._blob.commit_block_list, blocks, **_matching(self._condition))
-        return Entry(self._uri, Kind.FILE, size=size, modified=answer.get("last_modified"), version=answer.get("etag"))
+        blocks = [_block_id(number) for number in range(self._count)]
+        found = self._client.put_block_list(*self._place, blocks, size, self._condition)
+        return Entry(self._uri, Kind.FILE, size=size, modified=found.modified, version=found.etag)
 
     def abort(self) -> None:
         pass
-
-
-def has_key(blob: Any) -> bool:
-    """Whether a client has the account's key."""
-    return bool(getattr(blob.credential, "account_key", None))
-
-
-def signed_address(blob: Any, seconds: float, *, writes: bool = False) -> str | None:
-    """The address of a blob with the right to read or write it (a shared access signature).
-
-    None without the account's key; with a signature in the connector's options, the address contains that one.
-    """
-    from azure.storage.blob import BlobSasPermissions, generate_blob_sas
-
-    if not has_key(blob):
-        return str(blob.url) if "sig=" in blob.url else None
-    token = generate_blob_sas(
-        blob.account_name,
-        blob.container_name,
-        blob.blob_name,
-        account_key=blob.credential.account_key,
-        permission=BlobSasPermissions(read=not writes, write=writes, create=writes),
-        expiry=datetime.now(timezone.utc) + timedelta(seconds=seconds),
-    )
-    return f"{blob.url}?{token}"
 
 
 def _block_id(number: int) -> str:
     return base64.b64encode(f"{number:08}".encode()).decode("ascii")
 
 
-def _matching(condition: Condition | None) -> dict[str, Any]:
-    """The SDK's arguments for a condition."""
-    from azure.core import MatchConditions
-
-    if condition is None:
-        return {}
-    if condition.version is None:
-        return {"match_condition": MatchConditions.IfMissing}
-    return {"match_condition": MatchConditions.IfNotModified, "etag": condition.version}
+def _whole(uri: DataUri, found: Blob) -> Entry:
+    """The entry of a file that is read as a whole, and compared with its MD5 if that is quick."""
+    checksum = Checksum("md5", found.md5) if found.md5 and found.size <= CHECKED else None
+    return _entry(uri, found)._replace(checksum=checksum)
 
 
-def _unmodified() -> Any:
-    from azure.core import MatchConditions
-
-    return MatchConditions.IfNotModified
-
-
-async def _next(pages: AsyncIterator[Any]) -> list[Any] | None:
-    try:
-        return [item async for item in await pages.__anext__()]
-    except StopAsyncIteration:
-        return None
-
-
-def _entry(uri: DataUri, properties: Any) -> Entry:
-    return Entry(
-        uri,
-        Kind.FILE,
-        size=properties.size,
-        modified=properties.last_modified,
-        version=f'"{properties.etag.strip(chr(34))}"',
-    )
+def _entry(uri: DataUri, found: Blob) -> Entry:
+    return Entry(uri, Kind.FILE, size=found.size, modified=found.modified, version=found.etag)

@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from algo_connectors.aws.conditions import ConditionProbe
 from algo_connectors.aws.direct_client import DirectS3Client
-from algo_connectors.aws.reader import StreamReader
 from algo_connectors.aws.s3_client import Object, ObjectName, S3Client
 from algo_connectors.aws.settings import needs_s3fs, open_direct
 from algo_connectors.aws.signature import LONGEST
@@ -17,6 +16,7 @@ from algo_connectors.common.links import check_lifetime
 from algo_connectors.common.objects import Names, ObjectStorage, child_of, folder_of, prefix_of
 from algo_connectors.common.options import ConnectorOptions
 from algo_connectors.common.reading import RangeReader
+from algo_connectors.common.stream import StreamReader
 from algo_connectors.common.writing import Condition, Upload, part_size
 from algo_core.errors import AlgoError, ConfigError, PlatformError
 from algo_core.storage.capabilities import ConditionsIgnored, Link

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from algo_local import replacement
 from algo_local.callers import Caller
 from algo_local.metadata.database import Database
 from algo_local.metadata.opening import open_database
@@ -49,14 +50,14 @@ if TYPE_CHECKING:
 OWN_PARTS = (
     *("data", "algorithm-data", "sessions", "incoming", "trash"),
     *("sources", "drafts", "environments", "packages", "connectors", "processes", "repositories", "running"),
-    *("executor", "keeper"),
+    *("executor", "keeper", replacement.DIRECTORY),
 )
 """The directories under the root that belong to the platform; nothing else there is ever touched."""
 
 NOTIFY_SECONDS = 20.0
 """Time for the notifications of calls before a process ends that is no server; they are retried by the next one."""
 
-_DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
+DATABASE_FILES = [DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")]
 _OWN_ACCOUNT = "account"
 
 _T = TypeVar("_T")
@@ -105,7 +106,7 @@ class Platform:
         state = state if isinstance(state, State) else State(state)
         self.root = state.root.resolve()
         self.state = replace(state, root=self.root)
-        make_private(self.root, OWN_PARTS, [*_DATABASE_FILES, "secrets.key"])
+        make_private(self.root, OWN_PARTS, [*DATABASE_FILES, "secrets.key"])
         self.parts: dict[str, object] = {}
         self.lock = threading.RLock()
         self._background: list[threading.Thread] = []
@@ -117,6 +118,7 @@ class Platform:
     @_Part
     def database(self) -> Database:
         """The database; a new one is filled before it is used."""
+        replacement.finish_replacement(self.root)
         database = open_database(self.state)
         if Metadata(database).setting(_OWN_ACCOUNT) is None:
             self._furnish(database)

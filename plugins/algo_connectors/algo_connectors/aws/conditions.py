@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from algo_connectors.aws.direct_client import DirectS3Client
-from algo_connectors.aws.requests import StoreRefusal
+from algo_connectors.common.refusals import StoreRefusal
 from algo_connectors.common.writing import Condition
 
 UNMET = Condition('"00000000000000000000000000000000"')

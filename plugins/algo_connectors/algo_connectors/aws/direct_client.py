@@ -12,18 +12,18 @@ from xml.etree import ElementTree
 
 from algo_connectors.aws.answers import (
     DOCUMENT_LIMIT,
-    content_of,
     md5_of,
     name_of,
     object_of,
     page_of,
     text_of,
-    whole_size,
 )
-from algo_connectors.aws.requests import SignedRequests, StoreRefusal
-from algo_connectors.aws.s3_client import Content, Object, ObjectName, ObjectPage
+from algo_connectors.aws.requests import SignedRequests
+from algo_connectors.aws.s3_client import Object, ObjectName, ObjectPage
 from algo_connectors.aws.signature import encoded_path
+from algo_connectors.common.bodies import Content, content_of, whole_size
 from algo_connectors.common.errors import Unsatisfiable
+from algo_connectors.common.refusals import StoreRefusal
 from algo_connectors.common.writing import Condition
 from algo_core.errors import AuthError, PlatformError
 from algo_core.http.response import Response

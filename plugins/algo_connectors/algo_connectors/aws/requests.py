@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 import time
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from algo_connectors.aws.answers import error_in
 from algo_connectors.aws.signature import NO_CONTENT, UNSIGNED, Keys, Signer, encoded_path, encoded_query
+from algo_connectors.common.clock import skew_of
 from algo_connectors.common.errors import Unsatisfiable
+from algo_connectors.common.refusals import StoreRefusal
 from algo_core.errors import AlgoError
 from algo_core.http.client import HttpClient
 from algo_core.http.response import Response
@@ -25,24 +25,10 @@ from algo_core.http.transport import BytesBody
 if TYPE_CHECKING:
     from algo_core.http.pipeline import Pipeline, SmallResponse
 
-CLOCK_TOLERANCE = 60.0
-"""Seconds by which a clock must be wrong to explain a refusal."""
-
 _EXPIRED = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
 _SKEWED = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
 _UNEXPLAINED = frozenset({301, 307, 400, 401, 403})
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-
-
-class StoreRefusal(Exception):
-    """An answer of the store that is not success; `status` is that of HTTP, `error_code` the store's word for it."""
-
-    def __init__(self, status: int, code: str, message: str, *, after_lost_answer: bool = False) -> None:
-        super().__init__(message or code or f"the store answered {status}")
-        self.status = status
-        self.error_code = code
-        self.after_lost_answer = after_lost_answer
-        """Whether the request was sent before, and may have taken effect."""
 
 
 class Target(NamedTuple):
@@ -148,15 +134,11 @@ class SignedRequests:
 
     def _other_time(self, bucket: str, keys: Keys | None, response: Response, reason: Mapping[str, str]) -> bool:
         """Whether the store's clock says something else, which is then used."""
-        told = response.headers.get("Date", "")
-        if response.status != 403 or reason.get("Code") not in _SKEWED or not told:
+        skew = skew_of(response.headers.get("Date", ""), self._skew)
+        if response.status != 403 or reason.get("Code") not in _SKEWED or skew is None:
             return False
-        with contextlib.suppress(ValueError, TypeError):
-            skew = parsedate_to_datetime(told).timestamp() - time.time()
-            if abs(skew - self._skew) > CLOCK_TOLERANCE:
-                self._skew = skew
-                return True
-        return False
+        self._skew = skew
+        return True
 
     def _other_keys(self, bucket: str, keys: Keys | None, response: Response, reason: Mapping[str, str]) -> bool:
         """Whether there is another credential for one that has expired."""

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from algo_connectors.common.bodies import Content
 from algo_connectors.common.writing import Condition
-
-Content = bytes | bytearray
-"""Bytes that nobody changes any more."""
 
 
 class Object(NamedTuple):

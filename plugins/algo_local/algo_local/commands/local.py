@@ -15,6 +15,7 @@ from algo_core.errors import NotFoundError, UsageError
 from algo_core.terminal.options import Number
 from algo_core.terminal.prompts import Prompter
 from algo_local.commands import develop, disk, trial
+from algo_local.commands.backup import backup, restore
 from algo_local.commands.connector import connector
 from algo_local.commands.key import key
 from algo_local.commands.publish import publish
@@ -40,7 +41,8 @@ local.add_command(key)
 local.add_command(publish)
 for command in (develop.dev, trial.test, trial.shell, samples):
     local.add_command(command)
-local.add_command(top)
+for command in (top, backup, restore):
+    local.add_command(command)
 for command in (disk.prune, disk.build, disk.environment, disk.data):
     local.add_command(command)
 

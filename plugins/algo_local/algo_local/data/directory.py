@@ -159,7 +159,15 @@ class DirectoryObjects:
         self._sweep()
         return self._incoming.receive(read, length, md5)
 
-    def place(self, received: Received, directory: Directory, name: str, *, replaces: str | None = None) -> FileInfo:
+    def place(
+        self,
+        received: Received,
+        directory: Directory,
+        name: str,
+        modified: float | None = None,
+        *,
+        replaces: str | None = None,
+    ) -> FileInfo:
         """Give a received file its name, replacing an older one.
 
         Raises:
@@ -169,6 +177,9 @@ class DirectoryObjects:
         assert isinstance(received, ReceivedFile)
         path = _path(directory, name)
         with DiskErrors():
+            if modified is not None:
+                os.utime(received.path, (modified, modified))
+                received.status = os.stat(received.path)
             try:
                 lock = _lock(directory, shared=replaces is None)
                 try:

@@ -225,7 +225,15 @@ class StoreObjects:
         self._begin()
         return self._incoming.receive(read, length, md5)
 
-    def place(self, received: Received, directory: str, name: str, *, replaces: str | None = None) -> FileInfo:
+    def place(
+        self,
+        received: Received,
+        directory: str,
+        name: str,
+        modified: float | None = None,
+        *,
+        replaces: str | None = None,
+    ) -> FileInfo:
         """Send a received file: one request, or parts that become a file with the last one.
 
         Raises:

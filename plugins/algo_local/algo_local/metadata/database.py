@@ -7,7 +7,7 @@ import sqlite3  # noqa: TID253 - this module is the access to SQLite, and is onl
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -83,6 +83,16 @@ class Database:
         return _Reading(self)
 
     @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A connection for queries that all see the rows of one moment, whatever others write meanwhile."""
+        with self.read() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
     def write(self, *, to_disk: bool = False) -> Iterator[sqlite3.Connection]:
         """An exclusive write transaction; committed unless the block raises.
 
@@ -111,6 +121,19 @@ class Database:
             if pages * connection.execute("PRAGMA page_size").fetchone()[0] > _WORTHWHILE:
                 connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def is_open_elsewhere(self) -> bool:
+        """Whether others have this file open, in this process or another one."""
+        self.close()
+        try:
+            with closing(sqlite3.connect(self.path, timeout=1.0, isolation_level=None)) as connection:
+                # Write-ahead logging can only be left by the last one who has the file open.
+                is_alone = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0] == "delete"
+                if is_alone:
+                    connection.execute("PRAGMA journal_mode=WAL")
+                return not is_alone
+        except sqlite3.OperationalError:
+            return True
 
     def close(self) -> None:
         """Close the idle connections; the database can be used again afterwards."""

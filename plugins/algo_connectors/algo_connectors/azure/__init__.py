@@ -1,0 +1,1 @@
+"""Azure Blob Storage: requests over algo's own connections, or through adlfs."""

@@ -1,0 +1,37 @@
+"""Lines of any number in one order, with little memory: whichever database or store they came from."""
+
+from __future__ import annotations
+
+import heapq
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+RUN_BYTES = 16 << 20
+"""Bytes of lines that are sorted in memory."""
+
+
+def in_order(lines: Iterable[bytes], scratch: Path) -> Iterator[bytes]:
+    """The lines in the order of their bytes; what does not fit into memory is kept in files in `scratch` meanwhile."""
+    with ExitStack() as files:
+        runs: list[BinaryIO] = []
+        held: list[bytes] = []
+        size = 0
+        for line in lines:
+            held.append(line)
+            size += len(line)
+            if size > RUN_BYTES:
+                runs.append(files.enter_context(_sorted_run(held, scratch)))
+                held, size = [], 0
+        held.sort()
+        yield from heapq.merge(held, *runs)
+
+
+def _sorted_run(held: list[bytes], scratch: Path) -> BinaryIO:
+    held.sort()
+    file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - handed to the caller
+    file.writelines(held)
+    file.seek(0)
+    return file
