@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from algo_core.locks import locked, locked_if_free
 from algo_local.algorithms.build import TITLES, Build, BuildError, Language
 from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.environments import Environments
 from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, python_named_in
-from algo_local.algorithms.published import keep
+from algo_local.algorithms.published import content_hash, keep, nodes
 from algo_local.algorithms.r_scripts import tell_lines_left_out
 from algo_local.algorithms.schemas import read_schemas
 from algo_local.algorithms.sources import check_runnable, copy_tree, find_module
@@ -23,14 +26,34 @@ __all__ = ["BuildError", "Builder"]
 _UNFINISHED = ".building-"
 
 
+class SharedBuilds(Protocol):
+    """Where front ends on several machines find the sources of each other's builds. All raise StorageUnavailable."""
+
+    def keep(self, tree: Path) -> None:
+        """Store a published tree, unless it is there."""
+
+    def fetch(self, name: str, tree: Path) -> bool:
+        """Write the files of a tree into an empty directory; False if it is not stored. BuildError if it is damaged."""
+
+    def keep_note(self, environment: str, note: dict[str, object]) -> None:
+        """Store what an environment was made for."""
+
+    def note(self, environment: str) -> dict[str, object]:
+        """What an environment was made for; empty if that is not known."""
+
+
 class Builder:
     """Builds below `root`: source trees in `root/sources`, by content hash; their environments in `root/environments`.
 
     Any number of threads and processes may build at once, the same directory included. `sources` is another place for
-    the source trees.
+    the source trees; `shared` is where they are for other machines as well.
     """
 
-    def __init__(self, root: Path, sources: Path | None = None) -> None:
+    def __init__(self, root: Path, sources: Path | None = None, shared: SharedBuilds | None = None) -> None:
+        self._shared = shared
+        self._restoring = threading.Lock()
+        self._restored: dict[Path, Path] = {}
+        self._known_to_be_shared: set[Path] = set()
         self._sources = sources or root.resolve() / "sources"
         self._turns = root.resolve() / "sources" / ".builds.lock"
         self._environments = Environments(root.resolve() / "environments")
@@ -72,6 +95,7 @@ class Builder:
         """
         lines: list[str] = []
         commit = ""
+        note: dict[str, object] = {"run_code": run_code}
 
         def say(line: str) -> None:
             lines.append(line)
@@ -97,8 +121,10 @@ class Builder:
                     program = self._environments.node_for(source, commit, say, run_code=run_code)
                 else:
                     interpreter = chosen_python(python or python_of(directory), preferred, say)
+                    note["python"] = interpreter.text
                     commit, source, module = self._keep(directory, owner, name, language, say)
                     program = self._environments.python_for(source, commit, say, run_code=run_code, python=interpreter)
+                self._share(source, program, note)
         except OSError as error:  # a full disk, for one
             raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:
@@ -109,12 +135,77 @@ class Builder:
         say(f"Built {owner}/{name}")
         return Build(commit, source, program, module, "\n".join(lines) + "\n")
 
-    def _keep(self, directory: Path, owner: str, name: str, language: Language, say: Report) -> tuple[str, Path, str]:
-        """Commit, path and module of the published source tree, which is created atomically."""
+    def restored(self, build: Build) -> Build:
+        """The build with its files on this machine: fetched from where they are shared, and its environment made, if
+        another machine has made it.
+
+        Raises:
+            BuildError: if that is impossible.
+            StorageUnavailable: if the files cannot be fetched now.
+        """
+        if not self._shared or build.source.parent != self._sources:
+            return build
+        python = self._restored.get(build.python, build.python)
+        if build.source.is_dir() and python.exists():
+            if build.source not in self._known_to_be_shared:  # built before there was a place to share it
+                self._share(build.source, build.python, {})
+            return build if python == build.python else replace(build, python=python)
+        with self._restoring, self.building():
+            if not build.source.is_dir():
+                self._fetch(self._shared, build.source)
+            if not build.python.exists():
+                python = self._restored[build.python] = self._environment(self._shared, build)
+        return replace(build, python=python)
+
+    def _share(self, source: Path, program: Path, note: dict[str, object]) -> None:
+        if self._shared:
+            self._shared.keep(source)
+            if note and (environment := self._environments.name_of(program)):
+                self._shared.keep_note(environment, note)
+            self._known_to_be_shared.add(source)
+
+    def _fetch(self, shared: SharedBuilds, source: Path) -> None:
+        with self._unfinished() as unfinished:
+            tree = unfinished / "tree"
+            tree.mkdir()
+            if not shared.fetch(source.name, tree):
+                raise BuildError(
+                    f"The files of the build {source.name} are not on this machine, and not in the object store",
+                    "Start the platform on the machine that has built it, or publish the algorithm again",
+                )
+            if content_hash(nodes(tree)) != source.name:
+                raise BuildError(f"The stored files of the build {source.name} are not those that were built")
+            keep(tree, source)
+
+    def _environment(self, shared: SharedBuilds, build: Build) -> Path:
+        """The program of an environment like the one of a build, which may have another name on this machine."""
+        note = shared.note(self._environments.name_of(build.python))
+        run_code = bool(note.get("run_code"))
+        if build.language == "r":
+            return self._environments.r_for(_silent)
+        if build.language == "javascript":
+            return self._environments.node_for(build.source, build.source.name, _silent, run_code=run_code)
+        wanted = str(note.get("python", "")).split(".")[:2]
+        interpreter = find_python(tuple(int(part) for part in wanted if part.isdecimal()), _silent)
+        return self._environments.python_for(
+            build.source, build.source.name, _silent, run_code=run_code, python=interpreter
+        )
+
+    @contextlib.contextmanager
+    def _unfinished(self) -> Iterator[Path]:
+        """A directory beside the source trees, until one in it is whole."""
         self._sources.mkdir(parents=True, exist_ok=True)
         remove_abandoned(self._sources, _UNFINISHED + "*")
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._sources))
         try:
+            yield unfinished
+        finally:
+            with contextlib.suppress(OSError):
+                remove_tree(unfinished)
+
+    def _keep(self, directory: Path, owner: str, name: str, language: Language, say: Report) -> tuple[str, Path, str]:
+        """Commit, path and module of the published source tree, which is created atomically."""
+        with self._unfinished() as unfinished:
             tree = unfinished / "tree"
             tree.mkdir()
             commit = copy_tree(directory, tree, owner, name)
@@ -125,12 +216,13 @@ class Builder:
                 raise
             kept = self._sources / commit
             keep(tree, kept)
-        finally:
-            with contextlib.suppress(OSError):
-                remove_tree(unfinished)
         read_schemas(kept, module)
         say(f"Source {commit}, module {module}")
         return commit, kept, module
+
+
+def _silent(line: str) -> None:
+    """What nobody waits for is not told."""
 
 
 def python_of(directory: Path) -> Wanted:

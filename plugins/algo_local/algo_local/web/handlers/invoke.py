@@ -161,7 +161,10 @@ def preflight(context: RequestContext) -> Response:
 
 def invoke(context: RequestContext) -> Response:
     """`POST /v1/algo/OWNER/NAME[/VERSION]`, or with an algorithm's id in the place of owner and name."""
-    return call_version(context.platform, context.caller, context.request, _version(context), address=context.address)
+    platform, version = context.platform, _version(context)
+    if platform.state.objects:
+        version = replace(version, build=platform.with_files(version.build))
+    return call_version(platform, context.caller, context.request, version, address=context.address)
 
 
 def call_version(
