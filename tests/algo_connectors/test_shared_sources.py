@@ -17,6 +17,7 @@ from support.stores import Store
 from algo_local.algorithms import builder as builder_module
 from algo_local.algorithms.build import Build, BuildError
 from algo_local.algorithms.builder import Builder
+from algo_local.algorithms.equipping import Equipment
 from algo_local.data import shared_sources
 from algo_local.data.contract import put
 from algo_local.data.incoming import Incoming
@@ -68,13 +69,13 @@ def test_a_tree_arrives_as_it_was_built(tree: Path, tmp_path: Path) -> None:
     first, _ = machine(tmp_path, "first")
     built = first.build(tree, "jane", "Upper")
     second, _ = machine(tmp_path, "second")
-    found = second.restored(elsewhere(built, tmp_path / "second"))
+    found = elsewhere(built, tmp_path / "second")
+    second.fetch_source(found)
     assert found.source == tmp_path / "second" / "sources" / built.source.name
     assert (found.source / "src" / "Upper.py").read_text() == CODE
     assert os.readlink(found.source / "src" / "link.py") == "Upper.py"
     assert os.access(found.source / "run.sh", os.X_OK)
     assert (found.source / "src" / "data dir" / "ü\n%.bin").stat().st_size == 100_000
-    assert found.python == built.python
     from algo_local.algorithms.published import whole
 
     assert whole(found.source)
@@ -118,7 +119,7 @@ def test_what_is_stored_is_not_believed(content: bytes, tree: Path, tmp_path: Pa
     put(objects, "sources", built.source.name, content)
     second, _ = machine(tmp_path, "second")
     with pytest.raises(BuildError, match=r"stored (source|files)"):
-        second.restored(elsewhere(built, tmp_path / "second"))
+        second.fetch_source(elsewhere(built, tmp_path / "second"))
     assert not (tmp_path / "second" / "sources" / built.source.name).exists()
     assert list(tmp_path.rglob("*outside*")) == []
     assert not Path("/tmp/outside-of-a-tree").exists()
@@ -129,20 +130,21 @@ def test_what_nobody_has_stored_is_told(tree: Path, tmp_path: Path) -> None:
     built = Builder(tmp_path / "first").build(tree, "jane", "Upper")
     second, _ = machine(tmp_path, "second")
     with pytest.raises(BuildError, match="not on this machine, and not in the object store"):
-        second.restored(elsewhere(built, tmp_path / "second"))
+        second.fetch_source(elsewhere(built, tmp_path / "second"))
     # A machine that still has it shares it when it is called.
     first, _ = machine(tmp_path, "first")
-    assert first.restored(built) == built
-    assert second.restored(elsewhere(built, tmp_path / "second")).source.is_dir()
+    first.fetch_source(built)
+    second.fetch_source(elsewhere(built, tmp_path / "second"))
+    assert (tmp_path / "second" / "sources" / built.source.name).is_dir()
 
 
-def test_an_environment_is_made_once_like_the_one_of_the_build(
+def test_an_environment_is_made_once_with_the_python_of_the_build(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[tuple[Path, str, bool]] = []
+    made: list[tuple[Path, str]] = []
 
-    def make_environment(environment: Path, python: Any, *given: Any, only_wheels: bool, **options: Any) -> None:
-        made.append((environment, python.text, only_wheels))
+    def make_environment(environment: Path, python: Any, *given: Any, **options: Any) -> None:
+        made.append((environment, python.text))
         (environment / "bin").mkdir(parents=True)
         (environment / "bin" / "python").touch()
 
@@ -152,17 +154,21 @@ def test_an_environment_is_made_once_like_the_one_of_the_build(
     built = first.build(tree, "jane", "Upper", run_code=False)
     wanted: list[tuple[int, ...]] = []
     find = builder_module.find_python
-    monkeypatch.setattr(
-        builder_module, "find_python", lambda version, report: wanted.append(version) or find(version, report)
-    )
+
+    def find_python(version: tuple[int, ...], report: Any) -> Any:
+        wanted.append(version)
+        return find(version, report)
+
+    monkeypatch.setattr(builder_module, "find_python", find_python)
+    monkeypatch.setenv("PYTHON_INDEX_URL", "http://127.0.0.1:9/another")  # so that the environment has another name
     second, _ = machine(tmp_path, "second")
     there = elsewhere(built, tmp_path / "second")
-    monkeypatch.setenv("PYTHON_INDEX_URL", "http://127.0.0.1:9/another")  # so that the environment has another name
-    found = [second.restored(there) for _ in range(3)]
-    assert {build.python for build in found} == {made[1][0] / "bin" / "python"}
-    assert found[0].python != there.python
-    assert found[0].python.is_file()
-    assert [(text, only_wheels) for _, text, only_wheels in made] == [(made[0][1], True)] * 2
+    second.fetch_source(there)
+    database: Any = None  # what is this machine's own is not recorded for all
+    equipment = Equipment(database, second, tmp_path / "second", is_alone=False)
+    assert {equipment.python_for(there) for _ in range(3)} == {made[1][0] / "bin" / "python"}
+    assert made[1][0] != there.python.parent.parent
+    assert [text for _, text in made] == [made[0][1]] * 2
     assert wanted == [tuple(map(int, made[0][1].split(".")))[:2]]
 
 

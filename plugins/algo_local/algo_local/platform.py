@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from algo_local import replacement
 from algo_local.callers import Caller
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from algo_local.algorithms.builds import Builds
     from algo_local.algorithms.compilation import Compiler
     from algo_local.algorithms.directory_publication import TryIt, Wish
+    from algo_local.algorithms.equipping import Equipment
     from algo_local.algorithms.registry import Algorithm, Registry, Version
     from algo_local.algorithms.repositories import Repositories
     from algo_local.data.connector_data import ConnectedData
@@ -82,6 +83,16 @@ class _Part(Generic[_T]):
         return cast("_T", parts[name])
 
 
+class Forwarding(Protocol):
+    """Another process of the same platform; requests and responses are those of `algo_local.web`."""
+
+    def answer(self, request: Any) -> Any:
+        """Have it answer a request whose effect is to outlive this process; its response."""
+
+    def follow(self) -> None:
+        """Have its workers follow a change."""
+
+
 class Platform:
     """Accounts, algorithms, hosted data and running algorithms of one state; a path names a directory.
 
@@ -114,6 +125,8 @@ class Platform:
         self.changed = threading.Event()
         """Set when something was changed that workers are to follow; see `workers.py`."""
         self._shares_builds = False
+        self.forwarding: Forwarding | None = None
+        """What has another process answer the requests whose effect is to outlive this one."""
         self.is_public = False
         """Whether it is served to other machines."""
 
@@ -233,6 +246,14 @@ class Platform:
         from algo_local.data.shared_sources import SharedSources
 
         return SharedSources(self.objects)
+
+    @_Part
+    def equipment(self) -> Equipment:
+        """The environments of builds."""
+        from algo_local.algorithms.equipping import Equipment
+
+        is_alone = not (self.state.objects or self.state.metadata)
+        return Equipment(self.database, self.builder, self.root, is_alone=is_alone)
 
     @_Part
     def scms(self) -> Scms:
@@ -432,13 +453,17 @@ class Platform:
         with self.lock:
             self._background = [running for running in self._background if running.is_alive()] + [thread]
 
+    def end_background(self) -> None:
+        """Return when all that was begun in the background is done."""
+        for thread in list(self._background):
+            thread.join()
+
     def wait_for_background(self) -> None:
         """Return when all that was begun in the background is done, and on record.
 
         The interpreter waits for these threads when it ends, but some (Python 3.12) let them start no process by then.
         """
-        for thread in list(self._background):
-            thread.join()
+        self.end_background()
         if "records" in self.parts:
             self.records.flush()
             if told := self.records.unwritten():
@@ -447,19 +472,24 @@ class Platform:
             self.webhooks.close(NOTIFY_SECONDS)
 
     def runnable(self, version: Version) -> Build:
-        """The build of a version as the executor is to be given it: with the algorithm's secrets, and its files here.
+        """The build of a version as the executor is given it: with the algorithm's secrets, files and environment.
 
         Raises:
+            PlatformError: if its environment is missing, and cannot be made.
             BuildError: if another machine has made it, and its files cannot be had.
         """
         algorithm, build = version.algorithm, self.with_files(version.build)
+        if (python := self.equipment.python_for(build)) != build.python:
+            build = replace(build, python=python)
         if not algorithm.has_secrets:
             return build
         return replace(build, secrets=tuple(self.secrets.environment(algorithm.id).items()))
 
     def with_files(self, build: Build) -> Build:
-        """The build with its files on this machine, where several machines make builds (`Builder.restored`)."""
-        return self.builder.restored(build) if self.state.objects else build
+        """A build, with its files on this machine where several machines make builds (`Builder.fetch_source`)."""
+        if self.state.objects:
+            self.builder.fetch_source(build)
+        return build
 
     def share_builds(self) -> None:
         """Store the files of this machine's builds that were made before there was an object store to do so at once.

@@ -53,6 +53,8 @@ def follow(platform: Platform, algorithm: Algorithm | None, *, is_account_gone: 
     """Have the workers of this process and of the keeper follow a change that was made to an algorithm or account."""
     review(platform)
     platform.changed.set()
+    if platform.forwarding:
+        platform.forwarding.follow()
     if algorithm or is_account_gone:
         platform.forget_kept(f"{algorithm.owner}/{algorithm.name}" if algorithm else None)
 

@@ -6,7 +6,6 @@ import contextlib
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +13,7 @@ from algo_core.locks import locked, locked_if_free
 from algo_local.algorithms.build import TITLES, Build, BuildError, Language
 from algo_local.algorithms.configuration import read_configuration
 from algo_local.algorithms.environments import Environments
-from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, python_named_in
+from algo_local.algorithms.interpreters import Python, Report, Wanted, find_python, parse_python, python_named_in
 from algo_local.algorithms.published import content_hash, keep, nodes
 from algo_local.algorithms.r_scripts import tell_lines_left_out
 from algo_local.algorithms.schemas import read_schemas
@@ -35,11 +34,11 @@ class SharedBuilds(Protocol):
     def fetch(self, name: str, tree: Path) -> bool:
         """Write the files of a tree into an empty directory; False if it is not stored. BuildError if it is damaged."""
 
-    def keep_note(self, environment: str, note: dict[str, object]) -> None:
-        """Store what an environment was made for."""
+    def keep_python(self, environment: str, version: str) -> None:
+        """Store the version of Python of an environment, so that others are made like it."""
 
-    def note(self, environment: str) -> dict[str, object]:
-        """What an environment was made for; empty if that is not known."""
+    def python_of(self, environment: str) -> str:
+        """The version of Python of an environment; empty if it is not known."""
 
 
 class Builder:
@@ -51,8 +50,7 @@ class Builder:
 
     def __init__(self, root: Path, sources: Path | None = None, shared: SharedBuilds | None = None) -> None:
         self._shared = shared
-        self._restoring = threading.Lock()
-        self._restored: dict[Path, Path] = {}
+        self._fetching = threading.Lock()
         self._known_to_be_shared: set[Path] = set()
         self._sources = sources or root.resolve() / "sources"
         self._turns = root.resolve() / "sources" / ".builds.lock"
@@ -95,7 +93,6 @@ class Builder:
         """
         lines: list[str] = []
         commit = ""
-        note: dict[str, object] = {"run_code": run_code}
 
         def say(line: str) -> None:
             lines.append(line)
@@ -121,10 +118,12 @@ class Builder:
                     program = self._environments.node_for(source, commit, say, run_code=run_code)
                 else:
                     interpreter = chosen_python(python or python_of(directory), preferred, say)
-                    note["python"] = interpreter.text
                     commit, source, module = self._keep(directory, owner, name, language, say)
                     program = self._environments.python_for(source, commit, say, run_code=run_code, python=interpreter)
-                self._share(source, program, note)
+                if self._shared:
+                    self._shared.keep(source)
+                    if language == "python3" and (environment := self._environments.name_of(program)):
+                        self._shared.keep_python(environment, interpreter.text)
         except OSError as error:  # a full disk, for one
             raise BuildError(f"Cannot build {owner}/{name}: {error}", log="\n".join(lines)) from error
         except BuildError as error:
@@ -135,34 +134,23 @@ class Builder:
         say(f"Built {owner}/{name}")
         return Build(commit, source, program, module, "\n".join(lines) + "\n")
 
-    def restored(self, build: Build) -> Build:
-        """The build with its files on this machine: fetched from where they are shared, and its environment made, if
-        another machine has made it.
+    def fetch_source(self, build: Build) -> None:
+        """Have the source tree of a build on this machine; one of another machine is fetched from where it is shared.
 
         Raises:
-            BuildError: if that is impossible.
-            StorageUnavailable: if the files cannot be fetched now.
+            BuildError: if it is not there, or is not that of the build.
+            StorageUnavailable: if it cannot be fetched now.
         """
-        if not self._shared or build.source.parent != self._sources:
-            return build
-        python = self._restored.get(build.python, build.python)
-        if build.source.is_dir() and python.exists():
-            if build.source not in self._known_to_be_shared:  # built before there was a place to share it
-                self._share(build.source, build.python, {})
-            return build if python == build.python else replace(build, python=python)
-        with self._restoring, self.building():
-            if not build.source.is_dir():
-                self._fetch(self._shared, build.source)
-            if not build.python.exists():
-                python = self._restored[build.python] = self._environment(self._shared, build)
-        return replace(build, python=python)
-
-    def _share(self, source: Path, program: Path, note: dict[str, object]) -> None:
-        if self._shared:
+        source = build.source
+        if not self._shared or source.parent != self._sources:
+            return
+        if not source.is_dir():
+            with self._fetching, self.building():
+                if not source.is_dir():
+                    self._fetch(self._shared, source)
+        elif source not in self._known_to_be_shared:  # built before there was a place to share it
             self._shared.keep(source)
-            if note and (environment := self._environments.name_of(program)):
-                self._shared.keep_note(environment, note)
-            self._known_to_be_shared.add(source)
+        self._known_to_be_shared.add(source)
 
     def _fetch(self, shared: SharedBuilds, source: Path) -> None:
         with self._unfinished() as unfinished:
@@ -177,19 +165,20 @@ class Builder:
                 raise BuildError(f"The stored files of the build {source.name} are not those that were built")
             keep(tree, source)
 
-    def _environment(self, shared: SharedBuilds, build: Build) -> Path:
-        """The program of an environment like the one of a build, which may have another name on this machine."""
-        note = shared.note(self._environments.name_of(build.python))
-        run_code = bool(note.get("run_code"))
-        if build.language == "r":
-            return self._environments.r_for(_silent)
-        if build.language == "javascript":
-            return self._environments.node_for(build.source, build.source.name, _silent, run_code=run_code)
-        wanted = str(note.get("python", "")).split(".")[:2]
-        interpreter = find_python(tuple(int(part) for part in wanted if part.isdecimal()), _silent)
-        return self._environments.python_for(
-            build.source, build.source.name, _silent, run_code=run_code, python=interpreter
-        )
+    def equip(self, build: Build, *, run_code: bool) -> Path:
+        """Make the environment of a build again, if it is missing; its interpreter.
+
+        BuildError or OSError if that is impossible.
+        """
+        source, environments = build.source, self._environments
+        with self.building():
+            if build.language == "r":
+                return environments.r_for(_unheard)
+            if build.language == "javascript":
+                return environments.node_for(source, source.name, _unheard, run_code=run_code)
+            noted = self._shared.python_of(environments.name_of(build.python)) if self._shared else ""
+            python = chosen_python(parse_python(noted)[:2] if noted else python_of(source), (), _unheard)
+            return environments.python_for(source, source.name, _unheard, run_code=run_code, python=python)
 
     @contextlib.contextmanager
     def _unfinished(self) -> Iterator[Path]:
@@ -221,8 +210,8 @@ class Builder:
         return commit, kept, module
 
 
-def _silent(line: str) -> None:
-    """What nobody waits for is not told."""
+def _unheard(line: str) -> None:
+    """Nobody waits for the log of a build that was made before."""
 
 
 def python_of(directory: Path) -> Wanted:

@@ -72,11 +72,13 @@ class Compiler:
 
     def _is_here(self, build: Build) -> bool:
         """Whether the files of a build are on this machine, or could be fetched."""
-        try:
-            build = self._builder.restored(build)
-        except BuildError:
-            return False
-        return build.source.is_dir() and build.python.exists()
+        if not build.source.is_dir():
+            try:
+                self._builder.fetch_source(build)
+            except BuildError:
+                return False
+            return build.source.is_dir()  # its environment is made when it is called
+        return build.python.exists()
 
     def _run(self, algorithm: Algorithm, identifier: str, directory: Path, *, run_code: bool) -> None:
         try:

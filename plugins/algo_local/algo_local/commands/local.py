@@ -84,6 +84,14 @@ def complete_executors(ctx: click.Context, param: click.Parameter, incomplete: s
     help="Keep the files of hosted data in the object store at URL, such as s3://BUCKET/PREFIX."
     " Default: ALGO_LOCAL_OBJECTS, else a directory.",
 )
+@click.option(
+    "--processes",
+    type=Number(1, 256),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Number of processes that answer requests; above 1, one more runs the algorithms for all of them.",
+)
 @click.option("--log", type=click.Choice(["text", "json"]), help="Write a line for each request to standard error.")
 @click.option("--log-calls", type=click.Choice(["text", "json"]), help="Write a line for each call of an algorithm.")
 @pass_app
@@ -97,6 +105,7 @@ def serve(
     engine: str | None,
     metadata: str | None,
     objects: str | None,
+    processes: int,
     log: str | None,
     log_calls: str | None,
 ) -> None:
@@ -119,11 +128,26 @@ def serve(
     from algo_local.opening import open_platform
     from algo_local.serving.call_log import CallLog
     from algo_local.serving.request_log import RequestLog
-    from algo_local.serving.serve import serve_until_signal
+    from algo_local.serving.serve import serve_in_processes, serve_until_signal
     from algo_local.workers import review_and_prepare
 
     opener = executor_opener(app, engine) if engine is not None else None
-    with contextlib.closing(open_platform(State.of().at(metadata, objects), opener)) as platform:
+    state = State.of().at(metadata, objects)
+    on_answer = RequestLog(app.output.log, log) if log else None
+    on_call = CallLog(app.output.log, log_calls) if log_calls else None
+    tls = (tls_cert, tls_key) if tls_cert else None
+    if processes > 1:
+        serve_in_processes(
+            processes,
+            lambda other: open_platform(state, other or opener),
+            *(host, port),
+            tls=tls,
+            say=app.output.info,
+            on_answer=on_answer,
+            on_call=on_call,
+        )
+        return
+    with contextlib.closing(open_platform(state, opener)) as platform:
         if engine is not None:
             platform.executor  # noqa: B018 - starts it: what is wrong with it is told before anybody connects
         platform.objects.check()  # what cannot be used is told before anybody connects
@@ -132,10 +156,10 @@ def serve(
                 platform,
                 host,
                 port,
-                tls=(tls_cert, tls_key) if tls_cert else None,
+                tls=tls,
                 say=app.output.info,
-                on_answer=RequestLog(app.output.log, log) if log else None,
-                on_call=CallLog(app.output.log, log_calls) if log_calls else None,
+                on_answer=on_answer,
+                on_call=on_call,
             )
 
 

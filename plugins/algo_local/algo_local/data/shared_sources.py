@@ -6,8 +6,9 @@ environments/NAME       what an environment was made for: JSON with its Python a
 
 from __future__ import annotations
 
-import json
+import io
 import os
+import re
 import shutil
 import stat
 import tarfile
@@ -30,6 +31,7 @@ ENVIRONMENTS = "environments"
 UNNAMED_SECONDS = 3600
 """Age in seconds from which a source that no build names is a leftover: it is stored before its build is on record."""
 
+_VERSION = re.compile(r"3(\.\d{1,3}){1,2}")
 _MODES = {True: 0o755, False: 0o644}
 _NO_PARTS = frozenset({"", ".", ".."})
 
@@ -76,23 +78,17 @@ class SharedSources:
                 raise BuildError(f"The stored source {name} cannot be unpacked: {error}") from None
         return True
 
-    def keep_note(self, environment: str, note: dict[str, object]) -> None:
-        """Store what an environment was made for. StorageUnavailable if that is impossible."""
+    def keep_python(self, environment: str, version: str) -> None:
+        """Store the version of Python of an environment. StorageUnavailable if that is impossible."""
         if not self._objects.info(ENVIRONMENTS, environment):
-            text = json.dumps(note).encode()
-            with self._objects.receive(lambda size: text, len(text)) as received:
+            with self._objects.receive(io.BytesIO(version.encode()).read) as received:
                 self._objects.place(received, ENVIRONMENTS, environment)
 
-    def note(self, environment: str) -> dict[str, object]:
-        """What an environment was made for; empty if that is not known."""
-        found = self._objects.open(ENVIRONMENTS, environment)
-        if not found or not isinstance(found[0], bytes):
-            return {}
-        try:
-            note = json.loads(found[0])
-        except ValueError:
-            return {}
-        return note if isinstance(note, dict) else {}
+    def python_of(self, environment: str) -> str:
+        """The version of Python of an environment; empty if it is not known."""
+        found = self._objects.open(ENVIRONMENTS, environment) if environment else None
+        text = found[0].decode("ascii", "replace") if found and isinstance(found[0], bytes) else ""
+        return text if _VERSION.fullmatch(text) else ""
 
     def unnamed(self, sources: set[str], environments: set[str]) -> Iterator[tuple[str, str, int]]:
         """What no build names, given the names that builds have: directory and name for `remove`, and bytes."""

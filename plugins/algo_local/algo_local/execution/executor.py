@@ -58,6 +58,24 @@ def command_of(build: Build, tree: Path, answers: Path) -> list[str]:
     return [str(build.python), *options, str(runner), str(tree), build.module, str(answers)]
 
 
+class Notice:
+    """An `on_start` that never refuses a call, which may begin before it was told."""
+
+    __slots__ = ("_tell",)
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    def __call__(self, worker: str) -> None:
+        """See `Executor.call`."""
+        self._tell(worker)
+
+
+def has_to_agree(on_start: Callable[[str], None] | None) -> bool:
+    """Whether a call must not begin before `on_start` has returned: it raises where the call is not to be executed."""
+    return on_start is not None and not isinstance(on_start, Notice)
+
+
 class Endpoint(Protocol):
     """The address at which running algorithms call the platform."""
 

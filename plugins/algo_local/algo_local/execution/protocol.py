@@ -13,7 +13,7 @@ import re
 import secrets
 from typing import Any
 
-from algo_local.execution.payload import Failure, Payload
+from algo_local.execution.payload import ContentType, Failure, Payload
 
 INIT_MARKER = b"PIPE_INIT_COMPLETE"
 """A line of output that holds this says that the algorithm has loaded and takes requests."""
@@ -56,11 +56,30 @@ ERROR_TYPES = frozenset(
 """Valid values of `error_type` (API section 2.5); others become `AlgorithmError`."""
 
 
+class EncodedPayload(Payload):
+    """An input that is known by its request line; what it holds is decoded only if it is asked for."""
+
+    __slots__ = ("line",)
+    line: bytes
+
+    def __init__(self, content_type: ContentType, line: bytes) -> None:
+        object.__setattr__(self, "content_type", content_type)
+        object.__setattr__(self, "line", line)
+
+    @property
+    def data(self) -> Any:
+        """See `Payload.data`."""
+        data = json.loads(self.line)["data"]
+        return base64.b64decode(data) if self.content_type == "binary" else data
+
+
 def encode_request(payload: Payload) -> bytes:
     """The request line, with its line end; bytes travel as base64.
 
     Everything beyond ASCII is escaped, so that half a surrogate pair, legal in JSON, arrives as it was sent.
     """
+    if isinstance(payload, EncodedPayload):
+        return payload.line
     data = base64.b64encode(payload.data).decode() if payload.content_type == "binary" else payload.data
     request = {"content_type": payload.content_type, "data": data}
     try:

@@ -29,6 +29,12 @@ class Presence:
         acquire(held, wait=True)
         self._held = held
 
+    def shared(self) -> int:
+        """A descriptor whose copies keep this process seen, also after its end; OSError as by `hold`."""
+        self.hold()
+        assert self._held is not None
+        return self._held
+
     def release(self) -> None:
         """Mark this process as ended; may be repeated."""
         if self._held is not None:

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from algo_core.errors import AlgoError, NotFoundError
@@ -17,7 +17,7 @@ from algo_local.records.journal import Journal
 from algo_local.records.limits import Retention
 from algo_local.records.presence import Presence
 from algo_local.records.record import FULL, LOST, NONE, Answer, Content, Record, digest_of
-from algo_local.refusals import StorageUnavailable
+from algo_local.refusals import StorageUnavailable, storage_error
 
 if TYPE_CHECKING:
     import sqlite3
@@ -111,6 +111,23 @@ class Live:
         self._recorder.finish(self, answer)
 
 
+class _Hosted:
+    """A call that this process runs for another one, which records it."""
+
+    def __init__(self, tell: Callable[[list[Any]], None]) -> None:
+        self._tell = tell
+        self._reported: list[Any] = []
+
+    def report(self, insights: Sequence[tuple[str, object]]) -> bool:
+        """Pass on what it reports about itself; False if that is more than is kept."""
+        reported = [*self._reported, *insights]
+        if len(json.dumps(reported, separators=(",", ":"))) > INSIGHT_BYTES:
+            return False
+        self._reported = reported
+        self._tell(list(insights))
+        return True
+
+
 class Recorder:
     """Keeps the calls of one platform. All methods may be called from any thread, and raise as `Database` does."""
 
@@ -130,6 +147,7 @@ class Recorder:
         self._journal = Journal(database, self._presence.hold, lambda text: self.tell(text))
         self._lock = threading.Lock()
         self._live: dict[str, Live] = {}
+        self._hosted: dict[str, _Hosted] = {}
         self._busy = threading.Event()
         self._clock: threading.Thread | None = None
         self._is_closed = False
@@ -226,6 +244,8 @@ class Recorder:
         """
         with self._lock:
             live = self._live.get(identifier)
+            if hosted := self._hosted.get(identifier):
+                return hosted.report(insights)
             if live is None or live.record.is_finished:
                 raise NotFoundError(f"No call {identifier} is under way")
             text = json.dumps([*live.record.reported, *insights], separators=(",", ":"))
@@ -234,6 +254,38 @@ class Recorder:
             live.record.insights = text
             live.is_changed = True
         return True
+
+    # Calls that one process records and another one runs
+
+    @contextlib.contextmanager
+    def hosting(self, identifier: str, tell: Callable[[list[Any]], None]) -> Iterator[None]:
+        """Tell the process that records a call, within the block, what it reports about itself."""
+        with self._lock:
+            self._hosted[identifier] = _Hosted(tell)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._hosted[identifier]
+
+    def adopt(self, identifier: str, answer: Answer, worker: str, level: str) -> None:
+        """Record the end of a call in the place of the process that began to record it, and has ended."""
+        record: Record | None = self._journal.read(lambda rows: table.find(rows, identifier))
+        if record and not record.is_finished:
+            if record.started_at is None:
+                record.started(worker, time.time() - answer.duration)
+            self.finish(Live(self, record, level), answer)
+
+    def shared_presence(self) -> int:
+        """A descriptor whose copies keep the calls of this process from being taken for lost, also after its end.
+
+        Raises:
+            StorageUnavailable: if the disk is full or fails.
+        """
+        try:
+            return self._presence.shared()
+        except OSError as error:
+            raise storage_error(error, "Calls cannot be recorded") from error
 
     def finish(self, live: Live, answer: Answer) -> None:
         """See `Live.finished`."""

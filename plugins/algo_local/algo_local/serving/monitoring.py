@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import os
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from algo_core.errors import AlgoError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0)
 """Upper bounds of the histograms' buckets, in seconds."""
+
+
+METRICS = "/metrics"
 
 
 class Histogram:
@@ -43,26 +47,53 @@ class Histogram:
         return found
 
 
+class _Together:
+    """The metrics that prometheus-client has of a process, of several: their sums, and of the start the first."""
+
+    def __init__(self, processes: Iterable[int]) -> None:
+        self._processes = list(processes)
+
+    def collect(self) -> Iterator[Any]:
+        """See `Monitoring.collect`."""
+        from prometheus_client import CollectorRegistry, ProcessCollector
+
+        found: dict[str, Any] = {}
+        for process in self._processes:
+            for family in ProcessCollector(pid=lambda: process, registry=CollectorRegistry()).collect():  # noqa: B023
+                known = found.setdefault(family.name, family)
+                if known is not family:
+                    (one,), (other,) = known.samples, family.samples
+                    both = (one.value, other.value)
+                    known.samples = [one._replace(value=(min if "start_time" in one.name else sum)(both))]
+        yield from found.values()
+
+
 class Monitoring:
     """Answers monitoring requests, outside the API: `/healthz` for anybody, `/metrics` with an administrator's key."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, processes: Callable[[], Iterable[int]] = lambda: (os.getpid(),)) -> None:
+        """`processes` gives the numbers of those that serve together."""
         self._platform = platform
+        self._processes = processes
         self._lock = threading.Lock()
-        self._pages = {"/healthz": self._health, "/metrics": self._metrics}
+        self._pages = {"/healthz": self._health, METRICS: self._metrics}
         self._calls: Counter[tuple[str, str]] = Counter()
         self._seconds: defaultdict[str, Histogram] = defaultdict(Histogram)
         self._waited: defaultdict[str, Histogram] = defaultdict(Histogram)
 
     def observe(self, record: Record) -> None:
         """Count a call that has ended. From any thread."""
-        algorithm = f"{record.owner}/{record.name}"
+        waited = None if record.started_at is None else record.started_at - record.created_at
+        self.count(f"{record.owner}/{record.name}", record.state, record.duration, waited)
+
+    def count(self, algorithm: str, state: str, duration: float | None, waited: float | None) -> None:
+        """Count a call that has ended, by its facts. From any thread."""
         with self._lock:
-            self._calls[algorithm, record.state] += 1
-            if record.duration is not None:
-                self._seconds[algorithm].observe(record.duration)
-            if record.started_at is not None:
-                self._waited[algorithm].observe(max(0.0, record.started_at - record.created_at))
+            self._calls[algorithm, state] += 1
+            if duration is not None:
+                self._seconds[algorithm].observe(duration)
+            if waited is not None:
+                self._waited[algorithm].observe(max(0.0, waited))
 
     def answer(self, request: Request) -> Response | None:
         """The response to a monitor; None if the request is none of one's.
@@ -90,11 +121,11 @@ class Monitoring:
         caller = authenticate(request, self._platform, trusted=False)
         if not (caller.may_administer and caller.key and caller.key.is_administrators):
             raise ApiError(403, DENIED, ErrorCode.NOT_AUTHORIZED)
-        from prometheus_client import CollectorRegistry, ProcessCollector
+        from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
         registry = CollectorRegistry(auto_describe=False)
-        ProcessCollector(registry=registry)
+        registry.register(_Together(self._processes()))
         registry.register(self)
         return Response(200, generate_latest(registry), {"Content-Type": CONTENT_TYPE_LATEST})
 

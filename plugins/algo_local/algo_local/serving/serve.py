@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo_local.platform import Platform
+from algo_local.serving.ending import end_at_last
 from algo_local.serving.limits import raise_descriptor_limit
 from algo_local.serving.listener import listen
 from algo_local.serving.log import Log
@@ -26,12 +27,10 @@ from algo_local.web.app import Application
 if TYPE_CHECKING:
     import ssl
 
+    from algo_local.execution.factories import Opener
     from algo_local.records.record import Record
+    from algo_local.serving.control import Control
     from algo_local.web.http import Request, Response
-
-
-GRACE_SECONDS = 20.0
-"""After a signal, the time in which everything has ended; if something hangs, the process ends all the same."""
 
 
 def serve_until_signal(
@@ -88,13 +87,68 @@ def serve_until_signal(
                 say("There are no keys yet; make one with: algo local key new OWNER")
             wait_for_signal()
     finally:
-        _end_at_last()
+        end_at_last()
         schedules.stop()
         server.drain()
         # Calls under way are ended first, since the server waits for those who wait for them.
         platform.executor.close()
         server.stop()
         platform.close()
+
+
+def serve_in_processes(
+    count: int,
+    make: Callable[[Opener | None], Platform],
+    host: str,
+    port: int,
+    *,
+    tls: tuple[Path, Path | None] | None,
+    say: Callable[[str], None],
+    on_answer: Callable[[LoggedRequest], None] | None = None,
+    on_call: Callable[[Record], None] | None = None,
+) -> None:
+    """Serve as `serve_until_signal` does, with that many front ends and one process that executes calls for them.
+
+    `make` gives a platform of one process, with an executor of its own, or with the one that it is given.
+
+    Raises:
+        UsageError: if the address cannot be listened on.
+        AlgoError: if the certificate, the platform's state or the executor cannot be used.
+    """
+    from algo_local.serving.balance import Balance
+    from algo_local.serving.engine import run_engine
+    from algo_local.serving.front_end import run_front_end
+    from algo_local.serving.processes import Processes
+
+    sys.dont_write_bytecode = True  # as above
+    raise_descriptor_limit()
+    listener = listen(host, port)
+    with contextlib.closing(listener):
+        is_public = not ip_address(listener.getsockname()[0]).is_loopback
+        context = _context(tls)
+        address = _address(listener.getsockname(), host, secure=bool(tls))
+
+        def engine(control: Control) -> None:
+            scheme = "https" if tls else "http"
+            run_engine(control, make(None), scheme=scheme, is_public=is_public, say=say, on_call=on_call)
+
+        def front_end(number: int, control: Control) -> None:
+            run_front_end(
+                control,
+                lambda remote: make(lambda endpoint, directory: remote),
+                listener,
+                balance.share(number),
+                tls=context,
+                is_public=is_public,
+                say=say,
+                on_answer=on_answer,
+                on_call=on_call,
+            )
+
+        balance = Balance(count)
+        front_ends = [partial(front_end, number) for number in range(count)]
+        processes = Processes(engine, front_ends, listener, Log(say), on_death=balance.forget)
+        processes.serve(lambda: say(f"Serving on {address}"))
 
 
 def _first(*answers: Callable[[Request], Response | None] | None) -> Callable[[Request], Response | None]:
@@ -135,13 +189,6 @@ def _signals() -> Iterator[Callable[[], None]]:
             signal.set_wakeup_fd(previous_descriptor)
             for number, handler in previous.items():
                 signal.signal(number, handler)
-
-
-def _end_at_last() -> None:
-    """End the process after a grace period, even if a disk, a store or a thread hangs."""
-    last = threading.Timer(GRACE_SECONDS, os._exit, (1,))
-    last.daemon = True
-    last.start()
 
 
 def _context(tls: tuple[Path, Path | None] | None) -> ssl.SSLContext | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from algo_local.serving.balance import LEAVE_SECONDS, Share
 from algo_local.serving.connection import Connection, Fate, RequestHandler, Service, refusal
 from algo_local.serving.head import BadRequest, Head
 from algo_local.serving.limits import ConnectionLimits, limits_for_process
@@ -71,8 +72,11 @@ class Server:
         limits: ConnectionLimits | None = None,
         on_failure: Callable[[str], None] | None = None,
         on_answer: Callable[[LoggedRequest], None] | None = None,
+        share: Share | None = None,
     ) -> None:
-        """`on_failure` is called for unexpected failures and refused connections, `on_answer` for each request."""
+        """`share` is that of a server that accepts on the same socket as others.
+
+        `on_failure` is called for unexpected failures and refused connections, `on_answer` for each request."""
         self.limits = limits or limits_for_process()
         self._report = on_failure or (lambda text: None)
         self._service = Service(application, self.limits, on_answer)
@@ -80,6 +84,7 @@ class Server:
         self._listener.setblocking(False)
         self._tls = tls
         self._again: tuple[type[Exception], ...] = (BlockingIOError, *_tls_waits(tls))
+        self._share = share
         self._pool = Pool("algo-request")
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
@@ -155,6 +160,9 @@ class Server:
 
     def _accept(self) -> None:
         for _ in range(BACKLOG):
+            if self._share and not self._share.accepts():
+                self._pause(time.monotonic() + LEAVE_SECONDS)
+                return
             dispensable = self._dispensable() if self._is_full() else None
             is_refused = self._is_full() and not dispensable
             if is_refused and not self._refuses():
@@ -232,6 +240,7 @@ class Server:
             connected, str(address[0]) if isinstance(address, tuple) else "", secure=self._tls is not None
         )
         self._connections.add(connection)
+        self._note()
         if not is_refused:
             self._await(connection, State.READING)
         elif self._tls:
@@ -241,6 +250,10 @@ class Server:
                 self._close(oldest)
             error = BadRequest(503, "All connections of this platform are busy; try again")
             self._refuse(connection, error, State.REFUSED)
+
+    def _note(self) -> None:
+        if self._share:
+            self._share.note(len(self._connections))
 
     # Waiting for requests
 
@@ -372,6 +385,7 @@ class Server:
     def _close(self, connection: Connection) -> None:
         self._release(connection)
         self._connections.discard(connection)
+        self._note()
         with contextlib.suppress(OSError):
             connection.socket.close()
 

@@ -16,6 +16,7 @@ from algo_local.web.pages import page
 if TYPE_CHECKING:
     from algo_local.metadata.incoming_webhooks import IncomingWebhook
     from algo_local.web.authorization import RequestContext
+    from algo_local.web.http import Response
 
 
 def index(context: RequestContext) -> dict[str, Any]:
@@ -35,12 +36,16 @@ def delete(context: RequestContext) -> None:
     context.platform.incoming_webhooks.delete(context.account, context.parameters["webhookId"])
 
 
-def receive(context: RequestContext) -> dict[str, Any]:
+def receive(context: RequestContext) -> dict[str, Any] | Response:
     """`POST /v1/webhooks/TOKEN`: calls the algorithm with the body, as its account, without waiting for the end."""
     webhooks, request = context.platform.incoming_webhooks, context.request
     webhook = webhooks.find(context.parameters["webhookToken"])
     if not webhook:
         raise Missing("No such webhook", ErrorCode.INVALID_REQUEST)
+    if context.platform.forwarding:
+        with context.platform.concurrency.counted(webhook.owner):
+            response: Response = context.platform.forwarding.answer(request)
+        return response
     headers = {name: value for name, value in request.headers.items() if name in {"content-type", "content-encoding"}}
     where = (webhook.owner, webhook.algorithm, webhook.version)
     try:

@@ -20,6 +20,7 @@ from algo_local.algorithms.schemas import schemas_of
 from algo_local.algorithms.visibility import reads_source
 from algo_local.callers import CallContext, Caller
 from algo_local.error_codes import ErrorCode
+from algo_local.execution.executor import Notice
 from algo_local.execution.payload import Failure, Outcome, Payload
 from algo_local.records.record import FULL, LOST, LOST_FAILURE, NONE, Answer, Record, digest_of
 from algo_local.records.recorder import Input, KeyTaken
@@ -30,6 +31,7 @@ from algo_local.web.limits import DEFAULT_SECONDS, DEPTH, INPUT_BYTES, MAX_SECON
 from algo_local.web.references import parsed, unknown
 
 if TYPE_CHECKING:
+    from algo_local.algorithms.build import Build
     from algo_local.platform import Platform
     from algo_local.records.recorder import Live
     from algo_local.web.authorization import RequestContext
@@ -101,7 +103,7 @@ class _Call:
         """Run it and record the outcome; a session that began with it ends with it."""
         answer = _INTERRUPTED
         try:
-            answer = answer_of(self._named(self._checked(self._executed(live))))
+            answer = answer_of(self._named(fitting(self.version.build, self._executed(live))))
         except AlgoError as error:
             failure = Failure(error.message, "SystemError", ended="lost")
             answer = replace(_INTERRUPTED, failure=failure)
@@ -118,19 +120,6 @@ class _Call:
         message = f"{failure.message}: algorithm algo://{missing[-1]} not found"
         return replace(outcome, failure=replace(failure, message=message))
 
-    def _checked(self, outcome: Outcome) -> Outcome:
-        """The outcome, which is a failure if the result does not fit the algorithm's schema."""
-        schema, result = schemas_of(self.version.build).output, outcome.result
-        if schema is None or not result or result.content_type == "binary":
-            return outcome
-        from algo_local.algorithms.json_schema import mismatch
-
-        found = mismatch(schema, result.data)
-        if not found:
-            return outcome
-        message = f"The algorithm's output does not fit its schema: {found.told('output')}"
-        return replace(outcome, result=None, failure=Failure(message, "SchemaError"))
-
     def _executed(self, live: Live) -> Outcome:
         try:
             execute = self.execute or self.platform.executor.call
@@ -142,7 +131,7 @@ class _Call:
                         self.payload,
                         timeout=deadline - time.monotonic(),
                         context=self.context,
-                        on_start=live.started,
+                        on_start=live.started if live.record.key else Notice(live.started),
                         on_output=live.printed,
                     )
                 except TooManyCalls:
@@ -154,6 +143,20 @@ class _Call:
                 self.platform.hosted.end_session(self.context.session)
 
 
+def fitting(build: Build, outcome: Outcome) -> Outcome:
+    """The outcome, which is a failure if the result does not fit the algorithm's schema."""
+    schema, result = schemas_of(build).output, outcome.result
+    if schema is None or not result or result.content_type == "binary":
+        return outcome
+    from algo_local.algorithms.json_schema import mismatch
+
+    found = mismatch(schema, result.data)
+    if not found:
+        return outcome
+    message = f"The algorithm's output does not fit its schema: {found.told('output')}"
+    return replace(outcome, result=None, failure=Failure(message, "SchemaError"))
+
+
 def preflight(context: RequestContext) -> Response:
     """`OPTIONS /v1/web/algo/...`: browsers ask so before they send a key (API section 1.1)."""
     return Response(204)
@@ -161,10 +164,14 @@ def preflight(context: RequestContext) -> Response:
 
 def invoke(context: RequestContext) -> Response:
     """`POST /v1/algo/OWNER/NAME[/VERSION]`, or with an algorithm's id in the place of owner and name."""
-    platform, version = context.platform, _version(context)
-    if platform.state.objects:
-        version = replace(version, build=platform.with_files(version.build))
-    return call_version(platform, context.caller, context.request, version, address=context.address)
+    platform, request = context.platform, context.request
+    if platform.forwarding and not context.caller.inside and request.query.get("output", "").lower() == "void":
+        with platform.concurrency.counted(context.caller.account):
+            response: Response = platform.forwarding.answer(request)
+        return response
+    version = _version(context)
+    platform.with_files(version.build)
+    return call_version(platform, context.caller, request, version, address=context.address)
 
 
 def call_version(

@@ -1,0 +1,359 @@
+"""The executor of a front end: the one that another process has, the engine, over sockets without a name.
+
+A call has a connection of its own while it runs, and a thread at each end that waits for nothing else: no message
+passes from one thread to another on its way. Connections are kept for the next call. When the engine dies, calls that
+no worker had taken wait for the next engine; those that run are lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from algo_local.algorithms.build import Build
+from algo_local.callers import CallContext
+from algo_local.execution import wire
+from algo_local.execution.executor import Description, has_to_agree
+from algo_local.execution.payload import SHUTTING_DOWN, Failure, Outcome, Payload
+from algo_local.execution.protocol import CANNOT_RUN, encode_request
+from algo_local.execution.scheduler import BuildWorkers
+from algo_local.execution.wire import Channel, Gone, Kind, Message
+from algo_local.refusals import StorageUnavailable, TooManyCalls
+
+IDLE_CHANNELS = 64
+"""Connections that are kept for the next call."""
+
+ENGINE_SECONDS = 20.0
+"""How long a question other than a call waits for an engine that is started again."""
+
+ENGINE_LOST = Failure(
+    "The process that runs algorithms ended while the call ran; how far that got is not known",
+    "SystemError",
+    ended="lost",
+)
+_CANCELLED = Failure("The call was cancelled", "SystemError", ended="cancelled")
+_NOTHING = Description(0, 0, 0, 0)
+
+
+class EngineUnavailable(StorageUnavailable):
+    """The engine is being started again, and was not there in time."""
+
+
+class _Running:
+    """A call of this process."""
+
+    def __init__(self, context: CallContext) -> None:
+        self.context = context
+        self.is_started = False
+        self.ends: Failure | None = None
+        """Why it is to end, if this process has decided that."""
+        self.channel: Channel | None = None
+
+
+class RemoteExecutor:
+    """See `Executor`; the engine's end is `algo_local.execution.engine`. `connect` says over what it is reached.
+
+    `account` gives the account that a call counts for in the limit of concurrent calls; empty if it does not.
+    `on_insights` is told what a call reports about itself, by its id.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: Callable[[], str] = lambda: "",
+        on_insights: Callable[[str, list[Any]], object] = lambda identifier, insights: None,
+        is_key: Callable[[str], bool] = lambda token: False,
+    ) -> None:
+        """`is_key` says whether a credential is an API key, which is no token: the engine need not be asked."""
+        self._account = account
+        self._on_insights = on_insights
+        self._is_key = is_key
+        self._changed = threading.Condition()
+        self._link: socket.socket | None = None
+        self._idle: list[Channel] = []
+        self._running: dict[str, _Running] = {}
+        self._takes_none = False
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Nothing has to be made ready: calls wait for the engine."""
+
+    def connect(self, link: socket.socket, presence: int | None = None) -> None:
+        """Reach the engine over `link` from now on, on which it is given the ends of connections.
+
+        It keeps a copy of the descriptor `presence` until all calls of this process have ended, also after its death.
+        """
+        if presence is not None:
+            with contextlib.suppress(OSError):  # it is dead already, and the next link will come
+                socket.send_fds(link, [wire.PRESENCE], [presence])
+        with self._changed:
+            before, self._link = self._link, link
+            idle, self._idle = self._idle, []
+            self._changed.notify_all()
+        if before:
+            before.close()
+        for channel in idle:
+            channel.close()
+
+    # Connections
+
+    def _open(self, deadline: float, running: _Running | None = None) -> Channel | None:
+        """A connection to the engine; None if there is none in time, or the call or this executor ends."""
+        with self._changed:
+            while not self._is_closed and not (running and running.ends):
+                if self._idle:
+                    return self._idle.pop()
+                if self._link:
+                    try:
+                        return _connected(self._link)
+                    except OSError:
+                        self._link.close()
+                        self._link = None
+                        continue
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    return None
+        return None
+
+    def _keep(self, channel: Channel) -> None:
+        with self._changed:
+            if self._link and not self._is_closed and len(self._idle) < IDLE_CHANNELS:
+                self._idle.append(channel)
+                return
+        channel.close()
+
+    # Calls
+
+    def call(
+        self,
+        build: Build,
+        payload: Payload,
+        *,
+        timeout: float,
+        context: CallContext,
+        on_start: Callable[[str], None] | None = None,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> Outcome:
+        """See `Executor.call`."""
+        deadline = time.monotonic() + timeout
+        line = encode_request(payload)
+        running = _Running(context)
+        with self._changed:
+            if self._takes_none:
+                return Outcome(None, SHUTTING_DOWN, 0.0, "")
+            self._running[context.request_id] = running
+        try:
+            while True:
+                channel = self._open(deadline, running)
+                if channel is None:
+                    ends = SHUTTING_DOWN if self._is_closed else Failure(CANNOT_RUN, "TimeoutError")
+                    return Outcome(None, running.ends or ends, 0.0, "")
+                began = time.monotonic()
+                head = (
+                    *(wire.encoded_build(build), wire.encoded_context(context), payload.content_type),
+                    *(deadline - began, self._account(), has_to_agree(on_start), on_output is not None),
+                )
+                try:
+                    found = self._exchange(channel, running, head, line, on_start, on_output)
+                except Gone:
+                    channel.close()
+                    if running.ends or running.is_started:
+                        failure = running.ends or ENGINE_LOST
+                        return Outcome(None, failure, time.monotonic() - began, "")
+                    continue  # no worker had it
+                except BaseException:
+                    channel.close()
+                    raise
+                self._keep(channel)
+                return _raised(found) if isinstance(found, Message) else found
+        finally:
+            with self._changed:
+                del self._running[context.request_id]
+                self._changed.notify_all()
+
+    def _exchange(
+        self,
+        channel: Channel,
+        running: _Running,
+        head: Any,
+        line: bytes,
+        on_start: Callable[[str], None] | None,
+        on_output: Callable[[bytes], None] | None,
+    ) -> Outcome | Message:
+        """The outcome of a call, or the error that it is refused with."""
+        with self._changed:
+            running.channel = channel
+            if running.ends:
+                raise Gone
+        channel.send(Kind.CALL, head, line)
+        while True:
+            message = channel.receive()
+            if message.kind is Kind.STARTED:
+                worker, waits = message.head
+                try:
+                    if on_start:
+                        on_start(worker)
+                except BaseException:
+                    if waits:
+                        channel.send(Kind.STOP)
+                    raise
+                # Not before: until it is told to go on, the worker has nothing.
+                running.is_started = True
+                if waits:
+                    channel.send(Kind.GO)
+            elif message.kind is Kind.PRINTED:
+                if on_output:
+                    on_output(message.body)
+            elif message.kind is Kind.INSIGHTS:
+                self._on_insights(running.context.request_id, message.head)
+            elif message.kind is Kind.OUTCOME:
+                outcome, missing = wire.decoded_outcome(message.head, message.body)
+                running.context.missing.extend(missing)
+                if running.ends and outcome.failure:
+                    return Outcome(None, running.ends, outcome.duration, outcome.stdout)
+                return outcome
+            elif message.kind is Kind.ERROR:
+                return message
+            else:
+                raise Gone(f"{message.kind} where an outcome belongs")
+
+    # Questions
+
+    def ask(
+        self, name: str, head: Any = None, body: bytes = b"", *, seconds: float = ENGINE_SECONDS, again: bool = True
+    ) -> Message:
+        """The engine's answer to a question; `again` says that it may be asked again if the engine dies meanwhile.
+
+        Raises:
+            EngineUnavailable: if there is no engine in time.
+            AlgoError: what the engine answers.
+        """
+        deadline = time.monotonic() + seconds
+        while channel := self._open(deadline):
+            is_sent = False
+            try:
+                channel.send(Kind.ASK, (name, head), body)
+                is_sent = True
+                message = channel.receive()
+            except Gone:
+                channel.close()
+                if is_sent and not again:
+                    told = "The process that runs algorithms ended; whether it took the request is not known"
+                    raise EngineUnavailable(told) from None
+                continue
+            self._keep(channel)
+            return message if message.kind is Kind.ANSWER else _raised(message)
+        raise EngineUnavailable("The process that runs algorithms is being started again; try again")
+
+    def cancel(self, request_id: str) -> bool:
+        """See `Executor.cancel`; whichever front end the call came from."""
+        if self._is_closed:
+            return False
+        try:
+            if self.ask("cancel", request_id, seconds=0.0).head:
+                return True
+        except EngineUnavailable:
+            pass
+        with self._changed:
+            running = self._running.get(request_id)
+            if not running or running.is_started:
+                return False
+            running.ends = _CANCELLED  # no engine has it
+            if running.channel:
+                running.channel.cut()
+            self._changed.notify_all()
+        return True
+
+    def context_of(self, token: str) -> CallContext | None:
+        """See `Executor.context_of`; whichever front end the call came from."""
+        if self._is_closed or self._is_key(token):
+            return None
+        found = self.ask("context_of", token).head
+        return wire.decoded_context(found) if found else None
+
+    def describe(self) -> Description:
+        """See `Executor.describe`: the engine's, for all front ends together."""
+        return _NOTHING if self._is_closed else Description(*self.ask("describe").head)
+
+    def builds(self) -> list[BuildWorkers]:
+        """The workers of each build that has any."""
+        return [] if self._is_closed else [BuildWorkers(*found) for found in self.ask("builds").head]
+
+    # The end of this process, while the engine serves others
+
+    def drain(self, seconds: float) -> bool:
+        """See `Executor.drain`: of the calls of this process."""
+        with self._changed:
+            self._takes_none = True
+            waiting = [running for running in self._running.values() if not running.is_started]
+            self._end(waiting)
+            return self._changed.wait_for(lambda: not self._running, timeout=seconds)
+
+    def close(self) -> None:
+        """See `Executor.close`: the calls of this process are ended; the engine has workers for others."""
+        with self._changed:
+            self._takes_none = True
+            running = list(self._running.values())
+            self._end(running)
+            has_link = self._link is not None
+        for call in running:
+            if has_link and call.is_started:
+                self._end_there(call.context.request_id)
+        with self._changed:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            link, self._link = self._link, None
+            for call in self._running.values():
+                if call.channel:
+                    call.channel.cut()
+            self._changed.notify_all()
+        for channel in idle:
+            channel.close()
+        if link:
+            link.close()
+
+    def _end(self, calls: list[_Running]) -> None:
+        """Have calls end as ones that the platform's end cuts short; those without a worker at once."""
+        for call in calls:
+            call.ends = SHUTTING_DOWN
+            if not call.is_started and call.channel:
+                call.channel.cut()
+        self._changed.notify_all()
+
+    def _end_there(self, identifier: str) -> None:
+        try:
+            self.ask("cancel", identifier, seconds=0.0)
+        except EngineUnavailable:
+            pass
+
+
+def _connected(link: socket.socket) -> Channel:
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            socket.send_fds(link, [wire.CONNECTION], [theirs.fileno()])
+    except BaseException:
+        ours.close()
+        raise
+    return Channel(ours)
+
+
+_ERRORS: dict[str, type[Exception]] = {
+    "TooManyCalls": TooManyCalls,
+    "TypeError": TypeError,
+    "ValueError": ValueError,
+}
+
+
+def _raised(message: Message) -> Any:
+    """Raise the error that a message tells of."""
+    from algo_core.errors import AlgoError
+
+    kind, text, hint = message.head
+    if kind in _ERRORS:
+        raise _ERRORS[kind](text)
+    raise AlgoError(text, hint)

@@ -1,0 +1,203 @@
+"""What a front end and the engine send each other on a stream socket: messages of a kind, a JSON value and bytes.
+
+Both ends belong to one platform, and their sockets have no name that anybody else could connect to; nevertheless only
+JSON and bytes are read, and only as much as a message may have.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import socket
+import struct
+import threading
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from algo_local.algorithms.build import Build
+from algo_local.callers import CallContext
+from algo_local.execution.payload import ContentType, Failure, Outcome, Payload
+from algo_local.execution.protocol import EncodedPayload
+
+CONNECTION, PRESENCE = b"+", b"P"
+"""On a link: the other end of a connection, or a descriptor that is to be kept until the front end's calls ended."""
+
+HEAD_BYTES = 16 << 20
+"""Largest JSON value of a message, in bytes."""
+
+BODY_BYTES = 512 << 20
+"""Largest bytes of a message."""
+
+RECEIVE_BYTES = 64 << 10
+KNOWN_BUILDS = 256
+
+_FRAME = struct.Struct("!cII")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+
+class Kind(Enum):
+    """What a message is about."""
+
+    CALL = b"C"
+    """Run a build."""
+    GO = b"G"
+    """The caller knows that the call starts: hand it to the worker."""
+    STOP = b"N"
+    """The caller does not want the call to start."""
+    ASK = b"Q"
+    """Any other question, by its name."""
+    STARTED = b"S"
+    """A worker takes the call, or is about to if the caller lets it."""
+    PRINTED = b"P"
+    INSIGHTS = b"I"
+    OUTCOME = b"O"
+    ANSWER = b"A"
+    """The answer to a question."""
+    ERROR = b"E"
+
+
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+class Message(NamedTuple):
+    """One message."""
+
+    kind: Kind
+    head: Any
+    body: bytes
+
+
+class Gone(Exception):
+    """The other end of a connection is gone, or sends what it must not.
+
+    Nothing else is raised by a `Channel`, and by nothing else: what callbacks raise between two messages is no sign.
+    """
+
+
+class Channel:
+    """One end of a connection. Any number of threads may send, one receives. Its methods raise `Gone`."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self._lock = threading.Lock()
+        self._held = b""
+
+    def send(self, kind: Kind, head: Any = None, body: bytes = b"") -> None:
+        """Send a message, in one piece."""
+        encoded = _ENCODER.encode(head).encode()
+        if len(encoded) > HEAD_BYTES or len(body) > BODY_BYTES:
+            raise Gone(f"A message of {len(encoded) + len(body)} bytes is too large")
+        data = b"".join((_FRAME.pack(kind.value, len(encoded), len(body)), encoded, body))
+        try:
+            with self._lock:
+                self.socket.sendall(data)
+        except OSError as error:
+            raise Gone from error
+
+    def receive(self) -> Message:
+        """The next message."""
+        begin = self._take(_FRAME.size)
+        kind, head_size, body_size = _FRAME.unpack(begin)
+        if kind not in _KINDS or head_size > HEAD_BYTES or body_size > BODY_BYTES:
+            raise Gone("not a message")
+        content = self._take(head_size + body_size)
+        try:
+            return Message(_KINDS[kind], json.loads(content[:head_size]), content[head_size:])
+        except ValueError as error:
+            raise Gone("not a message") from error
+
+    def _take(self, size: int) -> bytes:
+        held = self._held
+        if len(held) < size:
+            parts, count = [held], len(held)
+            while count < size:
+                try:
+                    data = self.socket.recv(max(RECEIVE_BYTES, min(size - count, 1 << 20)))
+                except OSError as error:
+                    raise Gone from error
+                if not data:
+                    raise Gone
+                parts.append(data)
+                count += len(data)
+            held = b"".join(parts)
+        self._held = held[size:]
+        return held[:size]
+
+    def cut(self) -> None:
+        """End the connection, also for a thread that waits for it."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+
+# Values in messages
+
+
+def encoded_build(build: Build) -> str:
+    """A build as text, which is the same for equal ones. Its log stays behind: it is of no use to run it."""
+    found = (build.commit, str(build.source), str(build.python), build.module, build.network_access)
+    return _ENCODER.encode((*found, build.min_workers, build.max_workers, build.secrets))
+
+
+@functools.lru_cache(maxsize=KNOWN_BUILDS)
+def decoded_build(text: str) -> Build:
+    """The build of `encoded_build`."""
+    commit, source, python, module, network, least, most, secrets = json.loads(text)
+    pairs = tuple((name, value) for name, value in secrets)
+    return Build(commit, Path(source), Path(python), module, "", network, least, most, pairs)
+
+
+def encoded_context(context: CallContext) -> list[Any]:
+    """A call's context."""
+    kept = (context.session, context.request_id, context.depth, context.keeps_insights)
+    return [context.caller, *context.algorithm, *kept]
+
+
+def decoded_context(value: list[Any]) -> CallContext:
+    """The context of `encoded_context`."""
+    caller, owner, name, *kept = value
+    return CallContext(caller, (owner, name), *kept)
+
+
+def decoded_payload(content_type: ContentType, line: bytes) -> Payload:
+    """An input of which the line for the algorithm was sent; its data is decoded only if it is asked for."""
+    return EncodedPayload(content_type, line)
+
+
+def encoded_outcome(outcome: Outcome, missing: list[str]) -> tuple[Any, bytes]:
+    """The head and body of the message about an outcome."""
+    printed = outcome.stdout.encode("utf-8", "replace")[-BODY_BYTES // 2 :]
+    data, failure = _result(outcome)
+    told = failure and (failure.message, failure.error_type, failure.stacktrace, failure.ended)
+    kind = outcome.result.content_type if outcome.result and not failure else None
+    return (outcome.duration, kind, told, len(printed), missing), printed + data
+
+
+def _result(outcome: Outcome) -> tuple[bytes, Failure | None]:
+    result = outcome.result
+    if result is None:
+        return b"", outcome.failure
+    try:
+        data = result.data if result.content_type == "binary" else _ENCODER.encode(result.data).encode()
+    except (ValueError, RecursionError) as error:
+        return b"", Failure(f"The result cannot be expressed as JSON: {error}")
+    if len(data) > BODY_BYTES // 2:
+        return b"", Failure(f"The result ({len(data)} bytes) is too large", "TooLargeError")
+    return data, None
+
+
+def decoded_outcome(head: Any, body: bytes) -> tuple[Outcome, list[str]]:
+    """The outcome of `encoded_outcome`."""
+    duration, kind, told, size, missing = head
+    data, result, failure = body[size:], None, Failure(*told) if told else None
+    try:
+        result = Payload(kind, data if kind == "binary" else json.loads(data)) if kind else None
+    except RecursionError:
+        failure = Failure("The algorithm's result is nested too deeply")
+    return Outcome(result, failure, duration, body[:size].decode("utf-8", "replace")), missing

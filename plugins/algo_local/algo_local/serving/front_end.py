@@ -1,0 +1,122 @@
+"""A process of a served platform that answers requests, beside others like it, and has calls executed by the engine."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from algo_core.errors import AlgoError
+from algo_local.execution.concurrency import ConcurrencyLimit
+from algo_local.execution.remote import RemoteExecutor
+from algo_local.serving.balance import Share
+from algo_local.serving.control import DRAIN, LINK, Control
+from algo_local.serving.ending import end_at_last
+from algo_local.serving.log import Log
+from algo_local.serving.monitoring import METRICS, Monitoring
+from algo_local.serving.server import Server
+from algo_local.web.app import Application
+from algo_local.web.forwarding import Forwarding
+from algo_local.web.http import Request, Response
+
+if TYPE_CHECKING:
+    import ssl
+
+    from algo_local.platform import Platform
+    from algo_local.records.record import Record
+    from algo_local.serving.request_log import LoggedRequest
+
+
+class _Counted(ConcurrencyLimit):
+    """Notes for which account the call of a thread counts: the engine counts those of all front ends together.
+
+    Its own limit keeps more inputs out of memory than can be executed anyway.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._noted = threading.local()
+
+    @contextmanager
+    def counted(self, account: str) -> Iterator[None]:
+        """See `ConcurrencyLimit.counted`."""
+        with super().counted(account):
+            self._noted.account = account
+            try:
+                yield
+            finally:
+                self._noted.account = ""
+
+    def account(self) -> str:
+        """The account that the call of this thread counts for; empty for none."""
+        return getattr(self._noted, "account", "")
+
+
+def run_front_end(
+    control: Control,
+    make: Callable[[RemoteExecutor], Platform],
+    listener: socket.socket,
+    share: Share,
+    *,
+    tls: ssl.SSLContext | None,
+    is_public: bool,
+    say: Callable[[str], None],
+    on_answer: Callable[[LoggedRequest], None] | None,
+    on_call: Callable[[Record], None] | None,
+) -> None:
+    """Answer requests until told to end. `make` gives a platform with that executor.
+
+    Raises:
+        AlgoError: if the platform's state cannot be used.
+    """
+    log, counted = Log(say), _Counted()
+    remote = RemoteExecutor(
+        account=counted.account,
+        on_insights=lambda identifier, found: _note(platform, identifier, found),
+        is_key=lambda text: platform.keys.find(text) is not None,
+    )
+    platform = make(remote)
+    platform.is_public = is_public
+    platform.parts["concurrency"] = counted
+    platform.executor  # noqa: B018 - so that tokens of algorithms are known from the first request on
+    platform.forwarding = forwarding = Forwarding(remote)
+    presence = platform.records.shared_presence()
+    platform.records.observers += [lambda record: _notify(remote, platform, record), *([on_call] if on_call else [])]
+    platform.records.tell = log
+
+    def beside(request: Request) -> Response | None:
+        return forwarding.answer(request, has_body=False) if request.path == METRICS else monitoring.answer(request)
+
+    monitoring = Monitoring(platform)
+    application = Application(platform, scheme="https" if tls else "http", on_failure=log, beside=beside)
+    server = Server(application, listener, tls=tls, on_failure=log, on_answer=on_answer, share=share)
+    server.run()
+    try:
+        control.ready()
+        for order in control.orders():
+            if order.name == LINK and order.link:
+                remote.connect(order.link, presence)
+            elif order.name == DRAIN:
+                server.drain()
+    finally:
+        end_at_last()
+        server.drain()
+        server.stop()
+        remote.close()
+        platform.end_background()
+        platform.close()
+
+
+def _note(platform: Platform, identifier: str, found: list[tuple[str, object]]) -> None:
+    with suppress(AlgoError):
+        platform.records.report(identifier, found)
+
+
+def _notify(remote: RemoteExecutor, platform: Platform, record: Record) -> None:
+    """Have the engine send what a call has reported about itself, as soon as it is on record."""
+    if record.insights:
+        platform.records.flush()
+        with suppress(AlgoError):
+            remote.ask("notify")

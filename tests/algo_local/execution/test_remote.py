@@ -1,0 +1,382 @@
+"""The executor of a front end keeps the contract, and loses nothing where one end of its connections dies."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algo_local.algorithms.build import Build
+from algo_local.callers import CallContext
+from algo_local.execution.engine import EngineServer
+from algo_local.execution.executor import Description, Executor, Notice
+from algo_local.execution.local_pool import LocalPool
+from algo_local.execution.payload import Failure, Outcome, Payload
+from algo_local.execution.remote import EngineUnavailable, RemoteExecutor
+from algo_local.execution.wire import Channel, Gone, Kind
+from algo_local.refusals import TooManyCalls
+from algo_local.testing import ExecutorContract, context_for, wait_for
+
+BUILD = Build("c" * 40, Path("/source"), Path("/python"), "src.Hello", "the log", secrets=(("A", "\udc80"),))
+
+
+class FixedEndpoint:
+    address = "http://127.0.0.1:9"
+
+    def serve_also(self, listener: Any) -> Callable[[], None]:
+        return listener.close  # type: ignore[no-any-return]  # a socket's
+
+
+class Calls:
+    """Notes what the engine says of calls."""
+
+    def __init__(self) -> None:
+        self.counts: list[str] = []
+        self.seen: list[tuple[str, Outcome | None]] = []
+        self.adopted: list[tuple[str, Outcome]] = []
+        self.tell: Callable[[list[Any]], None] | None = None
+
+    @contextlib.contextmanager
+    def counted(self, account: str) -> Iterator[None]:
+        if account == "full":
+            raise TooManyCalls("Too many concurrent requests")
+        self.counts.append(account)
+        yield
+
+    @contextlib.contextmanager
+    def hosted(self, context: CallContext, tell: Callable[[list[Any]], None]) -> Iterator[None]:
+        self.tell = tell
+        yield
+
+    def ended(self, context: CallContext, build: Build, outcome: Outcome | None, waited: float | None) -> None:
+        self.seen.append((context.request_id, outcome))
+
+    def adopt(self, context: CallContext, build: Build, outcome: Outcome, worker: str) -> None:
+        self.adopted.append((context.request_id, outcome))
+
+    def settled(self) -> None: ...
+
+
+class TestRemote(ExecutorContract):
+    @pytest.fixture
+    def executor(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Executor]:
+        monkeypatch.setenv("ALGO_LOCAL_SANDBOX", "off")
+        pool = LocalPool(FixedEndpoint, tmp_path / "root" / "processes")
+        engine, remote = EngineServer(pool, Calls()), RemoteExecutor()
+        ours, theirs = socket.socketpair()
+        engine.serve(theirs)
+        remote.connect(ours)
+        yield remote
+        remote.close()
+        engine.close()
+        pool.close()
+
+
+class Fake:
+    """An executor of which each call does what a test says."""
+
+    def __init__(self) -> None:
+        self.does: Callable[..., Any] = lambda payload, **options: options["on_start"]("worker")
+        self.given: list[tuple[Build, Payload, dict[str, Any]]] = []
+        self.cancelled: list[str] = []
+
+    def start(self) -> None: ...
+
+    def call(self, build: Build, payload: Payload, **options: Any) -> Outcome:
+        self.given.append((build, payload, options))
+        found = self.does(payload, **options)
+        return found if isinstance(found, Outcome) else Outcome(payload, None, 0.5, "")
+
+    def cancel(self, request_id: str) -> bool:
+        self.cancelled.append(request_id)
+        return True
+
+    def context_of(self, token: str) -> CallContext | None:
+        return context_for() if token == "token" else None
+
+    def describe(self) -> Description:
+        return Description(1, 2, 3, 4)
+
+    def drain(self, seconds: float) -> bool:
+        return True
+
+    def close(self) -> None: ...
+
+
+class Pair:
+    """A front end's executor, with an engine that can die and be started again."""
+
+    def __init__(self) -> None:
+        self.fake, self.calls = Fake(), Calls()
+        self.remote = RemoteExecutor()
+        self.engines: list[EngineServer] = []
+
+    def start_engine(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.engines.append(EngineServer(self.fake, self.calls))
+        self.engines[-1].serve(theirs)
+        self.remote.connect(ours)
+
+    def call(self, data: Any = "x", kind: Any = "text", **options: Any) -> Outcome:
+        options = {"timeout": 30.0, "context": context_for(), **options}
+        return self.remote.call(BUILD, Payload(kind, data), **options)
+
+    def begin(self, **options: Any) -> tuple[threading.Thread, list[Outcome]]:
+        found: list[Outcome] = []
+        thread = threading.Thread(target=lambda: found.append(self.call(**options)))
+        thread.start()
+        return thread, found
+
+
+@pytest.fixture
+def joined() -> Iterator[Pair]:
+    joined = Pair()
+    joined.start_engine()
+    yield joined
+    joined.remote.close()
+    for engine in joined.engines:
+        engine.close()
+
+
+def ended(begun: tuple[threading.Thread, list[Outcome]]) -> Outcome:
+    begun[0].join(30)
+    return begun[1][0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("text", "\ud800 half of a pair \x00"),
+        ("json", {"a": [1, None, 2.5, float("inf"), 10**300, "\udfff"]}),
+        ("json", None),
+        ("binary", bytes(range(256)) * 5000),
+        ("binary", b""),
+    ],
+    ids=["text", "json", "null", "binary", "empty"],
+)
+def test_anything_passes_both_ways(joined: Pair, kind: Any, data: Any) -> None:
+    printed = "æ\x00\n" * 50_000
+    joined.fake.does = lambda payload, **options: Outcome(Payload(kind, payload.data), None, 0.25, printed)
+    assert joined.call(data, kind) == Outcome(Payload(kind, data), None, 0.25, printed)
+    (build, payload, options), *_ = joined.fake.given
+    assert build == Build(*BUILD_WITHOUT_LOG)
+    assert (payload.content_type, payload.data) == (kind, data)
+    assert 29 < options["timeout"] <= 30
+
+
+BUILD_WITHOUT_LOG = (BUILD.commit, BUILD.source, BUILD.python, BUILD.module, "", "full", 0, 0, BUILD.secrets)
+
+
+@pytest.mark.parametrize("ended", ["", "cancelled", "lost"])
+def test_a_failure_passes(joined: Pair, ended: Any) -> None:
+    failure = Failure("no \udc00", "LoadingError", "trace", ended=ended)
+    joined.fake.does = lambda payload, **options: Outcome(None, failure, 1.5, "printed")
+    assert joined.call() == Outcome(None, failure, 1.5, "printed")
+
+
+def test_what_cannot_be_said_in_json_is_a_failure(joined: Pair) -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    joined.fake.does = lambda payload, **options: Outcome(Payload("json", nested), None, 0.0, "")
+    failure = joined.call().failure
+    assert failure is not None
+    assert "JSON" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (TooManyCalls("full"), TooManyCalls),
+        (ValueError("no"), ValueError),
+        (ConnectionError("cluster"), Exception),
+        (SystemExit(3), Exception),
+    ],
+)
+def test_what_an_executor_raises_is_raised_here(joined: Pair, raised: BaseException, kind: type[Exception]) -> None:
+    def does(payload: Payload, **options: Any) -> None:
+        raise raised
+
+    joined.fake.does = does
+    with pytest.raises(kind, match=str(raised)):
+        joined.call()
+    joined.fake.does = lambda payload, **options: None
+    assert joined.call().failure is None
+
+
+def test_a_caller_that_refuses_the_start_has_the_call_not_executed(joined: Pair) -> None:
+    done: list[str] = []
+
+    def does(payload: Payload, **options: Any) -> None:
+        options["on_start"]("worker")
+        done.append("executed")
+
+    def refuse(worker: str) -> None:
+        raise OSError("the disk is full")
+
+    joined.fake.does = does
+    with pytest.raises(OSError, match="the disk is full"):
+        joined.call(on_start=refuse)
+    assert done == []
+    told: list[str] = []
+    assert joined.call(on_start=told.append).failure is None
+    assert joined.call(on_start=Notice(told.append)).failure is None
+    assert (done, told) == (["executed"] * 2, ["worker"] * 2)
+
+
+def test_one_call_counts_for_its_account(joined: Pair) -> None:
+    remote = RemoteExecutor(account=iter(["jane", "", "full"]).__next__)
+    ours, theirs = socket.socketpair()
+    joined.engines[0].serve(theirs)
+    remote.connect(ours)
+    options: dict[str, Any] = {"timeout": 30.0, "context": context_for()}
+    for _ in range(2):
+        remote.call(BUILD, Payload("text", "x"), **options)
+    assert joined.calls.counts == ["jane"]
+    with pytest.raises(TooManyCalls):
+        remote.call(BUILD, Payload("text", "x"), **options)
+    remote.close()
+
+
+def test_insights_and_missing_references_come_back(joined: Pair) -> None:
+    def does(payload: Payload, **options: Any) -> None:
+        assert joined.calls.tell
+        joined.calls.tell([["name", 1]])
+        options["context"].missing.append("a/b")
+
+    joined.fake.does = does
+    told: list[Any] = []
+    joined.remote._on_insights = lambda identifier, found: told.append((identifier, found))
+    context = context_for()
+    joined.call(context=context)
+    assert told == [(context.request_id, [["name", 1]])]
+    assert context.missing == ["a/b"]
+
+
+# One end dies
+
+
+def test_a_call_that_no_worker_had_runs_on_the_next_engine(joined: Pair) -> None:
+    waits, goes = threading.Event(), threading.Event()
+
+    def does(payload: Payload, **options: Any) -> None:
+        waits.set()
+        goes.wait(30)
+        options["on_start"]("worker")
+
+    joined.fake.does = does
+    begun = joined.begin()
+    assert waits.wait(30)
+    joined.engines[0].close()
+    joined.fake.does = lambda payload, **options: Outcome(Payload("text", "second"), None, 0.0, "")
+    joined.start_engine()
+    assert ended(begun).result == Payload("text", "second")
+    goes.set()
+    assert joined.calls.adopted == []
+
+
+@pytest.mark.parametrize("notice", [True, False])
+def test_a_call_that_ran_is_lost_and_not_repeated(joined: Pair, notice: bool) -> None:
+    runs, goes = threading.Event(), threading.Event()
+
+    def does(payload: Payload, **options: Any) -> None:
+        options["on_start"]("worker")
+        runs.set()
+        goes.wait(30)
+
+    joined.fake.does = does
+    tell: list[str] = []
+    begun = joined.begin(on_start=Notice(tell.append) if notice else tell.append)
+    assert runs.wait(30)
+    joined.engines[0].close()
+    joined.start_engine()
+    failure = ended(begun).failure
+    goes.set()
+    assert failure is not None
+    assert failure.ended == "lost"
+    assert "ended while the call ran" in failure.message
+    assert len(joined.fake.given) == 1
+
+
+def test_without_an_engine_a_call_ends_at_its_time_and_a_question_says_so(
+    joined: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined.engines[0].close()
+    failure = joined.call(timeout=0.2).failure
+    assert failure is not None
+    assert failure.error_type == "TimeoutError"
+    with pytest.raises(EngineUnavailable):
+        joined.remote.ask("describe", seconds=0.05)
+    begun = joined.begin()
+    wait_for(lambda: joined.remote._running)
+    assert joined.remote.cancel(next(iter(joined.remote._running)))
+    failure = ended(begun).failure
+    assert failure is not None
+    assert failure.ended == "cancelled"
+
+
+def test_the_outcome_of_a_call_whose_front_end_died_is_adopted(joined: Pair) -> None:
+    runs, goes = threading.Event(), threading.Event()
+
+    def does(payload: Payload, **options: Any) -> None:
+        options["on_start"]("worker")
+        runs.set()
+        goes.wait(30)
+
+    joined.fake.does = does
+    ours, theirs = socket.socketpair()
+    served = joined.engines[0].serve(theirs)
+    front = RemoteExecutor()
+    front.connect(ours)
+    context = context_for()
+    begun = threading.Thread(
+        target=front.call, args=(BUILD, Payload("text", "x")), kwargs={"timeout": 30.0, "context": context}
+    )
+    begun.start()
+    assert runs.wait(30)
+    for running in front._running.values():
+        assert running.channel
+        running.channel.cut()  # as the end of its process does
+    ours.close()
+    begun.join(30)
+    goes.set()
+    served.join(30)
+    assert [identifier for identifier, _ in joined.calls.adopted] == [context.request_id]
+
+
+def test_a_key_is_no_token(joined: Pair) -> None:
+    remote = RemoteExecutor(is_key=lambda token: True)
+    assert remote.context_of("token") is None  # and there is no engine that it could have asked
+    assert joined.remote.context_of("token") is not None
+    assert joined.remote.context_of("other") is None
+    assert joined.remote.describe() == Description(1, 2, 3, 4)
+    assert joined.remote.cancel("req-1")
+    assert joined.fake.cancelled == ["req-1"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"?" + bytes(8), b"C\xff\xff\xff\xff\xff\xff\xff\xff", b"C\0\0\0\1\0\0\0\0x", b"C\0\0\0\4\0\0\0\0nu"]
+)
+def test_what_is_no_message_ends_the_connection(data: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(data)
+        ours.shutdown(socket.SHUT_WR)
+        with pytest.raises(Gone):
+            Channel(theirs).receive()
+
+
+def test_large_messages_pass_whole() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        body = bytes(range(256)) * 40_000
+        sender = threading.Thread(target=lambda: [Channel(ours).send(Kind.ASK, ["x", n], body) for n in range(3)])
+        sender.start()
+        channel = Channel(theirs)
+        assert [channel.receive() for _ in range(3)] == [(Kind.ASK, ["x", n], body) for n in range(3)]
+        sender.join()

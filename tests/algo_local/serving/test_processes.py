@@ -1,0 +1,345 @@
+"""`algo local serve --processes N`: several front ends and one engine are one platform, and any of them may die."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.serving import algo
+from support.several import Client, Several, eventually
+
+from algo_core.errors import ExitCode
+from algo_local.opening import open_platform
+
+HOLD = """
+import os, time
+def apply(path):
+    with open(path + ".count", "a") as file:
+        file.write("x")
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return "held"
+"""
+ECHO = "def apply(input):\n    return input\n"
+INSIDE = """
+import json, os, urllib.request
+def ask(method, path, value):
+    headers = {"Authorization": os.environ["ALGORITHMIA_API_KEY"], "Content-Type": "application/json"}
+    address = os.environ["ALGORITHMIA_API"] + "/v1/" + path
+    request = urllib.request.Request(address, json.dumps(value).encode(), headers, method=method)
+    return urllib.request.urlopen(request).read()
+def apply(input):
+    ask("PUT", "data/.session/x", input)
+    ask("POST", "insights", [{"insight_key": "depth", "insight_value": input}])
+    return json.loads(ask("POST", "algo/jane/Echo", input))["result"]
+"""
+SECRET = "import os\ndef apply(input):\n    return os.environ.get('WORD', 'none')\n"
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state with algorithms of jane, an administrator."""
+    base = tmp_path_factory.mktemp("several")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "ALGO_LOCAL_ROOT": base / "root",
+            "HOME": base,
+            "ALGO_CONFIG_DIR": base / "config",
+            "ALGO_CACHE_DIR": base / "cache",
+            "ALGO_LOCAL_SANDBOX": "off",
+            "LOGNAME": "jane",
+        }.items():
+            patch.setenv(name, str(value))
+        platform = open_platform(base / "root")
+        for name, code in {"Hold": HOLD, "Echo": ECHO, "Inside": INSIDE, "Secret": SECRET}.items():
+            directory = base / name
+            (directory / "src").mkdir(parents=True)
+            (directory / "src" / "__init__.py").touch()
+            (directory / "src" / f"{name}.py").write_text(code)
+            platform.publish(directory, "jane", name, "1.0.0", network_access="full")
+        platform.close()
+        Several.key = algo("local", "key", "new", "jane", "--admin").stdout.strip()
+        yield base
+
+
+@pytest.fixture(scope="module")
+def together(state: Path) -> Iterator[Several]:
+    """One that no test ends."""
+    started = Several("--processes", "2")
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def several(state: Path) -> Iterator[Several]:
+    """One that a test may kill parts of."""
+    started = Several("--processes", "2")
+    yield started
+    started.kill()
+
+
+def counted(path: Path) -> int:
+    """How often `Hold` was executed with a path."""
+    counter = Path(f"{path}.count")
+    return len(counter.read_text()) if counter.exists() else 0
+
+
+def connections(process: int, port: int) -> int:
+    """How many connections to the port a process has."""
+    table = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    ours = {line.split()[9] for line in table if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "01"}
+    found = 0
+    for descriptor in os.listdir(f"/proc/{process}/fd"):
+        with contextlib.suppress(OSError):
+            found += os.readlink(f"/proc/{process}/fd/{descriptor}")[8:-1] in ours
+    return found
+
+
+def test_connections_are_spread_evenly(together: Several) -> None:
+    port = int(together.address.rpartition(":")[2])
+    with together.clients(20):
+        eventually(lambda: sum(connections(process, port) for process in together.front_ends) == 20)
+        assert min(connections(process, port) for process in together.front_ends) >= 8
+
+
+# What one process had in its memory is one for all
+
+
+def test_a_listing_goes_on_at_another_front_end(together: Several, state: Path) -> None:
+    with together.clients() as (one, other):
+        assert one("POST", "data/.my", {"name": "many"})[0] == 200
+        for number in range(2100):
+            (state / "root" / "data" / "jane" / "many" / f"f{number:04}").touch()
+        for order in ([one, other, one], [other, other, one], [one, one, other]):
+            names, query = [], ""
+            for client in order:
+                status, page = client("GET", f"data/.my/many{query}")
+                assert status == 200
+                names += [entry["filename"] for entry in page["files"]]
+                query = f"?marker={page.get('marker')}"
+            assert names == [f"f{number:04}" for number in range(2100)]
+            assert "marker" not in page
+        assert one("DELETE", "data/.my/many?force=true")[0] == 200
+
+
+def test_a_key_is_executed_once_whichever_front_end_has_it(together: Several, tmp_path: Path) -> None:
+    path = tmp_path / "go"
+    with together.clients() as (one, other):
+        for client in (one, other):
+            client.send("POST", "algo/jane/Hold", str(path), Idempotency_Key="once")
+            eventually(lambda: counted(path))
+        path.touch()
+        (_, first), (_, second) = one.receive(), other.receive()
+        assert first["result"] == "held"
+        assert first == second
+        assert other.headers["Idempotency-Replayed"] == "true"
+        assert one("POST", "algo/jane/Hold", str(path), Idempotency_Key="once")[1]["request_id"] == first["request_id"]
+        assert other("POST", "algo/jane/Hold", "other", Idempotency_Key="once")[0] == 422
+    assert counted(path) == 1
+
+
+@pytest.mark.parametrize("query", ["", "?output=void"])
+def test_a_call_is_seen_and_cancelled_from_any_front_end(together: Several, tmp_path: Path, query: str) -> None:
+    with together.clients(3) as (caller, *clients):
+        for number, client in enumerate(clients):
+            path = tmp_path / f"never{number}"
+            caller.send("POST", f"algo/jane/Hold{query}", str(path))
+            eventually(lambda path=path: counted(path))
+            eventually(lambda client=client: client("GET", "requests?state=running")[1]["results"])
+            (found,) = client("GET", "requests?state=running")[1]["results"]
+            assert found["worker"]
+            cancelled = client("POST", f"requests/{found['request_id']}/cancel?wait=30")[1]
+            assert cancelled["state"] == "cancelled"
+            answer = caller.receive()[1]
+            assert ("error" in answer) == (not query)
+            assert (
+                client("GET", f"requests/{found['request_id']}/result")[1]["error"]["message"]
+                == "The call was cancelled"
+            )
+
+
+def test_the_limit_of_calls_under_way_is_one(together: Several, tmp_path: Path) -> None:
+    path = tmp_path / "go"
+    with together.clients(81) as clients:
+        for client in clients[:60]:
+            client.send("POST", "algo/jane/Hold", str(path))
+        void = [client("POST", "algo/jane/Hold?output=void", str(path))[0] for client in clients[60:80]]
+        assert void == [200] * 20
+        eventually(lambda: len(clients[80]("GET", "requests?state=running,queued&limit=100")[1]["results"]) == 80)
+        for client in (clients[80], clients[79], clients[78]):
+            for query in ("", "?output=void"):
+                status, answer = client("POST", f"algo/jane/Hold{query}", str(path))
+                assert status == 429, answer
+                assert "80 under way" in answer["error"]["message"]
+        path.touch()
+        assert {client.receive()[1]["result"] for client in clients[:60]} == {"held"}
+        eventually(lambda: not clients[80]("GET", "requests?state=running,queued")[1]["results"])
+
+
+def test_what_an_algorithm_does_inside_its_call_reaches_it(together: Several, state: Path) -> None:
+    with together.clients() as clients:
+        for number, client in enumerate(clients):
+            status, answer = client("POST", "algo/jane/Inside", f"x{number}")
+            assert (status, answer.get("result")) == (200, f"x{number}"), answer
+            found = clients[1 - number]("GET", f"requests/{answer['request_id']}")[1]
+            assert [(entry["insight_key"], entry["insight_value"]) for entry in found["insights"]][:1] == [
+                ("depth", f"x{number}")
+            ]
+            inner = clients[number]("GET", "requests?algorithm=jane/Echo&limit=1")[1]["results"][0]
+            assert (inner["parent"], inner["state"]) == (answer["request_id"], "done")
+    sessions = state / "root" / "sessions"
+    assert not sessions.exists() or not any(sessions.iterdir())
+
+
+def test_workers_follow_what_is_set_at_any_front_end(together: Several) -> None:
+    with together.clients() as (one, other):
+        assert one("POST", "algo/jane/Secret", "x")[1]["result"] == "none"
+        made = {
+            "name": "WORD",
+            "short_name": "WORD",
+            "secret_key": "WORD",
+            "secret_value": "new",
+            "owner_type": "algorithm",
+        }
+        assert other("POST", "algorithms/jane/Secret/secrets", made)[0] in (200, 201)
+        assert one("POST", "algo/jane/Secret", "x")[1]["result"] == "new"
+
+
+def metrics(client: Client) -> dict[str, float]:
+    status, page = client("GET", "/metrics")
+    assert status == 200
+    return {name: float(value) for name, value in re.findall(r"^([a-z]\S*) (\S+)$", page.decode(), re.MULTILINE)}
+
+
+def test_metrics_are_those_of_all_whoever_is_asked(together: Several) -> None:
+    done = 'algo_calls_total{algorithm="jane/Echo",state="done"}'
+    with together.clients() as clients:
+        before = metrics(clients[0]).get(done, 0.0)
+        for number in range(4):
+            assert clients[number % 2]("POST", "algo/jane/Echo", number)[1]["result"] == number
+        clients[0]("POST", "algo/jane/Echo?output=void", 1)
+        eventually(lambda: metrics(clients[1])[done] == before + 5)
+        one, other = map(metrics, clients)
+        changing = ("process_", "algo_workers_memory", "algo_records")
+        steady = [
+            {name: value for name, value in found.items() if not name.startswith(changing)} for found in (one, other)
+        ]
+        assert steady[0] == steady[1]
+        assert one["process_open_fds"] > 3 * 10
+        assert one['algo_call_seconds_count{algorithm="jane/Echo"}'] == before + 5
+        clients[0].key = "simnone"
+        assert clients[0]("GET", "/metrics")[0] == 401
+        assert clients[0]("GET", "/healthz") == (200, {"status": "ok"})
+
+
+# Deaths
+
+
+def test_a_void_call_outlives_its_front_end(several: Several, tmp_path: Path) -> None:
+    path = tmp_path / "go"
+    with several.clients(1) as (client,):
+        status, answer = client("POST", "algo/jane/Hold?output=void", str(path))
+        assert status == 200
+        eventually(lambda: counted(path))
+        for process in several.front_ends:
+            several.crash(process)
+        path.touch()
+    with several.clients(1) as (client,):
+        status, found = client("GET", f"requests/{answer['request_id']}/result?wait=30")
+        assert (status, found["result"]) == (200, "held")
+    assert "ended (signal 9); it is started again" in several.said()
+
+
+def test_the_end_of_a_call_whose_front_end_died_is_on_record(several: Several, tmp_path: Path) -> None:
+    path = tmp_path / "go"
+    with several.clients(1) as (client,):
+        client.send("POST", "algo/jane/Hold", str(path), Idempotency_Key=f"outlives {tmp_path}")
+        eventually(lambda: counted(path))
+        for process in several.front_ends:
+            several.crash(process)
+    with several.clients(1) as (client,):
+        client.send("POST", "algo/jane/Hold", str(path), Idempotency_Key=f"outlives {tmp_path}")
+        time.sleep(0.1)
+        path.touch()
+        status, answer = client.receive()
+        assert (status, answer.get("result")) == (200, "held"), answer
+        assert client.headers["Idempotency-Replayed"] == "true"
+    assert counted(path) == 1
+
+
+def test_a_call_that_ran_in_a_dead_engine_is_lost_and_nothing_else(several: Several, tmp_path: Path) -> None:
+    path = tmp_path / "go"
+    with several.clients(3) as (client, waiting, other):
+        client.send("POST", "algo/jane/Hold", str(path))
+        eventually(lambda: counted(path))
+        os.kill(several.engine, signal.SIGKILL)
+        waiting.send("POST", "algo/jane/Echo", "waited")
+        assert other("GET", "data/.my")[0] == 200
+        status, answer = client.receive()
+        assert status == 200
+        assert "ended while the call ran" in answer["error"]["message"]
+        assert waiting.receive()[1]["result"] == "waited"
+        assert other("GET", f"requests/{answer['request_id']}")[1]["state"] == "lost"
+    assert counted(path) == 1
+
+
+# The end
+
+
+def is_gone(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_all_end_and_leave_nothing(several: Several, state: Path, tmp_path: Path, number: int) -> None:
+    locks = state / "root" / "running"
+    with several.clients(4) as clients:
+        before = set(locks.iterdir())
+        clients[0].send("POST", "algo/jane/Hold", str(tmp_path / "never"))
+        clients[1]("POST", "algo/jane/Hold?output=void", str(tmp_path / "never"))
+        clients[2]("GET", "data/.my")
+        eventually(lambda: counted(tmp_path / "never") == 2)
+        workers = [int(entry["worker"]) for entry in clients[3]("GET", "requests?state=running")[1]["results"]]
+        own = [several.engine, *several.front_ends]
+        processes = [*own, *workers]
+        for process in own if number == signal.SIGINT else []:
+            os.kill(process, number)  # as a terminal does
+        began = time.monotonic()
+        code, said = several.stop(number)
+        if number != signal.SIGKILL:
+            assert code == ExitCode.OK
+            assert said == ""
+            answer = clients[0].receive()[1]
+            assert answer["error"]["message"] == "The platform is shutting down"
+        eventually(lambda: all(map(is_gone, processes)))
+        assert time.monotonic() - began < 15
+    assert set(locks.iterdir()) < before
+    with pytest.raises(ConnectionRefusedError):
+        several.connect()
+    with open_platform(state / "root").database.read() as rows:
+        assert not rows.execute("SELECT id FROM requests WHERE state IN ('queued', 'running')").fetchall()
+
+
+def test_what_cannot_start_is_told_as_by_one_process(state: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        found = algo("local", "serve", "--processes", "2", "--port", port)
+        assert (found.returncode, "Cannot listen" in found.stderr) == (ExitCode.USAGE, True)
+    (tmp_path / "file").write_text("")
+    environ = {**os.environ, "ALGO_LOCAL_ROOT": str(tmp_path / "file")}
+    for count in ("1", "3"):
+        found = algo("local", "serve", "--processes", count, "--port", "0", env=environ)
+        assert found.returncode not in (ExitCode.OK, ExitCode.USAGE), found
+        assert "Traceback" not in found.stderr
+    for wrong in ("0", "257"):
+        assert algo("local", "serve", "--processes", wrong, "--port", "0").returncode == ExitCode.USAGE
