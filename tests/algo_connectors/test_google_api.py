@@ -52,13 +52,13 @@ def credentials_of(fake: FakePlatform) -> list[str | None]:
 
 
 @pytest.fixture(scope="module")
-def key() -> rsa.RSAPrivateKey:
+def private_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
 @pytest.fixture
-def account(fake: FakePlatform, key: rsa.RSAPrivateKey) -> dict[str, str]:
-    text = key.private_bytes(
+def robot(fake: FakePlatform, private_key: rsa.RSAPrivateKey) -> dict[str, str]:
+    text = private_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return {
@@ -76,29 +76,31 @@ def granted(token: str) -> FakeResponse:
 
 
 def test_a_service_account_signs_for_its_token(
-    fake: FakePlatform, account: dict[str, str], key: rsa.RSAPrivateKey
+    fake: FakePlatform, robot: dict[str, str], private_key: rsa.RSAPrivateKey
 ) -> None:
     fake.on("POST", "/token", granted("t1"))
     fake.on("GET", PLACE, FakeResponse(200, b"abc", headers=FOUND))
-    storage = opened(fake, token=account)
+    storage = opened(fake, token=robot)
     for _ in range(2):
         assert storage.fetch(FILE, 0, 10, None)[1] == b"abc"
     (asked,) = [request for request in fake.requests if request.path == "/token"]  # once for both
     form = parse_qs(asked.body.decode())
     assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
     text, _, signature = form["assertion"][0].rpartition(".")
-    key.public_key().verify(base64.urlsafe_b64decode(signature + "=="), text.encode(), PKCS1v15(), hashes.SHA256())
+    private_key.public_key().verify(
+        base64.urlsafe_b64decode(signature + "=="), text.encode(), PKCS1v15(), hashes.SHA256()
+    )
     head, claim = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in text.split("."))
     assert head == {"alg": "RS256", "typ": "JWT", "kid": "k1"}
-    assert (claim["iss"], claim["aud"]) == ("robot@project.example", account["token_uri"])
+    assert (claim["iss"], claim["aud"]) == ("robot@project.example", robot["token_uri"])
     assert claim["exp"] - claim["iat"] == 3600
     assert credentials_of(fake) == ["Bearer t1", "Bearer t1"]
 
 
-def test_a_token_that_is_refused_is_renewed_once(fake: FakePlatform, account: dict[str, str]) -> None:
+def test_a_token_that_is_refused_is_renewed_once(fake: FakePlatform, robot: dict[str, str]) -> None:
     fake.on("POST", "/token", granted("t1"), granted("t2"))
     fake.on("GET", PLACE, FakeResponse(401), FakeResponse(200, b"abc", headers=FOUND), FakeResponse(401))
-    storage = opened(fake, token=account)
+    storage = opened(fake, token=robot)
     assert storage.fetch(FILE, 0, 10, None)[1] == b"abc"
     assert credentials_of(fake) == ["Bearer t1", "Bearer t2"]
     with pytest.raises(AuthError):
@@ -168,8 +170,8 @@ def test_options_that_cannot_be_used(options: dict[str, Any], message: str) -> N
     assert message in error.value.message
 
 
-def test_a_key_that_is_none(fake: FakePlatform, account: dict[str, str]) -> None:
-    storage = opened(fake, token={**account, "private_key": "nonsense"})
+def test_a_key_that_is_none(fake: FakePlatform, robot: dict[str, str]) -> None:
+    storage = opened(fake, token={**robot, "private_key": "nonsense"})
     with pytest.raises(ConfigError, match="no RSA key"):
         storage.read_small(FILE, 10)
     assert fake.requests == []
@@ -185,11 +187,11 @@ def test_a_key_that_is_none(fake: FakePlatform, account: dict[str, str]) -> None
     ],
 )
 def test_no_token_is_granted(
-    fake: FakePlatform, account: dict[str, str], answer: FakeResponse, error: type[Exception], message: str
+    fake: FakePlatform, robot: dict[str, str], answer: FakeResponse, error: type[Exception], message: str
 ) -> None:
     fake.on("POST", "/token", answer)
     with pytest.raises(error, match=message):
-        opened(fake, token=account).read_small(FILE, 10)
+        opened(fake, token=robot).read_small(FILE, 10)
 
 
 def test_what_needs_gcsfs() -> None:
