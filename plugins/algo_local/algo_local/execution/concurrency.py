@@ -39,8 +39,13 @@ class ConcurrencyLimit:
         """Count one call less."""
         with self._lock:
             self._running[account] -= 1
-            if not self._running[account]:
+            if self._running[account] <= 0:
                 del self._running[account]
+
+    def close(self) -> None:
+        """Count none of the calls any more."""
+        with self._lock:
+            self._running.clear()
 
 
 class _Counted:
@@ -79,7 +84,7 @@ class SharedConcurrencyLimit(ConcurrencyLimit):
             self._places.give(name, taken)
 
     def close(self) -> None:
-        """Count none of the calls any more."""
+        """See `ConcurrencyLimit.close`."""
         self._places.close()
 
 

@@ -12,7 +12,7 @@ _STATEMENTS = (
     "CREATE INDEX requests_by_account_and_algorithm ON requests (account, algorithm, created_at)",
     "CREATE INDEX requests_by_account_and_state ON requests (account, state, created_at)",
     "CREATE INDEX requests_by_state ON requests (state, created_at)",
-    "CREATE INDEX requests_by_parent ON requests (parent, created_at) WHERE parent != ''",
+    "CREATE INDEX requests_by_parent ON requests (parent, account, created_at) WHERE parent != ''",
 )
 
 
