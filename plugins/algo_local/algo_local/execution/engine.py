@@ -38,7 +38,10 @@ class Calls(Protocol):
         """Take in within the block what an algorithm reports about a call of another process, which `tell` tells."""
 
     def ended(self, context: CallContext, build: Build, outcome: Outcome | None, waited: float | None) -> None:
-        """A call has ended; without an outcome if it was refused. `waited` are seconds until a worker took it."""
+        """A call has ended, and its front end knows; without an outcome if it was refused.
+
+        `waited` are seconds until a worker took it.
+        """
 
     def adopt(self, context: CallContext, build: Build, outcome: Outcome, worker: str) -> None:
         """Record the outcome of a call whose front end is gone."""
@@ -142,8 +145,8 @@ class EngineServer:
             channel.send(Kind.ANSWER, *answer)
 
     def _call(self, channel: Channel, message: Message) -> None:
-        build_text, context_list, content_type, timeout, account, waits, streams = message.head
-        build, context = wire.decoded_build(build_text), wire.decoded_context(context_list)
+        told_build, told_context, content_type, timeout, account, waits, streams = message.head
+        build, context = channel.heard_build(*told_build), wire.decoded_context(told_context)
         arrived, taken, worker = time.monotonic(), None, ""
 
         def on_start(name: str) -> None:

@@ -83,7 +83,7 @@ def encode_request(payload: Payload) -> bytes:
     data = base64.b64encode(payload.data).decode() if payload.content_type == "binary" else payload.data
     request = {"content_type": payload.content_type, "data": data}
     try:
-        line = json.dumps(request, separators=(",", ":"), allow_nan=False)
+        line = _ENCODER.encode(request)
     except ValueError:  # a number of the input, such as 1e400, is too large for Python, which writes no JSON for it
         mark = secrets.token_hex()
         line = json.dumps(_marked(request, mark), separators=(",", ":")).replace(f'"{mark}"', _TOO_LARGE)
@@ -91,6 +91,7 @@ def encode_request(payload: Payload) -> bytes:
     return line.encode() + b"\n"
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _TOO_LARGE = "1e999"
 """A number that every JSON parser takes for infinity, or refuses as too large."""
 

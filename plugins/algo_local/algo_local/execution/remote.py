@@ -154,11 +154,13 @@ class RemoteExecutor:
                     return Outcome(None, running.ends or ends, 0.0, "")
                 began = time.monotonic()
                 head = (
-                    *(wire.encoded_build(build), wire.encoded_context(context), payload.content_type),
+                    *(wire.encoded_context(context), payload.content_type),
                     *(deadline - began, self._account(), has_to_agree(on_start), on_output is not None),
                 )
                 try:
-                    found = self._exchange(channel, running, head, line, on_start, on_output)
+                    found = self._exchange(
+                        channel, running, (channel.told_build(build), *head), line, on_start, on_output
+                    )
                 except Gone:
                     channel.close()
                     if running.ends or running.is_started:
