@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.serving import algo
@@ -343,3 +346,91 @@ def test_what_cannot_start_is_told_as_by_one_process(state: Path, tmp_path: Path
         assert "Traceback" not in found.stderr
     for wrong in ("0", "257"):
         assert algo("local", "serve", "--processes", wrong, "--port", "0").returncode == ExitCode.USAGE
+
+
+# Under load
+
+KILLS, CLIENTS = 21, 10
+
+
+class Worker:
+    """A client that writes, reads and calls on its own, and remembers all that was acknowledged."""
+
+    def __init__(self, several: Several, number: int, ended: threading.Event) -> None:
+        self.several, self.number, self.ended = several, number, ended
+        self.stored: dict[str, bytes] = {}
+        self.results: dict[str, tuple[str, Any]] = {}
+        """By idempotency key, the id of the call and its result."""
+        self.void: list[str] = []
+        self.problems: list[str] = []
+        self.repeats = self.count = 0
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self) -> None:
+        client: Client | None = None
+        while not self.ended.is_set():
+            try:
+                client = client or self.several.connect()
+                self.step(client, self.count)
+                self.count += 1
+            except (OSError, http.client.HTTPException):  # its front end died: as a client does, it tries again
+                self.repeats += 1
+                if client:
+                    client.close()
+                client = None
+            except Exception as error:
+                self.problems.append(f"{type(error).__name__}: {error}")
+                return
+        if client:
+            client.close()
+
+    def step(self, client: Client, count: int) -> None:
+        name, data = f"{self.number}-{count}", os.urandom(2000)
+        status, answer = client("PUT", f"data/.my/load/{name}", data)
+        assert status == 200, answer
+        self.stored[name] = data
+        key = f"load {self.number} {count}"
+        status, answer = client("POST", "algo/jane/Echo", key, Idempotency_Key=key)
+        if status in (409, 503):
+            return
+        assert status == 200, answer
+        if "error" in answer:
+            assert "ended while the call ran" in answer["error"]["message"], answer
+        else:
+            assert answer["result"] == key
+            self.results[key] = answer["request_id"], key
+        if count % 5 == 0:
+            status, answer = client("POST", "algo/jane/Echo?output=void", key)
+            assert status in (200, 503), answer
+            if status == 200:
+                self.void.append(answer["request_id"])
+
+
+def test_nothing_acknowledged_is_lost_however_often_a_process_is_killed(several: Several) -> None:
+    with several.clients(1) as (client,):
+        client("POST", "data/.my", {"name": "load"})
+    ended = threading.Event()
+    workers = [Worker(several, number, ended) for number in range(CLIENTS)]
+    for kill in range(KILLS):
+        before = sum(worker.count for worker in workers)
+        eventually(lambda before=before: sum(worker.count for worker in workers) >= before + 5)
+        eventually(lambda: several.parts("algo-engine") and several.parts("algo-front"))
+        several.crash(several.engine if kill % 3 == 2 else several.front_ends[0])
+    ended.set()
+    for worker in workers:
+        worker.thread.join()
+    assert [worker.problems for worker in workers] == [[]] * CLIENTS
+    with several.clients(1) as (client,):
+        for worker in workers:
+            for name, data in worker.stored.items():
+                assert client("GET", f"data/.my/load/{name}") == (200, data)
+            for key, (identifier, result) in worker.results.items():
+                status, answer = client("POST", "algo/jane/Echo", key, Idempotency_Key=key)
+                assert (status, answer["request_id"], answer.get("result")) == (200, identifier, result)
+            for identifier in worker.void:
+                state = client("GET", f"requests/{identifier}/result?wait=30")[1]
+                assert "result" in state or "ended" in state["error"]["message"], state
+        assert not client("GET", "requests?state=running,queued")[1]["results"]
+        client("DELETE", "data/.my/load?force=true")
+    assert several.said().count("it is started again") == KILLS
