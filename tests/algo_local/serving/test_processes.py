@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from support.serving import algo
 from support.several import Client, Several, eventually
 
@@ -240,6 +242,92 @@ def test_metrics_are_those_of_all_whoever_is_asked(together: Several) -> None:
         clients[0].key = "simnone"
         assert clients[0]("GET", "/metrics")[0] == 401
         assert clients[0]("GET", "/healthz") == (200, {"status": "ok"})
+
+
+# Options
+
+
+PLUGIN = """
+import os
+from algo_core import ExecutorFactory, hookimpl
+from algo_local.execution.executor import Description, Outcome, Payload
+
+@hookimpl
+def algo_executors():
+    return [ExecutorFactory("one", "acme.plugin:One", help="x")]
+
+class One:
+    def __init__(self, app, endpoint, directory):
+        self.calls = 0
+
+    def call(self, build, payload, *, timeout, context, on_start=None, on_output=None):
+        on_start("worker")
+        self.calls += 1
+        return Outcome(Payload("json", [os.getpid(), self.calls, payload.data]), None, 0.0, "")
+
+    def describe(self):
+        return Description(7, 0, 0, 0)
+
+    def start(self): pass
+    def cancel(self, request_id): return False
+    def context_of(self, token): return None
+    def drain(self, seconds): return True
+    def close(self): pass
+"""
+
+
+def test_the_executor_of_a_plugin_is_one_for_all(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "__init__.py").touch()
+    (tmp_path / "acme" / "plugin.py").write_text(PLUGIN)
+    info = tmp_path / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[algo.plugins]\nacme = acme.plugin\n")
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "ALGO_CACHE_DIR": str(tmp_path / "cache")}
+    with contextlib.closing(Several("--processes", "2", "--engine", "one", environ=environ)) as several:
+        with several.clients() as clients:
+            for number in range(4):
+                result = clients[number % 2]("POST", "algo/jane/Echo", {"a": number})[1]["result"]
+                assert result == [several.engine, number + 1, {"a": number}]
+                assert metrics(clients[number % 2])["algo_workers"] == 7
+        assert several.stop() == (ExitCode.OK, "")
+    failing = PLUGIN.replace("self.calls = 0", "raise ValueError('no cluster here')")
+    (tmp_path / "acme" / "plugin.py").write_text(failing)
+    found = algo("local", "serve", "--port", "0", "--processes", "2", "--engine", "one", env=environ)
+    assert found.returncode == ExitCode.PLUGIN
+    assert "The plugin acme 1.0 is broken" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert "Serving" not in found.stderr
+
+
+def test_tls_and_logs_are_those_of_one_process(state: Path, tmp_path: Path) -> None:
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    options = ("--tls-cert", str(tmp_path / "both.pem"), "--tls-key", str(tmp_path / "both.pem"))
+    logs = ("--log", "json", "--log-calls", "json")
+    with contextlib.closing(Several("--processes", "3", *options, *logs)) as several, several.clients(3) as clients:
+        for client in clients:
+            assert client("POST", "algo/jane/Echo", 1)[1]["result"] == 1
+            assert client("POST", "algo/jane/Echo?output=void", 2)[0] == 200
+        assert clients[0]("GET", f"data/.my/{'x' * 5000}")[0] == 404
+        eventually(lambda: several.said().count("\n") >= 14)
+        lines = [json.loads(line) for line in several.said().splitlines()[1:]]
+        calls = [line for line in lines if "request_id" in line]
+        assert len({line["request_id"] for line in calls}) == len(calls) == 6
+        assert sorted(line["status"] for line in lines if "status" in line) == [200] * 6 + [404]
+    with open(tmp_path / "none.pem", "w"):
+        wrong = algo("local", "serve", "--port", "0", "--processes", "2", "--tls-cert", str(tmp_path / "none.pem"))
+    assert wrong.returncode == ExitCode.CONFIGURATION
+
+
+def test_other_commands_see_it(together: Several) -> None:
+    with together.clients(1) as (client,):
+        client("POST", "algo/jane/Echo", 1)
+    seen = json.loads(algo("local", "top", "--json", "--window", "600").stdout)
+    (echo,) = [version for version in seen["versions"] if version["version"] == "jane/Echo/1.0.0"]
+    assert echo["workers"] >= 1
+    assert echo["latency"]
+    assert json.loads(algo("local", "status", "--json").stdout)["account"] == "jane"
 
 
 # Deaths
